@@ -6,7 +6,8 @@ help: ## Say what can be made (the default)
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
 demo: ## Onboard the tenants of examples/ and ask each a question; KEEP=1 leaves all of it running
-	@python3 tests/bed/demo.py $(if $(KEEP),--keep)
+	@python3 tests/bed/prepare.py --operator
+	@.cache/venv/bin/python tests/bed/demo.py $(if $(KEEP),--keep)
 
 test: ## Run every check and test
 	@python3 tests/bed/check.py

@@ -41,7 +41,7 @@ class Trouble(Exception):
     """The bed cannot go on; the message says why and shows what is known."""
 
 
-class PortTaken(Exception):
+class PortTaken(Trouble):
     """Somebody else bound the port between our choice of it and our use."""
 
 
@@ -70,9 +70,8 @@ class Child:
     def check(self) -> None:
         """Fail if the process has ended."""
         if (code := self.process.poll()) is not None:
-            if b"address already in use" in self.log.read_bytes():
-                raise PortTaken
-            raise Trouble(f"{self.name} ended by itself with code {code}; {self.last_words()}")
+            kind = PortTaken if b"address already in use" in self.log.read_bytes() else Trouble
+            raise kind(f"{self.name} ended by itself with code {code}; {self.last_words()}")
 
     def last_words(self, lines: int = 15) -> str:
         tail = self.log.read_text(errors="replace").splitlines()[-lines:]
@@ -134,16 +133,22 @@ class Bed:
             "dir": str(self.directory),
         }
 
-    def environment(self) -> dict[str, str]:
+    def exports(self) -> dict[str, str]:
         """The variables with which kubectl, the operator and any AWS client reach the bed."""
         return {
-            "PATH": os.pathsep.join([os.environ["PATH"], str(Path(self.kubectl).parent)]),
             "KUBECONFIG": str(self.kubeconfig),
             "AWS_ENDPOINT_URL": self.aws_endpoint,
             "AWS_ACCESS_KEY_ID": ACCOUNT,
             "AWS_SECRET_ACCESS_KEY": "not-a-secret",
             "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,  # what Python clients read
         }
+
+    def environment(self) -> dict[str, str]:
+        """Our own environment with the bed in it, and with nothing that leads to another AWS account or a proxy."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        path = os.pathsep.join([kept["PATH"], str(Path(self.kubectl).parent)])
+        return {**kept, "PATH": path, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **self.exports()}
 
     def spawn(self, name: str, command: list[str], **options: object) -> Child:
         """Start a process that ends with the bed."""
@@ -209,8 +214,9 @@ class Bed:
     def _answers(self, path: str) -> bool:
         request = urllib.request.Request(self.server + path, headers={"Authorization": f"Bearer {self.token}"})
         with contextlib.suppress(OSError):
-            trust = ssl.create_default_context(cafile=self._certificate)
-            with urllib.request.urlopen(request, timeout=2, context=trust) as answer:
+            trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self._certificate))
+            direct = urllib.request.ProxyHandler({})
+            with urllib.request.build_opener(trust, direct).open(request, timeout=2) as answer:
                 return answer.status == 200
         return False
 
@@ -267,16 +273,6 @@ def _signing_key() -> str:
     return f"-----BEGIN EC PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END EC PRIVATE KEY-----\n"
 
 
-def let_signals_exit() -> None:
-    """Turn the signals that end a program into SystemExit, so that every `with` is left in order."""
-
-    def leave(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
-
-
 def up() -> int:
     """Hold the bed until stdin closes."""
     with Bed() as bed:
@@ -291,7 +287,7 @@ def up() -> int:
 def run(command: list[str]) -> int:
     """Run one command in the bed."""
     with Bed() as bed:
-        environment = {**os.environ, **bed.environment(), "TENANTRY_BED": json.dumps(bed.facts())}
+        environment = {**bed.environment(), "TENANTRY_BED": json.dumps(bed.facts())}
         process = subprocess.Popen(command, env=environment, preexec_fn=_die_with(os.getpid()))
         try:
             return process.wait()
@@ -308,7 +304,7 @@ def main() -> int:
     runner = verbs.add_parser("run", help="run a command in the bed")
     runner.add_argument("command", nargs="+", metavar="CMD", help="the command and its arguments, after --")
     arguments = parser.parse_args()
-    let_signals_exit()
+    prepare.let_signals_exit()
     try:
         return up() if arguments.verb == "up" else run(arguments.command)
     except (Trouble, prepare.Missing) as trouble:

@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,11 @@ CACHE = ROOT / ".cache"
 BIN = CACHE / "bin"
 VENV = CACHE / "venv"
 REQUIREMENTS = ROOT / "tests" / "aws" / "requirements.txt"
+
+RUST = {
+    "cargo": "Rust is needed: install it from https://rustup.rs, with the components rustfmt and clippy.",
+    "cc": "A C compiler is needed to link Rust programs (Debian, Ubuntu: apt install build-essential).",
+}
 
 
 class Missing(Exception):
@@ -72,7 +78,7 @@ def tool(name: str) -> Path:
 def venv() -> Path:
     """The Python of the AWS double's environment, installed first if it has to be."""
     python, stamp = VENV / "bin" / "python", VENV / "tenantry.stamp"
-    want = _digest(REQUIREMENTS, salt=sys.version)
+    want = _digest(REQUIREMENTS)
     with _alone("venv"):
         if python.exists() and _read(stamp) == want:
             return python
@@ -90,6 +96,41 @@ def everything() -> None:
     for name in ("etcd", "kube-apiserver", "kubectl"):
         tool(name)
     venv()
+
+
+@contextlib.contextmanager
+def everything_beside() -> Iterator[None]:
+    """Prepare while the block compiles Rust: each leaves a processor idle at times."""
+    CACHE.mkdir(exist_ok=True)
+    log = CACHE / "prepare.log"
+    with open(log, "wb") as output:
+        work = subprocess.Popen([sys.executable, __file__], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        yield
+        if work.poll() is None:
+            say(f"Waiting for kube-apiserver, etcd and Python packages (log: {log.relative_to(ROOT)}) …")
+        if work.wait() != 0:
+            raise Missing(log.read_text().strip().removeprefix("error: "))
+    finally:
+        if work.poll() is None:
+            os.killpg(work.pid, signal.SIGTERM)  # and the compilers that it started
+
+
+def let_signals_exit() -> None:
+    """Turn the signals that end a program into SystemExit, so that every `with` is left in order."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+
+
+def need_rust() -> None:
+    """Fail early, and helpfully, where Rust programs cannot be built."""
+    for program, advice in RUST.items():
+        if not shutil.which(program):
+            raise Missing(advice)
 
 
 def _go_build(wanted: Tool) -> Path:
@@ -138,7 +179,7 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
-def _digest(*files: Path, salt: str) -> str:
+def _digest(*files: Path, salt: str = "") -> str:
     return hashlib.sha256(b"\0".join([salt.encode(), *(file.read_bytes() for file in files)])).hexdigest()
 
 
@@ -147,19 +188,26 @@ def _read(file: Path) -> str:
 
 
 def _run(command: list[str], advice: str) -> None:
-    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+    if subprocess.run(command, stdout=sys.stderr, cwd=ROOT).returncode != 0:
         raise Missing(f"{advice} The command was: {' '.join(command)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build what the tests need, once; a second run does nothing.")
-    parser.add_argument("tool", nargs="*", choices=[[], *TOOLS], help="build only these programs and print their paths")
-    names = parser.parse_args().tool
+    parser.add_argument("--operator", action="store_true", help="build the operator as well, at the same time")
+    parser.add_argument("tool", nargs="*", choices=[[], *TOOLS], metavar="PROGRAM", help=f"build only these and print their paths: {', '.join(TOOLS)}")
+    arguments = parser.parse_args()
+    let_signals_exit()
     try:
-        for name in names:
-            print(tool(name))
-        if not names:
+        if arguments.operator:
+            need_rust()
+            say("Building the operator (a debug build, which tests share) and what it runs on. The first time this takes 10 to 15 minutes on two cores.")
+            with everything_beside():
+                _run(["cargo", "build"], "The operator could not be built; cargo has said why above.")
+        elif not arguments.tool:
             everything()
+        for name in arguments.tool:
+            print(tool(name))
     except Missing as missing:
         sys.exit(f"error: {missing}")
 
