@@ -19,7 +19,7 @@ def arguments():
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--speedup", type=float, default=None, help="divide all of AWS's times by this (default 10)")
     parser.add_argument("--detached", action="store_true", help="do not end when stdin closes")
-    parser.add_argument("--log", default="WARNING", help="log level, on stderr")
+    parser.add_argument("--log", default="ERROR", help="log level, on stderr")
     return parser.parse_args()
 
 

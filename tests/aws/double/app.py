@@ -18,6 +18,7 @@ from .errors import AwsError, render
 from .faults import Dropped, Faults
 from .journal import Journal
 from .principals import Roles
+from .s3_mends import S3Mends
 from .settings import Settings
 from .state import World
 
@@ -30,7 +31,7 @@ class App:
     def __init__(self, speedup=None):
         settings = Settings(speedup)
         self.world = World(settings, Clock(settings, Holds()), Journal())
-        self.world.roles, self.world.faults = Roles(self.world), Faults()
+        self.world.roles, self.world.faults, self.world.s3_mends = Roles(self.world), Faults(), S3Mends(self.world)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":

@@ -41,6 +41,7 @@ DEFAULTS = {
         "malformed_sidecar": "indexed",        # indexed | failed  (§6: no doc says which)
         "unsupported_filter": "fail",          # fail | ignore     (§0.1)
         "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
+        "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },
 }
