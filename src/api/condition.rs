@@ -1,0 +1,242 @@
+//! The words of the status: types of conditions and their reasons. Both are part of the API.
+
+use std::fmt;
+
+use super::Layer;
+
+/// Declares an enum of PascalCase words, each with the line that documents it.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $word:ident,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum $name { $($(#[doc = $doc])+ $word,)+ }
+
+        impl $name {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[$name] = &[$($name::$word,)+];
+
+            /// The word as it stands in a status.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$word => stringify!($word),)+ }
+            }
+
+            /// What it means, for the documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $($name::$word => concat!($($doc),+),)+ }
+            }
+
+            /// The word that stands in a status, if it is one of ours.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a condition speaks of, in the order in which conditions are listed.
+    ConditionType {
+        /// Everything is built and can be asked. Never True while the object is being deleted.
+        Ready,
+        /// True while the operator works on it and no person is needed.
+        Reconciling,
+        /// True while nothing goes on without a person; its reason says why.
+        Stalled,
+        /// The object may be acted upon.
+        Accepted,
+        /// The created key is there. On objects that own one.
+        KeyReady,
+        /// The bucket is there and as wanted. On objects that own one.
+        BucketReady,
+        /// The collection is active and its policies are as wanted. On objects that own one.
+        CollectionReady,
+        /// The vector index is there. On objects that own one.
+        IndexReady,
+        /// The role and its permissions are as wanted. On objects that own one.
+        RoleReady,
+        /// The knowledge base and its data source are there. On objects that own one.
+        KnowledgeBaseReady,
+        /// All that is borrowed is lent. On tenants that borrow.
+        StackReady,
+        /// The last documents are indexed. On a Pool tenant only while it is False.
+        DocumentsCurrent,
+        /// Deletion waits for something; there only while it is True.
+        DeletionBlocked,
+        /// The annotation tenantry.dev/paused stops all work; there only while it is True.
+        Paused,
+    }
+}
+
+words! {
+    /// Why a condition is as it is.
+    Reason {
+        /// All is well.
+        Ready,
+        /// The operator is at work.
+        Progressing,
+        /// It is being built.
+        Creating,
+        /// It is being changed to what the spec says.
+        Updating,
+        /// It is being deleted.
+        Deleting,
+        /// It waits for its key.
+        WaitingForKey,
+        /// It waits for its bucket.
+        WaitingForBucket,
+        /// It waits for its collection.
+        WaitingForCollection,
+        /// It waits for its index.
+        WaitingForIndex,
+        /// It waits for its role.
+        WaitingForRole,
+        /// It waits for its knowledge base.
+        WaitingForKnowledgeBase,
+
+        /// The object may be acted upon.
+        Accepted,
+        /// Another Tenant holds this tenantId.
+        TenantIdTaken,
+        /// Something of an earlier tenant of this id was retained, and it is not this Tenant's to take over.
+        TenantIdRetained,
+        /// The SharedStack does not admit tenants of this namespace.
+        NamespaceNotAllowed,
+        /// Tenants of this namespace may not be Silos.
+        SiloNotAllowed,
+        /// The SharedStack has no pool, and so serves no Pool tenants.
+        StackHasNoPool,
+        /// The operator's limit of knowledge bases is reached.
+        QuotaReserved,
+        /// The KMS key may not be used: it is not tagged for it, or not of the right kind.
+        KeyNotAllowed,
+        /// The schedule or its time zone cannot be read.
+        ScheduleInvalid,
+        /// The spec asks for something that this release does not do yet.
+        NotYetBuilt,
+        /// The spec breaks a rule that is newer than the object.
+        SpecInvalid,
+
+        /// All that is borrowed is lent.
+        Lent,
+        /// There is no SharedStack of that name.
+        StackNotFound,
+        /// The SharedStack is not ready to lend.
+        StackNotReady,
+        /// The SharedStack is being deleted and lends to nobody new.
+        StackLeaving,
+
+        /// AWS asks to go slower.
+        Throttled,
+        /// AWS failed in a way that passes.
+        Transient,
+        /// Something is not visible or not free yet in AWS.
+        NotYet,
+        /// AWS did not allow a call; the message names the action to allow.
+        Denied,
+        /// A quota of the AWS account is used up.
+        Quota,
+        /// AWS refuses what was asked for.
+        Invalid,
+        /// It did not become ready in time; the message has what AWS said last.
+        DeadlineExceeded,
+        /// AWS says that building it failed.
+        Failed,
+        /// Something in AWS has our name but is not provably ours; it is left alone.
+        OwnedByAnother,
+        /// What was retained has other immutable settings than the spec.
+        RetainedDiffers,
+        /// A bucket or collection is gone, and data with it; rebuilding waits for approval.
+        DataLost,
+        /// The collection's endpoint cannot be reached from the operator.
+        EndpointUnreachable,
+
+        /// There is no document yet.
+        NoDocuments,
+        /// The last job indexed every document it found.
+        Synced,
+        /// A job was asked for and has not ended yet.
+        SyncRequested,
+        /// The last job failed.
+        SyncFailed,
+        /// The last job ended, but some documents could not be indexed.
+        DocumentsFailed,
+        /// A job would forget an unusually large part of the documents; it waits for approval.
+        LargeDeletion,
+
+        /// Deletion begins when its grace period is over.
+        GracePeriod,
+        /// Tenants still borrow from the SharedStack.
+        Borrowed,
+        /// Something retained lives in what would be deleted; it waits for approval.
+        RetainedTenants,
+        /// Some documents are still indexed after they were deleted.
+        DocumentsRemain,
+        /// Versions of documents are locked and cannot be deleted yet.
+        ObjectsLocked,
+
+        /// The annotation tenantry.dev/paused is set.
+        Paused,
+    }
+}
+
+impl ConditionType {
+    /// The condition of a layer that the object owns.
+    pub const fn of(layer: Layer) -> Self {
+        match layer {
+            Layer::Key => ConditionType::KeyReady,
+            Layer::Bucket => ConditionType::BucketReady,
+            Layer::Collection => ConditionType::CollectionReady,
+            Layer::Index => ConditionType::IndexReady,
+            Layer::Role => ConditionType::RoleReady,
+            Layer::KnowledgeBase => ConditionType::KnowledgeBaseReady,
+        }
+    }
+}
+
+impl Reason {
+    /// The reason of what cannot begin before `layer` is done.
+    pub const fn waiting_for(layer: Layer) -> Self {
+        match layer {
+            Layer::Key => Reason::WaitingForKey,
+            Layer::Bucket => Reason::WaitingForBucket,
+            Layer::Collection => Reason::WaitingForCollection,
+            Layer::Index => Reason::WaitingForIndex,
+            Layer::Role => Reason::WaitingForRole,
+            Layer::KnowledgeBase => Reason::WaitingForKnowledgeBase,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+            assert!(
+                reason.meaning().ends_with('.') && !reason.meaning().contains('\n'),
+                "{reason}"
+            );
+        }
+        assert_eq!(Reason::parse("SomebodyElses"), None);
+    }
+
+    #[test]
+    fn each_layer_has_a_condition_and_a_reason_of_its_own() {
+        for layer in Layer::ALL {
+            assert_eq!(ConditionType::of(layer).as_str(), format!("{layer:?}Ready"));
+            assert_eq!(
+                Reason::waiting_for(layer).as_str(),
+                format!("WaitingFor{layer:?}")
+            );
+        }
+    }
+}

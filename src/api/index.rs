@@ -1,0 +1,136 @@
+//! How vectors are found: the vector index.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules::rule;
+
+/// How vectors are found: the distance between them, the graph that is searched, and the attributes that one
+/// may filter by.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// How near two vectors are: 'Euclidean' or 'InnerProduct'. Default: 'Euclidean'. May be set at creation
+    /// only.
+    pub distance: Option<Distance>,
+
+    /// The graph (HNSW) that is searched. Default: what Amazon Bedrock's console uses. May be set at creation
+    /// only.
+    pub hnsw: Option<Hnsw>,
+
+    /// Attributes of documents, from their `.metadata.json` files, that queries of one's own may filter by.
+    /// They are given a type in the index before the first document could give them another. May be added to;
+    /// what is there must stay as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 30))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub attributes: Vec<Attribute>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Distance {
+    #[default]
+    Euclidean,
+    InnerProduct,
+}
+
+/// The graph (HNSW) that is searched for near vectors.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hnsw {
+    /// How many neighbours a vector has in the graph. More finds better and needs more memory. Default: 16.
+    #[schemars(range(min = 2, max = 100))]
+    pub m: Option<i32>,
+
+    /// How many candidates are looked at when a vector is added. More finds better and ingests more slowly.
+    /// Default: 512.
+    #[schemars(range(min = 1, max = 10000))]
+    pub ef_construction: Option<i32>,
+
+    /// How many candidates are looked at in a query. More finds better and answers more slowly. Default: 512.
+    #[schemars(range(min = 1, max = 10000))]
+    pub ef_search: Option<i32>,
+}
+
+/// An attribute of documents that queries may filter by.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attribute {
+    /// The key in `metadataAttributes`. Letters, digits and underscores, beginning with a letter.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z][A-Za-z0-9_]*$"))]
+    #[x_kube(validation = not_reserved("an attribute's `name`"))]
+    pub name: String,
+
+    /// The type of its values: 'String', 'Number', 'Boolean' or 'StringList'.
+    #[serde(rename = "type")]
+    pub type_: AttributeType,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum AttributeType {
+    String,
+    Number,
+    Boolean,
+    StringList,
+}
+
+/// Bedrock's own fields live in the same index.
+pub(super) fn not_reserved(what: &str) -> kube::core::Rule {
+    rule(
+        "!self.startsWith('AMAZON_BEDROCK')",
+        format!("{what} must not begin with 'AMAZON_BEDROCK': Bedrock keeps its own fields there"),
+    )
+}
+
+/// Attributes may be added; one that is there stays, with its type.
+pub(super) fn attributes_only_grow(instead: &str) -> kube::core::Rule {
+    rule(
+        "!has(oldSelf.index) || !has(oldSelf.index.attributes) || oldSelf.index.attributes.all(old, \
+         has(self.index) && has(self.index.attributes) && self.index.attributes.exists(new, \
+         new.name == old.name && new.type == old.type))",
+        format!(
+            "`index.attributes` may be added to, but what is there must not be changed or removed; {instead}"
+        ),
+    )
+}
+
+/// An index with every default filled in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IndexSettings {
+    pub distance: Distance,
+    pub hnsw: HnswSettings,
+    pub attributes: Vec<Attribute>,
+}
+
+/// The graph's parameters with every default filled in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HnswSettings {
+    pub m: i32,
+    pub ef_construction: i32,
+    pub ef_search: i32,
+}
+
+impl Index {
+    pub fn resolve(written: Option<&Self>) -> IndexSettings {
+        let Index {
+            distance,
+            hnsw,
+            attributes,
+        } = written.cloned().unwrap_or_default();
+        let Hnsw {
+            m,
+            ef_construction,
+            ef_search,
+        } = hnsw.unwrap_or_default();
+        IndexSettings {
+            distance: distance.unwrap_or_default(),
+            hnsw: HnswSettings {
+                m: m.unwrap_or(16),
+                ef_construction: ef_construction.unwrap_or(512),
+                ef_search: ef_search.unwrap_or(512),
+            },
+            attributes,
+        }
+    }
+}

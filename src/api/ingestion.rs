@@ -1,0 +1,63 @@
+//! When documents are read, and what may stand beside them.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When documents are read on a schedule. Without one they are read when the first arrives, and when the
+/// annotation 'tenantry.dev/sync-requested-at' is given a new value.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ingestion {
+    /// Five fields of cron: minute, hour, day of month, month, day of week; for example '0 */2 * * *'. What
+    /// the operator cannot read it reports in the condition Accepted, with the reason ScheduleInvalid. AWS
+    /// runs five jobs at a time in an account: the others wait their turn.
+    #[schemars(length(min = 1, max = 256))]
+    pub schedule: String,
+
+    /// The time zone of the schedule, by its IANA name, for example 'Europe/Vienna'. Default: 'Etc/UTC'.
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+
+    /// true lets the schedule rest. What is asked for by annotation still runs. Default: false.
+    pub suspend: Option<bool>,
+}
+
+/// What Bedrock does with the vectors when a data source is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DataDeletionPolicy {
+    #[default]
+    Delete,
+    Retain,
+}
+
+/// Who may write the `.metadata.json` files of a pool.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Sidecars {
+    #[default]
+    OperatorOnly,
+    Merge,
+}
+
+/// A schedule with every default filled in. It is not yet known whether it can be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IngestionSettings {
+    pub schedule: String,
+    pub time_zone: String,
+    pub suspend: bool,
+}
+
+impl Ingestion {
+    pub fn resolve(&self) -> IngestionSettings {
+        let Ingestion {
+            schedule,
+            time_zone,
+            suspend,
+        } = self.clone();
+        IngestionSettings {
+            schedule,
+            time_zone: time_zone.unwrap_or_else(|| "Etc/UTC".to_owned()),
+            suspend: suspend.unwrap_or(false),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What users write and read: the two kinds, their settings, their status, and the table that says who owns which layer.
+//!
+//! Each settings file holds a type twice: as users write it, with everything optional, and resolved
+//! (`…Settings`), with every default filled in. Doc comments on the written types are the text of
+//! `kubectl explain`; notes for programmers are plain comments.
+
+pub mod condition;
+pub mod crds;
+pub mod index;
+pub mod ingestion;
+pub mod isolation;
+pub mod knowledge_base;
+pub mod models;
+pub mod placement;
+pub mod resolved;
+mod rules;
+pub mod selector;
+pub mod shared_stack;
+pub mod status;
+pub mod storage;
+pub mod tags;
+pub mod tenant;
+
+pub use condition::{ConditionType, Reason};
+pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, IndexSettings};
+pub use ingestion::{DataDeletionPolicy, Ingestion, IngestionSettings, Sidecars};
+pub use isolation::{Column, Layer, Ownership, Pattern, PerLayer, ownership};
+pub use knowledge_base::{
+    Chunking, ChunkingSettings, ChunkingStrategy, KnowledgeBase, KnowledgeBaseSettings,
+};
+pub use resolved::{Bridge, Invalid, Isolation, Pool, PoolSettings, Shared, Silo};
+pub use selector::NamespaceSelector;
+pub use shared_stack::{PoolSpec, SharedStack, SharedStackSpec};
+pub use status::{Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};
+pub use storage::{
+    Access, Collection, CollectionSettings, Documents, DocumentsSettings, Encryption, EncryptionKey,
+    EncryptionSettings, Network, NetworkSettings, StandbyReplicas, Versioning,
+};
+pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
+
+/// The API group of both kinds, and the prefix of everything this project names in a cluster or in AWS.
+pub const GROUP: &str = "tenantry.dev";
+/// The only served version so far.
+pub const VERSION: &str = "v1alpha1";
+/// The category of both kinds: `kubectl get tenantry` lists them together.
+pub const CATEGORY: &str = "tenantry";
+
+/// `"true"` stops all work on the object, its teardown included.
+pub const PAUSED: &str = "tenantry.dev/paused";
+/// A new value asks for an ingestion job; a Pool tenant's asks for its stack's.
+pub const SYNC_REQUESTED_AT: &str = "tenantry.dev/sync-requested-at";
+/// `<Reason>-<code>`, as a message gave it, approves what was refused.
+pub const APPROVE: &str = "tenantry.dev/approve";
+
+/// The finalizer of one installation. Who carries it may have things in AWS.
+pub fn hold_name(installation: &str) -> String {
+    format!("{GROUP}/{installation}")
+}
+
+/// What every hold begins with: any installation's, ours included.
+pub const HOLD_PREFIX: &str = "tenantry.dev/";

@@ -1,0 +1,94 @@
+//! Which pattern may set which field, and where the setting lives otherwise.
+//!
+//! One table makes the validation rules of the API server and the checks of [`super::resolved`], which
+//! meets objects that were stored before a rule existed.
+
+use kube::core::Rule;
+
+use super::Pattern::{self, Bridge, Pool, Silo};
+use super::rules::rule;
+
+/// A field of a Tenant that not every pattern has.
+pub struct Placement {
+    pub field: &'static str,
+    pub patterns: &'static [Pattern],
+    /// Said to those who set it in another pattern.
+    pub instead: &'static str,
+}
+
+/// Every optional field of a Tenant that some pattern forbids.
+pub const PLACEMENTS: &[Placement] = &[
+    Placement {
+        field: "stackRef",
+        patterns: &[Bridge, Pool],
+        instead: "`stackRef` must not be set in the 'Silo' pattern: a Silo owns its whole stack and borrows nothing",
+    },
+    Placement {
+        field: "encryption",
+        patterns: &[Silo],
+        instead: "the key is shared in the 'Bridge' and 'Pool' patterns; set `encryption` on the SharedStack",
+    },
+    Placement {
+        field: "documents",
+        patterns: &[Silo],
+        instead: "the bucket is shared in the 'Bridge' and 'Pool' patterns; set `documents` on the SharedStack",
+    },
+    Placement {
+        field: "collection",
+        patterns: &[Silo],
+        instead: "the collection is shared in the 'Bridge' and 'Pool' patterns; set `collection` on the SharedStack",
+    },
+    Placement {
+        field: "knowledgeBase",
+        patterns: &[Silo, Bridge],
+        instead: "embedding model, dimensions and chunking are shared in the 'Pool' pattern; \
+                  set `pool.knowledgeBase` on the SharedStack",
+    },
+    Placement {
+        field: "index",
+        patterns: &[Silo, Bridge],
+        instead: "distance, HNSW parameters and attributes are shared in the 'Pool' pattern; \
+                  set `pool.index` on the SharedStack",
+    },
+    Placement {
+        field: "ingestion",
+        patterns: &[Silo, Bridge],
+        instead: "ingestion is shared in the 'Pool' pattern; set `pool.ingestion` on the SharedStack",
+    },
+    Placement {
+        field: "dataDeletionPolicy",
+        patterns: &[Silo, Bridge],
+        instead: "`dataDeletionPolicy` must not be set in the 'Pool' pattern: the data source is the SharedStack's, \
+                  and what becomes of a tenant's documents is decided by `deletionPolicy`",
+    },
+    Placement {
+        field: "tags",
+        patterns: &[Silo, Bridge],
+        instead: "a tenant in the 'Pool' pattern owns nothing that could be tagged; set `tags` on the SharedStack",
+    },
+];
+
+/// The placement of `field` as a rule for the API server.
+pub(super) fn placed(field: &str) -> Rule {
+    // A field without a placement would be a programming error; the rule then refuses everything.
+    let Some(placement) = PLACEMENTS.iter().find(|placement| placement.field == field) else {
+        return rule("false", format!("`{field}` has no placement"));
+    };
+    let patterns = placement
+        .patterns
+        .iter()
+        .map(|pattern| format!("'{pattern}'"))
+        .collect::<Vec<_>>();
+    rule(
+        format!("!has(self.{field}) || self.pattern in [{}]", patterns.join(", ")),
+        placement.instead,
+    )
+}
+
+/// Bridge and Pool cannot be without a stack.
+pub(super) fn stack_is_named() -> Rule {
+    rule("self.pattern == 'Silo' || has(self.stackRef)", STACK_REF_REQUIRED)
+}
+
+pub(super) const STACK_REF_REQUIRED: &str =
+    "`stackRef` is required in the 'Bridge' and 'Pool' patterns: it names the SharedStack to borrow from";

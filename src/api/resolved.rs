@@ -1,0 +1,244 @@
+//! What a spec means: only what its pattern allows, every default filled in.
+//!
+//! A Tenant is parsed once; after that, illegal states cannot be written down. The API server has
+//! refused them already, unless the object was stored before the rule existed.
+//!
+//! An unset immutable field means "as it was created". The defaults here are what a *new* thing is
+//! created with; whether an existing one still fits is asked of the spec, where the field is `None`.
+
+use super::placement::{PLACEMENTS, STACK_REF_REQUIRED};
+use super::tags::Tags;
+use super::{
+    Collection, CollectionSettings, Column, DataDeletionPolicy, Documents, DocumentsSettings, Encryption,
+    EncryptionSettings, Index, IndexSettings, Ingestion, IngestionSettings, KnowledgeBase,
+    KnowledgeBaseSettings, NamespaceSelector, Pattern, PoolSpec, SharedStackSpec, Sidecars, Tenant,
+    TenantSpec,
+};
+
+/// A spec that the API server should have refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{field}`: {message}")]
+pub struct Invalid {
+    pub field: String,
+    pub message: String,
+}
+
+impl Invalid {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Invalid {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    fn within(mut self, parent: &str) -> Self {
+        self.field = format!("{parent}.{}", self.field);
+        self
+    }
+}
+
+/// What a Tenant asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Isolation {
+    Silo(Silo),
+    Bridge(Bridge),
+    Pool(Pool),
+}
+
+/// Everything is the tenant's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Silo {
+    pub encryption: EncryptionSettings,
+    pub documents: DocumentsSettings,
+    pub collection: CollectionSettings,
+    pub knowledge_base: KnowledgeBaseSettings,
+    pub index: IndexSettings,
+    pub data_deletion_policy: DataDeletionPolicy,
+    pub ingestion: Option<IngestionSettings>,
+    pub tags: Tags,
+}
+
+/// A knowledge base of its own in a shared stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bridge {
+    pub stack: String,
+    pub knowledge_base: KnowledgeBaseSettings,
+    pub index: IndexSettings,
+    pub data_deletion_policy: DataDeletionPolicy,
+    pub ingestion: Option<IngestionSettings>,
+    pub tags: Tags,
+}
+
+/// A prefix and a filter in a shared knowledge base.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pool {
+    pub stack: String,
+}
+
+/// What a SharedStack asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shared {
+    pub allowed_namespaces: Option<NamespaceSelector>,
+    pub encryption: EncryptionSettings,
+    pub documents: DocumentsSettings,
+    pub collection: CollectionSettings,
+    pub pool: Option<PoolSettings>,
+    pub tags: Tags,
+}
+
+/// What Pool tenants share.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PoolSettings {
+    pub tenant_id_key: String,
+    pub knowledge_base: KnowledgeBaseSettings,
+    pub index: IndexSettings,
+    pub ingestion: Option<IngestionSettings>,
+    pub sidecars: Sidecars,
+}
+
+impl Isolation {
+    pub fn pattern(&self) -> Pattern {
+        match self {
+            Isolation::Silo(_) => Pattern::Silo,
+            Isolation::Bridge(_) => Pattern::Bridge,
+            Isolation::Pool(_) => Pattern::Pool,
+        }
+    }
+
+    /// The SharedStack that it borrows from.
+    pub fn stack(&self) -> Option<&str> {
+        match self {
+            Isolation::Silo(_) => None,
+            Isolation::Bridge(Bridge { stack, .. }) | Isolation::Pool(Pool { stack }) => Some(stack),
+        }
+    }
+}
+
+impl Shared {
+    /// Its column of the ownership table.
+    pub fn column(&self) -> Column {
+        match self.pool {
+            Some(_) => Column::SharedStackWithPool,
+            None => Column::SharedStack,
+        }
+    }
+
+    /// Whether Tenants of a namespace with these labels may borrow.
+    pub fn admits(&self, namespace_labels: &std::collections::BTreeMap<String, String>) -> bool {
+        self.allowed_namespaces
+            .as_ref()
+            .is_none_or(|selector| selector.matches(namespace_labels))
+    }
+}
+
+impl Tenant {
+    /// What this Tenant asks for.
+    pub fn isolation(&self) -> Result<Isolation, Invalid> {
+        self.spec.isolation()
+    }
+}
+
+impl TenantSpec {
+    /// What this spec asks for.
+    pub fn isolation(&self) -> Result<Isolation, Invalid> {
+        if let Some(placement) = PLACEMENTS
+            .iter()
+            .find(|placement| self.sets(placement.field) && !placement.patterns.contains(&self.pattern))
+        {
+            return Err(Invalid::new(placement.field, placement.instead));
+        }
+        let stack = || match &self.stack_ref {
+            Some(stack) => Ok(stack.name.clone()),
+            None => Err(Invalid::new("stackRef", STACK_REF_REQUIRED)),
+        };
+        let knowledge_base = || KnowledgeBase::resolve(self.knowledge_base.as_ref());
+        let index = Index::resolve(self.index.as_ref());
+        let data_deletion_policy = self.data_deletion_policy.unwrap_or_default();
+        let ingestion = self.ingestion.as_ref().map(Ingestion::resolve);
+        let tags = self.tags.clone();
+        Ok(match self.pattern {
+            Pattern::Silo => Isolation::Silo(Silo {
+                encryption: Encryption::resolve(self.encryption.as_ref())?,
+                documents: Documents::resolve(self.documents.as_ref()),
+                collection: Collection::resolve(self.collection.as_ref())?,
+                knowledge_base: knowledge_base()?,
+                index,
+                data_deletion_policy,
+                ingestion,
+                tags,
+            }),
+            Pattern::Bridge => Isolation::Bridge(Bridge {
+                stack: stack()?,
+                knowledge_base: knowledge_base()?,
+                index,
+                data_deletion_policy,
+                ingestion,
+                tags,
+            }),
+            Pattern::Pool => Isolation::Pool(Pool { stack: stack()? }),
+        })
+    }
+
+    /// Whether a field of the placement table is set. Taken apart without `..`, so that a new field is
+    /// given a place.
+    fn sets(&self, field: &str) -> bool {
+        let TenantSpec {
+            tenant_id: _,
+            pattern: _,
+            stack_ref,
+            knowledge_base,
+            index,
+            data_deletion_policy,
+            ingestion,
+            encryption,
+            documents,
+            collection,
+            answers: _,
+            tags,
+            deletion_policy: _,
+        } = self;
+        match field {
+            "stackRef" => stack_ref.is_some(),
+            "knowledgeBase" => knowledge_base.is_some(),
+            "index" => index.is_some(),
+            "dataDeletionPolicy" => data_deletion_policy.is_some(),
+            "ingestion" => ingestion.is_some(),
+            "encryption" => encryption.is_some(),
+            "documents" => documents.is_some(),
+            "collection" => collection.is_some(),
+            "tags" => !tags.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+impl SharedStackSpec {
+    /// What this spec asks for.
+    pub fn shared(&self) -> Result<Shared, Invalid> {
+        Ok(Shared {
+            allowed_namespaces: self.allowed_namespaces.clone(),
+            encryption: Encryption::resolve(self.encryption.as_ref())?,
+            documents: Documents::resolve(self.documents.as_ref()),
+            collection: Collection::resolve(self.collection.as_ref())?,
+            pool: self
+                .pool
+                .as_ref()
+                .map(PoolSpec::resolve)
+                .transpose()
+                .map_err(|e| e.within("pool"))?,
+            tags: self.tags.clone(),
+        })
+    }
+}
+
+impl PoolSpec {
+    fn resolve(&self) -> Result<PoolSettings, Invalid> {
+        Ok(PoolSettings {
+            tenant_id_key: self.tenant_id_key.clone(),
+            knowledge_base: KnowledgeBase::resolve(self.knowledge_base.as_ref())?,
+            index: Index::resolve(self.index.as_ref()),
+            ingestion: self.ingestion.as_ref().map(Ingestion::resolve),
+            sidecars: self.sidecars,
+        })
+    }
+}

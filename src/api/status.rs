@@ -1,0 +1,147 @@
+//! What the operator reports. One status for both kinds, because one engine reconciles both.
+//!
+//! Nothing in it changes without news. An absent value is sent as null, which a merge patch takes for
+//! "remove".
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// What the operator has built or found, and how it stands. Everything here is reported, nothing is read back
+/// as a wish.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+// Without a default, Helm and Flux call an object ready that no operator has seen yet.
+#[schemars(extend("default" = json!({"observedGeneration": -1})))]
+pub struct Status {
+    /// The `metadata.generation` that this status speaks of; -1 until the operator has seen the object.
+    pub observed_generation: Option<i64>,
+
+    /// How things stand. 'Ready' sums up. 'Stalled' True waits for a person; 'Reconciling' True resolves itself.
+    /// 'Accepted' says whether the object may be acted upon, the conditions of the layers how far each owned
+    /// layer is, 'StackReady' how the borrowed ones are, and 'DocumentsCurrent' whether the last documents are
+    /// indexed. 'DeletionBlocked' and 'Paused' are there only while they are True.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// The knowledge base to ask. A Pool tenant's is its SharedStack's.
+    pub knowledge_base_id: Option<String>,
+
+    /// The ARN of the knowledge base, for IAM policies of clients.
+    pub knowledge_base_arn: Option<String>,
+
+    /// The data source of the knowledge base: its ingestion jobs are found by this id.
+    pub data_source_id: Option<String>,
+
+    /// The vector index in the collection.
+    pub index_name: Option<String>,
+
+    /// The OpenSearch Serverless collection that holds the index.
+    pub collection_arn: Option<String>,
+
+    /// Where the collection answers.
+    pub collection_endpoint: Option<String>,
+
+    /// The bucket that holds the documents.
+    pub bucket: Option<String>,
+
+    /// Where in the bucket the documents belong: 'documents/' for Silo, 'bridge/<tenantId>/' for Bridge,
+    /// 'pool/<tenantId>/' for Pool; of a SharedStack with a pool, 'pool/'.
+    pub prefix: Option<String>,
+
+    /// The IAM role with which Bedrock reads the documents and writes the index.
+    pub role_arn: Option<String>,
+
+    /// The KMS key that encrypts; absent while AWS's own keys do.
+    pub kms_key_arn: Option<String>,
+
+    /// The AWS region of everything above.
+    pub region: Option<String>,
+
+    /// The filter that every query of a Pool tenant must carry: without it Bedrock answers from everybody's
+    /// documents. Absent where the knowledge base is the tenant's own.
+    pub retrieval_filter: Option<RetrievalFilter>,
+
+    /// The last ingestion job. A Pool tenant's is in the status of its SharedStack.
+    pub ingestion: Option<IngestionStatus>,
+}
+
+/// A filter, as `Retrieve` and `RetrieveAndGenerate` take it in
+/// `retrievalConfiguration.vectorSearchConfiguration.filter`.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetrievalFilter {
+    /// Only documents whose metadata have this value under this key.
+    pub equals: Equals,
+}
+
+/// A key and the value it must have.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Equals {
+    /// The metadata key: the SharedStack's `pool.tenantIdKey`.
+    pub key: String,
+
+    /// The value: the tenant's `tenantId`.
+    pub value: String,
+}
+
+/// An ingestion job: it reads what is new in the bucket and forgets what is gone.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestionStatus {
+    /// The id of the job.
+    pub last_job_id: Option<String>,
+
+    /// What Bedrock says of it, for example 'IN_PROGRESS', 'COMPLETE' or 'FAILED'. A complete job may still
+    /// have failed documents.
+    pub last_status: Option<String>,
+
+    /// When it started.
+    pub started_time: Option<Time>,
+
+    /// When it ended; absent while it runs.
+    pub finished_time: Option<Time>,
+
+    /// What it did, once it has ended.
+    pub statistics: Option<IngestionStatistics>,
+
+    /// Why it failed, in Bedrock's words; the first ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failure_reasons: Vec<String>,
+}
+
+/// How many documents a job has handled.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestionStatistics {
+    /// Documents looked at.
+    #[serde(default)]
+    pub documents_scanned: i64,
+
+    /// `.metadata.json` files looked at.
+    #[serde(default)]
+    pub metadata_documents_scanned: i64,
+
+    /// New documents that were indexed.
+    #[serde(default)]
+    pub new_documents_indexed: i64,
+
+    /// Changed documents that were indexed again.
+    #[serde(default)]
+    pub modified_documents_indexed: i64,
+
+    /// Documents whose metadata alone had changed.
+    #[serde(default)]
+    pub metadata_documents_modified: i64,
+
+    /// Documents that were gone from the bucket and are forgotten.
+    #[serde(default)]
+    pub documents_deleted: i64,
+
+    /// Documents that could not be indexed.
+    #[serde(default)]
+    pub documents_failed: i64,
+}

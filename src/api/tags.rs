@@ -1,0 +1,28 @@
+//! Tags of one's own on what a stack owns in AWS.
+
+use std::collections::BTreeMap;
+
+use kube::core::Rule;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::rules::rule;
+
+/// Tags as users write them.
+pub type Tags = BTreeMap<String, String>;
+
+pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 40,
+        "additionalProperties": { "type": "string", "maxLength": 256, "pattern": r"^[a-zA-Z0-9\s._:/=+@-]*$" },
+    })
+}
+
+/// AWS keeps `aws:` for itself in any case; `tenantry.dev/` says whose a thing is and must not be forged.
+pub(super) fn keys_are_free() -> Rule {
+    rule(
+        "self.all(key, size(key) >= 1 && size(key) <= 128 && !key.lowerAscii().startsWith('aws:') \
+         && !key.startsWith('tenantry.dev/'))",
+        "keys of `tags` must have 1 to 128 characters and must not begin with 'aws:' or 'tenantry.dev/'",
+    )
+}

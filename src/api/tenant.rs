@@ -1,0 +1,155 @@
+//! The kind `Tenant`: how isolated one customer's stack must be.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::placement::{placed, stack_is_named};
+use super::rules::{REBUILD, SECOND_TENANT, fixed};
+use super::tags::{self, Tags};
+use super::{
+    Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
+    index,
+};
+
+/// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "tenantry.dev",
+    version = "v1alpha1",
+    kind = "Tenant",
+    plural = "tenants",
+    namespaced,
+    category = "tenantry",
+    status = "Status",
+    derive = "PartialEq",
+    doc = "A tenant: one customer's retrieval-augmented-generation stack on Amazon Bedrock Knowledge Bases, as isolated as its pattern says. The operator builds in AWS what the tenant owns, borrows the rest from a SharedStack, and reports in the status what a client needs to ask questions.",
+    validation = (
+        "self.metadata.name.size() <= 63",
+        "the name of a Tenant must have no more than 63 characters: it ends up in tags and policies in AWS",
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Pattern", type_ = "string", json_path = ".spec.pattern"),
+    printcolumn(name = "Knowledge Base", type_ = "string", json_path = ".status.knowledgeBaseId"),
+    printcolumn(name = "Index", type_ = "string", json_path = ".status.indexName"),
+    printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.ingestion.finishedTime"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket", priority = 1),
+    printcolumn(name = "Prefix", type_ = "string", json_path = ".status.prefix", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+)]
+#[serde(rename_all = "camelCase")]
+// The feature table: who may set what. `placement.rs` has the messages.
+#[x_kube(validation = stack_is_named())]
+#[x_kube(validation = placed("stackRef"))]
+#[x_kube(validation = placed("encryption"))]
+#[x_kube(validation = placed("documents"))]
+#[x_kube(validation = placed("collection"))]
+#[x_kube(validation = placed("knowledgeBase"))]
+#[x_kube(validation = placed("index"))]
+#[x_kube(validation = placed("ingestion"))]
+#[x_kube(validation = placed("dataDeletionPolicy"))]
+#[x_kube(validation = placed("tags"))]
+// What is decided at creation, and the way to migrate.
+#[x_kube(validation = fixed("tenantId", SECOND_TENANT))]
+#[x_kube(validation = fixed("pattern", SECOND_TENANT))]
+#[x_kube(validation = fixed("stackRef", SECOND_TENANT))]
+#[x_kube(validation = fixed("encryption", SECOND_TENANT))]
+#[x_kube(validation = fixed("collection.standbyReplicas", REBUILD))]
+#[x_kube(validation = fixed("knowledgeBase.embeddingModel", REBUILD))]
+#[x_kube(validation = fixed("knowledgeBase.dimensions", REBUILD))]
+#[x_kube(validation = fixed("knowledgeBase.chunking", REBUILD))]
+#[x_kube(validation = fixed("index.distance", REBUILD))]
+#[x_kube(validation = fixed("index.hnsw", REBUILD))]
+#[x_kube(validation = index::attributes_only_grow(REBUILD))]
+pub struct TenantSpec {
+    /// The tenant's identity in AWS, unique in an installation: it ends up in names, policies, prefixes and
+    /// query filters. Lower-case letters, digits and single hyphens. Of two Tenants that ask for the same one,
+    /// the older gets it and the other waits with the reason TenantIdTaken. Cannot be changed.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub tenant_id: String,
+
+    /// How isolated the tenant is. 'Silo' owns everything: key, bucket, collection, index, role and knowledge
+    /// base. 'Bridge' owns index, role and knowledge base in a SharedStack's collection and bucket. 'Pool' owns
+    /// nothing: its documents are told from others' by a filter that every query must carry. Cannot be changed.
+    pub pattern: Pattern,
+
+    /// The SharedStack that lends what the tenant does not own. Required for Bridge and Pool, forbidden for
+    /// Silo. Cannot be changed.
+    pub stack_ref: Option<StackRef>,
+
+    /// How documents become vectors. Silo and Bridge; a Pool tenant shares its SharedStack's
+    /// `pool.knowledgeBase`. Default: each field's own.
+    pub knowledge_base: Option<KnowledgeBase>,
+
+    /// How vectors are found. Silo and Bridge; a Pool tenant shares its SharedStack's `pool.index`. Default:
+    /// each field's own.
+    pub index: Option<Index>,
+
+    /// What Bedrock does with the vectors if somebody deletes the data source outside Tenantry: 'Delete' erases
+    /// them one by one, 'Retain' leaves them. Silo and Bridge. Default: 'Delete'. What becomes of them when
+    /// this Tenant is deleted is decided by `deletionPolicy`.
+    pub data_deletion_policy: Option<DataDeletionPolicy>,
+
+    /// When documents are read. Silo and Bridge; a Pool tenant shares its SharedStack's `pool.ingestion`.
+    /// Default: when the first arrives, and on request.
+    pub ingestion: Option<Ingestion>,
+
+    /// The key that encrypts the tenant's data. Silo; the others share their SharedStack's `encryption`.
+    /// Default: key 'AWSOwned'. May be set at creation only.
+    pub encryption: Option<Encryption>,
+
+    /// How the tenant's bucket keeps documents. Silo; the others share their SharedStack's `documents`.
+    /// Default: each field's own.
+    pub documents: Option<Documents>,
+
+    /// The tenant's vector store. Silo; the others share their SharedStack's `collection`. Default: each
+    /// field's own.
+    pub collection: Option<Collection>,
+
+    /// Which model answers the tenant's questions. It is for clients to read and changes nothing in AWS.
+    /// Default: clients choose.
+    pub answers: Option<Answers>,
+
+    /// Tags of your own on everything in AWS that the tenant owns, for example for cost allocation; 40 at most.
+    /// Keys must not begin with 'aws:' or 'tenantry.dev/'. Silo and Bridge; a Pool tenant owns nothing.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    #[schemars(schema_with = "tags::schema")]
+    #[x_kube(validation = tags::keys_are_free())]
+    pub tags: Tags,
+
+    /// What happens in AWS when this Tenant is deleted. 'Retain' leaves everything in place, tagged as
+    /// retained: it goes on costing money. 'RetainDocuments' keeps the documents, and their key, and deletes
+    /// the rest. 'Delete' deletes everything, documents included, for good; it begins some minutes after the
+    /// Tenant was deleted, and setting 'Retain' meanwhile saves what is left. May be changed at any time.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Names a SharedStack.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StackRef {
+    /// The name of the SharedStack. It must admit this Tenant's namespace in `allowedNamespaces`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    pub name: String,
+}
+
+/// Which model answers.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answers {
+    /// The model, by id, inference profile or ARN (also a custom model's), for example 'amazon.nova-pro-v1:0'.
+    #[schemars(length(min = 1, max = 2048))]
+    pub model: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    #[default]
+    Retain,
+    RetainDocuments,
+    Delete,
+}
