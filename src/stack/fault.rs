@@ -52,10 +52,44 @@ impl fmt::Display for Fault {
             write!(f, " (request {id})")?;
         }
         match self.class {
-            Class::Denied => write!(f, ". Allow {service}:{operation} for the operator's role"),
+            Class::Denied => write!(f, ". Allow {} for the operator's role", self.action()),
             Class::Quota => write!(f, ". Raise the quota or make room"),
             Class::Invalid => write!(f, ". Change the spec"),
             _ => Ok(()),
+        }
+    }
+}
+
+/// Operations that IAM knows by another name, or that need more than one action.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
+const ACTIONS: &[(&str, &str, &[&str])] = &[
+    ("s3", "HeadBucket", &["s3:ListBucket"]),
+    ("s3", "ListObjectsV2", &["s3:ListBucket"]),
+    ("s3", "ListObjectVersions", &["s3:ListBucketVersions"]),
+    ("s3", "ListMultipartUploads", &["s3:ListBucketMultipartUploads"]),
+    ("s3", "DeleteObjects", &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
+    ("s3", "CopyObject", &["s3:GetObject", "s3:PutObject"]),
+    ("s3", "CreateBucket", &["s3:CreateBucket", "s3:TagResource"]),
+    ("s3", "GetPublicAccessBlock", &["s3:GetBucketPublicAccessBlock"]),
+    ("s3", "PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
+    ("s3", "GetBucketEncryption", &["s3:GetEncryptionConfiguration"]),
+    ("s3", "PutBucketEncryption", &["s3:PutEncryptionConfiguration"]),
+    ("s3", "GetBucketLifecycleConfiguration", &["s3:GetLifecycleConfiguration"]),
+    ("s3", "PutBucketLifecycleConfiguration", &["s3:PutLifecycleConfiguration"]),
+    ("s3", "DeleteBucketLifecycle", &["s3:PutLifecycleConfiguration"]),
+    ("kms", "CreateKey", &["kms:CreateKey", "kms:TagResource"]),
+    ("iam", "CreateRole", &["iam:CreateRole", "iam:TagRole"]),
+    ("aoss", "CreateCollection", &["aoss:CreateCollection", "aoss:TagResource"]),
+    ("bedrock", "CreateKnowledgeBase", &["bedrock:CreateKnowledgeBase", "bedrock:TagResource", "iam:PassRole"]),
+];
+
+impl Fault {
+    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket.
+    pub fn action(&self) -> String {
+        let row = ACTIONS.iter().find(|(service, operation, _)| (*service, *operation) == (self.service, self.operation));
+        match row {
+            Some((_, _, actions)) => actions.join(" and "),
+            None => format!("{}:{}", self.service, self.operation),
         }
     }
 }
@@ -99,7 +133,7 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
         (
             _,
             "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "SlowDown" | "RequestLimitExceeded"
-            | "LimitExceededException" | "RequestThrottled",
+            | "LimitExceededException" | "RequestThrottled" | "429",
         ) if !text.contains("quota") => Class::Throttled,
         (
             _,
@@ -169,5 +203,21 @@ mod tests {
         ] {
             assert_eq!(classify(operation, code, ""), class, "{operation} {code}");
         }
+    }
+
+    #[test]
+    fn a_denied_call_names_the_action_to_allow() {
+        let denied = |service, operation| Fault {
+            class: Class::Denied,
+            service,
+            operation,
+            resource: "x".into(),
+            code: "AccessDenied".into(),
+            message: "no.".into(),
+            request_id: None,
+        };
+        assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
+        assert_eq!(denied("aoss", "CreateIndex").action(), "aoss:CreateIndex");
+        assert!(denied("iam", "CreateRole").to_string().ends_with("Allow iam:CreateRole and iam:TagRole for the operator's role"));
     }
 }
