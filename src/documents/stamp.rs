@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::sidecar::{self, POOL};
 use crate::aws::Aws;
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 
 /// Objects looked at side by side.
 const CONCURRENCY: usize = 16;
@@ -55,8 +55,12 @@ async fn one(aws: &Aws, bucket: &str, tenant_id_key: &str, document: &str) -> Re
         return Ok(false);
     };
     let wanted = sidecar::content(tenant_id_key, document);
-    if aws.objects.get(bucket, &key, MAX_SIDECAR).await?.as_ref() == Some(&wanted) {
-        return Ok(false);
+    match aws.objects.get(bucket, &key, MAX_SIDECAR).await {
+        Ok(found) if found.as_ref() == Some(&wanted) => return Ok(false),
+        Ok(_) => {}
+        // Too long to be read is too long to be right.
+        Err(fault) if fault.class == Class::Invalid => {}
+        Err(fault) => return Err(fault),
     }
     aws.objects.put(bucket, &key, wanted, "application/json").await?;
     Ok(true)

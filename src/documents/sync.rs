@@ -49,13 +49,13 @@ pub struct Synced {
 }
 
 /// Looks at the jobs and starts the one that is due. `reported` is the ingestion status that stands: a job that it
-/// already describes to the end is not asked about again. `now` is the wall clock.
+/// already describes is not asked about again. `since` says how long ago something was.
 pub async fn step(
     aws: &Aws,
     source: &Source,
     asks: &[Ask],
     reported: Option<&IngestionStatus>,
-    now: jiff::Timestamp,
+    since: impl Fn(jiff::Timestamp) -> Duration,
 ) -> Result<Synced, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let mut jobs = aws.jobs.list(kb, ds).await?;
@@ -69,7 +69,7 @@ pub async fn step(
     let running = jobs.iter().any(JobSummary::is_running);
     let open = schedule::open(&asks, &jobs);
     let mut waits_for_slot = false;
-    let rested = jobs.first().is_none_or(|last| last.status != "FAILED" || is_older(last, now, AFTER_FAILURE));
+    let rested = jobs.first().is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
     if !running && !open.is_empty() && rested {
         if let Some(tenant_id_key) = &source.tenant_id_key {
             debug_assert_eq!(source.prefix, sidecar::POOL);
@@ -102,10 +102,6 @@ pub async fn step(
     };
     let documents = verdict(source, asked, &jobs, ingestion.as_ref());
     Ok(Synced { documents, ingestion, cadence, jobs })
-}
-
-fn is_older(job: &JobSummary, now: jiff::Timestamp, than: Duration) -> bool {
-    now.duration_since(job.updated).unsigned_abs() >= than
 }
 
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.

@@ -19,6 +19,8 @@ pub enum Standing {
     Waiting(Reason, String),
     /// Not reached, because another layer comes first.
     After(Layer),
+    /// Nothing was begun, because the whole object is refused or waits.
+    NotBegun,
     /// It cannot go on without a person.
     Stalled(Reason, String),
     /// A passing failure: nobody needs to read of it, the last word stands.
@@ -229,6 +231,7 @@ fn detail(kind: ConditionType, standing: &Standing, what: &str) -> Option<Draft>
         Standing::After(layer) => {
             Some(draft(kind, UNKNOWN, Reason::waiting_for(*layer), format!("{what} waits for the {layer}")))
         }
+        Standing::NotBegun => Some(draft(kind, UNKNOWN, Reason::Progressing, format!("{what} was not begun"))),
         Standing::Stalled(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         Standing::Unchanged => None,
     }
