@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
+pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-pub use aws_config::SdkConfig;
-use aws_config::BehaviorVersion;
 
 mod aoss;
 mod aoss_indexes;
@@ -106,9 +106,13 @@ pub async fn load() -> SdkConfig {
 
 /// Without retries and with our timeouts: backoff is the controller's, and it has to see every refusal.
 fn patient(config: &SdkConfig) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(OPERATION_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT);
     let mut builder = config.to_builder();
-    builder.set_retry_config(Some(RetryConfig::disabled())).set_timeout_config(Some(timeouts.build()));
+    builder
+        .set_retry_config(Some(RetryConfig::disabled()))
+        .set_timeout_config(Some(timeouts.build()));
     builder.set_behavior_version(config.behavior_version().or(Some(BehaviorVersion::latest())));
     builder.build()
 }
