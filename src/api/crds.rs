@@ -6,15 +6,23 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
+use serde_json::{Value, json};
 
 use super::{SharedStack, Tenant};
 
-/// Both definitions. Use these rather than `Tenant::crd()`, whose schema keeps the nulls of `Option`.
+/// Both definitions. Use these rather than `Tenant::crd()`, whose schema keeps traces of Rust's types.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [Tenant::crd(), SharedStack::crd()]
-        .into_iter()
-        .map(without_nulls)
-        .collect()
+    let mut crds = vec![Tenant::crd(), SharedStack::crd()];
+    for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
+        if let Some(schema) = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut())
+        {
+            tidy(schema);
+        }
+    }
+    crds
 }
 
 /// Both definitions as one YAML stream.
@@ -37,36 +45,51 @@ pub fn write(dir: &Path) -> io::Result<()> {
 }
 
 fn document(crd: &CustomResourceDefinition) -> String {
-    // Nothing in a definition can fail to serialise: it is maps, lists, strings and numbers.
-    serde_saphyr::to_string(crd).unwrap_or_default()
+    let mut document = json!(crd);
+    whole_numbers(&mut document);
+    // Maps, lists, strings and numbers: nothing here can fail to serialise.
+    serde_saphyr::to_string(&document).unwrap_or_default()
 }
 
-/// An optional field of Rust takes null, and then `has()` finds it there. Without `nullable` the API server
-/// treats a null as absent, which is what whoever wrote it meant.
-fn without_nulls(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    for version in &mut crd.spec.versions {
-        if let Some(schema) = version
-            .schema
-            .as_mut()
-            .and_then(|schema| schema.open_api_v3_schema.as_mut())
-        {
-            strip_nullable(schema);
-        }
-    }
-    crd
-}
-
-fn strip_nullable(schema: &mut JSONSchemaProps) {
+/// Takes out what comes from Rust and says something else to Kubernetes.
+fn tidy(schema: &mut JSONSchemaProps) {
+    // An `Option` takes null, and then `has()` finds it there. Without `nullable` the API server treats a null
+    // as absent, which is what whoever wrote it meant.
     schema.nullable = None;
+    if let Some(words) = &mut schema.enum_ {
+        words.retain(|word| !word.0.is_null());
+    }
+    // The source breaks lines where they are full; a reader's terminal is as wide as it is.
+    if let Some(text) = &mut schema.description {
+        let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+        *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
     schema
         .properties
         .iter_mut()
         .flat_map(|properties| properties.values_mut())
-        .for_each(strip_nullable);
+        .for_each(tidy);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        strip_nullable(items);
+        tidy(items);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        strip_nullable(values);
+        tidy(values);
+    }
+}
+
+/// Bounds are floats in the type, and integers in every field that has one.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number
+                .as_f64()
+                .filter(|float| number.is_f64() && float.fract() == 0.0)
+            {
+                *value = json!(float as i64);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
     }
 }

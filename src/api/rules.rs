@@ -7,19 +7,31 @@ pub fn rule(expression: impl Into<String>, message: impl Into<String>) -> Rule {
     Rule::new(expression).message(Message::Message(message.into()))
 }
 
-/// `path` is decided at creation: afterwards it is not changed, added or removed.
-///
-/// An optional field needs its presence compared as well, or it could be removed and then added with
-/// another value. Comparing two optionals does both, through any number of optional parents.
-pub fn fixed(path: &str, instead: &str) -> Rule {
-    let leaf = path
-        .split('.')
-        .map(|field| format!(".?{field}"))
-        .collect::<String>();
+/// A required field that is decided at creation.
+pub fn unchanging(field: &str, instead: &str) -> Rule {
     rule(
-        format!("self{leaf} == oldSelf{leaf}"),
+        format!("self.{field} == oldSelf.{field}"),
+        format!("`{field}` must not be changed after creation; {instead}"),
+    )
+}
+
+/// An optional field, perhaps of an optional parent, that is decided at creation: afterwards it is not changed,
+/// added or removed. Without the last two it could be removed and then added with another value.
+// Two optionals (`self.?a.?b`) would compare more shortly, but the API server cannot estimate what that costs.
+pub fn fixed(path: &str, instead: &str) -> Rule {
+    let (now, before) = (present("self", path), present("oldSelf", path));
+    rule(
+        format!("({now}) ? ({before} && self.{path} == oldSelf.{path}) : !({before})"),
         format!("`{path}` must not be changed, added or removed after creation; {instead}"),
     )
+}
+
+/// Whether `path` is there, parent by parent.
+fn present(root: &str, path: &str) -> String {
+    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+    ends.map(|end| format!("has({root}.{})", &path[..end]))
+        .collect::<Vec<_>>()
+        .join(" && ")
 }
 
 /// How to migrate what only a knowledge base, its index or its collection knows: the documents can stay.

@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::rules::{SECOND_STACK, fixed, rule};
+use super::rules::{SECOND_STACK, fixed, rule, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector,
@@ -77,7 +77,7 @@ pub struct SharedStackSpec {
 /// query must filter by it.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = fixed("tenantIdKey", SECOND_STACK))]
+#[x_kube(validation = unchanging("tenantIdKey", SECOND_STACK))]
 #[x_kube(validation = fixed("knowledgeBase.embeddingModel", SECOND_STACK))]
 #[x_kube(validation = fixed("knowledgeBase.dimensions", SECOND_STACK))]
 #[x_kube(validation = fixed("knowledgeBase.chunking", SECOND_STACK))]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::{placed, stack_is_named};
-use super::rules::{REBUILD, SECOND_TENANT, fixed};
+use super::rules::{REBUILD, SECOND_TENANT, fixed, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
@@ -52,8 +52,8 @@ use super::{
 #[x_kube(validation = placed("dataDeletionPolicy"))]
 #[x_kube(validation = placed("tags"))]
 // What is decided at creation, and the way to migrate.
-#[x_kube(validation = fixed("tenantId", SECOND_TENANT))]
-#[x_kube(validation = fixed("pattern", SECOND_TENANT))]
+#[x_kube(validation = unchanging("tenantId", SECOND_TENANT))]
+#[x_kube(validation = unchanging("pattern", SECOND_TENANT))]
 #[x_kube(validation = fixed("stackRef", SECOND_TENANT))]
 #[x_kube(validation = fixed("encryption", SECOND_TENANT))]
 #[x_kube(validation = fixed("collection.standbyReplicas", REBUILD))]

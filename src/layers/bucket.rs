@@ -49,7 +49,7 @@ pub async fn ensure(aws: &Aws, id: &Identity, want: &WantBucket, seen: &Seen<Buc
             BucketChange::Ownership => aws.buckets.put_ownership_enforced(name).await?,
             BucketChange::Policy => aws.buckets.put_policy(name, &policy::bucket(&id.scope, want)).await?,
             BucketChange::Encryption => aws.buckets.put_encryption(name, want.key_arn.as_deref()).await?,
-            BucketChange::Versioning => aws.buckets.put_versioning(name, want.documents.versioned()).await?,
+            BucketChange::Versioning => aws.buckets.put_versioning(name, diff::is_versioned(want)).await?,
             BucketChange::Lifecycle => aws.buckets.put_lifecycle(name, &diff::lifecycle(want)).await?,
         }
     }

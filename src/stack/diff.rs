@@ -9,7 +9,7 @@ use super::seen::{
     Seen, Sight,
 };
 use super::want::{Want, WantBucket, WantCollection, WantIndex, WantKnowledgeBase, WantRole};
-use crate::api::Layer;
+use crate::api::{DataDeletionPolicy, Layer, Versioning};
 
 /// The name of the one inline policy of a service role.
 pub const ROLE_POLICY: &str = "knowledge-base";
@@ -43,7 +43,7 @@ pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<Buck
         (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
         (Policy, facts.policy.as_ref().is_some_and(|found| policy::same(found, &policy))),
         (Encryption, facts.key_arn == want.key_arn),
-        (Versioning, facts.versioned == want.documents.versioned()),
+        (Versioning, facts.versioned == is_versioned(want)),
         (Lifecycle, {
             let mut found = facts.lifecycle.clone();
             found.sort();
@@ -55,11 +55,16 @@ pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<Buck
     .collect()
 }
 
+/// Whether the bucket is to keep noncurrent versions.
+pub fn is_versioned(want: &WantBucket) -> bool {
+    want.documents.versioning == Versioning::Enabled
+}
+
 /// One rule per document prefix; none where nothing ever expires. What the operator keeps for itself under
 /// `tenantry/` is no document prefix and never expires.
 pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
     let documents = &want.documents;
-    let noncurrent = if documents.versioned() { documents.noncurrent_expiration_days } else { 0 };
+    let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
     if documents.expiration_days == 0 && noncurrent == 0 {
         return Vec::new();
     }
@@ -182,8 +187,18 @@ pub fn knowledge_base(scope: &Scope, want: &WantKnowledgeBase, facts: &Knowledge
 fn same_data_source(scope: &Scope, want: &WantKnowledgeBase, found: &DataSourceFacts) -> bool {
     found.bucket_arn == format!("arn:{}:s3:::{}", scope.partition, want.bucket)
         && found.prefix.as_deref() == Some(&want.prefix)
-        && found.data_deletion_policy.eq_ignore_ascii_case(want.data_deletion_policy.as_str())
+        && found.data_deletion_policy == want.data_deletion_policy.in_aws()
         && found.key_arn == want.key_arn
+}
+
+impl DataDeletionPolicy {
+    /// The word that Bedrock uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            DataDeletionPolicy::Delete => "DELETE",
+            DataDeletionPolicy::Retain => "RETAIN",
+        }
+    }
 }
 
 /// Whether a key is ready to encrypt.

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
-use crate::api::{Layer, Pattern};
+use crate::api::{GROUP, Layer, Pattern};
 
-/// The namespace of every tag and Kubernetes name that is ours.
-pub const DOMAIN: &str = "tenantry.dev";
 
 /// Where one operator process acts: its installation name and the AWS account and region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,22 +138,17 @@ impl Identity {
     /// The resource's name in AWS: at most 28 characters of `[a-z0-9-]`, legal in every service.
     pub fn name(&self, layer: Layer) -> String {
         let (kind, pattern, id) = match &self.owner {
-            Owner::Tenant { tenant_id, pattern, .. } => ('t', pattern.as_str(), tenant_id),
-            Owner::Stack { name } => ('s', "SharedStack", name),
+            Owner::Tenant { tenant_id, pattern, .. } => ("t", pattern.to_string(), tenant_id),
+            Owner::Stack { name } => ("s", "SharedStack".to_string(), name),
         };
         let scope = &self.scope;
         let slot = self.slot.letter();
-        let digest = Sha256::digest(
-            [&scope.installation, &scope.account, &scope.region, &kind.to_string(), id, pattern]
-                .into_iter()
-                .map(|part| part as &str)
-                .chain([layer.as_str(), &slot.to_string()])
-                .collect::<Vec<_>>()
-                .join("\n"),
-        );
+        let Scope { installation, account, region, .. } = &**scope;
+        let inputs = format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{slot}");
+        let digest = Sha256::digest(inputs);
         let hash = &BASE32_NOPAD.encode(&digest)[..10].to_lowercase();
         let head: String = id.chars().take(5).collect();
-        format!("{}-{kind}{slot}-{}-{hash}", scope.installation, head.trim_end_matches('-'))
+        format!("{installation}-{kind}{slot}-{}-{hash}", head.trim_end_matches('-'))
     }
 
     /// The key prefix under which this owner's documents live in the bucket it uses, with its closing slash.
@@ -194,10 +187,10 @@ impl Identity {
         ];
         if let Owner::Tenant { tenant_id, pattern, stack, .. } = &self.owner {
             tags.push(("tenant-id", tenant_id.clone()));
-            tags.push(("pattern", pattern.as_str().into()));
+            tags.push(("pattern", pattern.to_string()));
             tags.extend(stack.clone().map(|stack| ("stack", stack)));
         }
-        tags.into_iter().map(|(key, value)| (format!("{DOMAIN}/{key}"), value)).collect()
+        tags.into_iter().map(|(key, value)| (format!("{GROUP}/{key}"), value)).collect()
     }
 
     /// The same facts as [`tags`](Self::tags), for AOSS policies, which have a description and no tags.
@@ -210,14 +203,14 @@ impl Identity {
     /// Reads back what [`description`](Self::description) wrote.
     pub fn parse_description(description: &str) -> BTreeMap<String, String> {
         let pairs = description.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.map(|(key, value)| (format!("{DOMAIN}/{key}"), value.to_string())).collect()
+        pairs.map(|(key, value)| (format!("{GROUP}/{key}"), value.to_string())).collect()
     }
 
     /// Whose a resource with these tags is. Ours is only what proves it: installation, owner and uid.
     pub fn claim(&self, tags: &BTreeMap<String, String>) -> Claim {
         let ours = self.tags();
         let same = |key: &str| {
-            let key = format!("{DOMAIN}/{key}");
+            let key = format!("{GROUP}/{key}");
             tags.contains_key(&key) && tags.get(&key) == ours.get(&key)
         };
         match (same("installation"), same("owner"), same("owner-uid")) {
@@ -286,7 +279,7 @@ mod tests {
         let id = identity("acme", Pattern::Silo);
         let with = |key: &str, value: &str| {
             let mut tags = id.tags();
-            tags.insert(format!("{DOMAIN}/{key}"), value.into());
+            tags.insert(format!("{GROUP}/{key}"), value.into());
             tags
         };
         assert_eq!(id.claim(&id.tags()), Claim::Ours);

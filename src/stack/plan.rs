@@ -78,21 +78,21 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
     let first = found.first()?;
     let names: Vec<_> = found.iter().map(|foreign| foreign.resource.as_str()).collect();
     let names = names.join(", ");
-    let message = match (&first.claim, id.tenant_id()) {
-        (Claim::Earlier, Some(tenant_id)) => format!(
+    let (reason, message) = match (&first.claim, id.tenant_id()) {
+        (Claim::Earlier, Some(tenant_id)) => (Reason::TenantIdRetained, format!(
             "tenantId '{tenant_id}' is retained: an earlier Tenant with this id was deleted with deletionPolicy Retain \
              and left {names}. Nothing was changed. Choose another tenantId, or remove what was left"
-        ),
-        (Claim::Earlier, None) => format!(
+        )),
+        (Claim::Earlier, None) => (Reason::OwnedByAnother, format!(
             "An earlier SharedStack of this name was deleted with deletionPolicy Retain and left {names}. Nothing was \
              changed. Choose another name, or remove what was left"
-        ),
-        _ => format!(
+        )),
+        _ => (Reason::OwnedByAnother, format!(
             "{names} has the name of ours but does not carry our tags, so it belongs to somebody else. Nothing was \
              changed. Remove or rename it, or choose another tenantId"
-        ),
+        )),
     };
-    Some(Blocked { reason: Reason::OwnedByAnother, message })
+    Some(Blocked { reason, message })
 }
 
 impl Want {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::identity::{Identity, Scope};
 use super::want::{WantBucket, WantIndex, WantRole};
-use crate::api::{AttributeType, Distance, NetworkAccess};
+use crate::api::{AttributeType, Distance, NetworkSettings};
 
 /// The vector field of every index, as the console's quick create names it.
 pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
@@ -106,15 +106,15 @@ pub fn encryption(collection: &str, key_arn: Option<&str>) -> Value {
 /// The network policy of one collection. Private lets in Bedrock and the control plane's index calls as services,
 /// and the named VPC endpoints; the dashboards stay shut either way.
 /// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-network.html>
-pub fn network(collection: &str, access: &NetworkAccess, vpc_endpoints: &[String]) -> Value {
+pub fn network(collection: &str, access: &NetworkSettings) -> Value {
     let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{collection}")]}]);
     match access {
-        NetworkAccess::Public => json!([{"Rules": rules, "AllowFromPublic": true}]),
-        NetworkAccess::Private => {
+        NetworkSettings::Public => json!([{"Rules": rules, "AllowFromPublic": true}]),
+        NetworkSettings::Private { vpc_endpoint_ids } => {
             let services = ["bedrock.amazonaws.com", "aoss.amazonaws.com"];
             let mut policy = json!({"Rules": rules, "AllowFromPublic": false, "SourceServices": services});
-            if !vpc_endpoints.is_empty() {
-                policy["SourceVPCEs"] = json!(vpc_endpoints);
+            if !vpc_endpoint_ids.is_empty() {
+                policy["SourceVPCEs"] = json!(vpc_endpoint_ids);
             }
             json!([policy])
         }
@@ -213,10 +213,14 @@ mod tests {
 
     #[test]
     fn a_private_collection_opens_to_bedrock_and_named_endpoints_only() {
-        let policy = network("c", &NetworkAccess::Private, &["vpce-1".into()]);
+        let private = |ids: &[&str]| {
+            let vpc_endpoint_ids = ids.iter().map(|id| id.to_string()).collect();
+            network("c", &NetworkSettings::Private { vpc_endpoint_ids })
+        };
+        let policy = private(&["vpce-1"]);
         assert_eq!(policy[0]["AllowFromPublic"], false);
         assert_eq!(policy[0]["SourceVPCEs"], json!(["vpce-1"]));
-        assert!(network("c", &NetworkAccess::Private, &[])[0].get("SourceVPCEs").is_none());
+        assert!(private(&[])[0].get("SourceVPCEs").is_none());
         assert!(!policy.to_string().contains("dashboard"));
     }
 }

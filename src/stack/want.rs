@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{
-    Chunking, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings, IndexSettings,
+    ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings, IndexSettings,
     Isolation, KnowledgeBaseSettings, Layer, Shared,
 };
 use crate::stack::identity::Identity;
@@ -121,7 +121,7 @@ pub struct WantKnowledgeBase {
     /// Vector length, where the model lets it be chosen.
     pub dimensions: Option<i32>,
     /// How documents are cut.
-    pub chunking: Chunking,
+    pub chunking: ChunkingSettings,
     /// Where vectors go: see [`Store`].
     pub store: Option<Store>,
     /// The bucket, by name,
@@ -170,14 +170,14 @@ pub fn of_tenant(
         Isolation::Silo(silo) => {
             let base = Base { id, tags, handles, bucket: id.name(Layer::Bucket), collection: id.name(Layer::Collection) };
             let mut want = base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
-            base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy.clone(), None);
+            base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
             want
         }
         Isolation::Bridge(bridge) => {
             let Some(offer) = offer else { return Want::default() };
             let base = Base { id, tags, handles, bucket: offer.bucket.clone(), collection: offer.collection_name.clone() };
             let mut want = Want::default();
-            base.retrieval(&mut want, &bridge.knowledge_base, &bridge.index, bridge.data_deletion_policy.clone(), None);
+            base.retrieval(&mut want, &bridge.knowledge_base, &bridge.index, bridge.data_deletion_policy, None);
             want
         }
         Isolation::Pool(_) => Want::default(),
