@@ -2,11 +2,12 @@
 
 use aws_sdk_opensearchserverless::Client;
 use aws_sdk_opensearchserverless::types::{
-    CollectionDetail as Detail, CollectionType, CreateCollectionDetail, StandbyReplicas, Tag,
+    CollectionDetail as Detail, CollectionType, CreateCollectionDetail, StandbyReplicas as Replicas, Tag,
 };
 
 use super::Tags;
 use super::fault::{Call, found, gone};
+use crate::api::StandbyReplicas;
 use crate::stack::fault::Fault;
 use crate::stack::seen::CollectionDetail;
 
@@ -62,7 +63,7 @@ impl Collections {
     pub async fn create(
         &self,
         name: &str,
-        standby_replicas: bool,
+        standby_replicas: StandbyReplicas,
         description: &str,
         tags: &Tags,
     ) -> Result<CollectionDetail, Fault> {
@@ -71,10 +72,9 @@ impl Collections {
             .iter()
             .map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
-        let replicas = if standby_replicas {
-            StandbyReplicas::Enabled
-        } else {
-            StandbyReplicas::Disabled
+        let replicas = match standby_replicas {
+            StandbyReplicas::Enabled => Replicas::Enabled,
+            StandbyReplicas::Disabled => Replicas::Disabled,
         };
         let request = self
             .client

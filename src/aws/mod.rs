@@ -24,8 +24,10 @@ mod fault;
 mod iam;
 mod kms;
 mod s3;
+mod s3_facts;
 mod s3_lifecycle;
 mod s3_objects;
+mod s3_versions;
 mod sts;
 
 pub use aoss::Collections;
@@ -38,7 +40,8 @@ pub use bedrock_retrieve::{Passage, Retrieval};
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};
 pub use s3::Buckets;
-pub use s3_objects::{Object, Objects, Page, Upload, Version, VersionMarker, VersionPage};
+pub use s3_objects::{Object, Objects, Page};
+pub use s3_versions::{Upload, Version, VersionMarker, VersionPage};
 pub use sts::{Caller, caller};
 
 /// Tags, by key.

@@ -9,7 +9,8 @@ use aws_sdk_s3::types::{
 
 use super::Buckets;
 use super::fault::gone;
-use super::s3::{s3, set};
+use super::s3::s3;
+use super::s3_facts::set;
 use crate::stack::fault::Fault;
 use crate::stack::seen::LifecycleRule;
 
