@@ -45,7 +45,11 @@ impl PolicyKind {
 }
 
 const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "aoss", operation, resource }
+    Call {
+        service: "aoss",
+        operation,
+        resource,
+    }
 }
 
 impl Policies {
@@ -60,48 +64,108 @@ impl Policies {
                 let call = aoss("GetSecurityPolicy", name);
                 let request = self.client.get_security_policy().r#type(type_).name(name);
                 let answer = found(request.send().await.map_err(call.failed()))?;
-                Ok(answer.and_then(|answer| answer.security_policy_detail).map(Into::into))
+                Ok(answer
+                    .and_then(|answer| answer.security_policy_detail)
+                    .map(Into::into))
             }
             None => {
                 let call = aoss("GetAccessPolicy", name);
-                let request = self.client.get_access_policy().r#type(AccessPolicyType::Data).name(name);
+                let request = self
+                    .client
+                    .get_access_policy()
+                    .r#type(AccessPolicyType::Data)
+                    .name(name);
                 let answer = found(request.send().await.map_err(call.failed()))?;
-                Ok(answer.and_then(|answer| answer.access_policy_detail).map(Into::into))
+                Ok(answer
+                    .and_then(|answer| answer.access_policy_detail)
+                    .map(Into::into))
             }
         }
     }
 
     /// Makes a policy. `name` has 3 to 32 characters, `description` at most 1,000.
-    pub async fn create(&self, kind: PolicyKind, name: &str, policy: &Value, description: &str) -> Result<(), Fault> {
+    pub async fn create(
+        &self,
+        kind: PolicyKind,
+        name: &str,
+        policy: &Value,
+        description: &str,
+    ) -> Result<(), Fault> {
         let policy = policy.to_string();
         match kind.security() {
             Some(type_) => {
                 let call = aoss("CreateSecurityPolicy", name);
-                let request = self.client.create_security_policy().r#type(type_).name(name).policy(policy);
-                request.description(description).send().await.map_err(call.failed()).map(drop)
+                let request = self
+                    .client
+                    .create_security_policy()
+                    .r#type(type_)
+                    .name(name)
+                    .policy(policy);
+                request
+                    .description(description)
+                    .send()
+                    .await
+                    .map_err(call.failed())
+                    .map(drop)
             }
             None => {
                 let call = aoss("CreateAccessPolicy", name);
-                let request = self.client.create_access_policy().r#type(AccessPolicyType::Data).name(name);
-                request.policy(policy).description(description).send().await.map_err(call.failed()).map(drop)
+                let request = self
+                    .client
+                    .create_access_policy()
+                    .r#type(AccessPolicyType::Data)
+                    .name(name);
+                request
+                    .policy(policy)
+                    .description(description)
+                    .send()
+                    .await
+                    .map_err(call.failed())
+                    .map(drop)
             }
         }
     }
 
     /// Replaces what a policy says, if it still has the version that we read; otherwise a conflict. The description
     /// stays as it is.
-    pub async fn update(&self, kind: PolicyKind, name: &str, policy: &Value, version: &str) -> Result<(), Fault> {
+    pub async fn update(
+        &self,
+        kind: PolicyKind,
+        name: &str,
+        policy: &Value,
+        version: &str,
+    ) -> Result<(), Fault> {
         let policy = policy.to_string();
         match kind.security() {
             Some(type_) => {
                 let call = aoss("UpdateSecurityPolicy", name);
-                let request = self.client.update_security_policy().r#type(type_).name(name).policy(policy);
-                request.policy_version(version).send().await.map_err(call.failed()).map(drop)
+                let request = self
+                    .client
+                    .update_security_policy()
+                    .r#type(type_)
+                    .name(name)
+                    .policy(policy);
+                request
+                    .policy_version(version)
+                    .send()
+                    .await
+                    .map_err(call.failed())
+                    .map(drop)
             }
             None => {
                 let call = aoss("UpdateAccessPolicy", name);
-                let request = self.client.update_access_policy().r#type(AccessPolicyType::Data).name(name);
-                request.policy(policy).policy_version(version).send().await.map_err(call.failed()).map(drop)
+                let request = self
+                    .client
+                    .update_access_policy()
+                    .r#type(AccessPolicyType::Data)
+                    .name(name);
+                request
+                    .policy(policy)
+                    .policy_version(version)
+                    .send()
+                    .await
+                    .map_err(call.failed())
+                    .map(drop)
             }
         }
     }
@@ -116,7 +180,11 @@ impl Policies {
             }
             None => {
                 let call = aoss("DeleteAccessPolicy", name);
-                let request = self.client.delete_access_policy().r#type(AccessPolicyType::Data).name(name);
+                let request = self
+                    .client
+                    .delete_access_policy()
+                    .r#type(AccessPolicyType::Data)
+                    .name(name);
                 gone(request.send().await.map_err(call.failed()))
             }
         }

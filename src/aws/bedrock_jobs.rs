@@ -3,8 +3,8 @@
 
 use aws_sdk_bedrockagent::Client;
 use aws_sdk_bedrockagent::types::{
-    IngestionJob, IngestionJobSortBy, IngestionJobSortByAttribute, IngestionJobStatistics, IngestionJobSummary,
-    SortOrder,
+    IngestionJob, IngestionJobSortBy, IngestionJobSortByAttribute, IngestionJobStatistics,
+    IngestionJobSummary, SortOrder,
 };
 
 use super::bedrock::bedrock;
@@ -33,16 +33,32 @@ impl Jobs {
             .order(SortOrder::Descending)
             .build()
             .map_err(call.unbuilt())?;
-        let request = self.client.list_ingestion_jobs().knowledge_base_id(kb).data_source_id(data_source);
-        let pages = request.sort_by(newest_first).max_results(1000).into_paginator().send();
+        let request = self
+            .client
+            .list_ingestion_jobs()
+            .knowledge_base_id(kb)
+            .data_source_id(data_source);
+        let pages = request
+            .sort_by(newest_first)
+            .max_results(1000)
+            .into_paginator()
+            .send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
-        Ok(pages.into_iter().flat_map(|page| page.ingestion_job_summaries).map(Into::into).collect())
+        Ok(pages
+            .into_iter()
+            .flat_map(|page| page.ingestion_job_summaries)
+            .map(Into::into)
+            .collect())
     }
 
     /// One job, with what failed in it.
     pub async fn get(&self, kb: &str, data_source: &str, id: &str) -> Result<Option<Job>, Fault> {
         let call = bedrock("GetIngestionJob", id);
-        let request = self.client.get_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
+        let request = self
+            .client
+            .get_ingestion_job()
+            .knowledge_base_id(kb)
+            .data_source_id(data_source);
         let answer = found(request.ingestion_job_id(id).send().await.map_err(call.failed()))?;
         Ok(answer.and_then(|answer| answer.ingestion_job).map(Into::into))
     }
@@ -52,15 +68,23 @@ impl Jobs {
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_StartIngestionJob.html>
     pub async fn start(&self, kb: &str, data_source: &str, description: &str) -> Result<String, Fault> {
         let call = bedrock("StartIngestionJob", data_source);
-        let request = self.client.start_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
-        let request = request.description(description).client_token(token(&[data_source, description]));
+        let request = self
+            .client
+            .start_ingestion_job()
+            .knowledge_base_id(kb)
+            .data_source_id(data_source);
+        let request = request
+            .description(description)
+            .client_token(token(&[data_source, description]));
         let answer = request.send().await.map_err(call.failed())?;
         match answer.ingestion_job {
             Some(job) => Ok(job.ingestion_job_id),
             // Bedrock may say nothing about a start that it has seen before.
             None => {
                 let mut jobs = self.list(kb, data_source).await?.into_iter();
-                jobs.find(|job| job.description == description).map(|job| job.id).ok_or_else(|| call.empty())
+                jobs.find(|job| job.description == description)
+                    .map(|job| job.id)
+                    .ok_or_else(|| call.empty())
             }
         }
     }
@@ -68,7 +92,11 @@ impl Jobs {
     /// Begins to stop a job; one that no longer runs is a conflict.
     pub async fn stop(&self, kb: &str, data_source: &str, id: &str) -> Result<(), Fault> {
         let call = bedrock("StopIngestionJob", id);
-        let request = self.client.stop_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
+        let request = self
+            .client
+            .stop_ingestion_job()
+            .knowledge_base_id(kb)
+            .data_source_id(data_source);
         gone(request.ingestion_job_id(id).send().await.map_err(call.failed()))
     }
 }

@@ -32,21 +32,35 @@ impl Call<'_> {
             let (code, message) = match &error {
                 SdkError::ConstructionFailure(_) => return self.unfit(chain(&error)),
                 SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
-                SdkError::DispatchFailure(failure) if failure.is_timeout() => ("Timeout".into(), chain(&error)),
+                SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                    ("Timeout".into(), chain(&error))
+                }
                 SdkError::DispatchFailure(_) => ("Connection".into(), chain(&error)),
                 answered => {
-                    let status = answered.raw_response().map(|response| response.status().to_string());
+                    let status = answered
+                        .raw_response()
+                        .map(|response| response.status().to_string());
                     let message = answered.message().map_or_else(|| chain(answered), str::to_owned);
-                    (answered.code().map(str::to_owned).or(status).unwrap_or_default(), message)
+                    (
+                        answered.code().map(str::to_owned).or(status).unwrap_or_default(),
+                        message,
+                    )
                 }
             };
-            Fault { request_id: error.request_id().map(Into::into), ..self.refused(&code, &message) }
+            Fault {
+                request_id: error.request_id().map(Into::into),
+                ..self.refused(&code, &message)
+            }
         }
     }
 
     /// A refusal that came inside an answer.
     pub(super) fn refused(self, code: &str, message: &str) -> Fault {
-        let Self { service, operation, resource } = self;
+        let Self {
+            service,
+            operation,
+            resource,
+        } = self;
         Fault {
             class: classify(operation, code, message),
             service,
@@ -69,7 +83,10 @@ impl Call<'_> {
     }
 
     fn unfit(self, message: String) -> Fault {
-        Fault { class: Class::Invalid, ..self.refused("InvalidRequest", &message) }
+        Fault {
+            class: Class::Invalid,
+            ..self.refused("InvalidRequest", &message)
+        }
     }
 }
 
@@ -100,7 +117,11 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
 
-    const CALL: Call<'static> = Call { service: "s3", operation: "HeadBucket", resource: "b" };
+    const CALL: Call<'static> = Call {
+        service: "s3",
+        operation: "HeadBucket",
+        resource: "b",
+    };
 
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");
@@ -114,15 +135,33 @@ mod tests {
         let fault = answered(403, ErrorMetadata::builder().build());
         assert_eq!((fault.class, fault.code.as_str()), (Class::Denied, "403"));
         assert_eq!(fault.request_id.as_deref(), Some("R1"));
-        assert_eq!(answered(404, ErrorMetadata::builder().build()).class, Class::NotFound);
-        assert_eq!(answered(429, ErrorMetadata::builder().build()).class, Class::Throttled);
-        assert_eq!(answered(503, ErrorMetadata::builder().build()).class, Class::Transient);
+        assert_eq!(
+            answered(404, ErrorMetadata::builder().build()).class,
+            Class::NotFound
+        );
+        assert_eq!(
+            answered(429, ErrorMetadata::builder().build()).class,
+            Class::Throttled
+        );
+        assert_eq!(
+            answered(503, ErrorMetadata::builder().build()).class,
+            Class::Transient
+        );
     }
 
     #[test]
     fn a_code_goes_before_the_status() {
-        let fault = answered(400, ErrorMetadata::builder().code("SlowDown").message("Reduce your rate").build());
-        assert_eq!((fault.class, fault.message.as_str()), (Class::Throttled, "Reduce your rate"));
+        let fault = answered(
+            400,
+            ErrorMetadata::builder()
+                .code("SlowDown")
+                .message("Reduce your rate")
+                .build(),
+        );
+        assert_eq!(
+            (fault.class, fault.message.as_str()),
+            (Class::Throttled, "Reduce your rate")
+        );
     }
 
     #[test]

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
+pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-pub use aws_config::SdkConfig;
-use aws_config::BehaviorVersion;
 
 mod aoss;
 mod aoss_indexes;
@@ -24,8 +24,10 @@ mod fault;
 mod iam;
 mod kms;
 mod s3;
+mod s3_facts;
 mod s3_lifecycle;
 mod s3_objects;
+mod s3_versions;
 mod sts;
 
 pub use aoss::Collections;
@@ -38,7 +40,8 @@ pub use bedrock_retrieve::{Passage, Retrieval};
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};
 pub use s3::Buckets;
-pub use s3_objects::{Object, Objects, Page, Upload, Version, VersionMarker, VersionPage};
+pub use s3_objects::{Object, Objects, Page};
+pub use s3_versions::{Upload, Version, VersionMarker, VersionPage};
 pub use sts::{Caller, caller};
 
 /// Tags, by key.
@@ -106,9 +109,13 @@ pub async fn load() -> SdkConfig {
 
 /// Without retries and with our timeouts: backoff is the controller's, and it has to see every refusal.
 fn patient(config: &SdkConfig) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(OPERATION_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT);
     let mut builder = config.to_builder();
-    builder.set_retry_config(Some(RetryConfig::disabled())).set_timeout_config(Some(timeouts.build()));
+    builder
+        .set_retry_config(Some(RetryConfig::disabled()))
+        .set_timeout_config(Some(timeouts.build()));
     builder.set_behavior_version(config.behavior_version().or(Some(BehaviorVersion::latest())));
     builder.build()
 }

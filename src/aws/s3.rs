@@ -1,4 +1,4 @@
-//! S3: buckets and their settings.
+//! S3: buckets, and the settings that are written.
 //!
 //! Every call says which account must own the bucket: bucket names are shared by all of AWS, and a bucket of our name
 //! in another account must never be taken for ours.
@@ -8,17 +8,16 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
-    OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership,
+    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging,
+    VersioningConfiguration,
 };
-use futures::try_join;
 use serde_json::Value;
 
 use super::Tags;
-use super::fault::{Call, found, gone};
-use crate::stack::fault::{Class, Fault};
-use crate::stack::seen::BucketFacts;
+use super::fault::{Call, gone};
+use crate::stack::fault::Fault;
 
 /// Buckets and their settings.
 #[derive(Clone, Debug)]
@@ -30,85 +29,27 @@ pub struct Buckets {
 /// An S3 client. An endpoint of one's own has no DNS name for each bucket, so there the bucket goes into the path.
 pub(super) fn client(config: &SdkConfig) -> Client {
     let own_endpoint = config.endpoint_url().is_some();
-    Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build())
+    Client::from_conf(
+        aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(own_endpoint)
+            .build(),
+    )
 }
 
 pub(super) const fn s3<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "s3", operation, resource }
+    Call {
+        service: "s3",
+        operation,
+        resource,
+    }
 }
 
 impl Buckets {
     pub(super) fn new(client: Client, account: &str) -> Self {
-        Self { client, account: account.into() }
-    }
-
-    /// A bucket's settings; `None` if there is no such bucket. One in another account is `Denied`.
-    pub async fn facts(&self, name: &str) -> Result<Option<BucketFacts>, Fault> {
-        if found(self.head(name).await)?.is_none() {
-            return Ok(None);
+        Self {
+            client,
+            account: account.into(),
         }
-        // What is not set is an answer in each of these; NotFound here means that the bucket went away meanwhile.
-        found(self.settings(name).await)
-    }
-
-    async fn head(&self, name: &str) -> Result<(), Fault> {
-        let request = self.client.head_bucket().bucket(name).expected_bucket_owner(&self.account);
-        request.send().await.map_err(s3("HeadBucket", name).failed()).map(drop)
-    }
-
-    async fn settings(&self, name: &str) -> Result<BucketFacts, Fault> {
-        let (tags, blocks_public_access, object_ownership, policy, key_arn, versioned, lifecycle) = try_join!(
-            self.tags(name),
-            self.blocks_public_access(name),
-            self.object_ownership(name),
-            self.policy(name),
-            self.key_arn(name),
-            self.versioned(name),
-            self.lifecycle(name),
-        )?;
-        Ok(BucketFacts { tags, blocks_public_access, object_ownership, policy, key_arn, versioned, lifecycle })
-    }
-
-    async fn tags(&self, name: &str) -> Result<Tags, Fault> {
-        let request = self.client.get_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3("GetBucketTagging", name).failed()))?;
-        Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| (tag.key, tag.value)))
-    }
-
-    async fn blocks_public_access(&self, name: &str) -> Result<bool, Fault> {
-        let request = self.client.get_public_access_block().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3("GetPublicAccessBlock", name).failed()))?;
-        Ok(answer.and_then(|answer| answer.public_access_block_configuration) == Some(no_public_access()))
-    }
-
-    async fn object_ownership(&self, name: &str) -> Result<Option<String>, Fault> {
-        let request = self.client.get_bucket_ownership_controls().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3("GetBucketOwnershipControls", name).failed()))?;
-        let rules = answer.and_then(|answer| answer.ownership_controls).map(|controls| controls.rules);
-        Ok(rules.unwrap_or_default().first().map(|rule| rule.object_ownership.as_str().to_owned()))
-    }
-
-    async fn policy(&self, name: &str) -> Result<Option<Value>, Fault> {
-        let request = self.client.get_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3("GetBucketPolicy", name).failed()))?;
-        Ok(answer.and_then(|answer| answer.policy).map(|text| serde_json::from_str(&text).unwrap_or_default()))
-    }
-
-    async fn key_arn(&self, name: &str) -> Result<Option<String>, Fault> {
-        let request = self.client.get_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3("GetBucketEncryption", name).failed()))?;
-        let rules = answer.and_then(|answer| answer.server_side_encryption_configuration).map(|it| it.rules);
-        let default = rules.unwrap_or_default().into_iter().find_map(|it| it.apply_server_side_encryption_by_default);
-        // SSE-KMS without a key is the account's `aws/s3`, which is not S3's own either.
-        Ok(default
-            .filter(|default| default.sse_algorithm != ServerSideEncryption::Aes256)
-            .map(|default| default.kms_master_key_id.unwrap_or_else(|| "alias/aws/s3".into())))
-    }
-
-    async fn versioned(&self, name: &str) -> Result<bool, Fault> {
-        let request = self.client.get_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
-        let answer = request.send().await.map_err(s3("GetBucketVersioning", name).failed())?;
-        Ok(answer.status == Some(BucketVersioningStatus::Enabled))
     }
 
     /// Makes a bucket that carries its tags from its first moment, so that none of our name is ever without an owner.
@@ -121,7 +62,11 @@ impl Buckets {
             .set_location_constraint(location)
             .set_tags(Some(tag_set(tags).map_err(call.unbuilt())?))
             .build();
-        let request = self.client.create_bucket().bucket(name).create_bucket_configuration(configuration);
+        let request = self
+            .client
+            .create_bucket()
+            .bucket(name)
+            .create_bucket_configuration(configuration);
         request.send().await.map_err(call.failed()).map(drop)
     }
 
@@ -129,14 +74,27 @@ impl Buckets {
     pub async fn put_tags(&self, name: &str, tags: &Tags) -> Result<(), Fault> {
         let call = s3("PutBucketTagging", name);
         let tagging = tag_set(tags).and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
-        let request = self.client.put_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
-        request.tagging(tagging.map_err(call.unbuilt())?).send().await.map_err(call.failed()).map(drop)
+        let request = self
+            .client
+            .put_bucket_tagging()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        request
+            .tagging(tagging.map_err(call.unbuilt())?)
+            .send()
+            .await
+            .map_err(call.failed())
+            .map(drop)
     }
 
     /// Switches on all four of Block Public Access.
     pub async fn put_public_access_block(&self, name: &str) -> Result<(), Fault> {
         let call = s3("PutPublicAccessBlock", name);
-        let request = self.client.put_public_access_block().bucket(name).expected_bucket_owner(&self.account);
+        let request = self
+            .client
+            .put_public_access_block()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
         let request = request.public_access_block_configuration(no_public_access());
         request.send().await.map_err(call.failed()).map(drop)
     }
@@ -144,9 +102,15 @@ impl Buckets {
     /// Lets the bucket's owner own every object, whoever wrote it; ACLs are off.
     pub async fn put_ownership_enforced(&self, name: &str) -> Result<(), Fault> {
         let call = s3("PutBucketOwnershipControls", name);
-        let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
+        let rule = OwnershipControlsRule::builder()
+            .object_ownership(ObjectOwnership::BucketOwnerEnforced)
+            .build();
         let controls = rule.and_then(|rule| OwnershipControls::builder().rules(rule).build());
-        let request = self.client.put_bucket_ownership_controls().bucket(name).expected_bucket_owner(&self.account);
+        let request = self
+            .client
+            .put_bucket_ownership_controls()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
         let request = request.ownership_controls(controls.map_err(call.unbuilt())?);
         request.send().await.map_err(call.failed()).map(drop)
     }
@@ -154,48 +118,73 @@ impl Buckets {
     /// Replaces the bucket policy; at most 20 KB.
     pub async fn put_policy(&self, name: &str, policy: &Value) -> Result<(), Fault> {
         let call = s3("PutBucketPolicy", name);
-        let request = self.client.put_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
-        request.policy(policy.to_string()).send().await.map_err(call.failed()).map(drop)
+        let request = self
+            .client
+            .put_bucket_policy()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        request
+            .policy(policy.to_string())
+            .send()
+            .await
+            .map_err(call.failed())
+            .map(drop)
     }
 
     /// How new objects are encrypted: by a KMS key, with a bucket key to keep its calls few, or by S3's own.
     pub async fn put_encryption(&self, name: &str, key_arn: Option<&str>) -> Result<(), Fault> {
         let call = s3("PutBucketEncryption", name);
-        let request = self.client.put_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
-        let request = request.server_side_encryption_configuration(encryption(key_arn).map_err(call.unbuilt())?);
+        let request = self
+            .client
+            .put_bucket_encryption()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let request =
+            request.server_side_encryption_configuration(encryption(key_arn).map_err(call.unbuilt())?);
         request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Keeps what is overwritten or deleted as an older version, or no longer does.
     pub async fn put_versioning(&self, name: &str, enabled: bool) -> Result<(), Fault> {
         let call = s3("PutBucketVersioning", name);
-        let status = if enabled { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
+        let status = if enabled {
+            BucketVersioningStatus::Enabled
+        } else {
+            BucketVersioningStatus::Suspended
+        };
         let configuration = VersioningConfiguration::builder().status(status).build();
-        let request = self.client.put_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
-        request.versioning_configuration(configuration).send().await.map_err(call.failed()).map(drop)
+        let request = self
+            .client
+            .put_bucket_versioning()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        request
+            .versioning_configuration(configuration)
+            .send()
+            .await
+            .map_err(call.failed())
+            .map(drop)
     }
 
     /// Deletes a bucket, which must be empty: no objects, versions or delete markers. Its name can be refused for a
     /// while afterwards (`OperationAborted`).
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
-        let request = self.client.delete_bucket().bucket(name).expected_bucket_owner(&self.account);
+        let request = self
+            .client
+            .delete_bucket()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
         gone(request.send().await.map_err(s3("DeleteBucket", name).failed()))
     }
 }
 
-/// A setting that is not set is an answer; a bucket that is gone is not.
-pub(super) fn set<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
-    match result {
-        Err(fault) if fault.class == Class::NotFound && fault.code != "NoSuchBucket" => Ok(None),
-        result => result.map(Some),
-    }
-}
-
 fn tag_set(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
-fn no_public_access() -> PublicAccessBlockConfiguration {
+pub(super) fn no_public_access() -> PublicAccessBlockConfiguration {
     PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -205,7 +194,11 @@ fn no_public_access() -> PublicAccessBlockConfiguration {
 }
 
 fn encryption(key_arn: Option<&str>) -> Result<ServerSideEncryptionConfiguration, BuildError> {
-    let algorithm = if key_arn.is_some() { ServerSideEncryption::AwsKms } else { ServerSideEncryption::Aes256 };
+    let algorithm = if key_arn.is_some() {
+        ServerSideEncryption::AwsKms
+    } else {
+        ServerSideEncryption::Aes256
+    };
     let default = ServerSideEncryptionByDefault::builder()
         .sse_algorithm(algorithm)
         .set_kms_master_key_id(key_arn.map(Into::into))

@@ -1,4 +1,4 @@
-//! S3: objects, their versions and unfinished uploads.
+//! S3: objects.
 //!
 //! Keys may hold characters that XML cannot write, and one such key must not make a listing unreadable: every listing
 //! asks for keys in URL encoding.
@@ -10,7 +10,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::fault::{found, gone};
+use super::fault::found;
 use super::s3::s3;
 use super::timestamp;
 use crate::stack::fault::{Class, Fault};
@@ -18,8 +18,8 @@ use crate::stack::fault::{Class, Fault};
 /// Objects, their versions and unfinished uploads.
 #[derive(Clone, Debug)]
 pub struct Objects {
-    client: Client,
-    account: String,
+    pub(super) client: Client,
+    pub(super) account: String,
 }
 
 /// A page of a listing, in the order of keys' UTF-8 bytes.
@@ -44,45 +44,12 @@ pub struct Object {
     pub last_modified: jiff::Timestamp,
 }
 
-/// A page of versions and delete markers.
-#[derive(Clone, Debug, Default)]
-pub struct VersionPage {
-    /// At most 1,000 versions and delete markers together.
-    pub versions: Vec<Version>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<VersionMarker>,
-}
-
-/// One version of an object, or a delete marker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// The object's key.
-    pub key: String,
-    /// The version's id; `null` for what was written while versioning was off.
-    pub version_id: String,
-    /// Whether it only says that the object is deleted.
-    pub is_delete_marker: bool,
-}
-
-/// The last version of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionMarker {
-    key: String,
-    version_id: Option<String>,
-}
-
-/// An upload in parts that was begun and not finished: its parts cost money and no listing of objects shows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upload {
-    /// The key it was for.
-    pub key: String,
-    /// Its id.
-    pub upload_id: String,
-}
-
 impl Objects {
     pub(super) fn new(client: Client, account: &str) -> Self {
-        Self { client, account: account.into() }
+        Self {
+            client,
+            account: account.into(),
+        }
     }
 
     /// One page of the objects under a prefix, from where the last page's `next` points. `limit` is at most 1,000, the
@@ -94,32 +61,57 @@ impl Objects {
         next: Option<&str>,
         limit: Option<i32>,
     ) -> Result<Page, Fault> {
-        let request = self.client.list_objects_v2().bucket(bucket).expected_bucket_owner(&self.account).prefix(prefix);
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .expected_bucket_owner(&self.account)
+            .prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_max_keys(limit);
         let request = request.set_continuation_token(next.map(Into::into));
-        let answer = request.send().await.map_err(s3("ListObjectsV2", bucket).failed())?;
+        let answer = request
+            .send()
+            .await
+            .map_err(s3("ListObjectsV2", bucket).failed())?;
         let encoding = answer.encoding_type;
-        let objects = answer.contents.unwrap_or_default().into_iter().map(|object| Object {
-            key: decoded(object.key, encoding.as_ref()),
-            etag: object.e_tag.unwrap_or_default(),
-            size: object.size.unwrap_or(0),
-            last_modified: object.last_modified.as_ref().map(timestamp).unwrap_or_default(),
-        });
-        Ok(Page { objects: objects.collect(), next: answer.next_continuation_token })
+        let objects = answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .map(|object| Object {
+                key: decoded(object.key, encoding.as_ref()),
+                etag: object.e_tag.unwrap_or_default(),
+                size: object.size.unwrap_or(0),
+                last_modified: object.last_modified.as_ref().map(timestamp).unwrap_or_default(),
+            });
+        Ok(Page {
+            objects: objects.collect(),
+            next: answer.next_continuation_token,
+        })
     }
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.
     pub async fn get(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
         let call = s3("GetObject", key);
-        let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
-        let Some(mut answer) = found(request.send().await.map_err(call.failed()))? else { return Ok(None) };
+        let request = self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .expected_bucket_owner(&self.account);
+        let Some(mut answer) = found(request.send().await.map_err(call.failed()))? else {
+            return Ok(None);
+        };
         let mut content = Vec::new();
         loop {
             let chunk = answer.body.try_next().await;
             match chunk.map_err(|error| call.refused("Connection", &error.to_string()))? {
                 Some(chunk) if (content.len() + chunk.len()) as u64 > limit => {
                     let fault = call.refused("EntityTooLarge", &format!("it is longer than {limit} bytes"));
-                    return Err(Fault { class: Class::Invalid, ..fault });
+                    return Err(Fault {
+                        class: Class::Invalid,
+                        ..fault
+                    });
                 }
                 Some(chunk) => content.extend_from_slice(&chunk),
                 None => return Ok(Some(content)),
@@ -128,43 +120,84 @@ impl Objects {
     }
 
     /// Writes an object of at most 5 GB, over one of the same key.
-    pub async fn put(&self, bucket: &str, key: &str, content: Vec<u8>, content_type: &str) -> Result<(), Fault> {
-        let request = self.client.put_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
+    pub async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: Vec<u8>,
+        content_type: &str,
+    ) -> Result<(), Fault> {
+        let request = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .expected_bucket_owner(&self.account);
         let request = request.body(ByteStream::from(content)).content_type(content_type);
-        request.send().await.map_err(s3("PutObject", key).failed()).map(drop)
+        request
+            .send()
+            .await
+            .map_err(s3("PutObject", key).failed())
+            .map(drop)
     }
 
     /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata. Needs s3:GetObject
     /// and s3:PutObject.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
     pub async fn copy(&self, bucket: &str, from: &str, to: &str) -> Result<(), Fault> {
-        let request = self.client.copy_object().bucket(bucket).key(to).copy_source(copy_source(bucket, from));
-        let request = request.expected_bucket_owner(&self.account).expected_source_bucket_owner(&self.account);
-        request.send().await.map_err(s3("CopyObject", from).failed()).map(drop)
+        let request = self
+            .client
+            .copy_object()
+            .bucket(bucket)
+            .key(to)
+            .copy_source(copy_source(bucket, from));
+        let request = request
+            .expected_bucket_owner(&self.account)
+            .expected_source_bucket_owner(&self.account);
+        request
+            .send()
+            .await
+            .map_err(s3("CopyObject", from).failed())
+            .map(drop)
     }
 
     /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. What could not be
     /// deleted is one fault, named after the first key.
     pub async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), Fault> {
-        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
+        let objects = keys
+            .iter()
+            .map(|key| ObjectIdentifier::builder().key(key).build())
+            .collect();
         self.delete_all(bucket, objects).await
     }
 
-    /// Deletes up to 1,000 versions or delete markers, for good. IAM action s3:DeleteObjectVersion.
-    pub async fn delete_versions(&self, bucket: &str, versions: &[Version]) -> Result<(), Fault> {
-        let object = |it: &Version| ObjectIdentifier::builder().key(&it.key).version_id(&it.version_id).build();
-        self.delete_all(bucket, versions.iter().map(object).collect()).await
-    }
-
-    async fn delete_all(&self, bucket: &str, objects: Result<Vec<ObjectIdentifier>, BuildError>) -> Result<(), Fault> {
+    pub(super) async fn delete_all(
+        &self,
+        bucket: &str,
+        objects: Result<Vec<ObjectIdentifier>, BuildError>,
+    ) -> Result<(), Fault> {
         let call = s3("DeleteObjects", bucket);
         let objects = objects.map_err(call.unbuilt())?;
         if objects.is_empty() {
             return Ok(());
         }
-        let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(call.unbuilt())?;
-        let request = self.client.delete_objects().bucket(bucket).expected_bucket_owner(&self.account).delete(delete);
-        let errors = request.send().await.map_err(call.failed())?.errors.unwrap_or_default();
+        let delete = Delete::builder()
+            .set_objects(Some(objects))
+            .quiet(true)
+            .build()
+            .map_err(call.unbuilt())?;
+        let request = self
+            .client
+            .delete_objects()
+            .bucket(bucket)
+            .expected_bucket_owner(&self.account)
+            .delete(delete);
+        let errors = request
+            .send()
+            .await
+            .map_err(call.failed())?
+            .errors
+            .unwrap_or_default();
         match errors.first() {
             None => Ok(()),
             Some(first) => {
@@ -175,83 +208,26 @@ impl Objects {
             }
         }
     }
-
-    /// One page of all versions and delete markers under a prefix. IAM action s3:ListBucketVersions.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
-    pub async fn versions(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: Option<&VersionMarker>,
-    ) -> Result<VersionPage, Fault> {
-        let request = self.client.list_object_versions().bucket(bucket).expected_bucket_owner(&self.account);
-        let request = request.prefix(prefix).encoding_type(EncodingType::Url);
-        let request = request.set_key_marker(after.map(|marker| marker.key.clone()));
-        let request = request.set_version_id_marker(after.and_then(|marker| marker.version_id.clone()));
-        let answer = request.send().await.map_err(s3("ListObjectVersions", bucket).failed())?;
-        let encoding = answer.encoding_type;
-        let version = |key, version_id: Option<String>, is_delete_marker| Version {
-            key: decoded(key, encoding.as_ref()),
-            version_id: version_id.unwrap_or_else(|| "null".into()),
-            is_delete_marker,
-        };
-        let versions = answer.versions.unwrap_or_default().into_iter();
-        let markers = answer.delete_markers.unwrap_or_default().into_iter();
-        let next = answer.next_key_marker.filter(|_| answer.is_truncated == Some(true));
-        Ok(VersionPage {
-            versions: versions
-                .map(|it| version(it.key, it.version_id, false))
-                .chain(markers.map(|it| version(it.key, it.version_id, true)))
-                .collect(),
-            next: next.map(|key| VersionMarker {
-                key: decoded(Some(key), encoding.as_ref()),
-                version_id: answer.next_version_id_marker,
-            }),
-        })
-    }
-
-    /// All unfinished uploads under a prefix. IAM action s3:ListBucketMultipartUploads.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
-    pub async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Upload>, Fault> {
-        let mut uploads = Vec::new();
-        let (mut key, mut upload_id) = (None, None);
-        loop {
-            let request = self.client.list_multipart_uploads().bucket(bucket).expected_bucket_owner(&self.account);
-            let request = request.prefix(prefix).encoding_type(EncodingType::Url);
-            let request = request.set_key_marker(key).set_upload_id_marker(upload_id);
-            let answer = request.send().await.map_err(s3("ListMultipartUploads", bucket).failed())?;
-            let encoding = answer.encoding_type;
-            uploads.extend(answer.uploads.unwrap_or_default().into_iter().map(|upload| Upload {
-                key: decoded(upload.key, encoding.as_ref()),
-                upload_id: upload.upload_id.unwrap_or_default(),
-            }));
-            if answer.is_truncated != Some(true) {
-                return Ok(uploads);
-            }
-            key = answer.next_key_marker.map(|key| decoded(Some(key), encoding.as_ref()));
-            upload_id = answer.next_upload_id_marker;
-        }
-    }
-
-    /// Gives up an unfinished upload and the parts that came in.
-    pub async fn abort_upload(&self, bucket: &str, upload: &Upload) -> Result<(), Fault> {
-        let request = self.client.abort_multipart_upload().bucket(bucket).expected_bucket_owner(&self.account);
-        let request = request.key(&upload.key).upload_id(&upload.upload_id);
-        gone(request.send().await.map_err(s3("AbortMultipartUpload", &upload.key).failed()))
-    }
 }
 
 /// A key out of a listing. S3 encodes as forms do: a space is a plus.
-fn decoded(key: Option<String>, encoding: Option<&EncodingType>) -> String {
+pub(super) fn decoded(key: Option<String>, encoding: Option<&EncodingType>) -> String {
     let key = key.unwrap_or_default();
     match encoding {
-        Some(EncodingType::Url) => percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned(),
+        Some(EncodingType::Url) => percent_decode_str(&key.replace('+', " "))
+            .decode_utf8_lossy()
+            .into_owned(),
         _ => key,
     }
 }
 
 fn copy_source(bucket: &str, key: &str) -> String {
-    const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+    const SAFE: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b'/');
     format!("{bucket}/{}", utf8_percent_encode(key, SAFE))
 }
 
@@ -262,12 +238,18 @@ mod tests {
     #[test]
     fn keys_come_back_as_they_were_written() {
         let decoded = |key: &str| super::decoded(Some(key.into()), Some(&EncodingType::Url));
-        assert_eq!(decoded("pool/a/two+words%2B%C3%BC%01.txt"), "pool/a/two words+ü\u{1}.txt");
+        assert_eq!(
+            decoded("pool/a/two+words%2B%C3%BC%01.txt"),
+            "pool/a/two words+ü\u{1}.txt"
+        );
         assert_eq!(super::decoded(Some("a+b%20".into()), None), "a+b%20");
     }
 
     #[test]
     fn a_copy_names_its_source_in_url_encoding() {
-        assert_eq!(copy_source("b", "pool/a/ü ?+.txt"), "b/pool/a/%C3%BC%20%3F%2B.txt");
+        assert_eq!(
+            copy_source("b", "pool/a/ü ?+.txt"),
+            "b/pool/a/%C3%BC%20%3F%2B.txt"
+        );
     }
 }
