@@ -5,7 +5,7 @@ bedrock-agent and bedrock-agent-runtime share a signing name; their paths tell t
 
 import re
 
-from . import bedrock_jobs, bedrock_sources, retrieve, store
+from . import bedrock_documents, bedrock_jobs, bedrock_sources, retrieve, store
 from .errors import AwsError, conflict, not_found, validation
 from .model import parse_rest, route
 from .state import KnowledgeBase, new_id, page
@@ -36,7 +36,8 @@ async def answer(world, call):
     params = call.params = parse_rest(service, name, labels, call.query, call.body)
     call.resource = call.resource or params.get("name", "")
     await world.faults.before(call)
-    tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, retrieve.OPERATIONS)
+    tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, bedrock_documents.OPERATIONS,
+              retrieve.OPERATIONS)
     found = next((table[name] for table in tables if name in table), None)
     if found is None:
         raise AwsError("NotImplementedByDouble", f"{name} is not part of the double")

@@ -33,6 +33,7 @@ async def _retrieve(world, region, call, params):
     wanted = search.get("filter")
     if wanted:
         filters.check(wanted)
+        wanted = _supported(world, region, wanted)
     role = await store.role_of(world, kb)
     await store.check_model(world, kb, role)
     index = await store.open_index(world, region, kb, role, store.READ)
@@ -48,6 +49,20 @@ async def _retrieve(world, region, call, params):
 
 
 OPERATIONS["Retrieve"] = _retrieve
+
+
+def _supported(world, region, wanted):
+    """A filter with what the store does not support refused, or silently left out: then it finds too much (§0.1)."""
+    missing = set(world.settings.switch(region.account, "unsupported_filters"))
+    (operator, content), = wanted.items()
+    if operator in missing:
+        if world.settings.switch(region.account, "unsupported_filter") == "fail":
+            raise validation(f"The vector store does not support the filter {operator}")
+        return None
+    if operator in filters.LISTS:
+        kept = [inner for inner in (_supported(world, region, c) for c in content) if inner]
+        return {operator: kept} if kept else None
+    return wanted
 
 
 def _metadata(uri, source, chunk):
