@@ -53,7 +53,8 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
     };
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    match sync::step(&cx.aws, source, asks, reported, |stamp| cx.clock.since_stamp(stamp)).await {
+    let clock = cx.clock;
+    match sync::step(&cx.aws, source, asks, reported, move |stamp| clock.since_stamp(stamp)).await {
         Ok(Synced { documents, ingestion, cadence, jobs }) => {
             let waited = jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = cadence.and_then(|cadence| cadence.look_again(waited));

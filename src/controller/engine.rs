@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 
 use super::context::Context;
 use super::memory::Memory;
@@ -16,7 +16,7 @@ use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Sight;
 use crate::stack::unwind::WAVES;
 use crate::stack::verdict::Standing;
-use crate::stack::want::{Handles, Want};
+use crate::stack::want::{Blueprint, Want};
 
 /// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
 const STALLED: Duration = Duration::from_secs(300);
@@ -31,8 +31,15 @@ pub struct Case<'a> {
     pub offer: Option<&'a Offer>,
     /// The knowledge base's id, as status remembers it.
     pub knowledge_base_id: Option<String>,
-    /// What the owned layers should be, given what earlier layers lend.
-    pub want: &'a (dyn Fn(&Handles) -> Want + Send + Sync),
+    /// What the owned layers should be.
+    pub blueprint: Blueprint<'a>,
+}
+
+impl Case<'_> {
+    /// What the owned layers should be, given what the layers seen lend.
+    pub fn want(&self, sight: &Sight) -> Want {
+        self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
+    }
 }
 
 /// What a pass came to.
@@ -56,7 +63,7 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
         memory.looked_at_all = Some(Instant::now());
         memory.generation = Some(generation);
     }
-    let want = (case.want)(&plan::handles(&memory.sight, case.offer));
+    let want = case.want(&memory.sight);
     let steps = match plan::plan(case.id, &want, &memory.sight) {
         Ok(steps) => steps,
         Err(blocked) => {
@@ -150,10 +157,12 @@ pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 
 /// Takes what is owned one step further apart. `documents` goes with the bucket's wave: it is what the owner has in a
 /// bucket that it borrows. Done only in a pass that finds nothing of ours left.
-pub async fn back<F>(cx: &Context, case: &Case<'_>, memory: &mut Memory, documents: F) -> Result<Progress, Fault>
-where
-    F: Future<Output = Result<Progress, Fault>>,
-{
+pub async fn back(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    documents: BoxFuture<'_, Result<Progress, Fault>>,
+) -> Result<Progress, Fault> {
     observe(cx, case, memory, |_, _| true).await?;
     let hints = Hints {
         collection_id: plan::handles(&memory.sight, case.offer).collection_id,

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Instant;
 
+use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -12,6 +13,11 @@ use super::{Error, report};
 use crate::api::{DeletionPolicy, Pattern, Reason, Status, TenantSpec};
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::verdict::{Leaving, Verdict};
+
+/// A field of an object whose spec may not be readable as a whole.
+pub fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {
+    object.data.pointer(pointer).and_then(|value| serde_json::from_value(value.clone()).ok())
+}
 
 /// The first brake: deletion begins some minutes after it was asked for.
 pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {

@@ -22,6 +22,7 @@ pub mod tenant_leaving;
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 
@@ -64,7 +65,8 @@ impl From<Fault> for Error {
     }
 }
 
-async fn in_time(pass: impl Future<Output = Result<Action, Error>>) -> Result<Action, Error> {
+/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
+async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
     tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
@@ -20,12 +21,11 @@ use crate::documents::marker;
 use crate::documents::schedule::Ask;
 use crate::layers;
 use crate::stack::identity::Identity;
-use crate::stack::plan;
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Seen;
 use crate::stack::unwind::{Fate, fate};
 use crate::stack::verdict::{Standing, Verdict};
-use crate::stack::want::{self, Want};
+use crate::stack::want::Blueprint;
 
 /// How many names a message lists before it counts.
 const LISTED: usize = 10;
@@ -43,7 +43,7 @@ pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Re
             }
         }
     };
-    super::in_time(pass).await
+    super::in_time(pass.boxed()).await
 }
 
 async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
@@ -71,19 +71,18 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let uid = stack.uid().unwrap_or_default();
     let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
     let mut memory = cx.memories.get(&uid);
-    let want = |handles: &want::Handles| want::of_stack(&id, &shared, handles);
     let case = Case {
         id: &id,
         column: shared.column(),
         offer: None,
         knowledge_base_id: before.knowledge_base_id.clone(),
-        want: &want,
+        blueprint: Blueprint::Stack(&shared),
     };
     let Passed { layers, blocked, look_again, fault } = engine::forward(cx, &case, &mut memory, generation).await?;
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
-    lend::owned(&mut status, &want(&plan::handles(&memory.sight, None)), &memory.sight, &layers);
+    lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     if matches!(layers.bucket, Some(Standing::Whole)) && cx.retained.get(&name).is_none() {
         let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
         cx.retained.lock().insert(name.clone(), retained);
@@ -151,10 +150,9 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     if live.meta().deletion_timestamp.is_none() || !hold::is_held(&live, &cx.hold()) {
         return Ok(Action::await_change());
     }
-    let read = |pointer: &str| live.data.pointer(pointer).cloned();
-    let policy: Option<DeletionPolicy> = read("/spec/deletionPolicy").and_then(|v| serde_json::from_value(v).ok());
-    let status: Status = read("/status").and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
-    let has_pool = read("/spec/pool").is_some();
+    let policy: Option<DeletionPolicy> = leaving::field(&live, "/spec/deletionPolicy");
+    let status: Status = leaving::field(&live, "/status").unwrap_or_default();
+    let has_pool = live.data.pointer("/spec/pool").is_some();
     let mut object = SharedStack::new(&name, super::blank_stack());
     object.metadata = live.metadata.clone();
     let typed: Api<SharedStack> = Api::all(cx.client.clone());
@@ -247,10 +245,9 @@ async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) ->
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let want = |_: &_| Want::default();
-    let case =
-        Case { id, column, offer: None, knowledge_base_id: status.knowledge_base_id.clone(), want: &want };
-    let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }).await?;
+    let knowledge_base_id = status.knowledge_base_id.clone();
+    let case = Case { id, column, offer: None, knowledge_base_id, blueprint: Blueprint::Nothing };
+    let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)
 }

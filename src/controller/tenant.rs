@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryFutureExt;
+use futures::{FutureExt, TryFutureExt};
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
@@ -20,7 +20,7 @@ use crate::stack::identity::{Identity, fingerprint};
 use crate::stack::offer::Offer;
 use crate::stack::plan::Blocked;
 use crate::stack::verdict::{Standing, Verdict};
-use crate::stack::want;
+use crate::stack::want::Blueprint;
 
 /// One pass.
 pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result<Action, Error> {
@@ -37,7 +37,7 @@ pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result
             }
         }
     };
-    super::in_time(pass).await
+    super::in_time(pass.boxed()).await
 }
 
 /// What `resolve` comes to.
@@ -221,18 +221,17 @@ async fn go(
         let verdict = Verdict { borrowed: Some(Standing::Whole), ..Verdict::default() };
         return Ok(Pass { verdict, status, look_again: None, error: None });
     }
-    let want = |handles: &want::Handles| want::of_tenant(&id, isolation, &spec.tags, offer, handles);
     let case = Case {
         id: &id,
         column: spec.pattern.into(),
         offer,
         knowledge_base_id: before.knowledge_base_id.clone(),
-        want: &want,
+        blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
     let Passed { layers, blocked, look_again, fault } =
         engine::forward(cx, &case, memory, generation).map_err(Error::from).await?;
-    lend::owned(&mut status, &want(&crate::stack::plan::handles(&memory.sight, offer)), &memory.sight, &layers);
+    lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {
         Isolation::Silo(silo) => silo.ingestion.clone(),

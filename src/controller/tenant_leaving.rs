@@ -1,27 +1,29 @@
 //! The way back of a Tenant. It reads four strings of the spec, live and unparsed, so that neither a stale cache nor
 //! an invalid spec stands in the way; what is borrowed is found by the SharedStack's name alone.
 
+use futures::FutureExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use super::engine::{self, Case};
-use super::{Error, hold, leaving};
+use super::leaving::{self, field};
+use super::{Error, hold};
 use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::documents::schedule::Ask;
 use crate::documents::{marker, purge};
 use crate::layers;
+use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, fingerprint};
 use crate::stack::offer::{Offer, collection_id};
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Seen;
 use crate::stack::unwind::{Fate, fate};
-use crate::stack::want::Want;
+use crate::stack::want::Blueprint;
 
 /// The four strings, and what else a way back needs.
 struct Last {
@@ -31,10 +33,6 @@ struct Last {
     stack: Option<String>,
     policy: Option<DeletionPolicy>,
     status: Status,
-}
-
-fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {
-    object.data.pointer(pointer).and_then(|value| serde_json::from_value(value.clone()).ok())
 }
 
 /// One pass of a Tenant that is being deleted.
@@ -156,28 +154,29 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         Some(stack_id) => borrowed(cx, stack_id).await?,
         None => None,
     };
-    let want = |_: &_| Want::default();
     let case = Case {
         id,
         column: Column::from(last.pattern),
         offer: offer.as_ref(),
         knowledge_base_id: last.status.knowledge_base_id.clone(),
-        want: &want,
+        blueprint: Blueprint::Nothing,
     };
-    let documents = async {
-        match &stack_id {
-            Some(stack_id) if is_stacks(&layers::bucket::look(&cx.aws, stack_id).await?) => {
-                purge::all_versions(&cx.aws, &stack_id.name(Layer::Bucket), &id.prefix()).await
-            }
-            _ => Ok(Progress::Done),
-        }
-    };
+    let documents = borrowed_documents(cx, stack_id.as_ref(), id).boxed();
     let progress = engine::back(cx, &case, &mut memory, documents).await?;
     cx.memories.put(&id.uid, memory);
     match (&stack_id, last.pattern) {
         (Some(stack_id), Pattern::Pool) if progress.is_done() => forget_vectors(cx, last, stack_id, id).await,
         _ => Ok(progress),
     }
+}
+
+/// Deletes this Tenant's documents in a bucket that it borrows.
+async fn borrowed_documents(cx: &Context, stack_id: Option<&Identity>, id: &Identity) -> Result<Progress, Fault> {
+    let Some(stack_id) = stack_id else { return Ok(Progress::Done) };
+    if !is_stacks(&layers::bucket::look(&cx.aws, stack_id).await?) {
+        return Ok(Progress::Done);
+    }
+    purge::all_versions(&cx.aws, &stack_id.name(Layer::Bucket), &id.prefix()).await
 }
 
 /// What a way back needs to know of a SharedStack that may be gone: where the collection is.

@@ -26,9 +26,9 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
     let mut next: Option<String> = None;
     loop {
         let page = aws.objects.list(bucket, POOL, next.as_deref(), None).await?;
-        let documents = page.objects.iter().map(|object| object.key.as_str()).filter(|key| is_document(key));
-        let written: Vec<bool> = stream::iter(documents.collect::<Vec<_>>())
-            .map(|key| one(aws, bucket, tenant_id_key, key))
+        let documents = page.objects.into_iter().map(|object| object.key).filter(|key| is_document(key));
+        let written: Vec<bool> = stream::iter(documents)
+            .map(|key| async move { one(aws, bucket, tenant_id_key, &key).await })
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await?;

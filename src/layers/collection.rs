@@ -1,6 +1,6 @@
 //! The OpenSearch Serverless collection with the encryption and network policies of its name.
 
-use crate::api::{Layer, Reason, StandbyReplicas};
+use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
 use crate::stack::diff::{self, CollectionChange};
 use crate::stack::fault::{Class, Fault};
@@ -63,7 +63,7 @@ pub async fn ensure(aws: &Aws, want: &WantCollection, seen: &Seen<CollectionFact
                 }
             }
             CollectionChange::Create => {
-                let standby = want.settings.standby_replicas == StandbyReplicas::Enabled;
+                let standby = want.settings.standby_replicas;
                 aws.collections.create(name, standby, &want.description, &want.tags).await?;
             }
             CollectionChange::NotActive => return Ok(not_active(facts)),

@@ -158,8 +158,34 @@ pub struct Handles {
     pub collection_arn: Option<String>,
 }
 
-/// What a Tenant owns.
-pub fn of_tenant(
+/// What wants are made from.
+#[derive(Clone, Copy, Debug)]
+pub enum Blueprint<'a> {
+    /// A Tenant's spec, parsed.
+    Tenant {
+        /// What it asks for.
+        isolation: &'a Isolation,
+        /// The user's tags.
+        tags: &'a BTreeMap<String, String>,
+    },
+    /// A SharedStack's spec, parsed.
+    Stack(&'a Shared),
+    /// Nothing: it is being taken apart.
+    Nothing,
+}
+
+impl Blueprint<'_> {
+    /// What the owned layers should be, given what earlier layers lend.
+    pub fn want(&self, id: &Identity, offer: Option<&Offer>, handles: &Handles) -> Want {
+        match self {
+            Blueprint::Tenant { isolation, tags } => of_tenant(id, isolation, tags, offer, handles),
+            Blueprint::Stack(shared) => of_stack(id, shared, handles),
+            Blueprint::Nothing => Want::default(),
+        }
+    }
+}
+
+fn of_tenant(
     id: &Identity,
     isolation: &Isolation,
     tags: &BTreeMap<String, String>,
@@ -184,8 +210,7 @@ pub fn of_tenant(
     }
 }
 
-/// What a SharedStack owns.
-pub fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
+fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
     let base = Base {
         id,
         tags: &shared.tags,
