@@ -11,7 +11,7 @@ from . import documents, policy, store, upstream
 from .bedrock_sources import bucket_of
 from .documents import Unreadable
 from .errors import AwsError
-from .principals import named
+from .principals import directly, named
 
 
 def statistics():
@@ -244,6 +244,5 @@ async def key_allows(world, region, role, arn, action, context):
                "kms:CallerAccount": region.account, **context}
     if policy.decide([document], action, arn, context, named(role.arn)) != "Allow":
         return False
-    direct = policy.decide([document], action, arn, context,
-                           lambda p: isinstance(p, dict) and role.arn in policy.as_list(p.get("AWS")))
+    direct = policy.decide([document], action, arn, context, directly(role.arn))
     return direct == "Allow" or await world.roles.allowed(role, action, arn, context)

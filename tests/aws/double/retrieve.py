@@ -7,6 +7,7 @@ against (aws-facts §1.4, §7).
 import collections
 import math
 import re
+import zlib
 
 from . import filters, store
 from .errors import AwsError, not_found, validation
@@ -67,7 +68,7 @@ def _supported(world, region, wanted):
 
 def _metadata(uri, source, chunk):
     return {**chunk["metadata"], "x-amz-bedrock-kb-source-uri": uri, "x-amz-bedrock-kb-data-source-id": source,
-            "x-amz-bedrock-kb-chunk-id": f"{source}-{abs(hash((uri, chunk['part']))):x}"}
+            "x-amz-bedrock-kb-chunk-id": f"{source}-{zlib.crc32(uri.encode()):x}-{chunk['part']}"}
 
 
 def _words(text):
