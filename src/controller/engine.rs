@@ -58,7 +58,9 @@ pub struct Passed {
 pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Result<Passed, Fault> {
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
-    observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await?;
+    if let Err((layer, fault)) = observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await {
+        return unseen(case, memory, layer, fault);
+    }
     if all {
         memory.looked_at_all = Some(Instant::now());
         memory.generation = Some(generation);
@@ -76,21 +78,34 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     Ok(settle(cx, steps, results, memory))
 }
 
-/// Looks at owned layers, side by side but for the index, which needs the collection's id.
+/// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
+fn unseen(case: &Case<'_>, memory: &Memory, layer: Layer, fault: Fault) -> Result<Passed, Fault> {
+    let standing = Standing::from(&fault);
+    if standing == Standing::Unchanged {
+        return Err(fault);
+    }
+    let want = case.want(&memory.sight);
+    let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    *layers.get_mut(layer) = Some(standing);
+    Ok(Passed { layers, blocked: None, look_again: Some(STALLED), fault: None })
+}
+
+/// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active.
 async fn observe(
     cx: &Context,
     case: &Case<'_>,
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
-) -> Result<(), Fault> {
+) -> Result<(), (Layer, Fault)> {
     let mut hints = Hints { knowledge_base_id: case.knowledge_base_id.clone(), ..Hints::default() };
     let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
-        hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id;
-        let looks = wave.into_iter().map(|layer| layers::look(&cx.aws, case.id, layer, &hints));
-        for glance in join_all(looks).await {
-            memory.sight.put(glance?);
+        let active = case.offer.is_some() || memory.sight.has_active_collection();
+        hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id.filter(|_| active);
+        let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        for (layer, glance) in wave.iter().zip(join_all(looks).await) {
+            memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
         }
     }
     Ok(())
@@ -163,7 +178,7 @@ pub async fn back(
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
-    observe(cx, case, memory, |_, _| true).await?;
+    observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
     let hints = Hints {
         collection_id: plan::handles(&memory.sight, case.offer).collection_id,
         knowledge_base_id: case.knowledge_base_id.clone(),
@@ -199,6 +214,12 @@ pub async fn back(
 }
 
 impl Sight {
+    /// Whether the collection that was seen answers calls about its indexes.
+    fn has_active_collection(&self) -> bool {
+        let collection = self.collection.ours().and_then(|facts| facts.collection.as_ref());
+        collection.is_some_and(|detail| detail.status == "ACTIVE")
+    }
+
     /// Whether a layer is there and ours.
     pub fn is_ours(&self, layer: Layer) -> bool {
         match layer {
