@@ -1,3 +1,40 @@
-//! Tenantry turns a `Tenant` into an isolated RAG stack on Amazon Bedrock Knowledge Bases.
+//! Tenantry turns a `Tenant` resource into an isolated retrieval-augmented-generation stack on Amazon Bedrock
+//! Knowledge Bases, keeps it so, and takes it apart again safely.
+//!
+//! **A stack is six layers: key, bucket, collection, index, role, knowledge base. The isolation pattern says who owns
+//! each: the tenant, or a SharedStack it borrows from. The owner builds a layer, watches over it and takes it apart;
+//! the borrower only uses it. One pass does all three: resolve → observe → plan → act → report; for a deleted object
+//! the plan is the way back. Beside it one loop looks after documents: list → stamp → sync.**
+//!
+//! # The map
+//!
+//! | folder | what it is |
+//! |---|---|
+//! | [`api`] | what users write and read: the two kinds, the ownership table, conditions and reasons |
+//! | [`stack`] | the model, pure: names, wants, sights, plans, the way back, verdicts, policies |
+//! | [`layers`] | effects, one file a layer, the same three verbs: look · ensure · teardown |
+//! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
+//! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
+//! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
+//! | [`cli`] | `run`, `crds`, `retrieve` |
+//!
+//! Each folder uses only those above it, except that `stack` knows neither `aws` nor a client; a test holds it to it.
+//!
+//! # What follows from a failed AWS call
+//!
+//! The class of a [`stack::fault::Fault`] decides, and nothing else does.
+//!
+//! | class | what follows |
+//! |---|---|
+//! | Throttled, Transient | tried again with growing distance; conditions stay as they are |
+//! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely |
+//! | Denied, Quota | `Stalled`, with the action or the quota in the message; tried again every five minutes |
+//! | Invalid | `Stalled` until the spec changes, and looked at again at every resync |
 
 pub mod api;
+pub mod aws;
+pub mod cli;
+pub mod controller;
+pub mod documents;
+pub mod layers;
+pub mod stack;

@@ -1,0 +1,19 @@
+# Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
+
+.PHONY: help demo test crds tools
+
+help: ## Say what can be made (the default)
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+
+demo: ## Onboard the tenants of examples/ and ask each a question; KEEP=1 leaves all of it running
+	@python3 tests/bed/prepare.py --operator
+	@.cache/venv/bin/python tests/bed/demo.py $(if $(KEEP),--keep)
+
+test: ## Run every check and test
+	@python3 tests/bed/check.py
+
+crds: ## Write the custom resource definitions from src/api/ to crds/
+	cargo run --quiet -- crds --dir crds
+
+tools: ## Build the API server, etcd and the Python environment that tests and demo need
+	@python3 tests/bed/prepare.py

@@ -1,0 +1,161 @@
+//! OpenSearch Serverless: collections.
+
+use aws_sdk_opensearchserverless::Client;
+use aws_sdk_opensearchserverless::types::{
+    CollectionDetail as Detail, CollectionType, CreateCollectionDetail, StandbyReplicas as Replicas, Tag,
+};
+
+use super::Tags;
+use super::fault::{Call, found, gone};
+use crate::api::StandbyReplicas;
+use crate::stack::fault::Fault;
+use crate::stack::seen::CollectionDetail;
+
+/// OpenSearch Serverless collections.
+#[derive(Clone, Debug)]
+pub struct Collections {
+    client: Client,
+}
+
+const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+    Call {
+        service: "aoss",
+        operation,
+        resource,
+    }
+}
+
+impl Collections {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// A collection and its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
+    /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
+    pub async fn find(&self, name: &str) -> Result<Option<(CollectionDetail, Tags)>, Fault> {
+        let call = aoss("BatchGetCollection", name);
+        let answer = self
+            .client
+            .batch_get_collection()
+            .names(name)
+            .send()
+            .await
+            .map_err(call.failed())?;
+        let Some(detail) = answer.collection_details.unwrap_or_default().into_iter().next() else {
+            let mut errors = answer.collection_error_details.unwrap_or_default().into_iter();
+            return match errors.find(|error| error.error_code.as_deref() != Some("NOT_FOUND")) {
+                Some(error) => Err(call.refused(
+                    &error.error_code.unwrap_or_default(),
+                    &error.error_message.unwrap_or_default(),
+                )),
+                None => Ok(None),
+            };
+        };
+        let detail = CollectionDetail::from(detail);
+        let tags = found(self.tags(&detail.arn).await)?;
+        Ok(tags.map(|tags| (detail, tags)))
+    }
+
+    /// Makes a collection for vectors; it becomes ACTIVE within minutes. A policy that names its key must stand before.
+    /// `name` has 3 to 28 characters, `description` at most 1,000; at most 50 tags. Standby replicas can never be
+    /// changed. Also needs aoss:TagResource.
+    /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_CreateCollection.html>
+    pub async fn create(
+        &self,
+        name: &str,
+        standby_replicas: StandbyReplicas,
+        description: &str,
+        tags: &Tags,
+    ) -> Result<CollectionDetail, Fault> {
+        let call = aoss("CreateCollection", name);
+        let tags = tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
+        let replicas = match standby_replicas {
+            StandbyReplicas::Enabled => Replicas::Enabled,
+            StandbyReplicas::Disabled => Replicas::Disabled,
+        };
+        let request = self
+            .client
+            .create_collection()
+            .name(name)
+            .r#type(CollectionType::Vectorsearch);
+        let request = request
+            .standby_replicas(replicas)
+            .description(description)
+            .set_tags(Some(tags));
+        let answer = request.send().await.map_err(call.failed())?;
+        answer
+            .create_collection_detail
+            .map(Into::into)
+            .ok_or_else(|| call.empty())
+    }
+
+    /// Begins to delete a collection with all that is in it. One that is still being made is a conflict.
+    pub async fn delete(&self, id: &str) -> Result<(), Fault> {
+        let call = aoss("DeleteCollection", id);
+        gone(
+            self.client
+                .delete_collection()
+                .id(id)
+                .send()
+                .await
+                .map_err(call.failed()),
+        )
+    }
+
+    async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
+        let call = aoss("ListTagsForResource", arn);
+        let answer = self
+            .client
+            .list_tags_for_resource()
+            .resource_arn(arn)
+            .send()
+            .await
+            .map_err(call.failed())?;
+        Ok(super::tags(answer.tags, |tag| (tag.key, tag.value)))
+    }
+}
+
+impl From<Detail> for CollectionDetail {
+    fn from(detail: Detail) -> Self {
+        let failure: Vec<_> = detail
+            .failure_code
+            .into_iter()
+            .chain(detail.failure_message)
+            .collect();
+        Self {
+            id: detail.id.unwrap_or_default(),
+            arn: detail.arn.unwrap_or_default(),
+            status: detail
+                .status
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default(),
+            endpoint: detail.collection_endpoint,
+            kms_key_arn: customer_key(detail.kms_key_arn),
+            failure: (!failure.is_empty()).then(|| failure.join(": ")),
+        }
+    }
+}
+
+impl From<CreateCollectionDetail> for CollectionDetail {
+    fn from(detail: CreateCollectionDetail) -> Self {
+        Self {
+            id: detail.id.unwrap_or_default(),
+            arn: detail.arn.unwrap_or_default(),
+            status: detail
+                .status
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default(),
+            endpoint: None,
+            kms_key_arn: customer_key(detail.kms_key_arn),
+            failure: None,
+        }
+    }
+}
+
+/// AWS writes `auto` where it uses a key of its own.
+fn customer_key(arn: Option<String>) -> Option<String> {
+    arn.filter(|arn| arn.starts_with("arn:"))
+}

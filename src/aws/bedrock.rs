@@ -1,0 +1,203 @@
+//! Bedrock: knowledge bases.
+
+use aws_sdk_bedrockagent::Client;
+use aws_sdk_bedrockagent::error::BuildError;
+use aws_sdk_bedrockagent::types::{
+    BedrockEmbeddingModelConfiguration, EmbeddingModelConfiguration, KnowledgeBase,
+    KnowledgeBaseConfiguration, KnowledgeBaseStorageType, KnowledgeBaseType,
+    OpenSearchServerlessConfiguration, OpenSearchServerlessFieldMapping, StorageConfiguration,
+    VectorKnowledgeBaseConfiguration,
+};
+
+use super::Tags;
+use super::fault::{Call, found, gone};
+use crate::stack::fault::Fault;
+use crate::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
+use crate::stack::seen::KnowledgeBaseFacts;
+use crate::stack::want::{Store, WantKnowledgeBase};
+
+/// Knowledge bases.
+#[derive(Clone, Debug)]
+pub struct KnowledgeBases {
+    client: Client,
+}
+
+pub(super) const fn bedrock<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+    Call {
+        service: "bedrock",
+        operation,
+        resource,
+    }
+}
+
+/// Whether a hint can be an id at all: AWS refuses the whole request otherwise.
+pub(super) fn is_id(hint: &&str) -> bool {
+    hint.len() == 10 && hint.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+impl KnowledgeBases {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The knowledge base of this name, without its data source, and its tags. `hint` is an id that it may have: the
+    /// list lags behind creates, the id does not; but only the name counts.
+    pub async fn find(
+        &self,
+        name: &str,
+        hint: Option<&str>,
+    ) -> Result<Option<(KnowledgeBaseFacts, Tags)>, Fault> {
+        let hinted = match hint.filter(is_id) {
+            Some(id) => found(self.get(id).await)?.filter(|it| it.name == name),
+            None => None,
+        };
+        let knowledge_base = match hinted {
+            Some(hinted) => Some(hinted),
+            None => self.listed(name).await?,
+        };
+        let Some(knowledge_base) = knowledge_base else {
+            return Ok(None);
+        };
+        let tags = found(self.tags(&knowledge_base.knowledge_base_arn).await)?;
+        Ok(tags.map(|tags| (knowledge_base.into(), tags)))
+    }
+
+    /// Makes a knowledge base and answers with its id. `name` has at most 100 characters; an account has room for 100
+    /// knowledge bases. Also needs bedrock:TagResource, and iam:PassRole for the role. A role, policy or index that has
+    /// not propagated yet is a ValidationException that only its message tells from a mistake.
+    /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateKnowledgeBase.html>
+    pub async fn create(&self, want: &WantKnowledgeBase) -> Result<String, Fault> {
+        let call = bedrock("CreateKnowledgeBase", &want.name);
+        // The token is a fresh one of the SDK's: Bedrock would silently ignore one that it has seen, even if what it
+        // made then is long gone. The name makes this call idempotent.
+        let request = self
+            .client
+            .create_knowledge_base()
+            .name(&want.name)
+            .role_arn(&want.role_arn);
+        let request = request
+            .knowledge_base_configuration(configuration(want).map_err(call.unbuilt())?)
+            .storage_configuration(storage(want.store.as_ref()).map_err(call.unbuilt())?)
+            .set_tags(Some(want.tags.clone().into_iter().collect()));
+        let answer = request.send().await.map_err(call.failed())?;
+        answer
+            .knowledge_base
+            .map(|it| it.knowledge_base_id)
+            .ok_or_else(|| call.empty())
+    }
+
+    /// Begins to delete a knowledge base. A data source that it still has goes by its own deletion policy.
+    pub async fn delete(&self, id: &str) -> Result<(), Fault> {
+        let call = bedrock("DeleteKnowledgeBase", id);
+        gone(
+            self.client
+                .delete_knowledge_base()
+                .knowledge_base_id(id)
+                .send()
+                .await
+                .map_err(call.failed()),
+        )
+    }
+
+    async fn get(&self, id: &str) -> Result<KnowledgeBase, Fault> {
+        let call = bedrock("GetKnowledgeBase", id);
+        let answer = self
+            .client
+            .get_knowledge_base()
+            .knowledge_base_id(id)
+            .send()
+            .await
+            .map_err(call.failed())?;
+        answer.knowledge_base.ok_or_else(|| call.empty())
+    }
+
+    async fn listed(&self, name: &str) -> Result<Option<KnowledgeBase>, Fault> {
+        let call = bedrock("ListKnowledgeBases", name);
+        let pages = self
+            .client
+            .list_knowledge_bases()
+            .max_results(1000)
+            .into_paginator()
+            .send();
+        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let mut summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
+        match summaries.find(|summary| summary.name == name) {
+            Some(summary) => found(self.get(&summary.knowledge_base_id).await),
+            None => Ok(None),
+        }
+    }
+
+    async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
+        let call = bedrock("ListTagsForResource", arn);
+        let answer = self
+            .client
+            .list_tags_for_resource()
+            .resource_arn(arn)
+            .send()
+            .await
+            .map_err(call.failed())?;
+        Ok(answer.tags.unwrap_or_default().into_iter().collect())
+    }
+}
+
+impl From<KnowledgeBase> for KnowledgeBaseFacts {
+    fn from(it: KnowledgeBase) -> Self {
+        Self {
+            id: it.knowledge_base_id,
+            arn: it.knowledge_base_arn,
+            status: it.status.as_str().to_owned(),
+            failure_reasons: it.failure_reasons.unwrap_or_default(),
+            data_source: None,
+        }
+    }
+}
+
+fn configuration(want: &WantKnowledgeBase) -> Result<KnowledgeBaseConfiguration, BuildError> {
+    let model = want.dimensions.map(|dimensions| {
+        let bedrock = BedrockEmbeddingModelConfiguration::builder()
+            .dimensions(dimensions)
+            .build();
+        EmbeddingModelConfiguration::builder()
+            .bedrock_embedding_model_configuration(bedrock)
+            .build()
+    });
+    let vector = VectorKnowledgeBaseConfiguration::builder()
+        .embedding_model_arn(&want.embedding_model_arn)
+        .set_embedding_model_configuration(model)
+        .build()?;
+    KnowledgeBaseConfiguration::builder()
+        .r#type(KnowledgeBaseType::Vector)
+        .vector_knowledge_base_configuration(vector)
+        .build()
+}
+
+/// Where vectors go. A second vector store is one more arm here.
+fn storage(store: Option<&Store>) -> Result<StorageConfiguration, BuildError> {
+    let Some(store) = store else {
+        return Err(BuildError::missing_field(
+            "storage_configuration",
+            "the vector store is not known yet",
+        ));
+    };
+    match store {
+        Store::OpenSearchServerless {
+            collection_arn,
+            index,
+        } => {
+            let fields = OpenSearchServerlessFieldMapping::builder()
+                .vector_field(VECTOR_FIELD)
+                .text_field(TEXT_FIELD)
+                .metadata_field(METADATA_FIELD)
+                .build()?;
+            let store = OpenSearchServerlessConfiguration::builder()
+                .collection_arn(collection_arn)
+                .vector_index_name(index)
+                .field_mapping(fields)
+                .build()?;
+            StorageConfiguration::builder()
+                .r#type(KnowledgeBaseStorageType::OpensearchServerless)
+                .opensearch_serverless_configuration(store)
+                .build()
+        }
+    }
+}

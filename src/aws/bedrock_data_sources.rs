@@ -1,0 +1,276 @@
+//! Bedrock: the data source of a knowledge base, which says what is ingested and how it is cut.
+//!
+//! An update overwrites: what it leaves out is lost, and chunking must be sent again as it is. So every update reads
+//! first, changes what it is about and sends all of it back.
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_UpdateDataSource.html>
+
+use aws_sdk_bedrockagent::Client;
+use aws_sdk_bedrockagent::error::BuildError;
+use aws_sdk_bedrockagent::types::{
+    ChunkingConfiguration, ChunkingStrategy, DataDeletionPolicy as Policy, DataSource,
+    DataSourceConfiguration, DataSourceType, FixedSizeChunkingConfiguration,
+    HierarchicalChunkingConfiguration, HierarchicalChunkingLevelConfiguration, S3DataSourceConfiguration,
+    SemanticChunkingConfiguration, ServerSideEncryptionConfiguration, VectorIngestionConfiguration,
+};
+
+use super::bedrock::{bedrock, is_id};
+use super::fault::{found, gone};
+use crate::api::{ChunkingSettings, DataDeletionPolicy};
+use crate::stack::fault::Fault;
+use crate::stack::seen::DataSourceFacts;
+use crate::stack::want::WantKnowledgeBase;
+
+/// Data sources of knowledge bases.
+#[derive(Clone, Debug)]
+pub struct DataSources {
+    client: Client,
+}
+
+impl DataSources {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The data source of this name. `hint` is an id that it may have; only the name counts.
+    pub async fn find(
+        &self,
+        kb: &str,
+        name: &str,
+        hint: Option<&str>,
+    ) -> Result<Option<DataSourceFacts>, Fault> {
+        let hinted = match hint.filter(is_id) {
+            Some(id) => found(self.get(kb, id).await)?.filter(|it| it.name == name),
+            None => None,
+        };
+        let data_source = match hinted {
+            Some(hinted) => Some(hinted),
+            None => self.listed(kb, name).await?,
+        };
+        Ok(data_source.map(Into::into))
+    }
+
+    /// Makes a data source of one prefix in one bucket of `account`, and answers with its id. `prefix` has at most 300
+    /// characters; a knowledge base has room for five data sources. Bedrock's token is a fresh one: the name makes this
+    /// call idempotent.
+    /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateDataSource.html>
+    pub async fn create(&self, kb: &str, want: &WantKnowledgeBase, account: &str) -> Result<String, Fault> {
+        let call = bedrock("CreateDataSource", &want.name);
+        let source = source(want, account).map_err(call.unbuilt())?;
+        let chunking = chunking(&want.chunking).map_err(call.unbuilt())?;
+        let request = self
+            .client
+            .create_data_source()
+            .knowledge_base_id(kb)
+            .name(&want.name);
+        let request = request
+            .data_source_configuration(source)
+            .vector_ingestion_configuration(
+                VectorIngestionConfiguration::builder()
+                    .chunking_configuration(chunking)
+                    .build(),
+            )
+            .data_deletion_policy(deletion_policy(&want.data_deletion_policy))
+            .set_server_side_encryption_configuration(want.key_arn.as_deref().map(encryption));
+        let answer = request.send().await.map_err(call.failed())?;
+        answer
+            .data_source
+            .map(|it| it.data_source_id)
+            .ok_or_else(|| call.empty())
+    }
+
+    /// Sets bucket, prefix, key and deletion policy as wanted. Chunking goes back as AWS has it: it cannot change.
+    pub async fn update(
+        &self,
+        kb: &str,
+        id: &str,
+        want: &WantKnowledgeBase,
+        account: &str,
+    ) -> Result<(), Fault> {
+        let call = bedrock("UpdateDataSource", id);
+        let source = source(want, account).map_err(call.unbuilt())?;
+        let mut it = self.get(kb, id).await?;
+        it.data_source_configuration = Some(source);
+        it.data_deletion_policy = Some(deletion_policy(&want.data_deletion_policy));
+        it.server_side_encryption_configuration = want.key_arn.as_deref().map(encryption);
+        self.resend(it).await
+    }
+
+    /// Lets the vectors stay when the data source goes: it can then be deleted even where store, role or bucket are
+    /// gone. What is gone already needs nothing.
+    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-ds-delete.html>
+    pub async fn retain(&self, kb: &str, id: &str) -> Result<(), Fault> {
+        let Some(mut it) = found(self.get(kb, id).await)? else {
+            return Ok(());
+        };
+        it.data_deletion_policy = Some(Policy::Retain);
+        gone(self.resend(it).await)
+    }
+
+    /// Begins to delete a data source.
+    pub async fn delete(&self, kb: &str, id: &str) -> Result<(), Fault> {
+        let call = bedrock("DeleteDataSource", id);
+        let request = self
+            .client
+            .delete_data_source()
+            .knowledge_base_id(kb)
+            .data_source_id(id);
+        gone(request.send().await.map_err(call.failed()))
+    }
+
+    async fn get(&self, kb: &str, id: &str) -> Result<DataSource, Fault> {
+        let call = bedrock("GetDataSource", id);
+        let request = self
+            .client
+            .get_data_source()
+            .knowledge_base_id(kb)
+            .data_source_id(id);
+        request
+            .send()
+            .await
+            .map_err(call.failed())?
+            .data_source
+            .ok_or_else(|| call.empty())
+    }
+
+    async fn listed(&self, kb: &str, name: &str) -> Result<Option<DataSource>, Fault> {
+        let call = bedrock("ListDataSources", kb);
+        let pages = self
+            .client
+            .list_data_sources()
+            .knowledge_base_id(kb)
+            .max_results(1000)
+            .into_paginator()
+            .send();
+        let Some(pages) = found(pages.try_collect().await.map_err(call.failed()))? else {
+            return Ok(None);
+        };
+        let mut summaries = pages.into_iter().flat_map(|page| page.data_source_summaries);
+        match summaries.find(|summary| summary.name == name) {
+            Some(summary) => found(self.get(kb, &summary.data_source_id).await),
+            None => Ok(None),
+        }
+    }
+
+    async fn resend(&self, it: DataSource) -> Result<(), Fault> {
+        let call = bedrock("UpdateDataSource", &it.data_source_id);
+        let request = self
+            .client
+            .update_data_source()
+            .knowledge_base_id(it.knowledge_base_id);
+        let request = request
+            .data_source_id(&it.data_source_id)
+            .name(it.name)
+            .set_description(it.description)
+            .set_data_source_configuration(it.data_source_configuration)
+            .set_data_deletion_policy(it.data_deletion_policy)
+            .set_server_side_encryption_configuration(it.server_side_encryption_configuration)
+            .set_vector_ingestion_configuration(it.vector_ingestion_configuration);
+        request.send().await.map_err(call.failed()).map(drop)
+    }
+}
+
+impl From<DataSource> for DataSourceFacts {
+    fn from(it: DataSource) -> Self {
+        let s3 = it.data_source_configuration.and_then(|it| it.s3_configuration);
+        let (bucket_arn, prefixes) = s3
+            .map(|s3| (s3.bucket_arn, s3.inclusion_prefixes))
+            .unwrap_or_default();
+        Self {
+            id: it.data_source_id,
+            status: it.status.as_str().to_owned(),
+            // What nobody has set means DELETE.
+            data_deletion_policy: it
+                .data_deletion_policy
+                .unwrap_or(Policy::Delete)
+                .as_str()
+                .to_owned(),
+            bucket_arn,
+            prefix: prefixes.unwrap_or_default().into_iter().next(),
+            key_arn: it
+                .server_side_encryption_configuration
+                .and_then(|it| it.kms_key_arn),
+            failure_reasons: it.failure_reasons.unwrap_or_default(),
+        }
+    }
+}
+
+fn source(want: &WantKnowledgeBase, account: &str) -> Result<DataSourceConfiguration, BuildError> {
+    // The role is of the same partition as its bucket.
+    let partition = want.role_arn.split(':').nth(1).unwrap_or("aws");
+    let s3 = S3DataSourceConfiguration::builder()
+        .bucket_arn(format!("arn:{partition}:s3:::{}", want.bucket))
+        .inclusion_prefixes(&want.prefix)
+        .bucket_owner_account_id(account)
+        .build()?;
+    DataSourceConfiguration::builder()
+        .r#type(DataSourceType::S3)
+        .s3_configuration(s3)
+        .build()
+}
+
+fn encryption(key_arn: &str) -> ServerSideEncryptionConfiguration {
+    ServerSideEncryptionConfiguration::builder()
+        .kms_key_arn(key_arn)
+        .build()
+}
+
+fn deletion_policy(policy: &DataDeletionPolicy) -> Policy {
+    match policy {
+        DataDeletionPolicy::Delete => Policy::Delete,
+        DataDeletionPolicy::Retain => Policy::Retain,
+    }
+}
+
+fn chunking(settings: &ChunkingSettings) -> Result<ChunkingConfiguration, BuildError> {
+    let configuration = ChunkingConfiguration::builder();
+    let configuration = match *settings {
+        ChunkingSettings::FixedSize {
+            max_tokens,
+            overlap_percentage,
+        } => {
+            let fixed = FixedSizeChunkingConfiguration::builder();
+            let fixed = fixed
+                .max_tokens(max_tokens)
+                .overlap_percentage(overlap_percentage)
+                .build()?;
+            configuration
+                .chunking_strategy(ChunkingStrategy::FixedSize)
+                .fixed_size_chunking_configuration(fixed)
+        }
+        ChunkingSettings::Hierarchical {
+            parent_max_tokens,
+            child_max_tokens,
+            overlap_tokens,
+        } => {
+            let level = |tokens| {
+                HierarchicalChunkingLevelConfiguration::builder()
+                    .max_tokens(tokens)
+                    .build()
+            };
+            let hierarchical = HierarchicalChunkingConfiguration::builder()
+                .level_configurations(level(parent_max_tokens)?)
+                .level_configurations(level(child_max_tokens)?)
+                .overlap_tokens(overlap_tokens)
+                .build()?;
+            configuration
+                .chunking_strategy(ChunkingStrategy::Hierarchical)
+                .hierarchical_chunking_configuration(hierarchical)
+        }
+        ChunkingSettings::Semantic {
+            max_tokens,
+            buffer_size,
+            breakpoint_percentile_threshold,
+        } => {
+            let semantic = SemanticChunkingConfiguration::builder()
+                .max_tokens(max_tokens)
+                .buffer_size(buffer_size)
+                .breakpoint_percentile_threshold(breakpoint_percentile_threshold)
+                .build()?;
+            configuration
+                .chunking_strategy(ChunkingStrategy::Semantic)
+                .semantic_chunking_configuration(semantic)
+        }
+        ChunkingSettings::None => configuration.chunking_strategy(ChunkingStrategy::None),
+    };
+    configuration.build()
+}

@@ -1,0 +1,173 @@
+//! How an SDK error becomes a [`Fault`]: one translation for all services.
+
+use std::error::Error;
+
+use aws_sdk_s3::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
+
+use crate::stack::fault::{Class, Fault, classify};
+
+/// One call, as its fault will name it.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    /// The IAM prefix of the service.
+    pub service: &'static str,
+    /// The API operation.
+    pub operation: &'static str,
+    /// What it is about.
+    pub resource: &'a str,
+}
+
+impl Call<'_> {
+    /// What went wrong, from what the SDK says. An answer without an error code, as HEAD requests have it, goes by its
+    /// HTTP status; what never became an answer is `Timeout` or `Connection`.
+    pub(super) fn failed<E>(self) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        move |error| {
+            let (code, message) = match &error {
+                SdkError::ConstructionFailure(_) => return self.unfit(chain(&error)),
+                SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
+                SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                    ("Timeout".into(), chain(&error))
+                }
+                SdkError::DispatchFailure(_) => ("Connection".into(), chain(&error)),
+                answered => {
+                    let status = answered
+                        .raw_response()
+                        .map(|response| response.status().to_string());
+                    let message = answered.message().map_or_else(|| chain(answered), str::to_owned);
+                    (
+                        answered.code().map(str::to_owned).or(status).unwrap_or_default(),
+                        message,
+                    )
+                }
+            };
+            Fault {
+                request_id: error.request_id().map(Into::into),
+                ..self.refused(&code, &message)
+            }
+        }
+    }
+
+    /// A refusal that came inside an answer.
+    pub(super) fn refused(self, code: &str, message: &str) -> Fault {
+        let Self {
+            service,
+            operation,
+            resource,
+        } = self;
+        Fault {
+            class: classify(operation, code, message),
+            service,
+            operation,
+            resource: resource.into(),
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+        }
+    }
+
+    /// A request that the SDK would not even build.
+    pub(super) fn unbuilt(self) -> impl FnOnce(BuildError) -> Fault {
+        move |error| self.unfit(chain(&error))
+    }
+
+    /// An answer that lacks what it is there for.
+    pub(super) fn empty(self) -> Fault {
+        self.refused("EmptyAnswer", "AWS answered without the resource")
+    }
+
+    fn unfit(self, message: String) -> Fault {
+        Fault {
+            class: Class::Invalid,
+            ..self.refused("InvalidRequest", &message)
+        }
+    }
+}
+
+/// What is not there is an answer.
+pub(super) fn found<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match result {
+        Err(fault) if fault.class == Class::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// What was gone already is as good as deleted.
+pub(super) fn gone<T>(result: Result<T, Fault>) -> Result<(), Fault> {
+    found(result).map(drop)
+}
+
+/// An error and all its causes, in one line: the SDK's own errors say only "service error".
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::operation::head_bucket::HeadBucketError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    const CALL: Call<'static> = Call {
+        service: "s3",
+        operation: "HeadBucket",
+        resource: "b",
+    };
+
+    fn answered(status: u16, meta: ErrorMetadata) -> Fault {
+        let status = StatusCode::try_from(status).expect("a status");
+        let mut response = HttpResponse::new(status, SdkBody::empty());
+        response.headers_mut().insert("x-amz-request-id", "R1");
+        CALL.failed()(SdkError::service_error(HeadBucketError::generic(meta), response))
+    }
+
+    #[test]
+    fn an_answer_without_a_code_goes_by_its_status() {
+        let fault = answered(403, ErrorMetadata::builder().build());
+        assert_eq!((fault.class, fault.code.as_str()), (Class::Denied, "403"));
+        assert_eq!(fault.request_id.as_deref(), Some("R1"));
+        assert_eq!(
+            answered(404, ErrorMetadata::builder().build()).class,
+            Class::NotFound
+        );
+        assert_eq!(
+            answered(429, ErrorMetadata::builder().build()).class,
+            Class::Throttled
+        );
+        assert_eq!(
+            answered(503, ErrorMetadata::builder().build()).class,
+            Class::Transient
+        );
+    }
+
+    #[test]
+    fn a_code_goes_before_the_status() {
+        let fault = answered(
+            400,
+            ErrorMetadata::builder()
+                .code("SlowDown")
+                .message("Reduce your rate")
+                .build(),
+        );
+        assert_eq!(
+            (fault.class, fault.message.as_str()),
+            (Class::Throttled, "Reduce your rate")
+        );
+    }
+
+    #[test]
+    fn what_never_became_an_answer_passes_by_itself() {
+        let timeout: SdkError<HeadBucketError, HttpResponse> = SdkError::timeout_error("30 s");
+        let fault = CALL.failed()(timeout);
+        assert_eq!((fault.class, fault.code.as_str()), (Class::Transient, "Timeout"));
+    }
+}

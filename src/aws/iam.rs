@@ -1,0 +1,189 @@
+//! IAM: service roles and their inline policies.
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::{Role, Tag};
+use futures::future::try_join_all;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::Tags;
+use super::fault::{Call, found, gone};
+use crate::stack::fault::Fault;
+use crate::stack::seen::RoleDetail;
+
+/// IAM roles and their inline policies.
+#[derive(Clone, Debug)]
+pub struct Roles {
+    client: Client,
+}
+
+const fn iam<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+    Call {
+        service: "iam",
+        operation,
+        resource,
+    }
+}
+
+impl Roles {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// A role with its trust, its inline policies and its tags.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html>
+    pub async fn find(&self, name: &str) -> Result<Option<(RoleDetail, Tags)>, Fault> {
+        let Some(role) = found(self.get(name).await)? else {
+            return Ok(None);
+        };
+        let Some(names) = found(self.policy_names(name).await)? else {
+            return Ok(None);
+        };
+        let policies = try_join_all(names.iter().map(|policy| self.policy(name, policy))).await?;
+        let detail = RoleDetail {
+            trust: role
+                .assume_role_policy_document
+                .as_deref()
+                .map(decoded)
+                .unwrap_or_default(),
+            policies: policies.into_iter().flatten().collect(),
+            arn: role.arn,
+        };
+        Ok(Some((detail, super::tags(role.tags, |tag| (tag.key, tag.value)))))
+    }
+
+    /// A role's ARN, which alone knows its path.
+    pub async fn arn(&self, name: &str) -> Result<String, Fault> {
+        self.get(name).await.map(|role| role.arn)
+    }
+
+    /// Makes a role under `path`, which begins and ends with a slash. `name` has at most 64 characters, `description`
+    /// 1,000; at most 50 tags. Also needs iam:TagRole; `boundary` is a managed policy's ARN.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
+    pub async fn create(
+        &self,
+        name: &str,
+        path: &str,
+        trust: &Value,
+        description: &str,
+        boundary: Option<&str>,
+        tags: &Tags,
+    ) -> Result<(), Fault> {
+        let call = iam("CreateRole", name);
+        let tags = tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
+        let request = self
+            .client
+            .create_role()
+            .role_name(name)
+            .path(path)
+            .description(description);
+        let request = request.assume_role_policy_document(trust.to_string());
+        let request = request
+            .set_permissions_boundary(boundary.map(Into::into))
+            .set_tags(Some(tags));
+        request.send().await.map_err(call.failed()).map(drop)
+    }
+
+    /// Says anew who may assume a role.
+    pub async fn put_trust(&self, name: &str, trust: &Value) -> Result<(), Fault> {
+        let call = iam("UpdateAssumeRolePolicy", name);
+        let request = self
+            .client
+            .update_assume_role_policy()
+            .role_name(name)
+            .policy_document(trust.to_string());
+        request.send().await.map_err(call.failed()).map(drop)
+    }
+
+    /// Writes an inline policy, over one of the same name. All of a role's together have at most 10,240 characters.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html>
+    pub async fn put_policy(&self, role: &str, policy: &str, document: &Value) -> Result<(), Fault> {
+        let call = iam("PutRolePolicy", role);
+        let request = self.client.put_role_policy().role_name(role).policy_name(policy);
+        request
+            .policy_document(document.to_string())
+            .send()
+            .await
+            .map_err(call.failed())
+            .map(drop)
+    }
+
+    /// Removes an inline policy.
+    pub async fn delete_policy(&self, role: &str, policy: &str) -> Result<(), Fault> {
+        let call = iam("DeleteRolePolicy", role);
+        let request = self
+            .client
+            .delete_role_policy()
+            .role_name(role)
+            .policy_name(policy);
+        gone(request.send().await.map_err(call.failed()))
+    }
+
+    /// Deletes a role, which must have no inline policy any more.
+    pub async fn delete(&self, name: &str) -> Result<(), Fault> {
+        let call = iam("DeleteRole", name);
+        gone(
+            self.client
+                .delete_role()
+                .role_name(name)
+                .send()
+                .await
+                .map_err(call.failed()),
+        )
+    }
+
+    async fn get(&self, name: &str) -> Result<Role, Fault> {
+        let call = iam("GetRole", name);
+        let answer = self
+            .client
+            .get_role()
+            .role_name(name)
+            .send()
+            .await
+            .map_err(call.failed())?;
+        answer.role.ok_or_else(|| call.empty())
+    }
+
+    async fn policy_names(&self, role: &str) -> Result<Vec<String>, Fault> {
+        let call = iam("ListRolePolicies", role);
+        let pages = self
+            .client
+            .list_role_policies()
+            .role_name(role)
+            .into_paginator()
+            .send();
+        let pages = pages.try_collect().await.map_err(call.failed())?;
+        Ok(pages.into_iter().flat_map(|page| page.policy_names).collect())
+    }
+
+    async fn policy(&self, role: &str, policy: &str) -> Result<Option<(String, Value)>, Fault> {
+        let call = iam("GetRolePolicy", role);
+        let request = self.client.get_role_policy().role_name(role).policy_name(policy);
+        let answer = found(request.send().await.map_err(call.failed()))?;
+        Ok(answer.map(|answer| (answer.policy_name, decoded(&answer.policy_document))))
+    }
+}
+
+/// IAM gives policy documents URL-encoded. One that cannot be read is null, which equals none that we write.
+fn decoded(document: &str) -> Value {
+    let text = percent_decode_str(document).decode_utf8_lossy();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn policy_documents_come_url_encoded() {
+        assert_eq!(
+            decoded("%7B%22Version%22%3A%20%222012-10-17%22%7D"),
+            json!({"Version": "2012-10-17"})
+        );
+        assert_eq!(decoded("nonsense"), Value::Null);
+    }
+}

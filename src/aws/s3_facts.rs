@@ -1,0 +1,159 @@
+//! S3: a bucket's settings, as they are.
+
+use aws_sdk_s3::types::{BucketVersioningStatus, ServerSideEncryption};
+use futures::try_join;
+use serde_json::Value;
+
+use super::fault::found;
+use super::s3::{no_public_access, s3};
+use super::{Buckets, Tags};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::seen::BucketFacts;
+
+impl Buckets {
+    /// A bucket's settings; `None` if there is no such bucket. One in another account is `Denied`.
+    pub async fn facts(&self, name: &str) -> Result<Option<BucketFacts>, Fault> {
+        if found(self.head(name).await)?.is_none() {
+            return Ok(None);
+        }
+        // What is not set is an answer in each of these; NotFound here means that the bucket went away meanwhile.
+        found(self.settings(name).await)
+    }
+
+    async fn head(&self, name: &str) -> Result<(), Fault> {
+        let request = self
+            .client
+            .head_bucket()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        request
+            .send()
+            .await
+            .map_err(s3("HeadBucket", name).failed())
+            .map(drop)
+    }
+
+    async fn settings(&self, name: &str) -> Result<BucketFacts, Fault> {
+        let (tags, blocks_public_access, object_ownership, policy, key_arn, versioned, lifecycle) = try_join!(
+            self.tags(name),
+            self.blocks_public_access(name),
+            self.object_ownership(name),
+            self.policy(name),
+            self.key_arn(name),
+            self.versioned(name),
+            self.lifecycle(name),
+        )?;
+        Ok(BucketFacts {
+            tags,
+            blocks_public_access,
+            object_ownership,
+            policy,
+            key_arn,
+            versioned,
+            lifecycle,
+        })
+    }
+
+    async fn tags(&self, name: &str) -> Result<Tags, Fault> {
+        let request = self
+            .client
+            .get_bucket_tagging()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let answer = set(request
+            .send()
+            .await
+            .map_err(s3("GetBucketTagging", name).failed()))?;
+        Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| {
+            (tag.key, tag.value)
+        }))
+    }
+
+    async fn blocks_public_access(&self, name: &str) -> Result<bool, Fault> {
+        let request = self
+            .client
+            .get_public_access_block()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let answer = set(request
+            .send()
+            .await
+            .map_err(s3("GetPublicAccessBlock", name).failed()))?;
+        Ok(answer.and_then(|answer| answer.public_access_block_configuration) == Some(no_public_access()))
+    }
+
+    async fn object_ownership(&self, name: &str) -> Result<Option<String>, Fault> {
+        let request = self
+            .client
+            .get_bucket_ownership_controls()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let answer = set(request
+            .send()
+            .await
+            .map_err(s3("GetBucketOwnershipControls", name).failed()))?;
+        let rules = answer
+            .and_then(|answer| answer.ownership_controls)
+            .map(|controls| controls.rules);
+        Ok(rules
+            .unwrap_or_default()
+            .first()
+            .map(|rule| rule.object_ownership.as_str().to_owned()))
+    }
+
+    async fn policy(&self, name: &str) -> Result<Option<Value>, Fault> {
+        let request = self
+            .client
+            .get_bucket_policy()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let answer = set(request.send().await.map_err(s3("GetBucketPolicy", name).failed()))?;
+        Ok(answer
+            .and_then(|answer| answer.policy)
+            .map(|text| serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    async fn key_arn(&self, name: &str) -> Result<Option<String>, Fault> {
+        let request = self
+            .client
+            .get_bucket_encryption()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let answer = set(request
+            .send()
+            .await
+            .map_err(s3("GetBucketEncryption", name).failed()))?;
+        let rules = answer
+            .and_then(|answer| answer.server_side_encryption_configuration)
+            .map(|it| it.rules);
+        let default = rules
+            .unwrap_or_default()
+            .into_iter()
+            .find_map(|it| it.apply_server_side_encryption_by_default);
+        // SSE-KMS without a key is the account's `aws/s3`, which is not S3's own either.
+        Ok(default
+            .filter(|default| default.sse_algorithm != ServerSideEncryption::Aes256)
+            .map(|default| default.kms_master_key_id.unwrap_or_else(|| "alias/aws/s3".into())))
+    }
+
+    async fn versioned(&self, name: &str) -> Result<bool, Fault> {
+        let request = self
+            .client
+            .get_bucket_versioning()
+            .bucket(name)
+            .expected_bucket_owner(&self.account);
+        let answer = request
+            .send()
+            .await
+            .map_err(s3("GetBucketVersioning", name).failed())?;
+        Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+    }
+}
+
+/// A setting that is not set is an answer; a bucket that is gone is not.
+pub(super) fn set<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match result {
+        Err(fault) if fault.class == Class::NotFound && fault.code != "NoSuchBucket" => Ok(None),
+        result => result.map(Some),
+    }
+}

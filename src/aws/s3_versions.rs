@@ -1,0 +1,156 @@
+//! S3: what a listing of objects does not show: their older versions, delete markers, and unfinished uploads.
+
+use aws_sdk_s3::types::{EncodingType, ObjectIdentifier};
+
+use super::Objects;
+use super::fault::gone;
+use super::s3::s3;
+use super::s3_objects::decoded;
+use crate::stack::fault::Fault;
+
+/// A page of versions and delete markers.
+#[derive(Clone, Debug, Default)]
+pub struct VersionPage {
+    /// At most 1,000 versions and delete markers together.
+    pub versions: Vec<Version>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<VersionMarker>,
+}
+
+/// One version of an object, or a delete marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The object's key.
+    pub key: String,
+    /// The version's id; `null` for what was written while versioning was off.
+    pub version_id: String,
+    /// Whether it only says that the object is deleted.
+    pub is_delete_marker: bool,
+}
+
+/// The last version of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionMarker {
+    key: String,
+    version_id: Option<String>,
+}
+
+/// An upload in parts that was begun and not finished: its parts cost money and no listing of objects shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The key it was for.
+    pub key: String,
+    /// Its id.
+    pub upload_id: String,
+}
+
+impl Objects {
+    /// One page of all versions and delete markers under a prefix. IAM action s3:ListBucketVersions.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+    pub async fn versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&VersionMarker>,
+    ) -> Result<VersionPage, Fault> {
+        let request = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .expected_bucket_owner(&self.account);
+        let request = request.prefix(prefix).encoding_type(EncodingType::Url);
+        let request = request.set_key_marker(after.map(|marker| marker.key.clone()));
+        let request = request.set_version_id_marker(after.and_then(|marker| marker.version_id.clone()));
+        let answer = request
+            .send()
+            .await
+            .map_err(s3("ListObjectVersions", bucket).failed())?;
+        let encoding = answer.encoding_type;
+        let version = |key, version_id: Option<String>, is_delete_marker| Version {
+            key: decoded(key, encoding.as_ref()),
+            version_id: version_id.unwrap_or_else(|| "null".into()),
+            is_delete_marker,
+        };
+        let versions = answer.versions.unwrap_or_default().into_iter();
+        let markers = answer.delete_markers.unwrap_or_default().into_iter();
+        let next = answer
+            .next_key_marker
+            .filter(|_| answer.is_truncated == Some(true));
+        Ok(VersionPage {
+            versions: versions
+                .map(|it| version(it.key, it.version_id, false))
+                .chain(markers.map(|it| version(it.key, it.version_id, true)))
+                .collect(),
+            next: next.map(|key| VersionMarker {
+                key: decoded(Some(key), encoding.as_ref()),
+                version_id: answer.next_version_id_marker,
+            }),
+        })
+    }
+
+    /// Deletes up to 1,000 versions or delete markers, for good. IAM action s3:DeleteObjectVersion.
+    pub async fn delete_versions(&self, bucket: &str, versions: &[Version]) -> Result<(), Fault> {
+        let object = |it: &Version| {
+            ObjectIdentifier::builder()
+                .key(&it.key)
+                .version_id(&it.version_id)
+                .build()
+        };
+        self.delete_all(bucket, versions.iter().map(object).collect())
+            .await
+    }
+
+    /// All unfinished uploads under a prefix. IAM action s3:ListBucketMultipartUploads.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
+    pub async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Upload>, Fault> {
+        let mut uploads = Vec::new();
+        let (mut key, mut upload_id) = (None, None);
+        loop {
+            let request = self
+                .client
+                .list_multipart_uploads()
+                .bucket(bucket)
+                .expected_bucket_owner(&self.account);
+            let request = request.prefix(prefix).encoding_type(EncodingType::Url);
+            let request = request.set_key_marker(key).set_upload_id_marker(upload_id);
+            let answer = request
+                .send()
+                .await
+                .map_err(s3("ListMultipartUploads", bucket).failed())?;
+            let encoding = answer.encoding_type;
+            uploads.extend(
+                answer
+                    .uploads
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|upload| Upload {
+                        key: decoded(upload.key, encoding.as_ref()),
+                        upload_id: upload.upload_id.unwrap_or_default(),
+                    }),
+            );
+            if answer.is_truncated != Some(true) {
+                return Ok(uploads);
+            }
+            key = answer
+                .next_key_marker
+                .map(|key| decoded(Some(key), encoding.as_ref()));
+            upload_id = answer.next_upload_id_marker;
+        }
+    }
+
+    /// Gives up an unfinished upload and the parts that came in.
+    pub async fn abort_upload(&self, bucket: &str, upload: &Upload) -> Result<(), Fault> {
+        let request = self
+            .client
+            .abort_multipart_upload()
+            .bucket(bucket)
+            .expected_bucket_owner(&self.account);
+        let request = request.key(&upload.key).upload_id(&upload.upload_id);
+        gone(
+            request
+                .send()
+                .await
+                .map_err(s3("AbortMultipartUpload", &upload.key).failed()),
+        )
+    }
+}

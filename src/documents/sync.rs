@@ -1,0 +1,186 @@
+//! The last step of the pass that owns a knowledge base: see what its jobs did, and start the one that is due.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::job::{Job, JobSummary, Statistics};
+use super::schedule::{self, Ask};
+use super::{sidecar, stamp};
+use crate::api::{IngestionSettings, IngestionStatistics, IngestionStatus, Reason};
+use crate::aws::Aws;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::progress::Cadence;
+use crate::stack::verdict::Documents;
+
+/// How often an empty prefix is looked into while its knowledge base has had no job.
+const EMPTY_PREFIX: Duration = Duration::from_secs(30);
+/// How long a failed job is left alone before it is tried again.
+const AFTER_FAILURE: Duration = Duration::from_secs(600);
+
+/// A knowledge base's documents.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The knowledge base.
+    pub knowledge_base_id: String,
+    /// Its data source.
+    pub data_source_id: String,
+    /// The bucket,
+    pub bucket: String,
+    /// and the prefix that is ingested.
+    pub prefix: String,
+    /// The tenant key, if this is a pool: its documents are stamped before each job.
+    pub tenant_id_key: Option<String>,
+    /// The schedule that the user set.
+    pub schedule: Option<IngestionSettings>,
+}
+
+/// What the step found and did.
+#[derive(Clone, Debug)]
+pub struct Synced {
+    /// The condition.
+    pub documents: Documents,
+    /// The last job, for the status.
+    pub ingestion: Option<IngestionStatus>,
+    /// When to look again.
+    pub cadence: Option<Cadence>,
+    /// All jobs, newest first.
+    pub jobs: Vec<JobSummary>,
+}
+
+/// Looks at the jobs and starts the one that is due. `reported` is the ingestion status that stands: a job that it
+/// already describes is not asked about again. `since` says how long ago something was.
+pub async fn step(
+    aws: &Aws,
+    source: &Source,
+    asks: &[Ask],
+    reported: Option<&IngestionStatus>,
+    since: impl Fn(jiff::Timestamp) -> Duration,
+) -> Result<Synced, Fault> {
+    let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
+    let mut jobs = aws.jobs.list(kb, ds).await?;
+    let mut asks = asks.to_vec();
+    if !jobs.iter().any(|job| job.status != "FAILED") {
+        let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
+        if !empty {
+            asks.push(Ask::First);
+        }
+    }
+    let running = jobs.iter().any(JobSummary::is_running);
+    let open = schedule::open(&asks, &jobs);
+    let mut waits_for_slot = false;
+    let rested = jobs.first().is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
+    if !running && !open.is_empty() && rested {
+        if let Some(tenant_id_key) = &source.tenant_id_key {
+            debug_assert_eq!(source.prefix, sidecar::POOL);
+            stamp::pool(aws, &source.bucket, tenant_id_key).await?;
+        }
+        match aws.jobs.start(kb, ds, &schedule::description(&open, &jobs)).await {
+            Ok(job) => {
+                tracing::info!(knowledge_base = kb, job, "ingestion job started");
+                jobs = aws.jobs.list(kb, ds).await?;
+            }
+            Err(fault) if fault.class == Class::NotYet => waits_for_slot = true,
+            Err(fault) => return Err(fault),
+        }
+    }
+    let running = running || jobs.iter().any(JobSummary::is_running);
+    let asked = !schedule::open(&asks, &jobs).is_empty()
+        || jobs.iter().any(|job| job.is_running() && asks.iter().any(|ask| ask.is_served_by(job)));
+    let ingestion = match jobs.first() {
+        None => None,
+        Some(last) => Some(describe(aws, source, last, reported).await?),
+    };
+    let cadence = if running || waits_for_slot {
+        Some(Cadence::Steady)
+    } else if asked {
+        Some(Cadence::After(if rested { Duration::from_secs(10) } else { AFTER_FAILURE }))
+    } else if jobs.is_empty() {
+        Some(Cadence::After(EMPTY_PREFIX))
+    } else {
+        None
+    };
+    let documents = verdict(source, asked, &jobs, ingestion.as_ref());
+    Ok(Synced { documents, ingestion, cadence, jobs })
+}
+
+/// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.
+async fn describe(
+    aws: &Aws,
+    source: &Source,
+    last: &JobSummary,
+    reported: Option<&IngestionStatus>,
+) -> Result<IngestionStatus, Fault> {
+    let known = reported.filter(|known| {
+        known.last_job_id.as_deref() == Some(&last.id) && known.last_status.as_deref() == Some(&last.status)
+    });
+    if let Some(known) = known {
+        return Ok(known.clone());
+    }
+    let ended = !last.is_running();
+    let failed = ended && (last.status == "FAILED" || last.statistics.failed > 0);
+    let job: Option<Job> = match failed {
+        true => aws.jobs.get(&source.knowledge_base_id, &source.data_source_id, &last.id).await?,
+        false => None,
+    };
+    Ok(IngestionStatus {
+        last_job_id: Some(last.id.clone()),
+        last_status: Some(last.status.clone()),
+        started_time: Some(Time(seconds(last.started))),
+        finished_time: ended.then(|| Time(seconds(last.updated))),
+        statistics: ended.then(|| statistics(&last.statistics)),
+        failure_reasons: job.map(|job| job.failure_reasons.into_iter().take(10).collect()).unwrap_or_default(),
+    })
+}
+
+/// Kubernetes' times have whole seconds; what is written must equal what is read back.
+fn seconds(at: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+fn statistics(job: &Statistics) -> IngestionStatistics {
+    IngestionStatistics {
+        documents_scanned: job.scanned,
+        metadata_documents_scanned: job.metadata_scanned,
+        new_documents_indexed: job.new,
+        modified_documents_indexed: job.modified,
+        metadata_documents_modified: job.metadata_modified,
+        documents_deleted: job.deleted,
+        documents_failed: job.failed,
+        ..IngestionStatistics::default()
+    }
+}
+
+fn verdict(source: &Source, asked: bool, jobs: &[JobSummary], last: Option<&IngestionStatus>) -> Documents {
+    let Source { bucket, prefix, .. } = source;
+    let ended = jobs.iter().find(|job| !job.is_running());
+    let (current, reason, mut message) = if asked {
+        let message = "A job was asked for and has not ended yet".to_string();
+        (Some(false), Reason::SyncRequested, message)
+    } else {
+        match ended {
+            None if jobs.is_empty() => {
+                let message = format!("There is no document under s3://{bucket}/{prefix} yet; the first starts a job");
+                (Some(true), Reason::NoDocuments, message)
+            }
+            None => (None, Reason::SyncRequested, "The first job runs".to_string()),
+            Some(job) if job.status == "FAILED" => {
+                let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
+                (Some(false), Reason::SyncFailed, format!("Job {} failed: {why}", job.id))
+            }
+            Some(job) if job.statistics.failed > 0 => {
+                let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
+                let message = format!("{} documents could not be indexed by job {}: {why}", job.statistics.failed, job.id);
+                (Some(false), Reason::DocumentsFailed, message)
+            }
+            Some(job) => (Some(true), Reason::Synced, format!("Job {} indexed every document it found", job.id)),
+        }
+    };
+    if let Some(IngestionSettings { schedule, time_zone, .. }) = &source.schedule {
+        message.push_str(&format!(
+            ". The schedule '{schedule}' ({time_zone}) does not run yet in this release; set the annotation \
+             tenantry.dev/sync-requested-at to a new value to ask for a job"
+        ));
+    }
+    Documents { current, reason, message }
+}

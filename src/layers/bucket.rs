@@ -1,0 +1,72 @@
+//! The documents' bucket: private, owned outright, TLS only, encrypted, versioned, with an expiry per prefix.
+
+use crate::api::{Layer, Reason};
+use crate::aws::Aws;
+use crate::documents::purge;
+use crate::stack::diff::{self, BucketChange};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::{Claim, Identity};
+use crate::stack::policy;
+use crate::stack::progress::Progress;
+use crate::stack::seen::{BucketFacts, Foreign, Seen};
+use crate::stack::want::WantBucket;
+
+/// Reads the bucket of our name and all its settings. A bucket that another account owns answers 403: it exists and
+/// is not ours.
+pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<BucketFacts>, Fault> {
+    let name = id.name(Layer::Bucket);
+    match aws.buckets.facts(&name).await {
+        Ok(None) => Ok(Seen::Absent),
+        Ok(Some(facts)) => {
+            let tags = facts.tags.clone();
+            Ok(Seen::by_tags(id, || format!("bucket {name}"), &tags, facts))
+        }
+        Err(fault) if fault.class == Class::Denied && fault.operation == "HeadBucket" => {
+            Ok(Seen::Foreign(Foreign { resource: format!("bucket {name}"), claim: Claim::Foreign }))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Creates the bucket with its tags, or works off what differs.
+pub async fn ensure(aws: &Aws, id: &Identity, want: &WantBucket, seen: &Seen<BucketFacts>) -> Result<Progress, Fault> {
+    let fresh = BucketFacts { tags: want.tags.clone(), ..BucketFacts::default() };
+    let facts = match seen.ours() {
+        Some(facts) => facts,
+        None => {
+            aws.buckets.create(&want.name, &id.scope.region, &want.tags).await?;
+            &fresh
+        }
+    };
+    let name = &want.name;
+    for change in diff::bucket(&id.scope, want, facts) {
+        match change {
+            BucketChange::Tags => {
+                let tags = facts.tags.clone().into_iter().chain(want.tags.clone()).collect();
+                aws.buckets.put_tags(name, &tags).await?;
+            }
+            BucketChange::PublicAccess => aws.buckets.put_public_access_block(name).await?,
+            BucketChange::Ownership => aws.buckets.put_ownership_enforced(name).await?,
+            BucketChange::Policy => aws.buckets.put_policy(name, &policy::bucket(&id.scope, want)).await?,
+            BucketChange::Encryption => aws.buckets.put_encryption(name, want.key_arn.as_deref()).await?,
+            BucketChange::Versioning => aws.buckets.put_versioning(name, diff::is_versioned(want)).await?,
+            BucketChange::Lifecycle => aws.buckets.put_lifecycle(name, &diff::lifecycle(want)).await?,
+        }
+    }
+    Ok(Progress::waiting(Reason::Creating, format!("Bucket {name} is being set up")))
+}
+
+/// Empties the bucket, a bounded batch a call, then deletes it.
+pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<BucketFacts>) -> Result<Progress, Fault> {
+    if seen.ours().is_none() {
+        return Ok(Progress::Done);
+    }
+    let name = id.name(Layer::Bucket);
+    let emptied = purge::all_versions(aws, &name, "").await?;
+    if !emptied.is_done() {
+        return Ok(emptied);
+    }
+    tracing::info!(bucket = name, owner = id.owner_tag(), uid = id.uid, "deleting the bucket");
+    aws.buckets.delete(&name).await?;
+    Ok(Progress::Done)
+}

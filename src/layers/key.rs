@@ -1,0 +1,61 @@
+//! The customer key, where one is to be created. Created keys are the only ones ever scheduled for deletion.
+
+use crate::api::{Layer, Reason};
+use crate::aws::Aws;
+use crate::stack::diff::key_is_whole;
+use crate::stack::fault::Fault;
+use crate::stack::identity::Identity;
+use crate::stack::policy;
+use crate::stack::progress::Progress;
+use crate::stack::seen::{KeyFacts, Seen};
+use crate::stack::want::WantKey;
+
+/// Days between scheduling a key's deletion and losing it for good: the longest that KMS grants (7 to 30).
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
+const DELETION_WINDOW_DAYS: i32 = 30;
+
+/// Finds the key by its alias, or, where a process died between creating the two, by its tags.
+pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<KeyFacts>, Fault> {
+    let name = id.name(Layer::Key);
+    if let Some((facts, tags)) = aws.keys.find(&name).await? {
+        return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &tags, facts.clone()));
+    }
+    Ok(match aws.keys.find_by_tags(&id.tags()).await? {
+        Some(facts) => Seen::Ours(facts),
+        None => Seen::Absent,
+    })
+}
+
+/// Creates the key, then its alias.
+pub async fn ensure(aws: &Aws, id: &Identity, want: &WantKey, seen: &Seen<KeyFacts>) -> Result<Progress, Fault> {
+    match seen.ours() {
+        None => {
+            let arn = aws.keys.create(&policy::key(&id.scope), &id.owner_tag(), &want.tags).await?;
+            aws.keys.put_alias(&want.name, &arn).await?;
+            Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")))
+        }
+        Some(facts) if key_is_whole(facts) => Ok(Progress::Done),
+        Some(facts) if !facts.has_alias => {
+            aws.keys.put_alias(&want.name, &facts.arn).await?;
+            Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its alias", facts.arn)))
+        }
+        Some(facts) => Ok(Progress::waiting(
+            Reason::NotYet,
+            format!("KMS key {} is {}; enable it or cancel its deletion", facts.arn, facts.state),
+        )),
+    }
+}
+
+/// Schedules the deletion, then removes the alias: in that order, or a crash between them would leave a key that
+/// nobody finds again.
+pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<KeyFacts>) -> Result<Progress, Fault> {
+    let Some(facts) = seen.ours() else { return Ok(Progress::Done) };
+    if facts.state != "PendingDeletion" {
+        tracing::info!(key = facts.arn, owner = id.owner_tag(), uid = id.uid, "scheduling the key's deletion");
+        aws.keys.schedule_deletion(&facts.arn, DELETION_WINDOW_DAYS).await?;
+    }
+    if facts.has_alias {
+        aws.keys.delete_alias(&id.name(Layer::Key)).await?;
+    }
+    Ok(Progress::Done)
+}

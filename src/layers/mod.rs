@@ -1,0 +1,125 @@
+//! Effects, one file a layer, each with the same three verbs: `look` reads what AWS has, `ensure` brings it one step
+//! closer to what is wanted, `teardown` takes it one step further apart. All three may be called at any point of an
+//! earlier, interrupted run.
+
+pub mod bucket;
+pub mod collection;
+pub mod index;
+pub mod key;
+pub mod knowledge_base;
+pub mod role;
+
+use crate::api::{Layer, Reason};
+use crate::aws::Aws;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Identity;
+use crate::stack::progress::Progress;
+use crate::stack::seen::{Seen, Sight};
+use crate::stack::want::Want;
+
+/// Reads one layer into `sight`. `collection_id` is where an index would be.
+pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Result<Glance, Fault> {
+    Ok(match layer {
+        Layer::Key => Glance::Key(key::look(aws, id).await?),
+        Layer::Bucket => Glance::Bucket(bucket::look(aws, id).await?),
+        Layer::Collection => Glance::Collection(collection::look(aws, id).await?),
+        Layer::Index => Glance::Index(index::look(aws, id, hints.collection_id.as_deref()).await?),
+        Layer::Role => Glance::Role(role::look(aws, id).await?),
+        Layer::KnowledgeBase => {
+            Glance::KnowledgeBase(knowledge_base::look(aws, id, hints.knowledge_base_id.as_deref()).await?)
+        }
+    })
+}
+
+/// Where to look first. AWS is the truth; a wrong hint costs one call.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The collection that would hold the index.
+    pub collection_id: Option<String>,
+    /// The knowledge base's id, as status remembers it.
+    pub knowledge_base_id: Option<String>,
+}
+
+/// One layer, looked at.
+pub enum Glance {
+    /// See [`key::look`].
+    Key(Seen<crate::stack::seen::KeyFacts>),
+    /// See [`bucket::look`].
+    Bucket(Seen<crate::stack::seen::BucketFacts>),
+    /// See [`collection::look`].
+    Collection(Seen<crate::stack::seen::CollectionFacts>),
+    /// See [`index::look`].
+    Index(Seen<crate::stack::seen::IndexFacts>),
+    /// See [`role::look`].
+    Role(Seen<crate::stack::seen::RoleFacts>),
+    /// See [`knowledge_base::look`].
+    KnowledgeBase(Seen<crate::stack::seen::KnowledgeBaseFacts>),
+}
+
+impl Sight {
+    /// Puts one layer's look in its place.
+    pub fn put(&mut self, glance: Glance) {
+        match glance {
+            Glance::Key(seen) => self.key = seen,
+            Glance::Bucket(seen) => self.bucket = seen,
+            Glance::Collection(seen) => self.collection = seen,
+            Glance::Index(seen) => self.index = seen,
+            Glance::Role(seen) => self.role = seen,
+            Glance::KnowledgeBase(seen) => self.knowledge_base = seen,
+        }
+    }
+}
+
+/// Brings one owned layer a step closer to what is wanted.
+pub async fn ensure(aws: &Aws, id: &Identity, layer: Layer, want: &Want, sight: &Sight) -> Result<Progress, Fault> {
+    let done = match layer {
+        Layer::Key => match &want.key {
+            Some(want) => key::ensure(aws, id, want, &sight.key).await,
+            None => Ok(Progress::Done),
+        },
+        Layer::Bucket => match &want.bucket {
+            Some(want) => bucket::ensure(aws, id, want, &sight.bucket).await,
+            None => Ok(Progress::Done),
+        },
+        Layer::Collection => match &want.collection {
+            Some(want) => collection::ensure(aws, want, &sight.collection).await,
+            None => Ok(Progress::Done),
+        },
+        Layer::Index => match &want.index {
+            Some(want) => index::ensure(aws, want, &sight.index).await,
+            None => Ok(Progress::Done),
+        },
+        Layer::Role => match &want.role {
+            Some(want) => role::ensure(aws, id, want, &sight.role).await,
+            None => Ok(Progress::Done),
+        },
+        Layer::KnowledgeBase => match &want.knowledge_base {
+            Some(want) => knowledge_base::ensure(aws, id, want, &sight.knowledge_base).await,
+            None => Ok(Progress::Done),
+        },
+    };
+    waiting_is_no_fault(done)
+}
+
+/// Takes one owned layer a step further apart; Done once nothing of ours is left of it.
+pub async fn teardown(aws: &Aws, id: &Identity, layer: Layer, sight: &Sight, hints: &Hints) -> Result<Progress, Fault> {
+    waiting_is_no_fault(match layer {
+        Layer::Key => key::teardown(aws, id, &sight.key).await,
+        Layer::Bucket => bucket::teardown(aws, id, &sight.bucket).await,
+        Layer::Collection => collection::teardown(aws, id, &sight.collection).await,
+        Layer::Index => index::teardown(aws, id, hints.collection_id.as_deref(), &sight.index).await,
+        Layer::Role => role::teardown(aws, id, &sight.role).await,
+        Layer::KnowledgeBase => knowledge_base::teardown(aws, &sight.knowledge_base).await,
+    })
+}
+
+/// AWS's races are waiting, not failing; and what somebody made or removed meanwhile is looked at again.
+fn waiting_is_no_fault(result: Result<Progress, Fault>) -> Result<Progress, Fault> {
+    use crate::stack::progress::Cadence;
+    match result {
+        Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict | Class::NotFound) => {
+            Ok(Progress::Waiting { reason: Reason::NotYet, message: fault.to_string(), cadence: Cadence::Probe })
+        }
+        other => other,
+    }
+}

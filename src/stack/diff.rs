@@ -1,0 +1,227 @@
+//! What is still to do on a layer, as data: the plan asks whether the list is empty, `ensure` works it off.
+
+use serde_json::{Map, Value, json};
+
+use super::identity::Scope;
+use super::policy;
+use super::seen::{
+    BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule, RoleFacts,
+    Seen, Sight,
+};
+use super::want::{Want, WantBucket, WantCollection, WantIndex, WantKnowledgeBase, WantRole};
+use crate::api::{DataDeletionPolicy, Layer, Versioning};
+
+/// The name of the one inline policy of a service role.
+pub const ROLE_POLICY: &str = "knowledge-base";
+
+/// A setting of a bucket that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BucketChange {
+    /// Block Public Access is not fully on.
+    PublicAccess,
+    /// ACLs are not switched off.
+    Ownership,
+    /// The bucket policy differs.
+    Policy,
+    /// Default encryption uses another key.
+    Encryption,
+    /// Versioning is not as wanted.
+    Versioning,
+    /// The lifecycle rules differ.
+    Lifecycle,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+}
+
+/// What differs between a bucket and its wanted shape.
+pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<BucketChange> {
+    use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
+    let policy = policy::bucket(scope, want);
+    [
+        (Tags, want.tags.iter().all(|(key, value)| facts.tags.get(key) == Some(value))),
+        (PublicAccess, facts.blocks_public_access),
+        (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
+        (Policy, facts.policy.as_ref().is_some_and(|found| policy::same(found, &policy))),
+        (Encryption, facts.key_arn == want.key_arn),
+        (Versioning, facts.versioned == is_versioned(want)),
+        (Lifecycle, {
+            let mut found = facts.lifecycle.clone();
+            found.sort();
+            found == lifecycle(want)
+        }),
+    ]
+    .into_iter()
+    .filter_map(|(change, same)| (!same).then_some(change))
+    .collect()
+}
+
+/// Whether the bucket is to keep noncurrent versions.
+pub fn is_versioned(want: &WantBucket) -> bool {
+    want.documents.versioning == Versioning::Enabled
+}
+
+/// One rule per document prefix; none where nothing ever expires. What the operator keeps for itself under
+/// `tenantry/` is no document prefix and never expires.
+pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
+    let documents = &want.documents;
+    let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
+    if documents.expiration_days == 0 && noncurrent == 0 {
+        return Vec::new();
+    }
+    let mut rules: Vec<_> = want
+        .prefixes
+        .iter()
+        .map(|prefix| LifecycleRule {
+            prefix: prefix.clone(),
+            expiration_days: documents.expiration_days,
+            noncurrent_expiration_days: noncurrent,
+        })
+        .collect();
+    rules.sort();
+    rules
+}
+
+/// Something of a collection that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CollectionChange {
+    /// The encryption policy is missing. It can never differ: a collection's key does not change.
+    Encryption,
+    /// The network policy is missing or differs.
+    Network,
+    /// There is no collection yet.
+    Create,
+    /// It is not ACTIVE.
+    NotActive,
+}
+
+/// What differs between a collection with its policies and the wanted ones.
+pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
+    let network = policy::network(&want.name, &want.settings.network);
+    let mut changes = Vec::new();
+    if facts.encryption.is_none() {
+        changes.push(CollectionChange::Encryption);
+    }
+    if !facts.network.as_ref().is_some_and(|found| policy::same(&found.document, &network)) {
+        changes.push(CollectionChange::Network);
+    }
+    match &facts.collection {
+        None => changes.push(CollectionChange::Create),
+        Some(detail) if detail.status != "ACTIVE" => changes.push(CollectionChange::NotActive),
+        Some(_) => {}
+    }
+    changes
+}
+
+/// Something of a role that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleChange {
+    /// There is no role yet.
+    Create,
+    /// Somebody else could assume it, or Bedrock could not.
+    Trust,
+    /// Its permissions differ, or cannot be written before the collection has an id.
+    Permissions,
+    /// The index's data access policy is missing or differs.
+    DataAccess,
+}
+
+/// What differs between a role with its data access policy and the wanted ones.
+pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange> {
+    let mut changes = Vec::new();
+    match &facts.role {
+        None => changes.extend([RoleChange::Create, RoleChange::Permissions]),
+        Some(role) => {
+            if !policy::same(&role.trust, &policy::trust(scope)) {
+                changes.push(RoleChange::Trust);
+            }
+            let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
+            let found = role.policies.get(ROLE_POLICY);
+            if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
+                changes.push(RoleChange::Permissions);
+            }
+        }
+    }
+    let access = policy::data_access(want, &policy::role_arn(scope, &want.name));
+    if !facts.data_access.as_ref().is_some_and(|found| policy::same(&found.document, &access)) {
+        changes.push(RoleChange::DataAccess);
+    }
+    changes
+}
+
+/// The mappings that an index lacks: attributes that were declared after it was made.
+pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Value> {
+    let found = facts.schema.pointer("/mappings/properties").cloned().unwrap_or_else(|| json!({}));
+    let wanted = policy::index_schema(want);
+    let wanted = wanted.pointer("/mappings/properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    wanted.into_iter().filter(|(field, _)| found.get(field).is_none()).collect()
+}
+
+/// Something of a knowledge base that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnowledgeBaseChange {
+    /// It is being made, or not usable.
+    NotActive,
+    /// There is no data source yet.
+    CreateDataSource,
+    /// The data source is being made, or not usable.
+    DataSourceNotAvailable,
+    /// The data source's mutable settings differ.
+    UpdateDataSource,
+}
+
+/// What differs between a knowledge base with its data source and the wanted ones.
+pub fn knowledge_base(scope: &Scope, want: &WantKnowledgeBase, facts: &KnowledgeBaseFacts) -> Vec<KnowledgeBaseChange> {
+    let mut changes = Vec::new();
+    if facts.status != "ACTIVE" {
+        changes.push(KnowledgeBaseChange::NotActive);
+    }
+    match &facts.data_source {
+        None => changes.push(KnowledgeBaseChange::CreateDataSource),
+        Some(source) if source.status != "AVAILABLE" => changes.push(KnowledgeBaseChange::DataSourceNotAvailable),
+        Some(source) if !same_data_source(scope, want, source) => changes.push(KnowledgeBaseChange::UpdateDataSource),
+        Some(_) => {}
+    }
+    changes
+}
+
+fn same_data_source(scope: &Scope, want: &WantKnowledgeBase, found: &DataSourceFacts) -> bool {
+    found.bucket_arn == format!("arn:{}:s3:::{}", scope.partition, want.bucket)
+        && found.prefix.as_deref() == Some(&want.prefix)
+        && found.data_deletion_policy == want.data_deletion_policy.in_aws()
+        && found.key_arn == want.key_arn
+}
+
+impl DataDeletionPolicy {
+    /// The word that Bedrock uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            DataDeletionPolicy::Delete => "DELETE",
+            DataDeletionPolicy::Retain => "RETAIN",
+        }
+    }
+}
+
+/// Whether a key is ready to encrypt.
+pub fn key_is_whole(facts: &KeyFacts) -> bool {
+    facts.has_alias && facts.state == "Enabled"
+}
+
+/// Whether a layer that is owned is as it should be.
+pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool {
+    fn whole<W, T>(want: &Option<W>, seen: &Seen<T>, same: impl FnOnce(&W, &T) -> bool) -> bool {
+        match want {
+            None => true,
+            Some(want) => seen.ours().is_some_and(|facts| same(want, facts)),
+        }
+    }
+    match layer {
+        Layer::Key => whole(&want.key, &sight.key, |_, facts| key_is_whole(facts)),
+        Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
+        Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
+        Layer::Index => whole(&want.index, &sight.index, |w, f| missing_mappings(w, f).is_empty()),
+        Layer::Role => whole(&want.role, &sight.role, |w, f| role(scope, w, f).is_empty()),
+        Layer::KnowledgeBase => {
+            whole(&want.knowledge_base, &sight.knowledge_base, |w, f| knowledge_base(scope, w, f).is_empty())
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What went wrong in an AWS call, and the class that decides what follows.
+//!
+//! The table below is the whole policy: conditions and requeues look at the [`Class`] and at nothing else.
+
+use std::fmt;
+
+/// The class of a fault. What follows from each is in the crate's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// AWS asks for fewer calls: backoff.
+    Throttled,
+    /// A passing failure of AWS or of the way there: backoff.
+    Transient,
+    /// It will be accepted once something has propagated, or a name or slot is free: waiting.
+    NotYet,
+    /// It is not there.
+    NotFound,
+    /// Somebody, perhaps we, made it already: look again.
+    Conflict,
+    /// A right is missing: a person must allow it.
+    Denied,
+    /// A limit of the account is reached: a person must raise it or make room.
+    Quota,
+    /// AWS will not take this as it is, ever: a person must change the spec.
+    Invalid,
+}
+
+/// One failed AWS call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Fault {
+    /// What follows.
+    pub class: Class,
+    /// The IAM prefix of the service, such as `aoss`.
+    pub service: &'static str,
+    /// The operation, such as `CreateCollection`.
+    pub operation: &'static str,
+    /// What it was about, such as a bucket's name.
+    pub resource: String,
+    /// AWS's error code, or `Timeout`, `Connection`.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// AWS's request id, where there is one.
+    pub request_id: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, operation, resource, code, message, .. } = self;
+        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        match self.class {
+            Class::Denied => write!(f, ". Allow {} for the operator's role", self.action()),
+            Class::Quota => write!(f, ". Raise the quota or make room"),
+            Class::Invalid => write!(f, ". Change the spec"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Operations that IAM knows by another name, or that need more than one action.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
+const ACTIONS: &[(&str, &str, &[&str])] = &[
+    ("s3", "HeadBucket", &["s3:ListBucket"]),
+    ("s3", "ListObjectsV2", &["s3:ListBucket"]),
+    ("s3", "ListObjectVersions", &["s3:ListBucketVersions"]),
+    ("s3", "ListMultipartUploads", &["s3:ListBucketMultipartUploads"]),
+    ("s3", "DeleteObjects", &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
+    ("s3", "CopyObject", &["s3:GetObject", "s3:PutObject"]),
+    ("s3", "CreateBucket", &["s3:CreateBucket", "s3:TagResource"]),
+    ("s3", "GetPublicAccessBlock", &["s3:GetBucketPublicAccessBlock"]),
+    ("s3", "PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
+    ("s3", "GetBucketEncryption", &["s3:GetEncryptionConfiguration"]),
+    ("s3", "PutBucketEncryption", &["s3:PutEncryptionConfiguration"]),
+    ("s3", "GetBucketLifecycleConfiguration", &["s3:GetLifecycleConfiguration"]),
+    ("s3", "PutBucketLifecycleConfiguration", &["s3:PutLifecycleConfiguration"]),
+    ("s3", "DeleteBucketLifecycle", &["s3:PutLifecycleConfiguration"]),
+    ("kms", "CreateKey", &["kms:CreateKey", "kms:TagResource"]),
+    ("iam", "CreateRole", &["iam:CreateRole", "iam:TagRole"]),
+    ("aoss", "CreateCollection", &["aoss:CreateCollection", "aoss:TagResource"]),
+    ("bedrock", "CreateKnowledgeBase", &["bedrock:CreateKnowledgeBase", "bedrock:TagResource", "iam:PassRole"]),
+];
+
+impl Fault {
+    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket.
+    pub fn action(&self) -> String {
+        let row = ACTIONS.iter().find(|(service, operation, _)| (*service, *operation) == (self.service, self.operation));
+        match row {
+            Some((_, _, actions)) => actions.join(" and "),
+            None => format!("{}:{}", self.service, self.operation),
+        }
+    }
+}
+
+/// Messages of CreateKnowledgeBase, UpdateKnowledgeBase and CreateDataSource that are all ValidationException and
+/// tell races from mistakes; the first row that matches decides. Compared in lower case.
+const BEDROCK_VALIDATION: &[(&str, Class)] = &[
+    // The engine can never become right by waiting.
+    ("engine type", Class::Invalid),
+    // IAM has not propagated the role or its trust.
+    ("cannot assume role", Class::NotYet),
+    ("unable to assume the given role", Class::NotYet),
+    // The data access policy, or aoss:APIAccessAll, has not propagated.
+    ("security_exception", Class::NotYet),
+    ("bad authorization", Class::NotYet),
+    ("403 forbidden", Class::NotYet),
+    // The index is not visible yet.
+    ("no such index", Class::NotYet),
+    ("storage configuration provided is invalid", Class::NotYet),
+];
+
+/// The class of an answer. `code` is AWS's error code; `message` its text.
+pub fn classify(operation: &str, code: &str, message: &str) -> Class {
+    let text = message.to_lowercase();
+    match (operation, code) {
+        // A knowledge base, or the account, has no free slot for another job.
+        ("StartIngestionJob", "ConflictException" | "ServiceQuotaExceededException" | "ThrottlingException") => {
+            Class::NotYet
+        }
+        // A job still runs, or something below is still going away.
+        ("DeleteDataSource" | "DeleteKnowledgeBase" | "DeleteCollection", "ConflictException") => Class::NotYet,
+        // The index is made under a data access policy that may not have propagated.
+        ("CreateIndex" | "GetIndex" | "DeleteIndex", "AccessDeniedException" | "AuthorizationException") => Class::NotYet,
+        ("CreateKnowledgeBase" | "UpdateKnowledgeBase" | "CreateDataSource", "ValidationException") => BEDROCK_VALIDATION
+            .iter()
+            .find(|(fragment, _)| text.contains(fragment))
+            .map_or(Class::Invalid, |(_, class)| *class),
+        // A bucket of this name was deleted a moment ago.
+        (_, "OperationAborted") => Class::NotYet,
+        (_, "KMSInvalidStateException") => Class::NotYet,
+        (
+            _,
+            "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "SlowDown" | "RequestLimitExceeded"
+            | "LimitExceededException" | "RequestThrottled" | "429",
+        ) if !text.contains("quota") => Class::Throttled,
+        (
+            _,
+            "ServiceQuotaExceededException" | "OcuLimitExceededException" | "LimitExceeded" | "LimitExceededException"
+            | "TooManyBuckets",
+        ) => Class::Quota,
+        (
+            _,
+            "AccessDenied" | "AccessDeniedException" | "Forbidden" | "403" | "UnauthorizedOperation" | "NotAuthorized"
+            | "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch" | "InvalidAccessKeyId",
+        ) => Class::Denied,
+        (_, "ConflictException" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "EntityAlreadyExists"
+            | "EntityAlreadyExistsException" | "AlreadyExistsException" | "ConcurrentModification"
+            | "ConcurrentModificationException" | "DeleteConflict" | "DeleteConflictException" | "BucketNotEmpty") => {
+            Class::Conflict
+        }
+        (_, code) if code.starts_with("NoSuch") || code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
+            Class::NotFound
+        }
+        (_, "ResourceNotFoundException" | "404" | "NotFoundError" | "ServerSideEncryptionConfigurationNotFoundError"
+            | "OwnershipControlsNotFoundError") => Class::NotFound,
+        (_, "ValidationException" | "MalformedPolicyDocument" | "MalformedPolicyDocumentException" | "InvalidInput"
+            | "InvalidRequest" | "InvalidArgument" | "MalformedXML" | "InvalidArnException") => Class::Invalid,
+        // What nobody has named yet passes by itself more often than not, and backoff is safe.
+        _ => Class::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bedrock_races_are_told_from_mistakes_by_their_message() {
+        let create = |message| classify("CreateKnowledgeBase", "ValidationException", message);
+        for race in [
+            "Bedrock cannot assume role arn:aws:iam::1:role/x",
+            "The knowledge base storage configuration provided is invalid... Request failed: [security_exception] 403 Forbidden",
+            "… Dependency error document status code: 404, error message: no such index [x]",
+            "The knowledge base storage configuration provided is invalid... Bad Authorization",
+        ] {
+            assert_eq!(create(race), Class::NotYet, "{race}");
+        }
+        let engine = "The OpenSearch Serverless engine type associated with your vector index is invalid; use FAISS. \
+                      The storage configuration provided is invalid";
+        assert_eq!(create(engine), Class::Invalid);
+        assert_eq!(create("name must match"), Class::Invalid);
+    }
+
+    #[test]
+    fn codes_fall_into_their_classes() {
+        for (operation, code, class) in [
+            ("StartIngestionJob", "ServiceQuotaExceededException", Class::NotYet),
+            ("CreateKnowledgeBase", "ServiceQuotaExceededException", Class::Quota),
+            ("CreateCollection", "OcuLimitExceededException", Class::Quota),
+            ("CreateIndex", "AccessDeniedException", Class::NotYet),
+            ("CreateRole", "AccessDenied", Class::Denied),
+            ("CreateBucket", "BucketAlreadyOwnedByYou", Class::Conflict),
+            ("CreateBucket", "OperationAborted", Class::NotYet),
+            ("GetRole", "NoSuchEntity", Class::NotFound),
+            ("GetDataSource", "ResourceNotFoundException", Class::NotFound),
+            ("GetBucketPolicy", "NoSuchBucketPolicy", Class::NotFound),
+            ("HeadBucket", "NotFound", Class::NotFound),
+            ("ListAliases", "ThrottlingException", Class::Throttled),
+            ("ListAliases", "InternalServerException", Class::Transient),
+        ] {
+            assert_eq!(classify(operation, code, ""), class, "{operation} {code}");
+        }
+    }
+
+    #[test]
+    fn a_denied_call_names_the_action_to_allow() {
+        let denied = |service, operation| Fault {
+            class: Class::Denied,
+            service,
+            operation,
+            resource: "x".into(),
+            code: "AccessDenied".into(),
+            message: "no.".into(),
+            request_id: None,
+        };
+        assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
+        assert_eq!(denied("aoss", "CreateIndex").action(), "aoss:CreateIndex");
+        assert!(denied("iam", "CreateRole").to_string().ends_with("Allow iam:CreateRole and iam:TagRole for the operator's role"));
+    }
+}

@@ -1,0 +1,303 @@
+//! Who owns a stack, and what everything of it is called in AWS.
+//!
+//! Every name is a pure function of (installation, account, region, owner, pattern, layer, slot). That is what makes
+//! creates idempotent: a process that died after a create finds the resource again by computing the same name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use sha2::{Digest, Sha256};
+
+use crate::api::{GROUP, Layer, Pattern};
+
+
+/// Where one operator process acts: its installation name and the AWS account and region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// `--installation`, `^[a-z][a-z0-9]{0,7}$`: no installation's prefix covers another's names.
+    pub installation: String,
+    /// The twelve-digit account id.
+    pub account: String,
+    /// The region, such as `eu-central-1`.
+    pub region: String,
+    /// `aws`, `aws-cn` or `aws-us-gov`: the second field of every ARN.
+    pub partition: String,
+}
+
+impl Scope {
+    /// The partition follows from the region's prefix.
+    pub fn new(installation: &str, account: &str, region: &str) -> Self {
+        let partition = match region {
+            r if r.starts_with("cn-") => "aws-cn",
+            r if r.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        Self {
+            installation: installation.into(),
+            account: account.into(),
+            region: region.into(),
+            partition: partition.into(),
+        }
+    }
+
+    /// Whether `name` can serve as an installation: one to eight characters, `^[a-z][a-z0-9]{0,7}$`.
+    pub fn is_valid_installation(name: &str) -> bool {
+        let mut bytes = name.bytes();
+        name.len() <= 8
+            && bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+            && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    }
+
+    /// An ARN in this account and region.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+
+    /// The data access policy that lets the operator itself manage indexes: one per installation.
+    pub fn grant_name(&self) -> String {
+        format!("{}-operator", self.installation)
+    }
+
+    /// The path under which all service roles of this installation live.
+    pub fn role_path(&self) -> String {
+        format!("/tenantry/{}/", self.installation)
+    }
+}
+
+/// Room for a replacement of the same stack to be built beside it one day; `a` until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Slot {
+    /// The only slot in use today.
+    #[default]
+    A,
+}
+
+impl Slot {
+    const fn letter(self) -> char {
+        match self {
+            Slot::A => 'a',
+        }
+    }
+}
+
+/// The object that owns a stack's layers, in the terms that its AWS names and tags are made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A Tenant: named in AWS by its tenantId, tagged with its namespace and name.
+    Tenant {
+        /// The Tenant's namespace.
+        namespace: String,
+        /// The Tenant's name.
+        name: String,
+        /// `spec.tenantId`.
+        tenant_id: String,
+        /// `spec.pattern`.
+        pattern: Pattern,
+        /// `spec.stackRef.name`, for Bridge and Pool.
+        stack: Option<String>,
+    },
+    /// A SharedStack.
+    Stack {
+        /// The SharedStack's name.
+        name: String,
+    },
+}
+
+/// What a stack is called, whose it is, and what proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Where it lives.
+    pub scope: Arc<Scope>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The owner's Kubernetes uid: what tells an object from its namesake of yesterday.
+    pub uid: String,
+    /// Which of the owner's stacks.
+    pub slot: Slot,
+}
+
+/// Who a resource's tags say it belongs to, compared with an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Installation, owner and uid are ours.
+    Ours,
+    /// Everything but the uid is ours: what an earlier object of this name, or this tenantId, left behind.
+    Earlier,
+    /// Anybody else's, or nobody's.
+    Foreign,
+}
+
+impl Identity {
+    /// The identity of a SharedStack in a scope; `uid` may be empty where only names are needed.
+    pub fn of_stack(scope: Arc<Scope>, name: &str, uid: &str) -> Self {
+        let owner = Owner::Stack { name: name.into() };
+        Self { scope, owner, uid: uid.into(), slot: Slot::A }
+    }
+
+    /// The resource's name in AWS: at most 28 characters of `[a-z0-9-]`, legal in every service.
+    pub fn name(&self, layer: Layer) -> String {
+        let (kind, pattern, id) = match &self.owner {
+            Owner::Tenant { tenant_id, pattern, .. } => ("t", pattern.to_string(), tenant_id),
+            Owner::Stack { name } => ("s", "SharedStack".to_string(), name),
+        };
+        let scope = &self.scope;
+        let slot = self.slot.letter();
+        let Scope { installation, account, region, .. } = &**scope;
+        let inputs = format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{slot}");
+        let digest = Sha256::digest(inputs);
+        let hash = &BASE32_NOPAD.encode(&digest)[..10].to_lowercase();
+        let head: String = id.chars().take(5).collect();
+        format!("{installation}-{kind}{slot}-{}-{hash}", head.trim_end_matches('-'))
+    }
+
+    /// The key prefix under which this owner's documents live in the bucket it uses, with its closing slash.
+    pub fn prefix(&self) -> String {
+        match &self.owner {
+            Owner::Tenant { pattern: Pattern::Silo, .. } => "documents/".into(),
+            Owner::Tenant { pattern: Pattern::Bridge, tenant_id, .. } => format!("bridge/{tenant_id}/"),
+            Owner::Tenant { pattern: Pattern::Pool, tenant_id, .. } => format!("pool/{tenant_id}/"),
+            Owner::Stack { .. } => "pool/".into(),
+        }
+    }
+
+    /// The tenant id, where the owner is a tenant.
+    pub fn tenant_id(&self) -> Option<&str> {
+        match &self.owner {
+            Owner::Tenant { tenant_id, .. } => Some(tenant_id),
+            Owner::Stack { .. } => None,
+        }
+    }
+
+    /// The owner as it stands in tags: `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
+    pub fn owner_tag(&self) -> String {
+        match &self.owner {
+            Owner::Tenant { namespace, name, .. } => format!("Tenant/{namespace}/{name}"),
+            Owner::Stack { name } => format!("SharedStack/{name}"),
+        }
+    }
+
+    /// The tags every created resource carries from its first moment, without the user's own.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        let mut tags = vec![
+            ("installation", self.scope.installation.clone()),
+            ("owner", self.owner_tag()),
+            ("owner-uid", self.uid.clone()),
+            ("state", "owned".into()),
+        ];
+        if let Owner::Tenant { tenant_id, pattern, stack, .. } = &self.owner {
+            tags.push(("tenant-id", tenant_id.clone()));
+            tags.push(("pattern", pattern.to_string()));
+            tags.extend(stack.clone().map(|stack| ("stack", stack)));
+        }
+        tags.into_iter().map(|(key, value)| (format!("{GROUP}/{key}"), value)).collect()
+    }
+
+    /// The same facts as [`tags`](Self::tags), for AOSS policies, which have a description and no tags.
+    /// At most 1,000 characters; `installation=…,owner=…,owner-uid=…,state=owned`.
+    pub fn description(&self) -> String {
+        let pairs = self.tags().into_iter();
+        pairs.map(|(key, value)| format!("{}={value}", key.trim_start_matches("tenantry.dev/"))).collect::<Vec<_>>().join(",")
+    }
+
+    /// Reads back what [`description`](Self::description) wrote.
+    pub fn parse_description(description: &str) -> BTreeMap<String, String> {
+        let pairs = description.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (format!("{GROUP}/{key}"), value.to_string())).collect()
+    }
+
+    /// Whose a resource with these tags is. Ours is only what proves it: installation, owner and uid.
+    pub fn claim(&self, tags: &BTreeMap<String, String>) -> Claim {
+        let ours = self.tags();
+        let same = |key: &str| {
+            let key = format!("{GROUP}/{key}");
+            tags.contains_key(&key) && tags.get(&key) == ours.get(&key)
+        };
+        match (same("installation"), same("owner"), same("owner-uid")) {
+            (true, true, true) => Claim::Ours,
+            (true, true, false) => Claim::Earlier,
+            (true, false, _) if same("tenant-id") => Claim::Earlier,
+            _ => Claim::Foreign,
+        }
+    }
+}
+
+/// A short, stable fingerprint of any text: twelve hexadecimal characters of its sha256.
+pub fn fingerprint(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text))[..12].to_string()
+}
+
+/// A deterministic client token: the whole sha256 as 64 hexadecimal characters (Bedrock wants 33 to 256).
+pub fn token(parts: &[&str]) -> String {
+    HEXLOWER.encode(&Sha256::digest(parts.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(tenant_id: &str, pattern: Pattern) -> Identity {
+        Identity {
+            scope: Arc::new(Scope::new("prod1234", "123456789012", "eu-central-1")),
+            owner: Owner::Tenant {
+                namespace: "tenants".into(),
+                name: "acme".into(),
+                tenant_id: tenant_id.into(),
+                pattern,
+                stack: None,
+            },
+            uid: "u-1".into(),
+            slot: Slot::A,
+        }
+    }
+
+    #[test]
+    fn names_are_short_legal_and_differ_by_every_input() {
+        let mut seen = std::collections::BTreeSet::new();
+        for pattern in [Pattern::Silo, Pattern::Bridge, Pattern::Pool] {
+            for id in ["a", "acme", "abcd-efg", "2024-01-01", &"x".repeat(63)] {
+                for layer in Layer::ALL {
+                    let name = identity(id, pattern).name(layer);
+                    assert!(name.len() <= 28, "{name}");
+                    assert!(name.starts_with("prod1234-ta-"), "{name}");
+                    assert!(!name.contains("--") && !name.ends_with('-'), "{name}");
+                    assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+                    assert!(seen.insert(name));
+                }
+            }
+        }
+        let mut other = identity("acme", Pattern::Silo);
+        let here = other.name(Layer::Bucket);
+        other.uid = "u-2".into();
+        assert_eq!(here, other.name(Layer::Bucket), "the uid is proof, not part of the name");
+        other.scope = Arc::new(Scope::new("prod1234", "123456789012", "us-east-1"));
+        assert_ne!(here, other.name(Layer::Bucket));
+    }
+
+    #[test]
+    fn only_installation_owner_and_uid_prove_that_it_is_ours() {
+        let id = identity("acme", Pattern::Silo);
+        let with = |key: &str, value: &str| {
+            let mut tags = id.tags();
+            tags.insert(format!("{GROUP}/{key}"), value.into());
+            tags
+        };
+        assert_eq!(id.claim(&id.tags()), Claim::Ours);
+        assert_eq!(id.claim(&with("state", "retained")), Claim::Ours);
+        assert_eq!(id.claim(&with("owner-uid", "u-0")), Claim::Earlier);
+        assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), Claim::Earlier);
+        assert_eq!(id.claim(&with("installation", "other")), Claim::Foreign);
+        assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);
+        assert_eq!(id.claim(&Identity::parse_description(&id.description())), Claim::Ours);
+    }
+
+    #[test]
+    fn an_installation_name_cannot_cover_another() {
+        for good in ["a", "prod", "prod1234"] {
+            assert!(Scope::is_valid_installation(good), "{good}");
+        }
+        for bad in ["", "1a", "prod-1", "prod12345", "Prod", "ü"] {
+            assert!(!Scope::is_valid_installation(bad), "{bad}");
+        }
+    }
+}

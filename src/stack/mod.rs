@@ -1,0 +1,14 @@
+//! The model: what a stack should be, what it is, and what follows. Pure: no async, no client, no clock, no
+//! environment. `tests/model` holds this folder to it.
+
+pub mod diff;
+pub mod fault;
+pub mod identity;
+pub mod offer;
+pub mod plan;
+pub mod policy;
+pub mod progress;
+pub mod seen;
+pub mod unwind;
+pub mod verdict;
+pub mod want;

@@ -1,0 +1,110 @@
+//! What each owned layer's next step is. Refuses the whole stack if anything with our name is not ours.
+
+use super::diff::is_whole;
+use super::identity::{Claim, Identity};
+use super::offer::{Offer, collection_id};
+use super::seen::Sight;
+use super::want::{Handles, Want};
+use crate::api::{Layer, PerLayer, Reason};
+
+/// A layer's next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Step {
+    /// Borrowed, or nothing to own.
+    #[default]
+    None,
+    /// Already as it should be.
+    Whole,
+    /// Bring it there.
+    Ensure,
+    /// Another layer comes first.
+    After(Layer),
+}
+
+/// The user, or an administrator, must act: nothing will change before something is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The machine-readable cause.
+    pub reason: Reason,
+    /// Cause, resource and what to do.
+    pub message: String,
+}
+
+/// What must be whole before a layer is touched. The role needs only the collection's *name* for its data access
+/// policy and its id for its permissions, so it is built beside the collection, not after it.
+pub const fn needs(layer: Layer) -> &'static [Layer] {
+    match layer {
+        Layer::Key => &[],
+        Layer::Bucket | Layer::Collection | Layer::Role => &[Layer::Key],
+        Layer::Index => &[Layer::Collection, Layer::Role],
+        Layer::KnowledgeBase => &[Layer::Bucket, Layer::Index, Layer::Role],
+    }
+}
+
+/// What the layers seen, and the offer, have to lend to the layers that build on them.
+pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
+    let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
+    let collection_arn = offer.map(|offer| offer.collection_arn.clone()).or(collection.map(|c| c.arn.clone()));
+    Handles {
+        key_arn: offer
+            .and_then(|offer| offer.kms_key_arn.clone())
+            .or_else(|| sight.key.ours().map(|key| key.arn.clone())),
+        collection_id: collection_arn.as_deref().and_then(collection_id),
+        collection_arn,
+    }
+}
+
+/// The next step of every layer.
+pub fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer<Step>, Blocked> {
+    if let Some(blocked) = foreign(id, sight) {
+        return Err(blocked);
+    }
+    let whole = PerLayer::from_fn(|layer| is_whole(&id.scope, want, sight, layer));
+    Ok(PerLayer::from_fn(|layer| {
+        if !want.owns(layer) {
+            return Step::None;
+        }
+        match needs(layer).iter().find(|needed| !whole.get(**needed)) {
+            Some(needed) => Step::After(*needed),
+            None if *whole.get(layer) => Step::Whole,
+            None => Step::Ensure,
+        }
+    }))
+}
+
+/// Why the stack is refused, if something with our name is not ours.
+fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
+    let found = sight.foreign();
+    let first = found.first()?;
+    let names: Vec<_> = found.iter().map(|foreign| foreign.resource.as_str()).collect();
+    let names = names.join(", ");
+    let (reason, message) = match (&first.claim, id.tenant_id()) {
+        (Claim::Earlier, Some(tenant_id)) => (Reason::TenantIdRetained, format!(
+            "tenantId '{tenant_id}' is retained: an earlier Tenant with this id was deleted with deletionPolicy Retain \
+             and left {names}. Nothing was changed. Choose another tenantId, or remove what was left"
+        )),
+        (Claim::Earlier, None) => (Reason::OwnedByAnother, format!(
+            "An earlier SharedStack of this name was deleted with deletionPolicy Retain and left {names}. Nothing was \
+             changed. Choose another name, or remove what was left"
+        )),
+        _ => (Reason::OwnedByAnother, format!(
+            "{names} has the name of ours but does not carry our tags, so it belongs to somebody else. Nothing was \
+             changed. Remove or rename it, or choose another tenantId"
+        )),
+    };
+    Some(Blocked { reason, message })
+}
+
+impl Want {
+    /// Whether this owner has such a layer.
+    pub fn owns(&self, layer: Layer) -> bool {
+        match layer {
+            Layer::Key => self.key.is_some(),
+            Layer::Bucket => self.bucket.is_some(),
+            Layer::Collection => self.collection.is_some(),
+            Layer::Index => self.index.is_some(),
+            Layer::Role => self.role.is_some(),
+            Layer::KnowledgeBase => self.knowledge_base.is_some(),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What AWS answered about each layer, and the pure comparison with what it should be.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::identity::{Claim, Identity};
+
+/// One layer, as looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen<T> {
+    /// Nothing has our name.
+    Absent,
+    /// It carries our name and proves to be ours.
+    Ours(T),
+    /// It carries our name and is not provably ours: never changed, never deleted.
+    Foreign(Foreign),
+}
+
+/// A resource that has our name and is not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// What and which, such as `bucket prod-ta-acme-…`.
+    pub resource: String,
+    /// Left behind by an earlier object of ours, or anybody's.
+    pub claim: Claim,
+}
+
+// Not derived: a derived Default would ask it of `T` too.
+#[allow(clippy::derivable_impls)]
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Seen::Absent
+    }
+}
+
+impl<T> Seen<T> {
+    /// Judges a resource by its tags.
+    pub fn by_tags(id: &Identity, resource: impl FnOnce() -> String, tags: &BTreeMap<String, String>, facts: T) -> Self {
+        match id.claim(tags) {
+            Claim::Ours => Seen::Ours(facts),
+            claim => Seen::Foreign(Foreign { resource: resource(), claim }),
+        }
+    }
+
+    /// The facts, if it is ours.
+    pub fn ours(&self) -> Option<&T> {
+        match self {
+            Seen::Ours(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// Whose it is, if it is not ours.
+    pub fn foreign(&self) -> Option<&Foreign> {
+        match self {
+            Seen::Foreign(foreign) => Some(foreign),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing has our name.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Seen::Absent)
+    }
+}
+
+/// All layers of one owner, as looked at. Layers that the owner borrows stay `Absent`.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    /// The customer key.
+    pub key: Seen<KeyFacts>,
+    /// The bucket.
+    pub bucket: Seen<BucketFacts>,
+    /// The collection and its policies.
+    pub collection: Seen<CollectionFacts>,
+    /// The vector index.
+    pub index: Seen<IndexFacts>,
+    /// The role and the data access policy.
+    pub role: Seen<RoleFacts>,
+    /// The knowledge base and its data source.
+    pub knowledge_base: Seen<KnowledgeBaseFacts>,
+}
+
+impl Sight {
+    /// Everything that has our name and is not ours.
+    pub fn foreign(&self) -> Vec<&Foreign> {
+        let Self { key, bucket, collection, index, role, knowledge_base } = self;
+        [
+            key.foreign(),
+            bucket.foreign(),
+            collection.foreign(),
+            index.foreign(),
+            role.foreign(),
+            knowledge_base.foreign(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// A created key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether the alias already points at it.
+    pub has_alias: bool,
+    /// `Enabled`, `PendingDeletion`, …
+    pub state: String,
+}
+
+/// A bucket's settings, each `None` where AWS has none.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct BucketFacts {
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+    /// All four switches of Block Public Access are on.
+    pub blocks_public_access: bool,
+    /// `BucketOwnerEnforced`, …
+    pub object_ownership: Option<String>,
+    /// The bucket policy.
+    pub policy: Option<Value>,
+    /// The key of default encryption; `None` for S3's own.
+    pub key_arn: Option<String>,
+    /// Whether versioning is enabled.
+    pub versioned: bool,
+    /// The lifecycle rules, one a prefix.
+    pub lifecycle: Vec<LifecycleRule>,
+}
+
+/// One lifecycle rule, in the terms that we set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LifecycleRule {
+    /// The prefix it applies to.
+    pub prefix: String,
+    /// Current versions expire after so many days; 0 = never.
+    pub expiration_days: i32,
+    /// Noncurrent versions expire after so many days; 0 = never.
+    pub noncurrent_expiration_days: i32,
+}
+
+/// A collection and the two policies of its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectionFacts {
+    /// The encryption policy.
+    pub encryption: Option<PolicyFacts>,
+    /// The network policy.
+    pub network: Option<PolicyFacts>,
+    /// The collection itself; absent until both policies stand.
+    pub collection: Option<CollectionDetail>,
+}
+
+/// An AOSS policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyFacts {
+    /// What it says.
+    pub document: Value,
+    /// Its version: the lock of an update.
+    pub version: String,
+    /// Where policies carry what other resources have as tags.
+    pub description: String,
+}
+
+/// What BatchGetCollection says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionDetail {
+    /// Its id.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `CREATING`, `ACTIVE`, `DELETING`, `FAILED`, …
+    pub status: String,
+    /// The OpenSearch endpoint, once active.
+    pub endpoint: Option<String>,
+    /// The key, where it is a customer's.
+    pub kms_key_arn: Option<String>,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexFacts {
+    /// Its settings and mappings, as AWS has them.
+    pub schema: Value,
+}
+
+/// A role and the data access policy of its index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoleFacts {
+    /// The role; absent where only the data access policy stands.
+    pub role: Option<RoleDetail>,
+    /// The data access policy.
+    pub data_access: Option<PolicyFacts>,
+}
+
+/// What IAM says of a role.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoleDetail {
+    /// Its ARN.
+    pub arn: String,
+    /// Who may assume it.
+    pub trust: Value,
+    /// Its inline policies, by name.
+    pub policies: BTreeMap<String, Value>,
+}
+
+/// A knowledge base and its data source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnowledgeBaseFacts {
+    /// Its id.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `CREATING`, `ACTIVE`, `DELETING`, `FAILED`, `DELETE_UNSUCCESSFUL`, …
+    pub status: String,
+    /// Why it failed, if it did.
+    pub failure_reasons: Vec<String>,
+    /// The data source of our name.
+    pub data_source: Option<DataSourceFacts>,
+}
+
+/// A data source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSourceFacts {
+    /// Its id.
+    pub id: String,
+    /// `AVAILABLE`, `DELETING`, `DELETE_UNSUCCESSFUL`, …
+    pub status: String,
+    /// `RETAIN` or `DELETE`.
+    pub data_deletion_policy: String,
+    /// The bucket's ARN.
+    pub bucket_arn: String,
+    /// The one inclusion prefix.
+    pub prefix: Option<String>,
+    /// The key of transient data.
+    pub key_arn: Option<String>,
+    /// Why it failed, if it did.
+    pub failure_reasons: Vec<String>,
+}

@@ -1,0 +1,118 @@
+"""The ASGI application: one request in, journalled, answered by whoever owns it.
+
+    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service:
+        bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks
+        aoss      aoss.py, aoss_security.py, aoss_index.py                                           access.py decides
+        others    passthrough.py -> upstream.py (MiniStack)
+    /_double/     control.py
+    /_aoss/<id>/  a collection's endpoint (endpoint.py)
+"""
+
+import json
+import logging
+
+from . import aoss, bedrock, control, endpoint, model, passthrough
+from .call import Call
+from .clock import Clock, Holds
+from .errors import AwsError, render
+from .faults import Dropped, Faults
+from .journal import Journal
+from .principals import Roles
+from .s3_mends import S3Mends
+from .settings import Settings
+from .state import World
+
+log = logging.getLogger("double")
+
+OWN = {"bedrock": (bedrock.answer, "rest-json"), "aoss": (aoss.answer, "json")}
+
+
+class App:
+    def __init__(self, speedup=None):
+        settings = Settings(speedup)
+        self.world = World(settings, Clock(settings, Holds()), Journal())
+        self.world.roles, self.world.faults, self.world.s3_mends = Roles(self.world), Faults(), S3Mends(self.world)
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        if scope["type"] != "http":
+            return
+        call = Call.of(scope, await _body(receive))
+        if call.path.startswith("/_double/"):
+            status, value = await control.answer(self.world, call)
+            await _send(send, status, {"content-type": "application/json"}, json.dumps(value).encode())
+            return
+        try:
+            status, headers, body = await self._journalled(call)
+        except Dropped:
+            # A promise of a body that never comes: the client sees the connection break.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+            await send({"type": "http.response.body", "body": b"{", "more_body": True})
+            raise
+        await _send(send, status, headers, body, head=call.method == "HEAD")
+
+    async def _journalled(self, call):
+        world, started = self.world, self.world.clock.now()
+        protocol = OWN[call.service][1] if call.service in OWN else passthrough.PROTOCOLS.get(call.service, "rest-json")
+        status, error = 0, ""
+        try:
+            status, headers, body = await self._answer(call)
+            if call.drop_after:
+                raise Dropped()
+            return status, headers, body
+        except AwsError as failure:
+            status, headers, body = render(failure, protocol, call.request_id)
+            call.error, error = failure.code, failure.message
+            return status, headers, body
+        except Dropped:
+            call.error = "Dropped"
+            raise
+        except Exception:
+            log.exception("%s %s failed", call.service, call.operation)
+            status, headers, body = render(AwsError("InternalServerException", "the double failed; see its log"),
+                                           protocol, call.request_id)
+            call.error = "InternalServerException"
+            return status, headers, body
+        finally:
+            world.journal.add(
+                time=started, account=call.account, region=call.region, service=call.service, operation=call.operation,
+                resource=call.resource, caller=call.caller, status=status, error=call.error, message=error,
+                params=call.params, request_id=call.request_id)
+
+    async def _answer(self, call):
+        if not call.access_key:
+            raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
+        call.account, call.caller = await self.world.roles.caller(call.access_key, call.region)
+        if call.path.startswith("/_aoss/"):
+            return await endpoint.answer(self.world, call)
+        if call.service not in OWN:
+            return await passthrough.answer(self.world, call)
+        own, protocol = OWN[call.service]
+        value = await own(self.world, call)
+        service = {"aoss": "opensearchserverless"}.get(call.service, call.service)
+        status, body = model.answer(service, call.operation, value)
+        kind = "application/x-amz-json-1.0" if protocol == "json" else "application/json"
+        return status, {"content-type": kind, "x-amzn-RequestId": call.request_id}, body
+
+
+async def _body(receive):
+    chunks = []
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _send(send, status, headers, body, head=False):
+    # MiniStack says how long a HEAD's body would be; everything else is measured here.
+    if not (head and "content-length" in headers):
+        headers = {**{k: v for k, v in headers.items() if k.lower() != "content-length"}, "content-length": str(len(body))}
+    await send({"type": "http.response.start", "status": status,
+                "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]})
+    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -1,0 +1,132 @@
+"""IAM policy evaluation, pure: statements, an action, a resource and a context in; Allow, Deny or nothing out.
+
+As much of the policy language as the operator's and the role's policies use; an operator that is not known
+here fails closed (an Allow does not apply, a Deny does).
+"""
+
+import fnmatch
+import functools
+import re
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+@functools.lru_cache(maxsize=4096)
+def _glob(pattern):
+    parts = {"*": ".*", "?": "."}
+    return re.compile("".join(parts.get(c) or re.escape(c) for c in pattern), re.DOTALL)
+
+
+def like(pattern, text):
+    return bool(_glob(pattern).fullmatch(text))
+
+
+def arn_like(pattern, arn):
+    """Each of the six parts by itself, so that a wildcard cannot swallow a colon."""
+    wanted, found = pattern.split(":", 5), arn.split(":", 5)
+    return len(wanted) == len(found) and all(like(w, f) for w, f in zip(wanted, found))
+
+
+def decide(documents, action, resource, context, principal=None):
+    """'Deny', 'Allow' or None. `principal` is a predicate on a Principal element, for resource policies."""
+    verdict = None
+    for document in documents:
+        for statement in as_list((document or {}).get("Statement")):
+            effect = statement.get("Effect")
+            if _applies(statement, effect, action, resource, context, principal):
+                if effect == "Deny":
+                    return "Deny"
+                verdict = "Allow"
+    return verdict
+
+
+def _applies(statement, effect, action, resource, context, principal):
+    if principal is not None:
+        if "NotPrincipal" in statement:
+            if principal(statement["NotPrincipal"]):
+                return False
+        elif not principal(statement.get("Principal")):
+            return False
+    lower = action.lower()
+    if "NotAction" in statement:
+        if any(like(a.lower(), lower) for a in as_list(statement["NotAction"])):
+            return False
+    elif not any(like(a.lower(), lower) for a in as_list(statement.get("Action"))):
+        return False
+    if "NotResource" in statement:
+        if any(like(substitute(r, context), resource) for r in as_list(statement["NotResource"])):
+            return False
+    elif "Resource" in statement:
+        if not any(like(substitute(r, context), resource) for r in as_list(statement["Resource"])):
+            return False
+    return conditions_hold(statement.get("Condition") or {}, context, unknown=effect == "Deny")
+
+
+def substitute(text, context):
+    """Policy variables such as ${aws:PrincipalTag/tenant}."""
+    known = {k.lower(): v for k, v in context.items()}
+    return re.sub(r"\$\{([^}]+)\}", lambda m: str(known.get(m.group(1).lower(), m.group(0))), text)
+
+
+def conditions_hold(conditions, context, unknown=False):
+    known = {k.lower(): v for k, v in context.items() if v is not None}
+    for operator, block in conditions.items():
+        for key, wanted in block.items():
+            held = _condition(operator, known.get(key.lower()), [substitute(str(w), context) if not isinstance(w, bool)
+                                                                  else str(w).lower() for w in as_list(wanted)])
+            if held is None:
+                held = unknown
+            if not held:
+                return False
+    return True
+
+
+def _same(wanted, found):
+    return wanted == found
+
+
+def _numbers(test):
+    def compare(wanted, found):
+        try:
+            return test(float(found), float(wanted))
+        except ValueError:
+            return False
+    return compare
+
+
+_TESTS = {
+    "StringEquals": _same, "StringLike": like, "StringEqualsIgnoreCase": lambda w, f: w.lower() == f.lower(),
+    "ArnEquals": arn_like, "ArnLike": arn_like, "Bool": lambda w, f: w.lower() == f.lower(),
+    "NumericEquals": _numbers(lambda f, w: f == w), "NumericLessThan": _numbers(lambda f, w: f < w),
+    "NumericLessThanEquals": _numbers(lambda f, w: f <= w), "NumericGreaterThan": _numbers(lambda f, w: f > w),
+    "NumericGreaterThanEquals": _numbers(lambda f, w: f >= w),
+}
+_NEGATED = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike", "ArnNotEquals": "ArnEquals",
+            "ArnNotLike": "ArnLike", "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+            "NumericNotEquals": "NumericEquals"}
+
+
+def _condition(operator, found, wanted):
+    """True, False, or None for an operator that is not known here."""
+    quantifier, _, name = operator.rpartition(":")
+    optional = name.endswith("IfExists")
+    name = name.removesuffix("IfExists")
+    if name == "Null":
+        return (found is None) == (wanted[0].lower() == "true")
+    negated = name in _NEGATED
+    test = _TESTS.get(_NEGATED.get(name, name))
+    if test is None or quantifier not in ("", "ForAllValues", "ForAnyValue"):
+        return None
+    values = [str(v).lower() if isinstance(v, bool) else str(v) for v in as_list(found)]
+    if not values:
+        # A missing key: nothing matches, except what is negated, optional or about all of no values.
+        return optional or quantifier == "ForAllValues" or (negated and quantifier == "")
+    matches = [any(test(w, v) for w in wanted) != negated for v in values]
+    return any(matches) if quantifier == "ForAnyValue" else all(matches)
+
+
+def names_match(pattern, name):
+    """The one wildcard of OpenSearch Serverless resources: a `*`, at the end or anywhere."""
+    return fnmatch.fnmatchcase(name, pattern)

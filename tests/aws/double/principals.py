@@ -1,0 +1,139 @@
+"""Who calls, and what a role may do: read from MiniStack through its IAM and STS interfaces.
+
+A role is read again after every change that passes through the double and the versions are kept, so that a
+change can take effect late (aws-facts §5.3): a test sets `lag.role`.
+"""
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from . import policy, upstream
+from .errors import AwsError
+
+# IAM calls after which a role may mean something else.
+ROLE_CHANGES = re.compile(r"(Create|Delete|Update)Role|UpdateAssumeRolePolicy|(Put|Delete)RolePolicy"
+                          r"|(Attach|Detach)RolePolicy|(Put|Delete)RolePermissionsBoundary"
+                          r"|(Create|Delete)PolicyVersion|SetDefaultPolicyVersion|DeletePolicy|(Unt|T)agRole")
+
+
+@dataclass
+class Role:
+    arn: str
+    name: str
+    trust: dict
+    policies: list
+    boundary: dict | None
+    tags: dict = field(default_factory=dict)
+
+
+def document(text):
+    return json.loads(unquote(text)) if isinstance(text, str) else text
+
+
+class Roles:
+    def __init__(self, world):
+        self._world = world
+        self._versions = {}             # (account, name) -> [(moment, Role | None)]
+        self._callers = {}              # access key -> (account, arn)
+
+    async def caller(self, access_key, region):
+        """(account, ARN) of an access key. A 12-digit key is that account's root: MiniStack's rule."""
+        if access_key not in self._callers:
+            found = await upstream.api(None, region, "sts", "GetCallerIdentity", access_key=access_key)
+            self._callers[access_key] = found["Account"], found["Arn"]
+        return self._callers[access_key]
+
+    async def principal(self, arn):
+        """The ARN that policies name: of a session its role's (with the path), of anyone else their own."""
+        found = re.fullmatch(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/.+", arn)
+        if not found:
+            return arn
+        role = await self.get(found.group(1), found.group(2))
+        return role.arn if role else arn
+
+    async def before_change(self, account, name):
+        """Remember what stood before, or a late change would have nothing to be late against."""
+        for key in self._known(account, name):
+            if key not in self._versions:
+                self._versions[key] = [(0.0, await self._read(*key))]
+
+    async def after_change(self, account, name):
+        for key in self._known(account, name):
+            self._versions.setdefault(key, []).append((time.time(), await self._read(*key)))
+
+    def _known(self, account, name):
+        return [(account, name)] if name else [key for key in self._versions if key[0] == account]
+
+    async def get(self, account, name):
+        versions = self._versions.get((account, name))
+        if not versions:
+            versions = self._versions[(account, name)] = [(0.0, await self._read(account, name))]
+        current = None
+        for moment, role in versions:
+            if self._world.clock.after(account, "role", moment):
+                current = role
+        return current
+
+    async def by_arn(self, arn):
+        account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
+        role = await self.get(account, name)
+        return role if role and role.arn == arn else None
+
+    @staticmethod
+    async def _read(account, name):
+        async def iam(operation, **params):
+            return await upstream.api(account, "us-east-1", "iam", operation, **params)
+
+        async def managed(arn):
+            version = (await iam("GetPolicy", PolicyArn=arn))["Policy"]["DefaultVersionId"]
+            return document((await iam("GetPolicyVersion", PolicyArn=arn, VersionId=version))["PolicyVersion"]["Document"])
+
+        try:
+            found = (await iam("GetRole", RoleName=name))["Role"]
+            policies = [document((await iam("GetRolePolicy", RoleName=name, PolicyName=p))["PolicyDocument"])
+                        for p in (await iam("ListRolePolicies", RoleName=name)).get("PolicyNames", [])]
+            for attached in (await iam("ListAttachedRolePolicies", RoleName=name)).get("AttachedPolicies", []):
+                policies.append(await managed(attached["PolicyArn"]))
+            boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+            return Role(found["Arn"], name, document(found["AssumeRolePolicyDocument"]), policies,
+                        await managed(boundary) if boundary else None,
+                        {t["Key"]: t["Value"] for t in found.get("Tags", [])})
+        except AwsError as error:
+            if error.code.startswith("NoSuchEntity"):
+                return None
+            raise
+
+    async def allowed(self, role, action, resource, context, resource_policy=None):
+        """May this role do that? An explicit deny anywhere wins; boundary and identity policies must both allow."""
+        context = {"aws:PrincipalArn": role.arn, "aws:PrincipalAccount": role.arn.split(":")[4],
+                   "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false",
+                   **{f"aws:PrincipalTag/{k}": v for k, v in role.tags.items()}, **context}
+        own = policy.decide(role.policies, action, resource, context)
+        theirs = policy.decide([resource_policy], action, resource, context, named(role.arn)) if resource_policy else None
+        if "Deny" in (own, theirs):
+            return False
+        if role.boundary is not None and policy.decide([role.boundary], action, resource, context) != "Allow":
+            return False
+        return "Allow" in (own, theirs)
+
+    @staticmethod
+    def assumable(role, service, context):
+        """May this service assume the role, under these aws:SourceArn and aws:SourceAccount?"""
+        def principal(element):
+            return isinstance(element, dict) and service in policy.as_list(element.get("Service"))
+        return policy.decide([role.trust], "sts:AssumeRole", role.arn, context, principal) == "Allow"
+
+
+def named(arn):
+    """A predicate: does this Principal element of a resource policy mean that ARN?"""
+    account = arn.split(":")[4]
+
+    def matches(element):
+        if element == "*":
+            return True
+        names = policy.as_list(element.get("AWS")) if isinstance(element, dict) else []
+        return any(n in ("*", arn, account, f"arn:aws:iam::{account}:root") for n in names)
+    return matches

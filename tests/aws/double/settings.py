@@ -1,0 +1,112 @@
+"""What a test may turn: dwell times, lags, page size, switches. Per account, over defaults for all.
+
+Times are AWS's seconds (aws-facts §8); `speedup` divides all of them, so that one number makes the
+whole double faster without changing what happens before what.
+"""
+
+import asyncio
+import copy
+
+DEFAULTS = {
+    "speedup": 10.0,
+    "page_size": 2,
+    "dwell": {
+        "collection_create": 60.0, "collection_update": 5.0, "collection_delete": 20.0,
+        "index_create": 1.0,
+        "kb_create": 5.0, "kb_update": 2.0, "kb_delete": 5.0,
+        "data_source_delete": 5.0,
+        "job_starting": 5.0,      # STARTING
+        "job_running": 25.0,      # IN_PROGRESS, at least
+        "job_stopping": 5.0,
+        "job_document": 0.0,      # before each document that is read
+    },
+    # Where in IN_PROGRESS the bucket is listed: 0 = at its start, 1 = at the end of job_running.
+    "job_list_at": 0.0,
+    "lag": {
+        "list": 5.0,              # a new resource appears in List* only after this
+        "index_visible": 5.0,     # Bedrock sees a new index only after this (§5.2)
+        "role": 0.0,              # IAM changes take effect after this (§5.3)
+        "data_access": 0.0,       # data access policies (§5.1)
+        "network": 0.0,           # network policies
+        "vectors": 0.0,           # records are found only so long after they were written (§5.14)
+    },
+    "limits": {
+        "knowledge_bases": 100, "data_sources_per_kb": 5, "jobs": 5, "jobs_per_kb": 1,
+        "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
+        "policy_bytes": 10240, "indexes_per_collection": 1000,
+    },
+    "switches": {
+        "create_index_knn": "accept",          # accept | refuse   (§1.2: no AWS doc shows knn_vector there)
+        "crawler_lists": "prefix",             # prefix | bucket   (§9.5: what s3:prefix the crawler sends)
+        "malformed_sidecar": "indexed",        # indexed | failed  (§6: no doc says which)
+        "unsupported_filters": [],             # operators that the store is to have no support for
+        "unsupported_filter": "fail",          # fail | ignore: what then happens (§0.1)
+        "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
+        "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
+        "root_principal": True,                # accept ...:root in data access policies; AWS does not
+    },
+}
+
+
+class Settings:
+    def __init__(self, speedup=None):
+        self._defaults = copy.deepcopy(DEFAULTS)
+        if speedup:
+            self._defaults["speedup"] = float(speedup)
+        self._accounts = {}
+        self._changed = asyncio.Event()
+
+    def of(self, account):
+        return self._accounts.get(account, self._defaults)
+
+    def seconds(self, account, group, name):
+        """A dwell or lag in real seconds, as it stands now: a test may shorten one that is running."""
+        own = self.of(account)
+        return own[group][name] / own["speedup"]
+
+    def switch(self, account, name):
+        return self.of(account)["switches"][name]
+
+    def limit(self, account, name):
+        return self.of(account)["limits"][name]
+
+    def put(self, account, changes):
+        """Merge changes into one account's settings, or into the defaults when there is no account."""
+        target = self._defaults if account is None else copy.deepcopy(self.of(account))
+        merged = _merge(target, changes, "")
+        if account is None:
+            self._defaults = merged
+        else:
+            self._accounts[account] = merged
+        self._wake()
+        return merged
+
+    def reset(self, account):
+        self._accounts.pop(account, None)
+        self._wake()
+
+    def _wake(self):
+        woken, self._changed = self._changed, asyncio.Event()
+        woken.set()
+
+    async def wait_for_change(self, seconds):
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass
+
+
+def _merge(target, changes, path):
+    """Refuse unknown names: a typing error in a test must not silently test nothing."""
+    merged = copy.deepcopy(target)
+    for name, value in changes.items():
+        where = f"{path}{name}"
+        if name not in target:
+            raise ValueError(f"unknown setting {where}")
+        if isinstance(target[name], dict):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where} is a group of settings")
+            merged[name] = _merge(target[name], value, where + ".")
+        else:
+            merged[name] = value
+    return merged

@@ -1,0 +1,246 @@
+"""The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question.
+
+A real API server, the operator as built from this checkout, and a double in place of AWS. It succeeds if
+every tenant becomes Ready and answers from its own documents only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+import prepare
+from bed import Bed, Trouble
+from prepare import ROOT
+
+QUESTION = "How many days of annual leave do employees get, and who approves them?"
+EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool")]
+DOCUMENTS = ROOT / "examples" / "documents"
+OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
+NAMESPACE = "tenants"
+PATIENCE = 300  # seconds, until everything is Ready and indexed
+
+Resource = dict[str, Any]
+
+
+def condition(thing: Resource, kind: str) -> str:
+    """The status of one condition: True, False, Unknown, or nothing if it is absent."""
+    return next((c["status"] for c in thing["status"].get("conditions", []) if c["type"] == kind), "")
+
+
+def name(thing: Resource) -> str:
+    return thing["metadata"]["name"]
+
+
+def is_ready(thing: Resource) -> bool:
+    return thing["status"].get("observedGeneration") == thing["metadata"]["generation"] and condition(thing, "Ready") == "True"
+
+
+class Demo:
+    """One run, in a bed that is up."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self.environment = bed.environment()
+        os.environ.update(bed.exports())
+        self.s3, self.bedrock = boto3.client("s3"), boto3.client("bedrock-agent-runtime")
+        self.uploaded: dict[str, datetime.datetime] = {}
+        self.shown: set[str] = set()
+
+    def run(self) -> int:
+        """Do all of it; returns the number of tenants."""
+        if not OPERATOR.exists():
+            raise Trouble("the operator is not built; `make demo` builds it first")
+        print("\n== The operator starts, and kubectl applies examples/")
+        self.kubectl("apply", "-f", ROOT / "crds")
+        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", ROOT / "crds")
+        self.kubectl("create", "namespace", NAMESPACE)
+        command = [str(OPERATOR), "run", "--installation", "demo", "--clock", "10"]
+        self.operator = self.bed.spawn("operator", command, env=self.environment)
+        for example in EXAMPLES:
+            print(self.kubectl("apply", "-f", example), end="")
+
+        print("\n== kubectl get tenants -A, a line for each change; documents go up as soon as a tenant has a bucket")
+        tenants = self.until_ready()
+
+        print(f"\n== Each tenant is asked: {QUESTION}")
+        answers = {name(tenant): self.ask(tenant) for tenant in tenants}
+        self.compare(tenants, answers)
+        return len(tenants)
+
+    def until_ready(self) -> list[Resource]:
+        """Upload what each tenant has, and wait until all of it can be asked for."""
+        begun = time.monotonic()
+        while True:
+            tenants, stacks = self.get("Tenant"), self.get("SharedStack")
+            self.show_changes(time.monotonic() - begun)
+            for tenant in tenants:
+                if name(tenant) not in self.uploaded and tenant["status"].get("bucket") and tenant["status"].get("prefix"):
+                    self.upload(tenant)
+            waiting = list(self.unfinished(tenants, stacks))
+            if not waiting:
+                return tenants
+            if time.monotonic() - begun > PATIENCE:
+                raise Trouble(f"after {PATIENCE} s this was not finished: {'; '.join(waiting)}{self.conditions(tenants + stacks)}")
+            self.bed.check()
+            time.sleep(1)
+
+    def unfinished(self, tenants: list[Resource], stacks: list[Resource]) -> Iterator[str]:
+        """What is still to wait for, in words."""
+        by_name = {name(stack): stack for stack in stacks}
+        yield from (f"{name(thing)} is not Ready" for thing in tenants + stacks if not is_ready(thing))
+        for tenant in tenants:
+            pool = tenant["spec"]["pattern"] == "Pool"
+            owner = by_name[tenant["spec"]["stackRef"]["name"]] if pool else tenant
+            job = owner["status"].get("ingestion") or {}
+            if name(tenant) not in self.uploaded:
+                yield f"{name(tenant)} has no bucket for its documents yet"
+            elif moment(job.get("startedTime")) < self.uploaded[name(tenant)]:
+                yield f"no ingestion job has started since the documents of {name(tenant)} were uploaded"
+            elif condition(owner, "DocumentsCurrent") != "True" or condition(tenant, "DocumentsCurrent") == "False":
+                yield f"the documents of {name(tenant)} are not indexed"
+
+    def upload(self, tenant: Resource) -> None:
+        """Put the tenant's handbook into its prefix, and ask for an ingestion job."""
+        where, home = tenant["status"], DOCUMENTS / tenant["spec"]["tenantId"]
+        files = sorted(file for file in home.rglob("*") if file.is_file())
+        if not files:
+            raise Trouble(f"there are no documents for {name(tenant)} in {home.relative_to(ROOT)}")
+        for file in files:
+            self.s3.upload_file(str(file), where["bucket"], where["prefix"] + file.relative_to(home).as_posix())
+        time.sleep(1 - time.time() % 1)  # times in status have whole seconds: what starts from the next one on started later
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        self.uploaded[name(tenant)] = now
+        self.kubectl("annotate", "-n", NAMESPACE, "tenant", name(tenant), f"tenantry.dev/sync-requested-at={now.isoformat()}")
+        print(f"       {len(files)} documents of {name(tenant)} uploaded to s3://{where['bucket']}/{where['prefix']}")
+
+    def show_changes(self, seconds: float) -> None:
+        """Print the lines of `kubectl get tenants` that say something new."""
+        header, *rows = self.kubectl("get", "tenants", "-A").splitlines() or [""]
+        age = header.find("AGE")
+        for row in [header, *rows]:
+            if (news := row[:age].rstrip()) not in self.shown:
+                self.shown.add(news)
+                print("   time" if row is header else f"{seconds:5.0f} s", news, sep="  ")
+
+    def ask(self, tenant: Resource) -> list[Resource]:
+        """Ask a tenant's knowledge base through the operator's own client, and show the best of what it finds."""
+        command = [str(OPERATOR), "retrieve", "-n", NAMESPACE, name(tenant), QUESTION, "-o", "json"]
+        found = json.loads(self.command(command))["retrievalResults"]
+        home = f"s3://{tenant['status']['bucket']}/{tenant['status']['prefix']}"
+        strangers = sorted({uri(result) for result in found if not uri(result).startswith(home)})
+        if not found:
+            raise Trouble(f"{name(tenant)} got no answer")
+        if strangers:
+            raise Trouble(f"{name(tenant)} was answered from documents that are not under {home}: {', '.join(strangers)}")
+        print(f"\n{name(tenant)} ({tenant['spec']['pattern']}), best of {len(found)} results, score {found[0]['score']:.2f}")
+        print(textwrap.fill(excerpt(found[0]), 100, initial_indent="  | ", subsequent_indent="  | "))
+        print(f"  {uri(found[0])}")
+        return found
+
+    def compare(self, tenants: list[Resource], answers: dict[str, list[Resource]]) -> None:
+        """Show that the answers differ, and that a search across tenants would have answered with another's document."""
+        texts = {found[0]["content"]["text"] for found in answers.values()}
+        if len(texts) != len(answers):
+            raise Trouble("two tenants were answered with the same text; their documents should contradict one another")
+        best = max(answers, key=lambda tenant: answers[tenant][0]["score"])
+        pooled = [tenant for tenant in tenants if tenant["spec"]["pattern"] == "Pool"]
+        found = self.bedrock.retrieve(knowledgeBaseId=pooled[0]["status"]["knowledgeBaseId"], retrievalQuery={"text": QUESTION})
+        nearest = uri(found["retrievalResults"][0])
+        others = [name(tenant) for tenant in pooled if tenant["status"]["prefix"] not in nearest]
+        if not others:
+            raise Trouble("the pool's best match belongs to every tenant; the documents do not show that the filter matters")
+        print(f"\nThe best match of all is {best}'s, and nobody else was given it.")
+        print(f"Without its filter the shared knowledge base would have answered {' and '.join(others)} from\n  {nearest}")
+
+    def get(self, kind: str) -> list[Resource]:
+        return json.loads(self.kubectl("get", kind, "-A", "-o", "json"))["items"]
+
+    def kubectl(self, *arguments: str | Path) -> str:
+        return self.command([self.bed.kubectl, *map(str, arguments)])
+
+    def command(self, command: list[str]) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
+        if done.returncode != 0:
+            raise Trouble(f"`{' '.join(command)}` failed with exit code {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def conditions(self, things: list[Resource]) -> str:
+        """What everything that is not Ready says about itself, and the operator's last words."""
+        lines = []
+        for thing in things:
+            for c in [] if is_ready(thing) else thing["status"].get("conditions", []):
+                lines.append(f"\n  {thing['kind']} {name(thing)}: {c['type']}={c['status']} {c['reason']}: {c['message']}")
+        return "".join(lines) + f"\nOf the operator, {self.operator.last_words()}"
+
+
+def moment(time_in_status: str | None) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(time_in_status or "1970-01-01T00:00:00Z")
+
+
+def uri(result: Resource) -> str:
+    return result["location"]["s3Location"]["uri"]
+
+
+def excerpt(result: Resource) -> str:
+    """Of a result's text, the paragraph that shares most words with the question."""
+    asked = set(re.findall(r"\w+", QUESTION.lower()))
+    paragraphs = [p for p in result["content"]["text"].split("\n\n") if not p.startswith("#")]
+    return max(paragraphs, key=lambda p: len(asked & set(re.findall(r"\w+", p.lower()))))
+
+
+def say_how_to_use(bed: Bed) -> None:
+    print("\nAll of it is still running, until Ctrl-C here. In another terminal:\n")
+    for variable, value in bed.exports().items():
+        print(f"  export {variable}={value}")
+    print(f"  kubectl get tenants -A\n  {OPERATOR} retrieve -n {NAMESPACE} acme \"{QUESTION}\"\n")
+
+
+def hold(bed: Bed) -> None:
+    """Leave everything running until the person has seen enough."""
+    try:
+        while True:
+            bed.check()
+            time.sleep(0.5)
+    except SystemExit:
+        print("Ending all of it …")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
+    keep = parser.parse_args().keep
+    prepare.let_signals_exit()
+    sys.stdout.reconfigure(line_buffering=True)
+    try:
+        with Bed() as bed:
+            try:
+                tenants = Demo(bed).run()
+                outcome = f"demo: ok: {tenants} tenants Ready, {tenants} answers from their own documents, 0 from another's"
+            except Trouble as trouble:
+                tenants, outcome = 0, f"demo: failed: {trouble}"
+            if keep:
+                say_how_to_use(bed)
+                print(outcome)
+                hold(bed)
+    except (Trouble, prepare.Missing) as trouble:
+        tenants, outcome = 0, f"demo: failed: {trouble}"
+    if not keep:
+        print(f"\n{outcome}")
+    return 0 if tenants else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
