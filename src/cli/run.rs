@@ -32,7 +32,12 @@ pub(super) struct Run {
     silo_namespaces: Option<Selector>,
 
     /// How long after its deletion a Tenant with deletionPolicy Delete is taken apart, in seconds.
-    #[arg(long, env = "TENANTRY_DELETION_GRACE", value_name = "SECONDS", default_value_t = 600)]
+    #[arg(
+        long,
+        env = "TENANTRY_DELETION_GRACE",
+        value_name = "SECONDS",
+        default_value_t = 600
+    )]
     deletion_grace: u64,
 
     /// How often everything is compared with AWS although nothing happened, in seconds.
@@ -48,7 +53,13 @@ pub(super) struct Run {
     log_format: LogFormat,
 
     /// Divides all waits; for tests.
-    #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
+    #[arg(
+        long,
+        env = "TENANTRY_CLOCK",
+        value_name = "N",
+        default_value_t = 1,
+        hide = true
+    )]
     clock: u32,
 }
 
@@ -67,7 +78,9 @@ fn installation(name: &str) -> Result<String, String> {
 
 fn labels(text: &str) -> Result<Selector, String> {
     let pairs = text.split(',').map(|pair| match pair.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_string(), value.trim().to_string())),
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_string(), value.trim().to_string()))
+        }
         _ => Err(format!("'{pair}' is not of the form key=value")),
     });
     pairs.collect()
@@ -76,12 +89,17 @@ fn labels(text: &str) -> Result<Selector, String> {
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             LogFormat::Text => logs.init(),
             LogFormat::Json => logs.json().init(),
         }
-        let mut config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+        let mut config = kube::Config::infer()
+            .await
+            .context("no cluster: set KUBECONFIG, or run in a pod")?;
         // Backoff is ours, by object and by class of failure.
         config.default_retry = false;
         let client = kube::Client::try_from(config)?;
@@ -105,7 +123,10 @@ impl Run {
 
 /// Both signals end the operator after the passes under way.
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

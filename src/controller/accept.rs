@@ -4,23 +4,32 @@ use kube::core::SelectorExt;
 
 use super::context::Context;
 use crate::api::{
-    DeletionPolicy, EncryptionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec,
-    Sidecars, Tenant,
+    DeletionPolicy, EncryptionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack,
+    SharedStackSpec, Sidecars, Tenant,
 };
 use crate::stack::plan::Blocked;
 
 impl From<Invalid> for Blocked {
     fn from(invalid: Invalid) -> Self {
-        Blocked { reason: Reason::SpecInvalid, message: invalid.to_string() }
+        Blocked {
+            reason: Reason::SpecInvalid,
+            message: invalid.to_string(),
+        }
     }
 }
 
 fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Blocked> {
-    Err(Blocked { reason, message: message.into() })
+    Err(Blocked {
+        reason,
+        message: message.into(),
+    })
 }
 
 fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
-    refused(Reason::NotYetBuilt, format!("`spec.{field}` is not built yet in this release; {instead}"))
+    refused(
+        Reason::NotYetBuilt,
+        format!("`spec.{field}` is not built yet in this release; {instead}"),
+    )
 }
 
 /// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
@@ -38,7 +47,11 @@ pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     deletion_policy(&spec.deletion_policy)?;
     encryption(&shared.encryption)?;
-    if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
+    if let Some(PoolSettings {
+        sidecars: Sidecars::Merge,
+        ..
+    }) = &shared.pool
+    {
         not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
     }
     Ok(shared)
@@ -46,23 +59,31 @@ pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
 
 fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
     match policy {
-        DeletionPolicy::RetainDocuments => not_yet_built("deletionPolicy: RetainDocuments", "use 'Retain' or 'Delete'"),
+        DeletionPolicy::RetainDocuments => {
+            not_yet_built("deletionPolicy: RetainDocuments", "use 'Retain' or 'Delete'")
+        }
         DeletionPolicy::Retain | DeletionPolicy::Delete => Ok(()),
     }
 }
 
 fn encryption(settings: &EncryptionSettings) -> Result<(), Blocked> {
     match settings {
-        EncryptionSettings::Existing { .. } => {
-            not_yet_built("encryption.key: Existing", "use 'AWSOwned' or 'Create' in a new object")
-        }
+        EncryptionSettings::Existing { .. } => not_yet_built(
+            "encryption.key: Existing",
+            "use 'AWSOwned' or 'Create' in a new object",
+        ),
         EncryptionSettings::AwsOwned | EncryptionSettings::Create => Ok(()),
     }
 }
 
 /// May a tenant of this namespace do that? Asked until the tenant has its hold: what is narrowed later leaves who is
 /// already there in peace.
-pub fn namespace(cx: &Context, namespace: &str, isolation: &Isolation, stack: Option<&SharedStack>) -> Result<(), Blocked> {
+pub fn namespace(
+    cx: &Context,
+    namespace: &str,
+    isolation: &Isolation,
+    stack: Option<&SharedStack>,
+) -> Result<(), Blocked> {
     let labels = cx.namespace_labels(namespace);
     match (isolation, stack) {
         (Isolation::Silo(_), _) => match &cx.settings.silo_namespaces {

@@ -29,7 +29,11 @@ pub struct LastStep {
 }
 
 /// Where a status says the documents are.
-pub fn source(status: &Status, tenant_id_key: Option<String>, schedule: Option<IngestionSettings>) -> Option<Source> {
+pub fn source(
+    status: &Status,
+    tenant_id_key: Option<String>,
+    schedule: Option<IngestionSettings>,
+) -> Option<Source> {
     Some(Source {
         knowledge_base_id: status.knowledge_base_id.clone()?,
         data_source_id: status.data_source_id.clone()?,
@@ -42,7 +46,13 @@ pub fn source(status: &Status, tenant_id_key: Option<String>, schedule: Option<I
 
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
 pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], before: &Status) -> LastStep {
-    let nothing = |documents| LastStep { documents, ingestion: None, look_again: None, fault: None, jobs: Vec::new() };
+    let nothing = |documents| LastStep {
+        documents,
+        ingestion: None,
+        look_again: None,
+        fault: None,
+        jobs: Vec::new(),
+    };
     let last = report::last_documents(&before.conditions);
     let Some(source) = source else {
         return nothing(last.unwrap_or(Documents {
@@ -54,11 +64,29 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
     let clock = cx.clock;
-    match sync::step(&cx.aws, source, asks, reported, move |stamp| clock.since_stamp(stamp)).await {
-        Ok(Synced { documents, ingestion, cadence, jobs }) => {
-            let waited = jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
+    match sync::step(&cx.aws, source, asks, reported, move |stamp| {
+        clock.since_stamp(stamp)
+    })
+    .await
+    {
+        Ok(Synced {
+            documents,
+            ingestion,
+            cadence,
+            jobs,
+        }) => {
+            let waited = jobs.first().map_or_else(
+                || cx.clock.since(started),
+                |job| cx.clock.since_stamp(job.started),
+            );
             let look_again = cadence.and_then(|cadence| cadence.look_again(waited));
-            LastStep { documents, ingestion, look_again, fault: None, jobs }
+            LastStep {
+                documents,
+                ingestion,
+                look_again,
+                fault: None,
+                jobs,
+            }
         }
         Err(fault) => {
             let reason = match fault.class {
@@ -70,11 +98,22 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
             match (reason, last) {
                 (Some(reason), _) => LastStep {
                     look_again: Some(STALLED),
-                    ..nothing(Documents { current: Some(false), reason, message: fault.to_string() })
+                    ..nothing(Documents {
+                        current: Some(false),
+                        reason,
+                        message: fault.to_string(),
+                    })
                 },
                 (None, last) => {
-                    let unknown = Documents { current: None, reason: Reason::Transient, message: fault.to_string() };
-                    LastStep { fault: Some(fault), ..nothing(last.unwrap_or(unknown)) }
+                    let unknown = Documents {
+                        current: None,
+                        reason: Reason::Transient,
+                        message: fault.to_string(),
+                    };
+                    LastStep {
+                        fault: Some(fault),
+                        ..nothing(last.unwrap_or(unknown))
+                    }
                 }
             }
         }

@@ -38,7 +38,8 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// What the owned layers should be, given what the layers seen lend.
     pub fn want(&self, sight: &Sight) -> Want {
-        self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
+        self.blueprint
+            .want(self.id, self.offer, &plan::handles(sight, self.offer))
     }
 }
 
@@ -55,10 +56,19 @@ pub struct Passed {
 }
 
 /// Brings a stack one step closer to what it should be.
-pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Result<Passed, Fault> {
-    let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
+pub async fn forward(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    generation: i64,
+) -> Result<Passed, Fault> {
+    let due = memory
+        .looked_at_all
+        .is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
-    if let Err((layer, fault)) = observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await {
+    if let Err((layer, fault)) =
+        observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await
+    {
         return unseen(case, memory, layer, fault);
     }
     if all {
@@ -71,7 +81,12 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
         Err(blocked) => {
             memory.looked_at_all = None;
             let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-            return Ok(Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), fault: None });
+            return Ok(Passed {
+                layers,
+                blocked: Some(blocked),
+                look_again: Some(STALLED),
+                fault: None,
+            });
         }
     };
     let results = act(cx, case, &want, &memory.sight, &steps).await;
@@ -87,7 +102,12 @@ fn unseen(case: &Case<'_>, memory: &Memory, layer: Layer, fault: Fault) -> Resul
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     *layers.get_mut(layer) = Some(standing);
-    Ok(Passed { layers, blocked: None, look_again: Some(STALLED), fault: None })
+    Ok(Passed {
+        layers,
+        blocked: None,
+        look_again: Some(STALLED),
+        fault: None,
+    })
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active.
@@ -97,13 +117,23 @@ async fn observe(
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
 ) -> Result<(), (Layer, Fault)> {
-    let mut hints = Hints { knowledge_base_id: case.knowledge_base_id.clone(), ..Hints::default() };
-    let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
+    let mut hints = Hints {
+        knowledge_base_id: case.knowledge_base_id.clone(),
+        ..Hints::default()
+    };
+    let owned = case
+        .column
+        .layers(Ownership::Owns)
+        .filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
         let active = case.offer.is_some() || memory.sight.has_active_collection();
-        hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id.filter(|_| active);
-        let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        hints.collection_id = plan::handles(&memory.sight, case.offer)
+            .collection_id
+            .filter(|_| active);
+        let looks = wave
+            .iter()
+            .map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
             memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
         }
@@ -120,9 +150,11 @@ async fn act(
     steps: &PerLayer<Step>,
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
     let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
-    join_all(moving.map(|(layer, _)| async move {
-        (layer, layers::ensure(&cx.aws, case.id, layer, want, sight).await)
-    }))
+    join_all(
+        moving.map(|(layer, _)| async move {
+            (layer, layers::ensure(&cx.aws, case.id, layer, want, sight).await)
+        }),
+    )
     .await
 }
 
@@ -141,13 +173,17 @@ fn settle(
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
-        let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+        let since = memory
+            .waiting_since
+            .get_mut(layer)
+            .get_or_insert_with(Instant::now);
         let waited = cx.clock.since(*since);
         let (standing, again) = match &result {
             Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
             Err(failed) => {
-                let again = matches!(failed.class, Class::Denied | Class::Quota | Class::Invalid).then_some(STALLED);
+                let again =
+                    matches!(failed.class, Class::Denied | Class::Quota | Class::Invalid).then_some(STALLED);
                 if again.is_none() {
                     fault = Some(failed.clone());
                 }
@@ -162,7 +198,12 @@ fn settle(
             *memory.waiting_since.get_mut(layer) = None;
         }
     }
-    Passed { layers: standings, blocked: None, look_again, fault }
+    Passed {
+        layers: standings,
+        blocked: None,
+        look_again,
+        fault,
+    }
 }
 
 /// The earlier of two moments, where there is one.
@@ -178,17 +219,22 @@ pub async fn back(
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
-    observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
+    observe(cx, case, memory, |_, _| true)
+        .await
+        .map_err(|(_, fault)| fault)?;
     let hints = Hints {
         collection_id: plan::handles(&memory.sight, case.offer).collection_id,
         knowledge_base_id: case.knowledge_base_id.clone(),
     };
     let mut documents = Some(documents);
     for wave in WAVES {
-        let owned = wave.iter().filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
+        let owned = wave
+            .iter()
+            .filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
         let ours: Vec<_> = owned.filter(|layer| memory.sight.is_ours(**layer)).collect();
         let torn = join_all(
-            ours.iter().map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),
+            ours.iter()
+                .map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),
         )
         .await;
         for progress in torn {

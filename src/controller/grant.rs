@@ -13,11 +13,17 @@ pub async fn ensure(aws: &Aws, scope: &Scope, operator_arn: &str) -> Result<(), 
     let description = format!("installation={},owner=operator", scope.installation);
     let found = match aws.policies.find(PolicyKind::DataAccess, &name).await? {
         Some(found) => found,
-        None => match aws.policies.create(PolicyKind::DataAccess, &name, &wanted, &description).await {
-            Err(fault) if fault.class == Class::Conflict => match aws.policies.find(PolicyKind::DataAccess, &name).await? {
-                Some(found) => found,
-                None => return Err(fault),
-            },
+        None => match aws
+            .policies
+            .create(PolicyKind::DataAccess, &name, &wanted, &description)
+            .await
+        {
+            Err(fault) if fault.class == Class::Conflict => {
+                match aws.policies.find(PolicyKind::DataAccess, &name).await? {
+                    Some(found) => found,
+                    None => return Err(fault),
+                }
+            }
             made => return made,
         },
     };
@@ -29,14 +35,17 @@ pub async fn ensure(aws: &Aws, scope: &Scope, operator_arn: &str) -> Result<(), 
             operation: "GetAccessPolicy",
             resource: format!("data access policy {name}"),
             code: "OwnedByAnother".into(),
-            message: "its description does not say that it is this installation's; remove it, or choose another \
+            message:
+                "its description does not say that it is this installation's; remove it, or choose another \
                       --installation"
-                .into(),
+                    .into(),
             request_id: None,
         });
     }
     if policy::same(&found.document, &wanted) {
         return Ok(());
     }
-    aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &found.version).await
+    aws.policies
+        .update(PolicyKind::DataAccess, &name, &wanted, &found.version)
+        .await
 }

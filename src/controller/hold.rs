@@ -24,11 +24,15 @@ where
         [] => json!({"op": "add", "path": "/metadata/finalizers", "value": [hold]}),
         _ => json!({"op": "add", "path": "/metadata/finalizers/-", "value": hold}),
     };
-    patch(api, object, json!([
-        {"op": "test", "path": "/metadata/uid", "value": object.uid()},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": object.resource_version()},
-        add,
-    ]))
+    patch(
+        api,
+        object,
+        json!([
+            {"op": "test", "path": "/metadata/uid", "value": object.uid()},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": object.resource_version()},
+            add,
+        ]),
+    )
     .await
 }
 
@@ -37,13 +41,19 @@ pub async fn release<K>(api: &Api<K>, object: &impl ResourceExt, hold: &str) -> 
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    let Some(at) = object.finalizers().iter().position(|finalizer| finalizer == hold) else { return Ok(()) };
+    let Some(at) = object.finalizers().iter().position(|finalizer| finalizer == hold) else {
+        return Ok(());
+    };
     let path = format!("/metadata/finalizers/{at}");
-    let removed = patch::<K>(api, object, json!([
-        {"op": "test", "path": "/metadata/uid", "value": object.uid()},
-        {"op": "test", "path": path, "value": hold},
-        {"op": "remove", "path": path},
-    ]))
+    let removed = patch::<K>(
+        api,
+        object,
+        json!([
+            {"op": "test", "path": "/metadata/uid", "value": object.uid()},
+            {"op": "test", "path": path, "value": hold},
+            {"op": "remove", "path": path},
+        ]),
+    )
     .await;
     match removed {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -51,10 +61,19 @@ where
     }
 }
 
-async fn patch<K>(api: &Api<K>, object: &impl ResourceExt, operations: serde_json::Value) -> Result<K, kube::Error>
+async fn patch<K>(
+    api: &Api<K>,
+    object: &impl ResourceExt,
+    operations: serde_json::Value,
+) -> Result<K, kube::Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(operations)).await
+    api.patch(
+        &object.name_any(),
+        &PatchParams::default(),
+        &Patch::Json::<()>(operations),
+    )
+    .await
 }

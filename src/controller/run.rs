@@ -29,21 +29,42 @@ use crate::aws::{self, Aws};
 use crate::stack::identity::{Identity, Scope};
 
 /// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
-pub async fn run(settings: Settings, client: Client, sdk: &SdkConfig, stop: CancellationToken) -> anyhow::Result<()> {
-    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    sdk: &SdkConfig,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let region = sdk
+        .region()
+        .context("no AWS region is set; set AWS_REGION")?
+        .to_string();
+    let caller = aws::caller(sdk)
+        .await
+        .context("AWS does not know who we are; check the credentials")?;
     let aws = Aws::new(sdk, &caller.account);
     let scope = Arc::new(Scope::new(&settings.installation, &caller.account, &region));
     let operator = caller.principal_arn(&aws.roles).await?;
-    grant::ensure(&aws, &scope, &operator).await.context("the operator's own grant")?;
-    tracing::info!(installation = scope.installation, account = scope.account, region, operator, "starting");
+    grant::ensure(&aws, &scope, &operator)
+        .await
+        .context("the operator's own grant")?;
+    tracing::info!(
+        installation = scope.installation,
+        account = scope.account,
+        region,
+        operator,
+        "starting"
+    );
 
     let (tenant_store, tenant_writer) = reflector::store();
     let (stack_store, stack_writer) = reflector::store();
     let (namespace_store, namespace_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
-    let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
+    let reporter = Reporter {
+        controller: "tenantry".into(),
+        instance: Some(settings.installation.clone()),
+    };
     let cx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         clock: Clock::new(settings.clock),
@@ -63,37 +84,60 @@ pub async fn run(settings: Settings, client: Client, sdk: &SdkConfig, stop: Canc
         ready: OnceCell::new(),
     });
 
-    let filter = watcher::Config { label_selector: cx.settings.selector.clone(), ..watcher::Config::default() };
+    let filter = watcher::Config {
+        label_selector: cx.settings.selector.clone(),
+        ..watcher::Config::default()
+    };
     let config = Config::default().concurrency(cx.settings.concurrency);
     let tenants = {
         let cx = cx.clone();
-        watch(Api::all(client.clone()), filter.clone(), tenant_writer, move |event| tenant_seen(&cx, event))
+        watch(
+            Api::all(client.clone()),
+            filter.clone(),
+            tenant_writer,
+            move |event| tenant_seen(&cx, event),
+        )
     };
     let stacks = {
         let (cx, offers) = (cx.clone(), Mutex::default());
-        watch(Api::all(client.clone()), filter, stack_writer, move |event| stack_seen(&cx, &offers, event))
+        watch(Api::all(client.clone()), filter, stack_writer, move |event| {
+            stack_seen(&cx, &offers, event)
+        })
     };
     let tenants = Controller::for_stream(tenants, tenant_store)
         .with_config(config.clone())
         .reconcile_on(received(tenants_woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(tenant::reconcile, |tenant, error, cx| retry::after(&cx, tenant.meta().uid.as_deref(), error), cx.clone())
+        .run(
+            tenant::reconcile,
+            |tenant, error, cx| retry::after(&cx, tenant.meta().uid.as_deref(), error),
+            cx.clone(),
+        )
         .for_each(|result| async { log(result) });
     let stacks = Controller::for_stream(stacks, stack_store)
         .with_config(config)
         .reconcile_on(received(stacks_woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(shared_stack::reconcile, |stack, error, cx| retry::after(&cx, stack.meta().uid.as_deref(), error), cx.clone())
+        .run(
+            shared_stack::reconcile,
+            |stack, error, cx| retry::after(&cx, stack.meta().uid.as_deref(), error),
+            cx.clone(),
+        )
         .for_each(|result| async { log(result) });
-    let namespaces = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default())
-        .default_backoff()
-        .modify(|namespace| namespace.managed_fields_mut().clear())
-        .reflect(namespace_writer)
-        .for_each(|event: Result<watcher::Event<PartialObjectMeta<Namespace>>, _>| async {
+    let namespaces = watcher(
+        Api::<PartialObjectMeta<Namespace>>::all(client),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .modify(|namespace| namespace.managed_fields_mut().clear())
+    .reflect(namespace_writer)
+    .for_each(
+        |event: Result<watcher::Event<PartialObjectMeta<Namespace>>, _>| async {
             if let Err(error) = event {
                 tracing::warn!(%error, "namespaces cannot be watched; trying again");
             }
-        });
+        },
+    );
     tokio::select! {
         _ = namespaces => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
@@ -125,13 +169,22 @@ where
 fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
     let meta = object.meta();
     let mut hasher = DefaultHasher::new();
-    (&meta.uid, meta.generation, &meta.labels, &meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+    (
+        &meta.uid,
+        meta.generation,
+        &meta.labels,
+        &meta.annotations,
+        meta.deletion_timestamp.is_some(),
+    )
+        .hash(&mut hasher);
     Some(hasher.finish())
 }
 
 /// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that.
 fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
-    let watcher::Event::Delete(gone) = event else { return };
+    let watcher::Event::Delete(gone) = event else {
+        return;
+    };
     let uid = gone.meta().uid.clone().unwrap_or_default();
     cx.memories.forget(&uid);
     let Ok(gone) = &gone.0 else { return };
@@ -143,14 +196,22 @@ fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
 }
 
 /// A SharedStack wakes its borrowers when what it offers, or whether it offers at all, has changed.
-fn stack_seen(cx: &Context, offers: &Mutex<HashMap<String, String>>, event: &watcher::Event<Guarded<SharedStack>>) {
+fn stack_seen(
+    cx: &Context,
+    offers: &Mutex<HashMap<String, String>>,
+    event: &watcher::Event<Guarded<SharedStack>>,
+) {
     let (stack, offer) = match event {
         watcher::Event::Apply(stack) | watcher::Event::InitApply(stack) => {
             let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), "");
             let offer = stack.0.as_ref().ok().and_then(|stack| {
                 let offer = lend::offer_of(&id, stack).map(|offer| offer.hash());
-                let spec = serde_json::to_string(&(&stack.spec.allowed_namespaces, stack.spec.pool.is_some())).ok();
-                Some(format!("{:?} {offer:?} {spec:?}", stack.metadata.deletion_timestamp.is_some()))
+                let spec =
+                    serde_json::to_string(&(&stack.spec.allowed_namespaces, stack.spec.pool.is_some())).ok();
+                Some(format!(
+                    "{:?} {offer:?} {spec:?}",
+                    stack.metadata.deletion_timestamp.is_some()
+                ))
             });
             (stack.name_any(), offer)
         }
@@ -165,11 +226,15 @@ fn stack_seen(cx: &Context, offers: &Mutex<HashMap<String, String>>, event: &wat
     }
 }
 
-fn received<T: Send + 'static>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+fn received<T: Send + 'static>(
+    mut receiver: mpsc::UnboundedReceiver<T>,
+) -> impl Stream<Item = T> + Send + 'static {
     futures::stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-fn log<K: Resource>(result: Result<(ObjectRef<K>, kube::runtime::controller::Action), Trouble<super::Error, watcher::Error>>) {
+fn log<K: Resource>(
+    result: Result<(ObjectRef<K>, kube::runtime::controller::Action), Trouble<super::Error, watcher::Error>>,
+) {
     match result {
         Ok(_) | Err(Trouble::ObjectNotFound(_)) | Err(Trouble::ReconcilerFailed(..)) => {}
         Err(Trouble::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),

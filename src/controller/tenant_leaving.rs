@@ -37,7 +37,10 @@ struct Last {
 
 /// One pass of a Tenant that is being deleted.
 pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
-    let (namespace, name) = (seen.namespace.clone().unwrap_or_default(), seen.name.clone().unwrap_or_default());
+    let (namespace, name) = (
+        seen.namespace.clone().unwrap_or_default(),
+        seen.name.clone().unwrap_or_default(),
+    );
     let api: Api<DynamicObject> =
         Api::namespaced_with(cx.client.clone(), &namespace, &ApiResource::erase::<Tenant>(&()));
     let Some(object) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.uid) else {
@@ -46,8 +49,14 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     if object.meta().deletion_timestamp.is_none() || !hold::is_held(&object, &cx.hold()) {
         return Ok(Action::await_change());
     }
-    let (Some(tenant_id), Some(pattern)) = (field(&object, "/spec/tenantId"), field(&object, "/spec/pattern")) else {
-        tracing::error!(namespace, name, "a Tenant without tenantId or pattern cannot be taken apart");
+    let (Some(tenant_id), Some(pattern)) =
+        (field(&object, "/spec/tenantId"), field(&object, "/spec/pattern"))
+    else {
+        tracing::error!(
+            namespace,
+            name,
+            "a Tenant without tenantId or pattern cannot be taken apart"
+        );
         return Ok(Action::await_change());
     };
     let last = Last {
@@ -58,7 +67,12 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         status: field(&object, "/status").unwrap_or_default(),
         object,
     };
-    if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+    if last
+        .object
+        .annotations()
+        .get(PAUSED)
+        .is_some_and(|value| value == "true")
+    {
         return leaving::paused(cx, &typed(cx, &namespace), &tenant_object(&last), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
@@ -75,7 +89,10 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     }
     let (action, note) = match fate(last.policy.as_ref()) {
         Fate::Stays => ("Retain", retained_note(&id)),
-        Fate::Goes => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
+        Fate::Goes => (
+            "Delete",
+            "Everything of this Tenant in AWS is deleted".to_string(),
+        ),
     };
     cx.event(&object, EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;
@@ -94,7 +111,10 @@ fn typed(cx: &Context, namespace: &str) -> Api<Tenant> {
 
 /// Enough of a Tenant to speak of it: its metadata. The spec may no longer be readable.
 fn tenant_object(last: &Last) -> Tenant {
-    let mut tenant = Tenant::new(&last.object.name_any(), leaving::blank_tenant(&last.tenant_id, last.pattern));
+    let mut tenant = Tenant::new(
+        &last.object.name_any(),
+        leaving::blank_tenant(&last.tenant_id, last.pattern),
+    );
     tenant.metadata = last.object.metadata.clone();
     tenant
 }
@@ -132,7 +152,10 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
 
 /// The SharedStack by its name; its uid as the cache has it, or none if it is gone.
 fn stack_identity(cx: &Context, stack: &str) -> Identity {
-    let uid = cx.stack(stack).and_then(|stack| stack.meta().uid.clone()).unwrap_or_default();
+    let uid = cx
+        .stack(stack)
+        .and_then(|stack| stack.meta().uid.clone())
+        .unwrap_or_default();
     Identity::of_stack(cx.scope.clone(), stack, &uid)
 }
 
@@ -171,8 +194,14 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
 }
 
 /// Deletes this Tenant's documents in a bucket that it borrows.
-async fn borrowed_documents(cx: &Context, stack_id: Option<&Identity>, id: &Identity) -> Result<Progress, Fault> {
-    let Some(stack_id) = stack_id else { return Ok(Progress::Done) };
+async fn borrowed_documents(
+    cx: &Context,
+    stack_id: Option<&Identity>,
+    id: &Identity,
+) -> Result<Progress, Fault> {
+    let Some(stack_id) = stack_id else {
+        return Ok(Progress::Done);
+    };
     if !is_stacks(&layers::bucket::look(&cx.aws, stack_id).await?) {
         return Ok(Progress::Done);
     }
@@ -182,7 +211,9 @@ async fn borrowed_documents(cx: &Context, stack_id: Option<&Identity>, id: &Iden
 /// What a way back needs to know of a SharedStack that may be gone: where the collection is.
 async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
     let name = stack_id.name(Layer::Collection);
-    let Some((collection, _)) = cx.aws.collections.find(&name).await? else { return Ok(None) };
+    let Some((collection, _)) = cx.aws.collections.find(&name).await? else {
+        return Ok(None);
+    };
     debug_assert!(collection_id(&collection.arn).is_some());
     Ok(Some(Offer {
         stack: String::new(),
@@ -198,21 +229,44 @@ async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Er
 
 /// A Pool tenant's vectors leave with the next job after its documents: no AWS call forgets a tenant. Its SharedStack
 /// runs that job; if there is none any more, nobody else will.
-async fn forget_vectors(cx: &Context, last: &Last, stack_id: &Identity, id: &Identity) -> Result<Progress, Error> {
-    let Some(stack) = &last.stack else { return Ok(Progress::Done) };
-    let seen = layers::knowledge_base::look(&cx.aws, stack_id, last.status.knowledge_base_id.as_deref()).await?;
-    let Some(facts) = seen.ours() else { return Ok(Progress::Done) };
-    let Some(source) = &facts.data_source else { return Ok(Progress::Done) };
+async fn forget_vectors(
+    cx: &Context,
+    last: &Last,
+    stack_id: &Identity,
+    id: &Identity,
+) -> Result<Progress, Error> {
+    let Some(stack) = &last.stack else {
+        return Ok(Progress::Done);
+    };
+    let seen =
+        layers::knowledge_base::look(&cx.aws, stack_id, last.status.knowledge_base_id.as_deref()).await?;
+    let Some(facts) = seen.ours() else {
+        return Ok(Progress::Done);
+    };
+    let Some(source) = &facts.data_source else {
+        return Ok(Progress::Done);
+    };
     let ask = Ask::Leaving(fingerprint(&id.uid));
     let jobs = cx.aws.jobs.list(&facts.id, &source.id).await?;
-    if jobs.iter().any(|job| job.status == "COMPLETE" && ask.is_served_by(job)) {
+    if jobs
+        .iter()
+        .any(|job| job.status == "COMPLETE" && ask.is_served_by(job))
+    {
         if let Some(departures) = cx.departures.lock().get_mut(stack) {
             departures.remove(&fingerprint(&id.uid));
         }
         return Ok(Progress::Done);
     }
-    cx.departures.lock().entry(stack.clone()).or_default().insert(fingerprint(&id.uid));
+    cx.departures
+        .lock()
+        .entry(stack.clone())
+        .or_default()
+        .insert(fingerprint(&id.uid));
     cx.wake_stack(stack);
     let message = "The documents are deleted; an ingestion job of the pool must forget their vectors";
-    Ok(Progress::Waiting { reason: Reason::Deleting, message: message.into(), cadence: Cadence::Steady })
+    Ok(Progress::Waiting {
+        reason: Reason::Deleting,
+        message: message.into(),
+        cadence: Cadence::Steady,
+    })
 }

@@ -26,7 +26,11 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
     let mut next: Option<String> = None;
     loop {
         let page = aws.objects.list(bucket, POOL, next.as_deref(), None).await?;
-        let documents = page.objects.into_iter().map(|object| object.key).filter(|key| is_document(key));
+        let documents = page
+            .objects
+            .into_iter()
+            .map(|object| object.key)
+            .filter(|key| is_document(key));
         let written: Vec<bool> = stream::iter(documents)
             .map(|key| async move { one(aws, bucket, tenant_id_key, &key).await })
             .buffer_unordered(CONCURRENCY)
@@ -36,7 +40,12 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
         total.written += written.iter().filter(|written| **written).count();
         next = page.next;
         if next.is_none() {
-            tracing::info!(bucket, documents = total.documents, written = total.written, "pool is stamped");
+            tracing::info!(
+                bucket,
+                documents = total.documents,
+                written = total.written,
+                "pool is stamped"
+            );
             return Ok(total);
         }
     }
@@ -51,7 +60,11 @@ fn is_document(key: &str) -> bool {
 /// the document again.
 async fn one(aws: &Aws, bucket: &str, tenant_id_key: &str, document: &str) -> Result<bool, Fault> {
     let Some(key) = sidecar::key_of(document) else {
-        tracing::warn!(bucket, key = document, "the key leaves no room for a metadata file: no tenant will find it");
+        tracing::warn!(
+            bucket,
+            key = document,
+            "the key leaves no room for a metadata file: no tenant will find it"
+        );
         return Ok(false);
     };
     let wanted = sidecar::content(tenant_id_key, document);
