@@ -15,7 +15,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "sil
 DOCUMENTS = ROOT / "examples" / "documents"
 OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 NAMESPACE = "tenants"
+WIDTHS = [9, 8, 5, 18, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
 PATIENCE = 300  # seconds, until everything is Ready and indexed
 
 Resource = dict[str, Any]
@@ -57,7 +57,7 @@ class Demo:
         os.environ.update(bed.exports())
         self.s3, self.bedrock = boto3.client("s3"), boto3.client("bedrock-agent-runtime")
         self.uploaded: dict[str, datetime.datetime] = {}
-        self.shown: set[str] = set()
+        self.said: set[str] = set()
 
     def run(self) -> int:
         """Do all of it; returns the number of tenants."""
@@ -84,33 +84,40 @@ class Demo:
         """Upload what each tenant has, and wait until all of it can be asked for."""
         begun = time.monotonic()
         while True:
-            tenants, stacks = self.get("Tenant"), self.get("SharedStack")
+            tenants, stacks = self.get("tenants"), self.get("sharedstacks")
             self.show_changes(time.monotonic() - begun)
             for tenant in tenants:
                 if name(tenant) not in self.uploaded and tenant["status"].get("bucket") and tenant["status"].get("prefix"):
                     self.upload(tenant)
-            waiting = list(self.unfinished(tenants, stacks))
-            if not waiting:
+            pending = self.unready(tenants + stacks) | self.unindexed(tenants, stacks)
+            if not pending:
                 return tenants
             if time.monotonic() - begun > PATIENCE:
-                raise Trouble(f"after {PATIENCE} s this was not finished: {'; '.join(waiting)}{self.conditions(tenants + stacks)}")
+                reasons = "; ".join(f"{thing} {reason}" for thing, reason in pending.items())
+                raise Trouble(f"after {PATIENCE} s this was not finished: {reasons}{self.conditions(tenants + stacks)}")
             self.bed.check()
             time.sleep(1)
 
-    def unfinished(self, tenants: list[Resource], stacks: list[Resource]) -> Iterator[str]:
-        """What is still to wait for, in words."""
+    def unready(self, things: list[Resource]) -> dict[str, str]:
+        return {name(thing): "is not Ready" for thing in things if not is_ready(thing)}
+
+    def unindexed(self, tenants: list[Resource], stacks: list[Resource]) -> dict[str, str]:
+        """Whose documents cannot be found yet, and why."""
         by_name = {name(stack): stack for stack in stacks}
-        yield from (f"{name(thing)} is not Ready" for thing in tenants + stacks if not is_ready(thing))
+        pending = {}
         for tenant in tenants:
             pool = tenant["spec"]["pattern"] == "Pool"
             owner = by_name[tenant["spec"]["stackRef"]["name"]] if pool else tenant
             job = owner["status"].get("ingestion") or {}
             if name(tenant) not in self.uploaded:
-                yield f"{name(tenant)} has no bucket for its documents yet"
+                pending[name(tenant)] = "has no bucket for its documents"
             elif moment(job.get("startedTime")) < self.uploaded[name(tenant)]:
-                yield f"no ingestion job has started since the documents of {name(tenant)} were uploaded"
-            elif condition(owner, "DocumentsCurrent") != "True" or condition(tenant, "DocumentsCurrent") == "False":
-                yield f"the documents of {name(tenant)} are not indexed"
+                pending[name(tenant)] = "has had no ingestion job since its documents were uploaded"
+            elif job["lastStatus"] != "COMPLETE" or condition(owner, "DocumentsCurrent") != "True":
+                pending[name(tenant)] = f"has an ingestion job that is {job['lastStatus']}"
+            elif self.news(f"{name(tenant)} indexed"):
+                print(f"         documents of {name(tenant)} are indexed")
+        return pending
 
     def upload(self, tenant: Resource) -> None:
         """Put the tenant's handbook into its prefix, and ask for an ingestion job."""
@@ -124,16 +131,23 @@ class Demo:
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         self.uploaded[name(tenant)] = now
         self.kubectl("annotate", "-n", NAMESPACE, "tenant", name(tenant), f"tenantry.dev/sync-requested-at={now.isoformat()}")
-        print(f"       {len(files)} documents of {name(tenant)} uploaded to s3://{where['bucket']}/{where['prefix']}")
+        print(f"         {len(files)} documents of {name(tenant)} uploaded to s3://{where['bucket']}/{where['prefix']}")
 
     def show_changes(self, seconds: float) -> None:
-        """Print the lines of `kubectl get tenants` that say something new."""
+        """Print the lines of `kubectl get tenants` that say something new, without the columns that count time."""
         header, *rows = self.kubectl("get", "tenants", "-A").splitlines() or [""]
-        age = header.find("AGE")
+        starts = [match.start() for match in re.finditer(r"\S+( \S+)*", header)]
         for row in [header, *rows]:
-            if (news := row[:age].rstrip()) not in self.shown:
-                self.shown.add(news)
-                print("   time" if row is header else f"{seconds:5.0f} s", news, sep="  ")
+            cells = [row[start:end].strip() for start, end in zip(starts, starts[1:])]
+            line = "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS)).rstrip()
+            if self.news(line):
+                print("   time" if row is header else f"{seconds:5.0f} s", line, sep="  ")
+
+    def news(self, text: str) -> bool:
+        """Whether this is said for the first time."""
+        fresh = text not in self.said
+        self.said.add(text)
+        return fresh
 
     def ask(self, tenant: Resource) -> list[Resource]:
         """Ask a tenant's knowledge base through the operator's own client, and show the best of what it finds."""
@@ -195,10 +209,15 @@ def uri(result: Resource) -> str:
 
 
 def excerpt(result: Resource) -> str:
-    """Of a result's text, the paragraph that shares most words with the question."""
-    asked = set(re.findall(r"\w+", QUESTION.lower()))
-    paragraphs = [p for p in result["content"]["text"].split("\n\n") if not p.startswith("#")]
-    return max(paragraphs, key=lambda p: len(asked & set(re.findall(r"\w+", p.lower()))))
+    """Of a result's text, the two paragraphs that share most words with the question, in their order."""
+    asked = words(QUESTION)
+    paragraphs = [text for text in result["content"]["text"].split("\n\n") if not text.startswith("#")]
+    best = sorted(paragraphs, key=lambda text: len(asked & words(text)), reverse=True)[:2]
+    return " … ".join(text for text in paragraphs if text in best)
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def say_how_to_use(bed: Bed) -> None:

@@ -203,7 +203,8 @@ def main() -> None:
             need_rust()
             say("Building the operator (a debug build, which tests share) and what it runs on. The first time this takes 10 to 15 minutes on two cores.")
             with everything_beside():
-                _run(["cargo", "build"], "The operator could not be built; cargo has said why above.")
+                # With a test beside it, or Cargo builds all dependencies again with other features than the tests have.
+                _run(["cargo", "build", "--bin", "tenantry", "--test", "model"], "The operator could not be built; cargo has said why above.")
         elif not arguments.tool:
             everything()
         for name in arguments.tool:
