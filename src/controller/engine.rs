@@ -243,12 +243,12 @@ pub async fn back(
                 return Ok(progress);
             }
         }
-        if wave.contains(&Layer::Bucket) {
-            if let Some(documents) = documents.take() {
-                let progress = documents.await?;
-                if !progress.is_done() {
-                    return Ok(progress);
-                }
+        if wave.contains(&Layer::Bucket)
+            && let Some(documents) = documents.take()
+        {
+            let progress = documents.await?;
+            if !progress.is_done() {
+                return Ok(progress);
             }
         }
         if let Some(layer) = ours.first() {

@@ -204,14 +204,14 @@ fn stack_seen(
     let (stack, offer) = match event {
         watcher::Event::Apply(stack) | watcher::Event::InitApply(stack) => {
             let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), "");
-            let offer = stack.0.as_ref().ok().and_then(|stack| {
+            let offer = stack.0.as_ref().ok().map(|stack| {
                 let offer = lend::offer_of(&id, stack).map(|offer| offer.hash());
                 let spec =
                     serde_json::to_string(&(&stack.spec.allowed_namespaces, stack.spec.pool.is_some())).ok();
-                Some(format!(
+                format!(
                     "{:?} {offer:?} {spec:?}",
                     stack.metadata.deletion_timestamp.is_some()
-                ))
+                )
             });
             (stack.name_any(), offer)
         }

@@ -152,12 +152,7 @@ async fn pool_documents(
     let pool = shared.pool.as_ref()?;
     let name = stack.name_any();
     let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
-    asks.extend(
-        tenants_of(cx, &name)
-            .iter()
-            .filter_map(|tenant| request(tenant))
-            .map(Ask::Request),
-    );
+    asks.extend(tenants_of(cx, &name).iter().filter_map(request).map(Ask::Request));
     asks.extend(
         cx.departures
             .get(&name)

@@ -48,8 +48,8 @@ enum Resolved {
     Waits(Standing),
     /// On with it.
     Go {
-        isolation: Isolation,
-        offer: Option<Offer>,
+        isolation: Box<Isolation>,
+        offer: Option<Box<Offer>>,
     },
 }
 
@@ -101,7 +101,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             }
         }
         Resolved::Go { isolation, offer } => {
-            go(cx, &tenant, &before, &isolation, offer.as_ref(), &mut memory).await?
+            go(cx, &tenant, &before, &isolation, offer.as_deref(), &mut memory).await?
         }
     };
     let Pass {
@@ -178,7 +178,10 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     {
         return Ok(Resolved::Waits(waits));
     }
-    Ok(Resolved::Go { isolation, offer })
+    Ok(Resolved::Go {
+        isolation: Box::new(isolation),
+        offer: offer.map(Box::new),
+    })
 }
 
 fn taken(tenant_id: &str) -> Blocked {

@@ -171,7 +171,6 @@ fn statistics(job: &Statistics) -> IngestionStatistics {
         metadata_documents_modified: job.metadata_modified,
         documents_deleted: job.deleted,
         documents_failed: job.failed,
-        ..IngestionStatistics::default()
     }
 }
 

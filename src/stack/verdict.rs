@@ -352,7 +352,7 @@ mod tests {
         Time(jiff::Timestamp::from_second(second).unwrap())
     }
 
-    fn status<'a>(conditions: &'a [Condition], kind: ConditionType) -> (&'a str, &'a str) {
+    fn status(conditions: &[Condition], kind: ConditionType) -> (&str, &str) {
         let found = conditions
             .iter()
             .find(|condition| condition.type_ == kind.as_str())

@@ -300,7 +300,7 @@ impl Base<'_> {
             bucket: Some(WantBucket {
                 name: self.bucket.clone(),
                 tags: self.tags(),
-                documents: documents.clone(),
+                documents: *documents,
                 prefixes,
                 key_arn: key_arn.clone(),
             }),
@@ -352,7 +352,7 @@ impl Base<'_> {
             role_arn: policy::role_arn(&id.scope, &role),
             embedding_model_arn: model,
             dimensions: kb.send_dimensions.then_some(kb.dimensions),
-            chunking: kb.chunking.clone(),
+            chunking: kb.chunking,
             store: handles
                 .collection_arn
                 .clone()
