@@ -81,7 +81,7 @@ impl Keys {
     /// case that a key was made and its alias was not.
     pub async fn find_by_tags(&self, wanted: &Tags) -> Result<Option<KeyFacts>, Fault> {
         let keys = self.all().await?;
-        let looks = keys.iter().map(|arn| self.carries(arn, wanted));
+        let looks: Vec<_> = keys.iter().map(|arn| self.carries(arn, wanted)).collect();
         let mut carriers = stream::iter(looks)
             .buffer_unordered(SIDE_BY_SIDE)
             .try_filter_map(|arn| ready(Ok(arn)));
