@@ -61,7 +61,7 @@ pub(super) fn known_dimensions() -> Rule {
         .iter()
         .map(|model| format!("'{}': {:?}", model.id, model.dimensions));
     let table = format!("{{{}}}", table.collect::<Vec<_>>().join(", "));
-    let model = format!("self.?embeddingModel.orValue('{DEFAULT_MODEL}')");
+    let model = format!("(has(self.embeddingModel) ? self.embeddingModel : '{DEFAULT_MODEL}')");
     rule(
         format!("!has(self.dimensions) || !({model} in {table}) || self.dimensions in {table}[{model}]"),
         known_dimensions_message(),

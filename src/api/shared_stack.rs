@@ -68,7 +68,7 @@ pub struct SharedStackSpec {
     /// What happens in AWS when this SharedStack is deleted, which waits until the last Tenant that borrows
     /// from it is gone. 'Retain' leaves everything in place, tagged as retained: it goes on costing money.
     /// 'RetainDocuments' keeps the bucket, and its key, and deletes the rest. 'Delete' deletes everything,
-    /// documents included, for good. May be changed at any time.
+    /// documents included, for good. Default: 'Retain'. May be changed at any time.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -87,7 +87,7 @@ pub struct SharedStackSpec {
 #[x_kube(validation = tenant_id_key_is_its_own())]
 pub struct PoolSpec {
     /// The metadata key that holds a document's tenant, and the key of the filter that every query must carry.
-    /// Letters, digits and underscores, beginning with a letter. Cannot be changed.
+    /// Letters, digits and underscores, beginning with a letter. Default: 'tenantId'. Cannot be changed.
     #[serde(default = "tenant_id_key")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z][A-Za-z0-9_]*$"))]
     #[x_kube(validation = index::not_reserved("`tenantIdKey`"))]
@@ -105,7 +105,7 @@ pub struct PoolSpec {
     /// Who writes the `.metadata.json` files beside the documents. 'OperatorOnly': the operator; the bucket
     /// refuses them from everybody else, so that nobody can claim to be another tenant. 'Merge': tenants may
     /// bring attributes of their own, and the operator corrects the tenant's id before and after each job; a
-    /// document with a wrong one may be found by another tenant until then. May be changed.
+    /// document with a wrong one may be found by another tenant until then. Default: 'OperatorOnly'.
     #[serde(default)]
     pub sidecars: Sidecars,
 }

@@ -123,7 +123,8 @@ pub struct TenantSpec {
     /// What happens in AWS when this Tenant is deleted. 'Retain' leaves everything in place, tagged as
     /// retained: it goes on costing money. 'RetainDocuments' keeps the documents, and their key, and deletes
     /// the rest. 'Delete' deletes everything, documents included, for good; it begins some minutes after the
-    /// Tenant was deleted, and setting 'Retain' meanwhile saves what is left. May be changed at any time.
+    /// Tenant was deleted, and setting 'Retain' meanwhile saves what is left. Default: 'Retain'. May be changed at
+    /// any time.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

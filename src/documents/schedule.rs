@@ -38,7 +38,13 @@ impl Ask {
 
 /// What no job has served or is serving: everything but a FAILED one counts.
 pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
-    asks.iter().filter(|ask| !jobs.iter().any(|job| job.status != "FAILED" && ask.is_served_by(job))).collect()
+    asks.iter()
+        .filter(|ask| {
+            !jobs
+                .iter()
+                .any(|job| job.status != "FAILED" && ask.is_served_by(job))
+        })
+        .collect()
 }
 
 /// The description of the next job: as many asks as fit, the others wait for the job after it. A repetition says which
@@ -54,7 +60,10 @@ pub fn description(asks: &[&Ask], jobs: &[JobSummary]) -> String {
         length += next.len() + SEPARATOR.len();
         words.push(next);
     }
-    let failed = jobs.iter().filter(|job| asks.iter().any(|ask| ask.is_served_by(job))).count();
+    let failed = jobs
+        .iter()
+        .filter(|job| asks.iter().any(|ask| ask.is_served_by(job)))
+        .count();
     if failed > 0 {
         words.push(format!("attempt {}", failed + 1));
     }
@@ -79,7 +88,11 @@ mod tests {
     #[test]
     fn what_a_job_serves_is_not_asked_for_again_unless_it_failed() {
         let asks = [Ask::First, Ask::Request("aa".into()), Ask::Leaving("bb".into())];
-        let jobs = [job("first", "COMPLETE"), job("leaving bb; request cc", "IN_PROGRESS"), job("request aa", "FAILED")];
+        let jobs = [
+            job("first", "COMPLETE"),
+            job("leaving bb; request cc", "IN_PROGRESS"),
+            job("request aa", "FAILED"),
+        ];
         assert_eq!(open(&asks, &jobs), [&asks[1]]);
         assert_eq!(description(&[&asks[1]], &jobs), "request aa; attempt 2");
         assert_eq!(open(&asks, &[]), asks.iter().collect::<Vec<_>>());

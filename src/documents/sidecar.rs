@@ -38,7 +38,9 @@ pub fn is_tenant_id(id: &str) -> bool {
 /// left alone, it would belong to whomever the file beside it names.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>
 pub fn content(tenant_id_key: &str, document: &str) -> Vec<u8> {
-    json!({"metadataAttributes": {tenant_id_key: tenant_of(document).unwrap_or_default()}}).to_string().into_bytes()
+    json!({"metadataAttributes": {tenant_id_key: tenant_of(document).unwrap_or_default()}})
+        .to_string()
+        .into_bytes()
 }
 
 #[cfg(test)]
@@ -66,8 +68,14 @@ mod tests {
 
     #[test]
     fn nobody_is_tagged_with_the_empty_id() {
-        assert_eq!(content("tenantId", "pool/acme/x"), br#"{"metadataAttributes":{"tenantId":"acme"}}"#);
-        assert_eq!(content("tenantId", "pool/x"), br#"{"metadataAttributes":{"tenantId":""}}"#);
+        assert_eq!(
+            content("tenantId", "pool/acme/x"),
+            br#"{"metadataAttributes":{"tenantId":"acme"}}"#
+        );
+        assert_eq!(
+            content("tenantId", "pool/x"),
+            br#"{"metadataAttributes":{"tenantId":""}}"#
+        );
         assert!(!is_tenant_id(""));
     }
 

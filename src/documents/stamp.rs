@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::sidecar::{self, POOL};
 use crate::aws::Aws;
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 
 /// Objects looked at side by side.
 const CONCURRENCY: usize = 16;
@@ -26,9 +26,13 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
     let mut next: Option<String> = None;
     loop {
         let page = aws.objects.list(bucket, POOL, next.as_deref(), None).await?;
-        let documents = page.objects.iter().map(|object| object.key.as_str()).filter(|key| is_document(key));
-        let written: Vec<bool> = stream::iter(documents.collect::<Vec<_>>())
-            .map(|key| one(aws, bucket, tenant_id_key, key))
+        let documents = page
+            .objects
+            .into_iter()
+            .map(|object| object.key)
+            .filter(|key| is_document(key));
+        let written: Vec<bool> = stream::iter(documents)
+            .map(|key| async move { one(aws, bucket, tenant_id_key, &key).await })
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await?;
@@ -36,7 +40,12 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
         total.written += written.iter().filter(|written| **written).count();
         next = page.next;
         if next.is_none() {
-            tracing::info!(bucket, documents = total.documents, written = total.written, "pool is stamped");
+            tracing::info!(
+                bucket,
+                documents = total.documents,
+                written = total.written,
+                "pool is stamped"
+            );
             return Ok(total);
         }
     }
@@ -51,12 +60,20 @@ fn is_document(key: &str) -> bool {
 /// the document again.
 async fn one(aws: &Aws, bucket: &str, tenant_id_key: &str, document: &str) -> Result<bool, Fault> {
     let Some(key) = sidecar::key_of(document) else {
-        tracing::warn!(bucket, key = document, "the key leaves no room for a metadata file: no tenant will find it");
+        tracing::warn!(
+            bucket,
+            key = document,
+            "the key leaves no room for a metadata file: no tenant will find it"
+        );
         return Ok(false);
     };
     let wanted = sidecar::content(tenant_id_key, document);
-    if aws.objects.get(bucket, &key, MAX_SIDECAR).await?.as_ref() == Some(&wanted) {
-        return Ok(false);
+    match aws.objects.get(bucket, &key, MAX_SIDECAR).await {
+        Ok(found) if found.as_ref() == Some(&wanted) => return Ok(false),
+        Ok(_) => {}
+        // Too long to be read is too long to be right.
+        Err(fault) if fault.class == Class::Invalid => {}
+        Err(fault) => return Err(fault),
     }
     aws.objects.put(bucket, &key, wanted, "application/json").await?;
     Ok(true)

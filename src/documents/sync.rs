@@ -49,19 +49,24 @@ pub struct Synced {
 }
 
 /// Looks at the jobs and starts the one that is due. `reported` is the ingestion status that stands: a job that it
-/// already describes to the end is not asked about again. `now` is the wall clock.
+/// already describes is not asked about again. `since` says how long ago something was.
 pub async fn step(
     aws: &Aws,
     source: &Source,
     asks: &[Ask],
     reported: Option<&IngestionStatus>,
-    now: jiff::Timestamp,
+    since: impl Fn(jiff::Timestamp) -> Duration,
 ) -> Result<Synced, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let mut jobs = aws.jobs.list(kb, ds).await?;
     let mut asks = asks.to_vec();
     if !jobs.iter().any(|job| job.status != "FAILED") {
-        let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
+        let empty = aws
+            .objects
+            .list(&source.bucket, &source.prefix, None, Some(1))
+            .await?
+            .objects
+            .is_empty();
         if !empty {
             asks.push(Ask::First);
         }
@@ -69,7 +74,9 @@ pub async fn step(
     let running = jobs.iter().any(JobSummary::is_running);
     let open = schedule::open(&asks, &jobs);
     let mut waits_for_slot = false;
-    let rested = jobs.first().is_none_or(|last| last.status != "FAILED" || is_older(last, now, AFTER_FAILURE));
+    let rested = jobs
+        .first()
+        .is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
     if !running && !open.is_empty() && rested {
         if let Some(tenant_id_key) = &source.tenant_id_key {
             debug_assert_eq!(source.prefix, sidecar::POOL);
@@ -86,7 +93,9 @@ pub async fn step(
     }
     let running = running || jobs.iter().any(JobSummary::is_running);
     let asked = !schedule::open(&asks, &jobs).is_empty()
-        || jobs.iter().any(|job| job.is_running() && asks.iter().any(|ask| ask.is_served_by(job)));
+        || jobs
+            .iter()
+            .any(|job| job.is_running() && asks.iter().any(|ask| ask.is_served_by(job)));
     let ingestion = match jobs.first() {
         None => None,
         Some(last) => Some(describe(aws, source, last, reported).await?),
@@ -94,18 +103,23 @@ pub async fn step(
     let cadence = if running || waits_for_slot {
         Some(Cadence::Steady)
     } else if asked {
-        Some(Cadence::After(if rested { Duration::from_secs(10) } else { AFTER_FAILURE }))
+        Some(Cadence::After(if rested {
+            Duration::from_secs(10)
+        } else {
+            AFTER_FAILURE
+        }))
     } else if jobs.is_empty() {
         Some(Cadence::After(EMPTY_PREFIX))
     } else {
         None
     };
     let documents = verdict(source, asked, &jobs, ingestion.as_ref());
-    Ok(Synced { documents, ingestion, cadence, jobs })
-}
-
-fn is_older(job: &JobSummary, now: jiff::Timestamp, than: Duration) -> bool {
-    now.duration_since(job.updated).unsigned_abs() >= than
+    Ok(Synced {
+        documents,
+        ingestion,
+        cadence,
+        jobs,
+    })
 }
 
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.
@@ -124,7 +138,11 @@ async fn describe(
     let ended = !last.is_running();
     let failed = ended && (last.status == "FAILED" || last.statistics.failed > 0);
     let job: Option<Job> = match failed {
-        true => aws.jobs.get(&source.knowledge_base_id, &source.data_source_id, &last.id).await?,
+        true => {
+            aws.jobs
+                .get(&source.knowledge_base_id, &source.data_source_id, &last.id)
+                .await?
+        }
         false => None,
     };
     Ok(IngestionStatus {
@@ -133,7 +151,9 @@ async fn describe(
         started_time: Some(Time(seconds(last.started))),
         finished_time: ended.then(|| Time(seconds(last.updated))),
         statistics: ended.then(|| statistics(&last.statistics)),
-        failure_reasons: job.map(|job| job.failure_reasons.into_iter().take(10).collect()).unwrap_or_default(),
+        failure_reasons: job
+            .map(|job| job.failure_reasons.into_iter().take(10).collect())
+            .unwrap_or_default(),
     })
 }
 
@@ -164,27 +184,50 @@ fn verdict(source: &Source, asked: bool, jobs: &[JobSummary], last: Option<&Inge
     } else {
         match ended {
             None if jobs.is_empty() => {
-                let message = format!("There is no document under s3://{bucket}/{prefix} yet; the first starts a job");
+                let message =
+                    format!("There is no document under s3://{bucket}/{prefix} yet; the first starts a job");
                 (Some(true), Reason::NoDocuments, message)
             }
             None => (None, Reason::SyncRequested, "The first job runs".to_string()),
             Some(job) if job.status == "FAILED" => {
-                let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
-                (Some(false), Reason::SyncFailed, format!("Job {} failed: {why}", job.id))
+                let why = last
+                    .map(|last| last.failure_reasons.join("; "))
+                    .unwrap_or_default();
+                (
+                    Some(false),
+                    Reason::SyncFailed,
+                    format!("Job {} failed: {why}", job.id),
+                )
             }
             Some(job) if job.statistics.failed > 0 => {
-                let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
-                let message = format!("{} documents could not be indexed by job {}: {why}", job.statistics.failed, job.id);
+                let why = last
+                    .map(|last| last.failure_reasons.join("; "))
+                    .unwrap_or_default();
+                let message = format!(
+                    "{} documents could not be indexed by job {}: {why}",
+                    job.statistics.failed, job.id
+                );
                 (Some(false), Reason::DocumentsFailed, message)
             }
-            Some(job) => (Some(true), Reason::Synced, format!("Job {} indexed every document it found", job.id)),
+            Some(job) => (
+                Some(true),
+                Reason::Synced,
+                format!("Job {} indexed every document it found", job.id),
+            ),
         }
     };
-    if let Some(IngestionSettings { schedule, time_zone, .. }) = &source.schedule {
+    if let Some(IngestionSettings {
+        schedule, time_zone, ..
+    }) = &source.schedule
+    {
         message.push_str(&format!(
             ". The schedule '{schedule}' ({time_zone}) does not run yet in this release; set the annotation \
              tenantry.dev/sync-requested-at to a new value to ask for a job"
         ));
     }
-    Documents { current, reason, message }
+    Documents {
+        current,
+        reason,
+        message,
+    }
 }

@@ -16,7 +16,9 @@ use crate::stack::want::WantIndex;
 
 /// Reads the index and whose data access policy bears its name. Without a collection there is none.
 pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Result<Seen<IndexFacts>, Fault> {
-    let Some(collection_id) = collection_id else { return Ok(Seen::Absent) };
+    let Some(collection_id) = collection_id else {
+        return Ok(Seen::Absent);
+    };
     let name = id.name(Layer::Index);
     let schema = match aws.indexes.find(collection_id, &name).await {
         Ok(Some(schema)) => schema,
@@ -28,7 +30,10 @@ pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Resu
     let resource = format!("index {name}");
     let access = aws.policies.find(PolicyKind::DataAccess, &name).await?;
     Ok(match access {
-        None => Seen::Foreign(Foreign { resource, claim: Claim::Foreign }),
+        None => Seen::Foreign(Foreign {
+            resource,
+            claim: Claim::Foreign,
+        }),
         Some(access) => match foreign_policy(id, "index", &name, Some(&access)) {
             Some(foreign) => Seen::Foreign(foreign),
             None => Seen::Ours(IndexFacts { schema }),
@@ -39,10 +44,17 @@ pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Resu
 /// Creates the index, or adds the mappings of attributes declared later.
 pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Result<Progress, Fault> {
     let Some(collection_id) = &want.collection_id else {
-        return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
+        return Ok(Progress::waiting(
+            Reason::WaitingForCollection,
+            "The collection has no id yet",
+        ));
     };
     match seen.ours() {
-        None => aws.indexes.create(collection_id, &want.name, &policy::index_schema(want)).await?,
+        None => {
+            aws.indexes
+                .create(collection_id, &want.name, &policy::index_schema(want))
+                .await?
+        }
         Some(facts) => {
             let missing = diff::missing_mappings(want, facts);
             if missing.is_empty() {
@@ -52,7 +64,10 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
             aws.indexes.update(collection_id, &want.name, &schema).await?;
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Index {} is being created", want.name)))
+    Ok(Progress::waiting(
+        Reason::Creating,
+        format!("Index {} is being created", want.name),
+    ))
 }
 
 /// Deletes the index.
@@ -62,9 +77,20 @@ pub async fn teardown(
     collection_id: Option<&str>,
     seen: &Seen<IndexFacts>,
 ) -> Result<Progress, Fault> {
-    let (Some(_), Some(collection_id)) = (seen.ours(), collection_id) else { return Ok(Progress::Done) };
+    let (Some(_), Some(collection_id)) = (seen.ours(), collection_id) else {
+        return Ok(Progress::Done);
+    };
     let name = id.name(Layer::Index);
-    tracing::info!(index = name, collection_id, owner = id.owner_tag(), uid = id.uid, "deleting the index");
+    tracing::info!(
+        index = name,
+        collection_id,
+        owner = id.owner_tag(),
+        uid = id.uid,
+        "deleting the index"
+    );
     aws.indexes.delete(collection_id, &name).await?;
-    Ok(Progress::waiting(Reason::Deleting, format!("Index {name} is being deleted")))
+    Ok(Progress::waiting(
+        Reason::Deleting,
+        format!("Index {name} is being deleted"),
+    ))
 }

@@ -18,7 +18,12 @@ const DELETION_WINDOW_DAYS: i32 = 30;
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
     if let Some((facts, tags)) = aws.keys.find(&name).await? {
-        return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &tags, facts.clone()));
+        return Ok(Seen::by_tags(
+            id,
+            || format!("KMS key {}", facts.arn),
+            &tags,
+            facts.clone(),
+        ));
     }
     Ok(match aws.keys.find_by_tags(&id.tags()).await? {
         Some(facts) => Seen::Ours(facts),
@@ -27,21 +32,38 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<KeyFacts>, Fault> {
 }
 
 /// Creates the key, then its alias.
-pub async fn ensure(aws: &Aws, id: &Identity, want: &WantKey, seen: &Seen<KeyFacts>) -> Result<Progress, Fault> {
+pub async fn ensure(
+    aws: &Aws,
+    id: &Identity,
+    want: &WantKey,
+    seen: &Seen<KeyFacts>,
+) -> Result<Progress, Fault> {
     match seen.ours() {
         None => {
-            let arn = aws.keys.create(&policy::key(&id.scope), &id.owner_tag(), &want.tags).await?;
+            let arn = aws
+                .keys
+                .create(&policy::key(&id.scope), &id.owner_tag(), &want.tags)
+                .await?;
             aws.keys.put_alias(&want.name, &arn).await?;
-            Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")))
+            Ok(Progress::waiting(
+                Reason::Creating,
+                format!("KMS key {arn} was created"),
+            ))
         }
         Some(facts) if key_is_whole(facts) => Ok(Progress::Done),
         Some(facts) if !facts.has_alias => {
             aws.keys.put_alias(&want.name, &facts.arn).await?;
-            Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its alias", facts.arn)))
+            Ok(Progress::waiting(
+                Reason::Creating,
+                format!("KMS key {} got its alias", facts.arn),
+            ))
         }
         Some(facts) => Ok(Progress::waiting(
             Reason::NotYet,
-            format!("KMS key {} is {}; enable it or cancel its deletion", facts.arn, facts.state),
+            format!(
+                "KMS key {} is {}; enable it or cancel its deletion",
+                facts.arn, facts.state
+            ),
         )),
     }
 }
@@ -49,10 +71,19 @@ pub async fn ensure(aws: &Aws, id: &Identity, want: &WantKey, seen: &Seen<KeyFac
 /// Schedules the deletion, then removes the alias: in that order, or a crash between them would leave a key that
 /// nobody finds again.
 pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<KeyFacts>) -> Result<Progress, Fault> {
-    let Some(facts) = seen.ours() else { return Ok(Progress::Done) };
+    let Some(facts) = seen.ours() else {
+        return Ok(Progress::Done);
+    };
     if facts.state != "PendingDeletion" {
-        tracing::info!(key = facts.arn, owner = id.owner_tag(), uid = id.uid, "scheduling the key's deletion");
-        aws.keys.schedule_deletion(&facts.arn, DELETION_WINDOW_DAYS).await?;
+        tracing::info!(
+            key = facts.arn,
+            owner = id.owner_tag(),
+            uid = id.uid,
+            "scheduling the key's deletion"
+        );
+        aws.keys
+            .schedule_deletion(&facts.arn, DELETION_WINDOW_DAYS)
+            .await?;
     }
     if facts.has_alias {
         aws.keys.delete_alias(&id.name(Layer::Key)).await?;

@@ -71,7 +71,13 @@ impl Sight {
 }
 
 /// Brings one owned layer a step closer to what is wanted.
-pub async fn ensure(aws: &Aws, id: &Identity, layer: Layer, want: &Want, sight: &Sight) -> Result<Progress, Fault> {
+pub async fn ensure(
+    aws: &Aws,
+    id: &Identity,
+    layer: Layer,
+    want: &Want,
+    sight: &Sight,
+) -> Result<Progress, Fault> {
     let done = match layer {
         Layer::Key => match &want.key {
             Some(want) => key::ensure(aws, id, want, &sight.key).await,
@@ -102,7 +108,13 @@ pub async fn ensure(aws: &Aws, id: &Identity, layer: Layer, want: &Want, sight: 
 }
 
 /// Takes one owned layer a step further apart; Done once nothing of ours is left of it.
-pub async fn teardown(aws: &Aws, id: &Identity, layer: Layer, sight: &Sight, hints: &Hints) -> Result<Progress, Fault> {
+pub async fn teardown(
+    aws: &Aws,
+    id: &Identity,
+    layer: Layer,
+    sight: &Sight,
+    hints: &Hints,
+) -> Result<Progress, Fault> {
     waiting_is_no_fault(match layer {
         Layer::Key => key::teardown(aws, id, &sight.key).await,
         Layer::Bucket => bucket::teardown(aws, id, &sight.bucket).await,
@@ -118,7 +130,11 @@ fn waiting_is_no_fault(result: Result<Progress, Fault>) -> Result<Progress, Faul
     use crate::stack::progress::Cadence;
     match result {
         Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict | Class::NotFound) => {
-            Ok(Progress::Waiting { reason: Reason::NotYet, message: fault.to_string(), cadence: Cadence::Probe })
+            Ok(Progress::Waiting {
+                reason: Reason::NotYet,
+                message: fault.to_string(),
+                cadence: Cadence::Probe,
+            })
         }
         other => other,
     }

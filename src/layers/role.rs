@@ -14,8 +14,10 @@ use crate::stack::want::WantRole;
 /// Reads the role and the data access policy of its index; each must prove to be ours on its own.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     let (name, index) = (id.name(Layer::Role), id.name(Layer::Index));
-    let (role, data_access) =
-        futures::try_join!(aws.roles.find(&name), aws.policies.find(PolicyKind::DataAccess, &index))?;
+    let (role, data_access) = futures::try_join!(
+        aws.roles.find(&name),
+        aws.policies.find(PolicyKind::DataAccess, &index)
+    )?;
     if role.is_none() && data_access.is_none() {
         return Ok(Seen::Absent);
     }
@@ -25,16 +27,30 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     if let Some((_, tags)) = &role {
         let claim = id.claim(tags);
         if claim != Claim::Ours {
-            return Ok(Seen::Foreign(Foreign { resource: format!("role {name}"), claim }));
+            return Ok(Seen::Foreign(Foreign {
+                resource: format!("role {name}"),
+                claim,
+            }));
         }
     }
-    Ok(Seen::Ours(RoleFacts { role: role.map(|(detail, _)| detail), data_access }))
+    Ok(Seen::Ours(RoleFacts {
+        role: role.map(|(detail, _)| detail),
+        data_access,
+    }))
 }
 
 /// Role and data access policy need only names and are made at once; the permissions follow as soon as the
 /// collection has an id.
-pub async fn ensure(aws: &Aws, id: &Identity, want: &WantRole, seen: &Seen<RoleFacts>) -> Result<Progress, Fault> {
-    let none = RoleFacts { role: None, data_access: None };
+pub async fn ensure(
+    aws: &Aws,
+    id: &Identity,
+    want: &WantRole,
+    seen: &Seen<RoleFacts>,
+) -> Result<Progress, Fault> {
+    let none = RoleFacts {
+        role: None,
+        data_access: None,
+    };
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
     let mut needs_collection = false;
@@ -42,26 +58,48 @@ pub async fn ensure(aws: &Aws, id: &Identity, want: &WantRole, seen: &Seen<RoleF
         match change {
             RoleChange::Create => {
                 let trust = policy::trust(scope);
-                aws.roles.create(name, &scope.role_path(), &trust, &id.owner_tag(), None, &want.tags).await?;
+                aws.roles
+                    .create(
+                        name,
+                        &scope.role_path(),
+                        &trust,
+                        &id.owner_tag(),
+                        None,
+                        &want.tags,
+                    )
+                    .await?;
             }
             RoleChange::Trust => aws.roles.put_trust(name, &policy::trust(scope)).await?,
             RoleChange::Permissions => match &want.collection_arn {
-                Some(arn) => aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?,
+                Some(arn) => {
+                    aws.roles
+                        .put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn))
+                        .await?
+                }
                 None => needs_collection = true,
             },
             RoleChange::DataAccess => {
                 let document = policy::data_access(want, &policy::role_arn(scope, name));
                 match &facts.data_access {
-                    None => aws.policies.create(PolicyKind::DataAccess, &want.index, &document, &want.description).await?,
+                    None => {
+                        aws.policies
+                            .create(PolicyKind::DataAccess, &want.index, &document, &want.description)
+                            .await?
+                    }
                     Some(found) => {
-                        aws.policies.update(PolicyKind::DataAccess, &want.index, &document, &found.version).await?;
+                        aws.policies
+                            .update(PolicyKind::DataAccess, &want.index, &document, &found.version)
+                            .await?;
                     }
                 }
             }
         }
     }
     Ok(if needs_collection {
-        Progress::waiting(Reason::WaitingForCollection, format!("Role {name} gets its permissions with the collection's id"))
+        Progress::waiting(
+            Reason::WaitingForCollection,
+            format!("Role {name} gets its permissions with the collection's id"),
+        )
     } else {
         Progress::waiting(Reason::Creating, format!("Role {name} is being created"))
     })
@@ -69,13 +107,22 @@ pub async fn ensure(aws: &Aws, id: &Identity, want: &WantRole, seen: &Seen<RoleF
 
 /// The data access policy, the role's inline policies, the role.
 pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<RoleFacts>) -> Result<Progress, Fault> {
-    let Some(facts) = seen.ours() else { return Ok(Progress::Done) };
+    let Some(facts) = seen.ours() else {
+        return Ok(Progress::Done);
+    };
     if facts.data_access.is_some() {
-        aws.policies.delete(PolicyKind::DataAccess, &id.name(Layer::Index)).await?;
+        aws.policies
+            .delete(PolicyKind::DataAccess, &id.name(Layer::Index))
+            .await?;
     }
     if let Some(role) = &facts.role {
         let name = id.name(Layer::Role);
-        tracing::info!(role = role.arn, owner = id.owner_tag(), uid = id.uid, "deleting the role");
+        tracing::info!(
+            role = role.arn,
+            owner = id.owner_tag(),
+            uid = id.uid,
+            "deleting the role"
+        );
         for policy in role.policies.keys() {
             aws.roles.delete_policy(&name, policy).await?;
         }

@@ -46,8 +46,19 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, operation, resource, code, message, .. } = self;
-        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
+        let Self {
+            service,
+            operation,
+            resource,
+            code,
+            message,
+            ..
+        } = self;
+        write!(
+            f,
+            "{service}:{operation} on {resource}: {code}: {}",
+            message.trim_end_matches('.')
+        )?;
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;
         }
@@ -67,26 +78,52 @@ const ACTIONS: &[(&str, &str, &[&str])] = &[
     ("s3", "ListObjectsV2", &["s3:ListBucket"]),
     ("s3", "ListObjectVersions", &["s3:ListBucketVersions"]),
     ("s3", "ListMultipartUploads", &["s3:ListBucketMultipartUploads"]),
-    ("s3", "DeleteObjects", &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
+    (
+        "s3",
+        "DeleteObjects",
+        &["s3:DeleteObject", "s3:DeleteObjectVersion"],
+    ),
     ("s3", "CopyObject", &["s3:GetObject", "s3:PutObject"]),
     ("s3", "CreateBucket", &["s3:CreateBucket", "s3:TagResource"]),
     ("s3", "GetPublicAccessBlock", &["s3:GetBucketPublicAccessBlock"]),
     ("s3", "PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
     ("s3", "GetBucketEncryption", &["s3:GetEncryptionConfiguration"]),
     ("s3", "PutBucketEncryption", &["s3:PutEncryptionConfiguration"]),
-    ("s3", "GetBucketLifecycleConfiguration", &["s3:GetLifecycleConfiguration"]),
-    ("s3", "PutBucketLifecycleConfiguration", &["s3:PutLifecycleConfiguration"]),
+    (
+        "s3",
+        "GetBucketLifecycleConfiguration",
+        &["s3:GetLifecycleConfiguration"],
+    ),
+    (
+        "s3",
+        "PutBucketLifecycleConfiguration",
+        &["s3:PutLifecycleConfiguration"],
+    ),
     ("s3", "DeleteBucketLifecycle", &["s3:PutLifecycleConfiguration"]),
     ("kms", "CreateKey", &["kms:CreateKey", "kms:TagResource"]),
     ("iam", "CreateRole", &["iam:CreateRole", "iam:TagRole"]),
-    ("aoss", "CreateCollection", &["aoss:CreateCollection", "aoss:TagResource"]),
-    ("bedrock", "CreateKnowledgeBase", &["bedrock:CreateKnowledgeBase", "bedrock:TagResource", "iam:PassRole"]),
+    (
+        "aoss",
+        "CreateCollection",
+        &["aoss:CreateCollection", "aoss:TagResource"],
+    ),
+    (
+        "bedrock",
+        "CreateKnowledgeBase",
+        &[
+            "bedrock:CreateKnowledgeBase",
+            "bedrock:TagResource",
+            "iam:PassRole",
+        ],
+    ),
 ];
 
 impl Fault {
     /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket.
     pub fn action(&self) -> String {
-        let row = ACTIONS.iter().find(|(service, operation, _)| (*service, *operation) == (self.service, self.operation));
+        let row = ACTIONS
+            .iter()
+            .find(|(service, operation, _)| (*service, *operation) == (self.service, self.operation));
         match row {
             Some((_, _, actions)) => actions.join(" and "),
             None => format!("{}:{}", self.service, self.operation),
@@ -116,48 +153,101 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
     let text = message.to_lowercase();
     match (operation, code) {
         // A knowledge base, or the account, has no free slot for another job.
-        ("StartIngestionJob", "ConflictException" | "ServiceQuotaExceededException" | "ThrottlingException") => {
+        (
+            "StartIngestionJob",
+            "ConflictException" | "ServiceQuotaExceededException" | "ThrottlingException",
+        ) => Class::NotYet,
+        // A job still runs, or something below is still going away.
+        ("DeleteDataSource" | "DeleteKnowledgeBase" | "DeleteCollection", "ConflictException") => {
             Class::NotYet
         }
-        // A job still runs, or something below is still going away.
-        ("DeleteDataSource" | "DeleteKnowledgeBase" | "DeleteCollection", "ConflictException") => Class::NotYet,
         // The index is made under a data access policy that may not have propagated.
-        ("CreateIndex" | "GetIndex" | "DeleteIndex", "AccessDeniedException" | "AuthorizationException") => Class::NotYet,
-        ("CreateKnowledgeBase" | "UpdateKnowledgeBase" | "CreateDataSource", "ValidationException") => BEDROCK_VALIDATION
-            .iter()
-            .find(|(fragment, _)| text.contains(fragment))
-            .map_or(Class::Invalid, |(_, class)| *class),
+        ("CreateIndex" | "GetIndex" | "DeleteIndex", "AccessDeniedException" | "AuthorizationException") => {
+            Class::NotYet
+        }
+        ("CreateKnowledgeBase" | "UpdateKnowledgeBase" | "CreateDataSource", "ValidationException") => {
+            BEDROCK_VALIDATION
+                .iter()
+                .find(|(fragment, _)| text.contains(fragment))
+                .map_or(Class::Invalid, |(_, class)| *class)
+        }
         // A bucket of this name was deleted a moment ago.
         (_, "OperationAborted") => Class::NotYet,
         (_, "KMSInvalidStateException") => Class::NotYet,
         (
             _,
-            "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "SlowDown" | "RequestLimitExceeded"
-            | "LimitExceededException" | "RequestThrottled" | "429",
+            "ThrottlingException"
+            | "Throttling"
+            | "TooManyRequestsException"
+            | "SlowDown"
+            | "RequestLimitExceeded"
+            | "LimitExceededException"
+            | "RequestThrottled"
+            | "429",
         ) if !text.contains("quota") => Class::Throttled,
         (
             _,
-            "ServiceQuotaExceededException" | "OcuLimitExceededException" | "LimitExceeded" | "LimitExceededException"
+            "ServiceQuotaExceededException"
+            | "OcuLimitExceededException"
+            | "LimitExceeded"
+            | "LimitExceededException"
             | "TooManyBuckets",
         ) => Class::Quota,
         (
             _,
-            "AccessDenied" | "AccessDeniedException" | "Forbidden" | "403" | "UnauthorizedOperation" | "NotAuthorized"
-            | "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-            | "SignatureDoesNotMatch" | "InvalidAccessKeyId",
+            "AccessDenied"
+            | "AccessDeniedException"
+            | "Forbidden"
+            | "403"
+            | "UnauthorizedOperation"
+            | "NotAuthorized"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch"
+            | "InvalidAccessKeyId",
         ) => Class::Denied,
-        (_, "ConflictException" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "EntityAlreadyExists"
-            | "EntityAlreadyExistsException" | "AlreadyExistsException" | "ConcurrentModification"
-            | "ConcurrentModificationException" | "DeleteConflict" | "DeleteConflictException" | "BucketNotEmpty") => {
-            Class::Conflict
-        }
-        (_, code) if code.starts_with("NoSuch") || code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
+        (
+            _,
+            "ConflictException"
+            | "BucketAlreadyExists"
+            | "BucketAlreadyOwnedByYou"
+            | "EntityAlreadyExists"
+            | "EntityAlreadyExistsException"
+            | "AlreadyExistsException"
+            | "ConcurrentModification"
+            | "ConcurrentModificationException"
+            | "DeleteConflict"
+            | "DeleteConflictException"
+            | "BucketNotEmpty",
+        ) => Class::Conflict,
+        (_, code)
+            if code.starts_with("NoSuch")
+                || code.ends_with("NotFound")
+                || code.ends_with("NotFoundException") =>
+        {
             Class::NotFound
         }
-        (_, "ResourceNotFoundException" | "404" | "NotFoundError" | "ServerSideEncryptionConfigurationNotFoundError"
-            | "OwnershipControlsNotFoundError") => Class::NotFound,
-        (_, "ValidationException" | "MalformedPolicyDocument" | "MalformedPolicyDocumentException" | "InvalidInput"
-            | "InvalidRequest" | "InvalidArgument" | "MalformedXML" | "InvalidArnException") => Class::Invalid,
+        (
+            _,
+            "ResourceNotFoundException"
+            | "404"
+            | "NotFoundError"
+            | "ServerSideEncryptionConfigurationNotFoundError"
+            | "OwnershipControlsNotFoundError",
+        ) => Class::NotFound,
+        (
+            _,
+            "ValidationException"
+            | "MalformedPolicyDocument"
+            | "MalformedPolicyDocumentException"
+            | "InvalidInput"
+            | "InvalidRequest"
+            | "InvalidArgument"
+            | "MalformedXML"
+            | "InvalidArnException",
+        ) => Class::Invalid,
         // What nobody has named yet passes by itself more often than not, and backoff is safe.
         _ => Class::Transient,
     }
@@ -187,8 +277,16 @@ mod tests {
     #[test]
     fn codes_fall_into_their_classes() {
         for (operation, code, class) in [
-            ("StartIngestionJob", "ServiceQuotaExceededException", Class::NotYet),
-            ("CreateKnowledgeBase", "ServiceQuotaExceededException", Class::Quota),
+            (
+                "StartIngestionJob",
+                "ServiceQuotaExceededException",
+                Class::NotYet,
+            ),
+            (
+                "CreateKnowledgeBase",
+                "ServiceQuotaExceededException",
+                Class::Quota,
+            ),
             ("CreateCollection", "OcuLimitExceededException", Class::Quota),
             ("CreateIndex", "AccessDeniedException", Class::NotYet),
             ("CreateRole", "AccessDenied", Class::Denied),
@@ -218,6 +316,10 @@ mod tests {
         };
         assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
         assert_eq!(denied("aoss", "CreateIndex").action(), "aoss:CreateIndex");
-        assert!(denied("iam", "CreateRole").to_string().ends_with("Allow iam:CreateRole and iam:TagRole for the operator's role"));
+        assert!(
+            denied("iam", "CreateRole")
+                .to_string()
+                .ends_with("Allow iam:CreateRole and iam:TagRole for the operator's role")
+        );
     }
 }

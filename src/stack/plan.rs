@@ -43,8 +43,13 @@ pub const fn needs(layer: Layer) -> &'static [Layer] {
 
 /// What the layers seen, and the offer, have to lend to the layers that build on them.
 pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
-    let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
-    let collection_arn = offer.map(|offer| offer.collection_arn.clone()).or(collection.map(|c| c.arn.clone()));
+    let collection = sight
+        .collection
+        .ours()
+        .and_then(|facts| facts.collection.as_ref());
+    let collection_arn = offer
+        .map(|offer| offer.collection_arn.clone())
+        .or(collection.map(|c| c.arn.clone()));
     Handles {
         key_arn: offer
             .and_then(|offer| offer.kms_key_arn.clone())
@@ -79,18 +84,27 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
     let names: Vec<_> = found.iter().map(|foreign| foreign.resource.as_str()).collect();
     let names = names.join(", ");
     let (reason, message) = match (&first.claim, id.tenant_id()) {
-        (Claim::Earlier, Some(tenant_id)) => (Reason::TenantIdRetained, format!(
-            "tenantId '{tenant_id}' is retained: an earlier Tenant with this id was deleted with deletionPolicy Retain \
+        (Claim::Earlier, Some(tenant_id)) => (
+            Reason::TenantIdRetained,
+            format!(
+                "tenantId '{tenant_id}' is retained: an earlier Tenant with this id was deleted with deletionPolicy Retain \
              and left {names}. Nothing was changed. Choose another tenantId, or remove what was left"
-        )),
-        (Claim::Earlier, None) => (Reason::OwnedByAnother, format!(
-            "An earlier SharedStack of this name was deleted with deletionPolicy Retain and left {names}. Nothing was \
+            ),
+        ),
+        (Claim::Earlier, None) => (
+            Reason::OwnedByAnother,
+            format!(
+                "An earlier SharedStack of this name was deleted with deletionPolicy Retain and left {names}. Nothing was \
              changed. Choose another name, or remove what was left"
-        )),
-        _ => (Reason::OwnedByAnother, format!(
-            "{names} has the name of ours but does not carry our tags, so it belongs to somebody else. Nothing was \
+            ),
+        ),
+        _ => (
+            Reason::OwnedByAnother,
+            format!(
+                "{names} has the name of ours but does not carry our tags, so it belongs to somebody else. Nothing was \
              changed. Remove or rename it, or choose another tenantId"
-        )),
+            ),
+        ),
     };
     Some(Blocked { reason, message })
 }

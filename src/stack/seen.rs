@@ -36,10 +36,18 @@ impl<T> Default for Seen<T> {
 
 impl<T> Seen<T> {
     /// Judges a resource by its tags.
-    pub fn by_tags(id: &Identity, resource: impl FnOnce() -> String, tags: &BTreeMap<String, String>, facts: T) -> Self {
+    pub fn by_tags(
+        id: &Identity,
+        resource: impl FnOnce() -> String,
+        tags: &BTreeMap<String, String>,
+        facts: T,
+    ) -> Self {
         match id.claim(tags) {
             Claim::Ours => Seen::Ours(facts),
-            claim => Seen::Foreign(Foreign { resource: resource(), claim }),
+            claim => Seen::Foreign(Foreign {
+                resource: resource(),
+                claim,
+            }),
         }
     }
 
@@ -85,7 +93,14 @@ pub struct Sight {
 impl Sight {
     /// Everything that has our name and is not ours.
     pub fn foreign(&self) -> Vec<&Foreign> {
-        let Self { key, bucket, collection, index, role, knowledge_base } = self;
+        let Self {
+            key,
+            bucket,
+            collection,
+            index,
+            role,
+            knowledge_base,
+        } = self;
         [
             key.foreign(),
             bucket.foreign(),

@@ -6,8 +6,12 @@
 use crate::api::{DeletionPolicy, Layer};
 
 /// The layers in the order of their teardown.
-pub const WAVES: &[&[Layer]] =
-    &[&[Layer::KnowledgeBase], &[Layer::Index], &[Layer::Collection, Layer::Role, Layer::Bucket], &[Layer::Key]];
+pub const WAVES: &[&[Layer]] = &[
+    &[Layer::KnowledgeBase],
+    &[Layer::Index],
+    &[Layer::Collection, Layer::Role, Layer::Bucket],
+    &[Layer::Key],
+];
 
 /// What a deletion does to a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::api::{
-    ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings, IndexSettings,
-    Isolation, KnowledgeBaseSettings, Layer, Shared,
+    ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings,
+    IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared,
 };
 use crate::stack::identity::Identity;
 use crate::stack::offer::Offer;
@@ -158,8 +158,34 @@ pub struct Handles {
     pub collection_arn: Option<String>,
 }
 
-/// What a Tenant owns.
-pub fn of_tenant(
+/// What wants are made from.
+#[derive(Clone, Copy, Debug)]
+pub enum Blueprint<'a> {
+    /// A Tenant's spec, parsed.
+    Tenant {
+        /// What it asks for.
+        isolation: &'a Isolation,
+        /// The user's tags.
+        tags: &'a BTreeMap<String, String>,
+    },
+    /// A SharedStack's spec, parsed.
+    Stack(&'a Shared),
+    /// Nothing: it is being taken apart.
+    Nothing,
+}
+
+impl Blueprint<'_> {
+    /// What the owned layers should be, given what earlier layers lend.
+    pub fn want(&self, id: &Identity, offer: Option<&Offer>, handles: &Handles) -> Want {
+        match self {
+            Blueprint::Tenant { isolation, tags } => of_tenant(id, isolation, tags, offer, handles),
+            Blueprint::Stack(shared) => of_stack(id, shared, handles),
+            Blueprint::Nothing => Want::default(),
+        }
+    }
+}
+
+fn of_tenant(
     id: &Identity,
     isolation: &Isolation,
     tags: &BTreeMap<String, String>,
@@ -168,24 +194,54 @@ pub fn of_tenant(
 ) -> Want {
     match isolation {
         Isolation::Silo(silo) => {
-            let base = Base { id, tags, handles, bucket: id.name(Layer::Bucket), collection: id.name(Layer::Collection) };
-            let mut want = base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
-            base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
+            let base = Base {
+                id,
+                tags,
+                handles,
+                bucket: id.name(Layer::Bucket),
+                collection: id.name(Layer::Collection),
+            };
+            let mut want = base.storage(
+                &silo.encryption,
+                &silo.documents,
+                &silo.collection,
+                vec![id.prefix()],
+            );
+            base.retrieval(
+                &mut want,
+                &silo.knowledge_base,
+                &silo.index,
+                silo.data_deletion_policy,
+                None,
+            );
             want
         }
         Isolation::Bridge(bridge) => {
-            let Some(offer) = offer else { return Want::default() };
-            let base = Base { id, tags, handles, bucket: offer.bucket.clone(), collection: offer.collection_name.clone() };
+            let Some(offer) = offer else {
+                return Want::default();
+            };
+            let base = Base {
+                id,
+                tags,
+                handles,
+                bucket: offer.bucket.clone(),
+                collection: offer.collection_name.clone(),
+            };
             let mut want = Want::default();
-            base.retrieval(&mut want, &bridge.knowledge_base, &bridge.index, bridge.data_deletion_policy, None);
+            base.retrieval(
+                &mut want,
+                &bridge.knowledge_base,
+                &bridge.index,
+                bridge.data_deletion_policy,
+                None,
+            );
             want
         }
         Isolation::Pool(_) => Want::default(),
     }
 }
 
-/// What a SharedStack owns.
-pub fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
+fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
     let base = Base {
         id,
         tags: &shared.tags,
@@ -194,11 +250,22 @@ pub fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
         collection: id.name(Layer::Collection),
     };
     let prefixes = vec!["bridge/".into(), "pool/".into()];
-    let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
+    let mut want = base.storage(
+        &shared.encryption,
+        &shared.documents,
+        &shared.collection,
+        prefixes,
+    );
     if let Some(pool) = &shared.pool {
         let key = Some(pool.tenant_id_key.clone());
         // Whoever deletes the pool's data source by hand means its vectors too.
-        base.retrieval(&mut want, &pool.knowledge_base, &pool.index, DataDeletionPolicy::Delete, key);
+        base.retrieval(
+            &mut want,
+            &pool.knowledge_base,
+            &pool.index,
+            DataDeletionPolicy::Delete,
+            key,
+        );
     }
     want
 }
@@ -226,8 +293,10 @@ impl Base<'_> {
     ) -> Want {
         let key_arn = self.handles.key_arn.clone();
         Want {
-            key: matches!(encryption, EncryptionSettings::Create)
-                .then(|| WantKey { name: self.id.name(Layer::Key), tags: self.tags() }),
+            key: matches!(encryption, EncryptionSettings::Create).then(|| WantKey {
+                name: self.id.name(Layer::Key),
+                tags: self.tags(),
+            }),
             bucket: Some(WantBucket {
                 name: self.bucket.clone(),
                 tags: self.tags(),
@@ -287,7 +356,10 @@ impl Base<'_> {
             store: handles
                 .collection_arn
                 .clone()
-                .map(|collection_arn| Store::OpenSearchServerless { collection_arn, index: index_name }),
+                .map(|collection_arn| Store::OpenSearchServerless {
+                    collection_arn,
+                    index: index_name,
+                }),
             bucket: self.bucket.clone(),
             prefix: id.prefix(),
             data_deletion_policy,

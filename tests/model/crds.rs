@@ -1,22 +1,20 @@
 //! The definitions: what `crds/` holds is what the code says, and every field explains itself.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 use tenantry::api;
 
 /// The schema of each kind.
-pub fn schemas() -> BTreeMap<String, Value> {
-    let crds = api::crds::crds();
-    crds.iter()
-        .map(|crd| {
-            (
-                crd.spec.names.kind.clone(),
-                json!(crd.spec.versions[0].schema)["openAPIV3Schema"].clone(),
-            )
-        })
+pub static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+    let schema =
+        |crd: &CustomResourceDefinition| json!(crd.spec.versions[0].schema)["openAPIV3Schema"].clone();
+    api::crds::crds()
+        .iter()
+        .map(|crd| (crd.spec.names.kind.clone(), schema(crd)))
         .collect()
-}
+});
 
 /// Calls `f` with the path and schema of everything below `schema`.
 pub fn walk(path: &str, schema: &Value, f: &mut impl FnMut(&str, &Value)) {
@@ -32,8 +30,8 @@ pub fn walk(path: &str, schema: &Value, f: &mut impl FnMut(&str, &Value)) {
 }
 
 fn everywhere(mut f: impl FnMut(&str, &Value)) {
-    for (kind, schema) in schemas() {
-        walk(&kind, &schema, &mut f);
+    for (kind, schema) in &*SCHEMAS {
+        walk(kind, schema, &mut f);
     }
 }
 

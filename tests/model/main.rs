@@ -1,3 +1,9 @@
 //! Fast tests of what users write and read: no cluster, no AWS.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod admission;
+mod cel;
 mod crds;
+mod matrix;
+mod settings;

@@ -44,6 +44,8 @@ def _resource(region, params):
 @operation
 async def create_collection(world, region, call, params):
     name, now = params["name"], world.clock.now()
+    if params.get("collectionGroupName"):
+        raise AwsError("NotImplementedByDouble", "collection groups are not part of the double")
     token = ("CreateCollection", params.get("clientToken"))
     if params.get("clientToken") and token in region.tokens:
         return region.tokens[token]
@@ -200,7 +202,8 @@ async def tag_resource(world, region, call, params):
     tags = _tagged(region, params["resourceArn"])
     new = tags | {t["key"]: t["value"] for t in params["tags"]}
     if len(new) > 50:
-        raise AwsError("ServiceQuotaExceededException", "A resource can have at most 50 tags", 400)
+        raise AwsError("ServiceQuotaExceededException", "A resource can have at most 50 tags",
+                       serviceCode="aoss", quotaCode="L-TAGS")
     tags.update(new)
     return {}
 

@@ -47,7 +47,8 @@ async def create(world, region, collection, name, schema):
     if name in collection.indexes:
         raise conflict(f"index [{name}] already exists")
     if len(collection.indexes) >= world.settings.limit(region.account, "indexes_per_collection"):
-        raise AwsError("ServiceQuotaExceededException", "too many indexes in this collection", 400)
+        raise AwsError("ServiceQuotaExceededException", "too many indexes in this collection",
+                       serviceCode="aoss", quotaCode="L-INDEXES")
     index = collection.indexes[name] = Index(name, copy.deepcopy(schema), world.clock.now())
 
     async def made():

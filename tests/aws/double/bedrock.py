@@ -5,19 +5,13 @@ bedrock-agent and bedrock-agent-runtime share a signing name; their paths tell t
 
 import re
 
-from . import bedrock_jobs, bedrock_sources, retrieve, store
-from .errors import AwsError, conflict, not_found, validation
-from .model import parse_rest, route
+from . import bedrock_documents, bedrock_jobs, bedrock_sources, retrieve, store
+from .bedrock_common import kb_of, once, table
+from .errors import AwsError, conflict, validation
+from .model import parse_json, parse_rest, route
 from .state import KnowledgeBase, new_id, page
 
-OPERATIONS = {}
-
-
-def operation(name):
-    def register(function):
-        OPERATIONS[name] = function
-        return function
-    return register
+OPERATIONS, operation = table()
 
 
 def locate(call):
@@ -33,36 +27,16 @@ async def answer(world, call):
     service, name, labels = locate(call)
     call.service, call.operation = service, name
     call.resource = "/".join(labels.values())
+    call.params = parse_json(call.body)         # for the journal, should the model refuse them
     params = call.params = parse_rest(service, name, labels, call.query, call.body)
     call.resource = call.resource or params.get("name", "")
     await world.faults.before(call)
-    tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, retrieve.OPERATIONS)
+    tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, bedrock_documents.OPERATIONS,
+              retrieve.OPERATIONS)
     found = next((table[name] for table in tables if name in table), None)
     if found is None:
         raise AwsError("NotImplementedByDouble", f"{name} is not part of the double")
     return await found(world, world.region(call.account, call.region), call, params)
-
-
-async def once(region, operation_name, params, act):
-    """A client token seen before is ignored without an error: the earlier answer comes back, even if what it
-    speaks of is long gone (§1.1)."""
-    token = (operation_name, params.get("clientToken"))
-    if params.get("clientToken") and token in region.tokens:
-        return region.tokens[token]
-    result = await act()
-    if params.get("clientToken"):
-        region.tokens[token] = result
-    return result
-
-
-bedrock_sources.once = bedrock_jobs.once = once
-
-
-def kb_of(region, identifier):
-    kb = region.kbs.get(identifier)
-    if kb is None:
-        raise not_found(f"KnowledgeBase with id {identifier} does not exist.")
-    return kb
 
 
 def wire(kb):

@@ -1,19 +1,12 @@
 """Ingestion jobs as the API shows them: started, listed, stopped. What a job does is in ingestion.py (aws-facts §1.1, §2.1)."""
 
 from . import ingestion
-from .bedrock_sources import kb_of, source_of
+from .bedrock_common import kb_of, once, table
+from .bedrock_sources import source_of
 from .errors import AwsError, conflict, not_found, validation
 from .state import Job, new_id, page
 
-OPERATIONS = {}
-once = None     # set by bedrock.py
-
-
-def operation(name):
-    def register(function):
-        OPERATIONS[name] = function
-        return function
-    return register
+OPERATIONS, operation = table()
 
 
 def job_of(region, params):

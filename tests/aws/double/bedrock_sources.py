@@ -1,25 +1,11 @@
 """Data sources: created AVAILABLE, overwritten by updates, and deleted with or without their vectors (aws-facts §1.1, §5.5)."""
 
 from . import store, upstream
+from .bedrock_common import kb_of, once, table
 from .errors import AwsError, conflict, not_found, validation
 from .state import DataSource, new_id, page
 
-OPERATIONS = {}
-once = None     # set by bedrock.py
-
-
-def operation(name):
-    def register(function):
-        OPERATIONS[name] = function
-        return function
-    return register
-
-
-def kb_of(region, identifier):
-    kb = region.kbs.get(identifier)
-    if kb is None:
-        raise not_found(f"KnowledgeBase with id {identifier} does not exist.")
-    return kb
+OPERATIONS, operation = table()
 
 
 def source_of(region, params):

@@ -36,7 +36,10 @@ class Holds:
         for held in list(self._holds.values()):
             if held["account"] == account and held["point"] == point and fnmatch.fnmatchcase(name, held["match"]):
                 held["waiting"].append(name)
-                await held["event"].wait()
+                try:
+                    await held["event"].wait()
+                finally:
+                    held["waiting"].remove(name)
 
 
 class Clock:

@@ -5,7 +5,7 @@ from .errors import validation
 LISTS = ("andAll", "orAll")
 
 
-def check(node, depth=0, groups=None):
+def check(node, depth=0):
     """What the model does not say: nesting at most one level, at most five in a group, values of the right kind."""
     (operator, content), = node.items()
     if operator in LISTS:

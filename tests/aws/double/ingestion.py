@@ -5,11 +5,13 @@ Incremental by what the last job of the same data source saw: so a new index sta
 """
 
 import asyncio
+import json
 
 from . import documents, policy, store, upstream
 from .bedrock_sources import bucket_of
 from .documents import Unreadable
 from .errors import AwsError
+from .principals import directly, named
 
 
 def statistics():
@@ -88,6 +90,7 @@ class _Crawl:
         for key in [key for key in self.source.seen if key not in objects]:
             # Gone from S3: its records go, also when it had failed and left none.
             del self.source.seen[key]
+            self.source.documents.pop(key, None)
             if self._records().pop(self._record(key), None) is not None:
                 stats["numberOfDocumentsDeleted"] += 1
 
@@ -146,7 +149,7 @@ class _Crawl:
             self.role = await store.role_of(self.world, self.kb)
             text = documents.text_of(key, await self._read(key))
             await self._pass("ingestion.sidecar", key)
-            metadata, sidecar_read = await self._metadata(sidecar)
+            metadata, ignored = await self._metadata(sidecar)
             records = self._records()
         except Unreadable as reason:
             self._failed(key, str(reason))
@@ -158,7 +161,8 @@ class _Crawl:
             {"text": chunk, "metadata": metadata, "written": self.world.clock.now(), "bucket": self.bucket,
              "part": part} for part, chunk in enumerate(documents.chunks(text, self.source.ingestion))]
         self.source.seen[key] = now
-        self.job.documents[key] = ("INDEXED", None if sidecar_read is None else sidecar_read)
+        status = "METADATA_PARTIALLY_INDEXED" if ignored else "INDEXED"
+        self.source.documents[key] = (status, ignored, self.world.clock.now())
         if before is None:
             stats["numberOfNewDocumentsIndexed"] += 1
         elif before[0] != now[0]:
@@ -169,7 +173,7 @@ class _Crawl:
     def _failed(self, key, reason):
         """The job goes on without it. What an earlier job wrote of it stays, and the next job tries again."""
         self.job.statistics["numberOfDocumentsFailed"] += 1
-        self.job.documents[key] = ("FAILED", reason)
+        self.source.documents[key] = ("FAILED", reason, self.world.clock.now())
         self.job.failures.append(f"Encountered error: {reason}. Issue occurred while processing file: {key}."[:2048])
 
     async def _read(self, key):
@@ -184,7 +188,8 @@ class _Crawl:
         return answer["Body"]
 
     async def _metadata(self, sidecar):
-        """What the sidecar says at the moment the job reaches the document, not when it listed the bucket."""
+        """(attributes, why they were ignored): what the sidecar says when the job reaches the document, not when it
+        listed the bucket."""
         try:
             body = await self._read(sidecar)
         except AwsError as error:
@@ -216,7 +221,6 @@ class _Crawl:
 
 async def bucket_policy(region, bucket):
     try:
-        import json
         return json.loads((await upstream.api(region.account, region.name, "s3", "GetBucketPolicy", Bucket=bucket))["Policy"])
     except AwsError:
         return None
@@ -234,14 +238,11 @@ async def key_state(region, key):
 
 async def key_allows(world, region, role, arn, action, context):
     """A key policy must allow: the role itself, or the account, which leaves it to the role's own policies."""
-    import json
-    from .principals import named
     text = await upstream.api(region.account, region.name, "kms", "GetKeyPolicy", KeyId=arn, PolicyName="default")
     document = json.loads(text["Policy"])
     context = {"aws:PrincipalArn": role.arn, "aws:PrincipalAccount": region.account,
                "kms:CallerAccount": region.account, **context}
     if policy.decide([document], action, arn, context, named(role.arn)) != "Allow":
         return False
-    direct = policy.decide([document], action, arn, context,
-                           lambda p: isinstance(p, dict) and role.arn in policy.as_list(p.get("AWS")))
+    direct = policy.decide([document], action, arn, context, directly(role.arn))
     return direct == "Allow" or await world.roles.allowed(role, action, arn, context)

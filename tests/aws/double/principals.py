@@ -112,12 +112,13 @@ class Roles:
                    "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false",
                    **{f"aws:PrincipalTag/{k}": v for k, v in role.tags.items()}, **context}
         own = policy.decide(role.policies, action, resource, context)
-        theirs = policy.decide([resource_policy], action, resource, context, named(role.arn)) if resource_policy else None
-        if "Deny" in (own, theirs):
+        def theirs(principal):
+            return policy.decide([resource_policy], action, resource, context, principal) if resource_policy else None
+        if "Deny" in (own, theirs(named(role.arn))):
             return False
         if role.boundary is not None and policy.decide([role.boundary], action, resource, context) != "Allow":
             return False
-        return "Allow" in (own, theirs)
+        return "Allow" in (own, theirs(directly(role.arn)))
 
     @staticmethod
     def assumable(role, service, context):
@@ -136,4 +137,12 @@ def named(arn):
             return True
         names = policy.as_list(element.get("AWS")) if isinstance(element, dict) else []
         return any(n in ("*", arn, account, f"arn:aws:iam::{account}:root") for n in names)
+    return matches
+
+
+def directly(arn):
+    """A predicate: does this element name that ARN itself (or everybody)? What names only the account leaves it to IAM."""
+    def matches(element):
+        names = policy.as_list(element.get("AWS")) if isinstance(element, dict) else []
+        return element == "*" or "*" in names or arn in names
     return matches

@@ -7,6 +7,7 @@ against (aws-facts §1.4, §7).
 import collections
 import math
 import re
+import zlib
 
 from . import filters, store
 from .errors import AwsError, not_found, validation
@@ -33,6 +34,7 @@ async def _retrieve(world, region, call, params):
     wanted = search.get("filter")
     if wanted:
         filters.check(wanted)
+        wanted = _supported(world, region, wanted)
     role = await store.role_of(world, kb)
     await store.check_model(world, kb, role)
     index = await store.open_index(world, region, kb, role, store.READ)
@@ -50,9 +52,23 @@ async def _retrieve(world, region, call, params):
 OPERATIONS["Retrieve"] = _retrieve
 
 
+def _supported(world, region, wanted):
+    """A filter with what the store does not support refused, or silently left out: then it finds too much (§0.1)."""
+    missing = set(world.settings.switch(region.account, "unsupported_filters"))
+    (operator, content), = wanted.items()
+    if operator in missing:
+        if world.settings.switch(region.account, "unsupported_filter") == "fail":
+            raise validation(f"The vector store does not support the filter {operator}")
+        return None
+    if operator in filters.LISTS:
+        kept = [inner for inner in (_supported(world, region, c) for c in content) if inner]
+        return {operator: kept} if kept else None
+    return wanted
+
+
 def _metadata(uri, source, chunk):
     return {**chunk["metadata"], "x-amz-bedrock-kb-source-uri": uri, "x-amz-bedrock-kb-data-source-id": source,
-            "x-amz-bedrock-kb-chunk-id": f"{source}-{abs(hash((uri, chunk['part']))):x}"}
+            "x-amz-bedrock-kb-chunk-id": f"{source}-{zlib.crc32(uri.encode()):x}-{chunk['part']}"}
 
 
 def _words(text):

@@ -66,6 +66,7 @@ class DataSource:
     failures: list = field(default_factory=list)
     jobs: dict = field(default_factory=dict)
     seen: dict = field(default_factory=dict)      # key -> what the last job read: this makes jobs incremental
+    documents: dict = field(default_factory=dict)   # key -> (status, reason, when), as ListKnowledgeBaseDocuments shows
 
 
 @dataclass
@@ -95,7 +96,6 @@ class Job:
     status: str = "STARTING"
     failures: list = field(default_factory=list)
     statistics: dict = field(default_factory=dict)
-    documents: dict = field(default_factory=dict)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -22,7 +22,7 @@ _accounts = itertools.count(100000000001)
 
 @pytest.fixture(scope="session")
 def endpoint():
-    process = subprocess.Popen([sys.executable, "-m", "double", "--port", "0", "--speedup", "50"], cwd=ROOT,
+    process = subprocess.Popen([sys.executable, "-m", "double", "--port", "0", "--speedup", "1000"], cwd=ROOT,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield json.loads(process.stdout.readline())["endpoint"]
     process.stdin.close()

@@ -1,0 +1,48 @@
+//! The command line: one verb a file.
+
+mod crds;
+mod retrieve;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+/// Isolated retrieval-augmented-generation stacks on Amazon Bedrock Knowledge Bases, from a Tenant resource.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator: build in AWS what Tenants and SharedStacks ask for, and take it apart again.
+    Run(run::Run),
+    /// Print the custom resource definitions, for `kubectl apply -f -`.
+    Crds(crds::Crds),
+    /// Ask a tenant's knowledge base a question, always with the tenant's filter.
+    Retrieve(retrieve::Retrieve),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub async fn run(self) -> anyhow::Result<()> {
+        // Both kube and the AWS SDK may bring a TLS provider; whoever comes second finds ours.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        match self.command {
+            Command::Run(run) => run.run().await,
+            Command::Crds(crds) => crds.run(),
+            Command::Retrieve(retrieve) => retrieve.run().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

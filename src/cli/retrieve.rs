@@ -1,0 +1,183 @@
+//! `tenantry retrieve`: what a client does, done right.
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use kube::Api;
+use serde_json::json;
+
+use crate::api::{ConditionType, Pattern, Tenant};
+use crate::aws::{self, Aws, Passage};
+use crate::controller::report;
+
+#[derive(Debug, Args)]
+pub(super) struct Retrieve {
+    /// The Tenant's name.
+    tenant: String,
+
+    /// The question, of at most 1,000 characters.
+    question: String,
+
+    /// The Tenant's namespace.
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    namespace: String,
+
+    /// How many passages to return, 1 to 100.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
+    results: i32,
+
+    /// How to print the passages.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Whom to ask, and as whom.
+#[derive(Debug)]
+struct Target {
+    knowledge_base_id: String,
+    filter: Option<(String, String)>,
+}
+
+impl Retrieve {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        if self.question.trim().is_empty() || self.question.chars().count() > 1000 {
+            bail!("the question must have 1 to 1,000 characters");
+        }
+        let client = kube::Client::try_default()
+            .await
+            .context("no cluster: set KUBECONFIG")?;
+        let api: Api<Tenant> = Api::namespaced(client, &self.namespace);
+        let tenant = api.get_opt(&self.tenant).await?;
+        let tenant = tenant.with_context(|| {
+            format!(
+                "there is no Tenant '{}' in namespace '{}'",
+                self.tenant, self.namespace
+            )
+        })?;
+        let target = target(&tenant)?;
+        let sdk = aws::load().await;
+        let account = aws::caller(&sdk)
+            .await
+            .context("AWS does not know who we are; check the credentials")?
+            .account;
+        let filter = target
+            .filter
+            .as_ref()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let asked = Aws::new(&sdk, &account).retrieval;
+        let passages = asked
+            .retrieve(&target.knowledge_base_id, &self.question, filter, self.results)
+            .await?;
+        match self.output {
+            Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&target, &passages))?),
+            Output::Text => print(&passages),
+        }
+        Ok(())
+    }
+}
+
+/// The knowledge base of a tenant and the filter that goes with it. A Pool tenant without its filter is refused: an
+/// unfiltered question is answered from everybody's documents.
+fn target(tenant: &Tenant) -> anyhow::Result<Target> {
+    let status = tenant.status.clone().unwrap_or_default();
+    if !report::is_true(&status.conditions, ConditionType::Accepted) {
+        let why = report::find(&status.conditions, ConditionType::Accepted).map(|c| c.message.clone());
+        bail!(
+            "this Tenant is not accepted: {}",
+            why.unwrap_or_else(|| "the operator has not seen it yet".into())
+        );
+    }
+    let Some(knowledge_base_id) = status.knowledge_base_id else {
+        let why = report::find(&status.conditions, ConditionType::Ready).map(|c| c.message.clone());
+        bail!(
+            "this Tenant has no knowledge base yet: {}",
+            why.unwrap_or_default()
+        );
+    };
+    let filter = status
+        .retrieval_filter
+        .map(|filter| (filter.equals.key, filter.equals.value));
+    match (tenant.spec.pattern, &filter) {
+        (Pattern::Pool, Some((_, value))) if *value == tenant.spec.tenant_id => {}
+        (Pattern::Pool, _) => {
+            bail!("this Pool tenant's status has no filter for its tenantId; it is not asked without")
+        }
+        (Pattern::Silo | Pattern::Bridge, _) => {}
+    }
+    Ok(Target {
+        knowledge_base_id,
+        filter,
+    })
+}
+
+/// The passages in the shape of AWS's own answer, with what was asked.
+fn as_json(target: &Target, passages: &[Passage]) -> serde_json::Value {
+    let results: Vec<_> = passages
+        .iter()
+        .map(
+            |Passage {
+                 text,
+                 uri,
+                 score,
+                 metadata,
+             }| {
+                let location = uri
+                    .as_ref()
+                    .map(|uri| json!({"type": "S3", "s3Location": {"uri": uri}}));
+                json!({"content": {"text": text}, "location": location, "score": score, "metadata": metadata})
+            },
+        )
+        .collect();
+    let filter = target
+        .filter
+        .as_ref()
+        .map(|(key, value)| json!({"equals": {"key": key, "value": value}}));
+    json!({"knowledgeBaseId": target.knowledge_base_id, "filter": filter, "retrievalResults": results})
+}
+
+fn print(passages: &[Passage]) {
+    if passages.is_empty() {
+        println!("No passage found. Are the documents indexed? See the condition DocumentsCurrent.");
+    }
+    for (n, Passage { text, uri, score, .. }) in passages.iter().enumerate() {
+        println!(
+            "{}. {} (score {score:.3})",
+            n + 1,
+            uri.as_deref().unwrap_or("an unknown source")
+        );
+        for line in text.trim().lines() {
+            println!("   {line}");
+        }
+        println!();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool_tenant(value: Option<&str>) -> Tenant {
+        let filter = value.map(|value| json!({"equals": {"key": "tenantId", "value": value}}));
+        serde_json::from_value(json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "a"},
+            "spec": {"tenantId": "acme", "pattern": "Pool", "stackRef": {"name": "s"}},
+            "status": {"knowledgeBaseId": "KB12345678", "retrievalFilter": filter, "conditions": [{
+                "type": "Accepted", "status": "True", "reason": "Accepted", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_pool_tenant_is_never_asked_without_its_own_filter() {
+        let asked = target(&pool_tenant(Some("acme"))).unwrap();
+        assert_eq!(asked.filter, Some(("tenantId".into(), "acme".into())));
+        assert!(target(&pool_tenant(None)).is_err());
+        assert!(target(&pool_tenant(Some("umbrella"))).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! `tenantry run`
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kube::core::Selector;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::aws;
+use crate::controller::{self, Settings};
+use crate::stack::identity::Scope;
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// This installation's name: the prefix of everything it names in AWS, and its finalizer in the cluster. One to
+    /// eight lower-case letters and digits, beginning with a letter. Never change it while Tenants exist.
+    #[arg(long, env = "TENANTRY_INSTALLATION", value_parser = installation)]
+    installation: String,
+
+    /// See only Tenants and SharedStacks with these labels, so that several installations can share a cluster. A label
+    /// selector, such as 'region=eu'. Default: all.
+    #[arg(long, env = "TENANTRY_SELECTOR", value_name = "SELECTOR")]
+    selector: Option<String>,
+
+    /// Which namespaces may have Silo tenants, each of which costs a collection. Labels that the namespace must have,
+    /// such as 'tier=premium,team=rag'. Default: all.
+    #[arg(long, env = "TENANTRY_SILO_NAMESPACES", value_name = "LABELS", value_parser = labels)]
+    silo_namespaces: Option<Selector>,
+
+    /// How long after its deletion a Tenant with deletionPolicy Delete is taken apart, in seconds.
+    #[arg(
+        long,
+        env = "TENANTRY_DELETION_GRACE",
+        value_name = "SECONDS",
+        default_value_t = 600
+    )]
+    deletion_grace: u64,
+
+    /// How often everything is compared with AWS although nothing happened, in seconds.
+    #[arg(long, env = "TENANTRY_RESYNC", value_name = "SECONDS", default_value_t = 600)]
+    resync: u64,
+
+    /// How many objects of a kind are worked on at once.
+    #[arg(long, env = "TENANTRY_CONCURRENCY", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+
+    /// How logs are written.
+    #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// Divides all waits; for tests.
+    #[arg(
+        long,
+        env = "TENANTRY_CLOCK",
+        value_name = "N",
+        default_value_t = 1,
+        hide = true
+    )]
+    clock: u32,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn installation(name: &str) -> Result<String, String> {
+    match Scope::is_valid_installation(name) {
+        true => Ok(name.into()),
+        false => Err("one to eight lower-case letters and digits, beginning with a letter".into()),
+    }
+}
+
+fn labels(text: &str) -> Result<Selector, String> {
+    let pairs = text.split(',').map(|pair| match pair.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_string(), value.trim().to_string()))
+        }
+        _ => Err(format!("'{pair}' is not of the form key=value")),
+    });
+    pairs.collect()
+}
+
+impl Run {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        match self.log_format {
+            LogFormat::Text => logs.init(),
+            LogFormat::Json => logs.json().init(),
+        }
+        let mut config = kube::Config::infer()
+            .await
+            .context("no cluster: set KUBECONFIG, or run in a pod")?;
+        // Backoff is ours, by object and by class of failure.
+        config.default_retry = false;
+        let client = kube::Client::try_from(config)?;
+        let settings = Settings {
+            selector: self.selector,
+            silo_namespaces: self.silo_namespaces,
+            deletion_grace: Duration::from_secs(self.deletion_grace),
+            resync: Duration::from_secs(self.resync),
+            clock: self.clock,
+            concurrency: self.concurrency,
+            ..Settings::new(&self.installation)
+        };
+        if settings.resync.is_zero() {
+            bail!("--resync must be at least 1 second");
+        }
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signal(stop.clone()));
+        controller::run(settings, client, &aws::load().await, stop).await
+    }
+}
+
+/// Both signals end the operator after the passes under way.
+async fn stop_on_signal(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_pairs() {
+        assert!(labels("tier=premium,team=rag").is_ok());
+        assert!(labels("tier").is_err());
+        assert!(labels("=x").is_err());
+    }
+}

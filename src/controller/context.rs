@@ -1,0 +1,227 @@
+//! What every pass needs: clients, stores, and the few things that a process remembers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt};
+use tokio::sync::{OnceCell, mpsc};
+
+use super::Guarded;
+use super::claims::{Age, Asker, Claims};
+use super::clock::Clock;
+use super::hold;
+use super::memory::Memories;
+use super::settings::Settings;
+use crate::api::{Pattern, SharedStack, Tenant, hold_name};
+use crate::aws::Aws;
+use crate::stack::identity::{Identity, Owner, Scope, Slot};
+
+/// Shared by all passes of a process.
+pub struct Context {
+    /// Kubernetes.
+    pub client: Client,
+    /// AWS.
+    pub aws: Aws,
+    /// Which installation, account and region.
+    pub scope: Arc<Scope>,
+    /// What the operator was told at its start.
+    pub settings: Settings,
+    /// The scale of all waits.
+    pub clock: Clock,
+    /// All Tenants we see.
+    pub tenants: Store<Guarded<Tenant>>,
+    /// All SharedStacks we see.
+    pub stacks: Store<Guarded<SharedStack>>,
+    /// All namespaces, for their labels.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Who holds which tenantId.
+    pub claims: Claims,
+    /// What passes remember.
+    pub memories: Memories,
+    /// Wakes a Tenant.
+    pub wake_tenant: mpsc::UnboundedSender<ObjectRef<Guarded<Tenant>>>,
+    /// Wakes a SharedStack.
+    pub wake_stack: mpsc::UnboundedSender<ObjectRef<Guarded<SharedStack>>>,
+    /// By SharedStack: the tenantIds retained in its bucket, with the uid of who left them. Absent until the markers
+    /// have been listed; nobody new borrows before.
+    pub retained: Shelf<BTreeMap<String, String>>,
+    /// By SharedStack: Pool tenants whose documents are deleted and must now leave the index.
+    pub departures: Shelf<BTreeSet<String>>,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// Set once all stores are filled and the claims are taken from the holds.
+    pub ready: OnceCell<()>,
+}
+
+/// Values by a SharedStack's name.
+pub struct Shelf<T>(Mutex<HashMap<String, T>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Shelf<T> {
+    /// All of them, locked.
+    pub fn lock(&self) -> MutexGuard<'_, HashMap<String, T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of them.
+    pub fn get(&self, stack: &str) -> Option<T> {
+        self.lock().get(stack).cloned()
+    }
+}
+
+impl Context {
+    /// Our finalizer.
+    pub fn hold(&self) -> String {
+        hold_name(&self.settings.installation)
+    }
+
+    /// Waits until the caches can be trusted: all stores filled, all holds known. Caches still decide only what is
+    /// reversible.
+    pub async fn caches(&self) {
+        self.ready
+            .get_or_init(|| async {
+                // A store's writer is dropped only when the process ends.
+                let _ = self.tenants.wait_until_ready().await;
+                let _ = self.stacks.wait_until_ready().await;
+                let _ = self.namespaces.wait_until_ready().await;
+                for tenant in self.tenants.state() {
+                    if let Ok(tenant) = &tenant.0
+                        && hold::is_held(tenant, &self.hold())
+                    {
+                        self.claims.found(&tenant.spec.tenant_id, asker(tenant));
+                    }
+                }
+            })
+            .await;
+    }
+
+    /// How long all is left alone when nothing happens: the resync period ± 10 %, spread by uid so that a restart's
+    /// herd disperses.
+    pub fn resync(&self, uid: &str) -> Duration {
+        let spread = uid
+            .bytes()
+            .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+            % 201;
+        self.settings.resync * (900 + spread) / 1000
+    }
+
+    /// When a look at all layers is due again, at the earliest.
+    pub fn resync_after(&self) -> Duration {
+        self.settings.resync * 9 / 10
+    }
+
+    /// A SharedStack by name, from the cache.
+    pub fn stack(&self, name: &str) -> Option<Arc<Guarded<SharedStack>>> {
+        self.stacks.get(&ObjectRef::new(name))
+    }
+
+    /// A namespace's labels, from the cache.
+    pub fn namespace_labels(&self, name: &str) -> BTreeMap<String, String> {
+        let namespace = self.namespaces.get(&ObjectRef::new(name));
+        namespace
+            .map(|namespace| namespace.labels().clone())
+            .unwrap_or_default()
+    }
+
+    /// Wakes all Tenants that name a SharedStack.
+    pub fn wake_borrowers(&self, stack: &str) {
+        for tenant in self.tenants.state() {
+            if let Ok(tenant) = &tenant.0
+                && tenant
+                    .spec
+                    .stack_ref
+                    .as_ref()
+                    .is_some_and(|reference| reference.name == stack)
+            {
+                // The receiver lives as long as the controller.
+                let _ = self.wake_tenant.send(reference(tenant));
+            }
+        }
+    }
+
+    /// Wakes a SharedStack.
+    pub fn wake_stack(&self, name: &str) {
+        let _ = self.wake_stack.send(ObjectRef::new(name));
+    }
+
+    /// Gives a tenantId back, and wakes who waits for it.
+    pub fn release_claim(&self, tenant_id: &str, uid: &str) {
+        for waiting in self.claims.release(tenant_id, uid) {
+            let _ = self.wake_tenant.send(waiting);
+        }
+    }
+
+    /// The identity of a Tenant's stack.
+    pub fn tenant_identity(
+        &self,
+        tenant: &impl ResourceExt,
+        tenant_id: &str,
+        pattern: Pattern,
+        stack: Option<&str>,
+    ) -> Identity {
+        Identity {
+            scope: self.scope.clone(),
+            owner: Owner::Tenant {
+                namespace: tenant.namespace().unwrap_or_default(),
+                name: tenant.name_any(),
+                tenant_id: tenant_id.into(),
+                pattern,
+                stack: stack.map(Into::into),
+            },
+            uid: tenant.uid().unwrap_or_default(),
+            slot: Slot::A,
+        }
+    }
+
+    /// Writes an event; one that cannot be written is logged, and changes nothing else.
+    pub async fn event(
+        &self,
+        object: &impl Resource<DynamicType = ()>,
+        type_: EventType,
+        reason: impl ToString,
+        action: &str,
+        note: impl Into<String>,
+    ) {
+        let mut note: String = note.into();
+        if note.len() > 1000 {
+            note = note.chars().take(900).chain("…".chars()).collect();
+        }
+        let event = Event {
+            type_,
+            reason: reason.to_string(),
+            note: Some(note),
+            action: action.into(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+            tracing::warn!(%error, "an event could not be written");
+        }
+    }
+}
+
+/// Where to find a Tenant.
+pub fn reference(tenant: &Tenant) -> ObjectRef<Guarded<Tenant>> {
+    ObjectRef::new(&tenant.name_any()).within(&tenant.namespace().unwrap_or_default())
+}
+
+/// A Tenant as one that asks for its tenantId.
+pub fn asker(tenant: &Tenant) -> Asker {
+    let age: Age = (
+        tenant.meta().creation_timestamp.as_ref().map(|at| at.0),
+        tenant.uid().unwrap_or_default(),
+    );
+    Asker {
+        age,
+        object: reference(tenant),
+    }
+}

@@ -1,0 +1,121 @@
+//! The last step of a pass: the documents, once the knowledge base is whole.
+
+use std::time::{Duration, Instant};
+
+use super::context::Context;
+use super::report;
+use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
+use crate::documents::job::JobSummary;
+use crate::documents::schedule::Ask;
+use crate::documents::sync::{self, Source, Synced};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::verdict::Documents;
+
+/// How long documents that wait for a person are left alone.
+const STALLED: Duration = Duration::from_secs(300);
+
+/// What the last step came to.
+pub struct LastStep {
+    /// The condition.
+    pub documents: Documents,
+    /// The last job, if it was looked at.
+    pub ingestion: Option<IngestionStatus>,
+    /// When to look again.
+    pub look_again: Option<Duration>,
+    /// A passing failure.
+    pub fault: Option<Fault>,
+    /// All jobs, newest first, if they were looked at.
+    pub jobs: Vec<JobSummary>,
+}
+
+/// Where a status says the documents are.
+pub fn source(
+    status: &Status,
+    tenant_id_key: Option<String>,
+    schedule: Option<IngestionSettings>,
+) -> Option<Source> {
+    Some(Source {
+        knowledge_base_id: status.knowledge_base_id.clone()?,
+        data_source_id: status.data_source_id.clone()?,
+        bucket: status.bucket.clone()?,
+        prefix: status.prefix.clone()?,
+        tenant_id_key,
+        schedule,
+    })
+}
+
+/// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
+pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], before: &Status) -> LastStep {
+    let nothing = |documents| LastStep {
+        documents,
+        ingestion: None,
+        look_again: None,
+        fault: None,
+        jobs: Vec::new(),
+    };
+    let last = report::last_documents(&before.conditions);
+    let Some(source) = source else {
+        return nothing(last.unwrap_or(Documents {
+            current: None,
+            reason: Reason::waiting_for(Layer::KnowledgeBase),
+            message: "Documents are read once the knowledge base is ready".into(),
+        }));
+    };
+    let reported = before.ingestion.as_ref();
+    let started = Instant::now();
+    let clock = cx.clock;
+    match sync::step(&cx.aws, source, asks, reported, move |stamp| {
+        clock.since_stamp(stamp)
+    })
+    .await
+    {
+        Ok(Synced {
+            documents,
+            ingestion,
+            cadence,
+            jobs,
+        }) => {
+            let waited = jobs.first().map_or_else(
+                || cx.clock.since(started),
+                |job| cx.clock.since_stamp(job.started),
+            );
+            let look_again = cadence.and_then(|cadence| cadence.look_again(waited));
+            LastStep {
+                documents,
+                ingestion,
+                look_again,
+                fault: None,
+                jobs,
+            }
+        }
+        Err(fault) => {
+            let reason = match fault.class {
+                Class::Denied => Some(Reason::Denied),
+                Class::Quota => Some(Reason::Quota),
+                Class::Invalid => Some(Reason::Invalid),
+                _ => None,
+            };
+            match (reason, last) {
+                (Some(reason), _) => LastStep {
+                    look_again: Some(STALLED),
+                    ..nothing(Documents {
+                        current: Some(false),
+                        reason,
+                        message: fault.to_string(),
+                    })
+                },
+                (None, last) => {
+                    let unknown = Documents {
+                        current: None,
+                        reason: Reason::Transient,
+                        message: fault.to_string(),
+                    };
+                    LastStep {
+                        fault: Some(fault),
+                        ..nothing(last.unwrap_or(unknown))
+                    }
+                }
+            }
+        }
+    }
+}

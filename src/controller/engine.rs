@@ -1,0 +1,280 @@
+//! One pass over the layers that an object owns: observe → plan → act. The same for both kinds.
+
+use std::time::{Duration, Instant};
+
+use futures::future::{BoxFuture, join_all};
+
+use super::context::Context;
+use super::memory::Memory;
+use crate::api::{Column, Layer, Ownership, PerLayer, Reason, ownership};
+use crate::layers::{self, Hints};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Identity;
+use crate::stack::offer::Offer;
+use crate::stack::plan::{self, Blocked, Step};
+use crate::stack::progress::{Cadence, Progress};
+use crate::stack::seen::Sight;
+use crate::stack::unwind::WAVES;
+use crate::stack::verdict::Standing;
+use crate::stack::want::{Blueprint, Want};
+
+/// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
+const STALLED: Duration = Duration::from_secs(300);
+
+/// What is to be done for one object.
+pub struct Case<'a> {
+    /// Whose stack, and what its parts are called.
+    pub id: &'a Identity,
+    /// Its column of the ownership table.
+    pub column: Column,
+    /// What it borrows.
+    pub offer: Option<&'a Offer>,
+    /// The knowledge base's id, as status remembers it.
+    pub knowledge_base_id: Option<String>,
+    /// What the owned layers should be.
+    pub blueprint: Blueprint<'a>,
+}
+
+impl Case<'_> {
+    /// What the owned layers should be, given what the layers seen lend.
+    pub fn want(&self, sight: &Sight) -> Want {
+        self.blueprint
+            .want(self.id, self.offer, &plan::handles(sight, self.offer))
+    }
+}
+
+/// What a pass came to.
+pub struct Passed {
+    /// How each owned layer stands.
+    pub layers: PerLayer<Option<Standing>>,
+    /// Something with our name is not ours: nothing was done.
+    pub blocked: Option<Blocked>,
+    /// When to look again.
+    pub look_again: Option<Duration>,
+    /// A passing failure: backoff decides when to look again.
+    pub fault: Option<Fault>,
+}
+
+/// Brings a stack one step closer to what it should be.
+pub async fn forward(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    generation: i64,
+) -> Result<Passed, Fault> {
+    let due = memory
+        .looked_at_all
+        .is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
+    let all = due || memory.generation != Some(generation);
+    if let Err((layer, fault)) =
+        observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await
+    {
+        return unseen(case, memory, layer, fault);
+    }
+    if all {
+        memory.looked_at_all = Some(Instant::now());
+        memory.generation = Some(generation);
+    }
+    let want = case.want(&memory.sight);
+    let steps = match plan::plan(case.id, &want, &memory.sight) {
+        Ok(steps) => steps,
+        Err(blocked) => {
+            memory.looked_at_all = None;
+            let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+            return Ok(Passed {
+                layers,
+                blocked: Some(blocked),
+                look_again: Some(STALLED),
+                fault: None,
+            });
+        }
+    };
+    let results = act(cx, case, &want, &memory.sight, &steps).await;
+    Ok(settle(cx, steps, results, memory))
+}
+
+/// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
+fn unseen(case: &Case<'_>, memory: &Memory, layer: Layer, fault: Fault) -> Result<Passed, Fault> {
+    let standing = Standing::from(&fault);
+    if standing == Standing::Unchanged {
+        return Err(fault);
+    }
+    let want = case.want(&memory.sight);
+    let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    *layers.get_mut(layer) = Some(standing);
+    Ok(Passed {
+        layers,
+        blocked: None,
+        look_again: Some(STALLED),
+        fault: None,
+    })
+}
+
+/// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active.
+async fn observe(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    wanted: impl Fn(&Memory, Layer) -> bool,
+) -> Result<(), (Layer, Fault)> {
+    let mut hints = Hints {
+        knowledge_base_id: case.knowledge_base_id.clone(),
+        ..Hints::default()
+    };
+    let owned = case
+        .column
+        .layers(Ownership::Owns)
+        .filter(|layer| wanted(memory, *layer));
+    let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
+    for wave in [others, index] {
+        let active = case.offer.is_some() || memory.sight.has_active_collection();
+        hints.collection_id = plan::handles(&memory.sight, case.offer)
+            .collection_id
+            .filter(|_| active);
+        let looks = wave
+            .iter()
+            .map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        for (layer, glance) in wave.iter().zip(join_all(looks).await) {
+            memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
+        }
+    }
+    Ok(())
+}
+
+/// All that can move moves, side by side.
+async fn act(
+    cx: &Context,
+    case: &Case<'_>,
+    want: &Want,
+    sight: &Sight,
+    steps: &PerLayer<Step>,
+) -> Vec<(Layer, Result<Progress, Fault>)> {
+    let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
+    join_all(
+        moving.map(|(layer, _)| async move {
+            (layer, layers::ensure(&cx.aws, case.id, layer, want, sight).await)
+        }),
+    )
+    .await
+}
+
+fn settle(
+    cx: &Context,
+    steps: PerLayer<Step>,
+    results: Vec<(Layer, Result<Progress, Fault>)>,
+    memory: &mut Memory,
+) -> Passed {
+    let mut standings = steps.map(|_, step| match step {
+        Step::None => None,
+        Step::Whole | Step::Ensure => Some(Standing::Whole),
+        Step::After(layer) => Some(Standing::After(layer)),
+    });
+    memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
+    let mut look_again: Option<Duration> = None;
+    let mut fault = None;
+    for (layer, result) in results {
+        let since = memory
+            .waiting_since
+            .get_mut(layer)
+            .get_or_insert_with(Instant::now);
+        let waited = cx.clock.since(*since);
+        let (standing, again) = match &result {
+            Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
+            Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
+            Err(failed) => {
+                let again =
+                    matches!(failed.class, Class::Denied | Class::Quota | Class::Invalid).then_some(STALLED);
+                if again.is_none() {
+                    fault = Some(failed.clone());
+                }
+                (failed.into(), again)
+            }
+        };
+        *standings.get_mut(layer) = Some(standing);
+        look_again = earliest(look_again, again);
+    }
+    for layer in Layer::ALL {
+        if *memory.whole.get(layer) {
+            *memory.waiting_since.get_mut(layer) = None;
+        }
+    }
+    Passed {
+        layers: standings,
+        blocked: None,
+        look_again,
+        fault,
+    }
+}
+
+/// The earlier of two moments, where there is one.
+pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
+}
+
+/// Takes what is owned one step further apart. `documents` goes with the bucket's wave: it is what the owner has in a
+/// bucket that it borrows. Done only in a pass that finds nothing of ours left.
+pub async fn back(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    documents: BoxFuture<'_, Result<Progress, Fault>>,
+) -> Result<Progress, Fault> {
+    observe(cx, case, memory, |_, _| true)
+        .await
+        .map_err(|(_, fault)| fault)?;
+    let hints = Hints {
+        collection_id: plan::handles(&memory.sight, case.offer).collection_id,
+        knowledge_base_id: case.knowledge_base_id.clone(),
+    };
+    let mut documents = Some(documents);
+    for wave in WAVES {
+        let owned = wave
+            .iter()
+            .filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
+        let ours: Vec<_> = owned.filter(|layer| memory.sight.is_ours(**layer)).collect();
+        let torn = join_all(
+            ours.iter()
+                .map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),
+        )
+        .await;
+        for progress in torn {
+            let progress = progress?;
+            if !progress.is_done() {
+                return Ok(progress);
+            }
+        }
+        if wave.contains(&Layer::Bucket) {
+            if let Some(documents) = documents.take() {
+                let progress = documents.await?;
+                if !progress.is_done() {
+                    return Ok(progress);
+                }
+            }
+        }
+        if let Some(layer) = ours.first() {
+            let message = format!("The {layer} was deleted; looking whether anything is left");
+            return Ok(Progress::waiting(Reason::Deleting, message));
+        }
+    }
+    Ok(Progress::Done)
+}
+
+impl Sight {
+    /// Whether the collection that was seen answers calls about its indexes.
+    fn has_active_collection(&self) -> bool {
+        let collection = self.collection.ours().and_then(|facts| facts.collection.as_ref());
+        collection.is_some_and(|detail| detail.status == "ACTIVE")
+    }
+
+    /// Whether a layer is there and ours.
+    pub fn is_ours(&self, layer: Layer) -> bool {
+        match layer {
+            Layer::Key => self.key.ours().is_some(),
+            Layer::Bucket => self.bucket.ours().is_some(),
+            Layer::Collection => self.collection.ours().is_some(),
+            Layer::Index => self.index.ours().is_some(),
+            Layer::Role => self.role.ours().is_some(),
+            Layer::KnowledgeBase => self.knowledge_base.ours().is_some(),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What both kinds have in common on the way back: the grace, the pause, and what is reported of it.
+
+use std::fmt::Debug;
+use std::time::Instant;
+
+use kube::api::DynamicObject;
+use kube::runtime::controller::Action;
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::context::Context;
+use super::{Error, report};
+use crate::api::{DeletionPolicy, Pattern, Reason, Status, TenantSpec};
+use crate::stack::progress::{Cadence, Progress};
+use crate::stack::verdict::{Leaving, Verdict};
+
+/// A field of an object whose spec may not be readable as a whole.
+pub fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {
+    object
+        .data
+        .pointer(pointer)
+        .and_then(|value| serde_json::from_value(value.clone()).ok())
+}
+
+/// The first brake: deletion begins some minutes after it was asked for.
+pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
+    let since = cx.clock.since_stamp(object.meta().deletion_timestamp.as_ref()?.0);
+    let left = cx
+        .settings
+        .deletion_grace
+        .checked_sub(since)
+        .filter(|left| !left.is_zero())?;
+    let begins = cx.settings.deletion_grace.as_secs();
+    Some(Progress::Waiting {
+        reason: Reason::GracePeriod,
+        message: format!(
+            "Deletion begins {begins} seconds after it was asked for; set deletionPolicy to Retain before that to keep \
+             everything"
+        ),
+        cadence: Cadence::After(left),
+    })
+}
+
+/// Reports how far the way back is, and says when to look again.
+pub async fn report<K>(
+    cx: &Context,
+    api: &Api<K>,
+    object: &K,
+    before: &Status,
+    progress: &Progress,
+) -> Result<Action, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let Progress::Waiting {
+        reason,
+        message,
+        cadence,
+    } = progress
+    else {
+        return Ok(Action::await_change());
+    };
+    let blocked = matches!(
+        reason,
+        Reason::Borrowed
+            | Reason::RetainedTenants
+            | Reason::NotYet
+            | Reason::DocumentsRemain
+            | Reason::ObjectsLocked
+    );
+    let stalled = matches!(
+        reason,
+        Reason::RetainedTenants | Reason::Denied | Reason::Quota | Reason::Invalid
+    );
+    let leaving = Leaving {
+        reason: *reason,
+        message: message.clone(),
+        blocked: blocked || stalled,
+        stalled,
+    };
+    let mut after = before.clone();
+    let verdict = Verdict {
+        leaving: Some(leaving),
+        documents: report::last_documents(&before.conditions),
+        ..Verdict::default()
+    };
+    report::judge(&mut after, &verdict, object.meta().generation.unwrap_or(0));
+    report::write(cx, api, object, before, &after, true).await?;
+    let uid = object.uid().unwrap_or_default();
+    let mut memory = cx.memories.get(&uid);
+    let waited = cx
+        .clock
+        .since(*memory.leaving_since.get_or_insert_with(Instant::now));
+    memory.failures = 0;
+    cx.memories.put(&uid, memory);
+    let again = cadence.look_again(waited).unwrap_or_else(|| cx.resync(&uid));
+    Ok(Action::requeue(cx.clock.outside(again)))
+}
+
+/// Pausing stops the way back too.
+pub async fn paused<K>(cx: &Context, api: &Api<K>, object: &K, before: &Status) -> Result<Action, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let mut after = before.clone();
+    report::pause(&mut after, object.meta().generation.unwrap_or(0));
+    report::write(cx, api, object, before, &after, true).await?;
+    Ok(Action::await_change())
+}
+
+/// A spec to go with metadata, where only the metadata is of interest.
+pub fn blank_tenant(tenant_id: &str, pattern: Pattern) -> TenantSpec {
+    TenantSpec {
+        tenant_id: tenant_id.into(),
+        pattern,
+        stack_ref: None,
+        knowledge_base: None,
+        index: None,
+        data_deletion_policy: None,
+        ingestion: None,
+        encryption: None,
+        documents: None,
+        collection: None,
+        answers: None,
+        tags: Default::default(),
+        deletion_policy: DeletionPolicy::Retain,
+    }
+}

@@ -1,0 +1,67 @@
+//! What a process remembers of an object between passes: nothing that a restart may not forget.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::api::PerLayer;
+use crate::stack::seen::Sight;
+
+/// One object's memory, by uid.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The generation it was made for.
+    pub generation: Option<i64>,
+    /// What the last looks saw.
+    pub sight: Sight,
+    /// Layers that were whole at their last look; the others are looked at again.
+    pub whole: PerLayer<bool>,
+    /// When all layers were last looked at.
+    pub looked_at_all: Option<Instant>,
+    /// Since when each layer has been waited for.
+    pub waiting_since: PerLayer<Option<Instant>>,
+    /// Since when its way back has been going on.
+    pub leaving_since: Option<Instant>,
+    /// Passes that failed in a row.
+    pub failures: u32,
+    /// The request for a job that its SharedStack was last woken for.
+    pub request: Option<String>,
+}
+
+/// The memories of all objects. A pass takes one out, works on it and puts it back; two passes of one object never
+/// run at once.
+#[derive(Default)]
+pub struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
+
+impl Memories {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Memory>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy to work on.
+    pub fn get(&self, uid: &str) -> Memory {
+        self.lock()
+            .get(uid)
+            .map(|memory| Memory::clone(memory))
+            .unwrap_or_default()
+    }
+
+    /// What the pass has learned.
+    pub fn put(&self, uid: &str, memory: Memory) {
+        self.lock().insert(uid.into(), Arc::new(memory));
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// One more failed pass; how many there were in a row.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut memory = self.get(uid);
+        memory.failures = memory.failures.saturating_add(1);
+        let failures = memory.failures;
+        self.put(uid, memory);
+        failures
+    }
+}

@@ -1,0 +1,99 @@
+//! Two controllers and one engine. A pass is resolve → observe → plan → act → report; for a deleted object the plan is
+//! the way back.
+
+pub mod accept;
+pub mod claims;
+pub mod clock;
+pub mod context;
+pub mod documents;
+pub mod engine;
+pub mod grant;
+pub mod hold;
+pub mod leaving;
+pub mod lend;
+pub mod memory;
+pub mod report;
+pub mod retry;
+pub mod run;
+pub mod settings;
+pub mod shared_stack;
+pub mod tenant;
+pub mod tenant_leaving;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+
+pub use run::run;
+pub use settings::Settings;
+
+use crate::api::{Column, ConditionType, Ownership, PerLayer, SharedStackSpec, Status};
+use crate::stack::fault::Fault;
+use crate::stack::verdict::Standing;
+
+/// An object that may be unreadable: one of them must not blind the watch for the others.
+pub type Guarded<K> = DeserializeGuard<K>;
+
+/// A pass that takes longer than this is given up and tried again.
+const PASS_TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Why a pass failed. None of these is news to a user: backoff follows, and what a person must know is a condition.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kubernetes refused.
+    #[error("Kubernetes: {0}")]
+    Kube(Box<kube::Error>),
+    /// AWS refused.
+    #[error("AWS: {0}")]
+    Aws(Box<Fault>),
+    /// It took too long.
+    #[error("the pass took longer than {} s", PASS_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Error::Kube(Box::new(error))
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Aws(Box::new(fault))
+    }
+}
+
+/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
+async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
+    tokio::time::timeout(PASS_TIMEOUT, pass)
+        .await
+        .unwrap_or(Err(Error::Timeout))
+}
+
+/// The layers of an object on which nothing was begun: what was said of them before stands.
+fn not_begun(before: &Status, column: Column) -> PerLayer<Option<Standing>> {
+    PerLayer::from_fn(|layer| {
+        let owned = column.layers(Ownership::Owns).any(|owned| owned == layer);
+        let said = report::find(&before.conditions, ConditionType::of(layer)).is_some();
+        owned.then_some(if said {
+            Standing::Unchanged
+        } else {
+            Standing::NotBegun
+        })
+    })
+}
+
+/// A spec to go with metadata, where only the metadata is of interest.
+fn blank_stack() -> SharedStackSpec {
+    SharedStackSpec {
+        allowed_namespaces: None,
+        encryption: None,
+        documents: None,
+        collection: None,
+        pool: None,
+        tags: Default::default(),
+        deletion_policy: Default::default(),
+    }
+}

@@ -1,0 +1,167 @@
+//! The only writer of status. It writes when something other than time has changed, and tells an event of what a
+//! person wants to know.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::Error;
+use super::context::Context;
+use crate::api::{ConditionType, Reason, Status};
+use crate::stack::verdict::{Documents, Verdict};
+
+/// Now, in the whole seconds that Kubernetes keeps.
+pub fn now() -> Time {
+    let now = jiff::Timestamp::now();
+    Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// The conditions of a verdict, put into a status.
+pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
+    status.conditions = verdict.conditions(&status.conditions, generation, &now());
+    status.observed_generation = Some(generation);
+}
+
+/// An object whose work is paused: everything else keeps its last word.
+pub fn pause(status: &mut Status, generation: i64) {
+    let said = |kind: &str, status_: &str, message: &str| Condition {
+        type_: kind.into(),
+        status: status_.into(),
+        reason: Reason::Paused.to_string(),
+        message: message.into(),
+        observed_generation: Some(generation),
+        last_transition_time: now(),
+    };
+    let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
+    if find(&status.conditions, ConditionType::Ready).is_none() {
+        status
+            .conditions
+            .push(said(ConditionType::Ready.as_str(), "False", message));
+    }
+    if find(&status.conditions, ConditionType::Paused).is_none() {
+        status
+            .conditions
+            .push(said(ConditionType::Paused.as_str(), "True", message));
+    }
+}
+
+/// A condition by its type.
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind.as_str())
+}
+
+/// Whether a condition is True.
+pub fn is_true(conditions: &[Condition], kind: ConditionType) -> bool {
+    find(conditions, kind).is_some_and(|condition| condition.status == "True")
+}
+
+/// What the conditions last said of the documents.
+pub fn last_documents(conditions: &[Condition]) -> Option<Documents> {
+    let said = find(conditions, ConditionType::DocumentsCurrent)?;
+    let current = match said.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    };
+    Some(Documents {
+        current,
+        reason: Reason::parse(&said.reason)?,
+        message: said.message.clone(),
+    })
+}
+
+/// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
+/// resourceVersion: it cannot land on a successor, and a stale view of the object is refused.
+pub async fn write<K>(
+    cx: &Context,
+    api: &Api<K>,
+    object: &K,
+    before: &Status,
+    after: &Status,
+    quiet: bool,
+) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    if before == after {
+        return Ok(());
+    }
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": after});
+    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    transitions(cx, object, before, after, quiet).await;
+    Ok(())
+}
+
+/// Trouble and its end, and, unless `quiet`, the first readiness.
+async fn transitions<K: Resource<DynamicType = ()>>(
+    cx: &Context,
+    object: &K,
+    before: &Status,
+    after: &Status,
+    quiet: bool,
+) {
+    let (was, is) = (&before.conditions, &after.conditions);
+    let stalled = |conditions: &[Condition]| {
+        find(conditions, ConditionType::Stalled)
+            .filter(|stalled| stalled.status == "True")
+            .cloned()
+    };
+    if let Some(trouble) = stalled(is)
+        && stalled(was).is_none_or(|known| known.reason != trouble.reason)
+    {
+        cx.event(
+            object,
+            EventType::Warning,
+            &trouble.reason,
+            "Reconcile",
+            &trouble.message,
+        )
+        .await;
+    }
+    if let Some(blocked) = find(is, ConditionType::DeletionBlocked)
+        && find(was, ConditionType::DeletionBlocked).is_none_or(|known| known.reason != blocked.reason)
+    {
+        cx.event(
+            object,
+            EventType::Warning,
+            &blocked.reason,
+            "Delete",
+            &blocked.message,
+        )
+        .await;
+    }
+    let became_ready = is_true(is, ConditionType::Ready) && !is_true(was, ConditionType::Ready);
+    if became_ready && (!quiet || stalled(was).is_some()) {
+        cx.event(
+            object,
+            EventType::Normal,
+            Reason::Ready,
+            "Reconcile",
+            "Everything is built and can be asked",
+        )
+        .await;
+    }
+    if let Some(documents) = find(is, ConditionType::DocumentsCurrent)
+        && documents.status == "False"
+        && matches!(
+            Reason::parse(&documents.reason),
+            Some(Reason::SyncFailed | Reason::DocumentsFailed)
+        )
+        && find(was, ConditionType::DocumentsCurrent).is_none_or(|known| known.reason != documents.reason)
+    {
+        cx.event(
+            object,
+            EventType::Warning,
+            &documents.reason,
+            "Sync",
+            &documents.message,
+        )
+        .await;
+    }
+}

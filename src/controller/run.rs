@@ -1,0 +1,243 @@
+//! From settings to two running controllers.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use aws_types::SdkConfig;
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Config, Controller, Error as Trouble};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::{OnceCell, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::claims::Claims;
+use super::clock::Clock;
+use super::context::{Context, reference};
+use super::memory::Memories;
+use super::{Guarded, Settings, grant, lend, retry, shared_stack, tenant};
+use crate::api::{SharedStack, Tenant};
+use crate::aws::{self, Aws};
+use crate::stack::identity::{Identity, Scope};
+
+/// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    sdk: &SdkConfig,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let region = sdk
+        .region()
+        .context("no AWS region is set; set AWS_REGION")?
+        .to_string();
+    let caller = aws::caller(sdk)
+        .await
+        .context("AWS does not know who we are; check the credentials")?;
+    let aws = Aws::new(sdk, &caller.account);
+    let scope = Arc::new(Scope::new(&settings.installation, &caller.account, &region));
+    let operator = caller.principal_arn(&aws.roles).await?;
+    grant::ensure(&aws, &scope, &operator)
+        .await
+        .context("the operator's own grant")?;
+    tracing::info!(
+        installation = scope.installation,
+        account = scope.account,
+        region,
+        operator,
+        "starting"
+    );
+
+    let (tenant_store, tenant_writer) = reflector::store();
+    let (stack_store, stack_writer) = reflector::store();
+    let (namespace_store, namespace_writer) = reflector::store();
+    let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
+    let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
+    let reporter = Reporter {
+        controller: "tenantry".into(),
+        instance: Some(settings.installation.clone()),
+    };
+    let cx = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        clock: Clock::new(settings.clock),
+        client: client.clone(),
+        aws,
+        scope,
+        settings,
+        tenants: tenant_store.clone(),
+        stacks: stack_store.clone(),
+        namespaces: namespace_store,
+        claims: Claims::default(),
+        memories: Memories::default(),
+        wake_tenant,
+        wake_stack,
+        retained: Default::default(),
+        departures: Default::default(),
+        ready: OnceCell::new(),
+    });
+
+    let filter = watcher::Config {
+        label_selector: cx.settings.selector.clone(),
+        ..watcher::Config::default()
+    };
+    let config = Config::default().concurrency(cx.settings.concurrency);
+    let tenants = {
+        let cx = cx.clone();
+        watch(
+            Api::all(client.clone()),
+            filter.clone(),
+            tenant_writer,
+            move |event| tenant_seen(&cx, event),
+        )
+    };
+    let stacks = {
+        let (cx, offers) = (cx.clone(), Mutex::default());
+        watch(Api::all(client.clone()), filter, stack_writer, move |event| {
+            stack_seen(&cx, &offers, event)
+        })
+    };
+    let tenants = Controller::for_stream(tenants, tenant_store)
+        .with_config(config.clone())
+        .reconcile_on(received(tenants_woken))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            tenant::reconcile,
+            |tenant, error, cx| retry::after(&cx, tenant.meta().uid.as_deref(), error),
+            cx.clone(),
+        )
+        .for_each(|result| async { log(result) });
+    let stacks = Controller::for_stream(stacks, stack_store)
+        .with_config(config)
+        .reconcile_on(received(stacks_woken))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            shared_stack::reconcile,
+            |stack, error, cx| retry::after(&cx, stack.meta().uid.as_deref(), error),
+            cx.clone(),
+        )
+        .for_each(|result| async { log(result) });
+    let namespaces = watcher(
+        Api::<PartialObjectMeta<Namespace>>::all(client),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .modify(|namespace| namespace.managed_fields_mut().clear())
+    .reflect(namespace_writer)
+    .for_each(
+        |event: Result<watcher::Event<PartialObjectMeta<Namespace>>, _>| async {
+            if let Err(error) = event {
+                tracing::warn!(%error, "namespaces cannot be watched; trying again");
+            }
+        },
+    );
+    tokio::select! {
+        _ = namespaces => {}
+        _ = async { tokio::join!(tenants, stacks) } => {}
+    }
+    Ok(())
+}
+
+/// A kind's one watch: it fills the store, tells `seen` of everything, and triggers passes only by what somebody other
+/// than we may have changed.
+fn watch<K>(
+    api: Api<Guarded<K>>,
+    filter: watcher::Config,
+    writer: Writer<Guarded<K>>,
+    seen: impl Fn(&watcher::Event<Guarded<K>>) + Send + 'static,
+) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    watcher(api, filter)
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect_ok(seen)
+        .applied_objects()
+        .predicate_filter(news::<K>, PredicateConfig::default())
+}
+
+/// What of an object is news: not its status and not its hold, which are ours.
+fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
+    let meta = object.meta();
+    let mut hasher = DefaultHasher::new();
+    (
+        &meta.uid,
+        meta.generation,
+        &meta.labels,
+        &meta.annotations,
+        meta.deletion_timestamp.is_some(),
+    )
+        .hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that.
+fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
+    let watcher::Event::Delete(gone) = event else {
+        return;
+    };
+    let uid = gone.meta().uid.clone().unwrap_or_default();
+    cx.memories.forget(&uid);
+    let Ok(gone) = &gone.0 else { return };
+    cx.release_claim(&gone.spec.tenant_id, &uid);
+    if let Some(stack) = &gone.spec.stack_ref {
+        cx.wake_stack(&stack.name);
+    }
+    let _ = reference(gone);
+}
+
+/// A SharedStack wakes its borrowers when what it offers, or whether it offers at all, has changed.
+fn stack_seen(
+    cx: &Context,
+    offers: &Mutex<HashMap<String, String>>,
+    event: &watcher::Event<Guarded<SharedStack>>,
+) {
+    let (stack, offer) = match event {
+        watcher::Event::Apply(stack) | watcher::Event::InitApply(stack) => {
+            let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), "");
+            let offer = stack.0.as_ref().ok().and_then(|stack| {
+                let offer = lend::offer_of(&id, stack).map(|offer| offer.hash());
+                let spec =
+                    serde_json::to_string(&(&stack.spec.allowed_namespaces, stack.spec.pool.is_some())).ok();
+                Some(format!(
+                    "{:?} {offer:?} {spec:?}",
+                    stack.metadata.deletion_timestamp.is_some()
+                ))
+            });
+            (stack.name_any(), offer)
+        }
+        watcher::Event::Delete(stack) => (stack.name_any(), None),
+        watcher::Event::Init | watcher::Event::InitDone => return,
+    };
+    let mut offers = offers.lock().unwrap_or_else(PoisonError::into_inner);
+    let offer = offer.unwrap_or_default();
+    if offers.get(&stack) != Some(&offer) {
+        offers.insert(stack.clone(), offer);
+        cx.wake_borrowers(&stack);
+    }
+}
+
+fn received<T: Send + 'static>(
+    mut receiver: mpsc::UnboundedReceiver<T>,
+) -> impl Stream<Item = T> + Send + 'static {
+    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+fn log<K: Resource>(
+    result: Result<(ObjectRef<K>, kube::runtime::controller::Action), Trouble<super::Error, watcher::Error>>,
+) {
+    match result {
+        Ok(_) | Err(Trouble::ObjectNotFound(_)) | Err(Trouble::ReconcilerFailed(..)) => {}
+        Err(Trouble::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
+        Err(error) => tracing::error!(%error, "the controller's runner failed"),
+    }
+}

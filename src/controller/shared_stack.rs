@@ -1,0 +1,342 @@
+//! A pass over a SharedStack: the same engine, with a pool's documents as its last step, and borrowers to wait for on
+//! the way back.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::Context;
+use super::engine::{self, Case, Passed};
+use super::tenant::request;
+use super::{Error, Guarded, accept, documents, hold, leaving, lend, report};
+use crate::api::{
+    Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Shared, SharedStack, Status, Tenant,
+};
+use crate::documents::marker;
+use crate::documents::schedule::Ask;
+use crate::layers;
+use crate::stack::identity::Identity;
+use crate::stack::progress::{Cadence, Progress};
+use crate::stack::seen::Seen;
+use crate::stack::unwind::{Fate, fate};
+use crate::stack::verdict::{Standing, Verdict};
+use crate::stack::want::Blueprint;
+
+/// How many names a message lists before it counts.
+const LISTED: usize = 10;
+
+/// One pass.
+pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Result<Action, Error> {
+    cx.caches().await;
+    let pass = async {
+        match &stack.0 {
+            _ if stack.meta().deletion_timestamp.is_some() => leave(&cx, &stack).await,
+            Ok(stack) => live(&cx, stack).await,
+            Err(invalid) => {
+                tracing::error!(
+                    error = invalid.error,
+                    "this SharedStack cannot be read; fix its spec"
+                );
+                Ok(Action::await_change())
+            }
+        }
+    };
+    super::in_time(pass.boxed()).await
+}
+
+async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
+    let api: Api<SharedStack> = Api::all(cx.client.clone());
+    let mut stack = seen.clone();
+    let before = stack.status.clone().unwrap_or_default();
+    let generation = stack.metadata.generation.unwrap_or(0);
+    if stack
+        .annotations()
+        .get(PAUSED)
+        .is_some_and(|value| value == "true")
+    {
+        return leaving::paused(cx, &api, &stack, &before).await;
+    }
+    let shared = match accept::shared_stack(&stack.spec) {
+        Ok(shared) => shared,
+        Err(refused) => {
+            let mut after = before.clone();
+            let layers = super::not_begun(&before, Column::SharedStack);
+            report::judge(
+                &mut after,
+                &Verdict {
+                    refused: Some(refused),
+                    layers,
+                    ..Verdict::default()
+                },
+                generation,
+            );
+            report::write(cx, &api, &stack, &before, &after, false).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    if !hold::is_held(&stack, &cx.hold()) {
+        stack = hold::take(&api, &stack, &cx.hold()).await?;
+    }
+    let name = stack.name_any();
+    let uid = stack.uid().unwrap_or_default();
+    let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
+    let mut memory = cx.memories.get(&uid);
+    let case = Case {
+        id: &id,
+        column: shared.column(),
+        offer: None,
+        knowledge_base_id: before.knowledge_base_id.clone(),
+        blueprint: Blueprint::Stack(&shared),
+    };
+    let Passed {
+        layers,
+        blocked,
+        look_again,
+        fault,
+    } = engine::forward(cx, &case, &mut memory, generation).await?;
+    let mut status = before.clone();
+    status.region = Some(cx.scope.region.clone());
+    status.prefix = shared.pool.as_ref().map(|_| id.prefix());
+    lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    if matches!(layers.bucket, Some(Standing::Whole)) && cx.retained.get(&name).is_none() {
+        let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
+        cx.retained.lock().insert(name.clone(), retained);
+        cx.wake_borrowers(&name);
+    }
+    let whole = blocked.is_none()
+        && layers
+            .iter()
+            .all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let step = pool_documents(cx, &stack, &shared, &before, &status, whole).await;
+    let (documents, mut error) = match step {
+        Some(step) => {
+            status.ingestion = step.ingestion.or(status.ingestion);
+            (Some((step.documents, step.look_again)), step.fault)
+        }
+        None => (None, None),
+    };
+    error = fault.or(error);
+    let again = engine::earliest(look_again, documents.as_ref().and_then(|(_, again)| *again));
+    let verdict = Verdict {
+        blocked,
+        layers,
+        documents: documents.map(|(documents, _)| documents),
+        ..Verdict::default()
+    };
+    report::judge(&mut status, &verdict, generation);
+    report::write(cx, &api, &stack, &before, &status, false).await?;
+    memory.failures = if error.is_some() { memory.failures } else { 0 };
+    cx.memories.put(&uid, memory);
+    match error {
+        Some(fault) => Err(fault.into()),
+        None => Ok(Action::requeue(
+            cx.clock.outside(again.unwrap_or_else(|| cx.resync(&uid))),
+        )),
+    }
+}
+
+/// The pool's documents: requests of its own and of its tenants, and tenants that leave.
+async fn pool_documents(
+    cx: &Context,
+    stack: &SharedStack,
+    shared: &Shared,
+    before: &Status,
+    status: &Status,
+    whole: bool,
+) -> Option<documents::LastStep> {
+    let pool = shared.pool.as_ref()?;
+    let name = stack.name_any();
+    let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
+    asks.extend(
+        tenants_of(cx, &name)
+            .iter()
+            .filter_map(|tenant| request(tenant))
+            .map(Ask::Request),
+    );
+    asks.extend(
+        cx.departures
+            .get(&name)
+            .unwrap_or_default()
+            .into_iter()
+            .map(Ask::Leaving),
+    );
+    let source = whole
+        .then(|| documents::source(status, Some(pool.tenant_id_key.clone()), pool.ingestion.clone()))
+        .flatten();
+    Some(documents::last_step(cx, source.as_ref(), &asks, before).await)
+}
+
+/// The Pool tenants that hold an id in this stack, from the cache.
+fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
+    let names = |tenant: &Tenant| {
+        tenant
+            .spec
+            .stack_ref
+            .as_ref()
+            .is_some_and(|reference| reference.name == stack)
+    };
+    let tenants = cx.tenants.state();
+    let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+    let pool = readable.filter(|tenant| matches!(tenant.spec.pattern, Pattern::Pool) && names(tenant));
+    pool.filter(|tenant| hold::is_held(*tenant, &cx.hold()) && request(*tenant).is_some())
+        .cloned()
+        .collect()
+}
+
+/// One pass of a SharedStack that is being deleted.
+async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Error> {
+    let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &ApiResource::erase::<SharedStack>(&()));
+    let name = seen.name_any();
+    let Some(live) = api
+        .get_opt(&name)
+        .await?
+        .filter(|live| live.uid() == seen.meta().uid)
+    else {
+        return Ok(Action::await_change());
+    };
+    if live.meta().deletion_timestamp.is_none() || !hold::is_held(&live, &cx.hold()) {
+        return Ok(Action::await_change());
+    }
+    let policy: Option<DeletionPolicy> = leaving::field(&live, "/spec/deletionPolicy");
+    let status: Status = leaving::field(&live, "/status").unwrap_or_default();
+    let has_pool = live.data.pointer("/spec/pool").is_some();
+    let mut object = SharedStack::new(&name, super::blank_stack());
+    object.metadata = live.metadata.clone();
+    let typed: Api<SharedStack> = Api::all(cx.client.clone());
+    if live
+        .annotations()
+        .get(PAUSED)
+        .is_some_and(|value| value == "true")
+    {
+        return leaving::paused(cx, &typed, &object, &status).await;
+    }
+    let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
+    let column = if has_pool {
+        Column::SharedStackWithPool
+    } else {
+        Column::SharedStack
+    };
+    let progress = match borrowers(cx, &name).await? {
+        Some(waiting) => {
+            // Pool tenants that leave still need their job.
+            if let Ok(stack) = &seen.0
+                && let Ok(shared) = stack.spec.shared()
+            {
+                let step = pool_documents(cx, stack, &shared, &status, &status, true).await;
+                if let Some(fault) = step.and_then(|step| step.fault) {
+                    return Err(fault.into());
+                }
+            }
+            waiting
+        }
+        None => match fate(policy.as_ref()) {
+            Fate::Stays => {
+                if let Seen::Ours(_) = layers::bucket::look(&cx.aws, &id).await? {
+                    marker::leave(&cx.aws, &id.name(Layer::Bucket), &id).await?;
+                }
+                Progress::Done
+            }
+            Fate::Goes => match leaving::grace(cx, &live) {
+                Some(waiting) => waiting,
+                None => remove(cx, &id, column, &status).await?,
+            },
+        },
+    };
+    if !progress.is_done() {
+        return leaving::report(cx, &typed, &object, &status, &progress).await;
+    }
+    let (action, note) = match fate(policy.as_ref()) {
+        Fate::Stays => (
+            "Retain",
+            "deletionPolicy Retain: everything stays in AWS and goes on costing money",
+        ),
+        Fate::Goes => ("Delete", "Everything of this SharedStack in AWS is deleted"),
+    };
+    cx.event(&object, EventType::Normal, action, "Delete", note).await;
+    hold::release(&api, &live, &cx.hold()).await?;
+    cx.memories.forget(&id.uid);
+    cx.retained.lock().remove(&name);
+    cx.departures.lock().remove(&name);
+    Ok(Action::await_change())
+}
+
+/// Who still borrows: a live LIST, because a cache may not have seen the newest hold. A Tenant without our hold borrows
+/// nothing, and will see us leaving before it does.
+async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> {
+    let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &ApiResource::erase::<Tenant>(&()));
+    let tenants = api.list(&ListParams::default()).await?;
+    let borrowing: Vec<_> = tenants
+        .items
+        .iter()
+        .filter(|tenant| {
+            tenant
+                .data
+                .pointer("/spec/stackRef/name")
+                .and_then(|v| v.as_str())
+                == Some(name)
+        })
+        .filter(|tenant| hold::is_held(*tenant, &cx.hold()))
+        .map(|tenant| format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any()))
+        .collect();
+    if borrowing.is_empty() {
+        return Ok(None);
+    }
+    let count = borrowing.len();
+    let listed = borrowing
+        .iter()
+        .take(LISTED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = if count > LISTED {
+        format!(" and {} more", count - LISTED)
+    } else {
+        String::new()
+    };
+    Ok(Some(Progress::Waiting {
+        reason: Reason::Borrowed,
+        message: format!("{count} Tenants still borrow from it: {listed}{more}. Delete them first"),
+        cadence: Cadence::Steady,
+    }))
+}
+
+async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) -> Result<Progress, Error> {
+    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
+        let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
+        if !retained.is_empty() {
+            let count = retained.len();
+            let listed = retained
+                .keys()
+                .take(LISTED)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Ok(Progress::Waiting {
+                reason: Reason::RetainedTenants,
+                message: format!(
+                    "{count} tenants were deleted with deletionPolicy Retain and their documents would go: {listed}. Set \
+                     deletionPolicy to Retain, or remove their markers under tenantry/retained/ in the bucket to let \
+                     them go"
+                ),
+                cadence: Cadence::Steady,
+            });
+        }
+    }
+    let mut memory = cx.memories.get(&id.uid);
+    let knowledge_base_id = status.knowledge_base_id.clone();
+    let case = Case {
+        id,
+        column,
+        offer: None,
+        knowledge_base_id,
+        blueprint: Blueprint::Nothing,
+    };
+    let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
+    cx.memories.put(&id.uid, memory);
+    Ok(progress)
+}

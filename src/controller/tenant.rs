@@ -1,0 +1,352 @@
+//! A pass over a Tenant: resolve → observe → plan → act → report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, TryFutureExt};
+use kube::runtime::controller::Action;
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::{Context, asker};
+use super::engine::{self, Case, Passed};
+use super::memory::Memory;
+use super::{Error, Guarded, accept, documents, hold, lend, report, tenant_leaving};
+use crate::api::{
+    ConditionType, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT, SharedStack,
+    Status, Tenant,
+};
+use crate::documents::schedule::Ask;
+use crate::stack::identity::{Identity, fingerprint};
+use crate::stack::offer::Offer;
+use crate::stack::plan::Blocked;
+use crate::stack::verdict::{Standing, Verdict};
+use crate::stack::want::Blueprint;
+
+/// One pass.
+pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result<Action, Error> {
+    cx.caches().await;
+    let pass = async {
+        if tenant.meta().deletion_timestamp.is_some() {
+            return tenant_leaving::pass(&cx, tenant.meta()).await;
+        }
+        match &tenant.0 {
+            Ok(tenant) => live(&cx, tenant).await,
+            Err(invalid) => {
+                tracing::error!(error = invalid.error, "this Tenant cannot be read; fix its spec");
+                Ok(Action::await_change())
+            }
+        }
+    };
+    super::in_time(pass.boxed()).await
+}
+
+/// What `resolve` comes to.
+enum Resolved {
+    /// It may not be acted upon.
+    Refused(Blocked),
+    /// It waits for its SharedStack.
+    Waits(Standing),
+    /// On with it.
+    Go {
+        isolation: Isolation,
+        offer: Option<Offer>,
+    },
+}
+
+async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
+    let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &seen.namespace().unwrap_or_default());
+    let mut tenant = seen.clone();
+    let before = tenant.status.clone().unwrap_or_default();
+    let generation = tenant.metadata.generation.unwrap_or(0);
+    if tenant
+        .annotations()
+        .get(PAUSED)
+        .is_some_and(|value| value == "true")
+    {
+        let mut after = before.clone();
+        report::pause(&mut after, generation);
+        report::write(cx, &api, &tenant, &before, &after, true).await?;
+        return Ok(Action::await_change());
+    }
+    let resolved = resolve(cx, &api, &mut tenant).await?;
+    let uid = tenant.uid().unwrap_or_default();
+    let mut memory = cx.memories.get(&uid);
+    let pass = match resolved {
+        Resolved::Refused(refused) => {
+            let layers = super::not_begun(&before, tenant.spec.pattern.into());
+            let verdict = Verdict {
+                refused: Some(refused),
+                layers,
+                ..Verdict::default()
+            };
+            Pass {
+                verdict,
+                status: before.clone(),
+                look_again: None,
+                error: None,
+            }
+        }
+        Resolved::Waits(standing) => {
+            let layers = super::not_begun(&before, tenant.spec.pattern.into());
+            let verdict = Verdict {
+                borrowed: Some(standing),
+                layers,
+                ..Verdict::default()
+            };
+            Pass {
+                verdict,
+                status: before.clone(),
+                look_again: None,
+                error: None,
+            }
+        }
+        Resolved::Go { isolation, offer } => {
+            go(cx, &tenant, &before, &isolation, offer.as_ref(), &mut memory).await?
+        }
+    };
+    let Pass {
+        verdict,
+        mut status,
+        look_again,
+        error,
+    } = pass;
+    report::judge(&mut status, &verdict, generation);
+    let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
+    report::write(cx, &api, &tenant, &before, &status, quiet).await?;
+    if let Some(error) = error {
+        cx.memories.put(&uid, memory);
+        return Err(error);
+    }
+    memory.failures = 0;
+    cx.memories.put(&uid, memory);
+    let again = look_again.unwrap_or_else(|| cx.resync(&uid));
+    Ok(Action::requeue(cx.clock.outside(again)))
+}
+
+/// What a pass has to report.
+struct Pass {
+    verdict: Verdict,
+    status: Status,
+    look_again: Option<Duration>,
+    error: Option<Error>,
+}
+
+/// Everything that is decided without AWS: is it allowed, has it its tenantId, and who lends to it. Ends with the hold
+/// on and the SharedStack looked at live: flag, then look, so that a SharedStack that is leaving either sees the hold
+/// or is seen leaving.
+async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result<Resolved, Error> {
+    let held = hold::is_held(tenant, &cx.hold());
+    let isolation = match accept::tenant(tenant) {
+        Ok(isolation) => isolation,
+        Err(refused) => return Ok(Resolved::Refused(refused)),
+    };
+    let stack_name = isolation.stack().map(str::to_owned);
+    let stack = stack_name.as_deref().and_then(|name| cx.stack(name));
+    let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
+    if let (Some(name), None) = (&stack_name, stack) {
+        let message = format!("There is no SharedStack '{name}'; create it, or name another in a new Tenant");
+        return Ok(Resolved::Waits(Standing::Waiting(Reason::StackNotFound, message)));
+    }
+    if !held {
+        let namespace = tenant.namespace().unwrap_or_default();
+        if let Err(refused) = accept::namespace(cx, &namespace, &isolation, stack) {
+            return Ok(Resolved::Refused(refused));
+        }
+    }
+    if let Some(Err(refused)) = stack.map(|stack| accept::stack_serves(&isolation, stack)) {
+        return Ok(Resolved::Refused(refused));
+    }
+    if !cx.claims.ask(&tenant.spec.tenant_id, &asker(tenant)) {
+        return Ok(Resolved::Refused(taken(&tenant.spec.tenant_id)));
+    }
+    let offer = match (&stack_name, stack) {
+        (Some(name), Some(stack)) => match borrow(cx, tenant, name, stack) {
+            Ok(offer) => Some(offer),
+            Err(resolved) => return Ok(resolved),
+        },
+        _ => None,
+    };
+    if !held {
+        *tenant = hold::take(api, tenant, &cx.hold()).await?;
+    }
+    let accepted = tenant
+        .status
+        .as_ref()
+        .is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted));
+    if let (Some(name), false) = (&stack_name, accepted)
+        && let Some(waits) = look_live(cx, name).await?
+    {
+        return Ok(Resolved::Waits(waits));
+    }
+    Ok(Resolved::Go { isolation, offer })
+}
+
+fn taken(tenant_id: &str) -> Blocked {
+    Blocked {
+        reason: Reason::TenantIdTaken,
+        message: format!(
+            "tenantId '{tenant_id}' is held by another Tenant. This one goes on by itself when the other is deleted; or \
+             choose another tenantId in a new Tenant"
+        ),
+    }
+}
+
+/// What the SharedStack lends, or why it does not.
+fn borrow(cx: &Context, tenant: &Tenant, name: &str, stack: &SharedStack) -> Result<Offer, Resolved> {
+    let waits = |reason, message: String| Resolved::Waits(Standing::Waiting(reason, message));
+    let id = Identity::of_stack(cx.scope.clone(), name, "");
+    let needs_pool = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
+    let offer = lend::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
+    let Some(offer) = offer else {
+        let message =
+            format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
+        return Err(waits(Reason::StackNotReady, message));
+    };
+    let tenant_id = &tenant.spec.tenant_id;
+    match cx.retained.get(name) {
+        None => {
+            let message = format!("SharedStack '{name}' is still being read; this Tenant goes on when it is");
+            Err(waits(Reason::StackNotReady, message))
+        }
+        Some(retained) => match retained.get(tenant_id) {
+            Some(uid) if Some(uid) != tenant.uid().as_ref() => Err(Resolved::Refused(Blocked {
+                reason: Reason::TenantIdRetained,
+                message: format!(
+                    "tenantId '{tenant_id}' is retained in SharedStack '{name}': an earlier Tenant with this id was \
+                     deleted with deletionPolicy Retain and its documents are still there. Choose another tenantId"
+                ),
+            })),
+            _ => Ok(offer),
+        },
+    }
+}
+
+/// The SharedStack as the API server has it now: there, and not leaving.
+async fn look_live(cx: &Context, name: &str) -> Result<Option<Standing>, Error> {
+    let stack = Api::<SharedStack>::all(cx.client.clone())
+        .get_metadata_opt(name)
+        .await?;
+    Ok(match stack {
+        None => Some(Standing::Waiting(
+            Reason::StackNotFound,
+            format!("There is no SharedStack '{name}'"),
+        )),
+        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(Standing::Waiting(
+            Reason::StackLeaving,
+            format!("SharedStack '{name}' is being deleted; name another in a new Tenant"),
+        )),
+        Some(_) => None,
+    })
+}
+
+async fn go(
+    cx: &Context,
+    tenant: &Tenant,
+    before: &Status,
+    isolation: &Isolation,
+    offer: Option<&Offer>,
+    memory: &mut Memory,
+) -> Result<Pass, Error> {
+    let spec = &tenant.spec;
+    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
+    let mut status = before.clone();
+    status.region = Some(cx.scope.region.clone());
+    status.prefix = Some(id.prefix());
+    if let Some(offer) = offer {
+        lend::borrowed(&mut status, offer);
+    }
+    if let Isolation::Pool(_) = isolation {
+        pool(cx, tenant, &mut status, offer, memory);
+        let verdict = Verdict {
+            borrowed: Some(Standing::Whole),
+            ..Verdict::default()
+        };
+        return Ok(Pass {
+            verdict,
+            status,
+            look_again: None,
+            error: None,
+        });
+    }
+    let case = Case {
+        id: &id,
+        column: spec.pattern.into(),
+        offer,
+        knowledge_base_id: before.knowledge_base_id.clone(),
+        blueprint: Blueprint::Tenant {
+            isolation,
+            tags: &spec.tags,
+        },
+    };
+    let generation = tenant.metadata.generation.unwrap_or(0);
+    let Passed {
+        layers,
+        blocked,
+        look_again,
+        fault,
+    } = engine::forward(cx, &case, memory, generation)
+        .map_err(Error::from)
+        .await?;
+    lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
+    let ingestion = match isolation {
+        Isolation::Silo(silo) => silo.ingestion.clone(),
+        Isolation::Bridge(bridge) => bridge.ingestion.clone(),
+        Isolation::Pool(_) => None,
+    };
+    let whole = blocked.is_none()
+        && layers
+            .iter()
+            .all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let source = whole
+        .then(|| documents::source(&status, None, ingestion))
+        .flatten();
+    let step = documents::last_step(cx, source.as_ref(), &asks, before).await;
+    status.ingestion = step.ingestion.or(status.ingestion);
+    let verdict = Verdict {
+        blocked,
+        layers,
+        borrowed: offer.map(|_| Standing::Whole),
+        documents: Some(step.documents),
+        ..Verdict::default()
+    };
+    let error = fault.or(step.fault).map(Error::from);
+    Ok(Pass {
+        verdict,
+        status,
+        look_again: engine::earliest(look_again, step.look_again),
+        error,
+    })
+}
+
+/// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.
+fn pool(cx: &Context, tenant: &Tenant, status: &mut Status, offer: Option<&Offer>, memory: &mut Memory) {
+    let Some((offer, pool)) = offer.and_then(|offer| Some((offer, offer.pool.as_ref()?))) else {
+        return;
+    };
+    status.knowledge_base_id = Some(pool.knowledge_base_id.clone());
+    status.knowledge_base_arn = Some(pool.knowledge_base_arn.clone());
+    status.data_source_id = Some(pool.data_source_id.clone());
+    status.index_name = Some(pool.index_name.clone());
+    status.role_arn = Some(pool.role_arn.clone());
+    status.retrieval_filter = Some(RetrievalFilter {
+        equals: Equals {
+            key: pool.tenant_id_key.clone(),
+            value: tenant.spec.tenant_id.clone(),
+        },
+    });
+    let request = request(tenant);
+    if request.is_some() && request != memory.request {
+        cx.wake_stack(&offer.stack);
+    }
+    memory.request = request;
+}
+
+/// The fingerprint of a Tenant's request for a job.
+pub fn request(tenant: &impl ResourceExt) -> Option<String> {
+    let value = tenant.annotations().get(SYNC_REQUESTED_AT)?;
+    Some(fingerprint(&format!(
+        "{} {value}",
+        tenant.uid().unwrap_or_default()
+    )))
+}

@@ -1,0 +1,272 @@
+//! The way back of a Tenant. It reads four strings of the spec, live and unparsed, so that neither a stale cache nor
+//! an invalid spec stands in the way; what is borrowed is found by the SharedStack's name alone.
+
+use futures::FutureExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::Context;
+use super::engine::{self, Case};
+use super::leaving::{self, field};
+use super::{Error, hold};
+use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
+use crate::documents::schedule::Ask;
+use crate::documents::{marker, purge};
+use crate::layers;
+use crate::stack::fault::Fault;
+use crate::stack::identity::{Claim, Identity, fingerprint};
+use crate::stack::offer::{Offer, collection_id};
+use crate::stack::progress::{Cadence, Progress};
+use crate::stack::seen::Seen;
+use crate::stack::unwind::{Fate, fate};
+use crate::stack::want::Blueprint;
+
+/// The four strings, and what else a way back needs.
+struct Last {
+    object: DynamicObject,
+    tenant_id: String,
+    pattern: Pattern,
+    stack: Option<String>,
+    policy: Option<DeletionPolicy>,
+    status: Status,
+}
+
+/// One pass of a Tenant that is being deleted.
+pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
+    let (namespace, name) = (
+        seen.namespace.clone().unwrap_or_default(),
+        seen.name.clone().unwrap_or_default(),
+    );
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(cx.client.clone(), &namespace, &ApiResource::erase::<Tenant>(&()));
+    let Some(object) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.uid) else {
+        return Ok(Action::await_change());
+    };
+    if object.meta().deletion_timestamp.is_none() || !hold::is_held(&object, &cx.hold()) {
+        return Ok(Action::await_change());
+    }
+    let (Some(tenant_id), Some(pattern)) =
+        (field(&object, "/spec/tenantId"), field(&object, "/spec/pattern"))
+    else {
+        tracing::error!(
+            namespace,
+            name,
+            "a Tenant without tenantId or pattern cannot be taken apart"
+        );
+        return Ok(Action::await_change());
+    };
+    let last = Last {
+        tenant_id,
+        pattern,
+        stack: field(&object, "/spec/stackRef/name"),
+        policy: field(&object, "/spec/deletionPolicy"),
+        status: field(&object, "/status").unwrap_or_default(),
+        object,
+    };
+    if last
+        .object
+        .annotations()
+        .get(PAUSED)
+        .is_some_and(|value| value == "true")
+    {
+        return leaving::paused(cx, &typed(cx, &namespace), &tenant_object(&last), &last.status).await;
+    }
+    let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
+    let progress = match fate(last.policy.as_ref()) {
+        Fate::Stays => retain(cx, &last, &id).await?,
+        Fate::Goes => match leaving::grace(cx, &last.object) {
+            Some(waiting) => waiting,
+            None => remove(cx, &last, &id).await?,
+        },
+    };
+    let object = tenant_object(&last);
+    if !progress.is_done() {
+        return leaving::report(cx, &typed(cx, &namespace), &object, &last.status, &progress).await;
+    }
+    let (action, note) = match fate(last.policy.as_ref()) {
+        Fate::Stays => ("Retain", retained_note(&id)),
+        Fate::Goes => (
+            "Delete",
+            "Everything of this Tenant in AWS is deleted".to_string(),
+        ),
+    };
+    cx.event(&object, EventType::Normal, action, "Delete", note).await;
+    hold::release(&api, &last.object, &cx.hold()).await?;
+    let uid = last.object.uid().unwrap_or_default();
+    cx.memories.forget(&uid);
+    cx.release_claim(&last.tenant_id, &uid);
+    if let Some(stack) = &last.stack {
+        cx.wake_stack(stack);
+    }
+    Ok(Action::await_change())
+}
+
+fn typed(cx: &Context, namespace: &str) -> Api<Tenant> {
+    Api::namespaced(cx.client.clone(), namespace)
+}
+
+/// Enough of a Tenant to speak of it: its metadata. The spec may no longer be readable.
+fn tenant_object(last: &Last) -> Tenant {
+    let mut tenant = Tenant::new(
+        &last.object.name_any(),
+        leaving::blank_tenant(&last.tenant_id, last.pattern),
+    );
+    tenant.metadata = last.object.metadata.clone();
+    tenant
+}
+
+fn retained_note(id: &Identity) -> String {
+    format!(
+        "deletionPolicy Retain: everything of tenantId '{}' stays in AWS and goes on costing money; the marker {} in its \
+         bucket says so",
+        id.tenant_id().unwrap_or_default(),
+        crate::stack::policy::marker_key(id)
+    )
+}
+
+/// Leaves word of what stays, and lets go.
+async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
+    let uid = id.uid.clone();
+    match &last.stack {
+        None => {
+            if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
+                marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
+            }
+        }
+        Some(stack) => {
+            let stack_id = stack_identity(cx, stack);
+            if is_stacks(&layers::bucket::look(&cx.aws, &stack_id).await?) {
+                marker::leave(&cx.aws, &stack_id.name(Layer::Bucket), id).await?;
+            }
+            if let Some(retained) = cx.retained.lock().get_mut(stack) {
+                retained.insert(last.tenant_id.clone(), uid);
+            }
+        }
+    }
+    Ok(Progress::Done)
+}
+
+/// The SharedStack by its name; its uid as the cache has it, or none if it is gone.
+fn stack_identity(cx: &Context, stack: &str) -> Identity {
+    let uid = cx
+        .stack(stack)
+        .and_then(|stack| stack.meta().uid.clone())
+        .unwrap_or_default();
+    Identity::of_stack(cx.scope.clone(), stack, &uid)
+}
+
+/// Whether what was seen is that SharedStack's, be it of today or of an earlier object of its name: a tenant's
+/// documents in it are the tenant's either way.
+fn is_stacks<T>(seen: &Seen<T>) -> bool {
+    match seen {
+        Seen::Ours(_) => true,
+        Seen::Foreign(foreign) => foreign.claim == Claim::Earlier,
+        Seen::Absent => false,
+    }
+}
+
+/// Takes everything apart that is this Tenant's own, in its order; its documents in a borrowed bucket go with it.
+async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
+    let mut memory = cx.memories.get(&id.uid);
+    let stack_id = last.stack.as_deref().map(|stack| stack_identity(cx, stack));
+    let offer = match &stack_id {
+        Some(stack_id) => borrowed(cx, stack_id).await?,
+        None => None,
+    };
+    let case = Case {
+        id,
+        column: Column::from(last.pattern),
+        offer: offer.as_ref(),
+        knowledge_base_id: last.status.knowledge_base_id.clone(),
+        blueprint: Blueprint::Nothing,
+    };
+    let documents = borrowed_documents(cx, stack_id.as_ref(), id).boxed();
+    let progress = engine::back(cx, &case, &mut memory, documents).await?;
+    cx.memories.put(&id.uid, memory);
+    match (&stack_id, last.pattern) {
+        (Some(stack_id), Pattern::Pool) if progress.is_done() => forget_vectors(cx, last, stack_id, id).await,
+        _ => Ok(progress),
+    }
+}
+
+/// Deletes this Tenant's documents in a bucket that it borrows.
+async fn borrowed_documents(
+    cx: &Context,
+    stack_id: Option<&Identity>,
+    id: &Identity,
+) -> Result<Progress, Fault> {
+    let Some(stack_id) = stack_id else {
+        return Ok(Progress::Done);
+    };
+    if !is_stacks(&layers::bucket::look(&cx.aws, stack_id).await?) {
+        return Ok(Progress::Done);
+    }
+    purge::all_versions(&cx.aws, &stack_id.name(Layer::Bucket), &id.prefix()).await
+}
+
+/// What a way back needs to know of a SharedStack that may be gone: where the collection is.
+async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
+    let name = stack_id.name(Layer::Collection);
+    let Some((collection, _)) = cx.aws.collections.find(&name).await? else {
+        return Ok(None);
+    };
+    debug_assert!(collection_id(&collection.arn).is_some());
+    Ok(Some(Offer {
+        stack: String::new(),
+        uid: stack_id.uid.clone(),
+        bucket: stack_id.name(Layer::Bucket),
+        collection_name: name,
+        collection_arn: collection.arn,
+        collection_endpoint: collection.endpoint,
+        kms_key_arn: None,
+        pool: None,
+    }))
+}
+
+/// A Pool tenant's vectors leave with the next job after its documents: no AWS call forgets a tenant. Its SharedStack
+/// runs that job; if there is none any more, nobody else will.
+async fn forget_vectors(
+    cx: &Context,
+    last: &Last,
+    stack_id: &Identity,
+    id: &Identity,
+) -> Result<Progress, Error> {
+    let Some(stack) = &last.stack else {
+        return Ok(Progress::Done);
+    };
+    let seen =
+        layers::knowledge_base::look(&cx.aws, stack_id, last.status.knowledge_base_id.as_deref()).await?;
+    let Some(facts) = seen.ours() else {
+        return Ok(Progress::Done);
+    };
+    let Some(source) = &facts.data_source else {
+        return Ok(Progress::Done);
+    };
+    let ask = Ask::Leaving(fingerprint(&id.uid));
+    let jobs = cx.aws.jobs.list(&facts.id, &source.id).await?;
+    if jobs
+        .iter()
+        .any(|job| job.status == "COMPLETE" && ask.is_served_by(job))
+    {
+        if let Some(departures) = cx.departures.lock().get_mut(stack) {
+            departures.remove(&fingerprint(&id.uid));
+        }
+        return Ok(Progress::Done);
+    }
+    cx.departures
+        .lock()
+        .entry(stack.clone())
+        .or_default()
+        .insert(fingerprint(&id.uid));
+    cx.wake_stack(stack);
+    let message = "The documents are deleted; an ingestion job of the pool must forget their vectors";
+    Ok(Progress::Waiting {
+        reason: Reason::Deleting,
+        message: message.into(),
+        cadence: Cadence::Steady,
+    })
+}
