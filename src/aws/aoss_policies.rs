@@ -126,13 +126,15 @@ impl Policies {
         }
     }
 
-    /// Replaces what a policy says, if it still has the version that we read; otherwise a conflict. The description
-    /// stays as it is.
+    /// Replaces what a policy and its description say, if it still has the version that we read; otherwise a conflict.
+    /// The description goes along each time: it says whose the policy is, and no page of AWS promises that one left out
+    /// stays.
     pub async fn update(
         &self,
         kind: PolicyKind,
         name: &str,
         policy: &Value,
+        description: &str,
         version: &str,
     ) -> Result<(), Fault> {
         let policy = policy.to_string();
@@ -145,12 +147,8 @@ impl Policies {
                     .r#type(type_)
                     .name(name)
                     .policy(policy);
-                request
-                    .policy_version(version)
-                    .send()
-                    .await
-                    .map_err(call.failed())
-                    .map(drop)
+                let request = request.description(description).policy_version(version);
+                unchanged_or(request.send().await.map_err(call.failed()).map(drop))
             }
             None => {
                 let call = aoss("UpdateAccessPolicy", name);
@@ -159,13 +157,11 @@ impl Policies {
                     .update_access_policy()
                     .r#type(AccessPolicyType::Data)
                     .name(name);
-                request
+                let request = request
                     .policy(policy)
-                    .policy_version(version)
-                    .send()
-                    .await
-                    .map_err(call.failed())
-                    .map(drop)
+                    .description(description)
+                    .policy_version(version);
+                unchanged_or(request.send().await.map_err(call.failed()).map(drop))
             }
         }
     }
@@ -188,6 +184,14 @@ impl Policies {
                 gone(request.send().await.map_err(call.failed()))
             }
         }
+    }
+}
+
+/// AWS refuses an update that changes nothing; to us it is one that was made already.
+fn unchanged_or(result: Result<(), Fault>) -> Result<(), Fault> {
+    match result {
+        Err(fault) if fault.message.starts_with("No changes detected") => Ok(()),
+        result => result,
     }
 }
 

@@ -39,12 +39,14 @@ impl Call<'_> {
                 answered => {
                     let status = answered
                         .raw_response()
-                        .map(|response| response.status().to_string());
-                    let message = answered.message().map_or_else(|| chain(answered), str::to_owned);
-                    (
-                        answered.code().map(str::to_owned).or(status).unwrap_or_default(),
-                        message,
-                    )
+                        .map_or(0, |response| response.status().as_u16());
+                    let code = answered.code().map_or_else(|| status.to_string(), str::to_owned);
+                    let message = match (answered.message(), answered) {
+                        (Some(message), _) => message.to_owned(),
+                        (None, SdkError::ServiceError(_)) => format!("AWS answers HTTP {status} and no more"),
+                        (None, unreadable) => chain(unreadable),
+                    };
+                    (code, message)
                 }
             };
             Fault {

@@ -46,6 +46,12 @@ pub async fn ensure(aws: &Aws, scope: &Scope, operator_arn: &str) -> Result<(), 
         return Ok(());
     }
     aws.policies
-        .update(PolicyKind::DataAccess, &name, &wanted, &found.version)
+        .update(
+            PolicyKind::DataAccess,
+            &name,
+            &wanted,
+            &description,
+            &found.version,
+        )
         .await
 }

@@ -90,7 +90,13 @@ pub async fn ensure(
                     )?,
                     Some(found) => {
                         aws.policies
-                            .update(PolicyKind::Network, name, &document, &found.version)
+                            .update(
+                                PolicyKind::Network,
+                                name,
+                                &document,
+                                &want.description,
+                                &found.version,
+                            )
                             .await?;
                     }
                 }

@@ -88,7 +88,13 @@ pub async fn ensure(
                     }
                     Some(found) => {
                         aws.policies
-                            .update(PolicyKind::DataAccess, &want.index, &document, &found.version)
+                            .update(
+                                PolicyKind::DataAccess,
+                                &want.index,
+                                &document,
+                                &want.description,
+                                &found.version,
+                            )
                             .await?;
                     }
                 }
