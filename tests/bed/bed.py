@@ -75,7 +75,7 @@ class Child:
 
     def last_words(self, lines: int = 15) -> str:
         tail = self.log.read_text(errors="replace").splitlines()[-lines:]
-        return f"the last lines of its log ({self.log}) are:\n" + "\n".join(f"  {line}" for line in tail or ["(nothing)"])
+        return "the last lines of its log are:\n" + "\n".join(f"  {line}" for line in tail or ["(nothing)"])
 
     def end(self, patience: float = 5) -> None:
         """Ask the process to end, then make it."""
