@@ -221,10 +221,7 @@ mod tests {
     fn words_are_read_back() {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
-            assert!(
-                reason.meaning().ends_with('.') && !reason.meaning().contains('\n'),
-                "{reason}"
-            );
+            assert!(reason.meaning().ends_with('.') && !reason.meaning().contains('\n'), "{reason}");
         }
         assert_eq!(Reason::parse("SomebodyElses"), None);
     }
@@ -233,10 +230,7 @@ mod tests {
     fn each_layer_has_a_condition_and_a_reason_of_its_own() {
         for layer in Layer::ALL {
             assert_eq!(ConditionType::of(layer).as_str(), format!("{layer:?}Ready"));
-            assert_eq!(
-                Reason::waiting_for(layer).as_str(),
-                format!("WaitingFor{layer:?}")
-            );
+            assert_eq!(Reason::waiting_for(layer).as_str(), format!("WaitingFor{layer:?}"));
         }
     }
 }

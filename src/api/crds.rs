@@ -14,11 +14,7 @@ use super::{SharedStack, Tenant};
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![Tenant::crd(), SharedStack::crd()];
     for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
-        if let Some(schema) = version
-            .schema
-            .as_mut()
-            .and_then(|schema| schema.open_api_v3_schema.as_mut())
-        {
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
         }
     }
@@ -39,9 +35,7 @@ pub fn files() -> Vec<(String, String)> {
 /// Writes one file for each definition into `dir`.
 pub fn write(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    files()
-        .into_iter()
-        .try_for_each(|(name, yaml)| fs::write(dir.join(name), yaml))
+    files().into_iter().try_for_each(|(name, yaml)| fs::write(dir.join(name), yaml))
 }
 
 fn document(crd: &CustomResourceDefinition) -> String {
@@ -64,11 +58,7 @@ fn tidy(schema: &mut JSONSchemaProps) {
         let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
         *text = paragraphs.collect::<Vec<_>>().join("\n\n");
     }
-    schema
-        .properties
-        .iter_mut()
-        .flat_map(|properties| properties.values_mut())
-        .for_each(tidy);
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(tidy);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
         tidy(items);
     }
@@ -81,10 +71,7 @@ fn tidy(schema: &mut JSONSchemaProps) {
 fn whole_numbers(value: &mut Value) {
     match value {
         Value::Number(number) => {
-            if let Some(float) = number
-                .as_f64()
-                .filter(|float| number.is_f64() && float.fract() == 0.0)
-            {
+            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
                 *value = json!(float as i64);
             }
         }

@@ -113,16 +113,8 @@ pub struct HnswSettings {
 
 impl Index {
     pub fn resolve(written: Option<&Self>) -> IndexSettings {
-        let Index {
-            distance,
-            hnsw,
-            attributes,
-        } = written.cloned().unwrap_or_default();
-        let Hnsw {
-            m,
-            ef_construction,
-            ef_search,
-        } = hnsw.unwrap_or_default();
+        let Index { distance, hnsw, attributes } = written.cloned().unwrap_or_default();
+        let Hnsw { m, ef_construction, ef_search } = hnsw.unwrap_or_default();
         IndexSettings {
             distance: distance.unwrap_or_default(),
             hnsw: HnswSettings {

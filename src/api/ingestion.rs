@@ -49,11 +49,7 @@ pub struct IngestionSettings {
 
 impl Ingestion {
     pub fn resolve(&self) -> IngestionSettings {
-        let Ingestion {
-            schedule,
-            time_zone,
-            suspend,
-        } = self.clone();
+        let Ingestion { schedule, time_zone, suspend } = self.clone();
         IngestionSettings {
             schedule,
             time_zone: time_zone.unwrap_or_else(|| "Etc/UTC".to_owned()),

@@ -32,14 +32,8 @@ pub enum Layer {
 
 impl Layer {
     /// All layers, in build order.
-    pub const ALL: [Layer; 6] = [
-        Layer::Key,
-        Layer::Bucket,
-        Layer::Collection,
-        Layer::Index,
-        Layer::Role,
-        Layer::KnowledgeBase,
-    ];
+    pub const ALL: [Layer; 6] =
+        [Layer::Key, Layer::Bucket, Layer::Collection, Layer::Index, Layer::Role, Layer::KnowledgeBase];
 
     /// As it is called in a sentence.
     pub const fn words(self) -> &'static str {
@@ -82,13 +76,8 @@ pub enum Column {
 }
 
 impl Column {
-    pub const ALL: [Column; 5] = [
-        Column::Silo,
-        Column::Bridge,
-        Column::Pool,
-        Column::SharedStack,
-        Column::SharedStackWithPool,
-    ];
+    pub const ALL: [Column; 5] =
+        [Column::Silo, Column::Bridge, Column::Pool, Column::SharedStack, Column::SharedStackWithPool];
 
     pub const fn words(self) -> &'static str {
         match self {
@@ -102,9 +91,7 @@ impl Column {
 
     /// The layers that this column has in common with `ownership`, in build order.
     pub fn layers(self, which: Ownership) -> impl Iterator<Item = Layer> {
-        Layer::ALL
-            .into_iter()
-            .filter(move |layer| ownership(self, *layer) == which)
+        Layer::ALL.into_iter().filter(move |layer| ownership(self, *layer) == which)
     }
 }
 
@@ -196,14 +183,7 @@ impl<T> PerLayer<T> {
     }
 
     pub fn map<U>(self, mut f: impl FnMut(Layer, T) -> U) -> PerLayer<U> {
-        let PerLayer {
-            key,
-            bucket,
-            collection,
-            index,
-            role,
-            knowledge_base,
-        } = self;
+        let PerLayer { key, bucket, collection, index, role, knowledge_base } = self;
         PerLayer {
             key: f(Layer::Key, key),
             bucket: f(Layer::Bucket, bucket),
@@ -215,22 +195,8 @@ impl<T> PerLayer<T> {
     }
 
     pub fn as_ref(&self) -> PerLayer<&T> {
-        let PerLayer {
-            key,
-            bucket,
-            collection,
-            index,
-            role,
-            knowledge_base,
-        } = self;
-        PerLayer {
-            key,
-            bucket,
-            collection,
-            index,
-            role,
-            knowledge_base,
-        }
+        let PerLayer { key, bucket, collection, index, role, knowledge_base } = self;
+        PerLayer { key, bucket, collection, index, role, knowledge_base }
     }
 
     /// In build order.
@@ -276,11 +242,7 @@ mod tests {
             (Column::Pool, Column::SharedStackWithPool),
         ] {
             for layer in tenant.layers(Ownership::Borrows) {
-                assert_eq!(
-                    ownership(stack, layer),
-                    Ownership::Owns,
-                    "{tenant:?} borrows the {layer}"
-                );
+                assert_eq!(ownership(stack, layer), Ownership::Owns, "{tenant:?} borrows the {layer}");
             }
         }
     }
@@ -289,11 +251,7 @@ mod tests {
     fn the_printed_table_has_a_cell_for_each_pair() {
         let printed = markdown();
         assert_eq!(printed.lines().count(), 2 + Layer::ALL.len());
-        assert!(
-            printed
-                .lines()
-                .all(|line| line.matches('|').count() == Column::ALL.len() + 2)
-        );
+        assert!(printed.lines().all(|line| line.matches('|').count() == Column::ALL.len() + 2));
         assert!(printed.contains("| index | owns | owns | borrows | – | owns |"));
     }
 
@@ -305,12 +263,7 @@ mod tests {
             *words.get_mut(layer) = "seen";
         }
         assert!(words.iter().map(|(layer, _)| layer).eq(Layer::ALL));
-        assert!(
-            words
-                .map(|layer, word| (layer, word))
-                .iter()
-                .all(|(layer, cell)| *cell == (layer, "seen"))
-        );
+        assert!(words.map(|layer, word| (layer, word)).iter().all(|(layer, cell)| *cell == (layer, "seen")));
         assert!(words.as_ref().iter().all(|(_, word)| **word == "seen"));
     }
 }

@@ -17,10 +17,7 @@ pub struct KnowledgeBase {
     /// The embedding model: a Bedrock model id, such as 'cohere.embed-multilingual-v3', or the ARN of a model.
     /// Default: 'amazon.titan-embed-text-v2:0'. May be set at creation only: vectors of two models cannot be
     /// compared. Access to the model must be granted in the AWS account.
-    #[schemars(
-        length(min = 1, max = 2048),
-        regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$")
-    )]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))]
     pub embedding_model: Option<String>,
 
     /// The length of a vector. Longer ones find better and cost more memory. Default: the model's usual size,
@@ -92,14 +89,8 @@ pub enum ChunkingStrategy {
 /// The parameters of each strategy.
 const PARAMETERS: [(&str, &[&str]); 4] = [
     ("FixedSize", &["maxTokens", "overlapPercentage"]),
-    (
-        "Hierarchical",
-        &["parentMaxTokens", "childMaxTokens", "overlapTokens"],
-    ),
-    (
-        "Semantic",
-        &["maxTokens", "bufferSize", "breakpointPercentileThreshold"],
-    ),
+    ("Hierarchical", &["parentMaxTokens", "childMaxTokens", "overlapTokens"]),
+    ("Semantic", &["maxTokens", "bufferSize", "breakpointPercentileThreshold"]),
     ("None", &[]),
 ];
 
@@ -107,25 +98,15 @@ fn parameters_message(strategy: &str, own: &[&str]) -> String {
     match own {
         [] => format!("strategy '{strategy}' must have no parameters"),
         [first @ .., last] => {
-            let first = first
-                .iter()
-                .map(|field| format!("`{field}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let first = first.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
             format!("strategy '{strategy}' must have {first} and `{last}`, and no other parameters")
         }
     }
 }
 
 fn parameters_of(strategy: &str) -> kube::core::Rule {
-    let own = PARAMETERS
-        .iter()
-        .find(|(name, _)| *name == strategy)
-        .map_or(&[][..], |(_, own)| own);
-    let mut all: Vec<&str> = PARAMETERS
-        .iter()
-        .flat_map(|(_, fields)| fields.iter().copied())
-        .collect();
+    let own = PARAMETERS.iter().find(|(name, _)| *name == strategy).map_or(&[][..], |(_, own)| own);
+    let mut all: Vec<&str> = PARAMETERS.iter().flat_map(|(_, fields)| fields.iter().copied()).collect();
     all.sort_unstable();
     all.dedup();
     let terms = all.iter().map(|field| match own.contains(field) {
@@ -133,10 +114,7 @@ fn parameters_of(strategy: &str) -> kube::core::Rule {
         false => format!("!has(self.{field})"),
     });
     rule(
-        format!(
-            "self.strategy != '{strategy}' || ({})",
-            terms.collect::<Vec<_>>().join(" && ")
-        ),
+        format!("self.strategy != '{strategy}' || ({})", terms.collect::<Vec<_>>().join(" && ")),
         parameters_message(strategy, own),
     )
 }
@@ -163,68 +141,35 @@ pub struct KnowledgeBaseSettings {
 /// A chunking strategy with exactly its parameters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChunkingSettings {
-    FixedSize {
-        max_tokens: i32,
-        overlap_percentage: i32,
-    },
-    Hierarchical {
-        parent_max_tokens: i32,
-        child_max_tokens: i32,
-        overlap_tokens: i32,
-    },
-    Semantic {
-        max_tokens: i32,
-        buffer_size: i32,
-        breakpoint_percentile_threshold: i32,
-    },
+    FixedSize { max_tokens: i32, overlap_percentage: i32 },
+    Hierarchical { parent_max_tokens: i32, child_max_tokens: i32, overlap_tokens: i32 },
+    Semantic { max_tokens: i32, buffer_size: i32, breakpoint_percentile_threshold: i32 },
     None,
 }
 
 impl Default for ChunkingSettings {
     fn default() -> Self {
-        ChunkingSettings::FixedSize {
-            max_tokens: 300,
-            overlap_percentage: 20,
-        }
+        ChunkingSettings::FixedSize { max_tokens: 300, overlap_percentage: 20 }
     }
 }
 
 impl KnowledgeBase {
     pub fn resolve(written: Option<&Self>) -> Result<KnowledgeBaseSettings, Invalid> {
-        let KnowledgeBase {
-            embedding_model,
-            dimensions,
-            chunking,
-        } = written.cloned().unwrap_or_default();
+        let KnowledgeBase { embedding_model, dimensions, chunking } = written.cloned().unwrap_or_default();
         let embedding_model = embedding_model.unwrap_or_else(|| models::DEFAULT_MODEL.to_owned());
         let (dimensions, send_dimensions) = match (models::lookup(&embedding_model), dimensions) {
             (Some(model), None) => (model.default, model.send_dimensions),
             (Some(model), Some(size)) if model.dimensions.contains(&size) => (size, model.send_dimensions),
             (Some(_), Some(_)) => {
-                return Err(Invalid::new(
-                    "knowledgeBase.dimensions",
-                    models::known_dimensions_message(),
-                ));
+                return Err(Invalid::new("knowledgeBase.dimensions", models::known_dimensions_message()));
             }
             (None, Some(size)) => (size, true),
             (None, None) => {
-                return Err(Invalid::new(
-                    "knowledgeBase.dimensions",
-                    models::UNKNOWN_NEEDS_DIMENSIONS,
-                ));
+                return Err(Invalid::new("knowledgeBase.dimensions", models::UNKNOWN_NEEDS_DIMENSIONS));
             }
         };
-        let chunking = chunking
-            .as_ref()
-            .map(Chunking::resolve)
-            .transpose()?
-            .unwrap_or_default();
-        Ok(KnowledgeBaseSettings {
-            embedding_model,
-            dimensions,
-            send_dimensions,
-            chunking,
-        })
+        let chunking = chunking.as_ref().map(Chunking::resolve).transpose()?.unwrap_or_default();
+        Ok(KnowledgeBaseSettings { embedding_model, dimensions, send_dimensions, chunking })
     }
 }
 
@@ -244,10 +189,7 @@ impl Chunking {
             (
                 ChunkingStrategy::FixedSize,
                 (Some(max_tokens), Some(overlap_percentage), None, None, None, None, None),
-            ) => Ok(ChunkingSettings::FixedSize {
-                max_tokens,
-                overlap_percentage,
-            }),
+            ) => Ok(ChunkingSettings::FixedSize { max_tokens, overlap_percentage }),
             (
                 ChunkingStrategy::Hierarchical,
                 (
@@ -260,11 +202,9 @@ impl Chunking {
                     None,
                 ),
             ) => match child_max_tokens <= parent_max_tokens {
-                true => Ok(ChunkingSettings::Hierarchical {
-                    parent_max_tokens,
-                    child_max_tokens,
-                    overlap_tokens,
-                }),
+                true => {
+                    Ok(ChunkingSettings::Hierarchical { parent_max_tokens, child_max_tokens, overlap_tokens })
+                }
                 false => Err(Invalid::new(field, CHILD_FITS_PARENT)),
             },
             (
@@ -278,11 +218,7 @@ impl Chunking {
                     Some(buffer_size),
                     Some(breakpoint_percentile_threshold),
                 ),
-            ) => Ok(ChunkingSettings::Semantic {
-                max_tokens,
-                buffer_size,
-                breakpoint_percentile_threshold,
-            }),
+            ) => Ok(ChunkingSettings::Semantic { max_tokens, buffer_size, breakpoint_percentile_threshold }),
             (ChunkingStrategy::None, (None, None, None, None, None, None, None)) => {
                 Ok(ChunkingSettings::None)
             }

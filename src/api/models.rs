@@ -16,21 +16,11 @@ pub struct Model {
 }
 
 const fn one_size(id: &'static str, dimensions: &'static [i32]) -> Model {
-    Model {
-        id,
-        dimensions,
-        default: dimensions[0],
-        send_dimensions: false,
-    }
+    Model { id, dimensions, default: dimensions[0], send_dimensions: false }
 }
 
 const fn sizes(id: &'static str, dimensions: &'static [i32], default: i32) -> Model {
-    Model {
-        id,
-        dimensions,
-        default,
-        send_dimensions: true,
-    }
+    Model { id, dimensions, default, send_dimensions: true }
 }
 
 /// The model of a knowledge base that does not name one.
@@ -41,11 +31,7 @@ pub const MODELS: &[Model] = &[
     sizes(DEFAULT_MODEL, &[256, 512, 1024], 1024),
     one_size("amazon.titan-embed-text-v1", &[1536]),
     one_size("amazon.titan-embed-image-v1", &[1024]),
-    sizes(
-        "amazon.nova-2-multimodal-embeddings-v1:0",
-        &[256, 384, 1024, 3072],
-        1024,
-    ),
+    sizes("amazon.nova-2-multimodal-embeddings-v1:0", &[256, 384, 1024, 3072], 1024),
     one_size("cohere.embed-english-v3", &[1024]),
     one_size("cohere.embed-multilingual-v3", &[1024]),
 ];
@@ -57,9 +43,7 @@ pub fn lookup(id: &str) -> Option<&'static Model> {
 
 /// A known model has the vector sizes that it has.
 pub(super) fn known_dimensions() -> Rule {
-    let table = MODELS
-        .iter()
-        .map(|model| format!("'{}': {:?}", model.id, model.dimensions));
+    let table = MODELS.iter().map(|model| format!("'{}': {:?}", model.id, model.dimensions));
     let table = format!("{{{}}}", table.collect::<Vec<_>>().join(", "));
     let model = format!("(has(self.embeddingModel) ? self.embeddingModel : '{DEFAULT_MODEL}')");
     rule(
@@ -70,12 +54,7 @@ pub(super) fn known_dimensions() -> Rule {
 
 pub(super) fn known_dimensions_message() -> String {
     let sizes = MODELS.iter().map(|model| {
-        let sizes = model
-            .dimensions
-            .iter()
-            .map(i32::to_string)
-            .collect::<Vec<_>>()
-            .join(" or ");
+        let sizes = model.dimensions.iter().map(i32::to_string).collect::<Vec<_>>().join(" or ");
         format!("{sizes} for '{}'", model.id)
     });
     format!(
@@ -86,11 +65,7 @@ pub(super) fn known_dimensions_message() -> String {
 
 /// Nothing is known of other models, and an index cannot be made without the size.
 pub(super) fn unknown_needs_dimensions() -> Rule {
-    let known = MODELS
-        .iter()
-        .map(|model| format!("'{}'", model.id))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let known = MODELS.iter().map(|model| format!("'{}'", model.id)).collect::<Vec<_>>().join(", ");
     rule(
         format!("has(self.dimensions) || !has(self.embeddingModel) || self.embeddingModel in [{known}]"),
         UNKNOWN_NEEDS_DIMENSIONS,

@@ -74,15 +74,8 @@ pub(super) fn placed(field: &str) -> Rule {
     let Some(placement) = PLACEMENTS.iter().find(|placement| placement.field == field) else {
         return rule("false", format!("`{field}` has no placement"));
     };
-    let patterns = placement
-        .patterns
-        .iter()
-        .map(|pattern| format!("'{pattern}'"))
-        .collect::<Vec<_>>();
-    rule(
-        format!("!has(self.{field}) || self.pattern in [{}]", patterns.join(", ")),
-        placement.instead,
-    )
+    let patterns = placement.patterns.iter().map(|pattern| format!("'{pattern}'")).collect::<Vec<_>>();
+    rule(format!("!has(self.{field}) || self.pattern in [{}]", patterns.join(", ")), placement.instead)
 }
 
 /// Bridge and Pool cannot be without a stack.

@@ -25,10 +25,7 @@ pub struct Invalid {
 
 impl Invalid {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Invalid {
-            field: field.into(),
-            message: message.into(),
-        }
+        Invalid { field: field.into(), message: message.into() }
     }
 
     fn within(mut self, parent: &str) -> Self {
@@ -125,9 +122,7 @@ impl Shared {
 
     /// Whether Tenants of a namespace with these labels may borrow.
     pub fn admits(&self, namespace_labels: &std::collections::BTreeMap<String, String>) -> bool {
-        self.allowed_namespaces
-            .as_ref()
-            .is_none_or(|selector| selector.matches(namespace_labels))
+        self.allowed_namespaces.as_ref().is_none_or(|selector| selector.matches(namespace_labels))
     }
 }
 
@@ -220,12 +215,7 @@ impl SharedStackSpec {
             encryption: Encryption::resolve(self.encryption.as_ref())?,
             documents: Documents::resolve(self.documents.as_ref()),
             collection: Collection::resolve(self.collection.as_ref())?,
-            pool: self
-                .pool
-                .as_ref()
-                .map(PoolSpec::resolve)
-                .transpose()
-                .map_err(|e| e.within("pool"))?,
+            pool: self.pool.as_ref().map(PoolSpec::resolve).transpose().map_err(|e| e.within("pool"))?,
             tags: self.tags.clone(),
         })
     }

@@ -29,9 +29,7 @@ pub fn fixed(path: &str, instead: &str) -> Rule {
 /// Whether `path` is there, parent by parent.
 fn present(root: &str, path: &str) -> String {
     let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
-    ends.map(|end| format!("has({root}.{})", &path[..end]))
-        .collect::<Vec<_>>()
-        .join(" && ")
+    ends.map(|end| format!("has({root}.{})", &path[..end])).collect::<Vec<_>>().join(" && ")
 }
 
 /// How to migrate what only a knowledge base, its index or its collection knows: the documents can stay.

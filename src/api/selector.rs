@@ -65,16 +65,9 @@ fn labels(_: &mut SchemaGenerator) -> Schema {
 impl NamespaceSelector {
     /// Whether a namespace with these labels is selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let NamespaceSelector {
-            match_labels,
-            match_expressions,
-        } = self;
-        match_labels
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
-            && match_expressions
-                .iter()
-                .all(|requirement| requirement.matches(labels))
+        let NamespaceSelector { match_labels, match_expressions } = self;
+        match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && match_expressions.iter().all(|requirement| requirement.matches(labels))
     }
 }
 
@@ -113,16 +106,8 @@ mod tests {
             (requirement("DoesNotExist", json!(nothing)), false, true),
         ] {
             let parsed: NamespaceSelector = serde_json::from_value(selector.clone()).unwrap();
-            assert_eq!(
-                parsed.matches(&rag),
-                labelled,
-                "{selector} on a labelled namespace"
-            );
-            assert_eq!(
-                parsed.matches(&BTreeMap::new()),
-                bare,
-                "{selector} on a bare namespace"
-            );
+            assert_eq!(parsed.matches(&rag), labelled, "{selector} on a labelled namespace");
+            assert_eq!(parsed.matches(&BTreeMap::new()), bare, "{selector} on a bare namespace");
         }
     }
 }

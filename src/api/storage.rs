@@ -63,10 +63,7 @@ pub struct Network {
     /// Private: the OpenSearch Serverless VPC endpoints from which the collection can be reached. Default:
     /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 20),
-        inner(length(min = 6, max = 64), regex(pattern = r"^vpce-[0-9a-z]+$"))
-    )]
+    #[schemars(length(max = 20), inner(length(min = 6, max = 64), regex(pattern = r"^vpce-[0-9a-z]+$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub vpc_endpoint_ids: Vec<String>,
 }
@@ -146,11 +143,8 @@ pub enum EncryptionSettings {
 
 impl Documents {
     pub fn resolve(written: Option<&Self>) -> DocumentsSettings {
-        let Documents {
-            versioning,
-            noncurrent_expiration_days,
-            expiration_days,
-        } = written.cloned().unwrap_or_default();
+        let Documents { versioning, noncurrent_expiration_days, expiration_days } =
+            written.cloned().unwrap_or_default();
         DocumentsSettings {
             versioning: versioning.unwrap_or_default(),
             noncurrent_expiration_days: noncurrent_expiration_days.unwrap_or(30),
@@ -161,33 +155,20 @@ impl Documents {
 
 impl Collection {
     pub fn resolve(written: Option<&Self>) -> Result<CollectionSettings, Invalid> {
-        let Collection {
-            standby_replicas,
-            network,
-        } = written.cloned().unwrap_or_default();
+        let Collection { standby_replicas, network } = written.cloned().unwrap_or_default();
         let network = match network {
-            None => NetworkSettings::Private {
-                vpc_endpoint_ids: Vec::new(),
-            },
-            Some(Network {
-                access: Access::Private,
-                vpc_endpoint_ids,
-            }) => NetworkSettings::Private { vpc_endpoint_ids },
-            Some(Network {
-                access: Access::Public,
-                vpc_endpoint_ids,
-            }) if vpc_endpoint_ids.is_empty() => NetworkSettings::Public,
+            None => NetworkSettings::Private { vpc_endpoint_ids: Vec::new() },
+            Some(Network { access: Access::Private, vpc_endpoint_ids }) => {
+                NetworkSettings::Private { vpc_endpoint_ids }
+            }
+            Some(Network { access: Access::Public, vpc_endpoint_ids }) if vpc_endpoint_ids.is_empty() => {
+                NetworkSettings::Public
+            }
             Some(_) => {
-                return Err(Invalid::new(
-                    "collection.network.vpcEndpointIds",
-                    ENDPOINTS_ARE_PRIVATE,
-                ));
+                return Err(Invalid::new("collection.network.vpcEndpointIds", ENDPOINTS_ARE_PRIVATE));
             }
         };
-        Ok(CollectionSettings {
-            standby_replicas: standby_replicas.unwrap_or_default(),
-            network,
-        })
+        Ok(CollectionSettings { standby_replicas: standby_replicas.unwrap_or_default(), network })
     }
 }
 
@@ -199,9 +180,9 @@ impl Encryption {
         match (key, kms_key_arn) {
             (EncryptionKey::AWSOwned, None) => Ok(EncryptionSettings::AwsOwned),
             (EncryptionKey::Create, None) => Ok(EncryptionSettings::Create),
-            (EncryptionKey::Existing, Some(arn)) => Ok(EncryptionSettings::Existing {
-                kms_key_arn: arn.clone(),
-            }),
+            (EncryptionKey::Existing, Some(arn)) => {
+                Ok(EncryptionSettings::Existing { kms_key_arn: arn.clone() })
+            }
             _ => Err(Invalid::new("encryption.kmsKeyArn", KEY_ARN_IFF_EXISTING)),
         }
     }

@@ -18,11 +18,7 @@ pub struct Collections {
 }
 
 const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "aoss",
-        operation,
-        resource,
-    }
+    Call { service: "aoss", operation, resource }
 }
 
 impl Collections {
@@ -34,13 +30,7 @@ impl Collections {
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
     pub async fn find(&self, name: &str) -> Result<Option<(CollectionDetail, Tags)>, Fault> {
         let call = aoss("BatchGetCollection", name);
-        let answer = self
-            .client
-            .batch_get_collection()
-            .names(name)
-            .send()
-            .await
-            .map_err(call.failed())?;
+        let answer = self.client.batch_get_collection().names(name).send().await.map_err(call.failed())?;
         let Some(detail) = answer.collection_details.unwrap_or_default().into_iter().next() else {
             let mut errors = answer.collection_error_details.unwrap_or_default().into_iter();
             return match errors.find(|error| error.error_code.as_deref() != Some("NOT_FOUND")) {
@@ -68,70 +58,39 @@ impl Collections {
         tags: &Tags,
     ) -> Result<CollectionDetail, Fault> {
         let call = aoss("CreateCollection", name);
-        let tags = tags
-            .iter()
-            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
         let replicas = match standby_replicas {
             StandbyReplicas::Enabled => Replicas::Enabled,
             StandbyReplicas::Disabled => Replicas::Disabled,
         };
-        let request = self
-            .client
-            .create_collection()
-            .name(name)
-            .r#type(CollectionType::Vectorsearch);
-        let request = request
-            .standby_replicas(replicas)
-            .description(description)
-            .set_tags(Some(tags));
+        let request = self.client.create_collection().name(name).r#type(CollectionType::Vectorsearch);
+        let request = request.standby_replicas(replicas).description(description).set_tags(Some(tags));
         let answer = request.send().await.map_err(call.failed())?;
-        answer
-            .create_collection_detail
-            .map(Into::into)
-            .ok_or_else(|| call.empty())
+        answer.create_collection_detail.map(Into::into).ok_or_else(|| call.empty())
     }
 
     /// Begins to delete a collection with all that is in it. One that is still being made is a conflict.
     pub async fn delete(&self, id: &str) -> Result<(), Fault> {
         let call = aoss("DeleteCollection", id);
-        gone(
-            self.client
-                .delete_collection()
-                .id(id)
-                .send()
-                .await
-                .map_err(call.failed()),
-        )
+        gone(self.client.delete_collection().id(id).send().await.map_err(call.failed()))
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
         let call = aoss("ListTagsForResource", arn);
-        let answer = self
-            .client
-            .list_tags_for_resource()
-            .resource_arn(arn)
-            .send()
-            .await
-            .map_err(call.failed())?;
+        let answer =
+            self.client.list_tags_for_resource().resource_arn(arn).send().await.map_err(call.failed())?;
         Ok(super::tags(answer.tags, |tag| (tag.key, tag.value)))
     }
 }
 
 impl From<Detail> for CollectionDetail {
     fn from(detail: Detail) -> Self {
-        let failure: Vec<_> = detail
-            .failure_code
-            .into_iter()
-            .chain(detail.failure_message)
-            .collect();
+        let failure: Vec<_> = detail.failure_code.into_iter().chain(detail.failure_message).collect();
         Self {
             id: detail.id.unwrap_or_default(),
             arn: detail.arn.unwrap_or_default(),
-            status: detail
-                .status
-                .map(|status| status.as_str().to_owned())
-                .unwrap_or_default(),
+            status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
             endpoint: detail.collection_endpoint,
             kms_key_arn: customer_key(detail.kms_key_arn),
             failure: (!failure.is_empty()).then(|| failure.join(": ")),
@@ -144,10 +103,7 @@ impl From<CreateCollectionDetail> for CollectionDetail {
         Self {
             id: detail.id.unwrap_or_default(),
             arn: detail.arn.unwrap_or_default(),
-            status: detail
-                .status
-                .map(|status| status.as_str().to_owned())
-                .unwrap_or_default(),
+            status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
             endpoint: None,
             kms_key_arn: customer_key(detail.kms_key_arn),
             failure: None,

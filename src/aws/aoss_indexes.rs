@@ -19,11 +19,7 @@ pub struct Indexes {
 }
 
 const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "aoss",
-        operation,
-        resource,
-    }
+    Call { service: "aoss", operation, resource }
 }
 
 impl Indexes {
@@ -45,12 +41,7 @@ impl Indexes {
     pub async fn create(&self, collection_id: &str, name: &str, schema: &Value) -> Result<(), Fault> {
         let call = aoss("CreateIndex", name);
         let request = self.client.create_index().id(collection_id).index_name(name);
-        request
-            .index_schema(to_document(schema))
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        request.index_schema(to_document(schema)).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Adds to the mappings of an index. Settings cannot change, and what the schema leaves out stays.
@@ -58,12 +49,7 @@ impl Indexes {
     pub async fn update(&self, collection_id: &str, name: &str, schema: &Value) -> Result<(), Fault> {
         let call = aoss("UpdateIndex", name);
         let request = self.client.update_index().id(collection_id).index_name(name);
-        request
-            .index_schema(to_document(schema))
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        request.index_schema(to_document(schema)).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Deletes an index with all vectors in it.

@@ -45,11 +45,7 @@ impl PolicyKind {
 }
 
 const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "aoss",
-        operation,
-        resource,
-    }
+    Call { service: "aoss", operation, resource }
 }
 
 impl Policies {
@@ -64,21 +60,13 @@ impl Policies {
                 let call = aoss("GetSecurityPolicy", name);
                 let request = self.client.get_security_policy().r#type(type_).name(name);
                 let answer = found(request.send().await.map_err(call.failed()))?;
-                Ok(answer
-                    .and_then(|answer| answer.security_policy_detail)
-                    .map(Into::into))
+                Ok(answer.and_then(|answer| answer.security_policy_detail).map(Into::into))
             }
             None => {
                 let call = aoss("GetAccessPolicy", name);
-                let request = self
-                    .client
-                    .get_access_policy()
-                    .r#type(AccessPolicyType::Data)
-                    .name(name);
+                let request = self.client.get_access_policy().r#type(AccessPolicyType::Data).name(name);
                 let answer = found(request.send().await.map_err(call.failed()))?;
-                Ok(answer
-                    .and_then(|answer| answer.access_policy_detail)
-                    .map(Into::into))
+                Ok(answer.and_then(|answer| answer.access_policy_detail).map(Into::into))
             }
         }
     }
@@ -95,33 +83,13 @@ impl Policies {
         match kind.security() {
             Some(type_) => {
                 let call = aoss("CreateSecurityPolicy", name);
-                let request = self
-                    .client
-                    .create_security_policy()
-                    .r#type(type_)
-                    .name(name)
-                    .policy(policy);
-                request
-                    .description(description)
-                    .send()
-                    .await
-                    .map_err(call.failed())
-                    .map(drop)
+                let request = self.client.create_security_policy().r#type(type_).name(name).policy(policy);
+                request.description(description).send().await.map_err(call.failed()).map(drop)
             }
             None => {
                 let call = aoss("CreateAccessPolicy", name);
-                let request = self
-                    .client
-                    .create_access_policy()
-                    .r#type(AccessPolicyType::Data)
-                    .name(name);
-                request
-                    .policy(policy)
-                    .description(description)
-                    .send()
-                    .await
-                    .map_err(call.failed())
-                    .map(drop)
+                let request = self.client.create_access_policy().r#type(AccessPolicyType::Data).name(name);
+                request.policy(policy).description(description).send().await.map_err(call.failed()).map(drop)
             }
         }
     }
@@ -141,26 +109,14 @@ impl Policies {
         match kind.security() {
             Some(type_) => {
                 let call = aoss("UpdateSecurityPolicy", name);
-                let request = self
-                    .client
-                    .update_security_policy()
-                    .r#type(type_)
-                    .name(name)
-                    .policy(policy);
+                let request = self.client.update_security_policy().r#type(type_).name(name).policy(policy);
                 let request = request.description(description).policy_version(version);
                 unchanged_or(request.send().await.map_err(call.failed()).map(drop))
             }
             None => {
                 let call = aoss("UpdateAccessPolicy", name);
-                let request = self
-                    .client
-                    .update_access_policy()
-                    .r#type(AccessPolicyType::Data)
-                    .name(name);
-                let request = request
-                    .policy(policy)
-                    .description(description)
-                    .policy_version(version);
+                let request = self.client.update_access_policy().r#type(AccessPolicyType::Data).name(name);
+                let request = request.policy(policy).description(description).policy_version(version);
                 unchanged_or(request.send().await.map_err(call.failed()).map(drop))
             }
         }
@@ -176,11 +132,7 @@ impl Policies {
             }
             None => {
                 let call = aoss("DeleteAccessPolicy", name);
-                let request = self
-                    .client
-                    .delete_access_policy()
-                    .r#type(AccessPolicyType::Data)
-                    .name(name);
+                let request = self.client.delete_access_policy().r#type(AccessPolicyType::Data).name(name);
                 gone(request.send().await.map_err(call.failed()))
             }
         }

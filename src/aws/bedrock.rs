@@ -23,11 +23,7 @@ pub struct KnowledgeBases {
 }
 
 pub(super) const fn bedrock<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "bedrock",
-        operation,
-        resource,
-    }
+    Call { service: "bedrock", operation, resource }
 }
 
 /// Whether a hint can be an id at all: AWS refuses the whole request otherwise.
@@ -70,55 +66,31 @@ impl KnowledgeBases {
         let call = bedrock("CreateKnowledgeBase", &want.name);
         // The token is a fresh one of the SDK's: Bedrock would silently ignore one that it has seen, even if what it
         // made then is long gone. The name makes this call idempotent.
-        let request = self
-            .client
-            .create_knowledge_base()
-            .name(&want.name)
-            .role_arn(&want.role_arn);
+        let request = self.client.create_knowledge_base().name(&want.name).role_arn(&want.role_arn);
         let request = request
             .knowledge_base_configuration(configuration(want).map_err(call.unbuilt())?)
             .storage_configuration(storage(want.store.as_ref()).map_err(call.unbuilt())?)
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let answer = request.send().await.map_err(call.failed())?;
-        answer
-            .knowledge_base
-            .map(|it| it.knowledge_base_id)
-            .ok_or_else(|| call.empty())
+        answer.knowledge_base.map(|it| it.knowledge_base_id).ok_or_else(|| call.empty())
     }
 
     /// Begins to delete a knowledge base. A data source that it still has goes by its own deletion policy.
     pub async fn delete(&self, id: &str) -> Result<(), Fault> {
         let call = bedrock("DeleteKnowledgeBase", id);
-        gone(
-            self.client
-                .delete_knowledge_base()
-                .knowledge_base_id(id)
-                .send()
-                .await
-                .map_err(call.failed()),
-        )
+        gone(self.client.delete_knowledge_base().knowledge_base_id(id).send().await.map_err(call.failed()))
     }
 
     async fn get(&self, id: &str) -> Result<KnowledgeBase, Fault> {
         let call = bedrock("GetKnowledgeBase", id);
-        let answer = self
-            .client
-            .get_knowledge_base()
-            .knowledge_base_id(id)
-            .send()
-            .await
-            .map_err(call.failed())?;
+        let answer =
+            self.client.get_knowledge_base().knowledge_base_id(id).send().await.map_err(call.failed())?;
         answer.knowledge_base.ok_or_else(|| call.empty())
     }
 
     async fn listed(&self, name: &str) -> Result<Option<KnowledgeBase>, Fault> {
         let call = bedrock("ListKnowledgeBases", name);
-        let pages = self
-            .client
-            .list_knowledge_bases()
-            .max_results(1000)
-            .into_paginator()
-            .send();
+        let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         let mut summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
         match summaries.find(|summary| summary.name == name) {
@@ -129,13 +101,8 @@ impl KnowledgeBases {
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
         let call = bedrock("ListTagsForResource", arn);
-        let answer = self
-            .client
-            .list_tags_for_resource()
-            .resource_arn(arn)
-            .send()
-            .await
-            .map_err(call.failed())?;
+        let answer =
+            self.client.list_tags_for_resource().resource_arn(arn).send().await.map_err(call.failed())?;
         Ok(answer.tags.unwrap_or_default().into_iter().collect())
     }
 }
@@ -154,12 +121,8 @@ impl From<KnowledgeBase> for KnowledgeBaseFacts {
 
 fn configuration(want: &WantKnowledgeBase) -> Result<KnowledgeBaseConfiguration, BuildError> {
     let model = want.dimensions.map(|dimensions| {
-        let bedrock = BedrockEmbeddingModelConfiguration::builder()
-            .dimensions(dimensions)
-            .build();
-        EmbeddingModelConfiguration::builder()
-            .bedrock_embedding_model_configuration(bedrock)
-            .build()
+        let bedrock = BedrockEmbeddingModelConfiguration::builder().dimensions(dimensions).build();
+        EmbeddingModelConfiguration::builder().bedrock_embedding_model_configuration(bedrock).build()
     });
     let vector = VectorKnowledgeBaseConfiguration::builder()
         .embedding_model_arn(&want.embedding_model_arn)
@@ -174,16 +137,10 @@ fn configuration(want: &WantKnowledgeBase) -> Result<KnowledgeBaseConfiguration,
 /// Where vectors go. A second vector store is one more arm here.
 fn storage(store: Option<&Store>) -> Result<StorageConfiguration, BuildError> {
     let Some(store) = store else {
-        return Err(BuildError::missing_field(
-            "storage_configuration",
-            "the vector store is not known yet",
-        ));
+        return Err(BuildError::missing_field("storage_configuration", "the vector store is not known yet"));
     };
     match store {
-        Store::OpenSearchServerless {
-            collection_arn,
-            index,
-        } => {
+        Store::OpenSearchServerless { collection_arn, index } => {
             let fields = OpenSearchServerlessFieldMapping::builder()
                 .vector_field(VECTOR_FIELD)
                 .text_field(TEXT_FIELD)

@@ -57,25 +57,16 @@ impl DataSources {
         let call = bedrock("CreateDataSource", &want.name);
         let source = source(want, account).map_err(call.unbuilt())?;
         let chunking = chunking(&want.chunking).map_err(call.unbuilt())?;
-        let request = self
-            .client
-            .create_data_source()
-            .knowledge_base_id(kb)
-            .name(&want.name);
+        let request = self.client.create_data_source().knowledge_base_id(kb).name(&want.name);
         let request = request
             .data_source_configuration(source)
             .vector_ingestion_configuration(
-                VectorIngestionConfiguration::builder()
-                    .chunking_configuration(chunking)
-                    .build(),
+                VectorIngestionConfiguration::builder().chunking_configuration(chunking).build(),
             )
             .data_deletion_policy(deletion_policy(&want.data_deletion_policy))
             .set_server_side_encryption_configuration(want.key_arn.as_deref().map(encryption));
         let answer = request.send().await.map_err(call.failed())?;
-        answer
-            .data_source
-            .map(|it| it.data_source_id)
-            .ok_or_else(|| call.empty())
+        answer.data_source.map(|it| it.data_source_id).ok_or_else(|| call.empty())
     }
 
     /// Sets bucket, prefix, key and deletion policy as wanted. Chunking goes back as AWS has it: it cannot change.
@@ -109,38 +100,20 @@ impl DataSources {
     /// Begins to delete a data source.
     pub async fn delete(&self, kb: &str, id: &str) -> Result<(), Fault> {
         let call = bedrock("DeleteDataSource", id);
-        let request = self
-            .client
-            .delete_data_source()
-            .knowledge_base_id(kb)
-            .data_source_id(id);
+        let request = self.client.delete_data_source().knowledge_base_id(kb).data_source_id(id);
         gone(request.send().await.map_err(call.failed()))
     }
 
     async fn get(&self, kb: &str, id: &str) -> Result<DataSource, Fault> {
         let call = bedrock("GetDataSource", id);
-        let request = self
-            .client
-            .get_data_source()
-            .knowledge_base_id(kb)
-            .data_source_id(id);
-        request
-            .send()
-            .await
-            .map_err(call.failed())?
-            .data_source
-            .ok_or_else(|| call.empty())
+        let request = self.client.get_data_source().knowledge_base_id(kb).data_source_id(id);
+        request.send().await.map_err(call.failed())?.data_source.ok_or_else(|| call.empty())
     }
 
     async fn listed(&self, kb: &str, name: &str) -> Result<Option<DataSource>, Fault> {
         let call = bedrock("ListDataSources", kb);
-        let pages = self
-            .client
-            .list_data_sources()
-            .knowledge_base_id(kb)
-            .max_results(1000)
-            .into_paginator()
-            .send();
+        let pages =
+            self.client.list_data_sources().knowledge_base_id(kb).max_results(1000).into_paginator().send();
         let Some(pages) = found(pages.try_collect().await.map_err(call.failed()))? else {
             return Ok(None);
         };
@@ -153,10 +126,7 @@ impl DataSources {
 
     async fn resend(&self, it: DataSource) -> Result<(), Fault> {
         let call = bedrock("UpdateDataSource", &it.data_source_id);
-        let request = self
-            .client
-            .update_data_source()
-            .knowledge_base_id(it.knowledge_base_id);
+        let request = self.client.update_data_source().knowledge_base_id(it.knowledge_base_id);
         let request = request
             .data_source_id(&it.data_source_id)
             .name(it.name)
@@ -172,23 +142,15 @@ impl DataSources {
 impl From<DataSource> for DataSourceFacts {
     fn from(it: DataSource) -> Self {
         let s3 = it.data_source_configuration.and_then(|it| it.s3_configuration);
-        let (bucket_arn, prefixes) = s3
-            .map(|s3| (s3.bucket_arn, s3.inclusion_prefixes))
-            .unwrap_or_default();
+        let (bucket_arn, prefixes) = s3.map(|s3| (s3.bucket_arn, s3.inclusion_prefixes)).unwrap_or_default();
         Self {
             id: it.data_source_id,
             status: it.status.as_str().to_owned(),
             // What nobody has set means DELETE.
-            data_deletion_policy: it
-                .data_deletion_policy
-                .unwrap_or(Policy::Delete)
-                .as_str()
-                .to_owned(),
+            data_deletion_policy: it.data_deletion_policy.unwrap_or(Policy::Delete).as_str().to_owned(),
             bucket_arn,
             prefix: prefixes.unwrap_or_default().into_iter().next(),
-            key_arn: it
-                .server_side_encryption_configuration
-                .and_then(|it| it.kms_key_arn),
+            key_arn: it.server_side_encryption_configuration.and_then(|it| it.kms_key_arn),
             failure_reasons: it.failure_reasons.unwrap_or_default(),
         }
     }
@@ -202,16 +164,11 @@ fn source(want: &WantKnowledgeBase, account: &str) -> Result<DataSourceConfigura
         .inclusion_prefixes(&want.prefix)
         .bucket_owner_account_id(account)
         .build()?;
-    DataSourceConfiguration::builder()
-        .r#type(DataSourceType::S3)
-        .s3_configuration(s3)
-        .build()
+    DataSourceConfiguration::builder().r#type(DataSourceType::S3).s3_configuration(s3).build()
 }
 
 fn encryption(key_arn: &str) -> ServerSideEncryptionConfiguration {
-    ServerSideEncryptionConfiguration::builder()
-        .kms_key_arn(key_arn)
-        .build()
+    ServerSideEncryptionConfiguration::builder().kms_key_arn(key_arn).build()
 }
 
 fn deletion_policy(policy: &DataDeletionPolicy) -> Policy {
@@ -224,29 +181,15 @@ fn deletion_policy(policy: &DataDeletionPolicy) -> Policy {
 fn chunking(settings: &ChunkingSettings) -> Result<ChunkingConfiguration, BuildError> {
     let configuration = ChunkingConfiguration::builder();
     let configuration = match *settings {
-        ChunkingSettings::FixedSize {
-            max_tokens,
-            overlap_percentage,
-        } => {
+        ChunkingSettings::FixedSize { max_tokens, overlap_percentage } => {
             let fixed = FixedSizeChunkingConfiguration::builder();
-            let fixed = fixed
-                .max_tokens(max_tokens)
-                .overlap_percentage(overlap_percentage)
-                .build()?;
+            let fixed = fixed.max_tokens(max_tokens).overlap_percentage(overlap_percentage).build()?;
             configuration
                 .chunking_strategy(ChunkingStrategy::FixedSize)
                 .fixed_size_chunking_configuration(fixed)
         }
-        ChunkingSettings::Hierarchical {
-            parent_max_tokens,
-            child_max_tokens,
-            overlap_tokens,
-        } => {
-            let level = |tokens| {
-                HierarchicalChunkingLevelConfiguration::builder()
-                    .max_tokens(tokens)
-                    .build()
-            };
+        ChunkingSettings::Hierarchical { parent_max_tokens, child_max_tokens, overlap_tokens } => {
+            let level = |tokens| HierarchicalChunkingLevelConfiguration::builder().max_tokens(tokens).build();
             let hierarchical = HierarchicalChunkingConfiguration::builder()
                 .level_configurations(level(parent_max_tokens)?)
                 .level_configurations(level(child_max_tokens)?)
@@ -256,11 +199,7 @@ fn chunking(settings: &ChunkingSettings) -> Result<ChunkingConfiguration, BuildE
                 .chunking_strategy(ChunkingStrategy::Hierarchical)
                 .hierarchical_chunking_configuration(hierarchical)
         }
-        ChunkingSettings::Semantic {
-            max_tokens,
-            buffer_size,
-            breakpoint_percentile_threshold,
-        } => {
+        ChunkingSettings::Semantic { max_tokens, buffer_size, breakpoint_percentile_threshold } => {
             let semantic = SemanticChunkingConfiguration::builder()
                 .max_tokens(max_tokens)
                 .buffer_size(buffer_size)

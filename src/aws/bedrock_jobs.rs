@@ -33,32 +33,16 @@ impl Jobs {
             .order(SortOrder::Descending)
             .build()
             .map_err(call.unbuilt())?;
-        let request = self
-            .client
-            .list_ingestion_jobs()
-            .knowledge_base_id(kb)
-            .data_source_id(data_source);
-        let pages = request
-            .sort_by(newest_first)
-            .max_results(1000)
-            .into_paginator()
-            .send();
+        let request = self.client.list_ingestion_jobs().knowledge_base_id(kb).data_source_id(data_source);
+        let pages = request.sort_by(newest_first).max_results(1000).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
-        Ok(pages
-            .into_iter()
-            .flat_map(|page| page.ingestion_job_summaries)
-            .map(Into::into)
-            .collect())
+        Ok(pages.into_iter().flat_map(|page| page.ingestion_job_summaries).map(Into::into).collect())
     }
 
     /// One job, with what failed in it.
     pub async fn get(&self, kb: &str, data_source: &str, id: &str) -> Result<Option<Job>, Fault> {
         let call = bedrock("GetIngestionJob", id);
-        let request = self
-            .client
-            .get_ingestion_job()
-            .knowledge_base_id(kb)
-            .data_source_id(data_source);
+        let request = self.client.get_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
         let answer = found(request.ingestion_job_id(id).send().await.map_err(call.failed()))?;
         Ok(answer.and_then(|answer| answer.ingestion_job).map(Into::into))
     }
@@ -68,23 +52,15 @@ impl Jobs {
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_StartIngestionJob.html>
     pub async fn start(&self, kb: &str, data_source: &str, description: &str) -> Result<String, Fault> {
         let call = bedrock("StartIngestionJob", data_source);
-        let request = self
-            .client
-            .start_ingestion_job()
-            .knowledge_base_id(kb)
-            .data_source_id(data_source);
-        let request = request
-            .description(description)
-            .client_token(token(&[data_source, description]));
+        let request = self.client.start_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
+        let request = request.description(description).client_token(token(&[data_source, description]));
         let answer = request.send().await.map_err(call.failed())?;
         match answer.ingestion_job {
             Some(job) => Ok(job.ingestion_job_id),
             // Bedrock may say nothing about a start that it has seen before.
             None => {
                 let mut jobs = self.list(kb, data_source).await?.into_iter();
-                jobs.find(|job| job.description == description)
-                    .map(|job| job.id)
-                    .ok_or_else(|| call.empty())
+                jobs.find(|job| job.description == description).map(|job| job.id).ok_or_else(|| call.empty())
             }
         }
     }
@@ -92,11 +68,7 @@ impl Jobs {
     /// Begins to stop a job; one that no longer runs is a conflict.
     pub async fn stop(&self, kb: &str, data_source: &str, id: &str) -> Result<(), Fault> {
         let call = bedrock("StopIngestionJob", id);
-        let request = self
-            .client
-            .stop_ingestion_job()
-            .knowledge_base_id(kb)
-            .data_source_id(data_source);
+        let request = self.client.stop_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
         gone(request.ingestion_job_id(id).send().await.map_err(call.failed()))
     }
 }

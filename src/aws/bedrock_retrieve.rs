@@ -54,14 +54,8 @@ impl Retrieval {
             .number_of_results(number_of_results)
             .set_filter(filter.map(equals).transpose().map_err(call.unbuilt())?)
             .build();
-        let how = KnowledgeBaseRetrievalConfiguration::builder()
-            .vector_search_configuration(search)
-            .build();
-        let request = self
-            .client
-            .retrieve()
-            .knowledge_base_id(knowledge_base)
-            .retrieval_configuration(how);
+        let how = KnowledgeBaseRetrievalConfiguration::builder().vector_search_configuration(search).build();
+        let request = self.client.retrieve().knowledge_base_id(knowledge_base).retrieval_configuration(how);
         let request = request.retrieval_query(KnowledgeBaseQuery::builder().text(question).build());
         let mut pages = request.into_paginator().send();
         let mut passages: Vec<Passage> = Vec::new();
@@ -76,10 +70,7 @@ impl Retrieval {
 }
 
 fn equals((key, value): (&str, &str)) -> Result<RetrievalFilter, BuildError> {
-    let attribute = FilterAttribute::builder()
-        .key(key)
-        .value(Document::String(value.into()))
-        .build()?;
+    let attribute = FilterAttribute::builder().key(key).value(Document::String(value.into())).build()?;
     Ok(RetrievalFilter::Equals(attribute))
 }
 
@@ -88,15 +79,9 @@ impl From<KnowledgeBaseRetrievalResult> for Passage {
         let metadata = result.metadata.unwrap_or_default();
         Self {
             text: result.content.map(|content| content.text).unwrap_or_default(),
-            uri: result
-                .location
-                .and_then(|location| location.s3_location)
-                .and_then(|s3| s3.uri),
+            uri: result.location.and_then(|location| location.s3_location).and_then(|s3| s3.uri),
             score: result.score.unwrap_or(0.0),
-            metadata: metadata
-                .iter()
-                .map(|(key, value)| (key.clone(), to_value(value)))
-                .collect(),
+            metadata: metadata.iter().map(|(key, value)| (key.clone(), to_value(value))).collect(),
         }
     }
 }

@@ -11,12 +11,9 @@ pub(super) fn to_document(value: &Value) -> Document {
         Value::Number(number) => Document::Number(to_number(number)),
         Value::String(text) => Document::String(text.clone()),
         Value::Array(items) => Document::Array(items.iter().map(to_document).collect()),
-        Value::Object(fields) => Document::Object(
-            fields
-                .iter()
-                .map(|(key, value)| (key.clone(), to_document(value)))
-                .collect(),
-        ),
+        Value::Object(fields) => {
+            Document::Object(fields.iter().map(|(key, value)| (key.clone(), to_document(value))).collect())
+        }
     }
 }
 
@@ -30,10 +27,9 @@ pub(super) fn to_value(document: &Document) -> Value {
         Document::Number(Number::Float(number)) => (*number).into(),
         Document::String(text) => Value::String(text.clone()),
         Document::Array(items) => items.iter().map(to_value).collect(),
-        Document::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), to_value(value)))
-            .collect(),
+        Document::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), to_value(value))).collect()
+        }
     }
 }
 

@@ -37,9 +37,7 @@ impl Call<'_> {
                 }
                 SdkError::DispatchFailure(_) => ("Connection".into(), chain(&error)),
                 answered => {
-                    let status = answered
-                        .raw_response()
-                        .map_or(0, |response| response.status().as_u16());
+                    let status = answered.raw_response().map_or(0, |response| response.status().as_u16());
                     let code = answered.code().map_or_else(|| status.to_string(), str::to_owned);
                     let message = match (answered.message(), answered) {
                         (Some(message), _) => message.to_owned(),
@@ -49,20 +47,13 @@ impl Call<'_> {
                     (code, message)
                 }
             };
-            Fault {
-                request_id: error.request_id().map(Into::into),
-                ..self.refused(&code, &message)
-            }
+            Fault { request_id: error.request_id().map(Into::into), ..self.refused(&code, &message) }
         }
     }
 
     /// A refusal that came inside an answer.
     pub(super) fn refused(self, code: &str, message: &str) -> Fault {
-        let Self {
-            service,
-            operation,
-            resource,
-        } = self;
+        let Self { service, operation, resource } = self;
         Fault {
             class: classify(operation, code, message),
             service,
@@ -85,10 +76,7 @@ impl Call<'_> {
     }
 
     fn unfit(self, message: String) -> Fault {
-        Fault {
-            class: Class::Invalid,
-            ..self.refused("InvalidRequest", &message)
-        }
+        Fault { class: Class::Invalid, ..self.refused("InvalidRequest", &message) }
     }
 }
 
@@ -119,11 +107,7 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
 
-    const CALL: Call<'static> = Call {
-        service: "s3",
-        operation: "HeadBucket",
-        resource: "b",
-    };
+    const CALL: Call<'static> = Call { service: "s3", operation: "HeadBucket", resource: "b" };
 
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");
@@ -137,33 +121,16 @@ mod tests {
         let fault = answered(403, ErrorMetadata::builder().build());
         assert_eq!((fault.class, fault.code.as_str()), (Class::Denied, "403"));
         assert_eq!(fault.request_id.as_deref(), Some("R1"));
-        assert_eq!(
-            answered(404, ErrorMetadata::builder().build()).class,
-            Class::NotFound
-        );
-        assert_eq!(
-            answered(429, ErrorMetadata::builder().build()).class,
-            Class::Throttled
-        );
-        assert_eq!(
-            answered(503, ErrorMetadata::builder().build()).class,
-            Class::Transient
-        );
+        assert_eq!(answered(404, ErrorMetadata::builder().build()).class, Class::NotFound);
+        assert_eq!(answered(429, ErrorMetadata::builder().build()).class, Class::Throttled);
+        assert_eq!(answered(503, ErrorMetadata::builder().build()).class, Class::Transient);
     }
 
     #[test]
     fn a_code_goes_before_the_status() {
-        let fault = answered(
-            400,
-            ErrorMetadata::builder()
-                .code("SlowDown")
-                .message("Reduce your rate")
-                .build(),
-        );
-        assert_eq!(
-            (fault.class, fault.message.as_str()),
-            (Class::Throttled, "Reduce your rate")
-        );
+        let fault =
+            answered(400, ErrorMetadata::builder().code("SlowDown").message("Reduce your rate").build());
+        assert_eq!((fault.class, fault.message.as_str()), (Class::Throttled, "Reduce your rate"));
     }
 
     #[test]

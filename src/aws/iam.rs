@@ -18,11 +18,7 @@ pub struct Roles {
 }
 
 const fn iam<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "iam",
-        operation,
-        resource,
-    }
+    Call { service: "iam", operation, resource }
 }
 
 impl Roles {
@@ -41,11 +37,7 @@ impl Roles {
         };
         let policies = try_join_all(names.iter().map(|policy| self.policy(name, policy))).await?;
         let detail = RoleDetail {
-            trust: role
-                .assume_role_policy_document
-                .as_deref()
-                .map(decoded)
-                .unwrap_or_default(),
+            trust: role.assume_role_policy_document.as_deref().map(decoded).unwrap_or_default(),
             policies: policies.into_iter().flatten().collect(),
             arn: role.arn,
         };
@@ -70,31 +62,19 @@ impl Roles {
         tags: &Tags,
     ) -> Result<(), Fault> {
         let call = iam("CreateRole", name);
-        let tags = tags
-            .iter()
-            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
-        let request = self
-            .client
-            .create_role()
-            .role_name(name)
-            .path(path)
-            .description(description);
+        let request = self.client.create_role().role_name(name).path(path).description(description);
         let request = request.assume_role_policy_document(trust.to_string());
-        let request = request
-            .set_permissions_boundary(boundary.map(Into::into))
-            .set_tags(Some(tags));
+        let request = request.set_permissions_boundary(boundary.map(Into::into)).set_tags(Some(tags));
         request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Says anew who may assume a role.
     pub async fn put_trust(&self, name: &str, trust: &Value) -> Result<(), Fault> {
         let call = iam("UpdateAssumeRolePolicy", name);
-        let request = self
-            .client
-            .update_assume_role_policy()
-            .role_name(name)
-            .policy_document(trust.to_string());
+        let request =
+            self.client.update_assume_role_policy().role_name(name).policy_document(trust.to_string());
         request.send().await.map_err(call.failed()).map(drop)
     }
 
@@ -103,58 +83,31 @@ impl Roles {
     pub async fn put_policy(&self, role: &str, policy: &str, document: &Value) -> Result<(), Fault> {
         let call = iam("PutRolePolicy", role);
         let request = self.client.put_role_policy().role_name(role).policy_name(policy);
-        request
-            .policy_document(document.to_string())
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        request.policy_document(document.to_string()).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Removes an inline policy.
     pub async fn delete_policy(&self, role: &str, policy: &str) -> Result<(), Fault> {
         let call = iam("DeleteRolePolicy", role);
-        let request = self
-            .client
-            .delete_role_policy()
-            .role_name(role)
-            .policy_name(policy);
+        let request = self.client.delete_role_policy().role_name(role).policy_name(policy);
         gone(request.send().await.map_err(call.failed()))
     }
 
     /// Deletes a role, which must have no inline policy any more.
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
         let call = iam("DeleteRole", name);
-        gone(
-            self.client
-                .delete_role()
-                .role_name(name)
-                .send()
-                .await
-                .map_err(call.failed()),
-        )
+        gone(self.client.delete_role().role_name(name).send().await.map_err(call.failed()))
     }
 
     async fn get(&self, name: &str) -> Result<Role, Fault> {
         let call = iam("GetRole", name);
-        let answer = self
-            .client
-            .get_role()
-            .role_name(name)
-            .send()
-            .await
-            .map_err(call.failed())?;
+        let answer = self.client.get_role().role_name(name).send().await.map_err(call.failed())?;
         answer.role.ok_or_else(|| call.empty())
     }
 
     async fn policy_names(&self, role: &str) -> Result<Vec<String>, Fault> {
         let call = iam("ListRolePolicies", role);
-        let pages = self
-            .client
-            .list_role_policies()
-            .role_name(role)
-            .into_paginator()
-            .send();
+        let pages = self.client.list_role_policies().role_name(role).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         Ok(pages.into_iter().flat_map(|page| page.policy_names).collect())
     }
@@ -180,10 +133,7 @@ mod tests {
 
     #[test]
     fn policy_documents_come_url_encoded() {
-        assert_eq!(
-            decoded("%7B%22Version%22%3A%20%222012-10-17%22%7D"),
-            json!({"Version": "2012-10-17"})
-        );
+        assert_eq!(decoded("%7B%22Version%22%3A%20%222012-10-17%22%7D"), json!({"Version": "2012-10-17"}));
         assert_eq!(decoded("nonsense"), Value::Null);
     }
 }

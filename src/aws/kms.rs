@@ -40,11 +40,7 @@ pub struct KeyDetail {
 }
 
 const fn kms<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "kms",
-        operation,
-        resource,
-    }
+    Call { service: "kms", operation, resource }
 }
 
 impl Keys {
@@ -55,16 +51,7 @@ impl Keys {
     /// The key behind `alias/<name>`, with its tags.
     pub async fn find(&self, name: &str) -> Result<Option<(KeyFacts, Tags)>, Fault> {
         let found = self.describe(&alias(name)).await?;
-        Ok(found.map(|(key, tags)| {
-            (
-                KeyFacts {
-                    arn: key.arn,
-                    has_alias: true,
-                    state: key.state,
-                },
-                tags,
-            )
-        }))
+        Ok(found.map(|(key, tags)| (KeyFacts { arn: key.arn, has_alias: true, state: key.state }, tags)))
     }
 
     /// Any key, by ARN, id or alias, with its tags.
@@ -82,17 +69,12 @@ impl Keys {
     pub async fn find_by_tags(&self, wanted: &Tags) -> Result<Option<KeyFacts>, Fault> {
         let keys = self.all().await?;
         let looks: Vec<_> = keys.iter().map(|arn| self.carries(arn, wanted)).collect();
-        let mut carriers = stream::iter(looks)
-            .buffer_unordered(SIDE_BY_SIDE)
-            .try_filter_map(|arn| ready(Ok(arn)));
+        let mut carriers =
+            stream::iter(looks).buffer_unordered(SIDE_BY_SIDE).try_filter_map(|arn| ready(Ok(arn)));
         while let Some(arn) = carriers.try_next().await? {
             let detail = found(self.detail(&arn).await)?;
             if let Some(key) = detail.filter(|key| key.customer && key.state == "Enabled") {
-                return Ok(Some(KeyFacts {
-                    arn: key.arn,
-                    has_alias: false,
-                    state: key.state,
-                }));
+                return Ok(Some(KeyFacts { arn: key.arn, has_alias: false, state: key.state }));
             }
         }
         Ok(None)
@@ -103,45 +85,23 @@ impl Keys {
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
     pub async fn create(&self, policy: &Value, description: &str, tags: &Tags) -> Result<String, Fault> {
         let call = kms("CreateKey", description);
-        let tags = tags
-            .iter()
-            .map(tag)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(call.unbuilt())?;
-        let request = self
-            .client
-            .create_key()
-            .policy(policy.to_string())
-            .description(description);
+        let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
+        let request = self.client.create_key().policy(policy.to_string()).description(description);
         let answer = request.set_tags(Some(tags)).send().await.map_err(call.failed())?;
-        answer
-            .key_metadata
-            .and_then(|key| key.arn)
-            .ok_or_else(|| call.empty())
+        answer.key_metadata.and_then(|key| key.arn).ok_or_else(|| call.empty())
     }
 
     /// Points `alias/<name>` at a key. An alias that exists is a conflict, and stays as it is: it may be another's.
     pub async fn put_alias(&self, name: &str, key_arn: &str) -> Result<(), Fault> {
         let call = kms("CreateAlias", name);
-        let request = self
-            .client
-            .create_alias()
-            .alias_name(alias(name))
-            .target_key_id(key_arn);
+        let request = self.client.create_alias().alias_name(alias(name)).target_key_id(key_arn);
         request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Removes `alias/<name>`; the key stays.
     pub async fn delete_alias(&self, name: &str) -> Result<(), Fault> {
         let call = kms("DeleteAlias", name);
-        gone(
-            self.client
-                .delete_alias()
-                .alias_name(alias(name))
-                .send()
-                .await
-                .map_err(call.failed()),
-        )
+        gone(self.client.delete_alias().alias_name(alias(name)).send().await.map_err(call.failed()))
     }
 
     /// Lets a key be deleted in `days` days, 7 to 30; until then it can be rescued, but no longer used. A key that is
@@ -149,23 +109,13 @@ impl Keys {
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>
     pub async fn schedule_deletion(&self, arn: &str, days: i32) -> Result<(), Fault> {
         let call = kms("ScheduleKeyDeletion", arn);
-        let request = self
-            .client
-            .schedule_key_deletion()
-            .key_id(arn)
-            .pending_window_in_days(days);
+        let request = self.client.schedule_key_deletion().key_id(arn).pending_window_in_days(days);
         gone(request.send().await.map_err(call.failed()))
     }
 
     async fn detail(&self, key: &str) -> Result<KeyDetail, Fault> {
         let call = kms("DescribeKey", key);
-        let answer = self
-            .client
-            .describe_key()
-            .key_id(key)
-            .send()
-            .await
-            .map_err(call.failed())?;
+        let answer = self.client.describe_key().key_id(key).send().await.map_err(call.failed())?;
         answer.key_metadata.map(detail).ok_or_else(|| call.empty())
     }
 
@@ -182,12 +132,7 @@ impl Keys {
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
         let call = kms("ListResourceTags", arn);
-        let pages = self
-            .client
-            .list_resource_tags()
-            .key_id(arn)
-            .into_paginator()
-            .send();
+        let pages = self.client.list_resource_tags().key_id(arn).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         let tags = pages.into_iter().flat_map(|page| page.tags.unwrap_or_default());
         Ok(tags.map(|tag| (tag.tag_key, tag.tag_value)).collect())
@@ -218,10 +163,7 @@ fn detail(key: KeyMetadata) -> KeyDetail {
             && key.key_usage == Some(KeyUsageType::EncryptDecrypt),
         multi_region: key.multi_region.unwrap_or(false),
         customer: key.key_manager == Some(KeyManagerType::Customer),
-        state: key
-            .key_state
-            .map(|state| state.as_str().to_owned())
-            .unwrap_or_default(),
+        state: key.key_state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
         arn: key.arn.unwrap_or_default(),
     }
 }

@@ -109,13 +109,10 @@ pub async fn load() -> SdkConfig {
 
 /// Without retries and with our timeouts: backoff is the controller's, and it has to see every refusal.
 fn patient(config: &SdkConfig) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .operation_timeout(OPERATION_TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT);
+    let timeouts =
+        TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
     let mut builder = config.to_builder();
-    builder
-        .set_retry_config(Some(RetryConfig::disabled()))
-        .set_timeout_config(Some(timeouts.build()));
+    builder.set_retry_config(Some(RetryConfig::disabled())).set_timeout_config(Some(timeouts.build()));
     builder.set_behavior_version(config.behavior_version().or(Some(BehaviorVersion::latest())));
     builder.build()
 }

@@ -29,27 +29,16 @@ pub struct Buckets {
 /// An S3 client. An endpoint of one's own has no DNS name for each bucket, so there the bucket goes into the path.
 pub(super) fn client(config: &SdkConfig) -> Client {
     let own_endpoint = config.endpoint_url().is_some();
-    Client::from_conf(
-        aws_sdk_s3::config::Builder::from(config)
-            .force_path_style(own_endpoint)
-            .build(),
-    )
+    Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build())
 }
 
 pub(super) const fn s3<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call {
-        service: "s3",
-        operation,
-        resource,
-    }
+    Call { service: "s3", operation, resource }
 }
 
 impl Buckets {
     pub(super) fn new(client: Client, account: &str) -> Self {
-        Self {
-            client,
-            account: account.into(),
-        }
+        Self { client, account: account.into() }
     }
 
     /// Makes a bucket that carries its tags from its first moment, so that none of our name is ever without an owner.
@@ -62,11 +51,7 @@ impl Buckets {
             .set_location_constraint(location)
             .set_tags(Some(tag_set(tags).map_err(call.unbuilt())?))
             .build();
-        let request = self
-            .client
-            .create_bucket()
-            .bucket(name)
-            .create_bucket_configuration(configuration);
+        let request = self.client.create_bucket().bucket(name).create_bucket_configuration(configuration);
         request.send().await.map_err(call.failed()).map(drop)
     }
 
@@ -74,27 +59,14 @@ impl Buckets {
     pub async fn put_tags(&self, name: &str, tags: &Tags) -> Result<(), Fault> {
         let call = s3("PutBucketTagging", name);
         let tagging = tag_set(tags).and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
-        let request = self
-            .client
-            .put_bucket_tagging()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        request
-            .tagging(tagging.map_err(call.unbuilt())?)
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        let request = self.client.put_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
+        request.tagging(tagging.map_err(call.unbuilt())?).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Switches on all four of Block Public Access.
     pub async fn put_public_access_block(&self, name: &str) -> Result<(), Fault> {
         let call = s3("PutPublicAccessBlock", name);
-        let request = self
-            .client
-            .put_public_access_block()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.put_public_access_block().bucket(name).expected_bucket_owner(&self.account);
         let request = request.public_access_block_configuration(no_public_access());
         request.send().await.map_err(call.failed()).map(drop)
     }
@@ -102,15 +74,11 @@ impl Buckets {
     /// Lets the bucket's owner own every object, whoever wrote it; ACLs are off.
     pub async fn put_ownership_enforced(&self, name: &str) -> Result<(), Fault> {
         let call = s3("PutBucketOwnershipControls", name);
-        let rule = OwnershipControlsRule::builder()
-            .object_ownership(ObjectOwnership::BucketOwnerEnforced)
-            .build();
+        let rule =
+            OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
         let controls = rule.and_then(|rule| OwnershipControls::builder().rules(rule).build());
-        let request = self
-            .client
-            .put_bucket_ownership_controls()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
+        let request =
+            self.client.put_bucket_ownership_controls().bucket(name).expected_bucket_owner(&self.account);
         let request = request.ownership_controls(controls.map_err(call.unbuilt())?);
         request.send().await.map_err(call.failed()).map(drop)
     }
@@ -118,27 +86,14 @@ impl Buckets {
     /// Replaces the bucket policy; at most 20 KB.
     pub async fn put_policy(&self, name: &str, policy: &Value) -> Result<(), Fault> {
         let call = s3("PutBucketPolicy", name);
-        let request = self
-            .client
-            .put_bucket_policy()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        request
-            .policy(policy.to_string())
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        let request = self.client.put_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
+        request.policy(policy.to_string()).send().await.map_err(call.failed()).map(drop)
     }
 
     /// How new objects are encrypted: by a KMS key, with a bucket key to keep its calls few, or by S3's own.
     pub async fn put_encryption(&self, name: &str, key_arn: Option<&str>) -> Result<(), Fault> {
         let call = s3("PutBucketEncryption", name);
-        let request = self
-            .client
-            .put_bucket_encryption()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.put_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
         let request =
             request.server_side_encryption_configuration(encryption(key_arn).map_err(call.unbuilt())?);
         request.send().await.map_err(call.failed()).map(drop)
@@ -147,41 +102,23 @@ impl Buckets {
     /// Keeps what is overwritten or deleted as an older version, or no longer does.
     pub async fn put_versioning(&self, name: &str, enabled: bool) -> Result<(), Fault> {
         let call = s3("PutBucketVersioning", name);
-        let status = if enabled {
-            BucketVersioningStatus::Enabled
-        } else {
-            BucketVersioningStatus::Suspended
-        };
+        let status =
+            if enabled { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
         let configuration = VersioningConfiguration::builder().status(status).build();
-        let request = self
-            .client
-            .put_bucket_versioning()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        request
-            .versioning_configuration(configuration)
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        let request = self.client.put_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
+        request.versioning_configuration(configuration).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Deletes a bucket, which must be empty: no objects, versions or delete markers. Its name can be refused for a
     /// while afterwards (`OperationAborted`).
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
-        let request = self
-            .client
-            .delete_bucket()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.delete_bucket().bucket(name).expected_bucket_owner(&self.account);
         gone(request.send().await.map_err(s3("DeleteBucket", name).failed()))
     }
 }
 
 fn tag_set(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect()
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 pub(super) fn no_public_access() -> PublicAccessBlockConfiguration {
@@ -194,11 +131,8 @@ pub(super) fn no_public_access() -> PublicAccessBlockConfiguration {
 }
 
 fn encryption(key_arn: Option<&str>) -> Result<ServerSideEncryptionConfiguration, BuildError> {
-    let algorithm = if key_arn.is_some() {
-        ServerSideEncryption::AwsKms
-    } else {
-        ServerSideEncryption::Aes256
-    };
+    let algorithm =
+        if key_arn.is_some() { ServerSideEncryption::AwsKms } else { ServerSideEncryption::Aes256 };
     let default = ServerSideEncryptionByDefault::builder()
         .sse_algorithm(algorithm)
         .set_kms_master_key_id(key_arn.map(Into::into))

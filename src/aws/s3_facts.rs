@@ -21,16 +21,8 @@ impl Buckets {
     }
 
     async fn head(&self, name: &str) -> Result<(), Fault> {
-        let request = self
-            .client
-            .head_bucket()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        request
-            .send()
-            .await
-            .map_err(s3("HeadBucket", name).failed())
-            .map(drop)
+        let request = self.client.head_bucket().bucket(name).expected_bucket_owner(&self.account);
+        request.send().await.map_err(s3("HeadBucket", name).failed()).map(drop)
     }
 
     async fn settings(&self, name: &str) -> Result<BucketFacts, Fault> {
@@ -55,58 +47,27 @@ impl Buckets {
     }
 
     async fn tags(&self, name: &str) -> Result<Tags, Fault> {
-        let request = self
-            .client
-            .get_bucket_tagging()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        let answer = set(request
-            .send()
-            .await
-            .map_err(s3("GetBucketTagging", name).failed()))?;
-        Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| {
-            (tag.key, tag.value)
-        }))
+        let request = self.client.get_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
+        let answer = set(request.send().await.map_err(s3("GetBucketTagging", name).failed()))?;
+        Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| (tag.key, tag.value)))
     }
 
     async fn blocks_public_access(&self, name: &str) -> Result<bool, Fault> {
-        let request = self
-            .client
-            .get_public_access_block()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        let answer = set(request
-            .send()
-            .await
-            .map_err(s3("GetPublicAccessBlock", name).failed()))?;
+        let request = self.client.get_public_access_block().bucket(name).expected_bucket_owner(&self.account);
+        let answer = set(request.send().await.map_err(s3("GetPublicAccessBlock", name).failed()))?;
         Ok(answer.and_then(|answer| answer.public_access_block_configuration) == Some(no_public_access()))
     }
 
     async fn object_ownership(&self, name: &str) -> Result<Option<String>, Fault> {
-        let request = self
-            .client
-            .get_bucket_ownership_controls()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        let answer = set(request
-            .send()
-            .await
-            .map_err(s3("GetBucketOwnershipControls", name).failed()))?;
-        let rules = answer
-            .and_then(|answer| answer.ownership_controls)
-            .map(|controls| controls.rules);
-        Ok(rules
-            .unwrap_or_default()
-            .first()
-            .map(|rule| rule.object_ownership.as_str().to_owned()))
+        let request =
+            self.client.get_bucket_ownership_controls().bucket(name).expected_bucket_owner(&self.account);
+        let answer = set(request.send().await.map_err(s3("GetBucketOwnershipControls", name).failed()))?;
+        let rules = answer.and_then(|answer| answer.ownership_controls).map(|controls| controls.rules);
+        Ok(rules.unwrap_or_default().first().map(|rule| rule.object_ownership.as_str().to_owned()))
     }
 
     async fn policy(&self, name: &str) -> Result<Option<Value>, Fault> {
-        let request = self
-            .client
-            .get_bucket_policy()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.get_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
         let answer = set(request.send().await.map_err(s3("GetBucketPolicy", name).failed()))?;
         Ok(answer
             .and_then(|answer| answer.policy)
@@ -114,22 +75,11 @@ impl Buckets {
     }
 
     async fn key_arn(&self, name: &str) -> Result<Option<String>, Fault> {
-        let request = self
-            .client
-            .get_bucket_encryption()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        let answer = set(request
-            .send()
-            .await
-            .map_err(s3("GetBucketEncryption", name).failed()))?;
-        let rules = answer
-            .and_then(|answer| answer.server_side_encryption_configuration)
-            .map(|it| it.rules);
-        let default = rules
-            .unwrap_or_default()
-            .into_iter()
-            .find_map(|it| it.apply_server_side_encryption_by_default);
+        let request = self.client.get_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
+        let answer = set(request.send().await.map_err(s3("GetBucketEncryption", name).failed()))?;
+        let rules = answer.and_then(|answer| answer.server_side_encryption_configuration).map(|it| it.rules);
+        let default =
+            rules.unwrap_or_default().into_iter().find_map(|it| it.apply_server_side_encryption_by_default);
         // SSE-KMS without a key is the account's `aws/s3`, which is not S3's own either.
         Ok(default
             .filter(|default| default.sse_algorithm != ServerSideEncryption::Aes256)
@@ -137,15 +87,8 @@ impl Buckets {
     }
 
     async fn versioned(&self, name: &str) -> Result<bool, Fault> {
-        let request = self
-            .client
-            .get_bucket_versioning()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        let answer = request
-            .send()
-            .await
-            .map_err(s3("GetBucketVersioning", name).failed())?;
+        let request = self.client.get_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
+        let answer = request.send().await.map_err(s3("GetBucketVersioning", name).failed())?;
         Ok(answer.status == Some(BucketVersioningStatus::Enabled))
     }
 }

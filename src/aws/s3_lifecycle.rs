@@ -37,31 +37,15 @@ impl Buckets {
         if rules.is_empty() {
             return self.delete_lifecycle(name).await;
         }
-        let configuration = BucketLifecycleConfiguration::builder()
-            .set_rules(Some(rules))
-            .build();
+        let configuration = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build();
         let request = self.client.put_bucket_lifecycle_configuration().bucket(name);
         let request = request.lifecycle_configuration(configuration.map_err(call.unbuilt())?);
-        request
-            .expected_bucket_owner(&self.account)
-            .send()
-            .await
-            .map_err(call.failed())
-            .map(drop)
+        request.expected_bucket_owner(&self.account).send().await.map_err(call.failed()).map(drop)
     }
 
     async fn delete_lifecycle(&self, name: &str) -> Result<(), Fault> {
-        let request = self
-            .client
-            .delete_bucket_lifecycle()
-            .bucket(name)
-            .expected_bucket_owner(&self.account);
-        gone(
-            request
-                .send()
-                .await
-                .map_err(s3("DeleteBucketLifecycle", name).failed()),
-        )
+        let request = self.client.delete_bucket_lifecycle().bucket(name).expected_bucket_owner(&self.account);
+        gone(request.send().await.map_err(s3("DeleteBucketLifecycle", name).failed()))
     }
 }
 
@@ -72,11 +56,8 @@ fn expires(rule: &LifecycleRule) -> bool {
 fn written(rule: &LifecycleRule) -> Result<Rule, BuildError> {
     let days = |days: i32| (days > 0).then_some(days);
     let current = days(rule.expiration_days).map(|days| LifecycleExpiration::builder().days(days).build());
-    let noncurrent = days(rule.noncurrent_expiration_days).map(|days| {
-        NoncurrentVersionExpiration::builder()
-            .noncurrent_days(days)
-            .build()
-    });
+    let noncurrent = days(rule.noncurrent_expiration_days)
+        .map(|days| NoncurrentVersionExpiration::builder().noncurrent_days(days).build());
     Rule::builder()
         .id(rule.prefix.trim_end_matches('/'))
         .status(ExpirationStatus::Enabled)
@@ -88,26 +69,11 @@ fn written(rule: &LifecycleRule) -> Result<Rule, BuildError> {
 
 /// A rule that we could have written is read back; any other shows as one that we never write.
 fn read(rule: &Rule) -> LifecycleRule {
-    let prefix = rule
-        .filter
-        .as_ref()
-        .and_then(|filter| filter.prefix.clone())
-        .unwrap_or_default();
-    let current = rule
-        .expiration
-        .as_ref()
-        .and_then(|expiration| expiration.days)
-        .unwrap_or(0);
-    let noncurrent = rule
-        .noncurrent_version_expiration
-        .as_ref()
-        .and_then(|it| it.noncurrent_days)
-        .unwrap_or(0);
-    let ours = LifecycleRule {
-        prefix,
-        expiration_days: current,
-        noncurrent_expiration_days: noncurrent,
-    };
+    let prefix = rule.filter.as_ref().and_then(|filter| filter.prefix.clone()).unwrap_or_default();
+    let current = rule.expiration.as_ref().and_then(|expiration| expiration.days).unwrap_or(0);
+    let noncurrent =
+        rule.noncurrent_version_expiration.as_ref().and_then(|it| it.noncurrent_days).unwrap_or(0);
+    let ours = LifecycleRule { prefix, expiration_days: current, noncurrent_expiration_days: noncurrent };
     match written(&ours) {
         Ok(mut again) => {
             again.id.clone_from(&rule.id);
@@ -118,11 +84,7 @@ fn read(rule: &Rule) -> LifecycleRule {
 }
 
 fn never_written(rule: LifecycleRule) -> LifecycleRule {
-    LifecycleRule {
-        expiration_days: -1,
-        noncurrent_expiration_days: -1,
-        ..rule
-    }
+    LifecycleRule { expiration_days: -1, noncurrent_expiration_days: -1, ..rule }
 }
 
 #[cfg(test)]
@@ -131,11 +93,8 @@ mod tests {
 
     #[test]
     fn our_own_rules_read_back_as_written_and_no_others_do() {
-        let ours = LifecycleRule {
-            prefix: "pool/".into(),
-            expiration_days: 0,
-            noncurrent_expiration_days: 30,
-        };
+        let ours =
+            LifecycleRule { prefix: "pool/".into(), expiration_days: 0, noncurrent_expiration_days: 30 };
         let rule = written(&ours).expect("a rule");
         assert_eq!(read(&rule), ours);
         let mut off = rule.clone();

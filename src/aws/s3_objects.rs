@@ -46,10 +46,7 @@ pub struct Object {
 
 impl Objects {
     pub(super) fn new(client: Client, account: &str) -> Self {
-        Self {
-            client,
-            account: account.into(),
-        }
+        Self { client, account: account.into() }
     }
 
     /// One page of the objects under a prefix, from where the last page's `next` points. `limit` is at most 1,000, the
@@ -61,44 +58,25 @@ impl Objects {
         next: Option<&str>,
         limit: Option<i32>,
     ) -> Result<Page, Fault> {
-        let request = self
-            .client
-            .list_objects_v2()
-            .bucket(bucket)
-            .expected_bucket_owner(&self.account)
-            .prefix(prefix);
+        let request =
+            self.client.list_objects_v2().bucket(bucket).expected_bucket_owner(&self.account).prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_max_keys(limit);
         let request = request.set_continuation_token(next.map(Into::into));
-        let answer = request
-            .send()
-            .await
-            .map_err(s3("ListObjectsV2", bucket).failed())?;
+        let answer = request.send().await.map_err(s3("ListObjectsV2", bucket).failed())?;
         let encoding = answer.encoding_type;
-        let objects = answer
-            .contents
-            .unwrap_or_default()
-            .into_iter()
-            .map(|object| Object {
-                key: decoded(object.key, encoding.as_ref()),
-                etag: object.e_tag.unwrap_or_default(),
-                size: object.size.unwrap_or(0),
-                last_modified: object.last_modified.as_ref().map(timestamp).unwrap_or_default(),
-            });
-        Ok(Page {
-            objects: objects.collect(),
-            next: answer.next_continuation_token,
-        })
+        let objects = answer.contents.unwrap_or_default().into_iter().map(|object| Object {
+            key: decoded(object.key, encoding.as_ref()),
+            etag: object.e_tag.unwrap_or_default(),
+            size: object.size.unwrap_or(0),
+            last_modified: object.last_modified.as_ref().map(timestamp).unwrap_or_default(),
+        });
+        Ok(Page { objects: objects.collect(), next: answer.next_continuation_token })
     }
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.
     pub async fn get(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
         let call = s3("GetObject", key);
-        let request = self
-            .client
-            .get_object()
-            .bucket(bucket)
-            .key(key)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let Some(mut answer) = found(request.send().await.map_err(call.failed()))? else {
             return Ok(None);
         };
@@ -108,10 +86,7 @@ impl Objects {
             match chunk.map_err(|error| call.refused("Connection", &error.to_string()))? {
                 Some(chunk) if (content.len() + chunk.len()) as u64 > limit => {
                     let fault = call.refused("EntityTooLarge", &format!("it is longer than {limit} bytes"));
-                    return Err(Fault {
-                        class: Class::Invalid,
-                        ..fault
-                    });
+                    return Err(Fault { class: Class::Invalid, ..fault });
                 }
                 Some(chunk) => content.extend_from_slice(&chunk),
                 None => return Ok(Some(content)),
@@ -127,47 +102,25 @@ impl Objects {
         content: Vec<u8>,
         content_type: &str,
     ) -> Result<(), Fault> {
-        let request = self
-            .client
-            .put_object()
-            .bucket(bucket)
-            .key(key)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.put_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let request = request.body(ByteStream::from(content)).content_type(content_type);
-        request
-            .send()
-            .await
-            .map_err(s3("PutObject", key).failed())
-            .map(drop)
+        request.send().await.map_err(s3("PutObject", key).failed()).map(drop)
     }
 
     /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata. Needs s3:GetObject
     /// and s3:PutObject.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
     pub async fn copy(&self, bucket: &str, from: &str, to: &str) -> Result<(), Fault> {
-        let request = self
-            .client
-            .copy_object()
-            .bucket(bucket)
-            .key(to)
-            .copy_source(copy_source(bucket, from));
-        let request = request
-            .expected_bucket_owner(&self.account)
-            .expected_source_bucket_owner(&self.account);
-        request
-            .send()
-            .await
-            .map_err(s3("CopyObject", from).failed())
-            .map(drop)
+        let request = self.client.copy_object().bucket(bucket).key(to).copy_source(copy_source(bucket, from));
+        let request =
+            request.expected_bucket_owner(&self.account).expected_source_bucket_owner(&self.account);
+        request.send().await.map_err(s3("CopyObject", from).failed()).map(drop)
     }
 
     /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. What could not be
     /// deleted is one fault, named after the first key.
     pub async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), Fault> {
-        let objects = keys
-            .iter()
-            .map(|key| ObjectIdentifier::builder().key(key).build())
-            .collect();
+        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
         self.delete_all(bucket, objects).await
     }
 
@@ -181,23 +134,11 @@ impl Objects {
         if objects.is_empty() {
             return Ok(());
         }
-        let delete = Delete::builder()
-            .set_objects(Some(objects))
-            .quiet(true)
-            .build()
-            .map_err(call.unbuilt())?;
-        let request = self
-            .client
-            .delete_objects()
-            .bucket(bucket)
-            .expected_bucket_owner(&self.account)
-            .delete(delete);
-        let errors = request
-            .send()
-            .await
-            .map_err(call.failed())?
-            .errors
-            .unwrap_or_default();
+        let delete =
+            Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(call.unbuilt())?;
+        let request =
+            self.client.delete_objects().bucket(bucket).expected_bucket_owner(&self.account).delete(delete);
+        let errors = request.send().await.map_err(call.failed())?.errors.unwrap_or_default();
         match errors.first() {
             None => Ok(()),
             Some(first) => {
@@ -214,20 +155,16 @@ impl Objects {
 pub(super) fn decoded(key: Option<String>, encoding: Option<&EncodingType>) -> String {
     let key = key.unwrap_or_default();
     match encoding {
-        Some(EncodingType::Url) => percent_decode_str(&key.replace('+', " "))
-            .decode_utf8_lossy()
-            .into_owned(),
+        Some(EncodingType::Url) => {
+            percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
+        }
         _ => key,
     }
 }
 
 fn copy_source(bucket: &str, key: &str) -> String {
-    const SAFE: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~')
-        .remove(b'/');
+    const SAFE: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
     format!("{bucket}/{}", utf8_percent_encode(key, SAFE))
 }
 
@@ -238,18 +175,12 @@ mod tests {
     #[test]
     fn keys_come_back_as_they_were_written() {
         let decoded = |key: &str| super::decoded(Some(key.into()), Some(&EncodingType::Url));
-        assert_eq!(
-            decoded("pool/a/two+words%2B%C3%BC%01.txt"),
-            "pool/a/two words+ü\u{1}.txt"
-        );
+        assert_eq!(decoded("pool/a/two+words%2B%C3%BC%01.txt"), "pool/a/two words+ü\u{1}.txt");
         assert_eq!(super::decoded(Some("a+b%20".into()), None), "a+b%20");
     }
 
     #[test]
     fn a_copy_names_its_source_in_url_encoding() {
-        assert_eq!(
-            copy_source("b", "pool/a/ü ?+.txt"),
-            "b/pool/a/%C3%BC%20%3F%2B.txt"
-        );
+        assert_eq!(copy_source("b", "pool/a/ü ?+.txt"), "b/pool/a/%C3%BC%20%3F%2B.txt");
     }
 }

@@ -53,18 +53,11 @@ impl Objects {
         prefix: &str,
         after: Option<&VersionMarker>,
     ) -> Result<VersionPage, Fault> {
-        let request = self
-            .client
-            .list_object_versions()
-            .bucket(bucket)
-            .expected_bucket_owner(&self.account);
+        let request = self.client.list_object_versions().bucket(bucket).expected_bucket_owner(&self.account);
         let request = request.prefix(prefix).encoding_type(EncodingType::Url);
         let request = request.set_key_marker(after.map(|marker| marker.key.clone()));
         let request = request.set_version_id_marker(after.and_then(|marker| marker.version_id.clone()));
-        let answer = request
-            .send()
-            .await
-            .map_err(s3("ListObjectVersions", bucket).failed())?;
+        let answer = request.send().await.map_err(s3("ListObjectVersions", bucket).failed())?;
         let encoding = answer.encoding_type;
         let version = |key, version_id: Option<String>, is_delete_marker| Version {
             key: decoded(key, encoding.as_ref()),
@@ -73,9 +66,7 @@ impl Objects {
         };
         let versions = answer.versions.unwrap_or_default().into_iter();
         let markers = answer.delete_markers.unwrap_or_default().into_iter();
-        let next = answer
-            .next_key_marker
-            .filter(|_| answer.is_truncated == Some(true));
+        let next = answer.next_key_marker.filter(|_| answer.is_truncated == Some(true));
         Ok(VersionPage {
             versions: versions
                 .map(|it| version(it.key, it.version_id, false))
@@ -90,14 +81,9 @@ impl Objects {
 
     /// Deletes up to 1,000 versions or delete markers, for good. IAM action s3:DeleteObjectVersion.
     pub async fn delete_versions(&self, bucket: &str, versions: &[Version]) -> Result<(), Fault> {
-        let object = |it: &Version| {
-            ObjectIdentifier::builder()
-                .key(&it.key)
-                .version_id(&it.version_id)
-                .build()
-        };
-        self.delete_all(bucket, versions.iter().map(object).collect())
-            .await
+        let object =
+            |it: &Version| ObjectIdentifier::builder().key(&it.key).version_id(&it.version_id).build();
+        self.delete_all(bucket, versions.iter().map(object).collect()).await
     }
 
     /// All unfinished uploads under a prefix. IAM action s3:ListBucketMultipartUploads.
@@ -106,51 +92,29 @@ impl Objects {
         let mut uploads = Vec::new();
         let (mut key, mut upload_id) = (None, None);
         loop {
-            let request = self
-                .client
-                .list_multipart_uploads()
-                .bucket(bucket)
-                .expected_bucket_owner(&self.account);
+            let request =
+                self.client.list_multipart_uploads().bucket(bucket).expected_bucket_owner(&self.account);
             let request = request.prefix(prefix).encoding_type(EncodingType::Url);
             let request = request.set_key_marker(key).set_upload_id_marker(upload_id);
-            let answer = request
-                .send()
-                .await
-                .map_err(s3("ListMultipartUploads", bucket).failed())?;
+            let answer = request.send().await.map_err(s3("ListMultipartUploads", bucket).failed())?;
             let encoding = answer.encoding_type;
-            uploads.extend(
-                answer
-                    .uploads
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|upload| Upload {
-                        key: decoded(upload.key, encoding.as_ref()),
-                        upload_id: upload.upload_id.unwrap_or_default(),
-                    }),
-            );
+            uploads.extend(answer.uploads.unwrap_or_default().into_iter().map(|upload| Upload {
+                key: decoded(upload.key, encoding.as_ref()),
+                upload_id: upload.upload_id.unwrap_or_default(),
+            }));
             if answer.is_truncated != Some(true) {
                 return Ok(uploads);
             }
-            key = answer
-                .next_key_marker
-                .map(|key| decoded(Some(key), encoding.as_ref()));
+            key = answer.next_key_marker.map(|key| decoded(Some(key), encoding.as_ref()));
             upload_id = answer.next_upload_id_marker;
         }
     }
 
     /// Gives up an unfinished upload and the parts that came in.
     pub async fn abort_upload(&self, bucket: &str, upload: &Upload) -> Result<(), Fault> {
-        let request = self
-            .client
-            .abort_multipart_upload()
-            .bucket(bucket)
-            .expected_bucket_owner(&self.account);
+        let request =
+            self.client.abort_multipart_upload().bucket(bucket).expected_bucket_owner(&self.account);
         let request = request.key(&upload.key).upload_id(&upload.upload_id);
-        gone(
-            request
-                .send()
-                .await
-                .map_err(s3("AbortMultipartUpload", &upload.key).failed()),
-        )
+        gone(request.send().await.map_err(s3("AbortMultipartUpload", &upload.key).failed()))
     }
 }

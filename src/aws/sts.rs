@@ -18,11 +18,7 @@ pub struct Caller {
 /// Asks STS whose credentials these are. IAM cannot forbid the question.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 pub async fn caller(config: &SdkConfig) -> Result<Caller, Fault> {
-    let call = Call {
-        service: "sts",
-        operation: "GetCallerIdentity",
-        resource: "the credentials",
-    };
+    let call = Call { service: "sts", operation: "GetCallerIdentity", resource: "the credentials" };
     let client = aws_sdk_sts::Client::new(&patient(config));
     let answer = client.get_caller_identity().send().await.map_err(call.failed())?;
     match (answer.account, answer.arn) {
@@ -55,20 +51,11 @@ mod tests {
     #[test]
     fn a_session_belongs_to_its_role() {
         let role = |arn: &str| {
-            let caller = Caller {
-                account: "1".into(),
-                arn: arn.into(),
-            };
+            let caller = Caller { account: "1".into(), arn: arn.into() };
             caller.role_name().map(str::to_owned)
         };
-        assert_eq!(
-            role("arn:aws:sts::1:assumed-role/operator/pod-7").as_deref(),
-            Some("operator")
-        );
-        assert_eq!(
-            role("arn:aws-cn:sts::1:assumed-role/operator/a").as_deref(),
-            Some("operator")
-        );
+        assert_eq!(role("arn:aws:sts::1:assumed-role/operator/pod-7").as_deref(), Some("operator"));
+        assert_eq!(role("arn:aws-cn:sts::1:assumed-role/operator/a").as_deref(), Some("operator"));
         assert_eq!(role("arn:aws:iam::1:user/assumed-role/x"), None);
         assert_eq!(role("arn:aws:iam::1:root"), None);
     }

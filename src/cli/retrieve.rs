@@ -48,31 +48,20 @@ impl Retrieve {
         if self.question.trim().is_empty() || self.question.chars().count() > 1000 {
             bail!("the question must have 1 to 1,000 characters");
         }
-        let client = kube::Client::try_default()
-            .await
-            .context("no cluster: set KUBECONFIG")?;
+        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
         let api: Api<Tenant> = Api::namespaced(client, &self.namespace);
         let tenant = api.get_opt(&self.tenant).await?;
         let tenant = tenant.with_context(|| {
-            format!(
-                "there is no Tenant '{}' in namespace '{}'",
-                self.tenant, self.namespace
-            )
+            format!("there is no Tenant '{}' in namespace '{}'", self.tenant, self.namespace)
         })?;
         let target = target(&tenant)?;
         let sdk = aws::load().await;
-        let account = aws::caller(&sdk)
-            .await
-            .context("AWS does not know who we are; check the credentials")?
-            .account;
-        let filter = target
-            .filter
-            .as_ref()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let account =
+            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?.account;
+        let filter = target.filter.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
         let asked = Aws::new(&sdk, &account).retrieval;
-        let passages = asked
-            .retrieve(&target.knowledge_base_id, &self.question, filter, self.results)
-            .await?;
+        let passages =
+            asked.retrieve(&target.knowledge_base_id, &self.question, filter, self.results).await?;
         match self.output {
             Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&target, &passages))?),
             Output::Text => print(&passages),
@@ -94,14 +83,9 @@ fn target(tenant: &Tenant) -> anyhow::Result<Target> {
     }
     let Some(knowledge_base_id) = status.knowledge_base_id else {
         let why = report::find(&status.conditions, ConditionType::Ready).map(|c| c.message.clone());
-        bail!(
-            "this Tenant has no knowledge base yet: {}",
-            why.unwrap_or_default()
-        );
+        bail!("this Tenant has no knowledge base yet: {}", why.unwrap_or_default());
     };
-    let filter = status
-        .retrieval_filter
-        .map(|filter| (filter.equals.key, filter.equals.value));
+    let filter = status.retrieval_filter.map(|filter| (filter.equals.key, filter.equals.value));
     match (tenant.spec.pattern, &filter) {
         (Pattern::Pool, Some((_, value))) if *value == tenant.spec.tenant_id => {}
         (Pattern::Pool, _) => {
@@ -109,34 +93,19 @@ fn target(tenant: &Tenant) -> anyhow::Result<Target> {
         }
         (Pattern::Silo | Pattern::Bridge, _) => {}
     }
-    Ok(Target {
-        knowledge_base_id,
-        filter,
-    })
+    Ok(Target { knowledge_base_id, filter })
 }
 
 /// The passages in the shape of AWS's own answer, with what was asked.
 fn as_json(target: &Target, passages: &[Passage]) -> serde_json::Value {
     let results: Vec<_> = passages
         .iter()
-        .map(
-            |Passage {
-                 text,
-                 uri,
-                 score,
-                 metadata,
-             }| {
-                let location = uri
-                    .as_ref()
-                    .map(|uri| json!({"type": "S3", "s3Location": {"uri": uri}}));
-                json!({"content": {"text": text}, "location": location, "score": score, "metadata": metadata})
-            },
-        )
+        .map(|Passage { text, uri, score, metadata }| {
+            let location = uri.as_ref().map(|uri| json!({"type": "S3", "s3Location": {"uri": uri}}));
+            json!({"content": {"text": text}, "location": location, "score": score, "metadata": metadata})
+        })
         .collect();
-    let filter = target
-        .filter
-        .as_ref()
-        .map(|(key, value)| json!({"equals": {"key": key, "value": value}}));
+    let filter = target.filter.as_ref().map(|(key, value)| json!({"equals": {"key": key, "value": value}}));
     json!({"knowledgeBaseId": target.knowledge_base_id, "filter": filter, "retrievalResults": results})
 }
 
@@ -145,11 +114,7 @@ fn print(passages: &[Passage]) {
         println!("No passage found. Are the documents indexed? See the condition DocumentsCurrent.");
     }
     for (n, Passage { text, uri, score, .. }) in passages.iter().enumerate() {
-        println!(
-            "{}. {} (score {score:.3})",
-            n + 1,
-            uri.as_deref().unwrap_or("an unknown source")
-        );
+        println!("{}. {} (score {score:.3})", n + 1, uri.as_deref().unwrap_or("an unknown source"));
         for line in text.trim().lines() {
             println!("   {line}");
         }

@@ -32,12 +32,7 @@ pub(super) struct Run {
     silo_namespaces: Option<Selector>,
 
     /// How long after its deletion a Tenant with deletionPolicy Delete is taken apart, in seconds.
-    #[arg(
-        long,
-        env = "TENANTRY_DELETION_GRACE",
-        value_name = "SECONDS",
-        default_value_t = 600
-    )]
+    #[arg(long, env = "TENANTRY_DELETION_GRACE", value_name = "SECONDS", default_value_t = 600)]
     deletion_grace: u64,
 
     /// How often everything is compared with AWS although nothing happened, in seconds.
@@ -53,13 +48,7 @@ pub(super) struct Run {
     log_format: LogFormat,
 
     /// Divides all waits; for tests.
-    #[arg(
-        long,
-        env = "TENANTRY_CLOCK",
-        value_name = "N",
-        default_value_t = 1,
-        hide = true
-    )]
+    #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
     clock: u32,
 }
 
@@ -97,9 +86,8 @@ impl Run {
             LogFormat::Text => logs.init(),
             LogFormat::Json => logs.json().init(),
         }
-        let mut config = kube::Config::infer()
-            .await
-            .context("no cluster: set KUBECONFIG, or run in a pod")?;
+        let mut config =
+            kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
         // Backoff is ours, by object and by class of failure.
         config.default_retry = false;
         let client = kube::Client::try_from(config)?;

@@ -11,25 +11,16 @@ use crate::stack::plan::Blocked;
 
 impl From<Invalid> for Blocked {
     fn from(invalid: Invalid) -> Self {
-        Blocked {
-            reason: Reason::SpecInvalid,
-            message: invalid.to_string(),
-        }
+        Blocked { reason: Reason::SpecInvalid, message: invalid.to_string() }
     }
 }
 
 fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Blocked> {
-    Err(Blocked {
-        reason,
-        message: message.into(),
-    })
+    Err(Blocked { reason, message: message.into() })
 }
 
 fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
-    refused(
-        Reason::NotYetBuilt,
-        format!("`spec.{field}` is not built yet in this release; {instead}"),
-    )
+    refused(Reason::NotYetBuilt, format!("`spec.{field}` is not built yet in this release; {instead}"))
 }
 
 /// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
@@ -47,11 +38,7 @@ pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     deletion_policy(&spec.deletion_policy)?;
     encryption(&shared.encryption)?;
-    if let Some(PoolSettings {
-        sidecars: Sidecars::Merge,
-        ..
-    }) = &shared.pool
-    {
+    if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
         not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
     }
     Ok(shared)
@@ -68,10 +55,9 @@ fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
 
 fn encryption(settings: &EncryptionSettings) -> Result<(), Blocked> {
     match settings {
-        EncryptionSettings::Existing { .. } => not_yet_built(
-            "encryption.key: Existing",
-            "use 'AWSOwned' or 'Create' in a new object",
-        ),
+        EncryptionSettings::Existing { .. } => {
+            not_yet_built("encryption.key: Existing", "use 'AWSOwned' or 'Create' in a new object")
+        }
         EncryptionSettings::AwsOwned | EncryptionSettings::Create => Ok(()),
     }
 }

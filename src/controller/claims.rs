@@ -80,22 +80,13 @@ impl Claims {
         if let Some(waiting) = inner.waiting.get_mut(tenant_id) {
             waiting.retain(|(_, waiting), _| waiting != uid);
         }
-        if inner
-            .holders
-            .get(tenant_id)
-            .is_some_and(|holder| holder.age.1 == uid)
-        {
+        if inner.holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid) {
             inner.holders.remove(tenant_id);
         }
         if inner.holders.contains_key(tenant_id) {
             return Vec::new();
         }
-        inner
-            .waiting
-            .get(tenant_id)
-            .into_iter()
-            .flat_map(|waiting| waiting.values().cloned())
-            .collect()
+        inner.waiting.get(tenant_id).into_iter().flat_map(|waiting| waiting.values().cloned()).collect()
     }
 }
 
@@ -105,10 +96,7 @@ mod tests {
 
     fn asker(second: i64, uid: &str) -> Asker {
         let age = (jiff::Timestamp::from_second(second).ok(), uid.to_string());
-        Asker {
-            age,
-            object: ObjectRef::new(uid).within("ns"),
-        }
+        Asker { age, object: ObjectRef::new(uid).within("ns") }
     }
 
     #[test]

@@ -12,9 +12,7 @@ pub struct Clock {
 impl Clock {
     /// `divisor` 0 counts as 1.
     pub fn new(divisor: u32) -> Self {
-        Self {
-            divisor: divisor.max(1),
-        }
+        Self { divisor: divisor.max(1) }
     }
 
     /// How long a wait takes in the world outside.

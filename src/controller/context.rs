@@ -108,10 +108,8 @@ impl Context {
     /// How long all is left alone when nothing happens: the resync period ± 10 %, spread by uid so that a restart's
     /// herd disperses.
     pub fn resync(&self, uid: &str) -> Duration {
-        let spread = uid
-            .bytes()
-            .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
-            % 201;
+        let spread =
+            uid.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 201;
         self.settings.resync * (900 + spread) / 1000
     }
 
@@ -128,22 +126,28 @@ impl Context {
     /// A namespace's labels, from the cache.
     pub fn namespace_labels(&self, name: &str) -> BTreeMap<String, String> {
         let namespace = self.namespaces.get(&ObjectRef::new(name));
-        namespace
-            .map(|namespace| namespace.labels().clone())
-            .unwrap_or_default()
+        namespace.map(|namespace| namespace.labels().clone()).unwrap_or_default()
     }
 
     /// Wakes all Tenants that name a SharedStack.
     pub fn wake_borrowers(&self, stack: &str) {
         for tenant in self.tenants.state() {
             if let Ok(tenant) = &tenant.0
-                && tenant
-                    .spec
-                    .stack_ref
-                    .as_ref()
-                    .is_some_and(|reference| reference.name == stack)
+                && tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack)
             {
                 // The receiver lives as long as the controller.
+                let _ = self.wake_tenant.send(reference(tenant));
+            }
+        }
+    }
+
+    /// Wakes the Tenants of a namespace that have no hold: its labels may now allow what they did not.
+    pub fn wake_namespace(&self, namespace: &str) {
+        for tenant in self.tenants.state() {
+            if let Ok(tenant) = &tenant.0
+                && tenant.namespace().as_deref() == Some(namespace)
+                && !hold::is_held(tenant, &self.hold())
+            {
                 let _ = self.wake_tenant.send(reference(tenant));
             }
         }
@@ -216,12 +220,7 @@ pub fn reference(tenant: &Tenant) -> ObjectRef<Guarded<Tenant>> {
 
 /// A Tenant as one that asks for its tenantId.
 pub fn asker(tenant: &Tenant) -> Asker {
-    let age: Age = (
-        tenant.meta().creation_timestamp.as_ref().map(|at| at.0),
-        tenant.uid().unwrap_or_default(),
-    );
-    Asker {
-        age,
-        object: reference(tenant),
-    }
+    let age: Age =
+        (tenant.meta().creation_timestamp.as_ref().map(|at| at.0), tenant.uid().unwrap_or_default());
+    Asker { age, object: reference(tenant) }
 }

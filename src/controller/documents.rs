@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::context::Context;
+use super::engine::STALLED;
 use super::report;
 use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
 use crate::documents::job::JobSummary;
@@ -10,9 +11,6 @@ use crate::documents::schedule::Ask;
 use crate::documents::sync::{self, Source, Synced};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::verdict::Documents;
-
-/// How long documents that wait for a person are left alone.
-const STALLED: Duration = Duration::from_secs(300);
 
 /// What the last step came to.
 pub struct LastStep {
@@ -46,13 +44,8 @@ pub fn source(
 
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
 pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], before: &Status) -> LastStep {
-    let nothing = |documents| LastStep {
-        documents,
-        ingestion: None,
-        look_again: None,
-        fault: None,
-        jobs: Vec::new(),
-    };
+    let nothing =
+        |documents| LastStep { documents, ingestion: None, look_again: None, fault: None, jobs: Vec::new() };
     let last = report::last_documents(&before.conditions);
     let Some(source) = source else {
         return nothing(last.unwrap_or(Documents {
@@ -64,29 +57,12 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
     let clock = cx.clock;
-    match sync::step(&cx.aws, source, asks, reported, move |stamp| {
-        clock.since_stamp(stamp)
-    })
-    .await
-    {
-        Ok(Synced {
-            documents,
-            ingestion,
-            cadence,
-            jobs,
-        }) => {
-            let waited = jobs.first().map_or_else(
-                || cx.clock.since(started),
-                |job| cx.clock.since_stamp(job.started),
-            );
+    match sync::step(&cx.aws, source, asks, reported, move |stamp| clock.since_stamp(stamp)).await {
+        Ok(Synced { documents, ingestion, cadence, jobs }) => {
+            let waited =
+                jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = cadence.and_then(|cadence| cadence.look_again(waited));
-            LastStep {
-                documents,
-                ingestion,
-                look_again,
-                fault: None,
-                jobs,
-            }
+            LastStep { documents, ingestion, look_again, fault: None, jobs }
         }
         Err(fault) => {
             let reason = match fault.class {
@@ -98,22 +74,12 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
             match (reason, last) {
                 (Some(reason), _) => LastStep {
                     look_again: Some(STALLED),
-                    ..nothing(Documents {
-                        current: Some(false),
-                        reason,
-                        message: fault.to_string(),
-                    })
+                    ..nothing(Documents { current: Some(false), reason, message: fault.to_string() })
                 },
                 (None, last) => {
-                    let unknown = Documents {
-                        current: None,
-                        reason: Reason::Transient,
-                        message: fault.to_string(),
-                    };
-                    LastStep {
-                        fault: Some(fault),
-                        ..nothing(last.unwrap_or(unknown))
-                    }
+                    let unknown =
+                        Documents { current: None, reason: Reason::Transient, message: fault.to_string() };
+                    LastStep { fault: Some(fault), ..nothing(last.unwrap_or(unknown)) }
                 }
             }
         }

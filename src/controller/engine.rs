@@ -19,7 +19,7 @@ use crate::stack::verdict::Standing;
 use crate::stack::want::{Blueprint, Want};
 
 /// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
-const STALLED: Duration = Duration::from_secs(300);
+pub const STALLED: Duration = Duration::from_secs(300);
 
 /// What is to be done for one object.
 pub struct Case<'a> {
@@ -38,8 +38,7 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// What the owned layers should be, given what the layers seen lend.
     pub fn want(&self, sight: &Sight) -> Want {
-        self.blueprint
-            .want(self.id, self.offer, &plan::handles(sight, self.offer))
+        self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
     }
 }
 
@@ -62,9 +61,7 @@ pub async fn forward(
     memory: &mut Memory,
     generation: i64,
 ) -> Result<Passed, Fault> {
-    let due = memory
-        .looked_at_all
-        .is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
+    let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
     if let Err((layer, fault)) =
         observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await
@@ -81,12 +78,7 @@ pub async fn forward(
         Err(blocked) => {
             memory.looked_at_all = None;
             let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-            return Ok(Passed {
-                layers,
-                blocked: Some(blocked),
-                look_again: Some(STALLED),
-                fault: None,
-            });
+            return Ok(Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), fault: None });
         }
     };
     let results = act(cx, case, &want, &memory.sight, &steps).await;
@@ -102,12 +94,7 @@ fn unseen(case: &Case<'_>, memory: &Memory, layer: Layer, fault: Fault) -> Resul
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     *layers.get_mut(layer) = Some(standing);
-    Ok(Passed {
-        layers,
-        blocked: None,
-        look_again: Some(STALLED),
-        fault: None,
-    })
+    Ok(Passed { layers, blocked: None, look_again: Some(STALLED), fault: None })
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active.
@@ -117,23 +104,13 @@ async fn observe(
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
 ) -> Result<(), (Layer, Fault)> {
-    let mut hints = Hints {
-        knowledge_base_id: case.knowledge_base_id.clone(),
-        ..Hints::default()
-    };
-    let owned = case
-        .column
-        .layers(Ownership::Owns)
-        .filter(|layer| wanted(memory, *layer));
+    let mut hints = Hints { knowledge_base_id: case.knowledge_base_id.clone(), ..Hints::default() };
+    let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
         let active = case.offer.is_some() || memory.sight.has_active_collection();
-        hints.collection_id = plan::handles(&memory.sight, case.offer)
-            .collection_id
-            .filter(|_| active);
-        let looks = wave
-            .iter()
-            .map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id.filter(|_| active);
+        let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
             memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
         }
@@ -173,10 +150,7 @@ fn settle(
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
-        let since = memory
-            .waiting_since
-            .get_mut(layer)
-            .get_or_insert_with(Instant::now);
+        let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
         let waited = cx.clock.since(*since);
         let (standing, again) = match &result {
             Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
@@ -198,12 +172,7 @@ fn settle(
             *memory.waiting_since.get_mut(layer) = None;
         }
     }
-    Passed {
-        layers: standings,
-        blocked: None,
-        look_again,
-        fault,
-    }
+    Passed { layers: standings, blocked: None, look_again, fault }
 }
 
 /// The earlier of two moments, where there is one.
@@ -219,22 +188,17 @@ pub async fn back(
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
-    observe(cx, case, memory, |_, _| true)
-        .await
-        .map_err(|(_, fault)| fault)?;
+    observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
     let hints = Hints {
         collection_id: plan::handles(&memory.sight, case.offer).collection_id,
         knowledge_base_id: case.knowledge_base_id.clone(),
     };
     let mut documents = Some(documents);
     for wave in WAVES {
-        let owned = wave
-            .iter()
-            .filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
+        let owned = wave.iter().filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
         let ours: Vec<_> = owned.filter(|layer| memory.sight.is_ours(**layer)).collect();
         let torn = join_all(
-            ours.iter()
-                .map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),
+            ours.iter().map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),
         )
         .await;
         for progress in torn {

@@ -13,11 +13,7 @@ pub async fn ensure(aws: &Aws, scope: &Scope, operator_arn: &str) -> Result<(), 
     let description = format!("installation={},owner=operator", scope.installation);
     let found = match aws.policies.find(PolicyKind::DataAccess, &name).await? {
         Some(found) => found,
-        None => match aws
-            .policies
-            .create(PolicyKind::DataAccess, &name, &wanted, &description)
-            .await
-        {
+        None => match aws.policies.create(PolicyKind::DataAccess, &name, &wanted, &description).await {
             Err(fault) if fault.class == Class::Conflict => {
                 match aws.policies.find(PolicyKind::DataAccess, &name).await? {
                     Some(found) => found,
@@ -45,13 +41,5 @@ pub async fn ensure(aws: &Aws, scope: &Scope, operator_arn: &str) -> Result<(), 
     if policy::same(&found.document, &wanted) {
         return Ok(());
     }
-    aws.policies
-        .update(
-            PolicyKind::DataAccess,
-            &name,
-            &wanted,
-            &description,
-            &found.version,
-        )
-        .await
+    aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &description, &found.version).await
 }

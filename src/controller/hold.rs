@@ -70,10 +70,5 @@ where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     let operations = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    api.patch(
-        &object.name_any(),
-        &PatchParams::default(),
-        &Patch::Json::<()>(operations),
-    )
-    .await
+    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(operations)).await
 }

@@ -9,27 +9,22 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
+use super::engine::STALLED;
 use super::{Error, report};
 use crate::api::{DeletionPolicy, Pattern, Reason, Status, TenantSpec};
+use crate::stack::fault::Class;
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::verdict::{Leaving, Verdict};
 
 /// A field of an object whose spec may not be readable as a whole.
 pub fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {
-    object
-        .data
-        .pointer(pointer)
-        .and_then(|value| serde_json::from_value(value.clone()).ok())
+    object.data.pointer(pointer).and_then(|value| serde_json::from_value(value.clone()).ok())
 }
 
 /// The first brake: deletion begins some minutes after it was asked for.
 pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
     let since = cx.clock.since_stamp(object.meta().deletion_timestamp.as_ref()?.0);
-    let left = cx
-        .settings
-        .deletion_grace
-        .checked_sub(since)
-        .filter(|left| !left.is_zero())?;
+    let left = cx.settings.deletion_grace.checked_sub(since).filter(|left| !left.is_zero())?;
     let begins = cx.settings.deletion_grace.as_secs();
     Some(Progress::Waiting {
         reason: Reason::GracePeriod,
@@ -39,6 +34,20 @@ pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
         ),
         cadence: Cadence::After(left),
     })
+}
+
+/// What needs a person on the way back is a condition, not only a log line.
+pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
+    let Err(Error::Aws(fault)) = &result else {
+        return result;
+    };
+    let reason = match fault.class {
+        Class::Denied => Reason::Denied,
+        Class::Quota => Reason::Quota,
+        Class::Invalid => Reason::Invalid,
+        _ => return result,
+    };
+    Ok(Progress::Waiting { reason, message: fault.to_string(), cadence: Cadence::After(STALLED) })
 }
 
 /// Reports how far the way back is, and says when to look again.
@@ -52,12 +61,7 @@ pub async fn report<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    let Progress::Waiting {
-        reason,
-        message,
-        cadence,
-    } = progress
-    else {
+    let Progress::Waiting { reason, message, cadence } = progress else {
         return Ok(Action::await_change());
     };
     let blocked = matches!(
@@ -68,16 +72,9 @@ where
             | Reason::DocumentsRemain
             | Reason::ObjectsLocked
     );
-    let stalled = matches!(
-        reason,
-        Reason::RetainedTenants | Reason::Denied | Reason::Quota | Reason::Invalid
-    );
-    let leaving = Leaving {
-        reason: *reason,
-        message: message.clone(),
-        blocked: blocked || stalled,
-        stalled,
-    };
+    let stalled =
+        matches!(reason, Reason::RetainedTenants | Reason::Denied | Reason::Quota | Reason::Invalid);
+    let leaving = Leaving { reason: *reason, message: message.clone(), blocked: blocked || stalled, stalled };
     let mut after = before.clone();
     let verdict = Verdict {
         leaving: Some(leaving),
@@ -88,9 +85,7 @@ where
     report::write(cx, api, object, before, &after, true).await?;
     let uid = object.uid().unwrap_or_default();
     let mut memory = cx.memories.get(&uid);
-    let waited = cx
-        .clock
-        .since(*memory.leaving_since.get_or_insert_with(Instant::now));
+    let waited = cx.clock.since(*memory.leaving_since.get_or_insert_with(Instant::now));
     memory.failures = 0;
     cx.memories.put(&uid, memory);
     let again = cadence.look_again(waited).unwrap_or_else(|| cx.resync(&uid));

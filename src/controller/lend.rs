@@ -56,23 +56,17 @@ pub fn owned(status: &mut Status, want: &Want, sight: &Sight, layers: &PerLayer<
     if let (true, Some(bucket)) = (whole(Layer::Bucket), &want.bucket) {
         status.bucket = Some(bucket.name.clone());
     }
-    if let (true, Some(collection)) = (
-        whole(Layer::Collection),
-        sight
-            .collection
-            .ours()
-            .and_then(|facts| facts.collection.as_ref()),
-    ) {
+    if let (true, Some(collection)) =
+        (whole(Layer::Collection), sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
+    {
         status.collection_arn = Some(collection.arn.clone());
         status.collection_endpoint = collection.endpoint.clone();
     }
     if let (true, Some(index)) = (whole(Layer::Index), &want.index) {
         status.index_name = Some(index.name.clone());
     }
-    if let (true, Some(role)) = (
-        whole(Layer::Role),
-        sight.role.ours().and_then(|facts| facts.role.as_ref()),
-    ) {
+    if let (true, Some(role)) = (whole(Layer::Role), sight.role.ours().and_then(|facts| facts.role.as_ref()))
+    {
         status.role_arn = Some(role.arn.clone());
     }
     if let (true, Some(facts)) = (whole(Layer::KnowledgeBase), sight.knowledge_base.ours()) {

@@ -40,10 +40,7 @@ impl Memories {
 
     /// A copy to work on.
     pub fn get(&self, uid: &str) -> Memory {
-        self.lock()
-            .get(uid)
-            .map(|memory| Memory::clone(memory))
-            .unwrap_or_default()
+        self.lock().get(uid).map(|memory| Memory::clone(memory)).unwrap_or_default()
     }
 
     /// What the pass has learned.

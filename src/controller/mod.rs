@@ -67,9 +67,7 @@ impl From<Fault> for Error {
 
 /// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
 async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
-    tokio::time::timeout(PASS_TIMEOUT, pass)
-        .await
-        .unwrap_or(Err(Error::Timeout))
+    tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
 }
 
 /// The layers of an object on which nothing was begun: what was said of them before stands.
@@ -77,11 +75,7 @@ fn not_begun(before: &Status, column: Column) -> PerLayer<Option<Standing>> {
     PerLayer::from_fn(|layer| {
         let owned = column.layers(Ownership::Owns).any(|owned| owned == layer);
         let said = report::find(&before.conditions, ConditionType::of(layer)).is_some();
-        owned.then_some(if said {
-            Standing::Unchanged
-        } else {
-            Standing::NotBegun
-        })
+        owned.then_some(if said { Standing::Unchanged } else { Standing::NotBegun })
     })
 }
 

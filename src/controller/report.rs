@@ -37,22 +37,16 @@ pub fn pause(status: &mut Status, generation: i64) {
     };
     let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
     if find(&status.conditions, ConditionType::Ready).is_none() {
-        status
-            .conditions
-            .push(said(ConditionType::Ready.as_str(), "False", message));
+        status.conditions.push(said(ConditionType::Ready.as_str(), "False", message));
     }
     if find(&status.conditions, ConditionType::Paused).is_none() {
-        status
-            .conditions
-            .push(said(ConditionType::Paused.as_str(), "True", message));
+        status.conditions.push(said(ConditionType::Paused.as_str(), "True", message));
     }
 }
 
 /// A condition by its type.
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == kind.as_str())
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
 /// Whether a condition is True.
@@ -68,11 +62,7 @@ pub fn last_documents(conditions: &[Condition]) -> Option<Documents> {
         "False" => Some(false),
         _ => None,
     };
-    Some(Documents {
-        current,
-        reason: Reason::parse(&said.reason)?,
-        message: said.message.clone(),
-    })
+    Some(Documents { current, reason: Reason::parse(&said.reason)?, message: said.message.clone() })
 }
 
 /// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
@@ -92,8 +82,7 @@ where
         return Ok(());
     }
     let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": after});
-    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await?;
+    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
     transitions(cx, object, before, after, quiet).await;
     Ok(())
 }
@@ -108,33 +97,17 @@ async fn transitions<K: Resource<DynamicType = ()>>(
 ) {
     let (was, is) = (&before.conditions, &after.conditions);
     let stalled = |conditions: &[Condition]| {
-        find(conditions, ConditionType::Stalled)
-            .filter(|stalled| stalled.status == "True")
-            .cloned()
+        find(conditions, ConditionType::Stalled).filter(|stalled| stalled.status == "True").cloned()
     };
     if let Some(trouble) = stalled(is)
         && stalled(was).is_none_or(|known| known.reason != trouble.reason)
     {
-        cx.event(
-            object,
-            EventType::Warning,
-            &trouble.reason,
-            "Reconcile",
-            &trouble.message,
-        )
-        .await;
+        cx.event(object, EventType::Warning, &trouble.reason, "Reconcile", &trouble.message).await;
     }
     if let Some(blocked) = find(is, ConditionType::DeletionBlocked)
         && find(was, ConditionType::DeletionBlocked).is_none_or(|known| known.reason != blocked.reason)
     {
-        cx.event(
-            object,
-            EventType::Warning,
-            &blocked.reason,
-            "Delete",
-            &blocked.message,
-        )
-        .await;
+        cx.event(object, EventType::Warning, &blocked.reason, "Delete", &blocked.message).await;
     }
     let became_ready = is_true(is, ConditionType::Ready) && !is_true(was, ConditionType::Ready);
     if became_ready && (!quiet || stalled(was).is_some()) {
@@ -149,19 +122,9 @@ async fn transitions<K: Resource<DynamicType = ()>>(
     }
     if let Some(documents) = find(is, ConditionType::DocumentsCurrent)
         && documents.status == "False"
-        && matches!(
-            Reason::parse(&documents.reason),
-            Some(Reason::SyncFailed | Reason::DocumentsFailed)
-        )
+        && matches!(Reason::parse(&documents.reason), Some(Reason::SyncFailed | Reason::DocumentsFailed))
         && find(was, ConditionType::DocumentsCurrent).is_none_or(|known| known.reason != documents.reason)
     {
-        cx.event(
-            object,
-            EventType::Warning,
-            &documents.reason,
-            "Sync",
-            &documents.message,
-        )
-        .await;
+        cx.event(object, EventType::Warning, &documents.reason, "Sync", &documents.message).await;
     }
 }

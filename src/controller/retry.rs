@@ -16,10 +16,7 @@ fn distance(failures: u32) -> Duration {
         .without_max_times()
         .with_jitter();
     // Ten doublings are past the maximum.
-    backoff
-        .build()
-        .nth(failures.clamp(1, 10) as usize - 1)
-        .unwrap_or(Duration::from_secs(300))
+    backoff.build().nth(failures.clamp(1, 10) as usize - 1).unwrap_or(Duration::from_secs(300))
 }
 
 /// The error policy of both controllers.
@@ -43,10 +40,7 @@ mod tests {
         for failures in 1..100 {
             let distance = distance(failures);
             let bare = Duration::from_secs(1 << (failures - 1).min(9)).min(Duration::from_secs(300));
-            assert!(
-                distance >= bare && distance <= bare * 2,
-                "{failures}: {distance:?}"
-            );
+            assert!(distance >= bare && distance <= bare * 2, "{failures}: {distance:?}");
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
 use super::clock::Clock;
-use super::context::{Context, reference};
+use super::context::Context;
 use super::memory::Memories;
 use super::{Guarded, Settings, grant, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
@@ -35,36 +35,20 @@ pub async fn run(
     sdk: &SdkConfig,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let region = sdk
-        .region()
-        .context("no AWS region is set; set AWS_REGION")?
-        .to_string();
-    let caller = aws::caller(sdk)
-        .await
-        .context("AWS does not know who we are; check the credentials")?;
+    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+    let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
     let aws = Aws::new(sdk, &caller.account);
     let scope = Arc::new(Scope::new(&settings.installation, &caller.account, &region));
     let operator = caller.principal_arn(&aws.roles).await?;
-    grant::ensure(&aws, &scope, &operator)
-        .await
-        .context("the operator's own grant")?;
-    tracing::info!(
-        installation = scope.installation,
-        account = scope.account,
-        region,
-        operator,
-        "starting"
-    );
+    grant::ensure(&aws, &scope, &operator).await.context("the operator's own grant")?;
+    tracing::info!(installation = scope.installation, account = scope.account, region, operator, "starting");
 
     let (tenant_store, tenant_writer) = reflector::store();
     let (stack_store, stack_writer) = reflector::store();
     let (namespace_store, namespace_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
-    let reporter = Reporter {
-        controller: "tenantry".into(),
-        instance: Some(settings.installation.clone()),
-    };
+    let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
     let cx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         clock: Clock::new(settings.clock),
@@ -84,25 +68,16 @@ pub async fn run(
         ready: OnceCell::new(),
     });
 
-    let filter = watcher::Config {
-        label_selector: cx.settings.selector.clone(),
-        ..watcher::Config::default()
-    };
+    let filter =
+        watcher::Config { label_selector: cx.settings.selector.clone(), ..watcher::Config::default() };
     let config = Config::default().concurrency(cx.settings.concurrency);
     let tenants = {
         let cx = cx.clone();
-        watch(
-            Api::all(client.clone()),
-            filter.clone(),
-            tenant_writer,
-            move |event| tenant_seen(&cx, event),
-        )
+        watch(Api::all(client.clone()), filter.clone(), tenant_writer, move |event| tenant_seen(&cx, event))
     };
     let stacks = {
         let (cx, offers) = (cx.clone(), Mutex::default());
-        watch(Api::all(client.clone()), filter, stack_writer, move |event| {
-            stack_seen(&cx, &offers, event)
-        })
+        watch(Api::all(client.clone()), filter, stack_writer, move |event| stack_seen(&cx, &offers, event))
     };
     let tenants = Controller::for_stream(tenants, tenant_store)
         .with_config(config.clone())
@@ -124,20 +99,18 @@ pub async fn run(
             cx.clone(),
         )
         .for_each(|result| async { log(result) });
-    let namespaces = watcher(
-        Api::<PartialObjectMeta<Namespace>>::all(client),
-        watcher::Config::default(),
-    )
-    .default_backoff()
-    .modify(|namespace| namespace.managed_fields_mut().clear())
-    .reflect(namespace_writer)
-    .for_each(
-        |event: Result<watcher::Event<PartialObjectMeta<Namespace>>, _>| async {
-            if let Err(error) = event {
-                tracing::warn!(%error, "namespaces cannot be watched; trying again");
+    let namespaces = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default())
+        .default_backoff()
+        .modify(|namespace| namespace.managed_fields_mut().clear())
+        .reflect(namespace_writer)
+        .for_each(|event| {
+            match event {
+                Ok(watcher::Event::Apply(namespace)) => cx.wake_namespace(&namespace.name_any()),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "namespaces cannot be watched; trying again"),
             }
-        },
-    );
+            async {}
+        });
     tokio::select! {
         _ = namespaces => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
@@ -169,13 +142,7 @@ where
 fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
     let meta = object.meta();
     let mut hasher = DefaultHasher::new();
-    (
-        &meta.uid,
-        meta.generation,
-        &meta.labels,
-        &meta.annotations,
-        meta.deletion_timestamp.is_some(),
-    )
+    (&meta.uid, meta.generation, &meta.labels, &meta.annotations, meta.deletion_timestamp.is_some())
         .hash(&mut hasher);
     Some(hasher.finish())
 }
@@ -192,7 +159,6 @@ fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
     if let Some(stack) = &gone.spec.stack_ref {
         cx.wake_stack(&stack.name);
     }
-    let _ = reference(gone);
 }
 
 /// A SharedStack wakes its borrowers when what it offers, or whether it offers at all, has changed.
@@ -208,10 +174,7 @@ fn stack_seen(
                 let offer = lend::offer_of(&id, stack).map(|offer| offer.hash());
                 let spec =
                     serde_json::to_string(&(&stack.spec.allowed_namespaces, stack.spec.pool.is_some())).ok();
-                format!(
-                    "{:?} {offer:?} {spec:?}",
-                    stack.metadata.deletion_timestamp.is_some()
-                )
+                format!("{:?} {offer:?} {spec:?}", stack.metadata.deletion_timestamp.is_some())
             });
             (stack.name_any(), offer)
         }

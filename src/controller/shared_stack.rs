@@ -38,10 +38,7 @@ pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Re
             _ if stack.meta().deletion_timestamp.is_some() => leave(&cx, &stack).await,
             Ok(stack) => live(&cx, stack).await,
             Err(invalid) => {
-                tracing::error!(
-                    error = invalid.error,
-                    "this SharedStack cannot be read; fix its spec"
-                );
+                tracing::error!(error = invalid.error, "this SharedStack cannot be read; fix its spec");
                 Ok(Action::await_change())
             }
         }
@@ -54,11 +51,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut stack = seen.clone();
     let before = stack.status.clone().unwrap_or_default();
     let generation = stack.metadata.generation.unwrap_or(0);
-    if stack
-        .annotations()
-        .get(PAUSED)
-        .is_some_and(|value| value == "true")
-    {
+    if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         return leaving::paused(cx, &api, &stack, &before).await;
     }
     let shared = match accept::shared_stack(&stack.spec) {
@@ -68,11 +61,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
             let layers = super::not_begun(&before, Column::SharedStack);
             report::judge(
                 &mut after,
-                &Verdict {
-                    refused: Some(refused),
-                    layers,
-                    ..Verdict::default()
-                },
+                &Verdict { refused: Some(refused), layers, ..Verdict::default() },
                 generation,
             );
             report::write(cx, &api, &stack, &before, &after, false).await?;
@@ -93,12 +82,8 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         knowledge_base_id: before.knowledge_base_id.clone(),
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed {
-        layers,
-        blocked,
-        look_again,
-        fault,
-    } = engine::forward(cx, &case, &mut memory, generation).await?;
+    let Passed { layers, blocked, look_again, fault } =
+        engine::forward(cx, &case, &mut memory, generation).await?;
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
@@ -108,10 +93,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         cx.retained.lock().insert(name.clone(), retained);
         cx.wake_borrowers(&name);
     }
-    let whole = blocked.is_none()
-        && layers
-            .iter()
-            .all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole).await;
     let (documents, mut error) = match step {
         Some(step) => {
@@ -134,9 +116,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     cx.memories.put(&uid, memory);
     match error {
         Some(fault) => Err(fault.into()),
-        None => Ok(Action::requeue(
-            cx.clock.outside(again.unwrap_or_else(|| cx.resync(&uid))),
-        )),
+        None => Ok(Action::requeue(cx.clock.outside(again.unwrap_or_else(|| cx.resync(&uid))))),
     }
 }
 
@@ -153,13 +133,7 @@ async fn pool_documents(
     let name = stack.name_any();
     let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
     asks.extend(tenants_of(cx, &name).iter().filter_map(request).map(Ask::Request));
-    asks.extend(
-        cx.departures
-            .get(&name)
-            .unwrap_or_default()
-            .into_iter()
-            .map(Ask::Leaving),
-    );
+    asks.extend(cx.departures.get(&name).unwrap_or_default().into_iter().map(Ask::Leaving));
     let source = whole
         .then(|| documents::source(status, Some(pool.tenant_id_key.clone()), pool.ingestion.clone()))
         .flatten();
@@ -168,30 +142,19 @@ async fn pool_documents(
 
 /// The Pool tenants that hold an id in this stack, from the cache.
 fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
-    let names = |tenant: &Tenant| {
-        tenant
-            .spec
-            .stack_ref
-            .as_ref()
-            .is_some_and(|reference| reference.name == stack)
-    };
+    let names =
+        |tenant: &Tenant| tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack);
     let tenants = cx.tenants.state();
     let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
     let pool = readable.filter(|tenant| matches!(tenant.spec.pattern, Pattern::Pool) && names(tenant));
-    pool.filter(|tenant| hold::is_held(*tenant, &cx.hold()) && request(*tenant).is_some())
-        .cloned()
-        .collect()
+    pool.filter(|tenant| hold::is_held(*tenant, &cx.hold()) && request(*tenant).is_some()).cloned().collect()
 }
 
 /// One pass of a SharedStack that is being deleted.
 async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Error> {
     let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &ApiResource::erase::<SharedStack>(&()));
     let name = seen.name_any();
-    let Some(live) = api
-        .get_opt(&name)
-        .await?
-        .filter(|live| live.uid() == seen.meta().uid)
-    else {
+    let Some(live) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.meta().uid) else {
         return Ok(Action::await_change());
     };
     if live.meta().deletion_timestamp.is_none() || !hold::is_held(&live, &cx.hold()) {
@@ -203,19 +166,11 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     let mut object = SharedStack::new(&name, super::blank_stack());
     object.metadata = live.metadata.clone();
     let typed: Api<SharedStack> = Api::all(cx.client.clone());
-    if live
-        .annotations()
-        .get(PAUSED)
-        .is_some_and(|value| value == "true")
-    {
+    if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         return leaving::paused(cx, &typed, &object, &status).await;
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
-    let column = if has_pool {
-        Column::SharedStackWithPool
-    } else {
-        Column::SharedStack
-    };
+    let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
     let progress = match borrowers(cx, &name).await? {
         Some(waiting) => {
             // Pool tenants that leave still need their job.
@@ -230,15 +185,10 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
             waiting
         }
         None => match fate(policy.as_ref()) {
-            Fate::Stays => {
-                if let Seen::Ours(_) = layers::bucket::look(&cx.aws, &id).await? {
-                    marker::leave(&cx.aws, &id.name(Layer::Bucket), &id).await?;
-                }
-                Progress::Done
-            }
+            Fate::Stays => leaving::or_stalled(retain(cx, &id).await)?,
             Fate::Goes => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => remove(cx, &id, column, &status).await?,
+                None => leaving::or_stalled(remove(cx, &id, column, &status).await)?,
             },
         },
     };
@@ -246,10 +196,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         return leaving::report(cx, &typed, &object, &status, &progress).await;
     }
     let (action, note) = match fate(policy.as_ref()) {
-        Fate::Stays => (
-            "Retain",
-            "deletionPolicy Retain: everything stays in AWS and goes on costing money",
-        ),
+        Fate::Stays => ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money"),
         Fate::Goes => ("Delete", "Everything of this SharedStack in AWS is deleted"),
     };
     cx.event(&object, EventType::Normal, action, "Delete", note).await;
@@ -268,13 +215,7 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
     let borrowing: Vec<_> = tenants
         .items
         .iter()
-        .filter(|tenant| {
-            tenant
-                .data
-                .pointer("/spec/stackRef/name")
-                .and_then(|v| v.as_str())
-                == Some(name)
-        })
+        .filter(|tenant| tenant.data.pointer("/spec/stackRef/name").and_then(|v| v.as_str()) == Some(name))
         .filter(|tenant| hold::is_held(*tenant, &cx.hold()))
         .map(|tenant| format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any()))
         .collect();
@@ -282,17 +223,8 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
         return Ok(None);
     }
     let count = borrowing.len();
-    let listed = borrowing
-        .iter()
-        .take(LISTED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    let more = if count > LISTED {
-        format!(" and {} more", count - LISTED)
-    } else {
-        String::new()
-    };
+    let listed = borrowing.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
     Ok(Some(Progress::Waiting {
         reason: Reason::Borrowed,
         message: format!("{count} Tenants still borrow from it: {listed}{more}. Delete them first"),
@@ -300,17 +232,20 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
     }))
 }
 
+/// Leaves word of what stays, and lets go.
+async fn retain(cx: &Context, id: &Identity) -> Result<Progress, Error> {
+    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
+        marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
+    }
+    Ok(Progress::Done)
+}
+
 async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) -> Result<Progress, Error> {
     if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
         let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
         if !retained.is_empty() {
             let count = retained.len();
-            let listed = retained
-                .keys()
-                .take(LISTED)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
+            let listed = retained.keys().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
             return Ok(Progress::Waiting {
                 reason: Reason::RetainedTenants,
                 message: format!(
@@ -324,13 +259,7 @@ async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) ->
     }
     let mut memory = cx.memories.get(&id.uid);
     let knowledge_base_id = status.knowledge_base_id.clone();
-    let case = Case {
-        id,
-        column,
-        offer: None,
-        knowledge_base_id,
-        blueprint: Blueprint::Nothing,
-    };
+    let case = Case { id, column, offer: None, knowledge_base_id, blueprint: Blueprint::Nothing };
     let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)

@@ -47,10 +47,7 @@ enum Resolved {
     /// It waits for its SharedStack.
     Waits(Standing),
     /// On with it.
-    Go {
-        isolation: Box<Isolation>,
-        offer: Option<Box<Offer>>,
-    },
+    Go { isolation: Box<Isolation>, offer: Option<Box<Offer>> },
 }
 
 async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
@@ -58,11 +55,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut tenant = seen.clone();
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
-    if tenant
-        .annotations()
-        .get(PAUSED)
-        .is_some_and(|value| value == "true")
-    {
+    if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         let mut after = before.clone();
         report::pause(&mut after, generation);
         report::write(cx, &api, &tenant, &before, &after, true).await?;
@@ -74,42 +67,19 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let pass = match resolved {
         Resolved::Refused(refused) => {
             let layers = super::not_begun(&before, tenant.spec.pattern.into());
-            let verdict = Verdict {
-                refused: Some(refused),
-                layers,
-                ..Verdict::default()
-            };
-            Pass {
-                verdict,
-                status: before.clone(),
-                look_again: None,
-                error: None,
-            }
+            let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
+            Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
         Resolved::Waits(standing) => {
             let layers = super::not_begun(&before, tenant.spec.pattern.into());
-            let verdict = Verdict {
-                borrowed: Some(standing),
-                layers,
-                ..Verdict::default()
-            };
-            Pass {
-                verdict,
-                status: before.clone(),
-                look_again: None,
-                error: None,
-            }
+            let verdict = Verdict { borrowed: Some(standing), layers, ..Verdict::default() };
+            Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
         Resolved::Go { isolation, offer } => {
             go(cx, &tenant, &before, &isolation, offer.as_deref(), &mut memory).await?
         }
     };
-    let Pass {
-        verdict,
-        mut status,
-        look_again,
-        error,
-    } = pass;
+    let Pass { verdict, mut status, look_again, error } = pass;
     report::judge(&mut status, &verdict, generation);
     let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
     report::write(cx, &api, &tenant, &before, &status, quiet).await?;
@@ -176,12 +146,13 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     if let (Some(name), false) = (&stack_name, accepted)
         && let Some(waits) = look_live(cx, name).await?
     {
+        if !held {
+            // Nothing was built under it yet, and the SharedStack waits for it to go.
+            hold::release(api, tenant, &cx.hold()).await?;
+        }
         return Ok(Resolved::Waits(waits));
     }
-    Ok(Resolved::Go {
-        isolation: Box::new(isolation),
-        offer: offer.map(Box::new),
-    })
+    Ok(Resolved::Go { isolation: Box::new(isolation), offer: offer.map(Box::new) })
 }
 
 fn taken(tenant_id: &str) -> Blocked {
@@ -226,14 +197,9 @@ fn borrow(cx: &Context, tenant: &Tenant, name: &str, stack: &SharedStack) -> Res
 
 /// The SharedStack as the API server has it now: there, and not leaving.
 async fn look_live(cx: &Context, name: &str) -> Result<Option<Standing>, Error> {
-    let stack = Api::<SharedStack>::all(cx.client.clone())
-        .get_metadata_opt(name)
-        .await?;
+    let stack = Api::<SharedStack>::all(cx.client.clone()).get_metadata_opt(name).await?;
     Ok(match stack {
-        None => Some(Standing::Waiting(
-            Reason::StackNotFound,
-            format!("There is no SharedStack '{name}'"),
-        )),
+        None => Some(Standing::Waiting(Reason::StackNotFound, format!("There is no SharedStack '{name}'"))),
         Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(Standing::Waiting(
             Reason::StackLeaving,
             format!("SharedStack '{name}' is being deleted; name another in a new Tenant"),
@@ -260,36 +226,19 @@ async fn go(
     }
     if let Isolation::Pool(_) = isolation {
         pool(cx, tenant, &mut status, offer, memory);
-        let verdict = Verdict {
-            borrowed: Some(Standing::Whole),
-            ..Verdict::default()
-        };
-        return Ok(Pass {
-            verdict,
-            status,
-            look_again: None,
-            error: None,
-        });
+        let verdict = Verdict { borrowed: Some(Standing::Whole), ..Verdict::default() };
+        return Ok(Pass { verdict, status, look_again: None, error: None });
     }
     let case = Case {
         id: &id,
         column: spec.pattern.into(),
         offer,
         knowledge_base_id: before.knowledge_base_id.clone(),
-        blueprint: Blueprint::Tenant {
-            isolation,
-            tags: &spec.tags,
-        },
+        blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
-    let Passed {
-        layers,
-        blocked,
-        look_again,
-        fault,
-    } = engine::forward(cx, &case, memory, generation)
-        .map_err(Error::from)
-        .await?;
+    let Passed { layers, blocked, look_again, fault } =
+        engine::forward(cx, &case, memory, generation).map_err(Error::from).await?;
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {
@@ -297,13 +246,8 @@ async fn go(
         Isolation::Bridge(bridge) => bridge.ingestion.clone(),
         Isolation::Pool(_) => None,
     };
-    let whole = blocked.is_none()
-        && layers
-            .iter()
-            .all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
-    let source = whole
-        .then(|| documents::source(&status, None, ingestion))
-        .flatten();
+    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let source = whole.then(|| documents::source(&status, None, ingestion)).flatten();
     let step = documents::last_step(cx, source.as_ref(), &asks, before).await;
     status.ingestion = step.ingestion.or(status.ingestion);
     let verdict = Verdict {
@@ -314,12 +258,7 @@ async fn go(
         ..Verdict::default()
     };
     let error = fault.or(step.fault).map(Error::from);
-    Ok(Pass {
-        verdict,
-        status,
-        look_again: engine::earliest(look_again, step.look_again),
-        error,
-    })
+    Ok(Pass { verdict, status, look_again: engine::earliest(look_again, step.look_again), error })
 }
 
 /// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.
@@ -333,10 +272,7 @@ fn pool(cx: &Context, tenant: &Tenant, status: &mut Status, offer: Option<&Offer
     status.index_name = Some(pool.index_name.clone());
     status.role_arn = Some(pool.role_arn.clone());
     status.retrieval_filter = Some(RetrievalFilter {
-        equals: Equals {
-            key: pool.tenant_id_key.clone(),
-            value: tenant.spec.tenant_id.clone(),
-        },
+        equals: Equals { key: pool.tenant_id_key.clone(), value: tenant.spec.tenant_id.clone() },
     });
     let request = request(tenant);
     if request.is_some() && request != memory.request {
@@ -348,8 +284,5 @@ fn pool(cx: &Context, tenant: &Tenant, status: &mut Status, offer: Option<&Offer
 /// The fingerprint of a Tenant's request for a job.
 pub fn request(tenant: &impl ResourceExt) -> Option<String> {
     let value = tenant.annotations().get(SYNC_REQUESTED_AT)?;
-    Some(fingerprint(&format!(
-        "{} {value}",
-        tenant.uid().unwrap_or_default()
-    )))
+    Some(fingerprint(&format!("{} {value}", tenant.uid().unwrap_or_default())))
 }

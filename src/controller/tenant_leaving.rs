@@ -37,10 +37,8 @@ struct Last {
 
 /// One pass of a Tenant that is being deleted.
 pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
-    let (namespace, name) = (
-        seen.namespace.clone().unwrap_or_default(),
-        seen.name.clone().unwrap_or_default(),
-    );
+    let (namespace, name) =
+        (seen.namespace.clone().unwrap_or_default(), seen.name.clone().unwrap_or_default());
     let api: Api<DynamicObject> =
         Api::namespaced_with(cx.client.clone(), &namespace, &ApiResource::erase::<Tenant>(&()));
     let Some(object) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.uid) else {
@@ -52,11 +50,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let (Some(tenant_id), Some(pattern)) =
         (field(&object, "/spec/tenantId"), field(&object, "/spec/pattern"))
     else {
-        tracing::error!(
-            namespace,
-            name,
-            "a Tenant without tenantId or pattern cannot be taken apart"
-        );
+        tracing::error!(namespace, name, "a Tenant without tenantId or pattern cannot be taken apart");
         return Ok(Action::await_change());
     };
     let last = Last {
@@ -67,20 +61,15 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         status: field(&object, "/status").unwrap_or_default(),
         object,
     };
-    if last
-        .object
-        .annotations()
-        .get(PAUSED)
-        .is_some_and(|value| value == "true")
-    {
+    if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         return leaving::paused(cx, &typed(cx, &namespace), &tenant_object(&last), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let progress = match fate(last.policy.as_ref()) {
-        Fate::Stays => retain(cx, &last, &id).await?,
+        Fate::Stays => leaving::or_stalled(retain(cx, &last, &id).await)?,
         Fate::Goes => match leaving::grace(cx, &last.object) {
             Some(waiting) => waiting,
-            None => remove(cx, &last, &id).await?,
+            None => leaving::or_stalled(remove(cx, &last, &id).await)?,
         },
     };
     let object = tenant_object(&last);
@@ -89,10 +78,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     }
     let (action, note) = match fate(last.policy.as_ref()) {
         Fate::Stays => ("Retain", retained_note(&id)),
-        Fate::Goes => (
-            "Delete",
-            "Everything of this Tenant in AWS is deleted".to_string(),
-        ),
+        Fate::Goes => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
     };
     cx.event(&object, EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;
@@ -111,10 +97,8 @@ fn typed(cx: &Context, namespace: &str) -> Api<Tenant> {
 
 /// Enough of a Tenant to speak of it: its metadata. The spec may no longer be readable.
 fn tenant_object(last: &Last) -> Tenant {
-    let mut tenant = Tenant::new(
-        &last.object.name_any(),
-        leaving::blank_tenant(&last.tenant_id, last.pattern),
-    );
+    let mut tenant =
+        Tenant::new(&last.object.name_any(), leaving::blank_tenant(&last.tenant_id, last.pattern));
     tenant.metadata = last.object.metadata.clone();
     tenant
 }
@@ -152,10 +136,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
 
 /// The SharedStack by its name; its uid as the cache has it, or none if it is gone.
 fn stack_identity(cx: &Context, stack: &str) -> Identity {
-    let uid = cx
-        .stack(stack)
-        .and_then(|stack| stack.meta().uid.clone())
-        .unwrap_or_default();
+    let uid = cx.stack(stack).and_then(|stack| stack.meta().uid.clone()).unwrap_or_default();
     Identity::of_stack(cx.scope.clone(), stack, &uid)
 }
 
@@ -248,25 +229,14 @@ async fn forget_vectors(
     };
     let ask = Ask::Leaving(fingerprint(&id.uid));
     let jobs = cx.aws.jobs.list(&facts.id, &source.id).await?;
-    if jobs
-        .iter()
-        .any(|job| job.status == "COMPLETE" && ask.is_served_by(job))
-    {
+    if jobs.iter().any(|job| job.status == "COMPLETE" && ask.is_served_by(job)) {
         if let Some(departures) = cx.departures.lock().get_mut(stack) {
             departures.remove(&fingerprint(&id.uid));
         }
         return Ok(Progress::Done);
     }
-    cx.departures
-        .lock()
-        .entry(stack.clone())
-        .or_default()
-        .insert(fingerprint(&id.uid));
+    cx.departures.lock().entry(stack.clone()).or_default().insert(fingerprint(&id.uid));
     cx.wake_stack(stack);
     let message = "The documents are deleted; an ingestion job of the pool must forget their vectors";
-    Ok(Progress::Waiting {
-        reason: Reason::Deleting,
-        message: message.into(),
-        cadence: Cadence::Steady,
-    })
+    Ok(Progress::Waiting { reason: Reason::Deleting, message: message.into(), cadence: Cadence::Steady })
 }

@@ -45,9 +45,7 @@ impl Marker {
 /// Writes the marker; once more is once.
 pub async fn leave(aws: &Aws, bucket: &str, id: &Identity) -> Result<(), Fault> {
     let content = serde_json::to_vec_pretty(&Marker::of(id)).unwrap_or_default();
-    aws.objects
-        .put(bucket, &marker_key(id), content, "application/json")
-        .await
+    aws.objects.put(bucket, &marker_key(id), content, "application/json").await
 }
 
 /// All tenant ids retained in a bucket, with the uid of who left them. A marker that cannot be read still retains the
@@ -58,23 +56,13 @@ pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, String
     loop {
         let page = aws.objects.list(bucket, MARKERS, next.as_deref(), None).await?;
         for object in page.objects {
-            let Some(id) = object
-                .key
-                .strip_prefix(MARKERS)
-                .and_then(|name| name.strip_suffix(".json"))
+            let Some(id) = object.key.strip_prefix(MARKERS).and_then(|name| name.strip_suffix(".json"))
             else {
                 continue;
             };
-            let content = aws
-                .objects
-                .get(bucket, &object.key, MAX_MARKER)
-                .await?
-                .unwrap_or_default();
+            let content = aws.objects.get(bucket, &object.key, MAX_MARKER).await?.unwrap_or_default();
             let marker: Option<Marker> = serde_json::from_slice(&content).ok();
-            retained.insert(
-                id.to_string(),
-                marker.map(|marker| marker.owner_uid).unwrap_or_default(),
-            );
+            retained.insert(id.to_string(), marker.map(|marker| marker.owner_uid).unwrap_or_default());
         }
         next = page.next;
         if next.is_none() {

@@ -16,20 +16,11 @@ pub async fn all_versions(aws: &Aws, bucket: &str, prefix: &str) -> Result<Progr
         if page.versions.is_empty() {
             return uploads(aws, bucket, prefix).await;
         }
-        tracing::info!(
-            bucket,
-            prefix,
-            versions = page.versions.len(),
-            "deleting document versions"
-        );
+        tracing::info!(bucket, prefix, versions = page.versions.len(), "deleting document versions");
         aws.objects.delete_versions(bucket, &page.versions).await?;
     }
     let message = format!("Documents under s3://{bucket}/{prefix} are being deleted");
-    Ok(Progress::Waiting {
-        reason: Reason::Deleting,
-        message,
-        cadence: Cadence::Steady,
-    })
+    Ok(Progress::Waiting { reason: Reason::Deleting, message, cadence: Cadence::Steady })
 }
 
 async fn uploads(aws: &Aws, bucket: &str, prefix: &str) -> Result<Progress, Fault> {

@@ -39,11 +39,7 @@ impl Ask {
 /// What no job has served or is serving: everything but a FAILED one counts.
 pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
     asks.iter()
-        .filter(|ask| {
-            !jobs
-                .iter()
-                .any(|job| job.status != "FAILED" && ask.is_served_by(job))
-        })
+        .filter(|ask| !jobs.iter().any(|job| job.status != "FAILED" && ask.is_served_by(job)))
         .collect()
 }
 
@@ -60,10 +56,7 @@ pub fn description(asks: &[&Ask], jobs: &[JobSummary]) -> String {
         length += next.len() + SEPARATOR.len();
         words.push(next);
     }
-    let failed = jobs
-        .iter()
-        .filter(|job| asks.iter().any(|ask| ask.is_served_by(job)))
-        .count();
+    let failed = jobs.iter().filter(|job| asks.iter().any(|ask| ask.is_served_by(job))).count();
     if failed > 0 {
         words.push(format!("attempt {}", failed + 1));
     }

@@ -68,14 +68,8 @@ mod tests {
 
     #[test]
     fn nobody_is_tagged_with_the_empty_id() {
-        assert_eq!(
-            content("tenantId", "pool/acme/x"),
-            br#"{"metadataAttributes":{"tenantId":"acme"}}"#
-        );
-        assert_eq!(
-            content("tenantId", "pool/x"),
-            br#"{"metadataAttributes":{"tenantId":""}}"#
-        );
+        assert_eq!(content("tenantId", "pool/acme/x"), br#"{"metadataAttributes":{"tenantId":"acme"}}"#);
+        assert_eq!(content("tenantId", "pool/x"), br#"{"metadataAttributes":{"tenantId":""}}"#);
         assert!(!is_tenant_id(""));
     }
 

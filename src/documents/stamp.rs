@@ -26,11 +26,7 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
     let mut next: Option<String> = None;
     loop {
         let page = aws.objects.list(bucket, POOL, next.as_deref(), None).await?;
-        let documents = page
-            .objects
-            .into_iter()
-            .map(|object| object.key)
-            .filter(|key| is_document(key));
+        let documents = page.objects.into_iter().map(|object| object.key).filter(|key| is_document(key));
         let written: Vec<bool> = stream::iter(documents)
             .map(|key| async move { one(aws, bucket, tenant_id_key, &key).await })
             .buffer_unordered(CONCURRENCY)
@@ -40,12 +36,7 @@ pub async fn pool(aws: &Aws, bucket: &str, tenant_id_key: &str) -> Result<Stampe
         total.written += written.iter().filter(|written| **written).count();
         next = page.next;
         if next.is_none() {
-            tracing::info!(
-                bucket,
-                documents = total.documents,
-                written = total.written,
-                "pool is stamped"
-            );
+            tracing::info!(bucket, documents = total.documents, written = total.written, "pool is stamped");
             return Ok(total);
         }
     }

@@ -61,12 +61,7 @@ pub async fn step(
     let mut jobs = aws.jobs.list(kb, ds).await?;
     let mut asks = asks.to_vec();
     if !jobs.iter().any(|job| job.status != "FAILED") {
-        let empty = aws
-            .objects
-            .list(&source.bucket, &source.prefix, None, Some(1))
-            .await?
-            .objects
-            .is_empty();
+        let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
         if !empty {
             asks.push(Ask::First);
         }
@@ -74,9 +69,8 @@ pub async fn step(
     let running = jobs.iter().any(JobSummary::is_running);
     let open = schedule::open(&asks, &jobs);
     let mut waits_for_slot = false;
-    let rested = jobs
-        .first()
-        .is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
+    let rested =
+        jobs.first().is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
     if !running && !open.is_empty() && rested {
         if let Some(tenant_id_key) = &source.tenant_id_key {
             debug_assert_eq!(source.prefix, sidecar::POOL);
@@ -93,9 +87,7 @@ pub async fn step(
     }
     let running = running || jobs.iter().any(JobSummary::is_running);
     let asked = !schedule::open(&asks, &jobs).is_empty()
-        || jobs
-            .iter()
-            .any(|job| job.is_running() && asks.iter().any(|ask| ask.is_served_by(job)));
+        || jobs.iter().any(|job| job.is_running() && asks.iter().any(|ask| ask.is_served_by(job)));
     let ingestion = match jobs.first() {
         None => None,
         Some(last) => Some(describe(aws, source, last, reported).await?),
@@ -103,23 +95,14 @@ pub async fn step(
     let cadence = if running || waits_for_slot {
         Some(Cadence::Steady)
     } else if asked {
-        Some(Cadence::After(if rested {
-            Duration::from_secs(10)
-        } else {
-            AFTER_FAILURE
-        }))
+        Some(Cadence::After(if rested { Duration::from_secs(10) } else { AFTER_FAILURE }))
     } else if jobs.is_empty() {
         Some(Cadence::After(EMPTY_PREFIX))
     } else {
         None
     };
     let documents = verdict(source, asked, &jobs, ingestion.as_ref());
-    Ok(Synced {
-        documents,
-        ingestion,
-        cadence,
-        jobs,
-    })
+    Ok(Synced { documents, ingestion, cadence, jobs })
 }
 
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.
@@ -138,11 +121,7 @@ async fn describe(
     let ended = !last.is_running();
     let failed = ended && (last.status == "FAILED" || last.statistics.failed > 0);
     let job: Option<Job> = match failed {
-        true => {
-            aws.jobs
-                .get(&source.knowledge_base_id, &source.data_source_id, &last.id)
-                .await?
-        }
+        true => aws.jobs.get(&source.knowledge_base_id, &source.data_source_id, &last.id).await?,
         false => None,
     };
     Ok(IngestionStatus {
@@ -189,44 +168,27 @@ fn verdict(source: &Source, asked: bool, jobs: &[JobSummary], last: Option<&Inge
             }
             None => (None, Reason::SyncRequested, "The first job runs".to_string()),
             Some(job) if job.status == "FAILED" => {
-                let why = last
-                    .map(|last| last.failure_reasons.join("; "))
-                    .unwrap_or_default();
-                (
-                    Some(false),
-                    Reason::SyncFailed,
-                    format!("Job {} failed: {why}", job.id),
-                )
+                let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
+                (Some(false), Reason::SyncFailed, format!("Job {} failed: {why}", job.id))
             }
             Some(job) if job.statistics.failed > 0 => {
-                let why = last
-                    .map(|last| last.failure_reasons.join("; "))
-                    .unwrap_or_default();
+                let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
                 let message = format!(
                     "{} documents could not be indexed by job {}: {why}",
                     job.statistics.failed, job.id
                 );
                 (Some(false), Reason::DocumentsFailed, message)
             }
-            Some(job) => (
-                Some(true),
-                Reason::Synced,
-                format!("Job {} indexed every document it found", job.id),
-            ),
+            Some(job) => {
+                (Some(true), Reason::Synced, format!("Job {} indexed every document it found", job.id))
+            }
         }
     };
-    if let Some(IngestionSettings {
-        schedule, time_zone, ..
-    }) = &source.schedule
-    {
+    if let Some(IngestionSettings { schedule, time_zone, .. }) = &source.schedule {
         message.push_str(&format!(
             ". The schedule '{schedule}' ({time_zone}) does not run yet in this release; set the annotation \
              tenantry.dev/sync-requested-at to a new value to ask for a job"
         ));
     }
-    Documents {
-        current,
-        reason,
-        message,
-    }
+    Documents { current, reason, message }
 }

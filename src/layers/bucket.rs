@@ -22,10 +22,7 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<BucketFacts>, Fault> 
             Ok(Seen::by_tags(id, || format!("bucket {name}"), &tags, facts))
         }
         Err(fault) if fault.class == Class::Denied && fault.operation == "HeadBucket" => {
-            Ok(Seen::Foreign(Foreign {
-                resource: format!("bucket {name}"),
-                claim: Claim::Foreign,
-            }))
+            Ok(Seen::Foreign(Foreign { resource: format!("bucket {name}"), claim: Claim::Foreign }))
         }
         Err(fault) => Err(fault),
     }
@@ -38,16 +35,11 @@ pub async fn ensure(
     want: &WantBucket,
     seen: &Seen<BucketFacts>,
 ) -> Result<Progress, Fault> {
-    let fresh = BucketFacts {
-        tags: want.tags.clone(),
-        ..BucketFacts::default()
-    };
+    let fresh = BucketFacts { tags: want.tags.clone(), ..BucketFacts::default() };
     let facts = match seen.ours() {
         Some(facts) => facts,
         None => {
-            aws.buckets
-                .create(&want.name, &id.scope.region, &want.tags)
-                .await?;
+            aws.buckets.create(&want.name, &id.scope.region, &want.tags).await?;
             &fresh
         }
     };
@@ -60,20 +52,13 @@ pub async fn ensure(
             }
             BucketChange::PublicAccess => aws.buckets.put_public_access_block(name).await?,
             BucketChange::Ownership => aws.buckets.put_ownership_enforced(name).await?,
-            BucketChange::Policy => {
-                aws.buckets
-                    .put_policy(name, &policy::bucket(&id.scope, want))
-                    .await?
-            }
+            BucketChange::Policy => aws.buckets.put_policy(name, &policy::bucket(&id.scope, want)).await?,
             BucketChange::Encryption => aws.buckets.put_encryption(name, want.key_arn.as_deref()).await?,
             BucketChange::Versioning => aws.buckets.put_versioning(name, diff::is_versioned(want)).await?,
             BucketChange::Lifecycle => aws.buckets.put_lifecycle(name, &diff::lifecycle(want)).await?,
         }
     }
-    Ok(Progress::waiting(
-        Reason::Creating,
-        format!("Bucket {name} is being set up"),
-    ))
+    Ok(Progress::waiting(Reason::Creating, format!("Bucket {name} is being set up")))
 }
 
 /// Empties the bucket, a bounded batch a call, then deletes it.
@@ -86,12 +71,7 @@ pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<BucketFacts>) -> Res
     if !emptied.is_done() {
         return Ok(emptied);
     }
-    tracing::info!(
-        bucket = name,
-        owner = id.owner_tag(),
-        uid = id.uid,
-        "deleting the bucket"
-    );
+    tracing::info!(bucket = name, owner = id.owner_tag(), uid = id.uid, "deleting the bucket");
     aws.buckets.delete(&name).await?;
     Ok(Progress::Done)
 }

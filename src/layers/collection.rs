@@ -29,17 +29,10 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
     if let Some((_, tags)) = &collection {
         let claim = id.claim(tags);
         if claim != Claim::Ours {
-            return Ok(Seen::Foreign(Foreign {
-                resource: format!("collection {name}"),
-                claim,
-            }));
+            return Ok(Seen::Foreign(Foreign { resource: format!("collection {name}"), claim }));
         }
     }
-    Ok(Seen::Ours(CollectionFacts {
-        encryption,
-        network,
-        collection: collection.map(|(detail, _)| detail),
-    }))
+    Ok(Seen::Ours(CollectionFacts { encryption, network, collection: collection.map(|(detail, _)| detail) }))
 }
 
 /// Whether a policy of our name is somebody else's, by its description.
@@ -50,10 +43,7 @@ pub fn foreign_policy(
     policy: Option<&PolicyFacts>,
 ) -> Option<Foreign> {
     let claim = id.claim(&Identity::parse_description(&policy?.description));
-    (claim != Claim::Ours).then(|| Foreign {
-        resource: format!("{what} {name}"),
-        claim,
-    })
+    (claim != Claim::Ours).then(|| Foreign { resource: format!("{what} {name}"), claim })
 }
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then
@@ -63,57 +53,36 @@ pub async fn ensure(
     want: &WantCollection,
     seen: &Seen<CollectionFacts>,
 ) -> Result<Progress, Fault> {
-    let none = CollectionFacts {
-        encryption: None,
-        network: None,
-        collection: None,
-    };
+    let none = CollectionFacts { encryption: None, network: None, collection: None };
     let facts = seen.ours().unwrap_or(&none);
     let name = &want.name;
     for change in diff::collection(want, facts) {
         match change {
             CollectionChange::Encryption => {
                 let document = policy::encryption(name, want.key_arn.as_deref());
-                made(
-                    aws.policies
-                        .create(PolicyKind::Encryption, name, &document, &want.description)
-                        .await,
-                )?;
+                made(aws.policies.create(PolicyKind::Encryption, name, &document, &want.description).await)?;
             }
             CollectionChange::Network => {
                 let document = policy::network(name, &want.settings.network);
                 match &facts.network {
                     None => made(
-                        aws.policies
-                            .create(PolicyKind::Network, name, &document, &want.description)
-                            .await,
+                        aws.policies.create(PolicyKind::Network, name, &document, &want.description).await,
                     )?,
                     Some(found) => {
                         aws.policies
-                            .update(
-                                PolicyKind::Network,
-                                name,
-                                &document,
-                                &want.description,
-                                &found.version,
-                            )
+                            .update(PolicyKind::Network, name, &document, &want.description, &found.version)
                             .await?;
                     }
                 }
             }
             CollectionChange::Create => {
                 let standby = want.settings.standby_replicas;
-                aws.collections
-                    .create(name, standby, &want.description, &want.tags)
-                    .await?;
+                aws.collections.create(name, standby, &want.description, &want.tags).await?;
             }
             CollectionChange::NotActive => return Ok(not_active(facts)),
         }
     }
-    Ok(Progress::waiting(
-        Reason::Creating,
-        format!("Collection {name} is being created; this takes minutes"),
-    ))
+    Ok(Progress::waiting(Reason::Creating, format!("Collection {name} is being created; this takes minutes")))
 }
 
 /// A policy that another call of ours made a moment ago is as good as made: the next look proves whose it is.
@@ -128,19 +97,12 @@ fn not_active(facts: &CollectionFacts) -> Progress {
     let Some(detail) = &facts.collection else {
         return Progress::Done;
     };
-    let failure = detail
-        .failure
-        .as_deref()
-        .map(|why| format!(": {why}"))
-        .unwrap_or_default();
+    let failure = detail.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let reason = match detail.status.as_str() {
         "FAILED" => Reason::Invalid,
         _ => Reason::Creating,
     };
-    Progress::waiting(
-        reason,
-        format!("Collection {} is {}{failure}", detail.arn, detail.status),
-    )
+    Progress::waiting(reason, format!("Collection {} is {}{failure}", detail.arn, detail.status))
 }
 
 /// The collection first, then, once it is gone, its policies.

@@ -30,10 +30,7 @@ pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Resu
     let resource = format!("index {name}");
     let access = aws.policies.find(PolicyKind::DataAccess, &name).await?;
     Ok(match access {
-        None => Seen::Foreign(Foreign {
-            resource,
-            claim: Claim::Foreign,
-        }),
+        None => Seen::Foreign(Foreign { resource, claim: Claim::Foreign }),
         Some(access) => match foreign_policy(id, "index", &name, Some(&access)) {
             Some(foreign) => Seen::Foreign(foreign),
             None => Seen::Ours(IndexFacts { schema }),
@@ -44,17 +41,10 @@ pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Resu
 /// Creates the index, or adds the mappings of attributes declared later.
 pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Result<Progress, Fault> {
     let Some(collection_id) = &want.collection_id else {
-        return Ok(Progress::waiting(
-            Reason::WaitingForCollection,
-            "The collection has no id yet",
-        ));
+        return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
     };
     match seen.ours() {
-        None => {
-            aws.indexes
-                .create(collection_id, &want.name, &policy::index_schema(want))
-                .await?
-        }
+        None => aws.indexes.create(collection_id, &want.name, &policy::index_schema(want)).await?,
         Some(facts) => {
             let missing = diff::missing_mappings(want, facts);
             if missing.is_empty() {
@@ -64,10 +54,7 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
             aws.indexes.update(collection_id, &want.name, &schema).await?;
         }
     }
-    Ok(Progress::waiting(
-        Reason::Creating,
-        format!("Index {} is being created", want.name),
-    ))
+    Ok(Progress::waiting(Reason::Creating, format!("Index {} is being created", want.name)))
 }
 
 /// Deletes the index.
@@ -81,16 +68,7 @@ pub async fn teardown(
         return Ok(Progress::Done);
     };
     let name = id.name(Layer::Index);
-    tracing::info!(
-        index = name,
-        collection_id,
-        owner = id.owner_tag(),
-        uid = id.uid,
-        "deleting the index"
-    );
+    tracing::info!(index = name, collection_id, owner = id.owner_tag(), uid = id.uid, "deleting the index");
     aws.indexes.delete(collection_id, &name).await?;
-    Ok(Progress::waiting(
-        Reason::Deleting,
-        format!("Index {name} is being deleted"),
-    ))
+    Ok(Progress::waiting(Reason::Deleting, format!("Index {name} is being deleted")))
 }

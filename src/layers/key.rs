@@ -18,12 +18,7 @@ const DELETION_WINDOW_DAYS: i32 = 30;
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
     if let Some((facts, tags)) = aws.keys.find(&name).await? {
-        return Ok(Seen::by_tags(
-            id,
-            || format!("KMS key {}", facts.arn),
-            &tags,
-            facts.clone(),
-        ));
+        return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &tags, facts.clone()));
     }
     Ok(match aws.keys.find_by_tags(&id.tags()).await? {
         Some(facts) => Seen::Ours(facts),
@@ -40,30 +35,18 @@ pub async fn ensure(
 ) -> Result<Progress, Fault> {
     match seen.ours() {
         None => {
-            let arn = aws
-                .keys
-                .create(&policy::key(&id.scope), &id.owner_tag(), &want.tags)
-                .await?;
+            let arn = aws.keys.create(&policy::key(&id.scope), &id.owner_tag(), &want.tags).await?;
             aws.keys.put_alias(&want.name, &arn).await?;
-            Ok(Progress::waiting(
-                Reason::Creating,
-                format!("KMS key {arn} was created"),
-            ))
+            Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")))
         }
         Some(facts) if key_is_whole(facts) => Ok(Progress::Done),
         Some(facts) if !facts.has_alias => {
             aws.keys.put_alias(&want.name, &facts.arn).await?;
-            Ok(Progress::waiting(
-                Reason::Creating,
-                format!("KMS key {} got its alias", facts.arn),
-            ))
+            Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its alias", facts.arn)))
         }
         Some(facts) => Ok(Progress::waiting(
             Reason::NotYet,
-            format!(
-                "KMS key {} is {}; enable it or cancel its deletion",
-                facts.arn, facts.state
-            ),
+            format!("KMS key {} is {}; enable it or cancel its deletion", facts.arn, facts.state),
         )),
     }
 }
@@ -81,9 +64,7 @@ pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<KeyFacts>) -> Result
             uid = id.uid,
             "scheduling the key's deletion"
         );
-        aws.keys
-            .schedule_deletion(&facts.arn, DELETION_WINDOW_DAYS)
-            .await?;
+        aws.keys.schedule_deletion(&facts.arn, DELETION_WINDOW_DAYS).await?;
     }
     if facts.has_alias {
         aws.keys.delete_alias(&id.name(Layer::Key)).await?;

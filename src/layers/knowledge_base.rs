@@ -17,12 +17,7 @@ pub async fn look(aws: &Aws, id: &Identity, hint: Option<&str>) -> Result<Seen<K
         return Ok(Seen::Absent);
     };
     facts.data_source = aws.data_sources.find(&facts.id, &name, None).await?;
-    Ok(Seen::by_tags(
-        id,
-        || format!("knowledge base {name} ({})", facts.id),
-        &tags,
-        facts.clone(),
-    ))
+    Ok(Seen::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &tags, facts.clone()))
 }
 
 /// Creates the knowledge base, then, once it is active, its data source.
@@ -34,10 +29,7 @@ pub async fn ensure(
 ) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
         let made = aws.knowledge_bases.create(want).await?;
-        return Ok(Progress::waiting(
-            Reason::Creating,
-            format!("Knowledge base {made} is being created"),
-        ));
+        return Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {made} is being created")));
     };
     let account = &id.scope.account;
     match diff::knowledge_base(&id.scope, want, facts).first() {
@@ -53,57 +45,32 @@ pub async fn ensure(
         }
         Some(KnowledgeBaseChange::UpdateDataSource) => {
             if let Some(source) = &facts.data_source {
-                aws.data_sources
-                    .update(&facts.id, &source.id, want, account)
-                    .await?;
+                aws.data_sources.update(&facts.id, &source.id, want, account).await?;
             }
         }
     }
-    Ok(Progress::waiting(
-        Reason::Creating,
-        format!("Knowledge base {} is getting its data source", facts.id),
-    ))
+    Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {} is getting its data source", facts.id)))
 }
 
 fn not_active(facts: &KnowledgeBaseFacts) -> Progress {
-    let reason = if facts.status == "FAILED" {
-        Reason::Invalid
-    } else {
-        Reason::Creating
-    };
+    let reason = if facts.status == "FAILED" { Reason::Invalid } else { Reason::Creating };
     Progress::waiting(
         reason,
-        format!(
-            "Knowledge base {} is {}{}",
-            facts.id,
-            facts.status,
-            why(&facts.failure_reasons)
-        ),
+        format!("Knowledge base {} is {}{}", facts.id, facts.status, why(&facts.failure_reasons)),
     )
 }
 
 fn not_available(facts: &KnowledgeBaseFacts, source: &DataSourceFacts) -> Progress {
-    let reason = if source.status == "FAILED" {
-        Reason::Invalid
-    } else {
-        Reason::Creating
-    };
+    let reason = if source.status == "FAILED" { Reason::Invalid } else { Reason::Creating };
     let why = why(&source.failure_reasons);
     Progress::waiting(
         reason,
-        format!(
-            "Data source {} of knowledge base {} is {}{why}",
-            source.id, facts.id, source.status
-        ),
+        format!("Data source {} of knowledge base {} is {}{why}", source.id, facts.id, source.status),
     )
 }
 
 fn why(reasons: &[String]) -> String {
-    if reasons.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", reasons.join("; "))
-    }
+    if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
 }
 
 /// Stops a running job; sets the data source to RETAIN, so that Bedrock has nothing to erase and cannot get stuck on
@@ -118,10 +85,7 @@ pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Prog
             tracing::info!(knowledge_base = facts.arn, "deleting the knowledge base");
             aws.knowledge_bases.delete(kb).await?;
         }
-        return Ok(Progress::waiting(
-            Reason::Deleting,
-            format!("Knowledge base {kb} is being deleted"),
-        ));
+        return Ok(Progress::waiting(Reason::Deleting, format!("Knowledge base {kb} is being deleted")));
     };
     if source.status == "DELETING" {
         return Ok(Progress::waiting(
@@ -129,13 +93,7 @@ pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Prog
             format!("Data source {} is being deleted", source.id),
         ));
     }
-    if let Some(job) = aws
-        .jobs
-        .list(kb, &source.id)
-        .await?
-        .into_iter()
-        .find(|job| job.is_running())
-    {
+    if let Some(job) = aws.jobs.list(kb, &source.id).await?.into_iter().find(|job| job.is_running()) {
         if job.status != "STOPPING" {
             aws.jobs.stop(kb, &source.id, &job.id).await?;
         }
@@ -145,14 +103,7 @@ pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Prog
     if source.data_deletion_policy != "RETAIN" || source.status == "DELETE_UNSUCCESSFUL" {
         aws.data_sources.retain(kb, &source.id).await?;
     }
-    tracing::info!(
-        knowledge_base = facts.arn,
-        data_source = source.id,
-        "deleting the data source"
-    );
+    tracing::info!(knowledge_base = facts.arn, data_source = source.id, "deleting the data source");
     aws.data_sources.delete(kb, &source.id).await?;
-    Ok(Progress::waiting(
-        Reason::Deleting,
-        format!("Data source {} is being deleted", source.id),
-    ))
+    Ok(Progress::waiting(Reason::Deleting, format!("Data source {} is being deleted", source.id)))
 }

@@ -14,10 +14,8 @@ use crate::stack::want::WantRole;
 /// Reads the role and the data access policy of its index; each must prove to be ours on its own.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     let (name, index) = (id.name(Layer::Role), id.name(Layer::Index));
-    let (role, data_access) = futures::try_join!(
-        aws.roles.find(&name),
-        aws.policies.find(PolicyKind::DataAccess, &index)
-    )?;
+    let (role, data_access) =
+        futures::try_join!(aws.roles.find(&name), aws.policies.find(PolicyKind::DataAccess, &index))?;
     if role.is_none() && data_access.is_none() {
         return Ok(Seen::Absent);
     }
@@ -27,16 +25,10 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     if let Some((_, tags)) = &role {
         let claim = id.claim(tags);
         if claim != Claim::Ours {
-            return Ok(Seen::Foreign(Foreign {
-                resource: format!("role {name}"),
-                claim,
-            }));
+            return Ok(Seen::Foreign(Foreign { resource: format!("role {name}"), claim }));
         }
     }
-    Ok(Seen::Ours(RoleFacts {
-        role: role.map(|(detail, _)| detail),
-        data_access,
-    }))
+    Ok(Seen::Ours(RoleFacts { role: role.map(|(detail, _)| detail), data_access }))
 }
 
 /// Role and data access policy need only names and are made at once; the permissions follow as soon as the
@@ -47,10 +39,7 @@ pub async fn ensure(
     want: &WantRole,
     seen: &Seen<RoleFacts>,
 ) -> Result<Progress, Fault> {
-    let none = RoleFacts {
-        role: None,
-        data_access: None,
-    };
+    let none = RoleFacts { role: None, data_access: None };
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
     let mut needs_collection = false;
@@ -58,23 +47,12 @@ pub async fn ensure(
         match change {
             RoleChange::Create => {
                 let trust = policy::trust(scope);
-                aws.roles
-                    .create(
-                        name,
-                        &scope.role_path(),
-                        &trust,
-                        &id.owner_tag(),
-                        None,
-                        &want.tags,
-                    )
-                    .await?;
+                aws.roles.create(name, &scope.role_path(), &trust, &id.owner_tag(), None, &want.tags).await?;
             }
             RoleChange::Trust => aws.roles.put_trust(name, &policy::trust(scope)).await?,
             RoleChange::Permissions => match &want.collection_arn {
                 Some(arn) => {
-                    aws.roles
-                        .put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn))
-                        .await?
+                    aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?
                 }
                 None => needs_collection = true,
             },
@@ -117,18 +95,11 @@ pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<RoleFacts>) -> Resul
         return Ok(Progress::Done);
     };
     if facts.data_access.is_some() {
-        aws.policies
-            .delete(PolicyKind::DataAccess, &id.name(Layer::Index))
-            .await?;
+        aws.policies.delete(PolicyKind::DataAccess, &id.name(Layer::Index)).await?;
     }
     if let Some(role) = &facts.role {
         let name = id.name(Layer::Role);
-        tracing::info!(
-            role = role.arn,
-            owner = id.owner_tag(),
-            uid = id.uid,
-            "deleting the role"
-        );
+        tracing::info!(role = role.arn, owner = id.owner_tag(), uid = id.uid, "deleting the role");
         for policy in role.policies.keys() {
             aws.roles.delete_policy(&name, policy).await?;
         }

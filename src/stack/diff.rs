@@ -38,24 +38,10 @@ pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<Buck
     use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
     let policy = policy::bucket(scope, want);
     [
-        (
-            Tags,
-            want.tags
-                .iter()
-                .all(|(key, value)| facts.tags.get(key) == Some(value)),
-        ),
+        (Tags, want.tags.iter().all(|(key, value)| facts.tags.get(key) == Some(value))),
         (PublicAccess, facts.blocks_public_access),
-        (
-            Ownership,
-            facts.object_ownership.as_deref() == Some("BucketOwnerEnforced"),
-        ),
-        (
-            Policy,
-            facts
-                .policy
-                .as_ref()
-                .is_some_and(|found| policy::same(found, &policy)),
-        ),
+        (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
+        (Policy, facts.policy.as_ref().is_some_and(|found| policy::same(found, &policy))),
         (Encryption, facts.key_arn == want.key_arn),
         (Versioning, facts.versioned == is_versioned(want)),
         (Lifecycle, {
@@ -78,11 +64,7 @@ pub fn is_versioned(want: &WantBucket) -> bool {
 /// `tenantry/` is no document prefix and never expires.
 pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
     let documents = &want.documents;
-    let noncurrent = if is_versioned(want) {
-        documents.noncurrent_expiration_days
-    } else {
-        0
-    };
+    let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
     if documents.expiration_days == 0 && noncurrent == 0 {
         return Vec::new();
     }
@@ -119,11 +101,7 @@ pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<Collect
     if facts.encryption.is_none() {
         changes.push(CollectionChange::Encryption);
     }
-    if !facts
-        .network
-        .as_ref()
-        .is_some_and(|found| policy::same(&found.document, &network))
-    {
+    if !facts.network.as_ref().is_some_and(|found| policy::same(&found.document, &network)) {
         changes.push(CollectionChange::Network);
     }
     match &facts.collection {
@@ -156,10 +134,7 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
             if !policy::same(&role.trust, &policy::trust(scope)) {
                 changes.push(RoleChange::Trust);
             }
-            let permissions = want
-                .collection_arn
-                .as_deref()
-                .map(|arn| policy::permissions(scope, want, arn));
+            let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
             let found = role.policies.get(ROLE_POLICY);
             if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
                 changes.push(RoleChange::Permissions);
@@ -167,11 +142,7 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
         }
     }
     let access = policy::data_access(want, &policy::role_arn(scope, &want.name));
-    if !facts
-        .data_access
-        .as_ref()
-        .is_some_and(|found| policy::same(&found.document, &access))
-    {
+    if !facts.data_access.as_ref().is_some_and(|found| policy::same(&found.document, &access)) {
         changes.push(RoleChange::DataAccess);
     }
     changes
@@ -179,21 +150,11 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
 
 /// The mappings that an index lacks: attributes that were declared after it was made.
 pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Value> {
-    let found = facts
-        .schema
-        .pointer("/mappings/properties")
-        .cloned()
-        .unwrap_or_else(|| json!({}));
+    let found = facts.schema.pointer("/mappings/properties").cloned().unwrap_or_else(|| json!({}));
     let wanted = policy::index_schema(want);
-    let wanted = wanted
-        .pointer("/mappings/properties")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    wanted
-        .into_iter()
-        .filter(|(field, _)| found.get(field).is_none())
-        .collect()
+    let wanted =
+        wanted.pointer("/mappings/properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    wanted.into_iter().filter(|(field, _)| found.get(field).is_none()).collect()
 }
 
 /// Something of a knowledge base that differs.
@@ -265,15 +226,11 @@ pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool
     match layer {
         Layer::Key => whole(&want.key, &sight.key, |_, facts| key_is_whole(facts)),
         Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
-        Layer::Collection => whole(&want.collection, &sight.collection, |w, f| {
-            collection(w, f).is_empty()
-        }),
-        Layer::Index => whole(&want.index, &sight.index, |w, f| {
-            missing_mappings(w, f).is_empty()
-        }),
+        Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
+        Layer::Index => whole(&want.index, &sight.index, |w, f| missing_mappings(w, f).is_empty()),
         Layer::Role => whole(&want.role, &sight.role, |w, f| role(scope, w, f).is_empty()),
-        Layer::KnowledgeBase => whole(&want.knowledge_base, &sight.knowledge_base, |w, f| {
-            knowledge_base(scope, w, f).is_empty()
-        }),
+        Layer::KnowledgeBase => {
+            whole(&want.knowledge_base, &sight.knowledge_base, |w, f| knowledge_base(scope, w, f).is_empty())
+        }
     }
 }

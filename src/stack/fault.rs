@@ -46,19 +46,8 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            service,
-            operation,
-            resource,
-            code,
-            message,
-            ..
-        } = self;
-        write!(
-            f,
-            "{service}:{operation} on {resource}: {code}: {}",
-            message.trim_end_matches('.')
-        )?;
+        let Self { service, operation, resource, code, message, .. } = self;
+        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;
         }
@@ -78,43 +67,23 @@ const ACTIONS: &[(&str, &str, &[&str])] = &[
     ("s3", "ListObjectsV2", &["s3:ListBucket"]),
     ("s3", "ListObjectVersions", &["s3:ListBucketVersions"]),
     ("s3", "ListMultipartUploads", &["s3:ListBucketMultipartUploads"]),
-    (
-        "s3",
-        "DeleteObjects",
-        &["s3:DeleteObject", "s3:DeleteObjectVersion"],
-    ),
+    ("s3", "DeleteObjects", &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
     ("s3", "CopyObject", &["s3:GetObject", "s3:PutObject"]),
     ("s3", "CreateBucket", &["s3:CreateBucket", "s3:TagResource"]),
     ("s3", "GetPublicAccessBlock", &["s3:GetBucketPublicAccessBlock"]),
     ("s3", "PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
     ("s3", "GetBucketEncryption", &["s3:GetEncryptionConfiguration"]),
     ("s3", "PutBucketEncryption", &["s3:PutEncryptionConfiguration"]),
-    (
-        "s3",
-        "GetBucketLifecycleConfiguration",
-        &["s3:GetLifecycleConfiguration"],
-    ),
-    (
-        "s3",
-        "PutBucketLifecycleConfiguration",
-        &["s3:PutLifecycleConfiguration"],
-    ),
+    ("s3", "GetBucketLifecycleConfiguration", &["s3:GetLifecycleConfiguration"]),
+    ("s3", "PutBucketLifecycleConfiguration", &["s3:PutLifecycleConfiguration"]),
     ("s3", "DeleteBucketLifecycle", &["s3:PutLifecycleConfiguration"]),
     ("kms", "CreateKey", &["kms:CreateKey", "kms:TagResource"]),
     ("iam", "CreateRole", &["iam:CreateRole", "iam:TagRole"]),
-    (
-        "aoss",
-        "CreateCollection",
-        &["aoss:CreateCollection", "aoss:TagResource"],
-    ),
+    ("aoss", "CreateCollection", &["aoss:CreateCollection", "aoss:TagResource"]),
     (
         "bedrock",
         "CreateKnowledgeBase",
-        &[
-            "bedrock:CreateKnowledgeBase",
-            "bedrock:TagResource",
-            "iam:PassRole",
-        ],
+        &["bedrock:CreateKnowledgeBase", "bedrock:TagResource", "iam:PassRole"],
     ),
 ];
 
@@ -136,9 +105,12 @@ impl Fault {
 const BEDROCK_VALIDATION: &[(&str, Class)] = &[
     // The engine can never become right by waiting.
     ("engine type", Class::Invalid),
+    ("invalid dimension", Class::Invalid),
     // IAM has not propagated the role or its trust.
     ("cannot assume role", Class::NotYet),
     ("unable to assume the given role", Class::NotYet),
+    // IAM has propagated the role, but not its permissions.
+    ("not authorized to perform", Class::NotYet),
     // The data access policy, or aoss:APIAccessAll, has not propagated.
     ("security_exception", Class::NotYet),
     ("bad authorization", Class::NotYet),
@@ -261,6 +233,7 @@ mod tests {
     fn bedrock_races_are_told_from_mistakes_by_their_message() {
         let create = |message| classify("CreateKnowledgeBase", "ValidationException", message);
         for race in [
+            "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: bedrock:InvokeModel",
             "Bedrock cannot assume role arn:aws:iam::1:role/x",
             "The knowledge base storage configuration provided is invalid... Request failed: [security_exception] 403 Forbidden",
             "… Dependency error document status code: 404, error message: no such index [x]",
@@ -271,22 +244,17 @@ mod tests {
         let engine = "The OpenSearch Serverless engine type associated with your vector index is invalid; use FAISS. \
                       The storage configuration provided is invalid";
         assert_eq!(create(engine), Class::Invalid);
+        let dimension =
+            "The storage configuration provided is invalid... Query vector has invalid dimension: 1024";
+        assert_eq!(create(dimension), Class::Invalid);
         assert_eq!(create("name must match"), Class::Invalid);
     }
 
     #[test]
     fn codes_fall_into_their_classes() {
         for (operation, code, class) in [
-            (
-                "StartIngestionJob",
-                "ServiceQuotaExceededException",
-                Class::NotYet,
-            ),
-            (
-                "CreateKnowledgeBase",
-                "ServiceQuotaExceededException",
-                Class::Quota,
-            ),
+            ("StartIngestionJob", "ServiceQuotaExceededException", Class::NotYet),
+            ("CreateKnowledgeBase", "ServiceQuotaExceededException", Class::Quota),
             ("CreateCollection", "OcuLimitExceededException", Class::Quota),
             ("CreateIndex", "AccessDeniedException", Class::NotYet),
             ("CreateRole", "AccessDenied", Class::Denied),

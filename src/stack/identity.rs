@@ -50,10 +50,7 @@ impl Scope {
 
     /// An ARN in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        format!(
-            "arn:{}:{service}:{}:{}:{resource}",
-            self.partition, self.region, self.account
-        )
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
     }
 
     /// The data access policy that lets the operator itself manage indexes: one per installation.
@@ -134,58 +131,32 @@ impl Identity {
     /// The identity of a SharedStack in a scope; `uid` may be empty where only names are needed.
     pub fn of_stack(scope: Arc<Scope>, name: &str, uid: &str) -> Self {
         let owner = Owner::Stack { name: name.into() };
-        Self {
-            scope,
-            owner,
-            uid: uid.into(),
-            slot: Slot::A,
-        }
+        Self { scope, owner, uid: uid.into(), slot: Slot::A }
     }
 
     /// The resource's name in AWS: at most 28 characters of `[a-z0-9-]`, legal in every service.
     pub fn name(&self, layer: Layer) -> String {
         let (kind, pattern, id) = match &self.owner {
-            Owner::Tenant {
-                tenant_id, pattern, ..
-            } => ("t", pattern.to_string(), tenant_id),
+            Owner::Tenant { tenant_id, pattern, .. } => ("t", pattern.to_string(), tenant_id),
             Owner::Stack { name } => ("s", "SharedStack".to_string(), name),
         };
         let scope = &self.scope;
         let slot = self.slot.letter();
-        let Scope {
-            installation,
-            account,
-            region,
-            ..
-        } = &**scope;
+        let Scope { installation, account, region, .. } = &**scope;
         let inputs =
             format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{slot}");
         let digest = Sha256::digest(inputs);
         let hash = &BASE32_NOPAD.encode(&digest)[..10].to_lowercase();
         let head: String = id.chars().take(5).collect();
-        format!(
-            "{installation}-{kind}{slot}-{}-{hash}",
-            head.trim_end_matches('-')
-        )
+        format!("{installation}-{kind}{slot}-{}-{hash}", head.trim_end_matches('-'))
     }
 
     /// The key prefix under which this owner's documents live in the bucket it uses, with its closing slash.
     pub fn prefix(&self) -> String {
         match &self.owner {
-            Owner::Tenant {
-                pattern: Pattern::Silo,
-                ..
-            } => "documents/".into(),
-            Owner::Tenant {
-                pattern: Pattern::Bridge,
-                tenant_id,
-                ..
-            } => format!("bridge/{tenant_id}/"),
-            Owner::Tenant {
-                pattern: Pattern::Pool,
-                tenant_id,
-                ..
-            } => format!("pool/{tenant_id}/"),
+            Owner::Tenant { pattern: Pattern::Silo, .. } => "documents/".into(),
+            Owner::Tenant { pattern: Pattern::Bridge, tenant_id, .. } => format!("bridge/{tenant_id}/"),
+            Owner::Tenant { pattern: Pattern::Pool, tenant_id, .. } => format!("pool/{tenant_id}/"),
             Owner::Stack { .. } => "pool/".into(),
         }
     }
@@ -214,20 +185,12 @@ impl Identity {
             ("owner-uid", self.uid.clone()),
             ("state", "owned".into()),
         ];
-        if let Owner::Tenant {
-            tenant_id,
-            pattern,
-            stack,
-            ..
-        } = &self.owner
-        {
+        if let Owner::Tenant { tenant_id, pattern, stack, .. } = &self.owner {
             tags.push(("tenant-id", tenant_id.clone()));
             tags.push(("pattern", pattern.to_string()));
             tags.extend(stack.clone().map(|stack| ("stack", stack)));
         }
-        tags.into_iter()
-            .map(|(key, value)| (format!("{GROUP}/{key}"), value))
-            .collect()
+        tags.into_iter().map(|(key, value)| (format!("{GROUP}/{key}"), value)).collect()
     }
 
     /// The same facts as [`tags`](Self::tags), for AOSS policies, which have a description and no tags.
@@ -243,9 +206,7 @@ impl Identity {
     /// Reads back what [`description`](Self::description) wrote.
     pub fn parse_description(description: &str) -> BTreeMap<String, String> {
         let pairs = description.split(',').filter_map(|pair| pair.split_once('='));
-        pairs
-            .map(|(key, value)| (format!("{GROUP}/{key}"), value.to_string()))
-            .collect()
+        pairs.map(|(key, value)| (format!("{GROUP}/{key}"), value.to_string())).collect()
     }
 
     /// Whose a resource with these tags is. Ours is only what proves it: installation, owner and uid.
@@ -303,10 +264,7 @@ mod tests {
                     assert!(name.len() <= 28, "{name}");
                     assert!(name.starts_with("prod1234-ta-"), "{name}");
                     assert!(!name.contains("--") && !name.ends_with('-'), "{name}");
-                    assert!(
-                        name.bytes()
-                            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                    );
+                    assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
                     assert!(seen.insert(name));
                 }
             }
@@ -314,11 +272,7 @@ mod tests {
         let mut other = identity("acme", Pattern::Silo);
         let here = other.name(Layer::Bucket);
         other.uid = "u-2".into();
-        assert_eq!(
-            here,
-            other.name(Layer::Bucket),
-            "the uid is proof, not part of the name"
-        );
+        assert_eq!(here, other.name(Layer::Bucket), "the uid is proof, not part of the name");
         other.scope = Arc::new(Scope::new("prod1234", "123456789012", "us-east-1"));
         assert_ne!(here, other.name(Layer::Bucket));
     }
@@ -337,10 +291,7 @@ mod tests {
         assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), Claim::Earlier);
         assert_eq!(id.claim(&with("installation", "other")), Claim::Foreign);
         assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);
-        assert_eq!(
-            id.claim(&Identity::parse_description(&id.description())),
-            Claim::Ours
-        );
+        assert_eq!(id.claim(&Identity::parse_description(&id.description())), Claim::Ours);
     }
 
     #[test]

@@ -43,13 +43,9 @@ pub const fn needs(layer: Layer) -> &'static [Layer] {
 
 /// What the layers seen, and the offer, have to lend to the layers that build on them.
 pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
-    let collection = sight
-        .collection
-        .ours()
-        .and_then(|facts| facts.collection.as_ref());
-    let collection_arn = offer
-        .map(|offer| offer.collection_arn.clone())
-        .or(collection.map(|c| c.arn.clone()));
+    let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
+    let collection_arn =
+        offer.map(|offer| offer.collection_arn.clone()).or(collection.map(|c| c.arn.clone()));
     Handles {
         key_arn: offer
             .and_then(|offer| offer.kms_key_arn.clone())

@@ -26,8 +26,7 @@ pub fn same(a: &Value, b: &Value) -> bool {
     match (unwrapped(a), unwrapped(b)) {
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
-                && a.iter()
-                    .all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+                && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().all(|x| b.iter().any(|y| same(x, y)))
@@ -53,12 +52,7 @@ pub fn trust(scope: &Scope) -> Value {
 /// What a knowledge base's role may do: exactly its model, its prefix, its collection and its key.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>
 pub fn permissions(scope: &Scope, want: &WantRole, collection_arn: &str) -> Value {
-    let Scope {
-        account,
-        region,
-        partition,
-        ..
-    } = scope;
+    let Scope { account, region, partition, .. } = scope;
     let bucket = &want.bucket;
     let prefix = &want.prefix;
     let in_account = json!({"aws:ResourceAccount": account});
@@ -192,26 +186,21 @@ pub fn model_arn(scope: &Scope, model: &str) -> String {
     if model.starts_with("arn:") {
         return model.into();
     }
-    format!(
-        "arn:{}:bedrock:{}::foundation-model/{model}",
-        scope.partition, scope.region
-    )
+    format!("arn:{}:bedrock:{}::foundation-model/{model}", scope.partition, scope.region)
 }
 
 /// The role's ARN, which its path and name decide.
 pub fn role_arn(scope: &Scope, role: &str) -> String {
-    format!(
-        "arn:{}:iam::{}:role{}{role}",
-        scope.partition,
-        scope.account,
-        scope.role_path()
-    )
+    format!("arn:{}:iam::{}:role{}{role}", scope.partition, scope.account, scope.role_path())
 }
 
-/// Where a stack's owner leaves word of what it retained.
+/// Where a stack's owner leaves word of what it retained. A SharedStack's marker lies beside the folder of the
+/// tenants', where no tenantId can have its name.
 pub fn marker_key(identity: &Identity) -> String {
-    let who = identity.tenant_id().unwrap_or("shared-stack");
-    format!("{MARKERS}{who}.json")
+    match identity.tenant_id() {
+        Some(tenant_id) => format!("{MARKERS}{tenant_id}.json"),
+        None => "tenantry/retained-stack.json".into(),
+    }
 }
 
 /// The folder of all markers in a bucket.
@@ -223,10 +212,7 @@ mod tests {
 
     #[test]
     fn documents_are_compared_by_what_they_say() {
-        assert!(same(
-            &json!({"a": ["x", "y"], "b": "z"}),
-            &json!({"b": ["z"], "a": ["y", "x"]})
-        ));
+        assert!(same(&json!({"a": ["x", "y"], "b": "z"}), &json!({"b": ["z"], "a": ["y", "x"]})));
         assert!(!same(&json!({"a": ["x", "y"]}), &json!({"a": ["x"]})));
         assert!(!same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
     }

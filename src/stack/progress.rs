@@ -36,11 +36,7 @@ pub enum Cadence {
 impl Progress {
     /// Being made, or waited for.
     pub fn waiting(reason: Reason, message: impl Into<String>) -> Self {
-        Progress::Waiting {
-            reason,
-            message: message.into(),
-            cadence: Cadence::Steady,
-        }
+        Progress::Waiting { reason, message: message.into(), cadence: Cadence::Steady }
     }
 
     /// Whether nothing is left to do.
@@ -72,10 +68,7 @@ mod tests {
         assert_eq!(steady(0), Some(Duration::from_secs(1)));
         assert_eq!(steady(60), Some(Duration::from_secs(3)));
         assert_eq!(steady(3600), Some(Duration::from_secs(10)));
-        assert_eq!(
-            Cadence::Probe.look_again(Duration::from_secs(40)),
-            Some(Duration::from_secs(10))
-        );
+        assert_eq!(Cadence::Probe.look_again(Duration::from_secs(40)), Some(Duration::from_secs(10)));
         assert_eq!(Cadence::Woken.look_again(Duration::from_secs(40)), None);
     }
 }

@@ -44,10 +44,7 @@ impl<T> Seen<T> {
     ) -> Self {
         match id.claim(tags) {
             Claim::Ours => Seen::Ours(facts),
-            claim => Seen::Foreign(Foreign {
-                resource: resource(),
-                claim,
-            }),
+            claim => Seen::Foreign(Foreign { resource: resource(), claim }),
         }
     }
 
@@ -93,14 +90,7 @@ pub struct Sight {
 impl Sight {
     /// Everything that has our name and is not ours.
     pub fn foreign(&self) -> Vec<&Foreign> {
-        let Self {
-            key,
-            bucket,
-            collection,
-            index,
-            role,
-            knowledge_base,
-        } = self;
+        let Self { key, bucket, collection, index, role, knowledge_base } = self;
         [
             key.foreign(),
             bucket.foreign(),

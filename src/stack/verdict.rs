@@ -31,11 +31,9 @@ impl From<&Progress> for Standing {
     fn from(progress: &Progress) -> Self {
         match progress {
             Progress::Done => Standing::Whole,
-            Progress::Waiting {
-                reason: reason @ (Reason::Invalid | Reason::Failed),
-                message,
-                ..
-            } => Standing::Stalled(*reason, message.clone()),
+            Progress::Waiting { reason: reason @ (Reason::Invalid | Reason::Failed), message, .. } => {
+                Standing::Stalled(*reason, message.clone())
+            }
             Progress::Waiting { reason, message, .. } => Standing::Waiting(*reason, message.clone()),
         }
     }
@@ -107,12 +105,7 @@ const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
 
 fn draft(kind: ConditionType, status: &'static str, reason: Reason, message: impl Into<String>) -> Draft {
-    Draft {
-        kind,
-        status,
-        reason,
-        message: message.into(),
-    }
+    Draft { kind, status, reason, message: message.into() }
 }
 
 impl Verdict {
@@ -125,21 +118,11 @@ impl Verdict {
             .unchanged()
             .filter_map(|kind| previous.iter().find(|c| c.type_ == kind.as_str()))
             .cloned()
-            .map(|condition| Condition {
-                observed_generation: Some(generation),
-                ..condition
-            })
+            .map(|condition| Condition { observed_generation: Some(generation), ..condition })
             .collect();
-        let mut conditions: Vec<_> = drafts
-            .into_iter()
-            .map(|draft| settle(draft, previous, generation, now))
-            .chain(kept)
-            .collect();
-        let rank = |c: &Condition| {
-            ConditionType::ALL
-                .iter()
-                .position(|kind| kind.as_str() == c.type_)
-        };
+        let mut conditions: Vec<_> =
+            drafts.into_iter().map(|draft| settle(draft, previous, generation, now)).chain(kept).collect();
+        let rank = |c: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == c.type_);
         conditions.sort_by_key(rank);
         conditions
     }
@@ -162,12 +145,8 @@ impl Verdict {
         if let Some(Blocked { reason, message }) = self.refused.as_ref().or(self.blocked.as_ref()) {
             return Some((true, *reason, message.clone()));
         }
-        let standings = || {
-            self.layers
-                .iter()
-                .filter_map(|(_, standing)| standing.as_ref())
-                .chain(self.borrowed.as_ref())
-        };
+        let standings =
+            || self.layers.iter().filter_map(|(_, standing)| standing.as_ref()).chain(self.borrowed.as_ref());
         let stalled = standings().find_map(|standing| match standing {
             Standing::Stalled(reason, message) => Some((true, *reason, message.clone())),
             _ => None,
@@ -183,12 +162,8 @@ impl Verdict {
                 return None;
             }
             // Only passing failures: what was said before still stands.
-            let said = previous
-                .iter()
-                .find(|c| c.type_ == ConditionType::Ready.as_str() && c.status != TRUE);
-            let reason = said
-                .and_then(|c| Reason::parse(&c.reason))
-                .unwrap_or(Reason::Progressing);
+            let said = previous.iter().find(|c| c.type_ == ConditionType::Ready.as_str() && c.status != TRUE);
+            let reason = said.and_then(|c| Reason::parse(&c.reason)).unwrap_or(Reason::Progressing);
             let message = said.map_or_else(|| "Looking at what is there".to_string(), |c| c.message.clone());
             Some((false, reason, message))
         })
@@ -204,12 +179,7 @@ impl Verdict {
             ],
             Some((stalled, reason, message)) => vec![
                 draft(Ready, FALSE, reason, message.clone()),
-                draft(
-                    Reconciling,
-                    if stalled { FALSE } else { TRUE },
-                    reason,
-                    message.clone(),
-                ),
+                draft(Reconciling, if stalled { FALSE } else { TRUE }, reason, message.clone()),
                 draft(Stalled, if stalled { TRUE } else { FALSE }, reason, message),
             ],
         };
@@ -227,42 +197,22 @@ impl Verdict {
         for (layer, standing) in self.layers.iter() {
             let kind = ConditionType::of(layer);
             drafts.extend(
-                standing
-                    .as_ref()
-                    .and_then(|standing| detail(kind, standing, &format!("The {layer}"))),
+                standing.as_ref().and_then(|standing| detail(kind, standing, &format!("The {layer}"))),
             );
         }
         let borrowed = self.borrowed.as_ref();
         drafts.extend(borrowed.and_then(|standing| match standing {
-            Standing::Whole => Some(draft(
-                ConditionType::StackReady,
-                TRUE,
-                Reason::Lent,
-                "All that is borrowed is lent",
-            )),
+            Standing::Whole => {
+                Some(draft(ConditionType::StackReady, TRUE, Reason::Lent, "All that is borrowed is lent"))
+            }
             other => detail(ConditionType::StackReady, other, "What is borrowed"),
         }));
-        if let Some(Documents {
-            current,
-            reason,
-            message,
-        }) = &self.documents
-        {
+        if let Some(Documents { current, reason, message }) = &self.documents {
             let status = current.map_or(UNKNOWN, |current| if current { TRUE } else { FALSE });
-            drafts.push(draft(
-                ConditionType::DocumentsCurrent,
-                status,
-                *reason,
-                message.clone(),
-            ));
+            drafts.push(draft(ConditionType::DocumentsCurrent, status, *reason, message.clone()));
         }
         if let Some(leaving) = self.leaving.as_ref().filter(|leaving| leaving.blocked) {
-            drafts.push(draft(
-                ConditionType::DeletionBlocked,
-                TRUE,
-                leaving.reason,
-                leaving.message.clone(),
-            ));
+            drafts.push(draft(ConditionType::DeletionBlocked, TRUE, leaving.reason, leaving.message.clone()));
         }
         drafts
     }
@@ -287,37 +237,21 @@ impl Verdict {
 
 fn detail(kind: ConditionType, standing: &Standing, what: &str) -> Option<Draft> {
     match standing {
-        Standing::Whole => Some(draft(
-            kind,
-            TRUE,
-            Reason::Ready,
-            format!("{what} is as it should be"),
-        )),
+        Standing::Whole => Some(draft(kind, TRUE, Reason::Ready, format!("{what} is as it should be"))),
         Standing::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
-        Standing::After(layer) => Some(draft(
-            kind,
-            UNKNOWN,
-            Reason::waiting_for(*layer),
-            format!("{what} waits for the {layer}"),
-        )),
-        Standing::NotBegun => Some(draft(
-            kind,
-            UNKNOWN,
-            Reason::Progressing,
-            format!("{what} was not begun"),
-        )),
+        Standing::After(layer) => {
+            Some(draft(kind, UNKNOWN, Reason::waiting_for(*layer), format!("{what} waits for the {layer}")))
+        }
+        Standing::NotBegun => {
+            Some(draft(kind, UNKNOWN, Reason::Progressing, format!("{what} was not begun")))
+        }
         Standing::Stalled(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         Standing::Unchanged => None,
     }
 }
 
 fn settle(draft: Draft, previous: &[Condition], generation: i64, now: &Time) -> Condition {
-    let Draft {
-        kind,
-        status,
-        reason,
-        message,
-    } = draft;
+    let Draft { kind, status, reason, message } = draft;
     let before = previous.iter().find(|condition| condition.type_ == kind.as_str());
     let same_status = before.filter(|before| before.status == status);
     let same_news = same_status
@@ -353,19 +287,14 @@ mod tests {
     }
 
     fn status(conditions: &[Condition], kind: ConditionType) -> (&str, &str) {
-        let found = conditions
-            .iter()
-            .find(|condition| condition.type_ == kind.as_str())
-            .unwrap();
+        let found = conditions.iter().find(|condition| condition.type_ == kind.as_str()).unwrap();
         (&found.status, &found.reason)
     }
 
     fn building() -> Verdict {
         let mut verdict = Verdict::default();
-        verdict.layers.collection = Some(Standing::Waiting(
-            Reason::Creating,
-            "Collection is CREATING (request 1)".into(),
-        ));
+        verdict.layers.collection =
+            Some(Standing::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
         verdict.layers.bucket = Some(Standing::Whole);
         verdict.layers.index = Some(Standing::After(Layer::Collection));
         verdict
@@ -376,21 +305,11 @@ mod tests {
         let conditions = building().conditions(&[], 3, &at(1));
         assert_eq!(conditions[0].type_, "Ready");
         assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Creating"));
-        assert_eq!(
-            status(&conditions, ConditionType::Reconciling),
-            ("True", "Creating")
-        );
+        assert_eq!(status(&conditions, ConditionType::Reconciling), ("True", "Creating"));
         assert_eq!(status(&conditions, ConditionType::Stalled), ("False", "Creating"));
-        assert_eq!(
-            status(&conditions, ConditionType::IndexReady),
-            ("Unknown", "WaitingForCollection")
-        );
+        assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForCollection"));
         assert_eq!(status(&conditions, ConditionType::BucketReady), ("True", "Ready"));
-        assert!(
-            conditions
-                .iter()
-                .all(|condition| condition.observed_generation == Some(3))
-        );
+        assert!(conditions.iter().all(|condition| condition.observed_generation == Some(3)));
     }
 
     #[test]
@@ -399,48 +318,27 @@ mod tests {
         verdict.layers.role = Some(Standing::Stalled(Reason::Denied, "iam:CreateRole".into()));
         let conditions = verdict.conditions(&[], 1, &at(1));
         assert_eq!(status(&conditions, ConditionType::Stalled), ("True", "Denied"));
-        assert_eq!(
-            status(&conditions, ConditionType::Reconciling),
-            ("False", "Denied")
-        );
+        assert_eq!(status(&conditions, ConditionType::Reconciling), ("False", "Denied"));
         assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Denied"));
         let refused = Verdict {
-            refused: Some(Blocked {
-                reason: Reason::TenantIdTaken,
-                message: "taken".into(),
-            }),
+            refused: Some(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
             ..Verdict::default()
         };
         let conditions = refused.conditions(&[], 1, &at(1));
-        assert_eq!(
-            status(&conditions, ConditionType::Accepted),
-            ("False", "TenantIdTaken")
-        );
-        assert_eq!(
-            status(&conditions, ConditionType::Stalled),
-            ("True", "TenantIdTaken")
-        );
+        assert_eq!(status(&conditions, ConditionType::Accepted), ("False", "TenantIdTaken"));
+        assert_eq!(status(&conditions, ConditionType::Stalled), ("True", "TenantIdTaken"));
     }
 
     #[test]
     fn only_news_changes_a_condition() {
         let first = building().conditions(&[], 1, &at(1));
         let mut again = building();
-        again.layers.collection = Some(Standing::Waiting(
-            Reason::Creating,
-            "Collection is CREATING (request 2)".into(),
-        ));
-        assert_eq!(
-            again.conditions(&first, 1, &at(2)),
-            first,
-            "another request id is no news"
-        );
+        again.layers.collection =
+            Some(Standing::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
+        assert_eq!(again.conditions(&first, 1, &at(2)), first, "another request id is no news");
         again.layers.collection = Some(Standing::Unchanged);
         let later = again.conditions(&first, 1, &at(2));
-        assert_eq!(
-            status(&later, ConditionType::CollectionReady),
-            ("False", "Creating")
-        );
+        assert_eq!(status(&later, ConditionType::CollectionReady), ("False", "Creating"));
         assert_eq!(
             status(&later, ConditionType::Ready),
             ("False", "Creating"),
@@ -451,10 +349,7 @@ mod tests {
         let done = again.conditions(&first, 1, &at(3));
         assert_eq!(status(&done, ConditionType::Ready), ("True", "Ready"));
         assert_eq!(done[0].last_transition_time, at(3));
-        let bucket = done
-            .iter()
-            .find(|condition| condition.type_ == "BucketReady")
-            .unwrap();
+        let bucket = done.iter().find(|condition| condition.type_ == "BucketReady").unwrap();
         assert_eq!(bucket.last_transition_time, at(1));
     }
 
@@ -471,10 +366,7 @@ mod tests {
         let before = building().conditions(&[], 1, &at(1));
         let conditions = verdict.conditions(&before, 1, &at(2));
         assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Borrowed"));
-        assert_eq!(
-            status(&conditions, ConditionType::DeletionBlocked),
-            ("True", "Borrowed")
-        );
+        assert_eq!(status(&conditions, ConditionType::DeletionBlocked), ("True", "Borrowed"));
         assert_eq!(
             status(&conditions, ConditionType::BucketReady),
             ("True", "Ready"),

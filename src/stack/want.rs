@@ -201,19 +201,9 @@ fn of_tenant(
                 bucket: id.name(Layer::Bucket),
                 collection: id.name(Layer::Collection),
             };
-            let mut want = base.storage(
-                &silo.encryption,
-                &silo.documents,
-                &silo.collection,
-                vec![id.prefix()],
-            );
-            base.retrieval(
-                &mut want,
-                &silo.knowledge_base,
-                &silo.index,
-                silo.data_deletion_policy,
-                None,
-            );
+            let mut want =
+                base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
+            base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
             want
         }
         Isolation::Bridge(bridge) => {
@@ -250,22 +240,11 @@ fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
         collection: id.name(Layer::Collection),
     };
     let prefixes = vec!["bridge/".into(), "pool/".into()];
-    let mut want = base.storage(
-        &shared.encryption,
-        &shared.documents,
-        &shared.collection,
-        prefixes,
-    );
+    let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
     if let Some(pool) = &shared.pool {
         let key = Some(pool.tenant_id_key.clone());
         // Whoever deletes the pool's data source by hand means its vectors too.
-        base.retrieval(
-            &mut want,
-            &pool.knowledge_base,
-            &pool.index,
-            DataDeletionPolicy::Delete,
-            key,
-        );
+        base.retrieval(&mut want, &pool.knowledge_base, &pool.index, DataDeletionPolicy::Delete, key);
     }
     want
 }
@@ -293,10 +272,8 @@ impl Base<'_> {
     ) -> Want {
         let key_arn = self.handles.key_arn.clone();
         Want {
-            key: matches!(encryption, EncryptionSettings::Create).then(|| WantKey {
-                name: self.id.name(Layer::Key),
-                tags: self.tags(),
-            }),
+            key: matches!(encryption, EncryptionSettings::Create)
+                .then(|| WantKey { name: self.id.name(Layer::Key), tags: self.tags() }),
             bucket: Some(WantBucket {
                 name: self.bucket.clone(),
                 tags: self.tags(),
@@ -356,10 +333,7 @@ impl Base<'_> {
             store: handles
                 .collection_arn
                 .clone()
-                .map(|collection_arn| Store::OpenSearchServerless {
-                    collection_arn,
-                    index: index_name,
-                }),
+                .map(|collection_arn| Store::OpenSearchServerless { collection_arn, index: index_name }),
             bucket: self.bucket.clone(),
             prefix: id.prefix(),
             data_deletion_policy,

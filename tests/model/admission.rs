@@ -15,11 +15,7 @@ pub fn refusal(object: &Value, before: Option<&Value>) -> Option<String> {
     if complaints.is_empty() {
         let answer = Validator::new().validate_with_defaults(schema, object, before);
         let errors = answer.err().map(|errors| errors.into_vec()).unwrap_or_default();
-        complaints.extend(
-            errors
-                .iter()
-                .map(|error| format!("{}: {}", error.field_path, error.message)),
-        );
+        complaints.extend(errors.iter().map(|error| format!("{}: {}", error.field_path, error.message)));
     }
     (!complaints.is_empty()).then(|| complaints.join("; "))
 }
@@ -44,30 +40,20 @@ fn check(path: &str, schema: &Value, value: &Value, complaints: &mut Vec<String>
         return complain(format!("must be of type {}", schema["type"]));
     }
     if bound(at_least).is_some_and(|least| size < least) || bound(at_most).is_some_and(|most| size > most) {
-        complain(format!(
-            "must be between {} and {}",
-            schema[at_least], schema[at_most]
-        ));
+        complain(format!("must be between {} and {}", schema[at_least], schema[at_most]));
     }
     if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str())
         && !Regex::new(pattern).unwrap().is_match(text)
     {
         complain(format!("must match {pattern}"));
     }
-    if schema["enum"]
-        .as_array()
-        .is_some_and(|words| !words.contains(value))
-    {
+    if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
         complain(format!("must be one of {}", schema["enum"]));
     }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         check(&format!("{path}[{index}]"), &schema["items"], item, complaints);
     }
-    let required = schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for field in required.filter(|field| value.get(field).is_none()) {
         complaints.push(format!("{}.{field}: is required", path.trim_start_matches('.')));
     }

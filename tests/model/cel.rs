@@ -11,12 +11,7 @@ use crate::{admission::refusal, crds, matrix};
 fn the_matrix_is_answered_as_it_says() {
     for case in matrix::cases() {
         if let Some(before) = &case.before {
-            assert_eq!(
-                refusal(before, None),
-                None,
-                "{}: what was there before",
-                case.name
-            );
+            assert_eq!(refusal(before, None), None, "{}: what was there before", case.name);
         }
         match (refusal(&case.object, case.before.as_ref()), case.refused) {
             (None, None) => {}
@@ -32,29 +27,15 @@ fn the_matrix_is_answered_as_it_says() {
 fn every_rule_refuses_something() {
     let said: Vec<(Value, String)> = matrix::cases()
         .iter()
-        .filter_map(|case| {
-            Some((
-                case.object["kind"].clone(),
-                refusal(&case.object, case.before.as_ref())?,
-            ))
-        })
+        .filter_map(|case| Some((case.object["kind"].clone(), refusal(&case.object, case.before.as_ref())?)))
         .collect();
     // A rule on a type that both kinds contain needs a case in one of them.
     let mut rules: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (kind, schema) in &*crds::SCHEMAS {
         crds::walk(kind, schema, &mut |_, schema| {
-            for rule in schema["x-kubernetes-validations"]
-                .as_array()
-                .into_iter()
-                .flatten()
-            {
+            for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 rules
-                    .entry(
-                        rule["message"]
-                            .as_str()
-                            .expect("every rule has a message")
-                            .to_owned(),
-                    )
+                    .entry(rule["message"].as_str().expect("every rule has a message").to_owned())
                     .or_default()
                     .push(kind);
             }
@@ -62,9 +43,8 @@ fn every_rule_refuses_something() {
     }
     assert!(rules.len() > 40);
     for (message, kinds) in rules {
-        let heard = said
-            .iter()
-            .any(|(kind, said)| kinds.iter().any(|k| kind == k) && said.contains(&message));
+        let heard =
+            said.iter().any(|(kind, said)| kinds.iter().any(|k| kind == k) && said.contains(&message));
         assert!(heard, "no case is refused by the rule of {kinds:?}: {message}");
     }
 }
@@ -85,11 +65,9 @@ fn the_operator_reads_specs_as_the_api_server_does() {
             assert_eq!(understood, Ok(()), "{}", case.name);
         }
         // An empty map of tags is the one thing that only the API server can tell from none.
-        if let Some(part) = case.refused.filter(|part| {
-            PLACEMENTS
-                .iter()
-                .any(|placement| placement.instead.contains(part))
-        }) {
+        if let Some(part) =
+            case.refused.filter(|part| PLACEMENTS.iter().any(|placement| placement.instead.contains(part)))
+        {
             let said = understood.expect_err(&case.name);
             assert!(said.contains(&part), "{}: {said}", case.name);
         }
@@ -102,13 +80,8 @@ fn every_example_is_admitted() {
         let path = format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap();
         let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-        let ours = objects
-            .iter()
-            .filter(|object| object["apiVersion"] == json!("tenantry.dev/v1alpha1"));
+        let ours = objects.iter().filter(|object| object["apiVersion"] == json!("tenantry.dev/v1alpha1"));
         let answers: Vec<_> = ours.map(|object| refusal(object, None)).collect();
-        assert!(
-            !answers.is_empty() && answers.iter().all(Option::is_none),
-            "{path}: {answers:?}"
-        );
+        assert!(!answers.is_empty() && answers.iter().all(Option::is_none), "{path}: {answers:?}");
     }
 }

@@ -10,10 +10,7 @@ use tenantry::api;
 pub static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
     let schema =
         |crd: &CustomResourceDefinition| json!(crd.spec.versions[0].schema)["openAPIV3Schema"].clone();
-    api::crds::crds()
-        .iter()
-        .map(|crd| (crd.spec.names.kind.clone(), schema(crd)))
-        .collect()
+    api::crds::crds().iter().map(|crd| (crd.spec.names.kind.clone(), schema(crd))).collect()
 });
 
 /// Calls `f` with the path and schema of everything below `schema`.
@@ -40,10 +37,7 @@ fn the_files_are_what_the_code_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
     for (name, wanted) in api::crds::files() {
         let found = fs::read_to_string(folder.join(&name)).unwrap_or_default();
-        assert!(
-            found == wanted,
-            "crds/{name} is out of date; refresh it with: make crds"
-        );
+        assert!(found == wanted, "crds/{name} is out of date; refresh it with: make crds");
     }
 }
 
@@ -53,10 +47,7 @@ fn every_field_has_a_description() {
         let is_element = path.ends_with("[]") || path.ends_with("{}");
         let text = schema["description"].as_str().unwrap_or_default();
         assert!(is_element || !text.trim().is_empty(), "{path} has no description");
-        assert!(
-            !text.contains("Rust") && !text.contains("kube::"),
-            "{path} speaks of the code: {text}"
-        );
+        assert!(!text.contains("Rust") && !text.contains("kube::"), "{path} speaks of the code: {text}");
     });
 }
 
@@ -81,28 +72,14 @@ fn everything_users_write_has_bounds() {
 #[test]
 fn nothing_of_rust_shows() {
     everywhere(|path, schema| {
-        assert!(
-            schema["nullable"].is_null(),
-            "{path} is nullable: `has()` would find a null there"
-        );
+        assert!(schema["nullable"].is_null(), "{path} is nullable: `has()` would find a null there");
         let format = schema["format"].as_str().unwrap_or("int32");
-        assert!(
-            ["int32", "int64", "date-time"].contains(&format),
-            "{path} has the unknown format {format}"
-        );
+        assert!(["int32", "int64", "date-time"].contains(&format), "{path} has the unknown format {format}");
         let words = schema["enum"].as_array().into_iter().flatten();
         for word in words.filter_map(Value::as_str) {
-            assert!(
-                word.starts_with(|c: char| c.is_ascii_uppercase()),
-                "{path}: {word} is not PascalCase"
-            );
+            assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{path}: {word} is not PascalCase");
         }
-        assert!(
-            schema["enum"]
-                .as_array()
-                .is_none_or(|words| !words.contains(&Value::Null)),
-            "{path}"
-        );
+        assert!(schema["enum"].as_array().is_none_or(|words| !words.contains(&Value::Null)), "{path}");
     });
 }
 
@@ -124,10 +101,7 @@ fn only_these_fields_have_a_default_in_the_schema() {
         ("Tenant.spec.deletionPolicy", json!("Retain")),
         ("Tenant.status", unseen),
     ];
-    assert_eq!(
-        defaults,
-        expected.map(|(path, default)| (path.to_owned(), default))
-    );
+    assert_eq!(defaults, expected.map(|(path, default)| (path.to_owned(), default)));
 }
 
 #[test]
@@ -136,15 +110,7 @@ fn the_kinds_are_named_as_the_constants_say() {
         assert_eq!(crd.spec.group, api::GROUP);
         assert_eq!(crd.spec.versions[0].name, api::VERSION);
         assert_eq!(crd.spec.names.categories, Some(vec![api::CATEGORY.to_owned()]));
-        assert_eq!(
-            crd.spec.names.short_names, None,
-            "short names collide with other projects'"
-        );
-        assert!(
-            crd.spec.versions[0]
-                .subresources
-                .as_ref()
-                .is_some_and(|s| s.status.is_some())
-        );
+        assert_eq!(crd.spec.names.short_names, None, "short names collide with other projects'");
+        assert!(crd.spec.versions[0].subresources.as_ref().is_some_and(|s| s.status.is_some()));
     }
 }

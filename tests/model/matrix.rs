@@ -34,22 +34,11 @@ struct Written {
 /// All cases, in the order of the file.
 pub fn cases() -> Vec<Case> {
     let Matrix { bases, cases } = serde_saphyr::from_str(include_str!("cel_matrix.yaml")).unwrap();
-    let case = |Written {
-                    name,
-                    base,
-                    given,
-                    patch,
-                    refused,
-                }: Written| {
+    let case = |Written { name, base, given, patch, refused }: Written| {
         let base = &bases[&base];
         let before = given.map(|given| merged(base, &given));
         let object = merged(before.as_ref().unwrap_or(base), &patch);
-        Case {
-            name,
-            before,
-            object,
-            refused,
-        }
+        Case { name, before, object, refused }
     };
     cases.into_iter().map(case).collect()
 }

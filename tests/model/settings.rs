@@ -27,14 +27,8 @@ fn every_default_is_described() {
         ("collection.standbyReplicas", "'Enabled'"),
         ("collection.network", "'Private', with no VPC endpoints"),
         ("knowledgeBase.embeddingModel", "'amazon.titan-embed-text-v2:0'"),
-        (
-            "knowledgeBase.dimensions",
-            "the model's usual size, 1024 for the default model",
-        ),
-        (
-            "knowledgeBase.chunking",
-            "strategy 'FixedSize' with 300 tokens and an overlap of 20 percent",
-        ),
+        ("knowledgeBase.dimensions", "the model's usual size, 1024 for the default model"),
+        ("knowledgeBase.chunking", "strategy 'FixedSize' with 300 tokens and an overlap of 20 percent"),
         ("index.distance", "'Euclidean'"),
         ("index.hnsw.m", "16"),
         ("index.hnsw.efConstruction", "512"),
@@ -53,64 +47,34 @@ fn a_silo_that_says_nothing_gets_the_defaults() {
         "tenantId": "acme", "pattern": "Silo", "ingestion": {"schedule": "0 4 * * *"},
     }))
     .unwrap();
-    let Isolation::Silo(silo) = spec.isolation().unwrap() else {
-        panic!("a Silo is a Silo")
-    };
+    let Isolation::Silo(silo) = spec.isolation().unwrap() else { panic!("a Silo is a Silo") };
     assert_eq!(silo.encryption, EncryptionSettings::AwsOwned);
     assert_eq!(silo.data_deletion_policy, DataDeletionPolicy::Delete);
     let documents = silo.documents;
     assert_eq!(
-        (
-            documents.versioning,
-            documents.noncurrent_expiration_days,
-            documents.expiration_days
-        ),
+        (documents.versioning, documents.noncurrent_expiration_days, documents.expiration_days),
         (Versioning::Enabled, 30, 0)
     );
     assert_eq!(silo.collection.standby_replicas, StandbyReplicas::Enabled);
-    assert_eq!(
-        silo.collection.network,
-        NetworkSettings::Private {
-            vpc_endpoint_ids: Vec::new()
-        }
-    );
+    assert_eq!(silo.collection.network, NetworkSettings::Private { vpc_endpoint_ids: Vec::new() });
     let knowledge_base = silo.knowledge_base;
     assert_eq!(knowledge_base.embedding_model, "amazon.titan-embed-text-v2:0");
-    assert_eq!(
-        (knowledge_base.dimensions, knowledge_base.send_dimensions),
-        (1024, true)
-    );
+    assert_eq!((knowledge_base.dimensions, knowledge_base.send_dimensions), (1024, true));
     assert_eq!(
         knowledge_base.chunking,
-        ChunkingSettings::FixedSize {
-            max_tokens: 300,
-            overlap_percentage: 20
-        }
+        ChunkingSettings::FixedSize { max_tokens: 300, overlap_percentage: 20 }
     );
     assert_eq!(silo.index.distance, Distance::Euclidean);
-    assert_eq!(
-        silo.index.hnsw,
-        HnswSettings {
-            m: 16,
-            ef_construction: 512,
-            ef_search: 512
-        }
-    );
+    assert_eq!(silo.index.hnsw, HnswSettings { m: 16, ef_construction: 512, ef_search: 512 });
     let ingestion = silo.ingestion.unwrap();
-    assert_eq!(
-        (ingestion.time_zone.as_str(), ingestion.suspend),
-        ("Etc/UTC", false)
-    );
+    assert_eq!((ingestion.time_zone.as_str(), ingestion.suspend), ("Etc/UTC", false));
 }
 
 #[test]
 fn a_pool_that_says_nothing_gets_the_defaults() {
     let spec: SharedStackSpec = serde_json::from_value(json!({"pool": {}})).unwrap();
     let pool = spec.shared().unwrap().pool.unwrap();
-    assert_eq!(
-        (pool.tenant_id_key.as_str(), pool.sidecars),
-        ("tenantId", Sidecars::OperatorOnly)
-    );
+    assert_eq!((pool.tenant_id_key.as_str(), pool.sidecars), ("tenantId", Sidecars::OperatorOnly));
     assert_eq!(pool.ingestion, None);
 }
 
@@ -118,14 +82,8 @@ fn a_pool_that_says_nothing_gets_the_defaults() {
 #[test]
 fn what_the_rules_refuse_the_operator_refuses() {
     for (pool, field) in [
-        (
-            json!({"knowledgeBase": {"embeddingModel": "acme.embed-v9"}}),
-            "pool.knowledgeBase.dimensions",
-        ),
-        (
-            json!({"knowledgeBase": {"dimensions": 7}}),
-            "pool.knowledgeBase.dimensions",
-        ),
+        (json!({"knowledgeBase": {"embeddingModel": "acme.embed-v9"}}), "pool.knowledgeBase.dimensions"),
+        (json!({"knowledgeBase": {"dimensions": 7}}), "pool.knowledgeBase.dimensions"),
         (
             json!({"knowledgeBase": {"chunking": {"strategy": "FixedSize", "maxTokens": 9}}}),
             "pool.knowledgeBase.chunking",
@@ -138,10 +96,7 @@ fn what_the_rules_refuse_the_operator_refuses() {
         ),
     ] {
         let pool: PoolSpec = serde_json::from_value(pool).unwrap();
-        let spec = SharedStackSpec {
-            pool: Some(pool),
-            ..serde_json::from_value(json!({})).unwrap()
-        };
+        let spec = SharedStackSpec { pool: Some(pool), ..serde_json::from_value(json!({})).unwrap() };
         assert_eq!(spec.shared().unwrap_err().field, field);
     }
 }
