@@ -7,11 +7,10 @@ Incremental by what the last job of the same data source saw: so a new index sta
 import asyncio
 import json
 
-from . import documents, policy, store, upstream
+from . import documents, store, upstream
 from .bedrock_sources import bucket_of
 from .documents import Unreadable
 from .errors import AwsError
-from .principals import directly, named
 
 
 def statistics():
@@ -239,10 +238,5 @@ async def key_state(region, key):
 async def key_allows(world, region, role, arn, action, context):
     """A key policy must allow: the role itself, or the account, which leaves it to the role's own policies."""
     text = await upstream.api(region.account, region.name, "kms", "GetKeyPolicy", KeyId=arn, PolicyName="default")
-    document = json.loads(text["Policy"])
-    context = {"aws:PrincipalArn": role.arn, "aws:PrincipalAccount": region.account,
-               "kms:CallerAccount": region.account, **context}
-    if policy.decide([document], action, arn, context, named(role.arn)) != "Allow":
-        return False
-    direct = policy.decide([document], action, arn, context, directly(role.arn))
-    return direct == "Allow" or await world.roles.allowed(role, action, arn, context)
+    return world.roles.refusal(role, action, arn, {"kms:CallerAccount": region.account, **context},
+                               json.loads(text["Policy"]), guarded=True) is None

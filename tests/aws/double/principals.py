@@ -4,6 +4,7 @@ A role is read again after every change that passes through the double and the v
 change can take effect late (aws-facts §5.3): a test sets `lag.role`.
 """
 
+import functools
 import json
 import re
 import time
@@ -17,6 +18,7 @@ from .errors import AwsError
 ROLE_CHANGES = re.compile(r"(Create|Delete|Update)Role|UpdateAssumeRolePolicy|(Put|Delete)RolePolicy"
                           r"|(Attach|Detach)RolePolicy|(Put|Delete)RolePermissionsBoundary"
                           r"|(Create|Delete)PolicyVersion|SetDefaultPolicyVersion|DeletePolicy|(Unt|T)agRole")
+SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/.+")
 
 
 @dataclass
@@ -27,6 +29,12 @@ class Role:
     policies: list
     boundary: dict | None
     tags: dict = field(default_factory=dict)
+    boundary_arn: str | None = None
+
+    @functools.cached_property
+    def mentions_tags(self):
+        """Do its policies speak of resources' tags? Only then are they looked up."""
+        return "resourcetag/" in json.dumps([self.policies, self.boundary]).lower()
 
 
 def document(text):
@@ -48,10 +56,7 @@ class Roles:
 
     async def principal(self, arn):
         """The ARN that policies name: of a session its role's (with the path), of anyone else their own."""
-        found = re.fullmatch(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/.+", arn)
-        if not found:
-            return arn
-        role = await self.get(found.group(1), found.group(2))
+        role = await self.of_caller(arn)
         return role.arn if role else arn
 
     async def before_change(self, account, name):
@@ -77,6 +82,16 @@ class Roles:
                 current = role
         return current
 
+    async def newest(self, account, name):
+        """The role as IAM itself sees it: changes are late only for those who ask what it may do."""
+        await self.get(account, name)
+        return self._versions[(account, name)][-1][1]
+
+    async def of_caller(self, caller):
+        """The role behind a session's ARN; None for whoever is not a session."""
+        found = SESSION.fullmatch(caller)
+        return await self.get(found.group(1), found.group(2)) if found else None
+
     async def by_arn(self, arn):
         account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
         role = await self.get(account, name)
@@ -100,25 +115,42 @@ class Roles:
             boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
             return Role(found["Arn"], name, document(found["AssumeRolePolicyDocument"]), policies,
                         await managed(boundary) if boundary else None,
-                        {t["Key"]: t["Value"] for t in found.get("Tags", [])})
+                        {t["Key"]: t["Value"] for t in found.get("Tags", [])}, boundary)
         except AwsError as error:
             if error.code.startswith("NoSuchEntity"):
                 return None
             raise
 
     async def allowed(self, role, action, resource, context, resource_policy=None):
-        """May this role do that? An explicit deny anywhere wins; boundary and identity policies must both allow."""
+        """May this role do that?"""
+        return self.refusal(role, action, resource, context, resource_policy) is None
+
+    @staticmethod
+    def refusal(role, action, resource, context, resource_policy=None, guarded=False):
+        """Why this role may not do that, in AWS's words, or None: the one evaluator of IAM permissions.
+
+        An explicit deny anywhere wins; boundary and identity policies must both allow, unless the resource's policy
+        names the role itself. What is `guarded` (a KMS key, a role's trust) must be allowed by its own policy in any
+        case, which may leave it to IAM by naming the account (aws-facts §4.4)."""
         context = {"aws:PrincipalArn": role.arn, "aws:PrincipalAccount": role.arn.split(":")[4],
                    "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false",
                    **{f"aws:PrincipalTag/{k}": v for k, v in role.tags.items()}, **context}
-        own = policy.decide(role.policies, action, resource, context)
+
         def theirs(principal):
             return policy.decide([resource_policy], action, resource, context, principal) if resource_policy else None
-        if "Deny" in (own, theirs(named(role.arn))):
-            return False
-        if role.boundary is not None and policy.decide([role.boundary], action, resource, context) != "Allow":
-            return False
-        return "Allow" in (own, theirs(directly(role.arn)))
+        named_by, mine = theirs(named(role.arn)), policy.decide(role.policies, action, resource, context)
+        limit = policy.decide([role.boundary], action, resource, context) if role.boundary is not None else "Allow"
+        for verdict, kind in ((mine, "an identity-based policy"), (named_by, "a resource-based policy"),
+                              (limit, "a permissions boundary")):
+            if verdict == "Deny":
+                return f"with an explicit deny in {kind}"
+        if guarded and named_by != "Allow":
+            return f"because no resource-based policy allows the {action} action"
+        if limit != "Allow":
+            return f"because no permissions boundary allows the {action} action"
+        if mine != "Allow" and theirs(directly(role.arn)) != "Allow":
+            return f"because no identity-based policy allows the {action} action"
+        return None
 
     @staticmethod
     def assumable(role, service, context):
