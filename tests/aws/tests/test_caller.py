@@ -7,7 +7,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import MODEL, REGION, allow, code, message, refused, schema, until
+from .conftest import MODEL, REGION, allow, schema, until
 
 TAGS = {"tenantry.dev/owner": "Tenant/a/b"}
 
