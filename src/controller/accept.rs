@@ -2,11 +2,13 @@
 
 use kube::core::SelectorExt;
 
+use super::Error;
 use super::context::Context;
 use crate::api::{
-    DeletionPolicy, EncryptionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack,
-    SharedStackSpec, Sidecars, Tenant,
+    DeletionPolicy, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec, Sidecars,
+    Tenant,
 };
+use crate::stack::fault::Class;
 use crate::stack::plan::Blocked;
 
 impl From<Invalid> for Blocked {
@@ -27,9 +29,6 @@ fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
     deletion_policy(&tenant.spec.deletion_policy)?;
-    if let Isolation::Silo(silo) = &isolation {
-        encryption(&silo.encryption)?;
-    }
     Ok(isolation)
 }
 
@@ -37,7 +36,6 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     deletion_policy(&spec.deletion_policy)?;
-    encryption(&shared.encryption)?;
     if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
         not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
     }
@@ -53,13 +51,45 @@ fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
     }
 }
 
-fn encryption(settings: &EncryptionSettings) -> Result<(), Blocked> {
-    match settings {
-        EncryptionSettings::Existing { .. } => {
-            not_yet_built("encryption.key: Existing", "use 'AWSOwned' or 'Create' in a new object")
-        }
-        EncryptionSettings::AwsOwned | EncryptionSettings::Create => Ok(()),
+/// The tag by which a key's owner lets us use it; its value is our installation, or the namespace of one Tenant.
+const ALLOW: &str = "tenantry.dev/allow";
+
+/// May the stack be encrypted with this existing key? Asked before anything is written. A Tenant may use keys that
+/// name its namespace; a SharedStack only keys that name the installation.
+pub async fn existing_key(
+    cx: &Context,
+    arn: &str,
+    namespace: Option<&str>,
+) -> Result<Result<(), Blocked>, Error> {
+    let scope = &cx.scope;
+    if !arn.starts_with(&scope.arn("kms", "key/")) {
+        let place = format!("{} in account {}", scope.region, scope.account);
+        return Ok(not_allowed(arn, &format!("it is not in region {place}, where the stack is")));
     }
+    let found = match cx.aws.keys.describe(arn).await {
+        Ok(found) => found,
+        Err(fault) if fault.class == Class::Denied => return Ok(not_allowed(arn, &fault.to_string())),
+        Err(fault) => return Err(fault.into()),
+    };
+    let Some((key, tags)) = found else { return Ok(not_allowed(arn, "there is no such key")) };
+    let allowed = tags.get(ALLOW).map(String::as_str);
+    let by_installation = allowed == Some(scope.installation.as_str());
+    let by_namespace = namespace.is_some() && allowed == namespace;
+    let why = if !key.symmetric {
+        "it is not symmetric".to_string()
+    } else if key.state != "Enabled" {
+        format!("it is {}, not Enabled", key.state)
+    } else if !(by_installation || by_namespace) {
+        let or_namespace = namespace.map(|namespace| format!(" or '{namespace}'")).unwrap_or_default();
+        format!("it must be tagged {ALLOW} = '{}'{or_namespace} by whoever owns it", scope.installation)
+    } else {
+        return Ok(Ok(()));
+    };
+    Ok(not_allowed(arn, &why))
+}
+
+fn not_allowed(arn: &str, why: &str) -> Result<(), Blocked> {
+    refused(Reason::KeyNotAllowed, format!("KMS key {arn} may not be used: {why}. Nothing was built"))
 }
 
 /// May a tenant of this namespace do that? Asked until the tenant has its hold: what is narrowed later leaves who is

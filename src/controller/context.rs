@@ -16,6 +16,7 @@ use super::claims::{Age, Asker, Claims};
 use super::clock::Clock;
 use super::hold;
 use super::memory::Memories;
+use super::quota::Reservations;
 use super::settings::Settings;
 use crate::api::{Pattern, SharedStack, Tenant, hold_name};
 use crate::aws::Aws;
@@ -52,6 +53,8 @@ pub struct Context {
     pub retained: Shelf<BTreeMap<String, String>>,
     /// By SharedStack: Pool tenants whose documents are deleted and must now leave the index.
     pub departures: Shelf<BTreeSet<String>>,
+    /// Knowledge bases that are promised.
+    pub reservations: Reservations,
     /// Writes events.
     pub recorder: Recorder,
     /// Set once all stores are filled and the claims are taken from the holds.
@@ -80,6 +83,12 @@ impl<T: Clone> Shelf<T> {
 }
 
 impl Context {
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.memories.forget(uid);
+        self.reservations.forget(uid);
+    }
+
     /// Our finalizer.
     pub fn hold(&self) -> String {
         hold_name(&self.settings.installation)

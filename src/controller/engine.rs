@@ -83,8 +83,27 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
             return Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), ..Passed::default() };
         }
     };
+    if cx.settings.read_only {
+        return only_plan(steps);
+    }
     let results = act(cx, case, &want, &memory.sight, &steps).await;
     settle(cx, case, steps, results, memory)
+}
+
+/// With `--read-only` the plan is all there is.
+fn only_plan(steps: PerLayer<Step>) -> Passed {
+    let layers = steps.map(|layer, step| match step {
+        Step::None => None,
+        Step::Whole => Some(Standing::Whole),
+        Step::After(needed) => Some(Standing::After(needed)),
+        Step::Ensure => {
+            let message = format!(
+                "The operator runs with --read-only; without it, it would make or change the {layer}"
+            );
+            Some(Standing::Waiting(Reason::ReadOnly, message))
+        }
+    });
+    Passed { layers, ..Passed::default() }
 }
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
@@ -94,9 +113,14 @@ fn unseen(cx: &Context, case: &Case<'_>, memory: &mut Memory, layer: Layer, faul
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     let passes = standing == Standing::Unchanged;
     *layers.get_mut(layer) = Some(standing);
+    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+    let look_again = match fault.class {
+        Class::NotYet => Cadence::Probe.look_again(cx.clock.since(since)),
+        _ => Some(STALLED),
+    };
     let fault = passes.then_some(fault);
     let passing = passing(cx, memory, fault.as_ref());
-    Passed { layers, blocked: None, look_again: Some(STALLED), fault, passing }
+    Passed { layers, blocked: None, look_again, fault, passing }
 }
 
 /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
@@ -124,6 +148,9 @@ async fn observe(
         let active = case.offer.is_some() || memory.sight.has_active_collection();
         hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id.filter(|_| active);
         let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        if wave.contains(&Layer::Index) {
+            memory.sight.index_known = hints.collection_id.is_some();
+        }
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
             memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
         }
@@ -161,6 +188,8 @@ fn settle(
         Step::After(layer) => Some(Standing::After(layer)),
     });
     memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
+    // A knowledge base that is being made narrows its role's trust.
+    memory.whole.role &= steps.knowledge_base != Step::Ensure;
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {

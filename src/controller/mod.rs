@@ -12,6 +12,7 @@ pub mod hold;
 pub mod leaving;
 pub mod lend;
 pub mod memory;
+pub mod quota;
 pub mod report;
 pub mod retry;
 pub mod run;

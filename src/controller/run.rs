@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use super::claims::Claims;
 use super::clock::Clock;
 use super::context::Context;
+use super::grant::Grant;
 use super::memory::Memories;
-use super::{Guarded, Settings, grant, lend, retry, shared_stack, tenant};
+use super::{Guarded, Settings, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::{self, Aws};
 use crate::stack::identity::{Identity, Scope};
@@ -38,9 +39,17 @@ pub async fn run(
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
     let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
     let aws = Aws::new(sdk, &caller.account);
-    let scope = Arc::new(Scope::new(&settings.installation, &caller.account, &region));
-    let operator = caller.principal_arn(&aws.roles).await?;
-    grant::ensure(&aws, &scope, &operator).await.context("the operator's own grant")?;
+    let scope = Scope::new(&settings.installation, &caller.account, &region);
+    let scope = Arc::new(Scope { permissions_boundary: settings.permissions_boundary.clone(), ..scope });
+    let grant = Grant {
+        scope: scope.clone(),
+        operator: caller.principal_arn(&aws.roles).await?,
+        cluster: cluster_uid(&client).await?,
+    };
+    let operator = &grant.operator;
+    if !settings.read_only {
+        grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;
+    }
     tracing::info!(installation = scope.installation, account = scope.account, region, operator, "starting");
 
     let (tenant_store, tenant_writer) = reflector::store();
@@ -65,6 +74,7 @@ pub async fn run(
         wake_stack,
         retained: Default::default(),
         departures: Default::default(),
+        reservations: Default::default(),
         ready: OnceCell::new(),
     });
 
@@ -114,8 +124,18 @@ pub async fn run(
     tokio::select! {
         _ = namespaces => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
+        lost = grant.watch(&cx) => return Err(lost),
     }
     Ok(())
+}
+
+/// The uid of the kube-system namespace: what tells one cluster from another.
+async fn cluster_uid(client: &Client) -> anyhow::Result<String> {
+    let system = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await;
+    system
+        .context("the namespace kube-system cannot be read")?
+        .uid()
+        .context("the namespace kube-system has no uid")
 }
 
 /// A kind's one watch: it fills the store, tells `seen` of everything, and triggers passes only by what somebody other
@@ -153,7 +173,7 @@ fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
         return;
     };
     let uid = gone.meta().uid.clone().unwrap_or_default();
-    cx.memories.forget(&uid);
+    cx.forget(&uid);
     let Ok(gone) = &gone.0 else { return };
     cx.release_claim(&gone.spec.tenant_id, &uid);
     if let Some(stack) = &gone.spec.stack_ref {

@@ -112,6 +112,8 @@ pub struct Verdict {
     pub layers: PerLayer<Option<Standing>>,
     /// All that is borrowed.
     pub borrowed: Option<Standing>,
+    /// Everything stands, and yet it cannot be asked: what it would answer from is being made anew.
+    pub refilling: Option<(Reason, String)>,
     /// Whether it is still open if the object may be acted upon.
     pub undecided: bool,
     /// AWS has been failing in a way that passes for so long that a person may wonder.
@@ -195,7 +197,8 @@ impl Verdict {
                 _ => None,
             })
         };
-        stalled.or_else(waiting).or_else(|| {
+        let refilling = || self.refilling.clone().map(|(reason, message)| (false, reason, message));
+        stalled.or_else(waiting).or_else(refilling).or_else(|| {
             if self.is_ready(previous) {
                 return None;
             }
