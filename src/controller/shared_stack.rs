@@ -58,7 +58,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         Ok(shared) => shared,
         Err(refused) => {
             let mut after = before.clone();
-            let layers = super::not_begun(&before, Column::SharedStack);
+            let layers = super::untouched(Column::SharedStack);
             report::judge(
                 &mut after,
                 &Verdict { refused: Some(refused), layers, ..Verdict::default() },
@@ -79,11 +79,11 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         id: &id,
         column: shared.column(),
         offer: None,
-        knowledge_base_id: before.knowledge_base_id.clone(),
+        status: &before,
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { layers, blocked, look_again, fault } =
-        engine::forward(cx, &case, &mut memory, generation).await?;
+    let Passed { layers, blocked, look_again, fault, passing } =
+        engine::forward(cx, &case, &mut memory, generation).await;
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
@@ -104,12 +104,8 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     };
     error = fault.or(error);
     let again = engine::earliest(look_again, documents.as_ref().and_then(|(_, again)| *again));
-    let verdict = Verdict {
-        blocked,
-        layers,
-        documents: documents.map(|(documents, _)| documents),
-        ..Verdict::default()
-    };
+    let documents = documents.map(|(documents, _)| documents);
+    let verdict = Verdict { blocked, layers, documents, passing, ..Verdict::default() };
     report::judge(&mut status, &verdict, generation);
     report::write(cx, &api, &stack, &before, &status, false).await?;
     memory.failures = if error.is_some() { memory.failures } else { 0 };
@@ -258,8 +254,7 @@ async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) ->
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let knowledge_base_id = status.knowledge_base_id.clone();
-    let case = Case { id, column, offer: None, knowledge_base_id, blueprint: Blueprint::Nothing };
+    let case = Case { id, column, offer: None, status, blueprint: Blueprint::Nothing };
     let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)

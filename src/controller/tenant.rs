@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, TryFutureExt};
+use futures::FutureExt;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
@@ -66,13 +66,18 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
-            let layers = super::not_begun(&before, tenant.spec.pattern.into());
+            let layers = super::untouched(tenant.spec.pattern.into());
             let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
         Resolved::Waits(standing) => {
-            let layers = super::not_begun(&before, tenant.spec.pattern.into());
-            let verdict = Verdict { borrowed: Some(standing), layers, ..Verdict::default() };
+            let layers = super::untouched(tenant.spec.pattern.into());
+            let verdict = Verdict {
+                borrowed: Some(standing),
+                layers,
+                undecided: !report::is_true(&before.conditions, ConditionType::Accepted),
+                ..Verdict::default()
+            };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
         Resolved::Go { isolation, offer } => {
@@ -233,12 +238,12 @@ async fn go(
         id: &id,
         column: spec.pattern.into(),
         offer,
-        knowledge_base_id: before.knowledge_base_id.clone(),
+        status: before,
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
-    let Passed { layers, blocked, look_again, fault } =
-        engine::forward(cx, &case, memory, generation).map_err(Error::from).await?;
+    let Passed { layers, blocked, look_again, fault, passing } =
+        engine::forward(cx, &case, memory, generation).await;
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {
@@ -255,6 +260,7 @@ async fn go(
         layers,
         borrowed: offer.map(|_| Standing::Whole),
         documents: Some(step.documents),
+        passing,
         ..Verdict::default()
     };
     let error = fault.or(step.fault).map(Error::from);

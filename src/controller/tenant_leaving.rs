@@ -162,7 +162,7 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         id,
         column: Column::from(last.pattern),
         offer: offer.as_ref(),
-        knowledge_base_id: last.status.knowledge_base_id.clone(),
+        status: &last.status,
         blueprint: Blueprint::Nothing,
     };
     let documents = borrowed_documents(cx, stack_id.as_ref(), id).boxed();

@@ -17,7 +17,9 @@ from .clock import Clock, Holds
 from .errors import AwsError, render
 from .faults import Dropped, Faults
 from .journal import Journal
+from .keys import Keys
 from .principals import Roles
+from .s3_etags import Etags
 from .s3_mends import S3Mends
 from .settings import Settings
 from .state import World
@@ -31,7 +33,9 @@ class App:
     def __init__(self, speedup=None):
         settings = Settings(speedup)
         self.world = World(settings, Clock(settings, Holds()), Journal())
-        self.world.roles, self.world.faults, self.world.s3_mends = Roles(self.world), Faults(), S3Mends(self.world)
+        world = self.world
+        world.roles, world.faults, world.keys = Roles(world), Faults(), Keys()
+        world.s3_mends, world.s3_etags = S3Mends(world), Etags()
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -82,7 +86,7 @@ class App:
             world.journal.add(
                 time=started, account=call.account, region=call.region, service=call.service, operation=call.operation,
                 resource=call.resource, caller=call.caller, status=status, error=call.error, message=error,
-                params=call.params, request_id=call.request_id)
+                params=call.params, actions=call.actions, request_id=call.request_id)
 
     async def _answer(self, call):
         if not call.access_key:

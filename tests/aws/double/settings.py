@@ -19,6 +19,7 @@ DEFAULTS = {
         "job_running": 25.0,      # IN_PROGRESS, at least
         "job_stopping": 5.0,
         "job_document": 0.0,      # before each document that is read
+        "bucket_name": 0.0,       # so long after DeleteBucket CreateBucket answers OperationAborted
     },
     # Where in IN_PROGRESS the bucket is listed: 0 = at its start, 1 = at the end of job_running.
     "job_list_at": 0.0,
@@ -43,6 +44,11 @@ DEFAULTS = {
         "unsupported_filter": "fail",          # fail | ignore: what then happens (§0.1)
         "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
         "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
+        "enforce_caller": True,                # sessions may do what their role's policies allow, or everything
+        "absent_role": "without_path",         # without_path | unchecked: a role that is not there has no path ([mem])
+        "index_actions_on": "any",             # any | collection: the resource of aoss:CreateIndex and the like (§4.2)
+        "service_linked_role": "exists",       # exists | absent: then CreateCollection needs iam:CreateServiceLinkedRole
+        "caller_vpce": "",                     # the VPC endpoint that callers come through: "" is the public internet
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },
 }

@@ -52,9 +52,7 @@ def test_an_account_sees_and_clears_its_own(aws, endpoint):
 
 
 def test_the_caller_of_a_session_is_its_assumed_role(aws):
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": aws.root}, "Action": "sts:AssumeRole"}]}
-    arn = aws.iam.create_role(RoleName="op", Path="/tenantry/x/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    session = aws.assume(arn, "operator")
+    session, arn = aws.make_operator(path="/tenantry/x/"), f"arn:aws:iam::{aws.account}:role/tenantry/x/op"
     assert session.sts.get_caller_identity()["Arn"] == f"arn:aws:sts::{aws.account}:assumed-role/op/operator"
     session.s3.list_buckets()
     session.agent.list_knowledge_bases()
