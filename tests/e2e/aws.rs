@@ -58,6 +58,8 @@ pub async fn session(endpoint: &str, account: &str, name: &str) -> SdkConfig {
         );
         let create = iam.create_role().role_name(ROLE).path("/e2e/").assume_role_policy_document(trust);
         create.send().await.unwrap();
+        let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+        iam.put_role_policy().role_name(ROLE).policy_name("all").policy_document(all).send().await.unwrap();
     }
     let sts = aws_sdk_sts::Client::new(&root);
     let answer = sts.assume_role().role_arn(role).role_session_name(name).send().await.unwrap();

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Config, ResourceExt};
 use serde::Deserialize;
@@ -74,14 +75,31 @@ async fn define(bed: &Bed) {
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());
         let in_time = tokio::time::timeout(Duration::from_secs(60), established).await;
         in_time.unwrap_or_else(|_| panic!("{name} was not established in a minute")).unwrap();
+        served(bed, &definition).await;
     }
+}
+
+/// An established kind is refused for another moment, while the API server prepares its storage.
+async fn served(bed: &Bed, definition: &CustomResourceDefinition) {
+    let names = &definition.spec.names;
+    let kind = GroupVersionKind::gvk(&definition.spec.group, &definition.spec.versions[0].name, &names.kind);
+    let api: Api<DynamicObject> =
+        Api::all_with(bed.client().await, &ApiResource::from_gvk_with_plural(&kind, &names.plural));
+    for _ in 0..600 {
+        match api.list(&ListParams::default()).await {
+            Ok(_) => return,
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    panic!("{} could not be listed in a minute", names.plural);
 }
 
 impl Bed {
     /// A client of the API server. Each test has its own, because a client belongs to the runtime that made it.
     pub async fn client(&self) -> Client {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         // As `tenantry run` has it.
         config.default_retry = false;
         Client::try_from(config).unwrap()

@@ -56,7 +56,10 @@ impl World {
             None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
         };
         assert!(kind == &json!("Tenant") || kind == &json!("SharedStack"), "{kind} is not applied here");
-        let how = PatchParams { field_validation: Some(ValidationDirective::Strict), ..PatchParams::apply("e2e").force() };
+        let how = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply("e2e").force()
+        };
         api.patch(name, &how, &Patch::Apply(object)).await
     }
 
@@ -172,7 +175,8 @@ impl World {
     /// The events of an object, oldest first: reason and note.
     pub async fn events(&self, object: &str) -> Vec<(String, String)> {
         let uid = self.get(object).await.uid().to_owned();
-        let of = |event: &Event| event.regarding.as_ref().is_some_and(|about| about.uid.as_ref() == Some(&uid));
+        let of =
+            |event: &Event| event.regarding.as_ref().is_some_and(|about| about.uid.as_ref() == Some(&uid));
         let mut events: Vec<_> = self.all_events().await.into_iter().filter(of).collect();
         events.sort_by_key(|event| event.creation_timestamp());
         let said = |event: Event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default());

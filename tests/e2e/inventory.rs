@@ -32,9 +32,9 @@ pub fn owned(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<Strin
             Layer::Key if !creates_key => vec![],
             Layer::Key => vec![format!("alias {name}"), format!("key behind alias/{name}")],
             Layer::Bucket => vec![format!("bucket {name}")],
-            Layer::Collection => {
-                ["collection", "encryption policy", "network policy"].map(|what| format!("{what} {name}")).into()
-            }
+            Layer::Collection => ["collection", "encryption policy", "network policy"]
+                .map(|what| format!("{what} {name}"))
+                .into(),
             // The data access policy bears the name of its index and belongs to the role.
             Layer::Role => vec![format!("role {name}"), format!("data policy {}", id.name(Layer::Index))],
             Layer::Index => vec![format!("index {name}")],
@@ -73,7 +73,8 @@ async fn objects(sdk: &Sdk, bucket: &str, found: &mut Inventory) {
     let mut marker = None;
     loop {
         let (key, version) = marker.unwrap_or_default();
-        let request = sdk.s3.list_object_versions().bucket(bucket).set_key_marker(key).set_version_id_marker(version);
+        let request =
+            sdk.s3.list_object_versions().bucket(bucket).set_key_marker(key).set_version_id_marker(version);
         let page = request.send().await.unwrap();
         let versions = page.versions.unwrap_or_default().into_iter().map(|version| version.key);
         let hidden = page.delete_markers.unwrap_or_default().into_iter().map(|marker| marker.key);
@@ -175,8 +176,12 @@ async fn knowledge_bases(sdk: &Sdk, found: &mut Inventory) {
         let facts = sdk.bedrock.get_knowledge_base().knowledge_base_id(&id).send().await.unwrap();
         let arn = facts.knowledge_base.unwrap().knowledge_base_arn;
         let tags = sdk.bedrock.list_tags_for_resource().resource_arn(arn).send().await.unwrap().tags;
-        found.insert(format!("knowledge base {}", summary.name), tags.unwrap_or_default().into_iter().collect());
-        let mut sources = sdk.bedrock.list_data_sources().knowledge_base_id(&id).into_paginator().items().send();
+        found.insert(
+            format!("knowledge base {}", summary.name),
+            tags.unwrap_or_default().into_iter().collect(),
+        );
+        let mut sources =
+            sdk.bedrock.list_data_sources().knowledge_base_id(&id).into_paginator().items().send();
         while let Some(source) = sources.try_next().await.unwrap() {
             found.insert(format!("data source {}", source.name), Tags::new());
         }

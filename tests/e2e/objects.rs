@@ -36,7 +36,8 @@ impl Object {
     /// `Accepted=False/TenantIdTaken`.
     pub fn is(&self, wanted: &str) -> bool {
         let (kind, rest) = wanted.split_once('=').expect("a condition is written Type=Status/Reason");
-        let (status, reason) = rest.split_once('/').map_or((rest, None), |(status, reason)| (status, Some(reason)));
+        let (status, reason) =
+            rest.split_once('/').map_or((rest, None), |(status, reason)| (status, Some(reason)));
         self.condition(kind).is_some_and(|found| {
             found.status == status
                 && reason.is_none_or(|reason| found.reason == reason)

@@ -73,7 +73,10 @@ pub async fn world<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
 }
 
 /// Runs a test in a world of its own, whose operator has been told something else than usual.
-pub async fn world_with<F: Future<Output = ()>>(tell: impl FnOnce(&mut Settings), test: impl FnOnce(World) -> F) {
+pub async fn world_with<F: Future<Output = ()>>(
+    tell: impl FnOnce(&mut Settings),
+    test: impl FnOnce(World) -> F,
+) {
     let world = World::new(tell).await;
     world.start_operator().await;
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
@@ -90,7 +93,8 @@ impl World {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let bed = bed().await;
-        let (suffix, account) = (format!("w{number}"), format!("{}", 100_000_000_000_u64 + u64::from(number)));
+        let (suffix, account) =
+            (format!("w{number}"), format!("{}", 100_000_000_000_u64 + u64::from(number)));
         let mut settings = Settings {
             selector: Some(format!("{LABEL}={suffix}")),
             clock: CLOCK,
@@ -131,7 +135,10 @@ impl World {
         let Some(Operator { stop, task }) = self.operator.lock().await.take() else { return };
         stop.cancel();
         let ended = tokio::time::timeout(PATIENCE, task).await;
-        ended.expect("the operator did not stop").expect("the operator panicked").expect("the operator failed");
+        ended
+            .expect("the operator did not stop")
+            .expect("the operator panicked")
+            .expect("the operator failed");
     }
 
     /// Ends the operator in the middle of whatever it does.
@@ -161,7 +168,8 @@ impl World {
     pub async fn namespace(&self, name: &str, labels: &[(&str, &str)]) {
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(self.namespace_name(name));
-        namespace.metadata.labels = Some(labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect());
+        namespace.metadata.labels =
+            Some(labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect());
         Api::<Namespace>::all(self.client.clone()).create(&Default::default(), &namespace).await.unwrap();
     }
 
@@ -186,7 +194,13 @@ impl World {
 
     /// What the operator calls a Tenant's parts in AWS. In these tests a Tenant of the default namespace has the name
     /// of its tenantId.
-    pub fn tenant_identity(&self, tenant_id: &str, pattern: Pattern, stack: Option<&str>, uid: &str) -> Identity {
+    pub fn tenant_identity(
+        &self,
+        tenant_id: &str,
+        pattern: Pattern,
+        stack: Option<&str>,
+        uid: &str,
+    ) -> Identity {
         let owner = Owner::Tenant {
             namespace: self.namespace_name(""),
             name: tenant_id.into(),
