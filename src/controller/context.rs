@@ -9,7 +9,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
 use super::claims::{Age, Asker, Claims};
@@ -40,6 +40,8 @@ pub struct Context {
     pub stacks: Store<Guarded<SharedStack>>,
     /// All namespaces, for their labels.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Which of these stores have been filled.
+    pub filled: Filled,
     /// Who holds which tenantId.
     pub claims: Claims,
     /// What passes remember.
@@ -59,6 +61,18 @@ pub struct Context {
     pub recorder: Recorder,
     /// Set once all stores are filled and the claims are taken from the holds.
     pub ready: OnceCell<()>,
+}
+
+/// Says when each store has been filled for the first time. A store's own `wait_until_ready` wakes only the last of
+/// several tasks that wait for it, and the controller is one.
+#[derive(Default)]
+pub struct Filled {
+    /// All Tenants are in.
+    pub tenants: SetOnce<()>,
+    /// All SharedStacks are in.
+    pub stacks: SetOnce<()>,
+    /// All namespaces are in.
+    pub namespaces: SetOnce<()>,
 }
 
 /// Values by a SharedStack's name.
@@ -99,10 +113,9 @@ impl Context {
     pub async fn caches(&self) {
         self.ready
             .get_or_init(|| async {
-                // A store's writer is dropped only when the process ends.
-                let _ = self.tenants.wait_until_ready().await;
-                let _ = self.stacks.wait_until_ready().await;
-                let _ = self.namespaces.wait_until_ready().await;
+                self.filled.tenants.wait().await;
+                self.filled.stacks.wait().await;
+                self.filled.namespaces.wait().await;
                 for tenant in self.tenants.state() {
                     if let Ok(tenant) = &tenant.0
                         && hold::is_held(tenant, &self.hold())

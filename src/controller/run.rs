@@ -16,7 +16,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
@@ -68,6 +68,7 @@ pub async fn run(
         tenants: tenant_store.clone(),
         stacks: stack_store.clone(),
         namespaces: namespace_store,
+        filled: Default::default(),
         claims: Claims::default(),
         memories: Memories::default(),
         wake_tenant,
@@ -116,6 +117,7 @@ pub async fn run(
         .for_each(|event| {
             match event {
                 Ok(watcher::Event::Apply(namespace)) => cx.wake_namespace(&namespace.name_any()),
+                Ok(watcher::Event::InitDone) => fill(&cx.filled.namespaces),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "namespaces cannot be watched; trying again"),
             }
@@ -169,8 +171,10 @@ fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
 
 /// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that.
 fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
-    let watcher::Event::Delete(gone) = event else {
-        return;
+    let gone = match event {
+        watcher::Event::Delete(gone) => gone,
+        watcher::Event::InitDone => return fill(&cx.filled.tenants),
+        _ => return,
     };
     let uid = gone.meta().uid.clone().unwrap_or_default();
     cx.forget(&uid);
@@ -199,7 +203,8 @@ fn stack_seen(
             (stack.name_any(), offer)
         }
         watcher::Event::Delete(stack) => (stack.name_any(), None),
-        watcher::Event::Init | watcher::Event::InitDone => return,
+        watcher::Event::InitDone => return fill(&cx.filled.stacks),
+        watcher::Event::Init => return,
     };
     let mut offers = offers.lock().unwrap_or_else(PoisonError::into_inner);
     let offer = offer.unwrap_or_default();
@@ -207,6 +212,11 @@ fn stack_seen(
         offers.insert(stack.clone(), offer);
         cx.wake_borrowers(&stack);
     }
+}
+
+/// A store is filled; each new listing fills it again.
+fn fill(filled: &SetOnce<()>) {
+    let _ = filled.set(());
 }
 
 fn received<T: Send + 'static>(
