@@ -11,14 +11,16 @@
 import json
 import logging
 
-from . import aoss, bedrock, control, endpoint, model, passthrough
+from . import aoss, bedrock, control, endpoint, model, passthrough, web_identity
 from .call import Call
 from .clock import Clock, Holds
+from .connections import Connections
 from .errors import AwsError, render
 from .faults import Dropped, Faults
 from .journal import Journal
 from .keys import Keys
 from .principals import Roles
+from .rates import Rates
 from .s3_etags import Etags
 from .s3_mends import S3Mends
 from .settings import Settings
@@ -35,6 +37,7 @@ class App:
         self.world = World(settings, Clock(settings, Holds()), Journal())
         world = self.world
         world.roles, world.faults, world.keys = Roles(world), Faults(), Keys()
+        world.rates, world.connections = Rates(settings), Connections()
         world.s3_mends, world.s3_etags = S3Mends(world), Etags()
 
     async def __call__(self, scope, receive, send):
@@ -54,14 +57,14 @@ class App:
         try:
             status, headers, body = await self._journalled(call)
         except Dropped:
-            # A promise of a body that never comes: the client sees the connection break.
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
-            await send({"type": "http.response.body", "body": b"{", "more_body": True})
-            raise
+            self.world.connections.reset(scope["client"])
+            return
         await _send(send, status, headers, body, head=call.method == "HEAD")
 
     async def _journalled(self, call):
         world, started = self.world, self.world.clock.now()
+        if web_identity.asked(call):
+            call.service = "sts"        # nobody signed it, so nothing said so
         protocol = OWN[call.service][1] if call.service in OWN else passthrough.PROTOCOLS.get(call.service, "rest-json")
         status, error = 0, ""
         try:
@@ -89,6 +92,8 @@ class App:
                 params=call.params, actions=call.actions, request_id=call.request_id)
 
     async def _answer(self, call):
+        if call.service == "sts" and not call.access_key:
+            return await web_identity.answer(self.world, call)
         if not call.access_key:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
         call.account, call.caller = await self.world.roles.caller(call.access_key, call.region)

@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import parse_qs
 
-from . import gate, key_mends, s3_names, upstream
+from . import gate, iam_mends, key_mends, s3_names, upstream
 from .errors import AwsError
 from .principals import ROLE_CHANGES
 
@@ -51,6 +51,8 @@ async def answer(world, call):
         await world.s3_mends.before(call)
     elif call.service == "kms":
         await key_mends.check_kms(world, call)
+    elif call.service == "iam":
+        await iam_mends.check(world, call)
     elif call.operation == "AssumeRole":
         await key_mends.check_assume_role(world, call)
     role_change = call.service == "iam" and ROLE_CHANGES.fullmatch(call.operation)

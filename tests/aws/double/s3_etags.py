@@ -77,11 +77,15 @@ class Etags:
 
     def _remember(self, bucket, key, version, headers, answer):
         self._forget(bucket, key, version)
+        found = _MD5.search(answer.body)
+        real = found.group(2).decode() if found else headers.get("etag", "").strip('"')
         if headers.get("x-amz-server-side-encryption", "").startswith("aws:kms"):
-            found = _MD5.search(answer.body)
-            real = found.group(2).decode() if found else headers.get("etag", "").strip('"')
             entry = Written(version, real, secrets.token_hex(16), headers.get("x-amz-server-side-encryption-aws-kms-key-id"))
-            self._written.setdefault(bucket, {}).setdefault(key, []).append(entry)
+        elif self._all(bucket, key):
+            entry = Written(version, real, real, None)      # a version without KMS over one with it, perhaps of the same bytes
+        else:
+            return
+        self._written.setdefault(bucket, {}).setdefault(key, []).append(entry)
 
     def _forget(self, bucket, key, version):
         kept = [w for w in self._all(bucket, key) if w.version != version]
