@@ -66,6 +66,8 @@ class App:
         if web_identity.asked(call):
             call.service = "sts"        # nobody signed it, so nothing said so
         protocol = OWN[call.service][1] if call.service in OWN else passthrough.PROTOCOLS.get(call.service, "rest-json")
+        if call.path.startswith("/_aoss/"):
+            protocol = "opensearch"
         status, error = 0, ""
         try:
             status, headers, body = await self._answer(call)

@@ -9,7 +9,7 @@ from .errors import AwsError
 from .principals import SESSION, Role
 
 _DEMANDS = {"s3": demands_s3.of, "iam": demands_iam.of, "sts": demands_iam.of, "kms": demands_kms.of,
-            "dynamodb": demands_kms.table, "aoss": demands_aoss.of}
+            "dynamodb": demands_kms.table, "aoss": demands_aoss.of, "aoss-endpoint": demands_aoss.of}
 
 
 async def role_of(world, call):

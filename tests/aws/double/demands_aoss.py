@@ -17,7 +17,7 @@ _LINKED = "observability.aoss.amazonaws.com"
 async def of(world, call, role):
     params, operation, action = call.params, call.operation, f"aoss:{call.operation}"
     region = world.region(call.account, call.region)
-    if operation in _COLLECTION or operation in _INDEX:
+    if call.service == "aoss-endpoint" or operation in _COLLECTION or operation in _INDEX:
         return _collection(world, call, region, params)
     if operation.endswith("Policy"):
         documents = [d for d in (_parsed(params.get("policy")), _stored(region, params)) if d is not None]
@@ -54,9 +54,12 @@ def _collection(world, call, region, params):
     action = f"aoss:{call.operation}"
     if call.operation in _COLLECTION:
         return [Demand(action, arn, context)]
+    access_all = Demand("aoss:APIAccessAll", arn, context)
+    if call.service == "aoss-endpoint":
+        return [access_all]
     # The reference knows no resource for these, the guide names the collection's ARN (§4.2): "*" is right under both.
     by = world.settings.switch(call.account, "index_actions_on")
-    return [Demand(action, arn if by == "collection" else "*", context, shown=arn), Demand("aoss:APIAccessAll", arn, context)]
+    return [Demand(action, arn if by == "collection" else "*", context, shown=arn), access_all]
 
 
 def _parsed(text):

@@ -61,6 +61,9 @@ DEFAULTS = {
         "index_actions_on": "any",             # any | collection: the resource of aoss:CreateIndex and the like (§4.2)
         "service_linked_role": "exists",       # exists | absent: then CreateCollection needs iam:CreateServiceLinkedRole
         "caller_vpce": "",                     # the VPC endpoint that callers come through: "" is the public internet
+        "private_endpoint": "unauthorized",    # unauthorized | forbidden | closed: to callers whom no network policy admits
+        "endpoint_denial": "authorization_exception",  # authorization_exception | security_exception
+        "get_index": "as_sent",                # as_sent | normalised: as OpenSearch shows an index (§1.2)
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },
 }
