@@ -1,12 +1,14 @@
 //! May this object be acted upon? Decided before anything is built, from the spec and the caches.
 
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZone;
 use kube::core::SelectorExt;
 
 use super::Error;
 use super::context::Context;
 use crate::api::{
-    DeletionPolicy, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec, Sidecars,
-    Tenant,
+    DeletionPolicy, IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack,
+    SharedStackSpec, Sidecars, Tenant,
 };
 use crate::stack::fault::Class;
 use crate::stack::plan::Blocked;
@@ -29,6 +31,11 @@ fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
     deletion_policy(&tenant.spec.deletion_policy)?;
+    schedule(match &isolation {
+        Isolation::Silo(silo) => silo.ingestion.as_ref(),
+        Isolation::Bridge(bridge) => bridge.ingestion.as_ref(),
+        Isolation::Pool(_) => None,
+    })?;
     Ok(isolation)
 }
 
@@ -36,10 +43,31 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     deletion_policy(&spec.deletion_policy)?;
+    schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
     if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
         not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
     }
     Ok(shared)
+}
+
+/// A schedule that can be read: five fields of cron and an IANA time zone. Others' sixth field, seconds first, would
+/// change the meaning of a copied line, and a zone within the line would contradict the one beside it.
+fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
+    let Some(IngestionSettings { schedule, time_zone, .. }) = ingestion else { return Ok(()) };
+    let cron = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    if let Err(error) = cron.parse(schedule) {
+        let five = "it must have five fields: minute, hour, day of month, month, day of week";
+        return refused(
+            Reason::ScheduleInvalid,
+            format!("`schedule` '{schedule}' cannot be read ({error}); {five}"),
+        );
+    }
+    if TimeZone::get(time_zone).is_err() {
+        let message =
+            format!("`timeZone` '{time_zone}' is no IANA time zone, such as 'Etc/UTC' or 'Europe/Vienna'");
+        return refused(Reason::ScheduleInvalid, message);
+    }
+    Ok(())
 }
 
 fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
@@ -133,4 +161,27 @@ pub fn stack_serves(isolation: &Isolation, stack: &SharedStack) -> Result<(), Bl
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_schedule_of_five_fields_in_a_real_time_zone_is_accepted() {
+        let reason = |line: &str, zone: &str| {
+            let settings =
+                IngestionSettings { schedule: line.into(), time_zone: zone.into(), suspend: false };
+            schedule(Some(&settings)).err().map(|blocked| blocked.reason)
+        };
+        for line in ["0 */2 * * *", "15 4 * * 1-5", "*/30 8-18 1 * *"] {
+            assert_eq!(reason(line, "Europe/Vienna"), None, "{line}");
+        }
+        for line in
+            ["", "0 0", "0 0 */2 * * *", "61 * * * *", "TZ=UTC 0 * * * *", "CRON_TZ=UTC 0 * * * *", "often"]
+        {
+            assert_eq!(reason(line, "Etc/UTC"), Some(Reason::ScheduleInvalid), "{line}");
+        }
+        assert_eq!(reason("0 * * * *", "Mars/Olympus"), Some(Reason::ScheduleInvalid));
+    }
 }
