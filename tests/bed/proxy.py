@@ -7,14 +7,14 @@ Plain HTTP on loopback; everything is forwarded as it comes, watch streams inclu
 the client's. A request without credentials gets those of the kubeconfig (client-go sends none over plain HTTP). It prints
 {"endpoint": …, "control": …} and ends with its stdin. The control API, on a port of its own, speaks JSON:
 
-    POST /rules     {method, path, agent, first, count, do, seconds, status}: the first-th to (first+count-1)-th request that
+    POST /rules     {method, path, client, first, count, do, seconds, status}: the first-th to (first+count-1)-th request that
                     matches is dropped ("drop-before" or "drop-after" it was forwarded), answered with a status ("refuse",
                     500 unless said), late ("delay") or held until its rule is deleted ("hold")
     GET /rules      what each has seen and hit          DELETE /rules    forget them, let go what they hold
-    GET /requests   [{seq, method, path, agent, status, outcome}], mutating ones, ?all=1 for all     DELETE /requests
+    GET /requests   [{seq, method, path, client, status, outcome}], mutating ones, ?all=1 for all     DELETE /requests
     POST /cut       break every connection, open watches too
 
-`method` and `path` (without its query) and `agent` are globs. Without a method a rule means what changes something.
+`method` and `path` (without its query) and `client` (the User-Agent) are globs. Without a method a rule means what changes something.
 """
 
 from __future__ import annotations

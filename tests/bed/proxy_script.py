@@ -13,7 +13,7 @@ from proxy_http import Head
 
 MUTATING = ("POST", "PUT", "PATCH", "DELETE")
 DEEDS = ("drop-before", "drop-after", "refuse", "delay", "hold")
-RULE = {"method": None, "path": "*", "agent": "*", "first": 1, "count": 1, "do": None, "seconds": 0.0, "status": 500}
+RULE = {"method": None, "path": "*", "client": "*", "first": 1, "count": 1, "do": None, "seconds": 0.0, "status": 500}
 
 
 class Script:
@@ -25,7 +25,7 @@ class Script:
     def arrived(self, head: Head) -> tuple[dict, dict | None]:
         """Note a request; the first rule that strikes it."""
         entry = {"seq": next(self._numbers), "method": head.method, "path": urlsplit(head.target).path, "query": urlsplit(head.target).query,
-                 "agent": head.headers.get("user-agent", ""), "status": 0, "outcome": "under way"}  # fmt: skip
+                 "client": head.headers.get("user-agent", ""), "status": 0, "outcome": "under way"}  # fmt: skip
         self.requests.append(entry)
         struck = None
         for rule in self.rules:
@@ -72,4 +72,4 @@ class Script:
 def _matches(rule: dict, entry: dict) -> bool:
     if not (entry["method"] in MUTATING if rule["method"] is None else fnmatch.fnmatchcase(entry["method"], rule["method"])):
         return False
-    return fnmatch.fnmatchcase(entry["path"], rule["path"]) and fnmatch.fnmatchcase(entry["agent"], rule["agent"])
+    return fnmatch.fnmatchcase(entry["path"], rule["path"]) and fnmatch.fnmatchcase(entry["client"], rule["client"])

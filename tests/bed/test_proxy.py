@@ -153,7 +153,7 @@ def test_refused_and_late(world: World) -> None:
 
 
 def test_held_until_its_rule_goes(world: World) -> None:
-    world.rule(do="hold", agent="one*")
+    world.rule(do="hold", client="one*")
     world.client.connection.request("PUT", OBJECT, "held", {"User-Agent": "one/1"})
     while not world.control("GET", "/rules")["rules"][0]["hit"]:
         time.sleep(0.01)

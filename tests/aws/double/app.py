@@ -1,6 +1,6 @@
 """The ASGI application: one request in, journalled, answered by whoever owns it.
 
-    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service:
+    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service, each named and passing gate.py:
         bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks
         aoss      aoss.py, aoss_security.py, aoss_index.py                                           access.py decides
         others    passthrough.py -> upstream.py (MiniStack)

@@ -21,7 +21,7 @@ KEY_ERRORS = {"Disabled": "KMS.DisabledException", "NotFound": "KMS.NotFoundExce
 class S3Mends:
     def __init__(self, world):
         self._world = world
-        self._policies, self._keys = {}, {}
+        self._policies, self._keys = {}, {}    # (account that asks, bucket) -> what it may know of it
         self._blocked = set()           # names of buckets deleted a moment ago
 
     async def before(self, call):
@@ -66,9 +66,9 @@ class S3Mends:
             self._blocked.add(bucket)
             self._world.spawn(self._unblock(call.account, bucket))
         if call.operation in ("PutBucketPolicy", "DeleteBucketPolicy", "DeleteBucket", "CreateBucket"):
-            self._policies.pop(bucket, None)
+            _forget(self._policies, bucket)
         if call.operation in ("PutBucketEncryption", "DeleteBucketEncryption", "DeleteBucket", "CreateBucket"):
-            self._keys.pop(bucket, None)
+            _forget(self._keys, bucket)
         if call.operation == "GetObject":
             key = next((v.decode() for k, v in answer.headers
                         if k.decode().lower() == "x-amz-server-side-encryption-aws-kms-key-id"), None)
@@ -103,13 +103,14 @@ class S3Mends:
 
     async def policy_of(self, call, bucket):
         """The bucket's policy, or None."""
-        if bucket not in self._policies:
+        known = call.account, bucket
+        if known not in self._policies:
             try:
                 found = await upstream.api(call.account, call.region, "s3", "GetBucketPolicy", Bucket=bucket)
-                self._policies[bucket] = json.loads(found["Policy"])
+                self._policies[known] = json.loads(found["Policy"])
             except AwsError:
-                self._policies[bucket] = None
-        return self._policies[bucket]
+                self._policies[known] = None
+        return self._policies[known]
 
     async def _bucket_policy(self, call, bucket):
         """MiniStack stores bucket policies and ignores them. Only Deny is added: what allows is IAM's business.
@@ -142,7 +143,8 @@ class S3Mends:
 
     async def _key_of(self, call, bucket):
         """The KMS key of a bucket's default encryption, or None."""
-        if bucket not in self._keys:
+        known = call.account, bucket
+        if known not in self._keys:
             key = None
             try:
                 found = await upstream.api(call.account, call.region, "s3", "GetBucketEncryption", Bucket=bucket)
@@ -150,14 +152,19 @@ class S3Mends:
                     key = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
             except AwsError:
                 pass
-            self._keys[bucket] = key
-        return self._keys[bucket]
+            self._keys[known] = key
+        return self._keys[known]
 
     async def _usable(self, call, name):
         key = await self._world.keys.get(call.account, call.region, name)
         state = key.state if key else "NotFound"
         if state != "Enabled":
             raise AwsError(KEY_ERRORS.get(state, "KMS.KMSInvalidStateException"), f"{name} is {state}.", 400)
+
+
+def _forget(known, bucket):
+    for key in [key for key in known if key[1] == bucket]:
+        del known[key]
 
 
 def _check_policy(body):
