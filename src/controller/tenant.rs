@@ -122,6 +122,11 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
         let message = format!("There is no SharedStack '{name}'; create it, or name another in a new Tenant");
         return Ok(Resolved::Waits(Standing::Waiting(Reason::StackNotFound, message)));
     }
+    if let (Some(name), Some(stack), false) = (&stack_name, stack, held)
+        && stack.metadata.deletion_timestamp.is_some()
+    {
+        return Ok(Resolved::Waits(stack_leaves(name)));
+    }
     if !held {
         let namespace = tenant.namespace().unwrap_or_default();
         if let Err(refused) = accept::namespace(cx, &namespace, &isolation, stack) {
@@ -156,7 +161,9 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     {
         if !held {
             // Nothing was built under it yet, and the SharedStack waits for it to go.
-            hold::release(api, tenant, &cx.hold()).await?;
+            if let Some(released) = hold::release(api, tenant, &cx.hold()).await? {
+                *tenant = released;
+            }
         }
         return Ok(Resolved::Waits(waits));
     }
@@ -230,12 +237,14 @@ async fn look_live(cx: &Context, name: &str) -> Result<Option<Standing>, Error> 
     let stack = Api::<SharedStack>::all(cx.client.clone()).get_metadata_opt(name).await?;
     Ok(match stack {
         None => Some(Standing::Waiting(Reason::StackNotFound, format!("There is no SharedStack '{name}'"))),
-        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(Standing::Waiting(
-            Reason::StackLeaving,
-            format!("SharedStack '{name}' is being deleted; name another in a new Tenant"),
-        )),
+        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(stack_leaves(name)),
         Some(_) => None,
     })
+}
+
+fn stack_leaves(name: &str) -> Standing {
+    let message = format!("SharedStack '{name}' is being deleted; name another in a new Tenant");
+    Standing::Waiting(Reason::StackLeaving, message)
 }
 
 async fn go(
