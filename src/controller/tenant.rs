@@ -213,6 +213,10 @@ fn borrow(cx: &Context, tenant: &Tenant, name: &str, stack: &SharedStack) -> Res
             format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
         return Err(waits(Reason::StackNotReady, message));
     };
+    if hold::is_held(tenant, &cx.hold()) {
+        // What is retained under its id is nobody else's; a restart must not put it off until the markers are read.
+        return Ok(offer);
+    }
     let tenant_id = &tenant.spec.tenant_id;
     match cx.retained.get(name) {
         None => {
