@@ -127,8 +127,18 @@ pub async fn run(
         _ = namespaces => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
         lost = grant.watch(&cx) => return Err(lost),
+        () = stopped_early(&cx, &stop) => {}
     }
     Ok(())
+}
+
+/// Returns when the operator is to stop before its stores are filled. The controllers would wait for them for ever:
+/// their watches have ended.
+async fn stopped_early(cx: &Context, stop: &CancellationToken) {
+    stop.cancelled().await;
+    if cx.filled.all() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.
