@@ -37,11 +37,7 @@ where
 }
 
 /// Takes the hold off, and returns the object as it then is, unless it is gone or had none.
-pub async fn release<K>(
-    api: &Api<K>,
-    object: &impl ResourceExt,
-    hold: &str,
-) -> Result<Option<K>, kube::Error>
+pub async fn release<K>(api: &Api<K>, object: &impl ResourceExt, hold: &str) -> Result<Option<K>, kube::Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {

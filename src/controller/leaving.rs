@@ -108,7 +108,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let mut after = before.clone();
-    report::pause(&mut after, object.meta().generation.unwrap_or(0));
+    report::pause(&mut after, object.meta());
     report::write(cx, api, object, before, &after, true).await?;
     Ok(Action::await_change())
 }
