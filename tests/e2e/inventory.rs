@@ -18,11 +18,6 @@ pub fn names(inventory: &Inventory) -> BTreeSet<String> {
     inventory.keys().cloned().collect()
 }
 
-/// The part of an inventory that is not objects in buckets.
-pub fn resources(inventory: &Inventory) -> BTreeSet<String> {
-    inventory.keys().filter(|name| !name.starts_with("object ")).cloned().collect()
-}
-
 /// What the owner of `id` should have in AWS, its column of the ownership table being `column`.
 pub fn owned(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<String> {
     let mut expected = BTreeSet::new();

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{REGION, Sdk, session};
 use crate::bed::{Bed, bed};
-use crate::double::{Double, OPERATOR};
+use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
 use crate::report;
 
@@ -80,6 +80,12 @@ pub async fn world_with<F: Future<Output = ()>>(
 ) {
     let world = World::new(tell).await;
     world.start_operator().await;
+    world
+        .eventually("the operator has its own grant", || async {
+            let granted = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
+            world.double.journal(0).await.iter().any(granted).then_some(())
+        })
+        .await;
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
     if let Err(panic) = outcome {
         println!("{}", report::of(&world).await);
@@ -140,13 +146,6 @@ impl World {
             .expect("the operator did not stop")
             .expect("the operator panicked")
             .expect("the operator failed");
-    }
-
-    /// Ends the operator in the middle of whatever it does.
-    pub async fn crash_operator(&self) {
-        let Some(Operator { task, .. }) = self.operator.lock().await.take() else { return };
-        task.abort();
-        let _ = task.await;
     }
 
     /// Another operator takes over.
