@@ -10,7 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::{Context, asker};
 use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
-use super::{Error, Guarded, accept, documents, hold, lend, quota, report, tenant_leaving};
+use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, tenant_leaving};
 use crate::api::{
     ConditionType, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT, SharedStack,
     Status, Tenant,
@@ -56,10 +56,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        let mut after = before.clone();
-        report::pause(&mut after, generation);
-        report::write(cx, &api, &tenant, &before, &after, true).await?;
-        return Ok(Action::await_change());
+        return leaving::paused(cx, &api, &report::subject(&tenant), Some(generation), &before).await;
     }
     let resolved = resolve(cx, &api, &mut tenant).await?;
     let uid = tenant.uid().unwrap_or_default();
@@ -87,7 +84,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let Pass { verdict, mut status, look_again, error } = pass;
     report::judge(&mut status, &verdict, generation);
     let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
-    report::write(cx, &api, &tenant, &before, &status, quiet).await?;
+    report::write(cx, &api, &report::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
         cx.memories.put(&uid, memory);
         return Err(error);
