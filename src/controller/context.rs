@@ -75,6 +75,13 @@ pub struct Filled {
     pub namespaces: SetOnce<()>,
 }
 
+impl Filled {
+    /// Whether passes may run.
+    pub fn all(&self) -> bool {
+        [&self.tenants, &self.stacks, &self.namespaces].iter().all(|store| store.initialized())
+    }
+}
+
 /// Values by a SharedStack's name.
 pub struct Shelf<T>(Mutex<HashMap<String, T>>);
 

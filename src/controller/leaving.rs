@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -118,11 +119,11 @@ pub async fn paused<K: DeserializeOwned>(
     cx: &Context,
     api: &Api<K>,
     object: &ObjectReference,
-    generation: Option<i64>,
+    meta: &ObjectMeta,
     before: &Status,
 ) -> Result<Action, Error> {
     let mut after = before.clone();
-    report::pause(&mut after, generation.unwrap_or(0));
+    report::pause(&mut after, meta);
     report::write(cx, api, object, before, &after, true).await?;
     Ok(Action::await_change())
 }

@@ -2,7 +2,7 @@
 //! person wants to know.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
@@ -26,23 +26,32 @@ pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
     status.observed_generation = Some(generation);
 }
 
-/// An object whose work is paused: everything else keeps its last word.
-pub fn pause(status: &mut Status, generation: i64) {
-    let said = |kind: &str, status_: &str, message: &str| Condition {
-        type_: kind.into(),
-        status: status_.into(),
-        reason: Reason::Paused.to_string(),
-        message: message.into(),
-        observed_generation: Some(generation),
-        last_transition_time: now(),
-    };
+/// An object whose work is paused. `Ready` keeps its last word only while that speaks of the object as it is: nothing
+/// is Ready that has since been changed, or is being deleted.
+pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
-    if find(&status.conditions, ConditionType::Ready).is_none() {
-        status.conditions.push(said(ConditionType::Ready.as_str(), "False", message));
+    let mut says = |kind: ConditionType, status_: &str| {
+        let before = find(&status.conditions, kind);
+        let same = before.filter(|before| before.status == status_);
+        let said = Condition {
+            type_: kind.to_string(),
+            status: status_.into(),
+            reason: Reason::Paused.to_string(),
+            message: message.into(),
+            observed_generation: meta.generation,
+            last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
+        };
+        status.conditions.retain(|condition| condition.type_ != said.type_);
+        status.conditions.push(said);
+    };
+    says(ConditionType::Paused, "True");
+    if status.observed_generation != meta.generation || meta.deletion_timestamp.is_some() {
+        says(ConditionType::Ready, "False");
+        status.observed_generation = meta.generation;
     }
-    if find(&status.conditions, ConditionType::Paused).is_none() {
-        status.conditions.push(said(ConditionType::Paused.as_str(), "True", message));
-    }
+    let rank =
+        |condition: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_);
+    status.conditions.sort_by_key(rank);
 }
 
 /// A condition by its type.

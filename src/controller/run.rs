@@ -136,10 +136,13 @@ pub async fn run(
     Ok(())
 }
 
-/// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end.
+/// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end; at once if
+/// its stores are not filled yet, because the watches that would fill them have ended.
 async fn patience(cx: &Context, stop: CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    if cx.filled.all() {
+        tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    }
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.

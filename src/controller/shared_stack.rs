@@ -54,7 +54,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let before = stack.status.clone().unwrap_or_default();
     let generation = stack.metadata.generation.unwrap_or(0);
     if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &api, &report::subject(&stack), Some(generation), &before).await;
+        return leaving::paused(cx, &api, &report::subject(&stack), stack.meta(), &before).await;
     }
     let shared = match accept::shared_stack(&stack.spec) {
         Ok(shared) => shared,
@@ -199,7 +199,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     let status: Status = leaving::field(&live, "/status").unwrap_or_default();
     let has_pool = live.data.pointer("/spec/pool").is_some();
     if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &api, &leaving::reference(&live), live.meta().generation, &status).await;
+        return leaving::paused(cx, &api, &leaving::reference(&live), live.meta(), &status).await;
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };

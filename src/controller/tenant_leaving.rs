@@ -62,8 +62,8 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         object,
     };
     if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        let (object, generation) = (leaving::reference(&last.object), last.object.meta().generation);
-        return leaving::paused(cx, &api, &object, generation, &last.status).await;
+        let object = leaving::reference(&last.object);
+        return leaving::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let progress = match fate(last.policy.as_ref()) {
