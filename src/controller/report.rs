@@ -1,10 +1,11 @@
 //! The only writer of status. It writes when something other than time has changed, and tells an event of what a
 //! person wants to know.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -74,36 +75,37 @@ pub fn last_documents(conditions: &[Condition]) -> Option<Documents> {
     Some(Documents { current, reason: Reason::parse(&said.reason)?, message: said.message.clone() })
 }
 
+/// Where a status patch and events go: the object as it was read. kube's own reference leaves its version out, which is
+/// what keeps a patch from landing on anything newer.
+pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+    ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
+}
+
 /// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
 /// resourceVersion: it cannot land on a successor, and a stale view of the object is refused.
 pub async fn write<K>(
     cx: &Context,
     api: &Api<K>,
-    object: &K,
+    object: &ObjectReference,
     before: &Status,
     after: &Status,
     quiet: bool,
 ) -> Result<(), Error>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: DeserializeOwned,
 {
     if before == after {
         return Ok(());
     }
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": after});
-    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version}, "status": after});
+    let name = object.name.as_deref().unwrap_or_default();
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
     transitions(cx, object, before, after, quiet).await;
     Ok(())
 }
 
 /// Trouble and its end, and, unless `quiet`, the first readiness.
-async fn transitions<K: Resource<DynamicType = ()>>(
-    cx: &Context,
-    object: &K,
-    before: &Status,
-    after: &Status,
-    quiet: bool,
-) {
+async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
     let (was, is) = (&before.conditions, &after.conditions);
     let stalled = |conditions: &[Condition]| {
         find(conditions, ConditionType::Stalled).filter(|stalled| stalled.status == "True").cloned()

@@ -56,7 +56,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &api, &tenant, &before).await;
+        return leaving::paused(cx, &api, &report::subject(&tenant), tenant.meta(), &before).await;
     }
     let resolved = resolve(cx, &api, &mut tenant).await?;
     let uid = tenant.uid().unwrap_or_default();
@@ -84,7 +84,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let Pass { verdict, mut status, look_again, error } = pass;
     report::judge(&mut status, &verdict, generation);
     let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
-    report::write(cx, &api, &tenant, &before, &status, quiet).await?;
+    report::write(cx, &api, &report::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
         cx.memories.put(&uid, memory);
         return Err(error);
@@ -149,10 +149,11 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     if !held && !cx.settings.read_only {
         *tenant = hold::take(api, tenant, &cx.hold()).await?;
     }
-    let accepted = tenant
-        .status
-        .as_ref()
-        .is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted));
+    let accepted = held
+        && tenant
+            .status
+            .as_ref()
+            .is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted));
     if let (Some(name), false) = (&stack_name, accepted)
         && let Some(waits) = look_live(cx, name).await?
     {
@@ -176,7 +177,9 @@ async fn room(cx: &Context, tenant: &Tenant, isolation: &Isolation) -> Result<Op
     let spec = &tenant.spec;
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
     let status = tenant.status.as_ref();
-    if status.is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted)) {
+    if hold::is_held(tenant, &cx.hold())
+        && status.is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted))
+    {
         cx.reservations.promise(&id);
         return Ok(None);
     }
