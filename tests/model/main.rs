@@ -7,4 +7,5 @@ mod cel;
 mod crds;
 mod docs;
 mod matrix;
+mod purity;
 mod settings;
