@@ -22,14 +22,17 @@ mod world;
 
 mod admission;
 mod conditions;
+mod drift;
 mod examples;
 mod foreign;
 mod ingestion;
+mod keys;
 mod leaving;
 mod onboarding;
 mod one_tenant_id;
 mod overlap;
 mod pool_isolation;
+mod read_only;
 mod refusals;
 mod selectors;
 mod steady_state;
