@@ -16,7 +16,7 @@
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
-//! | [`cli`] | `run`, `crds`, `retrieve` |
+//! | [`cli`] | `run`, `crds`, `iam-policy`, `retrieve` |
 //!
 //! Each folder uses only those above it, except that `stack` knows neither `aws` nor a client; a test holds it to it.
 //!

@@ -9,16 +9,20 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::stack::fault::{Class, Fault, classify};
+use crate::stack::operation::Operation;
 
 /// One call, as its fault will name it.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
-    /// The IAM prefix of the service.
-    pub service: &'static str,
-    /// The API operation.
-    pub operation: &'static str,
-    /// What it is about.
-    pub resource: &'a str,
+    operation: Operation,
+    resource: &'a str,
+}
+
+impl Operation {
+    /// A call, by what it is about. Every call of every adapter begins here, so that none lacks its row.
+    pub(super) const fn on(self, resource: &str) -> Call<'_> {
+        Call { operation: self, resource }
+    }
 }
 
 impl Call<'_> {
@@ -53,11 +57,11 @@ impl Call<'_> {
 
     /// A refusal that came inside an answer.
     pub(super) fn refused(self, code: &str, message: &str) -> Fault {
-        let Self { service, operation, resource } = self;
+        let Self { operation, resource } = self;
         Fault {
-            class: classify(operation, code, message),
-            service,
-            operation,
+            class: classify(operation.name(), code, message),
+            service: operation.service(),
+            operation: operation.name(),
             resource: resource.into(),
             code: code.into(),
             message: message.into(),
@@ -107,7 +111,9 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
 
-    const CALL: Call<'static> = Call { service: "s3", operation: "HeadBucket", resource: "b" };
+    use crate::stack::operation::s3;
+
+    const CALL: Call<'static> = s3::HeadBucket.on("b");
 
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");

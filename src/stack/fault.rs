@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::operation::Operation;
+
 /// The class of a fault. What follows from each is in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -60,42 +62,19 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Operations that IAM knows by another name, or that need more than one action.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
-const ACTIONS: &[(&str, &str, &[&str])] = &[
-    ("s3", "HeadBucket", &["s3:ListBucket"]),
-    ("s3", "ListObjectsV2", &["s3:ListBucket"]),
-    ("s3", "ListObjectVersions", &["s3:ListBucketVersions"]),
-    ("s3", "ListMultipartUploads", &["s3:ListBucketMultipartUploads"]),
-    ("s3", "DeleteObjects", &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
-    ("s3", "CopyObject", &["s3:GetObject", "s3:PutObject"]),
-    ("s3", "CreateBucket", &["s3:CreateBucket", "s3:TagResource"]),
-    ("s3", "GetPublicAccessBlock", &["s3:GetBucketPublicAccessBlock"]),
-    ("s3", "PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
-    ("s3", "GetBucketEncryption", &["s3:GetEncryptionConfiguration"]),
-    ("s3", "PutBucketEncryption", &["s3:PutEncryptionConfiguration"]),
-    ("s3", "GetBucketLifecycleConfiguration", &["s3:GetLifecycleConfiguration"]),
-    ("s3", "PutBucketLifecycleConfiguration", &["s3:PutLifecycleConfiguration"]),
-    ("s3", "DeleteBucketLifecycle", &["s3:PutLifecycleConfiguration"]),
-    ("kms", "CreateKey", &["kms:CreateKey", "kms:TagResource"]),
-    ("iam", "CreateRole", &["iam:CreateRole", "iam:TagRole"]),
-    ("aoss", "CreateCollection", &["aoss:CreateCollection", "aoss:TagResource"]),
-    (
-        "bedrock",
-        "CreateKnowledgeBase",
-        &["bedrock:CreateKnowledgeBase", "bedrock:TagResource", "iam:PassRole"],
-    ),
-];
-
 impl Fault {
-    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket.
+    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket. Where AWS's message names one of
+    /// several actions, it is that one.
     pub fn action(&self) -> String {
-        let row = ACTIONS
-            .iter()
-            .find(|(service, operation, _)| (*service, *operation) == (self.service, self.operation));
-        match row {
-            Some((_, _, actions)) => actions.join(" and "),
-            None => format!("{}:{}", self.service, self.operation),
+        let Some(operation) = Operation::find(self.service, self.operation) else {
+            return format!("{}:{}", self.service, self.operation);
+        };
+        let mut actions: Vec<_> = operation.needs().iter().map(|(action, _)| *action).collect();
+        actions.dedup();
+        let words = || self.message.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
+        match actions.iter().find(|action| words().any(|word| word == **action)) {
+            Some(named) => (*named).into(),
+            None => actions.join(" and "),
         }
     }
 }

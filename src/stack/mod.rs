@@ -5,6 +5,8 @@ pub mod diff;
 pub mod fault;
 pub mod identity;
 pub mod offer;
+pub mod operation;
+pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod progress;

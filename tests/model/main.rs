@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admission;
+mod calls;
 mod cel;
 mod crds;
+mod iam;
 mod matrix;
+mod permissions;
 mod settings;
