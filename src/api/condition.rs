@@ -182,6 +182,8 @@ words! {
 
         /// The annotation tenantry.dev/paused is set.
         Paused,
+        /// The operator runs with --read-only and changes nothing.
+        ReadOnly,
     }
 }
 

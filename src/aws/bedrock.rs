@@ -55,6 +55,15 @@ impl KnowledgeBases {
         Ok(tags.map(|tags| (knowledge_base.into(), tags)))
     }
 
+    /// The names of all knowledge bases of the account and region, other people's included.
+    pub async fn names(&self) -> Result<Vec<String>, Fault> {
+        let call = bedrock("ListKnowledgeBases", "all");
+        let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
+        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
+        Ok(summaries.map(|summary| summary.name).collect())
+    }
+
     /// Makes a knowledge base and answers with its id. `name` has at most 100 characters; an account has room for 100
     /// knowledge bases. Also needs bedrock:TagResource, and iam:PassRole for the role. A role, policy or index that has
     /// not propagated yet is a ValidationException that only its message tells from a mistake.

@@ -43,6 +43,24 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_CONCURRENCY", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 
+    /// Plan and report, and change nothing in AWS: no call that mutates is made, and no finalizer is set.
+    #[arg(long, env = "TENANTRY_READ_ONLY")]
+    read_only: bool,
+
+    /// How many knowledge bases the account may have, other people's included, before new ones are refused. AWS's limit
+    /// is 100 an account and region.
+    #[arg(long, env = "TENANTRY_MAX_KNOWLEDGE_BASES", value_name = "N", default_value_t = 90)]
+    max_knowledge_bases: usize,
+
+    /// Take over the AWS resources of this installation from another cluster, named by the uid of its kube-system
+    /// namespace, as the refusal to start says it. The operator over there ends when it sees this.
+    #[arg(long, env = "TENANTRY_TAKE_OVER", value_name = "UID")]
+    take_over: Option<String>,
+
+    /// The ARN of an IAM policy that bounds what any role made here may ever do.
+    #[arg(long, env = "TENANTRY_PERMISSIONS_BOUNDARY", value_name = "ARN")]
+    permissions_boundary: Option<String>,
+
     /// How logs are written.
     #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -96,6 +114,10 @@ impl Run {
             silo_namespaces: self.silo_namespaces,
             deletion_grace: Duration::from_secs(self.deletion_grace),
             resync: Duration::from_secs(self.resync),
+            read_only: self.read_only,
+            max_knowledge_bases: self.max_knowledge_bases,
+            take_over: self.take_over,
+            permissions_boundary: self.permissions_boundary,
             clock: self.clock,
             concurrency: self.concurrency,
             ..Settings::new(&self.installation)

@@ -1,12 +1,16 @@
 //! May this object be acted upon? Decided before anything is built, from the spec and the caches.
 
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZone;
 use kube::core::SelectorExt;
 
+use super::Error;
 use super::context::Context;
 use crate::api::{
-    DeletionPolicy, EncryptionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack,
+    DeletionPolicy, IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack,
     SharedStackSpec, Sidecars, Tenant,
 };
+use crate::stack::fault::Class;
 use crate::stack::plan::Blocked;
 
 impl From<Invalid> for Blocked {
@@ -27,9 +31,11 @@ fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
     deletion_policy(&tenant.spec.deletion_policy)?;
-    if let Isolation::Silo(silo) = &isolation {
-        encryption(&silo.encryption)?;
-    }
+    schedule(match &isolation {
+        Isolation::Silo(silo) => silo.ingestion.as_ref(),
+        Isolation::Bridge(bridge) => bridge.ingestion.as_ref(),
+        Isolation::Pool(_) => None,
+    })?;
     Ok(isolation)
 }
 
@@ -37,11 +43,31 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     deletion_policy(&spec.deletion_policy)?;
-    encryption(&shared.encryption)?;
+    schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
     if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
         not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
     }
     Ok(shared)
+}
+
+/// A schedule that can be read: five fields of cron and an IANA time zone. Others' sixth field, seconds first, would
+/// change the meaning of a copied line, and a zone within the line would contradict the one beside it.
+fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
+    let Some(IngestionSettings { schedule, time_zone, .. }) = ingestion else { return Ok(()) };
+    let cron = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    if let Err(error) = cron.parse(schedule) {
+        let five = "it must have five fields: minute, hour, day of month, month, day of week";
+        return refused(
+            Reason::ScheduleInvalid,
+            format!("`schedule` '{schedule}' cannot be read ({error}); {five}"),
+        );
+    }
+    if TimeZone::get(time_zone).is_err() {
+        let message =
+            format!("`timeZone` '{time_zone}' is no IANA time zone, such as 'Etc/UTC' or 'Europe/Vienna'");
+        return refused(Reason::ScheduleInvalid, message);
+    }
+    Ok(())
 }
 
 fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
@@ -53,13 +79,45 @@ fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
     }
 }
 
-fn encryption(settings: &EncryptionSettings) -> Result<(), Blocked> {
-    match settings {
-        EncryptionSettings::Existing { .. } => {
-            not_yet_built("encryption.key: Existing", "use 'AWSOwned' or 'Create' in a new object")
-        }
-        EncryptionSettings::AwsOwned | EncryptionSettings::Create => Ok(()),
+/// The tag by which a key's owner lets us use it; its value is our installation, or the namespace of one Tenant.
+const ALLOW: &str = "tenantry.dev/allow";
+
+/// May the stack be encrypted with this existing key? Asked before anything is written. A Tenant may use keys that
+/// name its namespace; a SharedStack only keys that name the installation.
+pub async fn existing_key(
+    cx: &Context,
+    arn: &str,
+    namespace: Option<&str>,
+) -> Result<Result<(), Blocked>, Error> {
+    let scope = &cx.scope;
+    if !arn.starts_with(&scope.arn("kms", "key/")) {
+        let place = format!("{} in account {}", scope.region, scope.account);
+        return Ok(not_allowed(arn, &format!("it is not in region {place}, where the stack is")));
     }
+    let found = match cx.aws.keys.describe(arn).await {
+        Ok(found) => found,
+        Err(fault) if fault.class == Class::Denied => return Ok(not_allowed(arn, &fault.to_string())),
+        Err(fault) => return Err(fault.into()),
+    };
+    let Some((key, tags)) = found else { return Ok(not_allowed(arn, "there is no such key")) };
+    let allowed = tags.get(ALLOW).map(String::as_str);
+    let by_installation = allowed == Some(scope.installation.as_str());
+    let by_namespace = namespace.is_some() && allowed == namespace;
+    let why = if !key.symmetric {
+        "it is not symmetric".to_string()
+    } else if key.state != "Enabled" {
+        format!("it is {}, not Enabled", key.state)
+    } else if !(by_installation || by_namespace) {
+        let or_namespace = namespace.map(|namespace| format!(" or '{namespace}'")).unwrap_or_default();
+        format!("it must be tagged {ALLOW} = '{}'{or_namespace} by whoever owns it", scope.installation)
+    } else {
+        return Ok(Ok(()));
+    };
+    Ok(not_allowed(arn, &why))
+}
+
+fn not_allowed(arn: &str, why: &str) -> Result<(), Blocked> {
+    refused(Reason::KeyNotAllowed, format!("KMS key {arn} may not be used: {why}. Nothing was built"))
 }
 
 /// May a tenant of this namespace do that? Asked until the tenant has its hold: what is narrowed later leaves who is
@@ -103,4 +161,27 @@ pub fn stack_serves(isolation: &Isolation, stack: &SharedStack) -> Result<(), Bl
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_schedule_of_five_fields_in_a_real_time_zone_is_accepted() {
+        let reason = |line: &str, zone: &str| {
+            let settings =
+                IngestionSettings { schedule: line.into(), time_zone: zone.into(), suspend: false };
+            schedule(Some(&settings)).err().map(|blocked| blocked.reason)
+        };
+        for line in ["0 */2 * * *", "15 4 * * 1-5", "*/30 8-18 1 * *"] {
+            assert_eq!(reason(line, "Europe/Vienna"), None, "{line}");
+        }
+        for line in
+            ["", "0 0", "0 0 */2 * * *", "61 * * * *", "TZ=UTC 0 * * * *", "CRON_TZ=UTC 0 * * * *", "often"]
+        {
+            assert_eq!(reason(line, "Etc/UTC"), Some(Reason::ScheduleInvalid), "{line}");
+        }
+        assert_eq!(reason("0 * * * *", "Mars/Olympus"), Some(Reason::ScheduleInvalid));
+    }
 }

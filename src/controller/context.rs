@@ -9,13 +9,14 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
 use super::claims::{Age, Asker, Claims};
 use super::clock::Clock;
 use super::hold;
 use super::memory::Memories;
+use super::quota::Reservations;
 use super::settings::Settings;
 use crate::api::{Pattern, SharedStack, Tenant, hold_name};
 use crate::aws::Aws;
@@ -39,6 +40,8 @@ pub struct Context {
     pub stacks: Store<Guarded<SharedStack>>,
     /// All namespaces, for their labels.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Which of these stores have been filled.
+    pub filled: Filled,
     /// Who holds which tenantId.
     pub claims: Claims,
     /// What passes remember.
@@ -52,10 +55,24 @@ pub struct Context {
     pub retained: Shelf<BTreeMap<String, String>>,
     /// By SharedStack: Pool tenants whose documents are deleted and must now leave the index.
     pub departures: Shelf<BTreeSet<String>>,
+    /// Knowledge bases that are promised.
+    pub reservations: Reservations,
     /// Writes events.
     pub recorder: Recorder,
     /// Set once all stores are filled and the claims are taken from the holds.
     pub ready: OnceCell<()>,
+}
+
+/// Says when each store has been filled for the first time. A store's own `wait_until_ready` wakes only the last of
+/// several tasks that wait for it, and the controller is one.
+#[derive(Default)]
+pub struct Filled {
+    /// All Tenants are in.
+    pub tenants: SetOnce<()>,
+    /// All SharedStacks are in.
+    pub stacks: SetOnce<()>,
+    /// All namespaces are in.
+    pub namespaces: SetOnce<()>,
 }
 
 /// Values by a SharedStack's name.
@@ -80,6 +97,12 @@ impl<T: Clone> Shelf<T> {
 }
 
 impl Context {
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.memories.forget(uid);
+        self.reservations.forget(uid);
+    }
+
     /// Our finalizer.
     pub fn hold(&self) -> String {
         hold_name(&self.settings.installation)
@@ -90,10 +113,9 @@ impl Context {
     pub async fn caches(&self) {
         self.ready
             .get_or_init(|| async {
-                // A store's writer is dropped only when the process ends.
-                let _ = self.tenants.wait_until_ready().await;
-                let _ = self.stacks.wait_until_ready().await;
-                let _ = self.namespaces.wait_until_ready().await;
+                self.filled.tenants.wait().await;
+                self.filled.stacks.wait().await;
+                self.filled.namespaces.wait().await;
                 for tenant in self.tenants.state() {
                     if let Ok(tenant) = &tenant.0
                         && hold::is_held(tenant, &self.hold())

@@ -42,12 +42,38 @@ pub fn source(
     })
 }
 
+/// What stands for a job that must come first: the index was made anew, and until everything is embedded again nobody
+/// finds what they found yesterday.
+const REFILLING: &str = "REFILLING";
+
+/// Notes that the documents have a new data source, and says while they are not all embedded again. The status is the
+/// memory: the note is replaced by the job that ends it.
+pub fn refilling(before: &Status, status: &mut Status, step: &LastStep) -> Option<(Reason, String)> {
+    let note = |status: &Status| {
+        status.ingestion.as_ref().and_then(|i| i.last_status.clone()).as_deref() == Some(REFILLING)
+    };
+    let renewed = before.data_source_id.is_some()
+        && status.data_source_id.is_some()
+        && status.data_source_id != before.data_source_id;
+    if !renewed && !note(before) {
+        return None;
+    }
+    let filled = !renewed && step.jobs.iter().any(|job| job.status == "COMPLETE");
+    if filled || step.documents.reason == Reason::NoDocuments {
+        return None;
+    }
+    status.ingestion =
+        Some(IngestionStatus { last_status: Some(REFILLING.into()), ..IngestionStatus::default() });
+    let message = "The index was lost and is made anew; Ready again when every document is embedded again";
+    Some((Reason::Updating, message.into()))
+}
+
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
 pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], before: &Status) -> LastStep {
     let nothing =
         |documents| LastStep { documents, ingestion: None, look_again: None, fault: None, jobs: Vec::new() };
     let last = report::last_documents(&before.conditions);
-    let Some(source) = source else {
+    let Some(source) = source.filter(|_| !cx.settings.read_only) else {
         return nothing(last.unwrap_or(Documents {
             current: None,
             reason: Reason::waiting_for(Layer::KnowledgeBase),

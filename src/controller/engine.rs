@@ -6,7 +6,8 @@ use futures::future::{BoxFuture, join_all};
 
 use super::context::Context;
 use super::memory::Memory;
-use crate::api::{Column, Layer, Ownership, PerLayer, Reason, ownership};
+use super::report;
+use crate::api::{Column, ConditionType, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::{self, Hints};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
@@ -21,6 +22,9 @@ use crate::stack::want::{Blueprint, Want};
 /// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
 pub const STALLED: Duration = Duration::from_secs(300);
 
+/// How long passing failures are nobody's news.
+const QUIET: Duration = Duration::from_secs(120);
+
 /// What is to be done for one object.
 pub struct Case<'a> {
     /// Whose stack, and what its parts are called.
@@ -29,8 +33,8 @@ pub struct Case<'a> {
     pub column: Column,
     /// What it borrows.
     pub offer: Option<&'a Offer>,
-    /// The knowledge base's id, as status remembers it.
-    pub knowledge_base_id: Option<String>,
+    /// Its status as it stands: the knowledge base's id, and since when each layer has not been ready.
+    pub status: &'a Status,
     /// What the owned layers should be.
     pub blueprint: Blueprint<'a>,
 }
@@ -43,6 +47,7 @@ impl Case<'_> {
 }
 
 /// What a pass came to.
+#[derive(Default)]
 pub struct Passed {
     /// How each owned layer stands.
     pub layers: PerLayer<Option<Standing>>,
@@ -52,21 +57,18 @@ pub struct Passed {
     pub look_again: Option<Duration>,
     /// A passing failure: backoff decides when to look again.
     pub fault: Option<Fault>,
+    /// The same, once it has lasted long enough to be news.
+    pub passing: Option<(Reason, String)>,
 }
 
 /// Brings a stack one step closer to what it should be.
-pub async fn forward(
-    cx: &Context,
-    case: &Case<'_>,
-    memory: &mut Memory,
-    generation: i64,
-) -> Result<Passed, Fault> {
+pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
     if let Err((layer, fault)) =
         observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await
     {
-        return unseen(case, memory, layer, fault);
+        return unseen(cx, case, memory, layer, fault);
     }
     if all {
         memory.looked_at_all = Some(Instant::now());
@@ -78,23 +80,58 @@ pub async fn forward(
         Err(blocked) => {
             memory.looked_at_all = None;
             let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-            return Ok(Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), fault: None });
+            return Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), ..Passed::default() };
         }
     };
+    if cx.settings.read_only {
+        return only_plan(steps);
+    }
     let results = act(cx, case, &want, &memory.sight, &steps).await;
-    Ok(settle(cx, steps, results, memory))
+    settle(cx, case, steps, results, memory)
+}
+
+/// With `--read-only` the plan is all there is.
+fn only_plan(steps: PerLayer<Step>) -> Passed {
+    let layers = steps.map(|layer, step| match step {
+        Step::None => None,
+        Step::Whole => Some(Standing::Whole),
+        Step::After(needed) => Some(Standing::After(needed)),
+        Step::Ensure => {
+            let message = format!(
+                "The operator runs with --read-only; without it, it would make or change the {layer}"
+            );
+            Some(Standing::Waiting(Reason::ReadOnly, message))
+        }
+    });
+    Passed { layers, ..Passed::default() }
 }
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
-fn unseen(case: &Case<'_>, memory: &Memory, layer: Layer, fault: Fault) -> Result<Passed, Fault> {
+fn unseen(cx: &Context, case: &Case<'_>, memory: &mut Memory, layer: Layer, fault: Fault) -> Passed {
     let standing = Standing::from(&fault);
-    if standing == Standing::Unchanged {
-        return Err(fault);
-    }
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    let passes = standing == Standing::Unchanged;
     *layers.get_mut(layer) = Some(standing);
-    Ok(Passed { layers, blocked: None, look_again: Some(STALLED), fault: None })
+    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+    let look_again = match fault.class {
+        Class::NotYet => Cadence::Probe.look_again(cx.clock.since(since)),
+        _ => Some(STALLED),
+    };
+    let fault = passes.then_some(fault);
+    let passing = passing(cx, memory, fault.as_ref());
+    Passed { layers, blocked: None, look_again, fault, passing }
+}
+
+/// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
+fn passing(cx: &Context, memory: &mut Memory, fault: Option<&Fault>) -> Option<(Reason, String)> {
+    let Some(fault) = fault else {
+        memory.failing_since = None;
+        return None;
+    };
+    let since = *memory.failing_since.get_or_insert_with(Instant::now);
+    let reason = if fault.class == Class::Throttled { Reason::Throttled } else { Reason::Transient };
+    (cx.clock.since(since) > QUIET).then(|| (reason, fault.to_string()))
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active.
@@ -104,13 +141,16 @@ async fn observe(
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
 ) -> Result<(), (Layer, Fault)> {
-    let mut hints = Hints { knowledge_base_id: case.knowledge_base_id.clone(), ..Hints::default() };
+    let mut hints = Hints { knowledge_base_id: case.status.knowledge_base_id.clone(), ..Hints::default() };
     let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
         let active = case.offer.is_some() || memory.sight.has_active_collection();
         hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id.filter(|_| active);
         let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        if wave.contains(&Layer::Index) {
+            memory.sight.index_known = hints.collection_id.is_some();
+        }
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
             memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
         }
@@ -137,6 +177,7 @@ async fn act(
 
 fn settle(
     cx: &Context,
+    case: &Case<'_>,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
     memory: &mut Memory,
@@ -147,6 +188,8 @@ fn settle(
         Step::After(layer) => Some(Standing::After(layer)),
     });
     memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
+    // A knowledge base that is being made narrows its role's trust.
+    memory.whole.role &= steps.knowledge_base != Step::Ensure;
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
@@ -164,15 +207,19 @@ fn settle(
                 (failed.into(), again)
             }
         };
-        *standings.get_mut(layer) = Some(standing);
-        look_again = earliest(look_again, again);
+        let unready =
+            report::find(&case.status.conditions, ConditionType::of(layer)).filter(|c| c.status == "False");
+        let unready_for = unready.map(|condition| cx.clock.since_stamp(condition.last_transition_time.0));
+        *standings.get_mut(layer) = Some(standing.by_deadline(layer, unready_for));
+        look_again = earliest(look_again, again.map(|again| again.min(STALLED)));
     }
     for layer in Layer::ALL {
         if *memory.whole.get(layer) {
             *memory.waiting_since.get_mut(layer) = None;
         }
     }
-    Passed { layers: standings, blocked: None, look_again, fault }
+    let passing = passing(cx, memory, fault.as_ref());
+    Passed { layers: standings, blocked: None, look_again, fault, passing }
 }
 
 /// The earlier of two moments, where there is one.
@@ -191,7 +238,7 @@ pub async fn back(
     observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
     let hints = Hints {
         collection_id: plan::handles(&memory.sight, case.offer).collection_id,
-        knowledge_base_id: case.knowledge_base_id.clone(),
+        knowledge_base_id: case.status.knowledge_base_id.clone(),
     };
     let mut documents = Some(documents);
     for wave in WAVES {

@@ -1,45 +1,95 @@
-//! The operator's own right to manage indexes: one data access policy per installation, made before anything else.
+//! The operator's own right to manage indexes: one data access policy per installation, made before anything else. It
+//! says which cluster the installation lives in, so that a second cluster does not work on the same resources.
 
+use std::sync::Arc;
+
+use anyhow::bail;
+
+use super::context::Context;
+use crate::api::GROUP;
 use crate::aws::{Aws, PolicyKind};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::policy;
+use crate::stack::seen::PolicyFacts;
 
-/// Makes the grant, or corrects it if the operator now runs as another role. A policy of that name that does not say
-/// it is this installation's is left alone, and the operator does not start.
-pub async fn ensure(aws: &Aws, scope: &Scope, operator_arn: &str) -> Result<(), Fault> {
-    let name = scope.grant_name();
-    let wanted = policy::operator_grant(scope, operator_arn);
-    let description = format!("installation={},owner=operator", scope.installation);
-    let found = match aws.policies.find(PolicyKind::DataAccess, &name).await? {
-        Some(found) => found,
-        None => match aws.policies.create(PolicyKind::DataAccess, &name, &wanted, &description).await {
-            Err(fault) if fault.class == Class::Conflict => {
-                match aws.policies.find(PolicyKind::DataAccess, &name).await? {
-                    Some(found) => found,
-                    None => return Err(fault),
+/// The grant, as it should be.
+pub struct Grant {
+    /// The installation.
+    pub scope: Arc<Scope>,
+    /// The role we run as.
+    pub operator: String,
+    /// The cluster we run in, by the uid of its kube-system namespace.
+    pub cluster: String,
+}
+
+impl Grant {
+    fn description(&self) -> String {
+        format!("installation={},owner=operator,cluster={}", self.scope.installation, self.cluster)
+    }
+
+    /// Makes the grant, or corrects it if the operator now runs as another role. Refuses to start if it is another
+    /// cluster's, unless that is to be taken over.
+    pub async fn take(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
+        let name = self.scope.grant_name();
+        let wanted = policy::operator_grant(&self.scope, &self.operator);
+        let found = match find(aws, &name).await? {
+            Some(found) => found,
+            None => {
+                match aws.policies.create(PolicyKind::DataAccess, &name, &wanted, &self.description()).await {
+                    Err(fault) if fault.class == Class::Conflict => match find(aws, &name).await? {
+                        Some(found) => found,
+                        None => return Err(fault.into()),
+                    },
+                    made => return Ok(made?),
                 }
             }
-            made => return made,
-        },
-    };
-    let of = |text: &str| Identity::parse_description(text);
-    if of(&found.description) != of(&description) {
-        return Err(Fault {
-            class: Class::Invalid,
-            service: "aoss",
-            operation: "GetAccessPolicy",
-            resource: format!("data access policy {name}"),
-            code: "OwnedByAnother".into(),
-            message:
-                "its description does not say that it is this installation's; remove it, or choose another \
-                      --installation"
-                    .into(),
-            request_id: None,
-        });
+        };
+        let said = Identity::parse_description(&found.description);
+        let wants = Identity::parse_description(&self.description());
+        let differs = |key: &str| said.get(&format!("{GROUP}/{key}")) != wants.get(&format!("{GROUP}/{key}"));
+        if differs("installation") || differs("owner") {
+            bail!(
+                "the data access policy '{name}' does not say that it is this installation's; remove it, or choose \
+                 another --installation"
+            );
+        }
+        if let Some(other) = self.other_cluster(&found)
+            && take_over != Some(&other)
+        {
+            bail!(
+                "installation '{}' of account {} in {} belongs to the cluster with the uid {other}. If that cluster is \
+                 gone, start with --take-over {other}; if not, choose another --installation",
+                self.scope.installation,
+                self.scope.account,
+                self.scope.region,
+            );
+        }
+        if policy::same(&found.document, &wanted) && said == wants {
+            return Ok(());
+        }
+        let description = self.description();
+        Ok(aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &description, &found.version).await?)
     }
-    if policy::same(&found.document, &wanted) {
-        return Ok(());
+
+    /// Ends with an error when another cluster has taken the installation over.
+    pub async fn watch(&self, cx: &Context) -> anyhow::Error {
+        loop {
+            tokio::time::sleep(cx.clock.outside(cx.settings.resync)).await;
+            let found = find(&cx.aws, &self.scope.grant_name()).await.ok().flatten();
+            if let Some(other) = found.and_then(|found| self.other_cluster(&found)) {
+                return anyhow::anyhow!("the cluster with the uid {other} has taken this installation over");
+            }
+        }
     }
-    aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &description, &found.version).await
+
+    /// The cluster that a grant names, if it is not ours.
+    fn other_cluster(&self, found: &PolicyFacts) -> Option<String> {
+        let mut said = Identity::parse_description(&found.description);
+        said.remove(&format!("{GROUP}/cluster")).filter(|cluster| *cluster != self.cluster)
+    }
+}
+
+async fn find(aws: &Aws, name: &str) -> Result<Option<PolicyFacts>, Fault> {
+    aws.policies.find(PolicyKind::DataAccess, name).await
 }

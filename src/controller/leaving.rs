@@ -36,6 +36,15 @@ pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
     })
 }
 
+/// With `--read-only` nothing is taken apart.
+pub fn read_only() -> Progress {
+    Progress::Waiting {
+        reason: Reason::ReadOnly,
+        message: "The operator runs with --read-only; without it, this object would be taken apart".into(),
+        cadence: Cadence::Woken,
+    }
+}
+
 /// What needs a person on the way back is a condition, not only a log line.
 pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
     let Err(Error::Aws(fault)) = &result else {
@@ -67,6 +76,7 @@ where
     let blocked = matches!(
         reason,
         Reason::Borrowed
+            | Reason::ReadOnly
             | Reason::RetainedTenants
             | Reason::NotYet
             | Reason::DocumentsRemain

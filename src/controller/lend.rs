@@ -50,11 +50,9 @@ pub fn borrowed(status: &mut Status, offer: &Offer) {
 /// Writes into a status what the whole layers of its own are called.
 pub fn owned(status: &mut Status, want: &Want, sight: &Sight, layers: &PerLayer<Option<Standing>>) {
     let whole = |layer: Layer| matches!(layers.get(layer), Some(Standing::Whole));
-    if let (true, Some(key)) = (whole(Layer::Key), sight.key.ours()) {
-        status.kms_key_arn = Some(key.arn.clone());
-    }
     if let (true, Some(bucket)) = (whole(Layer::Bucket), &want.bucket) {
         status.bucket = Some(bucket.name.clone());
+        status.kms_key_arn = bucket.key_arn.clone();
     }
     if let (true, Some(collection)) =
         (whole(Layer::Collection), sight.collection.ours().and_then(|facts| facts.collection.as_ref()))

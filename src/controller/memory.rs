@@ -22,6 +22,8 @@ pub struct Memory {
     pub waiting_since: PerLayer<Option<Instant>>,
     /// Since when its way back has been going on.
     pub leaving_since: Option<Instant>,
+    /// Since when AWS has been failing in a way that passes.
+    pub failing_since: Option<Instant>,
     /// Passes that failed in a row.
     pub failures: u32,
     /// The request for a job that its SharedStack was last woken for.

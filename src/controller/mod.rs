@@ -12,6 +12,7 @@ pub mod hold;
 pub mod leaving;
 pub mod lend;
 pub mod memory;
+pub mod quota;
 pub mod report;
 pub mod retry;
 pub mod run;
@@ -29,7 +30,7 @@ use kube::runtime::controller::Action;
 pub use run::run;
 pub use settings::Settings;
 
-use crate::api::{Column, ConditionType, Ownership, PerLayer, SharedStackSpec, Status};
+use crate::api::{Column, Ownership, PerLayer, SharedStackSpec, ownership};
 use crate::stack::fault::Fault;
 use crate::stack::verdict::Standing;
 
@@ -70,12 +71,10 @@ async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, E
     tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
 }
 
-/// The layers of an object on which nothing was begun: what was said of them before stands.
-fn not_begun(before: &Status, column: Column) -> PerLayer<Option<Standing>> {
+/// The layers of an object on which nothing is done: what was said of them before stands.
+fn untouched(column: Column) -> PerLayer<Option<Standing>> {
     PerLayer::from_fn(|layer| {
-        let owned = column.layers(Ownership::Owns).any(|owned| owned == layer);
-        let said = report::find(&before.conditions, ConditionType::of(layer)).is_some();
-        owned.then_some(if said { Standing::Unchanged } else { Standing::NotBegun })
+        matches!(ownership(column, layer), Ownership::Owns).then_some(Standing::Unchanged)
     })
 }
 

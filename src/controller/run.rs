@@ -16,14 +16,15 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
 use super::clock::Clock;
 use super::context::Context;
+use super::grant::Grant;
 use super::memory::Memories;
-use super::{Guarded, Settings, grant, lend, retry, shared_stack, tenant};
+use super::{Guarded, Settings, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::{self, Aws};
 use crate::stack::identity::{Identity, Scope};
@@ -38,9 +39,17 @@ pub async fn run(
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
     let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
     let aws = Aws::new(sdk, &caller.account);
-    let scope = Arc::new(Scope::new(&settings.installation, &caller.account, &region));
-    let operator = caller.principal_arn(&aws.roles).await?;
-    grant::ensure(&aws, &scope, &operator).await.context("the operator's own grant")?;
+    let scope = Scope::new(&settings.installation, &caller.account, &region);
+    let scope = Arc::new(Scope { permissions_boundary: settings.permissions_boundary.clone(), ..scope });
+    let grant = Grant {
+        scope: scope.clone(),
+        operator: caller.principal_arn(&aws.roles).await?,
+        cluster: cluster_uid(&client).await?,
+    };
+    let operator = &grant.operator;
+    if !settings.read_only {
+        grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;
+    }
     tracing::info!(installation = scope.installation, account = scope.account, region, operator, "starting");
 
     let (tenant_store, tenant_writer) = reflector::store();
@@ -59,12 +68,14 @@ pub async fn run(
         tenants: tenant_store.clone(),
         stacks: stack_store.clone(),
         namespaces: namespace_store,
+        filled: Default::default(),
         claims: Claims::default(),
         memories: Memories::default(),
         wake_tenant,
         wake_stack,
         retained: Default::default(),
         departures: Default::default(),
+        reservations: Default::default(),
         ready: OnceCell::new(),
     });
 
@@ -106,6 +117,7 @@ pub async fn run(
         .for_each(|event| {
             match event {
                 Ok(watcher::Event::Apply(namespace)) => cx.wake_namespace(&namespace.name_any()),
+                Ok(watcher::Event::InitDone) => fill(&cx.filled.namespaces),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "namespaces cannot be watched; trying again"),
             }
@@ -114,8 +126,18 @@ pub async fn run(
     tokio::select! {
         _ = namespaces => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
+        lost = grant.watch(&cx) => return Err(lost),
     }
     Ok(())
+}
+
+/// The uid of the kube-system namespace: what tells one cluster from another.
+async fn cluster_uid(client: &Client) -> anyhow::Result<String> {
+    let system = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await;
+    system
+        .context("the namespace kube-system cannot be read")?
+        .uid()
+        .context("the namespace kube-system has no uid")
 }
 
 /// A kind's one watch: it fills the store, tells `seen` of everything, and triggers passes only by what somebody other
@@ -149,11 +171,13 @@ fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
 
 /// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that.
 fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
-    let watcher::Event::Delete(gone) = event else {
-        return;
+    let gone = match event {
+        watcher::Event::Delete(gone) => gone,
+        watcher::Event::InitDone => return fill(&cx.filled.tenants),
+        _ => return,
     };
     let uid = gone.meta().uid.clone().unwrap_or_default();
-    cx.memories.forget(&uid);
+    cx.forget(&uid);
     let Ok(gone) = &gone.0 else { return };
     cx.release_claim(&gone.spec.tenant_id, &uid);
     if let Some(stack) = &gone.spec.stack_ref {
@@ -179,7 +203,8 @@ fn stack_seen(
             (stack.name_any(), offer)
         }
         watcher::Event::Delete(stack) => (stack.name_any(), None),
-        watcher::Event::Init | watcher::Event::InitDone => return,
+        watcher::Event::InitDone => return fill(&cx.filled.stacks),
+        watcher::Event::Init => return,
     };
     let mut offers = offers.lock().unwrap_or_else(PoisonError::into_inner);
     let offer = offer.unwrap_or_default();
@@ -187,6 +212,11 @@ fn stack_seen(
         offers.insert(stack.clone(), offer);
         cx.wake_borrowers(&stack);
     }
+}
+
+/// A store is filled; each new listing fills it again.
+fn fill(filled: &SetOnce<()>) {
+    let _ = filled.set(());
 }
 
 fn received<T: Send + 'static>(

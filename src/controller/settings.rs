@@ -17,6 +17,14 @@ pub struct Settings {
     pub deletion_grace: Duration,
     /// How often everything is looked at although nothing happened.
     pub resync: Duration,
+    /// Plans and reports, and changes nothing in AWS; takes no holds.
+    pub read_only: bool,
+    /// How many knowledge bases this account may have, other people's included, before new ones are refused.
+    pub max_knowledge_bases: usize,
+    /// The cluster whose grant this operator takes over, by the uid of its kube-system namespace.
+    pub take_over: Option<String>,
+    /// The policy that bounds what any role made here may ever do.
+    pub permissions_boundary: Option<String>,
     /// Divides all waits.
     pub clock: u32,
     /// How many objects of a kind are worked on at once.
@@ -32,6 +40,10 @@ impl Settings {
             silo_namespaces: None,
             deletion_grace: Duration::from_secs(600),
             resync: Duration::from_secs(600),
+            read_only: false,
+            max_knowledge_bases: 90,
+            take_over: None,
+            permissions_boundary: None,
             clock: 1,
             concurrency: 32,
         }

@@ -13,14 +13,16 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::Context;
 use super::engine::{self, Case, Passed};
 use super::tenant::request;
-use super::{Error, Guarded, accept, documents, hold, leaving, lend, report};
+use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report};
 use crate::api::{
-    Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Shared, SharedStack, Status, Tenant,
+    Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Shared, SharedStack, Status,
+    Tenant,
 };
 use crate::documents::marker;
 use crate::documents::schedule::Ask;
 use crate::layers;
 use crate::stack::identity::Identity;
+use crate::stack::plan::Blocked;
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Seen;
 use crate::stack::unwind::{Fate, fate};
@@ -56,19 +58,12 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     }
     let shared = match accept::shared_stack(&stack.spec) {
         Ok(shared) => shared,
-        Err(refused) => {
-            let mut after = before.clone();
-            let layers = super::not_begun(&before, Column::SharedStack);
-            report::judge(
-                &mut after,
-                &Verdict { refused: Some(refused), layers, ..Verdict::default() },
-                generation,
-            );
-            report::write(cx, &api, &stack, &before, &after, false).await?;
-            return Ok(Action::await_change());
-        }
+        Err(refused) => return refuse(cx, &api, &stack, &before, refused).await,
     };
-    if !hold::is_held(&stack, &cx.hold()) {
+    if let Some(refused) = room(cx, &stack, &shared, &before).await? {
+        return refuse(cx, &api, &stack, &before, refused).await;
+    }
+    if !hold::is_held(&stack, &cx.hold()) && !cx.settings.read_only {
         stack = hold::take(&api, &stack, &cx.hold()).await?;
     }
     let name = stack.name_any();
@@ -79,11 +74,11 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         id: &id,
         column: shared.column(),
         offer: None,
-        knowledge_base_id: before.knowledge_base_id.clone(),
+        status: &before,
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { layers, blocked, look_again, fault } =
-        engine::forward(cx, &case, &mut memory, generation).await?;
+    let Passed { layers, blocked, look_again, fault, passing } =
+        engine::forward(cx, &case, &mut memory, generation).await;
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
@@ -95,21 +90,19 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     }
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole).await;
-    let (documents, mut error) = match step {
-        Some(step) => {
-            status.ingestion = step.ingestion.or(status.ingestion);
-            (Some((step.documents, step.look_again)), step.fault)
+    let mut again = look_again;
+    let mut error = fault;
+    let mut refilling = None;
+    let documents = step.map(|step| {
+        refilling = documents::refilling(&before, &mut status, &step);
+        if refilling.is_none() {
+            status.ingestion = step.ingestion.or(status.ingestion.take());
         }
-        None => (None, None),
-    };
-    error = fault.or(error);
-    let again = engine::earliest(look_again, documents.as_ref().and_then(|(_, again)| *again));
-    let verdict = Verdict {
-        blocked,
-        layers,
-        documents: documents.map(|(documents, _)| documents),
-        ..Verdict::default()
-    };
+        again = engine::earliest(again, step.look_again);
+        error = error.take().or(step.fault);
+        step.documents
+    });
+    let verdict = Verdict { blocked, layers, documents, passing, refilling, ..Verdict::default() };
     report::judge(&mut status, &verdict, generation);
     report::write(cx, &api, &stack, &before, &status, false).await?;
     memory.failures = if error.is_some() { memory.failures } else { 0 };
@@ -117,6 +110,48 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     match error {
         Some(fault) => Err(fault.into()),
         None => Ok(Action::requeue(cx.clock.outside(again.unwrap_or_else(|| cx.resync(&uid))))),
+    }
+}
+
+/// A SharedStack that may not be acted upon.
+async fn refuse(
+    cx: &Context,
+    api: &Api<SharedStack>,
+    stack: &SharedStack,
+    before: &Status,
+    refused: Blocked,
+) -> Result<Action, Error> {
+    let mut after = before.clone();
+    let layers = super::untouched(Column::SharedStack);
+    let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
+    report::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
+    report::write(cx, api, stack, before, &after, false).await?;
+    Ok(Action::requeue(cx.clock.outside(engine::STALLED)))
+}
+
+/// What only AWS can say before anything is built; not asked again of a SharedStack that was accepted.
+async fn room(
+    cx: &Context,
+    stack: &SharedStack,
+    shared: &Shared,
+    before: &Status,
+) -> Result<Option<Blocked>, Error> {
+    let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
+    let accepted = report::is_true(&before.conditions, ConditionType::Accepted);
+    if accepted && shared.pool.is_some() {
+        cx.reservations.promise(&id);
+    }
+    if accepted {
+        return Ok(None);
+    }
+    if let Some(key) = Blueprint::Stack(shared).existing_key()
+        && let Err(refused) = accept::existing_key(cx, key, None).await?
+    {
+        return Ok(Some(refused));
+    }
+    match shared.pool {
+        Some(_) => Ok(quota::reserve(cx, &id).await?.err()),
+        None => Ok(None),
     }
 }
 
@@ -185,6 +220,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
             waiting
         }
         None => match fate(policy.as_ref()) {
+            _ if cx.settings.read_only => leaving::read_only(),
             Fate::Stays => leaving::or_stalled(retain(cx, &id).await)?,
             Fate::Goes => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
@@ -201,7 +237,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     };
     cx.event(&object, EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &live, &cx.hold()).await?;
-    cx.memories.forget(&id.uid);
+    cx.forget(&id.uid);
     cx.retained.lock().remove(&name);
     cx.departures.lock().remove(&name);
     Ok(Action::await_change())
@@ -258,8 +294,7 @@ async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) ->
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let knowledge_base_id = status.knowledge_base_id.clone();
-    let case = Case { id, column, offer: None, knowledge_base_id, blueprint: Blueprint::Nothing };
+    let case = Case { id, column, offer: None, status, blueprint: Blueprint::Nothing };
     let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)

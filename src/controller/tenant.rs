@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, TryFutureExt};
+use futures::FutureExt;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use super::context::{Context, asker};
-use super::engine::{self, Case, Passed};
+use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
-use super::{Error, Guarded, accept, documents, hold, lend, report, tenant_leaving};
+use super::{Error, Guarded, accept, documents, hold, lend, quota, report, tenant_leaving};
 use crate::api::{
     ConditionType, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT, SharedStack,
     Status, Tenant,
@@ -66,13 +66,18 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
-            let layers = super::not_begun(&before, tenant.spec.pattern.into());
+            let layers = super::untouched(tenant.spec.pattern.into());
             let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
-            Pass { verdict, status: before.clone(), look_again: None, error: None }
+            Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
         Resolved::Waits(standing) => {
-            let layers = super::not_begun(&before, tenant.spec.pattern.into());
-            let verdict = Verdict { borrowed: Some(standing), layers, ..Verdict::default() };
+            let layers = super::untouched(tenant.spec.pattern.into());
+            let verdict = Verdict {
+                borrowed: Some(standing),
+                layers,
+                undecided: !report::is_true(&before.conditions, ConditionType::Accepted),
+                ..Verdict::default()
+            };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
         Resolved::Go { isolation, offer } => {
@@ -136,7 +141,10 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
         },
         _ => None,
     };
-    if !held {
+    if let Some(refused) = room(cx, tenant, &isolation).await? {
+        return Ok(Resolved::Refused(refused));
+    }
+    if !held && !cx.settings.read_only {
         *tenant = hold::take(api, tenant, &cx.hold()).await?;
     }
     let accepted = tenant
@@ -153,6 +161,28 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
         return Ok(Resolved::Waits(waits));
     }
     Ok(Resolved::Go { isolation: Box::new(isolation), offer: offer.map(Box::new) })
+}
+
+/// What only AWS can say before anything is built: may the key be used, is there room for a knowledge base. Not asked
+/// again of a Tenant that was accepted.
+async fn room(cx: &Context, tenant: &Tenant, isolation: &Isolation) -> Result<Option<Blocked>, Error> {
+    if matches!(isolation, Isolation::Pool(_)) {
+        return Ok(None);
+    }
+    let spec = &tenant.spec;
+    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
+    let status = tenant.status.as_ref();
+    if status.is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted)) {
+        cx.reservations.promise(&id);
+        return Ok(None);
+    }
+    let blueprint = Blueprint::Tenant { isolation, tags: &spec.tags };
+    if let Some(key) = blueprint.existing_key()
+        && let Err(refused) = accept::existing_key(cx, key, tenant.namespace().as_deref()).await?
+    {
+        return Ok(Some(refused));
+    }
+    Ok(quota::reserve(cx, &id).await?.err())
 }
 
 fn taken(tenant_id: &str) -> Blocked {
@@ -233,12 +263,12 @@ async fn go(
         id: &id,
         column: spec.pattern.into(),
         offer,
-        knowledge_base_id: before.knowledge_base_id.clone(),
+        status: before,
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
-    let Passed { layers, blocked, look_again, fault } =
-        engine::forward(cx, &case, memory, generation).map_err(Error::from).await?;
+    let Passed { layers, blocked, look_again, fault, passing } =
+        engine::forward(cx, &case, memory, generation).await;
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {
@@ -249,12 +279,17 @@ async fn go(
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let source = whole.then(|| documents::source(&status, None, ingestion)).flatten();
     let step = documents::last_step(cx, source.as_ref(), &asks, before).await;
-    status.ingestion = step.ingestion.or(status.ingestion);
+    let refilling = documents::refilling(before, &mut status, &step);
+    if refilling.is_none() {
+        status.ingestion = step.ingestion.or(status.ingestion);
+    }
     let verdict = Verdict {
         blocked,
         layers,
         borrowed: offer.map(|_| Standing::Whole),
         documents: Some(step.documents),
+        passing,
+        refilling,
         ..Verdict::default()
     };
     let error = fault.or(step.fault).map(Error::from);

@@ -66,6 +66,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let progress = match fate(last.policy.as_ref()) {
+        _ if cx.settings.read_only => leaving::read_only(),
         Fate::Stays => leaving::or_stalled(retain(cx, &last, &id).await)?,
         Fate::Goes => match leaving::grace(cx, &last.object) {
             Some(waiting) => waiting,
@@ -83,7 +84,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     cx.event(&object, EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;
     let uid = last.object.uid().unwrap_or_default();
-    cx.memories.forget(&uid);
+    cx.forget(&uid);
     cx.release_claim(&last.tenant_id, &uid);
     if let Some(stack) = &last.stack {
         cx.wake_stack(stack);
@@ -162,7 +163,7 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         id,
         column: Column::from(last.pattern),
         offer: offer.as_ref(),
-        knowledge_base_id: last.status.knowledge_base_id.clone(),
+        status: &last.status,
         blueprint: Blueprint::Nothing,
     };
     let documents = borrowed_documents(cx, stack_id.as_ref(), id).boxed();

@@ -7,7 +7,7 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
 use crate::layers::collection::foreign_policy;
 use crate::stack::diff;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::policy;
 use crate::stack::progress::Progress;
@@ -23,8 +23,6 @@ pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Resu
     let schema = match aws.indexes.find(collection_id, &name).await {
         Ok(Some(schema)) => schema,
         Ok(None) => return Ok(Seen::Absent),
-        // The grant may not have propagated: whether it is there shows when it is created.
-        Err(fault) if fault.class == Class::NotYet => return Ok(Seen::Absent),
         Err(fault) => return Err(fault),
     };
     let resource = format!("index {name}");
@@ -44,6 +42,13 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
         return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
     };
     match seen.ours() {
+        Some(_) if want.rebuild => {
+            tracing::warn!(
+                index = want.name,
+                "the index holds vectors of a knowledge base that is gone: it is made anew"
+            );
+            aws.indexes.delete(collection_id, &want.name).await?;
+        }
         None => aws.indexes.create(collection_id, &want.name, &policy::index_schema(want)).await?,
         Some(facts) => {
             let missing = diff::missing_mappings(want, facts);

@@ -5,6 +5,7 @@ use crate::aws::Aws;
 use crate::stack::diff::{self, KnowledgeBaseChange};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
+use crate::stack::policy;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{DataSourceFacts, KnowledgeBaseFacts, Seen};
 use crate::stack::want::WantKnowledgeBase;
@@ -32,21 +33,26 @@ pub async fn ensure(
         return Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {made} is being created")));
     };
     let account = &id.scope.account;
-    match diff::knowledge_base(&id.scope, want, facts).first() {
-        None => return Ok(Progress::Done),
-        Some(KnowledgeBaseChange::NotActive) => return Ok(not_active(facts)),
-        Some(KnowledgeBaseChange::CreateDataSource) => {
-            aws.data_sources.create(&facts.id, want, account).await?;
-        }
-        Some(KnowledgeBaseChange::DataSourceNotAvailable) => {
-            if let Some(source) = &facts.data_source {
+    for change in diff::knowledge_base(&id.scope, want, facts) {
+        match (change, &facts.data_source) {
+            (KnowledgeBaseChange::NotActive, _) => return Ok(not_active(facts)),
+            (KnowledgeBaseChange::NarrowTrust, _) => {
+                let trust = policy::trust(&id.scope, Some(&facts.arn));
+                aws.roles.put_trust(&id.name(Layer::Role), &trust).await?;
+            }
+            (KnowledgeBaseChange::CreateDataSource, _) => {
+                aws.data_sources.create(&facts.id, want, account).await?;
+            }
+            (KnowledgeBaseChange::DropDataSource, Some(source)) => {
+                return drop_data_source(aws, &facts.id, source).await;
+            }
+            (KnowledgeBaseChange::DataSourceNotAvailable, Some(source)) => {
                 return Ok(not_available(facts, source));
             }
-        }
-        Some(KnowledgeBaseChange::UpdateDataSource) => {
-            if let Some(source) = &facts.data_source {
+            (KnowledgeBaseChange::UpdateDataSource, Some(source)) => {
                 aws.data_sources.update(&facts.id, &source.id, want, account).await?;
             }
+            (_, None) => {}
         }
     }
     Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {} is getting its data source", facts.id)))
@@ -87,6 +93,11 @@ pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Prog
         }
         return Ok(Progress::waiting(Reason::Deleting, format!("Knowledge base {kb} is being deleted")));
     };
+    drop_data_source(aws, kb, source).await
+}
+
+/// A data source with no job running and nothing for Bedrock to erase, deleted.
+async fn drop_data_source(aws: &Aws, kb: &str, source: &DataSourceFacts) -> Result<Progress, Fault> {
     if source.status == "DELETING" {
         return Ok(Progress::waiting(
             Reason::Deleting,
@@ -103,7 +114,7 @@ pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Prog
     if source.data_deletion_policy != "RETAIN" || source.status == "DELETE_UNSUCCESSFUL" {
         aws.data_sources.retain(kb, &source.id).await?;
     }
-    tracing::info!(knowledge_base = facts.arn, data_source = source.id, "deleting the data source");
+    tracing::info!(knowledge_base = kb, data_source = source.id, "deleting the data source");
     aws.data_sources.delete(kb, &source.id).await?;
     Ok(Progress::waiting(Reason::Deleting, format!("Data source {} is being deleted", source.id)))
 }

@@ -46,10 +46,15 @@ pub async fn ensure(
     for change in diff::role(scope, want, facts) {
         match change {
             RoleChange::Create => {
-                let trust = policy::trust(scope);
-                aws.roles.create(name, &scope.role_path(), &trust, &id.owner_tag(), None, &want.tags).await?;
+                let trust = policy::trust(scope, want.trusted.as_deref());
+                let boundary = scope.permissions_boundary.as_deref();
+                aws.roles
+                    .create(name, &scope.role_path(), &trust, &id.owner_tag(), boundary, &want.tags)
+                    .await?;
             }
-            RoleChange::Trust => aws.roles.put_trust(name, &policy::trust(scope)).await?,
+            RoleChange::Trust => {
+                aws.roles.put_trust(name, &policy::trust(scope, want.trusted.as_deref())).await?
+            }
             RoleChange::Permissions => match &want.collection_arn {
                 Some(arn) => {
                     aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?

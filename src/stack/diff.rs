@@ -131,7 +131,9 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
     match &facts.role {
         None => changes.extend([RoleChange::Create, RoleChange::Permissions]),
         Some(role) => {
-            if !policy::same(&role.trust, &policy::trust(scope)) {
+            // A knowledge base narrows the trust itself, before it gets its data source.
+            let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
+            if !trusts.iter().any(|trust| policy::same(&role.trust, trust)) {
                 changes.push(RoleChange::Trust);
             }
             let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
@@ -160,8 +162,12 @@ pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Val
 /// Something of a knowledge base that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnowledgeBaseChange {
+    /// The data source must go: its index is gone, and it would never fill another.
+    DropDataSource,
     /// It is being made, or not usable.
     NotActive,
+    /// The role must trust this knowledge base only, before there is a data source that could fill the index.
+    NarrowTrust,
     /// There is no data source yet.
     CreateDataSource,
     /// The data source is being made, or not usable.
@@ -180,7 +186,11 @@ pub fn knowledge_base(
     if facts.status != "ACTIVE" {
         changes.push(KnowledgeBaseChange::NotActive);
     }
+    if want.narrow_trust {
+        changes.push(KnowledgeBaseChange::NarrowTrust);
+    }
     match &facts.data_source {
+        Some(_) if want.drop_data_source => changes.push(KnowledgeBaseChange::DropDataSource),
         None => changes.push(KnowledgeBaseChange::CreateDataSource),
         Some(source) if source.status != "AVAILABLE" => {
             changes.push(KnowledgeBaseChange::DataSourceNotAvailable)
@@ -227,7 +237,9 @@ pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool
         Layer::Key => whole(&want.key, &sight.key, |_, facts| key_is_whole(facts)),
         Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
         Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
-        Layer::Index => whole(&want.index, &sight.index, |w, f| missing_mappings(w, f).is_empty()),
+        Layer::Index => {
+            whole(&want.index, &sight.index, |w, f| !w.rebuild && missing_mappings(w, f).is_empty())
+        }
         Layer::Role => whole(&want.role, &sight.role, |w, f| role(scope, w, f).is_empty()),
         Layer::KnowledgeBase => {
             whole(&want.knowledge_base, &sight.knowledge_base, |w, f| knowledge_base(scope, w, f).is_empty())

@@ -22,6 +22,8 @@ pub struct Scope {
     pub region: String,
     /// `aws`, `aws-cn` or `aws-us-gov`: the second field of every ARN.
     pub partition: String,
+    /// The policy that bounds what any role made here may ever do, if there is one.
+    pub permissions_boundary: Option<String>,
 }
 
 impl Scope {
@@ -37,6 +39,7 @@ impl Scope {
             account: account.into(),
             region: region.into(),
             partition: partition.into(),
+            permissions_boundary: None,
         }
     }
 

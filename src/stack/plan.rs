@@ -3,8 +3,9 @@
 use super::diff::is_whole;
 use super::identity::{Claim, Identity};
 use super::offer::{Offer, collection_id};
-use super::seen::Sight;
-use super::want::{Handles, Want};
+use super::policy;
+use super::seen::{RoleDetail, Sight};
+use super::want::{Handles, Rebuild, Want};
 use crate::api::{Layer, PerLayer, Reason};
 
 /// A layer's next step.
@@ -52,6 +53,30 @@ pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
             .or_else(|| sight.key.ours().map(|key| key.arn.clone())),
         collection_id: collection_arn.as_deref().and_then(collection_id),
         collection_arn,
+        knowledge_base_arn: sight.knowledge_base.ours().map(|facts| facts.arn.clone()),
+        trust_is_narrow: role(sight).is_some_and(|role| policy::trusted(&role.trust).is_some()),
+        rebuild: rebuild(sight),
+    }
+}
+
+/// The knowledge base that the role trusts although it is gone: what is in the index was its.
+fn orphaned(sight: &Sight) -> bool {
+    sight.knowledge_base.is_absent() && role(sight).is_some_and(|role| policy::trusted(&role.trust).is_some())
+}
+
+fn role(sight: &Sight) -> Option<&RoleDetail> {
+    sight.role.ours().and_then(|facts| facts.role.as_ref())
+}
+
+/// What must be made anew.
+fn rebuild(sight: &Sight) -> Rebuild {
+    let fills = sight.knowledge_base.ours().is_some_and(|facts| facts.data_source.is_some());
+    if orphaned(sight) && sight.index.ours().is_some() {
+        Rebuild::Index
+    } else if fills && sight.index_known && sight.index.is_absent() {
+        Rebuild::DataSource
+    } else {
+        Rebuild::Nothing
     }
 }
 
@@ -61,13 +86,26 @@ pub fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer<Step>,
         return Err(blocked);
     }
     let whole = PerLayer::from_fn(|layer| is_whole(&id.scope, want, sight, layer));
+    let rebuild = rebuild(sight);
     Ok(PerLayer::from_fn(|layer| {
         if !want.owns(layer) {
             return Step::None;
         }
+        match (rebuild, layer) {
+            // The trust is the record that the index must go: it is not touched before that.
+            (Rebuild::Index, Layer::Index) | (Rebuild::DataSource, Layer::KnowledgeBase) => {
+                return Step::Ensure;
+            }
+            (Rebuild::Index, Layer::Role | Layer::KnowledgeBase) => return Step::After(Layer::Index),
+            (Rebuild::DataSource, Layer::Index) => return Step::After(Layer::KnowledgeBase),
+            (_, Layer::Role) if orphaned(sight) && !sight.index_known => {
+                return Step::After(Layer::Collection);
+            }
+            _ => {}
+        }
         match needs(layer).iter().find(|needed| !whole.get(**needed)) {
+            _ if *whole.get(layer) => Step::Whole,
             Some(needed) => Step::After(*needed),
-            None if *whole.get(layer) => Step::Whole,
             None => Step::Ensure,
         }
     }))

@@ -35,18 +35,28 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Who may assume a knowledge base's role: Bedrock, for knowledge bases of this account and region.
+/// Who may assume a knowledge base's role: Bedrock, for one knowledge base, or, as long as it has no id, for any of
+/// this account and region. Naming it is also AWS's own record that its index may hold vectors.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>
-pub fn trust(scope: &Scope) -> Value {
+pub fn trust(scope: &Scope, knowledge_base_arn: Option<&str>) -> Value {
+    let any = scope.arn("bedrock", "knowledge-base/*");
     json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow",
         "Principal": {"Service": "bedrock.amazonaws.com"},
         "Action": "sts:AssumeRole",
         "Condition": {
             "StringEquals": {"aws:SourceAccount": scope.account},
-            "ArnLike": {"aws:SourceArn": scope.arn("bedrock", "knowledge-base/*")},
+            "ArnLike": {"aws:SourceArn": knowledge_base_arn.unwrap_or(&any)},
         },
     }]})
+}
+
+/// The one knowledge base that a trust policy names; `None` where it names any.
+pub fn trusted(trust: &Value) -> Option<&str> {
+    let statement = trust.pointer("/Statement/0").or_else(|| trust.pointer("/Statement"))?;
+    let arn = statement.pointer("/Condition/ArnLike/aws:SourceArn")?;
+    let arn = arn.as_str().or_else(|| arn.pointer("/0")?.as_str())?;
+    (!arn.ends_with('*')).then_some(arn)
 }
 
 /// What a knowledge base's role may do: exactly its model, its prefix, its collection and its key.

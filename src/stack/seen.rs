@@ -81,6 +81,8 @@ pub struct Sight {
     pub collection: Seen<CollectionFacts>,
     /// The vector index.
     pub index: Seen<IndexFacts>,
+    /// Whether the index was looked for: only an active collection can be asked.
+    pub index_known: bool,
     /// The role and the data access policy.
     pub role: Seen<RoleFacts>,
     /// The knowledge base and its data source.
@@ -90,7 +92,7 @@ pub struct Sight {
 impl Sight {
     /// Everything that has our name and is not ours.
     pub fn foreign(&self) -> Vec<&Foreign> {
-        let Self { key, bucket, collection, index, role, knowledge_base } = self;
+        let Self { key, bucket, collection, index, index_known: _, role, knowledge_base } = self;
         [
             key.foreign(),
             bucket.foreign(),

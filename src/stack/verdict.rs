@@ -19,11 +19,9 @@ pub enum Standing {
     Waiting(Reason, String),
     /// Not reached, because another layer comes first.
     After(Layer),
-    /// Nothing was begun, because the whole object is refused or waits.
-    NotBegun,
     /// It cannot go on without a person.
     Stalled(Reason, String),
-    /// A passing failure: nobody needs to read of it, the last word stands.
+    /// Not looked at, or a passing failure that nobody needs to read of: the last word stands.
     Unchanged,
 }
 
@@ -49,6 +47,34 @@ impl From<&Fault> for Standing {
             Class::Throttled | Class::Transient | Class::Conflict | Class::NotFound => Standing::Unchanged,
         }
     }
+}
+
+impl Standing {
+    /// What is still waited for when its deadline is over needs a person; it is looked at on, and goes on by itself if
+    /// the cause goes away. `since` says since when the layer has not been ready.
+    pub fn by_deadline(self, layer: Layer, since: Option<std::time::Duration>) -> Self {
+        match self {
+            Standing::Waiting(reason, message)
+                if reason != Reason::WaitingForCollection
+                    && since.is_some_and(|since| since > deadline(layer)) =>
+            {
+                let minutes = deadline(layer).as_secs() / 60;
+                let message = format!("Not ready after {minutes} minutes. {message}");
+                Standing::Stalled(Reason::DeadlineExceeded, message)
+            }
+            other => other,
+        }
+    }
+}
+
+/// How long a layer may take, as AWS says (`docs.aws.amazon.com`: a data access policy takes a minute, five at most; a
+/// collection several minutes) and as others have measured, with room.
+pub const fn deadline(layer: Layer) -> std::time::Duration {
+    std::time::Duration::from_secs(match layer {
+        Layer::Key | Layer::Bucket => 5 * 60,
+        Layer::Role | Layer::Index => 10 * 60,
+        Layer::Collection | Layer::KnowledgeBase => 30 * 60,
+    })
 }
 
 /// How the documents stand, where the owner of a knowledge base, or a Pool tenant with bad news, says so.
@@ -86,6 +112,12 @@ pub struct Verdict {
     pub layers: PerLayer<Option<Standing>>,
     /// All that is borrowed.
     pub borrowed: Option<Standing>,
+    /// Everything stands, and yet it cannot be asked: what it would answer from is being made anew.
+    pub refilling: Option<(Reason, String)>,
+    /// Whether it is still open if the object may be acted upon.
+    pub undecided: bool,
+    /// AWS has been failing in a way that passes for so long that a person may wonder.
+    pub passing: Option<(Reason, String)>,
     /// The documents.
     pub documents: Option<Documents>,
     /// The teardown, once it has begun.
@@ -114,12 +146,17 @@ impl Verdict {
     pub fn conditions(&self, previous: &[Condition], generation: i64, now: &Time) -> Vec<Condition> {
         let mut drafts = self.summary(previous);
         drafts.extend(self.details());
-        let kept: Vec<_> = self
-            .unchanged()
-            .filter_map(|kind| previous.iter().find(|c| c.type_ == kind.as_str()))
-            .cloned()
-            .map(|condition| Condition { observed_generation: Some(generation), ..condition })
+        let said = |kind: &ConditionType| previous.iter().find(|c| c.type_ == kind.as_str());
+        let (kept, new): (Vec<_>, Vec<_>) =
+            self.unchanged().into_iter().partition(|kind| said(kind).is_some());
+        let kept: Vec<_> = kept
+            .iter()
+            .filter_map(said)
+            .map(|condition| Condition { observed_generation: Some(generation), ..condition.clone() })
             .collect();
+        if self.leaving.is_none() {
+            drafts.extend(new.into_iter().map(|kind| draft(kind, UNKNOWN, Reason::Progressing, "Not begun")));
+        }
         let mut conditions: Vec<_> =
             drafts.into_iter().map(|draft| settle(draft, previous, generation, now)).chain(kept).collect();
         let rank = |c: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == c.type_);
@@ -127,14 +164,17 @@ impl Verdict {
         conditions
     }
 
-    /// Whether everything is as it should be.
-    pub fn is_ready(&self) -> bool {
-        let whole = |standing: &Option<Standing>| matches!(standing, None | Some(Standing::Whole));
-        self.refused.is_none()
-            && self.blocked.is_none()
-            && self.leaving.is_none()
-            && self.layers.iter().all(|(_, standing)| whole(standing))
-            && whole(&self.borrowed)
+    /// Whether everything is as it should be, or was when it was last looked at.
+    fn is_ready(&self, previous: &[Condition]) -> bool {
+        let whole = |kind: ConditionType, standing: &Option<Standing>| match standing {
+            None | Some(Standing::Whole) => true,
+            Some(Standing::Unchanged) => {
+                previous.iter().any(|said| said.type_ == kind.as_str() && said.status == TRUE)
+            }
+            Some(_) => false,
+        };
+        self.layers.iter().all(|(layer, standing)| whole(ConditionType::of(layer), standing))
+            && whole(ConditionType::StackReady, &self.borrowed)
     }
 
     /// What `Ready` says if it is not True: whether a person must act, why, and the message.
@@ -157,8 +197,9 @@ impl Verdict {
                 _ => None,
             })
         };
-        stalled.or_else(waiting).or_else(|| {
-            if self.is_ready() {
+        let refilling = || self.refilling.clone().map(|(reason, message)| (false, reason, message));
+        stalled.or_else(waiting).or_else(refilling).or_else(|| {
+            if self.is_ready(previous) {
                 return None;
             }
             // Only passing failures: what was said before still stands.
@@ -174,7 +215,10 @@ impl Verdict {
         let mut drafts = match self.trouble(previous) {
             None => vec![
                 draft(Ready, TRUE, Reason::Ready, "Everything is built and can be asked"),
-                draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
+                match &self.passing {
+                    Some((reason, message)) => draft(Reconciling, TRUE, *reason, message.clone()),
+                    None => draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
+                },
                 draft(Stalled, FALSE, Reason::Ready, "Nothing waits for a person"),
             ],
             Some((stalled, reason, message)) => vec![
@@ -186,6 +230,7 @@ impl Verdict {
         if self.leaving.is_none() {
             drafts.push(match &self.refused {
                 Some(refused) => draft(Accepted, FALSE, refused.reason, refused.message.clone()),
+                None if self.undecided => draft(Accepted, UNKNOWN, Reason::Progressing, "Not decided yet"),
                 None => draft(Accepted, TRUE, Reason::Accepted, "The spec is acted upon"),
             });
         }
@@ -218,7 +263,7 @@ impl Verdict {
     }
 
     /// Conditions whose last word stands.
-    fn unchanged(&self) -> impl Iterator<Item = ConditionType> {
+    fn unchanged(&self) -> Vec<ConditionType> {
         let leaving = self.leaving.is_some();
         let layers = self
             .layers
@@ -227,11 +272,7 @@ impl Verdict {
         let kinds = layers.map(|(layer, _)| ConditionType::of(layer));
         let borrowed = leaving || matches!(self.borrowed, Some(Standing::Unchanged));
         let accepted = leaving.then_some(ConditionType::Accepted);
-        kinds
-            .chain(borrowed.then_some(ConditionType::StackReady))
-            .chain(accepted)
-            .collect::<Vec<_>>()
-            .into_iter()
+        kinds.chain(borrowed.then_some(ConditionType::StackReady)).chain(accepted).collect()
     }
 }
 
@@ -241,9 +282,6 @@ fn detail(kind: ConditionType, standing: &Standing, what: &str) -> Option<Draft>
         Standing::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         Standing::After(layer) => {
             Some(draft(kind, UNKNOWN, Reason::waiting_for(*layer), format!("{what} waits for the {layer}")))
-        }
-        Standing::NotBegun => {
-            Some(draft(kind, UNKNOWN, Reason::Progressing, format!("{what} was not begun")))
         }
         Standing::Stalled(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         Standing::Unchanged => None,
@@ -349,6 +387,12 @@ mod tests {
         let done = again.conditions(&first, 1, &at(3));
         assert_eq!(status(&done, ConditionType::Ready), ("True", "Ready"));
         assert_eq!(done[0].last_transition_time, at(3));
+        let mut failing = again.clone();
+        failing.layers.bucket = Some(Standing::Unchanged);
+        failing.passing = Some((Reason::Transient, "AWS answers with 503".into()));
+        let still = failing.conditions(&done, 1, &at(4));
+        assert_eq!(status(&still, ConditionType::Ready), ("True", "Ready"), "what was whole still counts");
+        assert_eq!(status(&still, ConditionType::Reconciling), ("True", "Transient"));
         let bucket = done.iter().find(|condition| condition.type_ == "BucketReady").unwrap();
         assert_eq!(bucket.last_transition_time, at(1));
     }

@@ -90,6 +90,8 @@ pub struct WantRole {
     pub embedding_model_arn: String,
     /// The key of the documents and of Bedrock's transient data.
     pub key_arn: Option<String>,
+    /// The knowledge base that may assume it, once it has an ARN.
+    pub trusted: Option<String>,
 }
 
 /// A vector index.
@@ -105,6 +107,8 @@ pub struct WantIndex {
     pub settings: IndexSettings,
     /// A pool's tenant key, which must be filterable.
     pub tenant_id_key: Option<String>,
+    /// Whether the one that is there must go first.
+    pub rebuild: bool,
 }
 
 /// A knowledge base and its one data source, which carries its name.
@@ -132,6 +136,10 @@ pub struct WantKnowledgeBase {
     pub data_deletion_policy: DataDeletionPolicy,
     /// The key of Bedrock's transient data.
     pub key_arn: Option<String>,
+    /// Whether the role still trusts every knowledge base of the account.
+    pub narrow_trust: bool,
+    /// Whether the data source that is there must go first.
+    pub drop_data_source: bool,
 }
 
 /// The vector store behind a knowledge base. This enum and the function that writes a storage configuration from it
@@ -156,6 +164,24 @@ pub struct Handles {
     pub collection_id: Option<String>,
     /// The collection's ARN.
     pub collection_arn: Option<String>,
+    /// The knowledge base's ARN.
+    pub knowledge_base_arn: Option<String>,
+    /// Whether the role trusts one knowledge base only.
+    pub trust_is_narrow: bool,
+    /// What must be made anew.
+    pub rebuild: Rebuild,
+}
+
+/// What must be made anew, because what it was made for or with is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rebuild {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The index: it holds the vectors of a knowledge base that is gone, and a new one would add its own beside them.
+    Index,
+    /// The data source: its index is gone, and Bedrock believes that everything is in it.
+    DataSource,
 }
 
 /// What wants are made from.
@@ -177,10 +203,27 @@ pub enum Blueprint<'a> {
 impl Blueprint<'_> {
     /// What the owned layers should be, given what earlier layers lend.
     pub fn want(&self, id: &Identity, offer: Option<&Offer>, handles: &Handles) -> Want {
+        let handles = match self.existing_key() {
+            Some(key) => &Handles { key_arn: Some(key.into()), ..handles.clone() },
+            None => handles,
+        };
         match self {
             Blueprint::Tenant { isolation, tags } => of_tenant(id, isolation, tags, offer, handles),
             Blueprint::Stack(shared) => of_stack(id, shared, handles),
             Blueprint::Nothing => Want::default(),
+        }
+    }
+
+    /// The customer's own key, if the spec names one.
+    pub fn existing_key(&self) -> Option<&str> {
+        let encryption = match self {
+            Blueprint::Tenant { isolation: Isolation::Silo(silo), .. } => &silo.encryption,
+            Blueprint::Stack(shared) => &shared.encryption,
+            Blueprint::Tenant { .. } | Blueprint::Nothing => return None,
+        };
+        match encryption {
+            EncryptionSettings::Existing { kms_key_arn } => Some(kms_key_arn),
+            EncryptionSettings::AwsOwned | EncryptionSettings::Create => None,
         }
     }
 }
@@ -315,6 +358,7 @@ impl Base<'_> {
             index: index_name.clone(),
             embedding_model_arn: model.clone(),
             key_arn: handles.key_arn.clone(),
+            trusted: handles.knowledge_base_arn.clone(),
         });
         want.index = Some(WantIndex {
             name: index_name.clone(),
@@ -322,6 +366,7 @@ impl Base<'_> {
             dimensions: kb.dimensions,
             settings: index.clone(),
             tenant_id_key,
+            rebuild: handles.rebuild == Rebuild::Index,
         });
         want.knowledge_base = Some(WantKnowledgeBase {
             name: id.name(Layer::KnowledgeBase),
@@ -338,6 +383,8 @@ impl Base<'_> {
             prefix: id.prefix(),
             data_deletion_policy,
             key_arn: handles.key_arn.clone(),
+            narrow_trust: !handles.trust_is_narrow,
+            drop_data_source: handles.rebuild == Rebuild::DataSource,
         });
     }
 }

@@ -31,6 +31,7 @@ async def run(options):
     bound.bind(("127.0.0.1", options.port))
     bound.listen(512)      # from here on connections wait for us, so the line below may be printed
     app = App(options.speedup)
+    app.world.connections.watch()
     app.world.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
 
     config = Config()

@@ -43,14 +43,15 @@ def principal_matches(listed, principal):
     return any(names_match(entry, principal) if entry.endswith("*") else entry == principal for entry in listed)
 
 
-def network_allows(world, region, collection, service=None):
-    """May this AWS service (None: a caller from the public internet) reach the collection?"""
+def network_allows(world, region, collection, service=None, vpce=None):
+    """May this AWS service, or a caller through this VPC endpoint (neither: from the public internet), reach the collection?"""
     for document in effective(world, region, "network").values():
         for statement in document:
             covered = any(rule["ResourceType"] == "collection"
                           and any(names_match(r, f"collection/{collection}") for r in rule["Resource"])
                           for rule in statement["Rules"])
-            if covered and (statement.get("AllowFromPublic") or service in (statement.get("SourceServices") or [])):
+            if covered and (statement.get("AllowFromPublic") or service in (statement.get("SourceServices") or [])
+                            or vpce in (statement.get("SourceVPCEs") or [])):
                 return True
     return False
 

@@ -2,7 +2,7 @@
 
 import re
 
-from . import access, aoss_index, aoss_security, upstream
+from . import access, aoss_index, aoss_security, gate
 from .errors import AwsError, conflict, not_found, validation
 from .model import parse_target
 from .state import Collection, new_id, page
@@ -29,7 +29,7 @@ async def answer(world, call):
     call.params = params
     region = world.region(call.account, call.region)
     call.resource = _resource(region, params)
-    await world.faults.before(call)
+    await gate.pass_through(world, call)
     return await found(world, region, call, params)
 
 
@@ -52,7 +52,7 @@ async def create_collection(world, region, call, params):
     if any(c.name == name for c in region.collections.values()):
         # Also while the old one is DELETING: the name is blocked until it is gone.
         raise conflict(f"Collection with name {name} already exists")
-    key = await _key_of(region, name, params.get("encryptionConfig"))
+    key = await _key_of(world, region, name, params.get("encryptionConfig"))
     identifier = new_id(20)
     collection = Collection(
         id=identifier, name=name, arn=f"arn:aws:aoss:{region.name}:{region.account}:collection/{identifier}",
@@ -68,7 +68,7 @@ async def create_collection(world, region, call, params):
     return result
 
 
-async def _key_of(region, name, config):
+async def _key_of(world, region, name, config):
     """The key of a new collection: its own configuration, or the encryption policy that covers its name."""
     if config:
         key = config.get("kmsKeyArn") if not config.get("aWSOwnedKey") else "auto"
@@ -81,18 +81,15 @@ async def _key_of(region, name, config):
                              "Please create security policy of encryption type for this collection.")
         key = policy.document.get("KmsARN") or "auto"
     if key != "auto":
-        await check_key(region, key)
+        await check_key(world, region, key)
     return key
 
 
-async def check_key(region, key):
+async def check_key(world, region, name):
     """A key that is not there or not enabled is refused (§4.4)."""
-    try:
-        state = (await upstream.api(region.account, region.name, "kms", "DescribeKey", KeyId=key))["KeyMetadata"]["KeyState"]
-    except AwsError:
-        state = "NotFound"
-    if state != "Enabled":
-        raise validation(f"KMSKeyInaccessibleException: the KMS key {key} is not accessible ({state})")
+    key = await world.keys.get(region.account, region.name, name)
+    if key is None or key.state != "Enabled":
+        raise validation(f"KMSKeyInaccessibleException: the KMS key {name} is not accessible ({key.state if key else 'NotFound'})")
 
 
 async def _created(world, region, collection):

@@ -6,7 +6,7 @@ aoss.amazonaws.com through (§4.3).
 
 import copy
 
-from . import access, index_schema
+from . import access, index_schema, index_shown
 from .errors import AwsError, conflict, denied, not_found, validation
 from .state import Index
 
@@ -67,7 +67,9 @@ async def _create(world, region, call, params):
 
 async def _get(world, region, call, params):
     collection = await _begin(world, region, call, params, "aoss:DescribeIndex")
-    return {"indexSchema": _existing(world, region, collection, params["indexName"]).schema}
+    index = _existing(world, region, collection, params["indexName"])
+    shown = world.settings.switch(region.account, "get_index") == "normalised"
+    return {"indexSchema": index_shown.normalised(index) if shown else index.schema}
 
 
 async def _update(world, region, call, params):

@@ -1,6 +1,6 @@
 """The ASGI application: one request in, journalled, answered by whoever owns it.
 
-    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service:
+    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service, each named and passing gate.py:
         bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks
         aoss      aoss.py, aoss_security.py, aoss_index.py                                           access.py decides
         others    passthrough.py -> upstream.py (MiniStack)
@@ -11,13 +11,17 @@
 import json
 import logging
 
-from . import aoss, bedrock, control, endpoint, model, passthrough
+from . import aoss, bedrock, control, endpoint, model, passthrough, web_identity
 from .call import Call
 from .clock import Clock, Holds
+from .connections import Connections
 from .errors import AwsError, render
 from .faults import Dropped, Faults
 from .journal import Journal
+from .keys import Keys
 from .principals import Roles
+from .rates import Rates
+from .s3_etags import Etags
 from .s3_mends import S3Mends
 from .settings import Settings
 from .state import World
@@ -31,7 +35,10 @@ class App:
     def __init__(self, speedup=None):
         settings = Settings(speedup)
         self.world = World(settings, Clock(settings, Holds()), Journal())
-        self.world.roles, self.world.faults, self.world.s3_mends = Roles(self.world), Faults(), S3Mends(self.world)
+        world = self.world
+        world.roles, world.faults, world.keys = Roles(world), Faults(), Keys()
+        world.rates, world.connections = Rates(settings), Connections()
+        world.s3_mends, world.s3_etags = S3Mends(world), Etags()
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -50,15 +57,17 @@ class App:
         try:
             status, headers, body = await self._journalled(call)
         except Dropped:
-            # A promise of a body that never comes: the client sees the connection break.
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
-            await send({"type": "http.response.body", "body": b"{", "more_body": True})
-            raise
+            self.world.connections.reset(scope["client"])
+            return
         await _send(send, status, headers, body, head=call.method == "HEAD")
 
     async def _journalled(self, call):
         world, started = self.world, self.world.clock.now()
+        if web_identity.asked(call):
+            call.service = "sts"        # nobody signed it, so nothing said so
         protocol = OWN[call.service][1] if call.service in OWN else passthrough.PROTOCOLS.get(call.service, "rest-json")
+        if call.path.startswith("/_aoss/"):
+            protocol = "opensearch"
         status, error = 0, ""
         try:
             status, headers, body = await self._answer(call)
@@ -82,9 +91,11 @@ class App:
             world.journal.add(
                 time=started, account=call.account, region=call.region, service=call.service, operation=call.operation,
                 resource=call.resource, caller=call.caller, status=status, error=call.error, message=error,
-                params=call.params, request_id=call.request_id)
+                params=call.params, actions=call.actions, request_id=call.request_id)
 
     async def _answer(self, call):
+        if call.service == "sts" and not call.access_key:
+            return await web_identity.answer(self.world, call)
         if not call.access_key:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
         call.account, call.caller = await self.world.roles.caller(call.access_key, call.region)

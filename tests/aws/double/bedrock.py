@@ -5,7 +5,7 @@ bedrock-agent and bedrock-agent-runtime share a signing name; their paths tell t
 
 import re
 
-from . import bedrock_documents, bedrock_jobs, bedrock_sources, retrieve, store
+from . import bedrock_documents, bedrock_jobs, bedrock_sources, gate, retrieve, store
 from .bedrock_common import kb_of, once, table
 from .errors import AwsError, conflict, validation
 from .model import parse_json, parse_rest, route
@@ -30,7 +30,7 @@ async def answer(world, call):
     call.params = parse_json(call.body)         # for the journal, should the model refuse them
     params = call.params = parse_rest(service, name, labels, call.query, call.body)
     call.resource = call.resource or params.get("name", "")
-    await world.faults.before(call)
+    await gate.pass_through(world, call)
     tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, bedrock_documents.OPERATIONS,
               retrieve.OPERATIONS)
     found = next((table[name] for table in tables if name in table), None)

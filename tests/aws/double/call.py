@@ -30,6 +30,7 @@ class Call:
     params: object = None
     error: str = ""
     drop_after: bool = False
+    actions: list = field(default_factory=list)     # what IAM was asked
 
     @classmethod
     def of(cls, scope, body):

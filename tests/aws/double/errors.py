@@ -44,12 +44,29 @@ def denied(message):
     return AwsError("AccessDeniedException", message)
 
 
+def _opensearch(error, request_id):
+    """OpenSearch's own errors carry their cause; those of the gateway before it do not."""
+    fields = dict(error.fields)
+    headers = {"x-request-id": request_id, "content-type": "application/json; charset=UTF-8"}
+    if "hint" in fields or error.code.startswith("AccessDenied"):
+        headers["x-aoss-response-hint"] = fields.get("hint", "X01:gw-helper-deny")
+    if fields.pop("cause", False):
+        cause = {"type": error.code, "reason": error.message, **fields}
+        return headers, json.dumps({"error": {"root_cause": [cause], **cause}, "status": error.status}).encode()
+    # A refusal by IAM says nothing of what is missing.
+    names = ("Forbidden", "403 Forbidden") if error.code.startswith("AccessDenied") else (error.code, error.message)
+    return headers, json.dumps({"status": error.status, "request-id": request_id,
+                                "error": {"reason": names[1], "type": names[0]}}).encode()
+
+
 def render(error, protocol, request_id):
     """(status, headers, body) of an error, in the protocol of the service that was called."""
     headers = {"x-amzn-RequestId": request_id}
     if protocol == "rest-json":
         headers |= {"content-type": "application/json", "x-amzn-ErrorType": error.code}
         return error.status, headers, json.dumps({"message": error.message, **error.fields}).encode()
+    if protocol == "opensearch":
+        return error.status, *_opensearch(error, request_id)
     if protocol == "json":
         # awsJson has no status per error: everything that is not the server's fault is 400.
         status = error.status if error.status >= 500 else 400

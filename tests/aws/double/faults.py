@@ -1,10 +1,22 @@
-"""Faults by script: the n-th call of an operation on a resource is throttled, fails, is late or is dropped."""
+"""Faults by script: the n-th call of an operation on a resource is throttled, fails, is late or is dropped.
+
+A rule counts all calls that match it, or with `each` those of every operation (or operation and resource) by themselves:
+"every operation, the first time" is one rule.
+"""
 
 import asyncio
 import fnmatch
 import itertools
 
+from . import caller, shapes
 from .errors import AwsError
+from .journal import is_mutating
+
+_RULE = {"service": "*", "operation": "*", "resource": "*", "caller": "*", "mutating": None, "each": "rule", "first": 1,
+         "count": 1, "fault": None, "code": None, "message": "A fault that a test asked for", "status": None, "delay": 0,
+         "drop": None}
+_VALUES = {"each": ("rule", "operation", "resource"), "drop": (None, "before", "after"),
+           "fault": (None, "throttled", "failed", "denied")}
 
 
 class Dropped(Exception):
@@ -17,12 +29,11 @@ class Faults:
 
     def control(self, method, account, given):
         if method == "POST":
-            unknown = set(given) - {"service", "operation", "resource", "first", "count", "code", "message", "status",
-                                    "delay", "drop"}
-            if unknown or not (given.get("code") or given.get("delay") or given.get("drop")):
-                return 400, {"error": f"unknown {sorted(unknown)}, or neither code, delay nor drop"}
-            rule = {"id": f"fault-{next(self._ids)}", "account": account, "service": "*", "resource": "*", "first": 1,
-                    "count": 1, "seen": 0, "hit": 0, **given}
+            wrong = sorted(set(given) - set(_RULE)) + [k for k, v in _VALUES.items() if given.get(k, v[0]) not in v]
+            if wrong or not any(given.get(k) for k in ("fault", "code", "delay", "drop")):
+                return 400, {"error": f"wrong or unknown: {wrong}, or none of fault, code, delay and drop"}
+            rule = {"id": f"fault-{next(self._ids)}", "account": account, **_RULE, **given, "seen": 0, "hit": 0, "hits": [],
+                    "counts": {}}
             self._rules.append(rule)
             return 200, {"id": rule["id"]}
         if method == "DELETE":
@@ -30,22 +41,41 @@ class Faults:
             return 200, {}
         return 200, {"faults": [r for r in self._rules if account is None or r["account"] == account]}
 
-    async def before(self, call):
+    async def before(self, world, call):
         """Do to a call that is named and not yet acted on what the script says. Every service passes here."""
         for rule in self._rules:
-            if rule["account"] not in (None, call.account) or rule.get("operation", "*") not in ("*", call.operation) \
-                    or not fnmatch.fnmatchcase(call.service, rule["service"]) \
-                    or not fnmatch.fnmatchcase(call.resource, rule["resource"]):
+            if not _matches(rule, call):
                 continue
+            group = {"rule": "", "operation": f"{call.service}:{call.operation}",
+                     "resource": f"{call.service}:{call.operation} {call.resource}"}[rule["each"]]
             rule["seen"] += 1
-            if not rule["first"] <= rule["seen"] < rule["first"] + rule["count"]:
+            seen = rule["counts"][group] = rule["counts"].get(group, 0) + 1
+            if not rule["first"] <= seen < rule["first"] + rule["count"]:
                 continue
             rule["hit"] += 1
-            if rule.get("delay"):
-                await asyncio.sleep(rule["delay"])
-            if rule.get("code"):
-                raise AwsError(rule["code"], rule.get("message", "A fault that a test asked for"), rule.get("status"))
-            if rule.get("drop") == "before":
-                raise Dropped()
-            if rule.get("drop") == "after":
-                call.drop_after = True
+            rule["hits"].append(f"{call.service}:{call.operation} {call.resource}")
+            await _strike(world, call, rule)
+
+
+def _matches(rule, call):
+    pairs = ((rule["service"], call.service), (rule["operation"], call.operation), (rule["resource"], call.resource),
+             (rule["caller"], call.caller))
+    return rule["account"] in (None, call.account) and all(fnmatch.fnmatchcase(found, wanted) for wanted, found in pairs) \
+        and rule["mutating"] in (None, is_mutating(call.operation))
+
+
+async def _strike(world, call, rule):
+    if rule["delay"]:
+        await asyncio.sleep(rule["delay"])
+    if rule["fault"] == "denied":
+        demand = next(iter(await caller.demands(world, call, None)), None)
+        action, resource = (demand.action, demand.shown or demand.resource) if demand else (call.operation, "*")
+        raise caller.denial(call, action, resource, f"because no identity-based policy allows the {action} action")
+    if rule["fault"]:
+        raise getattr(shapes, rule["fault"])(call)
+    if rule["code"]:
+        raise AwsError(rule["code"], rule["message"], rule["status"])
+    if rule["drop"] == "before":
+        raise Dropped()
+    if rule["drop"] == "after":
+        call.drop_after = True

@@ -7,13 +7,17 @@ READS = ("Get", "List", "Describe", "Head", "BatchGet", "Retrieve", "Query", "Sc
          "Encrypt", "Decrypt", "GenerateDataKey", "Select")
 
 
+def is_mutating(operation):
+    return not operation.startswith(READS)
+
+
 class Journal:
     def __init__(self):
         self._entries, self._seq = [], itertools.count(1)
 
     def add(self, **entry):
         entry["seq"] = next(self._seq)
-        entry["mutating"] = not entry["operation"].startswith(READS)
+        entry["mutating"] = is_mutating(entry["operation"])
         self._entries.append(entry)
         return entry
 

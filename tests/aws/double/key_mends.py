@@ -1,6 +1,6 @@
 """KMS and STS as AWS refuses them, where MiniStack does not."""
 
-from . import policy, upstream
+from . import caller, policy, upstream
 from .errors import AwsError
 from .principals import named
 
@@ -25,11 +25,18 @@ async def check_kms(world, call):
 
 
 async def check_assume_role(world, call):
-    """MiniStack hands out credentials for any role, even one that does not exist."""
-    arn = call.params.get("RoleArn", "")
+    """MiniStack hands out credentials for any role, even one that does not exist. The trust must allow it; if it names
+    only the account and the caller is a session, its own policies must too."""
+    arn, action = call.params.get("RoleArn", ""), "sts:AssumeRole"
     role = await world.roles.by_arn(arn) if arn.count(":") == 5 else None
     principal = await world.roles.principal(call.caller)
     context = {"aws:PrincipalArn": principal, "aws:PrincipalAccount": call.account,
                "sts:ExternalId": call.params.get("ExternalId")}
-    if role is None or policy.decide([role.trust], "sts:AssumeRole", arn, context, named(principal)) != "Allow":
-        raise AwsError("AccessDenied", f"User: {call.caller} is not authorized to perform: sts:AssumeRole on resource: {arn}", 403)
+    if role is None or policy.decide([role.trust], action, arn, context, named(principal)) != "Allow":
+        raise caller.denial(call, action, arn, f"because no resource-based policy allows the {action} action")
+    bound = await caller.role_of(world, call)
+    if bound:
+        call.actions.append(action)
+        why = world.roles.refusal(bound, action, arn, context, role.trust, guarded=True)
+        if why:
+            raise caller.denial(call, action, arn, why)

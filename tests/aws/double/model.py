@@ -27,7 +27,8 @@ def service(name):
 
 @functools.lru_cache(maxsize=None)
 def _pattern(text):
-    # Java's control-character class is the only thing in these models that Python's re cannot read.
+    # Java's character classes are the only thing in these models that Python's re cannot read.
+    text = text.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
     text = text.replace(r"[^\p{C}]", r"[^\x00-\x1f\x7f]").replace(r"\P{C}", r"[^\x00-\x1f\x7f]")
     return re.compile(text)
 

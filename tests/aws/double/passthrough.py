@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import parse_qs
 
-from . import key_mends, s3_names, upstream
+from . import gate, iam_mends, key_mends, s3_names, upstream
 from .errors import AwsError
 from .principals import ROLE_CHANGES
 
@@ -46,23 +46,23 @@ async def answer(world, call):
     if call.service not in PROTOCOLS:
         raise AwsError("NotImplementedByDouble", f"the service {call.service!r} is not part of the double")
     name(call)
-    await world.faults.before(call)
+    await gate.pass_through(world, call)
     if call.service == "s3":
         await world.s3_mends.before(call)
     elif call.service == "kms":
         await key_mends.check_kms(world, call)
+    elif call.service == "iam":
+        await iam_mends.check(world, call)
     elif call.operation == "AssumeRole":
         await key_mends.check_assume_role(world, call)
     role_change = call.service == "iam" and ROLE_CHANGES.fullmatch(call.operation)
     if role_change:
         await world.roles.before_change(call.account, call.params.get("RoleName"))
-    answer = await upstream.forward(call)
+    answer = await (world.s3_mends.forward(call) if call.service == "s3" else upstream.forward(call))
     if role_change and answer.status < 300:
         await world.roles.after_change(call.account, call.params.get("RoleName"))
-    if call.service == "s3":
-        await world.s3_mends.after(call, answer)
-    elif call.service == "kms" and not call.operation.startswith(("Describe", "Get", "List")):
-        world.s3_mends.forget_keys(call.account)
+    if call.service == "kms" and not call.operation.startswith(("Describe", "Get", "List")):
+        world.keys.forget(call.account)
     if call.service == "kms" and call.operation == "CreateKey" and answer.status < 300:
         call.resource = json.loads(answer.body)["KeyMetadata"]["KeyId"]
     if answer.status >= 300:

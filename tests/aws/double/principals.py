@@ -92,6 +92,10 @@ class Roles:
         found = SESSION.fullmatch(caller)
         return await self.get(found.group(1), found.group(2)) if found else None
 
+    def count(self, account):
+        """How many roles the account has: all were made here."""
+        return sum(1 for (owner, _), versions in self._versions.items() if owner == account and versions[-1][1])
+
     async def by_arn(self, arn):
         account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
         role = await self.get(account, name)

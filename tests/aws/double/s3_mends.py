@@ -6,23 +6,12 @@ What is learnt about a bucket or key is kept until a call that could change it p
 import json
 import re
 
-from . import policy, upstream
+from . import caller, demands_s3, policy, s3_deletes, upstream
+from .demand import Demand
 from .errors import AwsError
 from .principals import named
 from .s3_names import split
 
-# Actions whose names differ from their operations' (service-authorization reference).
-ACTIONS = {
-    "ListObjects": "s3:ListBucket", "ListObjectsV2": "s3:ListBucket", "HeadBucket": "s3:ListBucket",
-    "ListObjectVersions": "s3:ListBucketVersions", "ListMultipartUploads": "s3:ListBucketMultipartUploads",
-    "HeadObject": "s3:GetObject", "CopyObject": "s3:PutObject", "UploadPart": "s3:PutObject",
-    "UploadPartCopy": "s3:PutObject", "CreateMultipartUpload": "s3:PutObject", "CompleteMultipartUpload": "s3:PutObject",
-    "GetBucketEncryption": "s3:GetEncryptionConfiguration", "PutBucketEncryption": "s3:PutEncryptionConfiguration",
-    "DeleteBucketEncryption": "s3:PutEncryptionConfiguration",
-    "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
-    "PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
-    "GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock", "PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-}
 # The account's owner can always mend a policy that locks everybody out.
 POLICY_CALLS = {"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"}
 WRITES = {"PutObject", "CopyObject", "CreateMultipartUpload"}
@@ -32,11 +21,15 @@ KEY_ERRORS = {"Disabled": "KMS.DisabledException", "NotFound": "KMS.NotFoundExce
 class S3Mends:
     def __init__(self, world):
         self._world = world
-        self._policies, self._keys, self._states = {}, {}, {}
+        self._policies, self._keys = {}, {}    # (account that asks, bucket) -> what it may know of it
+        self._blocked = set()           # names of buckets deleted a moment ago
 
     async def before(self, call):
         """Refuse what AWS would refuse."""
         bucket, key = split(call)
+        if call.operation == "CreateBucket" and bucket in self._blocked:
+            raise AwsError("OperationAborted", "A conflicting conditional operation is currently in progress against this "
+                           "resource. Please try again.", 409)
         if not bucket or call.operation == "CreateBucket":
             return
         await self._expected_owner(call, bucket)
@@ -47,30 +40,54 @@ class S3Mends:
             if found:
                 await self._usable(call, found.group(1).decode())
         if call.operation not in POLICY_CALLS:
-            await self._bucket_policy(call, bucket, key)
+            await self._bucket_policy(call, bucket)
         if call.operation in WRITES:
-            own = call.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
-            default = None if call.headers.get("x-amz-server-side-encryption") == "AES256" else await self._key_of(call, bucket)
-            if own or default:
-                await self._usable(call, own or default)
+            key = await self.key_for(call, bucket)
+            if key:
+                await self._usable(call, key)
+        self._world.s3_etags.before(call)
 
-    async def after(self, call, answer):
+    async def forward(self, call):
+        """What MiniStack answers, with what it does not know put in."""
+        refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
+        answer = s3_deletes.after(await upstream.forward(call), refused)
+        await self._after(call, answer)
+        return answer
+
+    async def _after(self, call, answer):
         """A GetObject is refused when its key cannot decrypt; and forget what a successful change made stale."""
-        bucket, _ = split(call)
+        bucket, key = split(call)
+        self._world.s3_etags.after(call, answer)
+        if answer.status == 404 and call.operation in ("GetObject", "HeadObject"):
+            await self._hide(call, bucket)
         if answer.status >= 300:
             return
+        if call.operation == "DeleteBucket":
+            self._blocked.add(bucket)
+            self._world.spawn(self._unblock(call.account, bucket))
         if call.operation in ("PutBucketPolicy", "DeleteBucketPolicy", "DeleteBucket", "CreateBucket"):
-            self._policies.pop(bucket, None)
+            _forget(self._policies, bucket)
         if call.operation in ("PutBucketEncryption", "DeleteBucketEncryption", "DeleteBucket", "CreateBucket"):
-            self._keys.pop(bucket, None)
+            _forget(self._keys, bucket)
         if call.operation == "GetObject":
             key = next((v.decode() for k, v in answer.headers
                         if k.decode().lower() == "x-amz-server-side-encryption-aws-kms-key-id"), None)
             if key:
                 await self._usable(call, key)
 
-    def forget_keys(self, account):
-        self._states = {k: v for k, v in self._states.items() if k[0] != account}
+    async def _unblock(self, account, bucket):
+        await self._world.clock.dwell(account, "bucket_name", bucket)
+        self._blocked.discard(bucket)
+
+    async def _hide(self, call, bucket):
+        """Who may not list a bucket is not told what is missing in it, but refused."""
+        role = await caller.role_of(self._world, call)
+        if role is None:
+            return
+        listing = Demand("s3:ListBucket", demands_s3.arn(bucket), {"aws:ResourceAccount": call.account}, await self.policy_of(call, bucket))
+        why = caller.refusal(self._world, call, role, listing)
+        if why:
+            raise caller.denial(call, listing.action, listing.resource, why)
 
     async def _expected_owner(self, call, bucket):
         """MiniStack ignores x-amz-expected-bucket-owner. It lets only owners at their buckets, so the owner is the caller."""
@@ -84,35 +101,50 @@ class S3Mends:
                         return        # NoSuchBucket, as MiniStack says it
                 raise AwsError("AccessDenied", "Access Denied", 403)
 
-    async def _bucket_policy(self, call, bucket, key):
+    async def policy_of(self, call, bucket):
+        """The bucket's policy, or None."""
+        known = call.account, bucket
+        if known not in self._policies:
+            try:
+                found = await upstream.api(call.account, call.region, "s3", "GetBucketPolicy", Bucket=bucket)
+                self._policies[known] = json.loads(found["Policy"])
+            except AwsError:
+                self._policies[known] = None
+        return self._policies[known]
+
+    async def _bucket_policy(self, call, bucket):
         """MiniStack stores bucket policies and ignores them. Only Deny is added: what allows is IAM's business.
 
         The double speaks plain HTTP; the policies are told that it was TLS, or a TLS-only policy would shut everybody out."""
-        if bucket not in self._policies:
-            try:
-                found = await upstream.api(call.account, call.region, "s3", "GetBucketPolicy", Bucket=bucket)
-                self._policies[bucket] = json.loads(found["Policy"])
-            except AwsError:
-                self._policies[bucket] = None
-        document = self._policies[bucket]
-        if not document:
+        if not await self.policy_of(call, bucket):
             return
+        for demand in await demands_s3.of(self._world, call):
+            demand.policy = await self.policy_of(call, demand.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
+            why = await self.denied(call, demand)
+            if why:
+                raise caller.denial(call, demand.action, demand.resource, why)
+
+    async def denied(self, call, demand):
+        """Why the bucket's policy denies this to whoever calls, or None."""
+        if not demand.policy:
+            return None
         principal = await self._world.roles.principal(call.caller)
         context = {"aws:SecureTransport": "true", "aws:PrincipalArn": principal, "aws:PrincipalAccount": call.account,
-                   "aws:PrincipalIsAWSService": "false", "aws:ResourceAccount": call.account,
-                   "s3:prefix": call.query.get("prefix", [None])[0],
-                   "s3:x-amz-server-side-encryption": call.headers.get("x-amz-server-side-encryption")}
-        action = ACTIONS.get(call.operation, f"s3:{call.operation}")
-        if call.operation in ("DeleteObject", "GetObject", "HeadObject") and "versionId" in call.query:
-            action += "Version"
-        arn = f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
-        if policy.decide([document], action, arn, context, named(principal)) == "Deny":
-            raise AwsError("AccessDenied", f"User: {call.caller} is not authorized to perform: {action} on resource: "
-                           f"\"{arn}\" with an explicit deny in a resource-based policy", 403)
+                   "aws:PrincipalIsAWSService": "false", **demand.context}
+        verdict = policy.decide([demand.policy], demand.action, demand.resource, context, named(principal))
+        return "with an explicit deny in a resource-based policy" if verdict == "Deny" else None
+
+    async def key_for(self, call, bucket):
+        """The KMS key that a write of this call is under: its own, or the bucket's default."""
+        own = call.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+        if own or call.headers.get("x-amz-server-side-encryption") == "AES256":
+            return own
+        return await self._key_of(call, bucket)
 
     async def _key_of(self, call, bucket):
         """The KMS key of a bucket's default encryption, or None."""
-        if bucket not in self._keys:
+        known = call.account, bucket
+        if known not in self._keys:
             key = None
             try:
                 found = await upstream.api(call.account, call.region, "s3", "GetBucketEncryption", Bucket=bucket)
@@ -120,20 +152,19 @@ class S3Mends:
                     key = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
             except AwsError:
                 pass
-            self._keys[bucket] = key
-        return self._keys[bucket]
+            self._keys[known] = key
+        return self._keys[known]
 
-    async def _usable(self, call, key):
-        known = (call.account, key)
-        if known not in self._states:
-            try:
-                found = await upstream.api(call.account, call.region, "kms", "DescribeKey", KeyId=key)
-                self._states[known] = found["KeyMetadata"]["KeyState"]
-            except AwsError:
-                self._states[known] = "NotFound"
-        state = self._states[known]
+    async def _usable(self, call, name):
+        key = await self._world.keys.get(call.account, call.region, name)
+        state = key.state if key else "NotFound"
         if state != "Enabled":
-            raise AwsError(KEY_ERRORS.get(state, "KMS.KMSInvalidStateException"), f"{key} is {state}.", 400)
+            raise AwsError(KEY_ERRORS.get(state, "KMS.KMSInvalidStateException"), f"{name} is {state}.", 400)
+
+
+def _forget(known, bucket):
+    for key in [key for key in known if key[1] == bucket]:
+        del known[key]
 
 
 def _check_policy(body):

@@ -19,6 +19,7 @@ DEFAULTS = {
         "job_running": 25.0,      # IN_PROGRESS, at least
         "job_stopping": 5.0,
         "job_document": 0.0,      # before each document that is read
+        "bucket_name": 0.0,       # so long after DeleteBucket CreateBucket answers OperationAborted
     },
     # Where in IN_PROGRESS the bucket is listed: 0 = at its start, 1 = at the end of job_running.
     "job_list_at": 0.0,
@@ -30,10 +31,21 @@ DEFAULTS = {
         "network": 0.0,           # network policies
         "vectors": 0.0,           # records are found only so long after they were written (§5.14)
     },
+    # Requests a second of AWS's time, by operation and by service; 0 is no limit. In force with the switch rate_limits.
+    "rates": {
+        **dict.fromkeys((f"{verb}{what}" for verb in ("Create", "Update", "Delete") for what in ("KnowledgeBase", "DataSource")), 2.0),
+        **dict.fromkeys(("GetKnowledgeBase", "ListKnowledgeBases", "GetDataSource", "ListDataSources", "GetIngestionJob",
+                         "ListIngestionJobs"), 10.0),
+        **dict.fromkeys(("GetKnowledgeBaseDocuments", "ListKnowledgeBaseDocuments"), 5.0),
+        "StartIngestionJob": 0.1, "Retrieve": 20.0,
+        "bedrock": 0.0, "aoss": 0.0, "s3": 0.0, "iam": 0.0, "kms": 0.0, "sts": 0.0,
+    },
+    "rate_burst": 1.0,            # seconds' worth of requests that may come at once; one always may
     "limits": {
         "knowledge_bases": 100, "data_sources_per_kb": 5, "jobs": 5, "jobs_per_kb": 1,
         "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
         "policy_bytes": 10240, "indexes_per_collection": 1000,
+        "roles": 1000, "inline_policy_chars": 10240, "trust_policy_chars": 2048, "tags_per_role": 50, "attached_policies": 10,
     },
     "switches": {
         "create_index_knn": "accept",          # accept | refuse   (§1.2: no AWS doc shows knn_vector there)
@@ -43,6 +55,15 @@ DEFAULTS = {
         "unsupported_filter": "fail",          # fail | ignore: what then happens (§0.1)
         "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
         "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
+        "rate_limits": False,                  # enforce the rates above
+        "enforce_caller": True,                # sessions may do what their role's policies allow, or everything
+        "absent_role": "without_path",         # without_path | unchecked: a role that is not there has no path ([mem])
+        "index_actions_on": "any",             # any | collection: the resource of aoss:CreateIndex and the like (§4.2)
+        "service_linked_role": "exists",       # exists | absent: then CreateCollection needs iam:CreateServiceLinkedRole
+        "caller_vpce": "",                     # the VPC endpoint that callers come through: "" is the public internet
+        "private_endpoint": "unauthorized",    # unauthorized | forbidden | closed: to callers whom no network policy admits
+        "endpoint_denial": "authorization_exception",  # authorization_exception | security_exception
+        "get_index": "as_sent",                # as_sent | normalised: as OpenSearch shows an index (§1.2)
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },
 }

@@ -117,7 +117,8 @@ class World:
     def __init__(self, settings, clock, journal):
         self.settings, self.clock, self.journal = settings, clock, journal
         self.endpoint = ""              # set once the port is known
-        self.roles = self.faults = self.s3_mends = None   # set by the application
+        self.roles = self.faults = self.rates = self.keys = None
+        self.connections = self.s3_mends = self.s3_etags = None          # set by the application
         self._regions, self._tasks = {}, set()
 
     def region(self, account, name):

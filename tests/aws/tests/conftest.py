@@ -66,6 +66,18 @@ class Aws:
             "aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"],
             "aws_session_token": found["SessionToken"]})
 
+    def make_operator(self, *statements, name="op", path="/tenantry/"):
+        """A role that root may assume and that may do this; nothing is said: everything. Its session."""
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": self.root}, "Action": "sts:AssumeRole"}]}
+        arn = self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        self.may(*(statements or [allow("*")]), name=name)
+        return self.assume(arn, "operator")
+
+    def may(self, *statements, name="op"):
+        """What that role may do from now on."""
+        self.iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+
     # the control API
 
     def control(self, method, name, body=None, **query):
@@ -200,6 +212,10 @@ class Aws:
             search["filter"] = filter
         return self.runtime.retrieve(knowledgeBaseId=kb, retrievalQuery={"text": text}, retrievalConfiguration={
             "vectorSearchConfiguration": search})["retrievalResults"]
+
+
+def allow(actions, resource="*", effect="Allow", **condition):
+    return {"Effect": effect, "Action": actions, "Resource": resource, **({"Condition": condition} if condition else {})}
 
 
 def schema(engine="faiss", dimension=1024):

@@ -160,9 +160,7 @@ def test_whoever_makes_an_index_must_be_in_a_data_access_policy(aws):
 
 def test_a_session_counts_as_its_role(aws):
     made = aws.make_collection()
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": aws.root}, "Action": "sts:AssumeRole"}]}
-    arn = aws.iam.create_role(RoleName="op", Path="/tenantry/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    session = aws.assume(arn)
+    session, arn = aws.make_operator(), f"arn:aws:iam::{aws.account}:role/tenantry/op"
     create = lambda: session.aoss.create_index(id=made["id"], indexName="idx", indexSchema=schema())
     assert code(create) == "AccessDeniedException"
     aws.grant("operator", arn, ["CreateIndex"])

@@ -1,4 +1,4 @@
-"""Parts 7 and 8, and the control API: what the journal shows of every service, settings, faults, and how the double ends."""
+"""Part 8 and the control API: what the journal shows of every service, settings, and how the double ends."""
 
 import json
 import signal
@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
-from .conftest import ROOT, Aws, code, refused
+from .conftest import ROOT, Aws, code
 
 
 def calls(aws, **wanted):
@@ -52,9 +51,7 @@ def test_an_account_sees_and_clears_its_own(aws, endpoint):
 
 
 def test_the_caller_of_a_session_is_its_assumed_role(aws):
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": aws.root}, "Action": "sts:AssumeRole"}]}
-    arn = aws.iam.create_role(RoleName="op", Path="/tenantry/x/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    session = aws.assume(arn, "operator")
+    session, arn = aws.make_operator(path="/tenantry/x/"), f"arn:aws:iam::{aws.account}:role/tenantry/x/op"
     assert session.sts.get_caller_identity()["Arn"] == f"arn:aws:sts::{aws.account}:assumed-role/op/operator"
     session.s3.list_buckets()
     session.agent.list_knowledge_bases()
@@ -75,27 +72,6 @@ def test_unknown_settings_are_refused(aws):
     with pytest.raises(AssertionError, match="unknown setting dwell.collections"):
         aws.settings(dwell={"collections": 1})
     assert aws.control("GET", "settings")["page_size"] == 2
-
-
-@pytest.mark.parametrize("service, act", [
-    ("s3", lambda aws: aws.s3.list_buckets()), ("iam", lambda aws: aws.iam.list_roles()),
-    ("kms", lambda aws: aws.kms.list_keys()), ("aoss", lambda aws: aws.aoss.list_collections()),
-    ("bedrock-agent", lambda aws: aws.agent.list_knowledge_bases())])
-def test_faults_by_operation_and_occurrence(aws, service, act):
-    aws.control("POST", "faults", {"service": service, "first": 2, "count": 1, "code": "ThrottlingException",
-                                   "message": "Rate exceeded", "status": 429})
-    assert [code(lambda: act(aws)) for _ in range(3)] == [None, "ThrottlingException", None]
-    assert [e["error"] for e in aws.journal()] == ["", "ThrottlingException", ""]
-    assert aws.control("GET", "faults")["faults"][0]["hit"] == 1
-
-
-def test_an_answer_dropped_after_it_took_effect(aws):
-    for when, exists in (("before", False), ("after", True)):
-        aws.control("POST", "faults", {"operation": "CreateBucket", "drop": when})
-        with pytest.raises((ConnectionClosedError, HTTPClientError, ClientError)):
-            aws.s3.create_bucket(Bucket=f"{when}-{aws.account}")
-        assert (refused(lambda: aws.s3.head_bucket(Bucket=f"{when}-{aws.account}")) is None) == exists
-        aws.control("DELETE", "faults")
 
 
 def start(*arguments):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import code, message, refused
+from .conftest import Aws, code, message, refused
 
 
 def test_a_bucket_and_all_its_settings(aws):
@@ -71,12 +71,20 @@ def test_a_bucket_policys_deny(aws):
     put = lambda who, key: who.s3.put_object(Bucket=aws.bucket, Key=key, Body=b"{}")
     assert code(lambda: put(aws, "pool/a.md.metadata.json")) == "AccessDenied"
     assert not refused(lambda: put(aws, "pool/a.md"))
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": aws.root}, "Action": "sts:AssumeRole"}]}
-    aws.iam.create_role(RoleName="op", Path="/tenantry/", AssumeRolePolicyDocument=json.dumps(trust))
-    assert not refused(lambda: put(aws.assume(operator), "pool/a.md.metadata.json"))
+    assert not refused(lambda: put(aws.make_operator(), "pool/a.md.metadata.json"))
     aws.s3.delete_bucket_policy(Bucket=aws.bucket)
     assert not refused(lambda: put(aws, "pool/a.md.metadata.json"))
     assert code(lambda: aws.s3.put_bucket_policy(Bucket=aws.bucket, Policy='{"x": 1}')) == "MalformedPolicy"
+
+
+def test_another_accounts_look_changes_nothing(aws, endpoint):
+    """What a stranger may not see of a bucket is not taken for what there is."""
+    other = Aws(endpoint, str(int(aws.account) + 10 ** 6))
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    aws.s3.put_bucket_policy(Bucket=aws.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{aws.bucket}/*"}]}))
+    for who in (other, aws, other):
+        assert code(lambda: who.s3.put_object(Bucket=aws.bucket, Key="k", Body=b"x")) == "AccessDenied"
 
 
 def test_keys_that_cannot_be_used(aws):

@@ -1,0 +1,29 @@
+"""What IAM is asked for each call of Bedrock's knowledge bases (service authorization reference; aws-facts §4.5, §7)."""
+
+from .demand import Demand, request_tags, resource_tags
+from .demands_iam import pass_role
+
+_NO_RESOURCE = {"CreateKnowledgeBase", "ListKnowledgeBases"}
+SERVICE = "bedrock.amazonaws.com"
+
+
+async def of(world, call, role):
+    params, action = call.params, f"bedrock:{call.operation}"
+    region, base = world.region(call.account, call.region), f"arn:aws:bedrock:{call.region}:{call.account}:knowledge-base/"
+    tags = request_tags(params.get("tags") or {})
+    if call.operation in _NO_RESOURCE:
+        demands = [Demand(action, "*", tags, shown=base + "*")]
+        if params.get("tags"):
+            demands.append(Demand("bedrock:TagResource", base + "*", tags))
+        if params.get("roleArn"):
+            demands.append(await pass_role(world, params["roleArn"], SERVICE))
+        return demands
+    arn = params.get("resourceArn") or params.get("knowledgeBaseId") or "*"
+    arn = arn if ":" in arn else base + arn
+    kb = region.kbs.get(arn.rsplit("/", 1)[-1])
+    if params.get("tagKeys"):
+        tags["aws:TagKeys"] = params["tagKeys"]
+    demands = [Demand(action, arn, {**tags, **resource_tags(kb.tags if kb else {})})]
+    if params.get("roleArn"):
+        demands.append(await pass_role(world, params["roleArn"], SERVICE, arn))
+    return demands

@@ -1,0 +1,152 @@
+"""Part 7: every call of every service can be throttled, failed, denied, delayed, and dropped before or after it took effect."""
+
+import json
+import time
+
+import pytest
+from botocore.exceptions import HTTPClientError
+
+from .conftest import code, message, refused, schema, until
+
+READS = {
+    "s3": lambda aws: aws.s3.list_buckets(), "iam": lambda aws: aws.iam.list_roles(), "kms": lambda aws: aws.kms.list_keys(),
+    "aoss": lambda aws: aws.aoss.list_collections(), "bedrock-agent": lambda aws: aws.agent.list_knowledge_bases(),
+    "sts": lambda aws: aws.sts.get_caller_identity()}
+CODES = {
+    "throttled": {"s3": "SlowDown", "iam": "Throttling", "sts": "Throttling"},
+    "failed": {"s3": "InternalError", "iam": "ServiceFailure", "kms": "KMSInternalException", "sts": "InternalFailure",
+               "bedrock-agent": "InternalServerException", "aoss": "InternalServerException"},
+    "denied": {"s3": "AccessDenied", "iam": "AccessDenied", "sts": "AccessDenied"}}
+DEFAULT = {"throttled": "ThrottlingException", "denied": "AccessDeniedException", "failed": None}
+STATUS = {"s3": {"throttled": 503, "failed": 500, "denied": 403}, "bedrock-agent": {"throttled": 429, "failed": 500, "denied": 403}}
+
+
+@pytest.mark.parametrize("fault", CODES)
+@pytest.mark.parametrize("service", READS)
+def test_in_the_shape_of_each_service(aws, service, fault):
+    aws.control("POST", "faults", {"service": service, "first": 2, "count": 1, "fault": fault})
+    errors = [refused(lambda: READS[service](aws)) for _ in range(3)]
+    assert [bool(e) for e in errors] == [False, True, False]
+    assert errors[1].response["Error"]["Code"] == CODES[fault].get(service, DEFAULT[fault])
+    status = errors[1].response["ResponseMetadata"]["HTTPStatusCode"]
+    assert status == STATUS.get(service, {}).get(fault, status) and (status >= 500) == (fault == "failed" or status == 503)
+    assert [bool(e["error"]) for e in aws.journal()] == [False, True, False]
+    assert aws.control("GET", "faults")["faults"][0]["hit"] == 1
+
+
+def test_a_code_of_ones_own_late_and_for_one_resource(aws):
+    aws.control("POST", "faults", {"operation": "GetRole", "resource": "k*", "code": "Odd", "message": "so", "status": 418, "delay": 0.2})
+    assert code(lambda: aws.iam.get_role(RoleName="other")) == "NoSuchEntity"
+    started = time.monotonic()
+    assert code(lambda: aws.iam.get_role(RoleName="kb")) == "Odd"
+    assert time.monotonic() - started >= 0.2
+
+
+def test_one_caller_alone(aws):
+    op = aws.make_operator()
+    aws.control("POST", "faults", {"caller": "*assumed-role/op/*", "count": 9, "fault": "denied"})
+    assert not refused(aws.kms.list_keys) and "not authorized to perform: kms:ListKeys on resource: *" in message(op.kms.list_keys)
+
+
+@pytest.mark.parametrize("wrong", [{"fault": "slow"}, {"drop": "during"}, {"operation": "GetRole"}, {"code": "X", "nth": 2}])
+def test_a_script_with_mistakes_is_refused(aws, wrong):
+    with pytest.raises(AssertionError, match="wrong or unknown"):
+        aws.control("POST", "faults", wrong)
+
+
+def changes(aws):
+    """Every change that an operator makes in AWS and waits for: (operation, act, whether it has taken effect)."""
+    s3, iam, kms, aoss, agent, bucket = aws.s3, aws.iam, aws.kms, aws.aoss, aws.agent, aws.bucket
+    there = lambda act: refused(act) is None
+    gone = lambda act: refused(act) is not None
+    state = {}
+    key = lambda: state.setdefault("key", next(k["KeyId"] for k in kms.list_keys()["Keys"]))
+    rules = [{"ResourceType": "collection", "Resource": ["collection/coll"]}]
+    yield "CreateKey", lambda: kms.create_key(), lambda: bool(kms.list_keys()["Keys"])
+    yield "CreateAlias", lambda: kms.create_alias(AliasName="alias/a", TargetKeyId=key()), lambda: bool(kms.list_aliases()["Aliases"])
+    yield "CreateBucket", lambda: s3.create_bucket(Bucket=bucket), lambda: there(lambda: s3.head_bucket(Bucket=bucket))
+    yield ("PutBucketVersioning", lambda: s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}),
+           lambda: "Status" in s3.get_bucket_versioning(Bucket=bucket))
+    yield ("PutObject", lambda: s3.put_object(Bucket=bucket, Key="pool/a", Body=b"x"),
+           lambda: there(lambda: s3.head_object(Bucket=bucket, Key="pool/a")))
+    policy = json.dumps({"Rules": rules, "AWSOwnedKey": True})
+    yield ("CreateSecurityPolicy", lambda: aoss.create_security_policy(type="encryption", name="coll", policy=policy),
+           lambda: there(lambda: aoss.get_security_policy(type="encryption", name="coll")))
+    aoss.create_security_policy(type="network", name="coll", policy=json.dumps([{"Rules": rules, "AllowFromPublic": True}]))
+    yield ("CreateCollection", lambda: aoss.create_collection(name="coll", type="VECTORSEARCH"),
+           lambda: bool(aoss.batch_get_collection(names=["coll"])["collectionDetails"]))
+    until(lambda: aws.collection()["status"] == "ACTIVE")
+    yield ("CreateRole", lambda: iam.create_role(RoleName="kb", Path="/tenantry/", AssumeRolePolicyDocument=aws.trust()),
+           lambda: there(lambda: iam.get_role(RoleName="kb")))
+    yield ("PutRolePolicy", lambda: aws.put_permissions(aws.permissions(aws.collection()["arn"])),
+           lambda: there(lambda: iam.get_role_policy(RoleName="kb", PolicyName="kb")))
+    yield ("CreateAccessPolicy", lambda: aws.grant("kb-role", aws.role_arn, ["*"]),
+           lambda: there(lambda: aoss.get_access_policy(type="data", name="kb-role")))
+    aws.grant("operator", aws.root, ["*"])
+    identifier = aws.collection()["id"]
+    index = lambda: aoss.get_index(id=identifier, indexName="idx")
+    yield "CreateIndex", lambda: aoss.create_index(id=identifier, indexName="idx", indexSchema=schema()), lambda: there(index)
+    until(lambda: there(index))
+    time.sleep(0.02)
+    kbs = lambda: agent.list_knowledge_bases()["knowledgeBaseSummaries"]
+    yield "CreateKnowledgeBase", lambda: agent.create_knowledge_base(**aws.kb_arguments()), lambda: bool(kbs())
+    kb = kbs()[0]["knowledgeBaseId"]
+    until(lambda: kbs()[0]["status"] == "ACTIVE")
+    sources = lambda: agent.list_data_sources(knowledgeBaseId=kb)["dataSourceSummaries"]
+    yield "CreateDataSource", lambda: agent.create_data_source(**aws.source_arguments(kb)), lambda: bool(sources())
+    ids = {"knowledgeBaseId": kb, "dataSourceId": sources()[0]["dataSourceId"]}
+    jobs = lambda: agent.list_ingestion_jobs(**ids)["ingestionJobSummaries"]
+    yield "StartIngestionJob", lambda: agent.start_ingestion_job(**ids), lambda: bool(jobs())
+    until(lambda: jobs()[0]["status"] == "COMPLETE")
+    yield "DeleteDataSource", lambda: agent.delete_data_source(**ids), lambda: not sources()
+    yield "DeleteKnowledgeBase", lambda: agent.delete_knowledge_base(knowledgeBaseId=kb), lambda: not kbs()
+    yield "DeleteIndex", lambda: aoss.delete_index(id=identifier, indexName="idx"), lambda: gone(index)
+    yield ("DeleteCollection", lambda: aoss.delete_collection(id=identifier),
+           lambda: not aoss.batch_get_collection(names=["coll"])["collectionDetails"])
+    yield ("DeleteSecurityPolicy", lambda: aoss.delete_security_policy(type="encryption", name="coll"),
+           lambda: gone(lambda: aoss.get_security_policy(type="encryption", name="coll")))
+    yield ("DeleteRolePolicy", lambda: iam.delete_role_policy(RoleName="kb", PolicyName="kb"),
+           lambda: gone(lambda: iam.get_role_policy(RoleName="kb", PolicyName="kb")))
+    yield "DeleteRole", lambda: iam.delete_role(RoleName="kb"), lambda: gone(lambda: iam.get_role(RoleName="kb"))
+    versions = lambda: s3.list_object_versions(Bucket=bucket).get("Versions", [])
+    yield ("DeleteObjects", lambda: s3.delete_objects(Bucket=bucket, Delete={"Objects": [
+        {"Key": v["Key"], "VersionId": v["VersionId"]} for v in versions()]}), lambda: not versions())
+    yield "DeleteBucket", lambda: s3.delete_bucket(Bucket=bucket), lambda: gone(lambda: s3.head_bucket(Bucket=bucket))
+    yield "DeleteAlias", lambda: kms.delete_alias(AliasName="alias/a"), lambda: not kms.list_aliases()["Aliases"]
+    yield ("ScheduleKeyDeletion", lambda: kms.schedule_key_deletion(KeyId=key(), PendingWindowInDays=7),
+           lambda: kms.describe_key(KeyId=key())["KeyMetadata"]["KeyState"] == "PendingDeletion")
+
+
+@pytest.mark.parametrize("fault, applied", [
+    ({"drop": "after"}, True), ({"drop": "before"}, False), ({"fault": "throttled"}, False), ({"fault": "failed"}, False),
+    ({"fault": "denied"}, False)], ids=str)
+def test_every_operation_once(aws, fault, applied):
+    """One rule for the whole script: each change meets the fault the first time, and has taken effect or not."""
+    aws.control("POST", "faults", {"each": "operation", "mutating": True, **fault})
+    wanted = []
+    for operation, act, done in changes(_Patient(aws)):
+        wanted.append(operation)
+        with pytest.raises(Exception) as failure:
+            act()
+        assert isinstance(failure.value, HTTPClientError) == ("drop" in fault), operation
+        if applied:
+            until(done)
+        else:
+            time.sleep(0.01)
+            assert not done(), operation
+            assert not refused(act), operation
+            until(done)
+    hits = {hit.split()[0].split(":")[1] for hit in aws.control("GET", "faults")["faults"][0]["hits"]}
+    assert hits == set(wanted)
+    dropped = [e for e in aws.journal() if e["error"] == "Dropped"]
+    assert [e["mutating"] for e in dropped] == [True] * len(wanted) * ("drop" in fault)
+
+
+class _Patient:
+    """The account, for a script in which some helper calls come a second time in any case."""
+
+    def __init__(self, aws):
+        self._aws = aws
+
+    def __getattr__(self, name):
+        return getattr(self._aws, name)

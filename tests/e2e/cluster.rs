@@ -1,0 +1,202 @@
+//! A world's side in the cluster: objects are applied, waited for and deleted.
+//!
+//! Tests name objects as a user of a cluster of their own would: `acme` is a Tenant in the world's namespace,
+//! `other/acme` one in another, `SharedStack/standard` a SharedStack. What they are really called has the world's suffix.
+
+use std::time::Duration;
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
+use kube::core::{ApiResource, Resource};
+use kube::runtime::wait::await_condition;
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use tenantry::api::{SharedStack, Tenant};
+
+use crate::objects::Object;
+use crate::world::{LABEL, PATIENCE, World};
+
+impl World {
+    /// Where an object is, and what it is really called.
+    fn find(&self, object: &str) -> (Api<DynamicObject>, String) {
+        let client = self.client.clone();
+        if let Some(name) = object.strip_prefix("SharedStack/") {
+            let api = Api::all_with(client, &ApiResource::erase::<SharedStack>(&()));
+            return (api, self.stack_name(name));
+        }
+        let (namespace, name) = object.split_once('/').unwrap_or(("", object));
+        let kind = ApiResource::erase::<Tenant>(&());
+        (Api::namespaced_with(client, &self.namespace_name(namespace), &kind), name.into())
+    }
+
+    /// Applies a file of objects, as `kubectl apply --server-side` would.
+    pub async fn apply(&self, yaml: &str) {
+        for object in self.objects(yaml) {
+            if let Err(error) = self.apply_one(&object).await {
+                panic!("refused: {error}\n{object}");
+            }
+        }
+    }
+
+    /// Applies an object that must be refused; returns what the API server says.
+    pub async fn apply_expect_refused(&self, yaml: &str) -> String {
+        let objects = self.objects(yaml);
+        match self.apply_one(&objects[0]).await {
+            Ok(_) => panic!("this should have been refused:\n{yaml}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn apply_one(&self, object: &Value) -> Result<DynamicObject, kube::Error> {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let (kind, namespace) = (&object["kind"], object["metadata"]["namespace"].as_str());
+        let client = self.client.clone();
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &ApiResource::erase::<Tenant>(&())),
+            None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
+        };
+        assert!(kind == &json!("Tenant") || kind == &json!("SharedStack"), "{kind} is not applied here");
+        let how = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply("e2e").force()
+        };
+        api.patch(name, &how, &Patch::Apply(object)).await
+    }
+
+    /// The objects of a file, made this world's: with its label, and its suffix in names that would clash.
+    pub fn objects(&self, yaml: &str) -> Vec<Value> {
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("this is not YAML");
+        for object in &mut objects {
+            object["apiVersion"] = Tenant::api_version(&()).into();
+            let tenant = object["kind"] == "Tenant";
+            let metadata = &mut object["metadata"];
+            metadata["labels"][LABEL] = self.suffix.clone().into();
+            if tenant {
+                let namespace = metadata["namespace"].as_str().unwrap_or_default();
+                metadata["namespace"] = self.namespace_name(namespace).into();
+                if let Some(stack) = object.pointer_mut("/spec/stackRef/name") {
+                    *stack = self.stack_name(stack.as_str().unwrap()).into();
+                }
+            } else {
+                metadata["name"] = self.stack_name(metadata["name"].as_str().unwrap()).into();
+            }
+        }
+        objects
+    }
+
+    /// An object as it is now.
+    pub async fn get(&self, object: &str) -> Object {
+        let (api, name) = self.find(object);
+        api.get(&name).await.unwrap().into()
+    }
+
+    /// Waits until an object is as `wanted`; `what` says so in words.
+    pub async fn until(&self, object: &str, what: &str, wanted: impl Fn(&Object) -> bool) -> Object {
+        let (api, name) = self.find(object);
+        let wanted = |found: Option<&DynamicObject>| found.is_some_and(|found| wanted(&found.clone().into()));
+        let waiting = await_condition(api.clone(), &name, wanted);
+        match self.in_time(waiting).await {
+            Some(found) => found.unwrap().unwrap().into(),
+            None => {
+                let found = api.get_opt(&name).await.unwrap().map(|found| Object::from(found).describe());
+                let found = found.unwrap_or_else(|| "it is not there".into());
+                panic!("waited in vain until {object} {what}:\n{found}");
+            }
+        }
+    }
+
+    /// Waits for a condition: `Ready=True`, or with its reason `Accepted=False/TenantIdTaken`.
+    pub async fn condition(&self, object: &str, wanted: &str) -> Object {
+        self.until(object, &format!("has {wanted}"), |found| found.is(wanted)).await
+    }
+
+    /// Waits until an object is Ready.
+    pub async fn ready(&self, object: &str) -> Object {
+        self.condition(object, "Ready=True").await
+    }
+
+    /// Waits until an object is no more.
+    pub async fn gone(&self, object: &str) {
+        let (api, name) = self.find(object);
+        let waiting = await_condition(api, &name, |found: Option<&DynamicObject>| found.is_none());
+        match self.in_time(waiting).await {
+            Some(gone) => drop(gone.unwrap()),
+            None => panic!("waited in vain until {object} is gone:\n{}", self.get(object).await.describe()),
+        }
+    }
+
+    /// Waits for anything else: asks until the answer is there.
+    pub async fn eventually<T, F: Future<Output = Option<T>>>(&self, what: &str, ask: impl Fn() -> F) -> T {
+        let asking = async {
+            loop {
+                if let Some(answer) = ask().await {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        self.in_time(asking).await.unwrap_or_else(|| panic!("waited in vain until {what}"))
+    }
+
+    /// What a future comes to, or nothing if it takes too long or the operator has ended.
+    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let failed = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if let Some(trouble) = self.operator_trouble().await {
+                    println!("{trouble}");
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            answer = tokio::time::timeout(PATIENCE, future) => answer.ok(),
+            () = failed => None,
+        }
+    }
+
+    /// Asks for an object's deletion.
+    pub async fn delete(&self, object: &str) {
+        let (api, name) = self.find(object);
+        api.delete(&name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Sets an annotation, or removes it.
+    pub async fn annotate(&self, object: &str, annotation: &str, value: Option<&str>) {
+        self.patch(object, json!({"metadata": {"annotations": {annotation: value}}})).await;
+    }
+
+    /// Changes an object by a merge patch.
+    pub async fn patch(&self, object: &str, patch: Value) -> Object {
+        let (api, name) = self.find(object);
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap().into()
+    }
+
+    /// The events of an object, oldest first: reason and note.
+    pub async fn events(&self, object: &str) -> Vec<(String, String)> {
+        let uid = self.get(object).await.uid().to_owned();
+        let of =
+            |event: &Event| event.regarding.as_ref().is_some_and(|about| about.uid.as_ref() == Some(&uid));
+        let mut events: Vec<_> = self.all_events().await.into_iter().filter(of).collect();
+        events.sort_by_key(|event| event.creation_timestamp());
+        let said = |event: Event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default());
+        events.into_iter().map(said).collect()
+    }
+
+    /// The events of every object.
+    pub async fn all_events(&self) -> Vec<Event> {
+        Api::all(self.client.clone()).list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// All objects of this world.
+    pub async fn all(&self) -> Vec<Object> {
+        let ours = ListParams::default().labels(&format!("{LABEL}={}", self.suffix));
+        let kinds = [ApiResource::erase::<SharedStack>(&()), ApiResource::erase::<Tenant>(&())];
+        let mut found = Vec::new();
+        for kind in kinds {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+            found.extend(api.list(&ours).await.unwrap().items.into_iter().map(Object::from));
+        }
+        found
+    }
+}

@@ -1,0 +1,167 @@
+//! The AWS double's control: its journal, its settings, and the points at which it holds things.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The session under which the operator calls AWS, and by which the journal tells its calls from the test's.
+pub const OPERATOR: &str = "operator";
+
+/// One account's part of the double.
+#[derive(Clone)]
+pub struct Double {
+    endpoint: String,
+    account: String,
+    http: reqwest::Client,
+}
+
+/// A call that somebody made to AWS.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Call {
+    pub seq: u64,
+    pub operation: String,
+    pub resource: String,
+    pub caller: String,
+    pub mutating: bool,
+    pub status: u16,
+    pub error: String,
+    #[serde(default)]
+    pub params: Value,
+}
+
+/// Calls in the order in which they were answered.
+#[derive(Clone, Debug)]
+pub struct Journal(Vec<Call>);
+
+impl Deref for Journal {
+    type Target = [Call];
+
+    fn deref(&self) -> &[Call] {
+        &self.0
+    }
+}
+
+impl Call {
+    /// Whether AWS did what was asked.
+    pub fn succeeded(&self) -> bool {
+        self.error.is_empty() && self.status < 300
+    }
+
+    /// Whether the operator asked, and not the test.
+    pub fn is_operators(&self) -> bool {
+        self.caller.ends_with(&format!("/{OPERATOR}"))
+    }
+
+    /// All that the call says, as one text to search in.
+    pub fn text(&self) -> String {
+        format!("{} {} {}", self.operation, self.resource, self.params)
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = if self.is_operators() { "" } else { " (by the test)" };
+        write!(f, "{:>6} {} {} {} {}{who}", self.seq, self.operation, self.resource, self.status, self.error)
+    }
+}
+
+impl fmt::Display for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|call| writeln!(f, "{call}"))
+    }
+}
+
+impl Journal {
+    /// Calls that are as `wanted`.
+    pub fn only(&self, wanted: impl Fn(&Call) -> bool) -> Journal {
+        Journal(self.iter().filter(|call| wanted(call)).cloned().collect())
+    }
+
+    /// Calls that change something.
+    pub fn mutating(&self) -> Journal {
+        self.only(|call| call.mutating)
+    }
+
+    /// Calls of one operation.
+    pub fn of(&self, operation: &str) -> Journal {
+        self.only(|call| call.operation == operation)
+    }
+
+    /// The first successful call of an operation.
+    pub fn first(&self, operation: &str) -> &Call {
+        let found = self.iter().find(|call| call.operation == operation && call.succeeded());
+        found.unwrap_or_else(|| panic!("no {operation} succeeded in\n{self}"))
+    }
+}
+
+impl Double {
+    pub fn new(endpoint: &str, account: &str) -> Self {
+        Self { endpoint: endpoint.into(), account: account.into(), http: reqwest::Client::new() }
+    }
+
+    async fn control(&self, method: reqwest::Method, what: &str, body: Option<Value>) -> Value {
+        let url = format!("{}/_double/{what}", self.endpoint);
+        let mut request = self.http.request(method, &url).query(&[("account", &self.account)]);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "the double does not understand {what}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The operator's calls after `mark`, a sequence number.
+    pub async fn journal(&self, mark: u64) -> Journal {
+        self.journal_of_all(mark).await.only(Call::is_operators)
+    }
+
+    /// Everybody's calls after `mark`.
+    pub async fn journal_of_all(&self, mark: u64) -> Journal {
+        let url = format!("journal?since={mark}");
+        let entries = self.control(reqwest::Method::GET, &url, None).await["entries"].take();
+        Journal(serde_json::from_value(entries).unwrap())
+    }
+
+    /// The number of the last call so far.
+    pub async fn mark(&self) -> u64 {
+        self.journal_of_all(0).await.last().map_or(0, |call| call.seq)
+    }
+
+    /// Changes settings; their names are in the double's `settings.py`.
+    pub async fn settings(&self, changes: Value) {
+        self.control(reqwest::Method::PUT, "settings", Some(changes)).await;
+    }
+
+    /// From now on whatever reaches a point waits there.
+    pub async fn hold(&self, point: &str, matching: &str) -> Held<'_> {
+        let body = json!({"account": self.account, "point": point, "match": matching});
+        let answer = self.control(reqwest::Method::POST, "hold", Some(body)).await;
+        Held { double: self, id: answer["id"].as_str().unwrap().into(), point: point.into() }
+    }
+}
+
+/// A point at which the double holds things.
+pub struct Held<'a> {
+    double: &'a Double,
+    id: String,
+    pub point: String,
+}
+
+impl Held<'_> {
+    /// The names of what waits there.
+    pub async fn waiting(&self) -> Vec<String> {
+        let answer = self.double.control(reqwest::Method::GET, "holds", None).await;
+        let holds = answer["holds"].as_array().unwrap();
+        let held = holds.iter().find(|held| held["id"] == self.id.as_str());
+        held.map(|held| serde_json::from_value(held["waiting"].clone()).unwrap()).unwrap_or_default()
+    }
+
+    /// Lets all of it go on.
+    pub async fn release(self) {
+        let id = json!({"id": self.id});
+        self.double.control(reqwest::Method::POST, "release", Some(id)).await;
+    }
+}

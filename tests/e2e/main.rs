@@ -1,0 +1,21 @@
+//! End-to-end tests: a real Kubernetes API server, a double in place of AWS, and the operator in this process.
+//!
+//! All tests share one test bed, which lives as long as this process. Each has a world of its own in it: an operator,
+//! an AWS account, and a label by which that operator tells its objects from everybody else's; so tests run side by
+//! side and never wait for one another. A test waits for what it wants to see, with a deadline, and never for time to
+//! pass. One that fails prints what its objects, their events and the AWS journal say.
+//!
+//! Tests wait more than they work. `.cargo/config.toml` sets `RUST_TEST_THREADS` to more than the machine's processors.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod aws;
+mod bed;
+mod cluster;
+mod double;
+mod inventory;
+mod objects;
+mod report;
+mod world;
+
+mod onboarding;
