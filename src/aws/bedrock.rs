@@ -57,7 +57,7 @@ impl KnowledgeBases {
 
     /// The names of all knowledge bases of the account and region, other people's included.
     pub async fn names(&self) -> Result<Vec<String>, Fault> {
-        let call = bedrock("ListKnowledgeBases", "all");
+        let call = bedrock::ListKnowledgeBases.on("all");
         let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         let summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);

@@ -1,11 +1,11 @@
 //! `tenantry iam-policy`: what IAM must allow, from the table that the program's own calls go by.
 
 use anyhow::bail;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::run::installation;
 use crate::stack::identity::Scope;
-use crate::stack::permissions::{self, Audience, MAX_POLICY_CHARS};
+use crate::stack::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
 
 #[derive(Debug, Args)]
 pub(super) struct IamPolicy {
@@ -40,6 +40,19 @@ struct Operator {
     /// Let the operator make roles only within this permissions boundary.
     #[arg(long, value_name = "ARN", value_parser = arn)]
     permissions_boundary: Option<String>,
+
+    /// Print one part only. All in one document fits a role's inline policies (10,240 characters), and not a managed
+    /// policy (6,144): for managed policies, attach both parts.
+    #[arg(long, value_enum, value_name = "PART")]
+    part: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// Buckets, documents and keys.
+    Storage,
+    /// Roles, collections, indexes and knowledge bases.
+    Retrieval,
 }
 
 fn account(id: &str) -> Result<String, String> {
@@ -61,14 +74,17 @@ impl IamPolicy {
         let Who::Operator(operator) = self.audience;
         let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
         let scope = Scope::new(&operator.installation, &any(operator.account), &any(operator.region));
-        let policy = permissions::operator(&Audience {
-            scope,
-            role_arn: operator.role_arn,
-            boundary_arn: operator.permissions_boundary,
-        });
+        let audience =
+            Audience { scope, role_arn: operator.role_arn, boundary_arn: operator.permissions_boundary };
+        let (part, limit) = match operator.part {
+            None => (None, MAX_INLINE_CHARS),
+            Some(Part::Storage) => (Some(permissions::Part::Storage), MAX_MANAGED_CHARS),
+            Some(Part::Retrieval) => (Some(permissions::Part::Retrieval), MAX_MANAGED_CHARS),
+        };
+        let policy = permissions::operator(&audience, part);
         let length = permissions::length(&policy);
-        if length > MAX_POLICY_CHARS {
-            bail!("the policy has {length} characters, more than the {MAX_POLICY_CHARS} of a managed policy");
+        if length > limit {
+            bail!("the policy has {length} characters, and IAM takes {limit}: give shorter ARNs");
         }
         println!("{policy:#}");
         Ok(())

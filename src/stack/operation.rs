@@ -163,7 +163,7 @@ operations! {
         GetIngestionJob: [("bedrock:GetIngestionJob", KnowledgeBases)],
         StartIngestionJob: [("bedrock:StartIngestionJob", OwnKnowledgeBases)],
         StopIngestionJob: [("bedrock:StopIngestionJob", OwnKnowledgeBases)],
-        // `tenantry retrieve` asks as whoever runs it; the operator reads no tenant's documents.
+        // `tenantry retrieve` asks as whoever runs it; the operator asks no questions.
         Retrieve: [("bedrock:Retrieve", NotTheOperators)],
     }
     /// STS. IAM cannot forbid the question who one is.

@@ -12,9 +12,20 @@ use super::identity::Scope;
 use super::operation::Operation;
 use crate::api::GROUP;
 
-/// A managed policy's longest document, white space not counted.
+/// What a role's inline policies may have together, white space not counted: room for all in one document.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-pub const MAX_POLICY_CHARS: usize = 6144;
+pub const MAX_INLINE_CHARS: usize = 10_240;
+/// What a managed policy may have: room for one [`Part`].
+pub const MAX_MANAGED_CHARS: usize = 6_144;
+
+/// A part of the policy that is small enough for a managed policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Buckets, documents and keys.
+    Storage,
+    /// Roles, collections, indexes and knowledge bases.
+    Retrieval,
+}
 
 /// A place in AWS where actions are allowed: one statement, of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,10 +99,11 @@ pub struct Audience {
     pub boundary_arn: Option<String>,
 }
 
-/// The policy of the operator's role.
-pub fn operator(audience: &Audience) -> Value {
+/// The policy of the operator's role, or one part of it.
+pub fn operator(audience: &Audience, part: Option<Part>) -> Value {
     let mut grants: BTreeMap<Grant, BTreeSet<&str>> = BTreeMap::new();
-    for (action, grant) in Operation::all().flat_map(Operation::needs) {
+    let needs = Operation::all().flat_map(Operation::needs);
+    for (action, grant) in needs.filter(|(_, grant)| part.is_none_or(|part| grant.part() == part)) {
         grants.entry(*grant).or_default().insert(action);
     }
     let statements = grants.iter().flat_map(|(grant, actions)| {
@@ -110,13 +122,39 @@ pub fn operator(audience: &Audience) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
 }
 
-/// How much of [`MAX_POLICY_CHARS`] a policy takes up.
+/// How long a policy is, as IAM counts.
 pub fn length(policy: &Value) -> usize {
     // As long as nothing that the policy names has a space in it.
     policy.to_string().chars().filter(|c| !c.is_whitespace()).count()
 }
 
 impl Grant {
+    fn part(self) -> Part {
+        use Grant::*;
+        match self {
+            NewBuckets | Buckets | Objects | NewKeys | NewKeysTags | OwnKeys | Keys | Aliases
+            | KeysOfCollections | KeysOfDocuments => Part::Storage,
+            Lists
+            | NewRoles
+            | Roles
+            | RolesSeen
+            | OperatorRole
+            | RolesPassed
+            | ServiceLinkedRole
+            | NewCollections
+            | Collections
+            | OwnCollections
+            | Policies
+            | Indexes
+            | InsideCollections
+            | NewKnowledgeBases
+            | NewKnowledgeBasesTags
+            | KnowledgeBases
+            | OwnKnowledgeBases
+            | NotTheOperators => Part::Retrieval,
+        }
+    }
+
     fn resources(self, audience: &Audience) -> Vec<String> {
         use Grant::*;
         let scope = &audience.scope;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tenantry::stack::identity::Scope;
 use tenantry::stack::operation::{Need, Operation};
-use tenantry::stack::permissions::{Audience, Grant, MAX_POLICY_CHARS, length, operator};
+use tenantry::stack::permissions::{
+    self, Audience, Grant, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length,
+};
 
 use crate::iam::{Request, allows};
 
@@ -111,6 +113,10 @@ fn anothers(grant: Grant) -> &'static [Sample] {
     }
 }
 
+fn operator() -> Value {
+    permissions::operator(&audience(), None)
+}
+
 fn ask<'a>(action: &'a str, (resource, context): Sample) -> Request<'a> {
     Request { action, resource, context }
 }
@@ -134,7 +140,7 @@ fn without(policy: &Value, action: &str) -> Value {
 
 #[test]
 fn it_is_enough_for_every_call_and_each_action_is_needed() {
-    let policy = operator(&audience());
+    let policy = operator();
     let works = |policy: &Value, row: &Operation| row.needs().iter().all(|need| is_allowed(policy, need));
     for row in operations() {
         assert!(works(&policy, row), "{row:?}");
@@ -152,7 +158,7 @@ fn it_is_enough_for_every_call_and_each_action_is_needed() {
 
 #[test]
 fn what_is_anothers_is_out_of_reach() {
-    let policy = operator(&audience());
+    let policy = operator();
     for (action, grant) in operations().flat_map(|row| row.needs()) {
         for sample in anothers(*grant) {
             // The same action may be allowed elsewhere under another condition: reading roles, looking at keys.
@@ -162,8 +168,7 @@ fn what_is_anothers_is_out_of_reach() {
             assert!(elsewhere || !allows(&policy, ask(action, *sample)), "{action} on {sample:?}");
         }
     }
-    let actions = |policy: &Value| policy.to_string();
-    assert!(!actions(&policy).contains("bedrock:Retrieve"), "the operator reads no tenant's documents");
+    assert!(!policy.to_string().contains("bedrock:Retrieve"), "the operator asks no tenant's questions");
 }
 
 #[test]
@@ -175,8 +180,16 @@ fn it_is_a_policy_that_iam_takes() {
     };
     let anywhere = Audience { scope: Scope::new("p", "*", "*"), role_arn: None, boundary_arn: None };
     for audience in [longest, anywhere] {
-        let policy = operator(&audience);
-        assert!(length(&policy) <= MAX_POLICY_CHARS, "{} characters", length(&policy));
+        let policy = permissions::operator(&audience, None);
+        assert!(length(&policy) <= MAX_INLINE_CHARS, "{} characters", length(&policy));
+        let parts = [Part::Storage, Part::Retrieval].map(|part| permissions::operator(&audience, Some(part)));
+        for part in &parts {
+            assert!(length(part) <= MAX_MANAGED_CHARS, "{} characters", length(part));
+        }
+        let statements = |policy: &Value| policy["Statement"].as_array().unwrap().clone();
+        let both: BTreeSet<_> = parts.iter().flat_map(statements).map(|it| it.to_string()).collect();
+        let whole: BTreeSet<_> = statements(&policy).iter().map(Value::to_string).collect();
+        assert_eq!(both, whole, "the parts are the whole");
         assert_eq!(policy["Version"], "2012-10-17");
         let mut sids = BTreeSet::new();
         for statement in policy["Statement"].as_array().unwrap() {
@@ -187,7 +200,7 @@ fn it_is_a_policy_that_iam_takes() {
             }
             assert!(!statement["Resource"].as_array().unwrap().is_empty(), "{sid}");
         }
-        assert_eq!(policy, operator(&audience), "the same each time");
+        assert_eq!(policy, permissions::operator(&audience, None), "the same each time");
     }
 }
 
@@ -208,7 +221,7 @@ const EVERYTHING: &[(Grant, &str)] = &[
 
 #[test]
 fn nothing_is_allowed_on_everything_without_a_reason() {
-    let policy = operator(&audience());
+    let policy = operator();
     let statements = policy["Statement"].as_array().unwrap().iter();
     let open: Vec<_> = statements
         .filter(|it| it["Resource"] == json!(["*"]))
