@@ -28,7 +28,7 @@
 //! |---|---|
 //! | Throttled, Transient | tried again with growing distance; conditions stay as they are |
 //! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely |
-//! | Denied, Quota | `Stalled`, with the action or the quota in the message; tried again every five minutes |
+//! | Denied, Quota, Unreachable | `Stalled`, with what to allow, raise or open in the message; tried again every five minutes |
 //! | Invalid | `Stalled` until the spec changes, and looked at again at every resync |
 
 pub mod api;

@@ -34,7 +34,7 @@ impl Call<'_> {
     {
         move |error| {
             let (code, message) = match &error {
-                SdkError::ConstructionFailure(_) => return self.unfit(chain(&error)),
+                SdkError::ConstructionFailure(_) => return self.unfit(chain(error)),
                 SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
                 SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                     ("Timeout".into(), chain(&error))
@@ -71,7 +71,7 @@ impl Call<'_> {
 
     /// A request that the SDK would not even build.
     pub(super) fn unbuilt(self) -> impl FnOnce(BuildError) -> Fault {
-        move |error| self.unfit(chain(&error))
+        move |error| self.unfit(chain(error))
     }
 
     /// An answer that lacks what it is there for.
@@ -98,7 +98,7 @@ pub(super) fn gone<T>(result: Result<T, Fault>) -> Result<(), Fault> {
 }
 
 /// An error and all its causes, in one line: the SDK's own errors say only "service error".
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: impl Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

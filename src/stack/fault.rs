@@ -23,6 +23,8 @@ pub enum Class {
     Denied,
     /// A limit of the account is reached: a person must raise it or make room.
     Quota,
+    /// There is no way to it from where we run: a person must open one.
+    Unreachable,
     /// AWS will not take this as it is, ever: a person must change the spec.
     Invalid,
 }
@@ -56,6 +58,11 @@ impl fmt::Display for Fault {
         match self.class {
             Class::Denied => write!(f, ". Allow {} for the operator's role", self.action()),
             Class::Quota => write!(f, ". Raise the quota or make room"),
+            Class::Unreachable => write!(
+                f,
+                ". Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where \
+                 it leads, or set collection.network.access to Public"
+            ),
             Class::Invalid => write!(f, ". Change the spec"),
             _ => Ok(()),
         }
@@ -122,6 +129,17 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
                 .find(|(fragment, _)| text.contains(fragment))
                 .map_or(Class::Invalid, |(_, class)| *class)
         }
+        // The same by the collection's endpoint, in OpenSearch's words.
+        (_, "security_exception" | "authorization_exception") => Class::NotYet,
+        (_, "resource_already_exists_exception") => Class::Conflict,
+        (_, "index_not_found_exception") => Class::NotFound,
+        (
+            _,
+            "mapper_parsing_exception"
+            | "illegal_argument_exception"
+            | "invalid_index_name_exception"
+            | "parse_exception",
+        ) => Class::Invalid,
         // A bucket of this name was deleted a moment ago.
         (_, "OperationAborted") => Class::NotYet,
         (_, "KMSInvalidStateException") => Class::NotYet,
@@ -262,7 +280,10 @@ mod tests {
             request_id: None,
         };
         assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
-        assert_eq!(denied("aoss", "CreateIndex").action(), "aoss:CreateIndex");
+        let create = denied("iam", "CreateRole");
+        let named =
+            "User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: iam:TagRole on resource: r";
+        assert_eq!(Fault { message: named.into(), ..create }.action(), "iam:TagRole");
         assert!(
             denied("iam", "CreateRole")
                 .to_string()

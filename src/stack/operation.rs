@@ -19,7 +19,7 @@ pub struct Operation {
 pub type Need = (&'static str, Grant);
 
 impl Operation {
-    /// The IAM prefix of its service, such as `aoss`.
+    /// The IAM prefix of its service, such as `aoss`, or `aoss_endpoint`.
     pub const fn service(&self) -> &'static str {
         self.service
     }
@@ -118,7 +118,6 @@ operations! {
         DeleteRole: [("iam:DeleteRole", Roles)],
     }
     /// OpenSearch Serverless. Whoever puts a collection under a customer key must be able to let AOSS use that key.
-    /// The last three are requests to a collection's own endpoint.
     aoss {
         CreateCollection: [
             ("aoss:CreateCollection", NewCollections), ("aoss:TagResource", NewCollections),
@@ -143,6 +142,13 @@ operations! {
         GetIndex: [("aoss:GetIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
         UpdateIndex: [("aoss:UpdateIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
         DeleteIndex: [("aoss:DeleteIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
+    }
+    /// A collection's own endpoint: OpenSearch's own operations, for which IAM has one action.
+    aoss_endpoint {
+        PutIndex: [("aoss:APIAccessAll", InsideCollections)],
+        GetIndex: [("aoss:APIAccessAll", InsideCollections)],
+        PutMapping: [("aoss:APIAccessAll", InsideCollections)],
+        DeleteIndex: [("aoss:APIAccessAll", InsideCollections)],
     }
     /// Bedrock.
     bedrock {
