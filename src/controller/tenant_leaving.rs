@@ -12,8 +12,8 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::Context;
 use super::engine::{self, Case};
 use super::leaving::{self, field};
-use super::{Error, hold};
-use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
+use super::{Error, hold, report};
+use crate::api::{Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::documents::schedule::Ask;
 use crate::documents::{marker, purge};
 use crate::layers;
@@ -62,7 +62,8 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         object,
     };
     if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &typed(cx, &namespace), &tenant_object(&last), &last.status).await;
+        let object = leaving::reference(&last.object);
+        return leaving::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let progress = match fate(last.policy.as_ref()) {
@@ -73,15 +74,14 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
             None => leaving::or_stalled(remove(cx, &last, &id).await)?,
         },
     };
-    let object = tenant_object(&last);
     if !progress.is_done() {
-        return leaving::report(cx, &typed(cx, &namespace), &object, &last.status, &progress).await;
+        return leaving::report(cx, &api, &last.object, &last.status, &progress).await;
     }
     let (action, note) = match fate(last.policy.as_ref()) {
         Fate::Stays => ("Retain", retained_note(&id)),
         Fate::Goes => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
     };
-    cx.event(&object, EventType::Normal, action, "Delete", note).await;
+    cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;
     let uid = last.object.uid().unwrap_or_default();
     cx.forget(&uid);
@@ -90,18 +90,6 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         cx.wake_stack(stack);
     }
     Ok(Action::await_change())
-}
-
-fn typed(cx: &Context, namespace: &str) -> Api<Tenant> {
-    Api::namespaced(cx.client.clone(), namespace)
-}
-
-/// Enough of a Tenant to speak of it: its metadata. The spec may no longer be readable.
-fn tenant_object(last: &Last) -> Tenant {
-    let mut tenant =
-        Tenant::new(&last.object.name_any(), leaving::blank_tenant(&last.tenant_id, last.pattern));
-    tenant.metadata = last.object.metadata.clone();
-    tenant
 }
 
 fn retained_note(id: &Identity) -> String {
@@ -113,24 +101,28 @@ fn retained_note(id: &Identity) -> String {
     )
 }
 
-/// Leaves word of what stays, and lets go.
+/// Leaves word of what stays, and lets go. Who was never accepted and built nothing leaves nothing.
 async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
-    let uid = id.uid.clone();
-    match &last.stack {
-        None => {
-            if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
-                marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
-            }
-        }
-        Some(stack) => {
-            let stack_id = stack_identity(cx, stack);
-            if is_stacks(&layers::bucket::look(&cx.aws, &stack_id).await?) {
-                marker::leave(&cx.aws, &stack_id.name(Layer::Bucket), id).await?;
-            }
-            if let Some(retained) = cx.retained.lock().get_mut(stack) {
-                retained.insert(last.tenant_id.clone(), uid);
-            }
-        }
+    let accepted = report::is_true(&last.status.conditions, ConditionType::Accepted);
+    let owner = match &last.stack {
+        None => id.clone(),
+        Some(stack) => stack_identity(cx, stack),
+    };
+    let left = match last.pattern {
+        Pattern::Silo => true,
+        Pattern::Bridge => accepted || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_)),
+        Pattern::Pool => accepted,
+    };
+    let bucket = layers::bucket::look(&cx.aws, &owner).await?;
+    let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
+    if !left || !there {
+        return Ok(Progress::Done);
+    }
+    marker::leave(&cx.aws, &owner.name(Layer::Bucket), id).await?;
+    if let Some(stack) = &last.stack
+        && let Some(retained) = cx.retained.lock().get_mut(stack)
+    {
+        retained.insert(last.tenant_id.clone(), id.uid.clone());
     }
     Ok(Progress::Done)
 }

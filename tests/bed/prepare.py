@@ -55,7 +55,7 @@ TOOLS = {
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "1 to 2 minutes"),
         Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "3 to 6 minutes"),
         Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "1 minute"),
-        Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "2 minutes"),
+        Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "2 to 4 minutes"),
     ]
 }
 

@@ -21,6 +21,8 @@ pub struct Double {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Call {
     pub seq: u64,
+    /// Seconds since 1970.
+    pub time: f64,
     pub operation: String,
     pub resource: String,
     pub caller: String,

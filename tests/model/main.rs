@@ -6,6 +6,7 @@ mod admission;
 mod calls;
 mod cel;
 mod crds;
+mod docs;
 mod iam;
 mod matrix;
 mod permissions;
