@@ -75,6 +75,14 @@ pub struct Filled {
     pub namespaces: SetOnce<()>,
 }
 
+impl Filled {
+    /// Whether all of them have been.
+    pub fn all(&self) -> bool {
+        let Self { tenants, stacks, namespaces } = self;
+        tenants.initialized() && stacks.initialized() && namespaces.initialized()
+    }
+}
+
 /// Values by a SharedStack's name.
 pub struct Shelf<T>(Mutex<HashMap<String, T>>);
 

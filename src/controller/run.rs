@@ -123,8 +123,17 @@ pub async fn run(
             }
             async {}
         });
+    let too_early = async {
+        stop.cancelled().await;
+        // A controller that ends before its store is filled would wait for it for ever, and no pass has begun.
+        if !cx.filled.all() {
+            return;
+        }
+        std::future::pending().await
+    };
     tokio::select! {
         _ = namespaces => {}
+        () = too_early => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
         lost = grant.watch(&cx) => return Err(lost),
     }
