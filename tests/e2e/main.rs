@@ -13,9 +13,14 @@ mod aws;
 mod bed;
 mod cluster;
 mod double;
+mod fleet;
 mod inventory;
 mod objects;
+mod others;
 mod report;
+mod witness;
 mod world;
 
+mod lost_answers;
 mod onboarding;
+mod races;
