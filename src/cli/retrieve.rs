@@ -1,5 +1,7 @@
 //! `tenantry retrieve`: what a client does, done right.
 
+use std::io::{ErrorKind, Write};
+
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kube::Api;
@@ -62,11 +64,15 @@ impl Retrieve {
         let asked = Aws::new(&sdk, &account).retrieval;
         let passages =
             asked.retrieve(&target.knowledge_base_id, &self.question, filter, self.results).await?;
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&target, &passages))?),
-            Output::Text => print(&passages),
+        let answer = match self.output {
+            Output::Json => serde_json::to_string_pretty(&as_json(&target, &passages))?,
+            Output::Text => as_text(&passages),
+        };
+        match writeln!(std::io::stdout(), "{answer}") {
+            // Whoever read as much as they wanted, as `head` does, is no trouble.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
         }
-        Ok(())
     }
 }
 
@@ -109,17 +115,16 @@ fn as_json(target: &Target, passages: &[Passage]) -> serde_json::Value {
     json!({"knowledgeBaseId": target.knowledge_base_id, "filter": filter, "retrievalResults": results})
 }
 
-fn print(passages: &[Passage]) {
+fn as_text(passages: &[Passage]) -> String {
     if passages.is_empty() {
-        println!("No passage found. Are the documents indexed? See the condition DocumentsCurrent.");
+        return "No passage found. Are the documents indexed? See the condition DocumentsCurrent.".into();
     }
-    for (n, Passage { text, uri, score, .. }) in passages.iter().enumerate() {
-        println!("{}. {} (score {score:.3})", n + 1, uri.as_deref().unwrap_or("an unknown source"));
-        for line in text.trim().lines() {
-            println!("   {line}");
-        }
-        println!();
-    }
+    let passages = passages.iter().enumerate().map(|(n, Passage { text, uri, score, .. })| {
+        let uri = uri.as_deref().unwrap_or("an unknown source");
+        let lines: Vec<_> = text.trim().lines().map(|line| format!("   {line}")).collect();
+        format!("{}. {uri} (score {score:.3})\n{}\n", n + 1, lines.join("\n"))
+    });
+    passages.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -76,10 +76,9 @@ pub struct Filled {
 }
 
 impl Filled {
-    /// Whether all of them have been.
+    /// Whether passes may run.
     pub fn all(&self) -> bool {
-        let Self { tenants, stacks, namespaces } = self;
-        tenants.initialized() && stacks.initialized() && namespaces.initialized()
+        [&self.tenants, &self.stacks, &self.namespaces].iter().all(|store| store.initialized())
     }
 }
 
@@ -220,7 +219,7 @@ impl Context {
     /// Writes an event; one that cannot be written is logged, and changes nothing else.
     pub async fn event(
         &self,
-        object: &impl Resource<DynamicType = ()>,
+        object: &ObjectReference,
         type_: EventType,
         reason: impl ToString,
         action: &str,
@@ -237,7 +236,7 @@ impl Context {
             action: action.into(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(&event, object).await {
             tracing::warn!(%error, "an event could not be written");
         }
     }

@@ -36,13 +36,13 @@ where
     .await
 }
 
-/// Takes the hold off. An object that is gone has none.
-pub async fn release<K>(api: &Api<K>, object: &impl ResourceExt, hold: &str) -> Result<(), kube::Error>
+/// Takes the hold off, and returns the object as it then is, unless it is gone or had none.
+pub async fn release<K>(api: &Api<K>, object: &impl ResourceExt, hold: &str) -> Result<Option<K>, kube::Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     let Some(at) = object.finalizers().iter().position(|finalizer| finalizer == hold) else {
-        return Ok(());
+        return Ok(None);
     };
     let path = format!("/metadata/finalizers/{at}");
     let removed = patch::<K>(
@@ -56,8 +56,8 @@ where
     )
     .await;
     match removed {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(drop),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -1,17 +1,18 @@
 //! What both kinds have in common on the way back: the grace, the pause, and what is reported of it.
 
-use std::fmt::Debug;
 use std::time::Instant;
 
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use super::engine::STALLED;
 use super::{Error, report};
-use crate::api::{DeletionPolicy, Pattern, Reason, Status, TenantSpec};
+use crate::api::{Reason, Status};
 use crate::stack::fault::Class;
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::verdict::{Leaving, Verdict};
@@ -60,16 +61,13 @@ pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
 }
 
 /// Reports how far the way back is, and says when to look again.
-pub async fn report<K>(
+pub async fn report(
     cx: &Context,
-    api: &Api<K>,
-    object: &K,
+    api: &Api<DynamicObject>,
+    object: &DynamicObject,
     before: &Status,
     progress: &Progress,
-) -> Result<Action, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
+) -> Result<Action, Error> {
     let Progress::Waiting { reason, message, cadence } = progress else {
         return Ok(Action::await_change());
     };
@@ -91,8 +89,8 @@ where
         documents: report::last_documents(&before.conditions),
         ..Verdict::default()
     };
-    report::judge(&mut after, &verdict, object.meta().generation.unwrap_or(0));
-    report::write(cx, api, object, before, &after, true).await?;
+    report::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
+    report::write(cx, api, &reference(object), before, &after, true).await?;
     let uid = object.uid().unwrap_or_default();
     let mut memory = cx.memories.get(&uid);
     let waited = cx.clock.since(*memory.leaving_since.get_or_insert_with(Instant::now));
@@ -102,32 +100,30 @@ where
     Ok(Action::requeue(cx.clock.outside(again)))
 }
 
-/// Pausing stops the way back too.
-pub async fn paused<K>(cx: &Context, api: &Api<K>, object: &K, before: &Status) -> Result<Action, Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let mut after = before.clone();
-    report::pause(&mut after, object.meta().generation.unwrap_or(0));
-    report::write(cx, api, object, before, &after, true).await?;
-    Ok(Action::await_change())
+/// Where events and patches go.
+pub fn reference(object: &DynamicObject) -> ObjectReference {
+    let kind = object.types.clone().unwrap_or_default();
+    ObjectReference {
+        api_version: Some(kind.api_version),
+        kind: Some(kind.kind),
+        name: object.metadata.name.clone(),
+        namespace: object.metadata.namespace.clone(),
+        uid: object.metadata.uid.clone(),
+        resource_version: object.metadata.resource_version.clone(),
+        field_path: None,
+    }
 }
 
-/// A spec to go with metadata, where only the metadata is of interest.
-pub fn blank_tenant(tenant_id: &str, pattern: Pattern) -> TenantSpec {
-    TenantSpec {
-        tenant_id: tenant_id.into(),
-        pattern,
-        stack_ref: None,
-        knowledge_base: None,
-        index: None,
-        data_deletion_policy: None,
-        ingestion: None,
-        encryption: None,
-        documents: None,
-        collection: None,
-        answers: None,
-        tags: Default::default(),
-        deletion_policy: DeletionPolicy::Retain,
-    }
+/// A paused object: pausing stops the way back too.
+pub async fn paused<K: DeserializeOwned>(
+    cx: &Context,
+    api: &Api<K>,
+    object: &ObjectReference,
+    meta: &ObjectMeta,
+    before: &Status,
+) -> Result<Action, Error> {
+    let mut after = before.clone();
+    report::pause(&mut after, meta);
+    report::write(cx, api, object, before, &after, true).await?;
+    Ok(Action::await_change())
 }

@@ -30,7 +30,7 @@ use kube::runtime::controller::Action;
 pub use run::run;
 pub use settings::Settings;
 
-use crate::api::{Column, Ownership, PerLayer, SharedStackSpec, ownership};
+use crate::api::{Column, Ownership, PerLayer, ownership};
 use crate::stack::fault::Fault;
 use crate::stack::verdict::Standing;
 
@@ -76,17 +76,4 @@ fn untouched(column: Column) -> PerLayer<Option<Standing>> {
     PerLayer::from_fn(|layer| {
         matches!(ownership(column, layer), Ownership::Owns).then_some(Standing::Unchanged)
     })
-}
-
-/// A spec to go with metadata, where only the metadata is of interest.
-fn blank_stack() -> SharedStackSpec {
-    SharedStackSpec {
-        allowed_namespaces: None,
-        encryption: None,
-        documents: None,
-        collection: None,
-        pool: None,
-        tags: Default::default(),
-        deletion_policy: Default::default(),
-    }
 }

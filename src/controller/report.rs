@@ -1,10 +1,11 @@
 //! The only writer of status. It writes when something other than time has changed, and tells an event of what a
 //! person wants to know.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -25,23 +26,32 @@ pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
     status.observed_generation = Some(generation);
 }
 
-/// An object whose work is paused: everything else keeps its last word.
-pub fn pause(status: &mut Status, generation: i64) {
-    let said = |kind: &str, status_: &str, message: &str| Condition {
-        type_: kind.into(),
-        status: status_.into(),
-        reason: Reason::Paused.to_string(),
-        message: message.into(),
-        observed_generation: Some(generation),
-        last_transition_time: now(),
-    };
+/// An object whose work is paused. `Ready` keeps its last word only while that speaks of the object as it is: nothing
+/// is Ready that has since been changed, or is being deleted.
+pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
-    if find(&status.conditions, ConditionType::Ready).is_none() {
-        status.conditions.push(said(ConditionType::Ready.as_str(), "False", message));
+    let mut says = |kind: ConditionType, status_: &str| {
+        let before = find(&status.conditions, kind);
+        let same = before.filter(|before| before.status == status_);
+        let said = Condition {
+            type_: kind.to_string(),
+            status: status_.into(),
+            reason: Reason::Paused.to_string(),
+            message: message.into(),
+            observed_generation: meta.generation,
+            last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
+        };
+        status.conditions.retain(|condition| condition.type_ != said.type_);
+        status.conditions.push(said);
+    };
+    says(ConditionType::Paused, "True");
+    if status.observed_generation != meta.generation || meta.deletion_timestamp.is_some() {
+        says(ConditionType::Ready, "False");
+        status.observed_generation = meta.generation;
     }
-    if find(&status.conditions, ConditionType::Paused).is_none() {
-        status.conditions.push(said(ConditionType::Paused.as_str(), "True", message));
-    }
+    let rank =
+        |condition: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_);
+    status.conditions.sort_by_key(rank);
 }
 
 /// A condition by its type.
@@ -65,36 +75,37 @@ pub fn last_documents(conditions: &[Condition]) -> Option<Documents> {
     Some(Documents { current, reason: Reason::parse(&said.reason)?, message: said.message.clone() })
 }
 
+/// Where a status patch and events go: the object as it was read. kube's own reference leaves its version out, which is
+/// what keeps a patch from landing on anything newer.
+pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+    ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
+}
+
 /// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
 /// resourceVersion: it cannot land on a successor, and a stale view of the object is refused.
 pub async fn write<K>(
     cx: &Context,
     api: &Api<K>,
-    object: &K,
+    object: &ObjectReference,
     before: &Status,
     after: &Status,
     quiet: bool,
 ) -> Result<(), Error>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: DeserializeOwned,
 {
     if before == after {
         return Ok(());
     }
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": after});
-    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version}, "status": after});
+    let name = object.name.as_deref().unwrap_or_default();
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
     transitions(cx, object, before, after, quiet).await;
     Ok(())
 }
 
 /// Trouble and its end, and, unless `quiet`, the first readiness.
-async fn transitions<K: Resource<DynamicType = ()>>(
-    cx: &Context,
-    object: &K,
-    before: &Status,
-    after: &Status,
-    quiet: bool,
-) {
+async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
     let (was, is) = (&before.conditions, &after.conditions);
     let stalled = |conditions: &[Condition]| {
         find(conditions, ConditionType::Stalled).filter(|stalled| stalled.status == "True").cloned()

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
@@ -28,6 +29,9 @@ use super::{Guarded, Settings, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::{self, Aws};
 use crate::stack::identity::{Identity, Scope};
+
+/// How long passes under way may take to finish; Kubernetes kills after 30 s.
+const SHUTDOWN: Duration = Duration::from_secs(25);
 
 /// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
 pub async fn run(
@@ -123,21 +127,22 @@ pub async fn run(
             }
             async {}
         });
-    let too_early = async {
-        stop.cancelled().await;
-        // A controller that ends before its store is filled would wait for it for ever, and no pass has begun.
-        if !cx.filled.all() {
-            return;
-        }
-        std::future::pending().await
-    };
     tokio::select! {
         _ = namespaces => {}
-        () = too_early => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
         lost = grant.watch(&cx) => return Err(lost),
+        _ = patience(&cx, stop) => tracing::warn!("stopped in the middle of a pass; the next start goes on with it"),
     }
     Ok(())
+}
+
+/// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end; at once if
+/// its stores are not filled yet, because the watches that would fill them have ended.
+async fn patience(cx: &Context, stop: CancellationToken) {
+    stop.cancelled().await;
+    if cx.filled.all() {
+        tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    }
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.

@@ -54,7 +54,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let before = stack.status.clone().unwrap_or_default();
     let generation = stack.metadata.generation.unwrap_or(0);
     if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &api, &stack, &before).await;
+        return leaving::paused(cx, &api, &report::subject(&stack), stack.meta(), &before).await;
     }
     let shared = match accept::shared_stack(&stack.spec) {
         Ok(shared) => shared,
@@ -104,7 +104,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     });
     let verdict = Verdict { blocked, layers, documents, passing, refilling, ..Verdict::default() };
     report::judge(&mut status, &verdict, generation);
-    report::write(cx, &api, &stack, &before, &status, false).await?;
+    report::write(cx, &api, &report::subject(&stack), &before, &status, false).await?;
     memory.failures = if error.is_some() { memory.failures } else { 0 };
     cx.memories.put(&uid, memory);
     match error {
@@ -125,7 +125,7 @@ async fn refuse(
     let layers = super::untouched(Column::SharedStack);
     let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
     report::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
-    report::write(cx, api, stack, before, &after, false).await?;
+    report::write(cx, api, &report::subject(stack), before, &after, false).await?;
     Ok(Action::requeue(cx.clock.outside(engine::STALLED)))
 }
 
@@ -198,11 +198,8 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     let policy: Option<DeletionPolicy> = leaving::field(&live, "/spec/deletionPolicy");
     let status: Status = leaving::field(&live, "/status").unwrap_or_default();
     let has_pool = live.data.pointer("/spec/pool").is_some();
-    let mut object = SharedStack::new(&name, super::blank_stack());
-    object.metadata = live.metadata.clone();
-    let typed: Api<SharedStack> = Api::all(cx.client.clone());
     if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &typed, &object, &status).await;
+        return leaving::paused(cx, &api, &leaving::reference(&live), live.meta(), &status).await;
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
@@ -229,13 +226,13 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         },
     };
     if !progress.is_done() {
-        return leaving::report(cx, &typed, &object, &status, &progress).await;
+        return leaving::report(cx, &api, &live, &status, &progress).await;
     }
     let (action, note) = match fate(policy.as_ref()) {
         Fate::Stays => ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money"),
         Fate::Goes => ("Delete", "Everything of this SharedStack in AWS is deleted"),
     };
-    cx.event(&object, EventType::Normal, action, "Delete", note).await;
+    cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &live, &cx.hold()).await?;
     cx.forget(&id.uid);
     cx.retained.lock().remove(&name);

@@ -10,7 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::{Context, asker};
 use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
-use super::{Error, Guarded, accept, documents, hold, lend, quota, report, tenant_leaving};
+use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, tenant_leaving};
 use crate::api::{
     ConditionType, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT, SharedStack,
     Status, Tenant,
@@ -56,10 +56,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        let mut after = before.clone();
-        report::pause(&mut after, generation);
-        report::write(cx, &api, &tenant, &before, &after, true).await?;
-        return Ok(Action::await_change());
+        return leaving::paused(cx, &api, &report::subject(&tenant), tenant.meta(), &before).await;
     }
     let resolved = resolve(cx, &api, &mut tenant).await?;
     let uid = tenant.uid().unwrap_or_default();
@@ -87,7 +84,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let Pass { verdict, mut status, look_again, error } = pass;
     report::judge(&mut status, &verdict, generation);
     let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
-    report::write(cx, &api, &tenant, &before, &status, quiet).await?;
+    report::write(cx, &api, &report::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
         cx.memories.put(&uid, memory);
         return Err(error);
@@ -121,6 +118,11 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     if let (Some(name), None) = (&stack_name, stack) {
         let message = format!("There is no SharedStack '{name}'; create it, or name another in a new Tenant");
         return Ok(Resolved::Waits(Standing::Waiting(Reason::StackNotFound, message)));
+    }
+    if let (Some(name), Some(stack), false) = (&stack_name, stack, held)
+        && stack.metadata.deletion_timestamp.is_some()
+    {
+        return Ok(Resolved::Waits(stack_leaves(name)));
     }
     if !held {
         let namespace = tenant.namespace().unwrap_or_default();
@@ -156,7 +158,9 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     {
         if !held {
             // Nothing was built under it yet, and the SharedStack waits for it to go.
-            hold::release(api, tenant, &cx.hold()).await?;
+            if let Some(released) = hold::release(api, tenant, &cx.hold()).await? {
+                *tenant = released;
+            }
         }
         return Ok(Resolved::Waits(waits));
     }
@@ -206,6 +210,10 @@ fn borrow(cx: &Context, tenant: &Tenant, name: &str, stack: &SharedStack) -> Res
             format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
         return Err(waits(Reason::StackNotReady, message));
     };
+    if hold::is_held(tenant, &cx.hold()) {
+        // What is retained under its id is nobody else's; a restart must not put it off until the markers are read.
+        return Ok(offer);
+    }
     let tenant_id = &tenant.spec.tenant_id;
     match cx.retained.get(name) {
         None => {
@@ -230,12 +238,14 @@ async fn look_live(cx: &Context, name: &str) -> Result<Option<Standing>, Error> 
     let stack = Api::<SharedStack>::all(cx.client.clone()).get_metadata_opt(name).await?;
     Ok(match stack {
         None => Some(Standing::Waiting(Reason::StackNotFound, format!("There is no SharedStack '{name}'"))),
-        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(Standing::Waiting(
-            Reason::StackLeaving,
-            format!("SharedStack '{name}' is being deleted; name another in a new Tenant"),
-        )),
+        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(stack_leaves(name)),
         Some(_) => None,
     })
+}
+
+fn stack_leaves(name: &str) -> Standing {
+    let message = format!("SharedStack '{name}' is being deleted; name another in a new Tenant");
+    Standing::Waiting(Reason::StackLeaving, message)
 }
 
 async fn go(

@@ -62,7 +62,8 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         object,
     };
     if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
-        return leaving::paused(cx, &typed(cx, &namespace), &tenant_object(&last), &last.status).await;
+        let object = leaving::reference(&last.object);
+        return leaving::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let progress = match fate(last.policy.as_ref()) {
@@ -73,15 +74,14 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
             None => leaving::or_stalled(remove(cx, &last, &id).await)?,
         },
     };
-    let object = tenant_object(&last);
     if !progress.is_done() {
-        return leaving::report(cx, &typed(cx, &namespace), &object, &last.status, &progress).await;
+        return leaving::report(cx, &api, &last.object, &last.status, &progress).await;
     }
     let (action, note) = match fate(last.policy.as_ref()) {
         Fate::Stays => ("Retain", retained_note(&id)),
         Fate::Goes => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
     };
-    cx.event(&object, EventType::Normal, action, "Delete", note).await;
+    cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;
     let uid = last.object.uid().unwrap_or_default();
     cx.forget(&uid);
@@ -90,18 +90,6 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         cx.wake_stack(stack);
     }
     Ok(Action::await_change())
-}
-
-fn typed(cx: &Context, namespace: &str) -> Api<Tenant> {
-    Api::namespaced(cx.client.clone(), namespace)
-}
-
-/// Enough of a Tenant to speak of it: its metadata. The spec may no longer be readable.
-fn tenant_object(last: &Last) -> Tenant {
-    let mut tenant =
-        Tenant::new(&last.object.name_any(), leaving::blank_tenant(&last.tenant_id, last.pattern));
-    tenant.metadata = last.object.metadata.clone();
-    tenant
 }
 
 fn retained_note(id: &Identity) -> String {

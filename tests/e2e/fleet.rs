@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenantry::api::{Column, Pattern};
 
 use crate::double::Journal;
-use crate::inventory::{self, owned};
+use crate::inventory::{self, Inventory, owned};
 use crate::world::World;
 
 /// A SharedStack with a pool, and so many tenants of each pattern. The first Silo has a key of its own.
@@ -63,8 +63,16 @@ impl Fleet {
 
     /// Everything is there, was made once, and nothing else is there or was made: the end of an undisturbed run.
     pub async fn assert_as_if_undisturbed(self, w: &World) {
-        let expected = self.expected(w).await;
-        assert_eq!(inventory::resources(&w.inventory().await), expected, "what is in AWS");
+        self.assert_as_if_undisturbed_beside(w, &Inventory::new()).await;
+    }
+
+    /// The same, beside what others had there before and still have.
+    pub async fn assert_as_if_undisturbed_beside(self, w: &World, others: &Inventory) {
+        let (expected, mut found) = (self.expected(w).await, w.inventory().await);
+        for (name, tags) in others {
+            assert_eq!(found.remove(name).as_ref(), Some(tags), "{name} is somebody else's");
+        }
+        assert_eq!(inventory::resources(&found), expected, "what is in AWS");
         let made = creates(&w.double.journal_of_all(0).await.only(|call| call.caller.contains("/operator")));
         assert_eq!(made, creates_of(&expected), "how often each kind of resource was made");
     }

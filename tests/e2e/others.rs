@@ -24,7 +24,7 @@ pub struct Store {
 
 impl World {
     /// The role that the test's session belongs to.
-    fn own_role(&self) -> String {
+    pub fn own_role(&self) -> String {
         format!("arn:aws:iam::{}:role/e2e/tenantry-e2e", self.account)
     }
 

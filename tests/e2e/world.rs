@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 use tenantry::api::Pattern;
@@ -182,6 +183,13 @@ impl World {
         namespace.metadata.labels =
             Some(labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect());
         Api::<Namespace>::all(self.client.clone()).create(&Default::default(), &namespace).await.unwrap();
+    }
+
+    /// Changes a label of a namespace.
+    pub async fn relabel(&self, name: &str, label: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {label: value}}}));
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        api.patch(&self.namespace_name(name), &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// What a namespace of this world is really called.

@@ -5,5 +5,6 @@
 mod admission;
 mod cel;
 mod crds;
+mod docs;
 mod matrix;
 mod settings;

@@ -1,0 +1,185 @@
+//! When documents are read, and what is said of it.
+
+use serde_json::json;
+use tenantry::api::SYNC_REQUESTED_AT;
+
+use crate::world::{World, world};
+
+impl World {
+    /// Asks for an ingestion job through a tenant, and waits until the owner of its knowledge base has run it.
+    pub async fn request_sync(&self, object: &str) {
+        let owner = self.owner_of_documents(object).await;
+        let before = self.get(&owner).await.status.ingestion.and_then(|job| job.last_job_id);
+        self.annotate(object, SYNC_REQUESTED_AT, Some(&format!("after {before:?}"))).await;
+        self.until(&owner, "has run the job that was asked for", |owner| {
+            let job = owner.status.ingestion.clone().unwrap_or_default();
+            job.last_job_id != before && job.finished_time.is_some()
+        })
+        .await;
+    }
+
+    /// Who runs the jobs for a tenant's documents.
+    async fn owner_of_documents(&self, object: &str) -> String {
+        let spec = self.get(object).await.spec;
+        match (spec["pattern"].as_str(), spec.pointer("/stackRef/name").and_then(|name| name.as_str())) {
+            (Some("Pool"), Some(stack)) => {
+                format!("SharedStack/{}", stack.strip_suffix(&format!("-{}", self.suffix)).unwrap())
+            }
+            _ => object.to_owned(),
+        }
+    }
+
+    /// The jobs that were started, by what they say they serve.
+    async fn jobs(&self, knowledge_base: &str) -> Vec<String> {
+        let started = self.double.journal(0).await.of("StartIngestionJob").only(|call| call.succeeded());
+        let started = started.only(|call| call.params["knowledgeBaseId"] == knowledge_base);
+        let started =
+            started.iter().map(|call| call.params["description"].as_str().unwrap_or_default().to_owned());
+        started.collect()
+    }
+}
+
+#[tokio::test]
+async fn the_first_document_starts_a_job_and_a_request_another() {
+    world(|w| async move {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {}}
+            ---
+            kind: Tenant
+            metadata: {name: silo}
+            spec: {tenantId: silo, pattern: Silo}
+            ---
+            kind: Tenant
+            metadata: {name: bridge}
+            spec: {tenantId: bridge, pattern: Bridge, stackRef: {name: standard}}",
+        )
+        .await;
+        for tenant in ["silo", "bridge"] {
+            let ready = w.ready(tenant).await;
+            assert!(ready.is("DocumentsCurrent=True/NoDocuments"), "{}", ready.describe());
+            let knowledge_base = ready.status.knowledge_base_id.unwrap();
+            assert!(w.jobs(&knowledge_base).await.is_empty());
+            w.upload(tenant, &[("one.md", "The office opens at nine."), ("two.md", "It closes at five.")])
+                .await;
+            let synced = w.condition(tenant, "DocumentsCurrent=True/Synced").await;
+            assert_eq!(w.jobs(&knowledge_base).await, ["first"]);
+            let job = synced.status.ingestion.clone().unwrap();
+            assert_eq!(job.last_status.as_deref(), Some("COMPLETE"));
+            assert!(
+                job.started_time.is_some() && job.finished_time.is_some() && job.failure_reasons.is_empty()
+            );
+            let counted = job.statistics.unwrap();
+            assert_eq!(
+                (counted.documents_scanned, counted.new_documents_indexed),
+                (2, 2),
+                "{}",
+                synced.describe()
+            );
+
+            // A third document is read when somebody asks for it, once.
+            w.upload(tenant, &[("three.md", "It is shut on Sundays.")]).await;
+            w.annotate(tenant, SYNC_REQUESTED_AT, Some("now")).await;
+            w.condition(tenant, "DocumentsCurrent=False/SyncRequested").await;
+            let synced = w.condition(tenant, "DocumentsCurrent=True/Synced").await;
+            assert!(synced.is("Ready=True"));
+            assert_eq!(synced.status.ingestion.unwrap().statistics.unwrap().new_documents_indexed, 1);
+            w.restart_operator().await;
+            w.request_sync(tenant).await;
+            let jobs = w.jobs(&knowledge_base).await;
+            assert!(jobs.len() == 3 && jobs[1].starts_with("request "), "one job for each request: {jobs:?}");
+            let answers = w.retrieve_by_command(tenant, "When is the office shut?").await;
+            assert!(answers.iter().any(|(uri, _)| uri.ends_with("three.md")), "{answers:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pool_tenants_request_runs_the_stacks_job() {
+    world(|w| async move {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+            ---
+            {kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}",
+        )
+        .await;
+        let acme = w.ready("acme").await;
+        w.upload("acme", &[("one.md", "The office opens at nine.")]).await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        w.upload("acme", &[("two.md", "The office is shut on Sundays.")]).await;
+        w.request_sync("acme").await;
+        let jobs = w.jobs(&acme.status.knowledge_base_id.unwrap()).await;
+        assert!(jobs.len() == 2 && jobs[0] == "first" && jobs[1].starts_with("request "), "{jobs:?}");
+        let answers = w.retrieve("acme", "When is the office shut?").await;
+        assert!(answers.iter().any(|(uri, _)| uri.ends_with("pool/acme/two.md")), "{answers:?}");
+        let acme = w.get("acme").await;
+        assert!(acme.condition("DocumentsCurrent").is_none() && acme.status.ingestion.is_none(), "they are the stack's");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_indexed_is_told_of_and_the_tenant_stays_ready() {
+    world(|w| async move {
+        w.double.settings(json!({"switches": {"malformed_sidecar": "failed"}})).await;
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        w.ready("acme").await;
+        w.upload(
+            "acme",
+            &[
+                ("good.md", "The office opens at nine."),
+                ("bad.md", "Unheard of."),
+                ("bad.md.metadata.json", "{not JSON"),
+            ],
+        )
+        .await;
+        let told = w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
+        assert!(told.is("Ready=True"), "{}", told.describe());
+        assert!(told.message("DocumentsCurrent").starts_with("1 document"), "{}", told.describe());
+        let job = told.status.ingestion.unwrap();
+        assert_eq!(
+            (job.last_status.as_deref(), job.statistics.unwrap().documents_failed),
+            (Some("COMPLETE"), 1)
+        );
+        assert!(!job.failure_reasons.is_empty());
+        let events = w.events("acme").await;
+        assert!(events.iter().any(|(reason, _)| reason == "DocumentsFailed"), "{events:?}");
+
+        // Mended and asked for, it is well again.
+        w.upload("acme", &[("bad.md.metadata.json", r#"{"metadataAttributes":{"year":2026}}"#)]).await;
+        w.request_sync("acme").await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schedule_says_that_it_does_not_run_yet() {
+    world(|w| async move {
+        w.apply(
+            "
+            kind: SharedStack
+            metadata: {name: standard}
+            spec: {pool: {ingestion: {schedule: 0 */2 * * *}}}
+            ---
+            kind: Tenant
+            metadata: {name: acme}
+            spec:
+              tenantId: acme
+              pattern: Bridge
+              stackRef: {name: standard}
+              ingestion: {schedule: 0 4 * * *, timeZone: Europe/Vienna}",
+        )
+        .await;
+        for (object, schedule) in
+            [("SharedStack/standard", "'0 */2 * * *' (Etc/UTC)"), ("acme", "'0 4 * * *' (Europe/Vienna)")]
+        {
+            let ready = w.ready(object).await;
+            let said = ready.message("DocumentsCurrent");
+            assert!(said.contains(schedule) && said.contains("does not run yet"), "{said}");
+        }
+    })
+    .await;
+}

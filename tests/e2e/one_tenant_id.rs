@@ -1,0 +1,161 @@
+//! One tenantId, one tenant: who comes second waits, is told why, builds nothing, and goes on when the id is free.
+
+use crate::world::{World, world};
+
+const STACK: &str = "{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}";
+
+/// A Tenant in a namespace, of the tenantId that all want here.
+fn tenant(namespace: &str, pattern: &str, policy: &str) -> String {
+    let stack = if pattern == "Silo" { "" } else { "stackRef: {name: standard}, " };
+    format!(
+        "{{kind: Tenant, metadata: {{name: {namespace}-tenant, namespace: {namespace}}},
+           spec: {{tenantId: wanted, pattern: {pattern}, {stack}deletionPolicy: {policy}}}}}"
+    )
+}
+
+async fn namespaces(w: &World) {
+    w.namespace("red", &[]).await;
+    w.namespace("blue", &[]).await;
+}
+
+/// Waits until the second is told that it waits; it has no hold, and AWS has heard nothing of it.
+async fn assert_waits(w: &World, mark: u64, first: &str, second: &str) {
+    let waiter = format!("{second}/{second}-tenant");
+    let told = w.condition(&waiter, "Stalled=True/TenantIdTaken").await;
+    assert!(
+        told.is("Accepted=False/TenantIdTaken") && told.is("Ready=False/TenantIdTaken"),
+        "{}",
+        told.describe()
+    );
+    assert!(told.is("Reconciling=False"), "{}", told.describe());
+    assert!(told.meta.finalizers.is_none(), "who waits has no hold");
+    let said = told.describe();
+    assert!(said.contains("'wanted'"), "{said}");
+    assert!(!said.contains(first), "another namespace's names are nobody's business: {said}");
+    let events = w.events(&waiter).await;
+    assert!(
+        events.iter().any(|(reason, note)| reason == "TenantIdTaken" && !note.contains(first)),
+        "{events:?}"
+    );
+    let writes = w.double.journal(mark).await.mutating();
+    assert!(writes.is_empty(), "the waiter built something:\n{writes}");
+}
+
+/// The one that waits is a Silo, which would build much if it went on.
+async fn in_order(first: &'static str, second: &'static str) {
+    world(|w| async move {
+        namespaces(&w).await;
+        w.apply(STACK).await;
+        w.ready("SharedStack/standard").await;
+        w.apply(&tenant(first, "Pool", "Delete")).await;
+        let holder = format!("{first}/{first}-tenant");
+        w.ready(&holder).await;
+        let mark = w.double.mark().await;
+        w.apply(&tenant(second, "Silo", "Delete")).await;
+        assert_waits(&w, mark, first, second).await;
+        assert!(w.get(&holder).await.is("Ready=True"), "the holder does not notice");
+
+        w.delete(&holder).await;
+        w.gone(&holder).await;
+        w.ready(&format!("{second}/{second}-tenant")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_second_waits_until_the_first_is_deleted() {
+    in_order("red", "blue").await;
+}
+
+#[tokio::test]
+async fn it_is_the_same_the_other_way_round() {
+    in_order("blue", "red").await;
+}
+
+#[tokio::test]
+async fn of_two_that_ask_at_once_one_is_accepted() {
+    world(|w| async move {
+        namespaces(&w).await;
+        w.apply(STACK).await;
+        w.ready("SharedStack/standard").await;
+        w.stop_operator().await;
+        w.apply(&tenant("red", "Pool", "Delete")).await;
+        w.apply(&tenant("blue", "Pool", "Delete")).await;
+        w.start_operator().await;
+        let decided = |namespace: &'static str| {
+            let (w, name) = (w.clone(), format!("{namespace}/{namespace}-tenant"));
+            async move {
+                let tenant = w
+                    .until(&name, "is decided upon", |t| {
+                        t.is("Ready=True") || t.is("Accepted=False/TenantIdTaken")
+                    })
+                    .await;
+                tenant.is("Ready=True")
+            }
+        };
+        let (red, blue) = tokio::join!(decided("red"), decided("blue"));
+        assert!(red != blue, "one of the two: red {red}, blue {blue}");
+        // A new operator knows the holder by its hold, whoever is older.
+        let holder = if red { "red/red-tenant" } else { "blue/blue-tenant" };
+        let waiter = if red { "blue/blue-tenant" } else { "red/red-tenant" };
+        let before = w.get(holder).await.version().to_owned();
+        w.restart_operator().await;
+        w.touch(waiter).await;
+        w.condition(waiter, "Accepted=False/TenantIdTaken").await;
+        assert_eq!(w.get(holder).await.version(), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retained_id_in_a_shared_stack_is_not_free() {
+    world(|w| async move {
+        namespaces(&w).await;
+        w.apply(STACK).await;
+        w.ready("SharedStack/standard").await;
+        w.apply(&tenant("red", "Pool", "Retain")).await;
+        w.ready("red/red-tenant").await;
+        w.apply(&tenant("blue", "Pool", "Retain")).await;
+        w.condition("blue/blue-tenant", "Accepted=False/TenantIdTaken").await;
+        w.delete("red/red-tenant").await;
+        w.gone("red/red-tenant").await;
+        assert_told_of_retention(&w).await;
+
+        // The marker says so to the next operator too.
+        w.restart_operator().await;
+        let mark = w.double.mark().await;
+        w.delete("blue/blue-tenant").await;
+        w.gone("blue/blue-tenant").await;
+        w.apply(&tenant("blue", "Bridge", "Retain")).await;
+        assert_told_of_retention(&w).await;
+        let writes = w.double.journal(mark).await.mutating();
+        assert!(writes.is_empty(), "{writes}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retained_silo_is_not_free() {
+    world(|w| async move {
+        namespaces(&w).await;
+        w.apply(&tenant("red", "Silo", "Retain")).await;
+        w.ready("red/red-tenant").await;
+        let mark = w.double.mark().await;
+        w.apply(&tenant("blue", "Silo", "Retain")).await;
+        assert_waits(&w, mark, "red", "blue").await;
+        w.delete("red/red-tenant").await;
+        w.gone("red/red-tenant").await;
+        let mark = w.double.mark().await;
+        assert_told_of_retention(&w).await;
+        let writes = w.double.journal(mark).await.mutating();
+        assert!(writes.is_empty(), "what is retained was touched:\n{writes}");
+    })
+    .await;
+}
+
+async fn assert_told_of_retention(w: &World) {
+    let told = w.condition("blue/blue-tenant", "Stalled=True/TenantIdRetained").await;
+    assert!(told.is("Ready=False/TenantIdRetained"), "{}", told.describe());
+    assert!(told.message("Ready").contains("'wanted'"), "{}", told.describe());
+    assert!(!told.describe().contains("red"), "another namespace's names: {}", told.describe());
+}

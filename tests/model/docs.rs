@@ -1,0 +1,273 @@
+//! README.md and docs/ say what the code says; where they do not, the test prints what to write.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use regex::Regex;
+use serde_json::{Value, json};
+use tenantry::api::{self, ConditionType, Reason, SharedStackSpec, Status, Tenant, isolation};
+use tenantry::cli::Cli;
+use tenantry::controller::accept;
+use tenantry::stack::fault::{Class, Fault};
+
+use crate::admission;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All of `src/` as text, but for `without`.
+fn source(folder: &str, without: &str) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            text += &source(&name, without);
+        } else if name != without {
+            text += &read(&name);
+        }
+    }
+    text
+}
+
+/// The fenced blocks of a language.
+fn blocks(markdown: &str, language: &str) -> Vec<String> {
+    let fence = Regex::new(&format!("(?s)```{language}\n(.*?)```")).unwrap();
+    fence.captures_iter(markdown).map(|block| block[1].to_owned()).collect()
+}
+
+/// The words in back-quotes.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Complains about all lines that `page` lacks.
+fn has_lines(page: &str, lines: impl IntoIterator<Item = String>) {
+    let text = read(page);
+    let missing: Vec<_> = lines.into_iter().filter(|line| !text.lines().any(|found| found == line)).collect();
+    assert!(missing.is_empty(), "{page} lacks or differs in:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_ownership_table_is_the_codes() {
+    assert!(
+        read("README.md").contains(&isolation::markdown()),
+        "README.md must have:\n{}",
+        isolation::markdown()
+    );
+}
+
+#[test]
+fn the_manifest_is_admitted_and_its_status_is_one() {
+    let blocks: Vec<Value> = blocks(&read("README.md"), "yaml")
+        .iter()
+        .map(|block| serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{error}:\n{block}")))
+        .collect();
+    let [tenant, status] = &blocks[..] else { panic!("a manifest, then its status") };
+    assert_eq!(admission::refusal(tenant, None), None);
+    let tenant: Tenant = serde_json::from_value(tenant.clone()).unwrap();
+
+    let mut status = status["status"].clone();
+    for condition in status["conditions"].as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!("2026-01-01T00:00:00Z"); // left out for the reader
+        for (what, known) in [
+            ("type", ConditionType::parse(condition["type"].as_str().unwrap()).is_some()),
+            ("reason", Reason::parse(condition["reason"].as_str().unwrap()).is_some()),
+        ] {
+            assert!(known, "no {what} of ours: {condition}");
+        }
+    }
+    let known = crate::crds::SCHEMAS["Tenant"]["properties"]["status"]["properties"].as_object().unwrap();
+    let unknown: Vec<_> =
+        status.as_object().unwrap().keys().filter(|field| !known.contains_key(*field)).collect();
+    assert!(unknown.is_empty(), "the status has no {unknown:?}");
+    let status: Status = serde_json::from_value(status).unwrap();
+    assert_eq!(status.retrieval_filter.unwrap().equals.value, tenant.spec.tenant_id);
+}
+
+/// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
+const TOLD_FLAGS: [&str; 6] = [
+    "installation",
+    "deletion-grace",
+    "take-over",
+    "permissions-boundary",
+    "max-knowledge-bases",
+    "log-format",
+];
+
+#[test]
+fn every_subcommand_and_annotation_is_told() {
+    let readme = read("README.md");
+    let command = Cli::command();
+    for name in command.get_subcommands().map(clap::Command::get_name) {
+        assert!(
+            readme.contains(&format!("tenantry {name}")),
+            "README.md does not speak of `tenantry {name}`"
+        );
+    }
+    for annotation in [api::PAUSED, api::SYNC_REQUESTED_AT, api::APPROVE] {
+        assert!(readme.contains(annotation), "README.md does not speak of the annotation {annotation}");
+    }
+    let run = command.find_subcommand("run").unwrap();
+    let flags: BTreeSet<_> = run.get_arguments().filter_map(clap::Arg::get_long).collect();
+    for flag in TOLD_FLAGS {
+        assert!(
+            readme.contains(&format!("`--{flag}")),
+            "README.md no longer speaks of --{flag}; strike it here"
+        );
+        assert!(flags.contains(flag), "README.md speaks of `tenantry run --{flag}`, which is gone");
+    }
+}
+
+/// A row of the table of folders in `src/lib.rs`.
+#[test]
+fn the_map_is_that_of_the_crate() {
+    let row = Regex::new(r"(?m)^//! \| \[`(\w+)`\] \| (.*) \|$").unwrap();
+    let library = read("src/lib.rs");
+    let rows: Vec<_> = row
+        .captures_iter(&library)
+        .map(|row| format!("| [`src/{folder}/`](src/{folder}) | {} |", &row[2], folder = &row[1]))
+        .collect();
+    assert!(rows.len() >= 7);
+    has_lines("README.md", rows);
+}
+
+#[test]
+fn what_follows_from_a_fault_is_what_the_crate_says() {
+    let library = read("src/lib.rs");
+    let table = library.split("| class | what follows |").nth(1).expect("the table of classes");
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with("//! |"));
+    has_lines("docs/status.md", rows.map(|row| row.trim_start_matches("//! ").to_owned()));
+}
+
+#[test]
+fn every_condition_and_reason_is_explained() {
+    let row = |word: &str, meaning: &str| format!("| `{word}` | {} |", meaning.trim());
+    let types = ConditionType::ALL.iter().map(|word| row(word.as_str(), word.meaning()));
+    let reasons = Reason::ALL.iter().map(|word| row(word.as_str(), word.meaning()));
+    let rows: BTreeSet<String> = types.chain(reasons).collect();
+    has_lines("docs/status.md", rows.iter().cloned());
+    let page = read("docs/status.md");
+    let stray: Vec<_> =
+        page.lines().filter(|line| line.starts_with("| `") && !rows.contains(*line)).collect();
+    assert!(stray.is_empty(), "docs/status.md has rows that the code has not:\n{}", stray.join("\n"));
+}
+
+/// Matched somewhere, but given by nobody yet.
+const ONLY_MATCHED: [&str; 3] = ["Failed", "DocumentsRemain", "ObjectsLocked"];
+
+#[test]
+fn reasons_that_nobody_gives_are_called_reserved() {
+    let page = read("docs/status.md");
+    let told = page.split("given by no release so far: ").nth(1).expect("the list of reserved reasons");
+    let told = quoted(told.split(".\n").next().unwrap());
+    let code = source("src", "src/api/condition.rs");
+    let nobody_gives = |word: &&str| {
+        ONLY_MATCHED.contains(word)
+            || !(word.starts_with("WaitingFor") || code.contains(&format!("Reason::{word}")))
+    };
+    let reserved: BTreeSet<_> =
+        Reason::ALL.iter().map(|reason| reason.as_str()).filter(nobody_gives).collect();
+    let (add, strike): (Vec<_>, Vec<_>) =
+        (reserved.difference(&told).collect(), told.difference(&reserved).collect());
+    assert!(
+        add.is_empty() && strike.is_empty(),
+        "docs/status.md, list of reserved reasons: add {add:?}, strike {strike:?}"
+    );
+}
+
+/// `Accepted=False/NotYetBuilt` is what README.md says of each of these, and of nothing else.
+#[test]
+fn what_is_refused_is_called_not_yet_built() {
+    let tenant = |spec: Value| {
+        let tenant: Tenant = serde_json::from_value(json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "a"}, "spec": spec,
+        }))
+        .unwrap();
+        accept::tenant(&tenant).err().map(|blocked| blocked.reason)
+    };
+    let stack = |spec: Value| {
+        let spec: SharedStackSpec = serde_json::from_value(spec).unwrap();
+        accept::shared_stack(&spec).err().map(|blocked| blocked.reason)
+    };
+    let key = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000";
+    let cases = [
+        (
+            "`deletionPolicy: RetainDocuments`",
+            tenant(json!({"tenantId": "a", "pattern": "Silo", "deletionPolicy": "RetainDocuments"})),
+        ),
+        (
+            "`encryption.key: Existing`",
+            tenant(
+                json!({"tenantId": "a", "pattern": "Silo", "encryption": {"key": "Existing", "kmsKeyArn": key}}),
+            ),
+        ),
+        ("`pool.sidecars: Merge`", stack(json!({"pool": {"sidecars": "Merge"}}))),
+    ];
+    for (field, refused) in cases {
+        let told = read("README.md").lines().any(|line| line.starts_with(&format!("| {field} |")));
+        assert_eq!(told, refused == Some(Reason::NotYetBuilt), "README.md, not built yet: {field}");
+    }
+}
+
+/// What the operator needs beside the calls that it makes itself.
+const INDIRECT: [&str; 5] = [
+    "aoss:APIAccessAll",
+    "iam:CreateServiceLinkedRole",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+];
+/// In `src/aws`, but made by `tenantry retrieve`, which needs rights of its own.
+const NOT_THE_OPERATORS: [&str; 1] = ["Retrieve"];
+
+#[test]
+fn the_operators_policy_allows_the_calls_that_it_makes_and_no_others() {
+    let call = Regex::new(r#"\b(s3|iam|kms|aoss|bedrock)\("(\w+)""#).unwrap();
+    let code = source("src/aws", "src/aws/fault.rs");
+    let mut needed: BTreeSet<String> = INDIRECT.map(str::to_owned).into();
+    for call in call.captures_iter(&code).filter(|call| !NOT_THE_OPERATORS.contains(&&call[2])) {
+        let fault = Fault {
+            class: Class::Denied,
+            service: call[1].to_owned().leak(),
+            operation: call[2].to_owned().leak(),
+            resource: String::new(),
+            code: String::new(),
+            message: String::new(),
+            request_id: None,
+        };
+        needed.extend(fault.action().split(" and ").map(str::to_owned));
+    }
+    let policy: Value = serde_json::from_str(&read("docs/operator-policy.json")).unwrap();
+    let actions = policy["Statement"].as_array().unwrap().iter().flat_map(|statement| {
+        let action = &statement["Action"];
+        action.as_array().cloned().unwrap_or_else(|| vec![action.clone()])
+    });
+    let allowed: BTreeSet<String> = actions.map(|action| action.as_str().unwrap().to_owned()).collect();
+    let missing: Vec<_> = needed.difference(&allowed).collect();
+    let idle: Vec<_> = allowed.difference(&needed).collect();
+    assert!(
+        missing.is_empty() && idle.is_empty(),
+        "docs/operator-policy.json lacks {missing:?} and allows {idle:?} for nothing"
+    );
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)#:]+)(#[^)]*)?\)").unwrap();
+    for page in ["README.md", "docs/status.md"] {
+        let text = read(page);
+        let folder = root().join(page).parent().unwrap().to_owned();
+        for link in link.captures_iter(&text) {
+            assert!(folder.join(&link[1]).exists(), "{page}: nothing is at {}", &link[1]);
+        }
+    }
+}
