@@ -16,21 +16,23 @@ pub struct Fleet {
 
 impl Fleet {
     pub fn yaml(self) -> String {
-        let mut yaml = String::from("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}");
-        for n in 1..=self.each {
-            let encryption = if n == 1 { ", encryption: {key: Create}" } else { "" };
-            for (kind, spec) in [
-                ("silo", format!("pattern: Silo{encryption}")),
-                ("bridge", "pattern: Bridge, stackRef: {name: standard}".into()),
-                ("pool", "pattern: Pool, stackRef: {name: standard}".into()),
-            ] {
-                let name = format!("{kind}{n}");
-                yaml += &format!(
-                    "\n---\n{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, {spec}}}}}"
-                );
-            }
-        }
-        yaml
+        let tenants: String = (1..=self.each).map(|n| format!("\n---\n{}", Self::tenants(n))).collect();
+        format!("{{kind: SharedStack, metadata: {{name: standard}}, spec: {{pool: {{}}}}}}{tenants}")
+    }
+
+    /// The n-th tenant of each pattern.
+    pub fn tenants(n: usize) -> String {
+        let encryption = if n == 1 { ", encryption: {key: Create}" } else { "" };
+        let specs = [
+            ("silo", format!("pattern: Silo{encryption}")),
+            ("bridge", "pattern: Bridge, stackRef: {name: standard}".into()),
+            ("pool", "pattern: Pool, stackRef: {name: standard}".into()),
+        ];
+        let tenant = |(kind, spec)| {
+            let name = format!("{kind}{n}");
+            format!("{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, {spec}}}}}")
+        };
+        specs.map(tenant).join("\n---\n")
     }
 
     /// All of them, by name.
