@@ -18,7 +18,8 @@
 //! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
 //! | [`cli`] | `run`, `crds`, `retrieve` |
 //!
-//! Each folder uses only those above it, except that `stack` knows neither `aws` nor a client; a test holds it to it.
+//! `api ← stack ← layers ← controller`; `aws` is used by layers, documents and controller, and knows of the others only
+//! plain data; `stack` knows neither `aws` nor a client. A test holds the folders to it.
 //!
 //! # What follows from a failed AWS call
 //!
@@ -29,7 +30,7 @@
 //! | Throttled, Transient | tried again with growing distance; conditions stay as they are |
 //! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely |
 //! | Denied, Quota | `Stalled`, with the action or the quota in the message; tried again every five minutes |
-//! | Invalid | `Stalled` until the spec changes, and looked at again at every resync |
+//! | Invalid | `Stalled` until the cause is gone; tried again every five minutes |
 
 pub mod api;
 pub mod aws;

@@ -32,9 +32,6 @@ fn present(root: &str, path: &str) -> String {
     ends.map(|end| format!("has({root}.{})", &path[..end])).collect::<Vec<_>>().join(" && ")
 }
 
-/// How to migrate what only a knowledge base, its index or its collection knows: the documents can stay.
-pub const REBUILD: &str = "to rebuild from the same documents, set `deletionPolicy` to 'RetainDocuments', \
-                           delete this Tenant and create it again";
 /// How to migrate what a tenant's documents or its identity depend on.
 pub const SECOND_TENANT: &str =
     "create a second Tenant with another `tenantId`, copy the documents to it and delete this one";

@@ -66,8 +66,9 @@ pub struct SharedStackSpec {
     pub tags: Tags,
 
     /// What happens in AWS when this SharedStack is deleted, which waits until the last Tenant that borrows
-    /// from it is gone. 'Retain' leaves everything in place, tagged as retained: it goes on costing money.
-    /// 'RetainDocuments' keeps the bucket, and its key, and deletes the rest. 'Delete' deletes everything,
+    /// from it is gone. 'Retain' leaves everything in place, with a marker in the bucket: it goes on
+    /// costing money. 'RetainDocuments' will keep the bucket, and its key, and delete the rest; this release
+    /// refuses it (NotYetBuilt). 'Delete' deletes everything,
     /// documents included, for good. Default: 'Retain'. May be changed at any time.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -102,10 +103,10 @@ pub struct PoolSpec {
     /// When the documents of all Pool tenants are read. Default: when the first arrives, and on request.
     pub ingestion: Option<Ingestion>,
 
-    /// Who writes the `.metadata.json` files beside the documents. 'OperatorOnly': the operator; the bucket
-    /// refuses them from everybody else, so that nobody can claim to be another tenant. 'Merge': tenants may
-    /// bring attributes of their own, and the operator corrects the tenant's id before and after each job; a
-    /// document with a wrong one may be found by another tenant until then. Default: 'OperatorOnly'.
+    /// Who writes the `.metadata.json` files beside the documents. 'OperatorOnly': the operator, which before
+    /// each job overwrites whatever others have put there; give nobody else the right to write them. 'Merge':
+    /// tenants may bring attributes of their own; this release refuses it (NotYetBuilt). Default:
+    /// 'OperatorOnly'.
     #[serde(default)]
     pub sidecars: Sidecars,
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::{placed, stack_is_named};
-use super::rules::{REBUILD, SECOND_TENANT, fixed, unchanging};
+use super::rules::{SECOND_TENANT, fixed, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
@@ -56,13 +56,13 @@ use super::{
 #[x_kube(validation = unchanging("pattern", SECOND_TENANT))]
 #[x_kube(validation = fixed("stackRef", SECOND_TENANT))]
 #[x_kube(validation = fixed("encryption", SECOND_TENANT))]
-#[x_kube(validation = fixed("collection.standbyReplicas", REBUILD))]
-#[x_kube(validation = fixed("knowledgeBase.embeddingModel", REBUILD))]
-#[x_kube(validation = fixed("knowledgeBase.dimensions", REBUILD))]
-#[x_kube(validation = fixed("knowledgeBase.chunking", REBUILD))]
-#[x_kube(validation = fixed("index.distance", REBUILD))]
-#[x_kube(validation = fixed("index.hnsw", REBUILD))]
-#[x_kube(validation = index::attributes_only_grow(REBUILD))]
+#[x_kube(validation = fixed("collection.standbyReplicas", SECOND_TENANT))]
+#[x_kube(validation = fixed("knowledgeBase.embeddingModel", SECOND_TENANT))]
+#[x_kube(validation = fixed("knowledgeBase.dimensions", SECOND_TENANT))]
+#[x_kube(validation = fixed("knowledgeBase.chunking", SECOND_TENANT))]
+#[x_kube(validation = fixed("index.distance", SECOND_TENANT))]
+#[x_kube(validation = fixed("index.hnsw", SECOND_TENANT))]
+#[x_kube(validation = index::attributes_only_grow(SECOND_TENANT))]
 pub struct TenantSpec {
     /// The tenant's identity in AWS, unique in an installation: it ends up in names, policies, prefixes and
     /// query filters. Lower-case letters, digits and single hyphens. Of two Tenants that ask for the same one,
@@ -120,9 +120,9 @@ pub struct TenantSpec {
     #[x_kube(validation = tags::keys_are_free())]
     pub tags: Tags,
 
-    /// What happens in AWS when this Tenant is deleted. 'Retain' leaves everything in place, tagged as
-    /// retained: it goes on costing money. 'RetainDocuments' keeps the documents, and their key, and deletes
-    /// the rest. 'Delete' deletes everything, documents included, for good; it begins some minutes after the
+    /// What happens in AWS when this Tenant is deleted. 'Retain' leaves everything in place, with a
+    /// marker in the bucket that says who left it: it goes on costing money. 'RetainDocuments' will keep the
+    /// documents, and their key, and delete the rest; this release refuses it (NotYetBuilt). 'Delete' deletes everything, documents included, for good; it begins some minutes after the
     /// Tenant was deleted, and setting 'Retain' meanwhile saves what is left. Default: 'Retain'. May be changed at
     /// any time.
     #[serde(default)]

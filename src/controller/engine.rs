@@ -65,9 +65,11 @@ pub struct Passed {
 pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
-    if let Err((layer, fault)) =
-        observe(cx, case, memory, |memory, layer| all || !*memory.whole.get(layer)).await
-    {
+    // Looking for a key that nobody wants would mean reading the tags of every key of the account.
+    let keyless = case.want(&memory.sight).key.is_none();
+    let wanted =
+        |memory: &Memory, layer| (all || !*memory.whole.get(layer)) && !(keyless && layer == Layer::Key);
+    if let Err((layer, fault)) = observe(cx, case, memory, wanted).await {
         return unseen(cx, case, memory, layer, fault);
     }
     if all {

@@ -137,7 +137,8 @@ async fn room(
     before: &Status,
 ) -> Result<Option<Blocked>, Error> {
     let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
-    let accepted = report::is_true(&before.conditions, ConditionType::Accepted);
+    let accepted =
+        hold::is_held(stack, &cx.hold()) && report::is_true(&before.conditions, ConditionType::Accepted);
     if accepted && shared.pool.is_some() {
         cx.reservations.promise(&id);
     }

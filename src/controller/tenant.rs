@@ -149,10 +149,11 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     if !held && !cx.settings.read_only {
         *tenant = hold::take(api, tenant, &cx.hold()).await?;
     }
-    let accepted = tenant
-        .status
-        .as_ref()
-        .is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted));
+    let accepted = held
+        && tenant
+            .status
+            .as_ref()
+            .is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted));
     if let (Some(name), false) = (&stack_name, accepted)
         && let Some(waits) = look_live(cx, name).await?
     {
@@ -176,7 +177,9 @@ async fn room(cx: &Context, tenant: &Tenant, isolation: &Isolation) -> Result<Op
     let spec = &tenant.spec;
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
     let status = tenant.status.as_ref();
-    if status.is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted)) {
+    if hold::is_held(tenant, &cx.hold())
+        && status.is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted))
+    {
         cx.reservations.promise(&id);
         return Ok(None);
     }

@@ -12,8 +12,8 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::Context;
 use super::engine::{self, Case};
 use super::leaving::{self, field};
-use super::{Error, hold};
-use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
+use super::{Error, hold, report};
+use crate::api::{Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::documents::schedule::Ask;
 use crate::documents::{marker, purge};
 use crate::layers;
@@ -101,24 +101,28 @@ fn retained_note(id: &Identity) -> String {
     )
 }
 
-/// Leaves word of what stays, and lets go.
+/// Leaves word of what stays, and lets go. Who was never accepted and built nothing leaves nothing.
 async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
-    let uid = id.uid.clone();
-    match &last.stack {
-        None => {
-            if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
-                marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
-            }
-        }
-        Some(stack) => {
-            let stack_id = stack_identity(cx, stack);
-            if is_stacks(&layers::bucket::look(&cx.aws, &stack_id).await?) {
-                marker::leave(&cx.aws, &stack_id.name(Layer::Bucket), id).await?;
-            }
-            if let Some(retained) = cx.retained.lock().get_mut(stack) {
-                retained.insert(last.tenant_id.clone(), uid);
-            }
-        }
+    let accepted = report::is_true(&last.status.conditions, ConditionType::Accepted);
+    let owner = match &last.stack {
+        None => id.clone(),
+        Some(stack) => stack_identity(cx, stack),
+    };
+    let left = match last.pattern {
+        Pattern::Silo => true,
+        Pattern::Bridge => accepted || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_)),
+        Pattern::Pool => accepted,
+    };
+    let bucket = layers::bucket::look(&cx.aws, &owner).await?;
+    let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
+    if !left || !there {
+        return Ok(Progress::Done);
+    }
+    marker::leave(&cx.aws, &owner.name(Layer::Bucket), id).await?;
+    if let Some(stack) = &last.stack
+        && let Some(retained) = cx.retained.lock().get_mut(stack)
+    {
+        retained.insert(last.tenant_id.clone(), id.uid.clone());
     }
     Ok(Progress::Done)
 }
