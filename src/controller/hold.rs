@@ -10,9 +10,17 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::api::HOLD_PREFIX;
+
 /// Whether an object carries the hold.
 pub fn is_held(object: &impl ResourceExt, hold: &str) -> bool {
     object.finalizers().iter().any(|finalizer| finalizer == hold)
+}
+
+/// Whose hold an object carries, if it is another installation's and not ours.
+pub fn held_by_another(object: &impl ResourceExt, hold: &str) -> Option<String> {
+    let mut holds = object.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
+    if is_held(object, hold) { None } else { holds.next().map(Into::into) }
 }
 
 /// Puts the hold on, and returns the object as it then is.

@@ -81,6 +81,16 @@ pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
 }
 
+/// An object that another installation holds is that one's to speak of: an event says so, its status does not.
+pub async fn held_by_another(cx: &Context, object: &ObjectReference, holder: &str) {
+    let note = format!(
+        "It is held by the installation '{holder}' and left alone by '{}'. Two --selectors that overlap, or a label that \
+         was moved, make it visible to both",
+        cx.settings.installation
+    );
+    cx.event(object, EventType::Warning, "HeldByAnother", "Reconcile", note).await;
+}
+
 /// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
 /// resourceVersion: it cannot land on a successor, and a stale view of the object is refused.
 pub async fn write<K>(

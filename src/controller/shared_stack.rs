@@ -53,6 +53,10 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut stack = seen.clone();
     let before = stack.status.clone().unwrap_or_default();
     let generation = stack.metadata.generation.unwrap_or(0);
+    if let Some(holder) = hold::held_by_another(&stack, &cx.hold()) {
+        report::held_by_another(cx, &report::subject(&stack), &holder).await;
+        return Ok(Action::await_change());
+    }
     if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         return leaving::paused(cx, &api, &report::subject(&stack), stack.meta(), &before).await;
     }

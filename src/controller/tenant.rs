@@ -55,6 +55,10 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut tenant = seen.clone();
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
+    if let Some(holder) = hold::held_by_another(&tenant, &cx.hold()) {
+        report::held_by_another(cx, &report::subject(&tenant), &holder).await;
+        return Ok(Action::await_change());
+    }
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         return leaving::paused(cx, &api, &report::subject(&tenant), tenant.meta(), &before).await;
     }

@@ -6,6 +6,8 @@ pub mod fault;
 pub mod identity;
 pub mod job;
 pub mod offer;
+pub mod operation;
+pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod progress;

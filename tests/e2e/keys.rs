@@ -1,88 +1,138 @@
-//! Keys that are there already are borrowed: only if their owner allows it, and never taken apart.
+//! Existing keys: whoever owns one says with a tag who may use it, and nobody else does.
 
-use crate::world::{World, world};
+use aws_sdk_kms::types::{KeySpec, KeyUsageType, Tag};
+use serde_json::json;
+use tenantry::api::{Layer, Pattern};
 
-/// A key of somebody's own, with the tag that lets an installation or a namespace use it.
-async fn key(w: &World, allow: Option<&str>) -> String {
-    let mut request = w.sdk.kms.create_key();
-    if let Some(allow) = allow {
-        let tag = aws_sdk_kms::types::Tag::builder()
-            .tag_key("tenantry.dev/allow")
-            .tag_value(allow)
-            .build()
-            .unwrap();
-        request = request.tags(tag);
-    }
-    request.send().await.unwrap().key_metadata.unwrap().arn.unwrap()
+use crate::inventory;
+use crate::world::{INSTALLATION, World, world, world_without_operator};
+
+/// Somebody's key, which allows its use by these; its ARN.
+async fn key(w: &World, allowed: Option<&str>) -> String {
+    let tag = |value| Tag::builder().tag_key("tenantry.dev/allow").tag_value(value).build().unwrap();
+    let create = w.sdk.kms.create_key().set_tags(allowed.map(|value| vec![tag(value)]));
+    create.send().await.unwrap().key_metadata.unwrap().arn.unwrap()
 }
 
-fn silo(name: &str, key: &str) -> String {
+fn encrypted(kind: &str, name: &str, key: &str) -> String {
+    let spec =
+        if kind == "Tenant" { format!("tenantId: {name}, pattern: Silo, ") } else { "pool: {}, ".into() };
     format!(
-        "{{kind: Tenant, metadata: {{name: {name}}},
-           spec: {{tenantId: {name}, pattern: Silo, encryption: {{key: Existing, kmsKeyArn: '{key}'}},
-                   deletionPolicy: Delete}}}}"
+        "{{kind: {kind}, metadata: {{name: {name}}},
+          spec: {{{spec}deletionPolicy: Delete, encryption: {{key: Existing, kmsKeyArn: '{key}'}}}}}}"
     )
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_allowed_is_refused_before_anything_is_built() {
-    world(|w| async move {
-        let disabled = key(&w, Some("e2e")).await;
+async fn a_key_that_may_not_be_used_is_refused_before_anything_is_written() {
+    const SPEED: u32 = 50;
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.start_operator().await;
+        w.granted().await;
+        w.namespace("elsewhere", &[]).await;
+        let (namespace, elsewhere) = (w.namespace_name(""), w.namespace_name("elsewhere"));
+        let good = key(&w, Some(INSTALLATION)).await;
+        let (untagged, theirs) = (key(&w, None).await, key(&w, Some(&elsewhere)).await);
+        let (of_namespace, disabled) = (key(&w, Some(&namespace)).await, key(&w, Some(INSTALLATION)).await);
         w.sdk.kms.disable_key().key_id(&disabled).send().await.unwrap();
-        let elsewhere = key(&w, Some("e2e")).await.replace("us-east-1", "eu-central-1");
-        let nowhere = format!("arn:aws:kms:us-east-1:{}:key/01234567-89ab-cdef-0123-456789abcdef", w.account);
+        let signing = w.sdk.kms.create_key().key_spec(KeySpec::Rsa2048).key_usage(KeyUsageType::SignVerify);
+        let tag = Tag::builder().tag_key("tenantry.dev/allow").tag_value(INSTALLATION).build().unwrap();
+        let signing = signing.tags(tag).send().await.unwrap().key_metadata.unwrap().arn.unwrap();
+        let id = good.rsplit_once('/').unwrap().1;
+        let missing = good.replace(id, "01234567-89ab-cdef-0123-456789abcdef");
+
         let cases = [
-            ("untagged", key(&w, None).await, "must be tagged"),
-            ("others", key(&w, Some("somebody")).await, "must be tagged"),
-            ("disabled", disabled, "not Enabled"),
-            ("elsewhere", elsewhere, "not in region"),
-            ("nowhere", nowhere, "no such key"),
+            ("Tenant", "region", good.replace("us-east-1", "eu-west-1"), "it is not in region us-east-1"),
+            ("Tenant", "account", good.replace(&w.account, "999999999999"), "it is not in region us-east-1"),
+            ("Tenant", "missing", missing, "there is no such key"),
+            ("Tenant", "disabled", disabled.clone(), "it is Disabled"),
+            ("Tenant", "signing", signing, "it is not symmetric"),
+            ("Tenant", "untagged", untagged.clone(), "tenantry.dev/allow = 'e2e' or"),
+            ("Tenant", "theirs", theirs, "tenantry.dev/allow = 'e2e' or"),
+            // A SharedStack is no namespace's.
+            ("SharedStack", "stack", of_namespace, "tenantry.dev/allow = 'e2e' by"),
         ];
         let mark = w.double.mark().await;
-        for (name, key, why) in cases {
-            w.apply(&silo(name, &key)).await;
-            let told = w.condition(name, "Accepted=False/KeyNotAllowed").await;
+        for (kind, name, arn, _) in &cases {
+            w.apply(&encrypted(kind, name, arn)).await;
+        }
+        for (kind, name, arn, why) in &cases {
+            let object = if *kind == "Tenant" { name.to_string() } else { format!("SharedStack/{name}") };
+            let told = w.condition(&object, "Accepted=False/KeyNotAllowed").await;
             assert!(
                 told.is("Stalled=True/KeyNotAllowed") && told.meta.finalizers.is_none(),
                 "{}",
                 told.describe()
             );
-            assert!(told.message("Accepted").contains(why), "{}", told.describe());
+            let message = told.message("Accepted");
+            assert!(message.contains(arn) && message.contains(why), "'{why}' is not in: {message}");
         }
-        // What one namespace may use is not for a stack that many share.
-        let namespaced = key(&w, Some(&w.namespace_name(""))).await;
-        w.apply(&format!(
-            "{{kind: SharedStack, metadata: {{name: standard}},
-               spec: {{encryption: {{key: Existing, kmsKeyArn: '{namespaced}'}}}}}}"
-        ))
-        .await;
-        w.condition("SharedStack/standard", "Accepted=False/KeyNotAllowed").await;
         let writes = w.double.journal(mark).await.mutating();
-        assert!(writes.is_empty(), "it was refused, and yet:\n{writes}");
-    })
-    .await;
+        assert!(writes.is_empty(), "all were refused, and yet:\n{writes}");
+
+        // Whoever owns a key changes their mind, and the tenant goes on by itself.
+        let tag = Tag::builder().tag_key("tenantry.dev/allow").tag_value(&namespace).build().unwrap();
+        w.sdk.kms.tag_resource().key_id(&untagged).tags(tag).send().await.unwrap();
+        w.sdk.kms.enable_key().key_id(&disabled).send().await.unwrap();
+        for name in ["untagged", "disabled"] {
+            w.ready(name).await;
+        }
+    };
+    world_without_operator(|settings| settings.clock = SPEED, test).await;
 }
 
 #[tokio::test]
-async fn a_key_that_is_allowed_encrypts_and_outlives_its_tenant() {
+async fn a_key_that_is_allowed_encrypts_everything_and_stays() {
     world(|w| async move {
-        for (name, allow) in [("installation", "e2e"), ("namespace", &w.namespace_name(""))] {
-            let key = key(&w, Some(allow)).await;
-            let before = w.inventory().await;
-            w.apply(&silo(name, &key)).await;
-            let ready = w.ready(name).await;
-            assert_eq!(ready.status.kms_key_arn.as_deref(), Some(key.as_str()));
-            assert!(ready.condition("KeyReady").is_none(), "it is borrowed: {}", ready.describe());
-            let bucket = ready.status.bucket.unwrap();
-            let encryption = w.sdk.s3.get_bucket_encryption().bucket(&bucket).send().await.unwrap();
-            let rule = encryption.server_side_encryption_configuration.unwrap().rules.remove(0);
-            assert_eq!(rule.apply_server_side_encryption_by_default.unwrap().kms_master_key_id, Some(key));
-            w.delete(name).await;
-            w.gone(name).await;
-            assert_eq!(w.inventory().await, before, "the key, its state and its tags included");
+        let (installations, namespaces) =
+            (key(&w, Some(INSTALLATION)).await, key(&w, Some(&w.namespace_name(""))).await);
+        w.apply(&encrypted("Tenant", "acme", &installations)).await;
+        w.apply(&encrypted("Tenant", "umbrella", &namespaces)).await;
+        w.apply(&encrypted("SharedStack", "standard", &installations)).await;
+        w.apply(
+            "{kind: Tenant, metadata: {name: initech},
+              spec: {tenantId: initech, pattern: Bridge, stackRef: {name: standard}, deletionPolicy: Delete}}",
+        )
+        .await;
+        for (object, key) in [
+            ("acme", &installations),
+            ("umbrella", &namespaces),
+            ("SharedStack/standard", &installations),
+            ("initech", &installations),
+        ] {
+            let status = w.ready(object).await.status;
+            assert_eq!(status.kms_key_arn.as_ref(), Some(key), "{object}");
+            let bucket = status.bucket.unwrap();
+            let rules = format!("{:?}", w.sdk.s3.get_bucket_encryption().bucket(bucket).send().await.unwrap());
+            assert!(rules.contains(key.as_str()), "{object}'s bucket: {rules}");
+            let (_, collection) = status.collection_arn.as_ref().unwrap().rsplit_once('/').unwrap();
+            let found = w.sdk.aoss.batch_get_collection().ids(collection).send().await.unwrap();
+            let found = found.collection_details.unwrap_or_default()[0].kms_key_arn.clone();
+            assert_eq!(found.as_ref(), Some(key), "{object}'s collection");
+            let source = w.sdk.bedrock.get_data_source().knowledge_base_id(status.knowledge_base_id.unwrap());
+            let source = source.data_source_id(status.data_source_id.unwrap()).send().await.unwrap();
+            let found = source.data_source.unwrap().server_side_encryption_configuration.unwrap().kms_key_arn;
+            assert_eq!(found.as_ref(), Some(key), "{object}'s transient data");
         }
-        let touched = w.double.journal(0).await.only(|call| call.mutating && call.text().contains("KeyId"));
-        assert!(touched.is_empty(), "{touched}");
+        // The role may decrypt with it: a job reads the documents.
+        w.upload("acme", &[("handbook.md", "Our office opens at nine.")]).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+
+        for object in ["acme", "umbrella", "initech"] {
+            w.delete(object).await;
+        }
+        for object in ["acme", "umbrella", "initech"] {
+            w.gone(object).await;
+        }
+        w.delete("SharedStack/standard").await;
+        w.gone("SharedStack/standard").await;
+        let left = inventory::resources(&w.inventory().await);
+        let key = |arn: &String| format!("key {} Enabled", arn.rsplit_once('/').unwrap().1);
+        assert_eq!(left, [w.grant(), key(&installations), key(&namespaces)].into());
+        let own = w.tenant_identity("acme", Pattern::Silo, None, "").name(Layer::Key);
+        let calls = w.double.journal(0).await.mutating().only(|call| call.service == "kms" || call.resource.contains(&own));
+        assert!(calls.is_empty(), "no key is the operator's here:\n{calls}");
     })
     .await;
 }

@@ -91,7 +91,7 @@ async fn a_pool_tenant_owns_nothing() {
         let lender = w.stack_identity("standard", stack.uid());
         let lent = owned(&lender, Column::SharedStackWithPool, false);
         let found = w.inventory().await;
-        assert_exactly(&w, &found, &[lent.clone()]);
+        assert_exactly(&w, &found, std::slice::from_ref(&lent));
         assert_tagged(&found, &lent, &lender);
 
         assert_own_knowledge_base(&w, &stack, &lender).await;

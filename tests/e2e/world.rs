@@ -78,14 +78,20 @@ pub async fn world_with<F: Future<Output = ()>>(
     tell: impl FnOnce(&mut Settings),
     test: impl FnOnce(World) -> F,
 ) {
+    let test = async |world: World| {
+        world.start_operator().await;
+        world.granted().await;
+        test(world.clone()).await;
+    };
+    world_without_operator(tell, test).await;
+}
+
+/// Runs a test in a world of its own that begins without an operator.
+pub async fn world_without_operator<F: Future<Output = ()>>(
+    tell: impl FnOnce(&mut Settings),
+    test: impl FnOnce(World) -> F,
+) {
     let world = World::new(tell).await;
-    world.start_operator().await;
-    world
-        .eventually("the operator has its own grant", || async {
-            let granted = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
-            world.double.journal(0).await.iter().any(granted).then_some(())
-        })
-        .await;
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
     if let Err(panic) = outcome {
         println!("{}", report::of(&world).await);
@@ -129,13 +135,7 @@ impl World {
 
     /// Starts the operator, as `tenantry run` does.
     pub async fn start_operator(&self) {
-        self.start_operator_with(|_| {}).await;
-    }
-
-    /// Starts an operator that has been told something else.
-    pub async fn start_operator_with(&self, tell: impl FnOnce(&mut Settings)) {
-        let (stop, mut settings) = (CancellationToken::new(), self.settings.clone());
-        tell(&mut settings);
+        let (stop, settings) = (CancellationToken::new(), self.settings.clone());
         let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
         let (client, token) = (self.bed.client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
@@ -227,6 +227,15 @@ impl World {
     /// The operator's own grant, which is there as soon as it runs.
     pub fn grant(&self) -> String {
         format!("data policy {}", self.scope().grant_name())
+    }
+
+    /// Waits until the operator has its grant, and with it all that it ever writes without an object asking for it.
+    pub async fn granted(&self) {
+        let granted = async || {
+            let made = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
+            self.double.journal(0).await.iter().any(made).then_some(())
+        };
+        self.eventually("the operator has its grant", granted).await;
     }
 
     /// Everything in this world's AWS account. While it is taken the double's lists show new things at once.
