@@ -18,6 +18,11 @@ pub fn names(inventory: &Inventory) -> BTreeSet<String> {
     inventory.keys().cloned().collect()
 }
 
+/// The same without the objects in buckets.
+pub fn resources(inventory: &Inventory) -> BTreeSet<String> {
+    names(inventory).into_iter().filter(|name| !name.starts_with("object ")).collect()
+}
+
 /// What the owner of `id` should have in AWS, its column of the ownership table being `column`.
 pub fn owned(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<String> {
     let mut expected = BTreeSet::new();
