@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{REGION, Sdk, session};
+use crate::aws::{self, REGION, Sdk, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Double, OPERATOR};
 use crate::inventory::{self, Inventory};
@@ -105,10 +105,11 @@ impl World {
             ..Settings::new(INSTALLATION)
         };
         tell(&mut settings);
-        let sdk_config = session(&bed.aws_endpoint, &account, "test").await;
+        let sdk_config = session(&bed.aws_endpoint, &account, aws::TEST, "test").await;
+        let as_operator = session(&bed.aws_endpoint, &account, aws::OPERATOR, "test").await;
         let world = World(Arc::new(Inner {
             double: Double::new(&bed.aws_endpoint, &account),
-            sdk: Sdk::new(&sdk_config),
+            sdk: Sdk::new(&sdk_config, &as_operator),
             client: bed.client().await,
             operator: Mutex::default(),
             sdk_config,
@@ -124,7 +125,7 @@ impl World {
     /// Starts the operator, as `tenantry run` does.
     pub async fn start_operator(&self) {
         let (stop, settings) = (CancellationToken::new(), self.settings.clone());
-        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let sdk = session(&self.bed.aws_endpoint, &self.account, aws::OPERATOR, OPERATOR).await;
         let (client, token) = (self.bed.client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
