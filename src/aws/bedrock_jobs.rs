@@ -9,9 +9,9 @@ use aws_sdk_bedrockagent::types::{
 
 use super::fault::{found, gone};
 use super::timestamp;
-use crate::documents::job::{Job, JobSummary, Statistics};
 use crate::stack::fault::Fault;
 use crate::stack::identity::token;
+use crate::stack::job::{Job, JobSummary, Statistics};
 use crate::stack::operation::bedrock;
 
 /// Ingestion jobs of a data source.

@@ -4,6 +4,7 @@
 pub mod diff;
 pub mod fault;
 pub mod identity;
+pub mod job;
 pub mod offer;
 pub mod operation;
 pub mod permissions;

@@ -23,12 +23,15 @@ pub struct Call {
     pub seq: u64,
     /// Seconds since 1970.
     pub time: f64,
+    pub service: String,
     pub operation: String,
     pub resource: String,
     pub caller: String,
     pub mutating: bool,
     pub status: u16,
     pub error: String,
+    #[serde(default)]
+    pub message: String,
     #[serde(default)]
     pub params: Value,
 }
@@ -51,6 +54,11 @@ impl Call {
         self.error.is_empty() && self.status < 300
     }
 
+    /// Whether AWS did what was asked, even if the answer was lost.
+    pub fn took_effect(&self) -> bool {
+        self.succeeded() || (self.error == "Dropped" && self.status >= 200)
+    }
+
     /// Whether the operator asked, and not the test.
     pub fn is_operators(&self) -> bool {
         self.caller.ends_with(&format!("/{OPERATOR}"))
@@ -58,7 +66,7 @@ impl Call {
 
     /// All that the call says, as one text to search in.
     pub fn text(&self) -> String {
-        format!("{} {} {}", self.operation, self.resource, self.params)
+        format!("{}:{} {} {}", self.service, self.operation, self.resource, self.params)
     }
 }
 
@@ -137,11 +145,38 @@ impl Double {
         self.control(reqwest::Method::PUT, "settings", Some(changes)).await;
     }
 
+    /// From now on calls go wrong: `rule` says which, how and how often, as the double's README has it.
+    pub async fn fault(&self, rule: Value) -> Fault<'_> {
+        let answer = self.control(reqwest::Method::POST, "faults", Some(rule)).await;
+        Fault { double: self, id: answer["id"].as_str().unwrap().into() }
+    }
+
+    /// Nothing goes wrong any more.
+    pub async fn heal(&self) {
+        self.control(reqwest::Method::DELETE, "faults", None).await;
+    }
+
     /// From now on whatever reaches a point waits there.
     pub async fn hold(&self, point: &str, matching: &str) -> Held<'_> {
         let body = json!({"account": self.account, "point": point, "match": matching});
         let answer = self.control(reqwest::Method::POST, "hold", Some(body)).await;
-        Held { double: self, id: answer["id"].as_str().unwrap().into(), point: point.into() }
+        Held { double: self, id: answer["id"].as_str().unwrap().into() }
+    }
+}
+
+/// What goes wrong.
+pub struct Fault<'a> {
+    double: &'a Double,
+    id: String,
+}
+
+impl Fault<'_> {
+    /// The calls that it struck: service, operation and resource.
+    pub async fn hits(&self) -> Vec<String> {
+        let answer = self.double.control(reqwest::Method::GET, "faults", None).await;
+        let rules = answer["faults"].as_array().unwrap();
+        let rule = rules.iter().find(|rule| rule["id"] == self.id.as_str());
+        rule.map(|rule| serde_json::from_value(rule["hits"].clone()).unwrap()).unwrap_or_default()
     }
 }
 
@@ -149,7 +184,6 @@ impl Double {
 pub struct Held<'a> {
     double: &'a Double,
     id: String,
-    pub point: String,
 }
 
 impl Held<'_> {

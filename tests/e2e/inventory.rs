@@ -7,7 +7,7 @@ use tenantry::api::{Column, Layer, Ownership};
 use tenantry::stack::identity::Identity;
 
 use crate::aws::Sdk;
-use crate::double::Journal;
+use crate::double::{Call, Journal};
 
 /// What is there, by kind and name (`bucket e2e-…`), each with its tags, or what its description says in their place.
 pub type Inventory = BTreeMap<String, Tags>;
@@ -16,11 +16,6 @@ type Tags = BTreeMap<String, String>;
 /// The names alone.
 pub fn names(inventory: &Inventory) -> BTreeSet<String> {
     inventory.keys().cloned().collect()
-}
-
-/// The part of an inventory that is not objects in buckets.
-pub fn resources(inventory: &Inventory) -> BTreeSet<String> {
-    inventory.keys().filter(|name| !name.starts_with("object ")).cloned().collect()
 }
 
 /// What the owner of `id` should have in AWS, its column of the ownership table being `column`.
@@ -160,7 +155,7 @@ async fn policies(sdk: &Sdk, found: &mut Inventory) {
 }
 
 async fn indexes(sdk: &Sdk, journal: &Journal, found: &mut Inventory) {
-    for call in journal.of("CreateIndex").only(|call| call.succeeded()).iter() {
+    for call in journal.of("CreateIndex").only(Call::took_effect).iter() {
         let text = |name: &str| call.params[name].as_str().unwrap_or_default().to_owned();
         let (id, index) = (text("id"), text("indexName"));
         if sdk.indexes.get_index().id(&id).index_name(&index).send().await.is_ok() {

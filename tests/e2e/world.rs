@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{self, REGION, Sdk, session};
 use crate::bed::{Bed, bed};
-use crate::double::{Double, OPERATOR};
+use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
 use crate::report;
 
@@ -78,8 +78,24 @@ pub async fn world_with<F: Future<Output = ()>>(
     tell: impl FnOnce(&mut Settings),
     test: impl FnOnce(World) -> F,
 ) {
+    let test = async |world: World| {
+        world.start_operator().await;
+        let granted = async || {
+            let made = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
+            world.double.journal(0).await.iter().any(made).then_some(())
+        };
+        world.eventually("the operator has its own grant", granted).await;
+        test(world.clone()).await;
+    };
+    world_without_operator(tell, test).await;
+}
+
+/// Runs a test in a world of its own that begins without an operator.
+pub async fn world_without_operator<F: Future<Output = ()>>(
+    tell: impl FnOnce(&mut Settings),
+    test: impl FnOnce(World) -> F,
+) {
     let world = World::new(tell).await;
-    world.start_operator().await;
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
     if let Err(panic) = outcome {
         println!("{}", report::of(&world).await);
@@ -141,13 +157,6 @@ impl World {
             .expect("the operator did not stop")
             .expect("the operator panicked")
             .expect("the operator failed");
-    }
-
-    /// Ends the operator in the middle of whatever it does.
-    pub async fn crash_operator(&self) {
-        let Some(Operator { task, .. }) = self.operator.lock().await.take() else { return };
-        task.abort();
-        let _ = task.await;
     }
 
     /// Another operator takes over.
@@ -223,6 +232,18 @@ impl World {
     /// The operator's own grant, which is there as soon as it runs.
     pub fn grant(&self) -> String {
         format!("data policy {}", self.scope().grant_name())
+    }
+
+    /// Waits until the operator has its grant, and with it all that it ever writes without an object asking for it.
+    pub async fn granted(&self) {
+        let granted = || async {
+            let journal = self.double.journal(0).await;
+            journal
+                .iter()
+                .any(|call| call.operation == "CreateAccessPolicy" && call.succeeded())
+                .then_some(())
+        };
+        self.eventually("the operator has its grant", granted).await;
     }
 
     /// Everything in this world's AWS account. While it is taken the double's lists show new things at once.

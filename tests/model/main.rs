@@ -10,4 +10,5 @@ mod docs;
 mod iam;
 mod matrix;
 mod permissions;
+mod purity;
 mod settings;

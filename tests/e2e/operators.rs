@@ -1,0 +1,72 @@
+//! More operators than a world's own: in this process, or the program itself, where a test has to kill it.
+
+use std::process::Stdio;
+
+use aws_sdk_sts::config::ProvideCredentials;
+use tenantry::controller::{self, Settings};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::session;
+use crate::double::OPERATOR;
+use crate::world::{PATIENCE, World};
+
+/// An operator beside, or in place of, the world's own.
+pub struct Another {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Another {
+    /// Stops it after the passes under way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the operator did not stop").expect("it panicked").expect("it failed");
+    }
+}
+
+impl World {
+    /// Starts one more operator, which has been told something else than the world's own.
+    pub async fn another_operator(&self, tell: impl FnOnce(&mut Settings)) -> Another {
+        let mut settings = self.settings.clone();
+        tell(&mut settings);
+        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let (stop, client) = (CancellationToken::new(), self.bed.client().await);
+        let token = stop.clone();
+        Another {
+            stop,
+            task: tokio::spawn(async move { controller::run(settings, client, &sdk, token).await }),
+        }
+    }
+
+    /// `tenantry run` for this world, as its operator.
+    pub async fn program(&self, arguments: &[&str]) -> Command {
+        let settings = &self.settings;
+        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let keys = sdk.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command
+            .args(["run", "--installation", &settings.installation, "--clock", &settings.clock.to_string()])
+            .args(["--selector", settings.selector.as_deref().unwrap(), "--deletion-grace", "0"])
+            .args(arguments)
+            .envs(self.environment())
+            .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
+            .env("AWS_SESSION_TOKEN", keys.session_token().unwrap())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// SIGKILL: nothing is finished, nothing is cleaned up.
+pub async fn kill(mut operator: Child) {
+    if let Ok(Some(ended)) = operator.try_wait() {
+        panic!("the operator ended by itself: {ended}");
+    }
+    operator.kill().await.unwrap();
+}
