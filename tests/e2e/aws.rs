@@ -7,8 +7,6 @@ use serde_json::{Value, json};
 use tenantry::stack::identity::Scope;
 use tenantry::stack::permissions::{self, Audience};
 
-use crate::world::INSTALLATION;
-
 /// Where everything is.
 pub const REGION: &str = "us-east-1";
 /// The role that the test assumes.
@@ -56,10 +54,15 @@ async fn config(endpoint: &str, credentials: Credentials) -> SdkConfig {
         .await
 }
 
+/// What the test may do: all.
+pub fn everything() -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+}
+
 /// What the operator may do: what it says it needs.
-pub fn operator_policy(account: &str) -> Value {
+pub fn operator_policy(installation: &str, account: &str) -> Value {
     let audience = Audience {
-        scope: Scope::new(INSTALLATION, account, REGION),
+        scope: Scope::new(installation, account, REGION),
         role_arn: Some(arn(account, OPERATOR)),
         boundary_arn: None,
     };
@@ -67,18 +70,24 @@ pub fn operator_policy(account: &str) -> Value {
 }
 
 /// Lets a role do what `policy` says, from now on.
-pub async fn allow(iam: &aws_sdk_iam::Client, role: &str, policy: &Value) {
+pub async fn allow(endpoint: &str, account: &str, role: &str, policy: &Value) {
+    let iam = aws_sdk_iam::Client::new(&root(endpoint, account).await);
     let put = iam.put_role_policy().role_name(role).policy_name("allowed");
     put.policy_document(policy.to_string()).send().await.unwrap();
+}
+
+/// The account's own user, who may do all.
+async fn root(endpoint: &str, account: &str) -> SdkConfig {
+    config(endpoint, Credentials::new(account, "not-a-secret", None, None, "e2e")).await
 }
 
 fn arn(account: &str, role: &str) -> String {
     format!("arn:aws:iam::{account}:role/e2e/{role}")
 }
 
-/// A session of one of the two roles, in an account.
+/// A session of one of the two roles, in an account; the role may do nothing before it is allowed to.
 pub async fn session(endpoint: &str, account: &str, role: &str, name: &str) -> SdkConfig {
-    let root = config(endpoint, Credentials::new(account, "not-a-secret", None, None, "e2e")).await;
+    let root = root(endpoint, account).await;
     let iam = aws_sdk_iam::Client::new(&root);
     if iam.get_role().role_name(role).send().await.is_err() {
         let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
@@ -86,8 +95,6 @@ pub async fn session(endpoint: &str, account: &str, role: &str, name: &str) -> S
         let create =
             iam.create_role().role_name(role).path("/e2e/").assume_role_policy_document(trust.to_string());
         create.send().await.unwrap();
-        let all = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
-        allow(&iam, role, &if role == OPERATOR { operator_policy(account) } else { all }).await;
     }
     let sts = aws_sdk_sts::Client::new(&root);
     let answer = sts.assume_role().role_arn(arn(account, role)).role_session_name(name).send().await.unwrap();

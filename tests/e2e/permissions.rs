@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::aws::{self, allow, operator_policy};
-use crate::world::world;
+use crate::aws;
+use crate::world::{World, world};
 
 fn without(mut policy: Value, action: &str) -> Value {
     for statement in policy["Statement"].as_array_mut().unwrap() {
@@ -13,11 +13,15 @@ fn without(mut policy: Value, action: &str) -> Value {
     policy
 }
 
+async fn allow(w: &World, policy: &Value) {
+    aws::allow(&w.bed.aws_endpoint, &w.account, aws::OPERATOR, policy).await;
+}
+
 /// One action of each service; the table test in `tests/model` has the rest.
 async fn names_it_and_recovers(action: &'static str, condition: &'static str) {
     world(|w| async move {
-        let policy = operator_policy(&w.account);
-        allow(&w.sdk.iam, aws::OPERATOR, &without(policy.clone(), action)).await;
+        let policy = aws::operator_policy(&w.settings.installation, &w.account);
+        allow(&w, &without(policy.clone(), action)).await;
         w.apply(
             "{kind: Tenant, metadata: {name: acme},
               spec: {tenantId: acme, pattern: Silo, encryption: {key: Create}}}",
@@ -27,7 +31,7 @@ async fn names_it_and_recovers(action: &'static str, condition: &'static str) {
         assert!(told.is("Stalled=True/Denied"), "{}", told.describe());
         let wanted = format!("Allow {action} for the operator's role");
         assert!(told.message(condition).ends_with(&wanted), "{}", told.describe());
-        allow(&w.sdk.iam, aws::OPERATOR, &policy).await;
+        allow(&w, &policy).await;
         w.ready("acme").await;
     })
     .await;

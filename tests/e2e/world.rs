@@ -123,6 +123,9 @@ impl World {
         tell(&mut settings);
         let sdk_config = session(&bed.aws_endpoint, &account, aws::TEST, "test").await;
         let as_operator = session(&bed.aws_endpoint, &account, aws::OPERATOR, "test").await;
+        let needed = aws::operator_policy(&settings.installation, &account);
+        aws::allow(&bed.aws_endpoint, &account, aws::TEST, &aws::everything()).await;
+        aws::allow(&bed.aws_endpoint, &account, aws::OPERATOR, &needed).await;
         let world = World(Arc::new(Inner {
             double: Double::new(&bed.aws_endpoint, &account),
             sdk: Sdk::new(&sdk_config, &as_operator),
