@@ -163,7 +163,7 @@ async fn indexes(sdk: &Sdk, journal: &Journal, found: &mut Inventory) {
     for call in journal.of("CreateIndex").only(Call::took_effect).iter() {
         let text = |name: &str| call.params[name].as_str().unwrap_or_default().to_owned();
         let (id, index) = (text("id"), text("indexName"));
-        if sdk.aoss.get_index().id(&id).index_name(&index).send().await.is_ok() {
+        if sdk.indexes.get_index().id(&id).index_name(&index).send().await.is_ok() {
             found.insert(format!("index {index}"), Tags::new());
         }
     }

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{REGION, Sdk, session};
+use crate::aws::{self, REGION, Sdk, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Double, OPERATOR};
 use crate::inventory::{self, Inventory};
@@ -119,10 +119,14 @@ impl World {
             ..Settings::new(INSTALLATION)
         };
         tell(&mut settings);
-        let sdk_config = session(&bed.aws_endpoint, &account, "test").await;
+        let sdk_config = session(&bed.aws_endpoint, &account, aws::TEST, "test").await;
+        let as_operator = session(&bed.aws_endpoint, &account, aws::OPERATOR, "test").await;
+        let needed = aws::operator_policy(&settings.installation, &account);
+        aws::allow(&bed.aws_endpoint, &account, aws::TEST, &aws::everything()).await;
+        aws::allow(&bed.aws_endpoint, &account, aws::OPERATOR, &needed).await;
         let world = World(Arc::new(Inner {
             double: Double::new(&bed.aws_endpoint, &account),
-            sdk: Sdk::new(&sdk_config),
+            sdk: Sdk::new(&sdk_config, &as_operator),
             client: bed.client().await,
             operator: Mutex::default(),
             sdk_config,
@@ -144,7 +148,7 @@ impl World {
     pub async fn start_operator_with(&self, tell: impl FnOnce(&mut Settings)) {
         let (stop, mut settings) = (CancellationToken::new(), self.settings.clone());
         tell(&mut settings);
-        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let sdk = session(&self.bed.aws_endpoint, &self.account, aws::OPERATOR, OPERATOR).await;
         let (client, token) = (self.bed.client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
