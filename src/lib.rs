@@ -16,7 +16,7 @@
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
-//! | [`cli`] | `run`, `crds`, `retrieve` |
+//! | [`cli`] | `run`, `crds`, `iam-policy`, `retrieve` |
 //!
 //! `api ← stack ← layers ← controller`; `aws` is used by layers, documents and controller, and knows of the others only
 //! plain data; `stack` knows neither `aws` nor a client. A test holds the folders to it.
@@ -29,7 +29,7 @@
 //! |---|---|
 //! | Throttled, Transient | tried again with growing distance; conditions stay as they are |
 //! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely |
-//! | Denied, Quota | `Stalled`, with the action or the quota in the message; tried again every five minutes |
+//! | Denied, Quota, Unreachable | `Stalled`, with what to allow, raise or open in the message; tried again every five minutes |
 //! | Invalid | `Stalled` until the cause is gone; tried again every five minutes |
 
 pub mod api;

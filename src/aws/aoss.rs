@@ -6,19 +6,16 @@ use aws_sdk_opensearchserverless::types::{
 };
 
 use super::Tags;
-use super::fault::{Call, found, gone};
+use super::fault::{found, gone};
 use crate::api::StandbyReplicas;
 use crate::stack::fault::Fault;
+use crate::stack::operation::aoss;
 use crate::stack::seen::CollectionDetail;
 
 /// OpenSearch Serverless collections.
 #[derive(Clone, Debug)]
 pub struct Collections {
     client: Client,
-}
-
-const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "aoss", operation, resource }
 }
 
 impl Collections {
@@ -29,7 +26,7 @@ impl Collections {
     /// A collection and its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
     pub async fn find(&self, name: &str) -> Result<Option<(CollectionDetail, Tags)>, Fault> {
-        let call = aoss("BatchGetCollection", name);
+        let call = aoss::BatchGetCollection.on(name);
         let answer = self.client.batch_get_collection().names(name).send().await.map_err(call.failed())?;
         let Some(detail) = answer.collection_details.unwrap_or_default().into_iter().next() else {
             let mut errors = answer.collection_error_details.unwrap_or_default().into_iter();
@@ -57,7 +54,7 @@ impl Collections {
         description: &str,
         tags: &Tags,
     ) -> Result<CollectionDetail, Fault> {
-        let call = aoss("CreateCollection", name);
+        let call = aoss::CreateCollection.on(name);
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
         let replicas = match standby_replicas {
@@ -72,12 +69,12 @@ impl Collections {
 
     /// Begins to delete a collection with all that is in it. One that is still being made is a conflict.
     pub async fn delete(&self, id: &str) -> Result<(), Fault> {
-        let call = aoss("DeleteCollection", id);
+        let call = aoss::DeleteCollection.on(id);
         gone(self.client.delete_collection().id(id).send().await.map_err(call.failed()))
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
-        let call = aoss("ListTagsForResource", arn);
+        let call = aoss::ListTagsForResource.on(arn);
         let answer =
             self.client.list_tags_for_resource().resource_arn(arn).send().await.map_err(call.failed())?;
         Ok(super::tags(answer.tags, |tag| (tag.key, tag.value)))

@@ -9,17 +9,14 @@ use aws_sdk_opensearchserverless::Client;
 use serde_json::Value;
 
 use super::document::{to_document, to_value};
-use super::fault::{Call, found, gone};
+use super::fault::{found, gone};
 use crate::stack::fault::Fault;
+use crate::stack::operation::aoss;
 
 /// Vector indexes.
 #[derive(Clone, Debug)]
 pub struct Indexes {
     client: Client,
-}
-
-const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "aoss", operation, resource }
 }
 
 impl Indexes {
@@ -30,7 +27,7 @@ impl Indexes {
     /// The settings and mappings of an index.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_GetIndex.html>
     pub async fn find(&self, collection_id: &str, name: &str) -> Result<Option<Value>, Fault> {
-        let call = aoss("GetIndex", name);
+        let call = aoss::GetIndex.on(name);
         let request = self.client.get_index().id(collection_id).index_name(name);
         let answer = found(request.send().await.map_err(call.failed()))?;
         Ok(answer.map(|answer| answer.index_schema.as_ref().map(to_value).unwrap_or_default()))
@@ -39,7 +36,7 @@ impl Indexes {
     /// Makes an index; a collection has room for 1,000. `name` is in lower case and does not begin with `_` or `-`.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_CreateIndex.html>
     pub async fn create(&self, collection_id: &str, name: &str, schema: &Value) -> Result<(), Fault> {
-        let call = aoss("CreateIndex", name);
+        let call = aoss::CreateIndex.on(name);
         let request = self.client.create_index().id(collection_id).index_name(name);
         request.index_schema(to_document(schema)).send().await.map_err(call.failed()).map(drop)
     }
@@ -47,14 +44,14 @@ impl Indexes {
     /// Adds to the mappings of an index. Settings cannot change, and what the schema leaves out stays.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_UpdateIndex.html>
     pub async fn update(&self, collection_id: &str, name: &str, schema: &Value) -> Result<(), Fault> {
-        let call = aoss("UpdateIndex", name);
+        let call = aoss::UpdateIndex.on(name);
         let request = self.client.update_index().id(collection_id).index_name(name);
         request.index_schema(to_document(schema)).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Deletes an index with all vectors in it.
     pub async fn delete(&self, collection_id: &str, name: &str) -> Result<(), Fault> {
-        let call = aoss("DeleteIndex", name);
+        let call = aoss::DeleteIndex.on(name);
         let request = self.client.delete_index().id(collection_id).index_name(name);
         gone(request.send().await.map_err(call.failed()))
     }

@@ -12,8 +12,9 @@ use aws_smithy_types::Document;
 use serde_json::Value;
 
 use super::document::to_value;
-use super::fault::{Call, found, gone};
+use super::fault::{found, gone};
 use crate::stack::fault::Fault;
+use crate::stack::operation::aoss;
 use crate::stack::seen::PolicyFacts;
 
 /// OpenSearch Serverless policies of all three kinds.
@@ -44,10 +45,6 @@ impl PolicyKind {
     }
 }
 
-const fn aoss<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "aoss", operation, resource }
-}
-
 impl Policies {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
@@ -57,13 +54,13 @@ impl Policies {
     pub async fn find(&self, kind: PolicyKind, name: &str) -> Result<Option<PolicyFacts>, Fault> {
         match kind.security() {
             Some(type_) => {
-                let call = aoss("GetSecurityPolicy", name);
+                let call = aoss::GetSecurityPolicy.on(name);
                 let request = self.client.get_security_policy().r#type(type_).name(name);
                 let answer = found(request.send().await.map_err(call.failed()))?;
                 Ok(answer.and_then(|answer| answer.security_policy_detail).map(Into::into))
             }
             None => {
-                let call = aoss("GetAccessPolicy", name);
+                let call = aoss::GetAccessPolicy.on(name);
                 let request = self.client.get_access_policy().r#type(AccessPolicyType::Data).name(name);
                 let answer = found(request.send().await.map_err(call.failed()))?;
                 Ok(answer.and_then(|answer| answer.access_policy_detail).map(Into::into))
@@ -82,12 +79,12 @@ impl Policies {
         let policy = policy.to_string();
         match kind.security() {
             Some(type_) => {
-                let call = aoss("CreateSecurityPolicy", name);
+                let call = aoss::CreateSecurityPolicy.on(name);
                 let request = self.client.create_security_policy().r#type(type_).name(name).policy(policy);
                 request.description(description).send().await.map_err(call.failed()).map(drop)
             }
             None => {
-                let call = aoss("CreateAccessPolicy", name);
+                let call = aoss::CreateAccessPolicy.on(name);
                 let request = self.client.create_access_policy().r#type(AccessPolicyType::Data).name(name);
                 request.policy(policy).description(description).send().await.map_err(call.failed()).map(drop)
             }
@@ -108,13 +105,13 @@ impl Policies {
         let policy = policy.to_string();
         match kind.security() {
             Some(type_) => {
-                let call = aoss("UpdateSecurityPolicy", name);
+                let call = aoss::UpdateSecurityPolicy.on(name);
                 let request = self.client.update_security_policy().r#type(type_).name(name).policy(policy);
                 let request = request.description(description).policy_version(version);
                 unchanged_or(request.send().await.map_err(call.failed()).map(drop))
             }
             None => {
-                let call = aoss("UpdateAccessPolicy", name);
+                let call = aoss::UpdateAccessPolicy.on(name);
                 let request = self.client.update_access_policy().r#type(AccessPolicyType::Data).name(name);
                 let request = request.policy(policy).description(description).policy_version(version);
                 unchanged_or(request.send().await.map_err(call.failed()).map(drop))
@@ -126,12 +123,12 @@ impl Policies {
     pub async fn delete(&self, kind: PolicyKind, name: &str) -> Result<(), Fault> {
         match kind.security() {
             Some(type_) => {
-                let call = aoss("DeleteSecurityPolicy", name);
+                let call = aoss::DeleteSecurityPolicy.on(name);
                 let request = self.client.delete_security_policy().r#type(type_).name(name);
                 gone(request.send().await.map_err(call.failed()))
             }
             None => {
-                let call = aoss("DeleteAccessPolicy", name);
+                let call = aoss::DeleteAccessPolicy.on(name);
                 let request = self.client.delete_access_policy().r#type(AccessPolicyType::Data).name(name);
                 gone(request.send().await.map_err(call.failed()))
             }

@@ -10,8 +10,9 @@ use aws_sdk_bedrockagent::types::{
 };
 
 use super::Tags;
-use super::fault::{Call, found, gone};
+use super::fault::{found, gone};
 use crate::stack::fault::Fault;
+use crate::stack::operation::bedrock;
 use crate::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 use crate::stack::seen::KnowledgeBaseFacts;
 use crate::stack::want::{Store, WantKnowledgeBase};
@@ -20,10 +21,6 @@ use crate::stack::want::{Store, WantKnowledgeBase};
 #[derive(Clone, Debug)]
 pub struct KnowledgeBases {
     client: Client,
-}
-
-pub(super) const fn bedrock<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "bedrock", operation, resource }
 }
 
 /// Whether a hint can be an id at all: AWS refuses the whole request otherwise.
@@ -60,7 +57,7 @@ impl KnowledgeBases {
 
     /// The names of all knowledge bases of the account and region, other people's included.
     pub async fn names(&self) -> Result<Vec<String>, Fault> {
-        let call = bedrock("ListKnowledgeBases", "all");
+        let call = bedrock::ListKnowledgeBases.on("all");
         let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         let summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
@@ -72,7 +69,7 @@ impl KnowledgeBases {
     /// not propagated yet is a ValidationException that only its message tells from a mistake.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateKnowledgeBase.html>
     pub async fn create(&self, want: &WantKnowledgeBase) -> Result<String, Fault> {
-        let call = bedrock("CreateKnowledgeBase", &want.name);
+        let call = bedrock::CreateKnowledgeBase.on(&want.name);
         // The token is a fresh one of the SDK's: Bedrock would silently ignore one that it has seen, even if what it
         // made then is long gone. The name makes this call idempotent.
         let request = self.client.create_knowledge_base().name(&want.name).role_arn(&want.role_arn);
@@ -86,19 +83,19 @@ impl KnowledgeBases {
 
     /// Begins to delete a knowledge base. A data source that it still has goes by its own deletion policy.
     pub async fn delete(&self, id: &str) -> Result<(), Fault> {
-        let call = bedrock("DeleteKnowledgeBase", id);
+        let call = bedrock::DeleteKnowledgeBase.on(id);
         gone(self.client.delete_knowledge_base().knowledge_base_id(id).send().await.map_err(call.failed()))
     }
 
     async fn get(&self, id: &str) -> Result<KnowledgeBase, Fault> {
-        let call = bedrock("GetKnowledgeBase", id);
+        let call = bedrock::GetKnowledgeBase.on(id);
         let answer =
             self.client.get_knowledge_base().knowledge_base_id(id).send().await.map_err(call.failed())?;
         answer.knowledge_base.ok_or_else(|| call.empty())
     }
 
     async fn listed(&self, name: &str) -> Result<Option<KnowledgeBase>, Fault> {
-        let call = bedrock("ListKnowledgeBases", name);
+        let call = bedrock::ListKnowledgeBases.on(name);
         let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         let mut summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
@@ -109,7 +106,7 @@ impl KnowledgeBases {
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
-        let call = bedrock("ListTagsForResource", arn);
+        let call = bedrock::ListTagsForResource.on(arn);
         let answer =
             self.client.list_tags_for_resource().resource_arn(arn).send().await.map_err(call.failed())?;
         Ok(answer.tags.unwrap_or_default().into_iter().collect())

@@ -13,10 +13,11 @@ use aws_sdk_bedrockagent::types::{
     SemanticChunkingConfiguration, ServerSideEncryptionConfiguration, VectorIngestionConfiguration,
 };
 
-use super::bedrock::{bedrock, is_id};
+use super::bedrock::is_id;
 use super::fault::{found, gone};
 use crate::api::{ChunkingSettings, DataDeletionPolicy};
 use crate::stack::fault::Fault;
+use crate::stack::operation::bedrock;
 use crate::stack::seen::DataSourceFacts;
 use crate::stack::want::WantKnowledgeBase;
 
@@ -54,7 +55,7 @@ impl DataSources {
     /// call idempotent.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateDataSource.html>
     pub async fn create(&self, kb: &str, want: &WantKnowledgeBase, account: &str) -> Result<String, Fault> {
-        let call = bedrock("CreateDataSource", &want.name);
+        let call = bedrock::CreateDataSource.on(&want.name);
         let source = source(want, account).map_err(call.unbuilt())?;
         let chunking = chunking(&want.chunking).map_err(call.unbuilt())?;
         let request = self.client.create_data_source().knowledge_base_id(kb).name(&want.name);
@@ -77,7 +78,7 @@ impl DataSources {
         want: &WantKnowledgeBase,
         account: &str,
     ) -> Result<(), Fault> {
-        let call = bedrock("UpdateDataSource", id);
+        let call = bedrock::UpdateDataSource.on(id);
         let source = source(want, account).map_err(call.unbuilt())?;
         let mut it = self.get(kb, id).await?;
         it.data_source_configuration = Some(source);
@@ -99,19 +100,19 @@ impl DataSources {
 
     /// Begins to delete a data source.
     pub async fn delete(&self, kb: &str, id: &str) -> Result<(), Fault> {
-        let call = bedrock("DeleteDataSource", id);
+        let call = bedrock::DeleteDataSource.on(id);
         let request = self.client.delete_data_source().knowledge_base_id(kb).data_source_id(id);
         gone(request.send().await.map_err(call.failed()))
     }
 
     async fn get(&self, kb: &str, id: &str) -> Result<DataSource, Fault> {
-        let call = bedrock("GetDataSource", id);
+        let call = bedrock::GetDataSource.on(id);
         let request = self.client.get_data_source().knowledge_base_id(kb).data_source_id(id);
         request.send().await.map_err(call.failed())?.data_source.ok_or_else(|| call.empty())
     }
 
     async fn listed(&self, kb: &str, name: &str) -> Result<Option<DataSource>, Fault> {
-        let call = bedrock("ListDataSources", kb);
+        let call = bedrock::ListDataSources.on(kb);
         let pages =
             self.client.list_data_sources().knowledge_base_id(kb).max_results(1000).into_paginator().send();
         let Some(pages) = found(pages.try_collect().await.map_err(call.failed()))? else {
@@ -125,7 +126,7 @@ impl DataSources {
     }
 
     async fn resend(&self, it: DataSource) -> Result<(), Fault> {
-        let call = bedrock("UpdateDataSource", &it.data_source_id);
+        let call = bedrock::UpdateDataSource.on(&it.data_source_id);
         let request = self.client.update_data_source().knowledge_base_id(it.knowledge_base_id);
         let request = request
             .data_source_id(&it.data_source_id)

@@ -7,12 +7,12 @@ use aws_sdk_bedrockagent::types::{
     IngestionJobSummary, SortOrder,
 };
 
-use super::bedrock::bedrock;
 use super::fault::{found, gone};
 use super::timestamp;
-use crate::documents::job::{Job, JobSummary, Statistics};
 use crate::stack::fault::Fault;
 use crate::stack::identity::token;
+use crate::stack::job::{Job, JobSummary, Statistics};
+use crate::stack::operation::bedrock;
 
 /// Ingestion jobs of a data source.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Jobs {
 
     /// All jobs of a data source, the newest first.
     pub async fn list(&self, kb: &str, data_source: &str) -> Result<Vec<JobSummary>, Fault> {
-        let call = bedrock("ListIngestionJobs", data_source);
+        let call = bedrock::ListIngestionJobs.on(data_source);
         let newest_first = IngestionJobSortBy::builder()
             .attribute(IngestionJobSortByAttribute::StartedAt)
             .order(SortOrder::Descending)
@@ -41,7 +41,7 @@ impl Jobs {
 
     /// One job, with what failed in it.
     pub async fn get(&self, kb: &str, data_source: &str, id: &str) -> Result<Option<Job>, Fault> {
-        let call = bedrock("GetIngestionJob", id);
+        let call = bedrock::GetIngestionJob.on(id);
         let request = self.client.get_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
         let answer = found(request.ingestion_job_id(id).send().await.map_err(call.failed()))?;
         Ok(answer.and_then(|answer| answer.ingestion_job).map(Into::into))
@@ -51,7 +51,7 @@ impl Jobs {
     /// most 200 characters), is what keeps a start that was sent twice from running twice.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_StartIngestionJob.html>
     pub async fn start(&self, kb: &str, data_source: &str, description: &str) -> Result<String, Fault> {
-        let call = bedrock("StartIngestionJob", data_source);
+        let call = bedrock::StartIngestionJob.on(data_source);
         let request = self.client.start_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
         let request = request.description(description).client_token(token(&[data_source, description]));
         let answer = request.send().await.map_err(call.failed())?;
@@ -67,7 +67,7 @@ impl Jobs {
 
     /// Begins to stop a job; one that no longer runs is a conflict.
     pub async fn stop(&self, kb: &str, data_source: &str, id: &str) -> Result<(), Fault> {
-        let call = bedrock("StopIngestionJob", id);
+        let call = bedrock::StopIngestionJob.on(id);
         let request = self.client.stop_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
         gone(request.ingestion_job_id(id).send().await.map_err(call.failed()))
     }

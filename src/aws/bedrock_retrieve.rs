@@ -9,9 +9,9 @@ use aws_sdk_bedrockagentruntime::types::{
 use aws_smithy_types::Document;
 use serde_json::Value;
 
-use super::bedrock::bedrock;
 use super::document::to_value;
 use crate::stack::fault::Fault;
+use crate::stack::operation::bedrock;
 
 /// Questions to knowledge bases.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Retrieval {
         filter: Option<(&str, &str)>,
         number_of_results: i32,
     ) -> Result<Vec<Passage>, Fault> {
-        let call = bedrock("Retrieve", knowledge_base);
+        let call = bedrock::Retrieve.on(knowledge_base);
         let wanted = usize::try_from(number_of_results).unwrap_or(0);
         let search = KnowledgeBaseVectorSearchConfiguration::builder()
             .number_of_results(number_of_results)

@@ -9,16 +9,20 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::stack::fault::{Class, Fault, classify};
+use crate::stack::operation::Operation;
 
 /// One call, as its fault will name it.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
-    /// The IAM prefix of the service.
-    pub service: &'static str,
-    /// The API operation.
-    pub operation: &'static str,
-    /// What it is about.
-    pub resource: &'a str,
+    operation: Operation,
+    resource: &'a str,
+}
+
+impl Operation {
+    /// A call, by what it is about. Every call of every adapter begins here, so that none lacks its row.
+    pub(super) const fn on(self, resource: &str) -> Call<'_> {
+        Call { operation: self, resource }
+    }
 }
 
 impl Call<'_> {
@@ -30,7 +34,7 @@ impl Call<'_> {
     {
         move |error| {
             let (code, message) = match &error {
-                SdkError::ConstructionFailure(_) => return self.unfit(chain(&error)),
+                SdkError::ConstructionFailure(_) => return self.unfit(chain(error)),
                 SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
                 SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                     ("Timeout".into(), chain(&error))
@@ -53,11 +57,11 @@ impl Call<'_> {
 
     /// A refusal that came inside an answer.
     pub(super) fn refused(self, code: &str, message: &str) -> Fault {
-        let Self { service, operation, resource } = self;
+        let Self { operation, resource } = self;
         Fault {
-            class: classify(operation, code, message),
-            service,
-            operation,
+            class: classify(operation.name(), code, message),
+            service: operation.service(),
+            operation: operation.name(),
             resource: resource.into(),
             code: code.into(),
             message: message.into(),
@@ -67,7 +71,7 @@ impl Call<'_> {
 
     /// A request that the SDK would not even build.
     pub(super) fn unbuilt(self) -> impl FnOnce(BuildError) -> Fault {
-        move |error| self.unfit(chain(&error))
+        move |error| self.unfit(chain(error))
     }
 
     /// An answer that lacks what it is there for.
@@ -94,7 +98,7 @@ pub(super) fn gone<T>(result: Result<T, Fault>) -> Result<(), Fault> {
 }
 
 /// An error and all its causes, in one line: the SDK's own errors say only "service error".
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: impl Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
@@ -107,7 +111,9 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
 
-    const CALL: Call<'static> = Call { service: "s3", operation: "HeadBucket", resource: "b" };
+    use crate::stack::operation::s3;
+
+    const CALL: Call<'static> = s3::HeadBucket.on("b");
 
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");

@@ -7,18 +7,15 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Tags;
-use super::fault::{Call, found, gone};
+use super::fault::{found, gone};
 use crate::stack::fault::Fault;
+use crate::stack::operation::iam;
 use crate::stack::seen::RoleDetail;
 
 /// IAM roles and their inline policies.
 #[derive(Clone, Debug)]
 pub struct Roles {
     client: Client,
-}
-
-const fn iam<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "iam", operation, resource }
 }
 
 impl Roles {
@@ -61,7 +58,7 @@ impl Roles {
         boundary: Option<&str>,
         tags: &Tags,
     ) -> Result<(), Fault> {
-        let call = iam("CreateRole", name);
+        let call = iam::CreateRole.on(name);
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
         let request = self.client.create_role().role_name(name).path(path).description(description);
@@ -72,7 +69,7 @@ impl Roles {
 
     /// Says anew who may assume a role.
     pub async fn put_trust(&self, name: &str, trust: &Value) -> Result<(), Fault> {
-        let call = iam("UpdateAssumeRolePolicy", name);
+        let call = iam::UpdateAssumeRolePolicy.on(name);
         let request =
             self.client.update_assume_role_policy().role_name(name).policy_document(trust.to_string());
         request.send().await.map_err(call.failed()).map(drop)
@@ -81,39 +78,39 @@ impl Roles {
     /// Writes an inline policy, over one of the same name. All of a role's together have at most 10,240 characters.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html>
     pub async fn put_policy(&self, role: &str, policy: &str, document: &Value) -> Result<(), Fault> {
-        let call = iam("PutRolePolicy", role);
+        let call = iam::PutRolePolicy.on(role);
         let request = self.client.put_role_policy().role_name(role).policy_name(policy);
         request.policy_document(document.to_string()).send().await.map_err(call.failed()).map(drop)
     }
 
     /// Removes an inline policy.
     pub async fn delete_policy(&self, role: &str, policy: &str) -> Result<(), Fault> {
-        let call = iam("DeleteRolePolicy", role);
+        let call = iam::DeleteRolePolicy.on(role);
         let request = self.client.delete_role_policy().role_name(role).policy_name(policy);
         gone(request.send().await.map_err(call.failed()))
     }
 
     /// Deletes a role, which must have no inline policy any more.
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
-        let call = iam("DeleteRole", name);
+        let call = iam::DeleteRole.on(name);
         gone(self.client.delete_role().role_name(name).send().await.map_err(call.failed()))
     }
 
     async fn get(&self, name: &str) -> Result<Role, Fault> {
-        let call = iam("GetRole", name);
+        let call = iam::GetRole.on(name);
         let answer = self.client.get_role().role_name(name).send().await.map_err(call.failed())?;
         answer.role.ok_or_else(|| call.empty())
     }
 
     async fn policy_names(&self, role: &str) -> Result<Vec<String>, Fault> {
-        let call = iam("ListRolePolicies", role);
+        let call = iam::ListRolePolicies.on(role);
         let pages = self.client.list_role_policies().role_name(role).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         Ok(pages.into_iter().flat_map(|page| page.policy_names).collect())
     }
 
     async fn policy(&self, role: &str, policy: &str) -> Result<Option<(String, Value)>, Fault> {
-        let call = iam("GetRolePolicy", role);
+        let call = iam::GetRolePolicy.on(role);
         let request = self.client.get_role_policy().role_name(role).policy_name(policy);
         let answer = found(request.send().await.map_err(call.failed()))?;
         Ok(answer.map(|answer| (answer.policy_name, decoded(&answer.policy_document))))

@@ -11,8 +11,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use super::Tags;
-use super::fault::{Call, found, gone};
+use super::fault::{found, gone};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::operation::kms;
 use crate::stack::seen::KeyFacts;
 
 /// How many keys are looked at side by side. KMS grants 50 reads a second and more.
@@ -37,10 +38,6 @@ pub struct KeyDetail {
     pub multi_region: bool,
     /// Whether it is a customer's and not an AWS service's.
     pub customer: bool,
-}
-
-const fn kms<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "kms", operation, resource }
 }
 
 impl Keys {
@@ -84,7 +81,7 @@ impl Keys {
     /// characters, `policy` 32,768 bytes.
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
     pub async fn create(&self, policy: &Value, description: &str, tags: &Tags) -> Result<String, Fault> {
-        let call = kms("CreateKey", description);
+        let call = kms::CreateKey.on(description);
         let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
         let request = self.client.create_key().policy(policy.to_string()).description(description);
         let answer = request.set_tags(Some(tags)).send().await.map_err(call.failed())?;
@@ -93,14 +90,14 @@ impl Keys {
 
     /// Points `alias/<name>` at a key. An alias that exists is a conflict, and stays as it is: it may be another's.
     pub async fn put_alias(&self, name: &str, key_arn: &str) -> Result<(), Fault> {
-        let call = kms("CreateAlias", name);
+        let call = kms::CreateAlias.on(name);
         let request = self.client.create_alias().alias_name(alias(name)).target_key_id(key_arn);
         request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Removes `alias/<name>`; the key stays.
     pub async fn delete_alias(&self, name: &str) -> Result<(), Fault> {
-        let call = kms("DeleteAlias", name);
+        let call = kms::DeleteAlias.on(name);
         gone(self.client.delete_alias().alias_name(alias(name)).send().await.map_err(call.failed()))
     }
 
@@ -108,19 +105,19 @@ impl Keys {
     /// scheduled already is a `KMSInvalidStateException`.
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>
     pub async fn schedule_deletion(&self, arn: &str, days: i32) -> Result<(), Fault> {
-        let call = kms("ScheduleKeyDeletion", arn);
+        let call = kms::ScheduleKeyDeletion.on(arn);
         let request = self.client.schedule_key_deletion().key_id(arn).pending_window_in_days(days);
         gone(request.send().await.map_err(call.failed()))
     }
 
     async fn detail(&self, key: &str) -> Result<KeyDetail, Fault> {
-        let call = kms("DescribeKey", key);
+        let call = kms::DescribeKey.on(key);
         let answer = self.client.describe_key().key_id(key).send().await.map_err(call.failed())?;
         answer.key_metadata.map(detail).ok_or_else(|| call.empty())
     }
 
     async fn all(&self) -> Result<Vec<String>, Fault> {
-        let call = kms("ListKeys", "all keys");
+        let call = kms::ListKeys.on("all keys");
         let pages = self.client.list_keys().limit(1000).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         Ok(pages
@@ -131,7 +128,7 @@ impl Keys {
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
-        let call = kms("ListResourceTags", arn);
+        let call = kms::ListResourceTags.on(arn);
         let pages = self.client.list_resource_tags().key_id(arn).into_paginator().send();
         let pages = pages.try_collect().await.map_err(call.failed())?;
         let tags = pages.into_iter().flat_map(|page| page.tags.unwrap_or_default());

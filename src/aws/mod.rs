@@ -13,12 +13,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 
 mod aoss;
+mod aoss_endpoint;
 mod aoss_indexes;
 mod aoss_policies;
 mod bedrock;
 mod bedrock_data_sources;
 mod bedrock_jobs;
 mod bedrock_retrieve;
+mod credentials;
 mod document;
 mod fault;
 mod iam;
@@ -31,6 +33,7 @@ mod s3_versions;
 mod sts;
 
 pub use aoss::Collections;
+pub use aoss_endpoint::IndexEndpoints;
 pub use aoss_indexes::Indexes;
 pub use aoss_policies::{Policies, PolicyKind};
 pub use bedrock::KnowledgeBases;
@@ -67,8 +70,10 @@ pub struct Aws {
     pub policies: Policies,
     /// OpenSearch Serverless collections.
     pub collections: Collections,
-    /// Vector indexes.
+    /// Vector indexes, by the control plane.
     pub indexes: Indexes,
+    /// The same, by the endpoints of their collections.
+    pub index_endpoints: IndexEndpoints,
     /// Bedrock knowledge bases.
     pub knowledge_bases: KnowledgeBases,
     /// Their data sources.
@@ -94,6 +99,7 @@ impl Aws {
             policies: Policies::new(aoss.clone()),
             collections: Collections::new(aoss.clone()),
             indexes: Indexes::new(aoss),
+            index_endpoints: IndexEndpoints::new(config),
             knowledge_bases: KnowledgeBases::new(bedrock.clone()),
             data_sources: DataSources::new(bedrock.clone()),
             jobs: Jobs::new(bedrock),

@@ -16,8 +16,9 @@ use aws_sdk_s3::types::{
 use serde_json::Value;
 
 use super::Tags;
-use super::fault::{Call, gone};
+use super::fault::gone;
 use crate::stack::fault::Fault;
+use crate::stack::operation::s3;
 
 /// Buckets and their settings.
 #[derive(Clone, Debug)]
@@ -32,10 +33,6 @@ pub(super) fn client(config: &SdkConfig) -> Client {
     Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build())
 }
 
-pub(super) const fn s3<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "s3", operation, resource }
-}
-
 impl Buckets {
     pub(super) fn new(client: Client, account: &str) -> Self {
         Self { client, account: account.into() }
@@ -45,7 +42,7 @@ impl Buckets {
     /// Also needs s3:TagResource. `region` is the client's own; us-east-1 must not be named, it is what no name means.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
     pub async fn create(&self, name: &str, region: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = s3("CreateBucket", name);
+        let call = s3::CreateBucket.on(name);
         let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
         let configuration = CreateBucketConfiguration::builder()
             .set_location_constraint(location)
@@ -57,7 +54,7 @@ impl Buckets {
 
     /// Replaces all tags; at most 50.
     pub async fn put_tags(&self, name: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = s3("PutBucketTagging", name);
+        let call = s3::PutBucketTagging.on(name);
         let tagging = tag_set(tags).and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
         let request = self.client.put_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
         request.tagging(tagging.map_err(call.unbuilt())?).send().await.map_err(call.failed()).map(drop)
@@ -65,7 +62,7 @@ impl Buckets {
 
     /// Switches on all four of Block Public Access.
     pub async fn put_public_access_block(&self, name: &str) -> Result<(), Fault> {
-        let call = s3("PutPublicAccessBlock", name);
+        let call = s3::PutPublicAccessBlock.on(name);
         let request = self.client.put_public_access_block().bucket(name).expected_bucket_owner(&self.account);
         let request = request.public_access_block_configuration(no_public_access());
         request.send().await.map_err(call.failed()).map(drop)
@@ -73,7 +70,7 @@ impl Buckets {
 
     /// Lets the bucket's owner own every object, whoever wrote it; ACLs are off.
     pub async fn put_ownership_enforced(&self, name: &str) -> Result<(), Fault> {
-        let call = s3("PutBucketOwnershipControls", name);
+        let call = s3::PutBucketOwnershipControls.on(name);
         let rule =
             OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
         let controls = rule.and_then(|rule| OwnershipControls::builder().rules(rule).build());
@@ -85,14 +82,14 @@ impl Buckets {
 
     /// Replaces the bucket policy; at most 20 KB.
     pub async fn put_policy(&self, name: &str, policy: &Value) -> Result<(), Fault> {
-        let call = s3("PutBucketPolicy", name);
+        let call = s3::PutBucketPolicy.on(name);
         let request = self.client.put_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
         request.policy(policy.to_string()).send().await.map_err(call.failed()).map(drop)
     }
 
     /// How new objects are encrypted: by a KMS key, with a bucket key to keep its calls few, or by S3's own.
     pub async fn put_encryption(&self, name: &str, key_arn: Option<&str>) -> Result<(), Fault> {
-        let call = s3("PutBucketEncryption", name);
+        let call = s3::PutBucketEncryption.on(name);
         let request = self.client.put_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
         let request =
             request.server_side_encryption_configuration(encryption(key_arn).map_err(call.unbuilt())?);
@@ -101,7 +98,7 @@ impl Buckets {
 
     /// Keeps what is overwritten or deleted as an older version, or no longer does.
     pub async fn put_versioning(&self, name: &str, enabled: bool) -> Result<(), Fault> {
-        let call = s3("PutBucketVersioning", name);
+        let call = s3::PutBucketVersioning.on(name);
         let status =
             if enabled { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
         let configuration = VersioningConfiguration::builder().status(status).build();
@@ -113,7 +110,7 @@ impl Buckets {
     /// while afterwards (`OperationAborted`).
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_bucket().bucket(name).expected_bucket_owner(&self.account);
-        gone(request.send().await.map_err(s3("DeleteBucket", name).failed()))
+        gone(request.send().await.map_err(s3::DeleteBucket.on(name).failed()))
     }
 }
 

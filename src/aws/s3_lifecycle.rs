@@ -9,16 +9,16 @@ use aws_sdk_s3::types::{
 
 use super::Buckets;
 use super::fault::gone;
-use super::s3::s3;
 use super::s3_facts::set;
 use crate::stack::fault::Fault;
+use crate::stack::operation::s3;
 use crate::stack::seen::LifecycleRule;
 
 impl Buckets {
     /// The rules, sorted. One that is not in our terms (a transition, a filter by tag, one that is switched off) has
     /// -1 days, which no wanted rule has.
     pub(super) async fn lifecycle(&self, name: &str) -> Result<Vec<LifecycleRule>, Fault> {
-        let call = s3("GetBucketLifecycleConfiguration", name);
+        let call = s3::GetBucketLifecycleConfiguration.on(name);
         let request = self.client.get_bucket_lifecycle_configuration().bucket(name);
         let request = request.expected_bucket_owner(&self.account);
         let answer = set(request.send().await.map_err(call.failed()))?;
@@ -32,7 +32,7 @@ impl Buckets {
     /// any rule the whole configuration goes (IAM action s3:PutLifecycleConfiguration too).
     pub async fn put_lifecycle(&self, name: &str, rules: &[LifecycleRule]) -> Result<(), Fault> {
         let rules: Result<Vec<_>, _> = rules.iter().filter(|rule| expires(rule)).map(written).collect();
-        let call = s3("PutBucketLifecycleConfiguration", name);
+        let call = s3::PutBucketLifecycleConfiguration.on(name);
         let rules = rules.map_err(call.unbuilt())?;
         if rules.is_empty() {
             return self.delete_lifecycle(name).await;
@@ -45,7 +45,7 @@ impl Buckets {
 
     async fn delete_lifecycle(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_bucket_lifecycle().bucket(name).expected_bucket_owner(&self.account);
-        gone(request.send().await.map_err(s3("DeleteBucketLifecycle", name).failed()))
+        gone(request.send().await.map_err(s3::DeleteBucketLifecycle.on(name).failed()))
     }
 }
 

@@ -11,9 +11,9 @@ use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::found;
-use super::s3::s3;
 use super::timestamp;
 use crate::stack::fault::{Class, Fault};
+use crate::stack::operation::s3;
 
 /// Objects, their versions and unfinished uploads.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Objects {
             self.client.list_objects_v2().bucket(bucket).expected_bucket_owner(&self.account).prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_max_keys(limit);
         let request = request.set_continuation_token(next.map(Into::into));
-        let answer = request.send().await.map_err(s3("ListObjectsV2", bucket).failed())?;
+        let answer = request.send().await.map_err(s3::ListObjectsV2.on(bucket).failed())?;
         let encoding = answer.encoding_type;
         let objects = answer.contents.unwrap_or_default().into_iter().map(|object| Object {
             key: decoded(object.key, encoding.as_ref()),
@@ -75,7 +75,7 @@ impl Objects {
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.
     pub async fn get(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let call = s3("GetObject", key);
+        let call = s3::GetObject.on(key);
         let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let Some(mut answer) = found(request.send().await.map_err(call.failed()))? else {
             return Ok(None);
@@ -104,7 +104,7 @@ impl Objects {
     ) -> Result<(), Fault> {
         let request = self.client.put_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let request = request.body(ByteStream::from(content)).content_type(content_type);
-        request.send().await.map_err(s3("PutObject", key).failed()).map(drop)
+        request.send().await.map_err(s3::PutObject.on(key).failed()).map(drop)
     }
 
     /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata. Needs s3:GetObject
@@ -114,7 +114,7 @@ impl Objects {
         let request = self.client.copy_object().bucket(bucket).key(to).copy_source(copy_source(bucket, from));
         let request =
             request.expected_bucket_owner(&self.account).expected_source_bucket_owner(&self.account);
-        request.send().await.map_err(s3("CopyObject", from).failed()).map(drop)
+        request.send().await.map_err(s3::CopyObject.on(from).failed()).map(drop)
     }
 
     /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. What could not be
@@ -129,7 +129,7 @@ impl Objects {
         bucket: &str,
         objects: Result<Vec<ObjectIdentifier>, BuildError>,
     ) -> Result<(), Fault> {
-        let call = s3("DeleteObjects", bucket);
+        let call = s3::DeleteObjects.on(bucket);
         let objects = objects.map_err(call.unbuilt())?;
         if objects.is_empty() {
             return Ok(());

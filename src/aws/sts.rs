@@ -2,9 +2,9 @@
 
 use aws_config::SdkConfig;
 
-use super::fault::Call;
 use super::{Roles, patient};
 use crate::stack::fault::Fault;
+use crate::stack::operation::sts;
 
 /// The identity that the credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Caller {
 /// Asks STS whose credentials these are. IAM cannot forbid the question.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 pub async fn caller(config: &SdkConfig) -> Result<Caller, Fault> {
-    let call = Call { service: "sts", operation: "GetCallerIdentity", resource: "the credentials" };
+    let call = sts::GetCallerIdentity.on("the credentials");
     let client = aws_sdk_sts::Client::new(&patient(config));
     let answer = client.get_caller_identity().send().await.map_err(call.failed())?;
     match (answer.account, answer.arn) {

@@ -1,6 +1,7 @@
 //! The command line: one verb a file.
 
 mod crds;
+mod iam_policy;
 mod retrieve;
 mod run;
 
@@ -20,6 +21,8 @@ enum Command {
     Run(run::Run),
     /// Print the custom resource definitions, for `kubectl apply -f -`.
     Crds(crds::Crds),
+    /// Print what IAM must allow, as a policy that can be attached as it is.
+    IamPolicy(iam_policy::IamPolicy),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
     Retrieve(retrieve::Retrieve),
 }
@@ -32,6 +35,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.run().await,
             Command::Crds(crds) => crds.run(),
+            Command::IamPolicy(policy) => policy.run(),
             Command::Retrieve(retrieve) => retrieve.run().await,
         }
     }

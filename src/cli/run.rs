@@ -76,7 +76,7 @@ enum LogFormat {
     Json,
 }
 
-fn installation(name: &str) -> Result<String, String> {
+pub(super) fn installation(name: &str) -> Result<String, String> {
     match Scope::is_valid_installation(name) {
         true => Ok(name.into()),
         false => Err("one to eight lower-case letters and digits, beginning with a letter".into()),

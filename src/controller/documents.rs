@@ -6,10 +6,10 @@ use super::context::Context;
 use super::engine::STALLED;
 use super::report;
 use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
-use crate::documents::job::JobSummary;
 use crate::documents::schedule::Ask;
 use crate::documents::sync::{self, Source, Synced};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::job::JobSummary;
 use crate::stack::verdict::Documents;
 
 /// What the last step came to.

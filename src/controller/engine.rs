@@ -148,7 +148,9 @@ async fn observe(
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
         let active = case.offer.is_some() || memory.sight.has_active_collection();
-        hints.collection_id = plan::handles(&memory.sight, case.offer).collection_id.filter(|_| active);
+        let handles = plan::handles(&memory.sight, case.offer);
+        hints.collection_id = handles.collection_id.filter(|_| active);
+        hints.collection_endpoint = handles.collection_endpoint;
         let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
             memory.sight.index_known = hints.collection_id.is_some();
@@ -201,8 +203,11 @@ fn settle(
             Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
             Err(failed) => {
-                let again =
-                    matches!(failed.class, Class::Denied | Class::Quota | Class::Invalid).then_some(STALLED);
+                let again = matches!(
+                    failed.class,
+                    Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid
+                )
+                .then_some(STALLED);
                 if again.is_none() {
                     fault = Some(failed.clone());
                 }
@@ -238,8 +243,10 @@ pub async fn back(
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
     observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
+    let handles = plan::handles(&memory.sight, case.offer);
     let hints = Hints {
-        collection_id: plan::handles(&memory.sight, case.offer).collection_id,
+        collection_id: handles.collection_id,
+        collection_endpoint: handles.collection_endpoint,
         knowledge_base_id: case.status.knowledge_base_id.clone(),
     };
     let mut documents = Some(documents);

@@ -54,6 +54,7 @@ pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
     let reason = match fault.class {
         Class::Denied => Reason::Denied,
         Class::Quota => Reason::Quota,
+        Class::Unreachable => Reason::EndpointUnreachable,
         Class::Invalid => Reason::Invalid,
         _ => return result,
     };

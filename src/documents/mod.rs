@@ -3,7 +3,6 @@
 //! This is not a task of its own but the last step of the pass that owns a knowledge base: [`schedule`] decides,
 //! [`stamp`] marks a pool's documents, [`sync`] starts the job and reports what became of it.
 
-pub mod job;
 pub mod marker;
 pub mod purge;
 pub mod schedule;

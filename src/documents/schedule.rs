@@ -1,7 +1,7 @@
 //! When a job is due, and what it serves. Pure: the list of earlier jobs is the only memory, so a restart forgets
 //! nothing and asks for nothing twice.
 
-use super::job::JobSummary;
+use crate::stack::job::JobSummary;
 
 /// Why a job is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

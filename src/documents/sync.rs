@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::job::{Job, JobSummary, Statistics};
 use super::schedule::{self, Ask};
 use super::{sidecar, stamp};
 use crate::api::{IngestionSettings, IngestionStatistics, IngestionStatus, Reason};
 use crate::aws::Aws;
 use crate::stack::fault::{Class, Fault};
+use crate::stack::job::{Job, JobSummary, Statistics};
 use crate::stack::progress::Cadence;
 use crate::stack::verdict::Documents;
 

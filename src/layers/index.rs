@@ -1,13 +1,17 @@
 //! The vector index. It has no tags: it belongs to the data access policy of its name, which is made before it and
 //! goes after it.
+//!
+//! AWS's control plane makes it, so that a private collection needs no VPC endpoint for the operator. No page of AWS's
+//! promises that it takes a vector schema: where it does not, the collection's own endpoint does.
 
 use serde_json::json;
 
+use super::Hints;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
 use crate::layers::collection::foreign_policy;
 use crate::stack::diff;
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::policy;
 use crate::stack::progress::Progress;
@@ -15,15 +19,17 @@ use crate::stack::seen::{Foreign, IndexFacts, Seen};
 use crate::stack::want::WantIndex;
 
 /// Reads the index and whose data access policy bears its name. Without a collection there is none.
-pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Result<Seen<IndexFacts>, Fault> {
-    let Some(collection_id) = collection_id else {
+pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexFacts>, Fault> {
+    let Some(collection_id) = &hints.collection_id else {
         return Ok(Seen::Absent);
     };
     let name = id.name(Layer::Index);
-    let schema = match aws.indexes.find(collection_id, &name).await {
-        Ok(Some(schema)) => schema,
-        Ok(None) => return Ok(Seen::Absent),
-        Err(fault) => return Err(fault),
+    let facts = match aws.indexes.find(collection_id, &name).await? {
+        Some(schema) => IndexFacts { schema, by_endpoint: false },
+        None => match find_by_endpoint(aws, &name, hints).await? {
+            Some(facts) => facts,
+            None => return Ok(Seen::Absent),
+        },
     };
     let resource = format!("index {name}");
     let access = aws.policies.find(PolicyKind::DataAccess, &name).await?;
@@ -31,9 +37,25 @@ pub async fn look(aws: &Aws, id: &Identity, collection_id: Option<&str>) -> Resu
         None => Seen::Foreign(Foreign { resource, claim: Claim::Foreign }),
         Some(access) => match foreign_policy(id, "index", &name, Some(&access)) {
             Some(foreign) => Seen::Foreign(foreign),
-            None => Seen::Ours(IndexFacts { schema }),
+            None => Seen::Ours(facts),
         },
     })
+}
+
+/// The control plane may not see what it refused to make. So the endpoint is asked too where the control plane has
+/// refused a schema, and where a knowledge base uses the index, before it is taken for lost.
+async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option<IndexFacts>, Fault> {
+    let endpoints = &aws.index_endpoints;
+    let asked = endpoints.is_needed() || hints.knowledge_base_id.is_some();
+    let Some(endpoint) = hints.collection_endpoint.as_ref().filter(|_| asked) else {
+        return Ok(None);
+    };
+    match endpoints.find(endpoint, name).await {
+        Ok(schema) => Ok(schema.map(|schema| IndexFacts { schema, by_endpoint: true })),
+        // As far as we know, nothing is made where we cannot go.
+        Err(fault) if fault.class == Class::Unreachable && !endpoints.is_needed() => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Creates the index, or adds the mappings of attributes declared later.
@@ -41,39 +63,95 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
     let Some(collection_id) = &want.collection_id else {
         return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
     };
+    let endpoint = want.collection_endpoint.as_deref();
     match seen.ours() {
-        Some(_) if want.rebuild => {
+        Some(facts) if want.rebuild => {
             tracing::warn!(
                 index = want.name,
                 "the index holds vectors of a knowledge base that is gone: it is made anew"
             );
-            aws.indexes.delete(collection_id, &want.name).await?;
+            delete(aws, &want.name, collection_id, endpoint, facts).await?;
         }
-        None => aws.indexes.create(collection_id, &want.name, &policy::index_schema(want)).await?,
+        None => create(aws, want, collection_id, endpoint).await?,
         Some(facts) => {
             let missing = diff::missing_mappings(want, facts);
             if missing.is_empty() {
                 return Ok(Progress::Done);
             }
-            let schema = json!({"mappings": {"properties": missing}});
-            aws.indexes.update(collection_id, &want.name, &schema).await?;
+            let mappings = json!({"properties": missing});
+            match endpoint.filter(|_| facts.by_endpoint) {
+                Some(endpoint) => {
+                    aws.index_endpoints.add_mappings(endpoint, &want.name, &mappings).await?;
+                }
+                None => {
+                    let schema = json!({"mappings": mappings});
+                    aws.indexes.update(collection_id, &want.name, &schema).await?;
+                }
+            }
         }
     }
     Ok(Progress::waiting(Reason::Creating, format!("Index {} is being created", want.name)))
+}
+
+/// By the control plane; where that refuses the schema, by the endpoint, which has the last word on it.
+async fn create(
+    aws: &Aws,
+    want: &WantIndex,
+    collection_id: &str,
+    endpoint: Option<&str>,
+) -> Result<(), Fault> {
+    let schema = policy::index_schema(want);
+    let refusal = match aws.indexes.create(collection_id, &want.name, &schema).await {
+        Err(fault) if fault.code == "ValidationException" => fault,
+        made => return made,
+    };
+    let Some(endpoint) = endpoint else {
+        return Err(refusal);
+    };
+    tracing::info!(index = want.name, %refusal, "making the index by the collection's endpoint");
+    let endpoints = &aws.index_endpoints;
+    endpoints.note_needed();
+    let made = match endpoints.create(endpoint, &want.name, &schema).await {
+        // The answer may have been lost on its way back: if so, the index is there now.
+        Err(fault) if fault.class == Class::Unreachable => {
+            endpoints.create(endpoint, &want.name, &schema).await
+        }
+        made => made,
+    };
+    made.map_err(|fault| match fault.class {
+        Class::Unreachable => Fault {
+            message: format!("{}; CreateIndex had refused it: {}", fault.message, refusal.message),
+            ..fault
+        },
+        _ => fault,
+    })
+}
+
+async fn delete(
+    aws: &Aws,
+    name: &str,
+    collection_id: &str,
+    endpoint: Option<&str>,
+    facts: &IndexFacts,
+) -> Result<(), Fault> {
+    match endpoint.filter(|_| facts.by_endpoint) {
+        Some(endpoint) => aws.index_endpoints.delete(endpoint, name).await,
+        None => aws.indexes.delete(collection_id, name).await,
+    }
 }
 
 /// Deletes the index.
 pub async fn teardown(
     aws: &Aws,
     id: &Identity,
-    collection_id: Option<&str>,
+    hints: &Hints,
     seen: &Seen<IndexFacts>,
 ) -> Result<Progress, Fault> {
-    let (Some(_), Some(collection_id)) = (seen.ours(), collection_id) else {
+    let (Some(facts), Some(collection_id)) = (seen.ours(), &hints.collection_id) else {
         return Ok(Progress::Done);
     };
     let name = id.name(Layer::Index);
     tracing::info!(index = name, collection_id, owner = id.owner_tag(), uid = id.uid, "deleting the index");
-    aws.indexes.delete(collection_id, &name).await?;
+    delete(aws, &name, collection_id, hints.collection_endpoint.as_deref(), facts).await?;
     Ok(Progress::waiting(Reason::Deleting, format!("Index {name} is being deleted")))
 }

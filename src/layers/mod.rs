@@ -17,13 +17,13 @@ use crate::stack::progress::Progress;
 use crate::stack::seen::{Seen, Sight};
 use crate::stack::want::Want;
 
-/// Reads one layer into `sight`. `collection_id` is where an index would be.
+/// Reads one layer into `sight`.
 pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Result<Glance, Fault> {
     Ok(match layer {
         Layer::Key => Glance::Key(key::look(aws, id).await?),
         Layer::Bucket => Glance::Bucket(bucket::look(aws, id).await?),
         Layer::Collection => Glance::Collection(collection::look(aws, id).await?),
-        Layer::Index => Glance::Index(index::look(aws, id, hints.collection_id.as_deref()).await?),
+        Layer::Index => Glance::Index(index::look(aws, id, hints).await?),
         Layer::Role => Glance::Role(role::look(aws, id).await?),
         Layer::KnowledgeBase => {
             Glance::KnowledgeBase(knowledge_base::look(aws, id, hints.knowledge_base_id.as_deref()).await?)
@@ -36,6 +36,8 @@ pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Resu
 pub struct Hints {
     /// The collection that would hold the index.
     pub collection_id: Option<String>,
+    /// That collection's endpoint.
+    pub collection_endpoint: Option<String>,
     /// The knowledge base's id, as status remembers it.
     pub knowledge_base_id: Option<String>,
 }
@@ -119,7 +121,7 @@ pub async fn teardown(
         Layer::Key => key::teardown(aws, id, &sight.key).await,
         Layer::Bucket => bucket::teardown(aws, id, &sight.bucket).await,
         Layer::Collection => collection::teardown(aws, id, &sight.collection).await,
-        Layer::Index => index::teardown(aws, id, hints.collection_id.as_deref(), &sight.index).await,
+        Layer::Index => index::teardown(aws, id, hints, &sight.index).await,
         Layer::Role => role::teardown(aws, id, &sight.role).await,
         Layer::KnowledgeBase => knowledge_base::teardown(aws, &sight.knowledge_base).await,
     })

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::operation::Operation;
+
 /// The class of a fault. What follows from each is in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -21,6 +23,8 @@ pub enum Class {
     Denied,
     /// A limit of the account is reached: a person must raise it or make room.
     Quota,
+    /// There is no way to it from where we run: a person must open one.
+    Unreachable,
     /// AWS will not take this as it is, ever: a person must change the spec.
     Invalid,
 }
@@ -54,48 +58,30 @@ impl fmt::Display for Fault {
         match self.class {
             Class::Denied => write!(f, ". Allow {} for the operator's role", self.action()),
             Class::Quota => write!(f, ". Raise the quota or make room"),
+            Class::Unreachable => write!(
+                f,
+                ". Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where \
+                 it leads, or set collection.network.access to Public"
+            ),
             Class::Invalid => write!(f, ". Change the spec"),
             _ => Ok(()),
         }
     }
 }
 
-/// Operations that IAM knows by another name, or that need more than one action.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
-const ACTIONS: &[(&str, &str, &[&str])] = &[
-    ("s3", "HeadBucket", &["s3:ListBucket"]),
-    ("s3", "ListObjectsV2", &["s3:ListBucket"]),
-    ("s3", "ListObjectVersions", &["s3:ListBucketVersions"]),
-    ("s3", "ListMultipartUploads", &["s3:ListBucketMultipartUploads"]),
-    ("s3", "DeleteObjects", &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
-    ("s3", "CopyObject", &["s3:GetObject", "s3:PutObject"]),
-    ("s3", "CreateBucket", &["s3:CreateBucket", "s3:TagResource"]),
-    ("s3", "GetPublicAccessBlock", &["s3:GetBucketPublicAccessBlock"]),
-    ("s3", "PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
-    ("s3", "GetBucketEncryption", &["s3:GetEncryptionConfiguration"]),
-    ("s3", "PutBucketEncryption", &["s3:PutEncryptionConfiguration"]),
-    ("s3", "GetBucketLifecycleConfiguration", &["s3:GetLifecycleConfiguration"]),
-    ("s3", "PutBucketLifecycleConfiguration", &["s3:PutLifecycleConfiguration"]),
-    ("s3", "DeleteBucketLifecycle", &["s3:PutLifecycleConfiguration"]),
-    ("kms", "CreateKey", &["kms:CreateKey", "kms:TagResource"]),
-    ("iam", "CreateRole", &["iam:CreateRole", "iam:TagRole"]),
-    ("aoss", "CreateCollection", &["aoss:CreateCollection", "aoss:TagResource"]),
-    (
-        "bedrock",
-        "CreateKnowledgeBase",
-        &["bedrock:CreateKnowledgeBase", "bedrock:TagResource", "iam:PassRole"],
-    ),
-];
-
 impl Fault {
-    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket.
+    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket. Where AWS's message names one of
+    /// several actions, it is that one.
     pub fn action(&self) -> String {
-        let row = ACTIONS
-            .iter()
-            .find(|(service, operation, _)| (*service, *operation) == (self.service, self.operation));
-        match row {
-            Some((_, _, actions)) => actions.join(" and "),
-            None => format!("{}:{}", self.service, self.operation),
+        let Some(operation) = Operation::find(self.service, self.operation) else {
+            return format!("{}:{}", self.service, self.operation);
+        };
+        let mut actions: Vec<_> = operation.needs().iter().map(|(action, _)| *action).collect();
+        actions.dedup();
+        let words = || self.message.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
+        match actions.iter().find(|action| words().any(|word| word == **action)) {
+            Some(named) => (*named).into(),
+            None => actions.join(" and "),
         }
     }
 }
@@ -143,6 +129,17 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
                 .find(|(fragment, _)| text.contains(fragment))
                 .map_or(Class::Invalid, |(_, class)| *class)
         }
+        // The same by the collection's endpoint, in OpenSearch's words.
+        (_, "security_exception" | "authorization_exception") => Class::NotYet,
+        (_, "resource_already_exists_exception") => Class::Conflict,
+        (_, "index_not_found_exception") => Class::NotFound,
+        (
+            _,
+            "mapper_parsing_exception"
+            | "illegal_argument_exception"
+            | "invalid_index_name_exception"
+            | "parse_exception",
+        ) => Class::Invalid,
         // A bucket of this name was deleted a moment ago.
         (_, "OperationAborted") => Class::NotYet,
         (_, "KMSInvalidStateException") => Class::NotYet,
@@ -283,7 +280,10 @@ mod tests {
             request_id: None,
         };
         assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
-        assert_eq!(denied("aoss", "CreateIndex").action(), "aoss:CreateIndex");
+        let create = denied("iam", "CreateRole");
+        let named =
+            "User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: iam:TagRole on resource: r";
+        assert_eq!(Fault { message: named.into(), ..create }.action(), "iam:TagRole");
         assert!(
             denied("iam", "CreateRole")
                 .to_string()

@@ -4,7 +4,10 @@
 pub mod diff;
 pub mod fault;
 pub mod identity;
+pub mod job;
 pub mod offer;
+pub mod operation;
+pub mod permissions;
 pub mod plan;
 pub mod policy;
 pub mod progress;

@@ -53,6 +53,10 @@ pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
             .or_else(|| sight.key.ours().map(|key| key.arn.clone())),
         collection_id: collection_arn.as_deref().and_then(collection_id),
         collection_arn,
+        collection_endpoint: match offer {
+            Some(offer) => offer.collection_endpoint.clone(),
+            None => collection.and_then(|c| c.endpoint.clone()),
+        },
         knowledge_base_arn: sight.knowledge_base.ours().map(|facts| facts.arn.clone()),
         trust_is_narrow: role(sight).is_some_and(|role| policy::trusted(&role.trust).is_some()),
         rebuild: rebuild(sight),

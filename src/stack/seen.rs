@@ -192,6 +192,8 @@ pub struct CollectionDetail {
 pub struct IndexFacts {
     /// Its settings and mappings, as AWS has them.
     pub schema: Value,
+    /// Whether only the collection's endpoint sees it, so that it must be changed and deleted there.
+    pub by_endpoint: bool,
 }
 
 /// A role and the data access policy of its index.

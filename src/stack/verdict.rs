@@ -42,6 +42,7 @@ impl From<&Fault> for Standing {
         match fault.class {
             Class::Denied => Standing::Stalled(Reason::Denied, fault.to_string()),
             Class::Quota => Standing::Stalled(Reason::Quota, fault.to_string()),
+            Class::Unreachable => Standing::Stalled(Reason::EndpointUnreachable, fault.to_string()),
             Class::Invalid => Standing::Stalled(Reason::Invalid, fault.to_string()),
             Class::NotYet => Standing::Waiting(Reason::NotYet, fault.to_string()),
             Class::Throttled | Class::Transient | Class::Conflict | Class::NotFound => Standing::Unchanged,

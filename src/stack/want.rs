@@ -101,6 +101,8 @@ pub struct WantIndex {
     pub name: String,
     /// The collection's id, once there is one.
     pub collection_id: Option<String>,
+    /// The collection's endpoint, once it is active.
+    pub collection_endpoint: Option<String>,
     /// Vector length.
     pub dimensions: i32,
     /// Distance, graph and declared attributes.
@@ -164,6 +166,8 @@ pub struct Handles {
     pub collection_id: Option<String>,
     /// The collection's ARN.
     pub collection_arn: Option<String>,
+    /// The collection's endpoint.
+    pub collection_endpoint: Option<String>,
     /// The knowledge base's ARN.
     pub knowledge_base_arn: Option<String>,
     /// Whether the role trusts one knowledge base only.
@@ -363,6 +367,7 @@ impl Base<'_> {
         want.index = Some(WantIndex {
             name: index_name.clone(),
             collection_id: handles.collection_id.clone(),
+            collection_endpoint: handles.collection_endpoint.clone(),
             dimensions: kb.dimensions,
             settings: index.clone(),
             tenant_id_key,

@@ -38,15 +38,6 @@ impl World {
         }
     }
 
-    /// Applies an object that must be refused; returns what the API server says.
-    pub async fn apply_expect_refused(&self, yaml: &str) -> String {
-        let objects = self.objects(yaml);
-        match self.apply_one(&objects[0]).await {
-            Ok(_) => panic!("this should have been refused:\n{yaml}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
     async fn apply_one(&self, object: &Value) -> Result<DynamicObject, kube::Error> {
         let name = object["metadata"]["name"].as_str().unwrap();
         let (kind, namespace) = (&object["kind"], object["metadata"]["namespace"].as_str());
@@ -65,7 +56,7 @@ impl World {
 
     /// The objects of a file, made this world's: with its label, and its suffix in names that would clash.
     pub fn objects(&self, yaml: &str) -> Vec<Value> {
-        let mut objects: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("this is not YAML");
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(&dedented(yaml)).expect("this is not YAML");
         for object in &mut objects {
             object["apiVersion"] = Tenant::api_version(&()).into();
             let tenant = object["kind"] == "Tenant";
@@ -205,4 +196,15 @@ impl World {
         }
         found
     }
+}
+
+/// Without the indentation that a text has in its test: YAML's `---` must begin a line.
+fn dedented(text: &str) -> String {
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let lines = || text.lines().skip_while(|line| line.trim().is_empty());
+    let margin = lines().next().map_or(0, indentation);
+    lines()
+        .map(|line| line.get(margin.min(indentation(line))..).unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

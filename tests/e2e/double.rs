@@ -160,7 +160,7 @@ impl Double {
     pub async fn hold(&self, point: &str, matching: &str) -> Held<'_> {
         let body = json!({"account": self.account, "point": point, "match": matching});
         let answer = self.control(reqwest::Method::POST, "hold", Some(body)).await;
-        Held { double: self, id: answer["id"].as_str().unwrap().into(), point: point.into() }
+        Held { double: self, id: answer["id"].as_str().unwrap().into() }
     }
 }
 
@@ -184,7 +184,6 @@ impl Fault<'_> {
 pub struct Held<'a> {
     double: &'a Double,
     id: String,
-    pub point: String,
 }
 
 impl Held<'_> {

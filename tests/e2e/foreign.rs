@@ -38,8 +38,8 @@ async fn make(w: &World, what: &str) -> String {
         "key" => {
             let key = w.sdk.kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
             let alias = format!("alias/{}", name(Layer::Key));
-            w.sdk.kms.create_alias().alias_name(&alias).target_key_id(key).send().await.unwrap();
-            name(Layer::Key)
+            w.sdk.kms.create_alias().alias_name(&alias).target_key_id(&key).send().await.unwrap();
+            key
         }
         other => panic!("nobody makes a {other}"),
     }

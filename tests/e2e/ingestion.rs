@@ -3,6 +3,7 @@
 use serde_json::json;
 use tenantry::api::SYNC_REQUESTED_AT;
 
+use crate::double::Call;
 use crate::world::{World, world};
 
 impl World {
@@ -29,13 +30,14 @@ impl World {
         }
     }
 
-    /// The jobs that were started, by what they say they serve.
-    async fn jobs(&self, knowledge_base: &str) -> Vec<String> {
+    /// The jobs that were started, by what they say they serve. A start that AWS has seen before starts nothing.
+    pub async fn jobs(&self, knowledge_base: &str) -> Vec<String> {
         let started = self.double.journal(0).await.of("StartIngestionJob").only(|call| call.succeeded());
         let started = started.only(|call| call.params["knowledgeBaseId"] == knowledge_base);
-        let started =
-            started.iter().map(|call| call.params["description"].as_str().unwrap_or_default().to_owned());
-        started.collect()
+        let serves = |call: &Call| call.params["description"].as_str().unwrap_or_default().to_owned();
+        let mut jobs: Vec<_> = started.iter().map(serves).collect();
+        jobs.dedup();
+        jobs
     }
 }
 

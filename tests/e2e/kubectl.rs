@@ -1,25 +1,21 @@
 //! What a person sees who works with kubectl.
 
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use crate::world::World;
 
 impl World {
     /// What kubectl prints. It must succeed.
     pub async fn kubectl(&self, arguments: &[&str]) -> String {
-        let output = self.kubectl_output(arguments).await;
-        let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "kubectl {arguments:?}: {out}{error}");
-        out.into_owned()
-    }
-
-    /// What kubectl prints, and how it ends.
-    pub async fn kubectl_output(&self, arguments: &[&str]) -> Output {
-        let command = tokio::process::Command::new(&self.bed.kubectl)
+        let output = tokio::process::Command::new(&self.bed.kubectl)
             .args(arguments)
             .envs(self.environment())
             .stdin(Stdio::null())
-            .output();
-        command.await.unwrap()
+            .output()
+            .await
+            .unwrap();
+        let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "kubectl {arguments:?}: {out}{error}");
+        out.into_owned()
     }
 }

@@ -14,8 +14,8 @@ fn tenant(namespace: &str, pattern: &str, policy: &str) -> String {
 }
 
 async fn namespaces(w: &World) {
-    w.namespace("red", &[]).await;
-    w.namespace("blue", &[]).await;
+    w.namespace("crimson", &[]).await;
+    w.namespace("azure", &[]).await;
 }
 
 /// Waits until the second is told that it waits; it has no hold, and AWS has heard nothing of it.
@@ -64,12 +64,12 @@ async fn in_order(first: &'static str, second: &'static str) {
 
 #[tokio::test]
 async fn the_second_waits_until_the_first_is_deleted() {
-    in_order("red", "blue").await;
+    in_order("crimson", "azure").await;
 }
 
 #[tokio::test]
 async fn it_is_the_same_the_other_way_round() {
-    in_order("blue", "red").await;
+    in_order("azure", "crimson").await;
 }
 
 #[tokio::test]
@@ -79,8 +79,8 @@ async fn of_two_that_ask_at_once_one_is_accepted() {
         w.apply(STACK).await;
         w.ready("SharedStack/standard").await;
         w.stop_operator().await;
-        w.apply(&tenant("red", "Pool", "Delete")).await;
-        w.apply(&tenant("blue", "Pool", "Delete")).await;
+        w.apply(&tenant("crimson", "Pool", "Delete")).await;
+        w.apply(&tenant("azure", "Pool", "Delete")).await;
         w.start_operator().await;
         let decided = |namespace: &'static str| {
             let (w, name) = (w.clone(), format!("{namespace}/{namespace}-tenant"));
@@ -93,11 +93,11 @@ async fn of_two_that_ask_at_once_one_is_accepted() {
                 tenant.is("Ready=True")
             }
         };
-        let (red, blue) = tokio::join!(decided("red"), decided("blue"));
+        let (red, blue) = tokio::join!(decided("crimson"), decided("azure"));
         assert!(red != blue, "one of the two: red {red}, blue {blue}");
         // A new operator knows the holder by its hold, whoever is older.
-        let holder = if red { "red/red-tenant" } else { "blue/blue-tenant" };
-        let waiter = if red { "blue/blue-tenant" } else { "red/red-tenant" };
+        let holder = if red { "crimson/crimson-tenant" } else { "azure/azure-tenant" };
+        let waiter = if red { "azure/azure-tenant" } else { "crimson/crimson-tenant" };
         let before = w.get(holder).await.version().to_owned();
         w.restart_operator().await;
         w.touch(waiter).await;
@@ -113,20 +113,20 @@ async fn a_retained_id_in_a_shared_stack_is_not_free() {
         namespaces(&w).await;
         w.apply(STACK).await;
         w.ready("SharedStack/standard").await;
-        w.apply(&tenant("red", "Pool", "Retain")).await;
-        w.ready("red/red-tenant").await;
-        w.apply(&tenant("blue", "Pool", "Retain")).await;
-        w.condition("blue/blue-tenant", "Accepted=False/TenantIdTaken").await;
-        w.delete("red/red-tenant").await;
-        w.gone("red/red-tenant").await;
+        w.apply(&tenant("crimson", "Pool", "Retain")).await;
+        w.ready("crimson/crimson-tenant").await;
+        w.apply(&tenant("azure", "Pool", "Retain")).await;
+        w.condition("azure/azure-tenant", "Accepted=False/TenantIdTaken").await;
+        w.delete("crimson/crimson-tenant").await;
+        w.gone("crimson/crimson-tenant").await;
         assert_told_of_retention(&w).await;
 
         // The marker says so to the next operator too.
         w.restart_operator().await;
         let mark = w.double.mark().await;
-        w.delete("blue/blue-tenant").await;
-        w.gone("blue/blue-tenant").await;
-        w.apply(&tenant("blue", "Bridge", "Retain")).await;
+        w.delete("azure/azure-tenant").await;
+        w.gone("azure/azure-tenant").await;
+        w.apply(&tenant("azure", "Bridge", "Retain")).await;
         assert_told_of_retention(&w).await;
         let writes = w.double.journal(mark).await.mutating();
         assert!(writes.is_empty(), "{writes}");
@@ -138,13 +138,13 @@ async fn a_retained_id_in_a_shared_stack_is_not_free() {
 async fn a_retained_silo_is_not_free() {
     world(|w| async move {
         namespaces(&w).await;
-        w.apply(&tenant("red", "Silo", "Retain")).await;
-        w.ready("red/red-tenant").await;
+        w.apply(&tenant("crimson", "Silo", "Retain")).await;
+        w.ready("crimson/crimson-tenant").await;
         let mark = w.double.mark().await;
-        w.apply(&tenant("blue", "Silo", "Retain")).await;
-        assert_waits(&w, mark, "red", "blue").await;
-        w.delete("red/red-tenant").await;
-        w.gone("red/red-tenant").await;
+        w.apply(&tenant("azure", "Silo", "Retain")).await;
+        assert_waits(&w, mark, "crimson", "azure").await;
+        w.delete("crimson/crimson-tenant").await;
+        w.gone("crimson/crimson-tenant").await;
         let mark = w.double.mark().await;
         assert_told_of_retention(&w).await;
         let writes = w.double.journal(mark).await.mutating();
@@ -154,8 +154,8 @@ async fn a_retained_silo_is_not_free() {
 }
 
 async fn assert_told_of_retention(w: &World) {
-    let told = w.condition("blue/blue-tenant", "Stalled=True/TenantIdRetained").await;
+    let told = w.condition("azure/azure-tenant", "Stalled=True/TenantIdRetained").await;
     assert!(told.is("Ready=False/TenantIdRetained"), "{}", told.describe());
     assert!(told.message("Ready").contains("'wanted'"), "{}", told.describe());
-    assert!(!told.describe().contains("red"), "another namespace's names: {}", told.describe());
+    assert!(!told.describe().contains("crimson"), "another namespace's names: {}", told.describe());
 }

@@ -10,7 +10,7 @@ use aws_smithy_types::Document;
 use serde_json::{Value, json};
 use tenantry::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 
-use crate::aws::REGION;
+use crate::aws::{REGION, Role, role_arn};
 use crate::world::World;
 
 const MODEL: &str = "amazon.titan-embed-text-v2:0";
@@ -25,7 +25,7 @@ pub struct Store {
 impl World {
     /// The role that the test's session belongs to.
     pub fn own_role(&self) -> String {
-        format!("arn:aws:iam::{}:role/e2e/tenantry-e2e", self.account)
+        role_arn(&self.account, Role::of_test().name)
     }
 
     /// Somebody's role that Bedrock may assume.

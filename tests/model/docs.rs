@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tenantry::api::{self, ConditionType, Reason, SharedStackSpec, Status, Tenant, isolation};
 use tenantry::cli::Cli;
 use tenantry::controller::accept;
-use tenantry::stack::fault::{Class, Fault};
+use tenantry::stack::identity::Scope;
+use tenantry::stack::permissions::{self, Audience};
 
 use crate::admission;
 
@@ -218,56 +219,18 @@ fn what_is_refused_is_called_not_yet_built() {
     }
 }
 
-/// What the operator needs beside the calls that it makes itself.
-const INDIRECT: [&str; 5] = [
-    "aoss:APIAccessAll",
-    "iam:CreateServiceLinkedRole",
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-];
-/// In `src/aws`, but made by `tenantry retrieve`, which needs rights of its own.
-const NOT_THE_OPERATORS: [&str; 1] = ["Retrieve"];
-
 #[test]
-fn the_operators_policy_allows_the_calls_that_it_makes_and_no_others() {
-    let call = Regex::new(r#"\b(s3|iam|kms|aoss|bedrock)\("(\w+)""#).unwrap();
-    let code = source("src/aws", "src/aws/fault.rs");
-    let mut needed: BTreeSet<String> = INDIRECT.map(str::to_owned).into();
-    for call in call.captures_iter(&code).filter(|call| !NOT_THE_OPERATORS.contains(&&call[2])) {
-        let fault = Fault {
-            class: Class::Denied,
-            service: call[1].to_owned().leak(),
-            operation: call[2].to_owned().leak(),
-            resource: String::new(),
-            code: String::new(),
-            message: String::new(),
-            request_id: None,
-        };
-        needed.extend(fault.action().split(" and ").map(str::to_owned));
-    }
-    let policy: Value = serde_json::from_str(&read("docs/operator-policy.json")).unwrap();
-    let actions = policy["Statement"].as_array().unwrap().iter().flat_map(|statement| {
-        let action = &statement["Action"];
-        action.as_array().cloned().unwrap_or_else(|| vec![action.clone()])
-    });
-    let allowed: BTreeSet<String> = actions.map(|action| action.as_str().unwrap().to_owned()).collect();
-    let missing: Vec<_> = needed.difference(&allowed).collect();
-    let idle: Vec<_> = allowed.difference(&needed).collect();
+fn the_operators_policy_is_what_is_printed() {
+    let audience = Audience {
+        scope: Scope::new("prod", "111122223333", "eu-central-1"),
+        role_arn: Some("arn:aws:iam::111122223333:role/tenantry-operator".into()),
+        boundary_arn: None,
+    };
+    let printed = permissions::operator(&audience, None);
     assert!(
-        missing.is_empty() && idle.is_empty(),
-        "docs/operator-policy.json lacks {missing:?} and allows {idle:?} for nothing"
+        read("docs/operator-policy.json") == format!("{printed:#}\n"),
+        "docs/operator-policy.json is out of date; refresh it with: cargo run -- iam-policy operator \
+         --installation prod --account 111122223333 --region eu-central-1 \
+         --role-arn arn:aws:iam::111122223333:role/tenantry-operator > docs/operator-policy.json"
     );
-}
-
-#[test]
-fn links_lead_somewhere() {
-    let link = Regex::new(r"\]\(([^)#:]+)(#[^)]*)?\)").unwrap();
-    for page in ["README.md", "docs/status.md"] {
-        let text = read(page);
-        let folder = root().join(page).parent().unwrap().to_owned();
-        for link in link.captures_iter(&text) {
-            assert!(folder.join(&link[1]).exists(), "{page}: nothing is at {}", &link[1]);
-        }
-    }
 }

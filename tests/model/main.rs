@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod admission;
+mod calls;
 mod cel;
 mod crds;
 mod docs;
+mod iam;
 mod matrix;
+mod permissions;
+mod purity;
 mod settings;

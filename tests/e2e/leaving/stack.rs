@@ -68,7 +68,7 @@ async fn retain_leaves_all_of_it() {
         let mark = w.double.mark().await;
         w.delete(STACK).await;
         w.gone(STACK).await;
-        expected.insert(format!("object {bucket}/tenantry/retained/shared-stack.json"));
+        expected.insert(format!("object {bucket}/tenantry/retained-stack.json"));
         assert_eq!(inventory::names(&w.inventory().await), expected);
         let writes = w.double.journal(mark).await.mutating();
         assert_eq!(writes.len(), 1, "the marker, and nothing else:\n{writes}");
@@ -98,7 +98,7 @@ async fn what_tenants_have_retained_keeps_it() {
         stack(&w, "Retain").await;
         w.gone(STACK).await;
         let bucket = w.stack_identity("standard", "").name(tenantry::api::Layer::Bucket);
-        expected.insert(format!("object {bucket}/tenantry/retained/shared-stack.json"));
+        expected.insert(format!("object {bucket}/tenantry/retained-stack.json"));
         assert_eq!(inventory::names(&w.inventory().await), expected);
     })
     .await;

@@ -1,0 +1,242 @@
+//! The least that the operator must be allowed in IAM: one statement for each [`Grant`], with the actions that the
+//! rows of [`super::operation`] need there.
+//!
+//! What the operator makes bears its installation in name, path or tag, and only that may it change. It looks at
+//! more: what is not there has no tags, and a refusal would hide whether it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::identity::Scope;
+use super::operation::Operation;
+use crate::api::GROUP;
+
+/// What a role's inline policies may have together, white space not counted: room for all in one document.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub const MAX_INLINE_CHARS: usize = 10_240;
+/// What a managed policy may have: room for one [`Part`].
+pub const MAX_MANAGED_CHARS: usize = 6_144;
+
+/// A part of the policy that is small enough for a managed policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Buckets, documents and keys.
+    Storage,
+    /// Roles, collections, indexes and knowledge bases.
+    Retrieval,
+}
+
+/// A place in AWS where actions are allowed: one statement, of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grant {
+    /// Buckets of our names, made with our tag.
+    NewBuckets,
+    /// Buckets of our names.
+    Buckets,
+    /// What is in them.
+    Objects,
+    /// Keys made with our tag. A key has no ARN before it is made.
+    NewKeys,
+    /// The tags that they are made with.
+    NewKeysTags,
+    /// Keys with our tag.
+    OwnKeys,
+    /// Any key: an `Existing` one is looked at before it is used, and one of ours without an alias is found by tags.
+    Keys,
+    /// Aliases of our names.
+    Aliases,
+    /// Keys of ours, or that somebody lends, for collections: AOSS is let in by a grant.
+    KeysOfCollections,
+    /// The same keys, for objects, by way of S3.
+    KeysOfDocuments,
+    /// Lists of an account's keys and knowledge bases, which know no narrower resource.
+    Lists,
+    /// Roles under our path, within the permissions boundary if there is one.
+    NewRoles,
+    /// Roles under our path.
+    Roles,
+    /// The same, and our names without the path: IAM does not know the path of a role that is not there.
+    RolesSeen,
+    /// The role that the operator itself runs as.
+    OperatorRole,
+    /// Roles under our path, handed to Bedrock.
+    RolesPassed,
+    /// The role that AOSS makes for itself with an account's first collection.
+    ServiceLinkedRole,
+    /// Collections made with our tag: the action knows no narrower resource.
+    NewCollections,
+    /// Looking at collections and policies: the actions know no narrower resource.
+    Collections,
+    /// Collections with our tag.
+    OwnCollections,
+    /// Policies over collections of our names: the actions know no narrower resource.
+    Policies,
+    /// Indexes: the actions know no narrower resource; `InsideCollections` and the data access policy narrow them.
+    Indexes,
+    /// Whatever the data access policy says, in collections of our names.
+    InsideCollections,
+    /// Knowledge bases made with our tag: the action knows no narrower resource.
+    NewKnowledgeBases,
+    /// The tags that they are made with.
+    NewKnowledgeBasesTags,
+    /// Any knowledge base: one of our name may be somebody else's.
+    KnowledgeBases,
+    /// Knowledge bases with our tag.
+    OwnKnowledgeBases,
+    /// Nothing that the operator does: no statement.
+    NotTheOperators,
+}
+
+/// For whom a policy is made.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// The installation; account and region may be `*`, for any.
+    pub scope: Scope,
+    /// The operator's role, if it is known.
+    pub role_arn: Option<String>,
+    /// The permissions boundary that every role must be made with, if there is one.
+    pub boundary_arn: Option<String>,
+}
+
+/// The policy of the operator's role, or one part of it.
+pub fn operator(audience: &Audience, part: Option<Part>) -> Value {
+    let mut grants: BTreeMap<Grant, BTreeSet<&str>> = BTreeMap::new();
+    let needs = Operation::all().flat_map(Operation::needs);
+    for (action, grant) in needs.filter(|(_, grant)| part.is_none_or(|part| grant.part() == part)) {
+        grants.entry(*grant).or_default().insert(action);
+    }
+    let statements = grants.iter().flat_map(|(grant, actions)| {
+        let conditions = grant.conditions(audience);
+        conditions.into_iter().enumerate().map(move |(n, condition)| {
+            let sid = if n == 0 { format!("{grant:?}") } else { format!("{grant:?}{}", n + 1) };
+            let resources = grant.resources(audience);
+            let mut statement =
+                json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources});
+            if let Some(condition) = condition {
+                statement["Condition"] = condition;
+            }
+            statement
+        })
+    });
+    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
+}
+
+/// How long a policy is, as IAM counts.
+pub fn length(policy: &Value) -> usize {
+    // As long as nothing that the policy names has a space in it.
+    policy.to_string().chars().filter(|c| !c.is_whitespace()).count()
+}
+
+impl Grant {
+    fn part(self) -> Part {
+        use Grant::*;
+        match self {
+            NewBuckets | Buckets | Objects | NewKeys | NewKeysTags | OwnKeys | Keys | Aliases
+            | KeysOfCollections | KeysOfDocuments => Part::Storage,
+            Lists
+            | NewRoles
+            | Roles
+            | RolesSeen
+            | OperatorRole
+            | RolesPassed
+            | ServiceLinkedRole
+            | NewCollections
+            | Collections
+            | OwnCollections
+            | Policies
+            | Indexes
+            | InsideCollections
+            | NewKnowledgeBases
+            | NewKnowledgeBasesTags
+            | KnowledgeBases
+            | OwnKnowledgeBases
+            | NotTheOperators => Part::Retrieval,
+        }
+    }
+
+    fn resources(self, audience: &Audience) -> Vec<String> {
+        use Grant::*;
+        let scope = &audience.scope;
+        let Scope { installation, account, partition, .. } = scope;
+        let s3 = |name: &str| vec![format!("arn:{partition}:s3:::{installation}-{name}")];
+        let role = |name: String| format!("arn:{partition}:iam::{account}:role{name}");
+        let ours = || role(format!("{}*", scope.role_path()));
+        match self {
+            NewBuckets | Buckets => s3("*"),
+            Objects => s3("*/*"),
+            NewKeysTags | OwnKeys | Keys | KeysOfCollections | KeysOfDocuments => {
+                vec![scope.arn("kms", "key/*")]
+            }
+            Aliases => vec![scope.arn("kms", &format!("alias/{installation}-*"))],
+            NewRoles | Roles | RolesPassed => vec![ours()],
+            RolesSeen => vec![ours(), role(format!("/{installation}-*"))],
+            OperatorRole => vec![audience.role_arn.clone().unwrap_or_else(|| role("/*".into()))],
+            ServiceLinkedRole => vec![role(format!("/aws-service-role/{OBSERVABILITY}/*"))],
+            OwnCollections | InsideCollections => vec![scope.arn("aoss", "collection/*")],
+            NewKnowledgeBasesTags | KnowledgeBases | OwnKnowledgeBases => {
+                vec![scope.arn("bedrock", "knowledge-base/*")]
+            }
+            NewKeys | Lists | NewCollections | Collections | Policies | Indexes | NewKnowledgeBases => {
+                vec!["*".into()]
+            }
+            NotTheOperators => Vec::new(),
+        }
+    }
+
+    /// One statement for each: conditions in one statement must all hold, and this is how IAM says "or".
+    fn conditions(self, audience: &Audience) -> Vec<Option<Value>> {
+        use Grant::*;
+        let Scope { installation, account, region, .. } = &audience.scope;
+        let made_with_our_tag =
+            json!({"StringEquals": {format!("aws:RequestTag/{GROUP}/installation"): installation}});
+        let our_tag =
+            json!({"StringEquals": {format!("aws:ResourceTag/{GROUP}/installation"): installation}});
+        // The operator itself sees whether the tag's value allows this installation or namespace.
+        let lent = json!({"Null": {format!("aws:ResourceTag/{GROUP}/allow"): "false"}});
+        let our_names = json!({"StringLike": {"aoss:collection": format!("{installation}-*")}});
+        let by = |service: &str| json!({"StringLike": {"kms:ViaService": format!("{service}.{region}.amazonaws.com")}});
+        match self {
+            NewBuckets
+            | NewKeys
+            | NewKeysTags
+            | NewCollections
+            | NewKnowledgeBases
+            | NewKnowledgeBasesTags => {
+                vec![Some(made_with_our_tag)]
+            }
+            OwnKeys | OwnCollections | OwnKnowledgeBases => vec![Some(our_tag)],
+            // Names of buckets are shared by all of AWS: one of ours may be another account's.
+            Buckets | Objects if account != "*" => {
+                vec![Some(json!({"StringEquals": {"aws:ResourceAccount": account}}))]
+            }
+            KeysOfCollections => {
+                let grant = json!({"Bool": {"kms:GrantIsForAWSResource": "true"},
+                    "ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt", "GenerateDataKey"]}});
+                [our_tag, lent].map(|key| Some(all([key, by("aoss"), grant.clone()]))).to_vec()
+            }
+            KeysOfDocuments => [our_tag, lent].map(|key| Some(all([key, by("s3")]))).to_vec(),
+            NewRoles => {
+                let boundary = audience.boundary_arn.as_ref();
+                vec![boundary.map(|arn| json!({"StringEquals": {"iam:PermissionsBoundary": arn}}))]
+            }
+            RolesPassed => {
+                vec![Some(json!({"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}))]
+            }
+            ServiceLinkedRole => vec![Some(json!({"StringEquals": {"iam:AWSServiceName": OBSERVABILITY}}))],
+            Policies | InsideCollections => vec![Some(our_names)],
+            NotTheOperators => Vec::new(),
+            Buckets | Objects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole | Collections
+            | Indexes | KnowledgeBases => vec![None],
+        }
+    }
+}
+
+/// The service whose linked role an account's first collection needs.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-service-linked-roles.html>
+const OBSERVABILITY: &str = "observability.aoss.amazonaws.com";
+
+/// Conditions that must all hold, as one; no two of them compare the same way.
+fn all<const N: usize>(conditions: [Value; N]) -> Value {
+    conditions.into_iter().filter_map(|it| it.as_object().cloned()).flatten().collect()
+}

@@ -1,0 +1,60 @@
+//! As much of IAM's evaluation as the operator's policy uses: statements that allow, resources with wildcards, and the
+//! conditions it is made of. What is not known here allows nothing.
+
+use serde_json::Value;
+
+/// What a call asks of IAM.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Such as `s3:GetObject`.
+    pub action: &'a str,
+    /// An ARN, or `*` where the action knows no resource.
+    pub resource: &'a str,
+    /// Condition keys and their values.
+    pub context: &'a [(&'a str, &'a str)],
+}
+
+/// Whether a policy allows it.
+pub fn allows(policy: &Value, request: Request<'_>) -> bool {
+    let statements = policy["Statement"].as_array().unwrap();
+    statements.iter().any(|statement| {
+        assert_eq!(statement["Effect"], "Allow");
+        list(&statement["Action"]).any(|action| action == request.action)
+            && list(&statement["Resource"]).any(|pattern| like(pattern, request.resource))
+            && holds(&statement["Condition"], request.context)
+    })
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &str> {
+    value.as_array().into_iter().flatten().chain(Some(value)).filter_map(Value::as_str)
+}
+
+fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
+    let comparisons = condition.as_object().into_iter().flatten();
+    comparisons.flat_map(|(how, keys)| keys.as_object().unwrap().iter().map(move |it| (how, it))).all(
+        |(how, (key, wanted))| {
+            let mut values =
+                context.iter().filter(|(name, _)| name == key).map(|(_, value)| *value).peekable();
+            let any = |test: &dyn Fn(&str, &str) -> bool, value: &str| {
+                list(wanted).any(|wanted| test(wanted, value))
+            };
+            match how.as_str() {
+                "StringEquals" | "Bool" => values.next().is_some_and(|value| any(&|a, b| a == b, value)),
+                "StringLike" => values.next().is_some_and(|value| any(&like, value)),
+                "Null" => values.peek().is_none() == (wanted == "true"),
+                "ForAllValues:StringEquals" => values.all(|value| any(&|a, b| a == b, value)),
+                _ => false,
+            }
+        },
+    )
+}
+
+/// Whether a pattern, in which `*` is anything, fits.
+fn like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, rest)) => text
+            .strip_prefix(head)
+            .is_some_and(|text| (0..=text.len()).any(|n| text.is_char_boundary(n) && like(rest, &text[n..]))),
+    }
+}

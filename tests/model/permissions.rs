@@ -1,0 +1,232 @@
+//! The operator's policy: enough for every call, and no more.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tenantry::stack::identity::Scope;
+use tenantry::stack::operation::{Need, Operation};
+use tenantry::stack::permissions::{
+    self, Audience, Grant, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length,
+};
+
+use crate::iam::{Request, allows};
+
+fn audience() -> Audience {
+    Audience {
+        scope: Scope::new("prod", "123456789012", "eu-central-1"),
+        role_arn: Some("arn:aws:iam::123456789012:role/ops/tenantry".into()),
+        boundary_arn: Some("arn:aws:iam::123456789012:policy/edge".into()),
+    }
+}
+
+const OUR_TAG: (&str, &str) = ("aws:ResourceTag/tenantry.dev/installation", "prod");
+const LENT: (&str, &str) = ("aws:ResourceTag/tenantry.dev/allow", "prod");
+const MADE_WITH_OUR_TAG: (&str, &str) = ("aws:RequestTag/tenantry.dev/installation", "prod");
+const OUR_ACCOUNT: (&str, &str) = ("aws:ResourceAccount", "123456789012");
+const OUR_COLLECTION: (&str, &str) = ("aoss:collection", "prod-ta-acme-abc");
+const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1";
+const BUCKET: &str = "arn:aws:s3:::prod-ta-acme-abc";
+const OBJECT: &str = "arn:aws:s3:::prod-ta-acme-abc/documents/a.txt";
+const ROLE: &str = "arn:aws:iam::123456789012:role/tenantry/prod/prod-ta-acme-abc";
+const PATHLESS: &str = "arn:aws:iam::123456789012:role/prod-ta-acme-abc";
+const OPERATOR: &str = "arn:aws:iam::123456789012:role/ops/tenantry";
+const COLLECTION: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/1";
+const KNOWLEDGE_BASE: &str = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/1";
+const LINKED: &str = "arn:aws:iam::123456789012:role/aws-service-role/observability.aoss.amazonaws.com/Any";
+const BY_S3: (&str, &str) = ("kms:ViaService", "s3.eu-central-1.amazonaws.com");
+const BY_AOSS: (&str, &str) = ("kms:ViaService", "aoss.eu-central-1.amazonaws.com");
+const FOR_AWS: (&str, &str) = ("kms:GrantIsForAWSResource", "true");
+const GRANTED: (&str, &str) = ("kms:GrantOperations", "Decrypt");
+
+type Sample = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// What a call is about, as AWS puts it to IAM, for each place where actions are allowed.
+fn ours(grant: Grant) -> &'static [Sample] {
+    use Grant::*;
+    match grant {
+        NewBuckets => &[(BUCKET, &[MADE_WITH_OUR_TAG])],
+        Buckets => &[(BUCKET, &[OUR_ACCOUNT])],
+        Objects => &[(OBJECT, &[OUR_ACCOUNT])],
+        NewKeys => &[("*", &[MADE_WITH_OUR_TAG])],
+        NewKeysTags => &[(KEY, &[MADE_WITH_OUR_TAG])],
+        OwnKeys => &[(KEY, &[OUR_TAG])],
+        Keys => &[(KEY, &[])],
+        Aliases => &[("arn:aws:kms:eu-central-1:123456789012:alias/prod-ta-acme-abc", &[])],
+        KeysOfCollections => {
+            &[(KEY, &[OUR_TAG, BY_AOSS, FOR_AWS, GRANTED]), (KEY, &[LENT, BY_AOSS, FOR_AWS, GRANTED])]
+        }
+        KeysOfDocuments => &[(KEY, &[OUR_TAG, BY_S3]), (KEY, &[LENT, BY_S3])],
+        Lists | Collections | Indexes => &[("*", &[])],
+        NewRoles => &[(ROLE, &[("iam:PermissionsBoundary", "arn:aws:iam::123456789012:policy/edge")])],
+        Roles => &[(ROLE, &[])],
+        RolesSeen => &[(ROLE, &[]), (PATHLESS, &[])],
+        OperatorRole => &[(OPERATOR, &[])],
+        RolesPassed => &[(ROLE, &[("iam:PassedToService", "bedrock.amazonaws.com")])],
+        ServiceLinkedRole => &[(LINKED, &[("iam:AWSServiceName", "observability.aoss.amazonaws.com")])],
+        NewCollections | NewKnowledgeBases => &[("*", &[MADE_WITH_OUR_TAG])],
+        OwnCollections => &[(COLLECTION, &[OUR_TAG])],
+        Policies => &[("*", &[OUR_COLLECTION])],
+        InsideCollections => &[(COLLECTION, &[OUR_COLLECTION])],
+        NewKnowledgeBasesTags => &[(KNOWLEDGE_BASE, &[MADE_WITH_OUR_TAG])],
+        KnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
+        OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[OUR_TAG])],
+        NotTheOperators => &[],
+    }
+}
+
+/// What is somebody else's, another installation's most of all.
+fn anothers(grant: Grant) -> &'static [Sample] {
+    use Grant::*;
+    match grant {
+        NewBuckets | Buckets => {
+            &[("arn:aws:s3:::prod2-ta-acme-abc", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]), (BUCKET, &[])]
+        }
+        Objects => &[("arn:aws:s3:::prod2-ta-acme-abc/a", &[OUR_ACCOUNT]), (OBJECT, &[])],
+        OwnKeys => {
+            &[(KEY, &[]), (KEY, &[LENT]), (KEY, &[("aws:ResourceTag/tenantry.dev/installation", "prod2")])]
+        }
+        KeysOfCollections => {
+            &[(KEY, &[BY_AOSS, FOR_AWS]), (KEY, &[OUR_TAG, BY_AOSS]), (KEY, &[LENT, FOR_AWS])]
+        }
+        KeysOfDocuments => &[(KEY, &[BY_S3]), (KEY, &[OUR_TAG]), (KEY, &[LENT, BY_AOSS])],
+        Aliases => &[("arn:aws:kms:eu-central-1:123456789012:alias/prod2-x", &[])],
+        NewRoles => {
+            &[(ROLE, &[]), (ROLE, &[("iam:PermissionsBoundary", "arn:aws:iam::123456789012:policy/wide")])]
+        }
+        Roles => {
+            &[(PATHLESS, &[]), ("arn:aws:iam::123456789012:role/tenantry/prod2/x", &[]), (OPERATOR, &[])]
+        }
+        RolesSeen => &[("arn:aws:iam::123456789012:role/admin", &[])],
+        OperatorRole => &[("arn:aws:iam::123456789012:role/admin", &[])],
+        RolesPassed => &[(ROLE, &[]), (ROLE, &[("iam:PassedToService", "lambda.amazonaws.com")])],
+        ServiceLinkedRole => &[(LINKED, &[("iam:AWSServiceName", "ecs.amazonaws.com")])],
+        Policies => &[("*", &[]), ("*", &[("aoss:collection", "prod2-x")])],
+        InsideCollections => &[(COLLECTION, &[]), (COLLECTION, &[("aoss:collection", "prod2-x")])],
+        NewKeys | NewKeysTags | NewCollections | NewKnowledgeBases | NewKnowledgeBasesTags => {
+            &[(KEY, &[]), ("*", &[])]
+        }
+        OwnCollections => &[(COLLECTION, &[])],
+        OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
+        Keys => &[("arn:aws:kms:eu-west-1:123456789012:key/1", &[])],
+        KnowledgeBases => &[("arn:aws:bedrock:eu-central-1:999999999999:knowledge-base/1", &[])],
+        Lists | Collections | Indexes | NotTheOperators => &[],
+    }
+}
+
+fn operator() -> Value {
+    permissions::operator(&audience(), None)
+}
+
+fn ask<'a>(action: &'a str, (resource, context): Sample) -> Request<'a> {
+    Request { action, resource, context }
+}
+
+fn is_allowed(policy: &Value, (action, grant): &Need) -> bool {
+    ours(*grant).iter().all(|sample| allows(policy, ask(action, *sample)))
+}
+
+/// The operations of the operator.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    Operation::all().filter(|row| row.needs().iter().all(|(_, grant)| *grant != Grant::NotTheOperators))
+}
+
+fn without(policy: &Value, action: &str) -> Value {
+    let mut policy = policy.clone();
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        statement["Action"].as_array_mut().unwrap().retain(|it| it != action);
+    }
+    policy
+}
+
+#[test]
+fn it_is_enough_for_every_call_and_each_action_is_needed() {
+    let policy = operator();
+    let works = |policy: &Value, row: &Operation| row.needs().iter().all(|need| is_allowed(policy, need));
+    for row in operations() {
+        assert!(works(&policy, row), "{row:?}");
+    }
+    let actions: BTreeSet<&str> =
+        operations().flat_map(|row| row.needs()).map(|(action, _)| *action).collect();
+    for action in actions {
+        let less = without(&policy, action);
+        for row in operations() {
+            let needs_it = row.needs().iter().any(|(needed, _)| *needed == action);
+            assert_eq!(works(&less, row), !needs_it, "{action} is taken away: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_anothers_is_out_of_reach() {
+    let policy = operator();
+    for (action, grant) in operations().flat_map(|row| row.needs()) {
+        for sample in anothers(*grant) {
+            // The same action may be allowed elsewhere under another condition: reading roles, looking at keys.
+            let elsewhere = operations()
+                .flat_map(|row| row.needs())
+                .any(|(same, other)| same == action && other != grant && ours(*other).contains(sample));
+            assert!(elsewhere || !allows(&policy, ask(action, *sample)), "{action} on {sample:?}");
+        }
+    }
+    assert!(!policy.to_string().contains("bedrock:Retrieve"), "the operator asks no tenant's questions");
+}
+
+#[test]
+fn it_is_a_policy_that_iam_takes() {
+    let longest = Audience {
+        scope: Scope::new("prod1234", "123456789012", "ap-northeast-1"),
+        role_arn: Some(format!("arn:aws:iam::123456789012:role/{}", "r".repeat(64))),
+        boundary_arn: Some(format!("arn:aws:iam::123456789012:policy/{}", "b".repeat(128))),
+    };
+    let anywhere = Audience { scope: Scope::new("p", "*", "*"), role_arn: None, boundary_arn: None };
+    for audience in [longest, anywhere] {
+        let policy = permissions::operator(&audience, None);
+        assert!(length(&policy) <= MAX_INLINE_CHARS, "{} characters", length(&policy));
+        let parts = [Part::Storage, Part::Retrieval].map(|part| permissions::operator(&audience, Some(part)));
+        for part in &parts {
+            assert!(length(part) <= MAX_MANAGED_CHARS, "{} characters", length(part));
+        }
+        let statements = |policy: &Value| policy["Statement"].as_array().unwrap().clone();
+        let both: BTreeSet<_> = parts.iter().flat_map(statements).map(|it| it.to_string()).collect();
+        let whole: BTreeSet<_> = statements(&policy).iter().map(Value::to_string).collect();
+        assert_eq!(both, whole, "the parts are the whole");
+        assert_eq!(policy["Version"], "2012-10-17");
+        let mut sids = BTreeSet::new();
+        for statement in policy["Statement"].as_array().unwrap() {
+            let sid = statement["Sid"].as_str().unwrap();
+            assert!(sids.insert(sid) && sid.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{sid}");
+            for action in statement["Action"].as_array().unwrap() {
+                assert!(!action.as_str().unwrap().contains('*'), "{sid}: {action}");
+            }
+            assert!(!statement["Resource"].as_array().unwrap().is_empty(), "{sid}");
+        }
+        assert_eq!(policy, permissions::operator(&audience, None), "the same each time");
+    }
+}
+
+/// What is allowed on everything, and why it cannot be less.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonopensearchserverless.html>
+const EVERYTHING: &[(Grant, &str)] = &[
+    (Grant::NewKeys, "a key has no ARN before it is made; it must be made with our tag"),
+    (Grant::Lists, "an account's keys and knowledge bases are listed whole"),
+    (Grant::NewCollections, "the action knows no resource; it must be made with our tag"),
+    (Grant::Collections, "these reads know no resource"),
+    (Grant::Policies, "these actions know no resource; the policy must be about our collections"),
+    (
+        Grant::Indexes,
+        "these actions know no resource; aoss:APIAccessAll and the data access policy narrow them",
+    ),
+    (Grant::NewKnowledgeBases, "the action knows no resource; it must be made with our tag"),
+];
+
+#[test]
+fn nothing_is_allowed_on_everything_without_a_reason() {
+    let policy = operator();
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let open: Vec<_> = statements
+        .filter(|it| it["Resource"] == json!(["*"]))
+        .map(|it| it["Sid"].as_str().unwrap())
+        .collect();
+    let listed: Vec<_> = EVERYTHING.iter().map(|(grant, _)| format!("{grant:?}")).collect();
+    assert_eq!(open, listed);
+}
