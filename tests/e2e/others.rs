@@ -41,9 +41,9 @@ impl World {
         made.arn
     }
 
-    /// Somebody's encryption or network policy for the collection of the same name.
-    pub async fn others_security_policy(&self, kind: SecurityPolicyType, name: &str) {
-        let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{name}")]}]);
+    /// Somebody's encryption or network policy for a collection.
+    pub async fn others_security_policy(&self, kind: SecurityPolicyType, name: &str, collection: &str) {
+        let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{collection}")]}]);
         let policy = match kind {
             SecurityPolicyType::Encryption => json!({"Rules": rules, "AWSOwnedKey": true}),
             _ => json!([{"Rules": rules, "AllowFromPublic": true}]),
@@ -66,7 +66,7 @@ impl World {
     /// Somebody's collection, active at once; its id and ARN.
     pub async fn others_collection(&self, name: &str) -> (String, String) {
         for kind in [SecurityPolicyType::Encryption, SecurityPolicyType::Network] {
-            self.others_security_policy(kind, name).await;
+            self.others_security_policy(kind, name, name).await;
         }
         self.bare_collection(name).await
     }
