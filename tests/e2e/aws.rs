@@ -1,18 +1,19 @@
-//! AWS under two roles: the operator's, with the policy that it prints, and the test's own, which may do all.
+//! The test's own view of AWS: the SDKs themselves, under a session that is not the operator's.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sts::config::Credentials;
 use serde_json::{Value, json};
+use tenantry::controller::Settings;
 use tenantry::stack::identity::Scope;
 use tenantry::stack::permissions::{self, Audience};
 
 /// Where everything is.
 pub const REGION: &str = "us-east-1";
-/// The role that the test assumes.
-pub const TEST: &str = "tenantry-e2e";
-/// The role that the operator assumes. It lives under a path, as an operator's may.
-pub const OPERATOR: &str = "tenantry-e2e-operator";
+/// The data access policy that lets the test look at the indexes of its world, and delete them.
+pub const TESTS_GRANT: &str = "tests-own";
+/// The one policy of the roles that operator and test run as.
+pub const ROLE_POLICY: &str = "all";
 
 /// All clients of one session.
 pub struct Sdk {
@@ -20,20 +21,17 @@ pub struct Sdk {
     pub iam: aws_sdk_iam::Client,
     pub kms: aws_sdk_kms::Client,
     pub aoss: aws_sdk_opensearchserverless::Client,
-    /// As the operator, whom alone the data access policies let at indexes.
-    pub indexes: aws_sdk_opensearchserverless::Client,
     pub bedrock: aws_sdk_bedrockagent::Client,
 }
 
 impl Sdk {
-    pub fn new(config: &SdkConfig, operators: &SdkConfig) -> Self {
+    pub fn new(config: &SdkConfig) -> Self {
         let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
         Self {
             s3: aws_sdk_s3::Client::from_conf(s3),
             iam: aws_sdk_iam::Client::new(config),
             kms: aws_sdk_kms::Client::new(config),
             aoss: aws_sdk_opensearchserverless::Client::new(config),
-            indexes: aws_sdk_opensearchserverless::Client::new(operators),
             bedrock: aws_sdk_bedrockagent::Client::new(config),
         }
     }
@@ -54,51 +52,52 @@ async fn config(endpoint: &str, credentials: Credentials) -> SdkConfig {
         .await
 }
 
-/// What the test may do: all.
-pub fn everything() -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+/// A role that somebody assumes here.
+pub struct Role<'a> {
+    pub name: &'a str,
+    /// What it may do.
+    pub policy: Value,
 }
 
-/// What the operator may do: what it says it needs.
-pub fn operator_policy(installation: &str, account: &str) -> Value {
-    let audience = Audience {
-        scope: Scope::new(installation, account, REGION),
-        role_arn: Some(arn(account, OPERATOR)),
-        boundary_arn: None,
-    };
-    permissions::operator(&audience, None)
+impl Role<'_> {
+    /// The test's role, which may do everything.
+    pub fn of_test() -> Self {
+        let all = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        Role { name: "tenantry-tests", policy: all }
+    }
+
+    /// The operator's role, which may do what `tenantry iam-policy operator` prints, and nothing else.
+    pub fn of_operator(settings: &Settings, account: &str) -> Self {
+        let name = "tenantry-operator";
+        let audience = Audience {
+            scope: Scope::new(&settings.installation, account, REGION),
+            role_arn: Some(role_arn(account, name)),
+            boundary_arn: settings.permissions_boundary.clone(),
+        };
+        Role { name, policy: permissions::operator(&audience, None) }
+    }
 }
 
-/// Lets a role do what `policy` says, from now on.
-pub async fn allow(endpoint: &str, account: &str, role: &str, policy: &Value) {
-    let iam = aws_sdk_iam::Client::new(&root(endpoint, account).await);
-    let put = iam.put_role_policy().role_name(role).policy_name("allowed");
-    put.policy_document(policy.to_string()).send().await.unwrap();
-}
-
-/// The account's own user, who may do all.
-async fn root(endpoint: &str, account: &str) -> SdkConfig {
-    config(endpoint, Credentials::new(account, "not-a-secret", None, None, "e2e")).await
-}
-
-fn arn(account: &str, role: &str) -> String {
+/// Roles live under a path, as an operator's may.
+pub fn role_arn(account: &str, role: &str) -> String {
     format!("arn:aws:iam::{account}:role/e2e/{role}")
 }
 
-/// A session of one of the two roles, in an account; the role may do nothing before it is allowed to.
-pub async fn session(endpoint: &str, account: &str, role: &str, name: &str) -> SdkConfig {
-    let root = root(endpoint, account).await;
+/// A session of a role in an account; the role is made if it is not there.
+pub async fn session(endpoint: &str, account: &str, role: Role<'_>, name: &str) -> SdkConfig {
+    let root = config(endpoint, Credentials::new(account, "not-a-secret", None, None, "e2e")).await;
     let iam = aws_sdk_iam::Client::new(&root);
-    if iam.get_role().role_name(role).send().await.is_err() {
+    if iam.get_role().role_name(role.name).send().await.is_err() {
         let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}}]});
-        let create =
-            iam.create_role().role_name(role).path("/e2e/").assume_role_policy_document(trust.to_string());
-        create.send().await.unwrap();
+        let create = iam.create_role().role_name(role.name).path("/e2e/");
+        create.assume_role_policy_document(trust.to_string()).send().await.unwrap();
+        let put = iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
+        put.policy_document(role.policy.to_string()).send().await.unwrap();
     }
     let sts = aws_sdk_sts::Client::new(&root);
-    let answer = sts.assume_role().role_arn(arn(account, role)).role_session_name(name).send().await.unwrap();
-    let keys = answer.credentials.unwrap();
+    let assume = sts.assume_role().role_arn(role_arn(account, role.name)).role_session_name(name);
+    let keys = assume.send().await.unwrap().credentials.unwrap();
     let (id, secret, token) = (keys.access_key_id, keys.secret_access_key, Some(keys.session_token));
     config(endpoint, Credentials::new(id, secret, token, None, "e2e")).await
 }

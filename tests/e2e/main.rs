@@ -30,6 +30,7 @@ mod crash;
 mod drift;
 mod examples;
 mod foreign;
+mod foreign_layers;
 mod index_by_endpoint;
 mod ingestion;
 mod installations;

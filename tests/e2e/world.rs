@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{self, REGION, Sdk, session};
+use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Double, OPERATOR};
 use crate::inventory::{self, Inventory};
@@ -83,7 +83,7 @@ pub async fn world_with<F: Future<Output = ()>>(
         if !world.settings.read_only {
             world.granted().await;
         }
-        test(world.clone()).await;
+        test(world).await;
     };
     world_without_operator(tell, test).await;
 }
@@ -119,14 +119,10 @@ impl World {
             ..Settings::new(INSTALLATION)
         };
         tell(&mut settings);
-        let sdk_config = session(&bed.aws_endpoint, &account, aws::TEST, "test").await;
-        let as_operator = session(&bed.aws_endpoint, &account, aws::OPERATOR, "test").await;
-        let needed = aws::operator_policy(&settings.installation, &account);
-        aws::allow(&bed.aws_endpoint, &account, aws::TEST, &aws::everything()).await;
-        aws::allow(&bed.aws_endpoint, &account, aws::OPERATOR, &needed).await;
+        let sdk_config = session(&bed.aws_endpoint, &account, Role::of_test(), "test").await;
         let world = World(Arc::new(Inner {
             double: Double::new(&bed.aws_endpoint, &account),
-            sdk: Sdk::new(&sdk_config, &as_operator),
+            sdk: Sdk::new(&sdk_config),
             client: bed.client().await,
             operator: Mutex::default(),
             sdk_config,
@@ -137,18 +133,25 @@ impl World {
         }));
         world.namespace("", &[]).await;
         world
+            .others_access_policy(
+                TESTS_GRANT,
+                &format!("{}-*", world.settings.installation),
+                &[&world.own_role()],
+            )
+            .await;
+        world
+    }
+
+    /// The session under which this world's operator calls AWS.
+    pub async fn operator_session(&self) -> SdkConfig {
+        let role = Role::of_operator(&self.settings, &self.account);
+        session(&self.bed.aws_endpoint, &self.account, role, OPERATOR).await
     }
 
     /// Starts the operator, as `tenantry run` does.
     pub async fn start_operator(&self) {
-        self.start_operator_with(|_| {}).await;
-    }
-
-    /// Starts an operator that has been told something else.
-    pub async fn start_operator_with(&self, tell: impl FnOnce(&mut Settings)) {
-        let (stop, mut settings) = (CancellationToken::new(), self.settings.clone());
-        tell(&mut settings);
-        let sdk = session(&self.bed.aws_endpoint, &self.account, aws::OPERATOR, OPERATOR).await;
+        let (stop, settings) = (CancellationToken::new(), self.settings.clone());
+        let sdk = self.operator_session().await;
         let (client, token) = (self.bed.client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
