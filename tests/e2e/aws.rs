@@ -3,11 +3,17 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sts::config::Credentials;
+use serde_json::{Value, json};
+use tenantry::controller::Settings;
+use tenantry::stack::identity::Scope;
+use tenantry::stack::permissions::{self, Audience};
 
 /// Where everything is.
 pub const REGION: &str = "us-east-1";
-/// The role that the operator, and the test beside it, assume.
-const ROLE: &str = "tenantry-e2e";
+/// The data access policy that lets the test look at the indexes of its world, and delete them.
+pub const TESTS_GRANT: &str = "tests-own";
+/// The one policy of the roles that operator and test run as.
+pub const ROLE_POLICY: &str = "all";
 
 /// All clients of one session.
 pub struct Sdk {
@@ -46,24 +52,52 @@ async fn config(endpoint: &str, credentials: Credentials) -> SdkConfig {
         .await
 }
 
-/// A session in an account, of a role that lives under a path, as an operator's does.
-pub async fn session(endpoint: &str, account: &str, name: &str) -> SdkConfig {
+/// A role that somebody assumes here.
+pub struct Role<'a> {
+    pub name: &'a str,
+    /// What it may do.
+    pub policy: Value,
+}
+
+impl Role<'_> {
+    /// The test's role, which may do everything.
+    pub fn of_test() -> Self {
+        let all = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        Role { name: "tenantry-tests", policy: all }
+    }
+
+    /// The operator's role, which may do what `tenantry iam-policy operator` prints, and nothing else.
+    pub fn of_operator(settings: &Settings, account: &str) -> Self {
+        let name = "tenantry-operator";
+        let audience = Audience {
+            scope: Scope::new(&settings.installation, account, REGION),
+            role_arn: Some(role_arn(account, name)),
+            boundary_arn: settings.permissions_boundary.clone(),
+        };
+        Role { name, policy: permissions::operator(&audience, None) }
+    }
+}
+
+/// Roles live under a path, as an operator's may.
+pub fn role_arn(account: &str, role: &str) -> String {
+    format!("arn:aws:iam::{account}:role/e2e/{role}")
+}
+
+/// A session of a role in an account; the role is made if it is not there.
+pub async fn session(endpoint: &str, account: &str, role: Role<'_>, name: &str) -> SdkConfig {
     let root = config(endpoint, Credentials::new(account, "not-a-secret", None, None, "e2e")).await;
     let iam = aws_sdk_iam::Client::new(&root);
-    let role = format!("arn:aws:iam::{account}:role/e2e/{ROLE}");
-    if iam.get_role().role_name(ROLE).send().await.is_err() {
-        let trust = format!(
-            r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "sts:AssumeRole",
-                "Principal": {{"AWS": "arn:aws:iam::{account}:root"}}}}]}}"#
-        );
-        let create = iam.create_role().role_name(ROLE).path("/e2e/").assume_role_policy_document(trust);
-        create.send().await.unwrap();
-        let all = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
-        iam.put_role_policy().role_name(ROLE).policy_name("all").policy_document(all).send().await.unwrap();
+    if iam.get_role().role_name(role.name).send().await.is_err() {
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}}]});
+        let create = iam.create_role().role_name(role.name).path("/e2e/");
+        create.assume_role_policy_document(trust.to_string()).send().await.unwrap();
+        let put = iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
+        put.policy_document(role.policy.to_string()).send().await.unwrap();
     }
     let sts = aws_sdk_sts::Client::new(&root);
-    let answer = sts.assume_role().role_arn(role).role_session_name(name).send().await.unwrap();
-    let keys = answer.credentials.unwrap();
+    let assume = sts.assume_role().role_arn(role_arn(account, role.name)).role_session_name(name);
+    let keys = assume.send().await.unwrap().credentials.unwrap();
     let (id, secret, token) = (keys.access_key_id, keys.secret_access_key, Some(keys.session_token));
     config(endpoint, Credentials::new(id, secret, token, None, "e2e")).await
 }

@@ -74,9 +74,7 @@ impl Fleet {
         for (name, tags) in others {
             assert_eq!(found.remove(name).as_ref(), Some(tags), "{name} is somebody else's");
         }
-        let resources: BTreeSet<_> =
-            inventory::names(&found).into_iter().filter(|name| !name.starts_with("object ")).collect();
-        assert_eq!(resources, expected, "what is in AWS");
+        assert_eq!(inventory::resources(&found), expected, "what is in AWS");
         let made = creates(&w.double.journal_of_all(0).await.only(|call| call.caller.contains("/operator")));
         assert_eq!(made, creates_of(&expected), "how often each kind of resource was made");
     }

@@ -57,7 +57,6 @@ async fn another_cluster_does_not_start_before_it_takes_over() {
 #[tokio::test]
 async fn an_operator_that_is_taken_over_ends() {
     let test = async |w: World| {
-        w.granted().await;
         let (description, version) = grant(&w).await;
         let (before, _) = description.split_once("cluster=").unwrap();
         let update = w.sdk.aoss.update_access_policy().r#type(AccessPolicyType::Data).name(GRANT);

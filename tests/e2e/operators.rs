@@ -8,8 +8,6 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::session;
-use crate::double::OPERATOR;
 use crate::world::{PATIENCE, World};
 
 /// An operator beside, or in place of, the world's own.
@@ -32,7 +30,7 @@ impl World {
     pub async fn another_operator(&self, tell: impl FnOnce(&mut Settings)) -> Another {
         let mut settings = self.settings.clone();
         tell(&mut settings);
-        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let sdk = self.operator_session().await;
         let (stop, client) = (CancellationToken::new(), self.bed.client().await);
         let token = stop.clone();
         Another {
@@ -44,7 +42,7 @@ impl World {
     /// `tenantry run` for this world, as its operator.
     pub async fn program(&self, arguments: &[&str]) -> Command {
         let settings = &self.settings;
-        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let sdk = self.operator_session().await;
         let keys = sdk.credentials_provider().unwrap().provide_credentials().await.unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         command

@@ -10,7 +10,7 @@ use aws_smithy_types::Document;
 use serde_json::{Value, json};
 use tenantry::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 
-use crate::aws::REGION;
+use crate::aws::{REGION, Role, role_arn};
 use crate::world::World;
 
 const MODEL: &str = "amazon.titan-embed-text-v2:0";
@@ -25,7 +25,7 @@ pub struct Store {
 impl World {
     /// The role that the test's session belongs to.
     pub fn own_role(&self) -> String {
-        format!("arn:aws:iam::{}:role/e2e/tenantry-e2e", self.account)
+        role_arn(&self.account, Role::of_test().name)
     }
 
     /// Somebody's role that Bedrock may assume.
@@ -41,9 +41,9 @@ impl World {
         made.arn
     }
 
-    /// Somebody's encryption or network policy for the collection of the same name.
-    pub async fn others_security_policy(&self, kind: SecurityPolicyType, name: &str) {
-        let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{name}")]}]);
+    /// Somebody's encryption or network policy for a collection.
+    pub async fn others_security_policy(&self, kind: SecurityPolicyType, name: &str, collection: &str) {
+        let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{collection}")]}]);
         let policy = match kind {
             SecurityPolicyType::Encryption => json!({"Rules": rules, "AWSOwnedKey": true}),
             _ => json!([{"Rules": rules, "AllowFromPublic": true}]),
@@ -66,7 +66,7 @@ impl World {
     /// Somebody's collection, active at once; its id and ARN.
     pub async fn others_collection(&self, name: &str) -> (String, String) {
         for kind in [SecurityPolicyType::Encryption, SecurityPolicyType::Network] {
-            self.others_security_policy(kind, name).await;
+            self.others_security_policy(kind, name, name).await;
         }
         self.bare_collection(name).await
     }

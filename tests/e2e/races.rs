@@ -13,7 +13,6 @@ const INVALID: &str = "The knowledge base storage configuration provided is inva
 #[tokio::test]
 async fn what_propagates_late_is_waited_for() {
     world(|w| async move {
-        w.granted().await;
         let lag = json!({"role": 30, "network": 45, "data_access": 60, "index_visible": 120});
         w.double.settings(json!({"lag": lag})).await;
         let ours = || async { w.sdk.s3.list_buckets().send().await.is_ok().then_some(()) };
@@ -36,7 +35,6 @@ async fn what_propagates_late_is_waited_for() {
 #[tokio::test]
 async fn every_known_race_is_waited_out() {
     world(|w| async move {
-        w.granted().await;
         let bedrock = |operation: &'static str, message: String| (operation, "ValidationException", 400, message);
         let mut races: Vec<(&str, &str, u16, String)> = [
             "Bedrock Knowledge Base cannot assume role arn:aws:iam::1:role/x.",

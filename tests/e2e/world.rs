@@ -20,9 +20,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{REGION, Sdk, session};
+use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, session};
 use crate::bed::{Bed, bed};
-use crate::double::{Call, Double, OPERATOR};
+use crate::double::{Double, OPERATOR};
 use crate::inventory::{self, Inventory};
 use crate::report;
 
@@ -80,8 +80,10 @@ pub async fn world_with<F: Future<Output = ()>>(
 ) {
     let test = async |world: World| {
         world.start_operator().await;
-        world.granted().await;
-        test(world.clone()).await;
+        if !world.settings.read_only {
+            world.granted().await;
+        }
+        test(world).await;
     };
     world_without_operator(tell, test).await;
 }
@@ -117,7 +119,7 @@ impl World {
             ..Settings::new(INSTALLATION)
         };
         tell(&mut settings);
-        let sdk_config = session(&bed.aws_endpoint, &account, "test").await;
+        let sdk_config = session(&bed.aws_endpoint, &account, Role::of_test(), "test").await;
         let world = World(Arc::new(Inner {
             double: Double::new(&bed.aws_endpoint, &account),
             sdk: Sdk::new(&sdk_config),
@@ -131,12 +133,25 @@ impl World {
         }));
         world.namespace("", &[]).await;
         world
+            .others_access_policy(
+                TESTS_GRANT,
+                &format!("{}-*", world.settings.installation),
+                &[&world.own_role()],
+            )
+            .await;
+        world
+    }
+
+    /// The session under which this world's operator calls AWS.
+    pub async fn operator_session(&self) -> SdkConfig {
+        let role = Role::of_operator(&self.settings, &self.account);
+        session(&self.bed.aws_endpoint, &self.account, role, OPERATOR).await
     }
 
     /// Starts the operator, as `tenantry run` does.
     pub async fn start_operator(&self) {
         let (stop, settings) = (CancellationToken::new(), self.settings.clone());
-        let sdk = session(&self.bed.aws_endpoint, &self.account, OPERATOR).await;
+        let sdk = self.operator_session().await;
         let (client, token) = (self.bed.client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
