@@ -180,6 +180,15 @@ impl World {
         events.into_iter().map(said).collect()
     }
 
+    /// Waits for an event of an object, which comes shortly after the status that it tells of; returns its note.
+    pub async fn event(&self, object: &str, reason: &str) -> String {
+        self.eventually(&format!("{object} has the event {reason}"), || async {
+            let events = self.events(object).await;
+            events.into_iter().find(|(found, _)| found == reason).map(|(_, note)| note)
+        })
+        .await
+    }
+
     /// The events of every object.
     pub async fn all_events(&self) -> Vec<Event> {
         Api::all(self.client.clone()).list(&ListParams::default()).await.unwrap().items

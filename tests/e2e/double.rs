@@ -66,7 +66,7 @@ impl Call {
 
     /// All that the call says, as one text to search in.
     pub fn text(&self) -> String {
-        format!("{} {} {}", self.operation, self.resource, self.params)
+        format!("{}:{} {} {}", self.service, self.operation, self.resource, self.params)
     }
 }
 

@@ -27,6 +27,7 @@ mod world;
 mod admission;
 mod conditions;
 mod crash;
+mod drift;
 mod examples;
 mod foreign;
 mod foreign_layers;

@@ -135,6 +135,49 @@ async fn what_is_not_built_yet_is_said_and_never_ignored() {
 }
 
 #[tokio::test]
+async fn there_is_room_for_so_many_knowledge_bases() {
+    world_with(
+        |settings| settings.max_knowledge_bases = 1,
+        |w| async move {
+            w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+            w.ready("SharedStack/standard").await;
+            let mark = w.double.mark().await;
+            w.apply("{kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo}}").await;
+            let told = assert_refused(&w, mark, "silo", "QuotaReserved").await;
+            assert!(told.message("Accepted").contains("--max-knowledge-bases"), "{}", told.describe());
+            // A Pool tenant needs none of its own.
+            w.apply(
+                "{kind: Tenant, metadata: {name: pool},
+                  spec: {tenantId: pool, pattern: Pool, stackRef: {name: standard}}}",
+            )
+            .await;
+            w.ready("pool").await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_read_is_refused() {
+    world(|w| async move {
+        let mark = w.double.mark().await;
+        for (name, ingestion) in [
+            ("seconds", "schedule: '0 0 4 * * *'"),
+            ("words", "schedule: every morning"),
+            ("zone", "schedule: '0 4 * * *', timeZone: Vienna"),
+        ] {
+            w.apply(&format!(
+                "{{kind: Tenant, metadata: {{name: {name}}},
+                   spec: {{tenantId: {name}, pattern: Silo, ingestion: {{{ingestion}}}}}}}"
+            ))
+            .await;
+            assert_refused(&w, mark, name, "ScheduleInvalid").await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stack_that_is_not_there_yet_is_waited_for() {
     world(|w| async move {
         let mark = w.double.mark().await;
