@@ -249,6 +249,10 @@ pub async fn back(
         collection_endpoint: handles.collection_endpoint,
         knowledge_base_id: case.status.knowledge_base_id.clone(),
     };
+    // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
+    if let (Some(hidden), Some(_)) = (&memory.sight.index_hidden, case.offer) {
+        return Err(hidden.clone());
+    }
     let mut documents = Some(documents);
     for wave in WAVES {
         let owned = wave.iter().filter(|layer| ownership(case.column, **layer) == Ownership::Owns);

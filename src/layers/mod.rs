@@ -23,7 +23,11 @@ pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Resu
         Layer::Key => Glance::Key(key::look(aws, id).await?),
         Layer::Bucket => Glance::Bucket(bucket::look(aws, id).await?),
         Layer::Collection => Glance::Collection(collection::look(aws, id).await?),
-        Layer::Index => Glance::Index(index::look(aws, id, hints).await?),
+        Layer::Index => match index::look(aws, id, hints).await {
+            // Reason to say so and to go on with all else, such as the network policy that may be the cause.
+            Err(fault) if fault.class == Class::Unreachable => Glance::IndexHidden(fault),
+            seen => Glance::Index(seen?),
+        },
         Layer::Role => Glance::Role(role::look(aws, id).await?),
         Layer::KnowledgeBase => {
             Glance::KnowledgeBase(knowledge_base::look(aws, id, hints.knowledge_base_id.as_deref()).await?)
@@ -52,6 +56,8 @@ pub enum Glance {
     Collection(Seen<crate::stack::seen::CollectionFacts>),
     /// See [`index::look`].
     Index(Seen<crate::stack::seen::IndexFacts>),
+    /// It may be where there is no way to.
+    IndexHidden(Fault),
     /// See [`role::look`].
     Role(Seen<crate::stack::seen::RoleFacts>),
     /// See [`knowledge_base::look`].
@@ -65,7 +71,12 @@ impl Sight {
             Glance::Key(seen) => self.key = seen,
             Glance::Bucket(seen) => self.bucket = seen,
             Glance::Collection(seen) => self.collection = seen,
-            Glance::Index(seen) => self.index = seen,
+            Glance::Index(seen) => (self.index, self.index_hidden) = (seen, None),
+            Glance::IndexHidden(fault) => {
+                self.index = Seen::Absent;
+                self.index_known = false;
+                self.index_hidden = Some(fault);
+            }
             Glance::Role(seen) => self.role = seen,
             Glance::KnowledgeBase(seen) => self.knowledge_base = seen,
         }

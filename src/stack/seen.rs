@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::fault::Fault;
 use super::identity::{Claim, Identity};
 
 /// One layer, as looked at.
@@ -83,6 +84,8 @@ pub struct Sight {
     pub index: Seen<IndexFacts>,
     /// Whether the index was looked for: only an active collection can be asked.
     pub index_known: bool,
+    /// Why it may be there although nobody could see it.
+    pub index_hidden: Option<Fault>,
     /// The role and the data access policy.
     pub role: Seen<RoleFacts>,
     /// The knowledge base and its data source.
@@ -92,7 +95,8 @@ pub struct Sight {
 impl Sight {
     /// Everything that has our name and is not ours.
     pub fn foreign(&self) -> Vec<&Foreign> {
-        let Self { key, bucket, collection, index, index_known: _, role, knowledge_base } = self;
+        let Self { key, bucket, collection, index, index_known: _, index_hidden: _, role, knowledge_base } =
+            self;
         [
             key.foreign(),
             bucket.foreign(),

@@ -18,9 +18,9 @@ pub fn names(inventory: &Inventory) -> BTreeSet<String> {
     inventory.keys().cloned().collect()
 }
 
-/// The same without the objects in buckets.
+/// The part of an inventory that is not objects in buckets.
 pub fn resources(inventory: &Inventory) -> BTreeSet<String> {
-    names(inventory).into_iter().filter(|name| !name.starts_with("object ")).collect()
+    inventory.keys().filter(|name| !name.starts_with("object ")).cloned().collect()
 }
 
 /// What the owner of `id` should have in AWS, its column of the ownership table being `column`.

@@ -31,6 +31,7 @@ mod drift;
 mod examples;
 mod foreign;
 mod foreign_layers;
+mod index_by_endpoint;
 mod ingestion;
 mod installations;
 mod keys;

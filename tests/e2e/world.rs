@@ -150,13 +150,7 @@ impl World {
 
     /// Starts the operator, as `tenantry run` does.
     pub async fn start_operator(&self) {
-        self.start_operator_with(|_| {}).await;
-    }
-
-    /// Starts an operator that has been told something else.
-    pub async fn start_operator_with(&self, tell: impl FnOnce(&mut Settings)) {
-        let (stop, mut settings) = (CancellationToken::new(), self.settings.clone());
-        tell(&mut settings);
+        let (stop, settings) = (CancellationToken::new(), self.settings.clone());
         let sdk = self.operator_session().await;
         let (client, token) = (self.bed.client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
