@@ -25,9 +25,11 @@ mod witness;
 mod world;
 
 mod admission;
+mod changes;
 mod conditions;
 mod crash;
 mod drift;
+mod edges;
 mod examples;
 mod foreign;
 mod foreign_layers;

@@ -135,29 +135,6 @@ async fn what_is_not_built_yet_is_said_and_never_ignored() {
 }
 
 #[tokio::test]
-async fn there_is_room_for_so_many_knowledge_bases() {
-    world_with(
-        |settings| settings.max_knowledge_bases = 1,
-        |w| async move {
-            w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
-            w.ready("SharedStack/standard").await;
-            let mark = w.double.mark().await;
-            w.apply("{kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo}}").await;
-            let told = assert_refused(&w, mark, "silo", "QuotaReserved").await;
-            assert!(told.message("Accepted").contains("--max-knowledge-bases"), "{}", told.describe());
-            // A Pool tenant needs none of its own.
-            w.apply(
-                "{kind: Tenant, metadata: {name: pool},
-                  spec: {tenantId: pool, pattern: Pool, stackRef: {name: standard}}}",
-            )
-            .await;
-            w.ready("pool").await;
-        },
-    )
-    .await;
-}
-
-#[tokio::test]
 async fn a_schedule_that_cannot_be_read_is_refused() {
     world(|w| async move {
         let mark = w.double.mark().await;

@@ -246,12 +246,9 @@ impl World {
 
     /// Waits until the operator has its grant, and with it all that it ever writes without an object asking for it.
     pub async fn granted(&self) {
-        let granted = || async {
-            let journal = self.double.journal(0).await;
-            journal
-                .iter()
-                .any(|call| call.operation == "CreateAccessPolicy" && call.succeeded())
-                .then_some(())
+        let granted = async || {
+            let made = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
+            self.double.journal(0).await.iter().any(made).then_some(())
         };
         self.eventually("the operator has its grant", granted).await;
     }

@@ -66,7 +66,7 @@ async fn everything_of_its_own_goes_and_nothing_of_anybody_elses() {
         assert!(deleted.last().unwrap().seq < writes.first("StartIngestionJob").seq, "{writes}");
         let left = w.retrieve_unfiltered(knowledge_base, "When does the office open?").await;
         assert!(
-            !left.is_empty() && left.iter().all(|(uri, _)| uri.contains("/pool/umbrella-pool/")),
+            !left.is_empty() && left.iter().all(|(uri, _)| uri.contains("/pool/acme-pool-2/")),
             "{left:?}"
         );
 

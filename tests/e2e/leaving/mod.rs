@@ -2,6 +2,7 @@
 
 mod brakes;
 mod delete;
+mod halfway;
 mod retain;
 mod stack;
 
@@ -14,14 +15,15 @@ use crate::double::Journal;
 use crate::objects::Object;
 use crate::world::World;
 
-/// The tenants that leave, and beside each one of its pattern that stays.
+/// The tenants that leave, and beside each one of its pattern that stays, with a name that begins alike.
 const LEAVE: [&str; 3] = ["acme-silo", "acme-bridge", "acme-pool"];
-const STAY: [&str; 3] = ["umbrella-silo", "umbrella-bridge", "umbrella-pool"];
+const STAY: [&str; 3] = ["acme-silo-2", "acme-bridge-2", "acme-pool-2"];
 const STACK: &str = "SharedStack/standard";
 
 /// A SharedStack and two tenants of each pattern, all Ready and with documents that are indexed.
 async fn six_tenants(w: &World, policy: &str) {
-    w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+    w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}, encryption: {key: Create}}}")
+        .await;
     for tenant in [LEAVE, STAY].concat() {
         let spec = match pattern(tenant) {
             Pattern::Silo => "pattern: Silo, encryption: {key: Create}",
@@ -40,15 +42,15 @@ async fn six_tenants(w: &World, policy: &str) {
     }
     // The pool's first job may have begun before the second tenant's documents were there.
     w.request_sync("acme-pool").await;
-    for owner in ["acme-silo", "acme-bridge", "umbrella-silo", "umbrella-bridge", STACK] {
+    for owner in ["acme-silo", "acme-bridge", "acme-silo-2", "acme-bridge-2", STACK] {
         w.condition(owner, "DocumentsCurrent=True/Synced").await;
     }
 }
 
 fn pattern(tenant: &str) -> Pattern {
-    match tenant.rsplit_once('-').unwrap().1 {
-        "silo" => Pattern::Silo,
-        "bridge" => Pattern::Bridge,
+    match tenant.split('-').nth(1) {
+        Some("silo") => Pattern::Silo,
+        Some("bridge") => Pattern::Bridge,
         _ => Pattern::Pool,
     }
 }
