@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, session};
 use crate::bed::{Bed, bed};
-use crate::double::{Double, OPERATOR};
+use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
 use crate::report;
 
