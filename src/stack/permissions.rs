@@ -56,7 +56,8 @@ pub enum Grant {
     NewRoles,
     /// Roles under our path.
     Roles,
-    /// The same, and our names without the path: IAM does not know the path of a role that is not there.
+    /// Our names under any path or none: IAM does not know the path of a role that is not there, and somebody else's
+    /// may be under another.
     RolesSeen,
     /// The role that the operator itself runs as.
     OperatorRole,
@@ -170,7 +171,7 @@ impl Grant {
             }
             Aliases => vec![scope.arn("kms", &format!("alias/{installation}-*"))],
             NewRoles | Roles | RolesPassed => vec![ours()],
-            RolesSeen => vec![ours(), role(format!("/{installation}-*"))],
+            RolesSeen => vec![role(format!("/{installation}-*")), role(format!("/*/{installation}-*"))],
             OperatorRole => vec![audience.role_arn.clone().unwrap_or_else(|| role("/*".into()))],
             ServiceLinkedRole => vec![role(format!("/aws-service-role/{OBSERVABILITY}/*"))],
             OwnCollections | InsideCollections => vec![scope.arn("aoss", "collection/*")],

@@ -29,6 +29,7 @@ const BUCKET: &str = "arn:aws:s3:::prod-ta-acme-abc";
 const OBJECT: &str = "arn:aws:s3:::prod-ta-acme-abc/documents/a.txt";
 const ROLE: &str = "arn:aws:iam::123456789012:role/tenantry/prod/prod-ta-acme-abc";
 const PATHLESS: &str = "arn:aws:iam::123456789012:role/prod-ta-acme-abc";
+const ELSEWHERE: &str = "arn:aws:iam::123456789012:role/somebody/prod-ta-acme-abc";
 const OPERATOR: &str = "arn:aws:iam::123456789012:role/ops/tenantry";
 const COLLECTION: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/1";
 const KNOWLEDGE_BASE: &str = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/1";
@@ -59,7 +60,7 @@ fn ours(grant: Grant) -> &'static [Sample] {
         Lists | Collections | Indexes => &[("*", &[])],
         NewRoles => &[(ROLE, &[("iam:PermissionsBoundary", "arn:aws:iam::123456789012:policy/edge")])],
         Roles => &[(ROLE, &[])],
-        RolesSeen => &[(ROLE, &[]), (PATHLESS, &[])],
+        RolesSeen => &[(ROLE, &[]), (PATHLESS, &[]), (ELSEWHERE, &[])],
         OperatorRole => &[(OPERATOR, &[])],
         RolesPassed => &[(ROLE, &[("iam:PassedToService", "bedrock.amazonaws.com")])],
         ServiceLinkedRole => &[(LINKED, &[("iam:AWSServiceName", "observability.aoss.amazonaws.com")])],
