@@ -1,6 +1,7 @@
 //! OpenSearch Serverless: collections.
 
 use aws_sdk_opensearchserverless::Client;
+use aws_sdk_opensearchserverless::error::BuildError;
 use aws_sdk_opensearchserverless::types::{
     CollectionDetail as Detail, CollectionType, CreateCollectionDetail, StandbyReplicas as Replicas, Tag,
 };
@@ -25,7 +26,7 @@ impl Collections {
 
     /// A collection and its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
-    pub async fn find(&self, name: &str) -> Result<Option<(CollectionDetail, Tags)>, Fault> {
+    pub async fn find(&self, name: &str) -> Result<Option<CollectionDetail>, Fault> {
         let call = aoss::BatchGetCollection.on(name);
         let answer = self.client.batch_get_collection().names(name).send().await.map_err(call.failed())?;
         let Some(detail) = answer.collection_details.unwrap_or_default().into_iter().next() else {
@@ -40,7 +41,7 @@ impl Collections {
         };
         let detail = CollectionDetail::from(detail);
         let tags = found(self.tags(&detail.arn).await)?;
-        Ok(tags.map(|tags| (detail, tags)))
+        Ok(tags.map(|tags| CollectionDetail { tags, ..detail }))
     }
 
     /// Makes a collection for vectors; it becomes ACTIVE within minutes. A policy that names its key must stand before.
@@ -55,8 +56,7 @@ impl Collections {
         tags: &Tags,
     ) -> Result<CollectionDetail, Fault> {
         let call = aoss::CreateCollection.on(name);
-        let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
+        let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let replicas = match standby_replicas {
             StandbyReplicas::Enabled => Replicas::Enabled,
             StandbyReplicas::Disabled => Replicas::Disabled,
@@ -65,6 +65,14 @@ impl Collections {
         let request = request.standby_replicas(replicas).description(description).set_tags(Some(tags));
         let answer = request.send().await.map_err(call.failed())?;
         answer.create_collection_detail.map(Into::into).ok_or_else(|| call.empty())
+    }
+
+    /// Adds tags to a collection, over those of the same names.
+    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = aoss::TagResource.on(arn);
+        let tags = sdk_tags(tags).map_err(call.unbuilt())?;
+        let request = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
+        request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Begins to delete a collection with all that is in it. One that is still being made is a conflict.
@@ -91,6 +99,7 @@ impl From<Detail> for CollectionDetail {
             endpoint: detail.collection_endpoint,
             kms_key_arn: customer_key(detail.kms_key_arn),
             failure: (!failure.is_empty()).then(|| failure.join(": ")),
+            tags: Tags::new(),
         }
     }
 }
@@ -104,8 +113,13 @@ impl From<CreateCollectionDetail> for CollectionDetail {
             endpoint: None,
             kms_key_arn: customer_key(detail.kms_key_arn),
             failure: None,
+            tags: Tags::new(),
         }
     }
+}
+
+fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 /// AWS writes `auto` where it uses a key of its own.

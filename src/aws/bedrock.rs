@@ -39,7 +39,7 @@ impl KnowledgeBases {
         &self,
         name: &str,
         hint: Option<&str>,
-    ) -> Result<Option<(KnowledgeBaseFacts, Tags)>, Fault> {
+    ) -> Result<Option<KnowledgeBaseFacts>, Fault> {
         let hinted = match hint.filter(is_id) {
             Some(id) => found(self.get(id).await)?.filter(|it| it.name == name),
             None => None,
@@ -52,7 +52,7 @@ impl KnowledgeBases {
             return Ok(None);
         };
         let tags = found(self.tags(&knowledge_base.knowledge_base_arn).await)?;
-        Ok(tags.map(|tags| (knowledge_base.into(), tags)))
+        Ok(tags.map(|tags| KnowledgeBaseFacts { tags, ..knowledge_base.into() }))
     }
 
     /// The names of all knowledge bases of the account and region, other people's included.
@@ -79,6 +79,14 @@ impl KnowledgeBases {
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let answer = request.send().await.map_err(call.failed())?;
         answer.knowledge_base.map(|it| it.knowledge_base_id).ok_or_else(|| call.empty())
+    }
+
+    /// Adds tags to a knowledge base, over those of the same names.
+    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = bedrock::TagResource.on(arn);
+        let tags = tags.clone().into_iter().collect();
+        let request = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
+        request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Begins to delete a knowledge base. A data source that it still has goes by its own deletion policy.
@@ -120,6 +128,7 @@ impl From<KnowledgeBase> for KnowledgeBaseFacts {
             arn: it.knowledge_base_arn,
             status: it.status.as_str().to_owned(),
             failure_reasons: it.failure_reasons.unwrap_or_default(),
+            tags: Tags::new(),
             data_source: None,
         }
     }

@@ -1,6 +1,7 @@
 //! IAM: service roles and their inline policies.
 
 use aws_sdk_iam::Client;
+use aws_sdk_iam::error::BuildError;
 use aws_sdk_iam::types::{Role, Tag};
 use futures::future::try_join_all;
 use percent_encoding::percent_decode_str;
@@ -25,7 +26,7 @@ impl Roles {
 
     /// A role with its trust, its inline policies and its tags.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html>
-    pub async fn find(&self, name: &str) -> Result<Option<(RoleDetail, Tags)>, Fault> {
+    pub async fn find(&self, name: &str) -> Result<Option<RoleDetail>, Fault> {
         let Some(role) = found(self.get(name).await)? else {
             return Ok(None);
         };
@@ -33,12 +34,12 @@ impl Roles {
             return Ok(None);
         };
         let policies = try_join_all(names.iter().map(|policy| self.policy(name, policy))).await?;
-        let detail = RoleDetail {
+        Ok(Some(RoleDetail {
             trust: role.assume_role_policy_document.as_deref().map(decoded).unwrap_or_default(),
             policies: policies.into_iter().flatten().collect(),
+            tags: super::tags(role.tags, |tag| (tag.key, tag.value)),
             arn: role.arn,
-        };
-        Ok(Some((detail, super::tags(role.tags, |tag| (tag.key, tag.value)))))
+        }))
     }
 
     /// A role's ARN, which alone knows its path.
@@ -59,11 +60,18 @@ impl Roles {
         tags: &Tags,
     ) -> Result<(), Fault> {
         let call = iam::CreateRole.on(name);
-        let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
+        let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let request = self.client.create_role().role_name(name).path(path).description(description);
         let request = request.assume_role_policy_document(trust.to_string());
         let request = request.set_permissions_boundary(boundary.map(Into::into)).set_tags(Some(tags));
+        request.send().await.map_err(call.failed()).map(drop)
+    }
+
+    /// Adds tags to a role, over those of the same names.
+    pub async fn tag(&self, name: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = iam::TagRole.on(name);
+        let tags = sdk_tags(tags).map_err(call.unbuilt())?;
+        let request = self.client.tag_role().role_name(name).set_tags(Some(tags));
         request.send().await.map_err(call.failed()).map(drop)
     }
 
@@ -115,6 +123,10 @@ impl Roles {
         let answer = found(request.send().await.map_err(call.failed()))?;
         Ok(answer.map(|answer| (answer.policy_name, decoded(&answer.policy_document))))
     }
+}
+
+fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 /// IAM gives policy documents URL-encoded. One that cannot be read is null, which equals none that we write.

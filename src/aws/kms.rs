@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Tags;
 use super::fault::{found, gone};
+use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::kms;
 use crate::stack::seen::KeyFacts;
@@ -45,10 +46,10 @@ impl Keys {
         Self { client }
     }
 
-    /// The key behind `alias/<name>`, with its tags.
-    pub async fn find(&self, name: &str) -> Result<Option<(KeyFacts, Tags)>, Fault> {
+    /// The key behind `alias/<name>`.
+    pub async fn find(&self, name: &str) -> Result<Option<KeyFacts>, Fault> {
         let found = self.describe(&alias(name)).await?;
-        Ok(found.map(|(key, tags)| (KeyFacts { arn: key.arn, has_alias: true, state: key.state }, tags)))
+        Ok(found.map(|(key, tags)| KeyFacts { arn: key.arn, has_alias: true, state: key.state, tags }))
     }
 
     /// Any key, by ARN, id or alias, with its tags.
@@ -68,10 +69,10 @@ impl Keys {
         let looks: Vec<_> = keys.iter().map(|arn| self.carries(arn, wanted)).collect();
         let mut carriers =
             stream::iter(looks).buffer_unordered(SIDE_BY_SIDE).try_filter_map(|arn| ready(Ok(arn)));
-        while let Some(arn) = carriers.try_next().await? {
+        while let Some((arn, tags)) = carriers.try_next().await? {
             let detail = found(self.detail(&arn).await)?;
             if let Some(key) = detail.filter(|key| key.customer && key.state == "Enabled") {
-                return Ok(Some(KeyFacts { arn: key.arn, has_alias: false, state: key.state }));
+                return Ok(Some(KeyFacts { arn: key.arn, has_alias: false, state: key.state, tags }));
             }
         }
         Ok(None)
@@ -86,6 +87,14 @@ impl Keys {
         let request = self.client.create_key().policy(policy.to_string()).description(description);
         let answer = request.set_tags(Some(tags)).send().await.map_err(call.failed())?;
         answer.key_metadata.and_then(|key| key.arn).ok_or_else(|| call.empty())
+    }
+
+    /// Adds tags to a key, over those of the same names.
+    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = kms::TagResource.on(arn);
+        let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
+        let request = self.client.tag_resource().key_id(arn).set_tags(Some(tags));
+        request.send().await.map_err(call.failed()).map(drop)
     }
 
     /// Points `alias/<name>` at a key. An alias that exists is a conflict, and stays as it is: it may be another's.
@@ -135,14 +144,13 @@ impl Keys {
         Ok(tags.map(|tag| (tag.tag_key, tag.tag_value)).collect())
     }
 
-    /// The ARN again, if the key carries the tags. A key whose own policy shuts us out is not ours.
-    async fn carries(&self, arn: &str, wanted: &Tags) -> Result<Option<String>, Fault> {
+    /// The ARN again with all tags, if the key carries these. A key whose own policy shuts us out is not ours.
+    async fn carries(&self, arn: &str, wanted: &Tags) -> Result<Option<(String, Tags)>, Fault> {
         let tags = match self.tags(arn).await {
             Err(fault) if matches!(fault.class, Class::Denied | Class::NotFound) => return Ok(None),
             tags => tags?,
         };
-        let carries = wanted.iter().all(|(key, value)| tags.get(key) == Some(value));
-        Ok(carries.then(|| arn.to_owned()))
+        Ok(diff::carries(&tags, wanted).then(|| (arn.to_owned(), tags)))
     }
 }
 

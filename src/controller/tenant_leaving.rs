@@ -185,7 +185,7 @@ async fn borrowed_documents(
 /// What a way back needs to know of a SharedStack that may be gone: where the collection is.
 async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
     let name = stack_id.name(Layer::Collection);
-    let Some((collection, _)) = cx.aws.collections.find(&name).await? else {
+    let Some(collection) = cx.aws.collections.find(&name).await? else {
         return Ok(None);
     };
     debug_assert!(collection_id(&collection.arn).is_some());

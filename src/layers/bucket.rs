@@ -1,7 +1,7 @@
 //! The documents' bucket: private, owned outright, TLS only, encrypted, versioned, with an expiry per prefix.
 
 use crate::api::{Layer, Reason};
-use crate::aws::Aws;
+use crate::aws::{Aws, Tags};
 use crate::documents::purge;
 use crate::stack::diff::{self, BucketChange};
 use crate::stack::fault::{Class, Fault};
@@ -46,10 +46,7 @@ pub async fn ensure(
     let name = &want.name;
     for change in diff::bucket(&id.scope, want, facts) {
         match change {
-            BucketChange::Tags => {
-                let tags = facts.tags.clone().into_iter().chain(want.tags.clone()).collect();
-                aws.buckets.put_tags(name, &tags).await?;
-            }
+            BucketChange::Tags => tag(aws, id, facts, &want.tags).await?,
             BucketChange::PublicAccess => aws.buckets.put_public_access_block(name).await?,
             BucketChange::Ownership => aws.buckets.put_ownership_enforced(name).await?,
             BucketChange::Policy => aws.buckets.put_policy(name, &policy::bucket(&id.scope, want)).await?,
@@ -59,6 +56,12 @@ pub async fn ensure(
         }
     }
     Ok(Progress::waiting(Reason::Creating, format!("Bucket {name} is being set up")))
+}
+
+/// Writes the tags beside what others have tagged it with: S3 replaces all of them at once.
+pub async fn tag(aws: &Aws, id: &Identity, facts: &BucketFacts, tags: &Tags) -> Result<(), Fault> {
+    let all = facts.tags.clone().into_iter().chain(tags.clone()).collect();
+    aws.buckets.put_tags(&id.name(Layer::Bucket), &all).await
 }
 
 /// Empties the bucket, a bounded batch a call, then deletes it.

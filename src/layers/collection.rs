@@ -1,7 +1,7 @@
 //! The OpenSearch Serverless collection with the encryption and network policies of its name.
 
 use crate::api::{Layer, Reason};
-use crate::aws::{Aws, PolicyKind};
+use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::diff::{self, CollectionChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
@@ -26,13 +26,13 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
             return Ok(Seen::Foreign(foreign));
         }
     }
-    if let Some((_, tags)) = &collection {
-        let claim = id.claim(tags);
+    if let Some(collection) = &collection {
+        let claim = id.claim(&collection.tags);
         if claim != Claim::Ours {
             return Ok(Seen::Foreign(Foreign { resource: format!("collection {name}"), claim }));
         }
     }
-    Ok(Seen::Ours(CollectionFacts { encryption, network, collection: collection.map(|(detail, _)| detail) }))
+    Ok(Seen::Ours(CollectionFacts { encryption, network, collection }))
 }
 
 /// Whether a policy of our name is somebody else's, by its description.
@@ -55,34 +55,71 @@ pub async fn ensure(
 ) -> Result<Progress, Fault> {
     let none = CollectionFacts { encryption: None, network: None, collection: None };
     let facts = seen.ours().unwrap_or(&none);
-    let name = &want.name;
+    let (name, description) = (&want.name, &Identity::description(&want.tags));
     for change in diff::collection(want, facts) {
         match change {
-            CollectionChange::Encryption => {
-                let document = policy::encryption(name, want.key_arn.as_deref());
-                made(aws.policies.create(PolicyKind::Encryption, name, &document, &want.description).await)?;
-            }
+            CollectionChange::Encryption => match &facts.encryption {
+                None => {
+                    let document = policy::encryption(name, want.key_arn.as_deref());
+                    made(aws.policies.create(PolicyKind::Encryption, name, &document, description).await)?;
+                }
+                Some(found) => describe(aws, PolicyKind::Encryption, name, found, &want.tags).await?,
+            },
             CollectionChange::Network => {
                 let document = policy::network(name, &want.settings.network);
                 match &facts.network {
-                    None => made(
-                        aws.policies.create(PolicyKind::Network, name, &document, &want.description).await,
-                    )?,
+                    None => {
+                        made(aws.policies.create(PolicyKind::Network, name, &document, description).await)?
+                    }
                     Some(found) => {
                         aws.policies
-                            .update(PolicyKind::Network, name, &document, &want.description, &found.version)
+                            .update(PolicyKind::Network, name, &document, description, &found.version)
                             .await?;
                     }
                 }
             }
+            CollectionChange::Tags => tag_itself(aws, facts, &want.tags).await?,
             CollectionChange::Create => {
                 let standby = want.settings.standby_replicas;
-                aws.collections.create(name, standby, &want.description, &want.tags).await?;
+                aws.collections.create(name, standby, description, &want.tags).await?;
             }
             CollectionChange::NotActive => return Ok(not_active(facts)),
         }
     }
     Ok(Progress::waiting(Reason::Creating, format!("Collection {name} is being created; this takes minutes")))
+}
+
+/// Writes the tags on the collection, and into the descriptions of its policies, which have none.
+pub async fn tag(aws: &Aws, name: &str, facts: &CollectionFacts, tags: &Tags) -> Result<(), Fault> {
+    let policies = [(PolicyKind::Encryption, &facts.encryption), (PolicyKind::Network, &facts.network)];
+    for (kind, policy) in policies {
+        if let Some(policy) = policy {
+            describe(aws, kind, name, policy, tags).await?;
+        }
+    }
+    tag_itself(aws, facts, tags).await
+}
+
+async fn tag_itself(aws: &Aws, facts: &CollectionFacts, tags: &Tags) -> Result<(), Fault> {
+    match &facts.collection {
+        Some(detail) if !diff::carries(&detail.tags, tags) => aws.collections.tag(&detail.arn, tags).await,
+        _ => Ok(()),
+    }
+}
+
+/// Makes a policy's description say these tags.
+pub async fn describe(
+    aws: &Aws,
+    kind: PolicyKind,
+    name: &str,
+    policy: &PolicyFacts,
+    tags: &Tags,
+) -> Result<(), Fault> {
+    if diff::describes(policy, tags) {
+        return Ok(());
+    }
+    let description = Identity::description(tags);
+    aws.policies.update(kind, name, &policy.document, &description, &policy.version).await
 }
 
 /// A policy that another call of ours made a moment ago is as good as made: the next look proves whose it is.

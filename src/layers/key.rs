@@ -1,8 +1,8 @@
 //! The customer key, where one is to be created. Created keys are the only ones ever scheduled for deletion.
 
 use crate::api::{Layer, Reason};
-use crate::aws::Aws;
-use crate::stack::diff::key_is_whole;
+use crate::aws::{Aws, Tags};
+use crate::stack::diff::{carries, key_is_whole};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::policy;
@@ -17,8 +17,8 @@ const DELETION_WINDOW_DAYS: i32 = 30;
 /// Finds the key by its alias, or, where a process died between creating the two, by its tags.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
-    if let Some((facts, tags)) = aws.keys.find(&name).await? {
-        return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &tags, facts.clone()));
+    if let Some(facts) = aws.keys.find(&name).await? {
+        return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()));
     }
     Ok(match aws.keys.find_by_tags(&id.tags()).await? {
         Some(facts) => Seen::Ours(facts),
@@ -39,7 +39,11 @@ pub async fn ensure(
             aws.keys.put_alias(&want.name, &arn).await?;
             Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")))
         }
-        Some(facts) if key_is_whole(facts) => Ok(Progress::Done),
+        Some(facts) if key_is_whole(want, facts) => Ok(Progress::Done),
+        Some(facts) if !carries(&facts.tags, &want.tags) => {
+            tag(aws, facts, &want.tags).await?;
+            Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its tags", facts.arn)))
+        }
         Some(facts) if !facts.has_alias => {
             aws.keys.put_alias(&want.name, &facts.arn).await?;
             Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its alias", facts.arn)))
@@ -49,6 +53,11 @@ pub async fn ensure(
             format!("KMS key {} is {}; enable it or cancel its deletion", facts.arn, facts.state),
         )),
     }
+}
+
+/// Writes the tags.
+pub async fn tag(aws: &Aws, facts: &KeyFacts, tags: &Tags) -> Result<(), Fault> {
+    aws.keys.tag(&facts.arn, tags).await
 }
 
 /// Schedules the deletion, then removes the alias: in that order, or a crash between them would leave a key that

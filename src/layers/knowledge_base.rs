@@ -1,7 +1,7 @@
 //! The knowledge base with its one data source, which bears its name.
 
 use crate::api::{Layer, Reason};
-use crate::aws::Aws;
+use crate::aws::{Aws, Tags};
 use crate::stack::diff::{self, KnowledgeBaseChange};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -14,11 +14,11 @@ use crate::stack::want::WantKnowledgeBase;
 /// source.
 pub async fn look(aws: &Aws, id: &Identity, hint: Option<&str>) -> Result<Seen<KnowledgeBaseFacts>, Fault> {
     let name = id.name(Layer::KnowledgeBase);
-    let Some((mut facts, tags)) = aws.knowledge_bases.find(&name, hint).await? else {
+    let Some(mut facts) = aws.knowledge_bases.find(&name, hint).await? else {
         return Ok(Seen::Absent);
     };
     facts.data_source = aws.data_sources.find(&facts.id, &name, None).await?;
-    Ok(Seen::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &tags, facts.clone()))
+    Ok(Seen::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
 }
 
 /// Creates the knowledge base, then, once it is active, its data source.
@@ -35,6 +35,7 @@ pub async fn ensure(
     let account = &id.scope.account;
     for change in diff::knowledge_base(&id.scope, want, facts) {
         match (change, &facts.data_source) {
+            (KnowledgeBaseChange::Tags, _) => tag(aws, facts, &want.tags).await?,
             (KnowledgeBaseChange::NotActive, _) => return Ok(not_active(facts)),
             (KnowledgeBaseChange::NarrowTrust, _) => {
                 let trust = policy::trust(&id.scope, Some(&facts.arn));
@@ -56,6 +57,11 @@ pub async fn ensure(
         }
     }
     Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {} is getting its data source", facts.id)))
+}
+
+/// Writes the tags; data sources have none.
+pub async fn tag(aws: &Aws, facts: &KnowledgeBaseFacts, tags: &Tags) -> Result<(), Fault> {
+    aws.knowledge_bases.tag(&facts.arn, tags).await
 }
 
 fn not_active(facts: &KnowledgeBaseFacts) -> Progress {

@@ -1,8 +1,8 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
 use crate::api::{Layer, Reason};
-use crate::aws::{Aws, PolicyKind};
-use crate::layers::collection::foreign_policy;
+use crate::aws::{Aws, PolicyKind, Tags};
+use crate::layers::collection::{describe, foreign_policy};
 use crate::stack::diff::{self, ROLE_POLICY, RoleChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
@@ -22,13 +22,13 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     if let Some(foreign) = foreign_policy(id, "data access policy", &index, data_access.as_ref()) {
         return Ok(Seen::Foreign(foreign));
     }
-    if let Some((_, tags)) = &role {
-        let claim = id.claim(tags);
+    if let Some(role) = &role {
+        let claim = id.claim(&role.tags);
         if claim != Claim::Ours {
             return Ok(Seen::Foreign(Foreign { resource: format!("role {name}"), claim }));
         }
     }
-    Ok(Seen::Ours(RoleFacts { role: role.map(|(detail, _)| detail), data_access }))
+    Ok(Seen::Ours(RoleFacts { role, data_access }))
 }
 
 /// Role and data access policy need only names and are made at once; the permissions follow as soon as the
@@ -55,6 +55,7 @@ pub async fn ensure(
             RoleChange::Trust => {
                 aws.roles.put_trust(name, &policy::trust(scope, want.trusted.as_deref())).await?
             }
+            RoleChange::Tags => tag_itself(aws, name, facts, &want.tags).await?,
             RoleChange::Permissions => match &want.collection_arn {
                 Some(arn) => {
                     aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?
@@ -63,10 +64,11 @@ pub async fn ensure(
             },
             RoleChange::DataAccess => {
                 let document = policy::data_access(want, &policy::role_arn(scope, name));
+                let description = &Identity::description(&want.tags);
                 match &facts.data_access {
                     None => {
                         aws.policies
-                            .create(PolicyKind::DataAccess, &want.index, &document, &want.description)
+                            .create(PolicyKind::DataAccess, &want.index, &document, description)
                             .await?
                     }
                     Some(found) => {
@@ -75,7 +77,7 @@ pub async fn ensure(
                                 PolicyKind::DataAccess,
                                 &want.index,
                                 &document,
-                                &want.description,
+                                description,
                                 &found.version,
                             )
                             .await?;
@@ -92,6 +94,21 @@ pub async fn ensure(
     } else {
         Progress::waiting(Reason::Creating, format!("Role {name} is being created"))
     })
+}
+
+/// Writes the tags on the role, and into the description of its data access policy, which has none.
+pub async fn tag(aws: &Aws, id: &Identity, facts: &RoleFacts, tags: &Tags) -> Result<(), Fault> {
+    if let Some(access) = &facts.data_access {
+        describe(aws, PolicyKind::DataAccess, &id.name(Layer::Index), access, tags).await?;
+    }
+    tag_itself(aws, &id.name(Layer::Role), facts, tags).await
+}
+
+async fn tag_itself(aws: &Aws, name: &str, facts: &RoleFacts, tags: &Tags) -> Result<(), Fault> {
+    match &facts.role {
+        Some(role) if !diff::carries(&role.tags, tags) => aws.roles.tag(name, tags).await,
+        _ => Ok(()),
+    }
 }
 
 /// The data access policy, the role's inline policies, the role.

@@ -1,15 +1,27 @@
 //! What is still to do on a layer, as data: the plan asks whether the list is empty, `ensure` works it off.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
-use super::identity::Scope;
+use super::identity::{Identity, Scope};
 use super::policy;
 use super::seen::{
     BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
-    RoleFacts, Seen, Sight,
+    PolicyFacts, RoleFacts, Seen, Sight,
 };
-use super::want::{Want, WantBucket, WantCollection, WantIndex, WantKnowledgeBase, WantRole};
+use super::want::{Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
 use crate::api::{DataDeletionPolicy, Layer, Versioning};
+
+/// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
+pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| found.get(key) == Some(value))
+}
+
+/// Whether a policy's description, which stands for its tags, says what it should.
+pub fn describes(found: &PolicyFacts, wanted: &BTreeMap<String, String>) -> bool {
+    found.description == Identity::description(wanted)
+}
 
 /// The name of the one inline policy of a service role.
 pub const ROLE_POLICY: &str = "knowledge-base";
@@ -38,7 +50,7 @@ pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<Buck
     use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
     let policy = policy::bucket(scope, want);
     [
-        (Tags, want.tags.iter().all(|(key, value)| facts.tags.get(key) == Some(value))),
+        (Tags, carries(&facts.tags, &want.tags)),
         (PublicAccess, facts.blocks_public_access),
         (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
         (Policy, facts.policy.as_ref().is_some_and(|found| policy::same(found, &policy))),
@@ -84,12 +96,15 @@ pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
 /// Something of a collection that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CollectionChange {
-    /// The encryption policy is missing. It can never differ: a collection's key does not change.
+    /// The encryption policy is missing, or its description differs; what it says cannot: a collection's key does not
+    /// change.
     Encryption,
-    /// The network policy is missing or differs.
+    /// The network policy or its description is missing or differs.
     Network,
     /// There is no collection yet.
     Create,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
     /// It is not ACTIVE.
     NotActive,
 }
@@ -98,11 +113,15 @@ pub enum CollectionChange {
 pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
     let network = policy::network(&want.name, &want.settings.network);
     let mut changes = Vec::new();
-    if facts.encryption.is_none() {
+    let described = |policy: &PolicyFacts| describes(policy, &want.tags);
+    if !facts.encryption.as_ref().is_some_and(described) {
         changes.push(CollectionChange::Encryption);
     }
-    if !facts.network.as_ref().is_some_and(|found| policy::same(&found.document, &network)) {
+    if !facts.network.as_ref().is_some_and(|found| described(found) && policy::same(&found.document, &network)) {
         changes.push(CollectionChange::Network);
+    }
+    if facts.collection.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
+        changes.push(CollectionChange::Tags);
     }
     match &facts.collection {
         None => changes.push(CollectionChange::Create),
@@ -121,8 +140,10 @@ pub enum RoleChange {
     Trust,
     /// Its permissions differ, or cannot be written before the collection has an id.
     Permissions,
-    /// The index's data access policy is missing or differs.
+    /// The index's data access policy or its description is missing or differs.
     DataAccess,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
 }
 
 /// What differs between a role with its data access policy and the wanted ones.
@@ -144,8 +165,11 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
         }
     }
     let access = policy::data_access(want, &policy::role_arn(scope, &want.name));
-    if !facts.data_access.as_ref().is_some_and(|found| policy::same(&found.document, &access)) {
+    if !facts.data_access.as_ref().is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access)) {
         changes.push(RoleChange::DataAccess);
+    }
+    if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
+        changes.push(RoleChange::Tags);
     }
     changes
 }
@@ -162,6 +186,8 @@ pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Val
 /// Something of a knowledge base that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnowledgeBaseChange {
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
     /// The data source must go: its index is gone, and it would never fill another.
     DropDataSource,
     /// It is being made, or not usable.
@@ -183,6 +209,9 @@ pub fn knowledge_base(
     facts: &KnowledgeBaseFacts,
 ) -> Vec<KnowledgeBaseChange> {
     let mut changes = Vec::new();
+    if !carries(&facts.tags, &want.tags) {
+        changes.push(KnowledgeBaseChange::Tags);
+    }
     if facts.status != "ACTIVE" {
         changes.push(KnowledgeBaseChange::NotActive);
     }
@@ -221,8 +250,8 @@ impl DataDeletionPolicy {
 }
 
 /// Whether a key is ready to encrypt.
-pub fn key_is_whole(facts: &KeyFacts) -> bool {
-    facts.has_alias && facts.state == "Enabled"
+pub fn key_is_whole(want: &WantKey, facts: &KeyFacts) -> bool {
+    facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
 }
 
 /// Whether a layer that is owned is as it should be.
@@ -234,7 +263,7 @@ pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool
         }
     }
     match layer {
-        Layer::Key => whole(&want.key, &sight.key, |_, facts| key_is_whole(facts)),
+        Layer::Key => whole(&want.key, &sight.key, key_is_whole),
         Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
         Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
         Layer::Index => {

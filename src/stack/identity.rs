@@ -196,14 +196,11 @@ impl Identity {
         tags.into_iter().map(|(key, value)| (format!("{GROUP}/{key}"), value)).collect()
     }
 
-    /// The same facts as [`tags`](Self::tags), for AOSS policies, which have a description and no tags.
-    /// At most 1,000 characters; `installation=…,owner=…,owner-uid=…,state=owned`.
-    pub fn description(&self) -> String {
-        let pairs = self.tags().into_iter();
-        pairs
-            .map(|(key, value)| format!("{}={value}", key.trim_start_matches("tenantry.dev/")))
-            .collect::<Vec<_>>()
-            .join(",")
+    /// The same facts as [`tags`](Self::tags), for AOSS policies, which have a description and no tags: what is ours
+    /// among `tags`, without the user's own. At most 1,000 characters; `installation=…,owner=…,owner-uid=…,state=owned`.
+    pub fn description(tags: &BTreeMap<String, String>) -> String {
+        let ours = tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(GROUP)?.strip_prefix('/')?, value)));
+        ours.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
     }
 
     /// Reads back what [`description`](Self::description) wrote.
@@ -294,7 +291,8 @@ mod tests {
         assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), Claim::Earlier);
         assert_eq!(id.claim(&with("installation", "other")), Claim::Foreign);
         assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);
-        assert_eq!(id.claim(&Identity::parse_description(&id.description())), Claim::Ours);
+        let with_the_users = id.tags().into_iter().chain([("costCenter".into(), "42".into())]).collect();
+        assert_eq!(Identity::parse_description(&Identity::description(&with_the_users)), id.tags());
     }
 
     #[test]

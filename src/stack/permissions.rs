@@ -38,7 +38,7 @@ pub enum Grant {
     Objects,
     /// Keys made with our tag. A key has no ARN before it is made.
     NewKeys,
-    /// The tags that they are made with.
+    /// Tagging keys, as long as our own tag goes along: it is how they are made, and IAM cannot tell the two apart.
     NewKeysTags,
     /// Keys with our tag.
     OwnKeys,
@@ -65,7 +65,7 @@ pub enum Grant {
     RolesPassed,
     /// The role that AOSS makes for itself with an account's first collection.
     ServiceLinkedRole,
-    /// Collections made with our tag: the action knows no narrower resource.
+    /// Collections made or tagged with our tag: the actions know no narrower resource.
     NewCollections,
     /// Looking at collections and policies: the actions know no narrower resource.
     Collections,
@@ -79,7 +79,7 @@ pub enum Grant {
     InsideCollections,
     /// Knowledge bases made with our tag: the action knows no narrower resource.
     NewKnowledgeBases,
-    /// The tags that they are made with.
+    /// Tagging knowledge bases, as long as our own tag goes along.
     NewKnowledgeBasesTags,
     /// Any knowledge base: one of our name may be somebody else's.
     KnowledgeBases,

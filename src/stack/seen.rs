@@ -120,6 +120,8 @@ pub struct KeyFacts {
     pub has_alias: bool,
     /// `Enabled`, `PendingDeletion`, …
     pub state: String,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A bucket's settings, each `None` where AWS has none.
@@ -189,6 +191,8 @@ pub struct CollectionDetail {
     pub kms_key_arn: Option<String>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// An index.
@@ -218,6 +222,8 @@ pub struct RoleDetail {
     pub trust: Value,
     /// Its inline policies, by name.
     pub policies: BTreeMap<String, Value>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A knowledge base and its data source.
@@ -231,6 +237,8 @@ pub struct KnowledgeBaseFacts {
     pub status: String,
     /// Why it failed, if it did.
     pub failure_reasons: Vec<String>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
     /// The data source of our name.
     pub data_source: Option<DataSourceFacts>,
 }

@@ -59,8 +59,6 @@ pub struct WantCollection {
     pub name: String,
     /// The owner's tags.
     pub tags: BTreeMap<String, String>,
-    /// The owner's tags as a policy's description.
-    pub description: String,
     /// Replicas and network.
     pub settings: CollectionSettings,
     /// The key; `None` = AWS's own.
@@ -74,8 +72,6 @@ pub struct WantRole {
     pub name: String,
     /// The owner's tags.
     pub tags: BTreeMap<String, String>,
-    /// The owner's tags as a policy's description.
-    pub description: String,
     /// The bucket it may read,
     pub bucket: String,
     /// under this prefix.
@@ -331,7 +327,6 @@ impl Base<'_> {
             collection: Some(WantCollection {
                 name: self.collection.clone(),
                 tags: self.tags(),
-                description: self.id.description(),
                 settings: collection.clone(),
                 key_arn,
             }),
@@ -354,7 +349,6 @@ impl Base<'_> {
         want.role = Some(WantRole {
             name: role.clone(),
             tags: self.tags(),
-            description: id.description(),
             bucket: self.bucket.clone(),
             prefix: id.prefix(),
             collection: self.collection.clone(),

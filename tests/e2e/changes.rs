@@ -45,10 +45,18 @@ async fn a_changed_spec_is_changed_in_aws() {
         let id = w.tenant_identity("acme", Pattern::Silo, None, after.uid());
         let found = w.inventory().await;
         assert_eq!(inventory::names(&found), things);
-        // Changed tags reach the bucket only: the other layers keep those that they were made with, a known gap.
-        let tags = &found[&format!("bucket {}", id.name(Layer::Bucket))];
-        for (tag, value) in [("costCenter", "43"), ("team", "red"), ("tenantry.dev/owner-uid", after.uid())] {
-            assert_eq!(tags.get(tag).map(String::as_str), Some(value), "{tag}");
+        for (what, layer) in [
+            ("bucket", Layer::Bucket),
+            ("collection", Layer::Collection),
+            ("role", Layer::Role),
+            ("knowledge base", Layer::KnowledgeBase),
+        ] {
+            let tags = &found[&format!("{what} {}", id.name(layer))];
+            for (tag, value) in
+                [("costCenter", "43"), ("team", "red"), ("tenantry.dev/owner-uid", after.uid())]
+            {
+                assert_eq!(tags.get(tag).map(String::as_str), Some(value), "{what}: {tag}");
+            }
         }
         let bucket = after.status.bucket.unwrap();
         let versioning = w.sdk.s3.get_bucket_versioning().bucket(&bucket).send().await.unwrap().status;
