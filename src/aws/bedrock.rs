@@ -35,11 +35,7 @@ impl KnowledgeBases {
 
     /// The knowledge base of this name, without its data source, and its tags. `hint` is an id that it may have: the
     /// list lags behind creates, the id does not; but only the name counts.
-    pub async fn find(
-        &self,
-        name: &str,
-        hint: Option<&str>,
-    ) -> Result<Option<KnowledgeBaseFacts>, Fault> {
+    pub async fn find(&self, name: &str, hint: Option<&str>) -> Result<Option<KnowledgeBaseFacts>, Fault> {
         let hinted = match hint.filter(is_id) {
             Some(id) => found(self.get(id).await)?.filter(|it| it.name == name),
             None => None,

@@ -117,7 +117,11 @@ pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<Collect
     if !facts.encryption.as_ref().is_some_and(described) {
         changes.push(CollectionChange::Encryption);
     }
-    if !facts.network.as_ref().is_some_and(|found| described(found) && policy::same(&found.document, &network)) {
+    if !facts
+        .network
+        .as_ref()
+        .is_some_and(|found| described(found) && policy::same(&found.document, &network))
+    {
         changes.push(CollectionChange::Network);
     }
     if facts.collection.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
@@ -165,7 +169,11 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
         }
     }
     let access = policy::data_access(want, &policy::role_arn(scope, &want.name));
-    if !facts.data_access.as_ref().is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access)) {
+    if !facts
+        .data_access
+        .as_ref()
+        .is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access))
+    {
         changes.push(RoleChange::DataAccess);
     }
     if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {

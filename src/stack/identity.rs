@@ -199,7 +199,8 @@ impl Identity {
     /// The same facts as [`tags`](Self::tags), for AOSS policies, which have a description and no tags: what is ours
     /// among `tags`, without the user's own. At most 1,000 characters; `installation=…,owner=…,owner-uid=…,state=owned`.
     pub fn description(tags: &BTreeMap<String, String>) -> String {
-        let ours = tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(GROUP)?.strip_prefix('/')?, value)));
+        let ours =
+            tags.iter().filter_map(|(key, value)| Some((key.strip_prefix(GROUP)?.strip_prefix('/')?, value)));
         ours.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
     }
 

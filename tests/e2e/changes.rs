@@ -19,6 +19,7 @@ async fn a_changed_spec_is_changed_in_aws() {
               tenantId: acme
               pattern: Silo
               tags: {costCenter: '42'}
+              encryption: {key: Create}
               index: {attributes: [{name: year, type: Number}]}",
         )
         .await;
@@ -46,12 +47,14 @@ async fn a_changed_spec_is_changed_in_aws() {
         let found = w.inventory().await;
         assert_eq!(inventory::names(&found), things);
         for (what, layer) in [
+            ("key behind", Layer::Key),
             ("bucket", Layer::Bucket),
             ("collection", Layer::Collection),
             ("role", Layer::Role),
             ("knowledge base", Layer::KnowledgeBase),
         ] {
-            let tags = &found[&format!("{what} {}", id.name(layer))];
+            let name = if layer == Layer::Key { "alias/".to_string() } else { String::new() } + &id.name(layer);
+            let tags = &found[&format!("{what} {name}")];
             for (tag, value) in
                 [("costCenter", "43"), ("team", "red"), ("tenantry.dev/owner-uid", after.uid())]
             {
