@@ -8,6 +8,7 @@ use aws_sdk_opensearchserverless::types::{
 
 use super::Tags;
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::api::StandbyReplicas;
 use crate::stack::fault::Fault;
 use crate::stack::operation::aoss;
@@ -17,18 +18,19 @@ use crate::stack::seen::CollectionDetail;
 #[derive(Clone, Debug)]
 pub struct Collections {
     client: Client,
+    gate: Gate,
 }
 
 impl Collections {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// A collection and its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
     pub async fn find(&self, name: &str) -> Result<Option<CollectionDetail>, Fault> {
-        let call = aoss::BatchGetCollection.on(name);
-        let answer = self.client.batch_get_collection().names(name).send().await.map_err(call.failed())?;
+        let call = self.gate.call(aoss::BatchGetCollection, name);
+        let answer = call.send(self.client.batch_get_collection().names(name).send()).await?;
         let Some(detail) = answer.collection_details.unwrap_or_default().into_iter().next() else {
             let mut errors = answer.collection_error_details.unwrap_or_default().into_iter();
             return match errors.find(|error| error.error_code.as_deref() != Some("NOT_FOUND")) {
@@ -55,7 +57,7 @@ impl Collections {
         description: &str,
         tags: &Tags,
     ) -> Result<CollectionDetail, Fault> {
-        let call = aoss::CreateCollection.on(name);
+        let call = self.gate.call(aoss::CreateCollection, name);
         let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let replicas = match standby_replicas {
             StandbyReplicas::Enabled => Replicas::Enabled,
@@ -63,28 +65,27 @@ impl Collections {
         };
         let request = self.client.create_collection().name(name).r#type(CollectionType::Vectorsearch);
         let request = request.standby_replicas(replicas).description(description).set_tags(Some(tags));
-        let answer = request.send().await.map_err(call.failed())?;
+        let answer = call.send(request.send()).await?;
         answer.create_collection_detail.map(Into::into).ok_or_else(|| call.empty())
     }
 
     /// Adds tags to a collection, over those of the same names.
     pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = aoss::TagResource.on(arn);
+        let call = self.gate.call(aoss::TagResource, arn);
         let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let request = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Begins to delete a collection with all that is in it. One that is still being made is a conflict.
     pub async fn delete(&self, id: &str) -> Result<(), Fault> {
-        let call = aoss::DeleteCollection.on(id);
-        gone(self.client.delete_collection().id(id).send().await.map_err(call.failed()))
+        let call = self.gate.call(aoss::DeleteCollection, id);
+        gone(call.send(self.client.delete_collection().id(id).send()).await)
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
-        let call = aoss::ListTagsForResource.on(arn);
-        let answer =
-            self.client.list_tags_for_resource().resource_arn(arn).send().await.map_err(call.failed())?;
+        let call = self.gate.call(aoss::ListTagsForResource, arn);
+        let answer = call.send(self.client.list_tags_for_resource().resource_arn(arn).send()).await?;
         Ok(super::tags(answer.tags, |tag| (tag.key, tag.value)))
     }
 }

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::credentials::Credentials;
 use super::fault::{Call, found, gone};
+use super::gate::Gate;
 use super::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::aoss_endpoint;
@@ -30,6 +31,7 @@ pub struct IndexEndpoints {
     credentials: Credentials,
     region: String,
     needed: Arc<AtomicBool>,
+    gate: Gate,
 }
 
 /// An answer that is no success.
@@ -42,7 +44,7 @@ struct Refusal {
 }
 
 impl IndexEndpoints {
-    pub(super) fn new(config: &SdkConfig) -> Self {
+    pub(super) fn new(config: &SdkConfig, gate: &Gate) -> Self {
         let settings = HttpConnectorSettings::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(OPERATION_TIMEOUT)
@@ -52,6 +54,7 @@ impl IndexEndpoints {
             credentials: Credentials::new(config.credentials_provider()),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             needed: Arc::default(),
+            gate: gate.clone(),
         }
     }
 
@@ -69,7 +72,7 @@ impl IndexEndpoints {
     /// The settings and mappings of an index.
     /// <https://docs.opensearch.org/latest/api-reference/index-apis/get-index/>
     pub async fn find(&self, endpoint: &str, name: &str) -> Result<Option<Value>, Fault> {
-        let call = aoss_endpoint::GetIndex.on(name);
+        let call = self.gate.call(aoss_endpoint::GetIndex, name);
         let answer = found(self.send(call, "GET", &format!("{endpoint}/{name}"), None).await)?;
         Ok(answer.map(|mut answer| answer[name].take()))
     }
@@ -77,21 +80,21 @@ impl IndexEndpoints {
     /// Makes an index.
     /// <https://docs.opensearch.org/latest/api-reference/index-apis/create-index/>
     pub async fn create(&self, endpoint: &str, name: &str, schema: &Value) -> Result<(), Fault> {
-        let call = aoss_endpoint::PutIndex.on(name);
+        let call = self.gate.call(aoss_endpoint::PutIndex, name);
         self.send(call, "PUT", &format!("{endpoint}/{name}"), Some(schema)).await.map(drop)
     }
 
     /// Adds fields to the mappings of an index: `{"properties": …}`.
     /// <https://docs.opensearch.org/latest/api-reference/index-apis/put-mapping/>
     pub async fn add_mappings(&self, endpoint: &str, name: &str, mappings: &Value) -> Result<(), Fault> {
-        let call = aoss_endpoint::PutMapping.on(name);
+        let call = self.gate.call(aoss_endpoint::PutMapping, name);
         self.send(call, "PUT", &format!("{endpoint}/{name}/_mapping"), Some(mappings)).await.map(drop)
     }
 
     /// Deletes an index with all vectors in it.
     /// <https://docs.opensearch.org/latest/api-reference/index-apis/delete-index/>
     pub async fn delete(&self, endpoint: &str, name: &str) -> Result<(), Fault> {
-        let call = aoss_endpoint::DeleteIndex.on(name);
+        let call = self.gate.call(aoss_endpoint::DeleteIndex, name);
         gone(self.send(call, "DELETE", &format!("{endpoint}/{name}"), None).await)
     }
 
@@ -102,6 +105,7 @@ impl IndexEndpoints {
         url: &str,
         body: Option<&Value>,
     ) -> Result<Value, Fault> {
+        call.turn().await?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = self.signed(method, url, body).await.map_err(|why| call.refused("Unsigned", &why))?;
         let unreachable = |code: &str, why: &str| Fault {
@@ -192,7 +196,7 @@ mod tests {
     fn fault(status: u16, hint: &str, error: Value) -> Fault {
         let body = json!({"error": error, "status": status});
         let refusal = Refusal { status, hint: hint.into(), request_id: Some("R1".into()), body };
-        refusal.fault(aoss_endpoint::PutIndex.on("i"), "https://c.aoss.amazonaws.com/i")
+        refusal.fault(Gate::open().call(aoss_endpoint::PutIndex, "i"), "https://c.aoss.amazonaws.com/i")
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::document::{to_document, to_value};
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::operation::aoss;
 
@@ -17,42 +18,43 @@ use crate::stack::operation::aoss;
 #[derive(Clone, Debug)]
 pub struct Indexes {
     client: Client,
+    gate: Gate,
 }
 
 impl Indexes {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// The settings and mappings of an index.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_GetIndex.html>
     pub async fn find(&self, collection_id: &str, name: &str) -> Result<Option<Value>, Fault> {
-        let call = aoss::GetIndex.on(name);
+        let call = self.gate.call(aoss::GetIndex, name);
         let request = self.client.get_index().id(collection_id).index_name(name);
-        let answer = found(request.send().await.map_err(call.failed()))?;
+        let answer = found(call.send(request.send()).await)?;
         Ok(answer.map(|answer| answer.index_schema.as_ref().map(to_value).unwrap_or_default()))
     }
 
     /// Makes an index; a collection has room for 1,000. `name` is in lower case and does not begin with `_` or `-`.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_CreateIndex.html>
     pub async fn create(&self, collection_id: &str, name: &str, schema: &Value) -> Result<(), Fault> {
-        let call = aoss::CreateIndex.on(name);
+        let call = self.gate.call(aoss::CreateIndex, name);
         let request = self.client.create_index().id(collection_id).index_name(name);
-        request.index_schema(to_document(schema)).send().await.map_err(call.failed()).map(drop)
+        call.send(request.index_schema(to_document(schema)).send()).await.map(drop)
     }
 
     /// Adds to the mappings of an index. Settings cannot change, and what the schema leaves out stays.
     /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_UpdateIndex.html>
     pub async fn update(&self, collection_id: &str, name: &str, schema: &Value) -> Result<(), Fault> {
-        let call = aoss::UpdateIndex.on(name);
+        let call = self.gate.call(aoss::UpdateIndex, name);
         let request = self.client.update_index().id(collection_id).index_name(name);
-        request.index_schema(to_document(schema)).send().await.map_err(call.failed()).map(drop)
+        call.send(request.index_schema(to_document(schema)).send()).await.map(drop)
     }
 
     /// Deletes an index with all vectors in it.
     pub async fn delete(&self, collection_id: &str, name: &str) -> Result<(), Fault> {
-        let call = aoss::DeleteIndex.on(name);
+        let call = self.gate.call(aoss::DeleteIndex, name);
         let request = self.client.delete_index().id(collection_id).index_name(name);
-        gone(request.send().await.map_err(call.failed()))
+        gone(call.send(request.send()).await)
     }
 }

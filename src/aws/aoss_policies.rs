@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::document::to_value;
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::operation::aoss;
 use crate::stack::seen::PolicyFacts;
@@ -21,6 +22,7 @@ use crate::stack::seen::PolicyFacts;
 #[derive(Clone, Debug)]
 pub struct Policies {
     client: Client,
+    gate: Gate,
 }
 
 /// What a policy rules. Names are unique within a kind; AOSS has one API for the first two and another for the third.
@@ -46,23 +48,23 @@ impl PolicyKind {
 }
 
 impl Policies {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// A policy, by kind and name.
     pub async fn find(&self, kind: PolicyKind, name: &str) -> Result<Option<PolicyFacts>, Fault> {
         match kind.security() {
             Some(type_) => {
-                let call = aoss::GetSecurityPolicy.on(name);
+                let call = self.gate.call(aoss::GetSecurityPolicy, name);
                 let request = self.client.get_security_policy().r#type(type_).name(name);
-                let answer = found(request.send().await.map_err(call.failed()))?;
+                let answer = found(call.send(request.send()).await)?;
                 Ok(answer.and_then(|answer| answer.security_policy_detail).map(Into::into))
             }
             None => {
-                let call = aoss::GetAccessPolicy.on(name);
+                let call = self.gate.call(aoss::GetAccessPolicy, name);
                 let request = self.client.get_access_policy().r#type(AccessPolicyType::Data).name(name);
-                let answer = found(request.send().await.map_err(call.failed()))?;
+                let answer = found(call.send(request.send()).await)?;
                 Ok(answer.and_then(|answer| answer.access_policy_detail).map(Into::into))
             }
         }
@@ -79,14 +81,14 @@ impl Policies {
         let policy = policy.to_string();
         match kind.security() {
             Some(type_) => {
-                let call = aoss::CreateSecurityPolicy.on(name);
+                let call = self.gate.call(aoss::CreateSecurityPolicy, name);
                 let request = self.client.create_security_policy().r#type(type_).name(name).policy(policy);
-                request.description(description).send().await.map_err(call.failed()).map(drop)
+                call.send(request.description(description).send()).await.map(drop)
             }
             None => {
-                let call = aoss::CreateAccessPolicy.on(name);
+                let call = self.gate.call(aoss::CreateAccessPolicy, name);
                 let request = self.client.create_access_policy().r#type(AccessPolicyType::Data).name(name);
-                request.policy(policy).description(description).send().await.map_err(call.failed()).map(drop)
+                call.send(request.policy(policy).description(description).send()).await.map(drop)
             }
         }
     }
@@ -105,16 +107,16 @@ impl Policies {
         let policy = policy.to_string();
         match kind.security() {
             Some(type_) => {
-                let call = aoss::UpdateSecurityPolicy.on(name);
+                let call = self.gate.call(aoss::UpdateSecurityPolicy, name);
                 let request = self.client.update_security_policy().r#type(type_).name(name).policy(policy);
                 let request = request.description(description).policy_version(version);
-                unchanged_or(request.send().await.map_err(call.failed()).map(drop))
+                unchanged_or(call.send(request.send()).await.map(drop))
             }
             None => {
-                let call = aoss::UpdateAccessPolicy.on(name);
+                let call = self.gate.call(aoss::UpdateAccessPolicy, name);
                 let request = self.client.update_access_policy().r#type(AccessPolicyType::Data).name(name);
                 let request = request.policy(policy).description(description).policy_version(version);
-                unchanged_or(request.send().await.map_err(call.failed()).map(drop))
+                unchanged_or(call.send(request.send()).await.map(drop))
             }
         }
     }
@@ -123,14 +125,14 @@ impl Policies {
     pub async fn delete(&self, kind: PolicyKind, name: &str) -> Result<(), Fault> {
         match kind.security() {
             Some(type_) => {
-                let call = aoss::DeleteSecurityPolicy.on(name);
+                let call = self.gate.call(aoss::DeleteSecurityPolicy, name);
                 let request = self.client.delete_security_policy().r#type(type_).name(name);
-                gone(request.send().await.map_err(call.failed()))
+                gone(call.send(request.send()).await)
             }
             None => {
-                let call = aoss::DeleteAccessPolicy.on(name);
+                let call = self.gate.call(aoss::DeleteAccessPolicy, name);
                 let request = self.client.delete_access_policy().r#type(AccessPolicyType::Data).name(name);
-                gone(request.send().await.map_err(call.failed()))
+                gone(call.send(request.send()).await)
             }
         }
     }

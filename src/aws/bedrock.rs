@@ -11,6 +11,7 @@ use aws_sdk_bedrockagent::types::{
 
 use super::Tags;
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::operation::bedrock;
 use crate::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
@@ -21,6 +22,7 @@ use crate::stack::want::{Store, WantKnowledgeBase};
 #[derive(Clone, Debug)]
 pub struct KnowledgeBases {
     client: Client,
+    gate: Gate,
 }
 
 /// Whether a hint can be an id at all: AWS refuses the whole request otherwise.
@@ -29,8 +31,8 @@ pub(super) fn is_id(hint: &&str) -> bool {
 }
 
 impl KnowledgeBases {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// The knowledge base of this name, without its data source, and its tags. `hint` is an id that it may have: the
@@ -53,9 +55,12 @@ impl KnowledgeBases {
 
     /// The names of all knowledge bases of the account and region, other people's included.
     pub async fn names(&self) -> Result<Vec<String>, Fault> {
-        let call = bedrock::ListKnowledgeBases.on("all");
-        let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
-        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let call = self.gate.call(bedrock::ListKnowledgeBases, "all");
+        let pages = call
+            .pages(self.client.list_knowledge_bases().max_results(1000).into_paginator().send(), |page| {
+                page.next_token.is_some()
+            })
+            .await?;
         let summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
         Ok(summaries.map(|summary| summary.name).collect())
     }
@@ -65,7 +70,7 @@ impl KnowledgeBases {
     /// not propagated yet is a ValidationException that only its message tells from a mistake.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateKnowledgeBase.html>
     pub async fn create(&self, want: &WantKnowledgeBase) -> Result<String, Fault> {
-        let call = bedrock::CreateKnowledgeBase.on(&want.name);
+        let call = self.gate.call(bedrock::CreateKnowledgeBase, &want.name);
         // The token is a fresh one of the SDK's: Bedrock would silently ignore one that it has seen, even if what it
         // made then is long gone. The name makes this call idempotent.
         let request = self.client.create_knowledge_base().name(&want.name).role_arn(&want.role_arn);
@@ -73,35 +78,37 @@ impl KnowledgeBases {
             .knowledge_base_configuration(configuration(want).map_err(call.unbuilt())?)
             .storage_configuration(storage(want.store.as_ref()).map_err(call.unbuilt())?)
             .set_tags(Some(want.tags.clone().into_iter().collect()));
-        let answer = request.send().await.map_err(call.failed())?;
+        let answer = call.send(request.send()).await?;
         answer.knowledge_base.map(|it| it.knowledge_base_id).ok_or_else(|| call.empty())
     }
 
     /// Adds tags to a knowledge base, over those of the same names.
     pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = bedrock::TagResource.on(arn);
+        let call = self.gate.call(bedrock::TagResource, arn);
         let tags = tags.clone().into_iter().collect();
         let request = self.client.tag_resource().resource_arn(arn).set_tags(Some(tags));
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Begins to delete a knowledge base. A data source that it still has goes by its own deletion policy.
     pub async fn delete(&self, id: &str) -> Result<(), Fault> {
-        let call = bedrock::DeleteKnowledgeBase.on(id);
-        gone(self.client.delete_knowledge_base().knowledge_base_id(id).send().await.map_err(call.failed()))
+        let call = self.gate.call(bedrock::DeleteKnowledgeBase, id);
+        gone(call.send(self.client.delete_knowledge_base().knowledge_base_id(id).send()).await)
     }
 
     async fn get(&self, id: &str) -> Result<KnowledgeBase, Fault> {
-        let call = bedrock::GetKnowledgeBase.on(id);
-        let answer =
-            self.client.get_knowledge_base().knowledge_base_id(id).send().await.map_err(call.failed())?;
+        let call = self.gate.call(bedrock::GetKnowledgeBase, id);
+        let answer = call.send(self.client.get_knowledge_base().knowledge_base_id(id).send()).await?;
         answer.knowledge_base.ok_or_else(|| call.empty())
     }
 
     async fn listed(&self, name: &str) -> Result<Option<KnowledgeBase>, Fault> {
-        let call = bedrock::ListKnowledgeBases.on(name);
-        let pages = self.client.list_knowledge_bases().max_results(1000).into_paginator().send();
-        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let call = self.gate.call(bedrock::ListKnowledgeBases, name);
+        let pages = call
+            .pages(self.client.list_knowledge_bases().max_results(1000).into_paginator().send(), |page| {
+                page.next_token.is_some()
+            })
+            .await?;
         let mut summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
         match summaries.find(|summary| summary.name == name) {
             Some(summary) => found(self.get(&summary.knowledge_base_id).await),
@@ -110,9 +117,8 @@ impl KnowledgeBases {
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
-        let call = bedrock::ListTagsForResource.on(arn);
-        let answer =
-            self.client.list_tags_for_resource().resource_arn(arn).send().await.map_err(call.failed())?;
+        let call = self.gate.call(bedrock::ListTagsForResource, arn);
+        let answer = call.send(self.client.list_tags_for_resource().resource_arn(arn).send()).await?;
         Ok(answer.tags.unwrap_or_default().into_iter().collect())
     }
 }

@@ -15,6 +15,7 @@ use aws_sdk_bedrockagent::types::{
 
 use super::bedrock::is_id;
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::api::{ChunkingSettings, DataDeletionPolicy};
 use crate::stack::fault::Fault;
 use crate::stack::operation::bedrock;
@@ -25,11 +26,12 @@ use crate::stack::want::WantKnowledgeBase;
 #[derive(Clone, Debug)]
 pub struct DataSources {
     client: Client,
+    gate: Gate,
 }
 
 impl DataSources {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// The data source of this name. `hint` is an id that it may have; only the name counts.
@@ -55,7 +57,7 @@ impl DataSources {
     /// call idempotent.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateDataSource.html>
     pub async fn create(&self, kb: &str, want: &WantKnowledgeBase, account: &str) -> Result<String, Fault> {
-        let call = bedrock::CreateDataSource.on(&want.name);
+        let call = self.gate.call(bedrock::CreateDataSource, &want.name);
         let source = source(want, account).map_err(call.unbuilt())?;
         let chunking = chunking(&want.chunking).map_err(call.unbuilt())?;
         let request = self.client.create_data_source().knowledge_base_id(kb).name(&want.name);
@@ -66,7 +68,7 @@ impl DataSources {
             )
             .data_deletion_policy(deletion_policy(&want.data_deletion_policy))
             .set_server_side_encryption_configuration(want.key_arn.as_deref().map(encryption));
-        let answer = request.send().await.map_err(call.failed())?;
+        let answer = call.send(request.send()).await?;
         answer.data_source.map(|it| it.data_source_id).ok_or_else(|| call.empty())
     }
 
@@ -78,7 +80,7 @@ impl DataSources {
         want: &WantKnowledgeBase,
         account: &str,
     ) -> Result<(), Fault> {
-        let call = bedrock::UpdateDataSource.on(id);
+        let call = self.gate.call(bedrock::UpdateDataSource, id);
         let source = source(want, account).map_err(call.unbuilt())?;
         let mut it = self.get(kb, id).await?;
         it.data_source_configuration = Some(source);
@@ -100,22 +102,22 @@ impl DataSources {
 
     /// Begins to delete a data source.
     pub async fn delete(&self, kb: &str, id: &str) -> Result<(), Fault> {
-        let call = bedrock::DeleteDataSource.on(id);
+        let call = self.gate.call(bedrock::DeleteDataSource, id);
         let request = self.client.delete_data_source().knowledge_base_id(kb).data_source_id(id);
-        gone(request.send().await.map_err(call.failed()))
+        gone(call.send(request.send()).await)
     }
 
     async fn get(&self, kb: &str, id: &str) -> Result<DataSource, Fault> {
-        let call = bedrock::GetDataSource.on(id);
+        let call = self.gate.call(bedrock::GetDataSource, id);
         let request = self.client.get_data_source().knowledge_base_id(kb).data_source_id(id);
-        request.send().await.map_err(call.failed())?.data_source.ok_or_else(|| call.empty())
+        call.send(request.send()).await?.data_source.ok_or_else(|| call.empty())
     }
 
     async fn listed(&self, kb: &str, name: &str) -> Result<Option<DataSource>, Fault> {
-        let call = bedrock::ListDataSources.on(kb);
+        let call = self.gate.call(bedrock::ListDataSources, kb);
         let pages =
             self.client.list_data_sources().knowledge_base_id(kb).max_results(1000).into_paginator().send();
-        let Some(pages) = found(pages.try_collect().await.map_err(call.failed()))? else {
+        let Some(pages) = found(call.pages(pages, |page| page.next_token.is_some()).await)? else {
             return Ok(None);
         };
         let mut summaries = pages.into_iter().flat_map(|page| page.data_source_summaries);
@@ -126,7 +128,7 @@ impl DataSources {
     }
 
     async fn resend(&self, it: DataSource) -> Result<(), Fault> {
-        let call = bedrock::UpdateDataSource.on(&it.data_source_id);
+        let call = self.gate.call(bedrock::UpdateDataSource, &it.data_source_id);
         let request = self.client.update_data_source().knowledge_base_id(it.knowledge_base_id);
         let request = request
             .data_source_id(&it.data_source_id)
@@ -136,7 +138,7 @@ impl DataSources {
             .set_data_deletion_policy(it.data_deletion_policy)
             .set_server_side_encryption_configuration(it.server_side_encryption_configuration)
             .set_vector_ingestion_configuration(it.vector_ingestion_configuration);
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_bedrockagent::types::{
 };
 
 use super::fault::{found, gone};
+use super::gate::Gate;
 use super::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::identity::token;
@@ -18,32 +19,36 @@ use crate::stack::operation::bedrock;
 #[derive(Clone, Debug)]
 pub struct Jobs {
     client: Client,
+    gate: Gate,
 }
 
 impl Jobs {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// All jobs of a data source, the newest first.
     pub async fn list(&self, kb: &str, data_source: &str) -> Result<Vec<JobSummary>, Fault> {
-        let call = bedrock::ListIngestionJobs.on(data_source);
+        let call = self.gate.call(bedrock::ListIngestionJobs, data_source);
         let newest_first = IngestionJobSortBy::builder()
             .attribute(IngestionJobSortByAttribute::StartedAt)
             .order(SortOrder::Descending)
             .build()
             .map_err(call.unbuilt())?;
         let request = self.client.list_ingestion_jobs().knowledge_base_id(kb).data_source_id(data_source);
-        let pages = request.sort_by(newest_first).max_results(1000).into_paginator().send();
-        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let pages = call
+            .pages(request.sort_by(newest_first).max_results(1000).into_paginator().send(), |page| {
+                page.next_token.is_some()
+            })
+            .await?;
         Ok(pages.into_iter().flat_map(|page| page.ingestion_job_summaries).map(Into::into).collect())
     }
 
     /// One job, with what failed in it.
     pub async fn get(&self, kb: &str, data_source: &str, id: &str) -> Result<Option<Job>, Fault> {
-        let call = bedrock::GetIngestionJob.on(id);
+        let call = self.gate.call(bedrock::GetIngestionJob, id);
         let request = self.client.get_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
-        let answer = found(request.ingestion_job_id(id).send().await.map_err(call.failed()))?;
+        let answer = found(call.send(request.ingestion_job_id(id).send()).await)?;
         Ok(answer.and_then(|answer| answer.ingestion_job).map(Into::into))
     }
 
@@ -51,10 +56,10 @@ impl Jobs {
     /// most 200 characters), is what keeps a start that was sent twice from running twice.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_StartIngestionJob.html>
     pub async fn start(&self, kb: &str, data_source: &str, description: &str) -> Result<String, Fault> {
-        let call = bedrock::StartIngestionJob.on(data_source);
+        let call = self.gate.call(bedrock::StartIngestionJob, data_source);
         let request = self.client.start_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
         let request = request.description(description).client_token(token(&[data_source, description]));
-        let answer = request.send().await.map_err(call.failed())?;
+        let answer = call.send(request.send()).await?;
         match answer.ingestion_job {
             Some(job) => Ok(job.ingestion_job_id),
             // Bedrock may say nothing about a start that it has seen before.
@@ -67,9 +72,9 @@ impl Jobs {
 
     /// Begins to stop a job; one that no longer runs is a conflict.
     pub async fn stop(&self, kb: &str, data_source: &str, id: &str) -> Result<(), Fault> {
-        let call = bedrock::StopIngestionJob.on(id);
+        let call = self.gate.call(bedrock::StopIngestionJob, id);
         let request = self.client.stop_ingestion_job().knowledge_base_id(kb).data_source_id(data_source);
-        gone(request.ingestion_job_id(id).send().await.map_err(call.failed()))
+        gone(call.send(request.ingestion_job_id(id).send()).await)
     }
 }
 

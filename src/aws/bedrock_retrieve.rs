@@ -10,6 +10,7 @@ use aws_smithy_types::Document;
 use serde_json::Value;
 
 use super::document::to_value;
+use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::operation::bedrock;
 
@@ -17,6 +18,7 @@ use crate::stack::operation::bedrock;
 #[derive(Clone, Debug)]
 pub struct Retrieval {
     client: Client,
+    gate: Gate,
 }
 
 /// A passage that answers.
@@ -33,8 +35,8 @@ pub struct Passage {
 }
 
 impl Retrieval {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// The passages that fit a question best, the best first. `question` has at most 1,000 characters,
@@ -48,7 +50,7 @@ impl Retrieval {
         filter: Option<(&str, &str)>,
         number_of_results: i32,
     ) -> Result<Vec<Passage>, Fault> {
-        let call = bedrock::Retrieve.on(knowledge_base);
+        let call = self.gate.call(bedrock::Retrieve, knowledge_base);
         let wanted = usize::try_from(number_of_results).unwrap_or(0);
         let search = KnowledgeBaseVectorSearchConfiguration::builder()
             .number_of_results(number_of_results)
@@ -57,15 +59,15 @@ impl Retrieval {
         let how = KnowledgeBaseRetrievalConfiguration::builder().vector_search_configuration(search).build();
         let request = self.client.retrieve().knowledge_base_id(knowledge_base).retrieval_configuration(how);
         let request = request.retrieval_query(KnowledgeBaseQuery::builder().text(question).build());
-        let mut pages = request.into_paginator().send();
-        let mut passages: Vec<Passage> = Vec::new();
-        while passages.len() < wanted
-            && let Some(page) = pages.try_next().await.map_err(call.failed())?
-        {
-            passages.extend(page.retrieval_results.into_iter().map(Into::into));
-        }
-        passages.truncate(wanted);
-        Ok(passages)
+        let mut so_far = 0;
+        let pages = call
+            .pages(request.into_paginator().send(), |page| {
+                so_far += page.retrieval_results.len();
+                so_far < wanted && page.next_token.is_some()
+            })
+            .await?;
+        let results = pages.into_iter().flat_map(|page| page.retrieval_results);
+        Ok(results.take(wanted).map(Into::into).collect())
     }
 }
 

@@ -11,18 +11,14 @@ use aws_smithy_types::error::operation::BuildError;
 use crate::stack::fault::{Class, Fault, classify};
 use crate::stack::operation::Operation;
 
-/// One call, as its fault will name it.
+use super::gate::Gate;
+
+/// One call, as its fault will name it; made by [`Gate::call`].
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
-    operation: Operation,
-    resource: &'a str,
-}
-
-impl Operation {
-    /// A call, by what it is about. Every call of every adapter begins here, so that none lacks its row.
-    pub(super) const fn on(self, resource: &str) -> Call<'_> {
-        Call { operation: self, resource }
-    }
+    pub(super) gate: &'a Gate,
+    pub(super) operation: Operation,
+    pub(super) resource: &'a str,
 }
 
 impl Call<'_> {
@@ -57,7 +53,7 @@ impl Call<'_> {
 
     /// A refusal that came inside an answer.
     pub(super) fn refused(self, code: &str, message: &str) -> Fault {
-        let Self { operation, resource } = self;
+        let Self { operation, resource, .. } = self;
         Fault {
             class: classify(operation.name(), code, message),
             service: operation.service(),
@@ -113,13 +109,14 @@ mod tests {
 
     use crate::stack::operation::s3;
 
-    const CALL: Call<'static> = s3::HeadBucket.on("b");
-
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::empty());
         response.headers_mut().insert("x-amz-request-id", "R1");
-        CALL.failed()(SdkError::service_error(HeadBucketError::generic(meta), response))
+        Gate::open().call(s3::HeadBucket, "b").failed()(SdkError::service_error(
+            HeadBucketError::generic(meta),
+            response,
+        ))
     }
 
     #[test]
@@ -142,7 +139,7 @@ mod tests {
     #[test]
     fn what_never_became_an_answer_passes_by_itself() {
         let timeout: SdkError<HeadBucketError, HttpResponse> = SdkError::timeout_error("30 s");
-        let fault = CALL.failed()(timeout);
+        let fault = Gate::open().call(s3::HeadBucket, "b").failed()(timeout);
         assert_eq!((fault.class, fault.code.as_str()), (Class::Transient, "Timeout"));
     }
 }

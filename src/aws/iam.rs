@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Tags;
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::operation::iam;
 use crate::stack::seen::RoleDetail;
@@ -17,11 +18,12 @@ use crate::stack::seen::RoleDetail;
 #[derive(Clone, Debug)]
 pub struct Roles {
     client: Client,
+    gate: Gate,
 }
 
 impl Roles {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// A role with its trust, its inline policies and its tags.
@@ -59,68 +61,71 @@ impl Roles {
         boundary: Option<&str>,
         tags: &Tags,
     ) -> Result<(), Fault> {
-        let call = iam::CreateRole.on(name);
+        let call = self.gate.call(iam::CreateRole, name);
         let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let request = self.client.create_role().role_name(name).path(path).description(description);
         let request = request.assume_role_policy_document(trust.to_string());
         let request = request.set_permissions_boundary(boundary.map(Into::into)).set_tags(Some(tags));
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Adds tags to a role, over those of the same names.
     pub async fn tag(&self, name: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = iam::TagRole.on(name);
+        let call = self.gate.call(iam::TagRole, name);
         let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let request = self.client.tag_role().role_name(name).set_tags(Some(tags));
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Says anew who may assume a role.
     pub async fn put_trust(&self, name: &str, trust: &Value) -> Result<(), Fault> {
-        let call = iam::UpdateAssumeRolePolicy.on(name);
+        let call = self.gate.call(iam::UpdateAssumeRolePolicy, name);
         let request =
             self.client.update_assume_role_policy().role_name(name).policy_document(trust.to_string());
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Writes an inline policy, over one of the same name. All of a role's together have at most 10,240 characters.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html>
     pub async fn put_policy(&self, role: &str, policy: &str, document: &Value) -> Result<(), Fault> {
-        let call = iam::PutRolePolicy.on(role);
+        let call = self.gate.call(iam::PutRolePolicy, role);
         let request = self.client.put_role_policy().role_name(role).policy_name(policy);
-        request.policy_document(document.to_string()).send().await.map_err(call.failed()).map(drop)
+        call.send(request.policy_document(document.to_string()).send()).await.map(drop)
     }
 
     /// Removes an inline policy.
     pub async fn delete_policy(&self, role: &str, policy: &str) -> Result<(), Fault> {
-        let call = iam::DeleteRolePolicy.on(role);
+        let call = self.gate.call(iam::DeleteRolePolicy, role);
         let request = self.client.delete_role_policy().role_name(role).policy_name(policy);
-        gone(request.send().await.map_err(call.failed()))
+        gone(call.send(request.send()).await)
     }
 
     /// Deletes a role, which must have no inline policy any more.
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
-        let call = iam::DeleteRole.on(name);
-        gone(self.client.delete_role().role_name(name).send().await.map_err(call.failed()))
+        let call = self.gate.call(iam::DeleteRole, name);
+        gone(call.send(self.client.delete_role().role_name(name).send()).await)
     }
 
     async fn get(&self, name: &str) -> Result<Role, Fault> {
-        let call = iam::GetRole.on(name);
-        let answer = self.client.get_role().role_name(name).send().await.map_err(call.failed())?;
+        let call = self.gate.call(iam::GetRole, name);
+        let answer = call.send(self.client.get_role().role_name(name).send()).await?;
         answer.role.ok_or_else(|| call.empty())
     }
 
     async fn policy_names(&self, role: &str) -> Result<Vec<String>, Fault> {
-        let call = iam::ListRolePolicies.on(role);
-        let pages = self.client.list_role_policies().role_name(role).into_paginator().send();
-        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let call = self.gate.call(iam::ListRolePolicies, role);
+        let pages = call
+            .pages(self.client.list_role_policies().role_name(role).into_paginator().send(), |page| {
+                page.is_truncated
+            })
+            .await?;
         Ok(pages.into_iter().flat_map(|page| page.policy_names).collect())
     }
 
     async fn policy(&self, role: &str, policy: &str) -> Result<Option<(String, Value)>, Fault> {
-        let call = iam::GetRolePolicy.on(role);
+        let call = self.gate.call(iam::GetRolePolicy, role);
         let request = self.client.get_role_policy().role_name(role).policy_name(policy);
-        let answer = found(request.send().await.map_err(call.failed()))?;
+        let answer = found(call.send(request.send()).await)?;
         Ok(answer.map(|answer| (answer.policy_name, decoded(&answer.policy_document))))
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Tags;
 use super::fault::{found, gone};
+use super::gate::Gate;
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::kms;
@@ -24,6 +25,7 @@ const SIDE_BY_SIDE: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Keys {
     client: Client,
+    gate: Gate,
 }
 
 /// What DescribeKey says of a key.
@@ -42,8 +44,8 @@ pub struct KeyDetail {
 }
 
 impl Keys {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, gate: &Gate) -> Self {
+        Self { client, gate: gate.clone() }
     }
 
     /// The key behind `alias/<name>`.
@@ -82,53 +84,54 @@ impl Keys {
     /// characters, `policy` 32,768 bytes.
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
     pub async fn create(&self, policy: &Value, description: &str, tags: &Tags) -> Result<String, Fault> {
-        let call = kms::CreateKey.on(description);
+        let call = self.gate.call(kms::CreateKey, description);
         let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
         let request = self.client.create_key().policy(policy.to_string()).description(description);
-        let answer = request.set_tags(Some(tags)).send().await.map_err(call.failed())?;
+        let answer = call.send(request.set_tags(Some(tags)).send()).await?;
         answer.key_metadata.and_then(|key| key.arn).ok_or_else(|| call.empty())
     }
 
     /// Adds tags to a key, over those of the same names.
     pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = kms::TagResource.on(arn);
+        let call = self.gate.call(kms::TagResource, arn);
         let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>().map_err(call.unbuilt())?;
         let request = self.client.tag_resource().key_id(arn).set_tags(Some(tags));
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Points `alias/<name>` at a key. An alias that exists is a conflict, and stays as it is: it may be another's.
     pub async fn put_alias(&self, name: &str, key_arn: &str) -> Result<(), Fault> {
-        let call = kms::CreateAlias.on(name);
+        let call = self.gate.call(kms::CreateAlias, name);
         let request = self.client.create_alias().alias_name(alias(name)).target_key_id(key_arn);
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Removes `alias/<name>`; the key stays.
     pub async fn delete_alias(&self, name: &str) -> Result<(), Fault> {
-        let call = kms::DeleteAlias.on(name);
-        gone(self.client.delete_alias().alias_name(alias(name)).send().await.map_err(call.failed()))
+        let call = self.gate.call(kms::DeleteAlias, name);
+        gone(call.send(self.client.delete_alias().alias_name(alias(name)).send()).await)
     }
 
     /// Lets a key be deleted in `days` days, 7 to 30; until then it can be rescued, but no longer used. A key that is
     /// scheduled already is a `KMSInvalidStateException`.
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>
     pub async fn schedule_deletion(&self, arn: &str, days: i32) -> Result<(), Fault> {
-        let call = kms::ScheduleKeyDeletion.on(arn);
+        let call = self.gate.call(kms::ScheduleKeyDeletion, arn);
         let request = self.client.schedule_key_deletion().key_id(arn).pending_window_in_days(days);
-        gone(request.send().await.map_err(call.failed()))
+        gone(call.send(request.send()).await)
     }
 
     async fn detail(&self, key: &str) -> Result<KeyDetail, Fault> {
-        let call = kms::DescribeKey.on(key);
-        let answer = self.client.describe_key().key_id(key).send().await.map_err(call.failed())?;
+        let call = self.gate.call(kms::DescribeKey, key);
+        let answer = call.send(self.client.describe_key().key_id(key).send()).await?;
         answer.key_metadata.map(detail).ok_or_else(|| call.empty())
     }
 
     async fn all(&self) -> Result<Vec<String>, Fault> {
-        let call = kms::ListKeys.on("all keys");
-        let pages = self.client.list_keys().limit(1000).into_paginator().send();
-        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let call = self.gate.call(kms::ListKeys, "all keys");
+        let pages = call
+            .pages(self.client.list_keys().limit(1000).into_paginator().send(), |page| page.truncated)
+            .await?;
         Ok(pages
             .into_iter()
             .flat_map(|page| page.keys.unwrap_or_default())
@@ -137,9 +140,12 @@ impl Keys {
     }
 
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
-        let call = kms::ListResourceTags.on(arn);
-        let pages = self.client.list_resource_tags().key_id(arn).into_paginator().send();
-        let pages = pages.try_collect().await.map_err(call.failed())?;
+        let call = self.gate.call(kms::ListResourceTags, arn);
+        let pages = call
+            .pages(self.client.list_resource_tags().key_id(arn).into_paginator().send(), |page| {
+                page.truncated
+            })
+            .await?;
         let tags = pages.into_iter().flat_map(|page| page.tags.unwrap_or_default());
         Ok(tags.map(|tag| (tag.tag_key, tag.tag_value)).collect())
     }

@@ -12,6 +12,8 @@ pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 
+use gate::Gate;
+
 mod aoss;
 mod aoss_endpoint;
 mod aoss_indexes;
@@ -23,6 +25,7 @@ mod bedrock_retrieve;
 mod credentials;
 mod document;
 mod fault;
+mod gate;
 mod iam;
 mod kms;
 mod s3;
@@ -40,6 +43,7 @@ pub use bedrock::KnowledgeBases;
 pub use bedrock_data_sources::DataSources;
 pub use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
+pub use gate::Pace;
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};
 pub use s3::Buckets;
@@ -85,25 +89,26 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// All clients, from one configuration. `account` is the owner that every S3 call expects its bucket to have.
-    pub fn new(config: &SdkConfig, account: &str) -> Self {
-        let config = &patient(config);
+    /// All clients, from one configuration. `account` is the owner that every S3 call expects its bucket to have; all
+    /// calls together keep the `pace`.
+    pub fn new(config: &SdkConfig, account: &str, pace: Pace) -> Self {
+        let (config, gate) = (&patient(config), &Gate::new(pace));
         let s3 = s3::client(config);
         let aoss = aws_sdk_opensearchserverless::Client::new(config);
         let bedrock = aws_sdk_bedrockagent::Client::new(config);
         Self {
-            keys: Keys::new(aws_sdk_kms::Client::new(config)),
-            buckets: Buckets::new(s3.clone(), account),
-            objects: Objects::new(s3, account),
-            roles: Roles::new(aws_sdk_iam::Client::new(config)),
-            policies: Policies::new(aoss.clone()),
-            collections: Collections::new(aoss.clone()),
-            indexes: Indexes::new(aoss),
-            index_endpoints: IndexEndpoints::new(config),
-            knowledge_bases: KnowledgeBases::new(bedrock.clone()),
-            data_sources: DataSources::new(bedrock.clone()),
-            jobs: Jobs::new(bedrock),
-            retrieval: Retrieval::new(aws_sdk_bedrockagentruntime::Client::new(config)),
+            keys: Keys::new(aws_sdk_kms::Client::new(config), gate),
+            buckets: Buckets::new(s3.clone(), account, gate),
+            objects: Objects::new(s3, account, gate),
+            roles: Roles::new(aws_sdk_iam::Client::new(config), gate),
+            policies: Policies::new(aoss.clone(), gate),
+            collections: Collections::new(aoss.clone(), gate),
+            indexes: Indexes::new(aoss, gate),
+            index_endpoints: IndexEndpoints::new(config, gate),
+            knowledge_bases: KnowledgeBases::new(bedrock.clone(), gate),
+            data_sources: DataSources::new(bedrock.clone(), gate),
+            jobs: Jobs::new(bedrock, gate),
+            retrieval: Retrieval::new(aws_sdk_bedrockagentruntime::Client::new(config), gate),
         }
     }
 }

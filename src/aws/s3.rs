@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::Tags;
 use super::fault::gone;
+use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::operation::s3;
 
@@ -25,6 +26,7 @@ use crate::stack::operation::s3;
 pub struct Buckets {
     pub(super) client: Client,
     pub(super) account: String,
+    pub(super) gate: Gate,
 }
 
 /// An S3 client. An endpoint of one's own has no DNS name for each bucket, so there the bucket goes into the path.
@@ -34,83 +36,83 @@ pub(super) fn client(config: &SdkConfig) -> Client {
 }
 
 impl Buckets {
-    pub(super) fn new(client: Client, account: &str) -> Self {
-        Self { client, account: account.into() }
+    pub(super) fn new(client: Client, account: &str, gate: &Gate) -> Self {
+        Self { client, account: account.into(), gate: gate.clone() }
     }
 
     /// Makes a bucket that carries its tags from its first moment, so that none of our name is ever without an owner.
     /// Also needs s3:TagResource. `region` is the client's own; us-east-1 must not be named, it is what no name means.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
     pub async fn create(&self, name: &str, region: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = s3::CreateBucket.on(name);
+        let call = self.gate.call(s3::CreateBucket, name);
         let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
         let configuration = CreateBucketConfiguration::builder()
             .set_location_constraint(location)
             .set_tags(Some(tag_set(tags).map_err(call.unbuilt())?))
             .build();
         let request = self.client.create_bucket().bucket(name).create_bucket_configuration(configuration);
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Replaces all tags; at most 50.
     pub async fn put_tags(&self, name: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = s3::PutBucketTagging.on(name);
+        let call = self.gate.call(s3::PutBucketTagging, name);
         let tagging = tag_set(tags).and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
         let request = self.client.put_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
-        request.tagging(tagging.map_err(call.unbuilt())?).send().await.map_err(call.failed()).map(drop)
+        call.send(request.tagging(tagging.map_err(call.unbuilt())?).send()).await.map(drop)
     }
 
     /// Switches on all four of Block Public Access.
     pub async fn put_public_access_block(&self, name: &str) -> Result<(), Fault> {
-        let call = s3::PutPublicAccessBlock.on(name);
+        let call = self.gate.call(s3::PutPublicAccessBlock, name);
         let request = self.client.put_public_access_block().bucket(name).expected_bucket_owner(&self.account);
         let request = request.public_access_block_configuration(no_public_access());
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Lets the bucket's owner own every object, whoever wrote it; ACLs are off.
     pub async fn put_ownership_enforced(&self, name: &str) -> Result<(), Fault> {
-        let call = s3::PutBucketOwnershipControls.on(name);
+        let call = self.gate.call(s3::PutBucketOwnershipControls, name);
         let rule =
             OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced).build();
         let controls = rule.and_then(|rule| OwnershipControls::builder().rules(rule).build());
         let request =
             self.client.put_bucket_ownership_controls().bucket(name).expected_bucket_owner(&self.account);
         let request = request.ownership_controls(controls.map_err(call.unbuilt())?);
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Replaces the bucket policy; at most 20 KB.
     pub async fn put_policy(&self, name: &str, policy: &Value) -> Result<(), Fault> {
-        let call = s3::PutBucketPolicy.on(name);
+        let call = self.gate.call(s3::PutBucketPolicy, name);
         let request = self.client.put_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
-        request.policy(policy.to_string()).send().await.map_err(call.failed()).map(drop)
+        call.send(request.policy(policy.to_string()).send()).await.map(drop)
     }
 
     /// How new objects are encrypted: by a KMS key, with a bucket key to keep its calls few, or by S3's own.
     pub async fn put_encryption(&self, name: &str, key_arn: Option<&str>) -> Result<(), Fault> {
-        let call = s3::PutBucketEncryption.on(name);
+        let call = self.gate.call(s3::PutBucketEncryption, name);
         let request = self.client.put_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
         let request =
             request.server_side_encryption_configuration(encryption(key_arn).map_err(call.unbuilt())?);
-        request.send().await.map_err(call.failed()).map(drop)
+        call.send(request.send()).await.map(drop)
     }
 
     /// Keeps what is overwritten or deleted as an older version, or no longer does.
     pub async fn put_versioning(&self, name: &str, enabled: bool) -> Result<(), Fault> {
-        let call = s3::PutBucketVersioning.on(name);
+        let call = self.gate.call(s3::PutBucketVersioning, name);
         let status =
             if enabled { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
         let configuration = VersioningConfiguration::builder().status(status).build();
         let request = self.client.put_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
-        request.versioning_configuration(configuration).send().await.map_err(call.failed()).map(drop)
+        call.send(request.versioning_configuration(configuration).send()).await.map(drop)
     }
 
     /// Deletes a bucket, which must be empty: no objects, versions or delete markers. Its name can be refused for a
     /// while afterwards (`OperationAborted`).
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_bucket().bucket(name).expected_bucket_owner(&self.account);
-        gone(request.send().await.map_err(s3::DeleteBucket.on(name).failed()))
+        gone(self.gate.call(s3::DeleteBucket, name).send(request.send()).await)
     }
 }
 

@@ -23,7 +23,7 @@ impl Buckets {
 
     async fn head(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.head_bucket().bucket(name).expected_bucket_owner(&self.account);
-        request.send().await.map_err(s3::HeadBucket.on(name).failed()).map(drop)
+        self.gate.call(s3::HeadBucket, name).send(request.send()).await.map(drop)
     }
 
     async fn settings(&self, name: &str) -> Result<BucketFacts, Fault> {
@@ -49,27 +49,27 @@ impl Buckets {
 
     async fn tags(&self, name: &str) -> Result<Tags, Fault> {
         let request = self.client.get_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3::GetBucketTagging.on(name).failed()))?;
+        let answer = set(self.gate.call(s3::GetBucketTagging, name).send(request.send()).await)?;
         Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| (tag.key, tag.value)))
     }
 
     async fn blocks_public_access(&self, name: &str) -> Result<bool, Fault> {
         let request = self.client.get_public_access_block().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3::GetPublicAccessBlock.on(name).failed()))?;
+        let answer = set(self.gate.call(s3::GetPublicAccessBlock, name).send(request.send()).await)?;
         Ok(answer.and_then(|answer| answer.public_access_block_configuration) == Some(no_public_access()))
     }
 
     async fn object_ownership(&self, name: &str) -> Result<Option<String>, Fault> {
         let request =
             self.client.get_bucket_ownership_controls().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3::GetBucketOwnershipControls.on(name).failed()))?;
+        let answer = set(self.gate.call(s3::GetBucketOwnershipControls, name).send(request.send()).await)?;
         let rules = answer.and_then(|answer| answer.ownership_controls).map(|controls| controls.rules);
         Ok(rules.unwrap_or_default().first().map(|rule| rule.object_ownership.as_str().to_owned()))
     }
 
     async fn policy(&self, name: &str) -> Result<Option<Value>, Fault> {
         let request = self.client.get_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3::GetBucketPolicy.on(name).failed()))?;
+        let answer = set(self.gate.call(s3::GetBucketPolicy, name).send(request.send()).await)?;
         Ok(answer
             .and_then(|answer| answer.policy)
             .map(|text| serde_json::from_str(&text).unwrap_or_default()))
@@ -77,7 +77,7 @@ impl Buckets {
 
     async fn key_arn(&self, name: &str) -> Result<Option<String>, Fault> {
         let request = self.client.get_bucket_encryption().bucket(name).expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(s3::GetBucketEncryption.on(name).failed()))?;
+        let answer = set(self.gate.call(s3::GetBucketEncryption, name).send(request.send()).await)?;
         let rules = answer.and_then(|answer| answer.server_side_encryption_configuration).map(|it| it.rules);
         let default =
             rules.unwrap_or_default().into_iter().find_map(|it| it.apply_server_side_encryption_by_default);
@@ -89,7 +89,7 @@ impl Buckets {
 
     async fn versioned(&self, name: &str) -> Result<bool, Fault> {
         let request = self.client.get_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
-        let answer = request.send().await.map_err(s3::GetBucketVersioning.on(name).failed())?;
+        let answer = self.gate.call(s3::GetBucketVersioning, name).send(request.send()).await?;
         Ok(answer.status == Some(BucketVersioningStatus::Enabled))
     }
 }

@@ -18,10 +18,10 @@ impl Buckets {
     /// The rules, sorted. One that is not in our terms (a transition, a filter by tag, one that is switched off) has
     /// -1 days, which no wanted rule has.
     pub(super) async fn lifecycle(&self, name: &str) -> Result<Vec<LifecycleRule>, Fault> {
-        let call = s3::GetBucketLifecycleConfiguration.on(name);
+        let call = self.gate.call(s3::GetBucketLifecycleConfiguration, name);
         let request = self.client.get_bucket_lifecycle_configuration().bucket(name);
         let request = request.expected_bucket_owner(&self.account);
-        let answer = set(request.send().await.map_err(call.failed()))?;
+        let answer = set(call.send(request.send()).await)?;
         let rules = answer.and_then(|answer| answer.rules).unwrap_or_default();
         let mut rules: Vec<_> = rules.iter().map(read).collect();
         rules.sort();
@@ -32,7 +32,7 @@ impl Buckets {
     /// any rule the whole configuration goes (IAM action s3:PutLifecycleConfiguration too).
     pub async fn put_lifecycle(&self, name: &str, rules: &[LifecycleRule]) -> Result<(), Fault> {
         let rules: Result<Vec<_>, _> = rules.iter().filter(|rule| expires(rule)).map(written).collect();
-        let call = s3::PutBucketLifecycleConfiguration.on(name);
+        let call = self.gate.call(s3::PutBucketLifecycleConfiguration, name);
         let rules = rules.map_err(call.unbuilt())?;
         if rules.is_empty() {
             return self.delete_lifecycle(name).await;
@@ -40,12 +40,12 @@ impl Buckets {
         let configuration = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build();
         let request = self.client.put_bucket_lifecycle_configuration().bucket(name);
         let request = request.lifecycle_configuration(configuration.map_err(call.unbuilt())?);
-        request.expected_bucket_owner(&self.account).send().await.map_err(call.failed()).map(drop)
+        call.send(request.expected_bucket_owner(&self.account).send()).await.map(drop)
     }
 
     async fn delete_lifecycle(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_bucket_lifecycle().bucket(name).expected_bucket_owner(&self.account);
-        gone(request.send().await.map_err(s3::DeleteBucketLifecycle.on(name).failed()))
+        gone(self.gate.call(s3::DeleteBucketLifecycle, name).send(request.send()).await)
     }
 }
 

@@ -11,6 +11,7 @@ use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::found;
+use super::gate::Gate;
 use super::timestamp;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::s3;
@@ -20,6 +21,7 @@ use crate::stack::operation::s3;
 pub struct Objects {
     pub(super) client: Client,
     pub(super) account: String,
+    pub(super) gate: Gate,
 }
 
 /// A page of a listing, in the order of keys' UTF-8 bytes.
@@ -45,8 +47,8 @@ pub struct Object {
 }
 
 impl Objects {
-    pub(super) fn new(client: Client, account: &str) -> Self {
-        Self { client, account: account.into() }
+    pub(super) fn new(client: Client, account: &str, gate: &Gate) -> Self {
+        Self { client, account: account.into(), gate: gate.clone() }
     }
 
     /// One page of the objects under a prefix, from where the last page's `next` points. `limit` is at most 1,000, the
@@ -62,7 +64,7 @@ impl Objects {
             self.client.list_objects_v2().bucket(bucket).expected_bucket_owner(&self.account).prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_max_keys(limit);
         let request = request.set_continuation_token(next.map(Into::into));
-        let answer = request.send().await.map_err(s3::ListObjectsV2.on(bucket).failed())?;
+        let answer = self.gate.call(s3::ListObjectsV2, bucket).send(request.send()).await?;
         let encoding = answer.encoding_type;
         let objects = answer.contents.unwrap_or_default().into_iter().map(|object| Object {
             key: decoded(object.key, encoding.as_ref()),
@@ -75,9 +77,9 @@ impl Objects {
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.
     pub async fn get(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let call = s3::GetObject.on(key);
+        let call = self.gate.call(s3::GetObject, key);
         let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
-        let Some(mut answer) = found(request.send().await.map_err(call.failed()))? else {
+        let Some(mut answer) = found(call.send(request.send()).await)? else {
             return Ok(None);
         };
         let mut content = Vec::new();
@@ -104,7 +106,7 @@ impl Objects {
     ) -> Result<(), Fault> {
         let request = self.client.put_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let request = request.body(ByteStream::from(content)).content_type(content_type);
-        request.send().await.map_err(s3::PutObject.on(key).failed()).map(drop)
+        self.gate.call(s3::PutObject, key).send(request.send()).await.map(drop)
     }
 
     /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata. Needs s3:GetObject
@@ -114,7 +116,7 @@ impl Objects {
         let request = self.client.copy_object().bucket(bucket).key(to).copy_source(copy_source(bucket, from));
         let request =
             request.expected_bucket_owner(&self.account).expected_source_bucket_owner(&self.account);
-        request.send().await.map_err(s3::CopyObject.on(from).failed()).map(drop)
+        self.gate.call(s3::CopyObject, from).send(request.send()).await.map(drop)
     }
 
     /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. What could not be
@@ -129,7 +131,7 @@ impl Objects {
         bucket: &str,
         objects: Result<Vec<ObjectIdentifier>, BuildError>,
     ) -> Result<(), Fault> {
-        let call = s3::DeleteObjects.on(bucket);
+        let call = self.gate.call(s3::DeleteObjects, bucket);
         let objects = objects.map_err(call.unbuilt())?;
         if objects.is_empty() {
             return Ok(());
@@ -138,7 +140,7 @@ impl Objects {
             Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(call.unbuilt())?;
         let request =
             self.client.delete_objects().bucket(bucket).expected_bucket_owner(&self.account).delete(delete);
-        let errors = request.send().await.map_err(call.failed())?.errors.unwrap_or_default();
+        let errors = call.send(request.send()).await?.errors.unwrap_or_default();
         match errors.first() {
             None => Ok(()),
             Some(first) => {

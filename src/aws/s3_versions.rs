@@ -57,7 +57,7 @@ impl Objects {
         let request = request.prefix(prefix).encoding_type(EncodingType::Url);
         let request = request.set_key_marker(after.map(|marker| marker.key.clone()));
         let request = request.set_version_id_marker(after.and_then(|marker| marker.version_id.clone()));
-        let answer = request.send().await.map_err(s3::ListObjectVersions.on(bucket).failed())?;
+        let answer = self.gate.call(s3::ListObjectVersions, bucket).send(request.send()).await?;
         let encoding = answer.encoding_type;
         let version = |key, version_id: Option<String>, is_delete_marker| Version {
             key: decoded(key, encoding.as_ref()),
@@ -96,7 +96,7 @@ impl Objects {
                 self.client.list_multipart_uploads().bucket(bucket).expected_bucket_owner(&self.account);
             let request = request.prefix(prefix).encoding_type(EncodingType::Url);
             let request = request.set_key_marker(key).set_upload_id_marker(upload_id);
-            let answer = request.send().await.map_err(s3::ListMultipartUploads.on(bucket).failed())?;
+            let answer = self.gate.call(s3::ListMultipartUploads, bucket).send(request.send()).await?;
             let encoding = answer.encoding_type;
             uploads.extend(answer.uploads.unwrap_or_default().into_iter().map(|upload| Upload {
                 key: decoded(upload.key, encoding.as_ref()),
@@ -115,6 +115,6 @@ impl Objects {
         let request =
             self.client.abort_multipart_upload().bucket(bucket).expected_bucket_owner(&self.account);
         let request = request.key(&upload.key).upload_id(&upload.upload_id);
-        gone(request.send().await.map_err(s3::AbortMultipartUpload.on(&upload.key).failed()))
+        gone(self.gate.call(s3::AbortMultipartUpload, &upload.key).send(request.send()).await)
     }
 }

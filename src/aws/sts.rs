@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 
+use super::gate::Gate;
 use super::{Roles, patient};
 use crate::stack::fault::Fault;
 use crate::stack::operation::sts;
@@ -18,9 +19,10 @@ pub struct Caller {
 /// Asks STS whose credentials these are. IAM cannot forbid the question.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 pub async fn caller(config: &SdkConfig) -> Result<Caller, Fault> {
-    let call = sts::GetCallerIdentity.on("the credentials");
+    let gate = Gate::open();
+    let call = gate.call(sts::GetCallerIdentity, "the credentials");
     let client = aws_sdk_sts::Client::new(&patient(config));
-    let answer = client.get_caller_identity().send().await.map_err(call.failed())?;
+    let answer = call.send(client.get_caller_identity().send()).await?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Caller { account, arn }),
         _ => Err(call.empty()),

@@ -8,7 +8,7 @@ use kube::Api;
 use serde_json::json;
 
 use crate::api::{ConditionType, Pattern, Tenant};
-use crate::aws::{self, Aws, Passage};
+use crate::aws::{self, Aws, Pace, Passage};
 use crate::controller::report;
 
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ impl Retrieve {
         let account =
             aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?.account;
         let filter = target.filter.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
-        let asked = Aws::new(&sdk, &account).retrieval;
+        let asked = Aws::new(&sdk, &account, Pace::FULL).retrieval;
         let passages =
             asked.retrieve(&target.knowledge_base_id, &self.question, filter, self.results).await?;
         let answer = match self.output {

@@ -57,6 +57,11 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_TAKE_OVER", value_name = "UID")]
     take_over: Option<String>,
 
+    /// How much of what AWS grants to the account and region is used, where AWS limits how many calls a second there may
+    /// be: 1% to 100%. The rest is for others.
+    #[arg(long, env = "TENANTRY_PACE", value_name = "PERCENT", default_value = "80%", value_parser = percent)]
+    pace: u32,
+
     /// The ARN of an IAM policy that bounds what any role made here may ever do.
     #[arg(long, env = "TENANTRY_PERMISSIONS_BOUNDARY", value_name = "ARN")]
     permissions_boundary: Option<String>,
@@ -81,6 +86,11 @@ pub(super) fn installation(name: &str) -> Result<String, String> {
         true => Ok(name.into()),
         false => Err("one to eight lower-case letters and digits, beginning with a letter".into()),
     }
+}
+
+fn percent(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| "a percentage from 1% to 100%".into())
 }
 
 fn labels(text: &str) -> Result<Selector, String> {
@@ -116,6 +126,7 @@ impl Run {
             resync: Duration::from_secs(self.resync),
             read_only: self.read_only,
             max_knowledge_bases: self.max_knowledge_bases,
+            pace: self.pace,
             take_over: self.take_over,
             permissions_boundary: self.permissions_boundary,
             clock: self.clock,
@@ -148,6 +159,14 @@ async fn stop_on_signal(stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pace_is_a_percentage() {
+        assert_eq!((percent("80%"), percent("100")), (Ok(80), Ok(100)));
+        for bad in ["0", "101%", "-1", "80 %", "fast", ""] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn labels_are_pairs() {

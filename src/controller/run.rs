@@ -27,7 +27,7 @@ use super::grant::Grant;
 use super::memory::Memories;
 use super::{Guarded, Settings, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
-use crate::aws::{self, Aws};
+use crate::aws::{self, Aws, Pace};
 use crate::stack::identity::{Identity, Scope};
 
 /// How long passes under way may take to finish; Kubernetes kills after 30 s.
@@ -42,7 +42,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
     let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
-    let aws = Aws::new(sdk, &caller.account);
+    let aws = Aws::new(sdk, &caller.account, Pace { percent: settings.pace, clock: settings.clock });
     let scope = Scope::new(&settings.installation, &caller.account, &region);
     let scope = Arc::new(Scope { permissions_boundary: settings.permissions_boundary.clone(), ..scope });
     let grant = Grant {

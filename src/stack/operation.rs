@@ -8,7 +8,7 @@
 use super::permissions::Grant::{self, *};
 
 /// One operation of one service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     service: &'static str,
     name: &'static str,
@@ -32,6 +32,29 @@ impl Operation {
     /// What IAM must allow, the action of its own name first.
     pub const fn needs(&self) -> &'static [Need] {
         self.needs
+    }
+
+    /// How many such calls a second AWS grants to an account and region, where it says so.
+    /// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
+    pub fn per_second(&self) -> Option<f64> {
+        match (self.service, self.name) {
+            ("bedrock", "StartIngestionJob") => Some(0.1),
+            (
+                "bedrock",
+                "CreateKnowledgeBase"
+                | "DeleteKnowledgeBase"
+                | "CreateDataSource"
+                | "UpdateDataSource"
+                | "DeleteDataSource",
+            ) => Some(2.0),
+            (
+                "bedrock",
+                "GetKnowledgeBase" | "ListKnowledgeBases" | "GetDataSource" | "ListDataSources"
+                | "GetIngestionJob" | "ListIngestionJobs",
+            ) => Some(10.0),
+            ("bedrock", "Retrieve") => Some(20.0),
+            _ => None,
+        }
     }
 
     /// All rows, service by service.

@@ -23,9 +23,9 @@ fn adapters() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The calls as they are named to IAM: `s3::HeadBucket.on(…)`.
+/// The calls as they are named to IAM: `gate.call(s3::HeadBucket, …)`.
 fn named(code: &str) -> BTreeSet<Name> {
-    let call = Regex::new(r"\b([a-z0-9_]+)::([A-Z][A-Za-z0-9]+)\.on\(").unwrap();
+    let call = Regex::new(r"gate\s*\.call\(\s*([a-z0-9_]+)::([A-Z][A-Za-z0-9]+),").unwrap();
     call.captures_iter(code).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
 }
 
@@ -49,6 +49,17 @@ fn a_call_is_what_it_is_named() {
         let named: BTreeSet<String> = named(&code).into_iter().map(|(_, operation)| operation).collect();
         let made: BTreeSet<String> = made(&code).into_iter().filter(|name| name != "Clone").collect();
         assert_eq!(made, named, "src/aws/{file}.rs: the calls, and the rows of src/stack/operation.rs");
+    }
+}
+
+#[test]
+fn every_call_passes_the_gate() {
+    let past = Regex::new(r"\.send\(\)\s*\.await|pages\s*\.(try_|next)").unwrap();
+    for (file, code) in adapters() {
+        if file == "gate" {
+            continue;
+        }
+        assert!(!past.is_match(&code), "src/aws/{file}.rs: a request goes by `Call::send` or `Call::pages`");
     }
 }
 

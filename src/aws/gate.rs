@@ -1,0 +1,162 @@
+//! The gate that every call to AWS passes: at the pace that AWS grants to the account, whoever else uses it.
+//!
+//! A pass cannot forget it: a request is sent by [`Call::send`] or not at all. Waiting here is short, because only what
+//! AWS grants many times a second is waited for. What it grants more rarely is refused with `NotYet`, so that the pass
+//! ends and comes back.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_async::future::pagination_stream::PaginationStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use super::fault::Call;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::operation::Operation;
+
+/// What AWS grants less often than this is not waited for.
+const SELDOM: Duration = Duration::from_secs(2);
+
+/// How much of what AWS grants is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Percent of AWS's own limits, 1 to 100.
+    pub percent: u32,
+    /// How many times faster than in production time goes by.
+    pub clock: u32,
+}
+
+impl Pace {
+    /// All that AWS grants, for a program that makes a few calls.
+    pub const FULL: Pace = Pace { percent: 100, clock: 1 };
+}
+
+/// See the [module](self). Clones are the same gate.
+#[derive(Clone, Debug)]
+pub(super) struct Gate(Arc<HashMap<Operation, Turnstile>>);
+
+#[derive(Debug)]
+struct Turnstile {
+    /// Between two calls, in AWS's time.
+    period: Duration,
+    limiter: DefaultDirectRateLimiter,
+}
+
+impl Turnstile {
+    fn new(per_second: f64, pace: Pace) -> Option<Self> {
+        let rate = per_second * f64::from(pace.percent.clamp(1, 100)) / 100.0;
+        let period = Duration::from_secs_f64(1.0 / rate);
+        // A second's worth may come at once, as AWS counts by the second.
+        let burst = NonZeroU32::new(rate as u32).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(period / pace.clock.max(1))?.allow_burst(burst);
+        Some(Self { period, limiter: RateLimiter::direct(quota) })
+    }
+}
+
+impl Gate {
+    /// A gate for one account and region.
+    pub(super) fn new(pace: Pace) -> Self {
+        let limited = Operation::all().filter_map(|operation| Some((operation, operation.per_second()?)));
+        Self(Arc::new(
+            limited.filter_map(|(operation, rate)| Some((*operation, Turnstile::new(rate, pace)?))).collect(),
+        ))
+    }
+
+    /// A gate that stands open, for a single call.
+    pub(super) fn open() -> Self {
+        Self(Arc::default())
+    }
+
+    /// A call, by what it is about. Every call of every adapter begins here, so that none lacks its row.
+    pub(super) fn call<'a>(&'a self, operation: Operation, resource: &'a str) -> Call<'a> {
+        Call { gate: self, operation, resource }
+    }
+}
+
+impl Call<'_> {
+    /// Sends a request when it is this call's turn.
+    pub(super) async fn send<T, E>(
+        self,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Fault>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        self.turn().await?;
+        request.await.map_err(self.failed())
+    }
+
+    /// All pages of a list, each in its turn. `goes_on` says whether another page follows.
+    pub(super) async fn pages<T, E>(
+        self,
+        mut pages: PaginationStream<Result<T, SdkError<E, HttpResponse>>>,
+        mut goes_on: impl FnMut(&T) -> bool,
+    ) -> Result<Vec<T>, Fault>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let mut all = Vec::new();
+        loop {
+            self.turn().await?;
+            let Some(page) = pages.next().await else { return Ok(all) };
+            let page = page.map_err(self.failed())?;
+            let last = !goes_on(&page);
+            all.push(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Waits for this call's turn.
+    pub(super) async fn turn(self) -> Result<(), Fault> {
+        let Some(turnstile) = self.gate.0.get(&self.operation) else { return Ok(()) };
+        if turnstile.period < SELDOM {
+            turnstile.limiter.until_ready().await;
+            return Ok(());
+        }
+        turnstile.limiter.check().map_err(|_| {
+            let seconds = turnstile.period.as_secs_f64();
+            let message =
+                format!("it is another's turn: the operator makes this call once in {seconds:.1} seconds");
+            Fault { class: Class::NotYet, ..self.refused("Paced", &message) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::operation::{bedrock, s3};
+
+    fn calls(gate: &Gate, operation: Operation) -> usize {
+        let turnstile = gate.0.get(&operation).expect("a limit");
+        (0..100).filter(|_| turnstile.limiter.check().is_ok()).count()
+    }
+
+    #[test]
+    fn a_second_of_the_pace_may_come_at_once_and_no_more() {
+        let gate = |percent| Gate::new(Pace { percent, clock: 1 });
+        assert_eq!(calls(&gate(80), bedrock::GetKnowledgeBase), 8);
+        assert_eq!(calls(&gate(100), bedrock::CreateKnowledgeBase), 2);
+        assert_eq!(calls(&gate(80), bedrock::CreateKnowledgeBase), 1);
+        assert_eq!(calls(&gate(1), bedrock::GetKnowledgeBase), 1);
+    }
+
+    #[tokio::test]
+    async fn what_aws_seldom_grants_is_not_waited_for() {
+        let gate = Gate::new(Pace { percent: 80, clock: 1 });
+        let start = gate.call(bedrock::StartIngestionJob, "source");
+        assert!(start.turn().await.is_ok());
+        let fault = start.turn().await.expect_err("not yet");
+        assert_eq!((fault.class, fault.code.as_str()), (Class::NotYet, "Paced"));
+        assert!(fault.message.contains("12.5 seconds"), "{fault}");
+        assert!(gate.call(s3::PutObject, "key").turn().await.is_ok(), "S3 is not limited by account");
+    }
+}
