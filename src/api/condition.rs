@@ -64,7 +64,7 @@ words! {
         KnowledgeBaseReady,
         /// All that is borrowed is lent. On tenants that borrow.
         StackReady,
-        /// The last documents are indexed. On a Pool tenant only while it is False.
+        /// The last documents are indexed.
         DocumentsCurrent,
         /// Deletion waits for something; there only while it is True.
         DeletionBlocked,

@@ -21,8 +21,9 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
 /// AWS keeps `aws:` for itself in any case; `tenantry.dev/` says whose a thing is and must not be forged.
 pub(super) fn keys_are_free() -> Rule {
     rule(
-        "self.all(key, size(key) >= 1 && size(key) <= 128 && !key.lowerAscii().startsWith('aws:') \
-         && !key.startsWith('tenantry.dev/'))",
-        "keys of `tags` must have 1 to 128 characters and must not begin with 'aws:' or 'tenantry.dev/'",
+        "self.all(key, size(key) <= 128 && key.matches('^[a-zA-Z0-9 _.:/=+@-]+$') \
+         && !key.lowerAscii().startsWith('aws:') && !key.startsWith('tenantry.dev/'))",
+        "keys of `tags` must have 1 to 128 letters, digits, spaces or _.:/=+@- and must not begin with 'aws:' or \
+         'tenantry.dev/'",
     )
 }

@@ -74,7 +74,9 @@ impl IndexEndpoints {
     pub async fn find(&self, endpoint: &str, name: &str) -> Result<Option<Value>, Fault> {
         let call = self.gate.call(aoss_endpoint::GetIndex, name);
         let answer = found(self.send(call, "GET", &format!("{endpoint}/{name}"), None).await)?;
-        Ok(answer.map(|mut answer| answer[name].take()))
+        // Whatever answers there may not be OpenSearch.
+        let index = |mut answer: Value| answer.get_mut(name).map(Value::take).ok_or_else(|| call.empty());
+        answer.map(index).transpose()
     }
 
     /// Makes an index.

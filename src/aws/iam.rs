@@ -39,6 +39,7 @@ impl Roles {
         Ok(Some(RoleDetail {
             trust: role.assume_role_policy_document.as_deref().map(decoded).unwrap_or_default(),
             policies: policies.into_iter().flatten().collect(),
+            boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
             tags: super::tags(role.tags, |tag| (tag.key, tag.value)),
             arn: role.arn,
         }))
@@ -74,6 +75,14 @@ impl Roles {
         let call = self.gate.call(iam::TagRole, name);
         let tags = sdk_tags(tags).map_err(call.unbuilt())?;
         let request = self.client.tag_role().role_name(name).set_tags(Some(tags));
+        call.send(request.send()).await.map(drop)
+    }
+
+    /// Puts a role within a permissions boundary, a managed policy's ARN.
+    pub async fn put_boundary(&self, name: &str, boundary: &str) -> Result<(), Fault> {
+        let call = self.gate.call(iam::PutRolePermissionsBoundary, name);
+        let request =
+            self.client.put_role_permissions_boundary().role_name(name).permissions_boundary(boundary);
         call.send(request.send()).await.map(drop)
     }
 

@@ -118,6 +118,8 @@ impl Run {
             kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
         // Backoff is ours, by object and by class of failure.
         config.default_retry = false;
+        // A watch is renewed before that; whatever else is silent for so long is lost.
+        config.read_timeout = Some(Duration::from_secs(295));
         let client = kube::Client::try_from(config)?;
         let settings = Settings {
             selector: self.selector,

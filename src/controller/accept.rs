@@ -97,7 +97,7 @@ pub async fn existing_key(
     let found = match cx.aws.keys.describe(arn).await {
         Ok(found) => found,
         Err(fault) if fault.class == Class::Denied => return Ok(not_allowed(arn, &fault.to_string())),
-        Err(fault) => return Err(fault.into()),
+        Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
     };
     let Some((key, tags)) = found else { return Ok(not_allowed(arn, "there is no such key")) };
     let allowed = tags.get(ALLOW).map(String::as_str);
@@ -105,6 +105,8 @@ pub async fn existing_key(
     let by_namespace = namespace.is_some() && allowed == namespace;
     let why = if !key.symmetric {
         "it is not symmetric".to_string()
+    } else if key.multi_region {
+        "it is a multi-Region key, which OpenSearch Serverless does not take".to_string()
     } else if key.state != "Enabled" {
         format!("it is {}, not Enabled", key.state)
     } else if !(by_installation || by_namespace) {

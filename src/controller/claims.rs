@@ -39,15 +39,14 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a hold found in the cluster. Of two holders, as a restored backup may have them, the older acts.
+    /// Records a hold found in the cluster; of two, the first that is recorded counts.
     pub fn found(&self, tenant_id: &str, holder: Asker) {
-        let mut inner = self.lock();
-        match inner.holders.get(tenant_id) {
-            Some(known) if known.age <= holder.age => {}
-            _ => {
-                inner.holders.insert(tenant_id.into(), holder);
-            }
-        }
+        self.lock().holders.entry(tenant_id.into()).or_insert(holder);
+    }
+
+    /// Whether an id is this object's.
+    pub fn is_holder(&self, tenant_id: &str, uid: &str) -> bool {
+        self.lock().holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid)
     }
 
     /// Asks for an id: true if the asker has it now. Who does not get it waits, and is woken when it is free.
@@ -114,12 +113,23 @@ mod tests {
     }
 
     #[test]
-    fn of_two_holds_the_older_counts() {
+    fn of_two_holds_the_first_counts() {
         let claims = Claims::default();
-        claims.found("acme", asker(2, "b"));
         claims.found("acme", asker(1, "a"));
         claims.found("acme", asker(3, "c"));
         assert!(claims.ask("acme", &asker(1, "a")));
-        assert!(!claims.ask("acme", &asker(2, "b")));
+        assert!(!claims.ask("acme", &asker(3, "c")));
+        assert!(claims.is_holder("acme", "a") && !claims.is_holder("acme", "c"));
+    }
+
+    #[test]
+    fn who_waits_and_cannot_go_on_stands_in_nobodys_way() {
+        let claims = Claims::default();
+        let (holder, paused, next) = (asker(1, "holder"), asker(2, "paused"), asker(3, "next"));
+        assert!(claims.ask("acme", &holder) && !claims.ask("acme", &paused) && !claims.ask("acme", &next));
+        claims.release("acme", "holder");
+        assert!(!claims.ask("acme", &next), "an older one waits");
+        assert_eq!(claims.release("acme", "paused"), std::slice::from_ref(&next.object));
+        assert!(claims.ask("acme", &next));
     }
 }

@@ -17,8 +17,9 @@ use super::clock::Clock;
 use super::hold;
 use super::memory::Memories;
 use super::quota::Reservations;
+use super::report;
 use super::settings::Settings;
-use crate::api::{Pattern, SharedStack, Tenant, hold_name};
+use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::stack::identity::{Identity, Owner, Scope, Slot};
 
@@ -123,15 +124,48 @@ impl Context {
                 self.filled.tenants.wait().await;
                 self.filled.stacks.wait().await;
                 self.filled.namespaces.wait().await;
-                for tenant in self.tenants.state() {
-                    if let Ok(tenant) = &tenant.0
-                        && hold::is_held(tenant, &self.hold())
-                    {
-                        self.claims.found(&tenant.spec.tenant_id, asker(tenant));
-                    }
-                }
+                self.take_up_claims();
+                self.take_up_promises();
             })
             .await;
+    }
+
+    /// Fills the claims from the holds. Of two holders, as a restored backup may have them, who was acted upon acts on;
+    /// then the older. A finalizer alone proves little: whoever makes an object can write one.
+    fn take_up_claims(&self) {
+        let tenants = self.tenants.state();
+        let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+        let mut held: Vec<_> = readable.filter(|tenant| hold::is_held(*tenant, &self.hold())).collect();
+        held.sort_by_key(|tenant| (!was_acted_upon(tenant.status.as_ref()), asker(tenant).age));
+        for tenant in held {
+            self.claims.found(&tenant.spec.tenant_id, asker(tenant));
+        }
+    }
+
+    /// Promises their knowledge bases anew to all that were accepted: one that is still being built is in no list.
+    fn take_up_promises(&self) {
+        let accepted = |status: &Option<Status>| {
+            status.as_ref().is_some_and(|it| report::is_true(&it.conditions, ConditionType::Accepted))
+        };
+        for tenant in self.tenants.state() {
+            if let Ok(tenant) = &tenant.0
+                && accepted(&tenant.status)
+                && tenant.spec.pattern != Pattern::Pool
+            {
+                let stack = tenant.spec.stack_ref.as_ref().map(|reference| reference.name.as_str());
+                let (id, pattern) = (&tenant.spec.tenant_id, tenant.spec.pattern);
+                self.reservations.promise(&self.tenant_identity(tenant, id, pattern, stack));
+            }
+        }
+        for stack in self.stacks.state() {
+            if let Ok(stack) = &stack.0
+                && accepted(&stack.status)
+                && stack.spec.pool.is_some()
+            {
+                let uid = stack.uid().unwrap_or_default();
+                self.reservations.promise(&Identity::of_stack(self.scope.clone(), &stack.name_any(), &uid));
+            }
+        }
     }
 
     /// How long all is left alone when nothing happens: the resync period ± 10 %, spread by uid so that a restart's
@@ -245,6 +279,12 @@ impl Context {
 /// Where to find a Tenant.
 pub fn reference(tenant: &Tenant) -> ObjectRef<Guarded<Tenant>> {
     ObjectRef::new(&tenant.name_any()).within(&tenant.namespace().unwrap_or_default())
+}
+
+/// Whether a Tenant was ever acted upon: only the operator writes a status, and the prefix is in it from the first time
+/// on.
+pub fn was_acted_upon(status: Option<&Status>) -> bool {
+    status.is_some_and(|status| status.prefix.is_some())
 }
 
 /// A Tenant as one that asks for its tenantId.

@@ -35,6 +35,8 @@ pub struct Case<'a> {
     pub offer: Option<&'a Offer>,
     /// Its status as it stands: the knowledge base's id, and since when each layer has not been ready.
     pub status: &'a Status,
+    /// Whether a customer key is among them: looking for one by its tags costs a call for each key of the account.
+    pub creates_key: bool,
     /// What the owned layers should be.
     pub blueprint: Blueprint<'a>,
 }
@@ -43,6 +45,17 @@ impl Case<'_> {
     /// What the owned layers should be, given what the layers seen lend.
     pub fn want(&self, sight: &Sight) -> Want {
         self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
+    }
+
+    /// Where to look first.
+    fn hints(&self, sight: &Sight) -> Hints {
+        let seen = sight.knowledge_base.ours().map(|facts| facts.id.clone());
+        Hints {
+            knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
+            bucket: self.status.bucket.clone(),
+            creates_key: self.creates_key,
+            ..Hints::default()
+        }
     }
 }
 
@@ -65,10 +78,7 @@ pub struct Passed {
 pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
-    // Looking for a key that nobody wants would mean reading the tags of every key of the account.
-    let keyless = case.want(&memory.sight).key.is_none();
-    let wanted =
-        |memory: &Memory, layer| (all || !*memory.whole.get(layer)) && !(keyless && layer == Layer::Key);
+    let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
     if let Err((layer, fault)) = observe(cx, case, memory, wanted).await {
         return unseen(cx, case, memory, layer, fault);
     }
@@ -88,7 +98,10 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     if cx.settings.read_only {
         return only_plan(steps);
     }
-    let results = act(cx, case, &want, &memory.sight, &steps).await;
+    if all {
+        memory.refused = PerLayer::default();
+    }
+    let results = act(cx, case, &want, memory, &steps).await;
     settle(cx, case, steps, results, memory)
 }
 
@@ -110,19 +123,28 @@ fn only_plan(steps: PerLayer<Step>) -> Passed {
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
 fn unseen(cx: &Context, case: &Case<'_>, memory: &mut Memory, layer: Layer, fault: Fault) -> Passed {
-    let standing = Standing::from(&fault);
+    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+    let waited = cx.clock.since(since);
+    let standing = Standing::from(&fault).by_deadline(layer, unready_for(cx, case, layer, waited));
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     let passes = standing == Standing::Unchanged;
     *layers.get_mut(layer) = Some(standing);
-    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
     let look_again = match fault.class {
-        Class::NotYet => Cadence::Probe.look_again(cx.clock.since(since)),
+        Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
         _ => Some(STALLED),
     };
     let fault = passes.then_some(fault);
     let passing = passing(cx, memory, fault.as_ref());
     Passed { layers, blocked: None, look_again, fault, passing }
+}
+
+/// How long a layer has been waited for: as long as its condition says that it is not ready, but only while it was
+/// being waited for. Time in which a person had to act, or in which nothing was to be changed, is not AWS's.
+fn unready_for(cx: &Context, case: &Case<'_>, layer: Layer, waited: Duration) -> Option<Duration> {
+    let unready =
+        report::find(&case.status.conditions, ConditionType::of(layer)).filter(|c| c.status == "False")?;
+    Some(cx.clock.since_stamp(unready.last_transition_time.0).min(waited))
 }
 
 /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
@@ -143,7 +165,7 @@ async fn observe(
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
 ) -> Result<(), (Layer, Fault)> {
-    let mut hints = Hints { knowledge_base_id: case.status.knowledge_base_id.clone(), ..Hints::default() };
+    let mut hints = case.hints(&memory.sight);
     let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
@@ -151,6 +173,7 @@ async fn observe(
         let handles = plan::handles(&memory.sight, case.offer);
         hints.collection_id = handles.collection_id.filter(|_| active);
         hints.collection_endpoint = handles.collection_endpoint;
+        hints.index_by_endpoint = plan::index_by_endpoint(&memory.sight);
         let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
             memory.sight.index_known = hints.collection_id.is_some();
@@ -159,23 +182,33 @@ async fn observe(
             memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
         }
     }
+    // A list may lag behind; the role knows which knowledge base it was made for, and by its id it is seen at once.
+    let trusted = plan::trusted_id(&memory.sight).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
+    if let (true, Some(id)) = (memory.sight.knowledge_base.is_absent(), trusted) {
+        hints.knowledge_base_id = Some(id);
+        let glance = layers::look(&cx.aws, case.id, Layer::KnowledgeBase, &hints).await;
+        memory.sight.put(glance.map_err(|fault| (Layer::KnowledgeBase, fault))?);
+    }
     Ok(())
 }
 
-/// All that can move moves, side by side.
+/// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
+/// if other layers bring on the next pass before.
 async fn act(
     cx: &Context,
     case: &Case<'_>,
     want: &Want,
-    sight: &Sight,
+    memory: &Memory,
     steps: &PerLayer<Step>,
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
     let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
-    join_all(
-        moving.map(|(layer, _)| async move {
-            (layer, layers::ensure(&cx.aws, case.id, layer, want, sight).await)
-        }),
-    )
+    join_all(moving.map(|(layer, _)| async move {
+        let result = match memory.refused.get(layer) {
+            Some((at, fault)) if cx.clock.since(*at) < STALLED => Err(fault.clone()),
+            _ => layers::ensure(&cx.aws, case.id, layer, want, &memory.sight).await,
+        };
+        (layer, result)
+    }))
     .await
 }
 
@@ -194,6 +227,11 @@ fn settle(
     memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
     // A knowledge base that is being made narrows its role's trust.
     memory.whole.role &= steps.knowledge_base != Step::Ensure;
+    for (layer, step) in steps.iter() {
+        if *step != Step::Ensure {
+            *memory.waiting_since.get_mut(layer) = None;
+        }
+    }
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
@@ -208,25 +246,34 @@ fn settle(
                     Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid
                 )
                 .then_some(STALLED);
-                if again.is_none() {
-                    fault = Some(failed.clone());
+                match again {
+                    None => fault = Some(failed.clone()),
+                    Some(_) => note_refusal(cx, memory, layer, failed),
                 }
                 (failed.into(), again)
             }
         };
-        let unready =
-            report::find(&case.status.conditions, ConditionType::of(layer)).filter(|c| c.status == "False");
-        let unready_for = unready.map(|condition| cx.clock.since_stamp(condition.last_transition_time.0));
-        *standings.get_mut(layer) = Some(standing.by_deadline(layer, unready_for));
-        look_again = earliest(look_again, again.map(|again| again.min(STALLED)));
-    }
-    for layer in Layer::ALL {
-        if *memory.whole.get(layer) {
+        *standings.get_mut(layer) = Some(standing.by_deadline(layer, unready_for(cx, case, layer, waited)));
+        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }
+        look_again = earliest(look_again, again.map(|again| again.min(STALLED)));
+    }
+    if let (Some(hidden), Some(Standing::After(_))) = (&memory.sight.index_hidden, &standings.index) {
+        standings.index = Some(hidden.into());
+        look_again = earliest(look_again, Some(STALLED));
     }
     let passing = passing(cx, memory, fault.as_ref());
     Passed { layers: standings, blocked: None, look_again, fault, passing }
+}
+
+/// A layer that waits for a person is not waited for, and not tried at each pass.
+fn note_refusal(cx: &Context, memory: &mut Memory, layer: Layer, fault: &Fault) {
+    *memory.waiting_since.get_mut(layer) = None;
+    let refused = memory.refused.get_mut(layer);
+    if refused.as_ref().is_none_or(|(at, _)| cx.clock.since(*at) >= STALLED) {
+        *refused = Some((Instant::now(), fault.clone()));
+    }
 }
 
 /// The earlier of two moments, where there is one.
@@ -247,7 +294,7 @@ pub async fn back(
     let hints = Hints {
         collection_id: handles.collection_id,
         collection_endpoint: handles.collection_endpoint,
-        knowledge_base_id: case.status.knowledge_base_id.clone(),
+        ..case.hints(&memory.sight)
     };
     // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
     if let (Some(hidden), Some(_)) = (&memory.sight.index_hidden, case.offer) {

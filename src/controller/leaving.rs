@@ -1,6 +1,6 @@
 //! What both kinds have in common on the way back: the grace, the pause, and what is reported of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,9 +17,17 @@ use crate::stack::fault::Class;
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::verdict::{Leaving, Verdict};
 
+/// How long AWS may refuse a step of the way back before a person should look.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
 /// A field of an object whose spec may not be readable as a whole.
 pub fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {
     object.data.pointer(pointer).and_then(|value| serde_json::from_value(value.clone()).ok())
+}
+
+/// Whether the object had a key made for it.
+pub fn creates_key(object: &DynamicObject) -> bool {
+    field::<String>(object, "/spec/encryption/key").is_some_and(|key| key == "Create")
 }
 
 /// The first brake: deletion begins some minutes after it was asked for.
@@ -56,6 +64,10 @@ pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
         Class::Quota => Reason::Quota,
         Class::Unreachable => Reason::EndpointUnreachable,
         Class::Invalid => Reason::Invalid,
+        Class::NotYet | Class::Conflict => {
+            let message = fault.to_string();
+            return Ok(Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Probe });
+        }
         _ => return result,
     };
     Ok(Progress::Waiting { reason, message: fault.to_string(), cadence: Cadence::After(STALLED) })
@@ -72,6 +84,10 @@ pub async fn report(
     let Progress::Waiting { reason, message, cadence } = progress else {
         return Ok(Action::await_change());
     };
+    let uid = object.uid().unwrap_or_default();
+    let mut memory = cx.memories.get(&uid);
+    let waited = cx.clock.since(*memory.leaving_since.get_or_insert_with(Instant::now));
+    let late = *reason == Reason::NotYet && waited > DEADLINE;
     let blocked = matches!(
         reason,
         Reason::Borrowed
@@ -81,8 +97,15 @@ pub async fn report(
             | Reason::DocumentsRemain
             | Reason::ObjectsLocked
     );
-    let stalled =
-        matches!(reason, Reason::RetainedTenants | Reason::Denied | Reason::Quota | Reason::Invalid);
+    let stalled = late
+        || matches!(
+            reason,
+            Reason::RetainedTenants
+                | Reason::Denied
+                | Reason::Quota
+                | Reason::EndpointUnreachable
+                | Reason::Invalid
+        );
     let leaving = Leaving { reason: *reason, message: message.clone(), blocked: blocked || stalled, stalled };
     let mut after = before.clone();
     let verdict = Verdict {
@@ -92,12 +115,10 @@ pub async fn report(
     };
     report::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
     report::write(cx, api, &reference(object), before, &after, true).await?;
-    let uid = object.uid().unwrap_or_default();
-    let mut memory = cx.memories.get(&uid);
-    let waited = cx.clock.since(*memory.leaving_since.get_or_insert_with(Instant::now));
     memory.failures = 0;
     cx.memories.put(&uid, memory);
-    let again = cadence.look_again(waited).unwrap_or_else(|| cx.resync(&uid));
+    let again = cadence.look_again(waited).map(|again| again.min(STALLED));
+    let again = again.unwrap_or_else(|| cx.resync(&uid));
     Ok(Action::requeue(cx.clock.outside(again)))
 }
 

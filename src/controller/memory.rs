@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::api::PerLayer;
+use crate::stack::fault::Fault;
 use crate::stack::seen::Sight;
 
 /// One object's memory, by uid.
@@ -20,6 +21,8 @@ pub struct Memory {
     pub looked_at_all: Option<Instant>,
     /// Since when each layer has been waited for.
     pub waiting_since: PerLayer<Option<Instant>>,
+    /// What AWS refused in a way that needs a person, and when.
+    pub refused: PerLayer<Option<(Instant, Fault)>>,
     /// Since when its way back has been going on.
     pub leaving_since: Option<Instant>,
     /// Since when AWS has been failing in a way that passes.

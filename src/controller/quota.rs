@@ -47,7 +47,10 @@ impl Reservations {
 
 /// Asks for room for one more knowledge base.
 pub async fn reserve(cx: &Context, id: &Identity) -> Result<Result<(), Blocked>, Error> {
-    let listed = cx.aws.knowledge_bases.names().await?.into_iter().collect();
+    let listed = match cx.aws.knowledge_bases.names().await {
+        Ok(names) => names.into_iter().collect(),
+        Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
+    };
     let limit = cx.settings.max_knowledge_bases;
     Ok(cx.reservations.reserve(id, &listed, limit).map_err(|taken| Blocked {
         reason: Reason::QuotaReserved,

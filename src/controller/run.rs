@@ -25,7 +25,7 @@ use super::clock::Clock;
 use super::context::Context;
 use super::grant::Grant;
 use super::memory::Memories;
-use super::{Guarded, Settings, lend, retry, shared_stack, tenant};
+use super::{Guarded, Settings, hold, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::{self, Aws, Pace};
 use crate::stack::identity::{Identity, Scope};
@@ -130,7 +130,8 @@ pub async fn run(
     tokio::select! {
         _ = namespaces => {}
         _ = async { tokio::join!(tenants, stacks) } => {}
-        lost = grant.watch(&cx) => return Err(lost),
+        // Who only reads has no grant to lose.
+        lost = grant.watch(&cx), if !cx.settings.read_only => return Err(lost),
         _ = patience(&cx, stop) => tracing::warn!("stopped in the middle of a pass; the next start goes on with it"),
     }
     Ok(())
@@ -183,7 +184,8 @@ fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that.
+/// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that. One that only left our
+/// sight, because its labels no longer match --selector, still has our hold, and keeps its tenantId.
 fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
     let gone = match event {
         watcher::Event::Delete(gone) => gone,
@@ -193,6 +195,9 @@ fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
     let uid = gone.meta().uid.clone().unwrap_or_default();
     cx.forget(&uid);
     let Ok(gone) = &gone.0 else { return };
+    if gone.metadata.deletion_timestamp.is_none() && hold::is_held(gone, &cx.hold()) {
+        return;
+    }
     cx.release_claim(&gone.spec.tenant_id, &uid);
     if let Some(stack) = &gone.spec.stack_ref {
         cx.wake_stack(&stack.name);

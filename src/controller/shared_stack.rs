@@ -15,8 +15,8 @@ use super::engine::{self, Case, Passed};
 use super::tenant::request;
 use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report};
 use crate::api::{
-    Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Shared, SharedStack, Status,
-    Tenant,
+    Column, ConditionType, DeletionPolicy, EncryptionSettings, Layer, PAUSED, Pattern, Reason, Shared,
+    SharedStack, Status, Tenant,
 };
 use crate::documents::marker;
 use crate::documents::schedule::Ask;
@@ -79,23 +79,31 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         column: shared.column(),
         offer: None,
         status: &before,
+        creates_key: matches!(shared.encryption, EncryptionSettings::Create),
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { layers, blocked, look_again, fault, passing } =
+    let Passed { mut layers, blocked, look_again, fault, passing } =
         engine::forward(cx, &case, &mut memory, generation).await;
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    let mut error = fault;
     if matches!(layers.bucket, Some(Standing::Whole)) && cx.retained.get(&name).is_none() {
-        let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
-        cx.retained.lock().insert(name.clone(), retained);
-        cx.wake_borrowers(&name);
+        match marker::retained(&cx.aws, &id.name(Layer::Bucket)).await {
+            Ok(retained) => {
+                cx.retained.lock().insert(name.clone(), retained);
+                cx.wake_borrowers(&name);
+            }
+            Err(unread) => match Standing::from(&unread) {
+                stalled @ Standing::Stalled(..) => layers.bucket = Some(stalled),
+                _ => error = Some(unread),
+            },
+        }
     }
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole).await;
     let mut again = look_again;
-    let mut error = fault;
     let mut refilling = None;
     let documents = step.map(|step| {
         refilling = documents::refilling(&before, &mut status, &step);
@@ -126,8 +134,11 @@ async fn refuse(
     refused: Blocked,
 ) -> Result<Action, Error> {
     let mut after = before.clone();
-    let layers = super::untouched(Column::SharedStack);
-    let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
+    let has_pool = stack.spec.pool.is_some();
+    let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
+    let layers = super::untouched(column);
+    let documents = report::last_documents(&before.conditions);
+    let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
     report::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
     report::write(cx, api, &report::subject(stack), before, &after, false).await?;
     Ok(Action::requeue(cx.clock.outside(engine::STALLED)))
@@ -143,10 +154,12 @@ async fn room(
     let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
     let accepted =
         hold::is_held(stack, &cx.hold()) && report::is_true(&before.conditions, ConditionType::Accepted);
-    if accepted && shared.pool.is_some() {
+    // A pool may be added later, and its knowledge base needs room then.
+    let has_pool = report::find(&before.conditions, ConditionType::KnowledgeBaseReady).is_some();
+    if accepted && shared.pool.is_some() && has_pool {
         cx.reservations.promise(&id);
     }
-    if accepted {
+    if accepted && (has_pool || shared.pool.is_none()) {
         return Ok(None);
     }
     if let Some(key) = Blueprint::Stack(shared).existing_key()
@@ -203,6 +216,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     let policy: Option<DeletionPolicy> = leaving::field(&live, "/spec/deletionPolicy");
     let status: Status = leaving::field(&live, "/status").unwrap_or_default();
     let has_pool = live.data.pointer("/spec/pool").is_some();
+    let creates_key = leaving::creates_key(&live);
     if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         return leaving::paused(cx, &api, &leaving::reference(&live), live.meta(), &status).await;
     }
@@ -223,10 +237,10 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         }
         None => match fate(policy.as_ref()) {
             _ if cx.settings.read_only => leaving::read_only(),
-            Fate::Stays => leaving::or_stalled(retain(cx, &id).await)?,
+            Fate::Stays => leaving::or_stalled(retain(cx, &id, status.bucket.as_deref()).await)?,
             Fate::Goes => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => leaving::or_stalled(remove(cx, &id, column, &status).await)?,
+                None => leaving::or_stalled(remove(cx, &id, column, &status, creates_key).await)?,
             },
         },
     };
@@ -271,15 +285,21 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
 }
 
 /// Leaves word of what stays, and lets go.
-async fn retain(cx: &Context, id: &Identity) -> Result<Progress, Error> {
-    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
+async fn retain(cx: &Context, id: &Identity, known: Option<&str>) -> Result<Progress, Error> {
+    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, known).await? {
         marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
     }
     Ok(Progress::Done)
 }
 
-async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) -> Result<Progress, Error> {
-    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id).await? {
+async fn remove(
+    cx: &Context,
+    id: &Identity,
+    column: Column,
+    status: &Status,
+    creates_key: bool,
+) -> Result<Progress, Error> {
+    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, status.bucket.as_deref()).await? {
         let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
         if !retained.is_empty() {
             let count = retained.len();
@@ -296,7 +316,7 @@ async fn remove(cx: &Context, id: &Identity, column: Column, status: &Status) ->
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let case = Case { id, column, offer: None, status, blueprint: Blueprint::Nothing };
+    let case = Case { id, column, offer: None, status, creates_key, blueprint: Blueprint::Nothing };
     let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)

@@ -7,13 +7,13 @@ use futures::FutureExt;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
-use super::context::{Context, asker};
+use super::context::{Context, asker, was_acted_upon};
 use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
 use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, tenant_leaving};
 use crate::api::{
-    ConditionType, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT, SharedStack,
-    Status, Tenant,
+    ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT,
+    SharedStack, Status, Tenant,
 };
 use crate::documents::schedule::Ask;
 use crate::stack::identity::{Identity, fingerprint};
@@ -60,15 +60,22 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         return Ok(Action::await_change());
     }
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+        step_back(cx, &tenant);
         return leaving::paused(cx, &api, &report::subject(&tenant), tenant.meta(), &before).await;
     }
     let resolved = resolve(cx, &api, &mut tenant).await?;
+    let waits_for_its_id =
+        matches!(&resolved, Resolved::Refused(Blocked { reason: Reason::TenantIdTaken, .. }));
+    if !matches!(resolved, Resolved::Go { .. }) && !waits_for_its_id {
+        step_back(cx, &tenant);
+    }
     let uid = tenant.uid().unwrap_or_default();
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
             let layers = super::untouched(tenant.spec.pattern.into());
-            let verdict = Verdict { refused: Some(refused), layers, ..Verdict::default() };
+            let documents = report::last_documents(&before.conditions);
+            let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
         Resolved::Waits(standing) => {
@@ -77,6 +84,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
                 borrowed: Some(standing),
                 layers,
                 undecided: !report::is_true(&before.conditions, ConditionType::Accepted),
+                documents: report::last_documents(&before.conditions),
                 ..Verdict::default()
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
@@ -99,6 +107,15 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     Ok(Action::requeue(cx.clock.outside(again)))
 }
 
+/// Who cannot go on and has no hold gives back what it asked for, and whoever waits for the tenantId goes on.
+fn step_back(cx: &Context, tenant: &Tenant) {
+    if !hold::is_held(tenant, &cx.hold()) {
+        let uid = tenant.uid().unwrap_or_default();
+        cx.reservations.forget(&uid);
+        cx.release_claim(&tenant.spec.tenant_id, &uid);
+    }
+}
+
 /// What a pass has to report.
 struct Pass {
     verdict: Verdict,
@@ -112,6 +129,8 @@ struct Pass {
 /// or is seen leaving.
 async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result<Resolved, Error> {
     let held = hold::is_held(tenant, &cx.hold());
+    // Whoever makes an object can write our finalizer into it; a status only we write.
+    let settled = held && was_acted_upon(tenant.status.as_ref());
     let isolation = match accept::tenant(tenant) {
         Ok(isolation) => isolation,
         Err(refused) => return Ok(Resolved::Refused(refused)),
@@ -123,12 +142,12 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
         let message = format!("There is no SharedStack '{name}'; create it, or name another in a new Tenant");
         return Ok(Resolved::Waits(Standing::Waiting(Reason::StackNotFound, message)));
     }
-    if let (Some(name), Some(stack), false) = (&stack_name, stack, held)
+    if let (Some(name), Some(stack), false) = (&stack_name, stack, settled)
         && stack.metadata.deletion_timestamp.is_some()
     {
         return Ok(Resolved::Waits(stack_leaves(name)));
     }
-    if !held {
+    if !settled {
         let namespace = tenant.namespace().unwrap_or_default();
         if let Err(refused) = accept::namespace(cx, &namespace, &isolation, stack) {
             return Ok(Resolved::Refused(refused));
@@ -141,7 +160,7 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
         return Ok(Resolved::Refused(taken(&tenant.spec.tenant_id)));
     }
     let offer = match (&stack_name, stack) {
-        (Some(name), Some(stack)) => match borrow(cx, tenant, name, stack) {
+        (Some(name), Some(stack)) => match borrow(cx, tenant, name, stack, settled) {
             Ok(offer) => Some(offer),
             Err(resolved) => return Ok(resolved),
         },
@@ -207,7 +226,13 @@ fn taken(tenant_id: &str) -> Blocked {
 }
 
 /// What the SharedStack lends, or why it does not.
-fn borrow(cx: &Context, tenant: &Tenant, name: &str, stack: &SharedStack) -> Result<Offer, Resolved> {
+fn borrow(
+    cx: &Context,
+    tenant: &Tenant,
+    name: &str,
+    stack: &SharedStack,
+    settled: bool,
+) -> Result<Offer, Resolved> {
     let waits = |reason, message: String| Resolved::Waits(Standing::Waiting(reason, message));
     let id = Identity::of_stack(cx.scope.clone(), name, "");
     let needs_pool = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
@@ -217,7 +242,7 @@ fn borrow(cx: &Context, tenant: &Tenant, name: &str, stack: &SharedStack) -> Res
             format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
         return Err(waits(Reason::StackNotReady, message));
     };
-    if hold::is_held(tenant, &cx.hold()) {
+    if settled {
         // What is retained under its id is nobody else's; a restart must not put it off until the markers are read.
         return Ok(offer);
     }
@@ -281,6 +306,7 @@ async fn go(
         column: spec.pattern.into(),
         offer,
         status: before,
+        creates_key: matches!(isolation, Isolation::Silo(silo) if matches!(silo.encryption, EncryptionSettings::Create)),
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);

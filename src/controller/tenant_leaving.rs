@@ -9,11 +9,11 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
 
-use super::context::Context;
+use super::context::{Context, was_acted_upon};
 use super::engine::{self, Case};
 use super::leaving::{self, field};
-use super::{Error, hold, report};
-use crate::api::{Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
+use super::{Error, hold};
+use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::documents::schedule::Ask;
 use crate::documents::{marker, purge};
 use crate::layers;
@@ -101,19 +101,25 @@ fn retained_note(id: &Identity) -> String {
     )
 }
 
+/// Whether what lies in a SharedStack under this tenantId is this object's: it is the holder, and was acted upon. Our
+/// finalizer proves neither: whoever makes an object can write it, and name another's tenantId.
+fn has_documents(cx: &Context, last: &Last, id: &Identity) -> bool {
+    cx.claims.is_holder(&last.tenant_id, &id.uid) && was_acted_upon(Some(&last.status))
+}
+
 /// Leaves word of what stays, and lets go. Who was never accepted and built nothing leaves nothing.
 async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
-    let accepted = report::is_true(&last.status.conditions, ConditionType::Accepted);
+    let has_documents = has_documents(cx, last, id);
     let owner = match &last.stack {
         None => id.clone(),
         Some(stack) => stack_identity(cx, stack),
     };
     let left = match last.pattern {
         Pattern::Silo => true,
-        Pattern::Bridge => accepted || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_)),
-        Pattern::Pool => accepted,
+        Pattern::Bridge => has_documents || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_)),
+        Pattern::Pool => has_documents,
     };
-    let bucket = layers::bucket::look(&cx.aws, &owner).await?;
+    let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
     let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
     if !left || !there {
         return Ok(Progress::Done);
@@ -156,13 +162,17 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         column: Column::from(last.pattern),
         offer: offer.as_ref(),
         status: &last.status,
+        creates_key: leaving::creates_key(&last.object),
         blueprint: Blueprint::Nothing,
     };
-    let documents = borrowed_documents(cx, stack_id.as_ref(), id).boxed();
+    let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
+    let documents = borrowed_documents(cx, last, bucket_of, id).boxed();
     let progress = engine::back(cx, &case, &mut memory, documents).await?;
     cx.memories.put(&id.uid, memory);
     match (&stack_id, last.pattern) {
-        (Some(stack_id), Pattern::Pool) if progress.is_done() => forget_vectors(cx, last, stack_id, id).await,
+        (Some(stack_id), Pattern::Pool) if progress.is_done() && bucket_of.is_some() => {
+            forget_vectors(cx, last, stack_id, id).await
+        }
         _ => Ok(progress),
     }
 }
@@ -170,13 +180,14 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
 /// Deletes this Tenant's documents in a bucket that it borrows.
 async fn borrowed_documents(
     cx: &Context,
+    last: &Last,
     stack_id: Option<&Identity>,
     id: &Identity,
 ) -> Result<Progress, Fault> {
     let Some(stack_id) = stack_id else {
         return Ok(Progress::Done);
     };
-    if !is_stacks(&layers::bucket::look(&cx.aws, stack_id).await?) {
+    if !is_stacks(&layers::bucket::look(&cx.aws, stack_id, last.status.bucket.as_deref()).await?) {
         return Ok(Progress::Done);
     }
     purge::all_versions(&cx.aws, &stack_id.name(Layer::Bucket), &id.prefix()).await

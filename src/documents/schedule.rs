@@ -36,10 +36,18 @@ impl Ask {
     }
 }
 
-/// What no job has served or is serving: everything but a FAILED one counts.
+/// What no job has served or is serving. One that failed has served nothing. One that somebody stopped was not wanted,
+/// except that who has left must be forgotten all the same.
 pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
     asks.iter()
-        .filter(|ask| !jobs.iter().any(|job| job.status != "FAILED" && ask.is_served_by(job)))
+        .filter(|ask| {
+            let in_vain = |job: &JobSummary| match job.status.as_str() {
+                "FAILED" => true,
+                "STOPPING" | "STOPPED" => matches!(ask, Ask::Leaving(_)),
+                _ => false,
+            };
+            !jobs.iter().any(|job| ask.is_served_by(job) && !in_vain(job))
+        })
         .collect()
 }
 
@@ -87,6 +95,8 @@ mod tests {
             job("request aa", "FAILED"),
         ];
         assert_eq!(open(&asks, &jobs), [&asks[1]]);
+        assert!(open(&asks[..1], &[job("first", "STOPPED")]).is_empty(), "somebody did not want it");
+        assert_eq!(open(&asks[2..], &[job("leaving bb", "STOPPED")]), [&asks[2]]);
         assert_eq!(description(&[&asks[1]], &jobs), "request aa; attempt 2");
         assert_eq!(open(&asks, &[]), asks.iter().collect::<Vec<_>>());
     }

@@ -62,9 +62,17 @@ async fn one(aws: &Aws, bucket: &str, tenant_id_key: &str, document: &str) -> Re
     match aws.objects.get(bucket, &key, MAX_SIDECAR).await {
         Ok(found) if found.as_ref() == Some(&wanted) => return Ok(false),
         Ok(_) => {}
-        // Too long to be read is too long to be right.
-        Err(fault) if fault.class == Class::Invalid => {}
-        Err(fault) => return Err(fault),
+        // One that passes by itself is worth waiting for.
+        Err(fault)
+            if matches!(fault.class, Class::Throttled | Class::Transient)
+                && fault.code != "InvalidObjectState" =>
+        {
+            return Err(fault);
+        }
+        // One that is too long, archived, or under a key that nobody lets us use is not ours, and so not right.
+        Err(fault) => {
+            tracing::debug!(bucket, key, %fault, "the metadata file cannot be read and is replaced")
+        }
     }
     aws.objects.put(bucket, &key, wanted, "application/json").await?;
     Ok(true)

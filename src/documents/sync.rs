@@ -171,6 +171,14 @@ fn verdict(source: &Source, asked: bool, jobs: &[JobSummary], last: Option<&Inge
                 let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
                 (Some(false), Reason::SyncFailed, format!("Job {} failed: {why}", job.id))
             }
+            Some(job) if job.status == "STOPPED" => {
+                let message = format!(
+                    "Job {} was stopped before its end; set the annotation tenantry.dev/sync-requested-at to a new \
+                     value to ask for another",
+                    job.id
+                );
+                (Some(false), Reason::SyncFailed, message)
+            }
             Some(job) if job.statistics.failed > 0 => {
                 let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
                 let message = format!(

@@ -11,9 +11,10 @@ use crate::stack::progress::Progress;
 use crate::stack::seen::{BucketFacts, Foreign, Seen};
 use crate::stack::want::WantBucket;
 
-/// Reads the bucket of our name and all its settings. A bucket that another account owns answers 403: it exists and
-/// is not ours.
-pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<BucketFacts>, Fault> {
+/// Reads the bucket of our name and all its settings. A bucket that another account owns answers 403 to HEAD, and so
+/// does any bucket if the right to ask is missing; no body tells the two apart. One that was ours, by `known`, is still
+/// ours, and the right is missing.
+pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Seen<BucketFacts>, Fault> {
     let name = id.name(Layer::Bucket);
     match aws.buckets.facts(&name).await {
         Ok(None) => Ok(Seen::Absent),
@@ -21,8 +22,14 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<BucketFacts>, Fault> 
             let tags = facts.tags.clone();
             Ok(Seen::by_tags(id, || format!("bucket {name}"), &tags, facts))
         }
-        Err(fault) if fault.class == Class::Denied && fault.operation == "HeadBucket" => {
-            Ok(Seen::Foreign(Foreign { resource: format!("bucket {name}"), claim: Claim::Foreign }))
+        Err(fault)
+            if fault.class == Class::Denied && fault.operation == "HeadBucket" && known != Some(&name) =>
+        {
+            let resource = format!(
+                "bucket {name} (another account's, unless {} is not allowed for the operator's role)",
+                fault.action()
+            );
+            Ok(Seen::Foreign(Foreign { resource, claim: Claim::Foreign }))
         }
         Err(fault) => Err(fault),
     }

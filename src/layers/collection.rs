@@ -61,7 +61,9 @@ pub async fn ensure(
             CollectionChange::Encryption => match &facts.encryption {
                 None => {
                     let document = policy::encryption(name, want.key_arn.as_deref());
-                    made(aws.policies.create(PolicyKind::Encryption, name, &document, description).await)?;
+                    // A conflict is not taken for done: a policy of another name with the same pattern conflicts too,
+                    // and under somebody else's the collection would get somebody else's key for good.
+                    aws.policies.create(PolicyKind::Encryption, name, &document, description).await?;
                 }
                 Some(found) => describe(aws, PolicyKind::Encryption, name, found, &want.tags).await?,
             },
@@ -135,11 +137,11 @@ fn not_active(facts: &CollectionFacts) -> Progress {
         return Progress::Done;
     };
     let failure = detail.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    let reason = match detail.status.as_str() {
-        "FAILED" => Reason::Invalid,
-        _ => Reason::Creating,
-    };
-    Progress::waiting(reason, format!("Collection {} is {}{failure}", detail.arn, detail.status))
+    let message = format!("Collection {} is {}{failure}", detail.arn, detail.status);
+    match detail.status.as_str() {
+        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        _ => Progress::waiting(Reason::Creating, message),
+    }
 }
 
 /// The collection first, then, once it is gone, its policies.

@@ -46,14 +46,15 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexF
 /// refused a schema, and where a knowledge base uses the index, before it is taken for lost.
 async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option<IndexFacts>, Fault> {
     let endpoints = &aws.index_endpoints;
-    let asked = endpoints.is_needed() || hints.knowledge_base_id.is_some();
+    let made_there = endpoints.is_needed() || hints.index_by_endpoint;
+    let asked = made_there || hints.knowledge_base_id.is_some();
     let Some(endpoint) = hints.collection_endpoint.as_ref().filter(|_| asked) else {
         return Ok(None);
     };
     match endpoints.find(endpoint, name).await {
         Ok(schema) => Ok(schema.map(|schema| IndexFacts { schema, by_endpoint: true })),
         // As far as we know, nothing is made where we cannot go.
-        Err(fault) if fault.class == Class::Unreachable && !endpoints.is_needed() => Ok(None),
+        Err(fault) if fault.class == Class::Unreachable && !made_there => Ok(None),
         Err(fault) => Err(fault),
     }
 }
@@ -110,6 +111,8 @@ async fn create(
     };
     tracing::info!(index = want.name, %refusal, "making the index by the collection's endpoint");
     let endpoints = &aws.index_endpoints;
+    // An index has no tags; the role that fills it says for all time where it is to be looked for.
+    aws.roles.tag(&want.role, &policy::index_by_endpoint()).await?;
     endpoints.note_needed();
     let made = match endpoints.create(endpoint, &want.name, &schema).await {
         // The answer may have been lost on its way back: if so, the index is there now.

@@ -14,11 +14,14 @@ use crate::stack::want::WantKey;
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
 const DELETION_WINDOW_DAYS: i32 = 30;
 
-/// Finds the key by its alias, or, where a process died between creating the two, by its tags.
-pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<KeyFacts>, Fault> {
+/// Finds the key by its alias, or, if one is to be created and a process died between creating the two, by its tags.
+pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Seen<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
     if let Some(facts) = aws.keys.find(&name).await? {
         return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()));
+    }
+    if !creates_key {
+        return Ok(Seen::Absent);
     }
     Ok(match aws.keys.find_by_tags(&id.tags()).await? {
         Some(facts) => Seen::Ours(facts),

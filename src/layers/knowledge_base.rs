@@ -65,20 +65,21 @@ pub async fn tag(aws: &Aws, facts: &KnowledgeBaseFacts, tags: &Tags) -> Result<(
 }
 
 fn not_active(facts: &KnowledgeBaseFacts) -> Progress {
-    let reason = if facts.status == "FAILED" { Reason::Invalid } else { Reason::Creating };
-    Progress::waiting(
-        reason,
-        format!("Knowledge base {} is {}{}", facts.id, facts.status, why(&facts.failure_reasons)),
-    )
+    let message = format!("Knowledge base {} is {}{}", facts.id, facts.status, why(&facts.failure_reasons));
+    match facts.status.as_str() {
+        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        _ => Progress::waiting(Reason::Creating, message),
+    }
 }
 
 fn not_available(facts: &KnowledgeBaseFacts, source: &DataSourceFacts) -> Progress {
-    let reason = if source.status == "FAILED" { Reason::Invalid } else { Reason::Creating };
     let why = why(&source.failure_reasons);
-    Progress::waiting(
-        reason,
-        format!("Data source {} of knowledge base {} is {}{why}", source.id, facts.id, source.status),
-    )
+    let message =
+        format!("Data source {} of knowledge base {} is {}{why}", source.id, facts.id, source.status);
+    match source.status.as_str() {
+        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        _ => Progress::waiting(Reason::Creating, message),
+    }
 }
 
 fn why(reasons: &[String]) -> String {

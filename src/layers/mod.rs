@@ -20,8 +20,8 @@ use crate::stack::want::Want;
 /// Reads one layer into `sight`.
 pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Result<Glance, Fault> {
     Ok(match layer {
-        Layer::Key => Glance::Key(key::look(aws, id).await?),
-        Layer::Bucket => Glance::Bucket(bucket::look(aws, id).await?),
+        Layer::Key => Glance::Key(key::look(aws, id, hints.creates_key).await?),
+        Layer::Bucket => Glance::Bucket(bucket::look(aws, id, hints.bucket.as_deref()).await?),
         Layer::Collection => Glance::Collection(collection::look(aws, id).await?),
         Layer::Index => match index::look(aws, id, hints).await {
             // Reason to say so and to go on with all else, such as the network policy that may be the cause.
@@ -42,8 +42,14 @@ pub struct Hints {
     pub collection_id: Option<String>,
     /// That collection's endpoint.
     pub collection_endpoint: Option<String>,
+    /// Whether the index was made there.
+    pub index_by_endpoint: bool,
     /// The knowledge base's id, as status remembers it.
     pub knowledge_base_id: Option<String>,
+    /// The bucket that was the owner's, as status remembers it.
+    pub bucket: Option<String>,
+    /// Whether the owner has a customer key made.
+    pub creates_key: bool,
 }
 
 /// One layer, looked at.

@@ -55,6 +55,11 @@ pub async fn ensure(
             RoleChange::Trust => {
                 aws.roles.put_trust(name, &policy::trust(scope, want.trusted.as_deref())).await?
             }
+            RoleChange::Boundary => {
+                if let Some(boundary) = &scope.permissions_boundary {
+                    aws.roles.put_boundary(name, boundary).await?;
+                }
+            }
             RoleChange::Tags => tag_itself(aws, name, facts, &want.tags).await?,
             RoleChange::Permissions => match &want.collection_arn {
                 Some(arn) => {

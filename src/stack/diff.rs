@@ -142,6 +142,8 @@ pub enum RoleChange {
     Create,
     /// Somebody else could assume it, or Bedrock could not.
     Trust,
+    /// It is not within the permissions boundary that the operator was given.
+    Boundary,
     /// Its permissions differ, or cannot be written before the collection has an id.
     Permissions,
     /// The index's data access policy or its description is missing or differs.
@@ -160,6 +162,10 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
             let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
             if !trusts.iter().any(|trust| policy::same(&role.trust, trust)) {
                 changes.push(RoleChange::Trust);
+            }
+            // Without a boundary of ours, whatever somebody else has put around it may stay.
+            if scope.permissions_boundary.is_some() && role.boundary != scope.permissions_boundary {
+                changes.push(RoleChange::Boundary);
             }
             let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
             let found = role.policies.get(ROLE_POLICY);

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::operation::Operation;
+use super::permissions::Grant;
 
 /// The class of a fault. What follows from each is in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +57,14 @@ impl fmt::Display for Fault {
             write!(f, " (request {id})")?;
         }
         match self.class {
-            Class::Denied => write!(f, ". Allow {} for the operator's role", self.action()),
+            Class::Denied if CREDENTIALS.contains(&code.as_str()) => {
+                write!(f, ". Renew the credentials, and check the clock of the machine")
+            }
+            Class::Denied => write!(f, ". Allow {} for {}", self.action(), self.caller()),
+            // An index that the operator may not see looks the same as one whose policy has not propagated.
+            Class::NotYet if code.starts_with("AccessDenied") => {
+                write!(f, ". If it stays so, allow {} for {}", self.action(), self.caller())
+            }
             Class::Quota => write!(f, ". Raise the quota or make room"),
             Class::Unreachable => write!(
                 f,
@@ -70,6 +78,16 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// Who makes the call.
+    fn caller(&self) -> &'static str {
+        let needs =
+            Operation::find(self.service, self.operation).map_or(&[][..], |operation| operation.needs());
+        match needs.iter().any(|(_, grant)| *grant == Grant::NotTheOperators) {
+            true => "whoever asks",
+            false => "the operator's role",
+        }
+    }
+
     /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket. Where AWS's message names one of
     /// several actions, it is that one.
     pub fn action(&self) -> String {
@@ -85,6 +103,16 @@ impl Fault {
         }
     }
 }
+
+/// What AWS says of credentials that it does not take, whatever they may do.
+const CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+];
 
 /// Messages of CreateKnowledgeBase, UpdateKnowledgeBase and CreateDataSource that are all ValidationException and
 /// tell races from mistakes; the first row that matches decides. Compared in lower case.
@@ -120,15 +148,21 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
             Class::NotYet
         }
         // The index is made under a data access policy that may not have propagated.
-        ("CreateIndex" | "GetIndex" | "DeleteIndex", "AccessDeniedException" | "AuthorizationException") => {
-            Class::NotYet
-        }
-        ("CreateKnowledgeBase" | "UpdateKnowledgeBase" | "CreateDataSource", "ValidationException") => {
-            BEDROCK_VALIDATION
-                .iter()
-                .find(|(fragment, _)| text.contains(fragment))
-                .map_or(Class::Invalid, |(_, class)| *class)
-        }
+        (
+            "CreateIndex" | "GetIndex" | "UpdateIndex" | "DeleteIndex",
+            "AccessDeniedException" | "AuthorizationException",
+        ) => Class::NotYet,
+        (
+            "CreateKnowledgeBase"
+            | "UpdateKnowledgeBase"
+            | "CreateDataSource"
+            | "UpdateDataSource"
+            | "StartIngestionJob",
+            "ValidationException",
+        ) => BEDROCK_VALIDATION
+            .iter()
+            .find(|(fragment, _)| text.contains(fragment))
+            .map_or(Class::Invalid, |(_, class)| *class),
         // The same by the collection's endpoint, in OpenSearch's words.
         (_, "security_exception" | "authorization_exception") => Class::NotYet,
         (_, "resource_already_exists_exception") => Class::Conflict,
@@ -150,10 +184,9 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
             | "TooManyRequestsException"
             | "SlowDown"
             | "RequestLimitExceeded"
-            | "LimitExceededException"
             | "RequestThrottled"
             | "429",
-        ) if !text.contains("quota") => Class::Throttled,
+        ) => Class::Throttled,
         (
             _,
             "ServiceQuotaExceededException"
@@ -169,14 +202,9 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
             | "Forbidden"
             | "403"
             | "UnauthorizedOperation"
-            | "NotAuthorized"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
-            | "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "SignatureDoesNotMatch"
-            | "InvalidAccessKeyId",
+            | "NotAuthorized",
         ) => Class::Denied,
+        (_, code) if CREDENTIALS.contains(&code) => Class::Denied,
         (
             _,
             "ConflictException"
@@ -215,6 +243,9 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
             | "InvalidRequest"
             | "InvalidArgument"
             | "MalformedXML"
+            | "MalformedPolicy"
+            | "InvalidTag"
+            | "TagException"
             | "InvalidArnException",
         ) => Class::Invalid,
         // What nobody has named yet passes by itself more often than not, and backoff is safe.

@@ -136,6 +136,7 @@ operations! {
         GetRole: [("iam:GetRole", RolesSeen), ("iam:GetRole", OperatorRole)],
         ListRolePolicies: [("iam:ListRolePolicies", RolesSeen)],
         GetRolePolicy: [("iam:GetRolePolicy", RolesSeen)],
+        PutRolePermissionsBoundary: [("iam:PutRolePermissionsBoundary", NewRoles)],
         TagRole: [("iam:TagRole", Roles)],
         PutRolePolicy: [("iam:PutRolePolicy", Roles)],
         UpdateAssumeRolePolicy: [("iam:UpdateAssumeRolePolicy", Roles)],

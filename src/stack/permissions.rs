@@ -52,7 +52,7 @@ pub enum Grant {
     KeysOfDocuments,
     /// Lists of an account's keys and knowledge bases, which know no narrower resource.
     Lists,
-    /// Roles under our path, within the permissions boundary if there is one.
+    /// Putting roles under our path, and within the permissions boundary if there is one.
     NewRoles,
     /// Roles under our path.
     Roles,

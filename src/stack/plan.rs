@@ -1,10 +1,12 @@
 //! What each owned layer's next step is. Refuses the whole stack if anything with our name is not ours.
 
-use super::diff::is_whole;
+use super::diff::{self, is_whole};
+use super::fault::Fault;
 use super::identity::{Claim, Identity};
 use super::offer::{Offer, collection_id};
 use super::policy;
 use super::seen::{RoleDetail, Sight};
+use super::verdict::Standing;
 use super::want::{Handles, Rebuild, Want};
 use crate::api::{Layer, PerLayer, Reason};
 
@@ -29,6 +31,18 @@ pub struct Blocked {
     pub reason: Reason,
     /// Cause, resource and what to do.
     pub message: String,
+}
+
+impl TryFrom<Fault> for Blocked {
+    type Error = Fault;
+
+    /// A failure that needs a person; others are given back.
+    fn try_from(fault: Fault) -> Result<Self, Fault> {
+        match Standing::from(&fault) {
+            Standing::Stalled(reason, message) => Ok(Blocked { reason, message }),
+            _ => Err(fault),
+        }
+    }
 }
 
 /// What must be whole before a layer is touched. The role needs only the collection's *name* for its data access
@@ -66,6 +80,17 @@ pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
 /// The knowledge base that the role trusts although it is gone: what is in the index was its.
 fn orphaned(sight: &Sight) -> bool {
     sight.knowledge_base.is_absent() && role(sight).is_some_and(|role| policy::trusted(&role.trust).is_some())
+}
+
+/// The id of the knowledge base that the role was made for, as its trust names it.
+pub fn trusted_id(sight: &Sight) -> Option<String> {
+    let arn = policy::trusted(&role(sight)?.trust)?;
+    arn.rsplit_once('/').map(|(_, id)| id.to_owned())
+}
+
+/// Whether the role says that the index was made by the collection's endpoint.
+pub fn index_by_endpoint(sight: &Sight) -> bool {
+    role(sight).is_some_and(|role| diff::carries(&role.tags, &policy::index_by_endpoint()))
 }
 
 fn role(sight: &Sight) -> Option<&RoleDetail> {

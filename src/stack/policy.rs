@@ -2,11 +2,13 @@
 //!
 //! Documents are compared as parsed JSON ([`same`]), because AWS gives them back with other white space and order.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::identity::{Identity, Scope};
 use super::want::{WantBucket, WantIndex, WantRole};
-use crate::api::{AttributeType, Distance, NetworkSettings};
+use crate::api::{AttributeType, Distance, GROUP, NetworkSettings};
 
 /// The vector field of every index, as the console's quick create names it.
 pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
@@ -189,6 +191,11 @@ pub fn index_schema(want: &WantIndex) -> Value {
         "settings": {"index": {"knn": true, "knn.algo_param.ef_search": hnsw.ef_search}},
         "mappings": mappings,
     })
+}
+
+/// The tag of a role whose index only the collection's endpoint would make, and so may be the only one to see.
+pub fn index_by_endpoint() -> BTreeMap<String, String> {
+    BTreeMap::from([(format!("{GROUP}/index"), "endpoint".into())])
 }
 
 /// The ARN by which Bedrock knows a foundation model; what already is an ARN stays as it is.

@@ -39,6 +39,12 @@ impl Progress {
         Progress::Waiting { reason, message: message.into(), cadence: Cadence::Steady }
     }
 
+    /// Given up by AWS: a person must act, and nothing changes before.
+    pub fn failed(message: impl Into<String>) -> Self {
+        let cadence = Cadence::After(Duration::from_secs(300));
+        Progress::Waiting { reason: Reason::Failed, message: message.into(), cadence }
+    }
+
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
         matches!(self, Progress::Done)

@@ -224,6 +224,8 @@ pub struct RoleDetail {
     pub policies: BTreeMap<String, Value>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
+    /// Its permissions boundary, by ARN.
+    pub boundary: Option<String>,
 }
 
 /// A knowledge base and its data source.

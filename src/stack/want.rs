@@ -99,6 +99,8 @@ pub struct WantIndex {
     pub collection_id: Option<String>,
     /// The collection's endpoint, once it is active.
     pub collection_endpoint: Option<String>,
+    /// The role that fills it.
+    pub role: String,
     /// Vector length.
     pub dimensions: i32,
     /// Distance, graph and declared attributes.
@@ -362,6 +364,7 @@ impl Base<'_> {
             name: index_name.clone(),
             collection_id: handles.collection_id.clone(),
             collection_endpoint: handles.collection_endpoint.clone(),
+            role: role.clone(),
             dimensions: kb.dimensions,
             settings: index.clone(),
             tenant_id_key,

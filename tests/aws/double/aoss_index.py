@@ -34,14 +34,19 @@ async def _begin(world, region, call, params, permission):
     return collection
 
 
+def _hidden(world, region, index):
+    """No document says whether the control plane knows what it did not make; the endpoint and Bedrock always do."""
+    return index.made_by == "endpoint" and world.settings.switch(region.account, "endpoint_indexes") == "hidden"
+
+
 def _existing(world, region, collection, name):
     index = collection.indexes.get(name)
-    if index is None or index.ready is None:
+    if index is None or index.ready is None or _hidden(world, region, index):
         raise not_found(f"no such index [{name}]")
     return index
 
 
-async def create(world, region, collection, name, schema):
+async def create(world, region, collection, name, schema, made_by="control plane"):
     """Shared by the control plane and the collection's endpoint."""
     index_schema.check_name(name)
     if name in collection.indexes:
@@ -49,7 +54,7 @@ async def create(world, region, collection, name, schema):
     if len(collection.indexes) >= world.settings.limit(region.account, "indexes_per_collection"):
         raise AwsError("ServiceQuotaExceededException", "too many indexes in this collection",
                        serviceCode="aoss", quotaCode="L-INDEXES")
-    index = collection.indexes[name] = Index(name, copy.deepcopy(schema), world.clock.now())
+    index = collection.indexes[name] = Index(name, copy.deepcopy(schema), world.clock.now(), made_by)
 
     async def made():
         await world.clock.dwell(region.account, "index_create", f"{collection.name}/{name}")

@@ -85,7 +85,7 @@ async def _act(world, region, call, collection, name):
         with _as_opensearch("mapper_parsing_exception"):
             index_schema.check(body, "accept")
         with _as_opensearch("invalid_index_name_exception"):
-            await aoss_index.create(world, region, collection, name, body)
+            await aoss_index.create(world, region, collection, name, body, made_by="endpoint")
         return {"acknowledged": True, "shards_acknowledged": True, "index": name}
     if index is None or index.ready is None:
         raise AwsError("index_not_found_exception", f"no such index [{name}]", 404, cause=True, index=name, index_uuid="_na_")

@@ -63,6 +63,7 @@ DEFAULTS = {
         "caller_vpce": "",                     # the VPC endpoint that callers come through: "" is the public internet
         "private_endpoint": "unauthorized",    # unauthorized | forbidden | closed: to callers whom no network policy admits
         "endpoint_denial": "authorization_exception",  # authorization_exception | security_exception
+        "endpoint_indexes": "seen",            # seen | hidden: to the control plane, what the endpoint made ([mem])
         "get_index": "as_sent",                # as_sent | normalised: as OpenSearch shows an index (§1.2)
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },

@@ -17,6 +17,7 @@ class Index:
     name: str
     schema: dict
     created: float
+    made_by: str                        # "control plane" | "endpoint": whether the former sees it is a switch
     ready: float | None = None          # when GetIndex begins to answer
     records: dict = field(default_factory=dict)   # (data source id, uri) -> list of chunks
 

@@ -9,7 +9,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from .conftest import REGION, allow, refused, schema, until
+from .conftest import REGION, allow, code, refused, schema, until
 
 
 @pytest.fixture
@@ -76,6 +76,57 @@ def test_a_knowledge_base_on_an_index_made_here(public):
     public.grant("kb-role", public.role_arn, ["DescribeIndex", "ReadDocument", "WriteDocument", "UpdateIndex"])
     assert send(public, "PUT", "/idx", schema())[0] == 200
     assert public.make_kb()
+
+
+def control_plane(aws, name="idx"):
+    """What GetIndex, UpdateIndex and DeleteIndex of an index are refused with."""
+    index = {"id": aws.collection()["id"], "indexName": name}
+    year = {"mappings": {"properties": {"year": {"type": "long"}}}}
+    return [code(lambda: aws.aoss.get_index(**index)), code(lambda: aws.aoss.update_index(**index, indexSchema=year)),
+            code(lambda: aws.aoss.delete_index(**index))]
+
+
+def test_the_control_plane_may_not_see_what_was_made_here(public):
+    put = lambda: send(public, "PUT", "/idx", schema())[0]
+    there = lambda: send(public, "HEAD", "/idx")[0] == 200
+    assert put() == 200
+    until(there)
+    public.settings(switches={"endpoint_indexes": "hidden"})
+    assert control_plane(public) == ["ResourceNotFoundException"] * 3
+    create = lambda: public.aoss.create_index(id=public.collection()["id"], indexName="idx", indexSchema=schema())
+    assert code(create) == "ConflictException"                 # hidden, but its name is taken
+    shown = send(public, "GET", "/idx")[1]["idx"]["mappings"]["properties"]
+    assert set(shown) == {"vector", "text", "metadata"}        # there still, and as it was
+    public.settings(switches={"endpoint_indexes": "seen"})
+    assert control_plane(public) == [None] * 3 and not there()
+
+
+def test_what_the_control_plane_made_is_never_hidden(public):
+    """Nor is a name that the endpoint had before: each index remembers its own maker."""
+    public.settings(switches={"endpoint_indexes": "hidden"})
+    there = lambda: send(public, "HEAD", "/idx")[0] == 200
+    assert send(public, "PUT", "/idx", schema())[0] == 200
+    until(there)
+    assert send(public, "DELETE", "/idx")[0] == 200
+    public.make_index()
+    assert there() and send(public, "PUT", "/idx/_mapping", {"properties": {"day": {"type": "long"}}})[0] == 200
+    assert control_plane(public) == [None] * 3 and not there()
+
+
+def test_bedrock_sees_what_is_hidden_from_the_control_plane(aws):
+    aws.settings(switches={"endpoint_indexes": "hidden", "caller_vpce": "vpce-1"})
+    aws.make_store(index=False)
+    version = aws.aoss.get_security_policy(type="network", name="coll-net")["securityPolicyDetail"]["policyVersion"]
+    rules = [{"ResourceType": "collection", "Resource": ["collection/coll"]}]
+    aws.aoss.update_security_policy(type="network", name="coll-net", policyVersion=version, policy=json.dumps([
+        {"Rules": rules, "SourceServices": ["bedrock.amazonaws.com", "aoss.amazonaws.com"], "SourceVPCEs": ["vpce-1"]}]))
+    assert send(aws, "PUT", "/idx", schema())[0] == 200
+    kb = aws.make_kb()
+    aws.upload("pool/a.md", "The coffee machine is in the basement.", tenantId="a")
+    assert aws.ingest(kb, aws.make_source(kb))["status"] == "COMPLETE"
+    assert len(aws.retrieve(kb, "coffee")) == 1
+    assert control_plane(aws) == ["ResourceNotFoundException"] * 3
+    assert "tenantId" in send(aws, "GET", "/idx")[1]["idx"]["mappings"]["properties"]
 
 
 @pytest.mark.parametrize("looks, status", [("unauthorized", 401), ("forbidden", 403), ("closed", None)])
