@@ -14,6 +14,8 @@ use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::fault::Call;
@@ -79,17 +81,23 @@ impl Gate {
     }
 }
 
-impl Call<'_> {
-    /// Sends a request when it is this call's turn.
-    pub(super) async fn send<T, E>(
+impl<'a> Call<'a> {
+    /// Sends a request when it is this call's turn. The SDK's futures are large, and a pass holds many of them: on the
+    /// heap, so that its own future stays small.
+    pub(super) fn send<T, E>(
         self,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Fault>
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Fault>>
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        T: Send + 'a,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        self.turn().await?;
-        request.await.map_err(self.failed())
+        let request = request.boxed();
+        async move {
+            self.turn().await?;
+            request.await.map_err(self.failed())
+        }
+        .boxed()
     }
 
     /// All pages of a list, each in its turn. `goes_on` says whether another page follows.
