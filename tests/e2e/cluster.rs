@@ -29,6 +29,17 @@ impl World {
         (Api::namespaced_with(client, &self.namespace_name(namespace), &kind), name.into())
     }
 
+    /// What tests call an object.
+    pub fn name_of(&self, object: &Object) -> String {
+        let name = object.meta.name.as_deref().unwrap();
+        let suffix = format!("-{}", self.suffix);
+        match object.meta.namespace.as_deref() {
+            None => format!("SharedStack/{}", name.strip_suffix(&suffix).unwrap()),
+            Some(namespace) if namespace == self.suffix => name.into(),
+            Some(namespace) => format!("{}/{name}", namespace.strip_suffix(&suffix).unwrap()),
+        }
+    }
+
     /// Applies a file of objects, as `kubectl apply --server-side` would.
     pub async fn apply(&self, yaml: &str) {
         for object in self.objects(yaml) {

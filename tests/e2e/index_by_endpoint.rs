@@ -7,8 +7,10 @@ use tenantry::api::{Layer, Pattern};
 use crate::double::Journal;
 use crate::world::{World, world};
 
+/// It refuses them, and does not see the indexes that others made of them.
 async fn the_control_plane_takes_no_vectors(w: &World) {
-    w.double.settings(json!({"switches": {"create_index_knn": "refuse"}})).await;
+    let switches = json!({"create_index_knn": "refuse", "endpoint_indexes": "hidden"});
+    w.double.settings(json!({"switches": switches})).await;
 }
 
 fn silo(network: &str) -> String {
@@ -33,14 +35,45 @@ async fn a_public_collection_gets_its_index_by_its_endpoint() {
         let id = w.tenant_identity("acme", Pattern::Silo, None, acme.uid());
         assert_eq!(acme.status.index_name, Some(id.name(Layer::Index)));
 
-        // It is looked after, and goes, as any other.
+        // It is looked after, also by an operator that did not make it, and goes, as any other.
+        w.restart_operator().await;
         w.apply(
             &silo("{access: Public}")
                 .replace("pattern: Silo", "pattern: Silo, index: {attributes: [{name: year, type: Number}]}"),
         )
         .await;
+        w.ready("acme").await;
+        let done =
+            async |operation| w.double.journal(0).await.of(operation).only(|call| call.succeeded()).len();
+        assert_eq!((done("PutMapping").await, done("PutIndex").await), (1, 1));
         w.delete("acme").await;
         w.gone("acme").await;
+        let journal = w.double.journal(0).await;
+        let deleted = journal.only(|call| call.operation == "DeleteIndex" && call.succeeded());
+        assert!(deleted.iter().any(|call| call.service == "aoss-endpoint"), "{journal}");
+    })
+    .await;
+}
+
+/// An index that only the endpoint sees is not lost when there is no way to the endpoint for a while.
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_any_more_loses_no_index() {
+    world(|w| async move {
+        the_control_plane_takes_no_vectors(&w).await;
+        w.apply(&silo("{access: Public}")).await;
+        let before = w.ready("acme").await;
+        let mark = w.double.mark().await;
+        w.double.settings(json!({"switches": {"private_endpoint": "closed"}})).await;
+        w.apply(&silo("{access: Private}")).await;
+        w.ready("acme").await;
+        w.restart_operator().await;
+        let told = w.condition("acme", "IndexReady=False/EndpointUnreachable").await;
+        assert!(told.is("Stalled=True/EndpointUnreachable"), "{}", told.describe());
+        w.apply(&silo("{access: Public}")).await;
+        let after = w.ready("acme").await;
+        assert_eq!(after.status.data_source_id, before.status.data_source_id);
+        let lost = w.double.journal(mark).await.only(|call| call.operation.starts_with("Delete"));
+        assert!(lost.is_empty(), "{lost}");
     })
     .await;
 }

@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::aws::{ROLE_POLICY, Role};
+use crate::objects::Object;
 use crate::world::{World, world_without_operator};
+use tenantry::controller::Settings;
 
 /// The policy without these actions.
 fn without(policy: &Value, actions: &[&str]) -> Value {
@@ -40,7 +42,8 @@ async fn an_action_that_is_taken_away_is_named() {
             put.policy_document(policy.to_string()).send().await.unwrap();
         };
         // One of each service, in the order in which they are missed.
-        let steps: [&[(&str, &str)]; 3] = [
+        let steps: [&[(&str, &str)]; 4] = [
+            &[("bedrock:ListKnowledgeBases", "Accepted")],
             &[("kms:CreateKey", "KeyReady")],
             &[
                 ("s3:CreateBucket", "BucketReady"),
@@ -71,13 +74,90 @@ async fn an_action_that_is_taken_away_is_named() {
         }
         w.ready("acme").await;
 
-        // And on the way back.
-        allow(without(&role.policy, &["bedrock:DeleteKnowledgeBase"])).await;
-        w.delete("acme").await;
-        let told = w.condition("acme", "Stalled=True/Denied").await;
-        assert!(told.message("Ready").contains("bedrock:DeleteKnowledgeBase"), "{}", told.describe());
+        // And on the way back, where a bucket that cannot be looked at is not taken for somebody else's.
+        for (n, action) in ["s3:ListBucket", "bedrock:DeleteKnowledgeBase"].into_iter().enumerate() {
+            allow(without(&role.policy, &[action])).await;
+            if n == 0 {
+                w.delete("acme").await;
+            }
+            let named =
+                |found: &Object| found.is("Stalled=True/Denied") && found.message("Ready").contains(action);
+            w.until("acme", &format!("is told to allow {action}"), named).await;
+        }
         allow(role.policy.clone()).await;
         w.gone("acme").await;
     };
     world_without_operator(|settings| settings.clock = SPEED, test).await;
+}
+
+/// An index that may not be looked at looks like one whose policy has not propagated yet: after its deadline the
+/// condition says what may be missing.
+#[tokio::test]
+async fn a_right_to_look_that_is_missing_is_named_when_waiting_was_in_vain() {
+    const SPEED: u32 = 100;
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.start_operator().await;
+        w.granted().await;
+        let role = Role::of_operator(&w.settings, &w.account);
+        let allow = async |policy: Value| {
+            let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
+            put.policy_document(policy.to_string()).send().await.unwrap();
+        };
+        allow(without(&role.policy, &["aoss:GetIndex"])).await;
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        let told = w.condition("acme", "IndexReady=False/DeadlineExceeded").await;
+        assert!(told.is("Stalled=True/DeadlineExceeded"), "{}", told.describe());
+        assert!(told.message("IndexReady").contains("allow aoss:GetIndex"), "{}", told.describe());
+        allow(role.policy.clone()).await;
+        w.ready("acme").await;
+    };
+    world_without_operator(|settings| settings.clock = SPEED, test).await;
+}
+
+/// A boundary that the operator is given reaches the roles that are there already.
+#[tokio::test]
+async fn roles_are_put_within_the_permissions_boundary() {
+    let test = async |w: World| {
+        let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        let create = w.sdk.iam.create_policy().policy_name("boundary").policy_document(document.to_string());
+        let arn = create.send().await.unwrap().policy.unwrap().arn.unwrap();
+        assert_eq!(arn, format!("arn:aws:iam::{}:policy/boundary", w.account));
+        let boundary_of = async |tenant: &str| {
+            let (_, role) = w
+                .get(tenant)
+                .await
+                .status
+                .role_arn
+                .unwrap()
+                .rsplit_once('/')
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .unwrap();
+            let role = w.sdk.iam.get_role().role_name(role).send().await.unwrap().role.unwrap();
+            role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn)
+        };
+        let tenant = |name: &str| {
+            format!("{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, pattern: Silo}}}}")
+        };
+        let before = w.another_operator(|_| {}).await;
+        w.apply(&tenant("old")).await;
+        w.ready("old").await;
+        assert_eq!(boundary_of("old").await, None);
+        before.stop().await;
+
+        let role = Role::of_operator(
+            &Settings { permissions_boundary: Some(arn.clone()), ..w.settings.clone() },
+            &w.account,
+        );
+        let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
+        put.policy_document(role.policy.to_string()).send().await.unwrap();
+        let within = w.another_operator(|settings| settings.permissions_boundary = Some(arn.clone())).await;
+        w.apply(&tenant("new")).await;
+        w.ready("new").await;
+        let reached = async || (boundary_of("old").await.as_ref() == Some(&arn)).then_some(());
+        w.eventually("the old role is within the boundary", reached).await;
+        assert_eq!(boundary_of("new").await, Some(arn));
+        within.stop().await;
+    };
+    world_without_operator(|_| {}, test).await;
 }

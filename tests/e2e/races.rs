@@ -4,6 +4,7 @@
 use serde_json::json;
 use tenantry::api::{Layer, Pattern};
 
+use crate::aws::Sdk;
 use crate::fleet::Fleet;
 use crate::world::{world, world_without_operator};
 
@@ -13,10 +14,13 @@ const INVALID: &str = "The knowledge base storage configuration provided is inva
 #[tokio::test]
 async fn what_propagates_late_is_waited_for() {
     world(|w| async move {
+        let operators = Sdk::new(&w.operator_session().await);
         let lag = json!({"role": 30, "network": 45, "data_access": 60, "index_visible": 120});
         w.double.settings(json!({"lag": lag})).await;
-        let ours = || async { w.sdk.s3.list_buckets().send().await.is_ok().then_some(()) };
-        w.eventually("the role that this test runs as has propagated", ours).await;
+        for sdk in [&w.sdk, &operators] {
+            let ours = || async { sdk.bedrock.list_knowledge_bases().send().await.is_ok().then_some(()) };
+            w.eventually("the roles that test and operator run as have propagated", ours).await;
+        }
 
         let witness = w.witness();
         w.apply(&FLEET.yaml()).await;

@@ -101,6 +101,11 @@ pub async fn world_without_operator<F: Future<Output = ()>>(
         resume_unwind(panic);
     }
     world.stop_operator().await;
+    let round = AssertUnwindSafe(world.read_only_round()).catch_unwind().await;
+    if let Err(panic) = round {
+        println!("{}", report::of(&world).await);
+        resume_unwind(panic);
+    }
 }
 
 impl World {

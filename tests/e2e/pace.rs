@@ -1,0 +1,23 @@
+//! The operator keeps within AWS's limits on the rate of calls, however much there is to do.
+
+use serde_json::json;
+
+use crate::fleet::Fleet;
+use crate::world::{World, world_without_operator};
+
+#[tokio::test]
+async fn a_fleet_is_onboarded_without_a_refused_call() {
+    const FLEET: Fleet = Fleet { each: 4 };
+    let test = async |w: World| {
+        w.double.settings(json!({"switches": {"rate_limits": true}})).await;
+        w.start_operator().await;
+        w.granted().await;
+        w.apply(&FLEET.yaml()).await;
+        FLEET.ready(&w).await;
+        let journal = w.double.journal(0).await;
+        let refused = journal.only(|call| call.status == 429 || call.error.starts_with("Throttl"));
+        assert!(refused.is_empty(), "{refused}");
+        assert!(journal.of("CreateKnowledgeBase").len() >= 2 * FLEET.each);
+    };
+    world_without_operator(|_| {}, test).await;
+}
