@@ -27,8 +27,8 @@
 //!
 //! | class | what follows |
 //! |---|---|
-//! | Throttled, Transient | tried again with growing distance; conditions stay as they are |
-//! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely |
+//! | Throttled, Transient | tried again with growing distance; after two minutes `Reconciling` says so |
+//! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely; `Stalled` after the layer's deadline |
 //! | Denied, Quota, Unreachable | `Stalled`, with what to allow, raise or open in the message; tried again every five minutes |
 //! | Invalid | `Stalled` until the cause is gone; tried again every five minutes |
 
