@@ -99,6 +99,7 @@ impl From<Detail> for CollectionDetail {
             status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
             endpoint: detail.collection_endpoint,
             kms_key_arn: customer_key(detail.kms_key_arn),
+            standby_replicas: detail.standby_replicas.map(|it| it.as_str().to_owned()).unwrap_or_default(),
             failure: (!failure.is_empty()).then(|| failure.join(": ")),
             tags: Tags::new(),
         }
@@ -113,6 +114,7 @@ impl From<CreateCollectionDetail> for CollectionDetail {
             status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
             endpoint: None,
             kms_key_arn: customer_key(detail.kms_key_arn),
+            standby_replicas: detail.standby_replicas.map(|it| it.as_str().to_owned()).unwrap_or_default(),
             failure: None,
             tags: Tags::new(),
         }

@@ -154,6 +154,10 @@ impl From<DataSource> for DataSourceFacts {
             bucket_arn,
             prefix: prefixes.unwrap_or_default().into_iter().next(),
             key_arn: it.server_side_encryption_configuration.and_then(|it| it.kms_key_arn),
+            chunking: it
+                .vector_ingestion_configuration
+                .and_then(|it| it.chunking_configuration)
+                .and_then(|it| found_chunking(&it)),
             failure_reasons: it.failure_reasons.unwrap_or_default(),
         }
     }
@@ -178,6 +182,33 @@ fn deletion_policy(policy: &DataDeletionPolicy) -> Policy {
     match policy {
         DataDeletionPolicy::Delete => Policy::Delete,
         DataDeletionPolicy::Retain => Policy::Retain,
+    }
+}
+
+/// How documents are cut, read back; `None` for a way that we do not set.
+fn found_chunking(found: &ChunkingConfiguration) -> Option<ChunkingSettings> {
+    match found.chunking_strategy {
+        ChunkingStrategy::FixedSize => found.fixed_size_chunking_configuration.as_ref().map(|it| {
+            let (max_tokens, overlap_percentage) = (it.max_tokens, it.overlap_percentage);
+            ChunkingSettings::FixedSize { max_tokens, overlap_percentage }
+        }),
+        ChunkingStrategy::Hierarchical => found.hierarchical_chunking_configuration.as_ref().and_then(|it| {
+            let [parent, child] = it.level_configurations.as_slice() else { return None };
+            Some(ChunkingSettings::Hierarchical {
+                parent_max_tokens: parent.max_tokens,
+                child_max_tokens: child.max_tokens,
+                overlap_tokens: it.overlap_tokens,
+            })
+        }),
+        ChunkingStrategy::Semantic => {
+            found.semantic_chunking_configuration.as_ref().map(|it| ChunkingSettings::Semantic {
+                max_tokens: it.max_tokens,
+                buffer_size: it.buffer_size,
+                breakpoint_percentile_threshold: it.breakpoint_percentile_threshold,
+            })
+        }
+        ChunkingStrategy::None => Some(ChunkingSettings::None),
+        _ => None,
     }
 }
 

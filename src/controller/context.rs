@@ -21,6 +21,7 @@ use super::report;
 use super::settings::Settings;
 use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
+use crate::documents::marker::Marker;
 use crate::stack::identity::{Identity, Owner, Scope, Slot};
 
 /// Shared by all passes of a process.
@@ -51,9 +52,9 @@ pub struct Context {
     pub wake_tenant: mpsc::UnboundedSender<ObjectRef<Guarded<Tenant>>>,
     /// Wakes a SharedStack.
     pub wake_stack: mpsc::UnboundedSender<ObjectRef<Guarded<SharedStack>>>,
-    /// By SharedStack: the tenantIds retained in its bucket, with the uid of who left them. Absent until the markers
+    /// By SharedStack: the tenantIds retained in its bucket, with their markers. Absent until the markers
     /// have been listed; nobody new borrows before.
-    pub retained: Shelf<BTreeMap<String, String>>,
+    pub retained: Shelf<BTreeMap<String, Marker>>,
     /// By SharedStack: Pool tenants whose documents are deleted and must now leave the index.
     pub departures: Shelf<BTreeSet<String>>,
     /// Knowledge bases that are promised.
@@ -247,6 +248,7 @@ impl Context {
             },
             uid: tenant.uid().unwrap_or_default(),
             slot: Slot::A,
+            adopts: false,
         }
     }
 

@@ -72,6 +72,8 @@ pub struct Passed {
     pub fault: Option<Fault>,
     /// The same, once it has lasted long enough to be news.
     pub passing: Option<(Reason, String)>,
+    /// Whether it takes over what an earlier object of the same name left behind.
+    pub adopts: bool,
 }
 
 /// Brings a stack one step closer to what it should be.
@@ -101,8 +103,9 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     if all {
         memory.refused = PerLayer::default();
     }
+    let adopts = memory.sight.is_adopted(case.id);
     let results = act(cx, case, &want, memory, &steps).await;
-    settle(cx, case, steps, results, memory)
+    Passed { adopts, ..settle(cx, case, steps, results, memory) }
 }
 
 /// With `--read-only` the plan is all there is.
@@ -136,7 +139,7 @@ fn unseen(cx: &Context, case: &Case<'_>, memory: &mut Memory, layer: Layer, faul
     };
     let fault = passes.then_some(fault);
     let passing = passing(cx, memory, fault.as_ref());
-    Passed { layers, blocked: None, look_again, fault, passing }
+    Passed { layers, look_again, fault, passing, ..Passed::default() }
 }
 
 /// How long a layer has been waited for: as long as its condition says that it is not ready, but only while it was
@@ -264,7 +267,7 @@ fn settle(
         look_again = earliest(look_again, Some(STALLED));
     }
     let passing = passing(cx, memory, fault.as_ref());
-    Passed { layers: standings, blocked: None, look_again, fault, passing }
+    Passed { layers: standings, look_again, fault, passing, ..Passed::default() }
 }
 
 /// A layer that waits for a person is not waited for, and not tried at each pass.
@@ -279,6 +282,15 @@ fn note_refusal(cx: &Context, memory: &mut Memory, layer: Layer, fault: &Fault) 
 /// The earlier of two moments, where there is one.
 pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     a.into_iter().chain(b).min()
+}
+
+/// Marks what stays: it still says whose it was, and that nobody looks after it.
+pub async fn retain(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Result<(), Fault> {
+    observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
+    let tags = case.id.retained_tags();
+    let owned = case.column.layers(Ownership::Owns);
+    let tagged = owned.map(|layer| layers::tag(&cx.aws, case.id, layer, &memory.sight, &tags));
+    join_all(tagged).await.into_iter().collect()
 }
 
 /// Takes what is owned one step further apart. `documents` goes with the bucket's wave: it is what the owner has in a

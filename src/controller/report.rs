@@ -81,6 +81,12 @@ pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
 }
 
+/// What an earlier object of the same name left behind is this one's now.
+pub async fn adopted(cx: &Context, object: &ObjectReference) {
+    let note = "What an earlier object of this name left behind with deletionPolicy Retain is taken over";
+    cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
+}
+
 /// An object that another installation holds is that one's to speak of: an event says so, its status does not.
 pub async fn held_by_another(cx: &Context, object: &ObjectReference, holder: &str) {
     let note = format!(

@@ -72,7 +72,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     }
     let name = stack.name_any();
     let uid = stack.uid().unwrap_or_default();
-    let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
+    let id = Identity::of_stack(cx.scope.clone(), &name, &uid).adopting();
     let mut memory = cx.memories.get(&uid);
     let case = Case {
         id: &id,
@@ -82,8 +82,11 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         creates_key: matches!(shared.encryption, EncryptionSettings::Create),
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { mut layers, blocked, look_again, fault, passing } =
+    let Passed { mut layers, blocked, look_again, fault, passing, adopts } =
         engine::forward(cx, &case, &mut memory, generation).await;
+    if adopts {
+        report::adopted(cx, &report::subject(&stack)).await;
+    }
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
@@ -237,7 +240,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         }
         None => match fate(policy.as_ref()) {
             _ if cx.settings.read_only => leaving::read_only(),
-            Fate::Stays => leaving::or_stalled(retain(cx, &id, status.bucket.as_deref()).await)?,
+            Fate::Stays => leaving::or_stalled(retain(cx, &id, column, &status, creates_key).await)?,
             Fate::Goes => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
                 None => leaving::or_stalled(remove(cx, &id, column, &status, creates_key).await)?,
@@ -284,9 +287,18 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
     }))
 }
 
-/// Leaves word of what stays, and lets go.
-async fn retain(cx: &Context, id: &Identity, known: Option<&str>) -> Result<Progress, Error> {
-    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, known).await? {
+/// Leaves word of what stays, in its tags and in a marker, and lets go.
+async fn retain(
+    cx: &Context,
+    id: &Identity,
+    column: Column,
+    status: &Status,
+    creates_key: bool,
+) -> Result<Progress, Error> {
+    let mut memory = cx.memories.get(&id.uid);
+    let case = Case { id, column, offer: None, status, creates_key, blueprint: Blueprint::Nothing };
+    engine::retain(cx, &case, &mut memory).await?;
+    if let Seen::Ours(_) = memory.sight.bucket {
         marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
     }
     Ok(Progress::Done)

@@ -15,6 +15,7 @@ use crate::api::{
     ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT,
     SharedStack, Status, Tenant,
 };
+use crate::documents::marker;
 use crate::documents::schedule::Ask;
 use crate::stack::identity::{Identity, fingerprint};
 use crate::stack::offer::Offer;
@@ -247,13 +248,14 @@ fn borrow(
         return Ok(offer);
     }
     let tenant_id = &tenant.spec.tenant_id;
+    let whose = cx.tenant_identity(tenant, tenant_id, tenant.spec.pattern, Some(name));
     match cx.retained.get(name) {
         None => {
             let message = format!("SharedStack '{name}' is still being read; this Tenant goes on when it is");
             Err(waits(Reason::StackNotReady, message))
         }
         Some(retained) => match retained.get(tenant_id) {
-            Some(uid) if Some(uid) != tenant.uid().as_ref() => Err(Resolved::Refused(Blocked {
+            Some(marker) if !marker.is_adoptable_by(&whose) => Err(Resolved::Refused(Blocked {
                 reason: Reason::TenantIdRetained,
                 message: format!(
                     "tenantId '{tenant_id}' is retained in SharedStack '{name}': an earlier Tenant with this id was \
@@ -289,7 +291,10 @@ async fn go(
     memory: &mut Memory,
 ) -> Result<Pass, Error> {
     let spec = &tenant.spec;
-    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
+    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting();
+    if let Some(offer) = offer {
+        take_up_documents(cx, tenant, &id, offer).await?;
+    }
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = Some(id.prefix());
@@ -310,8 +315,11 @@ async fn go(
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
-    let Passed { layers, blocked, look_again, fault, passing } =
+    let Passed { layers, blocked, look_again, fault, passing, adopts } =
         engine::forward(cx, &case, memory, generation).await;
+    if adopts {
+        report::adopted(cx, &report::subject(tenant)).await;
+    }
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {
@@ -337,6 +345,21 @@ async fn go(
     };
     let error = fault.or(step.fault).map(Error::from);
     Ok(Pass { verdict, status, look_again: engine::earliest(look_again, step.look_again), error })
+}
+
+/// Documents that an earlier object of this name left in the SharedStack are looked after again: their marker goes.
+async fn take_up_documents(cx: &Context, tenant: &Tenant, id: &Identity, offer: &Offer) -> Result<(), Error> {
+    let Some(tenant_id) = id.tenant_id() else { return Ok(()) };
+    let left = cx.retained.get(&offer.stack).is_some_and(|retained| retained.contains_key(tenant_id));
+    if !left || cx.settings.read_only {
+        return Ok(());
+    }
+    marker::remove(&cx.aws, &offer.bucket, id).await?;
+    if let Some(retained) = cx.retained.lock().get_mut(&offer.stack) {
+        retained.remove(tenant_id);
+    }
+    report::adopted(cx, &report::subject(tenant)).await;
+    Ok(())
 }
 
 /// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.

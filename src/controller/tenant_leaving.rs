@@ -15,7 +15,8 @@ use super::leaving::{self, field};
 use super::{Error, hold};
 use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::documents::schedule::Ask;
-use crate::documents::{marker, purge};
+use crate::documents::marker::{self, Marker};
+use crate::documents::purge;
 use crate::layers;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, fingerprint};
@@ -121,6 +122,19 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
     };
     let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
     let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
+    let offer = match &last.stack {
+        Some(_) => borrowed(cx, &owner).await?,
+        None => None,
+    };
+    let case = Case {
+        id,
+        column: Column::from(last.pattern),
+        offer: offer.as_ref(),
+        status: &last.status,
+        creates_key: leaving::creates_key(&last.object),
+        blueprint: Blueprint::Nothing,
+    };
+    engine::retain(cx, &case, &mut cx.memories.get(&id.uid)).await?;
     if !left || !there {
         return Ok(Progress::Done);
     }
@@ -128,7 +142,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
     if let Some(stack) = &last.stack
         && let Some(retained) = cx.retained.lock().get_mut(stack)
     {
-        retained.insert(last.tenant_id.clone(), id.uid.clone());
+        retained.insert(last.tenant_id.clone(), Marker::of(id));
     }
     Ok(Progress::Done)
 }
@@ -144,7 +158,7 @@ fn stack_identity(cx: &Context, stack: &str) -> Identity {
 fn is_stacks<T>(seen: &Seen<T>) -> bool {
     match seen {
         Seen::Ours(_) => true,
-        Seen::Foreign(foreign) => foreign.claim == Claim::Earlier,
+        Seen::Foreign(foreign) => matches!(foreign.claim, Claim::Adoptable | Claim::Earlier),
         Seen::Absent => false,
     }
 }

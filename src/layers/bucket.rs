@@ -1,11 +1,11 @@
 //! The documents' bucket: private, owned outright, TLS only, encrypted, versioned, with an expiry per prefix.
 
-use crate::api::{Layer, Reason};
+use crate::api::{GROUP, Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::documents::purge;
 use crate::stack::diff::{self, BucketChange};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::{Claim, Identity, RETAINED};
 use crate::stack::policy;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{BucketFacts, Foreign, Seen};
@@ -66,7 +66,13 @@ pub async fn ensure(
 }
 
 /// Writes the tags beside what others have tagged it with: S3 replaces all of them at once.
+///
+/// What is looked after again needs no marker any more; the marker goes first, because the tag is what remembers it.
 pub async fn tag(aws: &Aws, id: &Identity, facts: &BucketFacts, tags: &Tags) -> Result<(), Fault> {
+    let state = |tags: &Tags| tags.get(&format!("{GROUP}/state")).cloned();
+    if state(&facts.tags).as_deref() == Some(RETAINED) && state(tags).as_deref() != Some(RETAINED) {
+        purge::all_versions(aws, &id.name(Layer::Bucket), &policy::marker_key(id)).await?;
+    }
     let all = facts.tags.clone().into_iter().chain(tags.clone()).collect();
     aws.buckets.put_tags(&id.name(Layer::Bucket), &all).await
 }

@@ -4,7 +4,7 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::diff::{self, CollectionChange};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::Identity;
 use crate::stack::policy;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{CollectionFacts, Foreign, PolicyFacts, Seen};
@@ -28,7 +28,7 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
     }
     if let Some(collection) = &collection {
         let claim = id.claim(&collection.tags);
-        if claim != Claim::Ours {
+        if !id.owns(&claim) {
             return Ok(Seen::Foreign(Foreign { resource: format!("collection {name}"), claim }));
         }
     }
@@ -43,7 +43,7 @@ pub fn foreign_policy(
     policy: Option<&PolicyFacts>,
 ) -> Option<Foreign> {
     let claim = id.claim(&Identity::parse_description(&policy?.description));
-    (claim != Claim::Ours).then(|| Foreign { resource: format!("{what} {name}"), claim })
+    (!id.owns(&claim)).then(|| Foreign { resource: format!("{what} {name}"), claim })
 }
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then

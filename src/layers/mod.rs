@@ -10,7 +10,8 @@ pub mod knowledge_base;
 pub mod role;
 
 use crate::api::{Layer, Reason};
-use crate::aws::Aws;
+use crate::aws::{Aws, Tags};
+use crate::stack::diff::carries;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::progress::Progress;
@@ -124,6 +125,36 @@ pub async fn ensure(
         },
     };
     waiting_is_no_fault(done)
+}
+
+/// Writes tags on what is there of one layer and ours. Once more is once.
+pub async fn tag(aws: &Aws, id: &Identity, layer: Layer, sight: &Sight, tags: &Tags) -> Result<(), Fault> {
+    match layer {
+        Layer::Key => match sight.key.ours().filter(|facts| !carries(&facts.tags, tags)) {
+            Some(facts) => key::tag(aws, facts, tags).await,
+            None => Ok(()),
+        },
+        Layer::Bucket => match sight.bucket.ours().filter(|facts| !carries(&facts.tags, tags)) {
+            Some(facts) => bucket::tag(aws, id, facts, tags).await,
+            None => Ok(()),
+        },
+        Layer::Collection => match sight.collection.ours() {
+            Some(facts) => collection::tag(aws, &id.name(layer), facts, tags).await,
+            None => Ok(()),
+        },
+        // It belongs to the data access policy of its name, which is the role's.
+        Layer::Index => Ok(()),
+        Layer::Role => match sight.role.ours() {
+            Some(facts) => role::tag(aws, id, facts, tags).await,
+            None => Ok(()),
+        },
+        Layer::KnowledgeBase => {
+            match sight.knowledge_base.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                Some(facts) => knowledge_base::tag(aws, facts, tags).await,
+                None => Ok(()),
+            }
+        }
+    }
 }
 
 /// Takes one owned layer a step further apart; Done once nothing of ours is left of it.

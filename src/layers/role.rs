@@ -5,7 +5,7 @@ use crate::aws::{Aws, PolicyKind, Tags};
 use crate::layers::collection::{describe, foreign_policy};
 use crate::stack::diff::{self, ROLE_POLICY, RoleChange};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::Identity;
 use crate::stack::policy;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{Foreign, RoleFacts, Seen};
@@ -24,7 +24,7 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     }
     if let Some(role) = &role {
         let claim = id.claim(&role.tags);
-        if claim != Claim::Ours {
+        if !id.owns(&claim) {
             return Ok(Seen::Foreign(Foreign { resource: format!("role {name}"), claim }));
         }
     }

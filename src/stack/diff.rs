@@ -11,7 +11,7 @@ use super::seen::{
     PolicyFacts, RoleFacts, Seen, Sight,
 };
 use super::want::{Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
-use crate::api::{DataDeletionPolicy, Layer, Versioning};
+use crate::api::{ChunkingSettings, DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
 
 /// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
 pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
@@ -259,6 +259,63 @@ impl DataDeletionPolicy {
         match self {
             DataDeletionPolicy::Delete => "DELETE",
             DataDeletionPolicy::Retain => "RETAIN",
+        }
+    }
+}
+
+/// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
+pub fn immutable(want: &Want, sight: &Sight) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut compare = |setting: &str, has: String, wanted: String| {
+        if has != wanted {
+            differences.push(format!("{setting} is {has} and should be {wanted}"));
+        }
+    };
+    let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
+    if let (Some(want), Some(found)) =
+        (&want.collection, sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
+    {
+        let standby = want.settings.standby_replicas;
+        compare("collection.standbyReplicas", found.standby_replicas.clone(), standby.in_aws().into());
+        if found.status == "ACTIVE" {
+            compare("the collection's key", key(&found.kms_key_arn), key(&want.key_arn));
+        }
+    }
+    if let (Some(want), Some(found)) = (&want.knowledge_base, sight.knowledge_base.ours()) {
+        let model = found.embedding_model_arn.clone().unwrap_or_default();
+        compare("knowledgeBase.embeddingModel", model, want.embedding_model_arn.clone());
+        if let Some(source) = &found.data_source {
+            let chunking = |chunking: &ChunkingSettings| format!("{chunking:?}");
+            let has = source.chunking.as_ref().map_or_else(|| "unknown".into(), chunking);
+            compare("knowledgeBase.chunking", has, chunking(&want.chunking));
+        }
+    }
+    if let (Some(want), Some(found)) = (&want.index, sight.index.ours()) {
+        let wanted = policy::index_schema(want);
+        let at = |schema: &Value, path: &str| {
+            let value = schema.pointer(path).cloned().unwrap_or_default();
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let vector = format!("/mappings/properties/{}", policy::VECTOR_FIELD);
+        for (setting, path) in [
+            ("knowledgeBase.dimensions", "/dimension"),
+            ("index.distance", "/method/space_type"),
+            ("index.hnsw.m", "/method/parameters/m"),
+            ("index.hnsw.efConstruction", "/method/parameters/ef_construction"),
+        ] {
+            let path = format!("{vector}{path}");
+            compare(setting, at(&found.schema, &path), at(&wanted, &path));
+        }
+    }
+    differences
+}
+
+impl StandbyReplicas {
+    /// The word that AWS uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            StandbyReplicas::Enabled => "ENABLED",
+            StandbyReplicas::Disabled => "DISABLED",
         }
     }
 }

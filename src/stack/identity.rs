@@ -11,6 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{GROUP, Layer, Pattern};
 
+/// The state of what somebody looks after.
+const OWNED: &str = "owned";
+/// The state of what was left behind on purpose.
+pub const RETAINED: &str = "retained";
+
 /// Where one operator process acts: its installation name and the AWS account and region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
@@ -117,6 +122,8 @@ pub struct Identity {
     pub uid: String,
     /// Which of the owner's stacks.
     pub slot: Slot,
+    /// Whether what an earlier object of the same name left behind counts as ours. Never on the way back.
+    pub adopts: bool,
 }
 
 /// Who a resource's tags say it belongs to, compared with an identity.
@@ -124,7 +131,10 @@ pub struct Identity {
 pub enum Claim {
     /// Installation, owner and uid are ours.
     Ours,
-    /// Everything but the uid is ours: what an earlier object of this name, or this tenantId, left behind.
+    /// Everything but the uid is ours: what an earlier object of this name left behind. That object is gone: two of
+    /// one name cannot be.
+    Adoptable,
+    /// What another object of this name, or this tenantId, left behind.
     Earlier,
     /// Anybody else's, or nobody's.
     Foreign,
@@ -134,7 +144,12 @@ impl Identity {
     /// The identity of a SharedStack in a scope; `uid` may be empty where only names are needed.
     pub fn of_stack(scope: Arc<Scope>, name: &str, uid: &str) -> Self {
         let owner = Owner::Stack { name: name.into() };
-        Self { scope, owner, uid: uid.into(), slot: Slot::A }
+        Self { scope, owner, uid: uid.into(), slot: Slot::A, adopts: false }
+    }
+
+    /// The same owner, who takes over what an earlier object of its name left behind.
+    pub fn adopting(self) -> Self {
+        Self { adopts: true, ..self }
     }
 
     /// The resource's name in AWS: at most 28 characters of `[a-z0-9-]`, legal in every service.
@@ -182,11 +197,20 @@ impl Identity {
 
     /// The tags every created resource carries from its first moment, without the user's own.
     pub fn tags(&self) -> BTreeMap<String, String> {
+        self.tags_of_state(OWNED)
+    }
+
+    /// The tags of what its owner has left behind on purpose.
+    pub fn retained_tags(&self) -> BTreeMap<String, String> {
+        self.tags_of_state(RETAINED)
+    }
+
+    fn tags_of_state(&self, state: &str) -> BTreeMap<String, String> {
         let mut tags = vec![
             ("installation", self.scope.installation.clone()),
             ("owner", self.owner_tag()),
             ("owner-uid", self.uid.clone()),
-            ("state", "owned".into()),
+            ("state", state.into()),
         ];
         if let Owner::Tenant { tenant_id, pattern, stack, .. } = &self.owner {
             tags.push(("tenant-id", tenant_id.clone()));
@@ -215,14 +239,22 @@ impl Identity {
         let ours = self.tags();
         let same = |key: &str| {
             let key = format!("{GROUP}/{key}");
-            tags.contains_key(&key) && tags.get(&key) == ours.get(&key)
+            tags.get(&key) == ours.get(&key)
         };
+        let has = |key: &str| tags.contains_key(&format!("{GROUP}/{key}"));
+        let like_ours = ["tenant-id", "pattern", "stack"].into_iter().all(same);
         match (same("installation"), same("owner"), same("owner-uid")) {
             (true, true, true) => Claim::Ours,
+            (true, true, false) if has("owner-uid") && like_ours => Claim::Adoptable,
             (true, true, false) => Claim::Earlier,
-            (true, false, _) if same("tenant-id") => Claim::Earlier,
+            (true, false, _) if has("tenant-id") && same("tenant-id") => Claim::Earlier,
             _ => Claim::Foreign,
         }
+    }
+
+    /// Whether a resource with these tags may be treated as our own.
+    pub fn owns(&self, claim: &Claim) -> bool {
+        matches!(claim, Claim::Ours) || (self.adopts && matches!(claim, Claim::Adoptable))
     }
 }
 
@@ -252,6 +284,7 @@ mod tests {
             },
             uid: "u-1".into(),
             slot: Slot::A,
+            adopts: false,
         }
     }
 
@@ -288,7 +321,11 @@ mod tests {
         };
         assert_eq!(id.claim(&id.tags()), Claim::Ours);
         assert_eq!(id.claim(&with("state", "retained")), Claim::Ours);
-        assert_eq!(id.claim(&with("owner-uid", "u-0")), Claim::Earlier);
+        assert_eq!(id.claim(&with("owner-uid", "u-0")), Claim::Adoptable);
+        assert!(!id.owns(&Claim::Adoptable) && id.clone().adopting().owns(&Claim::Adoptable));
+        let mut changed = with("owner-uid", "u-0");
+        changed.insert(format!("{GROUP}/pattern"), "Pool".into());
+        assert_eq!(id.claim(&changed), Claim::Earlier, "another pattern is another stack");
         assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), Claim::Earlier);
         assert_eq!(id.claim(&with("installation", "other")), Claim::Foreign);
         assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);

@@ -111,7 +111,7 @@ fn rebuild(sight: &Sight) -> Rebuild {
 
 /// The next step of every layer.
 pub fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer<Step>, Blocked> {
-    if let Some(blocked) = foreign(id, sight) {
+    if let Some(blocked) = foreign(id, sight).or_else(|| differs(id, want, sight)) {
         return Err(blocked);
     }
     let whole = PerLayer::from_fn(|layer| is_whole(&id.scope, want, sight, layer));
@@ -140,6 +140,19 @@ pub fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer<Step>,
     }))
 }
 
+/// Why what was left behind cannot be taken over, if what cannot be changed differs.
+fn differs(id: &Identity, want: &Want, sight: &Sight) -> Option<Blocked> {
+    let differences = if sight.is_adopted(id) { diff::immutable(want, sight) } else { Vec::new() };
+    (!differences.is_empty()).then(|| Blocked {
+        reason: Reason::RetainedDiffers,
+        message: format!(
+            "What an earlier object of this name left behind was made with other settings, which can never change: {}. \
+             Nothing was changed. Apply the settings that it has in a new object, or remove what was left",
+            differences.join("; ")
+        ),
+    })
+}
+
 /// Why the stack is refused, if something with our name is not ours.
 fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
     let found = sight.foreign();
@@ -147,14 +160,14 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
     let names: Vec<_> = found.iter().map(|foreign| foreign.resource.as_str()).collect();
     let names = names.join(", ");
     let (reason, message) = match (&first.claim, id.tenant_id()) {
-        (Claim::Earlier, Some(tenant_id)) => (
+        (Claim::Earlier | Claim::Adoptable, Some(tenant_id)) => (
             Reason::TenantIdRetained,
             format!(
                 "tenantId '{tenant_id}' is retained: an earlier Tenant with this id was deleted with deletionPolicy Retain \
              and left {names}. Nothing was changed. Choose another tenantId, or remove what was left"
             ),
         ),
-        (Claim::Earlier, None) => (
+        (Claim::Earlier | Claim::Adoptable, None) => (
             Reason::OwnedByAnother,
             format!(
                 "An earlier SharedStack of this name was deleted with deletionPolicy Retain and left {names}. Nothing was \

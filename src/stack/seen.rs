@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use super::identity::{Claim, Identity};
+use crate::api::ChunkingSettings;
 
 /// One layer, as looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +45,7 @@ impl<T> Seen<T> {
         facts: T,
     ) -> Self {
         match id.claim(tags) {
-            Claim::Ours => Seen::Ours(facts),
+            claim if id.owns(&claim) => Seen::Ours(facts),
             claim => Seen::Foreign(Foreign { resource: resource(), claim }),
         }
     }
@@ -93,6 +94,25 @@ pub struct Sight {
 }
 
 impl Sight {
+    /// Whether anything of it still bears the uid of an earlier owner of the same name, who left it behind.
+    pub fn is_adopted(&self, id: &Identity) -> bool {
+        let Self { key, bucket, collection, role, knowledge_base, .. } = self;
+        let described = |policy: &PolicyFacts| Identity::parse_description(&policy.description);
+        let collection = collection.ours();
+        let role = role.ours();
+        let tags = [
+            key.ours().map(|facts| facts.tags.clone()),
+            bucket.ours().map(|facts| facts.tags.clone()),
+            collection.and_then(|facts| facts.encryption.as_ref()).map(described),
+            collection.and_then(|facts| facts.network.as_ref()).map(described),
+            collection.and_then(|facts| facts.collection.as_ref()).map(|it| it.tags.clone()),
+            role.and_then(|facts| facts.data_access.as_ref()).map(described),
+            role.and_then(|facts| facts.role.as_ref()).map(|it| it.tags.clone()),
+            knowledge_base.ours().map(|facts| facts.tags.clone()),
+        ];
+        tags.iter().flatten().any(|tags| id.claim(tags) == Claim::Adoptable)
+    }
+
     /// Everything that has our name and is not ours.
     pub fn foreign(&self) -> Vec<&Foreign> {
         let Self { key, bucket, collection, index, index_known: _, index_hidden: _, role, knowledge_base } =
@@ -189,6 +209,8 @@ pub struct CollectionDetail {
     pub endpoint: Option<String>,
     /// The key, where it is a customer's.
     pub kms_key_arn: Option<String>,
+    /// Whether it has copies in other zones: `ENABLED` or `DISABLED`.
+    pub standby_replicas: String,
     /// Why it failed, if it did.
     pub failure: Option<String>,
     /// All tags.
@@ -239,6 +261,8 @@ pub struct KnowledgeBaseFacts {
     pub status: String,
     /// Why it failed, if it did.
     pub failure_reasons: Vec<String>,
+    /// The model that it embeds with.
+    pub embedding_model_arn: Option<String>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
     /// The data source of our name.
@@ -260,6 +284,8 @@ pub struct DataSourceFacts {
     pub prefix: Option<String>,
     /// The key of transient data.
     pub key_arn: Option<String>,
+    /// How it cuts documents, if in a way that we know.
+    pub chunking: Option<ChunkingSettings>,
     /// Why it failed, if it did.
     pub failure_reasons: Vec<String>,
 }

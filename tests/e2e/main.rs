@@ -25,6 +25,7 @@ mod witness;
 mod world;
 
 mod admission;
+mod adoption;
 mod changes;
 mod conditions;
 mod crash;

@@ -241,7 +241,7 @@ impl World {
             pattern,
             stack: stack.map(|stack| self.stack_name(stack)),
         };
-        Identity { scope: self.scope(), owner, uid: uid.into(), slot: Slot::A }
+        Identity { scope: self.scope(), owner, uid: uid.into(), slot: Slot::A, adopts: false }
     }
 
     /// The operator's own grant, which is there as soon as it runs.
