@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
@@ -12,9 +13,10 @@ use serde::de::DeserializeOwned;
 use super::context::Context;
 use super::engine::STALLED;
 use super::{Error, report};
-use crate::api::{Reason, Status};
+use crate::api::{DeletionPolicy, Reason, Status};
 use crate::stack::fault::Class;
 use crate::stack::progress::{Cadence, Progress};
+use crate::stack::unwind::{self, Fate};
 use crate::stack::verdict::{Leaving, Verdict};
 
 /// How long AWS may refuse a step of the way back before a person should look.
@@ -43,6 +45,34 @@ pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
         ),
         cadence: Cadence::After(left),
     })
+}
+
+/// The second brake: what becomes of the stack. While our own definition is being deleted, everything stays: that
+/// deletes all objects at once and passes admission by, and whoever does it seldom means the documents. An error is a
+/// wait: without an answer nothing is deleted.
+pub async fn fate(
+    cx: &Context,
+    definition: &str,
+    policy: Option<&DeletionPolicy>,
+) -> Result<Result<Fate, Progress>, Error> {
+    let fate = unwind::fate(policy);
+    if fate == Fate::Stays {
+        return Ok(Ok(fate));
+    }
+    let definitions: Api<CustomResourceDefinition> = Api::all(cx.client.clone());
+    match definitions.get_metadata_opt(definition).await {
+        Ok(Some(found)) if found.metadata.deletion_timestamp.is_none() => Ok(Ok(fate)),
+        Ok(_) => Ok(Ok(Fate::Stays)),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(Progress::Waiting {
+            reason: Reason::Denied,
+            message: format!(
+                "Whether the definition {definition} is being deleted cannot be seen, and until then nothing is deleted. \
+                 Allow the operator's service account to get customresourcedefinitions"
+            ),
+            cadence: Cadence::After(STALLED),
+        })),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// With `--read-only` nothing is taken apart.

@@ -8,7 +8,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::Context;
 use super::engine::{self, Case, Passed};
@@ -25,7 +25,7 @@ use crate::stack::identity::Identity;
 use crate::stack::plan::Blocked;
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Seen;
-use crate::stack::unwind::{Fate, fate};
+use crate::stack::unwind::Fate;
 use crate::stack::verdict::{Standing, Verdict};
 use crate::stack::want::Blueprint;
 
@@ -225,6 +225,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
+    let fate = leaving::fate(cx, &SharedStack::crd_name(), policy.as_ref()).await?;
     let progress = match borrowers(cx, &name).await? {
         Some(waiting) => {
             // Pool tenants that leave still need their job.
@@ -238,10 +239,11 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
             }
             waiting
         }
-        None => match fate(policy.as_ref()) {
+        None => match &fate {
             _ if cx.settings.read_only => leaving::read_only(),
-            Fate::Stays => leaving::or_stalled(retain(cx, &id, column, &status, creates_key).await)?,
-            Fate::Goes => match leaving::grace(cx, &live) {
+            Err(waiting) => waiting.clone(),
+            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &id, column, &status, creates_key).await)?,
+            Ok(Fate::Goes) => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
                 None => leaving::or_stalled(remove(cx, &id, column, &status, creates_key).await)?,
             },
@@ -250,9 +252,9 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     if !progress.is_done() {
         return leaving::report(cx, &api, &live, &status, &progress).await;
     }
-    let (action, note) = match fate(policy.as_ref()) {
-        Fate::Stays => ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money"),
-        Fate::Goes => ("Delete", "Everything of this SharedStack in AWS is deleted"),
+    let (action, note) = match fate {
+        Ok(Fate::Stays) | Err(_) => ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money"),
+        Ok(Fate::Goes) => ("Delete", "Everything of this SharedStack in AWS is deleted"),
     };
     cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &live, &cx.hold()).await?;

@@ -7,7 +7,7 @@ use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, was_acted_upon};
 use super::engine::{self, Case};
@@ -23,7 +23,7 @@ use crate::stack::identity::{Claim, Identity, fingerprint};
 use crate::stack::offer::{Offer, collection_id};
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Seen;
-use crate::stack::unwind::{Fate, fate};
+use crate::stack::unwind::Fate;
 use crate::stack::want::Blueprint;
 
 /// The four strings, and what else a way back needs.
@@ -67,10 +67,12 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         return leaving::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
-    let progress = match fate(last.policy.as_ref()) {
+    let fate = leaving::fate(cx, &Tenant::crd_name(), last.policy.as_ref()).await?;
+    let progress = match &fate {
         _ if cx.settings.read_only => leaving::read_only(),
-        Fate::Stays => leaving::or_stalled(retain(cx, &last, &id).await)?,
-        Fate::Goes => match leaving::grace(cx, &last.object) {
+        Err(waiting) => waiting.clone(),
+        Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &last, &id).await)?,
+        Ok(Fate::Goes) => match leaving::grace(cx, &last.object) {
             Some(waiting) => waiting,
             None => leaving::or_stalled(remove(cx, &last, &id).await)?,
         },
@@ -78,9 +80,9 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     if !progress.is_done() {
         return leaving::report(cx, &api, &last.object, &last.status, &progress).await;
     }
-    let (action, note) = match fate(last.policy.as_ref()) {
-        Fate::Stays => ("Retain", retained_note(&id)),
-        Fate::Goes => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
+    let (action, note) = match fate {
+        Ok(Fate::Stays) | Err(_) => ("Retain", retained_note(&id)),
+        Ok(Fate::Goes) => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
     };
     cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;

@@ -45,6 +45,15 @@ pub async fn bed() -> &'static Bed {
     .await
 }
 
+/// A bed of its own, for a test that others would not survive beside.
+pub async fn another() -> &'static Bed {
+    bed().await;
+    let another = tokio::task::spawn_blocking(up).await.unwrap();
+    define(&another).await;
+    // It lives as long as the process.
+    Box::leak(Box::new(another))
+}
+
 /// The repository's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -212,7 +212,12 @@ impl World {
         let mut found = Vec::new();
         for kind in kinds {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
-            found.extend(api.list(&ours).await.unwrap().items.into_iter().map(Object::from));
+            match api.list(&ours).await {
+                Ok(listed) => found.extend(listed.items.into_iter().map(Object::from)),
+                // A kind that is not defined any more has no objects.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => panic!("{error}"),
+            }
         }
         found
     }

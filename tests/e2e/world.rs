@@ -93,7 +93,16 @@ pub async fn world_without_operator<F: Future<Output = ()>>(
     tell: impl FnOnce(&mut Settings),
     test: impl FnOnce(World) -> F,
 ) {
-    let world = World::new(tell).await;
+    world_in(bed().await, tell, test).await;
+}
+
+/// The same, in a bed of its own.
+pub async fn world_in<F: Future<Output = ()>>(
+    bed: &'static Bed,
+    tell: impl FnOnce(&mut Settings),
+    test: impl FnOnce(World) -> F,
+) {
+    let world = World::new(bed, tell).await;
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
     if let Err(panic) = outcome {
         println!("{}", report::of(&world).await);
@@ -109,10 +118,9 @@ pub async fn world_without_operator<F: Future<Output = ()>>(
 }
 
 impl World {
-    async fn new(tell: impl FnOnce(&mut Settings)) -> World {
+    async fn new(bed: &'static Bed, tell: impl FnOnce(&mut Settings)) -> World {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let bed = bed().await;
         let (suffix, account) =
             (format!("w{number}"), format!("{}", 100_000_000_000_u64 + u64::from(number)));
         let mut settings = Settings {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, CustomResourceExt};
 use serde_json::json;
-use tenantry::api::PAUSED;
+use tenantry::api::{PAUSED, Tenant};
 
+use crate::bed::another;
 use crate::inventory;
-use crate::world::{World, world, world_with};
+use crate::world::{World, world, world_in, world_with};
 
 const STACK: &str =
     "{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}, deletionPolicy: Delete}}";
@@ -120,4 +123,29 @@ async fn a_paused_object_is_not_taken_apart() {
         w.gone("SharedStack/standard").await;
     })
     .await;
+}
+
+/// Deleting a definition deletes every object of its kind, whatever any policy or admission says. Nobody's documents go.
+#[tokio::test]
+async fn deleting_a_definition_deletes_nothing_in_aws() {
+    let test = async |w: World| {
+        w.start_operator().await;
+        w.granted().await;
+        acme(&w).await;
+        w.apply("{kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo, deletionPolicy: Delete}}").await;
+        w.ready("silo").await;
+        let before = inventory::resources(&w.inventory().await);
+        let mark = w.double.mark().await;
+        let definitions: Api<CustomResourceDefinition> = Api::all(w.client.clone());
+        let tenants = Tenant::crd_name();
+        definitions.delete(&tenants, &Default::default()).await.unwrap();
+        let gone = async || definitions.get_opt(&tenants).await.unwrap().is_none().then_some(());
+        w.eventually("the definition is gone", gone).await;
+        assert_eq!(inventory::resources(&w.inventory().await), before);
+        let deleted = w.double.journal(mark).await.only(|call| call.operation.starts_with("Delete"));
+        assert!(deleted.is_empty(), "{deleted}");
+        // A watch of what is no more fails; that is not what this test is about.
+        w.stop_operator().await;
+    };
+    world_in(another().await, |_| {}, test).await;
 }
