@@ -225,7 +225,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
-    let fate = leaving::fate(cx, &SharedStack::crd_name(), policy.as_ref()).await?;
+    let fate = leaving::fate(cx, SharedStack::crd_name(), policy.as_ref()).await?;
     let progress = match borrowers(cx, &name).await? {
         Some(waiting) => {
             // Pool tenants that leave still need their job.
@@ -253,7 +253,9 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         return leaving::report(cx, &api, &live, &status, &progress).await;
     }
     let (action, note) = match fate {
-        Ok(Fate::Stays) | Err(_) => ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money"),
+        Ok(Fate::Stays) | Err(_) => {
+            ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money")
+        }
         Ok(Fate::Goes) => ("Delete", "Everything of this SharedStack in AWS is deleted"),
     };
     cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
@@ -268,9 +270,13 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
 /// nothing, and will see us leaving before it does.
 async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> {
     let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &ApiResource::erase::<Tenant>(&()));
-    let tenants = api.list(&ListParams::default()).await?;
+    let tenants = match api.list(&ListParams::default()).await {
+        Ok(tenants) => tenants.items,
+        // A kind that is not defined any more has no objects.
+        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
     let borrowing: Vec<_> = tenants
-        .items
         .iter()
         .filter(|tenant| tenant.data.pointer("/spec/stackRef/name").and_then(|v| v.as_str()) == Some(name))
         .filter(|tenant| hold::is_held(*tenant, &cx.hold()))

@@ -14,9 +14,9 @@ use super::engine::{self, Case};
 use super::leaving::{self, field};
 use super::{Error, hold};
 use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
-use crate::documents::schedule::Ask;
 use crate::documents::marker::{self, Marker};
 use crate::documents::purge;
+use crate::documents::schedule::Ask;
 use crate::layers;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, fingerprint};
@@ -67,7 +67,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         return leaving::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
-    let fate = leaving::fate(cx, &Tenant::crd_name(), last.policy.as_ref()).await?;
+    let fate = leaving::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
     let progress = match &fate {
         _ if cx.settings.read_only => leaving::read_only(),
         Err(waiting) => waiting.clone(),

@@ -28,7 +28,7 @@ def step(title: str, *command: str) -> None:
 
 def test() -> None:
     prepare.need_rust()
-    say("Checking and testing everything. The first run compiles Rust and Go programs and takes about 20 minutes on two cores.")
+    say("Checking and testing everything. The first run compiles Rust and Go programs and takes about 10 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
     with prepare.everything_beside():
         step("build", "cargo", "test", "--no-run")

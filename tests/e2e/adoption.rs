@@ -38,9 +38,12 @@ async fn all_leave(w: &World) {
 fn owners(inventory: &Inventory, grant: &str) -> BTreeSet<(String, String)> {
     let tagged = inventory.iter().filter(|(name, _)| {
         // Indexes and data sources belong to what bears their name; aliases to their keys.
-        !["object ", "index ", "data source ", "alias "].iter().any(|kind| name.starts_with(kind)) && *name != grant
+        !["object ", "index ", "data source ", "alias "].iter().any(|kind| name.starts_with(kind))
+            && *name != grant
     });
-    let tag = |tags: &BTreeMap<String, String>, key: &str| tags.get(&format!("tenantry.dev/{key}")).cloned().unwrap_or_default();
+    let tag = |tags: &BTreeMap<String, String>, key: &str| {
+        tags.get(&format!("tenantry.dev/{key}")).cloned().unwrap_or_default()
+    };
     tagged.map(|(_, tags)| (tag(tags, "state"), tag(tags, "owner-uid"))).collect()
 }
 
@@ -60,8 +63,11 @@ async fn the_same_manifest_takes_over_what_it_left() {
 
         let left = w.inventory().await;
         assert_eq!(inventory::resources(&left), resources, "all of it stays");
-        let uids: BTreeSet<_> =
-            before.iter().filter(|it| it.spec["pattern"] != "Pool").map(|it| ("retained".to_owned(), it.uid().to_owned())).collect();
+        let uids: BTreeSet<_> = before
+            .iter()
+            .filter(|it| it.spec["pattern"] != "Pool")
+            .map(|it| ("retained".to_owned(), it.uid().to_owned()))
+            .collect();
         assert_eq!(owners(&left, &w.grant()), uids, "and says whose it was, and that nobody looks after it");
 
         let mark = w.double.mark().await;
@@ -74,7 +80,13 @@ async fn the_same_manifest_takes_over_what_it_left() {
             assert_ne!(before.uid(), after.uid());
             let ids = |it: &crate::objects::Object| {
                 let status = it.status.clone();
-                (status.knowledge_base_id, status.data_source_id, status.collection_arn, status.bucket, status.kms_key_arn)
+                (
+                    status.knowledge_base_id,
+                    status.data_source_id,
+                    status.collection_arn,
+                    status.bucket,
+                    status.kms_key_arn,
+                )
             };
             assert_eq!(ids(before), ids(after));
             let events = w.events(&w.name_of(after)).await;
@@ -84,13 +96,18 @@ async fn the_same_manifest_takes_over_what_it_left() {
         let made = journal.mutating().only(|call| call.operation.starts_with("Create"));
         assert!(made.is_empty(), "nothing is made anew:\n{made}");
         let found = w.inventory().await;
-        let uids: BTreeSet<_> =
-            after.iter().filter(|it| it.spec["pattern"] != "Pool").map(|it| ("owned".to_owned(), it.uid().to_owned())).collect();
+        let uids: BTreeSet<_> = after
+            .iter()
+            .filter(|it| it.spec["pattern"] != "Pool")
+            .map(|it| ("owned".to_owned(), it.uid().to_owned()))
+            .collect();
         assert_eq!(owners(&found, &w.grant()), uids);
         assert!(!found.keys().any(|name| name.contains("tenantry/retained")), "no marker is left: {found:?}");
         for tenant in &after[1..] {
-            let (bucket, prefix) = (tenant.status.bucket.clone().unwrap(), tenant.status.prefix.clone().unwrap());
-            let text = w.sdk.s3.get_object().bucket(bucket).key(format!("{prefix}a.md")).send().await.unwrap();
+            let (bucket, prefix) =
+                (tenant.status.bucket.clone().unwrap(), tenant.status.prefix.clone().unwrap());
+            let text =
+                w.sdk.s3.get_object().bucket(bucket).key(format!("{prefix}a.md")).send().await.unwrap();
             assert_eq!(text.body.collect().await.unwrap().into_bytes(), "what must never be lost");
         }
 

@@ -94,6 +94,13 @@ impl Journal {
         self.only(|call| call.mutating)
     }
 
+    /// Calls that do more than write tags, or what policies have in their place.
+    pub fn besides_tags(&self) -> Journal {
+        let tags =
+            ["TagResource", "TagRole", "PutBucketTagging", "UpdateSecurityPolicy", "UpdateAccessPolicy"];
+        self.only(|call| !tags.contains(&call.operation.as_str()))
+    }
+
     /// Calls of one operation.
     pub fn of(&self, operation: &str) -> Journal {
         self.only(|call| call.operation == operation)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt};
 use serde_json::json;
-use tenantry::api::{PAUSED, Tenant};
+use tenantry::api::{PAUSED, SharedStack, Tenant};
 
 use crate::bed::another;
 use crate::inventory;
@@ -137,15 +137,14 @@ async fn deleting_a_definition_deletes_nothing_in_aws() {
         let before = inventory::resources(&w.inventory().await);
         let mark = w.double.mark().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(w.client.clone());
-        let tenants = Tenant::crd_name();
-        definitions.delete(&tenants, &Default::default()).await.unwrap();
-        let gone = async || definitions.get_opt(&tenants).await.unwrap().is_none().then_some(());
-        w.eventually("the definition is gone", gone).await;
+        for definition in [Tenant::crd_name(), SharedStack::crd_name()] {
+            definitions.delete(definition, &Default::default()).await.unwrap();
+            let gone = async || definitions.get_opt(definition).await.unwrap().is_none().then_some(());
+            w.eventually("the definition is gone", gone).await;
+        }
         assert_eq!(inventory::resources(&w.inventory().await), before);
         let deleted = w.double.journal(mark).await.only(|call| call.operation.starts_with("Delete"));
         assert!(deleted.is_empty(), "{deleted}");
-        // A watch of what is no more fails; that is not what this test is about.
-        w.stop_operator().await;
     };
     world_in(another().await, |_| {}, test).await;
 }
