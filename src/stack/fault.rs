@@ -300,6 +300,29 @@ mod tests {
     }
 
     #[test]
+    fn whichever_action_is_missing_is_named() {
+        for operation in Operation::all() {
+            for (action, _) in operation.needs() {
+                let message = format!("User: u is not authorized to perform: {action} on resource: r");
+                let code = "AccessDeniedException";
+                let fault = Fault {
+                    class: classify(operation.name(), code, &message),
+                    service: operation.service(),
+                    operation: operation.name(),
+                    resource: "x".into(),
+                    code: code.into(),
+                    message,
+                    request_id: Some("R1".into()),
+                };
+                let said = fault.to_string().to_lowercase();
+                let wanted = format!("allow {} for", action.to_lowercase());
+                assert!(said.contains(&wanted), "{operation:?}: {fault}");
+                assert!(matches!(fault.class, Class::Denied | Class::NotYet), "{operation:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_denied_call_names_the_action_to_allow() {
         let denied = |service, operation| Fault {
             class: Class::Denied,
