@@ -130,6 +130,10 @@ impl From<KnowledgeBase> for KnowledgeBaseFacts {
             arn: it.knowledge_base_arn,
             status: it.status.as_str().to_owned(),
             failure_reasons: it.failure_reasons.unwrap_or_default(),
+            collection_arn: it
+                .storage_configuration
+                .and_then(|it| it.opensearch_serverless_configuration)
+                .map(|it| it.collection_arn),
             embedding_model_arn: it
                 .knowledge_base_configuration
                 .and_then(|it| it.vector_knowledge_base_configuration)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future::{BoxFuture, join_all};
 
 use super::context::Context;
+use super::loss::{self, Loss};
 use super::memory::Memory;
 use super::report;
 use crate::api::{Column, ConditionType, Layer, Ownership, PerLayer, Reason, Status, ownership};
@@ -37,6 +38,8 @@ pub struct Case<'a> {
     pub status: &'a Status,
     /// Whether a customer key is among them: looking for one by its tags costs a call for each key of the account.
     pub creates_key: bool,
+    /// The approval that somebody gave, if any.
+    pub approved: Option<&'a str>,
     /// What the owned layers should be.
     pub blueprint: Blueprint<'a>,
 }
@@ -74,6 +77,8 @@ pub struct Passed {
     pub passing: Option<(Reason, String)>,
     /// Whether it takes over what an earlier object of the same name left behind.
     pub adopts: bool,
+    /// What was lost, and is made anew because somebody has approved it.
+    pub given_up: Vec<Layer>,
 }
 
 /// Brings a stack one step closer to what it should be.
@@ -89,8 +94,13 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
         memory.generation = Some(generation);
     }
     let want = case.want(&memory.sight);
+    let losses = loss::losses(case, &want, &memory.sight);
     let steps = match plan::plan(case.id, &want, &memory.sight) {
-        Ok(steps) => steps,
+        // What is lost waits for nobody but a person, and all that builds on it waits for that.
+        Ok(steps) => steps.map(|layer, step| match losses.iter().find(|loss| loss.layer == layer) {
+            Some(Loss { verdict: loss::Verdict::Waits(..), .. }) => Step::After(layer),
+            _ => step,
+        }),
         Err(blocked) => {
             memory.looked_at_all = None;
             let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
@@ -105,7 +115,17 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     }
     let adopts = memory.sight.is_adopted(case.id);
     let results = act(cx, case, &want, memory, &steps).await;
-    Passed { adopts, ..settle(cx, case, steps, results, memory) }
+    let mut passed = Passed { adopts, ..settle(cx, case, steps, results, memory) };
+    for Loss { layer, verdict } in losses {
+        match verdict {
+            loss::Verdict::GivenUp => passed.given_up.push(layer),
+            loss::Verdict::Waits(standing, look_again) => {
+                *passed.layers.get_mut(layer) = Some(standing);
+                passed.look_again = earliest(passed.look_again, Some(look_again));
+            }
+        }
+    }
+    passed
 }
 
 /// With `--read-only` the plan is all there is.

@@ -1,18 +1,24 @@
 //! Lending: what a SharedStack's status offers, and what a pass writes into the status for others to use.
 
-use crate::api::{Layer, PerLayer, SharedStack, Status};
+use crate::api::{Layer, PerLayer, Reason, SharedStack, Status};
 use crate::stack::identity::Identity;
 use crate::stack::offer::{Offer, PoolOffer};
 use crate::stack::seen::Sight;
 use crate::stack::verdict::Standing;
 use crate::stack::want::Want;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 /// What a SharedStack lends. An id stands in its status from the moment its layer was first whole, so a passing error
-/// withdraws nothing.
+/// withdraws nothing; what is lost is not lent.
 pub fn offer(stack: &SharedStack, bucket_name: &str, collection_name: &str) -> Option<Offer> {
     let status = stack.status.as_ref()?;
     status.bucket.as_ref().filter(|bucket| *bucket == bucket_name)?;
+    let lost =
+        |condition: &Condition| condition.status == "False" && condition.reason == Reason::DataLost.as_str();
+    if status.conditions.iter().any(|condition| condition.type_ != "Ready" && lost(condition)) {
+        return None;
+    }
     Some(Offer {
         stack: stack.name_any(),
         uid: stack.uid().unwrap_or_default(),
@@ -45,6 +51,16 @@ pub fn borrowed(status: &mut Status, offer: &Offer) {
     status.collection_arn = Some(offer.collection_arn.clone());
     status.collection_endpoint = offer.collection_endpoint.clone();
     status.kms_key_arn = offer.kms_key_arn.clone();
+}
+
+/// Forgets what was lost and is made anew: it is not lent any more, and not missed.
+pub fn give_up(status: &mut Status, layers: &[Layer]) {
+    if layers.contains(&Layer::Bucket) {
+        status.bucket = None;
+    }
+    if layers.contains(&Layer::Collection) {
+        (status.collection_arn, status.collection_endpoint) = (None, None);
+    }
 }
 
 /// Writes into a status what the whole layers of its own are called.

@@ -11,6 +11,7 @@ pub mod grant;
 pub mod hold;
 pub mod leaving;
 pub mod lend;
+pub mod loss;
 pub mod memory;
 pub mod quota;
 pub mod report;

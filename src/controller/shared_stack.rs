@@ -15,8 +15,8 @@ use super::engine::{self, Case, Passed};
 use super::tenant::request;
 use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report};
 use crate::api::{
-    Column, ConditionType, DeletionPolicy, EncryptionSettings, Layer, PAUSED, Pattern, Reason, Shared,
-    SharedStack, Status, Tenant,
+    APPROVE, Column, ConditionType, DeletionPolicy, EncryptionSettings, Layer, PAUSED, Pattern, Reason,
+    Shared, SharedStack, Status, Tenant,
 };
 use crate::documents::marker;
 use crate::documents::schedule::Ask;
@@ -80,9 +80,10 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         offer: None,
         status: &before,
         creates_key: matches!(shared.encryption, EncryptionSettings::Create),
+        approved: stack.annotations().get(APPROVE).map(String::as_str),
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { mut layers, blocked, look_again, fault, passing, adopts } =
+    let Passed { mut layers, blocked, look_again, fault, passing, adopts, given_up } =
         engine::forward(cx, &case, &mut memory, generation).await;
     if adopts {
         report::adopted(cx, &report::subject(&stack)).await;
@@ -90,6 +91,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
+    lend::give_up(&mut status, &given_up);
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let mut error = fault;
     if matches!(layers.bucket, Some(Standing::Whole)) && cx.retained.get(&name).is_none() {
@@ -304,7 +306,8 @@ async fn retain(
     creates_key: bool,
 ) -> Result<Progress, Error> {
     let mut memory = cx.memories.get(&id.uid);
-    let case = Case { id, column, offer: None, status, creates_key, blueprint: Blueprint::Nothing };
+    let case =
+        Case { id, column, offer: None, status, creates_key, approved: None, blueprint: Blueprint::Nothing };
     engine::retain(cx, &case, &mut memory).await?;
     if let Seen::Ours(_) = memory.sight.bucket {
         marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
@@ -336,7 +339,8 @@ async fn remove(
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let case = Case { id, column, offer: None, status, creates_key, blueprint: Blueprint::Nothing };
+    let case =
+        Case { id, column, offer: None, status, creates_key, approved: None, blueprint: Blueprint::Nothing };
     let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)

@@ -12,8 +12,8 @@ use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
 use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, tenant_leaving};
 use crate::api::{
-    ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter, SYNC_REQUESTED_AT,
-    SharedStack, Status, Tenant,
+    APPROVE, ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter,
+    SYNC_REQUESTED_AT, SharedStack, Status, Tenant,
 };
 use crate::documents::marker;
 use crate::documents::schedule::Ask;
@@ -312,14 +312,16 @@ async fn go(
         offer,
         status: before,
         creates_key: matches!(isolation, Isolation::Silo(silo) if matches!(silo.encryption, EncryptionSettings::Create)),
+        approved: tenant.annotations().get(APPROVE).map(String::as_str),
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
-    let Passed { layers, blocked, look_again, fault, passing, adopts } =
+    let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } =
         engine::forward(cx, &case, memory, generation).await;
     if adopts {
         report::adopted(cx, &report::subject(tenant)).await;
     }
+    lend::give_up(&mut status, &given_up);
     lend::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {

@@ -134,6 +134,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         offer: offer.as_ref(),
         status: &last.status,
         creates_key: leaving::creates_key(&last.object),
+        approved: None,
         blueprint: Blueprint::Nothing,
     };
     engine::retain(cx, &case, &mut cx.memories.get(&id.uid)).await?;
@@ -179,6 +180,7 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         offer: offer.as_ref(),
         status: &last.status,
         creates_key: leaving::creates_key(&last.object),
+        approved: None,
         blueprint: Blueprint::Nothing,
     };
     let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));

@@ -35,6 +35,7 @@ pub async fn ensure(
     let account = &id.scope.account;
     for change in diff::knowledge_base(&id.scope, want, facts) {
         match (change, &facts.data_source) {
+            (KnowledgeBaseChange::Replace, _) => return teardown(aws, seen).await,
             (KnowledgeBaseChange::Tags, _) => tag(aws, facts, &want.tags).await?,
             (KnowledgeBaseChange::NotActive, _) => return Ok(not_active(facts)),
             (KnowledgeBaseChange::NarrowTrust, _) => {

@@ -10,7 +10,7 @@ use super::seen::{
     BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
     PolicyFacts, RoleFacts, Seen, Sight,
 };
-use super::want::{Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
+use super::want::{Store, Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
 use crate::api::{ChunkingSettings, DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
 
 /// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
@@ -202,6 +202,8 @@ pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Val
 pub enum KnowledgeBaseChange {
     /// A tag of ours or of the user's is missing or differs.
     Tags,
+    /// It keeps its vectors in a collection that is no more, and no call changes that: it must be made anew.
+    Replace,
     /// The data source must go: its index is gone, and it would never fill another.
     DropDataSource,
     /// It is being made, or not usable.
@@ -222,6 +224,12 @@ pub fn knowledge_base(
     want: &WantKnowledgeBase,
     facts: &KnowledgeBaseFacts,
 ) -> Vec<KnowledgeBaseChange> {
+    let store = want.store.as_ref().map(|Store::OpenSearchServerless { collection_arn, .. }| collection_arn);
+    if let (Some(has), Some(wanted)) = (&facts.collection_arn, store)
+        && has != wanted
+    {
+        return vec![KnowledgeBaseChange::Replace];
+    }
     let mut changes = Vec::new();
     if !carries(&facts.tags, &want.tags) {
         changes.push(KnowledgeBaseChange::Tags);

@@ -1,6 +1,7 @@
 //! The model: what a stack should be, what it is, and what follows. Pure: no async, no client, no clock, no
 //! environment. `tests/model` holds this folder to it.
 
+pub mod approval;
 pub mod diff;
 pub mod fault;
 pub mod identity;

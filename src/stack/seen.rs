@@ -263,6 +263,8 @@ pub struct KnowledgeBaseFacts {
     pub failure_reasons: Vec<String>,
     /// The model that it embeds with.
     pub embedding_model_arn: Option<String>,
+    /// The collection that holds its vectors.
+    pub collection_arn: Option<String>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
     /// The data source of our name.

@@ -40,6 +40,7 @@ mod ingestion;
 mod installations;
 mod keys;
 mod leaving;
+mod loss;
 mod lost_answers;
 mod onboarding;
 mod one_tenant_id;

@@ -1,0 +1,39 @@
+//! What only a person may decide: it is refused with a code in the message, and goes on once an annotation has the code.
+//!
+//! The code is a fingerprint of the object, the reason and the facts. If the facts change it no longer opens, and one
+//! that was left in Git is inert.
+
+use super::identity::fingerprint;
+use crate::api::{APPROVE, Reason};
+
+/// How much of the fingerprint a person has to copy.
+const LENGTH: usize = 6;
+
+/// The value that the annotation must have, such as `DataLost-3f9a21`.
+pub fn code(uid: &str, reason: Reason, facts: &[&str]) -> String {
+    let whole = fingerprint(&format!("{uid}\n{reason}\n{}", facts.join("\n")));
+    format!("{reason}-{}", &whole[..LENGTH])
+}
+
+/// How a message asks for approval.
+pub fn ask(code: &str) -> String {
+    format!("To go on all the same, set the annotation {APPROVE}={code}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_good_for_one_object_one_reason_and_these_facts() {
+        let one = code("u-1", Reason::DataLost, &["bucket b", "1970-01-01T00:00:01Z"]);
+        assert!(one.starts_with("DataLost-") && one.len() == "DataLost-".len() + LENGTH, "{one}");
+        for other in [
+            code("u-2", Reason::DataLost, &["bucket b", "1970-01-01T00:00:01Z"]),
+            code("u-1", Reason::LargeDeletion, &["bucket b", "1970-01-01T00:00:01Z"]),
+            code("u-1", Reason::DataLost, &["bucket b", "1970-01-01T00:00:02Z"]),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}
