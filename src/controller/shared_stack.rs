@@ -124,9 +124,10 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     report::write(cx, &api, &report::subject(&stack), &before, &status, false).await?;
     memory.failures = if error.is_some() { memory.failures } else { 0 };
     cx.memories.put(&uid, memory);
+    let resync = cx.resync(&uid);
     match error {
         Some(fault) => Err(fault.into()),
-        None => Ok(Action::requeue(cx.clock.outside(again.unwrap_or_else(|| cx.resync(&uid))))),
+        None => Ok(Action::requeue(cx.clock.outside(again.map_or(resync, |again| again.min(resync))))),
     }
 }
 

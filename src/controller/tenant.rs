@@ -104,7 +104,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     }
     memory.failures = 0;
     cx.memories.put(&uid, memory);
-    let again = look_again.unwrap_or_else(|| cx.resync(&uid));
+    let again = look_again.map_or(cx.resync(&uid), |again| again.min(cx.resync(&uid)));
     Ok(Action::requeue(cx.clock.outside(again)))
 }
 
