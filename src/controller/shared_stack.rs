@@ -21,6 +21,7 @@ use crate::api::{
 use crate::documents::marker;
 use crate::documents::schedule::Ask;
 use crate::layers;
+use crate::stack::approval;
 use crate::stack::identity::Identity;
 use crate::stack::plan::Blocked;
 use crate::stack::progress::{Cadence, Progress};
@@ -228,6 +229,15 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
+    let case = Case {
+        id: &id,
+        column,
+        offer: None,
+        status: &status,
+        creates_key,
+        approved: live.annotations().get(APPROVE).map(String::as_str),
+        blueprint: Blueprint::Nothing,
+    };
     let fate = leaving::fate(cx, SharedStack::crd_name(), policy.as_ref()).await?;
     let progress = match borrowers(cx, &name).await? {
         Some(waiting) => {
@@ -245,10 +255,10 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         None => match &fate {
             _ if cx.settings.read_only => leaving::read_only(),
             Err(waiting) => waiting.clone(),
-            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &id, column, &status, creates_key).await)?,
+            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &case).await)?,
             Ok(Fate::Goes) => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => leaving::or_stalled(remove(cx, &id, column, &status, creates_key).await)?,
+                None => leaving::or_stalled(remove(cx, &case).await)?,
             },
         },
     };
@@ -299,50 +309,39 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
 }
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
-async fn retain(
-    cx: &Context,
-    id: &Identity,
-    column: Column,
-    status: &Status,
-    creates_key: bool,
-) -> Result<Progress, Error> {
-    let mut memory = cx.memories.get(&id.uid);
-    let case =
-        Case { id, column, offer: None, status, creates_key, approved: None, blueprint: Blueprint::Nothing };
-    engine::retain(cx, &case, &mut memory).await?;
+async fn retain(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
+    let mut memory = cx.memories.get(&case.id.uid);
+    engine::retain(cx, case, &mut memory).await?;
     if let Seen::Ours(_) = memory.sight.bucket {
-        marker::leave(&cx.aws, &id.name(Layer::Bucket), id).await?;
+        marker::leave(&cx.aws, &case.id.name(Layer::Bucket), case.id).await?;
     }
     Ok(Progress::Done)
 }
 
-async fn remove(
-    cx: &Context,
-    id: &Identity,
-    column: Column,
-    status: &Status,
-    creates_key: bool,
-) -> Result<Progress, Error> {
-    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, status.bucket.as_deref()).await? {
+/// Takes everything apart, unless that would take along what tenants have retained in it and nobody has said yes.
+async fn remove(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
+    let id = case.id;
+    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, case.status.bucket.as_deref()).await? {
         let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
-        if !retained.is_empty() {
-            let count = retained.len();
-            let listed = retained.keys().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+        let tenants: Vec<_> = retained.keys().map(String::as_str).collect();
+        let code = approval::code(&id.uid, Reason::RetainedTenants, &tenants);
+        if !tenants.is_empty() && case.approved != Some(code.as_str()) {
+            let count = tenants.len();
+            let listed = tenants[..count.min(LISTED)].join(", ");
+            let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
             return Ok(Progress::Waiting {
                 reason: Reason::RetainedTenants,
                 message: format!(
-                    "{count} tenants were deleted with deletionPolicy Retain and their documents would go: {listed}. Set \
-                     deletionPolicy to Retain, or remove their markers under tenantry/retained/ in the bucket to let \
-                     them go"
+                    "{count} tenants were deleted with deletionPolicy Retain and their documents would go: {listed}{more}. \
+                     Set deletionPolicy to Retain to keep them. {}, and they go too",
+                    approval::ask(&code)
                 ),
                 cadence: Cadence::Steady,
             });
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let case =
-        Case { id, column, offer: None, status, creates_key, approved: None, blueprint: Blueprint::Nothing };
-    let progress = engine::back(cx, &case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
+    let progress = engine::back(cx, case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
     Ok(progress)
 }

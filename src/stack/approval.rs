@@ -30,7 +30,7 @@ mod tests {
         assert!(one.starts_with("DataLost-") && one.len() == "DataLost-".len() + LENGTH, "{one}");
         for other in [
             code("u-2", Reason::DataLost, &["bucket b", "1970-01-01T00:00:01Z"]),
-            code("u-1", Reason::LargeDeletion, &["bucket b", "1970-01-01T00:00:01Z"]),
+            code("u-1", Reason::RetainedTenants, &["bucket b", "1970-01-01T00:00:01Z"]),
             code("u-1", Reason::DataLost, &["bucket b", "1970-01-01T00:00:02Z"]),
         ] {
             assert_ne!(one, other);

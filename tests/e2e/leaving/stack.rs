@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tenantry::api::APPROVE;
+
 use super::STACK;
 use crate::inventory;
 use crate::world::{World, world};
@@ -95,11 +97,36 @@ async fn what_tenants_have_retained_keeps_it() {
         assert!(w.double.journal(mark).await.mutating().is_empty());
         assert_eq!(inventory::names(&w.inventory().await), expected);
 
+        w.annotate(STACK, APPROVE, Some("RetainedTenants-000000")).await;
         stack(&w, "Retain").await;
         w.gone(STACK).await;
         let bucket = w.stack_identity("standard", "").name(tenantry::api::Layer::Bucket);
         expected.insert(format!("object {bucket}/tenantry/retained-stack.json"));
         assert_eq!(inventory::names(&w.inventory().await), expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_tenants_have_retained_goes_if_somebody_says_so() {
+    world(|w| async move {
+        stack(&w, "Delete").await;
+        tenant(&w, "acme", "Bridge", "Retain").await;
+        w.ready("acme").await;
+        w.upload("acme", &[("hours.md", "The office opens at nine.")]).await;
+        w.delete("acme").await;
+        w.gone("acme").await;
+        w.delete(STACK).await;
+        let waits = w.condition(STACK, "DeletionBlocked=True/RetainedTenants").await;
+        let message = waits.message("DeletionBlocked");
+        let (_, code) = message.split_once(&format!("{APPROVE}=")).expect(message);
+        w.annotate(STACK, APPROVE, code.split(',').next()).await;
+        w.gone(STACK).await;
+        // What the tenant owned itself is not the SharedStack's to delete; its documents lay in the bucket that is gone.
+        let left = inventory::names(&w.inventory().await);
+        let of_the_stack = format!("{}-sa-", w.settings.installation);
+        assert!(!left.iter().any(|name| name.contains(&of_the_stack)), "{left:?}");
+        assert!(left.iter().any(|name| name.starts_with("knowledge base ")), "{left:?}");
     })
     .await;
 }
