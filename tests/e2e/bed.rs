@@ -106,11 +106,14 @@ async fn served(bed: &Bed, definition: &CustomResourceDefinition) {
 impl Bed {
     /// A client of the API server. Each test has its own, because a client belongs to the runtime that made it.
     pub async fn client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
-        let mut config =
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        // As `tenantry run` has it.
-        config.default_retry = false;
-        Client::try_from(config).unwrap()
+        client_of(&self.kubeconfig).await
     }
+}
+
+/// A client as `tenantry run` has it.
+pub async fn client_of(kubeconfig: &str) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }

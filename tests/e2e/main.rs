@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod api_server;
 mod aws;
 mod bed;
 mod cluster;
