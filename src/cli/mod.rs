@@ -1,6 +1,7 @@
 //! The command line: one verb a file.
 
 mod crds;
+mod delete;
 mod iam_policy;
 mod retrieve;
 mod run;
@@ -23,6 +24,8 @@ enum Command {
     Crds(crds::Crds),
     /// Print what IAM must allow, as a policy that can be attached as it is.
     IamPolicy(iam_policy::IamPolicy),
+    /// Show what deleting a Tenant would do in AWS, without touching anything.
+    Delete(delete::Delete),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
     Retrieve(retrieve::Retrieve),
 }
@@ -36,6 +39,7 @@ impl Cli {
             Command::Run(run) => run.run().await,
             Command::Crds(crds) => crds.run(),
             Command::IamPolicy(policy) => policy.run(),
+            Command::Delete(delete) => delete.run().await,
             Command::Retrieve(retrieve) => retrieve.run().await,
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod approval;
 pub mod diff;
+pub mod farewell;
 pub mod fault;
 pub mod identity;
 pub mod job;

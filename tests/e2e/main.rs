@@ -31,6 +31,7 @@ mod changes;
 mod conditions;
 mod crash;
 mod drift;
+mod dry_run;
 mod edges;
 mod examples;
 mod foreign;

@@ -1,0 +1,112 @@
+//! What a deletion would do, told before it is done: one line for each thing in AWS.
+
+use serde::Serialize;
+
+use super::identity::Identity;
+use super::seen::{Foreign, Seen, Sight};
+use super::unwind::{Fate, WAVES};
+use crate::api::{Column, Layer, Ownership, ownership};
+
+/// What becomes of a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It is deleted.
+    Goes,
+    /// It stays, tagged as retained, and goes on costing money.
+    Stays,
+    /// It is not touched.
+    LeftAlone,
+}
+
+/// One thing, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// What it is, such as `knowledge base`.
+    pub what: &'static str,
+    /// Its name, id or ARN.
+    pub name: String,
+    /// Why.
+    pub why: &'static str,
+}
+
+const OWNED: &str = "it is this object's own";
+const RETAINED: &str = "deletionPolicy Retain: tagged as retained, and goes on costing money";
+const FOREIGN: &str = "it has our name and is not provably this object's";
+const BORROWED: &str = "it is the SharedStack's";
+
+/// Everything that was seen of one owner, in the order of the way back, and what it borrows of `lender`.
+pub fn lines(
+    id: &Identity,
+    lender: Option<&Identity>,
+    column: Column,
+    fate: Fate,
+    sight: &Sight,
+) -> Vec<Line> {
+    let (outcome, why) = match fate {
+        Fate::Goes => (Outcome::Goes, OWNED),
+        Fate::Stays => (Outcome::Stays, RETAINED),
+    };
+    let order = WAVES.iter().copied().flatten().copied();
+    let owned = order.filter(|layer| ownership(column, *layer) == Ownership::Owns);
+    let owned = owned.flat_map(|layer| match things(id, sight, layer) {
+        Ok(things) => things.into_iter().map(|(what, name)| Line { outcome, what, name, why }).collect(),
+        Err(foreign) => vec![Line {
+            outcome: Outcome::LeftAlone,
+            what: layer.words(),
+            name: foreign.resource.clone(),
+            why: FOREIGN,
+        }],
+    });
+    let borrowed = column.layers(Ownership::Borrows).map(|layer| Line {
+        outcome: Outcome::LeftAlone,
+        what: layer.words(),
+        name: lender.map(|lender| lender.name(layer)).unwrap_or_default(),
+        why: BORROWED,
+    });
+    owned.chain(borrowed).collect()
+}
+
+/// What there is of a layer: what it is, and its name.
+fn things<'a>(
+    id: &Identity,
+    sight: &'a Sight,
+    layer: Layer,
+) -> Result<Vec<(&'static str, String)>, &'a Foreign> {
+    fn of<T>(
+        seen: &Seen<T>,
+        things: impl FnOnce(&T) -> Vec<Option<(&'static str, String)>>,
+    ) -> Result<Vec<(&'static str, String)>, &Foreign> {
+        match seen {
+            Seen::Absent => Ok(Vec::new()),
+            Seen::Ours(facts) => Ok(things(facts).into_iter().flatten().collect()),
+            Seen::Foreign(foreign) => Err(foreign),
+        }
+    }
+    match layer {
+        Layer::Key => of(&sight.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
+        Layer::Bucket => of(&sight.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
+        Layer::Collection => of(&sight.collection, |facts| {
+            vec![
+                facts.collection.as_ref().map(|it| ("collection", it.arn.clone())),
+                facts.network.as_ref().map(|_| ("network policy", id.name(layer))),
+                facts.encryption.as_ref().map(|_| ("encryption policy", id.name(layer))),
+            ]
+        }),
+        Layer::Index => of(&sight.index, |_| vec![Some(("index", id.name(layer)))]),
+        Layer::Role => of(&sight.role, |facts| {
+            vec![
+                facts.data_access.as_ref().map(|_| ("data access policy", id.name(Layer::Index))),
+                facts.role.as_ref().map(|role| ("role", role.arn.clone())),
+            ]
+        }),
+        Layer::KnowledgeBase => of(&sight.knowledge_base, |facts| {
+            vec![
+                facts.data_source.as_ref().map(|source| ("data source", source.id.clone())),
+                Some(("knowledge base", facts.arn.clone())),
+            ]
+        }),
+    }
+}
