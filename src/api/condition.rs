@@ -175,7 +175,7 @@ words! {
         Borrowed,
         /// Something retained lives in what would be deleted; it waits for approval.
         RetainedTenants,
-        /// Some documents are still indexed after they were deleted.
+        /// A pool forgets a tenant's documents, and somebody goes on writing more.
         DocumentsRemain,
         /// Versions of documents are locked and cannot be deleted yet.
         ObjectsLocked,

@@ -67,9 +67,8 @@ pub struct SharedStackSpec {
 
     /// What happens in AWS when this SharedStack is deleted, which waits until the last Tenant that borrows
     /// from it is gone. 'Retain' leaves everything in place, with a marker in the bucket: it goes on
-    /// costing money. 'RetainDocuments' will keep the bucket, and its key, and delete the rest; this release
-    /// refuses it (NotYetBuilt). 'Delete' deletes everything,
-    /// documents included, for good. Default: 'Retain'. May be changed at any time.
+    /// costing money. 'RetainDocuments' keeps the bucket, and its key, and deletes the rest. 'Delete' deletes
+    /// everything, documents included, for good. Default: 'Retain'. May be changed at any time.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

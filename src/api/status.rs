@@ -3,7 +3,7 @@
 //! Nothing in it changes without news. An absent value is sent as null, which a merge patch takes for
 //! "remove".
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -63,6 +63,10 @@ pub struct Status {
     /// The filter that every query of a Pool tenant must carry: without it Bedrock answers from everybody's
     /// documents. Absent where the knowledge base is the tenant's own.
     pub retrieval_filter: Option<RetrievalFilter>,
+
+    /// When the operator itself last moved or deleted a Pool tenant's documents, because the tenant leaves or is back
+    /// with what it had retained. An ingestion job that starts after it makes that true in the index.
+    pub documents_moved_time: Option<MicroTime>,
 
     /// The last ingestion job. A Pool tenant's is in the status of its SharedStack.
     pub ingestion: Option<IngestionStatus>,

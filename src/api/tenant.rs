@@ -121,10 +121,11 @@ pub struct TenantSpec {
     pub tags: Tags,
 
     /// What happens in AWS when this Tenant is deleted. 'Retain' leaves everything in place, with a
-    /// marker in the bucket that says who left it: it goes on costing money. 'RetainDocuments' will keep the
-    /// documents, and their key, and delete the rest; this release refuses it (NotYetBuilt). 'Delete' deletes everything, documents included, for good; it begins some minutes after the
-    /// Tenant was deleted, and setting 'Retain' meanwhile saves what is left. Default: 'Retain'. May be changed at
-    /// any time.
+    /// marker in the bucket that says who left it: it goes on costing money. 'RetainDocuments' keeps the
+    /// documents, and a Silo's bucket and key, with the marker, and deletes what answers from them; a Pool tenant's
+    /// documents move to 'tenantry/retained/<tenantId>/' in the bucket. 'Delete' deletes everything, documents included,
+    /// for good. Both begin some minutes after the Tenant was deleted, and setting 'Retain' meanwhile saves what is left.
+    /// Default: 'Retain'. May be changed at any time.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

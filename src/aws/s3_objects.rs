@@ -7,7 +7,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, EncodingType, Error, ObjectIdentifier};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::found;
@@ -60,10 +60,27 @@ impl Objects {
         next: Option<&str>,
         limit: Option<i32>,
     ) -> Result<Page, Fault> {
+        self.listing(bucket, prefix, next, limit, None).await
+    }
+
+    /// The same, without what lies in folders below.
+    pub async fn list_folder(&self, bucket: &str, prefix: &str, next: Option<&str>) -> Result<Page, Fault> {
+        self.listing(bucket, prefix, next, None, Some("/")).await
+    }
+
+    async fn listing(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        next: Option<&str>,
+        limit: Option<i32>,
+        delimiter: Option<&str>,
+    ) -> Result<Page, Fault> {
         let request =
             self.client.list_objects_v2().bucket(bucket).expected_bucket_owner(&self.account).prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_max_keys(limit);
-        let request = request.set_continuation_token(next.map(Into::into));
+        let request =
+            request.set_continuation_token(next.map(Into::into)).set_delimiter(delimiter.map(Into::into));
         let answer = self.gate.call(s3::ListObjectsV2, bucket).send(request.send()).await?;
         let encoding = answer.encoding_type;
         let objects = answer.contents.unwrap_or_default().into_iter().map(|object| Object {
@@ -123,24 +140,31 @@ impl Objects {
     /// deleted is one fault, named after the first key.
     pub async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), Fault> {
         let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
-        self.delete_all(bucket, objects).await
+        let refused = self.delete_all(bucket, objects).await?;
+        self.all_deleted(bucket, &refused)
     }
 
+    /// Deletes, and answers with what could not be deleted.
     pub(super) async fn delete_all(
         &self,
         bucket: &str,
         objects: Result<Vec<ObjectIdentifier>, BuildError>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<Error>, Fault> {
         let call = self.gate.call(s3::DeleteObjects, bucket);
         let objects = objects.map_err(call.unbuilt())?;
         if objects.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let delete =
             Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(call.unbuilt())?;
         let request =
             self.client.delete_objects().bucket(bucket).expected_bucket_owner(&self.account).delete(delete);
-        let errors = call.send(request.send()).await?.errors.unwrap_or_default();
+        Ok(call.send(request.send()).await?.errors.unwrap_or_default())
+    }
+
+    /// What could not be deleted is one fault.
+    pub(super) fn all_deleted(&self, bucket: &str, errors: &[Error]) -> Result<(), Fault> {
+        let call = self.gate.call(s3::DeleteObjects, bucket);
         match errors.first() {
             None => Ok(()),
             Some(first) => {

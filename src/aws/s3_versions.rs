@@ -1,10 +1,11 @@
 //! S3: what a listing of objects does not show: their older versions, delete markers, and unfinished uploads.
 
-use aws_sdk_s3::types::{EncodingType, ObjectIdentifier};
+use aws_sdk_s3::types::{EncodingType, Error, ObjectIdentifier};
 
 use super::Objects;
-use super::fault::gone;
+use super::fault::{found, gone};
 use super::s3_objects::decoded;
+use super::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::operation::s3;
 
@@ -79,11 +80,38 @@ impl Objects {
         })
     }
 
-    /// Deletes up to 1,000 versions or delete markers, for good. IAM action s3:DeleteObjectVersion.
-    pub async fn delete_versions(&self, bucket: &str, versions: &[Version]) -> Result<(), Fault> {
+    /// Deletes up to 1,000 versions or delete markers, for good, and answers with those that S3 Object Lock protects. IAM
+    /// action s3:DeleteObjectVersion.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html>
+    pub async fn delete_versions(&self, bucket: &str, versions: &[Version]) -> Result<Vec<Version>, Fault> {
         let object =
             |it: &Version| ObjectIdentifier::builder().key(&it.key).version_id(&it.version_id).build();
-        self.delete_all(bucket, versions.iter().map(object).collect()).await
+        let refused = self.delete_all(bucket, versions.iter().map(object).collect()).await?;
+        let (locked, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_locked);
+        self.all_deleted(bucket, &others)?;
+        let version = |error: Error| Version {
+            key: error.key.unwrap_or_default(),
+            version_id: error.version_id.unwrap_or_else(|| "null".into()),
+            is_delete_marker: false,
+        };
+        Ok(locked.into_iter().map(version).collect())
+    }
+
+    /// Until when a version is locked; `None` if a legal hold alone locks it, which has no end of its own.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html>
+    pub async fn locked_until(
+        &self,
+        bucket: &str,
+        version: &Version,
+    ) -> Result<Option<jiff::Timestamp>, Fault> {
+        let request = self.client.get_object_retention().bucket(bucket).expected_bucket_owner(&self.account);
+        let request = request.key(&version.key).version_id(&version.version_id);
+        let answer = self.gate.call(s3::GetObjectRetention, &version.key).send(request.send()).await;
+        let retention = match answer {
+            Err(fault) if fault.code == "NoSuchObjectLockConfiguration" => return Ok(None),
+            answer => found(answer)?.and_then(|answer| answer.retention),
+        };
+        Ok(retention.and_then(|retention| retention.retain_until_date).as_ref().map(timestamp))
     }
 
     /// All unfinished uploads under a prefix. IAM action s3:ListBucketMultipartUploads.
@@ -117,4 +145,9 @@ impl Objects {
         let request = request.key(&upload.key).upload_id(&upload.upload_id);
         gone(self.gate.call(s3::AbortMultipartUpload, &upload.key).send(request.send()).await)
     }
+}
+
+/// Whether a version could not be deleted because it is locked: S3 has no code of its own for that.
+fn is_locked(error: &Error) -> bool {
+    error.message().is_some_and(|message| message.contains("object lock"))
 }

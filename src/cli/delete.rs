@@ -9,6 +9,7 @@ use kube::{Api, ResourceExt};
 
 use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws::{self, Aws, Pace};
+use crate::documents::sidecar::POOL;
 use crate::layers::{self, Hints};
 use crate::stack::farewell::{self, Line, Outcome};
 use crate::stack::fault::Class;
@@ -162,7 +163,13 @@ async fn documents(
         Fate::Goes => {
             (Outcome::Goes, "they are this tenant's, with all versions; their vectors go with them")
         }
-        Fate::Stays => (Outcome::Stays, "deletionPolicy Retain: a marker says who left them"),
+        Fate::DocumentsStay if id.prefix().starts_with(POOL) => (
+            Outcome::Stays,
+            "deletionPolicy RetainDocuments: they move to tenantry/retained/, and their vectors go",
+        ),
+        Fate::Stays | Fate::DocumentsStay => {
+            (Outcome::Stays, "deletionPolicy keeps them: a marker says who left them")
+        }
     };
     Ok(Some(Line { outcome, what: "documents", name, why }))
 }

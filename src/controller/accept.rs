@@ -7,8 +7,8 @@ use kube::core::SelectorExt;
 use super::Error;
 use super::context::Context;
 use crate::api::{
-    DeletionPolicy, IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack,
-    SharedStackSpec, Sidecars, Tenant,
+    IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec,
+    Sidecars, Tenant,
 };
 use crate::stack::fault::Class;
 use crate::stack::plan::Blocked;
@@ -30,7 +30,6 @@ fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
 /// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
-    deletion_policy(&tenant.spec.deletion_policy)?;
     schedule(match &isolation {
         Isolation::Silo(silo) => silo.ingestion.as_ref(),
         Isolation::Bridge(bridge) => bridge.ingestion.as_ref(),
@@ -42,7 +41,6 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 /// A SharedStack's spec, likewise.
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
-    deletion_policy(&spec.deletion_policy)?;
     schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
     if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
         not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
@@ -68,15 +66,6 @@ fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
         return refused(Reason::ScheduleInvalid, message);
     }
     Ok(())
-}
-
-fn deletion_policy(policy: &DeletionPolicy) -> Result<(), Blocked> {
-    match policy {
-        DeletionPolicy::RetainDocuments => {
-            not_yet_built("deletionPolicy: RetainDocuments", "use 'Retain' or 'Delete'")
-        }
-        DeletionPolicy::Retain | DeletionPolicy::Delete => Ok(()),
-    }
 }
 
 /// The tag by which a key's owner lets us use it; its value is our installation, or the namespace of one Tenant.

@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
 /// The scale of all waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -26,7 +29,14 @@ impl Clock {
     }
 
     /// How long it has been since a Kubernetes time stamp, in the terms in which waits are written down.
-    pub fn since_stamp(self, stamp: jiff::Timestamp) -> Duration {
-        Duration::try_from(jiff::Timestamp::now().duration_since(stamp)).unwrap_or_default() * self.divisor
+    pub fn since_stamp(self, stamp: Timestamp) -> Duration {
+        Duration::try_from(Timestamp::now().duration_since(stamp)).unwrap_or_default() * self.divisor
     }
+}
+
+/// The time of day, as precisely as Kubernetes writes it, and later than `last`.
+pub fn stamp_after(last: Option<Timestamp>) -> MicroTime {
+    let now = Timestamp::now().as_microsecond();
+    let micros = last.map_or(now, |last| now.max(last.as_microsecond() + 1));
+    MicroTime(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))
 }

@@ -1,6 +1,6 @@
 //! What every pass needs: clients, stores, and the few things that a process remembers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,8 +55,6 @@ pub struct Context {
     /// By SharedStack: the tenantIds retained in its bucket, with their markers. Absent until the markers
     /// have been listed; nobody new borrows before.
     pub retained: Shelf<BTreeMap<String, Marker>>,
-    /// By SharedStack: Pool tenants whose documents are deleted and must now leave the index.
-    pub departures: Shelf<BTreeSet<String>>,
     /// Knowledge bases that are promised.
     pub reservations: Reservations,
     /// Writes events.

@@ -16,7 +16,7 @@ use crate::stack::offer::Offer;
 use crate::stack::plan::{self, Blocked, Step};
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Sight;
-use crate::stack::unwind::WAVES;
+use crate::stack::unwind::{Fate, WAVES};
 use crate::stack::verdict::Standing;
 use crate::stack::want::{Blueprint, Want};
 
@@ -305,19 +305,21 @@ pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 }
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
-pub async fn retain(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Result<(), Fault> {
-    observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
+pub async fn retain(cx: &Context, case: &Case<'_>, fate: Fate, memory: &mut Memory) -> Result<(), Fault> {
+    let stays = |layer: &Layer| fate.keeps(*layer);
+    observe(cx, case, memory, |_, layer| stays(&layer)).await.map_err(|(_, fault)| fault)?;
     let tags = case.id.retained_tags();
-    let owned = case.column.layers(Ownership::Owns);
+    let owned = case.column.layers(Ownership::Owns).filter(stays);
     let tagged = owned.map(|layer| layers::tag(&cx.aws, case.id, layer, &memory.sight, &tags));
     join_all(tagged).await.into_iter().collect()
 }
 
-/// Takes what is owned one step further apart. `documents` goes with the bucket's wave: it is what the owner has in a
+/// Takes what is owned, and does not stay, one step further apart. `documents` goes with the bucket's wave: it is what the owner has in a
 /// bucket that it borrows. Done only in a pass that finds nothing of ours left.
 pub async fn back(
     cx: &Context,
     case: &Case<'_>,
+    fate: Fate,
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
@@ -335,6 +337,7 @@ pub async fn back(
     let mut documents = Some(documents);
     for wave in WAVES {
         let owned = wave.iter().filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
+        let owned = owned.filter(|layer| !fate.keeps(**layer));
         let ours: Vec<_> = owned.filter(|layer| memory.sight.is_ours(**layer)).collect();
         let torn = join_all(
             ours.iter().map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),

@@ -103,12 +103,13 @@ pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
     Ok(Progress::Waiting { reason, message: fault.to_string(), cadence: Cadence::After(STALLED) })
 }
 
-/// Reports how far the way back is, and says when to look again.
+/// Reports how far the way back is, and says when to look again. `now` is the status but for its conditions.
 pub async fn report(
     cx: &Context,
     api: &Api<DynamicObject>,
     object: &DynamicObject,
     before: &Status,
+    now: Status,
     progress: &Progress,
 ) -> Result<Action, Error> {
     let Progress::Waiting { reason, message, cadence } = progress else {
@@ -137,7 +138,7 @@ pub async fn report(
                 | Reason::Invalid
         );
     let leaving = Leaving { reason: *reason, message: message.clone(), blocked: blocked || stalled, stalled };
-    let mut after = before.clone();
+    let mut after = now;
     let verdict = Verdict {
         leaving: Some(leaving),
         documents: report::last_documents(&before.conditions),

@@ -25,6 +25,8 @@ pub struct Memory {
     pub refused: PerLayer<Option<(Instant, Fault)>>,
     /// Since when its way back has been going on.
     pub leaving_since: Option<Instant>,
+    /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
+    pub rounds: u32,
     /// Since when AWS has been failing in a way that passes.
     pub failing_since: Option<Instant>,
     /// Passes that failed in a row.

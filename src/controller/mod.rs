@@ -13,12 +13,14 @@ pub mod leaving;
 pub mod lend;
 pub mod loss;
 pub mod memory;
+pub mod pool_leaving;
 pub mod quota;
 pub mod report;
 pub mod retry;
 pub mod run;
 pub mod settings;
 pub mod shared_stack;
+pub mod take_up;
 pub mod tenant;
 pub mod tenant_leaving;
 

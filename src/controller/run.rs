@@ -78,7 +78,6 @@ pub async fn run(
         wake_tenant,
         wake_stack,
         retained: Default::default(),
-        departures: Default::default(),
         reservations: Default::default(),
         ready: OnceCell::new(),
     });

@@ -13,12 +13,12 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 use super::context::Context;
 use super::engine::{self, Case, Passed};
 use super::tenant::request;
-use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report};
+use super::{Error, Guarded, accept, clock, documents, hold, leaving, lend, quota, report};
 use crate::api::{
     APPROVE, Column, ConditionType, DeletionPolicy, EncryptionSettings, Layer, PAUSED, Pattern, Reason,
     Shared, SharedStack, Status, Tenant,
 };
-use crate::documents::marker;
+use crate::documents::marker::{self, Left, Marker};
 use crate::documents::schedule::Ask;
 use crate::layers;
 use crate::stack::approval;
@@ -192,22 +192,30 @@ async fn pool_documents(
     let pool = shared.pool.as_ref()?;
     let name = stack.name_any();
     let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
-    asks.extend(tenants_of(cx, &name).iter().filter_map(request).map(Ask::Request));
-    asks.extend(cx.departures.get(&name).unwrap_or_default().into_iter().map(Ask::Leaving));
+    let tenants = tenants_of(cx, &name);
+    asks.extend(tenants.iter().filter_map(request).map(Ask::Request));
+    // One job for all whose documents moved before it.
+    asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
     let source = whole
         .then(|| documents::source(status, Some(pool.tenant_id_key.clone()), pool.ingestion.clone()))
         .flatten();
     Some(documents::last_step(cx, source.as_ref(), &asks, before).await)
 }
 
-/// The Pool tenants that hold an id in this stack, from the cache.
+/// The Pool tenants that hold an id in this stack and ask for a job, from the cache.
 fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
     let names =
         |tenant: &Tenant| tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack);
     let tenants = cx.tenants.state();
     let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
     let pool = readable.filter(|tenant| matches!(tenant.spec.pattern, Pattern::Pool) && names(tenant));
-    pool.filter(|tenant| hold::is_held(*tenant, &cx.hold()) && request(*tenant).is_some()).cloned().collect()
+    let asks = |tenant: &Tenant| request(tenant).is_some() || moved(tenant).is_some();
+    pool.filter(|tenant| hold::is_held(*tenant, &cx.hold()) && asks(tenant)).cloned().collect()
+}
+
+/// When the operator last moved or deleted this tenant's documents.
+fn moved(tenant: &Tenant) -> Option<jiff::Timestamp> {
+    tenant.status.as_ref()?.documents_moved_time.as_ref().map(|at| at.0)
 }
 
 /// One pass of a SharedStack that is being deleted.
@@ -255,27 +263,30 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         None => match &fate {
             _ if cx.settings.read_only => leaving::read_only(),
             Err(waiting) => waiting.clone(),
-            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &case).await)?,
-            Ok(Fate::Goes) => match leaving::grace(cx, &live) {
+            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &case, Fate::Stays).await)?,
+            Ok(fate) => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => leaving::or_stalled(remove(cx, &case).await)?,
+                None => leaving::or_stalled(remove(cx, &case, *fate).await)?,
             },
         },
     };
     if !progress.is_done() {
-        return leaving::report(cx, &api, &live, &status, &progress).await;
+        return leaving::report(cx, &api, &live, &status, status.clone(), &progress).await;
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => {
             ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money")
         }
+        Ok(Fate::DocumentsStay) => (
+            "RetainDocuments",
+            "deletionPolicy RetainDocuments: the bucket stays in AWS and goes on costing money; everything else is deleted",
+        ),
         Ok(Fate::Goes) => ("Delete", "Everything of this SharedStack in AWS is deleted"),
     };
     cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &live, &cx.hold()).await?;
     cx.forget(&id.uid);
     cx.retained.lock().remove(&name);
-    cx.departures.lock().remove(&name);
     Ok(Action::await_change())
 }
 
@@ -309,21 +320,26 @@ async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> 
 }
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
-async fn retain(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
+async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
     let mut memory = cx.memories.get(&case.id.uid);
-    engine::retain(cx, case, &mut memory).await?;
+    engine::retain(cx, case, fate, &mut memory).await?;
     if let Seen::Ours(_) = memory.sight.bucket {
-        marker::leave(&cx.aws, &case.id.name(Layer::Bucket), case.id).await?;
+        let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
+        let marker = Marker::of(case.id, left, clock::stamp_after(None).0);
+        marker::leave(&cx.aws, &case.id.name(Layer::Bucket), case.id, &marker).await?;
     }
     Ok(Progress::Done)
 }
 
-/// Takes everything apart, unless that would take along what tenants have retained in it and nobody has said yes.
-async fn remove(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
+/// Takes apart what does not stay, unless that would take along what tenants have retained in it and nobody has said yes.
+async fn remove(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
     let id = case.id;
     if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, case.status.bucket.as_deref()).await? {
         let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
-        let tenants: Vec<_> = retained.keys().map(String::as_str).collect();
+        // Where the documents stay, who has retained nothing else loses nothing.
+        let loses = |marker: &Marker| fate == Fate::Goes || marker.left == Left::Everything;
+        let losing = retained.iter().filter(|(_, marker)| loses(marker));
+        let tenants: Vec<_> = losing.map(|(tenant_id, _)| tenant_id.as_str()).collect();
         let code = approval::code(&id.uid, Reason::RetainedTenants, &tenants);
         if !tenants.is_empty() && case.approved != Some(code.as_str()) {
             let count = tenants.len();
@@ -332,8 +348,8 @@ async fn remove(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
             return Ok(Progress::Waiting {
                 reason: Reason::RetainedTenants,
                 message: format!(
-                    "{count} tenants were deleted with deletionPolicy Retain and their documents would go: {listed}{more}. \
-                     Set deletionPolicy to Retain to keep them. {}, and they go too",
+                    "{count} tenants have retained what would go with this SharedStack: {listed}{more}. Set \
+                     deletionPolicy to Retain to keep it. {}, and it goes too",
                     approval::ask(&code)
                 ),
                 cadence: Cadence::Steady,
@@ -341,7 +357,10 @@ async fn remove(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let progress = engine::back(cx, case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
+    let progress = engine::back(cx, case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
     cx.memories.put(&id.uid, memory);
-    Ok(progress)
+    match (progress, fate) {
+        (Progress::Done, Fate::DocumentsStay) => retain(cx, case, fate).await,
+        (progress, _) => Ok(progress),
+    }
 }

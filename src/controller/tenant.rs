@@ -10,12 +10,11 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::{Context, asker, was_acted_upon};
 use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
-use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, tenant_leaving};
+use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, take_up, tenant_leaving};
 use crate::api::{
     APPROVE, ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter,
     SYNC_REQUESTED_AT, SharedStack, Status, Tenant,
 };
-use crate::documents::marker;
 use crate::documents::schedule::Ask;
 use crate::stack::identity::{Identity, fingerprint};
 use crate::stack::offer::Offer;
@@ -292,10 +291,18 @@ async fn go(
 ) -> Result<Pass, Error> {
     let spec = &tenant.spec;
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting();
-    if let Some(offer) = offer {
-        take_up_documents(cx, tenant, &id, offer).await?;
-    }
     let mut status = before.clone();
+    if let Some(offer) = offer
+        && let Some(standing) = take_up::documents(cx, tenant, &id, offer, &mut status).await?
+    {
+        let verdict = Verdict {
+            borrowed: Some(standing),
+            layers: super::untouched(spec.pattern.into()),
+            documents: report::last_documents(&before.conditions),
+            ..Verdict::default()
+        };
+        return Ok(Pass { verdict, status, look_again: Some(Duration::from_secs(1)), error: None });
+    }
     status.region = Some(cx.scope.region.clone());
     status.prefix = Some(id.prefix());
     if let Some(offer) = offer {
@@ -347,21 +354,6 @@ async fn go(
     };
     let error = fault.or(step.fault).map(Error::from);
     Ok(Pass { verdict, status, look_again: engine::earliest(look_again, step.look_again), error })
-}
-
-/// Documents that an earlier object of this name left in the SharedStack are looked after again: their marker goes.
-async fn take_up_documents(cx: &Context, tenant: &Tenant, id: &Identity, offer: &Offer) -> Result<(), Error> {
-    let Some(tenant_id) = id.tenant_id() else { return Ok(()) };
-    let left = cx.retained.get(&offer.stack).is_some_and(|retained| retained.contains_key(tenant_id));
-    if !left || cx.settings.read_only {
-        return Ok(());
-    }
-    marker::remove(&cx.aws, &offer.bucket, id).await?;
-    if let Some(retained) = cx.retained.lock().get_mut(&offer.stack) {
-        retained.remove(tenant_id);
-    }
-    report::adopted(cx, &report::subject(tenant)).await;
-    Ok(())
 }
 
 /// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.

@@ -12,16 +12,16 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 use super::context::{Context, was_acted_upon};
 use super::engine::{self, Case};
 use super::leaving::{self, field};
-use super::{Error, hold};
-use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
-use crate::documents::marker::{self, Marker};
+use super::pool_leaving::{self, Leaver};
+use super::{Error, clock, hold};
+use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Status, Tenant};
+use crate::documents::marker::{self, Left, Marker};
 use crate::documents::purge;
-use crate::documents::schedule::Ask;
 use crate::layers;
 use crate::stack::fault::Fault;
-use crate::stack::identity::{Claim, Identity, fingerprint};
+use crate::stack::identity::{Claim, Identity};
 use crate::stack::offer::{Offer, collection_id};
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::progress::Progress;
 use crate::stack::seen::Seen;
 use crate::stack::unwind::Fate;
 use crate::stack::want::Blueprint;
@@ -68,20 +68,22 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let fate = leaving::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
+    let mut status = last.status.clone();
     let progress = match &fate {
         _ if cx.settings.read_only => leaving::read_only(),
         Err(waiting) => waiting.clone(),
-        Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &last, &id).await)?,
-        Ok(Fate::Goes) => match leaving::grace(cx, &last.object) {
+        Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &last, &id, Fate::Stays).await)?,
+        Ok(fate) => match leaving::grace(cx, &last.object) {
             Some(waiting) => waiting,
-            None => leaving::or_stalled(remove(cx, &last, &id).await)?,
+            None => leaving::or_stalled(remove(cx, &last, &id, *fate, &mut status).await)?,
         },
     };
     if !progress.is_done() {
-        return leaving::report(cx, &api, &last.object, &last.status, &progress).await;
+        return leaving::report(cx, &api, &last.object, &last.status, status, &progress).await;
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => ("Retain", retained_note(&id)),
+        Ok(Fate::DocumentsStay) => ("RetainDocuments", documents_note(&id)),
         Ok(Fate::Goes) => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
     };
     cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
@@ -104,6 +106,15 @@ fn retained_note(id: &Identity) -> String {
     )
 }
 
+fn documents_note(id: &Identity) -> String {
+    format!(
+        "deletionPolicy RetainDocuments: the documents of tenantId '{}' stay in their bucket and go on costing money; the \
+         marker {} says so. Everything else of this Tenant in AWS is deleted",
+        id.tenant_id().unwrap_or_default(),
+        crate::stack::policy::marker_key(id)
+    )
+}
+
 /// Whether what lies in a SharedStack under this tenantId is this object's: it is the holder, and was acted upon. Our
 /// finalizer proves neither: whoever makes an object can write it, and name another's tenantId.
 fn has_documents(cx: &Context, last: &Last, id: &Identity) -> bool {
@@ -111,7 +122,7 @@ fn has_documents(cx: &Context, last: &Last, id: &Identity) -> bool {
 }
 
 /// Leaves word of what stays, and lets go. Who was never accepted and built nothing leaves nothing.
-async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
+async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
     let has_documents = has_documents(cx, last, id);
     let owner = match &last.stack {
         None => id.clone(),
@@ -119,7 +130,10 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
     };
     let left = match last.pattern {
         Pattern::Silo => true,
-        Pattern::Bridge => has_documents || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_)),
+        Pattern::Bridge if fate == Fate::Stays => {
+            has_documents || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_))
+        }
+        Pattern::Bridge => has_documents,
         Pattern::Pool => has_documents,
     };
     let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
@@ -137,15 +151,17 @@ async fn retain(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         approved: None,
         blueprint: Blueprint::Nothing,
     };
-    engine::retain(cx, &case, &mut cx.memories.get(&id.uid)).await?;
+    engine::retain(cx, &case, fate, &mut cx.memories.get(&id.uid)).await?;
     if !left || !there {
         return Ok(Progress::Done);
     }
-    marker::leave(&cx.aws, &owner.name(Layer::Bucket), id).await?;
+    let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
+    let marker = Marker::of(id, left, clock::stamp_after(None).0);
+    marker::leave(&cx.aws, &owner.name(Layer::Bucket), id, &marker).await?;
     if let Some(stack) = &last.stack
         && let Some(retained) = cx.retained.lock().get_mut(stack)
     {
-        retained.insert(last.tenant_id.clone(), Marker::of(id));
+        retained.insert(last.tenant_id.clone(), marker);
     }
     Ok(Progress::Done)
 }
@@ -166,8 +182,48 @@ fn is_stacks<T>(seen: &Seen<T>) -> bool {
     }
 }
 
-/// Takes everything apart that is this Tenant's own, in its order; its documents in a borrowed bucket go with it.
-async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Error> {
+/// Takes apart what is this Tenant's own, in its order, and its documents in a borrowed bucket, as far as they are not to
+/// stay; of what stays, the marker is the last thing that is written.
+async fn remove(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Progress, Error> {
+    let progress = match last.pattern {
+        Pattern::Pool => leave_pool(cx, last, id, fate, status).await?,
+        Pattern::Silo | Pattern::Bridge => take_apart(cx, last, id, fate).await?,
+    };
+    match (progress, fate) {
+        (Progress::Done, Fate::DocumentsStay) => retain(cx, last, id, fate).await,
+        (progress, _) => Ok(progress),
+    }
+}
+
+async fn leave_pool(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Progress, Error> {
+    let Some(stack_name) = last.stack.as_deref().filter(|_| has_documents(cx, last, id)) else {
+        return Ok(Progress::Done);
+    };
+    let stack = &stack_identity(cx, stack_name);
+    if !is_stacks(&layers::bucket::look(&cx.aws, stack, last.status.bucket.as_deref()).await?) {
+        return Ok(Progress::Done);
+    }
+    let mut memory = cx.memories.get(&id.uid);
+    let since = last.object.metadata.deletion_timestamp.as_ref();
+    let leaver = Leaver { id, stack, stack_name, since, fate };
+    let progress = pool_leaving::step(cx, &leaver, status, &mut memory.rounds).await;
+    cx.memories.put(&id.uid, memory);
+    progress
+}
+
+async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
     let mut memory = cx.memories.get(&id.uid);
     let stack_id = last.stack.as_deref().map(|stack| stack_identity(cx, stack));
     let offer = match &stack_id {
@@ -183,16 +239,11 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
         approved: None,
         blueprint: Blueprint::Nothing,
     };
-    let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
+    let bucket_of = stack_id.as_ref().filter(|_| fate == Fate::Goes && has_documents(cx, last, id));
     let documents = borrowed_documents(cx, last, bucket_of, id).boxed();
-    let progress = engine::back(cx, &case, &mut memory, documents).await?;
+    let progress = engine::back(cx, &case, fate, &mut memory, documents).await?;
     cx.memories.put(&id.uid, memory);
-    match (&stack_id, last.pattern) {
-        (Some(stack_id), Pattern::Pool) if progress.is_done() && bucket_of.is_some() => {
-            forget_vectors(cx, last, stack_id, id).await
-        }
-        _ => Ok(progress),
-    }
+    Ok(progress)
 }
 
 /// Deletes this Tenant's documents in a bucket that it borrows.
@@ -228,37 +279,4 @@ async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Er
         kms_key_arn: None,
         pool: None,
     }))
-}
-
-/// A Pool tenant's vectors leave with the next job after its documents: no AWS call forgets a tenant. Its SharedStack
-/// runs that job; if there is none any more, nobody else will.
-async fn forget_vectors(
-    cx: &Context,
-    last: &Last,
-    stack_id: &Identity,
-    id: &Identity,
-) -> Result<Progress, Error> {
-    let Some(stack) = &last.stack else {
-        return Ok(Progress::Done);
-    };
-    let seen =
-        layers::knowledge_base::look(&cx.aws, stack_id, last.status.knowledge_base_id.as_deref()).await?;
-    let Some(facts) = seen.ours() else {
-        return Ok(Progress::Done);
-    };
-    let Some(source) = &facts.data_source else {
-        return Ok(Progress::Done);
-    };
-    let ask = Ask::Leaving(fingerprint(&id.uid));
-    let jobs = cx.aws.jobs.list(&facts.id, &source.id).await?;
-    if jobs.iter().any(|job| job.status == "COMPLETE" && ask.is_served_by(job)) {
-        if let Some(departures) = cx.departures.lock().get_mut(stack) {
-            departures.remove(&fingerprint(&id.uid));
-        }
-        return Ok(Progress::Done);
-    }
-    cx.departures.lock().entry(stack.clone()).or_default().insert(fingerprint(&id.uid));
-    cx.wake_stack(stack);
-    let message = "The documents are deleted; an ingestion job of the pool must forget their vectors";
-    Ok(Progress::Waiting { reason: Reason::Deleting, message: message.into(), cadence: Cadence::Steady })
 }

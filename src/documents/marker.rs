@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::purge;
+use crate::api::Pattern;
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
-use crate::stack::identity::Identity;
-use crate::stack::policy::{MARKERS, marker_key};
+use crate::stack::identity::{Identity, Owner};
+use crate::stack::policy::{MARKERS, marker_key, retained_prefix};
 use crate::stack::progress::Progress;
 
 /// A marker is a few hundred bytes; what is much longer is none.
@@ -24,33 +26,63 @@ pub struct Marker {
     pub owner_uid: String,
     /// Its installation.
     pub installation: String,
-    /// The tenant id, if a tenant left it.
+    /// The tenant id and the pattern, if a tenant left it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
     /// Where its documents are.
     pub prefix: String,
+    /// What was left.
+    #[serde(default)]
+    pub left: Left,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// How much of a stack was left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Left {
+    /// All of it. A marker that does not say so, or cannot be read, may speak of all of it.
+    #[default]
+    Everything,
+    /// The documents; what answered from them is gone.
+    Documents,
 }
 
 impl Marker {
     /// What the owner of `id` leaves behind.
-    pub fn of(id: &Identity) -> Self {
+    pub fn of(id: &Identity, left: Left, since: Timestamp) -> Self {
+        let (prefix, pattern) = match &id.owner {
+            Owner::Tenant { tenant_id, pattern: Pattern::Pool, .. } if left == Left::Documents => {
+                (retained_prefix(tenant_id), Some(Pattern::Pool))
+            }
+            Owner::Tenant { pattern, .. } => (id.prefix(), Some(*pattern)),
+            Owner::Stack { .. } => (id.prefix(), None),
+        };
         Self {
             owner: id.owner_tag(),
             owner_uid: id.uid.clone(),
             installation: id.scope.installation.clone(),
             tenant_id: id.tenant_id().map(Into::into),
-            prefix: id.prefix(),
+            pattern,
+            prefix,
+            left,
+            since: Some(since),
         }
     }
-}
 
-impl Marker {
     /// Whether `id` is an object of the same name, tenantId, pattern and stack as who left it: what was left is its to
     /// take over.
     pub fn is_adoptable_by(&self, id: &Identity) -> bool {
-        let same = (&self.owner, &self.installation, &self.prefix)
-            == (&id.owner_tag(), &id.scope.installation, &id.prefix());
-        same && self.tenant_id.as_deref() == id.tenant_id()
+        let pattern = match &id.owner {
+            Owner::Tenant { pattern, .. } => Some(*pattern),
+            Owner::Stack { .. } => None,
+        };
+        (&self.owner, &self.installation) == (&id.owner_tag(), &id.scope.installation)
+            && self.tenant_id.as_deref() == id.tenant_id()
+            && self.pattern == pattern
     }
 }
 
@@ -60,8 +92,8 @@ pub async fn remove(aws: &Aws, bucket: &str, id: &Identity) -> Result<Progress, 
 }
 
 /// Writes the marker; once more is once.
-pub async fn leave(aws: &Aws, bucket: &str, id: &Identity) -> Result<(), Fault> {
-    let content = serde_json::to_vec_pretty(&Marker::of(id)).unwrap_or_default();
+pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> Result<(), Fault> {
+    let content = serde_json::to_vec_pretty(marker).unwrap_or_default();
     aws.objects.put(bucket, &marker_key(id), content, "application/json").await
 }
 
@@ -71,7 +103,7 @@ pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker
     let mut retained = BTreeMap::new();
     let mut next: Option<String> = None;
     loop {
-        let page = aws.objects.list(bucket, MARKERS, next.as_deref(), None).await?;
+        let page = aws.objects.list_folder(bucket, MARKERS, next.as_deref()).await?;
         for object in page.objects {
             let Some(id) = object.key.strip_prefix(MARKERS).and_then(|name| name.strip_suffix(".json"))
             else {

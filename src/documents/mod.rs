@@ -5,6 +5,7 @@
 
 pub mod marker;
 pub mod purge;
+pub mod relocate;
 pub mod schedule;
 pub mod sidecar;
 pub mod stamp;

@@ -1,6 +1,8 @@
 //! When a job is due, and what it serves. Pure: the list of earlier jobs is the only memory, so a restart forgets
 //! nothing and asks for nothing twice.
 
+use jiff::Timestamp;
+
 use crate::stack::job::JobSummary;
 
 /// Why a job is wanted.
@@ -10,14 +12,16 @@ pub enum Ask {
     First,
     /// Somebody set a new `sync-requested-at`: the fingerprint of the object's uid and the value.
     Request(String),
-    /// A Pool tenant has left and its documents are deleted: the fingerprint of its uid.
-    Leaving(String),
+    /// The operator itself has deleted or moved documents, because a Pool tenant leaves or is back: when it had done so.
+    /// One job serves all who leave, however many.
+    Moved(Timestamp),
 }
 
 /// What a job says it serves may have 200 characters.
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_StartIngestionJob.html>
 const MAX_DESCRIPTION: usize = 200;
 const SEPARATOR: &str = "; ";
+const MOVED: &str = "moved ";
 
 impl Ask {
     /// As it stands in a job's description.
@@ -25,15 +29,23 @@ impl Ask {
         match self {
             Ask::First => "first".into(),
             Ask::Request(hash) => format!("request {hash}"),
-            Ask::Leaving(hash) => format!("leaving {hash}"),
+            Ask::Moved(at) => format!("{MOVED}{at:.6}"),
         }
     }
 
-    /// Whether a job serves this.
+    /// Whether a job serves this. One that was asked for later began later, and finds what had been done before.
     pub fn is_served_by(&self, job: &JobSummary) -> bool {
+        if let Ask::Moved(at) = self {
+            return moved(job).is_some_and(|served| served >= *at);
+        }
         let words = self.words();
         job.description.split(SEPARATOR).any(|served| served == words)
     }
+}
+
+/// The last move of documents that a job was started for.
+pub fn moved(job: &JobSummary) -> Option<Timestamp> {
+    job.description.split(SEPARATOR).find_map(|served| served.strip_prefix(MOVED)?.parse().ok())
 }
 
 /// What no job has served or is serving. One that failed has served nothing. One that somebody stopped was not wanted,
@@ -43,7 +55,7 @@ pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
         .filter(|ask| {
             let in_vain = |job: &JobSummary| match job.status.as_str() {
                 "FAILED" => true,
-                "STOPPING" | "STOPPED" => matches!(ask, Ask::Leaving(_)),
+                "STOPPING" | "STOPPED" => matches!(ask, Ask::Moved(_)),
                 _ => false,
             };
             !jobs.iter().any(|job| ask.is_served_by(job) && !in_vain(job))
@@ -86,19 +98,32 @@ mod tests {
         }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     #[test]
     fn what_a_job_serves_is_not_asked_for_again_unless_it_failed() {
-        let asks = [Ask::First, Ask::Request("aa".into()), Ask::Leaving("bb".into())];
+        let asks = [Ask::First, Ask::Request("aa".into()), Ask::Moved(at(5))];
         let jobs = [
             job("first", "COMPLETE"),
-            job("leaving bb; request cc", "IN_PROGRESS"),
+            job("moved 1970-01-01T00:00:05.000000Z; request cc", "IN_PROGRESS"),
             job("request aa", "FAILED"),
         ];
         assert_eq!(open(&asks, &jobs), [&asks[1]]);
         assert!(open(&asks[..1], &[job("first", "STOPPED")]).is_empty(), "somebody did not want it");
-        assert_eq!(open(&asks[2..], &[job("leaving bb", "STOPPED")]), [&asks[2]]);
+        assert_eq!(open(&asks[2..], &[job(&asks[2].words(), "STOPPED")]), [&asks[2]]);
         assert_eq!(description(&[&asks[1]], &jobs), "request aa; attempt 2");
         assert_eq!(open(&asks, &[]), asks.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_job_serves_all_who_left_before_it() {
+        let job = job(&description(&[&Ask::First, &Ask::Moved(at(5))], &[]), "COMPLETE");
+        assert_eq!(moved(&job), Some(at(5)));
+        for (left, served) in [(4, true), (5, true), (6, false)] {
+            assert_eq!(Ask::Moved(at(left)).is_served_by(&job), served, "{left}");
+        }
     }
 
     #[test]

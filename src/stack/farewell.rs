@@ -33,7 +33,7 @@ pub struct Line {
 }
 
 const OWNED: &str = "it is this object's own";
-const RETAINED: &str = "deletionPolicy Retain: tagged as retained, and goes on costing money";
+const RETAINED: &str = "deletionPolicy keeps it: tagged as retained, and goes on costing money";
 const FOREIGN: &str = "it has our name and is not provably this object's";
 const BORROWED: &str = "it is the SharedStack's";
 
@@ -45,14 +45,17 @@ pub fn lines(
     fate: Fate,
     sight: &Sight,
 ) -> Vec<Line> {
-    let (outcome, why) = match fate {
-        Fate::Goes => (Outcome::Goes, OWNED),
-        Fate::Stays => (Outcome::Stays, RETAINED),
-    };
     let order = WAVES.iter().copied().flatten().copied();
     let owned = order.filter(|layer| ownership(column, *layer) == Ownership::Owns);
     let owned = owned.flat_map(|layer| match things(id, sight, layer) {
-        Ok(things) => things.into_iter().map(|(what, name)| Line { outcome, what, name, why }).collect(),
+        Ok(things) if fate.keeps(layer) => things
+            .into_iter()
+            .map(|(what, name)| Line { outcome: Outcome::Stays, what, name, why: RETAINED })
+            .collect(),
+        Ok(things) => things
+            .into_iter()
+            .map(|(what, name)| Line { outcome: Outcome::Goes, what, name, why: OWNED })
+            .collect::<Vec<_>>(),
         Err(foreign) => vec![Line {
             outcome: Outcome::LeftAlone,
             what: layer.words(),

@@ -115,6 +115,7 @@ operations! {
             ("kms:Decrypt", KeysOfDocuments), ("kms:GenerateDataKey", KeysOfDocuments),
         ],
         DeleteObjects: [("s3:DeleteObject", Objects), ("s3:DeleteObjectVersion", Objects)],
+        GetObjectRetention: [("s3:GetObjectRetention", Objects)],
         AbortMultipartUpload: [("s3:AbortMultipartUpload", Objects)],
     }
     /// KMS.

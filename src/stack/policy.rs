@@ -223,6 +223,11 @@ pub fn marker_key(identity: &Identity) -> String {
 /// The folder of all markers in a bucket.
 pub const MARKERS: &str = "tenantry/retained/";
 
+/// Where a Pool tenant's documents lie once it has retained them: beside its marker, and in no data source.
+pub fn retained_prefix(tenant_id: &str) -> String {
+    format!("{MARKERS}{tenant_id}/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,16 +18,30 @@ pub const WAVES: &[&[Layer]] = &[
 pub enum Fate {
     /// Everything stays; a marker says who left it.
     Stays,
+    /// The documents stay, with the key that they are encrypted with and a marker; what answers from them goes.
+    DocumentsStay,
     /// Everything goes.
     Goes,
 }
 
-/// Deletion's outcome. Anything that is not plainly Delete keeps what is there: a policy that this version cannot
-/// read must never cost anybody their documents.
+impl Fate {
+    /// Whether a layer stays.
+    pub const fn keeps(self, layer: Layer) -> bool {
+        match self {
+            Fate::Stays => true,
+            Fate::DocumentsStay => matches!(layer, Layer::Bucket | Layer::Key),
+            Fate::Goes => false,
+        }
+    }
+}
+
+/// Deletion's outcome. A policy that is missing, or that this version cannot read, keeps what is there: it must never
+/// cost anybody their documents.
 pub fn fate(policy: Option<&DeletionPolicy>) -> Fate {
     match policy {
         Some(DeletionPolicy::Delete) => Fate::Goes,
-        _ => Fate::Stays,
+        Some(DeletionPolicy::RetainDocuments) => Fate::DocumentsStay,
+        Some(DeletionPolicy::Retain) | None => Fate::Stays,
     }
 }
 
@@ -54,7 +68,12 @@ mod tests {
     fn only_delete_deletes() {
         assert_eq!(fate(Some(&DeletionPolicy::Delete)), Fate::Goes);
         assert_eq!(fate(Some(&DeletionPolicy::Retain)), Fate::Stays);
-        assert_eq!(fate(Some(&DeletionPolicy::RetainDocuments)), Fate::Stays);
+        assert_eq!(fate(Some(&DeletionPolicy::RetainDocuments)), Fate::DocumentsStay);
         assert_eq!(fate(None), Fate::Stays);
+        for layer in Layer::ALL {
+            assert!(Fate::Stays.keeps(layer) && !Fate::Goes.keeps(layer));
+        }
+        let kept: Vec<_> = Layer::ALL.into_iter().filter(|layer| Fate::DocumentsStay.keeps(*layer)).collect();
+        assert_eq!(kept, [Layer::Key, Layer::Bucket], "documents that nobody can decrypt are not kept");
     }
 }

@@ -86,12 +86,12 @@ async fn a_finalizer_deletes_nobodys_documents() {
 async fn a_tenant_that_was_refused_later_leaves_its_marker_all_the_same() {
     world(|w| async move {
         stack(&w, "rag").await;
-        let tenant = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}";
+        let tenant = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}}}";
         w.apply(tenant).await;
         w.ready("acme").await;
         w.upload("acme", &[("a.md", "mine")]).await;
-        w.patch("acme", json!({"spec": {"deletionPolicy": "RetainDocuments"}})).await;
-        w.condition("acme", "Accepted=False/NotYetBuilt").await;
+        w.patch("acme", json!({"spec": {"ingestion": {"schedule": "never"}}})).await;
+        w.condition("acme", "Accepted=False/ScheduleInvalid").await;
         let bucket = w.get("acme").await.status.bucket.unwrap();
         w.delete("acme").await;
         w.gone("acme").await;

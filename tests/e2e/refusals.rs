@@ -112,16 +112,9 @@ async fn a_stack_without_a_pool_serves_bridges_only() {
 async fn what_is_not_built_yet_is_said_and_never_ignored() {
     world(|w| async move {
         let mark = w.double.mark().await;
-        for (object, kind, spec, field) in [
-            (
-                "silo",
-                "Tenant",
-                "tenantId: silo, pattern: Silo, deletionPolicy: RetainDocuments",
-                "deletionPolicy",
-            ),
-            ("SharedStack/kept", "SharedStack", "deletionPolicy: RetainDocuments", "deletionPolicy"),
-            ("SharedStack/merge", "SharedStack", "pool: {sidecars: Merge}", "pool.sidecars"),
-        ] {
+        for (object, kind, spec, field) in
+            [("SharedStack/merge", "SharedStack", "pool: {sidecars: Merge}", "pool.sidecars")]
+        {
             let name = object.trim_start_matches("SharedStack/");
             w.apply(&format!("{{kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")).await;
             let told = assert_refused(&w, mark, object, "NotYetBuilt").await;

@@ -162,19 +162,14 @@ fn every_condition_and_reason_is_explained() {
     assert!(stray.is_empty(), "docs/status.md has rows that the code has not:\n{}", stray.join("\n"));
 }
 
-/// Matched somewhere, but given by nobody yet.
-const ONLY_MATCHED: [&str; 2] = ["DocumentsRemain", "ObjectsLocked"];
-
 #[test]
 fn reasons_that_nobody_gives_are_called_reserved() {
     let page = read("docs/status.md");
     let told = page.split("given by no release so far: ").nth(1).expect("the list of reserved reasons");
     let told = quoted(told.split(".\n").next().unwrap());
     let code = source("src", "src/api/condition.rs");
-    let nobody_gives = |word: &&str| {
-        ONLY_MATCHED.contains(word)
-            || !(word.starts_with("WaitingFor") || code.contains(&format!("Reason::{word}")))
-    };
+    let nobody_gives =
+        |word: &&str| !(word.starts_with("WaitingFor") || code.contains(&format!("Reason::{word}")));
     let reserved: BTreeSet<_> =
         Reason::ALL.iter().map(|reason| reason.as_str()).filter(nobody_gives).collect();
     let (add, strike): (Vec<_>, Vec<_>) =
@@ -201,10 +196,6 @@ fn what_is_refused_is_called_not_yet_built() {
     };
     let key = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000";
     let cases = [
-        (
-            "`deletionPolicy: RetainDocuments`",
-            tenant(json!({"tenantId": "a", "pattern": "Silo", "deletionPolicy": "RetainDocuments"})),
-        ),
         (
             "`encryption.key: Existing`",
             tenant(

@@ -60,7 +60,7 @@ async fn everything_of_its_own_goes_and_nothing_of_anybody_elses() {
         // The pool forgets by one job of its own, which begins when the last document is gone.
         let jobs = w.jobs(knowledge_base).await;
         assert_eq!(jobs.len(), jobs_before.len() + 1, "{jobs:?}");
-        assert!(jobs.last().unwrap().starts_with("leaving "), "{jobs:?}");
+        assert!(jobs.last().unwrap().starts_with("moved "), "{jobs:?}");
         let deleted = writes
             .only(|call| call.operation.starts_with("Delete") && call.text().contains("pool/acme-pool/"));
         assert!(deleted.last().unwrap().seq < writes.first("StartIngestionJob").seq, "{writes}");

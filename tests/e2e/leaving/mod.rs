@@ -3,7 +3,10 @@
 mod brakes;
 mod delete;
 mod halfway;
+mod locked;
+mod pool;
 mod retain;
+mod retain_documents;
 mod stack;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,67 @@
+//! The move of documents within their bucket: their current versions, with the files beside them.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::api::Reason;
+use crate::aws::Aws;
+use crate::stack::fault::Fault;
+use crate::stack::progress::{Cadence, Progress};
+
+/// Pages of a thousand objects that one call moves before it lets others have their turn.
+const PAGES_A_CALL: usize = 10;
+/// Objects copied side by side.
+const CONCURRENCY: usize = 16;
+
+/// What happens to an object where another already has the name that it would get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// What is moved comes on top.
+    OnTop,
+    /// What is there is newer and stays, and the other stays where it is.
+    StayPut,
+}
+
+/// Moves everything under `from` to `to`: each object is copied, and only then deleted by its key, so that its older
+/// versions stay where they are as long as the bucket keeps them. Done once a listing has come to its end.
+pub async fn all(aws: &Aws, bucket: &str, from: &str, to: &str, meeting: Meeting) -> Result<Progress, Fault> {
+    let mut next: Option<String> = None;
+    for _ in 0..PAGES_A_CALL {
+        let page = aws.objects.list(bucket, from, next.as_deref(), None).await?;
+        let keys = page.objects.into_iter().map(|object| object.key);
+        let moved: Vec<Option<String>> = stream::iter(keys)
+            .map(|key| async move { one(aws, bucket, from, to, meeting, key).await })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let moved: Vec<String> = moved.into_iter().flatten().collect();
+        tracing::info!(bucket, from, to, objects = moved.len(), "moving documents");
+        aws.objects.delete(bucket, &moved).await?;
+        next = page.next;
+        if next.is_none() {
+            return Ok(Progress::Done);
+        }
+    }
+    let message = format!("Documents are being moved from s3://{bucket}/{from} to {to}");
+    Ok(Progress::Waiting { reason: Reason::Updating, message, cadence: Cadence::Steady })
+}
+
+/// Copies one object; its key, if it may now be deleted.
+async fn one(
+    aws: &Aws,
+    bucket: &str,
+    from: &str,
+    to: &str,
+    meeting: Meeting,
+    key: String,
+) -> Result<Option<String>, Fault> {
+    let there = format!("{to}{}", key.strip_prefix(from).unwrap_or(&key));
+    if meeting == Meeting::StayPut {
+        // The first key in order that begins so is the key itself, if there is one.
+        let page = aws.objects.list(bucket, &there, None, Some(1)).await?;
+        if page.objects.first().is_some_and(|object| object.key == there) {
+            return Ok(None);
+        }
+    }
+    aws.objects.copy(bucket, &key, &there).await?;
+    Ok(Some(key))
+}
