@@ -341,7 +341,7 @@ async fn remove(cx: &Context, case: &Case<'_>) -> Result<Progress, Error> {
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let progress = engine::back(cx, case, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
+    let progress = engine::back(cx, case, &mut memory, async { Ok(Progress::Done) }.boxed()).await;
     cx.memories.put(&id.uid, memory);
-    Ok(progress)
+    Ok(progress?)
 }

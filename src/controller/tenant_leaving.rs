@@ -185,8 +185,9 @@ async fn remove(cx: &Context, last: &Last, id: &Identity) -> Result<Progress, Er
     };
     let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
     let documents = borrowed_documents(cx, last, bucket_of, id).boxed();
-    let progress = engine::back(cx, &case, &mut memory, documents).await?;
+    let progress = engine::back(cx, &case, &mut memory, documents).await;
     cx.memories.put(&id.uid, memory);
+    let progress = progress?;
     match (&stack_id, last.pattern) {
         (Some(stack_id), Pattern::Pool) if progress.is_done() && bucket_of.is_some() => {
             forget_vectors(cx, last, stack_id, id).await

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::identity::Identity;
 use super::seen::{Foreign, Seen, Sight};
-use super::unwind::{Fate, WAVES};
+use super::unwind::{Fate, ORDER};
 use crate::api::{Column, Layer, Ownership, ownership};
 
 /// What becomes of a thing.
@@ -49,8 +49,7 @@ pub fn lines(
         Fate::Goes => (Outcome::Goes, OWNED),
         Fate::Stays => (Outcome::Stays, RETAINED),
     };
-    let order = WAVES.iter().copied().flatten().copied();
-    let owned = order.filter(|layer| ownership(column, *layer) == Ownership::Owns);
+    let owned = ORDER.into_iter().filter(|layer| ownership(column, *layer) == Ownership::Owns);
     let owned = owned.flat_map(|layer| match things(id, sight, layer) {
         Ok(things) => things.into_iter().map(|(what, name)| Line { outcome, what, name, why }).collect(),
         Err(foreign) => vec![Line {
