@@ -105,6 +105,18 @@ pub fn waits_for(fault: &Fault) -> Option<Progress> {
     Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
 }
 
+/// What is said of a way back that has ended: also what had our name and was left alone, because nobody will look at it
+/// again.
+pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
+    let memory = cx.memories.get(uid);
+    let foreign: Vec<_> = memory.sight.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
+    let left = match foreign.is_empty() {
+        true => String::new(),
+        false => format!("; left alone, because it is not provably its own: {}", foreign.join(", ")),
+    };
+    format!("Everything of this {kind} in AWS is deleted{left}")
+}
+
 /// Reports how far the way back is, and says when to look again.
 pub async fn report(
     cx: &Context,

@@ -267,9 +267,9 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => {
-            ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money")
+            ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money".into())
         }
-        Ok(Fate::Goes) => ("Delete", "Everything of this SharedStack in AWS is deleted"),
+        Ok(Fate::Goes) => ("Delete", leaving::deleted_note(cx, "SharedStack", &id.uid)),
     };
     cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &live, &cx.hold()).await?;

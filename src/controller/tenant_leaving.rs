@@ -82,7 +82,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => ("Retain", retained_note(&id)),
-        Ok(Fate::Goes) => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
+        Ok(Fate::Goes) => ("Delete", leaving::deleted_note(cx, "Tenant", &id.uid)),
     };
     cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::identity::Identity;
-use super::seen::{Foreign, Seen, Sight};
+use super::seen::{Seen, Sight};
 use super::unwind::{Fate, ORDER};
 use crate::api::{Column, Layer, Ownership, ownership};
 
@@ -50,14 +50,15 @@ pub fn lines(
         Fate::Stays => (Outcome::Stays, RETAINED),
     };
     let owned = ORDER.into_iter().filter(|layer| ownership(column, *layer) == Ownership::Owns);
-    let owned = owned.flat_map(|layer| match things(id, sight, layer) {
-        Ok(things) => things.into_iter().map(|(what, name)| Line { outcome, what, name, why }).collect(),
-        Err(foreign) => vec![Line {
+    let owned = owned.flat_map(|layer| {
+        let ours = things(id, sight, layer).into_iter();
+        let foreign = sight.foreign_of(layer).map(|foreign| Line {
             outcome: Outcome::LeftAlone,
             what: layer.words(),
             name: foreign.resource.clone(),
             why: FOREIGN,
-        }],
+        });
+        ours.map(|(what, name)| Line { outcome, what, name, why }).chain(foreign).collect::<Vec<_>>()
     });
     let borrowed = column.layers(Ownership::Borrows).map(|layer| Line {
         outcome: Outcome::LeftAlone,
@@ -68,21 +69,13 @@ pub fn lines(
     owned.chain(borrowed).collect()
 }
 
-/// What there is of a layer: what it is, and its name.
-fn things<'a>(
-    id: &Identity,
-    sight: &'a Sight,
-    layer: Layer,
-) -> Result<Vec<(&'static str, String)>, &'a Foreign> {
+/// What there is of a layer that is ours: what it is, and its name.
+fn things(id: &Identity, sight: &Sight, layer: Layer) -> Vec<(&'static str, String)> {
     fn of<T>(
         seen: &Seen<T>,
         things: impl FnOnce(&T) -> Vec<Option<(&'static str, String)>>,
-    ) -> Result<Vec<(&'static str, String)>, &Foreign> {
-        match seen {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Ours(facts) => Ok(things(facts).into_iter().flatten().collect()),
-            Seen::Foreign(foreign) => Err(foreign),
-        }
+    ) -> Vec<(&'static str, String)> {
+        seen.ours().map(things).unwrap_or_default().into_iter().flatten().collect()
     }
     match layer {
         Layer::Key => of(&sight.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
