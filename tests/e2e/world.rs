@@ -24,7 +24,7 @@ use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
-use crate::report;
+use crate::{one_owner, report};
 
 /// All operators here have one installation name: what keeps them apart is the account and the label.
 pub const INSTALLATION: &str = "e2e";
@@ -110,7 +110,11 @@ pub async fn world_in<F: Future<Output = ()>>(
         resume_unwind(panic);
     }
     world.stop_operator().await;
-    let round = AssertUnwindSafe(world.read_only_round()).catch_unwind().await;
+    let round = async {
+        world.read_only_round().await;
+        one_owner::assert(&world.double.journal(0).await);
+    };
+    let round = AssertUnwindSafe(round).catch_unwind().await;
     if let Err(panic) = round {
         println!("{}", report::of(&world).await);
         resume_unwind(panic);
