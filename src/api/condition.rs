@@ -143,7 +143,7 @@ words! {
         Quota,
         /// AWS refuses what was asked for.
         Invalid,
-        /// It did not become ready in time; the message has what AWS said last.
+        /// It was not ready, or not gone, in time; the message has what AWS said last.
         DeadlineExceeded,
         /// AWS says that building it failed.
         Failed,

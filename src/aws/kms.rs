@@ -51,7 +51,13 @@ impl Keys {
     /// The key behind `alias/<name>`.
     pub async fn find(&self, name: &str) -> Result<Option<KeyFacts>, Fault> {
         let found = self.describe(&alias(name)).await?;
-        Ok(found.map(|(key, tags)| KeyFacts { arn: key.arn, has_alias: true, state: key.state, tags }))
+        Ok(found.map(|(key, tags)| KeyFacts {
+            arn: key.arn,
+            has_alias: true,
+            state: key.state,
+            tags,
+            foreign: None,
+        }))
     }
 
     /// Any key, by ARN, id or alias, with its tags.
@@ -74,7 +80,13 @@ impl Keys {
         while let Some((arn, tags)) = carriers.try_next().await? {
             let detail = found(self.detail(&arn).await)?;
             if let Some(key) = detail.filter(|key| key.customer && key.state == "Enabled") {
-                return Ok(Some(KeyFacts { arn: key.arn, has_alias: false, state: key.state, tags }));
+                return Ok(Some(KeyFacts {
+                    arn: key.arn,
+                    has_alias: false,
+                    state: key.state,
+                    tags,
+                    foreign: None,
+                }));
             }
         }
         Ok(None)

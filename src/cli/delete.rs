@@ -13,7 +13,7 @@ use crate::documents::sidecar::POOL;
 use crate::layers::{self, Hints};
 use crate::stack::farewell::{self, Line, Outcome};
 use crate::stack::fault::Class;
-use crate::stack::identity::{Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 use crate::stack::plan;
 use crate::stack::seen::{IndexFacts, Seen, Sight};
 use crate::stack::unwind::{Fate, fate};
@@ -93,7 +93,7 @@ fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>
         stack,
     };
     let uid = tenant.uid().unwrap_or_default();
-    (Identity { scope, owner, uid, slot: Slot::A, adopts: false }, lender)
+    (Identity { scope, owner, uid, slot: Slot::A, adopts: Adopts::Nothing }, lender)
 }
 
 /// Looks at all that the Tenant owns.

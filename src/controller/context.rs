@@ -22,7 +22,7 @@ use super::settings::Settings;
 use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::documents::marker::Marker;
-use crate::stack::identity::{Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 
 /// Shared by all passes of a process.
 pub struct Context {
@@ -246,7 +246,7 @@ impl Context {
             },
             uid: tenant.uid().unwrap_or_default(),
             slot: Slot::A,
-            adopts: false,
+            adopts: Adopts::Nothing,
         }
     }
 

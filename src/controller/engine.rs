@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 use super::context::Context;
 use super::loss::{self, Loss};
 use super::memory::Memory;
-use super::report;
+use super::{leaving, report};
 use crate::api::{Column, ConditionType, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::{self, Hints};
 use crate::stack::fault::{Class, Fault};
@@ -16,7 +16,7 @@ use crate::stack::offer::Offer;
 use crate::stack::plan::{self, Blocked, Step};
 use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::Sight;
-use crate::stack::unwind::{Fate, WAVES};
+use crate::stack::unwind::{Fate, ORDER, is_built_on};
 use crate::stack::verdict::Standing;
 use crate::stack::want::{Blueprint, Want};
 
@@ -86,7 +86,7 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
-    if let Err((layer, fault)) = observe(cx, case, memory, wanted).await {
+    if let Some((layer, fault)) = observe(cx, case, memory, wanted).await.into_iter().next() {
         return unseen(cx, case, memory, layer, fault);
     }
     if all {
@@ -181,13 +181,15 @@ fn passing(cx: &Context, memory: &mut Memory, fault: Option<&Fault>) -> Option<(
     (cx.clock.since(since) > QUIET).then(|| (reason, fault.to_string()))
 }
 
-/// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active.
+/// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
+/// which of them could not be looked at.
 async fn observe(
     cx: &Context,
     case: &Case<'_>,
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
-) -> Result<(), (Layer, Fault)> {
+) -> Vec<(Layer, Fault)> {
+    let mut unseen = Vec::new();
     let mut hints = case.hints(&memory.sight);
     let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
@@ -202,17 +204,22 @@ async fn observe(
             memory.sight.index_known = hints.collection_id.is_some();
         }
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
-            memory.sight.put(glance.map_err(|fault| (*layer, fault))?);
+            match glance {
+                Ok(glance) => memory.sight.put(glance),
+                Err(fault) => unseen.push((*layer, fault)),
+            }
         }
     }
     // A list may lag behind; the role knows which knowledge base it was made for, and by its id it is seen at once.
     let trusted = plan::trusted_id(&memory.sight).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
     if let (true, Some(id)) = (memory.sight.knowledge_base.is_absent(), trusted) {
         hints.knowledge_base_id = Some(id);
-        let glance = layers::look(&cx.aws, case.id, Layer::KnowledgeBase, &hints).await;
-        memory.sight.put(glance.map_err(|fault| (Layer::KnowledgeBase, fault))?);
+        match layers::look(&cx.aws, case.id, Layer::KnowledgeBase, &hints).await {
+            Ok(glance) => memory.sight.put(glance),
+            Err(fault) => unseen.push((Layer::KnowledgeBase, fault)),
+        }
     }
-    Ok(())
+    unseen
 }
 
 /// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
@@ -307,15 +314,18 @@ pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
 pub async fn retain(cx: &Context, case: &Case<'_>, fate: Fate, memory: &mut Memory) -> Result<(), Fault> {
     let stays = |layer: &Layer| fate.keeps(*layer);
-    observe(cx, case, memory, |_, layer| stays(&layer)).await.map_err(|(_, fault)| fault)?;
+    if let Some((_, fault)) = observe(cx, case, memory, |_, layer| stays(&layer)).await.into_iter().next() {
+        return Err(fault);
+    }
     let tags = case.id.retained_tags();
     let owned = case.column.layers(Ownership::Owns).filter(stays);
     let tagged = owned.map(|layer| layers::tag(&cx.aws, case.id, layer, &memory.sight, &tags));
     join_all(tagged).await.into_iter().collect()
 }
 
-/// Takes what is owned, and does not stay, one step further apart. `documents` goes with the bucket's wave: it is what the owner has in a
-/// bucket that it borrows. Done only in a pass that finds nothing of ours left.
+/// Takes what is owned, and does not stay, one step further apart: every layer on which nothing stands any more, side by side. `documents`
+/// are what the owner has in a bucket that it borrows, and go like a bucket of its own. Done only in a pass that finds
+/// nothing of ours left.
 pub async fn back(
     cx: &Context,
     case: &Case<'_>,
@@ -323,46 +333,89 @@ pub async fn back(
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
-    observe(cx, case, memory, |_, _| true).await.map_err(|(_, fault)| fault)?;
+    memory.leaves();
+    let mut stuck = observe(cx, case, memory, |_, _| true).await;
+    // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
+    if let (Some(hidden), Some(_)) = (&memory.sight.index_hidden, case.offer) {
+        stuck.push((Layer::Index, hidden.clone()));
+    }
     let handles = plan::handles(&memory.sight, case.offer);
     let hints = Hints {
         collection_id: handles.collection_id,
         collection_endpoint: handles.collection_endpoint,
         ..case.hints(&memory.sight)
     };
-    // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
-    if let (Some(hidden), Some(_)) = (&memory.sight.index_hidden, case.offer) {
-        return Err(hidden.clone());
-    }
-    let mut documents = Some(documents);
-    for wave in WAVES {
-        let owned = wave.iter().filter(|layer| ownership(case.column, **layer) == Ownership::Owns);
-        let owned = owned.filter(|layer| !fate.keeps(**layer));
-        let ours: Vec<_> = owned.filter(|layer| memory.sight.is_ours(**layer)).collect();
-        let torn = join_all(
-            ours.iter().map(|layer| layers::teardown(&cx.aws, case.id, **layer, &memory.sight, &hints)),
-        )
-        .await;
-        for progress in torn {
-            let progress = progress?;
-            if !progress.is_done() {
-                return Ok(progress);
-            }
+    // What cannot be seen may well stand.
+    let is_stuck = |layer: Layer| stuck.iter().any(|(it, _)| *it == layer);
+    let stands = |layer: Layer| is_stuck(layer) || memory.sight.is_ours(layer);
+    let owned = ORDER.into_iter().filter(|layer| ownership(case.column, *layer) == Ownership::Owns);
+    let goes = owned.filter(|layer| !fate.keeps(*layer));
+    let standing: Vec<_> = goes.filter(|layer| stands(*layer)).collect();
+    let is_free = |below: Layer| !standing.iter().any(|above| is_built_on(*above, below));
+    let free = standing.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
+    let torn = join_all(free.map(|layer| tear(cx, case, layer, memory, &hints)));
+    let documents = async {
+        match is_free(Layer::Bucket) {
+            true => documents.await,
+            false => Ok(Progress::Done),
         }
-        if wave.contains(&Layer::Bucket)
-            && let Some(documents) = documents.take()
+    };
+    let (torn, documents) = futures::join!(torn, documents);
+    let stuck = stuck.into_iter().filter(|(layer, _)| standing.contains(layer));
+    let layers = stuck.map(|(layer, fault)| (layer, Err(fault))).chain(torn).collect();
+    left(cx, memory, layers, documents)
+}
+
+/// One layer's step back. What AWS refused in a way that needs a person is left alone for a while, even if other layers
+/// bring on the next pass before.
+async fn tear(
+    cx: &Context,
+    case: &Case<'_>,
+    layer: Layer,
+    memory: &Memory,
+    hints: &Hints,
+) -> (Layer, Result<Progress, Fault>) {
+    let result = match memory.refused.get(layer) {
+        Some((at, fault)) if cx.clock.since(*at) < STALLED => Err(fault.clone()),
+        _ => layers::teardown(&cx.aws, case.id, layer, &memory.sight, hints).await,
+    };
+    let looks = || format!("The {layer} was deleted; looking whether anything is left");
+    (layer, result.map(|progress| progress.or(|| Progress::waiting(Reason::Deleting, looks()))))
+}
+
+/// What is left to wait for, of all that goes on side by side. A failure that passes is told once it has lasted.
+fn left(
+    cx: &Context,
+    memory: &mut Memory,
+    layers: Vec<(Layer, Result<Progress, Fault>)>,
+    documents: Result<Progress, Fault>,
+) -> Result<Progress, Fault> {
+    let mut left = Progress::Done;
+    let mut fault = None;
+    let mut waits = |result: Result<Progress, Fault>| match result {
+        Ok(progress) => progress,
+        Err(failed) => leaving::waits_for(&failed).unwrap_or_else(|| {
+            fault = Some(failed);
+            Progress::Done
+        }),
+    };
+    for (layer, result) in layers {
+        let waited = cx.clock.since(*memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now));
+        if let Err(refused) = &result
+            && matches!(refused.class, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid)
         {
-            let progress = documents.await?;
-            if !progress.is_done() {
-                return Ok(progress);
-            }
+            note_refusal(cx, memory, layer, refused);
         }
-        if let Some(layer) = ours.first() {
-            let message = format!("The {layer} was deleted; looking whether anything is left");
-            return Ok(Progress::waiting(Reason::Deleting, message));
-        }
+        left = left.beside(waits(result).by_deadline(layer, waited));
     }
-    Ok(Progress::Done)
+    left = left.beside(waits(documents));
+    match (passing(cx, memory, fault.as_ref()), fault) {
+        (Some((reason, message)), _) => {
+            Ok(left.beside(Progress::Waiting { reason, message, cadence: Cadence::Probe }))
+        }
+        (None, Some(fault)) => Err(fault),
+        (None, None) => Ok(left),
+    }
 }
 
 impl Sight {

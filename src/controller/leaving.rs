@@ -1,6 +1,6 @@
 //! What both kinds have in common on the way back: the grace, the pause, and what is reported of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -14,8 +14,8 @@ use super::context::Context;
 use super::engine::STALLED;
 use super::{Error, report};
 use crate::api::{DeletionPolicy, Reason, Status};
-use crate::stack::fault::Class;
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::progress::{Cadence, Gravity, Progress};
 use crate::stack::unwind::{self, Fate};
 use crate::stack::verdict::{Leaving, Verdict};
 
@@ -86,21 +86,35 @@ pub fn read_only() -> Progress {
 
 /// What needs a person on the way back is a condition, not only a log line.
 pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
-    let Err(Error::Aws(fault)) = &result else {
-        return result;
+    match &result {
+        Err(Error::Aws(fault)) => waits_for(fault).map_or(result, Ok),
+        _ => result,
+    }
+}
+
+/// What a failure is to be waited for, unless it passes by itself.
+pub fn waits_for(fault: &Fault) -> Option<Progress> {
+    let (reason, cadence) = match fault.class {
+        Class::Denied => (Reason::Denied, Cadence::After(STALLED)),
+        Class::Quota => (Reason::Quota, Cadence::After(STALLED)),
+        Class::Unreachable => (Reason::EndpointUnreachable, Cadence::After(STALLED)),
+        Class::Invalid => (Reason::Invalid, Cadence::After(STALLED)),
+        Class::NotYet | Class::Conflict => (Reason::NotYet, Cadence::Probe),
+        Class::Throttled | Class::Transient | Class::NotFound => return None,
     };
-    let reason = match fault.class {
-        Class::Denied => Reason::Denied,
-        Class::Quota => Reason::Quota,
-        Class::Unreachable => Reason::EndpointUnreachable,
-        Class::Invalid => Reason::Invalid,
-        Class::NotYet | Class::Conflict => {
-            let message = fault.to_string();
-            return Ok(Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Probe });
-        }
-        _ => return result,
+    Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
+}
+
+/// What is said of a way back that has ended: also what had our name and was left alone, because nobody will look at it
+/// again.
+pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
+    let memory = cx.memories.get(uid);
+    let foreign: Vec<_> = memory.sight.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
+    let left = match foreign.is_empty() {
+        true => String::new(),
+        false => format!("; left alone, because it is not provably its own: {}", foreign.join(", ")),
     };
-    Ok(Progress::Waiting { reason, message: fault.to_string(), cadence: Cadence::After(STALLED) })
+    format!("Everything of this {kind} in AWS is deleted{left}")
 }
 
 /// Reports how far the way back is, and says when to look again. `now` is the status but for its conditions.
@@ -117,27 +131,12 @@ pub async fn report(
     };
     let uid = object.uid().unwrap_or_default();
     let mut memory = cx.memories.get(&uid);
-    let waited = cx.clock.since(*memory.leaving_since.get_or_insert_with(Instant::now));
+    let waited = cx.clock.since(memory.leaves());
     let late = *reason == Reason::NotYet && waited > DEADLINE;
-    let blocked = matches!(
-        reason,
-        Reason::Borrowed
-            | Reason::ReadOnly
-            | Reason::RetainedTenants
-            | Reason::NotYet
-            | Reason::DocumentsRemain
-            | Reason::ObjectsLocked
-    );
-    let stalled = late
-        || matches!(
-            reason,
-            Reason::RetainedTenants
-                | Reason::Denied
-                | Reason::Quota
-                | Reason::EndpointUnreachable
-                | Reason::Invalid
-        );
-    let leaving = Leaving { reason: *reason, message: message.clone(), blocked: blocked || stalled, stalled };
+    let gravity = Gravity::of(*reason);
+    let stalled = late || gravity == Gravity::Stalled;
+    let blocked = stalled || gravity == Gravity::Blocked;
+    let leaving = Leaving { reason: *reason, message: message.clone(), blocked, stalled };
     let mut after = now;
     let verdict = Verdict {
         leaving: Some(leaving),

@@ -52,11 +52,8 @@ fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
             .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
         _ => {
             let there = sight.collection.ours().is_some_and(|facts| facts.collection.is_some());
-            let known = case
-                .status
-                .collection_arn
-                .as_ref()
-                .filter(|_| !there && sight.collection.foreign().is_none());
+            let known =
+                case.status.collection_arn.as_ref().filter(|_| !there && sight.foreign_of(layer).is_none());
             known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
         }
     }?;

@@ -35,6 +35,17 @@ pub struct Memory {
     pub request: Option<String>,
 }
 
+impl Memory {
+    /// The way back has begun, or goes on; answers since when. Whatever was waited for on the way there is forgotten.
+    pub fn leaves(&mut self) -> Instant {
+        if self.leaving_since.is_none() {
+            self.waiting_since = PerLayer::default();
+            self.refused = PerLayer::default();
+        }
+        *self.leaving_since.get_or_insert_with(Instant::now)
+    }
+}
+
 /// The memories of all objects. A pass takes one out, works on it and puts it back; two passes of one object never
 /// run at once.
 #[derive(Default)]

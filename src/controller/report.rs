@@ -81,9 +81,9 @@ pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
 }
 
-/// What an earlier object of the same name left behind is this one's now.
+/// What an earlier object left behind is this one's now.
 pub async fn adopted(cx: &Context, object: &ObjectReference) {
-    let note = "What an earlier object of this name left behind with deletionPolicy Retain is taken over";
+    let note = "What an earlier object left behind is taken over";
     cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
 }
 

@@ -73,7 +73,8 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     }
     let name = stack.name_any();
     let uid = stack.uid().unwrap_or_default();
-    let id = Identity::of_stack(cx.scope.clone(), &name, &uid).adopting();
+    let approved = stack.annotations().get(APPROVE).map(String::as_str);
+    let id = Identity::of_stack(cx.scope.clone(), &name, &uid).adopting(approved);
     let mut memory = cx.memories.get(&uid);
     let case = Case {
         id: &id,
@@ -81,7 +82,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         offer: None,
         status: &before,
         creates_key: matches!(shared.encryption, EncryptionSettings::Create),
-        approved: stack.annotations().get(APPROVE).map(String::as_str),
+        approved,
         blueprint: Blueprint::Stack(&shared),
     };
     let Passed { mut layers, blocked, look_again, fault, passing, adopts, given_up } =
@@ -275,13 +276,14 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => {
-            ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money")
+            ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money".into())
         }
         Ok(Fate::DocumentsStay) => (
             "RetainDocuments",
-            "deletionPolicy RetainDocuments: the bucket stays in AWS and goes on costing money; everything else is deleted",
+            "deletionPolicy RetainDocuments: the bucket stays in AWS and goes on costing money; everything else is deleted"
+                .into(),
         ),
-        Ok(Fate::Goes) => ("Delete", "Everything of this SharedStack in AWS is deleted"),
+        Ok(Fate::Goes) => ("Delete", leaving::deleted_note(cx, "SharedStack", &id.uid)),
     };
     cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &live, &cx.hold()).await?;
@@ -357,9 +359,9 @@ async fn remove(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, E
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let progress = engine::back(cx, case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await?;
+    let progress = engine::back(cx, case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await;
     cx.memories.put(&id.uid, memory);
-    match (progress, fate) {
+    match (progress?, fate) {
         (Progress::Done, Fate::DocumentsStay) => retain(cx, case, fate).await,
         (progress, _) => Ok(progress),
     }

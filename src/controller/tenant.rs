@@ -16,9 +16,9 @@ use crate::api::{
     SYNC_REQUESTED_AT, SharedStack, Status, Tenant,
 };
 use crate::documents::schedule::Ask;
-use crate::stack::identity::{Identity, fingerprint};
+use crate::stack::identity::{Claim, Identity, fingerprint};
 use crate::stack::offer::Offer;
-use crate::stack::plan::Blocked;
+use crate::stack::plan::{self, Blocked};
 use crate::stack::verdict::{Standing, Verdict};
 use crate::stack::want::Blueprint;
 
@@ -247,22 +247,29 @@ fn borrow(
         return Ok(offer);
     }
     let tenant_id = &tenant.spec.tenant_id;
-    let whose = cx.tenant_identity(tenant, tenant_id, tenant.spec.pattern, Some(name));
+    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let whose = cx.tenant_identity(tenant, tenant_id, tenant.spec.pattern, Some(name)).adopting(approved);
     match cx.retained.get(name) {
         None => {
             let message = format!("SharedStack '{name}' is still being read; this Tenant goes on when it is");
             Err(waits(Reason::StackNotReady, message))
         }
-        Some(retained) => match retained.get(tenant_id) {
-            Some(marker) if !marker.is_adoptable_by(&whose) => Err(Resolved::Refused(Blocked {
-                reason: Reason::TenantIdRetained,
-                message: format!(
-                    "tenantId '{tenant_id}' is retained in SharedStack '{name}': an earlier Tenant with this id was \
-                     deleted with deletionPolicy Retain and its documents are still there. Choose another tenantId"
+        Some(retained) => {
+            let Some(claim) = retained.get(tenant_id).map(|marker| marker.claim(&whose)) else {
+                return Ok(offer);
+            };
+            let message = match &claim {
+                claim if whose.owns(claim) => return Ok(offer),
+                Claim::Neighbour { owner, uid } => {
+                    plan::retained_by_neighbour(&whose, tenant_id, owner, uid, "its documents")
+                }
+                _ => format!(
+                    "tenantId '{tenant_id}' is retained in SharedStack '{name}': an earlier Tenant with this id was deleted \
+                     and its documents are still there. Choose another tenantId"
                 ),
-            })),
-            _ => Ok(offer),
-        },
+            };
+            Err(Resolved::Refused(Blocked { reason: Reason::TenantIdRetained, message }))
+        }
     }
 }
 
@@ -290,7 +297,8 @@ async fn go(
     memory: &mut Memory,
 ) -> Result<Pass, Error> {
     let spec = &tenant.spec;
-    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting();
+    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting(approved);
     let mut status = before.clone();
     if let Some(offer) = offer
         && let Some(standing) = take_up::documents(cx, tenant, &id, offer, &mut status).await?
@@ -319,7 +327,7 @@ async fn go(
         offer,
         status: before,
         creates_key: matches!(isolation, Isolation::Silo(silo) if matches!(silo.encryption, EncryptionSettings::Create)),
-        approved: tenant.annotations().get(APPROVE).map(String::as_str),
+        approved,
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let generation = tenant.metadata.generation.unwrap_or(0);

@@ -84,7 +84,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => ("Retain", retained_note(&id)),
         Ok(Fate::DocumentsStay) => ("RetainDocuments", documents_note(&id)),
-        Ok(Fate::Goes) => ("Delete", "Everything of this Tenant in AWS is deleted".to_string()),
+        Ok(Fate::Goes) => ("Delete", leaving::deleted_note(cx, "Tenant", &id.uid)),
     };
     cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
     hold::release(&api, &last.object, &cx.hold()).await?;
@@ -241,9 +241,9 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
     };
     let bucket_of = stack_id.as_ref().filter(|_| fate == Fate::Goes && has_documents(cx, last, id));
     let documents = borrowed_documents(cx, last, bucket_of, id).boxed();
-    let progress = engine::back(cx, &case, fate, &mut memory, documents).await?;
+    let progress = engine::back(cx, &case, fate, &mut memory, documents).await;
     cx.memories.put(&id.uid, memory);
-    Ok(progress)
+    Ok(progress?)
 }
 
 /// Deletes this Tenant's documents in a bucket that it borrows.

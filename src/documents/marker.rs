@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::purge;
-use crate::api::Pattern;
+use crate::api::{GROUP, Pattern};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
-use crate::stack::identity::{Identity, Owner};
+use crate::stack::identity::{Claim, Identity, Owner};
 use crate::stack::policy::{MARKERS, marker_key, retained_prefix};
 use crate::stack::progress::Progress;
 
@@ -73,16 +73,24 @@ impl Marker {
         }
     }
 
-    /// Whether `id` is an object of the same name, tenantId, pattern and stack as who left it: what was left is its to
-    /// take over.
-    pub fn is_adoptable_by(&self, id: &Identity) -> bool {
-        let pattern = match &id.owner {
-            Owner::Tenant { pattern, .. } => Some(*pattern),
-            Owner::Stack { .. } => None,
-        };
-        (&self.owner, &self.installation) == (&id.owner_tag(), &id.scope.installation)
-            && self.tenant_id.as_deref() == id.tenant_id()
-            && self.pattern == pattern
+    /// Whose what was left is, compared with `id`: judged as by tags, because it says the same. It lies in the bucket of
+    /// the stack that `id` names.
+    pub fn claim(&self, id: &Identity) -> Claim {
+        let pattern = self.pattern.map(|pattern| pattern.to_string());
+        let mut tags = id.tags();
+        for (key, value) in [
+            ("installation", Some(&self.installation)),
+            ("owner", Some(&self.owner)),
+            ("owner-uid", Some(&self.owner_uid)),
+            ("tenant-id", self.tenant_id.as_ref()),
+            ("pattern", pattern.as_ref()),
+        ] {
+            match value {
+                Some(value) => tags.insert(format!("{GROUP}/{key}"), value.clone()),
+                None => tags.remove(&format!("{GROUP}/{key}")),
+            };
+        }
+        id.claim(&tags)
     }
 }
 

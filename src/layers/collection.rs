@@ -10,7 +10,8 @@ use crate::stack::progress::Progress;
 use crate::stack::seen::{CollectionFacts, Foreign, PolicyFacts, Seen};
 use crate::stack::want::WantCollection;
 
-/// Reads the collection and its policies; each must prove to be ours on its own.
+/// Reads the collection and its policies; each must prove to be ours on its own. Under a collection that is somebody
+/// else's, no policy is ours to change.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fault> {
     let name = id.name(Layer::Collection);
     let (encryption, network, collection) = futures::try_join!(
@@ -21,18 +22,38 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
     if encryption.is_none() && network.is_none() && collection.is_none() {
         return Ok(Seen::Absent);
     }
-    for (what, policy) in [("encryption policy", &encryption), ("network policy", &network)] {
-        if let Some(foreign) = foreign_policy(id, what, &name, policy.as_ref()) {
-            return Ok(Seen::Foreign(foreign));
-        }
-    }
     if let Some(collection) = &collection {
         let claim = id.claim(&collection.tags);
         if !id.owns(&claim) {
             return Ok(Seen::Foreign(Foreign { resource: format!("collection {name}"), claim }));
         }
     }
-    Ok(Seen::Ours(CollectionFacts { encryption, network, collection }))
+    let mut foreign = None;
+    let encryption = own_policy(id, "encryption policy", &name, encryption, &mut foreign);
+    let network = own_policy(id, "network policy", &name, network, &mut foreign);
+    Ok(match foreign {
+        Some(foreign) if encryption.is_none() && network.is_none() && collection.is_none() => {
+            Seen::Foreign(foreign)
+        }
+        foreign => Seen::Ours(CollectionFacts { encryption, network, collection, foreign }),
+    })
+}
+
+/// A policy of our name if it is ours; if it is not, whose it is.
+pub fn own_policy(
+    id: &Identity,
+    what: &str,
+    name: &str,
+    policy: Option<PolicyFacts>,
+    foreign: &mut Option<Foreign>,
+) -> Option<PolicyFacts> {
+    match foreign_policy(id, what, name, policy.as_ref()) {
+        None => policy,
+        Some(other) => {
+            foreign.get_or_insert(other);
+            None
+        }
+    }
 }
 
 /// Whether a policy of our name is somebody else's, by its description.
@@ -53,7 +74,7 @@ pub async fn ensure(
     want: &WantCollection,
     seen: &Seen<CollectionFacts>,
 ) -> Result<Progress, Fault> {
-    let none = CollectionFacts { encryption: None, network: None, collection: None };
+    let none = CollectionFacts::default();
     let facts = seen.ours().unwrap_or(&none);
     let (name, description) = (&want.name, &Identity::description(&want.tags));
     for change in diff::collection(want, facts) {

@@ -14,18 +14,22 @@ use crate::stack::want::WantKey;
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
 const DELETION_WINDOW_DAYS: i32 = 30;
 
-/// Finds the key by its alias, or, if one is to be created and a process died between creating the two, by its tags.
+/// Finds the key by its alias, or, if one is to be created, by its tags: a process may have died between creating the
+/// two, or somebody may have pointed the alias elsewhere.
 pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Seen<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
-    if let Some(facts) = aws.keys.find(&name).await? {
-        return Ok(Seen::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()));
-    }
-    if !creates_key {
-        return Ok(Seen::Absent);
-    }
-    Ok(match aws.keys.find_by_tags(&id.tags()).await? {
-        Some(facts) => Seen::Ours(facts),
+    let behind_alias = match aws.keys.find(&name).await? {
+        Some(facts) => Seen::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()),
         None => Seen::Absent,
+    };
+    if !creates_key || matches!(behind_alias, Seen::Ours(_)) {
+        return Ok(behind_alias);
+    }
+    Ok(match (aws.keys.find_by_tags(&id.tags()).await?, behind_alias) {
+        (Some(facts), behind_alias) => {
+            Seen::Ours(KeyFacts { foreign: behind_alias.foreign().cloned(), ..facts })
+        }
+        (None, behind_alias) => behind_alias,
     })
 }
 

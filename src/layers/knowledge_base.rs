@@ -6,7 +6,7 @@ use crate::stack::diff::{self, KnowledgeBaseChange};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::policy;
-use crate::stack::progress::Progress;
+use crate::stack::progress::{Cadence, Progress};
 use crate::stack::seen::{DataSourceFacts, KnowledgeBaseFacts, Seen};
 use crate::stack::want::WantKnowledgeBase;
 
@@ -99,7 +99,7 @@ pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Prog
             tracing::info!(knowledge_base = facts.arn, "deleting the knowledge base");
             aws.knowledge_bases.delete(kb).await?;
         }
-        return Ok(Progress::waiting(Reason::Deleting, format!("Knowledge base {kb} is being deleted")));
+        return Ok(being_deleted(&format!("Knowledge base {kb}"), &facts.status, &facts.failure_reasons));
     };
     drop_data_source(aws, kb, source).await
 }
@@ -124,5 +124,14 @@ async fn drop_data_source(aws: &Aws, kb: &str, source: &DataSourceFacts) -> Resu
     }
     tracing::info!(knowledge_base = kb, data_source = source.id, "deleting the data source");
     aws.data_sources.delete(kb, &source.id).await?;
-    Ok(Progress::waiting(Reason::Deleting, format!("Data source {} is being deleted", source.id)))
+    Ok(being_deleted(&format!("Data source {}", source.id), &source.status, &source.failure_reasons))
+}
+
+/// What Bedrock could not delete before says why, while it is tried again.
+fn being_deleted(what: &str, status: &str, reasons: &[String]) -> Progress {
+    if status != "DELETE_UNSUCCESSFUL" {
+        return Progress::waiting(Reason::Deleting, format!("{what} is being deleted"));
+    }
+    let message = format!("{what} was {status} and is deleted once more{}", why(reasons));
+    Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Probe }
 }

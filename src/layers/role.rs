@@ -2,7 +2,7 @@
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
-use crate::layers::collection::{describe, foreign_policy};
+use crate::layers::collection::{describe, own_policy};
 use crate::stack::diff::{self, ROLE_POLICY, RoleChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
@@ -19,16 +19,19 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
     if role.is_none() && data_access.is_none() {
         return Ok(Seen::Absent);
     }
-    if let Some(foreign) = foreign_policy(id, "data access policy", &index, data_access.as_ref()) {
-        return Ok(Seen::Foreign(foreign));
-    }
-    if let Some(role) = &role {
-        let claim = id.claim(&role.tags);
-        if !id.owns(&claim) {
-            return Ok(Seen::Foreign(Foreign { resource: format!("role {name}"), claim }));
+    let mut foreign = None;
+    let data_access = own_policy(id, "data access policy", &index, data_access, &mut foreign);
+    let role = match role.as_ref().map(|role| id.claim(&role.tags)) {
+        Some(claim) if !id.owns(&claim) => {
+            foreign.get_or_insert(Foreign { resource: format!("role {name}"), claim });
+            None
         }
-    }
-    Ok(Seen::Ours(RoleFacts { role, data_access }))
+        _ => role,
+    };
+    Ok(match foreign {
+        Some(foreign) if role.is_none() && data_access.is_none() => Seen::Foreign(foreign),
+        foreign => Seen::Ours(RoleFacts { role, data_access, foreign }),
+    })
 }
 
 /// Role and data access policy need only names and are made at once; the permissions follow as soon as the
@@ -39,7 +42,7 @@ pub async fn ensure(
     want: &WantRole,
     seen: &Seen<RoleFacts>,
 ) -> Result<Progress, Fault> {
-    let none = RoleFacts { role: None, data_access: None };
+    let none = RoleFacts::default();
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
     let mut needs_collection = false;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::identity::Identity;
-use super::seen::{Foreign, Seen, Sight};
-use super::unwind::{Fate, WAVES};
+use super::seen::{Seen, Sight};
+use super::unwind::{Fate, ORDER};
 use crate::api::{Column, Layer, Ownership, ownership};
 
 /// What becomes of a thing.
@@ -45,23 +45,21 @@ pub fn lines(
     fate: Fate,
     sight: &Sight,
 ) -> Vec<Line> {
-    let order = WAVES.iter().copied().flatten().copied();
-    let owned = order.filter(|layer| ownership(column, *layer) == Ownership::Owns);
-    let owned = owned.flat_map(|layer| match things(id, sight, layer) {
-        Ok(things) if fate.keeps(layer) => things
-            .into_iter()
-            .map(|(what, name)| Line { outcome: Outcome::Stays, what, name, why: RETAINED })
-            .collect(),
-        Ok(things) => things
-            .into_iter()
-            .map(|(what, name)| Line { outcome: Outcome::Goes, what, name, why: OWNED })
-            .collect::<Vec<_>>(),
-        Err(foreign) => vec![Line {
+    let outcome = |layer| match fate.keeps(layer) {
+        true => (Outcome::Stays, RETAINED),
+        false => (Outcome::Goes, OWNED),
+    };
+    let owned = ORDER.into_iter().filter(|layer| ownership(column, *layer) == Ownership::Owns);
+    let owned = owned.flat_map(|layer| {
+        let (outcome, why) = outcome(layer);
+        let ours = things(id, sight, layer).into_iter();
+        let foreign = sight.foreign_of(layer).map(|foreign| Line {
             outcome: Outcome::LeftAlone,
             what: layer.words(),
             name: foreign.resource.clone(),
             why: FOREIGN,
-        }],
+        });
+        ours.map(|(what, name)| Line { outcome, what, name, why }).chain(foreign).collect::<Vec<_>>()
     });
     let borrowed = column.layers(Ownership::Borrows).map(|layer| Line {
         outcome: Outcome::LeftAlone,
@@ -72,21 +70,13 @@ pub fn lines(
     owned.chain(borrowed).collect()
 }
 
-/// What there is of a layer: what it is, and its name.
-fn things<'a>(
-    id: &Identity,
-    sight: &'a Sight,
-    layer: Layer,
-) -> Result<Vec<(&'static str, String)>, &'a Foreign> {
+/// What there is of a layer that is ours: what it is, and its name.
+fn things(id: &Identity, sight: &Sight, layer: Layer) -> Vec<(&'static str, String)> {
     fn of<T>(
         seen: &Seen<T>,
         things: impl FnOnce(&T) -> Vec<Option<(&'static str, String)>>,
-    ) -> Result<Vec<(&'static str, String)>, &Foreign> {
-        match seen {
-            Seen::Absent => Ok(Vec::new()),
-            Seen::Ours(facts) => Ok(things(facts).into_iter().flatten().collect()),
-            Seen::Foreign(foreign) => Err(foreign),
-        }
+    ) -> Vec<(&'static str, String)> {
+        seen.ours().map(things).unwrap_or_default().into_iter().flatten().collect()
     }
     match layer {
         Layer::Key => of(&sight.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),

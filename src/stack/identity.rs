@@ -9,7 +9,8 @@ use std::sync::Arc;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
-use crate::api::{GROUP, Layer, Pattern};
+use super::approval;
+use crate::api::{GROUP, Layer, Pattern, Reason};
 
 /// The state of what somebody looks after.
 const OWNED: &str = "owned";
@@ -122,8 +123,22 @@ pub struct Identity {
     pub uid: String,
     /// Which of the owner's stacks.
     pub slot: Slot,
-    /// Whether what an earlier object of the same name left behind counts as ours. Never on the way back.
-    pub adopts: bool,
+    /// What of that which others left behind counts as ours.
+    pub adopts: Adopts,
+}
+
+/// What an owner takes over of that which an earlier one left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Adopts {
+    /// Nothing: on the way back only what is provably one's own goes.
+    #[default]
+    Nothing,
+    /// What an earlier object of the same name left; and what another Tenant of the namespace left under the same tenantId,
+    /// if somebody has approved just that.
+    Left {
+        /// The approval that somebody gave, if any.
+        approved: Option<String>,
+    },
 }
 
 /// Who a resource's tags say it belongs to, compared with an identity.
@@ -134,6 +149,14 @@ pub enum Claim {
     /// Everything but the uid is ours: what an earlier object of this name left behind. That object is gone: two of
     /// one name cannot be.
     Adoptable,
+    /// Everything but the name and the uid is ours: what another Tenant of this namespace left behind. Whoever may write
+    /// Tenants in the namespace may take it over, and has to say so.
+    Neighbour {
+        /// Who that was, as `Tenant/<namespace>/<name>`.
+        owner: String,
+        /// The uid that it had.
+        uid: String,
+    },
     /// What another object of this name, or this tenantId, left behind.
     Earlier,
     /// Anybody else's, or nobody's.
@@ -144,12 +167,12 @@ impl Identity {
     /// The identity of a SharedStack in a scope; `uid` may be empty where only names are needed.
     pub fn of_stack(scope: Arc<Scope>, name: &str, uid: &str) -> Self {
         let owner = Owner::Stack { name: name.into() };
-        Self { scope, owner, uid: uid.into(), slot: Slot::A, adopts: false }
+        Self { scope, owner, uid: uid.into(), slot: Slot::A, adopts: Adopts::Nothing }
     }
 
-    /// The same owner, who takes over what an earlier object of its name left behind.
-    pub fn adopting(self) -> Self {
-        Self { adopts: true, ..self }
+    /// The same owner, who takes over what was left behind, as far as it may.
+    pub fn adopting(self, approved: Option<&str>) -> Self {
+        Self { adopts: Adopts::Left { approved: approved.map(Into::into) }, ..self }
     }
 
     /// The resource's name in AWS: at most 28 characters of `[a-z0-9-]`, legal in every service.
@@ -247,14 +270,38 @@ impl Identity {
             (true, true, true) => Claim::Ours,
             (true, true, false) if has("owner-uid") && like_ours => Claim::Adoptable,
             (true, true, false) => Claim::Earlier,
+            (true, false, false) if has("owner-uid") && like_ours && self.is_neighbour(tags) => {
+                let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned().unwrap_or_default();
+                Claim::Neighbour { owner: tag("owner"), uid: tag("owner-uid") }
+            }
             (true, false, _) if has("tenant-id") && same("tenant-id") => Claim::Earlier,
             _ => Claim::Foreign,
         }
     }
 
+    /// Whether these are the tags of a Tenant of our namespace.
+    fn is_neighbour(&self, tags: &BTreeMap<String, String>) -> bool {
+        let Owner::Tenant { namespace, .. } = &self.owner else { return false };
+        let owner = tags.get(&format!("{GROUP}/owner"));
+        owner
+            .and_then(|owner| owner.strip_prefix("Tenant/")?.split_once('/'))
+            .is_some_and(|it| it.0 == namespace)
+    }
+
     /// Whether a resource with these tags may be treated as our own.
     pub fn owns(&self, claim: &Claim) -> bool {
-        matches!(claim, Claim::Ours) || (self.adopts && matches!(claim, Claim::Adoptable))
+        match (claim, &self.adopts) {
+            (Claim::Ours, _) | (Claim::Adoptable, Adopts::Left { .. }) => true,
+            (Claim::Neighbour { owner, uid }, Adopts::Left { approved: Some(approved) }) => {
+                *approved == self.takeover_code(owner, uid)
+            }
+            _ => false,
+        }
+    }
+
+    /// The approval with which this owner takes over what a neighbour left.
+    pub fn takeover_code(&self, owner: &str, uid: &str) -> String {
+        approval::code(&self.uid, Reason::TenantIdRetained, &[owner, uid])
     }
 }
 
@@ -284,7 +331,7 @@ mod tests {
             },
             uid: "u-1".into(),
             slot: Slot::A,
-            adopts: false,
+            adopts: Adopts::Nothing,
         }
     }
 
@@ -322,11 +369,24 @@ mod tests {
         assert_eq!(id.claim(&id.tags()), Claim::Ours);
         assert_eq!(id.claim(&with("state", "retained")), Claim::Ours);
         assert_eq!(id.claim(&with("owner-uid", "u-0")), Claim::Adoptable);
-        assert!(!id.owns(&Claim::Adoptable) && id.clone().adopting().owns(&Claim::Adoptable));
+        assert!(!id.owns(&Claim::Adoptable) && id.clone().adopting(None).owns(&Claim::Adoptable));
         let mut changed = with("owner-uid", "u-0");
         changed.insert(format!("{GROUP}/pattern"), "Pool".into());
         assert_eq!(id.claim(&changed), Claim::Earlier, "another pattern is another stack");
         assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), Claim::Earlier);
+        let mut neighbours = with("owner-uid", "u-0");
+        for elsewhere in ["Tenant/tenants-2/old", "Tenant/tenant/old", "SharedStack/tenants"] {
+            neighbours.insert(format!("{GROUP}/owner"), elsewhere.into());
+            assert_eq!(id.claim(&neighbours), Claim::Earlier, "{elsewhere} is another namespace");
+        }
+        neighbours.insert(format!("{GROUP}/owner"), "Tenant/tenants/old".into());
+        let neighbour = id.claim(&neighbours);
+        assert!(matches!(&neighbour, Claim::Neighbour { owner, .. } if owner == "Tenant/tenants/old"));
+        let code = id.takeover_code("Tenant/tenants/old", "u-0");
+        assert!(id.clone().adopting(Some(&code)).owns(&neighbour));
+        for approved in [None, Some("TenantIdRetained-000000")] {
+            assert!(!id.clone().adopting(approved).owns(&neighbour), "{approved:?}");
+        }
         assert_eq!(id.claim(&with("installation", "other")), Claim::Foreign);
         assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);
         let with_the_users = id.tags().into_iter().chain([("costCenter".into(), "42".into())]).collect();

@@ -1,5 +1,6 @@
 //! What each owned layer's next step is. Refuses the whole stack if anything with our name is not ours.
 
+use super::approval;
 use super::diff::{self, is_whole};
 use super::fault::Fault;
 use super::identity::{Claim, Identity};
@@ -160,6 +161,9 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
     let names: Vec<_> = found.iter().map(|foreign| foreign.resource.as_str()).collect();
     let names = names.join(", ");
     let (reason, message) = match (&first.claim, id.tenant_id()) {
+        (Claim::Neighbour { owner, uid }, Some(tenant_id)) => {
+            (Reason::TenantIdRetained, retained_by_neighbour(id, tenant_id, owner, uid, &names))
+        }
         (Claim::Earlier | Claim::Adoptable, Some(tenant_id)) => (
             Reason::TenantIdRetained,
             format!(
@@ -183,6 +187,15 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
         ),
     };
     Some(Blocked { reason, message })
+}
+
+/// What was left behind by another Tenant of the namespace, and how it is taken over.
+pub fn retained_by_neighbour(id: &Identity, tenant_id: &str, owner: &str, uid: &str, what: &str) -> String {
+    format!(
+        "tenantId '{tenant_id}' is retained: {owner} was deleted and left {what}. Nothing was changed. {}, and it is \
+         taken over; or choose another tenantId",
+        approval::ask(&id.takeover_code(owner, uid))
+    )
 }
 
 impl Want {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use super::identity::{Claim, Identity};
-use crate::api::ChunkingSettings;
+use crate::api::{ChunkingSettings, Layer};
 
 /// One layer, as looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Whether anything of it still bears the uid of an earlier owner of the same name, who left it behind.
+    /// Whether anything of it still bears the uid of an earlier owner, who left it behind.
     pub fn is_adopted(&self, id: &Identity) -> bool {
         let Self { key, bucket, collection, role, knowledge_base, .. } = self;
         let described = |policy: &PolicyFacts| Identity::parse_description(&policy.description);
@@ -110,24 +110,31 @@ impl Sight {
             role.and_then(|facts| facts.role.as_ref()).map(|it| it.tags.clone()),
             knowledge_base.ours().map(|facts| facts.tags.clone()),
         ];
-        tags.iter().flatten().any(|tags| id.claim(tags) == Claim::Adoptable)
+        tags.iter().flatten().map(|tags| id.claim(tags)).any(|claim| claim != Claim::Ours && id.owns(&claim))
     }
 
     /// Everything that has our name and is not ours.
     pub fn foreign(&self) -> Vec<&Foreign> {
-        let Self { key, bucket, collection, index, index_known: _, index_hidden: _, role, knowledge_base } =
-            self;
-        [
-            key.foreign(),
-            bucket.foreign(),
-            collection.foreign(),
-            index.foreign(),
-            role.foreign(),
-            knowledge_base.foreign(),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        Layer::ALL.into_iter().filter_map(|layer| self.foreign_of(layer)).collect()
+    }
+
+    /// What of one layer has our name and is not ours: all of it, or a part beside ours.
+    pub fn foreign_of(&self, layer: Layer) -> Option<&Foreign> {
+        fn of<T>(seen: &Seen<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {
+            match seen {
+                Seen::Absent => None,
+                Seen::Ours(facts) => beside(facts),
+                Seen::Foreign(foreign) => Some(foreign),
+            }
+        }
+        match layer {
+            Layer::Key => of(&self.key, |facts| facts.foreign.as_ref()),
+            Layer::Bucket => of(&self.bucket, |_| None),
+            Layer::Collection => of(&self.collection, |facts| facts.foreign.as_ref()),
+            Layer::Index => of(&self.index, |_| None),
+            Layer::Role => of(&self.role, |facts| facts.foreign.as_ref()),
+            Layer::KnowledgeBase => of(&self.knowledge_base, |_| None),
+        }
     }
 }
 
@@ -142,6 +149,8 @@ pub struct KeyFacts {
     pub state: String,
     /// All tags.
     pub tags: BTreeMap<String, String>,
+    /// Somebody else's key, if our alias points at it.
+    pub foreign: Option<Foreign>,
 }
 
 /// A bucket's settings, each `None` where AWS has none.
@@ -175,7 +184,7 @@ pub struct LifecycleRule {
 }
 
 /// A collection and the two policies of its name.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct CollectionFacts {
     /// The encryption policy.
     pub encryption: Option<PolicyFacts>,
@@ -183,6 +192,8 @@ pub struct CollectionFacts {
     pub network: Option<PolicyFacts>,
     /// The collection itself; absent until both policies stand.
     pub collection: Option<CollectionDetail>,
+    /// A policy of our name that is somebody else's.
+    pub foreign: Option<Foreign>,
 }
 
 /// An AOSS policy.
@@ -227,12 +238,14 @@ pub struct IndexFacts {
 }
 
 /// A role and the data access policy of its index.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct RoleFacts {
     /// The role; absent where only the data access policy stands.
     pub role: Option<RoleDetail>,
     /// The data access policy.
     pub data_access: Option<PolicyFacts>,
+    /// The one of the two that is somebody else's, if only the other is ours.
+    pub foreign: Option<Foreign>,
 }
 
 /// What IAM says of a role.

@@ -1,17 +1,21 @@
 //! The way back: in which order a stack is taken apart.
 //!
-//! Bedrock comes first, while everything it leans on still stands; then what held the vectors; then who could touch
-//! them; documents and keys last. Layers of one wave share nothing and go side by side.
+//! A layer goes when all that was built on it is gone: Bedrock first, while everything it leans on still stands; then
+//! what held the vectors; then who could touch them; a key last. Layers that share nothing go side by side, and one
+//! that is stuck holds up only what it stands on.
 
+use super::plan::needs;
 use crate::api::{DeletionPolicy, Layer};
 
-/// The layers in the order of their teardown.
-pub const WAVES: &[&[Layer]] = &[
-    &[Layer::KnowledgeBase],
-    &[Layer::Index],
-    &[Layer::Collection, Layer::Role, Layer::Bucket],
-    &[Layer::Key],
-];
+/// The layers, each before all that it was built on.
+pub const ORDER: [Layer; 6] =
+    [Layer::KnowledgeBase, Layer::Index, Layer::Collection, Layer::Role, Layer::Bucket, Layer::Key];
+
+/// Whether `above` was built on `below`, directly or by way of others, and so goes before it. The data access policy,
+/// which is the role's, thereby outlives its index, and the key what it encrypts.
+pub fn is_built_on(above: Layer, below: Layer) -> bool {
+    needs(above).iter().any(|needed| *needed == below || is_built_on(*needed, below))
+}
 
 /// What a deletion does to a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +55,25 @@ mod tests {
 
     #[test]
     fn every_layer_goes_exactly_once_and_after_what_is_built_on_it() {
-        let order: Vec<Layer> = WAVES.iter().flat_map(|wave| wave.iter().copied()).collect();
-        let mut sorted = order.clone();
+        let mut sorted = ORDER;
         sorted.sort();
         assert_eq!(sorted, Layer::ALL);
-        let wave_of = |layer: &Layer| WAVES.iter().position(|wave| wave.contains(layer));
-        for layer in Layer::ALL {
-            for needed in super::super::plan::needs(layer) {
-                // The data access policy outlives its index, and the key outlives what it encrypts.
-                assert!(wave_of(&layer) < wave_of(needed), "{layer:?} before {needed:?}");
+        for (n, layer) in ORDER.into_iter().enumerate() {
+            for later in &ORDER[n..] {
+                assert!(!is_built_on(*later, layer), "{later:?} is built on {layer:?}, and goes after it");
             }
         }
+    }
+
+    #[test]
+    fn what_shares_nothing_goes_side_by_side() {
+        let before = |below| ORDER.into_iter().filter(|above| is_built_on(*above, below)).collect::<Vec<_>>();
+        assert_eq!(before(Layer::KnowledgeBase), []);
+        assert_eq!(before(Layer::Index), [Layer::KnowledgeBase]);
+        assert_eq!(before(Layer::Bucket), [Layer::KnowledgeBase], "documents wait for no index");
+        assert_eq!(before(Layer::Collection), [Layer::KnowledgeBase, Layer::Index]);
+        assert_eq!(before(Layer::Role), [Layer::KnowledgeBase, Layer::Index]);
+        assert_eq!(before(Layer::Key), ORDER[..5]);
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+use tenantry::api::APPROVE;
+
 use crate::inventory::{self, Inventory};
-use crate::world::{World, world};
+use crate::world::{World, world, world_without_operator};
 
 const OBJECTS: [&str; 4] = ["SharedStack/standard", "silo", "bridge", "pool"];
 
@@ -154,4 +157,135 @@ async fn other_settings_that_can_never_change_are_refused() {
         w.ready("acme").await;
     })
     .await;
+}
+
+/// A tenant of each pattern, each with a tenantId of its own and a name that begins with `prefix`.
+fn named(prefix: &str, namespace: &str) -> String {
+    let tenant = |id: &str, spec: &str| {
+        format!(
+            "{{kind: Tenant, metadata: {{name: {prefix}{id}{namespace}}}, spec: {{tenantId: {id}, {spec}}}}}",
+            namespace =
+                if namespace.is_empty() { String::new() } else { format!(", namespace: {namespace}") }
+        )
+    };
+    [
+        tenant("silo", "pattern: Silo, encryption: {key: Create}"),
+        tenant("bridge", "pattern: Bridge, stackRef: {name: standard}"),
+        tenant("pool", "pattern: Pool, stackRef: {name: standard}"),
+    ]
+    .join("\n---\n")
+}
+
+const IDS: [&str; 3] = ["silo", "bridge", "pool"];
+
+#[tokio::test]
+async fn another_name_in_the_namespace_takes_over_if_somebody_says_so() {
+    world(|w| async move {
+        w.namespace("elsewhere", &[]).await;
+        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+        w.apply(&named("old-", "")).await;
+        let mut before = Vec::new();
+        for id in IDS {
+            before.push(w.ready(&format!("old-{id}")).await);
+            w.upload(&format!("old-{id}"), &[("a.md", "what must never be lost")]).await;
+        }
+        let stays = w.ready("SharedStack/standard").await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        w.condition("old-silo", "DocumentsCurrent=True/Synced").await;
+        w.condition("old-bridge", "DocumentsCurrent=True/Synced").await;
+        for id in IDS {
+            w.delete(&format!("old-{id}")).await;
+            w.gone(&format!("old-{id}")).await;
+        }
+        let mark = w.double.mark().await;
+
+        // Across namespaces nobody can say so, and nobody reads who it was.
+        w.apply(&named("thief-", "elsewhere")).await;
+        for id in IDS {
+            let refused =
+                w.condition(&format!("elsewhere/thief-{id}"), "Stalled=True/TenantIdRetained").await;
+            let message = refused.message("Ready");
+            assert!(!message.contains("approve") && !message.contains("old-"), "{message}");
+        }
+        for id in IDS {
+            w.delete(&format!("elsewhere/thief-{id}")).await;
+            w.gone(&format!("elsewhere/thief-{id}")).await;
+        }
+
+        w.apply(&named("new-", "")).await;
+        for id in IDS {
+            let name = format!("new-{id}");
+            let asks = w.condition(&name, "Stalled=True/TenantIdRetained").await;
+            let message = asks.message("Ready");
+            assert!(message.contains(&format!("/old-{id} was deleted")), "{message}");
+            w.annotate(&name, APPROVE, Some("TenantIdRetained-000000")).await;
+        }
+        assert!(w.double.journal(mark).await.mutating().is_empty());
+        for (id, before) in IDS.into_iter().zip(&before) {
+            let name = format!("new-{id}");
+            let asks = w.condition(&name, "Stalled=True/TenantIdRetained").await;
+            let (_, code) = asks.message("Ready").split_once(&format!("{APPROVE}=")).expect("a code");
+            w.annotate(&name, APPROVE, code.split(',').next()).await;
+            let after = w.ready(&name).await;
+            assert_eq!(after.status.knowledge_base_id, before.status.knowledge_base_id, "{name}");
+            assert_eq!(after.status.bucket, before.status.bucket, "{name}");
+            w.event(&name, "Adopted").await;
+        }
+        let made = w.double.journal(mark).await.mutating().only(|call| call.operation.starts_with("Create"));
+        assert!(made.is_empty(), "nothing is made anew:\n{made}");
+        assert_eq!(
+            w.get("SharedStack/standard").await.status.knowledge_base_id,
+            stays.status.knowledge_base_id
+        );
+
+        // It is the new one's now, to the last tag.
+        for id in IDS {
+            w.patch(&format!("new-{id}"), json!({"spec": {"deletionPolicy": "Delete"}})).await;
+            w.delete(&format!("new-{id}")).await;
+            w.gone(&format!("new-{id}")).await;
+        }
+        let left = inventory::names(&w.inventory().await);
+        let theirs: Vec<_> =
+            left.iter().filter(|name| name.contains("-ta-") || name.contains("a.md")).collect();
+        assert!(theirs.is_empty(), "{theirs:?}");
+    })
+    .await;
+}
+
+/// A backup has the objects, but not their uids; AWS was not restored.
+#[tokio::test]
+async fn a_restored_cluster_takes_over_what_it_had() {
+    let test = async |w: World| {
+        w.start_operator().await;
+        w.granted().await;
+        w.apply(&manifest("Retain")).await;
+        let mut before = Vec::new();
+        for object in OBJECTS {
+            before.push(w.ready(object).await);
+        }
+        w.stop_operator().await;
+        for object in OBJECTS {
+            w.patch(object, json!({"metadata": {"finalizers": null}})).await;
+            w.delete(object).await;
+            w.gone(object).await;
+        }
+        w.belongs_to_cluster("the-one-that-burnt-down").await;
+        let mark = w.double.mark().await;
+        w.apply(&manifest("Retain")).await;
+        let operator = w.program(&["--take-over", "the-one-that-burnt-down"]).await.spawn().unwrap();
+        for (object, before) in OBJECTS.into_iter().zip(&before) {
+            let after = w.ready(object).await;
+            assert_ne!(before.uid(), after.uid());
+            assert_eq!(after.status.knowledge_base_id, before.status.knowledge_base_id, "{object}");
+        }
+        crate::operators::kill(operator).await;
+        let made = w.double.journal(mark).await.mutating().only(|call| call.operation.starts_with("Create"));
+        assert!(made.is_empty(), "nothing is made anew:\n{made}");
+        let states = owners(&w.inventory().await, &w.grant());
+        assert!(
+            states.iter().all(|(state, uid)| state == "owned" && !before.iter().any(|it| it.uid() == uid)),
+            "{states:?}"
+        );
+    };
+    world_without_operator(|_| {}, test).await;
 }

@@ -84,6 +84,11 @@ impl fmt::Display for Journal {
 }
 
 impl Journal {
+    /// Entries as the double shows them.
+    pub fn read(entries: Value) -> Journal {
+        Journal(serde_json::from_value(entries).unwrap())
+    }
+
     /// Calls that are as `wanted`.
     pub fn only(&self, wanted: impl Fn(&Call) -> bool) -> Journal {
         Journal(self.iter().filter(|call| wanted(call)).cloned().collect())
@@ -139,7 +144,7 @@ impl Double {
     pub async fn journal_of_all(&self, mark: u64) -> Journal {
         let url = format!("journal?since={mark}");
         let entries = self.control(reqwest::Method::GET, &url, None).await["entries"].take();
-        Journal(serde_json::from_value(entries).unwrap())
+        Journal::read(entries)
     }
 
     /// The number of the last call so far.

@@ -20,6 +20,17 @@ async fn grant(w: &World) -> (String, String) {
     (found.description.unwrap_or_default(), found.policy_version.unwrap())
 }
 
+impl World {
+    /// The installation is another cluster's from now on, as if its operator had taken it over.
+    pub async fn belongs_to_cluster(&self, uid: &str) {
+        let (description, version) = grant(self).await;
+        let (before, _) = description.split_once("cluster=").unwrap();
+        let update = self.sdk.aoss.update_access_policy().r#type(AccessPolicyType::Data).name(GRANT);
+        let update = update.description(format!("{before}cluster={uid}"));
+        update.policy_version(version).send().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn another_cluster_does_not_start_before_it_takes_over() {
     let test = async |w: World| {
@@ -57,11 +68,7 @@ async fn another_cluster_does_not_start_before_it_takes_over() {
 #[tokio::test]
 async fn an_operator_that_is_taken_over_ends() {
     let test = async |w: World| {
-        let (description, version) = grant(&w).await;
-        let (before, _) = description.split_once("cluster=").unwrap();
-        let update = w.sdk.aoss.update_access_policy().r#type(AccessPolicyType::Data).name(GRANT);
-        let update = update.description(format!("{before}cluster=over-there"));
-        update.policy_version(version).send().await.unwrap();
+        w.belongs_to_cluster("over-there").await;
         let ended = async {
             loop {
                 if let Some(trouble) = w.operator_trouble().await {

@@ -18,6 +18,7 @@ mod fleet;
 mod inventory;
 mod kubectl;
 mod objects;
+mod one_owner;
 mod operators;
 mod others;
 mod report;

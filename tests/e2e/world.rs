@@ -15,7 +15,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tenantry::api::Pattern;
 use tenantry::controller::{self, Settings};
-use tenantry::stack::identity::{Identity, Owner, Scope, Slot};
+use tenantry::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
-use crate::report;
+use crate::{one_owner, report};
 
 /// All operators here have one installation name: what keeps them apart is the account and the label.
 pub const INSTALLATION: &str = "e2e";
@@ -110,7 +110,11 @@ pub async fn world_in<F: Future<Output = ()>>(
         resume_unwind(panic);
     }
     world.stop_operator().await;
-    let round = AssertUnwindSafe(world.read_only_round()).catch_unwind().await;
+    let round = async {
+        world.read_only_round().await;
+        one_owner::assert(&world.double.journal(0).await);
+    };
+    let round = AssertUnwindSafe(round).catch_unwind().await;
     if let Err(panic) = round {
         println!("{}", report::of(&world).await);
         resume_unwind(panic);
@@ -249,7 +253,7 @@ impl World {
             pattern,
             stack: stack.map(|stack| self.stack_name(stack)),
         };
-        Identity { scope: self.scope(), owner, uid: uid.into(), slot: Slot::A, adopts: false }
+        Identity { scope: self.scope(), owner, uid: uid.into(), slot: Slot::A, adopts: Adopts::Nothing }
     }
 
     /// The operator's own grant, which is there as soon as it runs.
