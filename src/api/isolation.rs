@@ -13,6 +13,11 @@ pub enum Pattern {
     Pool,
 }
 
+impl Pattern {
+    /// All of them.
+    pub const ALL: [Pattern; 3] = [Pattern::Silo, Pattern::Bridge, Pattern::Pool];
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

@@ -46,6 +46,15 @@ impl Collections {
         Ok(tags.map(|tags| CollectionDetail { tags, ..detail }))
     }
 
+    /// The names of all collections that begin so, whosever they are.
+    pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let call = self.gate.call(aoss::ListCollections, "all");
+        let pages = self.client.list_collections().max_results(100).into_paginator().send();
+        let pages = call.pages(pages, |page| page.next_token.is_some()).await?;
+        let summaries = pages.into_iter().flat_map(|page| page.collection_summaries.unwrap_or_default());
+        Ok(summaries.filter_map(|it| it.name).filter(|name| name.starts_with(prefix)).collect())
+    }
+
     /// Makes a collection for vectors; it becomes ACTIVE within minutes. A policy that names its key must stand before.
     /// `name` has 3 to 28 characters, `description` at most 1,000; at most 50 tags. Standby replicas can never be
     /// changed. Also needs aoss:TagResource.

@@ -47,7 +47,18 @@ impl Buckets {
         })
     }
 
-    async fn tags(&self, name: &str) -> Result<Tags, Fault> {
+    /// The names of this account's buckets that begin so.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
+    pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let call = self.gate.call(s3::ListBuckets, "all");
+        let pages = self.client.list_buckets().prefix(prefix).max_buckets(1000).into_paginator().send();
+        let pages = call.pages(pages, |page| page.continuation_token.is_some()).await?;
+        let names = pages.into_iter().flat_map(|page| page.buckets.unwrap_or_default());
+        Ok(names.filter_map(|bucket| bucket.name).filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    /// All tags of a bucket.
+    pub async fn tags(&self, name: &str) -> Result<Tags, Fault> {
         let request = self.client.get_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
         let answer = set(self.gate.call(s3::GetBucketTagging, name).send(request.send()).await)?;
         Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| (tag.key, tag.value)))

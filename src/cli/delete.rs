@@ -7,19 +7,14 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kube::{Api, ResourceExt};
 
-use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
+use super::inspect;
+use crate::api::{Column, HOLD_PREFIX, Layer, Tenant};
 use crate::aws::{self, Aws, Pace};
 use crate::documents::sidecar::POOL;
-use crate::layers::{self, Hints};
+use crate::layers::Hints;
 use crate::stack::farewell::{self, Line, Outcome};
-use crate::stack::fault::Class;
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
-use crate::stack::plan;
-use crate::stack::seen::{IndexFacts, Seen, Sight};
 use crate::stack::unwind::{Fate, fate};
-
-/// How many documents are counted before it is enough to say that there are more.
-const COUNTED: usize = 100_000;
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {
@@ -66,7 +61,14 @@ impl Delete {
         let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
         let (id, lender) = identities(scope, &tenant);
         let column = Column::from(tenant.spec.pattern);
-        let sight = look(&aws, &tenant, &id, lender.as_ref(), column).await?;
+        let status = tenant.status.clone().unwrap_or_default();
+        let hints = Hints {
+            knowledge_base_id: status.knowledge_base_id,
+            bucket: status.bucket,
+            creates_key: status.kms_key_arn.is_some(),
+            ..Hints::default()
+        };
+        let sight = inspect::look(&aws, &id, lender.as_ref(), column, hints).await?;
         let fate = fate(Some(&tenant.spec.deletion_policy));
         let mut lines = farewell::lines(&id, lender.as_ref(), column, fate, &sight);
         lines.extend(documents(&aws, &id, lender.as_ref(), fate).await?);
@@ -96,50 +98,6 @@ fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>
     (Identity { scope, owner, uid, slot: Slot::A, adopts: Adopts::Nothing }, lender)
 }
 
-/// Looks at all that the Tenant owns.
-async fn look(
-    aws: &Aws,
-    tenant: &Tenant,
-    id: &Identity,
-    lender: Option<&Identity>,
-    column: Column,
-) -> anyhow::Result<Sight> {
-    let status = tenant.status.clone().unwrap_or_default();
-    let index_name = status.index_name;
-    let mut hints = Hints {
-        knowledge_base_id: status.knowledge_base_id,
-        bucket: status.bucket,
-        creates_key: status.kms_key_arn.is_some(),
-        ..Hints::default()
-    };
-    let mut sight = Sight::default();
-    for layer in column.layers(Ownership::Owns).filter(|layer| *layer != Layer::Index) {
-        sight.put(layers::look(aws, id, layer, &hints).await?);
-    }
-    if column.layers(Ownership::Owns).any(|layer| layer == Layer::Index) {
-        let collection = match lender {
-            Some(lender) => aws.collections.find(&lender.name(Layer::Collection)).await?,
-            None => sight.collection.ours().and_then(|facts| facts.collection.clone()),
-        };
-        let active = collection.filter(|collection| collection.status == "ACTIVE");
-        hints.index_by_endpoint = plan::index_by_endpoint(&sight);
-        hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
-        hints.collection_id = active.map(|collection| collection.id);
-        match layers::look(aws, id, Layer::Index, &hints).await {
-            // A data access policy lets the operator see it, and nobody else need be in one. It belongs to the policy of
-            // its name.
-            Err(fault) if fault.class == Class::NotYet => {
-                let policy = sight.role.ours().and_then(|facts| facts.data_access.as_ref());
-                if policy.is_some() && index_name.is_some() {
-                    sight.index = Seen::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
-                }
-            }
-            seen => sight.put(seen?),
-        }
-    }
-    Ok(sight)
-}
-
 /// The documents in a bucket that is borrowed; in one's own they go with the bucket.
 async fn documents(
     aws: &Aws,
@@ -148,17 +106,8 @@ async fn documents(
     fate: Fate,
 ) -> anyhow::Result<Option<Line>> {
     let Some(bucket) = lender.map(|lender| lender.name(Layer::Bucket)) else { return Ok(None) };
-    let (mut count, mut next) = (0, None);
-    loop {
-        let page = aws.objects.list(&bucket, &id.prefix(), next.as_deref(), None).await?;
-        count += page.objects.len();
-        next = page.next;
-        if next.is_none() || count >= COUNTED {
-            break;
-        }
-    }
-    let more = if next.is_some() { " and more" } else { "" };
-    let name = format!("{count}{more} under s3://{bucket}/{}", id.prefix());
+    let counted = inspect::count(aws, &bucket, &id.prefix()).await?;
+    let name = format!("{counted} under s3://{bucket}/{}", id.prefix());
     let (outcome, why) = match fate {
         Fate::Goes => {
             (Outcome::Goes, "they are this tenant's, with all versions; their vectors go with them")

@@ -3,6 +3,9 @@
 mod crds;
 mod delete;
 mod iam_policy;
+mod inspect;
+mod price;
+mod retained;
 mod retrieve;
 mod run;
 
@@ -26,6 +29,8 @@ enum Command {
     IamPolicy(iam_policy::IamPolicy),
     /// Show what deleting a Tenant would do in AWS, without touching anything.
     Delete(delete::Delete),
+    /// List what was left behind in AWS: whose it is, since when, what it costs, and how to purge it.
+    Retained(retained::Retained),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
     Retrieve(retrieve::Retrieve),
 }
@@ -40,6 +45,7 @@ impl Cli {
             Command::Crds(crds) => crds.run(),
             Command::IamPolicy(policy) => policy.run(),
             Command::Delete(delete) => delete.run().await,
+            Command::Retained(retained) => retained.run().await,
             Command::Retrieve(retrieve) => retrieve.run().await,
         }
     }

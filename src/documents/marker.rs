@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::purge;
 use crate::api::{GROUP, Pattern};
-use crate::aws::Aws;
+use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, Owner};
 use crate::stack::policy::{MARKERS, marker_key, retained_prefix};
@@ -76,21 +76,22 @@ impl Marker {
     /// Whose what was left is, compared with `id`: judged as by tags, because it says the same. It lies in the bucket of
     /// the stack that `id` names.
     pub fn claim(&self, id: &Identity) -> Claim {
-        let pattern = self.pattern.map(|pattern| pattern.to_string());
-        let mut tags = id.tags();
-        for (key, value) in [
-            ("installation", Some(&self.installation)),
-            ("owner", Some(&self.owner)),
-            ("owner-uid", Some(&self.owner_uid)),
-            ("tenant-id", self.tenant_id.as_ref()),
-            ("pattern", pattern.as_ref()),
-        ] {
-            match value {
-                Some(value) => tags.insert(format!("{GROUP}/{key}"), value.clone()),
-                None => tags.remove(&format!("{GROUP}/{key}")),
-            };
-        }
-        id.claim(&tags)
+        let stack = id.tags().remove(&format!("{GROUP}/stack"));
+        id.claim(&self.tags(stack.as_deref()))
+    }
+
+    /// The tags that what was left bears; `stack` is whose bucket the marker lies in, unless that is the owner's own.
+    pub fn tags(&self, stack: Option<&str>) -> Tags {
+        let pairs = [
+            ("installation", Some(self.installation.clone())),
+            ("owner", Some(self.owner.clone())),
+            ("owner-uid", Some(self.owner_uid.clone())),
+            ("tenant-id", self.tenant_id.clone()),
+            ("pattern", self.pattern.map(|pattern| pattern.to_string())),
+            ("stack", stack.map(Into::into)),
+        ];
+        let tags = pairs.into_iter().filter_map(|(key, value)| Some((format!("{GROUP}/{key}"), value?)));
+        tags.collect()
     }
 }
 

@@ -163,6 +163,26 @@ pub enum Claim {
     Foreign,
 }
 
+impl Owner {
+    /// Reads back whose tags these are: what [`Identity::tags`] wrote.
+    pub fn of_tags(tags: &BTreeMap<String, String>) -> Option<Self> {
+        let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned();
+        let owner = tag("owner")?;
+        if let Some(name) = owner.strip_prefix("SharedStack/") {
+            return Some(Owner::Stack { name: name.into() });
+        }
+        let (namespace, name) = owner.strip_prefix("Tenant/")?.split_once('/')?;
+        let pattern = Pattern::ALL.into_iter().find(|it| Some(it.to_string()) == tag("pattern"))?;
+        Some(Owner::Tenant {
+            namespace: namespace.into(),
+            name: name.into(),
+            tenant_id: tag("tenant-id")?,
+            pattern,
+            stack: tag("stack"),
+        })
+    }
+}
+
 impl Identity {
     /// The identity of a SharedStack in a scope; `uid` may be empty where only names are needed.
     pub fn of_stack(scope: Arc<Scope>, name: &str, uid: &str) -> Self {
@@ -338,7 +358,7 @@ mod tests {
     #[test]
     fn names_are_short_legal_and_differ_by_every_input() {
         let mut seen = std::collections::BTreeSet::new();
-        for pattern in [Pattern::Silo, Pattern::Bridge, Pattern::Pool] {
+        for pattern in Pattern::ALL {
             for id in ["a", "acme", "abcd-efg", "2024-01-01", &"x".repeat(63)] {
                 for layer in Layer::ALL {
                     let name = identity(id, pattern).name(layer);
@@ -391,6 +411,10 @@ mod tests {
         assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);
         let with_the_users = id.tags().into_iter().chain([("costCenter".into(), "42".into())]).collect();
         assert_eq!(Identity::parse_description(&Identity::description(&with_the_users)), id.tags());
+        assert_eq!(Owner::of_tags(&id.tags()), Some(id.owner.clone()));
+        let stack = Identity::of_stack(id.scope.clone(), "standard", "u-9");
+        assert_eq!(Owner::of_tags(&stack.tags()), Some(stack.owner));
+        assert_eq!(Owner::of_tags(&BTreeMap::new()), None);
     }
 
     #[test]

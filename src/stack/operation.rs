@@ -105,6 +105,8 @@ operations! {
         GetBucketLifecycleConfiguration: [("s3:GetLifecycleConfiguration", Buckets)],
         PutBucketLifecycleConfiguration: [("s3:PutLifecycleConfiguration", Buckets)],
         DeleteBucketLifecycle: [("s3:PutLifecycleConfiguration", Buckets)],
+        // `tenantry retained` looks for buckets as whoever runs it.
+        ListBuckets: [("s3:ListAllMyBuckets", NotTheOperators)],
         ListObjectsV2: [("s3:ListBucket", Buckets)],
         ListObjectVersions: [("s3:ListBucketVersions", Buckets)],
         ListMultipartUploads: [("s3:ListBucketMultipartUploads", Buckets)],
@@ -152,6 +154,7 @@ operations! {
             ("kms:DescribeKey", Keys), ("kms:CreateGrant", KeysOfCollections),
         ],
         BatchGetCollection: [("aoss:BatchGetCollection", Collections)],
+        ListCollections: [("aoss:ListCollections", NotTheOperators)],
         ListTagsForResource: [("aoss:ListTagsForResource", Collections)],
         TagResource: [("aoss:TagResource", NewCollections)],
         DeleteCollection: [("aoss:DeleteCollection", OwnCollections)],

@@ -22,6 +22,7 @@ mod one_owner;
 mod operators;
 mod others;
 mod report;
+mod retained;
 mod retrieval;
 mod witness;
 mod world;

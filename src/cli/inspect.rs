@@ -1,0 +1,80 @@
+//! Looking at what an owner has in AWS, as whoever runs the command.
+
+use std::fmt;
+
+use crate::api::{Column, Layer, Ownership};
+use crate::aws::Aws;
+use crate::layers::{self, Hints};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Identity;
+use crate::stack::plan;
+use crate::stack::seen::{IndexFacts, Seen, Sight};
+
+/// How many documents are counted before it is enough to say that there are more.
+const COUNTED: usize = 100_000;
+
+/// All that the owner has, layer by layer.
+pub(super) async fn look(
+    aws: &Aws,
+    id: &Identity,
+    lender: Option<&Identity>,
+    column: Column,
+    mut hints: Hints,
+) -> Result<Sight, Fault> {
+    let mut sight = Sight::default();
+    let owned = || column.layers(Ownership::Owns);
+    for layer in owned().filter(|layer| *layer != Layer::Index) {
+        sight.put(layers::look(aws, id, layer, &hints).await?);
+    }
+    if owned().any(|layer| layer == Layer::Index) {
+        let collection = match lender {
+            Some(lender) => aws.collections.find(&lender.name(Layer::Collection)).await?,
+            None => sight.collection.ours().and_then(|facts| facts.collection.clone()),
+        };
+        let active = collection.filter(|collection| collection.status == "ACTIVE");
+        hints.index_by_endpoint = plan::index_by_endpoint(&sight);
+        hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
+        hints.collection_id = active.map(|collection| collection.id);
+        match layers::look(aws, id, Layer::Index, &hints).await {
+            // A data access policy lets the operator see it, and nobody else need be in one. It belongs to the policy of
+            // its name, and a knowledge base would not stand without it.
+            Err(fault) if matches!(fault.class, Class::NotYet | Class::Denied) => {
+                let policy = sight.role.ours().and_then(|facts| facts.data_access.as_ref());
+                if policy.is_some() && sight.knowledge_base.ours().is_some() {
+                    sight.index = Seen::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
+                }
+            }
+            seen => sight.put(seen?),
+        }
+    }
+    Ok(sight)
+}
+
+/// Objects under a prefix, their current versions alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) objects: usize,
+    pub(super) bytes: u64,
+    more: bool,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.objects, if self.more { " and more" } else { "" })
+    }
+}
+
+/// Counts the objects under a prefix.
+pub(super) async fn count(aws: &Aws, bucket: &str, prefix: &str) -> Result<Counted, Fault> {
+    let (mut counted, mut next) = (Counted::default(), None);
+    loop {
+        let page = aws.objects.list(bucket, prefix, next.as_deref(), None).await?;
+        counted.objects += page.objects.len();
+        counted.bytes += page.objects.iter().map(|it| u64::try_from(it.size).unwrap_or(0)).sum::<u64>();
+        next = page.next;
+        counted.more = next.is_some();
+        if next.is_none() || counted.objects >= COUNTED {
+            return Ok(counted);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `tenantry retained`: what was left behind on purpose, and goes on costing money.
+//!
+//! Found by what says so itself: the markers in buckets, and the tags of what costs most. All else that belongs to an
+//! owner is found by its name.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::inspect;
+use super::price::Prices;
+use crate::api::{Column, GROUP, Layer, Pattern};
+use crate::aws::{self, Aws, Pace, Tags};
+use crate::documents::marker::{self, Left, Marker};
+use crate::layers::Hints;
+use crate::stack::farewell::{self, Outcome};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::{Adopts, Identity, Owner, RETAINED, Scope, Slot};
+use crate::stack::policy::marker_key;
+use crate::stack::seen::Sight;
+use crate::stack::unwind::Fate;
+
+/// A marker is a few hundred bytes.
+const MAX_MARKER: u64 = 16 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct Retained {
+    /// Whose: the operator's --installation.
+    #[arg(long, value_name = "NAME")]
+    installation: String,
+
+    /// How to print it.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    output: Output,
+
+    #[command(flatten)]
+    prices: Prices,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// All that one owner left behind.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Estate {
+    /// `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
+    owner: String,
+    /// The uid that it had.
+    owner_uid: String,
+    tenant_id: Option<String>,
+    pattern: Option<Pattern>,
+    stack: Option<String>,
+    left: Left,
+    since: Option<Timestamp>,
+    things: Vec<Thing>,
+    #[serde(rename = "monthlyUSD")]
+    monthly_usd: f64,
+    /// What takes it over, applied as it is, and lets it be purged.
+    manifest: String,
+}
+
+/// One thing that is left.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Thing {
+    what: &'static str,
+    name: String,
+    #[serde(rename = "monthlyUSD")]
+    monthly_usd: f64,
+}
+
+/// Who left something, and what is known of it so far.
+struct Leaver {
+    tags: Tags,
+    marker: Option<Marker>,
+}
+
+impl Retained {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        ensure!(
+            Scope::is_valid_installation(&self.installation),
+            "--installation '{}' cannot be one: 1 to 8 characters, a letter first, then letters and digits",
+            self.installation
+        );
+        let sdk = aws::load().await;
+        let caller =
+            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
+        let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+        let scope = Arc::new(Scope::new(&self.installation, &caller.account, &region));
+        let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
+        let mut estates = Vec::new();
+        for leaver in leavers(&aws, &self.installation).await?.into_values() {
+            if let Some(estate) = estate(&aws, &scope, &self.prices, leaver).await? {
+                estates.push(estate);
+            }
+        }
+        let told = match self.output {
+            Output::Json => serde_json::to_string_pretty(&estates)?,
+            Output::Text => as_text(&scope, &self.prices, &estates),
+        };
+        match writeln!(std::io::stdout(), "{told}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }
+}
+
+/// Everybody who left something, by owner and uid.
+async fn leavers(aws: &Aws, installation: &str) -> Result<BTreeMap<(String, String), Leaver>, Fault> {
+    let prefix = format!("{installation}-");
+    let mut found: BTreeMap<(String, String), Leaver> = BTreeMap::new();
+    let mut note = |tags: Tags, marker: Option<Marker>| {
+        let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned().unwrap_or_default();
+        if tag("installation") != installation {
+            return;
+        }
+        let leaver = found.entry((tag("owner"), tag("owner-uid"))).or_insert(Leaver { tags, marker: None });
+        leaver.marker = marker.or(leaver.marker.take());
+    };
+    let is_retained = |tags: &Tags| tags.get(&format!("{GROUP}/state")).is_some_and(|it| it == RETAINED);
+    for bucket in aws.buckets.names(&prefix).await? {
+        eprintln!("looking into bucket {bucket}");
+        let tags = match aws.buckets.tags(&bucket).await {
+            // Another region's, or gone meanwhile.
+            Err(fault) if fault.class == Class::NotFound => continue,
+            tags => tags?,
+        };
+        let stack = match Owner::of_tags(&tags) {
+            Some(Owner::Stack { name }) => Some(name),
+            _ => None,
+        };
+        for marker in marker::retained(aws, &bucket).await?.into_values() {
+            // A Silo's marker lies in its own bucket.
+            note(marker.tags(stack.as_deref()), Some(marker));
+        }
+        if is_retained(&tags) {
+            let marker = match &stack {
+                Some(name) => own_marker(aws, &bucket, installation, name).await?,
+                None => None,
+            };
+            note(tags, marker);
+        }
+    }
+    for name in aws.collections.names(&prefix).await? {
+        let tags = aws.collections.find(&name).await?.map(|it| it.tags).unwrap_or_default();
+        if is_retained(&tags) {
+            note(tags, None);
+        }
+    }
+    let names = aws.knowledge_bases.names().await?;
+    for name in names.into_iter().filter(|name| name.starts_with(&prefix)) {
+        let tags = aws.knowledge_bases.find(&name, None).await?.map(|it| it.tags).unwrap_or_default();
+        if is_retained(&tags) {
+            note(tags, None);
+        }
+    }
+    Ok(found)
+}
+
+/// The marker that a SharedStack left of itself.
+async fn own_marker(
+    aws: &Aws,
+    bucket: &str,
+    installation: &str,
+    name: &str,
+) -> Result<Option<Marker>, Fault> {
+    let id = Identity::of_stack(Arc::new(Scope::new(installation, "", "")), name, "");
+    let content = aws.objects.get(bucket, &marker_key(&id), MAX_MARKER).await?;
+    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+}
+
+/// What is there of an owner; `None` for tags that nobody here wrote.
+async fn estate(
+    aws: &Aws,
+    scope: &Arc<Scope>,
+    prices: &Prices,
+    leaver: Leaver,
+) -> Result<Option<Estate>, Fault> {
+    let Leaver { tags, marker } = leaver;
+    let Some(owner) = Owner::of_tags(&tags) else { return Ok(None) };
+    let uid = tags.get(&format!("{GROUP}/owner-uid")).cloned().unwrap_or_default();
+    let id = Identity { scope: scope.clone(), owner, uid, slot: Slot::A, adopts: Adopts::Nothing };
+    let (column, pattern, lender) = match &id.owner {
+        Owner::Tenant { pattern, stack, .. } => {
+            let lender = stack.as_deref().map(|stack| Identity::of_stack(scope.clone(), stack, ""));
+            (Column::from(*pattern), Some(*pattern), lender)
+        }
+        Owner::Stack { .. } => (Column::SharedStackWithPool, None, None),
+    };
+    let hints = Hints { creates_key: true, ..Hints::default() };
+    let sight = inspect::look(aws, &id, lender.as_ref(), column, hints).await?;
+    let lines = farewell::lines(&id, lender.as_ref(), column, Fate::Stays, &sight);
+    let mut things: Vec<Thing> = lines
+        .into_iter()
+        .filter(|line| line.outcome == Outcome::Stays)
+        .map(|line| Thing { what: line.what, name: line.name, monthly_usd: cost(prices, &sight, line.what) })
+        .collect();
+    let lent = lender.as_ref().map(|lender| lender.name(Layer::Bucket));
+    let own = sight.bucket.ours().map(|_| id.name(Layer::Bucket));
+    let prefix = marker.as_ref().map_or_else(|| id.prefix(), |marker| marker.prefix.clone());
+    if let Some(bucket) = lent.or(own) {
+        let counted = inspect::count(aws, &bucket, &prefix).await?;
+        let name = format!("{counted} under s3://{bucket}/{prefix}");
+        things.push(Thing { what: "documents", name, monthly_usd: prices.bytes(counted.bytes) });
+    }
+    Ok(Some(Estate {
+        owner: id.owner_tag(),
+        owner_uid: id.uid.clone(),
+        tenant_id: id.tenant_id().map(Into::into),
+        pattern,
+        stack: tags.get(&format!("{GROUP}/stack")).cloned(),
+        left: marker.as_ref().map(|marker| marker.left).unwrap_or_default(),
+        since: marker.and_then(|marker| marker.since),
+        monthly_usd: things.iter().map(|thing| thing.monthly_usd).sum(),
+        things,
+        manifest: manifest(&id, &sight),
+    }))
+}
+
+/// What a thing costs a month while nobody uses it. All that is not here costs nothing by itself.
+fn cost(prices: &Prices, sight: &Sight, what: &str) -> f64 {
+    let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
+    match what {
+        "collection" => prices.collection(collection.is_some_and(|it| it.standby_replicas != "DISABLED")),
+        what if what.starts_with("key") => prices.key_month,
+        _ => 0.0,
+    }
+}
+
+/// The shortest manifest that takes it over. Settings that were not the default are named by the condition
+/// `RetainedDiffers` when it is applied.
+fn manifest(id: &Identity, sight: &Sight) -> String {
+    let mut spec = match &id.owner {
+        Owner::Tenant { tenant_id, pattern, stack, .. } => {
+            let stack = stack.as_deref().map(|stack| format!("\n  stackRef: {{name: {stack}}}"));
+            format!("  tenantId: {tenant_id}\n  pattern: {pattern}{}", stack.unwrap_or_default())
+        }
+        Owner::Stack { .. } if sight.role.ours().is_some() => "  pool: {}".into(),
+        Owner::Stack { .. } => String::new(),
+    };
+    if sight.key.ours().is_some() {
+        spec += "\n  encryption: {key: Create}";
+    }
+    let metadata = match &id.owner {
+        Owner::Tenant { namespace, name, .. } => format!("{{name: {name}, namespace: {namespace}}}"),
+        Owner::Stack { name } => format!("{{name: {name}}}"),
+    };
+    let kind = if id.tenant_id().is_some() { "Tenant" } else { "SharedStack" };
+    format!(
+        "apiVersion: {GROUP}/v1alpha1\nkind: {kind}\nmetadata: {metadata}\nspec:\n{}\n  deletionPolicy: Delete",
+        spec.trim_start_matches('\n')
+    )
+    .replace("spec:\n\n", "spec:\n")
+}
+
+fn as_text(scope: &Scope, prices: &Prices, estates: &[Estate]) -> String {
+    let Scope { installation, account, region, .. } = scope;
+    if estates.is_empty() {
+        return format!("Nothing of installation {installation} was left behind in {account}, {region}.");
+    }
+    let mut text = String::new();
+    for estate in estates {
+        let left = match estate.left {
+            Left::Everything => "everything",
+            Left::Documents => "its documents",
+        };
+        let since = estate.since.map_or_else(|| "nobody knows when".into(), |at| format!("{at:.0}"));
+        text += &format!(
+            "{}{} left {left}, {since}; about ${:.2} a month\n",
+            estate.owner,
+            estate.tenant_id.as_ref().map(|id| format!(", tenantId {id},")).unwrap_or_default(),
+            estate.monthly_usd
+        );
+        for Thing { what, name, monthly_usd } in &estate.things {
+            let cost = if *monthly_usd > 0.0 { format!("  ${monthly_usd:.2}") } else { String::new() };
+            text += &format!("  {what:<24} {name}{cost}\n");
+        }
+        let indented: String = estate.manifest.lines().map(|line| format!("    {line}\n")).collect();
+        text += &format!("  to purge it, apply this, wait until it is Ready, and delete it:\n{indented}\n");
+    }
+    let total: f64 = estates.iter().map(|estate| estate.monthly_usd).sum();
+    text + &format!(
+        "About ${total:.2} a month in all, at {}; older versions of documents come on top, and collections under one key \
+         share what is counted for each here. Where a manifest is refused with RetainedDiffers, the message has the \
+         settings that it must have. To take something over and keep it, apply the same with deletionPolicy: Retain.",
+        prices.words()
+    )
+}

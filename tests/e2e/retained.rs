@@ -1,0 +1,125 @@
+//! `tenantry retained` finds all that was left behind, and what it prints purges it.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::inventory;
+use crate::world::{World, world};
+
+async fn retained(w: &World, more: &[&str]) -> String {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .args(["retained", "--installation", &w.settings.installation])
+        .args(more)
+        .envs(w.environment())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn estates(w: &World) -> Vec<Value> {
+    serde_json::from_str(&retained(w, &["-o", "json"]).await).unwrap()
+}
+
+fn whats(estate: &Value) -> Vec<&str> {
+    estate["things"].as_array().unwrap().iter().map(|thing| thing["what"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_was_left_is_found_priced_and_purged() {
+    world(|w| async move {
+        let nothing = retained(&w, &[]).await;
+        assert!(nothing.contains("Nothing of installation e2e was left behind"), "{nothing}");
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}, deletionPolicy: Retain}}
+            ---
+            kind: Tenant
+            metadata: {name: silo}
+            spec: {tenantId: silo, pattern: Silo, encryption: {key: Create}, collection: {standbyReplicas: Disabled}}
+            ---
+            {kind: Tenant, metadata: {name: bridge}, spec: {tenantId: bridge, pattern: Bridge, stackRef: {name: standard}}}
+            ---
+            kind: Tenant
+            metadata: {name: pool}
+            spec: {tenantId: pool, pattern: Pool, stackRef: {name: standard}, deletionPolicy: RetainDocuments}
+            ---
+            kind: Tenant
+            metadata: {name: stays}
+            spec: {tenantId: stays, pattern: Silo}",
+        )
+        .await;
+        for tenant in ["silo", "bridge", "pool", "stays"] {
+            w.ready(tenant).await;
+            w.upload(tenant, &[("a.md", "what must never be lost")]).await;
+        }
+        let mark = w.double.mark().await;
+        for tenant in ["silo", "bridge", "pool"] {
+            w.delete(tenant).await;
+            w.gone(tenant).await;
+        }
+
+        let found = estates(&w).await;
+        let ids: Vec<_> = found.iter().map(|it| it["tenantId"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["bridge", "pool", "silo"], "and not who is still there: {found:#?}");
+        let by_test = w.double.journal_of_all(mark).await.mutating().only(|call| !call.is_operators());
+        assert!(by_test.is_empty(), "it touched something:\n{by_test}");
+        let [bridge, pool, silo] = &found[..] else { unreachable!() };
+        let parts = ["data source", "knowledge base", "index", "data access policy", "role"];
+        for what in parts.iter().chain(&["documents"]) {
+            assert!(whats(bridge).contains(what), "no {what} in {bridge:#}");
+        }
+        for what in parts.iter().chain(&["collection", "bucket with all versions", "documents"]) {
+            assert!(whats(silo).contains(what), "no {what} in {silo:#}");
+        }
+        assert_eq!(whats(pool), ["documents"]);
+        assert!(pool["things"][0]["name"].as_str().unwrap().contains("/tenantry/retained/pool/"), "{pool:#}");
+        assert_eq!((&pool["left"], &silo["left"]), (&"Documents".into(), &"Everything".into()));
+        // One OCU without replicas, and a key; a knowledge base costs nothing by itself.
+        assert!((silo["monthlyUSD"].as_f64().unwrap() - 176.2).abs() < 0.01, "{silo:#}");
+        assert!(bridge["monthlyUSD"].as_f64().unwrap() < 0.01, "{bridge:#}");
+        for estate in &found {
+            let since: jiff::Timestamp = estate["since"].as_str().unwrap().parse().unwrap();
+            assert!(jiff::Timestamp::now().duration_since(since).as_secs() < 600, "{estate:#}");
+        }
+        let text = retained(&w, &["--price-ocu-hour", "1"]).await;
+        for part in ["silo, tenantId silo, left everything, 20", "$730.00", "at $1 an OCU-hour", "pattern: Bridge"] {
+            assert!(text.contains(part), "no '{part}' in\n{text}");
+        }
+
+        // What it prints takes over what is left; then it goes like anything else.
+        for estate in &found {
+            let manifest = estate["manifest"].as_str().unwrap().replace(&w.stack_name("standard"), "standard");
+            let manifest = manifest.replace(&format!(", namespace: {}", w.namespace_name("")), "");
+            w.apply(&manifest).await;
+        }
+        // The one setting that was not the default is named.
+        let told = w.condition("silo", "Stalled=True/RetainedDiffers").await;
+        assert!(told.message("Ready").contains("collection.standbyReplicas is DISABLED"), "{}", told.describe());
+        w.delete("silo").await;
+        w.gone("silo").await;
+        let manifest = found[2]["manifest"].as_str().unwrap();
+        let manifest = manifest.replace(&format!(", namespace: {}", w.namespace_name("")), "");
+        w.apply(&format!("{manifest}\n  collection: {{standbyReplicas: Disabled}}")).await;
+        for tenant in ["silo", "bridge", "pool"] {
+            w.ready(tenant).await;
+            w.delete(tenant).await;
+            w.gone(tenant).await;
+        }
+        assert_eq!(estates(&w).await, Vec::<Value>::new());
+
+        // A SharedStack is found by its tags and its own marker, and its tenants' documents are its tenants'.
+        w.delete("SharedStack/standard").await;
+        w.gone("SharedStack/standard").await;
+        let found = estates(&w).await;
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(found[0]["owner"], format!("SharedStack/{}", w.stack_name("standard")));
+        assert!(found[0]["since"].is_string() && whats(&found[0]).contains(&"collection"), "{found:#?}");
+        let left = inventory::names(&w.inventory().await);
+        assert!(!left.iter().any(|name| name.contains("pool/pool") || name.contains("retained/pool")), "{left:?}");
+    })
+    .await;
+}
