@@ -142,8 +142,13 @@ fn as_text(tenant: &Tenant, lines: &[Line]) -> String {
         if !of_it.is_empty() {
             text += &format!("\n{title}:\n");
         }
+        let mut said = "";
         for Line { what, name, why, .. } in of_it {
-            text += &format!("  {what:<24} {name}\n  {:<24} ({why})\n", "");
+            if *why != said {
+                text += &format!("  ({why})\n");
+                said = why;
+            }
+            text += &format!("  {what:<24} {name}\n");
         }
     }
     text.trim_end().to_owned()

@@ -1,7 +1,8 @@
-"""The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question.
+"""The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question; then one of
+each pattern leaves.
 
-A real API server, the operator as built from this checkout, and a double in place of AWS. It succeeds if
-every tenant becomes Ready and answers from its own documents only.
+A real API server, the operator as built from this checkout, and a double in place of AWS. It succeeds if every tenant becomes
+Ready and answers from its own documents only, and if of those who leave nothing stays, while the others answer as before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from bed import Bed, Trouble
 from prepare import ROOT
 
 QUESTION = "How many days of annual leave do employees get, and who approves them?"
-EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool")]
+EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool", "leaving")]
+LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
 OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 NAMESPACE = "tenants"
@@ -56,18 +58,19 @@ class Demo:
         self.environment = bed.environment()
         os.environ.update(bed.exports())
         self.s3, self.bedrock = boto3.client("s3"), boto3.client("bedrock-agent-runtime")
+        self.knowledge_bases = boto3.client("bedrock-agent")
         self.uploaded: dict[str, datetime.datetime] = {}
         self.said: set[str] = set()
 
-    def run(self) -> int:
-        """Do all of it; returns the number of tenants."""
+    def run(self) -> tuple[int, int]:
+        """Do all of it; returns how many tenants came, and how many left."""
         if not OPERATOR.exists():
             raise Trouble("the operator is not built; `make demo` builds it first")
         print("\n== The operator starts, and kubectl applies examples/")
         self.kubectl("apply", "-f", ROOT / "crds")
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", ROOT / "crds")
         self.kubectl("create", "namespace", NAMESPACE)
-        command = [str(OPERATOR), "run", "--installation", "demo", "--clock", "10"]
+        command = [str(OPERATOR), "run", "--installation", "demo", "--clock", "10", "--deletion-grace", "60"]
         self.operator = self.bed.spawn("operator", command, env=self.environment)
         for example in EXAMPLES:
             print(self.kubectl("apply", "-f", example), end="")
@@ -78,7 +81,55 @@ class Demo:
         print(f"\n== Each tenant is asked: {QUESTION}")
         answers = {name(tenant): self.ask(tenant) for tenant in tenants}
         self.compare(tenants, answers)
-        return len(tenants)
+
+        print("\n== One of each pattern leaves: tenantry delete --dry-run says what goes, then kubectl delete -f examples/leaving.yaml")
+        gone = self.offboard(tenants)
+        self.nothing_is_left_of(gone)
+        print("\n== The others are asked again")
+        for tenant in self.get("tenants"):
+            if not is_ready(tenant) or self.ask(tenant, quiet=True) != answers[name(tenant)]:
+                raise Trouble(f"{name(tenant)} is not Ready or does not answer as before, although only others left")
+        return len(tenants), len(gone)
+
+    def offboard(self, tenants: list[Resource]) -> list[Resource]:
+        """Delete those who leave, and wait until they are gone; returns them as they were."""
+        leaving = {line.split("/")[-1] for line in self.kubectl("get", "-f", LEAVING, "-o", "name").split()}
+        silo = next(name(t) for t in tenants if name(t) in leaving and t["spec"]["pattern"] == "Silo")
+        print(self.command([str(OPERATOR), "delete", "--dry-run", "-n", NAMESPACE, silo]))
+        begun = time.monotonic()
+        self.kubectl("delete", "--wait=false", "-f", LEAVING)
+        while left := [tenant for tenant in self.get("tenants") if name(tenant) in leaving]:
+            for tenant in left:
+                ready = next(c for c in tenant["status"]["conditions"] if c["type"] == "Ready")
+                if self.news(f"{name(tenant)} {ready['message']}"):
+                    said = textwrap.shorten(ready["message"], 100, placeholder=" …")
+                    print(f"{time.monotonic() - begun:5.0f} s  {name(tenant):9}  {ready['reason']:11}  {said}")
+            if time.monotonic() - begun > PATIENCE:
+                raise Trouble(f"after {PATIENCE} s these were not gone: {', '.join(map(name, left))}{self.conditions(left)}")
+            self.bed.check()
+            time.sleep(1)
+        print(f"{time.monotonic() - begun:5.0f} s  all of them are gone")
+        return [tenant for tenant in tenants if name(tenant) in leaving]
+
+    def nothing_is_left_of(self, gone: list[Resource]) -> None:
+        """Of who has left, no bucket, no document, no knowledge base, and no answer."""
+        buckets = {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}
+        pages = self.knowledge_bases.get_paginator("list_knowledge_bases").paginate()
+        ids = {summary["knowledgeBaseId"] for page in pages for summary in page["knowledgeBaseSummaries"]}
+        for tenant in gone:
+            status, pattern = tenant["status"], tenant["spec"]["pattern"]
+            if pattern == "Silo" and status["bucket"] in buckets or pattern != "Pool" and status["knowledgeBaseId"] in ids:
+                raise Trouble(f"of {name(tenant)} there is still its bucket or its knowledge base")
+            if pattern != "Silo" and self.s3.list_object_versions(Bucket=status["bucket"], Prefix=status["prefix"]).get("Versions"):
+                raise Trouble(f"of {name(tenant)} there are still documents")
+            if pattern == "Pool":
+                query, filter_ = {"text": QUESTION}, {"vectorSearchConfiguration": {"filter": status["retrievalFilter"]}}
+                found = self.bedrock.retrieve(
+                    knowledgeBaseId=status["knowledgeBaseId"], retrievalQuery=query, retrievalConfiguration=filter_
+                )
+                if found["retrievalResults"]:
+                    raise Trouble(f"the pool still answers from documents of {name(tenant)}")
+        print("         nothing of them is left in AWS")
 
     def until_ready(self) -> list[Resource]:
         """Upload what each tenant has, and wait until all of it can be asked for."""
@@ -149,7 +200,7 @@ class Demo:
         self.said.add(text)
         return fresh
 
-    def ask(self, tenant: Resource) -> list[Resource]:
+    def ask(self, tenant: Resource, quiet: bool = False) -> list[Resource]:
         """Ask a tenant's knowledge base through the operator's own client, and show the best of what it finds."""
         command = [str(OPERATOR), "retrieve", "-n", NAMESPACE, name(tenant), QUESTION, "-o", "json"]
         found = json.loads(self.command(command))["retrievalResults"]
@@ -159,6 +210,9 @@ class Demo:
             raise Trouble(f"{name(tenant)} got no answer")
         if strangers:
             raise Trouble(f"{name(tenant)} was answered from documents that are not under {home}: {', '.join(strangers)}")
+        if quiet:
+            print(f"  {name(tenant)} ({tenant['spec']['pattern']}) answers as before, best from {uri(found[0])}")
+            return found
         print(f"\n{name(tenant)} ({tenant['spec']['pattern']}), best of {len(found)} results, score {found[0]['score']:.2f}")
         print(textwrap.fill(excerpt(found[0]), 100, initial_indent="  | ", subsequent_indent="  | "))
         print(f"  {uri(found[0])}")
@@ -246,8 +300,9 @@ def main() -> int:
     try:
         with Bed() as bed:
             try:
-                tenants = Demo(bed).run()
+                tenants, gone = Demo(bed).run()
                 outcome = f"demo: ok: {tenants} tenants Ready, {tenants} answers from their own documents, 0 from another's"
+                outcome += f"; {gone} left, {tenants - gone} answer as before"
             except Trouble as trouble:
                 tenants, outcome = 0, f"demo: failed: {trouble}"
             if keep:

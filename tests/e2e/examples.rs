@@ -5,8 +5,16 @@ use std::collections::BTreeMap;
 use crate::bed::root;
 use crate::world::{World, world};
 
-const EXAMPLES: [&str; 4] = ["shared-stack", "silo", "bridge", "pool"];
-const TENANTS: [&str; 4] = ["tenants/globex", "tenants/initech", "tenants/acme", "tenants/umbrella"];
+const EXAMPLES: [&str; 5] = ["shared-stack", "silo", "bridge", "pool", "leaving"];
+const TENANTS: [&str; 7] = [
+    "tenants/globex",
+    "tenants/initech",
+    "tenants/acme",
+    "tenants/umbrella",
+    "tenants/vandelay",
+    "tenants/hooli",
+    "tenants/soylent",
+];
 
 #[tokio::test]
 async fn every_example_becomes_ready_and_kubectl_has_nothing_to_add() {
@@ -15,7 +23,7 @@ async fn every_example_becomes_ready_and_kubectl_has_nothing_to_add() {
         let file = examples(&w);
         let path = file.path().to_str().unwrap();
         let created = w.kubectl(&["apply", "-f", path]).await;
-        assert_eq!(created.lines().filter(|line| line.ends_with(" created")).count(), 5, "{created}");
+        assert_eq!(created.lines().filter(|line| line.ends_with(" created")).count(), 8, "{created}");
         for tenant in TENANTS {
             w.ready(tenant).await;
         }
@@ -23,7 +31,7 @@ async fn every_example_becomes_ready_and_kubectl_has_nothing_to_add() {
 
         let before = versions(&w).await;
         let again = w.kubectl(&["apply", "-f", path]).await;
-        assert_eq!(again.lines().filter(|line| line.ends_with(" unchanged")).count(), 5, "{again}");
+        assert_eq!(again.lines().filter(|line| line.ends_with(" unchanged")).count(), 8, "{again}");
         assert_eq!(versions(&w).await, before);
         let difference = w.kubectl(&["diff", "-f", path]).await;
         assert_eq!(difference, "");
