@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::context::Context;
 use super::engine::STALLED;
 use super::{Error, report};
-use crate::api::{DeletionPolicy, Reason, Status};
+use crate::api::{DeletionPolicy, Layer, Reason, Status};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::progress::{Cadence, Gravity, Progress};
 use crate::stack::unwind::{self, Fate};
@@ -110,11 +110,16 @@ pub fn waits_for(fault: &Fault) -> Option<Progress> {
 pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
     let memory = cx.memories.get(uid);
     let foreign: Vec<_> = memory.sight.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
-    let left = match foreign.is_empty() {
-        true => String::new(),
-        false => format!("; left alone, because it is not provably its own: {}", foreign.join(", ")),
-    };
-    format!("Everything of this {kind} in AWS is deleted{left}")
+    if foreign.is_empty() {
+        return format!("Everything of this {kind} in AWS is deleted");
+    }
+    let key = memory.sight.key.ours().filter(|_| memory.sight.stays(Layer::Key));
+    let key =
+        key.map(|key| format!("; and KMS key {}, which may have encrypted it", key.arn)).unwrap_or_default();
+    format!(
+        "Everything of this {kind} in AWS is deleted; left alone, because it is not provably its own: {}{key}",
+        foreign.join(", ")
+    )
 }
 
 /// Reports how far the way back is, and says when to look again.
