@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 use super::context::Context;
 use super::loss::{self, Loss};
 use super::memory::Memory;
-use super::{leaving, report};
+use super::{accept, leaving, report};
 use crate::api::{Column, ConditionType, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::{self, Hints};
 use crate::stack::fault::{Class, Fault};
@@ -86,6 +86,9 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
+    if all && let Some(passed) = key_of_others(cx, case, memory).await {
+        return passed;
+    }
     let (mut index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
         observe(cx, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
     if let Some((layer, fault)) = others_unseen.pop() {
@@ -137,6 +140,21 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
         }
     }
     passed
+}
+
+/// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
+async fn key_of_others(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
+    let usable = accept::usable_key(cx, case.blueprint.existing_key()?).await;
+    let (blocked, fault) = match usable {
+        Ok(Ok(())) => return None,
+        Ok(Err(blocked)) => (Some(blocked), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    memory.looked_at_all = None;
+    let want = case.want(&memory.sight);
+    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    let passing = passing(cx, memory, fault.as_ref());
+    Some(Passed { layers, blocked, look_again: Some(STALLED), fault, passing, ..Passed::default() })
 }
 
 /// With `--read-only` the plan is all there is.
