@@ -3,8 +3,12 @@
 mod brakes;
 mod delete;
 mod halfway;
+mod matrix;
+mod namespaces;
 mod retain;
+mod running;
 mod stack;
+mod uninstalled;
 
 use std::collections::BTreeSet;
 
