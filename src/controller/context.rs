@@ -57,6 +57,8 @@ pub struct Context {
     pub retained: Shelf<BTreeMap<String, Marker>>,
     /// By SharedStack: Pool tenants whose documents are deleted and must now leave the index.
     pub departures: Shelf<BTreeSet<String>>,
+    /// By uid: the version of each object that our last word in its status made.
+    pub written: Shelf<String>,
     /// Knowledge bases that are promised.
     pub reservations: Reservations,
     /// Writes events.
@@ -110,6 +112,7 @@ impl Context {
     pub fn forget(&self, uid: &str) {
         self.memories.forget(uid);
         self.reservations.forget(uid);
+        self.written.lock().remove(uid);
     }
 
     /// Our finalizer.

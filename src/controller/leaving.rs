@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
@@ -171,7 +171,7 @@ pub fn reference(object: &DynamicObject) -> ObjectReference {
 }
 
 /// A paused object: pausing stops the way back too.
-pub async fn paused<K: DeserializeOwned>(
+pub async fn paused<K: DeserializeOwned + Resource>(
     cx: &Context,
     api: &Api<K>,
     object: &ObjectReference,

@@ -79,6 +79,7 @@ pub async fn run(
         wake_stack,
         retained: Default::default(),
         departures: Default::default(),
+        written: Default::default(),
         reservations: Default::default(),
         ready: OnceCell::new(),
     });
