@@ -16,4 +16,4 @@ crds: ## Write the custom resource definitions from src/api/ to crds/
 	cargo run --quiet -- crds --dir crds
 
 tools: ## Build the API server, etcd and the Python environment that tests and demo need
-	@python3 tests/bed/prepare.py
+	@python3 tests/bed/prepare.py --tests

@@ -113,7 +113,7 @@ words! {
         StackHasNoPool,
         /// The operator's limit of knowledge bases is reached.
         QuotaReserved,
-        /// The KMS key may not be used: it is not tagged for it, or not of the right kind.
+        /// The KMS key may not be used: it is not tagged for it, not of the right kind, or switched off.
         KeyNotAllowed,
         /// The schedule or its time zone cannot be read.
         ScheduleInvalid,

@@ -33,6 +33,7 @@ pub(super) async fn look(
         };
         let active = collection.filter(|collection| collection.status == "ACTIVE");
         hints.index_by_endpoint = plan::index_by_endpoint(&sight);
+        hints.index_on_record = plan::index_on_record(&sight);
         hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
         hints.collection_id = active.map(|collection| collection.id);
         match layers::look(aws, id, Layer::Index, &hints).await {

@@ -10,7 +10,8 @@ use crate::api::{
     IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec,
     Sidecars, Tenant,
 };
-use crate::stack::fault::Class;
+use crate::stack::diff;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::plan::Blocked;
 
 impl From<Invalid> for Blocked {
@@ -105,6 +106,19 @@ pub async fn existing_key(
         return Ok(Ok(()));
     };
     Ok(not_allowed(arn, &why))
+}
+
+/// Can this existing key still be used? Whoever owns it may switch it off at any time.
+pub async fn usable_key(cx: &Context, arn: &str) -> Result<Result<(), Blocked>, Fault> {
+    let unusable = match cx.aws.keys.describe(arn).await {
+        Ok(Some((key, _))) => diff::unusable(&key.arn, &key.state),
+        Ok(None) => Some(format!("KMS key {arn} is gone, and with it all that it has encrypted")),
+        Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
+    };
+    Ok(match unusable {
+        Some(why) => refused(Reason::KeyNotAllowed, format!("{why}. Nothing is changed until then")),
+        None => Ok(()),
+    })
 }
 
 fn not_allowed(arn: &str, why: &str) -> Result<(), Blocked> {

@@ -55,6 +55,8 @@ pub struct Context {
     /// By SharedStack: the tenantIds retained in its bucket, with their markers. Absent until the markers
     /// have been listed; nobody new borrows before.
     pub retained: Shelf<BTreeMap<String, Marker>>,
+    /// By uid: the version of each object that our last word in its status made.
+    pub written: Shelf<String>,
     /// Knowledge bases that are promised.
     pub reservations: Reservations,
     /// Writes events.
@@ -108,6 +110,7 @@ impl Context {
     pub fn forget(&self, uid: &str) {
         self.memories.forget(uid);
         self.reservations.forget(uid);
+        self.written.lock().remove(uid);
     }
 
     /// Our finalizer.

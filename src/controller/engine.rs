@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 use super::context::Context;
 use super::loss::{self, Loss};
 use super::memory::Memory;
-use super::{leaving, report};
+use super::{accept, leaving, report};
 use crate::api::{Column, ConditionType, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::{self, Hints};
 use crate::stack::fault::{Class, Fault};
@@ -15,7 +15,7 @@ use crate::stack::identity::Identity;
 use crate::stack::offer::Offer;
 use crate::stack::plan::{self, Blocked, Step};
 use crate::stack::progress::{Cadence, Progress};
-use crate::stack::seen::Sight;
+use crate::stack::seen::{CollectionFacts, Seen, Sight};
 use crate::stack::unwind::{Fate, ORDER, is_built_on};
 use crate::stack::verdict::Standing;
 use crate::stack::want::{Blueprint, Want};
@@ -86,7 +86,12 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
     let all = due || memory.generation != Some(generation);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
-    if let Some((layer, fault)) = observe(cx, case, memory, wanted).await.into_iter().next() {
+    if all && let Some(passed) = key_of_others(cx, case, memory).await {
+        return passed;
+    }
+    let (mut index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
+        observe(cx, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
+    if let Some((layer, fault)) = others_unseen.pop() {
         return unseen(cx, case, memory, layer, fault);
     }
     if all {
@@ -95,7 +100,7 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
     }
     let want = case.want(&memory.sight);
     let losses = loss::losses(case, &want, &memory.sight);
-    let steps = match plan::plan(case.id, &want, &memory.sight) {
+    let mut steps = match plan::plan(case.id, &want, &memory.sight) {
         // What is lost waits for nobody but a person, and all that builds on it waits for that.
         Ok(steps) => steps.map(|layer, step| match losses.iter().find(|loss| loss.layer == layer) {
             Some(Loss { verdict: loss::Verdict::Waits(..), .. }) => Step::After(layer),
@@ -107,6 +112,15 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
             return Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), ..Passed::default() };
         }
     };
+    // What hides the index may be just what is to be put right, such as the collection's network policy.
+    if let Some((layer, fault)) = index_unseen.pop() {
+        let cause = steps.iter().find(|(it, step)| **step == Step::Ensure && *it != layer);
+        let Some((cause, _)) = cause else {
+            memory.looked_at_all = None;
+            return unseen(cx, case, memory, layer, fault);
+        };
+        steps.index = Step::After(cause);
+    }
     if cx.settings.read_only {
         return only_plan(steps);
     }
@@ -126,6 +140,21 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
         }
     }
     passed
+}
+
+/// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
+async fn key_of_others(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
+    let usable = accept::usable_key(cx, case.blueprint.existing_key()?).await;
+    let (blocked, fault) = match usable {
+        Ok(Ok(())) => return None,
+        Ok(Err(blocked)) => (Some(blocked), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    memory.looked_at_all = None;
+    let want = case.want(&memory.sight);
+    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    let passing = passing(cx, memory, fault.as_ref());
+    Some(Passed { layers, blocked, look_again: Some(STALLED), fault, passing, ..Passed::default() })
 }
 
 /// With `--read-only` the plan is all there is.
@@ -199,6 +228,7 @@ async fn observe(
         hints.collection_id = handles.collection_id.filter(|_| active);
         hints.collection_endpoint = handles.collection_endpoint;
         hints.index_by_endpoint = plan::index_by_endpoint(&memory.sight);
+        hints.index_on_record = plan::index_on_record(&memory.sight);
         let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
             memory.sight.index_known = hints.collection_id.is_some();
@@ -209,6 +239,10 @@ async fn observe(
                 Err(fault) => unseen.push((*layer, fault)),
             }
         }
+    }
+    if unseen.iter().any(|(layer, _)| *layer == Layer::Index) {
+        (memory.sight.index, memory.sight.index_known, memory.sight.index_hidden) =
+            (Seen::Absent, false, None);
     }
     // A list may lag behind; the role knows which knowledge base it was made for, and by its id it is seen at once.
     let trusted = plan::trusted_id(&memory.sight).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
@@ -336,18 +370,18 @@ pub async fn back(
     memory.leaves();
     let mut stuck = observe(cx, case, memory, |_, _| true).await;
     // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
-    if let (Some(hidden), Some(_)) = (&memory.sight.index_hidden, case.offer) {
-        stuck.push((Layer::Index, hidden.clone()));
-    }
+    stuck.extend(memory.sight.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
+    stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
     let handles = plan::handles(&memory.sight, case.offer);
     let hints = Hints {
         collection_id: handles.collection_id,
         collection_endpoint: handles.collection_endpoint,
         ..case.hints(&memory.sight)
     };
-    // What cannot be seen may well stand.
+    // What cannot be seen may well stand. A key that has encrypted what is left alone stays too.
     let is_stuck = |layer: Layer| stuck.iter().any(|(it, _)| *it == layer);
-    let stands = |layer: Layer| is_stuck(layer) || memory.sight.is_ours(layer);
+    let stands =
+        |layer: Layer| is_stuck(layer) || (memory.sight.is_ours(layer) && !memory.sight.stays(layer));
     let owned = ORDER.into_iter().filter(|layer| ownership(case.column, *layer) == Ownership::Owns);
     let goes = owned.filter(|layer| !fate.keeps(*layer));
     let standing: Vec<_> = goes.filter(|layer| stands(*layer)).collect();
@@ -430,7 +464,7 @@ impl Sight {
         match layer {
             Layer::Key => self.key.ours().is_some(),
             Layer::Bucket => self.bucket.ours().is_some(),
-            Layer::Collection => self.collection.ours().is_some(),
+            Layer::Collection => self.collection.ours().is_some_and(CollectionFacts::has_any),
             Layer::Index => self.index.ours().is_some(),
             Layer::Role => self.role.ours().is_some(),
             Layer::KnowledgeBase => self.knowledge_base.ours().is_some(),

@@ -7,13 +7,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use super::engine::STALLED;
 use super::{Error, report};
-use crate::api::{DeletionPolicy, Reason, Status};
+use crate::api::{DeletionPolicy, Layer, Reason, Status};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::progress::{Cadence, Gravity, Progress};
 use crate::stack::unwind::{self, Fate};
@@ -110,11 +110,16 @@ pub fn waits_for(fault: &Fault) -> Option<Progress> {
 pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
     let memory = cx.memories.get(uid);
     let foreign: Vec<_> = memory.sight.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
-    let left = match foreign.is_empty() {
-        true => String::new(),
-        false => format!("; left alone, because it is not provably its own: {}", foreign.join(", ")),
-    };
-    format!("Everything of this {kind} in AWS is deleted{left}")
+    if foreign.is_empty() {
+        return format!("Everything of this {kind} in AWS is deleted");
+    }
+    let key = memory.sight.key.ours().filter(|_| memory.sight.stays(Layer::Key));
+    let key =
+        key.map(|key| format!("; and KMS key {}, which may have encrypted it", key.arn)).unwrap_or_default();
+    format!(
+        "Everything of this {kind} in AWS is deleted; left alone, because it is not provably its own: {}{key}",
+        foreign.join(", ")
+    )
 }
 
 /// Reports how far the way back is, and says when to look again. `now` is the status but for its conditions.
@@ -167,7 +172,7 @@ pub fn reference(object: &DynamicObject) -> ObjectReference {
 }
 
 /// A paused object: pausing stops the way back too.
-pub async fn paused<K: DeserializeOwned>(
+pub async fn paused<K: DeserializeOwned + Resource>(
     cx: &Context,
     api: &Api<K>,
     object: &ObjectReference,

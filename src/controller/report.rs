@@ -99,6 +99,9 @@ pub async fn held_by_another(cx: &Context, object: &ObjectReference, holder: &st
 
 /// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
 /// resourceVersion: it cannot land on a successor, and a stale view of the object is refused.
+///
+/// A cache that lags behind our own last word shows a status that stands no more, and one that equals it proves
+/// nothing: that pass is refused too, or what was said in between would stay.
 pub async fn write<K>(
     cx: &Context,
     api: &Api<K>,
@@ -108,14 +111,20 @@ pub async fn write<K>(
     quiet: bool,
 ) -> Result<(), Error>
 where
-    K: DeserializeOwned,
+    K: DeserializeOwned + Resource,
 {
-    if before == after {
+    let uid = object.uid.clone().unwrap_or_default();
+    let stale =
+        cx.written.get(&uid).is_some_and(|written| Some(&written) != object.resource_version.as_ref());
+    if before == after && !stale {
         return Ok(());
     }
     let patch = json!({"metadata": {"resourceVersion": object.resource_version}, "status": after});
     let name = object.name.as_deref().unwrap_or_default();
-    api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    let written = api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    if let Some(version) = written.meta().resource_version.clone() {
+        cx.written.lock().insert(uid, version);
+    }
     transitions(cx, object, before, after, quiet).await;
     Ok(())
 }

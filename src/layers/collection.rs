@@ -31,12 +31,7 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
     let mut foreign = None;
     let encryption = own_policy(id, "encryption policy", &name, encryption, &mut foreign);
     let network = own_policy(id, "network policy", &name, network, &mut foreign);
-    Ok(match foreign {
-        Some(foreign) if encryption.is_none() && network.is_none() && collection.is_none() => {
-            Seen::Foreign(foreign)
-        }
-        foreign => Seen::Ours(CollectionFacts { encryption, network, collection, foreign }),
-    })
+    Ok(Seen::Ours(CollectionFacts { encryption, network, collection, foreign }))
 }
 
 /// A policy of our name if it is ours; if it is not, whose it is.

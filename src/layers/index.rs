@@ -1,5 +1,5 @@
 //! The vector index. It has no tags: it belongs to the data access policy of its name, which is made before it and
-//! goes after it.
+//! goes after it. Where somebody has deleted that, our knowledge base says that it is ours, or the role that trusts it.
 //!
 //! AWS's control plane makes it, so that a private collection needs no VPC endpoint for the operator. No page of AWS's
 //! promises that it takes a vector schema: where it does not, the collection's own endpoint does.
@@ -34,6 +34,7 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexF
     let resource = format!("index {name}");
     let access = aws.policies.find(PolicyKind::DataAccess, &name).await?;
     Ok(match access {
+        None if hints.index_on_record => Seen::Ours(facts),
         None => Seen::Foreign(Foreign { resource, claim: Claim::Foreign }),
         Some(access) => match foreign_policy(id, "index", &name, Some(&access)) {
             Some(foreign) => Seen::Foreign(foreign),

@@ -2,7 +2,7 @@
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
-use crate::stack::diff::{carries, key_is_whole};
+use crate::stack::diff::{carries, key_is_whole, unusable};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::policy;
@@ -55,10 +55,10 @@ pub async fn ensure(
             aws.keys.put_alias(&want.name, &facts.arn).await?;
             Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its alias", facts.arn)))
         }
-        Some(facts) => Ok(Progress::waiting(
-            Reason::NotYet,
-            format!("KMS key {} is {}; enable it or cancel its deletion", facts.arn, facts.state),
-        )),
+        Some(facts) => Ok(match unusable(&facts.arn, &facts.state) {
+            Some(why) => Progress::unusable(why),
+            None => Progress::waiting(Reason::NotYet, format!("KMS key {} is {}", facts.arn, facts.state)),
+        }),
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Hints {
     pub collection_endpoint: Option<String>,
     /// Whether the index was made there.
     pub index_by_endpoint: bool,
+    /// Whether AWS has it on record that an index of our name was made for us: by our knowledge base, or by the role
+    /// that trusts it.
+    pub index_on_record: bool,
     /// The knowledge base's id, as status remembers it.
     pub knowledge_base_id: Option<String>,
     /// The bucket that was the owner's, as status remembers it.

@@ -333,6 +333,16 @@ pub fn key_is_whole(want: &WantKey, facts: &KeyFacts) -> bool {
     facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
 }
 
+/// Why a key cannot be used and what makes it usable again, if a person must do that.
+pub fn unusable(arn: &str, state: &str) -> Option<String> {
+    let remedy = match state {
+        "Disabled" => "enable it",
+        "PendingDeletion" => "cancel its deletion and enable it, or all that it has encrypted is lost",
+        _ => return None,
+    };
+    Some(format!("KMS key {arn} is {state}, so that nothing that it has encrypted can be read: {remedy}"))
+}
+
 /// Whether a layer that is owned is as it should be.
 pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool {
     fn whole<W, T>(want: &Option<W>, seen: &Seen<T>, same: impl FnOnce(&W, &T) -> bool) -> bool {

@@ -35,6 +35,7 @@ pub struct Line {
 const OWNED: &str = "it is this object's own";
 const RETAINED: &str = "deletionPolicy keeps it: tagged as retained, and goes on costing money";
 const FOREIGN: &str = "it has our name and is not provably this object's";
+const ENCRYPTS: &str = "it may have encrypted what is left alone";
 const BORROWED: &str = "it is the SharedStack's";
 
 /// Everything that was seen of one owner, in the order of the way back, and what it borrows of `lender`.
@@ -59,6 +60,7 @@ pub fn lines(
             name: foreign.resource.clone(),
             why: FOREIGN,
         });
+        let (outcome, why) = if sight.stays(layer) { (Outcome::LeftAlone, ENCRYPTS) } else { (outcome, why) };
         ours.map(|(what, name)| Line { outcome, what, name, why }).chain(foreign).collect::<Vec<_>>()
     });
     let borrowed = column.layers(Ownership::Borrows).map(|layer| Line {

@@ -89,6 +89,12 @@ pub fn trusted_id(sight: &Sight) -> Option<String> {
     arn.rsplit_once('/').map(|(_, id)| id.to_owned())
 }
 
+/// Whether AWS has it on record that an index of our name was made for us: our knowledge base uses it, or the role
+/// trusts the one that did.
+pub fn index_on_record(sight: &Sight) -> bool {
+    sight.knowledge_base.ours().is_some() || trusted_id(sight).is_some()
+}
+
 /// Whether the role says that the index was made by the collection's endpoint.
 pub fn index_by_endpoint(sight: &Sight) -> bool {
     role(sight).is_some_and(|role| diff::carries(&role.tags, &policy::index_by_endpoint()))

@@ -47,6 +47,12 @@ impl Progress {
         Progress::Waiting { reason: Reason::Failed, message: message.into(), cadence }
     }
 
+    /// A key that somebody has switched off: a person must act.
+    pub fn unusable(message: impl Into<String>) -> Self {
+        let cadence = Cadence::After(Duration::from_secs(300));
+        Progress::Waiting { reason: Reason::KeyNotAllowed, message: message.into(), cadence }
+    }
+
     /// Two things that go on side by side, as one. What needs a person is told before what is only waited for, and both
     /// are told if neither is worse; whoever looks again does so for the more eager one.
     pub fn beside(self, other: Self) -> Self {

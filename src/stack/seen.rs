@@ -118,6 +118,12 @@ impl Sight {
         Layer::ALL.into_iter().filter_map(|layer| self.foreign_of(layer)).collect()
     }
 
+    /// Whether a layer stays on the way back although it is ours: without its key, what is somebody else's now would be
+    /// lost.
+    pub fn stays(&self, layer: Layer) -> bool {
+        layer == Layer::Key && (self.bucket.foreign().is_some() || self.collection.foreign().is_some())
+    }
+
     /// What of one layer has our name and is not ours: all of it, or a part beside ours.
     pub fn foreign_of(&self, layer: Layer) -> Option<&Foreign> {
         fn of<T>(seen: &Seen<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {
@@ -194,6 +200,13 @@ pub struct CollectionFacts {
     pub collection: Option<CollectionDetail>,
     /// A policy of our name that is somebody else's.
     pub foreign: Option<Foreign>,
+}
+
+impl CollectionFacts {
+    /// Whether anything of it is ours.
+    pub fn has_any(&self) -> bool {
+        self.encryption.is_some() || self.network.is_some() || self.collection.is_some()
+    }
 }
 
 /// An AOSS policy.

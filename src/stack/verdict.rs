@@ -29,9 +29,11 @@ impl From<&Progress> for Standing {
     fn from(progress: &Progress) -> Self {
         match progress {
             Progress::Done => Standing::Whole,
-            Progress::Waiting { reason: reason @ (Reason::Invalid | Reason::Failed), message, .. } => {
-                Standing::Stalled(*reason, message.clone())
-            }
+            Progress::Waiting {
+                reason: reason @ (Reason::Invalid | Reason::Failed | Reason::KeyNotAllowed),
+                message,
+                ..
+            } => Standing::Stalled(*reason, message.clone()),
             Progress::Waiting { reason, message, .. } => Standing::Waiting(*reason, message.clone()),
         }
     }

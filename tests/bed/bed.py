@@ -1,6 +1,7 @@
 """The test bed: a real Kubernetes API server with its etcd, and the AWS double, on loopback only.
 
     bed.py up              start all of it, print one line of JSON, and run until stdin closes
+    bed.py up --namespaces the same with the controller that empties namespaces that are being deleted
     bed.py run -- CMD …    start all of it, run CMD with the environment that reaches it, pass on its exit code
 
 All state is in one temporary directory, and every process ends with the bed, even if the bed is killed.
@@ -90,10 +91,17 @@ class Child:
 
 
 class Bed:
-    """etcd, kube-apiserver and the AWS double, from `with Bed() as bed:` to the end of the block."""
+    """etcd, kube-apiserver and the AWS double, from `with Bed() as bed:` to the end of the block.
+
+    With `namespaces`, kube-controller-manager too, with nothing but its namespace controller: without one, a namespace
+    that is being deleted stays for ever."""
+
+    def __init__(self, namespaces: bool = False) -> None:
+        self.namespaces = namespaces
 
     def __enter__(self) -> Bed:
         tools = {name: str(prepare.tool(name)) for name in ("etcd", "kube-apiserver", "kubectl")}
+        manager = str(prepare.tool("kube-controller-manager")) if self.namespaces else None
         python, self.kubectl = str(prepare.venv()), tools["kubectl"]
         begun = time.monotonic()
         self.directory = Path(tempfile.mkdtemp(prefix="tenantry-bed-"))
@@ -103,6 +111,8 @@ class Bed:
             double = self.spawn("aws-double", [python, "-m", "double"], cwd=prepare.ROOT / "tests" / "aws")
             self._etcd(tools["etcd"])
             self._api_server(tools["kube-apiserver"])
+            if manager:
+                self._controller_manager(manager)
             double.wait_until(lambda: b"\n" in double.out.read_bytes())
             self.aws_endpoint = json.loads(double.out.read_text().splitlines()[0])["endpoint"]
         except BaseException:
@@ -211,6 +221,17 @@ class Bed:
             return
         raise Trouble(f"No free port was found for kube-apiserver in five attempts; {server.last_words()}")
 
+    def _controller_manager(self, program: str) -> None:
+        self.spawn("kube-controller-manager", [
+            program,
+            f"--kubeconfig={self.kubeconfig}",
+            "--controllers=namespace-controller",
+            "--namespace-sync-period=10s",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            "--secure-port=0",  # nobody asks it anything
+        ])  # fmt: skip
+
     def _answers(self, path: str) -> bool:
         request = urllib.request.Request(self.server + path, headers={"Authorization": f"Bearer {self.token}"})
         with contextlib.suppress(OSError):
@@ -273,9 +294,9 @@ def _signing_key() -> str:
     return f"-----BEGIN EC PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END EC PRIVATE KEY-----\n"
 
 
-def up() -> int:
+def up(namespaces: bool) -> int:
     """Hold the bed until stdin closes."""
-    with Bed() as bed:
+    with Bed(namespaces) as bed:
         print(json.dumps(bed.facts()), flush=True)
         while True:
             readable, _, _ = select.select([sys.stdin], [], [], 0.5)
@@ -300,13 +321,14 @@ def run(command: list[str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up", help="hold the bed until stdin closes; print one line of JSON when it is ready")
+    holder = verbs.add_parser("up", help="hold the bed until stdin closes; print one line of JSON when it is ready")
+    holder.add_argument("--namespaces", action="store_true", help="with kube-controller-manager, so that namespaces can be deleted")
     runner = verbs.add_parser("run", help="run a command in the bed")
     runner.add_argument("command", nargs="+", metavar="CMD", help="the command and its arguments, after --")
     arguments = parser.parse_args()
     prepare.let_signals_exit()
     try:
-        return up() if arguments.verb == "up" else run(arguments.command)
+        return up(arguments.namespaces) if arguments.verb == "up" else run(arguments.command)
     except (Trouble, prepare.Missing) as trouble:
         say(f"error: {trouble}")
         return 1

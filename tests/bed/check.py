@@ -30,7 +30,7 @@ def test() -> None:
     prepare.need_rust()
     say("Checking and testing everything. The first run compiles Rust and Go programs and takes about 10 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
-    with prepare.everything_beside():
+    with prepare.everything_beside("--tests"):
         step("build", "cargo", "test", "--no-run")
     step("lint", "cargo", "clippy", "--all-targets", "--", "-D", "warnings")
     step("double and bed", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "tests/aws", "tests/bed")

@@ -1,7 +1,7 @@
 """Build, once, what the tests need beside the Rust program.
 
-* `.cache/bin`: kube-apiserver, etcd and (where the machine has none) kubectl, from the Go modules
-  in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead if it names a directory that holds them.
+* `.cache/bin`: kube-apiserver, etcd, (where the machine has none) kubectl and, for some tests,
+  kube-controller-manager, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead if it names a directory that holds them.
 * `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`.
 
 What is built carries a stamp of what it was built from; a second run does nothing.
@@ -91,20 +91,20 @@ def venv() -> Path:
     return python
 
 
-def everything() -> None:
-    """All that `make test` and `make demo` need."""
-    for name in ("etcd", "kube-apiserver", "kubectl"):
+def everything(tests: bool = False) -> None:
+    """All that `make demo` needs, and what some tests need beside."""
+    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager"] if tests else [])):
         tool(name)
     venv()
 
 
 @contextlib.contextmanager
-def everything_beside() -> Iterator[None]:
+def everything_beside(*options: str) -> Iterator[None]:
     """Prepare while the block compiles Rust: each leaves a processor idle at times."""
     CACHE.mkdir(exist_ok=True)
     log = CACHE / "prepare.log"
     with open(log, "wb") as output:
-        work = subprocess.Popen([sys.executable, __file__], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        work = subprocess.Popen([sys.executable, __file__, *options], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         yield
         if work.poll() is None:
@@ -195,6 +195,7 @@ def _run(command: list[str], advice: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build what the tests need, once; a second run does nothing.")
     parser.add_argument("--operator", action="store_true", help="build the operator as well, at the same time")
+    parser.add_argument("--tests", action="store_true", help="build what only tests need as well")
     parser.add_argument("tool", nargs="*", choices=[[], *TOOLS], metavar="PROGRAM", help=f"build only these and print their paths: {', '.join(TOOLS)}")
     arguments = parser.parse_args()
     let_signals_exit()
@@ -206,7 +207,7 @@ def main() -> None:
                 # With a test beside it, or Cargo builds all dependencies again with other features than the tests have.
                 _run(["cargo", "build", "--bin", "tenantry", "--test", "model"], "The operator could not be built; cargo has said why above.")
         elif not arguments.tool:
-            everything()
+            everything(arguments.tests)
         for name in arguments.tool:
             print(tool(name))
     except Missing as missing:

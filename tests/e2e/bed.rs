@@ -38,7 +38,7 @@ pub async fn bed() -> &'static Bed {
             .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,tenantry=info".into()))
             .with_test_writer()
             .init();
-        let bed = tokio::task::spawn_blocking(up).await.unwrap();
+        let bed = tokio::task::spawn_blocking(|| up(&[])).await.unwrap();
         define(&bed).await;
         bed
     })
@@ -47,8 +47,17 @@ pub async fn bed() -> &'static Bed {
 
 /// A bed of its own, for a test that others would not survive beside.
 pub async fn another() -> &'static Bed {
+    another_with(&[]).await
+}
+
+/// A bed of its own in which namespaces can be deleted.
+pub async fn another_with_namespaces() -> &'static Bed {
+    another_with(&["--namespaces"]).await
+}
+
+async fn another_with(options: &'static [&'static str]) -> &'static Bed {
     bed().await;
-    let another = tokio::task::spawn_blocking(up).await.unwrap();
+    let another = tokio::task::spawn_blocking(|| up(options)).await.unwrap();
     define(&another).await;
     // It lives as long as the process.
     Box::leak(Box::new(another))
@@ -59,9 +68,10 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn up() -> Bed {
+fn up(options: &[&str]) -> Bed {
     let mut process = Command::new("python3")
         .args(["tests/bed/bed.py", "up"])
+        .args(options)
         .current_dir(root())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -4,10 +4,14 @@ mod brakes;
 mod delete;
 mod halfway;
 mod locked;
+mod matrix;
+mod namespaces;
 mod pool;
 mod retain;
 mod retain_documents;
+mod running;
 mod stack;
+mod uninstalled;
 
 use std::collections::BTreeSet;
 
