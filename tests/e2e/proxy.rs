@@ -75,11 +75,6 @@ impl Proxy {
         answer["rules"].as_array().unwrap().iter().filter_map(|rule| rule["hit"].as_u64()).sum()
     }
 
-    /// Nothing goes wrong any more.
-    pub async fn heal(&self) {
-        self.control(self.http.delete(format!("{}/rules", self.control))).await;
-    }
-
     /// Breaks all connections.
     pub async fn cut(&self) {
         self.control(self.http.post(format!("{}/cut", self.control)).json(&json!({}))).await;

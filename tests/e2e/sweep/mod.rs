@@ -21,16 +21,19 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::stream;
 use serde_json::json;
+use tenantry::api::Pattern;
 
 use crate::bed::bed;
 use point::{Operation, Point};
 use run::{Disturbance, Ended, Run};
-use scenario::Scenario;
+use scenario::{Scenario, Subject};
 
 /// Worlds at a time.
 const SIDE_BY_SIDE: usize = 8;
+/// The same where other tests run beside.
+const A_FEW: usize = 4;
 /// How often a run is tried in which the call did not come: how many passes an operator needs is a matter of time.
-const TRIES: usize = 3;
+const TRIES: usize = 2;
 
 /// What a scenario comes to, and which calls it takes.
 struct Reference {
@@ -58,6 +61,12 @@ impl Reference {
         })
     }
 
+    /// Every operation, also one that only reads.
+    fn operations(&self) -> BTreeSet<Operation> {
+        let calls = self.ended.journal.iter().map(Operation::of_call);
+        calls.chain(self.ended.requests.iter().cloned()).collect()
+    }
+
     /// Every operation meets each class of fault once.
     fn with_each_fault(&self) -> impl Iterator<Item = Run> {
         let aws = [
@@ -78,7 +87,6 @@ impl Reference {
             ("late", json!({"do": "delay", "seconds": 1})),
         ];
         let requests: BTreeSet<_> = self.ended.requests.iter().cloned().collect();
-        let requests: Vec<_> = requests.into_iter().collect();
         let aws = aws.into_iter().map(|(name, fault)| Disturbance::Aws { name, fault });
         let kubernetes = kubernetes.into_iter().map(move |(name, fault)| Disturbance::Kubernetes {
             name,
@@ -89,8 +97,21 @@ impl Reference {
     }
 }
 
+/// As few of them as have every operation between them, those with most that is new first.
+fn covering(references: &[Reference]) -> Vec<&Reference> {
+    let mut open: BTreeSet<_> = references.iter().flat_map(Reference::operations).collect();
+    let mut chosen = Vec::new();
+    while !open.is_empty() {
+        let new = |reference: &&Reference| reference.operations().intersection(&open).count();
+        let Some(next) = references.iter().max_by_key(new) else { break };
+        open.retain(|operation| !next.operations().contains(operation));
+        chosen.push(next);
+    }
+    chosen
+}
+
 /// Runs scenarios undisturbed.
-async fn references(scenarios: Vec<Scenario>) -> Vec<Reference> {
+async fn references(scenarios: Vec<Scenario>, side_by_side: usize) -> Vec<Reference> {
     let bed = bed().await;
     let runs = scenarios.into_iter().map(|scenario| async move {
         let run = Run { scenario, disturbance: Disturbance::None };
@@ -99,7 +120,7 @@ async fn references(scenarios: Vec<Scenario>) -> Vec<Reference> {
             Err(failure) => panic!("{run} failed, and nothing had gone wrong:\n{failure}"),
         }
     });
-    let mut references: Vec<_> = stream::iter(runs).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let mut references: Vec<_> = stream::iter(runs).buffer_unordered(side_by_side).collect().await;
     references.sort_by_key(|reference| reference.scenario.to_string());
     references
 }
@@ -130,12 +151,12 @@ async fn judge(run: &Run, reference: &Ended) -> Verdict {
 }
 
 /// Runs all of them, goes on when one fails, and says in the end what came of it.
-async fn sweep(references: &[Reference], runs: Vec<Run>) {
+async fn sweep(references: &[Reference], runs: Vec<Run>, side_by_side: usize) {
     let begun = Instant::now();
     let outcomes: BTreeMap<_, _> =
         references.iter().map(|reference| (reference.scenario.to_string(), &reference.ended)).collect();
     let (all, mut done) = (runs.len(), 0);
-    let (mut failed, mut missed) = (Vec::new(), Vec::new());
+    let (mut failed, mut fewer) = (Vec::new(), 0);
     let judged = runs.into_iter().map(|run| {
         let reference = outcomes[&run.scenario.to_string()];
         async move {
@@ -144,14 +165,19 @@ async fn sweep(references: &[Reference], runs: Vec<Run>) {
             (run, verdict, begun.elapsed())
         }
     });
-    let mut judged = stream::iter(judged).buffer_unordered(SIDE_BY_SIDE);
+    let mut judged = stream::iter(judged).buffer_unordered(side_by_side);
     while let Some((run, verdict, taken)) = judged.next().await {
         done += 1;
         let said = match verdict {
             Verdict::AsTheReference => "ok",
+            // How often the operator says how far it is depends on how fast all else is.
+            Verdict::Missed if run.is_a_later_report() => {
+                fewer += 1;
+                "it was said in fewer words this time"
+            }
             Verdict::Missed => {
-                missed.push(run.to_string());
-                "the call never came"
+                failed.push(run.to_string());
+                "FAILED: the call never came"
             }
             Verdict::Failed(failure) => {
                 println!("\n{run} failed:\n{failure}");
@@ -165,18 +191,39 @@ async fn sweep(references: &[Reference], runs: Vec<Run>) {
             taken.as_secs_f32()
         );
     }
-    let again = |runs: &[String]| {
-        let lines = runs.iter().map(|run| format!("  TENANTRY_SWEEP='{run}' make sweep\n"));
-        lines.collect::<String>()
-    };
-    assert!(
-        failed.is_empty() && missed.is_empty(),
-        "{} of {all} runs failed; each again by\n{}In {} the call never came:\n{}",
-        failed.len(),
-        again(&failed),
-        missed.len(),
-        again(&missed),
+    println!(
+        "{} of {all} runs failed; in {fewer} the status was written less often than in the reference",
+        failed.len()
     );
+    let again: String = failed.iter().map(|run| format!("  TENANTRY_SWEEP='{run}' make sweep\n")).collect();
+    assert!(failed.is_empty(), "these failed, and each is run again by\n{again}");
+}
+
+/// What a sample takes one call of: every create and every delete, and of all else every verb of every service.
+fn kind(operation: &Operation) -> String {
+    let Operation::Aws { service, operation } = operation else { return operation.to_string() };
+    match operation.starts_with("Create") || operation.starts_with("Delete") {
+        true => format!("{service}:{operation}"),
+        false => {
+            let end = operation[1..].find(char::is_uppercase).map_or(operation.len(), |at| at + 1);
+            format!("{service}:{}", &operation[..end])
+        }
+    }
+}
+
+/// A Silo owns all six layers: every kind of call, from the first to the last of them, is once the last thing that the
+/// process does.
+#[tokio::test]
+async fn a_sample() {
+    let whole_life = |scenario: &Scenario| scenario.subject == Subject::Tenant(Pattern::Silo);
+    let references = references(Scenario::all().into_iter().filter(whole_life).collect(), A_FEW).await;
+    let mut kinds = BTreeSet::new();
+    let runs = references.iter().flat_map(|reference| {
+        let points = reference.points().into_iter();
+        points.map(|point| (kind(&point.operation), reference.run(Disturbance::Killed(point))))
+    });
+    let runs = runs.filter(|(kind, _)| kinds.insert(kind.clone())).map(|(_, run)| run).collect();
+    sweep(&references, runs, A_FEW).await;
 }
 
 fn count<T: Ord>(of: impl Iterator<Item = T>) -> usize {
@@ -198,7 +245,7 @@ async fn everything() {
         })
         .collect();
     println!("{} scenarios are run undisturbed", scenarios.len());
-    let references = references(scenarios).await;
+    let references = references(scenarios, SIDE_BY_SIDE).await;
     for reference in &references {
         let (points, scenario) = (reference.points(), reference.scenario);
         let in_kubernetes = points.iter().filter(|point| point.is_in_kubernetes()).count();
@@ -207,7 +254,8 @@ async fn everything() {
             points.len() - in_kubernetes
         );
     }
-    let runs = references.iter().flat_map(|it| it.at_each_point().chain(it.with_each_fault()));
+    let runs = references.iter().flat_map(Reference::at_each_point);
+    let runs = runs.chain(covering(&references).into_iter().flat_map(Reference::with_each_fault));
     let runs: Vec<_> = runs.filter(|run| run.to_string().contains(&wanted)).collect();
     let points: usize = references.iter().map(|reference| reference.points().len()).sum();
     let operations = count(references.iter().flat_map(|it| it.points().into_iter().map(|it| it.operation)));
@@ -217,7 +265,7 @@ async fn everything() {
         runs.len()
     );
     println!("{summary}");
-    sweep(&references, runs).await;
+    sweep(&references, runs, SIDE_BY_SIDE).await;
     println!(
         "The sweep: {summary}, all as undisturbed, in {:.0} minutes",
         begun.elapsed().as_secs_f32() / 60.0

@@ -94,6 +94,11 @@ impl Point {
         matches!(self.operation, Operation::Kubernetes { .. })
     }
 
+    /// Whether a status is written.
+    pub fn is_a_report(&self) -> bool {
+        matches!(&self.operation, Operation::Kubernetes { path, .. } if path.ends_with("/status"))
+    }
+
     /// This call meets `fault`.
     pub fn rule(&self, fault: &Value) -> Value {
         merged(merged(self.operation.rule(), &json!({"first": self.nth})), fault)
