@@ -141,6 +141,9 @@ impl Run {
 
         let after = w.all().await;
         self.assert_others_untouched(w, &journal, &before, &after);
+        if let Disturbance::None = self.disturbance {
+            scenario.assert_sound(w).await;
+        }
         objects.extend(before.into_iter().chain(after));
         let words = Words::new(w, scenario, &objects);
         let requests = match &proxy {

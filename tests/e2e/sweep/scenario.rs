@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde_json::json;
-use tenantry::api::{Layer, Pattern, SYNC_REQUESTED_AT};
+use tenantry::api::{Column, Layer, Pattern, SYNC_REQUESTED_AT};
 use tenantry::stack::identity::Identity;
 
+use crate::inventory::{self, owned};
 use crate::objects::Object;
 use crate::world::World;
 
@@ -243,6 +244,36 @@ impl Scenario {
         s3.delete_object().bucket(&bucket).key(old).send().await.unwrap();
         let unfinished = s3.create_multipart_upload().bucket(&bucket).key(format!("{prefix}big.pdf"));
         unfinished.send().await.unwrap();
+    }
+
+    /// What an undisturbed run must have come to, or all that are measured by it would mean nothing.
+    pub async fn assert_sound(self, w: &World) {
+        let names = inventory::names(&w.inventory().await);
+        let stack = w.stack_identity("standard", "");
+        let (id, column) = match self.subject {
+            Subject::Stack => (stack.clone(), Column::SharedStackWithPool),
+            Subject::Tenant(pattern) => {
+                let lender = self.borrows().then_some("standard");
+                (w.tenant_identity(TENANT, pattern, lender, ""), Column::from(pattern))
+            }
+        };
+        let bucket = if self.borrows() { &stack } else { &id }.name(Layer::Bucket);
+        let has = |part: String| names.iter().any(|name| name.starts_with(&part));
+        let (documents, marker) = (
+            has(format!("object {bucket}/{}", id.prefix())),
+            has(format!("object {bucket}/tenantry/retained")),
+        );
+        let parts = owned(&id, column, !self.borrows());
+        match self.act {
+            Act::Arrive => assert!(names.contains(&w.grant()), "{names:?}"),
+            Act::Delete("Delete") => {
+                assert!(parts.is_disjoint(&names) && !documents && !marker, "{names:?}");
+            }
+            Act::Delete(_) => assert!(parts.is_subset(&names) && documents && marker, "{names:?}"),
+            Act::Create | Act::Adopt => {
+                assert!(parts.is_subset(&names) && documents && !marker, "{names:?}");
+            }
+        }
     }
 
     /// Waits until nobody waits for anything any more.
