@@ -21,8 +21,8 @@ use crate::double::Journal;
 use crate::objects::Object;
 use crate::operators::kill;
 use crate::proxy::{Proxy, Request};
-use crate::report;
 use crate::world::{PATIENCE, World};
+use crate::{one_owner, report};
 
 /// What goes wrong.
 #[derive(Clone, Debug)]
@@ -141,6 +141,7 @@ impl Run {
 
         let after = w.all().await;
         self.assert_others_untouched(w, &journal, &before, &after);
+        one_owner::assert(&w.double.journal(0).await);
         if let Disturbance::None = self.disturbance {
             scenario.assert_sound(w).await;
         }

@@ -1,17 +1,20 @@
 //! What is created, deleted or taken over, and what stands around it meanwhile.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::json;
 use tenantry::api::{Column, Layer, Pattern, SYNC_REQUESTED_AT};
 use tenantry::stack::identity::Identity;
+use tenantry::stack::policy::marker_key;
 
 use crate::inventory::{self, owned};
 use crate::objects::Object;
 use crate::world::World;
 
-/// Every deletionPolicy that is built.
-const POLICIES: [&str; 2] = ["Retain", "Delete"];
+/// Every deletionPolicy, those first that leave something to take over.
+const POLICIES: [&str; 3] = ["Retain", "RetainDocuments", "Delete"];
+const RETAINING: usize = 2;
 /// The tenant that it is about, and one that stays, whose name begins alike.
 const TENANT: &str = "acme";
 pub const NEIGHBOUR: &str = "acme-neighbour";
@@ -33,8 +36,8 @@ pub enum Act {
     Create,
     /// It is deleted under a policy.
     Delete(&'static str),
-    /// It is applied once more after it was deleted with deletionPolicy Retain.
-    Adopt,
+    /// It is applied once more after it was deleted under a policy that left something.
+    Adopt(&'static str),
 }
 
 /// A piece of a lifecycle. What comes before it is not disturbed.
@@ -54,7 +57,7 @@ impl fmt::Display for Scenario {
             Act::Arrive => write!(f, "operator-arrive"),
             Act::Create => write!(f, "{subject}-create"),
             Act::Delete(policy) => write!(f, "{subject}-delete-{}", policy.to_lowercase()),
-            Act::Adopt => write!(f, "{subject}-adopt"),
+            Act::Adopt(policy) => write!(f, "{subject}-adopt-{}", policy.to_lowercase()),
         }
     }
 }
@@ -64,7 +67,8 @@ impl Scenario {
     pub fn all() -> Vec<Scenario> {
         let patterns = [Pattern::Silo, Pattern::Bridge, Pattern::Pool].map(Subject::Tenant);
         let deletes = POLICIES.map(Act::Delete);
-        let acts = [Act::Create, Act::Adopt].into_iter().chain(deletes);
+        let adopts = POLICIES.map(Act::Adopt).into_iter().take(RETAINING);
+        let acts = [Act::Create].into_iter().chain(deletes).chain(adopts);
         let lives = acts.flat_map(|act| {
             patterns.into_iter().chain([Subject::Stack]).map(move |subject| Scenario { subject, act })
         });
@@ -179,15 +183,12 @@ impl Scenario {
         w.condition(owner, "DocumentsCurrent=True/Synced").await;
         let policy = match self.act {
             Act::Arrive | Act::Create => return vec![],
-            Act::Delete(policy) => policy,
-            Act::Adopt => "Retain",
+            Act::Delete(policy) | Act::Adopt(policy) => policy,
         };
         self.apply(w, policy).await;
         self.read_a_document(w).await;
         self.leave_versions(w).await;
-        if self.act != Act::Adopt {
-            return vec![];
-        }
+        let Act::Adopt(_) = self.act else { return vec![] };
         let earlier = w.get(self.name()).await;
         w.delete(self.name()).await;
         w.gone(self.name()).await;
@@ -206,7 +207,13 @@ impl Scenario {
                 w.delete(self.name()).await;
                 w.gone(self.name()).await;
             }
-            Act::Adopt => self.apply(w, "Delete").await,
+            Act::Adopt(policy) => {
+                let before = last_job(w).await;
+                self.apply(w, "Delete").await;
+                if self.subject == Subject::Tenant(Pattern::Pool) && policy == "RetainDocuments" {
+                    next_job(w, before).await;
+                }
+            }
         }
     }
 
@@ -226,13 +233,9 @@ impl Scenario {
             w.condition(self.name(), "DocumentsCurrent=True/Synced").await;
             return;
         }
-        let before = w.get(STACK).await.status.ingestion.unwrap_or_default().last_job_id;
+        let before = last_job(w).await;
         w.annotate(TENANT, SYNC_REQUESTED_AT, Some("today")).await;
-        w.until(STACK, "has run the job that was asked for", |stack| {
-            let last = stack.status.ingestion.clone().unwrap_or_default();
-            last.last_job_id != before && last.finished_time.is_some()
-        })
-        .await;
+        next_job(w, before).await;
     }
 
     /// What a deletion has to find: an older version, a delete marker, an unfinished upload.
@@ -259,21 +262,22 @@ impl Scenario {
         };
         let bucket = if self.borrows() { &stack } else { &id }.name(Layer::Bucket);
         let has = |part: String| names.iter().any(|name| name.starts_with(&part));
-        let (documents, marker) = (
-            has(format!("object {bucket}/{}", id.prefix())),
-            has(format!("object {bucket}/tenantry/retained")),
-        );
+        let documents = has(format!("object {bucket}/{}", id.prefix()));
+        let marker = names.contains(&format!("object {bucket}/{}", marker_key(&id)));
         let parts = owned(&id, column, !self.borrows());
-        match self.act {
-            Act::Arrive => assert!(names.contains(&w.grant()), "{names:?}"),
-            Act::Delete("Delete") => {
-                assert!(parts.is_disjoint(&names) && !documents && !marker, "{names:?}");
+        let left: BTreeSet<_> = parts.intersection(&names).cloned().collect();
+        let place = |part: &String| ["bucket ", "key ", "alias "].iter().any(|kind| part.starts_with(kind));
+        let (wanted, leaves_documents, leaves_marker) = match self.act {
+            Act::Arrive => (BTreeSet::new(), false, false),
+            Act::Create | Act::Adopt(_) => (parts.clone(), true, false),
+            Act::Delete("Retain") => (parts.clone(), true, true),
+            Act::Delete("RetainDocuments") => {
+                (parts.iter().filter(|it| place(it)).cloned().collect(), true, true)
             }
-            Act::Delete(_) => assert!(parts.is_subset(&names) && documents && marker, "{names:?}"),
-            Act::Create | Act::Adopt => {
-                assert!(parts.is_subset(&names) && documents && !marker, "{names:?}");
-            }
-        }
+            Act::Delete(_) => (BTreeSet::new(), false, false),
+        };
+        assert!(names.contains(&w.grant()), "{names:?}");
+        assert_eq!((left, documents, marker), (wanted, leaves_documents, leaves_marker), "{self}: {names:?}");
     }
 
     /// Waits until nobody waits for anything any more.
@@ -286,6 +290,21 @@ impl Scenario {
             w.until(&w.name_of(&object), "is Ready, and its documents current", current).await;
         }
     }
+}
+
+/// The pool's last job, if there is a pool.
+async fn last_job(w: &World) -> Option<String> {
+    let stack = w.all().await.into_iter().find(|object| w.name_of(object) == STACK)?;
+    stack.status.ingestion?.last_job_id
+}
+
+/// Waits until the pool has run another.
+async fn next_job(w: &World, before: Option<String>) {
+    w.until(STACK, "has run the job that was asked for", |stack| {
+        let last = stack.status.ingestion.clone().unwrap_or_default();
+        last.last_job_id != before && last.finished_time.is_some()
+    })
+    .await;
 }
 
 impl World {
