@@ -330,10 +330,14 @@ impl World {
         self.double.forget().await;
     }
 
-    /// AWS is as much faster as the operator, and builds nothing for a minute.
+    /// AWS is as much faster as the operator; and all that takes time there takes a few seconds of it, which are looked
+    /// at a few times.
     pub async fn hurry(&self, speed: u32) {
-        self.double
-            .settings(json!({"speedup": speed, "dwell": {"collection_create": 15, "job_running": 10}}))
-            .await;
+        let dwell = json!({
+            "collection_create": 4, "collection_delete": 4, "kb_create": 3, "kb_delete": 3, "data_source_delete": 3,
+            "job_starting": 1, "job_running": 3, "job_stopping": 1,
+        });
+        let lag = json!({"index_visible": 2});
+        self.double.settings(json!({"speedup": speed, "dwell": dwell, "lag": lag})).await;
     }
 }
