@@ -1,6 +1,6 @@
 # Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
 
-.PHONY: help demo test crds tools
+.PHONY: help demo test sweep crds tools
 
 help: ## Say what can be made (the default)
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -11,6 +11,10 @@ demo: ## Onboard the tenants of examples/ and ask each a question; KEEP=1 leaves
 
 test: ## Run every check and test
 	@python3 tests/bed/check.py
+
+sweep: ## Let every changing call of every lifecycle be the operator's last; TENANTRY_SWEEP=part/of/a/name picks some
+	@python3 tests/bed/prepare.py --operator
+	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact sweep::everything
 
 crds: ## Write the custom resource definitions from src/api/ to crds/
 	cargo run --quiet -- crds --dir crds

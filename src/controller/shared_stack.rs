@@ -85,7 +85,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         approved,
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { mut layers, blocked, look_again, fault, passing, adopts, given_up } =
+    let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, given_up } =
         engine::forward(cx, &case, &mut memory, generation).await;
     if adopts {
         report::adopted(cx, &report::subject(&stack)).await;
@@ -103,14 +103,16 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
                 cx.wake_borrowers(&name);
             }
             Err(unread) => match Standing::from(&unread) {
-                stalled @ Standing::Stalled(..) => layers.bucket = Some(stalled),
+                stalled @ Standing::Stalled(..) => {
+                    layers.bucket = Some(stalled);
+                    again = engine::earliest(again, Some(engine::STALLED));
+                }
                 _ => error = Some(unread),
             },
         }
     }
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole).await;
-    let mut again = look_again;
     let mut refilling = None;
     let documents = step.map(|step| {
         refilling = documents::refilling(&before, &mut status, &step);

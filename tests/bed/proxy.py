@@ -8,8 +8,9 @@ the client's. A request without credentials gets those of the kubeconfig (client
 {"endpoint": …, "control": …} and ends with its stdin. The control API, on a port of its own, speaks JSON:
 
     POST /rules     {method, path, client, first, count, do, seconds, status}: the first-th to (first+count-1)-th request that
-                    matches is dropped ("drop-before" or "drop-after" it was forwarded), answered with a status ("refuse",
-                    500 unless said), late ("delay") or held until its rule is deleted ("hold")
+                    matches is dropped ("drop-before" or "drop-after" it took effect), answered with a status ("refuse",
+                    500 unless said), late ("delay"), held until its rule is deleted ("hold"), or the last thing that the
+                    client does ("last"): it takes effect, its answer never comes, and no later change arrives
     GET /rules      what each has seen and hit          DELETE /rules    forget them, let go what they hold
     GET /requests   [{seq, method, path, client, status, outcome}], mutating ones, ?all=1 for all     DELETE /requests
     POST /cut       break every connection, open watches too
@@ -94,6 +95,9 @@ class Proxy:
         if what == "drop-before":
             entry["outcome"] = "dropped before"
             return reset(client[1])
+        if what == "silence":
+            entry["outcome"] = "never arrived"
+            return await _silence(client)
         if what == "delay":
             await asyncio.sleep(rule["seconds"])
         elif what == "hold":
@@ -108,20 +112,21 @@ class Proxy:
         there[1].write(head.with_token(self.upstream.token))
         sending = asyncio.ensure_future(_pass_on(body(client[0], head, request=True), there[1]))
         try:
-            goes_on = await self._answer(head, entry, what == "drop-after", client, there)
+            goes_on = await self._answer(head, entry, client, there)
             return goes_on and sending.done()  # answered before all was sent: what is left would look like a request
         finally:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, asyncio.IncompleteReadError, OSError, Ended):
                 await sending
 
-    async def _answer(self, head: Head, entry: dict, drop: bool, client: tuple, there: tuple) -> bool:
+    async def _answer(self, head: Head, entry: dict, client: tuple, there: tuple) -> bool:
         while True:
             answer = await Head.read(there[0])
             if answer is None:
                 raise Ended
             entry["status"] = answer.status
-            if not drop:
+            rule = self.script.answered(entry) if 200 <= answer.status < 400 else None
+            if not rule:
                 client[1].write(answer.raw)
             if answer.status == 101:
                 entry["outcome"] = "upgraded"
@@ -130,14 +135,21 @@ class Proxy:
             if answer.status >= 200:
                 break
         pieces = body(there[0], answer, asked=head)
-        if drop:
+        if rule:
             async for _ in pieces:
                 pass
-            entry["outcome"] = "dropped after"
-            return reset(client[1])
+            entry["outcome"] = "dropped after" if rule["do"] == "drop-after" else "never answered"
+            return reset(client[1]) if rule["do"] == "drop-after" else await _silence(client)
         await _pass_on(pieces, client[1])
         entry["outcome"] = "passed"
         return not (head.closes or answer.closes)
+
+
+async def _silence(client: tuple) -> bool:
+    """No answer comes for as long as the client waits for it."""
+    while await client[0].read(1 << 16):
+        pass
+    return False
 
 
 async def _pass_on(pieces: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> None:

@@ -12,7 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 from proxy_http import Head
 
 MUTATING = ("POST", "PUT", "PATCH", "DELETE")
-DEEDS = ("drop-before", "drop-after", "refuse", "delay", "hold")
+DEEDS = ("drop-before", "drop-after", "refuse", "delay", "hold", "last")
+# An answer can be lost only where a request has taken effect: it is counted then, and not when it arrives.
+ANSWERS = ("drop-after", "last")
 RULE = {"method": None, "path": "*", "client": "*", "first": 1, "count": 1, "do": None, "seconds": 0.0, "status": 500}
 
 
@@ -27,14 +29,22 @@ class Script:
         entry = {"seq": next(self._numbers), "method": head.method, "path": urlsplit(head.target).path, "query": urlsplit(head.target).query,
                  "client": head.headers.get("user-agent", ""), "status": 0, "outcome": "under way"}  # fmt: skip
         self.requests.append(entry)
+        dead = any(rule["do"] == "last" and rule["hit"] for rule in self.rules) and head.method in MUTATING
+        return entry, {"do": "silence"} if dead else self._struck(entry, answered=False)
+
+    def answered(self, entry: dict) -> dict | None:
+        """The first rule that strikes the answer to a request that has taken effect."""
+        return self._struck(entry, answered=True)
+
+    def _struck(self, entry: dict, *, answered: bool) -> dict | None:
         struck = None
         for rule in self.rules:
-            if _matches(rule, entry):
+            if (rule["do"] in ANSWERS) == answered and _matches(rule, entry):
                 rule["seen"] += 1
                 if struck is None and rule["first"] <= rule["seen"] < rule["first"] + rule["count"]:
                     rule["hit"] += 1
                     struck = rule
-        return entry, struck
+        return struck
 
     def control(self, method: str, target: str, sent: bytes, cut: Callable[[], int]) -> tuple[int, dict]:
         parts = urlsplit(target)

@@ -143,6 +143,21 @@ def test_the_nth_change_is_dropped(world: World, deed: str, arrives: bool) -> No
     assert deed.replace("-", "ped ") in [r["outcome"] for r in world.control("GET", "/requests")["requests"]]
 
 
+def test_the_last_thing_that_a_client_does(world: World) -> None:
+    world.rule(method="PATCH", do="last")
+    outcomes = []
+    for sent, outcome in ("1", "never answered"), ("2", "never arrived"):
+        outcomes.append(outcome)
+        world.client.connection.request("PATCH", OBJECT, sent)
+        while [r["outcome"] for r in world.control("GET", "/requests")["requests"]] != outcomes:
+            time.sleep(0.01)
+        world.client.connection.close()
+    assert [sent for method, _, sent, _ in Stub.seen] == [b"1"]
+    assert world.client.send("GET", OBJECT)[0] == 200
+    world.control("DELETE", "/rules")
+    assert world.client.send("PATCH", OBJECT, "3")[0] == 200
+
+
 def test_refused_and_late(world: World) -> None:
     world.rule(do="refuse", status=409)
     assert world.client.send("DELETE", OBJECT)[0] == 409 and not Stub.seen

@@ -163,6 +163,17 @@ impl Double {
         Fault { double: self, id: answer["id"].as_str().unwrap().into() }
     }
 
+    /// How many calls went wrong by script.
+    pub async fn struck(&self) -> u64 {
+        let answer = self.control(reqwest::Method::GET, "faults", None).await;
+        answer["faults"].as_array().unwrap().iter().filter_map(|rule| rule["hit"].as_u64()).sum()
+    }
+
+    /// Forgets the journal.
+    pub async fn forget(&self) {
+        self.control(reqwest::Method::DELETE, "journal", None).await;
+    }
+
     /// Nothing goes wrong any more.
     pub async fn heal(&self) {
         self.control(reqwest::Method::DELETE, "faults", None).await;

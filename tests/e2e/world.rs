@@ -122,7 +122,8 @@ pub async fn world_in<F: Future<Output = ()>>(
 }
 
 impl World {
-    async fn new(bed: &'static Bed, tell: impl FnOnce(&mut Settings)) -> World {
+    /// A world without an operator yet.
+    pub async fn new(bed: &'static Bed, tell: impl FnOnce(&mut Settings)) -> World {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (suffix, account) =

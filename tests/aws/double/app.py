@@ -16,7 +16,7 @@ from .call import Call
 from .clock import Clock, Holds
 from .connections import Connections
 from .errors import AwsError, render
-from .faults import Dropped, Faults
+from .faults import Dropped, Faults, Withheld
 from .journal import Journal
 from .keys import Keys
 from .principals import Roles
@@ -56,7 +56,9 @@ class App:
             return
         try:
             status, headers, body = await self._journalled(call)
-        except Dropped:
+        except Dropped as dropped:
+            while isinstance(dropped, Withheld) and (await receive())["type"] != "http.disconnect":
+                pass
             self.world.connections.reset(scope["client"])
             return
         await _send(send, status, headers, body, head=call.method == "HEAD")
@@ -71,8 +73,8 @@ class App:
         status, error = 0, ""
         try:
             status, headers, body = await self._answer(call)
-            if call.drop_after:
-                raise Dropped()
+            if status < 300:
+                await world.faults.after(call)
             return status, headers, body
         except AwsError as failure:
             status, headers, body = render(failure, protocol, call.request_id)

@@ -29,7 +29,6 @@ class Call:
     resource: str = ""
     params: object = None
     error: str = ""
-    drop_after: bool = False
     actions: list = field(default_factory=list)     # what IAM was asked
 
     @classmethod

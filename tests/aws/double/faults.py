@@ -1,7 +1,11 @@
 """Faults by script: the n-th call of an operation on a resource is throttled, fails, is late or is dropped.
 
 A rule counts all calls that match it, or with `each` those of every operation (or operation and resource) by themselves:
-"every operation, the first time" is one rule.
+"every operation, the first time" is one rule. An answer can be lost only where there is one: `drop: after` and `last`
+count the calls that took effect.
+
+`last` is the moment at which a process dies: the call takes effect, its answer never comes, and nothing that the same
+callers ask to change later takes effect, until the script is forgotten.
 """
 
 import asyncio
@@ -15,12 +19,19 @@ from .journal import is_mutating
 _RULE = {"service": "*", "operation": "*", "resource": "*", "caller": "*", "mutating": None, "each": "rule", "first": 1,
          "count": 1, "fault": None, "code": None, "message": "A fault that a test asked for", "status": None, "delay": 0,
          "drop": None}
-_VALUES = {"each": ("rule", "operation", "resource"), "drop": (None, "before", "after"),
+_VALUES = {"each": ("rule", "operation", "resource"), "drop": (None, "before", "after", "last"),
            "fault": (None, "throttled", "failed", "denied")}
+
+
+_ANSWERS = ("after", "last")
 
 
 class Dropped(Exception):
     """The connection breaks without an answer."""
+
+
+class Withheld(Dropped):
+    """No answer comes for as long as the client waits for it."""
 
 
 class Faults:
@@ -44,23 +55,40 @@ class Faults:
     async def before(self, world, call):
         """Do to a call that is named and not yet acted on what the script says. Every service passes here."""
         for rule in self._rules:
-            if not _matches(rule, call):
-                continue
-            group = {"rule": "", "operation": f"{call.service}:{call.operation}",
-                     "resource": f"{call.service}:{call.operation} {call.resource}"}[rule["each"]]
-            rule["seen"] += 1
-            seen = rule["counts"][group] = rule["counts"].get(group, 0) + 1
-            if not rule["first"] <= seen < rule["first"] + rule["count"]:
-                continue
-            rule["hit"] += 1
-            rule["hits"].append(f"{call.service}:{call.operation} {call.resource}")
-            await _strike(world, call, rule)
+            if rule["drop"] in _ANSWERS:
+                if rule["drop"] == "last" and rule["hit"] and _is_whose(rule, call) and is_mutating(call.operation):
+                    raise Withheld()
+            elif _matches(rule, call) and _is_struck(rule, call):
+                await _strike(world, call, rule)
+
+    async def after(self, call):
+        """Do to a call that has taken effect what the script says of its answer."""
+        for rule in self._rules:
+            if rule["drop"] in _ANSWERS and _matches(rule, call) and _is_struck(rule, call):
+                await asyncio.sleep(rule["delay"])
+                raise Withheld() if rule["drop"] == "last" else Dropped()
+
+
+def _is_struck(rule, call):
+    """Count a call that matches."""
+    group = {"rule": "", "operation": f"{call.service}:{call.operation}",
+             "resource": f"{call.service}:{call.operation} {call.resource}"}[rule["each"]]
+    rule["seen"] += 1
+    seen = rule["counts"][group] = rule["counts"].get(group, 0) + 1
+    if not rule["first"] <= seen < rule["first"] + rule["count"]:
+        return False
+    rule["hit"] += 1
+    rule["hits"].append(f"{call.service}:{call.operation} {call.resource}")
+    return True
+
+
+def _is_whose(rule, call):
+    return rule["account"] in (None, call.account) and fnmatch.fnmatchcase(call.caller, rule["caller"])
 
 
 def _matches(rule, call):
-    pairs = ((rule["service"], call.service), (rule["operation"], call.operation), (rule["resource"], call.resource),
-             (rule["caller"], call.caller))
-    return rule["account"] in (None, call.account) and all(fnmatch.fnmatchcase(found, wanted) for wanted, found in pairs) \
+    pairs = ((rule["service"], call.service), (rule["operation"], call.operation), (rule["resource"], call.resource))
+    return _is_whose(rule, call) and all(fnmatch.fnmatchcase(found, wanted) for wanted, found in pairs) \
         and rule["mutating"] in (None, is_mutating(call.operation))
 
 
@@ -77,5 +105,3 @@ async def _strike(world, call, rule):
         raise AwsError(rule["code"], rule["message"], rule["status"])
     if rule["drop"] == "before":
         raise Dropped()
-    if rule["drop"] == "after":
-        call.drop_after = True

@@ -3,10 +3,12 @@
 import json
 import time
 
+import boto3
 import pytest
-from botocore.exceptions import HTTPClientError
+from botocore.config import Config
+from botocore.exceptions import HTTPClientError, ReadTimeoutError
 
-from .conftest import code, message, refused, schema, until
+from .conftest import REGION, code, message, refused, schema, until
 
 READS = {
     "s3": lambda aws: aws.s3.list_buckets(), "iam": lambda aws: aws.iam.list_roles(), "kms": lambda aws: aws.kms.list_keys(),
@@ -140,6 +142,28 @@ def test_every_operation_once(aws, fault, applied):
     assert hits == set(wanted)
     dropped = [e for e in aws.journal() if e["error"] == "Dropped"]
     assert [e["mutating"] for e in dropped] == [True] * len(wanted) * ("drop" in fault)
+
+
+def test_the_last_call_of_a_process_that_dies(aws):
+    """It takes effect and is not answered; what else the process asks to change never arrives, until another comes."""
+    op = aws.make_operator()
+    kms = boto3.client("kms", region_name=REGION, endpoint_url=op.endpoint, **op.credentials,
+                       config=Config(retries={"total_max_attempts": 1}, read_timeout=0.3))
+    aws.control("POST", "faults", {"caller": "*assumed-role/op/*", "operation": "CreateKey", "first": 2, "drop": "last"})
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    for act in (kms.create_key, lambda: kms.create_alias(AliasName="alias/a", TargetKeyId=key)):
+        with pytest.raises(ReadTimeoutError):
+            act()
+    assert len(kms.list_keys()["Keys"]) == 2, "who reads is answered"
+    assert [(e["operation"], e["status"]) for e in aws.journal(error="Dropped")] == [("CreateKey", 200), ("CreateAlias", 0)]
+    aws.control("DELETE", "faults")
+    kms.create_alias(AliasName="alias/a", TargetKeyId=key)
+
+
+def test_an_answer_is_lost_only_where_there_is_one(aws):
+    aws.control("POST", "faults", {"operation": "DeleteRole", "drop": "after"})
+    assert code(lambda: aws.iam.delete_role(RoleName="none")) == "NoSuchEntity"
+    assert aws.control("GET", "faults")["faults"][0]["seen"] == 0
 
 
 class _Patient:
