@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::inspect;
-use super::price::Prices;
+use super::price::Priced;
 use crate::api::{Column, GROUP, Layer, Pattern};
 use crate::aws::{self, Aws, Pace, Tags};
 use crate::documents::marker::{self, Left, Marker};
@@ -22,6 +22,7 @@ use crate::stack::farewell::{self, Outcome};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Adopts, Identity, Owner, RETAINED, Scope, Slot};
 use crate::stack::policy::marker_key;
+use crate::stack::price::Prices;
 use crate::stack::seen::Sight;
 use crate::stack::unwind::Fate;
 
@@ -39,7 +40,7 @@ pub(super) struct Retained {
     output: Output,
 
     #[command(flatten)]
-    prices: Prices,
+    prices: Priced,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -97,15 +98,16 @@ impl Retained {
         let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
         let scope = Arc::new(Scope::new(&self.installation, &caller.account, &region));
         let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
+        let prices = Prices::from(self.prices);
         let mut estates = Vec::new();
         for leaver in leavers(&aws, &self.installation).await?.into_values() {
-            if let Some(estate) = estate(&aws, &scope, &self.prices, leaver).await? {
+            if let Some(estate) = estate(&aws, &scope, &prices, leaver).await? {
                 estates.push(estate);
             }
         }
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&estates)?,
-            Output::Text => as_text(&scope, &self.prices, &estates),
+            Output::Text => as_text(&scope, &prices, &estates),
         };
         match writeln!(std::io::stdout(), "{told}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -228,10 +230,9 @@ async fn estate(
 
 /// What a thing costs a month while nobody uses it. All that is not here costs nothing by itself.
 fn cost(prices: &Prices, sight: &Sight, what: &str) -> f64 {
-    let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
     match what {
-        "collection" => prices.collection(collection.is_some_and(|it| it.standby_replicas != "DISABLED")),
-        what if what.starts_with("key") => prices.key_month,
+        "collection" => prices.collection_of(sight),
+        what if what.starts_with("key") => prices.key_of(sight),
         _ => 0.0,
     }
 }

@@ -15,6 +15,9 @@ use super::engine::STALLED;
 use super::{Error, report};
 use crate::api::{DeletionPolicy, Layer, Reason, Status};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Identity;
+use crate::stack::policy::marker_key;
+use crate::stack::price::Prices;
 use crate::stack::progress::{Cadence, Gravity, Progress};
 use crate::stack::unwind::{self, Fate};
 use crate::stack::verdict::{Leaving, Verdict};
@@ -103,6 +106,28 @@ pub fn waits_for(fault: &Fault) -> Option<Progress> {
         Class::Throttled | Class::Transient | Class::NotFound => return None,
     };
     Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
+}
+
+/// What is said of a way back that ends with something left: what it costs, and where it is listed.
+pub fn retained_note(cx: &Context, fate: Fate, id: &Identity) -> String {
+    let sight = cx.memories.get(&id.uid).sight;
+    let (policy, what, cost) = match fate {
+        Fate::DocumentsStay => (
+            "RetainDocuments",
+            "the documents stay in AWS and everything else is deleted",
+            Prices::LIST.key_of(&sight),
+        ),
+        _ => {
+            let cost = Prices::LIST.key_of(&sight) + Prices::LIST.collection_of(&sight);
+            ("Retain", "everything stays in AWS", cost)
+        }
+    };
+    format!(
+        "deletionPolicy {policy}: {what}. It goes on costing money: at list prices about ${cost:.0} a month while nobody \
+         uses it, and what the documents cost. The marker {} in its bucket says whose it was, and `tenantry retained` \
+         lists it",
+        marker_key(id)
+    )
 }
 
 /// What is said of a way back that has ended: also what had our name and was left alone, because nobody will look at it

@@ -10,6 +10,7 @@ use super::Error;
 use super::clock;
 use super::context::Context;
 use super::engine::STALLED;
+use super::memory::Memory;
 use super::report;
 use crate::api::{ConditionType, Layer, Reason, Status};
 use crate::documents::purge;
@@ -39,21 +40,23 @@ pub struct Leaver<'a> {
     pub fate: Fate,
 }
 
-/// Takes a Pool tenant one step further away. `rounds` counts the jobs that were in vain.
+/// Takes a Pool tenant one step further away.
 pub async fn step(
     cx: &Context,
     leaver: &Leaver<'_>,
     status: &mut Status,
-    rounds: &mut u32,
+    memory: &mut Memory,
 ) -> Result<Progress, Error> {
     let Leaver { id, stack, stack_name, since, fate } = leaver;
     let seen = layers::knowledge_base::look(&cx.aws, stack, status.knowledge_base_id.as_deref()).await?;
     let source = seen.ours().and_then(|facts| Some((facts.id.as_str(), facts.data_source.as_ref()?)));
     let Some((knowledge_base, source)) = source else {
-        // Without a knowledge base nobody is answered from them any more.
+        // Without a knowledge base nobody is answered from them any more. One whose SharedStack is gone forgets them with
+        // the next job that somebody runs: the last event says that it was left alone.
+        memory.sight.knowledge_base = seen;
         return Ok(take_away(cx, leaver).await?);
     };
-    let remain = *rounds >= ROUNDS
+    let remain = memory.rounds >= ROUNDS
         || report::find(&status.conditions, ConditionType::Ready)
             .is_some_and(|ready| ready.reason == Reason::DocumentsRemain.as_str());
     // Documents that moved earlier, when it came back to what it had retained, are another matter.
@@ -86,8 +89,8 @@ pub async fn step(
         status.documents_moved_time = Some(gone);
         return Ok(Progress::Done);
     }
-    *rounds += 1;
-    let remain = remain || *rounds >= ROUNDS;
+    memory.rounds += 1;
+    let remain = remain || memory.rounds >= ROUNDS;
     Ok(waits(leaver, remain, if remain { Cadence::After(STALLED) } else { Cadence::Steady }))
 }
 

@@ -277,14 +277,8 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         return leaving::report(cx, &api, &live, &status, status.clone(), &progress).await;
     }
     let (action, note) = match fate {
-        Ok(Fate::Stays) | Err(_) => {
-            ("Retain", "deletionPolicy Retain: everything stays in AWS and goes on costing money".into())
-        }
-        Ok(Fate::DocumentsStay) => (
-            "RetainDocuments",
-            "deletionPolicy RetainDocuments: the bucket stays in AWS and goes on costing money; everything else is deleted"
-                .into(),
-        ),
+        Ok(Fate::Stays) | Err(_) => ("Retain", leaving::retained_note(cx, Fate::Stays, &id)),
+        Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", leaving::retained_note(cx, fate, &id)),
         Ok(Fate::Goes) => ("Delete", leaving::deleted_note(cx, "SharedStack", &id.uid)),
     };
     cx.event(&leaving::reference(&live), EventType::Normal, action, "Delete", note).await;
@@ -332,6 +326,7 @@ async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, E
         let marker = Marker::of(case.id, left, clock::stamp_after(None).0);
         marker::leave(&cx.aws, &case.id.name(Layer::Bucket), case.id, &marker).await?;
     }
+    cx.memories.put(&case.id.uid, memory);
     Ok(Progress::Done)
 }
 

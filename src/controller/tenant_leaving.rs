@@ -82,8 +82,8 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         return leaving::report(cx, &api, &last.object, &last.status, status, &progress).await;
     }
     let (action, note) = match fate {
-        Ok(Fate::Stays) | Err(_) => ("Retain", retained_note(&id)),
-        Ok(Fate::DocumentsStay) => ("RetainDocuments", documents_note(&id)),
+        Ok(Fate::Stays) | Err(_) => ("Retain", leaving::retained_note(cx, Fate::Stays, &id)),
+        Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", leaving::retained_note(cx, fate, &id)),
         Ok(Fate::Goes) => ("Delete", leaving::deleted_note(cx, "Tenant", &id.uid)),
     };
     cx.event(&leaving::reference(&last.object), EventType::Normal, action, "Delete", note).await;
@@ -95,24 +95,6 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         cx.wake_stack(stack);
     }
     Ok(Action::await_change())
-}
-
-fn retained_note(id: &Identity) -> String {
-    format!(
-        "deletionPolicy Retain: everything of tenantId '{}' stays in AWS and goes on costing money; the marker {} in its \
-         bucket says so",
-        id.tenant_id().unwrap_or_default(),
-        crate::stack::policy::marker_key(id)
-    )
-}
-
-fn documents_note(id: &Identity) -> String {
-    format!(
-        "deletionPolicy RetainDocuments: the documents of tenantId '{}' stay in their bucket and go on costing money; the \
-         marker {} says so. Everything else of this Tenant in AWS is deleted",
-        id.tenant_id().unwrap_or_default(),
-        crate::stack::policy::marker_key(id)
-    )
 }
 
 /// Whether what lies in a SharedStack under this tenantId is this object's: it is the holder, and was acted upon. Our
@@ -151,7 +133,9 @@ async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<
         approved: None,
         blueprint: Blueprint::Nothing,
     };
-    engine::retain(cx, &case, fate, &mut cx.memories.get(&id.uid)).await?;
+    let mut memory = cx.memories.get(&id.uid);
+    engine::retain(cx, &case, fate, &mut memory).await?;
+    cx.memories.put(&id.uid, memory);
     if !left || !there {
         return Ok(Progress::Done);
     }
@@ -218,7 +202,7 @@ async fn leave_pool(
     let mut memory = cx.memories.get(&id.uid);
     let since = last.object.metadata.deletion_timestamp.as_ref();
     let leaver = Leaver { id, stack, stack_name, since, fate };
-    let progress = pool_leaving::step(cx, &leaver, status, &mut memory.rounds).await;
+    let progress = pool_leaving::step(cx, &leaver, status, &mut memory).await;
     cx.memories.put(&id.uid, memory);
     progress
 }

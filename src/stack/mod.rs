@@ -12,6 +12,7 @@ pub mod operation;
 pub mod permissions;
 pub mod plan;
 pub mod policy;
+pub mod price;
 pub mod progress;
 pub mod seen;
 pub mod unwind;

@@ -200,6 +200,16 @@ impl World {
         .await
     }
 
+    /// The same of an object that is gone.
+    pub async fn last_word(&self, gone: &Object, reason: &str) -> String {
+        self.eventually(&format!("{} has left the event {reason}", self.name_of(gone)), || async {
+            let of_it = |event: &Event| event.regarding.as_ref().is_some_and(|it| it.uid == gone.meta.uid);
+            let events = self.all_events().await.into_iter().filter(of_it);
+            events.filter(|event| event.reason.as_deref() == Some(reason)).find_map(|event| event.note)
+        })
+        .await
+    }
+
     /// The events of every object.
     pub async fn all_events(&self) -> Vec<Event> {
         Api::all(self.client.clone()).list(&ListParams::default()).await.unwrap().items

@@ -6,6 +6,7 @@ mod halfway;
 mod locked;
 mod matrix;
 mod namespaces;
+mod orphans;
 mod pool;
 mod retain;
 mod retain_documents;

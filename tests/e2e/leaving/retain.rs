@@ -30,6 +30,10 @@ async fn everything_stays_and_a_marker_says_whose_it_was() {
             w.gone(name).await;
         }
 
+        // The last word says what it costs: a collection, and a key.
+        let note = w.last_word(&leave[0], "Retain").await;
+        assert!(note.contains("about $351 a month") && note.contains("tenantry retained"), "{note}");
+
         let mut expected = before.clone();
         let mut markers = BTreeSet::new();
         for tenant in &leave {
