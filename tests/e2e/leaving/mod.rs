@@ -8,6 +8,7 @@ mod namespaces;
 mod retain;
 mod running;
 mod stack;
+mod stuck;
 mod uninstalled;
 
 use std::collections::BTreeSet;
