@@ -47,24 +47,33 @@ pub async fn ensure(
             Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")))
         }
         Some(facts) if key_is_whole(want, facts) => Ok(Progress::Done),
-        Some(facts) if !carries(&facts.tags, &want.tags) => {
-            tag(aws, facts, &want.tags).await?;
-            Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its tags", facts.arn)))
-        }
-        Some(facts) if !facts.has_alias => {
-            aws.keys.put_alias(&want.name, &facts.arn).await?;
-            Ok(Progress::waiting(Reason::Creating, format!("KMS key {} got its alias", facts.arn)))
-        }
-        Some(facts) => Ok(match unusable(&facts.arn, &facts.state) {
-            Some(why) => Progress::unusable(why),
-            None => Progress::waiting(Reason::NotYet, format!("KMS key {} is {}", facts.arn, facts.state)),
-        }),
+        Some(facts) => match unusable(&facts.arn, &facts.state) {
+            Some(why) => Ok(Progress::unusable(why)),
+            None => complete(aws, want, facts).await,
+        },
     }
 }
 
-/// Writes the tags.
+/// What a key lacks that can be used.
+async fn complete(aws: &Aws, want: &WantKey, facts: &KeyFacts) -> Result<Progress, Fault> {
+    let key = &facts.arn;
+    if !carries(&facts.tags, &want.tags) {
+        tag(aws, facts, &want.tags).await?;
+        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {key} got its tags")));
+    }
+    if !facts.has_alias {
+        aws.keys.put_alias(&want.name, key).await?;
+        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {key} got its alias")));
+    }
+    Ok(Progress::waiting(Reason::NotYet, format!("KMS key {key} is {}", facts.state)))
+}
+
+/// Writes the tags. A key that waits for its deletion takes none.
 pub async fn tag(aws: &Aws, facts: &KeyFacts, tags: &Tags) -> Result<(), Fault> {
-    aws.keys.tag(&facts.arn, tags).await
+    match facts.state.as_str() {
+        "PendingDeletion" => Ok(()),
+        _ => aws.keys.tag(&facts.arn, tags).await,
+    }
 }
 
 /// Schedules the deletion, then removes the alias: in that order, or a crash between them would leave a key that

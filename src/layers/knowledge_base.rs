@@ -68,7 +68,9 @@ pub async fn tag(aws: &Aws, facts: &KnowledgeBaseFacts, tags: &Tags) -> Result<(
 fn not_active(facts: &KnowledgeBaseFacts) -> Progress {
     let message = format!("Knowledge base {} is {}{}", facts.id, facts.status, why(&facts.failure_reasons));
     match facts.status.as_str() {
-        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        "FAILED" | "DELETE_UNSUCCESSFUL" => {
+            Progress::failed(format!("{message}. Delete it, and it is made anew"))
+        }
         _ => Progress::waiting(Reason::Creating, message),
     }
 }
@@ -78,7 +80,9 @@ fn not_available(facts: &KnowledgeBaseFacts, source: &DataSourceFacts) -> Progre
     let message =
         format!("Data source {} of knowledge base {} is {}{why}", source.id, facts.id, source.status);
     match source.status.as_str() {
-        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        "FAILED" | "DELETE_UNSUCCESSFUL" => {
+            Progress::failed(format!("{message}. Delete it, and it is made anew"))
+        }
         _ => Progress::waiting(Reason::Creating, message),
     }
 }

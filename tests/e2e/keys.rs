@@ -134,3 +134,62 @@ async fn a_key_that_is_allowed_encrypts_everything_and_stays() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_key_that_is_switched_off_is_named_with_what_to_do_about_it() {
+    const SPEED: u32 = 50;
+    let tell = |settings: &mut tenantry::controller::Settings| {
+        // Looks at everything every two seconds.
+        (settings.clock, settings.resync) = (SPEED, std::time::Duration::from_secs(100));
+    };
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.start_operator().await;
+        let existing = key(&w, Some(INSTALLATION)).await;
+        w.apply(&encrypted("Tenant", "existing", &existing)).await;
+        w.apply(&encrypted("SharedStack", "existing", &existing)).await;
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: created}, spec: {pool: {}, encryption: {key: Create}}}
+            ---
+            kind: Tenant
+            metadata: {name: created}
+            spec: {tenantId: created, pattern: Silo, encryption: {key: Create}}",
+        )
+        .await;
+        let objects = ["existing", "SharedStack/existing", "created", "SharedStack/created"];
+        let mut keys = std::collections::BTreeSet::new();
+        for object in objects {
+            keys.insert(w.ready(object).await.status.kms_key_arn.unwrap());
+        }
+        let kms = &w.sdk.kms;
+        for (state, remedy) in [("Disabled", "enable it"), ("PendingDeletion", "cancel its deletion")] {
+            let mark = w.double.mark().await;
+            for key in &keys {
+                match state {
+                    "Disabled" => drop(kms.disable_key().key_id(key).send().await.unwrap()),
+                    _ => drop(kms.schedule_key_deletion().key_id(key).send().await.unwrap()),
+                }
+            }
+            for object in objects {
+                let told = w.condition(object, "Stalled=True/KeyNotAllowed").await;
+                let (message, key) = (told.message("Ready"), told.status.kms_key_arn.as_deref().unwrap());
+                for part in [key, state, remedy] {
+                    assert!(message.contains(part), "no '{part}' in {}", told.describe());
+                }
+            }
+            let writes = w.double.journal(mark).await.mutating();
+            assert!(writes.is_empty(), "nothing is changed until then:\n{writes}");
+            for key in &keys {
+                if state == "PendingDeletion" {
+                    kms.cancel_key_deletion().key_id(key).send().await.unwrap();
+                }
+                kms.enable_key().key_id(key).send().await.unwrap();
+            }
+            for object in objects {
+                w.ready(object).await;
+            }
+        }
+    };
+    world_without_operator(tell, test).await;
+}

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tenantry::api::{Column, Ownership, ownership};
+use tenantry::api::{APPROVE, Column, Ownership, ownership};
 
 use crate::double::{Call, Journal};
+use crate::objects::Object;
 use crate::parts::{Owned, Part};
 use crate::world::{World, world_without_operator};
 
@@ -129,7 +130,11 @@ async fn assert_put_right(w: &World, parts: &[Part]) {
             Outcome::Repaired(expected) | Outcome::Rebuilt(expected) => expected,
             Outcome::Waits(reason) => {
                 let stalled = format!("Stalled=True/{reason}");
-                let told = w.condition(&owned.object, &stalled).await;
+                // What is lost is looked for once more before anybody is asked to give it up.
+                let asks = |told: &Object| {
+                    reason != "DataLost" || told.message("Ready").contains(&format!("{APPROVE}=DataLost-"))
+                };
+                let told = w.until(&owned.object, &stalled, |told| told.is(&stalled) && asks(told)).await;
                 let name = match part {
                     Part::Key => owned.status.kms_key_arn.clone().unwrap(),
                     Part::Collection => owned.status.collection_arn.clone().unwrap(),

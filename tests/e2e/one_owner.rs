@@ -40,6 +40,7 @@ fn violations(journal: &Journal) -> Vec<String> {
         let named = owners.named(call);
         let apart = owners.without_lenders(&named);
         let what = match apart.len() {
+            _ if is_nowhere(call) => "writes where nobody's documents are",
             1 => return None,
             // The grant of the operator itself is no object's.
             0 if call.operation.ends_with("AccessPolicy") && call.resource.ends_with("-operator") => {
@@ -53,6 +54,14 @@ fn violations(journal: &Journal) -> Vec<String> {
         Some(format!("{call}\n       {what}: {named:?} in {}", call.text()))
     });
     told.collect()
+}
+
+/// Whether a call is about an object in a bucket that lies neither under a prefix for documents nor under the operator's.
+fn is_nowhere(call: &Call) -> bool {
+    let key = call.resource.split_once('/').filter(|_| call.service == "s3").map(|(_, key)| key);
+    key.is_some_and(|key| {
+        !["documents/", "bridge/", "pool/", "tenantry/"].iter().any(|it| key.starts_with(it))
+    })
 }
 
 impl Owners {

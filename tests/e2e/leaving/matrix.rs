@@ -16,7 +16,7 @@ const SPEED: u32 = 50;
 
 /// One Silo, one Bridge and one SharedStack with a pool for each of these parts, as far as each owns it, all Ready.
 /// The operator is stopped.
-async fn owners(w: &World, parts: &[Part]) -> Vec<(Part, Owned)> {
+async fn owners(w: &World, parts: &[Part], policy: &str) -> Vec<(Part, Owned)> {
     w.double.settings(json!({"speedup": SPEED, "page_size": 50, "limits": {"jobs": 50}})).await;
     w.start_operator().await;
     w.apply("{kind: SharedStack, metadata: {name: lender}, spec: {}}").await;
@@ -27,18 +27,18 @@ async fn owners(w: &World, parts: &[Part]) -> Vec<(Part, Owned)> {
             "
             kind: SharedStack
             metadata: {{name: {word}}}
-            spec: {{pool: {{}}, encryption: {{key: Create}}, deletionPolicy: Delete}}
+            spec: {{pool: {{}}, encryption: {{key: Create}}, deletionPolicy: {policy}}}
             ---
             kind: Tenant
             metadata: {{name: silo-{word}}}
-            spec: {{tenantId: silo-{word}, pattern: Silo, encryption: {{key: Create}}, deletionPolicy: Delete}}"
+            spec: {{tenantId: silo-{word}, pattern: Silo, encryption: {{key: Create}}, deletionPolicy: {policy}}}"
         ))
         .await;
         objects.extend([(*part, format!("SharedStack/{word}")), (*part, format!("silo-{word}"))]);
         if tenantry::api::ownership(Column::Bridge, part.layer()) == Ownership::Owns {
             w.apply(&format!(
                 "{{kind: Tenant, metadata: {{name: bridge-{word}}}, spec: {{tenantId: bridge-{word}, pattern: Bridge,
-                   stackRef: {{name: lender}}, deletionPolicy: Delete}}}}"
+                   stackRef: {{name: lender}}, deletionPolicy: {policy}}}}}"
             ))
             .await;
             objects.push((*part, format!("bridge-{word}")));
@@ -69,7 +69,7 @@ async fn left(w: &World) -> BTreeSet<String> {
 #[tokio::test]
 async fn what_is_missing_already_is_not_waited_for() {
     let test = async |w: World| {
-        let owners = owners(&w, &Part::THINGS).await;
+        let owners = owners(&w, &Part::THINGS, "Delete").await;
         for (part, owned) in &owners {
             owned.lose(&w, *part).await;
             w.delete(&owned.object).await;
@@ -83,6 +83,45 @@ async fn what_is_missing_already_is_not_waited_for() {
         expected.insert(w.grant());
         // The alias of a key that somebody has scheduled goes; a key without its alias is found by its tags.
         assert_eq!(left(&w).await, expected);
+    };
+    world_without_operator(|settings| settings.clock = SPEED, test).await;
+}
+
+#[tokio::test]
+async fn what_is_missing_does_not_keep_the_rest_from_being_retained() {
+    let test = async |w: World| {
+        let owners = owners(&w, &Part::THINGS, "Retain").await;
+        for (part, owned) in &owners {
+            owned.lose(&w, *part).await;
+        }
+        let mut expected = inventory::names(&w.inventory().await);
+        let mark = w.double.mark().await;
+        for (_, owned) in &owners {
+            w.delete(&owned.object).await;
+        }
+        w.start_operator().await;
+        let lender = w.owned("SharedStack/lender").await;
+        for (part, owned) in &owners {
+            w.gone(&owned.object).await;
+            // Where there is no bucket, there is nothing that a marker could speak of.
+            let bucket = owned.id.name(Layer::Bucket);
+            match (&owned.id.owner, part) {
+                (Owner::Tenant { pattern: Pattern::Bridge, tenant_id, .. }, _) => {
+                    let bucket = lender.id.name(Layer::Bucket);
+                    expected.insert(format!("object {bucket}/tenantry/retained/{tenant_id}.json"));
+                }
+                (_, Part::Bucket) => {}
+                (Owner::Tenant { tenant_id, .. }, _) => {
+                    expected.insert(format!("object {bucket}/tenantry/retained/{tenant_id}.json"));
+                }
+                (Owner::Stack { .. }, _) => {
+                    expected.insert(format!("object {bucket}/tenantry/retained-stack.json"));
+                }
+            }
+        }
+        assert_eq!(inventory::names(&w.inventory().await), expected);
+        let writes = w.double.journal(mark).await.mutating().besides_tags();
+        assert!(writes.iter().all(|call| call.operation == "PutObject"), "nothing but markers:\n{writes}");
     };
     world_without_operator(|settings| settings.clock = SPEED, test).await;
 }
@@ -118,7 +157,7 @@ async fn what_is_somebody_elses_is_left_alone_and_everything_else_goes() {
     let test = async |w: World| {
         let parts: Vec<_> =
             Part::THINGS.into_iter().filter(|part| ![Part::Index, Part::DataSource].contains(part)).collect();
-        let owners = owners(&w, &parts).await;
+        let owners = owners(&w, &parts, "Delete").await;
         for (part, owned) in &owners {
             owned.disown(&w, *part).await;
             if *part == Part::Bucket {
@@ -188,7 +227,7 @@ fn key_id(owned: &Owned) -> &str {
 #[tokio::test]
 async fn what_is_stuck_is_named_and_holds_up_only_what_it_stands_on() {
     let test = async |w: World| {
-        let owners = owners(&w, &Part::THINGS).await;
+        let owners = owners(&w, &Part::THINGS, "Delete").await;
         for (part, owned) in &owners {
             let (operation, resource) = last_call(*part, owned);
             let rule =

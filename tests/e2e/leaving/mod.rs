@@ -12,6 +12,7 @@ mod retain;
 mod retain_documents;
 mod running;
 mod stack;
+mod stuck;
 mod uninstalled;
 
 use std::collections::BTreeSet;
