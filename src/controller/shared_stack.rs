@@ -255,10 +255,10 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         None => match &fate {
             _ if cx.settings.read_only => leaving::read_only(),
             Err(waiting) => waiting.clone(),
-            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &case).await)?,
+            Ok(Fate::Stays) => leaving::or_stalled(cx, &id.uid, retain(cx, &case).await)?,
             Ok(Fate::Goes) => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => leaving::or_stalled(remove(cx, &case).await)?,
+                None => leaving::or_stalled(cx, &id.uid, remove(cx, &case).await)?,
             },
         },
     };
