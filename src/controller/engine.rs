@@ -200,7 +200,7 @@ fn unready_for(cx: &Context, case: &Case<'_>, layer: Layer, waited: Duration) ->
 }
 
 /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
-fn passing(cx: &Context, memory: &mut Memory, fault: Option<&Fault>) -> Option<(Reason, String)> {
+pub fn passing(cx: &Context, memory: &mut Memory, fault: Option<&Fault>) -> Option<(Reason, String)> {
     let Some(fault) = fault else {
         memory.failing_since = None;
         return None;
@@ -348,7 +348,9 @@ pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
 pub async fn retain(cx: &Context, case: &Case<'_>, fate: Fate, memory: &mut Memory) -> Result<(), Fault> {
     let stays = |layer: &Layer| fate.keeps(*layer);
-    if let Some((_, fault)) = observe(cx, case, memory, |_, layer| stays(&layer)).await.into_iter().next() {
+    // An index has no tags, and whether anybody can see it does not matter.
+    let tagged = |_: &Memory, layer| layer != Layer::Index && stays(&layer);
+    if let Some((_, fault)) = observe(cx, case, memory, tagged).await.into_iter().next() {
         return Err(fault);
     }
     let tags = case.id.retained_tags();

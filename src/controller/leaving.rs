@@ -11,7 +11,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::engine::STALLED;
+use super::engine::{self, STALLED};
 use super::{Error, report};
 use crate::api::{DeletionPolicy, Layer, Reason, Status};
 use crate::stack::fault::{Class, Fault};
@@ -87,11 +87,21 @@ pub fn read_only() -> Progress {
     }
 }
 
-/// What needs a person on the way back is a condition, not only a log line.
-pub fn or_stalled(result: Result<Progress, Error>) -> Result<Progress, Error> {
-    match &result {
-        Err(Error::Aws(fault)) => waits_for(fault).map_or(result, Ok),
-        _ => result,
+/// What needs a person on the way back, or has been failing for minutes, is a condition, not only a log line.
+pub fn or_stalled(cx: &Context, uid: &str, result: Result<Progress, Error>) -> Result<Progress, Error> {
+    let fault = match &result {
+        Err(Error::Aws(fault)) => fault,
+        _ => return result,
+    };
+    if let Some(progress) = waits_for(fault) {
+        return Ok(progress);
+    }
+    let mut memory = cx.memories.get(uid);
+    let passing = engine::passing(cx, &mut memory, Some(fault));
+    cx.memories.put(uid, memory);
+    match passing {
+        Some((reason, message)) => Ok(Progress::Waiting { reason, message, cadence: Cadence::Probe }),
+        None => result,
     }
 }
 
@@ -176,6 +186,9 @@ pub async fn report(
     report::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
     report::write(cx, api, &reference(object), before, &after, true).await?;
     memory.failures = 0;
+    if !matches!(reason, Reason::Throttled | Reason::Transient) {
+        memory.failing_since = None;
+    }
     cx.memories.put(&uid, memory);
     let again = cadence.look_again(waited).map(|again| again.min(STALLED));
     let again = again.unwrap_or_else(|| cx.resync(&uid));

@@ -266,10 +266,10 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
         None => match &fate {
             _ if cx.settings.read_only => leaving::read_only(),
             Err(waiting) => waiting.clone(),
-            Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &case, Fate::Stays).await)?,
+            Ok(Fate::Stays) => leaving::or_stalled(cx, &id.uid, retain(cx, &case, Fate::Stays).await)?,
             Ok(fate) => match leaving::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => leaving::or_stalled(remove(cx, &case, *fate).await)?,
+                None => leaving::or_stalled(cx, &id.uid, remove(cx, &case, *fate).await)?,
             },
         },
     };

@@ -72,10 +72,10 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let progress = match &fate {
         _ if cx.settings.read_only => leaving::read_only(),
         Err(waiting) => waiting.clone(),
-        Ok(Fate::Stays) => leaving::or_stalled(retain(cx, &last, &id, Fate::Stays).await)?,
+        Ok(Fate::Stays) => leaving::or_stalled(cx, &id.uid, retain(cx, &last, &id, Fate::Stays).await)?,
         Ok(fate) => match leaving::grace(cx, &last.object) {
             Some(waiting) => waiting,
-            None => leaving::or_stalled(remove(cx, &last, &id, *fate, &mut status).await)?,
+            None => leaving::or_stalled(cx, &id.uid, remove(cx, &last, &id, *fate, &mut status).await)?,
         },
     };
     if !progress.is_done() {

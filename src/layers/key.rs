@@ -68,12 +68,9 @@ async fn complete(aws: &Aws, want: &WantKey, facts: &KeyFacts) -> Result<Progres
     Ok(Progress::waiting(Reason::NotYet, format!("KMS key {key} is {}", facts.state)))
 }
 
-/// Writes the tags. A key that waits for its deletion takes none.
+/// Writes the tags.
 pub async fn tag(aws: &Aws, facts: &KeyFacts, tags: &Tags) -> Result<(), Fault> {
-    match facts.state.as_str() {
-        "PendingDeletion" => Ok(()),
-        _ => aws.keys.tag(&facts.arn, tags).await,
-    }
+    aws.keys.tag(&facts.arn, tags).await
 }
 
 /// Schedules the deletion, then removes the alias: in that order, or a crash between them would leave a key that

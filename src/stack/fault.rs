@@ -176,7 +176,9 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
         ) => Class::Invalid,
         // A bucket of this name was deleted a moment ago.
         (_, "OperationAborted") => Class::NotYet,
-        (_, "KMSInvalidStateException") => Class::NotYet,
+        // A key that somebody has switched off: KMS says so itself, or S3 for it, in front of every write.
+        (_, "KMSInvalidStateException" | "DisabledException") => Class::NotYet,
+        (_, code) if code.starts_with("KMS.") => Class::NotYet,
         (
             _,
             "ThrottlingException"
@@ -256,6 +258,13 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_s3_says_of_a_key_is_waited_for() {
+        for code in ["KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"] {
+            assert_eq!(classify("PutObject", code, ""), Class::NotYet, "{code}");
+        }
+    }
 
     #[test]
     fn bedrock_races_are_told_from_mistakes_by_their_message() {
