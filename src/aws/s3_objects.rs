@@ -9,6 +9,7 @@ use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, EncodingType, Error, ObjectIdentifier};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use sha2::{Digest, Sha256};
 
 use super::fault::found;
 use super::gate::Gate;
@@ -111,6 +112,25 @@ impl Objects {
                 None => return Ok(Some(content)),
             }
         }
+    }
+
+    /// The SHA-256 of an object's content, however long it is. An ETag is none where KMS encrypts, and another for a copy
+    /// of what came in parts.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
+    pub async fn digest(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let call = self.gate.call(s3::GetObject, key);
+        let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
+        let Some(mut answer) = found(call.send(request.send()).await)? else {
+            return Ok(None);
+        };
+        let mut digest = Sha256::new();
+        let failed = |error: aws_smithy_types::byte_stream::error::Error| {
+            call.refused("Connection", &error.to_string())
+        };
+        while let Some(chunk) = answer.body.try_next().await.map_err(failed)? {
+            digest.update(&chunk);
+        }
+        Ok(Some(digest.finalize().to_vec()))
     }
 
     /// Writes an object of at most 5 GB, over one of the same key.

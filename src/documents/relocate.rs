@@ -3,7 +3,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::api::Reason;
-use crate::aws::Aws;
+use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
 use crate::stack::progress::{Cadence, Progress};
 
@@ -17,7 +17,7 @@ const CONCURRENCY: usize = 16;
 pub enum Meeting {
     /// What is moved comes on top.
     OnTop,
-    /// What is there is newer and stays, and the other stays where it is.
+    /// What is there is newer and stays, and the other stays where it is; but for what has arrived already.
     StayPut,
 }
 
@@ -27,9 +27,8 @@ pub async fn all(aws: &Aws, bucket: &str, from: &str, to: &str, meeting: Meeting
     let mut next: Option<String> = None;
     for _ in 0..PAGES_A_CALL {
         let page = aws.objects.list(bucket, from, next.as_deref(), None).await?;
-        let keys = page.objects.into_iter().map(|object| object.key);
-        let moved: Vec<Option<String>> = stream::iter(keys)
-            .map(|key| async move { one(aws, bucket, from, to, meeting, key).await })
+        let moved: Vec<Option<String>> = stream::iter(page.objects)
+            .map(|object| async move { one(aws, bucket, from, to, meeting, object).await })
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await?;
@@ -52,14 +51,18 @@ async fn one(
     from: &str,
     to: &str,
     meeting: Meeting,
-    key: String,
+    object: Object,
 ) -> Result<Option<String>, Fault> {
+    let Object { key, size, .. } = object;
     let there = format!("{to}{}", key.strip_prefix(from).unwrap_or(&key));
     if meeting == Meeting::StayPut {
         // The first key in order that begins so is the key itself, if there is one.
         let page = aws.objects.list(bucket, &there, None, Some(1)).await?;
-        if page.objects.first().is_some_and(|object| object.key == there) {
-            return Ok(None);
+        if let Some(met) = page.objects.first().filter(|object| object.key == there) {
+            // Its own copy, if a process died, or an answer was lost, between the copy and the deletion.
+            let arrived = met.size == size
+                && aws.objects.digest(bucket, &key).await? == aws.objects.digest(bucket, &there).await?;
+            return Ok(arrived.then_some(key));
         }
     }
     aws.objects.copy(bucket, &key, &there).await?;

@@ -58,6 +58,11 @@ async fn bucket(w: &World, name: &str, lines: &mut Vec<String>) {
     say("public access", format!("{:?}", access.ok().and_then(|it| it.public_access_block_configuration)));
     let ownership = s3.get_bucket_ownership_controls().bucket(name).send().await;
     say("ownership", format!("{:?}", ownership.ok().and_then(|it| it.ownership_controls)));
+    // What is current; that something was there once, the inventory says.
+    let mut objects = s3.list_objects_v2().bucket(name).into_paginator().send();
+    while let Some(page) = objects.try_next().await.unwrap() {
+        page.contents().iter().for_each(|object| say("holds", format!("{:?}", object.key)));
+    }
     let uploads = s3.list_multipart_uploads().bucket(name).send().await.unwrap().uploads.unwrap_or_default();
     uploads.iter().for_each(|upload| say("unfinished", format!("{:?}", upload.key)));
 }
