@@ -51,10 +51,18 @@ pub fn refusals(object: &Value, before: Option<&Value>) -> Vec<String> {
         let errors = answer.err().map(|errors| errors.into_vec()).unwrap_or_default();
         complaints.extend(errors.iter().map(|error| {
             let path = if error.field_path.is_empty() { "<nil>" } else { &error.field_path };
-            format!("{path}: Invalid value: {}", error.message)
+            // What is no object and no list is said along.
+            let value = object.pointer(&pointer(path)).filter(|it| !it.is_object() && !it.is_array());
+            let value = value.map(|value| format!("{value}: ")).unwrap_or_default();
+            format!("{path}: Invalid value: {value}{}", error.message)
         }));
     }
     complaints
+}
+
+/// `spec.list[0].field` as a JSON pointer.
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('[', "/").replace(']', "").replace('.', "/"))
 }
 
 /// Fields that are null are not there: none of ours is nullable.

@@ -168,11 +168,6 @@ impl Prospect {
             knowledge_base,
         }
     }
-
-    /// US dollars a month, its collection counted as if it shared with nobody.
-    pub fn monthly_usd(&self) -> f64 {
-        self.costs.iter().map(|cost| cost.monthly_usd).sum()
-    }
 }
 
 fn alias(id: &Identity) -> String {

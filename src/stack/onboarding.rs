@@ -69,8 +69,8 @@ fn of_layer(id: &Identity, want: &Want, layer: Layer) -> Vec<Made> {
     let Want { key, bucket, collection, role, index, knowledge_base } = want;
     let made = match layer {
         Layer::Key => key.as_ref().map(|want| {
-            let alias = format!("alias/{}", want.name);
-            vec![Made(kms::CreateKey, "key", alias.clone()), Made(kms::CreateAlias, "alias", alias)]
+            let name = &want.name;
+            vec![Made(kms::CreateKey, "key", name.clone()), Made(kms::CreateAlias, "alias", name.clone())]
         }),
         Layer::Bucket => bucket.as_ref().map(|want| of_bucket(&id.scope, want)),
         Layer::Collection => collection.as_ref().map(of_collection),

@@ -26,6 +26,8 @@ pub(super) struct Manifests {
     pub(super) tenants: Vec<Found<Tenant, Isolation>>,
     /// What is of other kinds.
     pub(super) skipped: Vec<String>,
+    /// SharedStacks of which something is wrong: whoever borrows from them need not be told that they are missing.
+    broken: Vec<String>,
 }
 
 impl Manifests {
@@ -96,6 +98,7 @@ impl Manifests {
         let refusals = admission::refusals(&document, None);
         let who = if name.is_empty() { format!("in document {number}") } else { format!("\"{name}\"") };
         if !refusals.is_empty() {
+            self.broken.push(name);
             let say = |said: &String| format!("{file}: The {kind} {who} is invalid: {said}");
             return wrong.extend(refusals.iter().map(say));
         }
@@ -106,6 +109,7 @@ impl Manifests {
                 .map(|found| self.stacks.push(found)),
         };
         if let Err(said) = put {
+            self.broken.push(name);
             wrong.push(format!("{file}: The {kind} {who} is refused: {said}"));
         }
     }
@@ -133,6 +137,7 @@ impl Manifests {
             }
             let Some(name) = tenant.asks.stack() else { continue };
             let refused = match self.stack(name) {
+                None if self.broken.iter().any(|broken| broken == name) => None,
                 None => Some(format!(
                     "borrows from SharedStack '{name}', which is in none of the files: add the file that has it with \
                      another -f, or print it with: kubectl get sharedstack {name} -o yaml"

@@ -12,7 +12,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use self::manifests::{Found, Manifests, title};
-use self::report::{Ingestion, Outlook, Report, by_model, floor, warnings};
+use self::report::{Ingestion, Outlook, Report, by_model, floor, sum, warnings};
 use super::iam_policy::account;
 use super::price::Priced;
 use super::run::installation;
@@ -245,7 +245,7 @@ impl Plan {
             layers: prospect.layers.clone(),
             calls: prospect.calls.clone(),
             ingestion: prospect.knowledge_base.as_ref().map(|it| self.ingestion(it, tenants, rates)),
-            monthly_usd: costs.iter().map(|cost| cost.monthly_usd).sum(),
+            monthly_usd: sum(costs.iter().map(|cost| cost.monthly_usd)),
             costs,
         }
     }
@@ -284,6 +284,12 @@ impl Plan {
         assumed.push(
             "The account is empty: what is in it already comes on top of the quotas, and collections in it under the same \
              keys share their capacity with these."
+                .into(),
+        );
+        assumed.push(
+            "AWS takes the index by CreateIndex; if it refuses the schema, a TagRole and a PUT to the collection's endpoint \
+             take its place. After the onboarding, each ingestion is one StartIngestionJob more, and in a pool the operator \
+             first writes a .metadata.json beside each new document."
                 .into(),
         );
         let narrowed = manifests.stacks.iter().filter(|stack| stack.asks.allowed_namespaces.is_some());

@@ -121,12 +121,17 @@ pub(super) fn by_model(objects: &[Outlook], rates: Rates) -> Vec<OfModel> {
     told.collect()
 }
 
+/// Nothing adds up to 0, and not to the -0 that `Iterator::sum` begins with.
+pub(super) fn sum(amounts: impl Iterator<Item = f64>) -> f64 {
+    amounts.fold(0.0, |sum, amount| sum + amount)
+}
+
 pub(super) fn floor(objects: &[Outlook], capacities: BTreeSet<Capacity>, prices: &Prices) -> Floor {
     let costs = || objects.iter().flat_map(|it| &it.costs);
     let of_collections = |cost: &&Cost| cost.what == "collection";
-    let besides: f64 = costs().filter(|cost| !of_collections(cost)).map(|cost| cost.monthly_usd).sum();
-    let alone: f64 = costs().filter(of_collections).map(|cost| cost.monthly_usd).sum();
-    let shared: f64 = capacities.iter().map(|it| prices.collection(it.standby_replicas)).sum();
+    let besides = sum(costs().filter(|cost| !of_collections(cost)).map(|cost| cost.monthly_usd));
+    let alone = sum(costs().filter(of_collections).map(|cost| cost.monthly_usd));
+    let shared = sum(capacities.iter().map(|it| prices.collection(it.standby_replicas)));
     Floor { at_most: besides + alone, shared: besides + shared, capacities, prices: prices.words() }
 }
 
