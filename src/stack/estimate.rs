@@ -188,8 +188,8 @@ pub fn cut(chunking: &ChunkingSettings, said: &Sizes) -> Cut {
             let parents = pieces(tokens, parent, repeated);
             let last =
                 tokens.saturating_sub((parents - 1).saturating_mul(parent.saturating_sub(repeated).max(1)));
-            let children =
-                (parents - 1).saturating_mul(pieces(parent, child, repeated)) + pieces(last, child, repeated);
+            let children = (parents - 1).saturating_mul(pieces(parent, child, repeated));
+            let children = children.saturating_add(pieces(last, child, repeated));
             (children, child, "only child chunks are embedded, each as long as it may be, overlap included")
         }
         ChunkingSettings::Semantic { max_tokens, .. } => (
@@ -225,7 +225,7 @@ fn whole(number: i32) -> u64 {
 /// How many pieces of at most `longest` tokens there are, each of which repeats some of the one before.
 fn pieces(tokens: u64, longest: u64, repeated: u64) -> u64 {
     let step = longest.saturating_sub(repeated).max(1);
-    1 + tokens.saturating_sub(longest).div_ceil(step)
+    tokens.saturating_sub(longest).div_ceil(step).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -339,6 +339,19 @@ mod tests {
         };
         assert_eq!(chunks(semantic, 1001), (3, 500));
         assert_eq!(chunks(ChunkingSettings::None, 4000), (1, 4000));
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let said = Sizes { tokens_per_document: u64::MAX, ..SIZES };
+        for chunking in [
+            ChunkingSettings::FixedSize { max_tokens: 1, overlap_percentage: 99 },
+            ChunkingSettings::Hierarchical { parent_max_tokens: 2, child_max_tokens: 1, overlap_tokens: 1 },
+            ChunkingSettings::None,
+        ] {
+            let load = Load::new(u64::MAX, &cut(&chunking, &said));
+            assert_eq!(load.and(load).at(TITAN).schedule(), None, "{chunking:?}");
+        }
     }
 
     /// More tokens are never fewer chunks, and the chunks hold them all.

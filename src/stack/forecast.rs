@@ -245,3 +245,119 @@ fn lines(
     };
     Layer::ALL.into_iter().map(line).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::{SharedStackSpec, TenantSpec};
+    use crate::stack::identity::{Adopts, Scope, Slot};
+    use crate::stack::operation::Operation;
+
+    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000";
+
+    fn shared(spec: Value) -> Shared {
+        serde_json::from_value::<SharedStackSpec>(spec).unwrap().shared().unwrap()
+    }
+
+    fn stack(shared: &Shared) -> Prospect {
+        let scope = Arc::new(Scope::new("prod", "123456789012", "eu-central-1"));
+        Prospect::of_stack(Identity::of_stack(scope, "standard", ""), shared, &Prices::LIST)
+    }
+
+    fn tenant(spec: Value, lender: Option<(&Prospect, &Shared)>) -> Prospect {
+        let isolation = serde_json::from_value::<TenantSpec>(spec).unwrap().isolation().unwrap();
+        let scope = Arc::new(Scope::new("prod", "123456789012", "eu-central-1"));
+        let owner = Owner::Tenant {
+            namespace: "tenants".into(),
+            name: "acme".into(),
+            tenant_id: "acme".into(),
+            pattern: isolation.pattern(),
+            stack: isolation.stack().map(Into::into),
+        };
+        let id = Identity { scope, owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing };
+        Prospect::of_tenant(id, &isolation, lender.map(|(it, shared)| (&it.id, shared)), &Prices::LIST)
+    }
+
+    /// One object of each column, everything that can be owned being owned.
+    fn one_of_each() -> Vec<Prospect> {
+        let (bare, pooled) = (shared(json!({"encryption": {"key": "Create"}})), shared(json!({"pool": {}})));
+        let (without, with) = (stack(&bare), stack(&pooled));
+        let silo = json!({"tenantId": "acme", "pattern": "Silo", "encryption": {"key": "Create"}});
+        let of =
+            |pattern: &str| json!({"tenantId": "acme", "pattern": pattern, "stackRef": {"name": "standard"}});
+        let bridge = tenant(of("Bridge"), Some((&without, &bare)));
+        let pool = tenant(of("Pool"), Some((&with, &pooled)));
+        vec![tenant(silo, None), bridge, pool, without, with]
+    }
+
+    #[test]
+    fn layers_are_owned_as_the_table_says() {
+        for prospect in one_of_each() {
+            for (line, layer) in prospect.layers.iter().zip(Layer::ALL) {
+                assert_eq!(line.layer, layer.words());
+                let expected = match ownership(prospect.column, layer) {
+                    Ownership::Owns => Holding::Owned,
+                    Ownership::Borrows => Holding::Borrowed,
+                    Ownership::Absent => Holding::None,
+                };
+                // Both that have a pool leave the key to AWS.
+                let expected = if line.name.is_none() { Holding::None } else { expected };
+                assert_eq!(line.ownership, expected, "{:?} {layer}", prospect.column);
+                let called = prospect.calls.iter().any(|call| call.layer == layer.words());
+                assert_eq!(called, expected == Holding::Owned, "{:?} {layer}", prospect.column);
+            }
+        }
+    }
+
+    /// What is built on a layer is built after it, by an operation that has a row.
+    #[test]
+    fn calls_come_in_the_order_of_what_they_need() {
+        for Prospect { calls, column, .. } in one_of_each() {
+            let step = |layer: Layer| calls.iter().find(|call| call.layer == layer.words()).map(|it| it.step);
+            for layer in Layer::ALL {
+                for needed in plan::needs(layer) {
+                    let (Some(step), Some(earlier)) = (step(layer), step(*needed)) else { continue };
+                    assert!(earlier < step, "{column:?}: the {layer} needs the {needed}");
+                }
+            }
+            assert!(calls.is_sorted_by_key(|call| call.step), "{column:?}");
+            for call in &calls {
+                assert!(Operation::find(call.service, call.operation).is_some(), "{call:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_existing_key_is_borrowed_and_costs_nothing() {
+        let existing = shared(json!({"encryption": {"key": "Existing", "kmsKeyArn": KEY}}));
+        let lender = stack(&existing);
+        let of = json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": "standard"}});
+        let borrower = tenant(of, Some((&lender, &existing)));
+        for prospect in [&lender, &borrower] {
+            assert_eq!(prospect.layers[0].ownership, Holding::Borrowed);
+            assert_eq!(prospect.layers[0].name.as_deref(), Some(KEY));
+            assert!(prospect.calls.iter().all(|call| call.service != "kms"));
+        }
+        assert!(lender.calls.iter().any(|call| call.operation == "PutBucketEncryption"));
+        assert_eq!(lender.costs.iter().map(|cost| cost.what).collect::<Vec<_>>(), ["collection"]);
+        assert_eq!(lender.capacity.unwrap().key, KEY);
+        assert!(borrower.costs.is_empty() && borrower.capacity.is_none());
+    }
+
+    #[test]
+    fn what_is_owned_is_counted() {
+        let all = one_of_each();
+        let sum = Counts::sum(all.iter().map(|it| &it.counts));
+        let Counts { keys, buckets, collections, roles, knowledge_bases, indexes } = sum;
+        assert_eq!((keys, buckets, collections, roles, knowledge_bases), (2, 3, 3, 3, 3));
+        // The Bridge's index is beside the pool's: both stacks have one name here.
+        let mut fullest: Vec<_> = indexes.into_values().collect();
+        fullest.sort_unstable();
+        assert_eq!(fullest, [1, 2]);
+    }
+}

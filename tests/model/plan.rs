@@ -211,3 +211,17 @@ fn bad_input_is_told_all_at_once_with_file_and_remedy() {
             && String::from_utf8_lossy(&said.stderr).contains("nowhere.yaml: No such file")
     );
 }
+
+/// Every line of the README's example is one that is printed.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let example = readme.split("$ tenantry plan ").nth(1).unwrap().split("```").next().unwrap();
+    let (command, shown) = example.split_once("-o json: all of it\n").unwrap();
+    let command = command.replace("\\\n", " ").replace("examples/", "");
+    let args: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
+    let printed = told(&args, "").replace("(shared-stack.yaml)", "(examples/shared-stack.yaml)");
+    for line in shown.lines().filter(|line| !line.contains('…')) {
+        assert!(printed.lines().any(|printed| printed == line), "'{line}' is not in\n{printed}");
+    }
+}

@@ -104,7 +104,7 @@ impl Manifests {
         }
         let document = admission::without_nulls(&document);
         let put = match kind.as_str() {
-            "Tenant" => parse(file, document, |it| accept::tenant(it)).map(|found| self.tenants.push(found)),
+            "Tenant" => parse(file, document, accept::tenant).map(|found| self.tenants.push(found)),
             _ => parse(file, document, |it: &SharedStack| accept::shared_stack(&it.spec))
                 .map(|found| self.stacks.push(found)),
         };
