@@ -34,9 +34,7 @@ pub struct Call {
 
 /// What an operator makes for itself when it first starts, before any tenant.
 pub fn of_operator(scope: &Scope) -> Call {
-    let Made(operation, what, name) =
-        Made(aoss::CreateAccessPolicy, "data access policy", scope.grant_name());
-    call(0, "operator", operation, what, name)
+    call(0, "operator", aoss::CreateAccessPolicy, "data access policy", scope.grant_name())
 }
 
 /// All that an owner's onboarding changes in AWS, in the order in which that is done.

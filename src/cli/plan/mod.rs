@@ -29,6 +29,10 @@ use crate::stack::price::Prices;
 const EXAMPLE_ACCOUNT: &str = "111122223333";
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example: tenantry plan -f shared-stack.yaml tenants.yaml --installation prod --account 111122223333 \
+                        --region eu-central-1 --documents 1000 --tokens-per-document 8000"
+)]
 pub(super) struct Plan {
     /// Files with Tenants and the SharedStacks that they borrow from; '-' is the standard input. A file may hold several
     /// documents; those of other kinds are skipped.
