@@ -11,7 +11,7 @@ use super::want::Want;
 
 const BEDROCK: &str = "https://docs.aws.amazon.com/general/latest/gr/bedrock.html";
 const OPENSEARCH: &str = "https://docs.aws.amazon.com/general/latest/gr/opensearch-service.html";
-const S3: &str = "https://docs.aws.amazon.com/general/latest/gr/s3.html";
+const S3: &str = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/BucketRestrictions.html";
 const IAM: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html";
 const KMS: &str = "https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html";
 
