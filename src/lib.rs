@@ -11,12 +11,12 @@
 //! | folder | what it is |
 //! |---|---|
 //! | [`api`] | what users write and read: the two kinds, the ownership table, conditions and reasons |
-//! | [`stack`] | the model, pure: names, wants, sights, plans, the way back, verdicts, policies |
+//! | [`stack`] | the model, pure: names, wants, sights, plans, the way back, verdicts, policies, forecasts |
 //! | [`layers`] | effects, one file a layer, the same three verbs: look · ensure · teardown |
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
-//! | [`cli`] | `run`, `crds`, `iam-policy`, `retrieve`, `delete --dry-run`, `retained` |
+//! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained` |
 //!
 //! `api ← stack ← layers ← controller`; `aws` is used by layers, documents and controller, and knows of the others only
 //! plain data; `stack` knows neither `aws` nor a client. A test holds the folders to it.

@@ -4,6 +4,7 @@
 //! (`…Settings`), with every default filled in. Doc comments on the written types are the text of
 //! `kubectl explain`; notes for programmers are plain comments.
 
+pub mod admission;
 pub mod condition;
 pub mod crds;
 pub mod index;

@@ -55,7 +55,7 @@ enum Part {
     Retrieval,
 }
 
-fn account(id: &str) -> Result<String, String> {
+pub(super) fn account(id: &str) -> Result<String, String> {
     match id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Ok(id.into()),
         false => Err("an account id has twelve digits".into()),

@@ -4,6 +4,7 @@ mod crds;
 mod delete;
 mod iam_policy;
 mod inspect;
+mod plan;
 mod price;
 mod retained;
 mod retrieve;
@@ -27,6 +28,9 @@ enum Command {
     Crds(crds::Crds),
     /// Print what IAM must allow, as a policy that can be attached as it is.
     IamPolicy(iam_policy::IamPolicy),
+    /// Say what Tenants and SharedStacks in files would become, without a cluster and without AWS: layers and names, calls,
+    /// ingestion, costs and quotas.
+    Plan(plan::Plan),
     /// Show what deleting a Tenant would do in AWS, without touching anything.
     Delete(delete::Delete),
     /// List what was left behind in AWS: whose it is, since when, what it costs, and how to purge it.
@@ -44,6 +48,7 @@ impl Cli {
             Command::Run(run) => run.run().await,
             Command::Crds(crds) => crds.run(),
             Command::IamPolicy(policy) => policy.run(),
+            Command::Plan(plan) => plan.run(),
             Command::Delete(delete) => delete.run().await,
             Command::Retained(retained) => retained.run().await,
             Command::Retrieve(retrieve) => retrieve.run().await,

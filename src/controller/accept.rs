@@ -12,6 +12,7 @@ use crate::api::{
 };
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Scope;
 use crate::stack::plan::Blocked;
 
 impl From<Invalid> for Blocked {
@@ -80,9 +81,8 @@ pub async fn existing_key(
     namespace: Option<&str>,
 ) -> Result<Result<(), Blocked>, Error> {
     let scope = &cx.scope;
-    if !arn.starts_with(&scope.arn("kms", "key/")) {
-        let place = format!("{} in account {}", scope.region, scope.account);
-        return Ok(not_allowed(arn, &format!("it is not in region {place}, where the stack is")));
+    if let elsewhere @ Err(_) = key_is_here(scope, arn) {
+        return Ok(elsewhere);
     }
     let found = match cx.aws.keys.describe(arn).await {
         Ok(found) => found,
@@ -106,6 +106,17 @@ pub async fn existing_key(
         return Ok(Ok(()));
     };
     Ok(not_allowed(arn, &why))
+}
+
+/// Is this key where the stack is? The only thing about it that needs no question to AWS.
+pub fn key_is_here(scope: &Scope, arn: &str) -> Result<(), Blocked> {
+    match arn.starts_with(&scope.arn("kms", "key/")) {
+        true => Ok(()),
+        false => {
+            let place = format!("{} in account {}", scope.region, scope.account);
+            not_allowed(arn, &format!("it is not in region {place}, where the stack is"))
+        }
+    }
 }
 
 /// Can this existing key still be used? Whoever owns it may switch it off at any time.

@@ -42,7 +42,7 @@ pub async fn ensure(
     want: &WantBucket,
     seen: &Seen<BucketFacts>,
 ) -> Result<Progress, Fault> {
-    let fresh = BucketFacts { tags: want.tags.clone(), ..BucketFacts::default() };
+    let fresh = diff::new_bucket(want);
     let facts = match seen.ours() {
         Some(facts) => facts,
         None => {

@@ -45,6 +45,11 @@ pub enum BucketChange {
     Tags,
 }
 
+/// A bucket that has just been made: it has its tags, and nothing else of which one could be sure.
+pub fn new_bucket(want: &WantBucket) -> BucketFacts {
+    BucketFacts { tags: want.tags.clone(), ..BucketFacts::default() }
+}
+
 /// What differs between a bucket and its wanted shape.
 pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<BucketChange> {
     use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};

@@ -3,11 +3,15 @@
 
 pub mod approval;
 pub mod diff;
+pub mod estimate;
 pub mod farewell;
 pub mod fault;
+pub mod forecast;
 pub mod identity;
 pub mod job;
+pub mod limits;
 pub mod offer;
+pub mod onboarding;
 pub mod operation;
 pub mod permissions;
 pub mod plan;

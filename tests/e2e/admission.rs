@@ -28,6 +28,21 @@ async fn the_matrix_is_answered_as_it_says() {
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// `tenantry plan` has no API server to ask; what it says of a new object are the API server's own words.
+#[tokio::test]
+async fn what_is_said_without_an_api_server_is_what_it_says() {
+    let client = bed().await.client().await;
+    let mut wrong = Vec::new();
+    for case in matrix::cases().iter().filter(|case| case.before.is_none() && case.refused.is_some()) {
+        let said = answer(&client, case).await.expect_err(&case.name);
+        let ours = tenantry::api::admission::refusals(&case.object, None);
+        if ours.is_empty() || !ours.iter().all(|ours| said.contains(ours)) {
+            wrong.push(format!("{}: we say {ours:?}, and it says {said}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// What the API server says of a case. No operator sees these objects: they have no world's label.
 async fn answer(client: &Client, case: &Case) -> Result<(), String> {
     let tenant = case.object["kind"] == "Tenant";

@@ -55,6 +55,7 @@ mod one_tenant_id;
 mod overlap;
 mod pace;
 mod permissions;
+mod plan;
 mod pool_isolation;
 mod quota;
 mod races;

@@ -1,17 +1,11 @@
 //! The definitions: what `crds/` holds is what the code says, and every field explains itself.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
+use std::{fs, path::Path};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 use tenantry::api;
 
-/// The schema of each kind.
-pub static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
-    let schema =
-        |crd: &CustomResourceDefinition| json!(crd.spec.versions[0].schema)["openAPIV3Schema"].clone();
-    api::crds::crds().iter().map(|crd| (crd.spec.names.kind.clone(), schema(crd))).collect()
-});
+pub use tenantry::api::admission::SCHEMAS;
 
 /// Calls `f` with the path and schema of everything below `schema`.
 pub fn walk(path: &str, schema: &Value, f: &mut impl FnMut(&str, &Value)) {

@@ -10,5 +10,6 @@ mod docs;
 mod iam;
 mod matrix;
 mod permissions;
+mod plan;
 mod purity;
 mod settings;

@@ -1,0 +1,227 @@
+//! `tenantry plan`, run as anybody would without a cluster and without AWS: nothing of either is in its environment.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+const EXAMPLES: [&str; 6] =
+    ["-f", "shared-stack.yaml", "silo.yaml", "bridge.yaml", "pool.yaml", "leaving.yaml"];
+
+/// Ten Pool tenants of one stack.
+fn ten_tenants() -> String {
+    let stack =
+        "{apiVersion: tenantry.dev/v1alpha1, kind: SharedStack, metadata: {name: s}, spec: {pool: {}}}\n";
+    let tenants = (0..10).map(|n| tenant(&format!("t{n}"), "pattern: Pool, stackRef: {name: s}"));
+    stack.to_owned() + &tenants.collect::<String>()
+}
+
+fn tenant(id: &str, spec: &str) -> String {
+    format!(
+        "---\n{{apiVersion: tenantry.dev/v1alpha1, kind: Tenant, metadata: {{name: {id}}}, \
+         spec: {{tenantId: {id}, {spec}}}}}\n"
+    )
+}
+
+fn run(args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .arg("plan")
+        .args(args)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"))
+        .env_clear()
+        // Whoever asked the network would get no answer.
+        .envs([("HTTPS_PROXY", "http://127.0.0.1:9"), ("HTTP_PROXY", "http://127.0.0.1:9")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn told(args: &[&str], input: &str) -> String {
+    let output = run(args, input);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json_of(args: &[&str], input: &str) -> Value {
+    serde_json::from_str(&told(&[args, &["-o", "json"]].concat(), input)).unwrap()
+}
+
+/// What is wrong, and that it is an error.
+fn refused(input: &str) -> String {
+    let output = run(&["-f", "-"], input);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{input} should be refused");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn the_examples_are_told_to_people() {
+    let text = told(&EXAMPLES, "");
+    for part in [
+        "installation tenantry, account 111122223333 (an example) and region us-east-1",
+        "SharedStack/standard, SharedStack with a pool (shared-stack.yaml)",
+        "Tenant/tenants/globex, tenantId globex, Silo (silo.yaml)",
+        "  key             owned     alias/tenantry-ta-globe-",
+        "  bucket          borrowed  tenantry-sa-stand-",
+        "  key             none      keys of the AWS services encrypt, free of charge",
+        "CreateKnowledgeBase               knowledge base tenantry-ta-inite-",
+        "pool/acme/\n  onboarding changes nothing in AWS",
+        "3 tenants × 100 documents × 21 chunks of 300 tokens = 6,300 requests and 1,890,000 tokens",
+        "ingestion by cohere.embed-multilingual-v3: 100 documents",
+        "A month in which nobody asks anything: $701.80, at $0.24 an OCU-hour",
+        "if they did not, it would be $1052.20",
+        "5 of             100  knowledge bases in the account and region",
+        "6 of             500  data access policies",
+    ] {
+        assert!(text.contains(part), "no '{part}' in\n{text}");
+    }
+    assert!(!text.contains("DOES NOT FIT") && !text.contains("$-"), "{text}");
+}
+
+#[test]
+fn names_are_those_of_installation_account_and_region() {
+    let bucket = |more: &[&str]| {
+        let plan = json_of(&[&EXAMPLES, more].concat(), "");
+        plan["objects"][0]["layers"][1]["name"].as_str().unwrap().to_owned()
+    };
+    // README.md shows this stack's bucket.
+    let demo = ["--installation", "demo", "--account", "111122223333"];
+    assert_eq!(bucket(&demo), "demo-sa-stand-gxt44wxbqg");
+    assert_ne!(bucket(&[&demo[..], &["--region", "eu-central-1"]].concat()), bucket(&demo));
+    for (flag, value) in
+        [("--installation", "Prod"), ("--account", "12"), ("--region", "Frankfurt"), ("--rpm", "0")]
+    {
+        assert!(!run(&[&EXAMPLES[..], &[flag, value]].concat(), "").status.success(), "{flag} {value}");
+    }
+}
+
+/// The worked example: 1h 50m and 12 a day by requests, 12h 13m and 1 a day by tokens, which bind.
+#[test]
+fn a_pool_is_ingested_with_all_its_tenants() {
+    let flags =
+        ["-f", "-", "--documents", "100", "--chunks-per-document", "220", "--tokens-per-chunk", "1000"];
+    let rates = ["--rpm", "2000", "--tpm", "300000"];
+    let plan = json_of(&[&flags[..], &rates].concat(), &ten_tenants());
+    let ingestion = &plan["objects"][0]["ingestion"];
+    for (field, expected) in [
+        ("tenants", json!(10)),
+        ("requests", json!(220_000)),
+        ("secondsByRequests", json!(110 * 60)),
+        ("scheduleByRequests", json!({"jobsPerDay": 12, "minutes": 120})),
+        ("secondsByTokens", json!(12 * 3600 + 13 * 60 + 20)),
+        ("scheduleByTokens", json!({"jobsPerDay": 1, "minutes": 1440})),
+        ("bound", json!("tokens")),
+        ("cron", json!("0 0 * * *")),
+    ] {
+        assert_eq!(ingestion[field], expected, "{field} of {ingestion:#}");
+    }
+    assert!(plan["objects"][1]["ingestion"].is_null(), "a Pool tenant has no knowledge base");
+    let text = told(&flags, &ten_tenants());
+    for part in ["1h 50m, 12 a day\n", "12h 13m, 1 a day; this binds", "1 a day, every 24h (\"0 0 * * *\")"] {
+        assert!(text.contains(part), "no '{part}' in\n{text}");
+    }
+    let text = told(&["-f", "-", "--documents", "100000"], &ten_tenants());
+    assert!(text.contains("SharedStack/s: the ingestion of everything takes more than a day"), "{text}");
+}
+
+#[test]
+fn what_does_not_fit_is_a_warning() {
+    let silos: String =
+        (0..91).map(|n| tenant(&format!("t{n}"), "pattern: Silo, encryption: {key: Create}")).collect();
+    let plan = json_of(&["-f", "-", "--bytes-per-document", "60000000"], &silos);
+    let warnings = plan["warnings"].to_string();
+    for part in ["--max-knowledge-bases): 91 are planned, and 90", "OCUs for indexing", "bytes in a document"]
+    {
+        assert!(warnings.contains(part), "no '{part}' in {warnings}");
+    }
+    let fits = |what: &str| {
+        let quotas = plan["quotas"].as_array().unwrap();
+        quotas.iter().find(|quota| quota["what"].as_str().unwrap().starts_with(what)).unwrap()["fits"].clone()
+    };
+    assert_eq!((fits("knowledge bases in"), fits("encryption policies")), (json!(true), json!(true)));
+    // Keys of their own share nothing.
+    assert_eq!(plan["floor"]["atMostMonthlyUSD"], plan["floor"]["sharedMonthlyUSD"]);
+}
+
+#[test]
+fn others_kinds_and_lists_are_read_past() {
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
+    let silo: Value =
+        serde_saphyr::from_str(tenant("a", "pattern: Silo").trim_start_matches("---\n")).unwrap();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [config, silo]}).to_string();
+    let plan = json_of(&["-f", "-", "-n", "team"], &list);
+    assert_eq!(plan["objects"][0]["object"], "Tenant/team/a");
+    assert_eq!(plan["skipped"], json!(["standard input: ConfigMap 'c' of v1 was skipped"]));
+    assert!(refused(&config.to_string()).contains("no Tenant and no SharedStack"));
+}
+
+#[test]
+fn bad_input_is_told_all_at_once_with_file_and_remedy() {
+    let twice = tenant("a", "pattern: Silo");
+    let same_id = tenant("a", "pattern: Silo").replace("name: a", "name: other");
+    let stack =
+        "---\n{apiVersion: tenantry.dev/v1alpha1, kind: SharedStack, metadata: {name: s}, spec: {}}\n";
+    for (input, parts) in [
+        ("a: [".into(), &["standard input: ", "1 | a: ["][..]),
+        ("just text".into(), &["document 1 has no `apiVersion` or no `kind`"]),
+        (
+            tenant("a", "pattern: Silo, chunks: 3"),
+            &["The Tenant \"a\" is invalid: unknown field \"spec.chunks\""],
+        ),
+        (
+            tenant("a", "pattern: Moat, tags: 3"),
+            &[
+                "spec.pattern: Unsupported value: \"Moat\": supported values: \"Silo\", \"Bridge\", \"Pool\"",
+                "spec.tags in body must be of type object: \"integer\"",
+            ],
+        ),
+        (tenant("a", "pattern: Silo").replace("v1alpha1", "v2"), &["no matches for kind \"Tenant\""]),
+        (tenant("a", "pattern: Pool"), &["`stackRef` is required in the 'Bridge' and 'Pool' patterns"]),
+        (
+            tenant("a", "pattern: Silo, ingestion: {schedule: often}"),
+            &["The Tenant \"a\" is refused: ScheduleInvalid: `schedule` 'often' cannot be read"],
+        ),
+        (
+            tenant("a", "pattern: Bridge, stackRef: {name: s}"),
+            &[
+                "standard input: Tenant/default/a borrows from SharedStack 's', which is in none of the files: add",
+            ],
+        ),
+        (
+            stack.to_owned() + &tenant("a", "pattern: Pool, stackRef: {name: s}"),
+            &["Tenant/default/a is refused: StackHasNoPool: "],
+        ),
+        (twice.clone() + &twice, &["Tenant/default/a is there twice"]),
+        (
+            twice + &same_id,
+            &["Tenant/default/other and Tenant/default/a in standard input ask for the same tenantId 'a'"],
+        ),
+    ] {
+        let said = refused(&input);
+        for part in parts {
+            assert!(said.contains(part), "no '{part}' in\n{said}");
+        }
+    }
+    let said = run(&["-f", "nowhere.yaml"], "");
+    assert!(
+        !said.status.success()
+            && String::from_utf8_lossy(&said.stderr).contains("nowhere.yaml: No such file")
+    );
+}
+
+/// Every line of the README's example is one that is printed.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let example = readme.split("$ tenantry plan ").nth(1).unwrap().split("```").next().unwrap();
+    let (command, shown) = example.split_once("-o json: all of it\n").unwrap();
+    let command = command.replace("\\\n", " ").replace("examples/", "");
+    let args: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
+    let printed = told(&args, "").replace("(shared-stack.yaml)", "(examples/shared-stack.yaml)");
+    for line in shown.lines().filter(|line| !line.contains('…')) {
+        assert!(printed.lines().any(|printed| printed == line), "'{line}' is not in\n{printed}");
+    }
+}
