@@ -32,6 +32,7 @@ mod s3;
 mod s3_facts;
 mod s3_lifecycle;
 mod s3_objects;
+mod s3_uploads;
 mod s3_versions;
 mod sts;
 
@@ -47,7 +48,8 @@ pub use gate::Pace;
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};
 pub use s3::Buckets;
-pub use s3_objects::{Object, Objects, Page};
+pub use s3_objects::{Content, Lines, Object, Objects, Page};
+pub use s3_uploads::Writer;
 pub use s3_versions::{Upload, Version, VersionMarker, VersionPage};
 pub use sts::{Caller, caller};
 

@@ -7,8 +7,7 @@ use kube::core::SelectorExt;
 use super::Error;
 use super::context::Context;
 use crate::api::{
-    IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec,
-    Sidecars, Tenant,
+    IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
 };
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
@@ -23,10 +22,6 @@ impl From<Invalid> for Blocked {
 
 fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Blocked> {
     Err(Blocked { reason, message: message.into() })
-}
-
-fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
-    refused(Reason::NotYetBuilt, format!("`spec.{field}` is not built yet in this release; {instead}"))
 }
 
 /// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
@@ -44,9 +39,6 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
-    if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
-        not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
-    }
     Ok(shared)
 }
 

@@ -1,15 +1,19 @@
 //! The last step of a pass: the documents, once the knowledge base is whole.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::engine::STALLED;
 use super::report;
 use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
+use crate::documents::review::Findings;
 use crate::documents::schedule::Ask;
-use crate::documents::sync::{self, Source, Synced};
+use crate::documents::sync::{self, Remembered, Source, Synced};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Identity;
 use crate::stack::job::JobSummary;
+use crate::stack::policy::ledger_key;
 use crate::stack::verdict::Documents;
 
 /// What the last step came to.
@@ -24,20 +28,28 @@ pub struct LastStep {
     pub fault: Option<Fault>,
     /// All jobs, newest first, if they were looked at.
     pub jobs: Vec<JobSummary>,
+    /// What a review found, if there was one.
+    pub findings: Option<Findings>,
 }
 
 /// Where a status says the documents are.
 pub fn source(
     status: &Status,
-    tenant_id_key: Option<String>,
+    owner: &Identity,
+    approved: Option<&str>,
     schedule: Option<IngestionSettings>,
 ) -> Option<Source> {
     Some(Source {
+        ledger: ledger_key(owner),
+        rules: None,
+        merges: false,
+        leaving: BTreeSet::new(),
+        owner_uid: owner.uid.clone(),
+        approved: approved.map(Into::into),
         knowledge_base_id: status.knowledge_base_id.clone()?,
         data_source_id: status.data_source_id.clone()?,
         bucket: status.bucket.clone()?,
         prefix: status.prefix.clone()?,
-        tenant_id_key,
         schedule,
     })
 }
@@ -69,9 +81,21 @@ pub fn refilling(before: &Status, status: &mut Status, step: &LastStep) -> Optio
 }
 
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
-pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], before: &Status) -> LastStep {
-    let nothing =
-        |documents| LastStep { documents, ingestion: None, look_again: None, fault: None, jobs: Vec::new() };
+pub async fn last_step(
+    cx: &Context,
+    source: Option<&Source>,
+    asks: &[Ask],
+    before: &Status,
+    remembered: &mut Remembered,
+) -> LastStep {
+    let nothing = |documents| LastStep {
+        documents,
+        ingestion: None,
+        look_again: None,
+        fault: None,
+        jobs: Vec::new(),
+        findings: None,
+    };
     let last = report::last_documents(&before.conditions);
     let Some(source) = source.filter(|_| !cx.settings.read_only) else {
         return nothing(last.unwrap_or(Documents {
@@ -83,12 +107,13 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
     let clock = cx.clock;
-    match sync::step(&cx.aws, source, asks, reported, move |stamp| clock.since_stamp(stamp)).await {
-        Ok(Synced { documents, ingestion, cadence, jobs }) => {
+    let since = move |stamp| clock.since_stamp(stamp);
+    match sync::step(&cx.aws, source, asks, reported, remembered, since).await {
+        Ok(Synced { documents, ingestion, cadence, jobs, findings }) => {
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = cadence.and_then(|cadence| cadence.look_again(waited));
-            LastStep { documents, ingestion, look_again, fault: None, jobs }
+            LastStep { documents, ingestion, look_again, fault: None, jobs, findings }
         }
         Err(fault) => {
             let reason = match fault.class {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::api::PerLayer;
+use crate::documents::sync::Remembered;
 use crate::stack::fault::Fault;
 use crate::stack::seen::Sight;
 
@@ -25,6 +26,8 @@ pub struct Memory {
     pub refused: PerLayer<Option<(Instant, Fault)>>,
     /// Since when its way back has been going on.
     pub leaving_since: Option<Instant>,
+    /// What the documents' last step remembers.
+    pub documents: Remembered,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
     pub rounds: u32,
     /// Since when AWS has been failing in a way that passes.

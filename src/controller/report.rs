@@ -12,6 +12,8 @@ use serde_json::json;
 use super::Error;
 use super::context::Context;
 use crate::api::{ConditionType, Reason, Status};
+use crate::documents::quarantine::QUARANTINE;
+use crate::documents::review::Findings;
 use crate::stack::verdict::{Documents, Verdict};
 
 /// Now, in the whole seconds that Kubernetes keeps.
@@ -85,6 +87,25 @@ pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
 pub async fn adopted(cx: &Context, object: &ObjectReference) {
     let note = "What an earlier object left behind is taken over";
     cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
+}
+
+/// What a review of a pool's documents found that somebody should know of.
+pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Findings) {
+    let Findings { corrected, quarantined, .. } = findings;
+    if corrected.count > 0 {
+        let note = format!(
+            "Metadata files named another tenant than the one under whose prefix they are, and were corrected; the \
+             originals are in {QUARANTINE}. Beside: {corrected}"
+        );
+        cx.event(object, EventType::Warning, "SidecarCorrected", "Sync", note).await;
+    }
+    if quarantined.count > 0 {
+        let note = format!(
+            "These keys name no tenant, or leave no room for a metadata file, and were moved to {QUARANTINE}, so that \
+             nobody is answered from them: {quarantined}. Put them under pool/<tenantId>/"
+        );
+        cx.event(object, EventType::Warning, "DocumentsQuarantined", "Sync", note).await;
+    }
 }
 
 /// An object that another installation holds is that one's to speak of: an event says so, its status does not.

@@ -44,12 +44,13 @@ pub async fn run(
     let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
     let aws = Aws::new(sdk, &caller.account, Pace { percent: settings.pace, clock: settings.clock });
     let scope = Scope::new(&settings.installation, &caller.account, &region);
-    let scope = Arc::new(Scope { permissions_boundary: settings.permissions_boundary.clone(), ..scope });
-    let grant = Grant {
-        scope: scope.clone(),
-        operator: caller.principal_arn(&aws.roles).await?,
-        cluster: cluster_uid(&client).await?,
-    };
+    let operator = caller.principal_arn(&aws.roles).await?;
+    let scope = Arc::new(Scope {
+        permissions_boundary: settings.permissions_boundary.clone(),
+        operator: Some(operator.clone()),
+        ..scope
+    });
+    let grant = Grant { scope: scope.clone(), operator, cluster: cluster_uid(&client).await? };
     let operator = &grant.operator;
     if !settings.read_only {
         grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;

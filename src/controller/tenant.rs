@@ -345,8 +345,8 @@ async fn go(
         Isolation::Pool(_) => None,
     };
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
-    let source = whole.then(|| documents::source(&status, None, ingestion)).flatten();
-    let step = documents::last_step(cx, source.as_ref(), &asks, before).await;
+    let source = whole.then(|| documents::source(&status, &id, approved, ingestion)).flatten();
+    let step = documents::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     let refilling = documents::refilling(before, &mut status, &step);
     if refilling.is_none() {
         status.ingestion = step.ingestion.or(status.ingestion);

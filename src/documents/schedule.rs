@@ -15,6 +15,8 @@ pub enum Ask {
     /// The operator itself has deleted or moved documents, because a Pool tenant leaves or is back: when it had done so.
     /// One job serves all who leave, however many.
     Moved(Timestamp),
+    /// A metadata file that named another tenant was corrected while or after this job ran.
+    Corrected(String),
 }
 
 /// What a job says it serves may have 200 characters.
@@ -30,6 +32,15 @@ impl Ask {
             Ask::First => "first".into(),
             Ask::Request(hash) => format!("request {hash}"),
             Ask::Moved(at) => format!("{MOVED}{at:.6}"),
+            Ask::Corrected(job) => format!("corrected {job}"),
+        }
+    }
+
+    /// Whether only a job will do, even if nothing seems to have changed since the last.
+    pub fn needs_a_job(&self) -> bool {
+        match self {
+            Ask::First | Ask::Moved(_) | Ask::Corrected(_) => true,
+            Ask::Request(_) => false,
         }
     }
 
@@ -55,7 +66,7 @@ pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
         .filter(|ask| {
             let in_vain = |job: &JobSummary| match job.status.as_str() {
                 "FAILED" => true,
-                "STOPPING" | "STOPPED" => matches!(ask, Ask::Moved(_)),
+                "STOPPING" | "STOPPED" => matches!(ask, Ask::Moved(_) | Ask::Corrected(_)),
                 _ => false,
             };
             !jobs.iter().any(|job| ask.is_served_by(job) && !in_vain(job))

@@ -1,14 +1,17 @@
 //! The last step of the pass that owns a knowledge base: see what its jobs did, and start the one that is due.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::begin::{Begun, begin};
+use super::review::{self, Findings, Scope};
 use super::schedule::{self, Ask};
-use super::{sidecar, stamp};
+use super::sidecar::Rules;
 use crate::api::{IngestionSettings, IngestionStatistics, IngestionStatus, Reason};
 use crate::aws::Aws;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::job::{Job, JobSummary, Statistics};
 use crate::stack::progress::Cadence;
 use crate::stack::verdict::Documents;
@@ -17,6 +20,8 @@ use crate::stack::verdict::Documents;
 const EMPTY_PREFIX: Duration = Duration::from_secs(30);
 /// How long a failed job is left alone before it is tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
+/// How long a job that waits for a person is left alone.
+const WAITING: Duration = Duration::from_secs(300);
 
 /// A knowledge base's documents.
 #[derive(Clone, Debug)]
@@ -29,10 +34,44 @@ pub struct Source {
     pub bucket: String,
     /// and the prefix that is ingested.
     pub prefix: String,
-    /// The tenant key, if this is a pool: its documents are stamped before each job.
-    pub tenant_id_key: Option<String>,
+    /// The key of its ledger in that bucket.
+    pub ledger: String,
+    /// What stands beside the documents, if this is a pool.
+    pub rules: Option<Rules>,
+    /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
+    pub merges: bool,
+    /// Tenants that leave: that their documents go is expected.
+    pub leaving: BTreeSet<String>,
+    /// The uid of the object that owns it, for approvals.
+    pub owner_uid: String,
+    /// The approval that somebody gave, if any.
+    pub approved: Option<String>,
     /// The schedule that the user set.
     pub schedule: Option<IngestionSettings>,
+}
+
+impl Source {
+    /// What a review looks at.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            bucket: &self.bucket,
+            prefix: &self.prefix,
+            ledger: &self.ledger,
+            rules: self.rules.as_ref(),
+            leaving: &self.leaving,
+        }
+    }
+}
+
+/// What a process remembers of a source; one that forgets looks once more.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// What was asked for, and needed no job because nothing had changed.
+    settled: BTreeSet<String>,
+    /// The job after which the metadata files were looked at again.
+    looked_after: Option<String>,
+    /// The job that a corrected one may have fooled.
+    fooled: Option<String>,
 }
 
 /// What the step found and did.
@@ -46,6 +85,8 @@ pub struct Synced {
     pub cadence: Option<Cadence>,
     /// All jobs, newest first.
     pub jobs: Vec<JobSummary>,
+    /// What a review found, if there was one.
+    pub findings: Option<Findings>,
 }
 
 /// Looks at the jobs and starts the one that is due. `reported` is the ingestion status that stands: a job that it
@@ -55,11 +96,16 @@ pub async fn step(
     source: &Source,
     asks: &[Ask],
     reported: Option<&IngestionStatus>,
+    remembered: &mut Remembered,
     since: impl Fn(jiff::Timestamp) -> Duration,
 ) -> Result<Synced, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let mut jobs = aws.jobs.list(kb, ds).await?;
     let mut asks = asks.to_vec();
+    remembered.settled.retain(|words| asks.iter().any(|ask| ask.words() == *words));
+    asks.retain(|ask| !remembered.settled.contains(&ask.words()));
+    let mut findings = look_after(aws, source, &jobs, remembered).await?;
+    asks.extend(remembered.fooled.clone().map(Ask::Corrected));
     if !jobs.iter().any(|job| job.status != "FAILED") {
         let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
         if !empty {
@@ -68,22 +114,20 @@ pub async fn step(
     }
     let running = jobs.iter().any(JobSummary::is_running);
     let open = schedule::open(&asks, &jobs);
-    let mut waits_for_slot = false;
+    let mut begun = None;
     let rested =
         jobs.first().is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
     if !running && !open.is_empty() && rested {
-        if let Some(tenant_id_key) = &source.tenant_id_key {
-            debug_assert_eq!(source.prefix, sidecar::POOL);
-            stamp::pool(aws, &source.bucket, tenant_id_key).await?;
-        }
-        match aws.jobs.start(kb, ds, &schedule::description(&open, &jobs)).await {
-            Ok(job) => {
-                tracing::info!(knowledge_base = kb, job, "ingestion job started");
-                jobs = aws.jobs.list(kb, ds).await?;
+        let (outcome, found) = begin(aws, source, &open, &jobs).await?;
+        match outcome {
+            Begun::Started => jobs = aws.jobs.list(kb, ds).await?,
+            Begun::Unchanged => {
+                remembered.settled.extend(open.iter().map(|ask| ask.words()));
+                asks.retain(|ask| !remembered.settled.contains(&ask.words()));
             }
-            Err(fault) if fault.class == Class::NotYet => waits_for_slot = true,
-            Err(fault) => return Err(fault),
+            Begun::NoSlot | Begun::Waits(_) => {}
         }
+        (begun, findings) = (Some(outcome), Some(found));
     }
     let running = running || jobs.iter().any(JobSummary::is_running);
     let asked = !schedule::open(&asks, &jobs).is_empty()
@@ -92,8 +136,10 @@ pub async fn step(
         None => None,
         Some(last) => Some(describe(aws, source, last, reported).await?),
     };
-    let cadence = if running || waits_for_slot {
+    let cadence = if running || begun == Some(Begun::NoSlot) {
         Some(Cadence::Steady)
+    } else if let Some(Begun::Waits(_)) = begun {
+        Some(Cadence::After(WAITING))
     } else if asked {
         Some(Cadence::After(if rested { Duration::from_secs(10) } else { AFTER_FAILURE }))
     } else if jobs.is_empty() {
@@ -101,8 +147,34 @@ pub async fn step(
     } else {
         None
     };
-    let documents = verdict(source, asked, &jobs, ingestion.as_ref());
-    Ok(Synced { documents, ingestion, cadence, jobs })
+    let documents = match begun {
+        Some(Begun::Waits(message)) => {
+            Documents { current: Some(false), reason: Reason::LargeDeletion, message }
+        }
+        _ => verdict(source, asked, &jobs, ingestion.as_ref()),
+    };
+    Ok(Synced { documents, ingestion, cadence, jobs, findings })
+}
+
+/// Where tenants may write metadata files of their own, one may have named another tenant after it was reviewed and before
+/// the job read it. So all of them are looked at again after each job; a process that has just begun does not know what it
+/// corrected before, and takes every change for one.
+async fn look_after(
+    aws: &Aws,
+    source: &Source,
+    jobs: &[JobSummary],
+    remembered: &mut Remembered,
+) -> Result<Option<Findings>, Fault> {
+    let Some(last) = jobs.first().filter(|last| source.merges && !last.is_running()) else { return Ok(None) };
+    if remembered.looked_after.as_ref() == Some(&last.id) {
+        return Ok(None);
+    }
+    let (findings, ledger) = review::all(aws, &source.scope()).await?;
+    ledger.give_up().await?;
+    let knows = remembered.looked_after.replace(last.id.clone()).is_some();
+    let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);
+    remembered.fooled = fooled.then(|| last.id.clone());
+    Ok(Some(findings))
 }
 
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.

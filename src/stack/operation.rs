@@ -118,6 +118,9 @@ operations! {
         ],
         DeleteObjects: [("s3:DeleteObject", Objects), ("s3:DeleteObjectVersion", Objects)],
         GetObjectRetention: [("s3:GetObjectRetention", Objects)],
+        CreateMultipartUpload: [("s3:PutObject", Objects), ("kms:GenerateDataKey", KeysOfDocuments)],
+        UploadPart: [("s3:PutObject", Objects), ("kms:GenerateDataKey", KeysOfDocuments), ("kms:Decrypt", KeysOfDocuments)],
+        CompleteMultipartUpload: [("s3:PutObject", Objects), ("kms:Decrypt", KeysOfDocuments)],
         AbortMultipartUpload: [("s3:AbortMultipartUpload", Objects)],
     }
     /// KMS.

@@ -1,0 +1,85 @@
+//! The beginning of a job: everything is reviewed, and a job is started if it would change anything, and nothing speaks
+//! against it.
+
+use super::review::{self, Findings, Scope};
+use super::schedule::{self, Ask};
+use super::sync::Source;
+use crate::api::Reason;
+use crate::aws::Aws;
+use crate::stack::approval;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::job::JobSummary;
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// A job was started.
+    Started,
+    /// Bedrock has no room for it now.
+    NoSlot,
+    /// Nothing has changed since the last job, and that one left nothing undone: none is needed.
+    Unchanged,
+    /// A person must say yes first: what to tell.
+    Waits(String),
+}
+
+/// Reviews, and starts a job for all that is asked.
+pub async fn begin(
+    aws: &Aws,
+    source: &Source,
+    open: &[&Ask],
+    jobs: &[JobSummary],
+) -> Result<(Begun, Findings), Fault> {
+    let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
+    let (findings, ledger) = review::all(aws, &source.scope()).await?;
+    let is_needed = open.iter().any(|ask| ask.needs_a_job());
+    let all_done = jobs.first().is_some_and(|last| last.status == "COMPLETE" && last.statistics.failed == 0);
+    let begun = if findings.changed == 0 && all_done && !is_needed {
+        Begun::Unchanged
+    } else if let Some(message) = large_deletion(source, &findings) {
+        Begun::Waits(message)
+    } else {
+        match aws.jobs.start(kb, ds, &schedule::description(open, jobs)).await {
+            Ok(job) => {
+                tracing::info!(
+                    knowledge_base = kb,
+                    job,
+                    documents = findings.documents,
+                    "ingestion job started"
+                );
+                // Until it is there, the next review looks at more than it must.
+                ledger.finish().await?;
+                return Ok((Begun::Started, findings));
+            }
+            Err(fault) if fault.class == Class::NotYet => Begun::NoSlot,
+            Err(fault) => {
+                ledger.give_up().await?;
+                return Err(fault);
+            }
+        }
+    };
+    ledger.give_up().await?;
+    Ok((begun, findings))
+}
+
+/// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it.
+fn large_deletion(source: &Source, findings: &Findings) -> Option<String> {
+    if !findings.is_large_deletion() {
+        return None;
+    }
+    let Findings { gone, known, .. } = findings;
+    let code = approval::code(
+        &source.owner_uid,
+        Reason::LargeDeletion,
+        &[&source.data_source_id, &gone.to_string(), &known.to_string()],
+    );
+    if source.approved.as_deref() == Some(code.as_str()) {
+        return None;
+    }
+    let Scope { bucket, prefix, .. } = source.scope();
+    Some(format!(
+        "{gone} of {known} documents under s3://{bucket}/{prefix} are gone since the last job, and the next would forget \
+         them. Put them back if that was a mistake. {}, and the job runs",
+        approval::ask(&code)
+    ))
+}
