@@ -48,7 +48,10 @@ pub async fn begin(
                     "ingestion job started"
                 );
                 // Until it is there, the next review looks at more than it must.
-                ledger.finish().await?;
+                match findings.changed {
+                    0 => ledger.give_up().await?,
+                    _ => ledger.finish().await?,
+                }
                 return Ok((Begun::Started, findings));
             }
             Err(fault) if fault.class == Class::NotYet => Begun::NoSlot,

@@ -15,6 +15,8 @@ use crate::stack::fault::{Class, Fault};
 const CONCURRENCY: usize = 16;
 /// How many names are kept for messages.
 const NAMED: usize = 10;
+/// How much of a long one.
+const LENGTH: usize = 80;
 /// Pages after which a long review says how far it is.
 const PAGES: usize = 20;
 
@@ -46,8 +48,16 @@ impl Names {
     fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < NAMED {
-            self.first.push(name());
+            let name = name();
+            let short: String = name.chars().take(LENGTH).collect();
+            self.first.push(if short.len() < name.len() { format!("{short}…") } else { name });
         }
+    }
+
+    fn extend(&mut self, others: Names) {
+        self.count += others.count;
+        self.first.extend(others.first);
+        self.first.truncate(NAMED);
     }
 }
 
@@ -86,6 +96,15 @@ impl Findings {
     /// Whether a job would forget an unusually large part of the documents: more than a fifth, and more than a handful.
     pub fn is_large_deletion(&self) -> bool {
         self.gone >= 10 && self.gone * 5 > self.known
+    }
+
+    /// The same, with what another review a moment ago has put right.
+    pub fn after(mut self, earlier: Option<Findings>) -> Self {
+        if let Some(earlier) = earlier {
+            self.corrected.extend(earlier.corrected);
+            self.quarantined.extend(earlier.quarantined);
+        }
+        self
     }
 
     fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {

@@ -36,11 +36,10 @@ impl Ask {
         }
     }
 
-    /// Whether only a job will do, even if nothing seems to have changed since the last.
+    /// Whether only a job will do, even if nothing seems to have changed since the last: who asks for one gets one.
     pub fn needs_a_job(&self) -> bool {
         match self {
-            Ask::First | Ask::Moved(_) | Ask::Corrected(_) => true,
-            Ask::Request(_) => false,
+            Ask::First | Ask::Request(_) | Ask::Moved(_) | Ask::Corrected(_) => true,
         }
     }
 

@@ -127,7 +127,8 @@ pub async fn step(
             }
             Begun::NoSlot | Begun::Waits(_) => {}
         }
-        (begun, findings) = (Some(outcome), Some(found));
+        begun = Some(outcome);
+        findings = Some(found.after(findings));
     }
     let running = running || jobs.iter().any(JobSummary::is_running);
     let asked = !schedule::open(&asks, &jobs).is_empty()

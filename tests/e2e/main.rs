@@ -47,6 +47,7 @@ mod ingestion;
 mod installations;
 mod keys;
 mod leaving;
+mod ledger;
 mod loss;
 mod lost_answers;
 mod lost_parts;
