@@ -21,6 +21,7 @@ use crate::layers;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::offer::{Offer, collection_id};
+use crate::stack::policy::ledger_key;
 use crate::stack::progress::Progress;
 use crate::stack::seen::Seen;
 use crate::stack::unwind::Fate;
@@ -223,19 +224,20 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
         approved: None,
         blueprint: Blueprint::Nothing,
     };
-    let bucket_of = stack_id.as_ref().filter(|_| fate == Fate::Goes && has_documents(cx, last, id));
-    let documents = borrowed_documents(cx, last, bucket_of, id).boxed();
+    let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
+    let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
     let progress = engine::back(cx, &case, fate, &mut memory, documents).await;
     cx.memories.put(&id.uid, memory);
     Ok(progress?)
 }
 
-/// Deletes this Tenant's documents in a bucket that it borrows.
+/// Deletes this Tenant's ledger, and, unless they stay, its documents in a bucket that it borrows.
 async fn borrowed_documents(
     cx: &Context,
     last: &Last,
     stack_id: Option<&Identity>,
     id: &Identity,
+    fate: Fate,
 ) -> Result<Progress, Fault> {
     let Some(stack_id) = stack_id else {
         return Ok(Progress::Done);
@@ -243,7 +245,11 @@ async fn borrowed_documents(
     if !is_stacks(&layers::bucket::look(&cx.aws, stack_id, last.status.bucket.as_deref()).await?) {
         return Ok(Progress::Done);
     }
-    purge::all_versions(&cx.aws, &stack_id.name(Layer::Bucket), &id.prefix()).await
+    let mut prefixes = vec![ledger_key(id)];
+    if fate == Fate::Goes {
+        prefixes.push(id.prefix());
+    }
+    purge::all_under(&cx.aws, &stack_id.name(Layer::Bucket), &prefixes).await
 }
 
 /// What a way back needs to know of a SharedStack that may be gone: where the collection is.

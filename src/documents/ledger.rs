@@ -7,6 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::sidecar;
+use crate::aws::Object;
 
 /// What a ledger begins with. One that begins otherwise is none, and everything is looked at again.
 pub const HEADER: &str = "tenantry ledger 1";
@@ -18,6 +19,13 @@ pub type Mark = String;
 /// The mark of an object.
 pub fn mark(etag: &str, size: u64) -> Mark {
     BASE64URL_NOPAD.encode(&Sha256::digest(format!("{}\n{size}", etag.trim_matches('"')))[..9])
+}
+
+impl Object {
+    /// The mark of an object as a listing shows it.
+    pub fn mark(&self) -> Mark {
+        mark(&self.etag, u64::try_from(self.size).unwrap_or(0))
+    }
 }
 
 /// An object in a ledger.

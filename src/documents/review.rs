@@ -345,8 +345,7 @@ impl Last {
         scope: &Scope<'_>,
         findings: &mut Findings,
     ) -> Result<Listed, Fault> {
-        let size = u64::try_from(object.size).unwrap_or(0);
-        let entry = Entry { mark: ledger::mark(&object.etag, size), key: object.key };
+        let entry = Entry { mark: object.mark(), key: object.key };
         while self.next.as_ref().is_some_and(|next| next.key < entry.key) {
             let gone = self.advance().await?;
             gone.iter().for_each(|gone| findings.lost(gone, scope.leaving));

@@ -58,6 +58,43 @@ async fn two_thousand_objects_are_stamped_once_and_then_only_listed() {
 }
 
 #[tokio::test]
+async fn the_command_counts_what_is_there_and_tells_what_is_not_well() {
+    world(|w| async move {
+        w.double.settings(json!({"switches": {"malformed_sidecar": "failed"}})).await;
+        w.apply(POOL).await;
+        let bucket = w.ready("acme").await.status.bucket.unwrap();
+        upload(&w, &bucket, ["good", "bad"].map(|name| format!("pool/acme/{name}.md")).into_iter()).await;
+        upload(&w, &bucket, ["pool/acme/unheard.of", "pool/other/unheard.of"].map(String::from).into_iter())
+            .await;
+        w.request_sync("acme").await;
+        upload(&w, &bucket, ["pool/acme/new.md", "pool/acme/good.md"].map(String::from).into_iter()).await;
+        w.sdk.upload(&bucket, "pool/acme/good.md", "Changed since.").await;
+        let long = format!("pool/acme/{}.md", "x".repeat(1007));
+        w.sdk.upload(&bucket, &format!("tenantry/quarantine/{}", &long[..900]), "").await;
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .args(["documents", "-n", &w.namespace_name(""), "acme", "-o", "json"])
+            .envs(w.environment())
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&report["documents"], &report["ingested"], &report["waiting"]),
+            (&4.into(), &2.into(), &2.into())
+        );
+        assert_eq!(report["lastJob"]["status"], "COMPLETE");
+        let failed = report["failed"].as_array().unwrap();
+        assert!(
+            failed.len() == 1 && failed[0].as_str().unwrap().contains("pool/acme/unheard.of"),
+            "{report:#}"
+        );
+        assert_eq!(report["quarantined"].as_array().unwrap().len(), 1, "{report:#}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_job_that_would_forget_much_waits_for_a_person() {
     world(|w| async move {
         w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
