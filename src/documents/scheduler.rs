@@ -350,3 +350,6 @@ impl<O: Clone> Scheduler<O> {
         Some(began).filter(|_| self.began <= now).max(paced).max(full)
     }
 }
+
+#[cfg(test)]
+mod tests;
