@@ -1,7 +1,5 @@
 //! May this object be acted upon? Decided before anything is built, from the spec and the caches.
 
-use croner::parser::{CronParser, Seconds, Year};
-use jiff::tz::TimeZone;
 use kube::core::SelectorExt;
 
 use super::Error;
@@ -9,6 +7,7 @@ use super::context::Context;
 use crate::api::{
     IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
 };
+use crate::documents::cron::Schedule;
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Scope;
@@ -42,24 +41,12 @@ pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     Ok(shared)
 }
 
-/// A schedule that can be read: five fields of cron and an IANA time zone. Others' sixth field, seconds first, would
-/// change the meaning of a copied line, and a zone within the line would contradict the one beside it.
+/// A schedule that can be read, if there is one.
 fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
-    let Some(IngestionSettings { schedule, time_zone, .. }) = ingestion else { return Ok(()) };
-    let cron = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    if let Err(error) = cron.parse(schedule) {
-        let five = "it must have five fields: minute, hour, day of month, month, day of week";
-        return refused(
-            Reason::ScheduleInvalid,
-            format!("`schedule` '{schedule}' cannot be read ({error}); {five}"),
-        );
+    match ingestion.map(Schedule::parse) {
+        Some(Err(unreadable)) => refused(Reason::ScheduleInvalid, unreadable),
+        _ => Ok(()),
     }
-    if TimeZone::get(time_zone).is_err() {
-        let message =
-            format!("`timeZone` '{time_zone}' is no IANA time zone, such as 'Etc/UTC' or 'Europe/Vienna'");
-        return refused(Reason::ScheduleInvalid, message);
-    }
-    Ok(())
 }
 
 /// The tag by which a key's owner lets us use it; its value is our installation, or the namespace of one Tenant.

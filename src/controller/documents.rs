@@ -1,12 +1,14 @@
 //! The last step of a pass: the documents, once the knowledge base is whole.
 
 use std::collections::BTreeSet;
+
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::engine::STALLED;
+use super::engine::{STALLED, earliest};
 use super::report;
 use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
+use crate::documents::cron::Schedule;
 use crate::documents::review::Findings;
 use crate::documents::schedule::Ask;
 use crate::documents::sync::{self, Remembered, Source, Synced};
@@ -37,20 +39,22 @@ pub fn source(
     status: &Status,
     owner: &Identity,
     approved: Option<&str>,
-    schedule: Option<IngestionSettings>,
+    ingestion: Option<&IngestionSettings>,
 ) -> Option<Source> {
     Some(Source {
         ledger: ledger_key(owner),
         rules: None,
         merges: false,
         leaving: BTreeSet::new(),
+        owner: owner.owner.clone(),
         owner_uid: owner.uid.clone(),
         approved: approved.map(Into::into),
         knowledge_base_id: status.knowledge_base_id.clone()?,
         data_source_id: status.data_source_id.clone()?,
         bucket: status.bucket.clone()?,
         prefix: status.prefix.clone()?,
-        schedule,
+        // One that cannot be read was not accepted.
+        schedule: ingestion.filter(|it| !it.suspend).and_then(|it| Schedule::parse(it).ok()),
     })
 }
 
@@ -104,15 +108,18 @@ pub async fn last_step(
             message: "Documents are read once the knowledge base is ready".into(),
         }));
     };
+    if let Some(wait) = cx.turns.too_early(&source.knowledge_base_id)
+        && let Some(last) = &last
+    {
+        return LastStep { look_again: Some(wait), ..nothing(last.clone()) };
+    }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    let clock = cx.clock;
-    let since = move |stamp| clock.since_stamp(stamp);
-    match sync::step(&cx.aws, source, asks, reported, remembered, since).await {
-        Ok(Synced { documents, ingestion, cadence, jobs, findings }) => {
+    match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns).await {
+        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings }) => {
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
-            let look_again = cadence.and_then(|cadence| cadence.look_again(waited));
+            let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
             LastStep { documents, ingestion, look_again, fault: None, jobs, findings }
         }
         Err(fault) => {

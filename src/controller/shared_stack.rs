@@ -206,7 +206,7 @@ async fn pool_documents(
     // One job for all whose documents moved before it.
     asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
     let approved = stack.annotations().get(APPROVE).map(String::as_str);
-    let source = documents::source(status, &id, approved, pool.ingestion.clone()).filter(|_| whole);
+    let source = documents::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
     let source = source.map(|source| Source {
         rules: Some(Rules {
             tenant_id_key: pool.tenant_id_key.clone(),

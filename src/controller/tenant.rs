@@ -345,7 +345,7 @@ async fn go(
         Isolation::Pool(_) => None,
     };
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
-    let source = whole.then(|| documents::source(&status, &id, approved, ingestion)).flatten();
+    let source = whole.then(|| documents::source(&status, &id, approved, ingestion.as_ref())).flatten();
     let step = documents::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     let refilling = documents::refilling(before, &mut status, &step);
     if refilling.is_none() {

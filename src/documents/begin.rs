@@ -4,6 +4,7 @@
 use super::review::{self, Findings, Scope};
 use super::schedule::{self, Ask};
 use super::sync::Source;
+use super::turns::Ticket;
 use crate::api::Reason;
 use crate::aws::Aws;
 use crate::stack::approval;
@@ -15,7 +16,7 @@ use crate::stack::job::JobSummary;
 pub enum Begun {
     /// A job was started.
     Started,
-    /// Bedrock has no room for it now.
+    /// Bedrock has no room for it now, although it was this knowledge base's turn.
     NoSlot,
     /// Nothing has changed since the last job, and that one left nothing undone: none is needed.
     Unchanged,
@@ -23,10 +24,11 @@ pub enum Begun {
     Waits(String),
 }
 
-/// Reviews, and starts a job for all that is asked.
+/// Reviews, and starts a job for all that is asked. The turn is used, or goes back.
 pub async fn begin(
     aws: &Aws,
     source: &Source,
+    ticket: Ticket<'_>,
     open: &[&Ask],
     jobs: &[JobSummary],
 ) -> Result<(Begun, Findings), Fault> {
@@ -41,6 +43,7 @@ pub async fn begin(
     } else {
         match aws.jobs.start(kb, ds, &schedule::description(open, jobs)).await {
             Ok(job) => {
+                ticket.started(&job);
                 tracing::info!(
                     knowledge_base = kb,
                     job,
@@ -54,7 +57,10 @@ pub async fn begin(
                 }
                 return Ok((Begun::Started, findings));
             }
-            Err(fault) if fault.class == Class::NotYet => Begun::NoSlot,
+            Err(fault) if fault.class == Class::NotYet => {
+                ticket.refused(&fault);
+                Begun::NoSlot
+            }
             Err(fault) => {
                 ledger.give_up().await?;
                 return Err(fault);

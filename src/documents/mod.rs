@@ -5,6 +5,7 @@
 //! the job and reports what became of it.
 
 pub mod begin;
+pub mod cron;
 pub mod ledger;
 pub mod marker;
 pub mod purge;
@@ -12,5 +13,7 @@ pub mod quarantine;
 pub mod relocate;
 pub mod review;
 pub mod schedule;
+pub mod scheduler;
 pub mod sidecar;
 pub mod sync;
+pub mod turns;

@@ -63,6 +63,7 @@ mod races;
 mod read_only;
 mod refusals;
 mod selectors;
+mod slots;
 mod steady_state;
 mod sweep;
 mod trust;
