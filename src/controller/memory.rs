@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::registry;
 use crate::api::PerLayer;
 use crate::documents::sync::Remembered;
 use crate::stack::fault::Fault;
@@ -34,6 +35,8 @@ pub struct Memory {
     pub failing_since: Option<Instant>,
     /// Passes that failed in a row.
     pub failures: u32,
+    /// What its item in the registry says.
+    pub registry: registry::Remembered,
     /// The request for a job that its SharedStack was last woken for.
     pub request: Option<String>,
 }

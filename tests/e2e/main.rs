@@ -61,6 +61,7 @@ mod quota;
 mod races;
 mod read_only;
 mod refusals;
+mod registry;
 mod selectors;
 mod steady_state;
 mod sweep;

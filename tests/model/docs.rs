@@ -185,6 +185,7 @@ fn the_operators_policy_is_what_is_printed() {
         scope: Scope::new("prod", "111122223333", "eu-central-1"),
         role_arn: Some("arn:aws:iam::111122223333:role/tenantry-operator".into()),
         boundary_arn: None,
+        registry: None,
     };
     let printed = permissions::operator(&audience, None);
     assert!(
