@@ -72,6 +72,13 @@ impl Memories {
         self.lock().insert(uid.into(), Arc::new(memory));
     }
 
+    /// Something that must not be forgotten with a pass that fails after it.
+    pub fn note(&self, uid: &str, note: impl FnOnce(&mut Memory)) {
+        let mut memory = self.get(uid);
+        note(&mut memory);
+        self.put(uid, memory);
+    }
+
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
@@ -79,10 +86,11 @@ impl Memories {
 
     /// One more failed pass; how many there were in a row.
     pub fn failed(&self, uid: &str) -> u32 {
-        let mut memory = self.get(uid);
-        memory.failures = memory.failures.saturating_add(1);
-        let failures = memory.failures;
-        self.put(uid, memory);
+        let mut failures = 0;
+        self.note(uid, |memory| {
+            memory.failures = memory.failures.saturating_add(1);
+            failures = memory.failures;
+        });
         failures
     }
 }

@@ -114,6 +114,8 @@ async fn tell(
         tracing::info!(tenant = entry.tenant_id, state = entry.state.as_str(), %table, "registered");
     }
     memory.registry = Remembered { said: Some((hash, Instant::now())), refused: None };
+    // A status that is refused, because the object has changed meanwhile, is no reason to write again.
+    cx.memories.note(&entry.uid, |kept| kept.registry = memory.registry.clone());
     Ok(())
 }
 

@@ -49,10 +49,6 @@ fn plain(value: AttributeValue) -> Value {
 }
 
 impl World {
-    async fn hurry(&self) {
-        self.double.settings(json!({"speedup": SPEED})).await;
-    }
-
     async fn table(&self) {
         let key = KeySchemaElement::builder().attribute_name("tenantId").key_type(KeyType::Hash);
         let attribute =
@@ -123,7 +119,7 @@ fn asked(journal: &Journal) -> (usize, usize) {
 async fn example_clients_are_answered_in_every_pattern() {
     const MODEL: &str = "amazon.nova-pro-v1:0";
     let test = async |w: World| {
-        w.hurry().await;
+        w.double.settings(json!({"speedup": SPEED})).await;
         w.table().await;
         w.apply(&pool("Delete", &["pool", "other"])).await;
         w.apply(
@@ -195,7 +191,7 @@ async fn example_clients_are_answered_in_every_pattern() {
             assert!(refused.contains("it is deleted"), "{refused}");
             w.gone(tenant).await;
             let of_it = w.double.journal(mark).await.mutating();
-            assert_eq!(of_it.first().unwrap().operation, "UpdateItem", "{of_it}");
+            assert_eq!(of_it[0].operation, "UpdateItem", "{of_it}");
             assert_eq!(of_it.of("UpdateItem").len(), 1, "{of_it}");
             let item = w.item(tenant).await;
             assert_eq!(item["pattern"], pattern);
@@ -211,7 +207,7 @@ async fn example_clients_are_answered_in_every_pattern() {
 #[tokio::test]
 async fn a_tombstone_is_taken_over_by_who_comes_back() {
     let test = async |w: World| {
-        w.hurry().await;
+        w.double.settings(json!({"speedup": SPEED})).await;
         w.table().await;
         w.apply(&pool("Retain", &["acme"])).await;
         let first = w.condition("acme", "Registered=True/Registered").await;
@@ -252,7 +248,7 @@ async fn a_tombstone_is_taken_over_by_who_comes_back() {
 #[tokio::test]
 async fn an_item_of_somebody_else_is_left_alone() {
     let test = async |w: World| {
-        w.hurry().await;
+        w.double.settings(json!({"speedup": SPEED})).await;
         w.table().await;
         w.put_item(&[("tenantId", "acme"), ("knowledgebaseId", "BYHAND"), ("modelArn", "m")]).await;
         w.put_item(&[
@@ -289,7 +285,7 @@ async fn an_item_of_somebody_else_is_left_alone() {
 #[tokio::test]
 async fn a_missing_table_or_right_is_a_condition() {
     let test = async |w: World| {
-        w.hurry().await;
+        w.double.settings(json!({"speedup": SPEED})).await;
         w.apply(&pool("Delete", &["acme", "umbrella", "initech"])).await;
         let told = w.condition("acme", "Registered=False/RegistryNotFound").await;
         assert!(told.is("Ready=True"), "{}", told.describe());
@@ -341,7 +337,7 @@ async fn a_missing_table_or_right_is_a_condition() {
 #[tokio::test]
 async fn throttling_passes_by_itself() {
     let test = async |w: World| {
-        w.hurry().await;
+        w.double.settings(json!({"speedup": SPEED})).await;
         w.table().await;
         let rule = json!({"operation": "UpdateItem", "first": 1, "count": 3, "fault": "throttled"});
         w.double.fault(rule).await;

@@ -94,13 +94,14 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
 }
 
 /// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
-const TOLD_FLAGS: [&str; 6] = [
+const TOLD_FLAGS: [&str; 7] = [
     "installation",
     "deletion-grace",
     "take-over",
     "permissions-boundary",
     "max-knowledge-bases",
     "log-format",
+    "registry",
 ];
 
 #[test]
