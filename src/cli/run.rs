@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::aws;
 use crate::controller::{self, Settings};
 use crate::stack::identity::Scope;
+use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -66,6 +67,12 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_PERMISSIONS_BOUNDARY", value_name = "ARN")]
     permissions_boundary: Option<String>,
 
+    /// A table of DynamoDB that says, for clients that do not read the cluster, which knowledge base answers for which
+    /// tenant: dynamodb:<table>, in the operator's account and region, with the key tenantId, a string. The operator
+    /// writes items, and never the table. Default: none.
+    #[arg(long, env = "TENANTRY_REGISTRY", value_name = "REGISTRY", value_parser = registry)]
+    registry: Option<Table>,
+
     /// How logs are written.
     #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -86,6 +93,10 @@ pub(super) fn installation(name: &str) -> Result<String, String> {
         true => Ok(name.into()),
         false => Err("one to eight lower-case letters and digits, beginning with a letter".into()),
     }
+}
+
+pub(super) fn registry(text: &str) -> Result<Table, String> {
+    text.parse().map_err(Into::into)
 }
 
 fn percent(text: &str) -> Result<u32, String> {
@@ -131,6 +142,7 @@ impl Run {
             pace: self.pace,
             take_over: self.take_over,
             permissions_boundary: self.permissions_boundary,
+            registry: self.registry,
             clock: self.clock,
             concurrency: self.concurrency,
             ..Settings::new(&self.installation)

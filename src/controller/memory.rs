@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::registry;
 use crate::api::PerLayer;
 use crate::documents::sync::Remembered;
 use crate::stack::fault::Fault;
@@ -34,6 +35,8 @@ pub struct Memory {
     pub failing_since: Option<Instant>,
     /// Passes that failed in a row.
     pub failures: u32,
+    /// What its item in the registry says.
+    pub registry: registry::Remembered,
     /// The request for a job that its SharedStack was last woken for.
     pub request: Option<String>,
 }
@@ -69,6 +72,13 @@ impl Memories {
         self.lock().insert(uid.into(), Arc::new(memory));
     }
 
+    /// Something that must not be forgotten with a pass that fails after it.
+    pub fn note(&self, uid: &str, note: impl FnOnce(&mut Memory)) {
+        let mut memory = self.get(uid);
+        note(&mut memory);
+        self.put(uid, memory);
+    }
+
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
@@ -76,10 +86,11 @@ impl Memories {
 
     /// One more failed pass; how many there were in a row.
     pub fn failed(&self, uid: &str) -> u32 {
-        let mut memory = self.get(uid);
-        memory.failures = memory.failures.saturating_add(1);
-        let failures = memory.failures;
-        self.put(uid, memory);
+        let mut failures = 0;
+        self.note(uid, |memory| {
+            memory.failures = memory.failures.saturating_add(1);
+            failures = memory.failures;
+        });
         failures
     }
 }

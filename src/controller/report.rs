@@ -32,25 +32,37 @@ pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
 /// is Ready that has since been changed, or is being deleted.
 pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
-    let mut says = |kind: ConditionType, status_: &str| {
-        let before = find(&status.conditions, kind);
-        let same = before.filter(|before| before.status == status_);
-        let said = Condition {
-            type_: kind.to_string(),
-            status: status_.into(),
-            reason: Reason::Paused.to_string(),
-            message: message.into(),
-            observed_generation: meta.generation,
-            last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
-        };
-        status.conditions.retain(|condition| condition.type_ != said.type_);
-        status.conditions.push(said);
+    let says = |status: &mut Status, kind: ConditionType, status_: &str| {
+        say(status, kind, status_, Reason::Paused, message, meta.generation);
     };
-    says(ConditionType::Paused, "True");
+    says(status, ConditionType::Paused, "True");
     if status.observed_generation != meta.generation || meta.deletion_timestamp.is_some() {
-        says(ConditionType::Ready, "False");
+        says(status, ConditionType::Ready, "False");
         status.observed_generation = meta.generation;
     }
+}
+
+/// One condition by itself, in its place among the others.
+pub fn say(
+    status: &mut Status,
+    kind: ConditionType,
+    status_: &str,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+) {
+    let before = find(&status.conditions, kind);
+    let same = before.filter(|before| before.status == status_);
+    let said = Condition {
+        type_: kind.to_string(),
+        status: status_.into(),
+        reason: reason.to_string(),
+        message: message.into(),
+        observed_generation: generation,
+        last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
+    };
+    status.conditions.retain(|condition| condition.type_ != said.type_);
+    status.conditions.push(said);
     let rank =
         |condition: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_);
     status.conditions.sort_by_key(rank);
@@ -176,6 +188,16 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
             "Everything is built and can be asked",
         )
         .await;
+    }
+    if let Some(registered) = find(is, ConditionType::Registered)
+        && registered.status == "False"
+        && matches!(
+            Reason::parse(&registered.reason),
+            Some(Reason::RegistryConflict | Reason::RegistryNotFound | Reason::Denied | Reason::Invalid)
+        )
+        && find(was, ConditionType::Registered).is_none_or(|known| known.reason != registered.reason)
+    {
+        cx.event(object, EventType::Warning, &registered.reason, "Register", &registered.message).await;
     }
     if let Some(documents) = find(is, ConditionType::DocumentsCurrent)
         && documents.status == "False"

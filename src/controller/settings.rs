@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kube::core::Selector;
 
+use crate::stack::registry::Table;
+
 /// The operator's settings; see `tenantry run --help`.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -27,6 +29,8 @@ pub struct Settings {
     pub take_over: Option<String>,
     /// The policy that bounds what any role made here may ever do.
     pub permissions_boundary: Option<String>,
+    /// The table that says, for clients, which knowledge base answers for which tenant.
+    pub registry: Option<Table>,
     /// Divides all waits.
     pub clock: u32,
     /// How many objects of a kind are worked on at once.
@@ -47,6 +51,7 @@ impl Settings {
             pace: 80,
             take_over: None,
             permissions_boundary: None,
+            registry: None,
             clock: 1,
             concurrency: 32,
         }

@@ -207,6 +207,11 @@ operations! {
         // `tenantry retrieve` asks as whoever runs it; the operator asks no questions.
         Retrieve: [("bedrock:Retrieve", NotTheOperators)],
     }
+    /// DynamoDB: items of the registry, where there is one.
+    dynamodb {
+        GetItem: [("dynamodb:GetItem", Registry)],
+        UpdateItem: [("dynamodb:UpdateItem", Registry)],
+    }
     /// STS. IAM cannot forbid the question who one is.
     sts {
         GetCallerIdentity: [],

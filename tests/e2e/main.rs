@@ -62,6 +62,7 @@ mod quota;
 mod races;
 mod read_only;
 mod refusals;
+mod registry;
 mod selectors;
 mod slots;
 mod steady_state;

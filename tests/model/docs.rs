@@ -94,13 +94,14 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
 }
 
 /// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
-const TOLD_FLAGS: [&str; 6] = [
+const TOLD_FLAGS: [&str; 7] = [
     "installation",
     "deletion-grace",
     "take-over",
     "permissions-boundary",
     "max-knowledge-bases",
     "log-format",
+    "registry",
 ];
 
 #[test]
@@ -185,6 +186,7 @@ fn the_operators_policy_is_what_is_printed() {
         scope: Scope::new("prod", "111122223333", "eu-central-1"),
         role_arn: Some("arn:aws:iam::111122223333:role/tenantry-operator".into()),
         boundary_arn: None,
+        registry: None,
     };
     let printed = permissions::operator(&audience, None);
     assert!(
