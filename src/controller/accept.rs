@@ -172,9 +172,16 @@ mod tests {
         for line in ["0 */2 * * *", "15 4 * * 1-5", "*/30 8-18 1 * *"] {
             assert_eq!(reason(line, "Europe/Vienna"), None, "{line}");
         }
-        for line in
-            ["", "0 0", "0 0 */2 * * *", "61 * * * *", "TZ=UTC 0 * * * *", "CRON_TZ=UTC 0 * * * *", "often"]
-        {
+        for line in [
+            "",
+            "0 0",
+            "0 0 */2 * * *",
+            "61 * * * *",
+            "TZ=UTC 0 * * * *",
+            "CRON_TZ=UTC 0 * * * *",
+            "often",
+            "0 0 30 2 *",
+        ] {
             assert_eq!(reason(line, "Etc/UTC"), Some(Reason::ScheduleInvalid), "{line}");
         }
         assert_eq!(reason("0 * * * *", "Mars/Olympus"), Some(Reason::ScheduleInvalid));

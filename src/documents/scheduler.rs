@@ -227,6 +227,8 @@ impl<O: Clone> Scheduler<O> {
         let next = self.next(now).is_some_and(|next| next == base) && self.has_room(now);
         let wait = match opens {
             Some(opens) if next => until(now, opens),
+            // A job that no list shows yet is nobody's to tell of.
+            _ if self.running.contains_key(base) => LIST_LAG,
             _ => FALLBACK,
         };
         if let Some(waiting) = self.waiting.get_mut(base) {
@@ -301,11 +303,6 @@ impl<O: Clone> Scheduler<O> {
         let waiting = self.waiting.get_mut(&next).filter(|waiting| !waiting.told)?;
         (waiting.told, waiting.until) = (true, waiting.until.min(after(now, CALL)));
         Some(waiting.owner.clone())
-    }
-
-    /// How many wait.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 
     /// Something became free: who is next was told a time that no longer holds.
