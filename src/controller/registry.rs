@@ -62,9 +62,7 @@ pub async fn mirror(
     let entry = Entry::ready(id, tenant.spec.pattern, now, model).filter(|_| ready);
     let Some(entry) = entry else { return Mirrored::stands(Standing::Unchanged) };
     if cx.settings.read_only {
-        let message =
-            "The operator runs with --read-only; without it, it would see to the item in the registry";
-        return Mirrored::stands(Standing::Waiting(Reason::ReadOnly, message.into()));
+        return only_look(cx, table, &entry).await;
     }
     let hash = entry.hash();
     let refused = memory.registry.refused.as_ref().filter(|(what, _)| *what == hash);
@@ -89,6 +87,23 @@ pub async fn mirror(
     }
     memory.registry = Remembered { said: None, refused: Some((hash, Instant::now())) };
     Mirrored { look_again: Some(STALLED), ..Mirrored::stands(trouble) }
+}
+
+/// With `--read-only` what an item says is all there is to know.
+async fn only_look(cx: &Context, table: &Table, entry: &Entry) -> Mirrored {
+    match cx.aws.registry.get(table.name(), &entry.tenant_id).await {
+        Ok(Some(item)) if item.is(entry) => Mirrored::stands(Standing::Whole),
+        Ok(_) => {
+            let message =
+                "The operator runs with --read-only; without it, it would write the registry's item";
+            Mirrored::stands(Standing::Waiting(Reason::ReadOnly, message.into()))
+        }
+        Err(fault) if fault.class == Class::NotFound => {
+            let message = not_found(cx, table, &fault);
+            Mirrored::stands(Standing::Stalled(Reason::RegistryNotFound, message))
+        }
+        Err(fault) => Mirrored::stands(Standing::from(&fault)),
+    }
 }
 
 /// Brings an item to what it should say. What this process knows it to say is left alone until the next resync; what an

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::process::Stdio;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -260,8 +261,16 @@ async fn an_item_of_somebody_else_is_left_alone() {
             ("uid", "1"),
         ])
         .await;
+        // Another installation's tombstones: what it has retained is still there, what it has deleted is not.
+        for (tenant, state) in [("initech", "retained"), ("hooli", "deleted")] {
+            let theirs = [("installation", "staging"), ("region", "us-east-1"), ("uid", "2")];
+            w.put_item(&[&[("tenantId", tenant), ("state", state)], &theirs[..]].concat()).await;
+        }
         let before = [w.item("acme").await, w.item("umbrella").await];
-        w.apply(&pool("Delete", &["acme", "umbrella"])).await;
+        w.apply(&pool("Delete", &["acme", "umbrella", "initech", "hooli"])).await;
+        w.condition("initech", "Registered=False/RegistryConflict").await;
+        w.condition("hooli", "Registered=True/Registered").await;
+        assert_eq!(w.item("initech").await["state"], "retained");
         let whose =
             [("acme", "somebody else than a Tenantry operator"), ("umbrella", "the installation 'staging'")];
         for (tenant, whose) in whose {
@@ -285,7 +294,7 @@ async fn an_item_of_somebody_else_is_left_alone() {
 #[tokio::test]
 async fn a_missing_table_or_right_is_a_condition() {
     let test = async |w: World| {
-        w.double.settings(json!({"speedup": SPEED})).await;
+        w.double.settings(json!({"speedup": 2 * SPEED})).await;
         w.apply(&pool("Delete", &["acme", "umbrella", "initech"])).await;
         let told = w.condition("acme", "Registered=False/RegistryNotFound").await;
         assert!(told.is("Ready=True"), "{}", told.describe());
@@ -331,7 +340,12 @@ async fn a_missing_table_or_right_is_a_condition() {
         w.gone("umbrella").await;
         assert_eq!(w.item("umbrella").await["state"], "deleted");
     };
-    world_with(registered, test).await;
+    // Half an hour is long.
+    let tell = |settings: &mut Settings| {
+        registered(settings);
+        settings.clock = 2 * SPEED;
+    };
+    world_with(tell, test).await;
 }
 
 #[tokio::test]
@@ -348,4 +362,68 @@ async fn throttling_passes_by_itself() {
         assert_eq!(w.double.struck().await, 3);
     };
     world_with(registered, test).await;
+}
+
+#[tokio::test]
+async fn an_item_that_somebody_changes_is_put_right_at_the_next_resync() {
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.table().await;
+        w.apply(&pool("Delete", &["acme", "umbrella"])).await;
+        for tenant in ["acme", "umbrella"] {
+            w.condition(tenant, "Registered=True/Registered").await;
+        }
+        let (acme, umbrella) = (w.item("acme").await, w.item("umbrella").await);
+        let mark = w.double.mark().await;
+        let key = |tenant: &str| AttributeValue::S(tenant.into());
+        let delete = w.sdk.dynamodb.delete_item().table_name(TABLE).key("tenantId", key("acme"));
+        delete.send().await.unwrap();
+        let update = w.sdk.dynamodb.update_item().table_name(TABLE).key("tenantId", key("umbrella"));
+        update.update_expression("REMOVE knowledgebaseId SET modelArn = uid").send().await.unwrap();
+        let right =
+            async || (w.item("acme").await == acme && w.item("umbrella").await == umbrella).then_some(());
+        w.eventually("both items are as they were", right).await;
+        // From then on each resync looks, and writes nothing.
+        let looked = async || {
+            let journal = w.double.journal(mark).await;
+            (journal.of("GetItem").len() >= 8).then_some(journal)
+        };
+        let journal = w.eventually("both are looked at again", looked).await;
+        assert_eq!(journal.of("UpdateItem").len(), 2, "{journal}");
+    };
+    let tell = |settings: &mut Settings| {
+        registered(settings);
+        settings.resync = Duration::from_secs(100);
+    };
+    world_with(tell, test).await;
+}
+
+#[tokio::test]
+async fn an_item_is_a_tombstone_from_the_beginning_of_the_grace() {
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.table().await;
+        w.apply(&pool("Delete", &["acme"])).await;
+        w.condition("acme", "Registered=True/Registered").await;
+        w.delete("acme").await;
+        let told = w.condition("acme", "Ready=False/GracePeriod").await;
+        assert!(told.is("Registered=False/Deleting"), "{}", told.describe());
+        let item = w.item("acme").await;
+        assert_eq!((&item["state"], item.contains_key("deletedTime")), (&json!("deleted"), true));
+
+        // A restart knows, and whoever saves what is left is heard.
+        let mark = w.double.mark().await;
+        w.restart_operator().await;
+        let looked = async || (asked(&w.double.journal(mark).await).1 > 0).then_some(());
+        w.eventually("the item is looked at", looked).await;
+        w.patch("acme", json!({"spec": {"deletionPolicy": "Retain"}})).await;
+        w.gone("acme").await;
+        assert_eq!(w.item("acme").await["state"], "retained");
+        assert_eq!(asked(&w.double.journal(mark).await), (1, 1));
+    };
+    let tell = |settings: &mut Settings| {
+        registered(settings);
+        settings.deletion_grace = Duration::from_secs(36_000);
+    };
+    world_with(tell, test).await;
 }
