@@ -53,6 +53,10 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_MAX_KNOWLEDGE_BASES", value_name = "N", default_value_t = 90)]
     max_knowledge_bases: usize,
 
+    /// How many ingestion jobs run at a time. AWS runs five an account and region; fewer leave room for other people's.
+    #[arg(long, env = "TENANTRY_MAX_INGESTION_JOBS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    max_ingestion_jobs: u16,
+
     /// Take over the AWS resources of this installation from another cluster, named by the uid of its kube-system
     /// namespace, as the refusal to start says it. The operator over there ends when it sees this.
     #[arg(long, env = "TENANTRY_TAKE_OVER", value_name = "UID")]
@@ -139,6 +143,7 @@ impl Run {
             resync: Duration::from_secs(self.resync),
             read_only: self.read_only,
             max_knowledge_bases: self.max_knowledge_bases,
+            max_ingestion_jobs: self.max_ingestion_jobs.into(),
             pace: self.pace,
             take_over: self.take_over,
             permissions_boundary: self.permissions_boundary,

@@ -157,7 +157,7 @@ pub async fn run(
 fn turns(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> Turns {
     let (clock, pace) = (Clock::new(settings.clock), f64::from(settings.pace.clamp(1, 100)) / 100.0);
     let rate = bedrock::StartIngestionJob.per_second().unwrap_or(1.0) * pace;
-    let limits = Limits { jobs: 5, interval: Duration::from_secs_f64(1.0 / rate) };
+    let limits = Limits { jobs: settings.max_ingestion_jobs, interval: Duration::from_secs_f64(1.0 / rate) };
     Turns::new(limits, move |at| clock.calendar(at), wake)
 }
 
