@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use serde_json::{Value, json};
+use tenantry::api::SYNC_REQUESTED_AT;
 use tenantry::controller::Settings;
 
 use crate::aws::{ROLE_POLICY, Role};
@@ -98,17 +99,17 @@ impl World {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
-    /// The example client is answered, and from this tenant's documents alone.
+    /// The example client is answered once a job has read them, and from this tenant's documents alone.
     async fn is_answered(&self, tenant: &str, options: &[&str], wanted: &str) {
         let status = self.get(tenant).await.status;
         let home = format!("s3://{}/{}", status.bucket.unwrap(), status.prefix.unwrap());
-        let answer = self.client(tenant, options).await.unwrap();
-        let sources: Vec<_> = answer.split_whitespace().filter(|word| word.starts_with("s3://")).collect();
-        assert!(
-            !sources.is_empty() && sources.iter().all(|uri| uri.starts_with(&home)),
-            "{tenant}: {answer}"
-        );
-        assert!(answer.contains(wanted), "{tenant}: {answer}");
+        let answered = async || {
+            let answer = self.client(tenant, options).await.unwrap();
+            let mut sources = answer.split_whitespace().filter(|word| word.starts_with("s3://"));
+            assert!(sources.all(|uri| uri.starts_with(&home)), "{tenant}: {answer}");
+            answer.contains(wanted).then_some(())
+        };
+        self.eventually(&format!("{tenant} is answered with {wanted}"), answered).await;
     }
 }
 
@@ -141,10 +142,8 @@ async fn example_clients_are_answered_in_every_pattern() {
             let text = format!("Employees of {tenant} get {days} of annual leave.");
             w.upload(tenant, &[("handbook.md", &text)]).await;
         }
-        w.request_sync("pool").await;
-        for owner in ["silo", "bridge"] {
-            w.condition(owner, "DocumentsCurrent=True/Synced").await;
-        }
+        // The pool's first job may have begun before the last of its tenants had a document.
+        w.annotate("other", SYNC_REQUESTED_AT, Some("now")).await;
         for (tenant, days) in days {
             w.is_answered(tenant, &[], days).await;
         }
