@@ -156,6 +156,7 @@ async fn count(aws: &Aws, bucket: &str, prefix: &str, ledger: &str) -> Result<(u
     let mut known = BTreeSet::new();
     if let Some(mut lines) = aws.objects.lines(bucket, ledger).await? {
         let header = lines.next().await?;
+        lines.next().await?;
         while let (Some(HEADER), Some(line)) = (header.as_deref(), lines.next().await?) {
             let entry = Entry::parse(&line).filter(|it| it.key.starts_with(prefix));
             known.extend(entry.filter(|it| sidecar::is_document(&it.key)).map(|it| (it.key, it.mark)));

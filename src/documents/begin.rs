@@ -33,42 +33,41 @@ pub async fn begin(
     jobs: &[JobSummary],
 ) -> Result<(Begun, Findings), Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
-    let (findings, ledger) = review::all(aws, &source.scope()).await?;
+    let description = schedule::description(open, jobs);
+    let (findings, ledger) = review::all(aws, &source.scope(), &description).await?;
     let is_needed = open.iter().any(|ask| ask.needs_a_job());
-    let all_done = jobs.first().is_some_and(|last| last.status == "COMPLETE" && last.statistics.failed == 0);
-    let begun = if findings.changed == 0 && all_done && !is_needed {
-        Begun::Unchanged
-    } else if let Some(message) = large_deletion(source, &findings) {
-        Begun::Waits(message)
-    } else {
-        match aws.jobs.start(kb, ds, &schedule::description(open, jobs)).await {
-            Ok(job) => {
-                ticket.started(&job);
-                tracing::info!(
-                    knowledge_base = kb,
-                    job,
-                    documents = findings.documents,
-                    "ingestion job started"
-                );
-                // Until it is there, the next review looks at more than it must.
-                match findings.changed {
-                    0 => ledger.give_up().await?,
-                    _ => ledger.finish().await?,
-                }
-                return Ok((Begun::Started, findings));
-            }
-            Err(fault) if fault.class == Class::NotYet => {
-                ticket.refused(&fault);
-                Begun::NoSlot
-            }
-            Err(fault) => {
-                ledger.give_up().await?;
-                return Err(fault);
-            }
+    if !is_needed && findings.changed == 0 && nothing_is_left(&findings, jobs) {
+        ledger.give_up().await?;
+        return Ok((Begun::Unchanged, findings));
+    }
+    if let Some(message) = large_deletion(source, &findings) {
+        ledger.give_up().await?;
+        return Ok((Begun::Waits(message), findings));
+    }
+    // Before the job, so that no job is without its ledger; it says whose it is, in case the job does not come.
+    match findings.changed {
+        0 => ledger.give_up().await?,
+        _ => ledger.finish().await?,
+    }
+    match aws.jobs.start(kb, ds, &description).await {
+        Ok(job) => {
+            ticket.started(&job);
+            tracing::info!(knowledge_base = kb, job, documents = findings.documents, "ingestion job started");
+            Ok((Begun::Started, findings))
         }
-    };
-    ledger.give_up().await?;
-    Ok((begun, findings))
+        Err(fault) if fault.class == Class::NotYet => {
+            ticket.refused(&fault);
+            Ok((Begun::NoSlot, findings))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Whether the last ledger's job has run, and the last job of all has left nothing undone.
+fn nothing_is_left(findings: &Findings, jobs: &[JobSummary]) -> bool {
+    let is_done = |job: &JobSummary| job.status == "COMPLETE" && job.statistics.failed == 0;
+    let its = |job: &JobSummary| Some(&job.description) == findings.last_for.as_ref();
+    jobs.first().is_some_and(is_done) && jobs.iter().any(|job| its(job) && job.status == "COMPLETE")
 }
 
 /// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it.

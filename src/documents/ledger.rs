@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::sidecar;
 use crate::aws::Object;
 
-/// What a ledger begins with. One that begins otherwise is none, and everything is looked at again.
+/// What a ledger begins with; the description of the job that it was written for is its second line. One that begins
+/// otherwise is none, and everything is looked at again.
 pub const HEADER: &str = "tenantry ledger 1";
 
 /// What tells an object from what its key named before: twelve characters for its ETag and its size. S3 gives a new ETag to

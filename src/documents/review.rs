@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
 
 use super::ledger::{self, Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
@@ -90,6 +91,8 @@ pub struct Findings {
     pub corrected: Names,
     /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
     pub quarantined: Names,
+    /// The job that the last ledger was written for, by its description.
+    pub last_for: Option<String>,
 }
 
 impl Findings {
@@ -144,10 +147,11 @@ struct Done {
 }
 
 /// Reviews everything, a page of the listing at a time, so that memory does not grow with the number of documents. The
-/// next ledger is written, and not yet there: it is the ledger of the job that is started with it.
-pub async fn all(aws: &Aws, scope: &Scope<'_>) -> Result<(Findings, Writer), Fault> {
+/// next ledger is written, and not yet there: it is the ledger of the job that is started after it, and says so by that
+/// job's description.
+pub async fn all(aws: &Aws, scope: &Scope<'_>, job: &str) -> Result<(Findings, Writer), Fault> {
     let mut writer = aws.objects.writer(scope.bucket, scope.ledger, "text/plain; charset=utf-8");
-    match listing(aws, scope, &mut writer).await {
+    match listing(aws, scope, job, &mut writer).await {
         Ok(findings) => Ok((findings, writer)),
         Err(fault) => {
             writer.give_up().await?;
@@ -156,12 +160,12 @@ pub async fn all(aws: &Aws, scope: &Scope<'_>) -> Result<(Findings, Writer), Fau
     }
 }
 
-async fn listing(aws: &Aws, scope: &Scope<'_>, writer: &mut Writer) -> Result<Findings, Fault> {
-    let mut findings = Findings::default();
+async fn listing(aws: &Aws, scope: &Scope<'_>, job: &str, writer: &mut Writer) -> Result<Findings, Fault> {
     let mut last = Last::open(aws, scope).await?;
+    let mut findings = Findings { last_for: last.job.take(), ..Findings::default() };
     let mut pairing = Pairing::default();
     let (mut next, mut pages) = (None::<String>, 0_usize);
-    writer.write(format!("{HEADER}\n").as_bytes()).await?;
+    writer.write(format!("{HEADER}\n{}\n", Value::from(job)).as_bytes()).await?;
     loop {
         let page = aws.objects.list(scope.bucket, scope.prefix, next.as_deref(), None).await?;
         let mut tasks = Vec::new();
@@ -312,6 +316,7 @@ async fn read(aws: &Aws, bucket: &str, key: &str) -> Result<Option<There>, Fault
 
 /// The last ledger, as far as it has been read.
 struct Last {
+    job: Option<String>,
     lines: Option<Lines>,
     next: Option<Entry>,
 }
@@ -319,11 +324,13 @@ struct Last {
 impl Last {
     async fn open(aws: &Aws, scope: &Scope<'_>) -> Result<Self, Fault> {
         let mut lines = aws.objects.lines(scope.bucket, scope.ledger).await?;
-        let header = match &mut lines {
-            Some(lines) => lines.next().await?,
-            None => None,
-        };
-        let mut last = Last { lines: lines.filter(|_| header.as_deref() == Some(HEADER)), next: None };
+        let (mut header, mut job) = (None, None);
+        if let Some(lines) = &mut lines {
+            header = lines.next().await?;
+            job = lines.next().await?.and_then(|line| serde_json::from_str(&line).ok());
+        }
+        let lines = lines.filter(|_| header.as_deref() == Some(HEADER));
+        let mut last = Last { job, lines, next: None };
         last.advance().await?;
         Ok(last)
     }

@@ -218,7 +218,7 @@ async fn look_after(
     if remembered.looked_after.as_ref() == Some(&last.id) {
         return Ok(None);
     }
-    let (findings, ledger) = review::all(aws, &source.scope()).await?;
+    let (findings, ledger) = review::all(aws, &source.scope(), "").await?;
     ledger.give_up().await?;
     let knows = remembered.looked_after.replace(last.id.clone()).is_some();
     let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);

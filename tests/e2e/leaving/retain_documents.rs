@@ -167,7 +167,7 @@ async fn a_shared_stack_keeps_its_bucket_and_asks_for_who_would_lose_more() {
         let (_, code) = message.split_once("tenantry.dev/approve=").expect(message);
         w.annotate(STACK, tenantry::api::APPROVE, code.split(',').next()).await;
         w.gone(STACK).await;
-        let bucket = stack.status.bucket.unwrap();
+        let bucket = stack.status.bucket.clone().unwrap();
         let left = inventory::names(&w.inventory().await);
         let expected: BTreeSet<String> = [
             w.grant(),
