@@ -42,8 +42,8 @@ async fn locked_versions_are_waited_for_and_all_others_go() {
         assert!(objects.iter().all(|it| it.ends_with("held.md") || it.ends_with("locked.md")), "{objects:?}");
 
         hold(ObjectLockLegalHoldStatus::Off).await;
+        w.touch("acme").await;
         let told = async || {
-            w.touch("acme").await;
             let message = w.get("acme").await.message("DeletionBlocked").to_owned();
             message.contains("documents/locked.md, until 20").then_some(())
         };
