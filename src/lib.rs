@@ -16,7 +16,7 @@
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
-//! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained` |
+//! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `documents` |
 //!
 //! `api ← stack ← layers ← controller`; `aws` is used by layers, documents and controller, and knows of the others only
 //! plain data; `stack` knows neither `aws` nor a client. A test holds the folders to it.

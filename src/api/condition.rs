@@ -66,6 +66,8 @@ words! {
         StackReady,
         /// The last documents are indexed.
         DocumentsCurrent,
+        /// The registry's item is as wanted. On tenants, while the operator runs with --registry.
+        Registered,
         /// Deletion waits for something; there only while it is True.
         DeletionBlocked,
         /// The annotation tenantry.dev/paused stops all work; there only while it is True.
@@ -168,6 +170,13 @@ words! {
         DocumentsFailed,
         /// A job would forget an unusually large part of the documents; it waits for approval.
         LargeDeletion,
+
+        /// The registry says where to ask.
+        Registered,
+        /// The table that should be the registry is not there.
+        RegistryNotFound,
+        /// Somebody else wrote the registry's item of this tenantId; it is left alone.
+        RegistryConflict,
 
         /// Deletion begins when its grace period is over.
         GracePeriod,

@@ -4,22 +4,25 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When documents are read on a schedule. Without one they are read when the first arrives, and when the
-/// annotation 'tenantry.dev/sync-requested-at' is given a new value.
+/// When documents are read on a schedule, if any have changed. With or without one they are read when the first arrives,
+/// and when the annotation 'tenantry.dev/sync-requested-at' is given a new value.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ingestion {
     /// Five fields of cron: minute, hour, day of month, month, day of week; for example '0 */2 * * *'. What
     /// the operator cannot read it reports in the condition Accepted, with the reason ScheduleInvalid. AWS
-    /// runs five jobs at a time in an account: the others wait their turn.
+    /// runs five jobs at a time in an account: the others wait their turn, the oldest first. Moments that were
+    /// missed are caught up with once.
     #[schemars(length(min = 1, max = 256))]
     pub schedule: String,
 
-    /// The time zone of the schedule, by its IANA name, for example 'Europe/Vienna'. Default: 'Etc/UTC'.
+    /// The time zone of the schedule, by its IANA name, for example 'Europe/Vienna'. A fixed hour that the clocks
+    /// leave out in spring is due when they go on; one that they repeat in autumn, once. Default: 'Etc/UTC'.
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
 
-    /// true lets the schedule rest. What is asked for by annotation still runs. Default: false.
+    /// true lets the schedule rest. The first document, what is asked for by annotation, and what must be forgotten
+    /// because a tenant leaves, still have their jobs. Default: false.
     pub suspend: Option<bool>,
 }
 

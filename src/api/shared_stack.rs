@@ -102,10 +102,10 @@ pub struct PoolSpec {
     /// When the documents of all Pool tenants are read. Default: when the first arrives, and on request.
     pub ingestion: Option<Ingestion>,
 
-    /// Who writes the `.metadata.json` files beside the documents. 'OperatorOnly': the operator, which before
-    /// each job overwrites whatever others have put there; give nobody else the right to write them. 'Merge':
-    /// tenants may bring attributes of their own; this release refuses it (NotYetBuilt). Default:
-    /// 'OperatorOnly'.
+    /// Who writes the `.metadata.json` files beside the documents. 'OperatorOnly': the operator alone, and the
+    /// bucket's policy refuses everybody else. 'Merge': tenants may bring attributes of their own that
+    /// `index.attributes` declares; the operator corrects whose the document is and drops the rest, before each job and
+    /// again after it. Default: 'OperatorOnly'.
     #[serde(default)]
     pub sidecars: Sidecars,
 }

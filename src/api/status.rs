@@ -21,7 +21,7 @@ pub struct Status {
     /// How things stand. 'Ready' sums up. 'Stalled' True waits for a person; 'Reconciling' True resolves itself.
     /// 'Accepted' says whether the object may be acted upon, the conditions of the layers how far each owned
     /// layer is, 'StackReady' how the borrowed ones are, and 'DocumentsCurrent' whether the last documents are
-    /// indexed. 'DeletionBlocked' and 'Paused' are there only while they are True.
+    /// indexed. 'Registered' says how the item in the registry is. 'DeletionBlocked' and 'Paused' are there only while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -108,7 +108,8 @@ pub struct TenantSpec {
     /// field's own.
     pub collection: Option<Collection>,
 
-    /// Which model answers the tenant's questions. It is for clients to read and changes nothing in AWS.
+    /// Which model answers the tenant's questions. It is for clients to read, here or in the registry, and changes
+    /// nothing that Tenantry builds.
     /// Default: clients choose.
     pub answers: Option<Answers>,
 

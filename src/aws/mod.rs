@@ -24,6 +24,7 @@ mod bedrock_jobs;
 mod bedrock_retrieve;
 mod credentials;
 mod document;
+mod dynamodb;
 mod fault;
 mod gate;
 mod iam;
@@ -32,6 +33,7 @@ mod s3;
 mod s3_facts;
 mod s3_lifecycle;
 mod s3_objects;
+mod s3_uploads;
 mod s3_versions;
 mod sts;
 
@@ -43,11 +45,13 @@ pub use bedrock::KnowledgeBases;
 pub use bedrock_data_sources::DataSources;
 pub use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
+pub use dynamodb::{Item, Registry};
 pub use gate::Pace;
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};
 pub use s3::Buckets;
-pub use s3_objects::{Object, Objects, Page};
+pub use s3_objects::{Content, Lines, Object, Objects, Page};
+pub use s3_uploads::Writer;
 pub use s3_versions::{Upload, Version, VersionMarker, VersionPage};
 pub use sts::{Caller, caller};
 
@@ -86,6 +90,8 @@ pub struct Aws {
     pub jobs: Jobs,
     /// Questions to knowledge bases.
     pub retrieval: Retrieval,
+    /// Items of the registry.
+    pub registry: Registry,
 }
 
 impl Aws {
@@ -109,6 +115,7 @@ impl Aws {
             data_sources: DataSources::new(bedrock.clone(), gate),
             jobs: Jobs::new(bedrock, gate),
             retrieval: Retrieval::new(aws_sdk_bedrockagentruntime::Client::new(config), gate),
+            registry: Registry::new(aws_sdk_dynamodb::Client::new(config), gate),
         }
     }
 }

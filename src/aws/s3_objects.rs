@@ -10,6 +10,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, EncodingType, Error, ObjectIdentifier};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::fault::found;
 use super::gate::Gate;
@@ -45,6 +46,30 @@ pub struct Object {
     pub size: i64,
     /// When it was written.
     pub last_modified: jiff::Timestamp,
+}
+
+/// An object's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// The ETag with its quotes.
+    pub etag: String,
+}
+
+/// An object's lines.
+pub struct Lines {
+    objects: Objects,
+    key: String,
+    lines: tokio::io::Lines<Box<dyn AsyncBufRead + Send + Unpin>>,
+}
+
+impl Lines {
+    /// The next line, without its end.
+    pub async fn next(&mut self) -> Result<Option<String>, Fault> {
+        let call = self.objects.gate.call(s3::GetObject, &self.key);
+        self.lines.next_line().await.map_err(|error| call.refused("Connection", &error.to_string()))
+    }
 }
 
 impl Objects {
@@ -95,6 +120,11 @@ impl Objects {
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.
     pub async fn get(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.read(bucket, key, limit).await?.map(|content| content.bytes))
+    }
+
+    /// The same, with its ETag.
+    pub async fn read(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Content>, Fault> {
         let call = self.gate.call(s3::GetObject, key);
         let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let Some(mut answer) = found(call.send(request.send()).await)? else {
@@ -109,9 +139,23 @@ impl Objects {
                     return Err(Fault { class: Class::Invalid, ..fault });
                 }
                 Some(chunk) => content.extend_from_slice(&chunk),
-                None => return Ok(Some(content)),
+                None => {
+                    return Ok(Some(Content { bytes: content, etag: answer.e_tag.unwrap_or_default() }));
+                }
             }
         }
+    }
+
+    /// An object's lines, read as they are asked for.
+    pub async fn lines(&self, bucket: &str, key: &str) -> Result<Option<Lines>, Fault> {
+        let call = self.gate.call(s3::GetObject, key);
+        let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
+        let answer = found(call.send(request.send()).await)?;
+        Ok(answer.map(|answer| Lines {
+            objects: self.clone(),
+            key: key.into(),
+            lines: (Box::new(answer.body.into_async_read()) as Box<dyn AsyncBufRead + Send + Unpin>).lines(),
+        }))
     }
 
     /// The SHA-256 of an object's content, however long it is. An ETag is none where KMS encrypts, and another for a copy
@@ -133,17 +177,18 @@ impl Objects {
         Ok(Some(digest.finalize().to_vec()))
     }
 
-    /// Writes an object of at most 5 GB, over one of the same key.
+    /// Writes an object of at most 5 GB, over one of the same key, and answers with its ETag.
     pub async fn put(
         &self,
         bucket: &str,
         key: &str,
         content: Vec<u8>,
         content_type: &str,
-    ) -> Result<(), Fault> {
+    ) -> Result<String, Fault> {
         let request = self.client.put_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
         let request = request.body(ByteStream::from(content)).content_type(content_type);
-        self.gate.call(s3::PutObject, key).send(request.send()).await.map(drop)
+        let answer = self.gate.call(s3::PutObject, key).send(request.send()).await?;
+        Ok(answer.e_tag.unwrap_or_default())
     }
 
     /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata. Needs s3:GetObject

@@ -3,9 +3,10 @@
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::run::installation;
+use super::run::{installation, registry};
 use crate::stack::identity::Scope;
 use crate::stack::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
+use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]
 pub(super) struct IamPolicy {
@@ -41,6 +42,10 @@ struct Operator {
     #[arg(long, value_name = "ARN", value_parser = arn)]
     permissions_boundary: Option<String>,
 
+    /// The registry that `tenantry run` is given, as dynamodb:<table>. Default: none, and nothing is allowed there.
+    #[arg(long, env = "TENANTRY_REGISTRY", value_name = "REGISTRY", value_parser = registry)]
+    registry: Option<Table>,
+
     /// Print one part only. All in one document fits a role's inline policies (10,240 characters), and not a managed
     /// policy (6,144): for managed policies, attach both parts.
     #[arg(long, value_enum, value_name = "PART")]
@@ -49,7 +54,7 @@ struct Operator {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Part {
-    /// Buckets, documents and keys.
+    /// Buckets, documents and keys, and the registry.
     Storage,
     /// Roles, collections, indexes and knowledge bases.
     Retrieval,
@@ -74,8 +79,12 @@ impl IamPolicy {
         let Who::Operator(operator) = self.audience;
         let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
         let scope = Scope::new(&operator.installation, &any(operator.account), &any(operator.region));
-        let audience =
-            Audience { scope, role_arn: operator.role_arn, boundary_arn: operator.permissions_boundary };
+        let audience = Audience {
+            scope,
+            role_arn: operator.role_arn,
+            boundary_arn: operator.permissions_boundary,
+            registry: operator.registry,
+        };
         let (part, limit) = match operator.part {
             None => (None, MAX_INLINE_CHARS),
             Some(Part::Storage) => (Some(permissions::Part::Storage), MAX_MANAGED_CHARS),

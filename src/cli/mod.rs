@@ -2,6 +2,7 @@
 
 mod crds;
 mod delete;
+mod documents;
 mod iam_policy;
 mod inspect;
 mod plan;
@@ -33,6 +34,8 @@ enum Command {
     Plan(plan::Plan),
     /// Show what deleting a Tenant would do in AWS, without touching anything.
     Delete(delete::Delete),
+    /// Show how a tenant's documents fare: how many, the last job, what failed, what is in quarantine, and why.
+    Documents(documents::Documents),
     /// List what was left behind in AWS: whose it is, since when, what it costs, and how to purge it.
     Retained(retained::Retained),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
@@ -50,6 +53,7 @@ impl Cli {
             Command::IamPolicy(policy) => policy.run(),
             Command::Plan(plan) => plan.run(),
             Command::Delete(delete) => delete.run().await,
+            Command::Documents(documents) => documents.run().await,
             Command::Retained(retained) => retained.run().await,
             Command::Retrieve(retrieve) => retrieve.run().await,
         }

@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::aws;
 use crate::controller::{self, Settings};
 use crate::stack::identity::Scope;
+use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -52,6 +53,10 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_MAX_KNOWLEDGE_BASES", value_name = "N", default_value_t = 90)]
     max_knowledge_bases: usize,
 
+    /// How many ingestion jobs run at a time. AWS runs five an account and region; fewer leave room for other people's.
+    #[arg(long, env = "TENANTRY_MAX_INGESTION_JOBS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    max_ingestion_jobs: u16,
+
     /// Take over the AWS resources of this installation from another cluster, named by the uid of its kube-system
     /// namespace, as the refusal to start says it. The operator over there ends when it sees this.
     #[arg(long, env = "TENANTRY_TAKE_OVER", value_name = "UID")]
@@ -65,6 +70,12 @@ pub(super) struct Run {
     /// The ARN of an IAM policy that bounds what any role made here may ever do.
     #[arg(long, env = "TENANTRY_PERMISSIONS_BOUNDARY", value_name = "ARN")]
     permissions_boundary: Option<String>,
+
+    /// A table of DynamoDB that says, for clients that do not read the cluster, which knowledge base answers for which
+    /// tenant: dynamodb:<table>, in the operator's account and region, with the key tenantId, a string. The operator
+    /// writes items, and never the table. Default: none.
+    #[arg(long, env = "TENANTRY_REGISTRY", value_name = "REGISTRY", value_parser = registry)]
+    registry: Option<Table>,
 
     /// How logs are written.
     #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -86,6 +97,10 @@ pub(super) fn installation(name: &str) -> Result<String, String> {
         true => Ok(name.into()),
         false => Err("one to eight lower-case letters and digits, beginning with a letter".into()),
     }
+}
+
+pub(super) fn registry(text: &str) -> Result<Table, String> {
+    text.parse().map_err(Into::into)
 }
 
 fn percent(text: &str) -> Result<u32, String> {
@@ -128,9 +143,11 @@ impl Run {
             resync: Duration::from_secs(self.resync),
             read_only: self.read_only,
             max_knowledge_bases: self.max_knowledge_bases,
+            max_ingestion_jobs: self.max_ingestion_jobs.into(),
             pace: self.pace,
             take_over: self.take_over,
             permissions_boundary: self.permissions_boundary,
+            registry: self.registry,
             clock: self.clock,
             concurrency: self.concurrency,
             ..Settings::new(&self.installation)

@@ -1,15 +1,13 @@
 //! May this object be acted upon? Decided before anything is built, from the spec and the caches.
 
-use croner::parser::{CronParser, Seconds, Year};
-use jiff::tz::TimeZone;
 use kube::core::SelectorExt;
 
 use super::Error;
 use super::context::Context;
 use crate::api::{
-    IngestionSettings, Invalid, Isolation, PoolSettings, Reason, Shared, SharedStack, SharedStackSpec,
-    Sidecars, Tenant,
+    IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
 };
+use crate::documents::cron::Schedule;
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Scope;
@@ -23,10 +21,6 @@ impl From<Invalid> for Blocked {
 
 fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Blocked> {
     Err(Blocked { reason, message: message.into() })
-}
-
-fn not_yet_built(field: &str, instead: &str) -> Result<(), Blocked> {
-    refused(Reason::NotYetBuilt, format!("`spec.{field}` is not built yet in this release; {instead}"))
 }
 
 /// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
@@ -44,30 +38,15 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
     schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
-    if let Some(PoolSettings { sidecars: Sidecars::Merge, .. }) = &shared.pool {
-        not_yet_built("pool.sidecars: Merge", "use 'OperatorOnly'")?;
-    }
     Ok(shared)
 }
 
-/// A schedule that can be read: five fields of cron and an IANA time zone. Others' sixth field, seconds first, would
-/// change the meaning of a copied line, and a zone within the line would contradict the one beside it.
+/// A schedule that can be read, if there is one.
 fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
-    let Some(IngestionSettings { schedule, time_zone, .. }) = ingestion else { return Ok(()) };
-    let cron = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    if let Err(error) = cron.parse(schedule) {
-        let five = "it must have five fields: minute, hour, day of month, month, day of week";
-        return refused(
-            Reason::ScheduleInvalid,
-            format!("`schedule` '{schedule}' cannot be read ({error}); {five}"),
-        );
+    match ingestion.map(Schedule::parse) {
+        Some(Err(unreadable)) => refused(Reason::ScheduleInvalid, unreadable),
+        _ => Ok(()),
     }
-    if TimeZone::get(time_zone).is_err() {
-        let message =
-            format!("`timeZone` '{time_zone}' is no IANA time zone, such as 'Etc/UTC' or 'Europe/Vienna'");
-        return refused(Reason::ScheduleInvalid, message);
-    }
-    Ok(())
 }
 
 /// The tag by which a key's owner lets us use it; its value is our installation, or the namespace of one Tenant.
@@ -193,9 +172,16 @@ mod tests {
         for line in ["0 */2 * * *", "15 4 * * 1-5", "*/30 8-18 1 * *"] {
             assert_eq!(reason(line, "Europe/Vienna"), None, "{line}");
         }
-        for line in
-            ["", "0 0", "0 0 */2 * * *", "61 * * * *", "TZ=UTC 0 * * * *", "CRON_TZ=UTC 0 * * * *", "often"]
-        {
+        for line in [
+            "",
+            "0 0",
+            "0 0 */2 * * *",
+            "61 * * * *",
+            "TZ=UTC 0 * * * *",
+            "CRON_TZ=UTC 0 * * * *",
+            "often",
+            "0 0 30 2 *",
+        ] {
             assert_eq!(reason(line, "Etc/UTC"), Some(Reason::ScheduleInvalid), "{line}");
         }
         assert_eq!(reason("0 * * * *", "Mars/Olympus"), Some(Reason::ScheduleInvalid));

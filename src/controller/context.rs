@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -22,6 +23,7 @@ use super::settings::Settings;
 use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::documents::marker::Marker;
+use crate::documents::turns::Turns;
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 
 /// Shared by all passes of a process.
@@ -57,6 +59,8 @@ pub struct Context {
     pub retained: Shelf<BTreeMap<String, Marker>>,
     /// By uid: the version of each object that our last word in its status made.
     pub written: Shelf<String>,
+    /// Whose turn it is to start an ingestion job.
+    pub turns: Turns,
     /// Knowledge bases that are promised.
     pub reservations: Reservations,
     /// Writes events.
@@ -110,6 +114,7 @@ impl Context {
     pub fn forget(&self, uid: &str) {
         self.memories.forget(uid);
         self.reservations.forget(uid);
+        self.turns.forget(uid);
         self.written.lock().remove(uid);
     }
 
@@ -128,6 +133,7 @@ impl Context {
                 self.filled.namespaces.wait().await;
                 self.take_up_claims();
                 self.take_up_promises();
+                self.take_up_jobs();
             })
             .await;
     }
@@ -166,6 +172,28 @@ impl Context {
             {
                 let uid = stack.uid().unwrap_or_default();
                 self.reservations.promise(&Identity::of_stack(self.scope.clone(), &stack.name_any(), &uid));
+            }
+        }
+    }
+
+    /// Any knowledge base that is there already may have a job: no other is started before all have been asked.
+    fn take_up_jobs(&self) {
+        let expect = |meta: &ObjectMeta, status: &Option<Status>| {
+            let base = status.as_ref().and_then(|status| status.knowledge_base_id.as_deref());
+            if let (Some(base), Some(uid)) = (base, &meta.uid) {
+                self.turns.expect(base, uid);
+            }
+        };
+        for tenant in self.tenants.state() {
+            if let Ok(tenant) = &tenant.0
+                && tenant.spec.pattern != Pattern::Pool
+            {
+                expect(&tenant.metadata, &tenant.status);
+            }
+        }
+        for stack in self.stacks.state() {
+            if let Ok(stack) = &stack.0 {
+                expect(&stack.metadata, &stack.status);
             }
         }
     }

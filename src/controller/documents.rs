@@ -1,15 +1,21 @@
 //! The last step of a pass: the documents, once the knowledge base is whole.
 
+use std::collections::BTreeSet;
+
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::engine::STALLED;
+use super::engine::{STALLED, earliest};
 use super::report;
 use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
+use crate::documents::cron::Schedule;
+use crate::documents::review::Findings;
 use crate::documents::schedule::Ask;
-use crate::documents::sync::{self, Source, Synced};
+use crate::documents::sync::{self, Remembered, Source, Synced};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Identity;
 use crate::stack::job::JobSummary;
+use crate::stack::policy::ledger_key;
 use crate::stack::verdict::Documents;
 
 /// What the last step came to.
@@ -24,21 +30,31 @@ pub struct LastStep {
     pub fault: Option<Fault>,
     /// All jobs, newest first, if they were looked at.
     pub jobs: Vec<JobSummary>,
+    /// What a review found, if there was one.
+    pub findings: Option<Findings>,
 }
 
 /// Where a status says the documents are.
 pub fn source(
     status: &Status,
-    tenant_id_key: Option<String>,
-    schedule: Option<IngestionSettings>,
+    owner: &Identity,
+    approved: Option<&str>,
+    ingestion: Option<&IngestionSettings>,
 ) -> Option<Source> {
     Some(Source {
+        ledger: ledger_key(owner),
+        rules: None,
+        merges: false,
+        leaving: BTreeSet::new(),
+        owner: owner.owner.clone(),
+        owner_uid: owner.uid.clone(),
+        approved: approved.map(Into::into),
         knowledge_base_id: status.knowledge_base_id.clone()?,
         data_source_id: status.data_source_id.clone()?,
         bucket: status.bucket.clone()?,
         prefix: status.prefix.clone()?,
-        tenant_id_key,
-        schedule,
+        // One that cannot be read was not accepted.
+        schedule: ingestion.filter(|it| !it.suspend).and_then(|it| Schedule::parse(it).ok()),
     })
 }
 
@@ -69,9 +85,21 @@ pub fn refilling(before: &Status, status: &mut Status, step: &LastStep) -> Optio
 }
 
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
-pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], before: &Status) -> LastStep {
-    let nothing =
-        |documents| LastStep { documents, ingestion: None, look_again: None, fault: None, jobs: Vec::new() };
+pub async fn last_step(
+    cx: &Context,
+    source: Option<&Source>,
+    asks: &[Ask],
+    before: &Status,
+    remembered: &mut Remembered,
+) -> LastStep {
+    let nothing = |documents| LastStep {
+        documents,
+        ingestion: None,
+        look_again: None,
+        fault: None,
+        jobs: Vec::new(),
+        findings: None,
+    };
     let last = report::last_documents(&before.conditions);
     let Some(source) = source.filter(|_| !cx.settings.read_only) else {
         return nothing(last.unwrap_or(Documents {
@@ -80,15 +108,19 @@ pub async fn last_step(cx: &Context, source: Option<&Source>, asks: &[Ask], befo
             message: "Documents are read once the knowledge base is ready".into(),
         }));
     };
+    if let Some(wait) = cx.turns.too_early(&source.knowledge_base_id)
+        && let Some(last) = &last
+    {
+        return LastStep { look_again: Some(wait), ..nothing(last.clone()) };
+    }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    let clock = cx.clock;
-    match sync::step(&cx.aws, source, asks, reported, move |stamp| clock.since_stamp(stamp)).await {
-        Ok(Synced { documents, ingestion, cadence, jobs }) => {
+    match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns).await {
+        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings }) => {
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
-            let look_again = cadence.and_then(|cadence| cadence.look_again(waited));
-            LastStep { documents, ingestion, look_again, fault: None, jobs }
+            let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
+            LastStep { documents, ingestion, look_again, fault: None, jobs, findings }
         }
         Err(fault) => {
             let reason = match fault.class {

@@ -23,7 +23,7 @@ use crate::stack::unwind::{self, Fate};
 use crate::stack::verdict::{Leaving, Verdict};
 
 /// How long AWS may refuse a step of the way back before a person should look.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// A field of an object whose spec may not be readable as a whole.
 pub fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::registry;
 use crate::api::PerLayer;
+use crate::documents::sync::Remembered;
 use crate::stack::fault::Fault;
 use crate::stack::seen::Sight;
 
@@ -25,12 +27,16 @@ pub struct Memory {
     pub refused: PerLayer<Option<(Instant, Fault)>>,
     /// Since when its way back has been going on.
     pub leaving_since: Option<Instant>,
+    /// What the documents' last step remembers.
+    pub documents: Remembered,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
     pub rounds: u32,
     /// Since when AWS has been failing in a way that passes.
     pub failing_since: Option<Instant>,
     /// Passes that failed in a row.
     pub failures: u32,
+    /// What its item in the registry says.
+    pub registry: registry::Remembered,
     /// The request for a job that its SharedStack was last woken for.
     pub request: Option<String>,
 }
@@ -66,6 +72,13 @@ impl Memories {
         self.lock().insert(uid.into(), Arc::new(memory));
     }
 
+    /// Something that must not be forgotten with a pass that fails after it.
+    pub fn note(&self, uid: &str, note: impl FnOnce(&mut Memory)) {
+        let mut memory = self.get(uid);
+        note(&mut memory);
+        self.put(uid, memory);
+    }
+
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
@@ -73,10 +86,11 @@ impl Memories {
 
     /// One more failed pass; how many there were in a row.
     pub fn failed(&self, uid: &str) -> u32 {
-        let mut memory = self.get(uid);
-        memory.failures = memory.failures.saturating_add(1);
-        let failures = memory.failures;
-        self.put(uid, memory);
+        let mut failures = 0;
+        self.note(uid, |memory| {
+            memory.failures = memory.failures.saturating_add(1);
+            failures = memory.failures;
+        });
         failures
     }
 }

@@ -15,6 +15,7 @@ pub mod loss;
 pub mod memory;
 pub mod pool_leaving;
 pub mod quota;
+pub mod registry;
 pub mod report;
 pub mod retry;
 pub mod run;

@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::report;
 use crate::api::{ConditionType, Layer, Reason, Status};
 use crate::documents::purge;
+use crate::documents::quarantine::QUARANTINE;
 use crate::documents::relocate::{self, Meeting};
 use crate::documents::schedule::{self, Ask};
 use crate::layers;
@@ -99,11 +100,11 @@ async fn take_away(cx: &Context, leaver: &Leaver<'_>) -> Result<Progress, Fault>
     let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
     let aside = retained_prefix(leaver.id.tenant_id().unwrap_or_default());
     match leaver.fate {
-        Fate::Goes => match purge::all_versions(&cx.aws, &bucket, &prefix).await? {
-            // What it had retained once and found replaced when it came back.
-            Progress::Done => purge::all_versions(&cx.aws, &bucket, &aside).await,
-            waiting => Ok(waiting),
-        },
+        Fate::Goes => {
+            // Also what it had retained once and found replaced when it came back, and what was put into quarantine.
+            let quarantined = format!("{QUARANTINE}{prefix}");
+            purge::all_under(&cx.aws, &bucket, &[prefix, aside, quarantined]).await
+        }
         _ => relocate::all(&cx.aws, &bucket, &prefix, &aside, Meeting::OnTop).await,
     }
 }

@@ -12,6 +12,8 @@ use serde_json::json;
 use super::Error;
 use super::context::Context;
 use crate::api::{ConditionType, Reason, Status};
+use crate::documents::quarantine::QUARANTINE;
+use crate::documents::review::Findings;
 use crate::stack::verdict::{Documents, Verdict};
 
 /// Now, in the whole seconds that Kubernetes keeps.
@@ -30,25 +32,37 @@ pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
 /// is Ready that has since been changed, or is being deleted.
 pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
-    let mut says = |kind: ConditionType, status_: &str| {
-        let before = find(&status.conditions, kind);
-        let same = before.filter(|before| before.status == status_);
-        let said = Condition {
-            type_: kind.to_string(),
-            status: status_.into(),
-            reason: Reason::Paused.to_string(),
-            message: message.into(),
-            observed_generation: meta.generation,
-            last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
-        };
-        status.conditions.retain(|condition| condition.type_ != said.type_);
-        status.conditions.push(said);
+    let says = |status: &mut Status, kind: ConditionType, status_: &str| {
+        say(status, kind, status_, Reason::Paused, message, meta.generation);
     };
-    says(ConditionType::Paused, "True");
+    says(status, ConditionType::Paused, "True");
     if status.observed_generation != meta.generation || meta.deletion_timestamp.is_some() {
-        says(ConditionType::Ready, "False");
+        says(status, ConditionType::Ready, "False");
         status.observed_generation = meta.generation;
     }
+}
+
+/// One condition by itself, in its place among the others.
+pub fn say(
+    status: &mut Status,
+    kind: ConditionType,
+    status_: &str,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+) {
+    let before = find(&status.conditions, kind);
+    let same = before.filter(|before| before.status == status_);
+    let said = Condition {
+        type_: kind.to_string(),
+        status: status_.into(),
+        reason: reason.to_string(),
+        message: message.into(),
+        observed_generation: generation,
+        last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
+    };
+    status.conditions.retain(|condition| condition.type_ != said.type_);
+    status.conditions.push(said);
     let rank =
         |condition: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_);
     status.conditions.sort_by_key(rank);
@@ -85,6 +99,25 @@ pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
 pub async fn adopted(cx: &Context, object: &ObjectReference) {
     let note = "What an earlier object left behind is taken over";
     cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
+}
+
+/// What a review of a pool's documents found that somebody should know of.
+pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Findings) {
+    let Findings { corrected, quarantined, .. } = findings;
+    if corrected.count > 0 {
+        let note = format!(
+            "Metadata files named another tenant than the one under whose prefix they are, and were corrected; the \
+             originals are in {QUARANTINE}. Beside: {corrected}"
+        );
+        cx.event(object, EventType::Warning, "SidecarCorrected", "Sync", note).await;
+    }
+    if quarantined.count > 0 {
+        let note = format!(
+            "These keys name no tenant, or leave no room for a metadata file, and were moved to {QUARANTINE}, so that \
+             nobody is answered from them: {quarantined}. Put them under pool/<tenantId>/"
+        );
+        cx.event(object, EventType::Warning, "DocumentsQuarantined", "Sync", note).await;
+    }
 }
 
 /// An object that another installation holds is that one's to speak of: an event says so, its status does not.
@@ -155,6 +188,16 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
             "Everything is built and can be asked",
         )
         .await;
+    }
+    if let Some(registered) = find(is, ConditionType::Registered)
+        && registered.status == "False"
+        && matches!(
+            Reason::parse(&registered.reason),
+            Some(Reason::RegistryConflict | Reason::RegistryNotFound | Reason::Denied | Reason::Invalid)
+        )
+        && find(was, ConditionType::Registered).is_none_or(|known| known.reason != registered.reason)
+    {
+        cx.event(object, EventType::Warning, &registered.reason, "Register", &registered.message).await;
     }
     if let Some(documents) = find(is, ConditionType::DocumentsCurrent)
         && documents.status == "False"

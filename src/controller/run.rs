@@ -28,7 +28,10 @@ use super::memory::Memories;
 use super::{Guarded, Settings, hold, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::{self, Aws, Pace};
-use crate::stack::identity::{Identity, Scope};
+use crate::documents::scheduler::Limits;
+use crate::documents::turns::Turns;
+use crate::stack::identity::{Identity, Owner, Scope};
+use crate::stack::operation::bedrock;
 
 /// How long passes under way may take to finish; Kubernetes kills after 30 s.
 const SHUTDOWN: Duration = Duration::from_secs(25);
@@ -44,12 +47,13 @@ pub async fn run(
     let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
     let aws = Aws::new(sdk, &caller.account, Pace { percent: settings.pace, clock: settings.clock });
     let scope = Scope::new(&settings.installation, &caller.account, &region);
-    let scope = Arc::new(Scope { permissions_boundary: settings.permissions_boundary.clone(), ..scope });
-    let grant = Grant {
-        scope: scope.clone(),
-        operator: caller.principal_arn(&aws.roles).await?,
-        cluster: cluster_uid(&client).await?,
-    };
+    let operator = caller.principal_arn(&aws.roles).await?;
+    let scope = Arc::new(Scope {
+        permissions_boundary: settings.permissions_boundary.clone(),
+        operator: Some(operator.clone()),
+        ..scope
+    });
+    let grant = Grant { scope: scope.clone(), operator, cluster: cluster_uid(&client).await? };
     let operator = &grant.operator;
     if !settings.read_only {
         grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;
@@ -61,10 +65,22 @@ pub async fn run(
     let (namespace_store, namespace_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
+    let (clock, turns) = (Clock::new(settings.clock), {
+        let (tenants, stacks) = (wake_tenant.clone(), wake_stack.clone());
+        turns(&settings, move |owner| match owner {
+            Owner::Tenant { namespace, name, .. } => {
+                let _ = tenants.send(ObjectRef::new(name).within(namespace));
+            }
+            Owner::Stack { name } => {
+                let _ = stacks.send(ObjectRef::new(name));
+            }
+        })
+    });
     let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
     let cx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
-        clock: Clock::new(settings.clock),
+        clock,
+        turns,
         client: client.clone(),
         aws,
         scope,
@@ -135,6 +151,14 @@ pub async fn run(
         _ = patience(&cx, stop) => tracing::warn!("stopped in the middle of a pass; the next start goes on with it"),
     }
     Ok(())
+}
+
+/// AWS's limits on ingestion jobs, at the pace that this operator keeps.
+fn turns(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> Turns {
+    let (clock, pace) = (Clock::new(settings.clock), f64::from(settings.pace.clamp(1, 100)) / 100.0);
+    let rate = bedrock::StartIngestionJob.per_second().unwrap_or(1.0) * pace;
+    let limits = Limits { jobs: settings.max_ingestion_jobs, interval: Duration::from_secs_f64(1.0 / rate) };
+    Turns::new(limits, move |at| clock.calendar(at), wake)
 }
 
 /// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end; at once if

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kube::core::Selector;
 
+use crate::stack::registry::Table;
+
 /// The operator's settings; see `tenantry run --help`.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,12 +23,16 @@ pub struct Settings {
     pub read_only: bool,
     /// How many knowledge bases this account may have, other people's included, before new ones are refused.
     pub max_knowledge_bases: usize,
+    /// How many ingestion jobs run at a time.
+    pub max_ingestion_jobs: usize,
     /// How much of AWS's own limits on the rate of calls is used, in percent.
     pub pace: u32,
     /// The cluster whose grant this operator takes over, by the uid of its kube-system namespace.
     pub take_over: Option<String>,
     /// The policy that bounds what any role made here may ever do.
     pub permissions_boundary: Option<String>,
+    /// The table that says, for clients, which knowledge base answers for which tenant.
+    pub registry: Option<Table>,
     /// Divides all waits.
     pub clock: u32,
     /// How many objects of a kind are worked on at once.
@@ -44,9 +50,11 @@ impl Settings {
             resync: Duration::from_secs(600),
             read_only: false,
             max_knowledge_bases: 90,
+            max_ingestion_jobs: 5,
             pace: 80,
             take_over: None,
             permissions_boundary: None,
+            registry: None,
             clock: 1,
             concurrency: 32,
         }

@@ -1,6 +1,7 @@
 //! A pass over a SharedStack: the same engine, with a pool's documents as its last step, and borrowers to wait for on
 //! the way back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -12,14 +13,17 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::Context;
 use super::engine::{self, Case, Passed};
+use super::memory::Memory;
 use super::tenant::request;
 use super::{Error, Guarded, accept, clock, documents, hold, leaving, lend, quota, report};
 use crate::api::{
     APPROVE, Column, ConditionType, DeletionPolicy, EncryptionSettings, Layer, PAUSED, Pattern, Reason,
-    Shared, SharedStack, Status, Tenant,
+    Shared, SharedStack, Sidecars, Status, Tenant,
 };
 use crate::documents::marker::{self, Left, Marker};
 use crate::documents::schedule::Ask;
+use crate::documents::sidecar::Rules;
+use crate::documents::sync::Source;
 use crate::layers;
 use crate::stack::approval;
 use crate::stack::identity::Identity;
@@ -112,7 +116,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         }
     }
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
-    let step = pool_documents(cx, &stack, &shared, &before, &status, whole).await;
+    let step = pool_documents(cx, &stack, &shared, &before, &status, whole, &mut memory).await;
     let mut refilling = None;
     let documents = step.map(|step| {
         refilling = documents::refilling(&before, &mut status, &step);
@@ -191,18 +195,43 @@ async fn pool_documents(
     before: &Status,
     status: &Status,
     whole: bool,
+    memory: &mut Memory,
 ) -> Option<documents::LastStep> {
     let pool = shared.pool.as_ref()?;
-    let name = stack.name_any();
+    let (name, uid) = (stack.name_any(), stack.uid().unwrap_or_default());
+    let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
     let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
     let tenants = tenants_of(cx, &name);
     asks.extend(tenants.iter().filter_map(request).map(Ask::Request));
     // One job for all whose documents moved before it.
     asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
-    let source = whole
-        .then(|| documents::source(status, Some(pool.tenant_id_key.clone()), pool.ingestion.clone()))
-        .flatten();
-    Some(documents::last_step(cx, source.as_ref(), &asks, before).await)
+    let approved = stack.annotations().get(APPROVE).map(String::as_str);
+    let source = documents::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
+    let source = source.map(|source| Source {
+        rules: Some(Rules {
+            tenant_id_key: pool.tenant_id_key.clone(),
+            attributes: pool.index.attributes.clone(),
+        }),
+        merges: pool.sidecars == Sidecars::Merge,
+        leaving: leaving_of(cx, &name),
+        ..source
+    });
+    let step = documents::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
+    if let Some(findings) = &step.findings {
+        report::reviewed(cx, &report::subject(stack), findings).await;
+    }
+    Some(step)
+}
+
+/// The tenantIds of the Pool tenants that leave this stack, from the cache.
+fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
+    let tenants = cx.tenants.state();
+    let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+    let leaving = readable.filter(|tenant| {
+        tenant.metadata.deletion_timestamp.is_some()
+            && tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack)
+    });
+    leaving.map(|tenant| tenant.spec.tenant_id.clone()).collect()
 }
 
 /// The Pool tenants that hold an id in this stack and ask for a job, from the cache.
@@ -256,7 +285,9 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
             if let Ok(stack) = &seen.0
                 && let Ok(shared) = stack.spec.shared()
             {
-                let step = pool_documents(cx, stack, &shared, &status, &status, true).await;
+                let mut memory = cx.memories.get(&id.uid);
+                let step = pool_documents(cx, stack, &shared, &status, &status, true, &mut memory).await;
+                cx.memories.put(&id.uid, memory);
                 if let Some(fault) = step.and_then(|step| step.fault) {
                     return Err(fault.into());
                 }

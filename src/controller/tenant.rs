@@ -10,7 +10,9 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::{Context, asker, was_acted_upon};
 use super::engine::{self, Case, Passed, STALLED};
 use super::memory::Memory;
-use super::{Error, Guarded, accept, documents, hold, leaving, lend, quota, report, take_up, tenant_leaving};
+use super::{
+    Error, Guarded, accept, documents, hold, leaving, lend, quota, registry, report, take_up, tenant_leaving,
+};
 use crate::api::{
     APPROVE, ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter,
     SYNC_REQUESTED_AT, SharedStack, Status, Tenant,
@@ -93,7 +95,16 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             go(cx, &tenant, &before, &isolation, offer.as_deref(), &mut memory).await?
         }
     };
-    let Pass { verdict, mut status, look_again, error } = pass;
+    let Pass { mut verdict, mut status, look_again, error } = pass;
+    let mirrored = {
+        let (spec, ready) = (&tenant.spec, verdict.ready(&before.conditions));
+        let stack = spec.stack_ref.as_ref().map(|stack| stack.name.as_str());
+        let id = cx.tenant_identity(&tenant, &spec.tenant_id, spec.pattern, stack);
+        registry::mirror(cx, &tenant, &id, &status, ready, &mut memory).await
+    };
+    verdict.registered = mirrored.standing;
+    let look_again = engine::earliest(look_again, mirrored.look_again);
+    let error = error.or(mirrored.fault.map(Error::from));
     report::judge(&mut status, &verdict, generation);
     let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
     report::write(cx, &api, &report::subject(&tenant), &before, &status, quiet).await?;
@@ -345,8 +356,8 @@ async fn go(
         Isolation::Pool(_) => None,
     };
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
-    let source = whole.then(|| documents::source(&status, None, ingestion)).flatten();
-    let step = documents::last_step(cx, source.as_ref(), &asks, before).await;
+    let source = whole.then(|| documents::source(&status, &id, approved, ingestion.as_ref())).flatten();
+    let step = documents::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     let refilling = documents::refilling(before, &mut status, &step);
     if refilling.is_none() {
         status.ingestion = step.ingestion.or(status.ingestion);

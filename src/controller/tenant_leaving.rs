@@ -13,7 +13,7 @@ use super::context::{Context, was_acted_upon};
 use super::engine::{self, Case};
 use super::leaving::{self, field};
 use super::pool_leaving::{self, Leaver};
-use super::{Error, clock, hold};
+use super::{Error, clock, hold, registry};
 use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Status, Tenant};
 use crate::documents::marker::{self, Left, Marker};
 use crate::documents::purge;
@@ -21,6 +21,7 @@ use crate::layers;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::offer::{Offer, collection_id};
+use crate::stack::policy::ledger_key;
 use crate::stack::progress::Progress;
 use crate::stack::seen::Seen;
 use crate::stack::unwind::Fate;
@@ -69,9 +70,14 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
     let fate = leaving::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
     let mut status = last.status.clone();
+    let told = match &fate {
+        Ok(fate) if !cx.settings.read_only => unregister(cx, &last, &id, *fate, &mut status).await?,
+        _ => Progress::Done,
+    };
     let progress = match &fate {
         _ if cx.settings.read_only => leaving::read_only(),
         Err(waiting) => waiting.clone(),
+        Ok(_) if !told.is_done() => told,
         Ok(Fate::Stays) => leaving::or_stalled(cx, &id.uid, retain(cx, &last, &id, Fate::Stays).await)?,
         Ok(fate) => match leaving::grace(cx, &last.object) {
             Some(waiting) => waiting,
@@ -95,6 +101,23 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         cx.wake_stack(stack);
     }
     Ok(Action::await_change())
+}
+
+/// Tells the registry, before anything else is done.
+async fn unregister(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Progress, Error> {
+    let Some(since) = &last.object.metadata.deletion_timestamp else { return Ok(Progress::Done) };
+    let object = &leaving::reference(&last.object);
+    let mut memory = cx.memories.get(&id.uid);
+    let leaver = registry::Leaver { id, pattern: last.pattern, fate, since, object };
+    let told = registry::tombstone(cx, &leaver, status, &mut memory).await;
+    cx.memories.put(&id.uid, memory);
+    leaving::or_stalled(cx, &id.uid, told)
 }
 
 /// Whether what lies in a SharedStack under this tenantId is this object's: it is the holder, and was acted upon. Our
@@ -223,19 +246,20 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
         approved: None,
         blueprint: Blueprint::Nothing,
     };
-    let bucket_of = stack_id.as_ref().filter(|_| fate == Fate::Goes && has_documents(cx, last, id));
-    let documents = borrowed_documents(cx, last, bucket_of, id).boxed();
+    let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
+    let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
     let progress = engine::back(cx, &case, fate, &mut memory, documents).await;
     cx.memories.put(&id.uid, memory);
     Ok(progress?)
 }
 
-/// Deletes this Tenant's documents in a bucket that it borrows.
+/// Deletes this Tenant's ledger, and, unless they stay, its documents in a bucket that it borrows.
 async fn borrowed_documents(
     cx: &Context,
     last: &Last,
     stack_id: Option<&Identity>,
     id: &Identity,
+    fate: Fate,
 ) -> Result<Progress, Fault> {
     let Some(stack_id) = stack_id else {
         return Ok(Progress::Done);
@@ -243,7 +267,11 @@ async fn borrowed_documents(
     if !is_stacks(&layers::bucket::look(&cx.aws, stack_id, last.status.bucket.as_deref()).await?) {
         return Ok(Progress::Done);
     }
-    purge::all_versions(&cx.aws, &stack_id.name(Layer::Bucket), &id.prefix()).await
+    let mut prefixes = vec![ledger_key(id)];
+    if fate == Fate::Goes {
+        prefixes.push(id.prefix());
+    }
+    purge::all_under(&cx.aws, &stack_id.name(Layer::Bucket), &prefixes).await
 }
 
 /// What a way back needs to know of a SharedStack that may be gone: where the collection is.

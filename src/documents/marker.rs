@@ -103,7 +103,7 @@ pub async fn remove(aws: &Aws, bucket: &str, id: &Identity) -> Result<Progress, 
 /// Writes the marker; once more is once.
 pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> Result<(), Fault> {
     let content = serde_json::to_vec_pretty(marker).unwrap_or_default();
-    aws.objects.put(bucket, &marker_key(id), content, "application/json").await
+    aws.objects.put(bucket, &marker_key(id), content, "application/json").await.map(drop)
 }
 
 /// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the

@@ -12,6 +12,17 @@ const PAGES_A_CALL: usize = 10;
 /// How soon to try locked versions again: somebody may lift a hold.
 const LOCKED: Duration = Duration::from_secs(300);
 
+/// Removes everything under each of these prefixes, one after the other.
+pub async fn all_under(aws: &Aws, bucket: &str, prefixes: &[String]) -> Result<Progress, Fault> {
+    for prefix in prefixes {
+        let progress = all_versions(aws, bucket, prefix).await?;
+        if !progress.is_done() {
+            return Ok(progress);
+        }
+    }
+    Ok(Progress::Done)
+}
+
 /// Removes everything under `prefix`; Done once a listing of versions and of uploads is empty. It always lists from
 /// the beginning: what was removed is no longer in the way. What is locked is passed over.
 pub async fn all_versions(aws: &Aws, bucket: &str, prefix: &str) -> Result<Progress, Fault> {

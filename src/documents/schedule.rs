@@ -3,11 +3,14 @@
 
 use jiff::Timestamp;
 
+use super::cron::Schedule;
 use crate::stack::job::JobSummary;
 
 /// Why a job is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
+    /// The schedule was due at this moment.
+    Due(Timestamp),
     /// The prefix is not empty for the first time.
     First,
     /// Somebody set a new `sync-requested-at`: the fingerprint of the object's uid and the value.
@@ -15,6 +18,8 @@ pub enum Ask {
     /// The operator itself has deleted or moved documents, because a Pool tenant leaves or is back: when it had done so.
     /// One job serves all who leave, however many.
     Moved(Timestamp),
+    /// A metadata file that named another tenant was corrected while or after this job ran.
+    Corrected(String),
 }
 
 /// What a job says it serves may have 200 characters.
@@ -22,21 +27,39 @@ pub enum Ask {
 const MAX_DESCRIPTION: usize = 200;
 const SEPARATOR: &str = "; ";
 const MOVED: &str = "moved ";
+const DUE: &str = "due ";
 
 impl Ask {
     /// As it stands in a job's description.
     pub fn words(&self) -> String {
         match self {
+            Ask::Due(at) => format!("{DUE}{at}"),
             Ask::First => "first".into(),
             Ask::Request(hash) => format!("request {hash}"),
             Ask::Moved(at) => format!("{MOVED}{at:.6}"),
+            Ask::Corrected(job) => format!("corrected {job}"),
         }
+    }
+
+    /// Whether only a job will do, even if nothing seems to have changed since the last: who asks for one gets one.
+    pub fn needs_a_job(&self) -> bool {
+        match self {
+            Ask::First | Ask::Request(_) | Ask::Moved(_) | Ask::Corrected(_) => true,
+            Ask::Due(_) => false,
+        }
+    }
+
+    /// Whether it comes before what is as old: what must be forgotten or corrected.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self, Ask::Moved(_) | Ask::Corrected(_))
     }
 
     /// Whether a job serves this. One that was asked for later began later, and finds what had been done before.
     pub fn is_served_by(&self, job: &JobSummary) -> bool {
-        if let Ask::Moved(at) = self {
-            return moved(job).is_some_and(|served| served >= *at);
+        match self {
+            Ask::Moved(at) => return moved(job).is_some_and(|served| served >= *at),
+            Ask::Due(at) => return latest(job, DUE).is_some_and(|served| served >= *at),
+            Ask::First | Ask::Request(_) | Ask::Corrected(_) => {}
         }
         let words = self.words();
         job.description.split(SEPARATOR).any(|served| served == words)
@@ -45,7 +68,23 @@ impl Ask {
 
 /// The last move of documents that a job was started for.
 pub fn moved(job: &JobSummary) -> Option<Timestamp> {
-    job.description.split(SEPARATOR).find_map(|served| served.strip_prefix(MOVED)?.parse().ok())
+    latest(job, MOVED)
+}
+
+fn latest(job: &JobSummary, kind: &str) -> Option<Timestamp> {
+    job.description.split(SEPARATOR).find_map(|served| served.strip_prefix(kind)?.parse().ok())
+}
+
+/// What a schedule asks for now: its last moment, if the data source had a job before that. What has never had one waits
+/// for its first document. `calendar` says what the schedule sees at a moment.
+pub fn due(
+    schedule: &Schedule,
+    jobs: &[JobSummary],
+    calendar: impl Fn(Timestamp) -> Timestamp,
+    now: Timestamp,
+) -> Option<Ask> {
+    let first = jobs.iter().filter(|job| job.status != "FAILED").map(|job| calendar(job.started)).min()?;
+    schedule.last(now).filter(|due| *due > first).map(Ask::Due)
 }
 
 /// What no job has served or is serving. One that failed has served nothing. One that somebody stopped was not wanted,
@@ -55,7 +94,7 @@ pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
         .filter(|ask| {
             let in_vain = |job: &JobSummary| match job.status.as_str() {
                 "FAILED" => true,
-                "STOPPING" | "STOPPED" => matches!(ask, Ask::Moved(_)),
+                "STOPPING" | "STOPPED" => matches!(ask, Ask::Moved(_) | Ask::Corrected(_)),
                 _ => false,
             };
             !jobs.iter().any(|job| ask.is_served_by(job) && !in_vain(job))
@@ -86,6 +125,7 @@ pub fn description(asks: &[&Ask], jobs: &[JobSummary]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::IngestionSettings;
 
     fn job(description: &str, status: &str) -> JobSummary {
         JobSummary {
@@ -124,6 +164,40 @@ mod tests {
         for (left, served) in [(4, true), (5, true), (6, false)] {
             assert_eq!(Ask::Moved(at(left)).is_served_by(&job), served, "{left}");
         }
+    }
+
+    #[test]
+    fn a_schedule_asks_for_its_last_moment_after_the_first_job() {
+        let settings = IngestionSettings {
+            schedule: "*/10 * * * *".into(),
+            time_zone: "Etc/UTC".into(),
+            suspend: false,
+        };
+        let schedule = Schedule::parse(&settings).unwrap();
+        let ask = |jobs: &[JobSummary], now| due(&schedule, jobs, |at| at, at(now));
+        assert_eq!(ask(&[], 1000), None, "its first document comes first");
+        assert_eq!(ask(&[job("first", "FAILED")], 1000), None);
+        let first = job("first", "COMPLETE");
+        assert_eq!(ask(std::slice::from_ref(&first), 599), None, "not due since its first job");
+        assert_eq!(
+            ask(std::slice::from_ref(&first), 1900),
+            Some(Ask::Due(at(1800))),
+            "all that it missed is one"
+        );
+    }
+
+    #[test]
+    fn a_due_moment_is_served_by_a_job_for_it_or_a_later_one() {
+        let ask = Ask::Due(at(600));
+        assert_eq!(ask.words(), "due 1970-01-01T00:10:00Z");
+        for (served, serves) in [(599, false), (600, true), (1200, true)] {
+            let words = Ask::Due(at(served)).words();
+            let [done, failed] =
+                ["COMPLETE", "FAILED"].map(|status| job(&format!("{words}; request aa"), status));
+            assert_eq!(open(std::slice::from_ref(&ask), &[done]).is_empty(), serves, "{served}");
+            assert_eq!(open(std::slice::from_ref(&ask), &[failed]).len(), 1, "a failed one serves nothing");
+        }
+        assert!(open(&[ask], &[job(&Ask::Moved(at(700)).words(), "COMPLETE")]).len() == 1);
     }
 
     #[test]

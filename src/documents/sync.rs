@@ -1,14 +1,20 @@
 //! The last step of the pass that owns a knowledge base: see what its jobs did, and start the one that is due.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::begin::{Begun, begin};
+use super::cron::Schedule;
+use super::review::{self, Findings, Scope};
 use super::schedule::{self, Ask};
-use super::{sidecar, stamp};
-use crate::api::{IngestionSettings, IngestionStatistics, IngestionStatus, Reason};
+use super::sidecar::Rules;
+use super::turns::{Turn, Turns};
+use crate::api::{IngestionStatistics, IngestionStatus, Reason};
 use crate::aws::Aws;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
+use crate::stack::identity::Owner;
 use crate::stack::job::{Job, JobSummary, Statistics};
 use crate::stack::progress::Cadence;
 use crate::stack::verdict::Documents;
@@ -17,6 +23,10 @@ use crate::stack::verdict::Documents;
 const EMPTY_PREFIX: Duration = Duration::from_secs(30);
 /// How long a failed job is left alone before it is tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
+/// How long a job that waits for a person is left alone.
+const WAITING: Duration = Duration::from_secs(300);
+/// How soon to look again at what is still asked for.
+const SOON: Duration = Duration::from_secs(10);
 
 /// A knowledge base's documents.
 #[derive(Clone, Debug)]
@@ -29,10 +39,46 @@ pub struct Source {
     pub bucket: String,
     /// and the prefix that is ingested.
     pub prefix: String,
-    /// The tenant key, if this is a pool: its documents are stamped before each job.
-    pub tenant_id_key: Option<String>,
-    /// The schedule that the user set.
-    pub schedule: Option<IngestionSettings>,
+    /// The key of its ledger in that bucket.
+    pub ledger: String,
+    /// What stands beside the documents, if this is a pool.
+    pub rules: Option<Rules>,
+    /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
+    pub merges: bool,
+    /// Tenants that leave: that their documents go is expected.
+    pub leaving: BTreeSet<String>,
+    /// The object that owns it.
+    pub owner: Owner,
+    /// Its uid, for approvals.
+    pub owner_uid: String,
+    /// The approval that somebody gave, if any.
+    pub approved: Option<String>,
+    /// The schedule that the user set, unless it rests.
+    pub schedule: Option<Schedule>,
+}
+
+impl Source {
+    /// What a review looks at.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            bucket: &self.bucket,
+            prefix: &self.prefix,
+            ledger: &self.ledger,
+            rules: self.rules.as_ref(),
+            leaving: &self.leaving,
+        }
+    }
+}
+
+/// What a process remembers of a source; one that forgets looks once more.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// What was asked for, and needed no job because nothing had changed.
+    settled: BTreeSet<String>,
+    /// The job after which the metadata files were looked at again.
+    looked_after: Option<String>,
+    /// The job that a corrected one may have fooled.
+    fooled: Option<String>,
 }
 
 /// What the step found and did.
@@ -44,65 +90,140 @@ pub struct Synced {
     pub ingestion: Option<IngestionStatus>,
     /// When to look again.
     pub cadence: Option<Cadence>,
+    /// How long it is until the schedule is due.
+    pub due_in: Option<Duration>,
     /// All jobs, newest first.
     pub jobs: Vec<JobSummary>,
+    /// What a review found, if there was one.
+    pub findings: Option<Findings>,
 }
 
 /// Looks at the jobs and starts the one that is due. `reported` is the ingestion status that stands: a job that it
-/// already describes is not asked about again. `since` says how long ago something was.
+/// already describes is not asked about again.
 pub async fn step(
     aws: &Aws,
     source: &Source,
     asks: &[Ask],
     reported: Option<&IngestionStatus>,
-    since: impl Fn(jiff::Timestamp) -> Duration,
+    remembered: &mut Remembered,
+    turns: &Turns,
 ) -> Result<Synced, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let mut jobs = aws.jobs.list(kb, ds).await?;
-    let mut asks = asks.to_vec();
+    let mut running = turns.listed(kb, &source.owner_uid, &jobs);
+    let now = turns.now();
+    let due = source.schedule.as_ref().and_then(|it| schedule::due(it, &jobs, |at| turns.calendar(at), now));
+    // What the schedule asks for comes first in a description, which has not room for everything.
+    let mut asks: Vec<_> = due.into_iter().chain(asks.iter().cloned()).collect();
+    remembered.settled.retain(|words| asks.iter().any(|ask| ask.words() == *words));
+    asks.retain(|ask| !remembered.settled.contains(&ask.words()));
+    let mut findings = look_after(aws, source, &jobs, remembered).await?;
+    asks.extend(remembered.fooled.clone().map(Ask::Corrected));
     if !jobs.iter().any(|job| job.status != "FAILED") {
         let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
         if !empty {
             asks.push(Ask::First);
         }
     }
-    let running = jobs.iter().any(JobSummary::is_running);
     let open = schedule::open(&asks, &jobs);
-    let mut waits_for_slot = false;
+    let mut begun = None;
     let rested =
-        jobs.first().is_none_or(|last| last.status != "FAILED" || since(last.updated) >= AFTER_FAILURE);
-    if !running && !open.is_empty() && rested {
-        if let Some(tenant_id_key) = &source.tenant_id_key {
-            debug_assert_eq!(source.prefix, sidecar::POOL);
-            stamp::pool(aws, &source.bucket, tenant_id_key).await?;
-        }
-        match aws.jobs.start(kb, ds, &schedule::description(&open, &jobs)).await {
-            Ok(job) => {
-                tracing::info!(knowledge_base = kb, job, "ingestion job started");
-                jobs = aws.jobs.list(kb, ds).await?;
+        jobs.first().is_none_or(|last| last.status != "FAILED" || turns.since(last.updated) >= AFTER_FAILURE);
+    let mut waits = None;
+    if open.is_empty() || !rested {
+        turns.withdraw(kb);
+    } else if !running {
+        match turn(source, &open, turns) {
+            Turn::Wait(wait) => waits = Some(wait),
+            Turn::Yours(ticket) => {
+                let (outcome, found) = begin(aws, source, ticket, &open, &jobs).await?;
+                match &outcome {
+                    Begun::Started => {
+                        jobs = aws.jobs.list(kb, ds).await?;
+                        running = turns.listed(kb, &source.owner_uid, &jobs);
+                    }
+                    Begun::Unchanged => {
+                        turns.withdraw(kb);
+                        remembered.settled.extend(open.iter().map(|ask| ask.words()));
+                        asks.retain(|ask| !remembered.settled.contains(&ask.words()));
+                    }
+                    // Whoever asks is told when to look again, and if it is now, that is soon enough.
+                    Begun::NoSlot => match turn(source, &open, turns) {
+                        Turn::Wait(wait) => waits = Some(wait),
+                        Turn::Yours(_) => waits = Some(SOON),
+                    },
+                    Begun::Waits(_) => turns.withdraw(kb),
+                }
+                begun = Some(outcome);
+                findings = Some(found.after(findings));
             }
-            Err(fault) if fault.class == Class::NotYet => waits_for_slot = true,
-            Err(fault) => return Err(fault),
         }
     }
-    let running = running || jobs.iter().any(JobSummary::is_running);
-    let asked = !schedule::open(&asks, &jobs).is_empty()
-        || jobs.iter().any(|job| job.is_running() && asks.iter().any(|ask| ask.is_served_by(job)));
+    let open = schedule::open(&asks, &jobs);
+    // A job that the schedule asks for flips nothing.
+    let wanted = |ask: &Ask| !matches!(ask, Ask::Due(_));
+    let asked = open.iter().any(|ask| wanted(ask))
+        || jobs
+            .iter()
+            .any(|job| job.is_running() && asks.iter().any(|ask| wanted(ask) && ask.is_served_by(job)));
     let ingestion = match jobs.first() {
         None => None,
         Some(last) => Some(describe(aws, source, last, reported).await?),
     };
-    let cadence = if running || waits_for_slot {
+    let cadence = if running {
         Some(Cadence::Steady)
-    } else if asked {
-        Some(Cadence::After(if rested { Duration::from_secs(10) } else { AFTER_FAILURE }))
+    } else if let Some(wait) = waits {
+        Some(Cadence::After(wait))
+    } else if let Some(Begun::Waits(_)) = begun {
+        Some(Cadence::After(WAITING))
+    } else if !open.is_empty() {
+        Some(Cadence::After(if rested { SOON } else { AFTER_FAILURE }))
     } else if jobs.is_empty() {
         Some(Cadence::After(EMPTY_PREFIX))
     } else {
         None
     };
-    let documents = verdict(source, asked, &jobs, ingestion.as_ref());
-    Ok(Synced { documents, ingestion, cadence, jobs })
+    let documents = match begun {
+        Some(Begun::Waits(message)) => {
+            Documents { current: Some(false), reason: Reason::LargeDeletion, message }
+        }
+        _ => verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref()),
+    };
+    let next = source.schedule.as_ref().and_then(|schedule| schedule.next(now));
+    let due_in = next.and_then(|next| Duration::try_from(next.duration_since(turns.now())).ok());
+    Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings })
+}
+
+/// Asks for a turn for all that is open; what has no age of its own is as old as its asking.
+fn turn<'a>(source: &Source, open: &[&Ask], turns: &'a Turns) -> Turn<'a> {
+    let since = open.iter().filter_map(|ask| match ask {
+        Ask::Due(at) => Some(*at),
+        Ask::Moved(at) => Some(turns.calendar(*at)),
+        Ask::First | Ask::Request(_) | Ask::Corrected(_) => None,
+    });
+    let urgent = open.iter().any(|ask| ask.is_urgent());
+    turns.ask(&source.knowledge_base_id, &source.owner, since.min(), urgent)
+}
+
+/// Where tenants may write metadata files of their own, one may have named another tenant after it was reviewed and before
+/// the job read it. So all of them are looked at again after each job; a process that has just begun does not know what it
+/// corrected before, and takes every change for one.
+async fn look_after(
+    aws: &Aws,
+    source: &Source,
+    jobs: &[JobSummary],
+    remembered: &mut Remembered,
+) -> Result<Option<Findings>, Fault> {
+    let Some(last) = jobs.first().filter(|last| source.merges && !last.is_running()) else { return Ok(None) };
+    if remembered.looked_after.as_ref() == Some(&last.id) {
+        return Ok(None);
+    }
+    let (findings, ledger) = review::all(aws, &source.scope(), "").await?;
+    ledger.give_up().await?;
+    let knows = remembered.looked_after.replace(last.id.clone()).is_some();
+    let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);
+    remembered.fooled = fooled.then(|| last.id.clone());
+    Ok(Some(findings))
 }
 
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.
@@ -153,11 +274,21 @@ fn statistics(job: &Statistics) -> IngestionStatistics {
     }
 }
 
-fn verdict(source: &Source, asked: bool, jobs: &[JobSummary], last: Option<&IngestionStatus>) -> Documents {
+fn verdict(
+    source: &Source,
+    asked: bool,
+    waits: bool,
+    jobs: &[JobSummary],
+    last: Option<&IngestionStatus>,
+) -> Documents {
     let Source { bucket, prefix, .. } = source;
     let ended = jobs.iter().find(|job| !job.is_running());
     let (current, reason, mut message) = if asked {
-        let message = "A job was asked for and has not ended yet".to_string();
+        let message = match waits {
+            true => "A job was asked for",
+            false => "A job was asked for and has not ended yet",
+        };
+        let message = message.to_string();
         (Some(false), Reason::SyncRequested, message)
     } else {
         match ended {
@@ -192,10 +323,10 @@ fn verdict(source: &Source, asked: bool, jobs: &[JobSummary], last: Option<&Inge
             }
         }
     };
-    if let Some(IngestionSettings { schedule, time_zone, .. }) = &source.schedule {
+    if waits {
+        let what = if asked { "; it" } else { ". The job that the schedule asks for" };
         message.push_str(&format!(
-            ". The schedule '{schedule}' ({time_zone}) does not run yet in this release; set the annotation \
-             tenantry.dev/sync-requested-at to a new value to ask for a job"
+            "{what} waits for its turn: AWS runs five at a time in an account, and starts one each ten seconds"
         ));
     }
     Documents { current, reason, message }

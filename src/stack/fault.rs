@@ -71,6 +71,9 @@ impl fmt::Display for Fault {
                 ". Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where \
                  it leads, or set collection.network.access to Public"
             ),
+            Class::Invalid if *service == "dynamodb" => {
+                write!(f, ". Give --registry a table whose only key is tenantId, a string")
+            }
             Class::Invalid => write!(f, ". Change the spec"),
             _ => Ok(()),
         }
@@ -187,6 +190,7 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
             | "SlowDown"
             | "RequestLimitExceeded"
             | "RequestThrottled"
+            | "ProvisionedThroughputExceededException"
             | "429",
         ) => Class::Throttled,
         (
@@ -210,6 +214,7 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
         (
             _,
             "ConflictException"
+            | "ConditionalCheckFailedException"
             | "BucketAlreadyExists"
             | "BucketAlreadyOwnedByYou"
             | "EntityAlreadyExists"
@@ -301,6 +306,9 @@ mod tests {
             ("GetDataSource", "ResourceNotFoundException", Class::NotFound),
             ("GetBucketPolicy", "NoSuchBucketPolicy", Class::NotFound),
             ("HeadBucket", "NotFound", Class::NotFound),
+            ("UpdateItem", "ConditionalCheckFailedException", Class::Conflict),
+            ("UpdateItem", "ProvisionedThroughputExceededException", Class::Throttled),
+            ("UpdateItem", "ResourceNotFoundException", Class::NotFound),
             ("ListAliases", "ThrottlingException", Class::Throttled),
             ("ListAliases", "InternalServerException", Class::Transient),
         ] {

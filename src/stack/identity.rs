@@ -30,6 +30,8 @@ pub struct Scope {
     pub partition: String,
     /// The policy that bounds what any role made here may ever do, if there is one.
     pub permissions_boundary: Option<String>,
+    /// The role that the operator runs as, by ARN, where that is known.
+    pub operator: Option<String>,
 }
 
 impl Scope {
@@ -46,6 +48,7 @@ impl Scope {
             region: region.into(),
             partition: partition.into(),
             permissions_boundary: None,
+            operator: None,
         }
     }
 

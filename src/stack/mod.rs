@@ -18,6 +18,7 @@ pub mod plan;
 pub mod policy;
 pub mod price;
 pub mod progress;
+pub mod registry;
 pub mod seen;
 pub mod unwind;
 pub mod verdict;

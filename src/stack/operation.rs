@@ -118,6 +118,9 @@ operations! {
         ],
         DeleteObjects: [("s3:DeleteObject", Objects), ("s3:DeleteObjectVersion", Objects)],
         GetObjectRetention: [("s3:GetObjectRetention", Objects)],
+        CreateMultipartUpload: [("s3:PutObject", Objects), ("kms:GenerateDataKey", KeysOfDocuments)],
+        UploadPart: [("s3:PutObject", Objects), ("kms:GenerateDataKey", KeysOfDocuments), ("kms:Decrypt", KeysOfDocuments)],
+        CompleteMultipartUpload: [("s3:PutObject", Objects), ("kms:Decrypt", KeysOfDocuments)],
         AbortMultipartUpload: [("s3:AbortMultipartUpload", Objects)],
     }
     /// KMS.
@@ -203,6 +206,11 @@ operations! {
         StopIngestionJob: [("bedrock:StopIngestionJob", OwnKnowledgeBases)],
         // `tenantry retrieve` asks as whoever runs it; the operator asks no questions.
         Retrieve: [("bedrock:Retrieve", NotTheOperators)],
+    }
+    /// DynamoDB: items of the registry, where there is one.
+    dynamodb {
+        GetItem: [("dynamodb:GetItem", Registry)],
+        UpdateItem: [("dynamodb:UpdateItem", Registry)],
     }
     /// STS. IAM cannot forbid the question who one is.
     sts {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::identity::Scope;
 use super::operation::Operation;
+use super::registry::Table;
 use crate::api::GROUP;
 
 /// What a role's inline policies may have together, white space not counted: room for all in one document.
@@ -21,7 +22,7 @@ pub const MAX_MANAGED_CHARS: usize = 6_144;
 /// A part of the policy that is small enough for a managed policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Buckets, documents and keys.
+    /// Buckets, documents and keys, and the registry.
     Storage,
     /// Roles, collections, indexes and knowledge bases.
     Retrieval,
@@ -85,6 +86,8 @@ pub enum Grant {
     KnowledgeBases,
     /// Knowledge bases with our tag.
     OwnKnowledgeBases,
+    /// The registry's table, if there is one.
+    Registry,
     /// Nothing that the operator does: no statement.
     NotTheOperators,
 }
@@ -98,6 +101,8 @@ pub struct Audience {
     pub role_arn: Option<String>,
     /// The permissions boundary that every role must be made with, if there is one.
     pub boundary_arn: Option<String>,
+    /// The registry, if there is one.
+    pub registry: Option<Table>,
 }
 
 /// The policy of the operator's role, or one part of it.
@@ -134,7 +139,7 @@ impl Grant {
         use Grant::*;
         match self {
             NewBuckets | Buckets | Objects | NewKeys | NewKeysTags | OwnKeys | Keys | Aliases
-            | KeysOfCollections | KeysOfDocuments => Part::Storage,
+            | KeysOfCollections | KeysOfDocuments | Registry => Part::Storage,
             Lists
             | NewRoles
             | Roles
@@ -181,6 +186,10 @@ impl Grant {
             NewKeys | Lists | NewCollections | Collections | Policies | Indexes | NewKnowledgeBases => {
                 vec!["*".into()]
             }
+            Registry => {
+                let table = audience.registry.iter().map(|table| format!("table/{}", table.name()));
+                table.map(|table| scope.arn("dynamodb", &table)).collect()
+            }
             NotTheOperators => Vec::new(),
         }
     }
@@ -226,6 +235,7 @@ impl Grant {
             }
             ServiceLinkedRole => vec![Some(json!({"StringEquals": {"iam:AWSServiceName": OBSERVABILITY}}))],
             Policies | InsideCollections => vec![Some(our_names)],
+            Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
             Buckets | Objects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole | Collections
             | Indexes | KnowledgeBases => vec![None],

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::identity::{Identity, Scope};
 use super::want::{WantBucket, WantIndex, WantRole};
-use crate::api::{AttributeType, Distance, GROUP, NetworkSettings};
+use crate::api::{AttributeType, Distance, GROUP, Layer, NetworkSettings};
 
 /// The vector field of every index, as the console's quick create names it.
 pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
@@ -16,6 +16,11 @@ pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
 pub const TEXT_FIELD: &str = "AMAZON_BEDROCK_TEXT_CHUNK";
 /// Bedrock's own metadata; stored, not searched.
 pub const METADATA_FIELD: &str = "AMAZON_BEDROCK_METADATA";
+
+/// The folder of all pool documents.
+pub const POOL: &str = "pool/";
+/// What a metadata file's name ends with.
+pub const SUFFIX: &str = ".metadata.json";
 
 /// Whether two policy documents say the same. IAM and AOSS may answer a one-element list as its element.
 pub fn same(a: &Value, b: &Value) -> bool {
@@ -136,14 +141,23 @@ pub fn network(collection: &str, access: &NetworkSettings) -> Value {
     }
 }
 
-/// The bucket's policy: nothing travels without TLS.
+/// The bucket's policy: nothing travels without TLS, and where nobody else may say whose a pool's document is, nobody else
+/// may write the file that does.
 pub fn bucket(scope: &Scope, want: &WantBucket) -> Value {
     let arn = format!("arn:{}:s3:::{}", scope.partition, want.name);
-    json!({"Version": "2012-10-17", "Statement": [{
+    let mut statements = vec![json!({
         "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
         "Resource": [arn, format!("{arn}/*")],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }]})
+    })];
+    if let Some(operator) = &want.only_writer_of_sidecars {
+        statements.push(json!({
+            "Sid": "SidecarsByOperatorOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+            "Resource": format!("{arn}/{POOL}*{SUFFIX}"),
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": operator}},
+        }));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
 }
 
 /// A created key's policy: the account's own IAM policies decide, as AWS's default key policy has it.
@@ -222,6 +236,11 @@ pub fn marker_key(identity: &Identity) -> String {
 
 /// The folder of all markers in a bucket.
 pub const MARKERS: &str = "tenantry/retained/";
+
+/// Where the owner of a data source writes what its last job was started for.
+pub fn ledger_key(owner: &Identity) -> String {
+    format!("tenantry/ledger/{}", owner.name(Layer::KnowledgeBase))
+}
 
 /// Where a Pool tenant's documents lie once it has retained them: beside its marker, and in no data source.
 pub fn retained_prefix(tenant_id: &str) -> String {

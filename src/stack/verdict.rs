@@ -123,6 +123,8 @@ pub struct Verdict {
     pub passing: Option<(Reason, String)>,
     /// The documents.
     pub documents: Option<Documents>,
+    /// The item in the registry, where there is one.
+    pub registered: Option<Standing>,
     /// The teardown, once it has begun.
     pub leaving: Option<Leaving>,
 }
@@ -165,6 +167,11 @@ impl Verdict {
         let rank = |c: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == c.type_);
         conditions.sort_by_key(rank);
         conditions
+    }
+
+    /// Whether `Ready` will be True.
+    pub fn ready(&self, previous: &[Condition]) -> bool {
+        self.trouble(previous).is_none()
     }
 
     /// Whether everything is as it should be, or was when it was last looked at.
@@ -259,6 +266,13 @@ impl Verdict {
             let status = current.map_or(UNKNOWN, |current| if current { TRUE } else { FALSE });
             drafts.push(draft(ConditionType::DocumentsCurrent, status, *reason, message.clone()));
         }
+        drafts.extend(self.registered.as_ref().and_then(|standing| match standing {
+            Standing::Whole => {
+                let message = "The registry says where to ask";
+                Some(draft(ConditionType::Registered, TRUE, Reason::Registered, message))
+            }
+            other => detail(ConditionType::Registered, other, "The registry's item"),
+        }));
         if let Some(leaving) = self.leaving.as_ref().filter(|leaving| leaving.blocked) {
             drafts.push(draft(ConditionType::DeletionBlocked, TRUE, leaving.reason, leaving.message.clone()));
         }
@@ -275,7 +289,10 @@ impl Verdict {
         let kinds = layers.map(|(layer, _)| ConditionType::of(layer));
         let borrowed = leaving || matches!(self.borrowed, Some(Standing::Unchanged));
         let accepted = leaving.then_some(ConditionType::Accepted);
-        kinds.chain(borrowed.then_some(ConditionType::StackReady)).chain(accepted).collect()
+        let registered = leaving || matches!(self.registered, Some(Standing::Unchanged));
+        let registered = registered.then_some(ConditionType::Registered);
+        let borrowed = borrowed.then_some(ConditionType::StackReady);
+        kinds.chain(borrowed).chain(accepted).chain(registered).collect()
     }
 }
 
@@ -398,6 +415,31 @@ mod tests {
         assert_eq!(status(&still, ConditionType::Reconciling), ("True", "Transient"));
         let bucket = done.iter().find(|condition| condition.type_ == "BucketReady").unwrap();
         assert_eq!(bucket.last_transition_time, at(1));
+    }
+
+    #[test]
+    fn trouble_with_the_registry_leaves_ready_alone() {
+        let mut verdict = Verdict { registered: Some(Standing::Unchanged), ..Verdict::default() };
+        let first = verdict.conditions(&[], 1, &at(1));
+        assert_eq!(status(&first, ConditionType::Registered), ("Unknown", "Progressing"));
+        verdict.registered = Some(Standing::Whole);
+        let told = verdict.conditions(&first, 1, &at(2));
+        assert_eq!(status(&told, ConditionType::Registered), ("True", "Registered"));
+        let conflict = Standing::Stalled(Reason::RegistryConflict, "not ours (request 1)".into());
+        verdict.registered = Some(conflict);
+        let refused = verdict.conditions(&told, 1, &at(3));
+        assert_eq!(status(&refused, ConditionType::Registered), ("False", "RegistryConflict"));
+        assert_eq!(status(&refused, ConditionType::Ready), ("True", "Ready"));
+        assert_eq!(status(&refused, ConditionType::Stalled), ("False", "Ready"));
+        assert!(verdict.ready(&told));
+        verdict.registered = Some(Standing::Unchanged);
+        assert_eq!(verdict.conditions(&refused, 1, &at(4)), refused, "its last word stands");
+        verdict.registered = None;
+        let without = verdict.conditions(&refused, 1, &at(5));
+        assert!(
+            !without.iter().any(|condition| condition.type_ == "Registered"),
+            "without --registry it is gone"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{
     ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings,
-    IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared,
+    IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared, Sidecars,
 };
 use crate::stack::identity::Identity;
 use crate::stack::offer::Offer;
@@ -50,6 +50,8 @@ pub struct WantBucket {
     pub prefixes: Vec<String>,
     /// The key of default encryption; `None` = S3's own.
     pub key_arn: Option<String>,
+    /// The role that alone may write a pool's metadata files, by ARN; `None` = whoever may write documents.
+    pub only_writer_of_sidecars: Option<String>,
 }
 
 /// A collection and its two policies, which carry its name.
@@ -287,6 +289,9 @@ fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
     let prefixes = vec!["bridge/".into(), "pool/".into()];
     let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
     if let Some(pool) = &shared.pool {
+        if let (Some(bucket), Sidecars::OperatorOnly) = (&mut want.bucket, pool.sidecars) {
+            bucket.only_writer_of_sidecars = id.scope.operator.clone();
+        }
         let key = Some(pool.tenant_id_key.clone());
         // Whoever deletes the pool's data source by hand means its vectors too.
         base.retrieval(&mut want, &pool.knowledge_base, &pool.index, DataDeletionPolicy::Delete, key);
@@ -325,6 +330,7 @@ impl Base<'_> {
                 documents: *documents,
                 prefixes,
                 key_arn: key_arn.clone(),
+                only_writer_of_sidecars: None,
             }),
             collection: Some(WantCollection {
                 name: self.collection.clone(),

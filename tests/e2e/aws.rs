@@ -22,6 +22,7 @@ pub struct Sdk {
     pub kms: aws_sdk_kms::Client,
     pub aoss: aws_sdk_opensearchserverless::Client,
     pub bedrock: aws_sdk_bedrockagent::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
 }
 
 impl Sdk {
@@ -33,6 +34,7 @@ impl Sdk {
             kms: aws_sdk_kms::Client::new(config),
             aoss: aws_sdk_opensearchserverless::Client::new(config),
             bedrock: aws_sdk_bedrockagent::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
         }
     }
 
@@ -73,6 +75,7 @@ impl Role<'_> {
             scope: Scope::new(&settings.installation, account, REGION),
             role_arn: Some(role_arn(account, name)),
             boundary_arn: settings.permissions_boundary.clone(),
+            registry: settings.registry.clone(),
         };
         Role { name, policy: permissions::operator(&audience, None) }
     }

@@ -165,32 +165,3 @@ async fn a_document_that_cannot_be_indexed_is_told_of_and_the_tenant_stays_ready
     })
     .await;
 }
-
-#[tokio::test]
-async fn a_schedule_says_that_it_does_not_run_yet() {
-    world(|w| async move {
-        w.apply(
-            "
-            kind: SharedStack
-            metadata: {name: standard}
-            spec: {pool: {ingestion: {schedule: 0 */2 * * *}}}
-            ---
-            kind: Tenant
-            metadata: {name: acme}
-            spec:
-              tenantId: acme
-              pattern: Bridge
-              stackRef: {name: standard}
-              ingestion: {schedule: 0 4 * * *, timeZone: Europe/Vienna}",
-        )
-        .await;
-        for (object, schedule) in
-            [("SharedStack/standard", "'0 */2 * * *' (Etc/UTC)"), ("acme", "'0 4 * * *' (Europe/Vienna)")]
-        {
-            let ready = w.ready(object).await;
-            let said = ready.message("DocumentsCurrent");
-            assert!(said.contains(schedule) && said.contains("does not run yet"), "{said}");
-        }
-    })
-    .await;
-}

@@ -176,20 +176,29 @@ async fn assert_put_right(w: &World, parts: &[Part]) {
 #[tokio::test]
 async fn documents_keys_and_who_may_read_them() {
     let parts = [Part::Key, Part::Alias, Part::Bucket, Part::BucketPolicy, Part::Role, Part::Trust];
-    world_without_operator(|it| it.clock = SPEED, |w| async move { assert_put_right(&w, &parts).await })
-        .await;
+    world_without_operator(
+        |it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50),
+        |w| async move { assert_put_right(&w, &parts).await },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn collections_and_who_may_reach_them() {
     let parts = [Part::Collection, Part::Encryption, Part::Network, Part::Permissions, Part::Access];
-    world_without_operator(|it| it.clock = SPEED, |w| async move { assert_put_right(&w, &parts).await })
-        .await;
+    world_without_operator(
+        |it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50),
+        |w| async move { assert_put_right(&w, &parts).await },
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn what_vectors_are_in_and_what_fills_it() {
     let parts = [Part::Index, Part::KnowledgeBase, Part::DataSource];
-    world_without_operator(|it| it.clock = SPEED, |w| async move { assert_put_right(&w, &parts).await })
-        .await;
+    world_without_operator(
+        |it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50),
+        |w| async move { assert_put_right(&w, &parts).await },
+    )
+    .await;
 }

@@ -135,6 +135,9 @@ impl Owners {
             }
         }
         named.extend(owner(&tags(call)));
+        // An item of the registry is its tenant's, by its key.
+        let item = call.params.pointer("/Key/tenantId/S").and_then(Value::as_str);
+        named.extend(item.map(|tenant| format!("tenant {tenant}")));
         named
     }
 

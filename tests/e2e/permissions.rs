@@ -9,7 +9,7 @@ use crate::world::{World, world_without_operator};
 use tenantry::controller::Settings;
 
 /// The policy without these actions.
-fn without(policy: &Value, actions: &[&str]) -> Value {
+pub fn without(policy: &Value, actions: &[&str]) -> Value {
     let mut policy = policy.clone();
     let mut found = 0;
     let statements = policy["Statement"].as_array_mut().unwrap();

@@ -23,7 +23,7 @@ fn naming(tenant: &str) -> String {
 #[tokio::test]
 async fn each_tenant_is_answered_from_its_own_documents() {
     world(|w| async move {
-        let bucket = pool_of_two(&w).await;
+        let bucket = pool_of_two(&w, "OperatorOnly").await;
         let knowledge_base = w.get("acme").await.status.knowledge_base_id.unwrap();
         let everybodys = w.retrieve_unfiltered(&knowledge_base, QUESTION).await;
         assert!(everybodys[0].1.contains("31 days"), "the best match of all is Umbrella's: {everybodys:?}");
@@ -38,34 +38,142 @@ async fn each_tenant_is_answered_from_its_own_documents() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_names_another_tenant_is_corrected_before_the_job() {
+async fn nobody_else_may_write_a_sidecar_and_what_names_no_tenant_is_put_aside() {
     world(|w| async move {
-        let bucket = pool_of_two(&w).await;
-        // Umbrella puts its document into Acme's mouth, and so does one whose key names no tenant.
-        for document in ["pool/umbrella/forged.md", "pool/stray.md"] {
-            w.sdk.upload(&bucket, document, "Acme grants 99 days of annual leave to employees.").await;
-            w.sdk.upload(&bucket, &format!("{document}.metadata.json"), naming("acme")).await;
-        }
-        // And one that is already right has no say either: it is not the operator's word.
-        w.sdk.upload(&bucket, "pool/umbrella/handbook.md.metadata.json", naming("acme")).await;
-        w.request_sync("acme").await;
+        let bucket = pool_of_two(&w, "OperatorOnly").await;
+        let forged = "pool/umbrella/handbook.md.metadata.json";
+        let request = w.sdk.s3.put_object().bucket(&bucket).key(forged);
+        let refused = request.body(naming("acme").into_bytes().into()).send().await;
+        let refused = format!("{:?}", refused.expect_err("the bucket's policy refuses it"));
+        assert!(refused.contains("AccessDenied"), "{refused}");
 
+        let long = format!("pool/acme/{}.md", "x".repeat(1007));
+        for stray in ["pool/stray.md", "pool/Not A Tenant/stray.md", &long] {
+            w.sdk.upload(&bucket, stray, "Acme grants 99 days of annual leave to employees.").await;
+        }
+        w.request_sync("acme").await;
         assert_own(&w, &bucket, "acme", "25 days").await;
-        let umbrellas = assert_own(&w, &bucket, "umbrella", "31 days").await;
-        assert!(
-            umbrellas.iter().any(|(uri, _)| uri.ends_with("pool/umbrella/forged.md")),
-            "it is Umbrella's own"
-        );
+        assert_own(&w, &bucket, "umbrella", "31 days").await;
         let knowledge_base = w.get("acme").await.status.knowledge_base_id.unwrap();
         let everybodys = w.retrieve_unfiltered(&knowledge_base, QUESTION).await;
-        assert!(everybodys.iter().any(|(uri, _)| uri.ends_with("pool/stray.md")), "it was read, as nobody's");
+        assert!(!everybodys.iter().any(|(_, text)| text.contains("99 days")), "{everybodys:?}");
+        let note = w.event("SharedStack/standard", "DocumentsQuarantined").await;
+        assert!(note.contains("pool/stray.md") && note.contains("tenantry/quarantine/"), "{note}");
+        for key in ["tenantry/quarantine/pool/stray.md", "tenantry/quarantine/pool/Not A Tenant/stray.md"] {
+            let kept = w.sdk.s3.get_object().bucket(&bucket).key(key).send().await;
+            assert!(kept.is_ok(), "{key} is not lost: {kept:?}");
+        }
+    })
+    .await;
+}
+
+/// Whatever a tenant writes beside its documents, it speaks for itself alone.
+#[tokio::test]
+async fn hostile_sidecars_are_corrected_before_the_job() {
+    world(|w| async move {
+        let bucket = pool_of_two(&w, "Merge").await;
+        let padding = "x".repeat(10 * 1024);
+        let hostile: Vec<(&str, Vec<u8>)> = vec![
+            ("another.md", naming("acme").into()),
+            ("doubled.md", br#"{"metadataAttributes":{"tenantId":"umbrella","tenantId":"acme"}}"#.into()),
+            ("list.md", br#"{"metadataAttributes":{"tenantId":["acme","umbrella"]}}"#.into()),
+            (
+                "rich.md",
+                br#"{"metadataAttributes":{"tenantId":{"value":{"type":"STRING","stringValue":"acme"}}}}"#
+                    .into(),
+            ),
+            (
+                "long.md",
+                format!(r#"{{"metadataAttributes":{{"tenantId":"acme","note":"{padding}"}}}}"#).into(),
+            ),
+            ("latin.md", b"{\"metadataAttributes\":{\"tenantId\":\"acme\",\"name\":\"\xFC\"}}".into()),
+            ("broken.md", br#"{"metadataAttributes":{"tenantId":"acme""#.into()),
+            ("mark.md", format!("\u{feff}{}", naming("acme")).into()),
+            (
+                "records.csv",
+                br#"{"documentStructureConfiguration":{"type":"RECORD_BASED_STRUCTURE_METADATA",
+                    "recordBasedStructureMetadata":{"contentFields":[{"fieldName":"text"}],
+                    "metadataFieldsSpecification":{"fieldsToInclude":[{"fieldName":"tenantId"}]}}},
+                    "metadataAttributes":{"tenantId":"acme"}}"#
+                    .into(),
+            ),
+            (
+                "reserved.md",
+                br#"{"metadataAttributes":{"tenantId":"acme","x-amz-bedrock-kb-source-uri":"s3://acme/"}}"#
+                    .into(),
+            ),
+            ("two words & \u{fc}.md", naming("acme").into()),
+            ("sidecar.md.metadata.json", naming("acme").into()),
+        ];
+        for (document, sidecar) in &hostile {
+            let key = format!("pool/umbrella/{document}");
+            let text = format!(
+                "text,tenantId\nAcme grants 99 days of annual leave to employees ({document}).,acme\n"
+            );
+            w.sdk.upload(&bucket, &key, text).await;
+            w.sdk.upload(&bucket, &format!("{key}.metadata.json"), sidecar.clone()).await;
+        }
+        w.request_sync("acme").await;
+        assert_own(&w, &bucket, "acme", "25 days").await;
+        let umbrellas = assert_own(&w, &bucket, "umbrella", "99 days").await;
+        let own = umbrellas;
+        for (document, _) in &hostile[..hostile.len() - 1] {
+            assert!(
+                own.iter().any(|(uri, _)| uri.ends_with(document)),
+                "{document} is Umbrella's own: {own:?}"
+            );
+        }
+        let note = w.event("SharedStack/standard", "SidecarCorrected").await;
+        assert!(note.contains("pool/umbrella/another.md"), "{note}");
+        let kept = "tenantry/quarantine/pool/umbrella/another.md.metadata.json";
+        let kept = w.sdk.s3.get_object().bucket(&bucket).key(kept).send().await.unwrap();
+        assert_eq!(kept.body.collect().await.unwrap().into_bytes(), naming("acme").into_bytes());
+    })
+    .await;
+}
+
+/// No order of calls closes the window between the review and the moment in which Bedrock reads: with Merge the job is
+/// repeated.
+#[tokio::test]
+async fn what_was_written_while_the_job_read_is_found_and_forgotten() {
+    world(|w| async move {
+        let bucket = pool_of_two(&w, "Merge").await;
+        w.sdk
+            .upload(&bucket, "pool/umbrella/trap.md", "Acme grants 99 days of annual leave to employees.")
+            .await;
+        let held = w.double.hold("ingestion.sidecar", "*trap.md*").await;
+        let finish = w.double.hold("job_finish", "*").await;
+        w.annotate("acme", tenantry::api::SYNC_REQUESTED_AT, Some("now")).await;
+        w.eventually("the job is about to read it", || async {
+            (!held.waiting().await.is_empty()).then_some(())
+        })
+        .await;
+        w.sdk.upload(&bucket, "pool/umbrella/trap.md.metadata.json", naming("acme")).await;
+        held.release().await;
+        w.eventually("the job has read everything", || async {
+            (!finish.waiting().await.is_empty()).then_some(())
+        })
+        .await;
+        // The window that the README admits.
+        let fooled = w.retrieve("acme", QUESTION).await;
+        assert!(fooled.iter().any(|(uri, _)| uri.ends_with("pool/umbrella/trap.md")), "{fooled:?}");
+        finish.release().await;
+        w.event("SharedStack/standard", "SidecarCorrected").await;
+        w.eventually("acme is answered from its own again", || async {
+            let answers = w.retrieve("acme", QUESTION).await;
+            answers.iter().all(|(uri, _)| uri.contains("/pool/acme/")).then_some(())
+        })
+        .await;
+        let knowledge_base = w.get("acme").await.status.knowledge_base_id.unwrap();
+        let jobs = w.jobs(&knowledge_base).await;
+        assert!(jobs.iter().any(|job| job.starts_with("corrected ")), "{jobs:?}");
     })
     .await;
 }
 
 /// Two tenants with a handbook each, all of it indexed; returns their bucket.
-async fn pool_of_two(w: &World) -> String {
-    w.apply(POOL).await;
+async fn pool_of_two(w: &World, sidecars: &str) -> String {
+    w.apply(&POOL.replace("pool: {}", &format!("pool: {{sidecars: {sidecars}}}"))).await;
     let acme = w.ready("acme").await;
     w.ready("umbrella").await;
     w.upload("acme", &[("handbook.md", ACME)]).await;

@@ -109,25 +109,6 @@ async fn a_stack_without_a_pool_serves_bridges_only() {
 }
 
 #[tokio::test]
-async fn what_is_not_built_yet_is_said_and_never_ignored() {
-    world(|w| async move {
-        let mark = w.double.mark().await;
-        for (object, kind, spec, field) in
-            [("SharedStack/merge", "SharedStack", "pool: {sidecars: Merge}", "pool.sidecars")]
-        {
-            let name = object.trim_start_matches("SharedStack/");
-            w.apply(&format!("{{kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}")).await;
-            let told = assert_refused(&w, mark, object, "NotYetBuilt").await;
-            assert!(told.message("Accepted").contains(&format!("`spec.{field}: ")), "{}", told.describe());
-        }
-        // The message says what to do instead, and doing it helps.
-        w.apply("{kind: SharedStack, metadata: {name: merge}, spec: {pool: {sidecars: OperatorOnly}}}").await;
-        w.ready("SharedStack/merge").await;
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_schedule_that_cannot_be_read_is_refused() {
     world(|w| async move {
         let mark = w.double.mark().await;

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use regex::Regex;
 use serde_json::{Value, json};
-use tenantry::api::{self, ConditionType, Reason, SharedStackSpec, Status, Tenant, isolation};
+use tenantry::api::{self, ConditionType, Reason, Status, Tenant, isolation};
 use tenantry::cli::Cli;
-use tenantry::controller::accept;
 use tenantry::stack::identity::Scope;
 use tenantry::stack::permissions::{self, Audience};
 
@@ -95,13 +94,14 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
 }
 
 /// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
-const TOLD_FLAGS: [&str; 6] = [
+const TOLD_FLAGS: [&str; 7] = [
     "installation",
     "deletion-grace",
     "take-over",
     "permissions-boundary",
     "max-knowledge-bases",
     "log-format",
+    "registry",
 ];
 
 #[test]
@@ -180,42 +180,13 @@ fn reasons_that_nobody_gives_are_called_reserved() {
     );
 }
 
-/// `Accepted=False/NotYetBuilt` is what README.md says of each of these, and of nothing else.
-#[test]
-fn what_is_refused_is_called_not_yet_built() {
-    let tenant = |spec: Value| {
-        let tenant: Tenant = serde_json::from_value(json!({
-            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "a"}, "spec": spec,
-        }))
-        .unwrap();
-        accept::tenant(&tenant).err().map(|blocked| blocked.reason)
-    };
-    let stack = |spec: Value| {
-        let spec: SharedStackSpec = serde_json::from_value(spec).unwrap();
-        accept::shared_stack(&spec).err().map(|blocked| blocked.reason)
-    };
-    let key = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000";
-    let cases = [
-        (
-            "`encryption.key: Existing`",
-            tenant(
-                json!({"tenantId": "a", "pattern": "Silo", "encryption": {"key": "Existing", "kmsKeyArn": key}}),
-            ),
-        ),
-        ("`pool.sidecars: Merge`", stack(json!({"pool": {"sidecars": "Merge"}}))),
-    ];
-    for (field, refused) in cases {
-        let told = read("README.md").lines().any(|line| line.starts_with(&format!("| {field} |")));
-        assert_eq!(told, refused == Some(Reason::NotYetBuilt), "README.md, not built yet: {field}");
-    }
-}
-
 #[test]
 fn the_operators_policy_is_what_is_printed() {
     let audience = Audience {
         scope: Scope::new("prod", "111122223333", "eu-central-1"),
         role_arn: Some("arn:aws:iam::111122223333:role/tenantry-operator".into()),
         boundary_arn: None,
+        registry: None,
     };
     let printed = permissions::operator(&audience, None);
     assert!(

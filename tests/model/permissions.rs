@@ -16,6 +16,7 @@ fn audience() -> Audience {
         scope: Scope::new("prod", "123456789012", "eu-central-1"),
         role_arn: Some("arn:aws:iam::123456789012:role/ops/tenantry".into()),
         boundary_arn: Some("arn:aws:iam::123456789012:policy/edge".into()),
+        registry: "dynamodb:tenants".parse().ok(),
     }
 }
 
@@ -33,6 +34,7 @@ const ELSEWHERE: &str = "arn:aws:iam::123456789012:role/somebody/prod-ta-acme-ab
 const OPERATOR: &str = "arn:aws:iam::123456789012:role/ops/tenantry";
 const COLLECTION: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/1";
 const KNOWLEDGE_BASE: &str = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/1";
+const TABLE: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/tenants";
 const LINKED: &str = "arn:aws:iam::123456789012:role/aws-service-role/observability.aoss.amazonaws.com/Any";
 const BY_S3: (&str, &str) = ("kms:ViaService", "s3.eu-central-1.amazonaws.com");
 const BY_AOSS: (&str, &str) = ("kms:ViaService", "aoss.eu-central-1.amazonaws.com");
@@ -71,6 +73,7 @@ fn ours(grant: Grant) -> &'static [Sample] {
         NewKnowledgeBasesTags => &[(KNOWLEDGE_BASE, &[MADE_WITH_OUR_TAG])],
         KnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[OUR_TAG])],
+        Registry => &[(TABLE, &[])],
         NotTheOperators => &[],
     }
 }
@@ -108,6 +111,10 @@ fn anothers(grant: Grant) -> &'static [Sample] {
         }
         OwnCollections => &[(COLLECTION, &[])],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
+        Registry => &[
+            ("arn:aws:dynamodb:eu-central-1:123456789012:table/tenants2", &[]),
+            ("arn:aws:dynamodb:eu-west-1:123456789012:table/tenants", &[]),
+        ],
         Keys => &[("arn:aws:kms:eu-west-1:123456789012:key/1", &[])],
         KnowledgeBases => &[("arn:aws:bedrock:eu-central-1:999999999999:knowledge-base/1", &[])],
         Lists | Collections | Indexes | NotTheOperators => &[],
@@ -116,6 +123,19 @@ fn anothers(grant: Grant) -> &'static [Sample] {
 
 fn operator() -> Value {
     permissions::operator(&audience(), None)
+}
+
+#[test]
+fn a_table_is_named_only_where_there_is_a_registry() {
+    let without = permissions::operator(&Audience { registry: None, ..audience() }, None);
+    assert!(!without.to_string().contains("dynamodb"));
+    let mut with = operator();
+    let statements = with["Statement"].as_array_mut().unwrap();
+    let registry = statements.iter().position(|it| it["Sid"] == "Registry").unwrap();
+    let registry = statements.remove(registry);
+    assert_eq!(registry["Action"], json!(["dynamodb:GetItem", "dynamodb:UpdateItem"]));
+    assert_eq!(registry["Resource"], json!([TABLE]));
+    assert_eq!(with, without, "and nothing else is");
 }
 
 fn ask<'a>(action: &'a str, (resource, context): Sample) -> Request<'a> {
@@ -178,8 +198,10 @@ fn it_is_a_policy_that_iam_takes() {
         scope: Scope::new("prod1234", "123456789012", "ap-northeast-1"),
         role_arn: Some(format!("arn:aws:iam::123456789012:role/{}", "r".repeat(64))),
         boundary_arn: Some(format!("arn:aws:iam::123456789012:policy/{}", "b".repeat(128))),
+        registry: format!("dynamodb:{}", "t".repeat(255)).parse().ok(),
     };
-    let anywhere = Audience { scope: Scope::new("p", "*", "*"), role_arn: None, boundary_arn: None };
+    let anywhere =
+        Audience { scope: Scope::new("p", "*", "*"), role_arn: None, boundary_arn: None, registry: None };
     for audience in [longest, anywhere] {
         let policy = permissions::operator(&audience, None);
         assert!(length(&policy) <= MAX_INLINE_CHARS, "{} characters", length(&policy));

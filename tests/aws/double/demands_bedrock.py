@@ -11,6 +11,12 @@ async def of(world, call, role):
     params, action = call.params, f"bedrock:{call.operation}"
     region, base = world.region(call.account, call.region), f"arn:aws:bedrock:{call.region}:{call.account}:knowledge-base/"
     tags = request_tags(params.get("tags") or {})
+    if call.operation == "RetrieveAndGenerate":
+        how = (params.get("retrieveAndGenerateConfiguration") or {}).get("knowledgeBaseConfiguration") or {}
+        model = how.get("modelArn", "*")
+        model = model if model.startswith("arn:") else f"arn:aws:bedrock:{call.region}::foundation-model/{model}"
+        return [Demand(action, "*"), Demand("bedrock:Retrieve", base + how.get("knowledgeBaseId", "*")),
+                Demand("bedrock:InvokeModel", model)]
     if call.operation in _NO_RESOURCE:
         demands = [Demand(action, "*", tags, shown=base + "*")]
         if params.get("tags"):

@@ -1,4 +1,4 @@
-"""Retrieve: the records that jobs wrote into the named index, scored by the words they share with the question.
+"""Retrieve and RetrieveAndGenerate: the records that jobs wrote into the named index, scored by the words they share with the question.
 
 Without a filter everybody's records are searched: that is how Bedrock works, and what isolation must be tested
 against (aws-facts §1.4, §7).
@@ -7,6 +7,7 @@ against (aws-facts §1.4, §7).
 import collections
 import math
 import re
+import uuid
 import zlib
 
 from . import filters, store
@@ -50,6 +51,28 @@ async def _retrieve(world, region, call, params):
 
 
 OPERATIONS["Retrieve"] = _retrieve
+
+
+async def _retrieve_and_generate(world, region, call, params):
+    """The passages themselves, in place of a model's words, each as its own citation."""
+    how = params.get("retrieveAndGenerateConfiguration") or {}
+    base = how.get("knowledgeBaseConfiguration")
+    if how.get("type") != "KNOWLEDGE_BASE" or not base:
+        raise AwsError("NotImplementedByDouble", "only answers from a knowledge base are part of the double")
+    found = await _retrieve(world, region, call, {
+        "knowledgeBaseId": base["knowledgeBaseId"], "retrievalQuery": params["input"],
+        "retrievalConfiguration": base.get("retrievalConfiguration")})
+    citations, text = [], ""
+    for result in found["retrievalResults"]:
+        said = result["content"]["text"]
+        span = {"start": len(text), "end": len(text) + max(len(said) - 1, 0)}
+        citations.append({"generatedResponsePart": {"textResponsePart": {"text": said, "span": span}},
+                          "retrievedReferences": [{k: result[k] for k in ("content", "location", "metadata")}]})
+        text += said + "\n"
+    return {"sessionId": params.get("sessionId") or str(uuid.uuid4()), "output": {"text": text}, "citations": citations}
+
+
+OPERATIONS["RetrieveAndGenerate"] = _retrieve_and_generate
 
 
 def _supported(world, region, wanted):

@@ -33,6 +33,8 @@ class S3Mends:
         if not bucket or call.operation == "CreateBucket":
             return
         await self._expected_owner(call, bucket)
+        if call.operation == "ListObjectsV2":
+            self._page(call)
         if call.operation == "PutBucketPolicy":
             _check_policy(call.body)
         if call.operation == "PutBucketEncryption" and self._world.settings.switch(call.account, "bucket_key") == "checked":
@@ -46,6 +48,14 @@ class S3Mends:
             if key:
                 await self._usable(call, key)
         self._world.s3_etags.before(call)
+
+    def _page(self, call):
+        """No page is longer than the setting says."""
+        most = self._world.settings.of(call.account)["object_page_size"]
+        asked = int(call.query.get("max-keys", ["1000"])[0] or 1000)
+        if asked > most or (most < 1000 and "max-keys" not in call.query):
+            rest = [part for part in call.query_string.split("&") if part and not part.startswith("max-keys=")]
+            call.query_string = "&".join([*rest, f"max-keys={most}"])
 
     async def forward(self, call):
         """What MiniStack answers, with what it does not know put in."""

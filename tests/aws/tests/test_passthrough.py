@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import Aws, code, message, refused
+from .conftest import Aws, allow, code, message, refused
 
 
 def test_a_bucket_and_all_its_settings(aws):
@@ -161,3 +161,33 @@ def test_a_table(aws):
     put = lambda: table.put_item(TableName="tenants", Item={"tenantId": {"S": "a"}}, ConditionExpression="attribute_not_exists(tenantId)")
     assert not refused(put) and code(put) == "ConditionalCheckFailedException"
     assert aws.journal(operation="PutItem")[0]["resource"] == "tenants"
+
+
+def test_an_item_is_updated_on_condition(aws):
+    """As the operator keeps the registry: reserved words by placeholders, a condition on whose the item is."""
+    table = aws.client("dynamodb")
+    key = {"tenantId": {"S": "a"}}
+    missing = lambda: table.get_item(TableName="tenants", Key=key)
+    assert code(missing) == "ResourceNotFoundException"
+    table.create_table(TableName="tenants", KeySchema=[{"AttributeName": "tenantId", "KeyType": "HASH"}],
+                       AttributeDefinitions=[{"AttributeName": "tenantId", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
+    put = lambda uid, state: table.update_item(
+        TableName="tenants", Key=key, UpdateExpression="SET #state = :state, #uid = :uid REMOVE #filter",
+        ConditionExpression="attribute_not_exists(#tenantId) OR #uid = :uid OR #state = :deleted",
+        ExpressionAttributeNames={"#state": "state", "#uid": "uid", "#filter": "filter", "#tenantId": "tenantId"},
+        ExpressionAttributeValues={":state": {"S": state}, ":uid": {"S": uid}, ":deleted": {"S": "deleted"}})
+    put("1", "ready")
+    assert code(lambda: put("2", "ready")) == "ConditionalCheckFailedException"
+    put("1", "deleted")
+    put("2", "ready")
+    assert table.get_item(TableName="tenants", Key=key)["Item"] == {**key, "state": {"S": "ready"}, "uid": {"S": "2"}}
+
+
+def test_a_session_needs_the_right_to_a_table(aws):
+    aws.client("dynamodb").create_table(
+        TableName="tenants", KeySchema=[{"AttributeName": "tenantId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "tenantId", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
+    op = aws.make_operator(allow("dynamodb:GetItem", f"arn:aws:dynamodb:*:{aws.account}:table/tenants"))
+    get = lambda name: op.client("dynamodb").get_item(TableName=name, Key={"tenantId": {"S": "a"}})
+    assert "Item" not in get("tenants")
+    assert code(lambda: get("others")) == "AccessDeniedException"

@@ -7,7 +7,7 @@ import pytest
 from double import filters
 from double.errors import AwsError
 
-from .conftest import code, message
+from .conftest import allow, code, message
 
 
 @pytest.fixture
@@ -144,3 +144,31 @@ def test_nesting_is_one_level_deep():
         filters.check({"andAll": [leaf, {"orAll": [leaf, {"andAll": [leaf, leaf]}]}]})
     with pytest.raises(AwsError):
         filters.check({"andAll": [leaf] * 6})
+
+
+def generate(aws, kb, question, tenant, runtime=None):
+    search = {"filter": {"equals": {"key": "tenantId", "value": tenant}}}
+    return (runtime or aws.runtime).retrieve_and_generate(
+        input={"text": question}, retrieveAndGenerateConfiguration={
+            "type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": {
+                "knowledgeBaseId": kb, "modelArn": "amazon.nova-pro-v1:0",
+                "retrievalConfiguration": {"vectorSearchConfiguration": search}}})
+
+
+def test_an_answer_in_words_cites_what_the_filter_lets_through(pool):
+    aws, kb = pool
+    answer = generate(aws, kb, "annual leave days", "globex")
+    assert "10 days" in answer["output"]["text"] and "30 days" not in answer["output"]["text"]
+    cited = [reference for citation in answer["citations"] for reference in citation["retrievedReferences"]]
+    assert set(keys(cited)) == {"globex/leave.md", "globex/coffee.md"} and answer["sessionId"]
+
+
+@pytest.mark.parametrize("missing", ["bedrock:RetrieveAndGenerate", "bedrock:Retrieve", "bedrock:InvokeModel"])
+def test_an_answer_in_words_needs_three_rights(pool, missing):
+    aws, kb = pool
+    rights = {"bedrock:RetrieveAndGenerate": "*", "bedrock:InvokeModel": "arn:aws:bedrock:*::foundation-model/*",
+              "bedrock:Retrieve": f"arn:aws:bedrock:*:{aws.account}:knowledge-base/{kb}"}
+    op = aws.make_operator(*(allow(action, on) for action, on in rights.items()))
+    assert generate(aws, kb, "leave", "acme", op.runtime)["citations"]
+    aws.may(*(allow(action, on) for action, on in rights.items() if action != missing))
+    assert missing in message(lambda: generate(aws, kb, "leave", "acme", op.runtime))

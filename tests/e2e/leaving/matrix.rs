@@ -84,7 +84,7 @@ async fn what_is_missing_already_is_not_waited_for() {
         // The alias of a key that somebody has scheduled goes; a key without its alias is found by its tags.
         assert_eq!(left(&w).await, expected);
     };
-    world_without_operator(|settings| settings.clock = SPEED, test).await;
+    world_without_operator(|it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50), test).await;
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn what_is_missing_does_not_keep_the_rest_from_being_retained() {
         let writes = w.double.journal(mark).await.mutating().besides_tags();
         assert!(writes.iter().all(|call| call.operation == "PutObject"), "nothing but markers:\n{writes}");
     };
-    world_without_operator(|settings| settings.clock = SPEED, test).await;
+    world_without_operator(|it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50), test).await;
 }
 
 /// What stays of an owner one part of which is somebody else's.
@@ -210,7 +210,7 @@ async fn what_is_somebody_elses_is_left_alone_and_everything_else_goes() {
             assert!(note.contains("left alone") && note.contains(&known), "{}: {note}", owned.object);
         }
     };
-    world_without_operator(|settings| settings.clock = SPEED, test).await;
+    world_without_operator(|it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50), test).await;
 }
 
 /// The call that takes a part away, and the resource by which the double knows it.
@@ -293,5 +293,5 @@ async fn what_is_stuck_is_named_and_holds_up_only_what_it_stands_on() {
         expected.insert(w.grant());
         assert_eq!(left(&w).await, expected);
     };
-    world_without_operator(|settings| settings.clock = SPEED, test).await;
+    world_without_operator(|it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50), test).await;
 }

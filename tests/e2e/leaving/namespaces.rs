@@ -10,6 +10,7 @@ use crate::bed::another_with_namespaces;
 use crate::inventory::{self, owned};
 use crate::world::{World, world_in};
 use tenantry::api::{Column, Pattern};
+use tenantry::stack::policy::ledger_key;
 
 #[tokio::test]
 async fn a_namespace_goes_with_its_tenants_and_keeps_what_their_policies_keep() {
@@ -31,6 +32,7 @@ async fn a_namespace_goes_with_its_tenants_and_keeps_what_their_policies_keep() 
                 Pattern::Silo => format!("object {bucket}/"),
                 _ => format!("object {bucket}/{}", tenant.status.prefix.unwrap()),
             });
+            gone.insert(format!("object {bucket}/{}", ledger_key(&identity(&w, name, &tenant.id.uid))));
         }
         let goes = |name: &String| {
             gone.iter().any(|it| it == name || (it.starts_with("object ") && name.starts_with(it.as_str())))

@@ -129,5 +129,5 @@ async fn it_ends_in_the_right_order_whatever_the_job_has_lost() {
             }
         }
     };
-    world_without_operator(|settings| settings.clock = SPEED, test).await;
+    world_without_operator(|it| (it.clock, it.max_ingestion_jobs) = (SPEED, 50), test).await;
 }

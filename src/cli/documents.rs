@@ -1,0 +1,217 @@
+//! `tenantry documents`: how a tenant's documents fare.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use kube::{Api, ResourceExt};
+use serde::Serialize;
+
+use crate::api::{HOLD_PREFIX, Pattern, Tenant};
+use crate::aws::{self, Aws, Pace};
+use crate::documents::ledger::{Entry, HEADER};
+use crate::documents::quarantine::QUARANTINE;
+use crate::documents::sidecar;
+use crate::stack::fault::Fault;
+use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::policy::ledger_key;
+
+#[derive(Debug, Args)]
+pub(super) struct Documents {
+    /// The Tenant's name.
+    tenant: String,
+
+    /// The Tenant's namespace.
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    namespace: String,
+
+    /// How to print it.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// What is known of a tenant's documents.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    bucket: String,
+    prefix: String,
+    /// Documents that are there now.
+    documents: usize,
+    /// Documents that were there when the last job began, and are as they were.
+    ingested: usize,
+    /// Documents that are new or changed since.
+    waiting: usize,
+    last_job: Option<LastJob>,
+    /// What the last job says of documents that it could not index.
+    failed: Vec<String>,
+    /// What was put into quarantine, and why.
+    quarantined: Vec<Quarantined>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastJob {
+    id: String,
+    status: String,
+    started: Timestamp,
+    updated: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct Quarantined {
+    key: String,
+    why: &'static str,
+}
+
+impl Documents {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
+        let api: Api<Tenant> = Api::namespaced(client, &self.namespace);
+        let tenant = api.get_opt(&self.tenant).await?.with_context(|| {
+            format!("there is no Tenant '{}' in namespace '{}'", self.tenant, self.namespace)
+        })?;
+        let holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
+        let installations: Vec<_> = holds.collect();
+        let [installation] = installations[..] else {
+            bail!("no operator holds this Tenant: nothing is known of its documents");
+        };
+        let sdk = aws::load().await;
+        let caller =
+            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
+        let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+        let scope = Arc::new(Scope::new(installation, &caller.account, &region));
+        let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
+        let report = report(&aws, scope, &tenant).await?;
+        let told = match self.output {
+            Output::Json => serde_json::to_string_pretty(&report)?,
+            Output::Text => as_text(&report),
+        };
+        match writeln!(std::io::stdout(), "{told}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }
+}
+
+async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result<Report> {
+    let status = tenant.status.clone().unwrap_or_default();
+    let (Some(bucket), Some(prefix)) = (status.bucket, status.prefix) else {
+        bail!("the Tenant has no place for documents yet; `kubectl get tenant` says what it waits for");
+    };
+    let ledger = ledger_key(&owner_of_documents(scope, tenant));
+    let (documents, ingested) = count(aws, &bucket, &prefix, &ledger).await?;
+    let mut report = Report {
+        documents,
+        ingested,
+        waiting: documents - ingested,
+        last_job: None,
+        failed: Vec::new(),
+        quarantined: quarantined(aws, &bucket, &prefix).await?,
+        bucket,
+        prefix,
+    };
+    if let (Some(kb), Some(ds)) = (&status.knowledge_base_id, &status.data_source_id)
+        && let Some(last) = aws.jobs.list(kb, ds).await?.into_iter().next()
+    {
+        let reasons = aws.jobs.get(kb, ds, &last.id).await?.map(|job| job.failure_reasons);
+        // A pool's job speaks of all tenants' documents.
+        let is_its_own =
+            |reason: &String| tenant.spec.pattern != Pattern::Pool || reason.contains(&report.prefix);
+        report.failed = reasons.unwrap_or_default().into_iter().filter(is_its_own).collect();
+        report.last_job =
+            Some(LastJob { id: last.id, status: last.status, started: last.started, updated: last.updated });
+    }
+    Ok(report)
+}
+
+/// Who runs the jobs for a tenant's documents: itself, or the SharedStack of its pool.
+fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
+    let spec = &tenant.spec;
+    let stack = spec.stack_ref.as_ref().map(|reference| reference.name.clone());
+    if let (Pattern::Pool, Some(stack)) = (spec.pattern, &stack) {
+        return Identity::of_stack(scope, stack, "");
+    }
+    let owner = Owner::Tenant {
+        namespace: tenant.namespace().unwrap_or_default(),
+        name: tenant.name_any(),
+        tenant_id: spec.tenant_id.clone(),
+        pattern: spec.pattern,
+        stack,
+    };
+    Identity { scope, owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing }
+}
+
+/// How many documents there are, and how many of them are as the last job found them.
+async fn count(aws: &Aws, bucket: &str, prefix: &str, ledger: &str) -> Result<(usize, usize), Fault> {
+    let mut known = BTreeSet::new();
+    if let Some(mut lines) = aws.objects.lines(bucket, ledger).await? {
+        let header = lines.next().await?;
+        lines.next().await?;
+        while let (Some(HEADER), Some(line)) = (header.as_deref(), lines.next().await?) {
+            let entry = Entry::parse(&line).filter(|it| it.key.starts_with(prefix));
+            known.extend(entry.filter(|it| sidecar::is_document(&it.key)).map(|it| (it.key, it.mark)));
+        }
+    }
+    let (mut documents, mut ingested, mut next) = (0, 0, None);
+    loop {
+        let page = aws.objects.list(bucket, prefix, next.as_deref(), None).await?;
+        for object in page.objects.into_iter().filter(|it| sidecar::is_document(&it.key)) {
+            documents += 1;
+            ingested += usize::from(known.contains(&(object.key.clone(), object.mark())));
+        }
+        next = page.next;
+        if next.is_none() {
+            return Ok((documents, ingested));
+        }
+    }
+}
+
+async fn quarantined(aws: &Aws, bucket: &str, prefix: &str) -> Result<Vec<Quarantined>, Fault> {
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let page = aws.objects.list(bucket, &format!("{QUARANTINE}{prefix}"), next.as_deref(), None).await?;
+        found.extend(page.objects.into_iter().map(|object| Quarantined {
+            why: match sidecar::is_sidecar(&object.key) {
+                true => "a metadata file that was not as it must be: it was replaced",
+                false => "its key leaves no room for a metadata file",
+            },
+            key: object.key,
+        }));
+        next = page.next;
+        if next.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+fn as_text(report: &Report) -> String {
+    let Report { bucket, prefix, documents, ingested, waiting, .. } = report;
+    let mut text = format!(
+        "s3://{bucket}/{prefix}: {documents} documents, {ingested} as the last job found them, {waiting} new or changed since\n"
+    );
+    match &report.last_job {
+        None => text += "no job has run yet\n",
+        Some(LastJob { id, status, started, updated }) => {
+            text += &format!("last job {id}: {status}, started {started:.0}, updated {updated:.0}\n");
+        }
+    }
+    for (title, lines) in [
+        ("could not be indexed", report.failed.clone()),
+        ("in quarantine", report.quarantined.iter().map(|it| format!("{}: {}", it.key, it.why)).collect()),
+    ] {
+        if !lines.is_empty() {
+            text += &format!("\n{title}:\n  {}\n", lines.join("\n  "));
+        }
+    }
+    text.trim_end().to_owned()
+}

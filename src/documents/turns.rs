@@ -1,0 +1,153 @@
+//! The turns to start a job, shared by all passes of the process: a pass asks before its expensive review, and starts a job
+//! only while it has a turn. A turn that is not used goes back by itself, however the pass ends, and whoever is next is
+//! woken.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::scheduler::{Answer, Limits, Listed, Refusal, Scheduler};
+use crate::stack::fault::Fault;
+use crate::stack::identity::Owner;
+use crate::stack::job::JobSummary;
+
+type Calendar = Box<dyn Fn(Timestamp) -> Timestamp + Send + Sync>;
+type Wake = Box<dyn Fn(&Owner) + Send + Sync>;
+
+/// See the [module](self).
+pub struct Turns {
+    scheduler: Mutex<Scheduler<Owner>>,
+    calendar: Calendar,
+    wake: Wake,
+}
+
+/// The answer to whoever asks.
+pub enum Turn<'a> {
+    /// It may start a job.
+    Yours(Ticket<'a>),
+    /// Not yet; look again then, if nobody wakes you.
+    Wait(Duration),
+}
+
+/// A turn. Dropped, it goes back.
+pub struct Ticket<'a> {
+    turns: &'a Turns,
+    knowledge_base: String,
+}
+
+impl Turns {
+    /// No turn is taken yet. `calendar` says what schedules see at a moment, and `wake` lets an owner's pass run.
+    pub fn new(
+        limits: Limits,
+        calendar: impl Fn(Timestamp) -> Timestamp + Send + Sync + 'static,
+        wake: impl Fn(&Owner) + Send + Sync + 'static,
+    ) -> Self {
+        let scheduler = Mutex::new(Scheduler::new(limits, calendar(Timestamp::now())));
+        Self { scheduler, calendar: Box::new(calendar), wake: Box::new(wake) }
+    }
+
+    /// What schedules see at a moment.
+    pub fn calendar(&self, at: Timestamp) -> Timestamp {
+        (self.calendar)(at)
+    }
+
+    /// What schedules see now.
+    pub fn now(&self) -> Timestamp {
+        self.calendar(Timestamp::now())
+    }
+
+    /// How long ago something was, in the terms in which waits are written down.
+    pub fn since(&self, at: Timestamp) -> Duration {
+        Duration::try_from(self.now().duration_since(self.calendar(at))).unwrap_or_default()
+    }
+
+    /// A knowledge base that was there before this process: it may have a job.
+    pub fn expect(&self, knowledge_base: &str, uid: &str) {
+        self.lock().expect(knowledge_base, uid);
+    }
+
+    /// How long to wait before the jobs of a knowledge base are listed.
+    pub fn too_early(&self, knowledge_base: &str) -> Option<Duration> {
+        self.lock().too_early(knowledge_base, self.now())
+    }
+
+    /// The jobs of a knowledge base, as they were just listed: whether one runs, even if the list does not show it yet.
+    pub fn listed(&self, knowledge_base: &str, uid: &str, jobs: &[JobSummary]) -> bool {
+        let listed = jobs.iter().map(|job| Listed {
+            id: &job.id,
+            running: job.is_running(),
+            started: self.calendar(job.started),
+        });
+        let listed: Vec<_> = listed.collect();
+        self.then_call(|scheduler, now| scheduler.listed(knowledge_base, uid, &listed, now))
+    }
+
+    /// Asks for a turn for what is wanted since `since`, or since it was first asked for.
+    pub fn ask(
+        &self,
+        knowledge_base: &str,
+        owner: &Owner,
+        since: Option<Timestamp>,
+        urgent: bool,
+    ) -> Turn<'_> {
+        let answer =
+            self.then_call(|scheduler, now| scheduler.ask(knowledge_base, owner.clone(), since, urgent, now));
+        match answer {
+            Answer::Turn => Turn::Yours(Ticket { turns: self, knowledge_base: knowledge_base.into() }),
+            Answer::Wait(wait) => Turn::Wait(wait),
+        }
+    }
+
+    /// Nothing is wanted any more.
+    pub fn withdraw(&self, knowledge_base: &str) {
+        self.then_call(|scheduler, now| scheduler.withdraw(knowledge_base, now));
+    }
+
+    /// An object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.then_call(|scheduler, now| scheduler.forget(uid, now));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Scheduler<Owner>> {
+        // A panic elsewhere leaves maps that are still whole.
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the scheduler something, and wakes whoever is next because of that.
+    fn then_call<T>(&self, tell: impl FnOnce(&mut Scheduler<Owner>, Timestamp) -> T) -> T {
+        let now = self.now();
+        let mut scheduler = self.lock();
+        let answer = tell(&mut scheduler, now);
+        let next = scheduler.call(now);
+        drop(scheduler);
+        next.iter().for_each(|next| (self.wake)(next));
+        answer
+    }
+}
+
+impl Ticket<'_> {
+    /// The turn was used.
+    pub fn started(self, job: &str) {
+        self.turns.then_call(|scheduler, now| scheduler.started(&self.knowledge_base, job, now));
+    }
+
+    /// AWS, or our own pace, did not let the job start.
+    pub fn refused(self, fault: &Fault) {
+        let why = match fault.code.as_str() {
+            "ServiceQuotaExceededException" => Refusal::Full,
+            "ConflictException" => Refusal::Running,
+            "ThrottlingException" => Refusal::Early,
+            // Whoever was faster has told when it was.
+            _ => return,
+        };
+        tracing::info!(knowledge_base = self.knowledge_base, %fault, "no room for an ingestion job");
+        self.turns.then_call(|scheduler, now| scheduler.refused(&self.knowledge_base, why, now));
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.turns.then_call(|scheduler, now| scheduler.give_back(&self.knowledge_base, now));
+    }
+}

@@ -1,0 +1,140 @@
+//! A job is preceded by one listing and one look into the ledger, and by nothing else where nothing has changed.
+
+use futures::{StreamExt, stream};
+use serde_json::json;
+use tenantry::api::{APPROVE, SYNC_REQUESTED_AT};
+
+use crate::double::Journal;
+use crate::world::{World, world};
+
+const PAGE: usize = 100;
+const STACK: &str = "SharedStack/standard";
+const POOL: &str = "
+    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+    ---
+    {kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}";
+
+async fn upload(w: &World, bucket: &str, keys: impl Iterator<Item = String>) {
+    let one = |key: String| async move { w.sdk.upload(bucket, &key, format!("The text of {key}.")).await };
+    stream::iter(keys).map(one).buffer_unordered(16).collect::<Vec<_>>().await;
+}
+
+/// What a review costs in S3: pages of listings, reads and writes.
+fn costs(journal: &Journal) -> (usize, usize, usize) {
+    (journal.of("ListObjectsV2").len(), journal.of("GetObject").len(), journal.of("PutObject").len())
+}
+
+#[tokio::test]
+async fn two_thousand_objects_are_stamped_once_and_then_only_listed() {
+    const DOCUMENTS: usize = 1000;
+    world(|w| async move {
+        w.double.settings(json!({"object_page_size": PAGE})).await;
+        w.apply(POOL).await;
+        let bucket = w.ready("acme").await.status.bucket.unwrap();
+        w.annotate(STACK, "tenantry.dev/paused", Some("true")).await;
+        upload(&w, &bucket, (0..DOCUMENTS).map(|n| format!("pool/acme/{n:04}.md"))).await;
+        let mark = w.double.mark().await;
+        w.annotate(STACK, "tenantry.dev/paused", None).await;
+        let synced = w.condition(STACK, "DocumentsCurrent=True/Synced").await;
+        assert_eq!(synced.status.ingestion.unwrap().statistics.unwrap().documents_scanned, DOCUMENTS as i64);
+        let (_, _, puts) = costs(&w.double.journal(mark).await);
+        assert_eq!(puts, DOCUMENTS + 1, "each metadata file, and the ledger, once");
+
+        let mark = w.double.mark().await;
+        w.request_sync(STACK).await;
+        let journal = w.double.journal(mark).await;
+        assert_eq!(costs(&journal), (2 * DOCUMENTS / PAGE, 1, 0), "{journal}");
+
+        // After a restart nothing is known but what the ledger says.
+        w.restart_operator().await;
+        let mark = w.double.mark().await;
+        upload(&w, &bucket, ["pool/acme/new.md".to_string()].into_iter()).await;
+        w.request_sync(STACK).await;
+        let (_, gets, puts) =
+            costs(&w.double.journal(mark).await.only(|call| call.resource.contains("new.md")));
+        assert_eq!((gets, puts), (0, 1), "one metadata file was missing");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_command_counts_what_is_there_and_tells_what_is_not_well() {
+    world(|w| async move {
+        w.double.settings(json!({"switches": {"malformed_sidecar": "failed"}})).await;
+        w.apply(POOL).await;
+        let bucket = w.ready("acme").await.status.bucket.unwrap();
+        upload(&w, &bucket, ["good", "bad"].map(|name| format!("pool/acme/{name}.md")).into_iter()).await;
+        upload(&w, &bucket, ["pool/acme/unheard.of", "pool/other/unheard.of"].map(String::from).into_iter())
+            .await;
+        w.request_sync("acme").await;
+        upload(&w, &bucket, ["pool/acme/new.md", "pool/acme/good.md"].map(String::from).into_iter()).await;
+        w.sdk.upload(&bucket, "pool/acme/good.md", "Changed since.").await;
+        let long = format!("pool/acme/{}.md", "x".repeat(1007));
+        w.sdk.upload(&bucket, &format!("tenantry/quarantine/{}", &long[..900]), "").await;
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .args(["documents", "-n", &w.namespace_name(""), "acme", "-o", "json"])
+            .envs(w.environment())
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&report["documents"], &report["ingested"], &report["waiting"]),
+            (&4.into(), &2.into(), &2.into())
+        );
+        assert_eq!(report["lastJob"]["status"], "COMPLETE");
+        let failed = report["failed"].as_array().unwrap();
+        assert!(
+            failed.len() == 1 && failed[0].as_str().unwrap().contains("pool/acme/unheard.of"),
+            "{report:#}"
+        );
+        assert_eq!(report["quarantined"].as_array().unwrap().len(), 1, "{report:#}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_would_forget_much_waits_for_a_person() {
+    world(|w| async move {
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        let acme = w.ready("acme").await;
+        let bucket = acme.status.bucket.unwrap();
+        upload(&w, &bucket, (0..40).map(|n| format!("documents/{n:02}.md"))).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        w.request_sync("acme").await;
+        for n in 0..20 {
+            w.sdk
+                .s3
+                .delete_object()
+                .bucket(&bucket)
+                .key(format!("documents/{n:02}.md"))
+                .send()
+                .await
+                .unwrap();
+        }
+        let mark = w.double.mark().await;
+        w.annotate("acme", SYNC_REQUESTED_AT, Some("after the deletion")).await;
+        let waits = w.condition("acme", "DocumentsCurrent=False/LargeDeletion").await;
+        assert!(waits.is("Ready=True"), "{}", waits.describe());
+        let message = waits.message("DocumentsCurrent");
+        assert!(message.starts_with("20 of 40 documents"), "{message}");
+        assert!(w.double.journal(mark).await.of("StartIngestionJob").is_empty());
+
+        // If the facts change, the code does not open any more.
+        let code = |message: &str| {
+            let (_, rest) = message.split_once(&format!("{APPROVE}=")).expect("a code");
+            rest.split(',').next().unwrap().to_owned()
+        };
+        let first = code(message);
+        w.sdk.s3.delete_object().bucket(&bucket).key("documents/20.md").send().await.unwrap();
+        w.annotate("acme", APPROVE, Some(&first)).await;
+        let waits = w
+            .until("acme", "asks anew", |it| it.message("DocumentsCurrent").starts_with("21 of 40 documents"))
+            .await;
+        w.annotate("acme", APPROVE, Some(&code(waits.message("DocumentsCurrent")))).await;
+        let synced = w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        assert_eq!(synced.status.ingestion.unwrap().statistics.unwrap().documents_deleted, 21);
+    })
+    .await;
+}
