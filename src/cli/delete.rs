@@ -1,19 +1,18 @@
 //! `tenantry delete --dry-run`: what `kubectl delete` of a Tenant would do in AWS, without touching anything.
 
-use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::inspect;
-use crate::api::{Column, HOLD_PREFIX, Layer, Tenant};
-use crate::aws::{self, Aws, Pace};
+use crate::api::{Column, Layer, Tenant};
+use crate::aws::Aws;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
 use crate::stack::farewell::{self, Line, Outcome};
-use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Identity, Scope};
 use crate::stack::unwind::{Fate, fate};
 
 #[derive(Debug, Args)]
@@ -43,22 +42,11 @@ enum Output {
 
 impl Delete {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
-        let api: Api<Tenant> = Api::namespaced(client, &self.namespace);
-        let tenant = api.get_opt(&self.tenant).await?.with_context(|| {
-            format!("there is no Tenant '{}' in namespace '{}'", self.tenant, self.namespace)
-        })?;
-        let holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
-        let installations: Vec<_> = holds.collect();
-        let [installation] = installations[..] else {
+        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
+        let Some(installation) = inspect::installation(&tenant) else {
             bail!("no operator holds this Tenant: it would be gone at once, and nothing in AWS with it");
         };
-        let sdk = aws::load().await;
-        let caller =
-            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
-        let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-        let scope = Arc::new(Scope::new(installation, &caller.account, &region));
-        let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
+        let (aws, scope) = inspect::aws(installation).await?;
         let (id, lender) = identities(scope, &tenant);
         let column = Column::from(tenant.spec.pattern);
         let status = tenant.status.clone().unwrap_or_default();
@@ -76,26 +64,15 @@ impl Delete {
             Output::Json => serde_json::to_string_pretty(&lines)?,
             Output::Text => as_text(&tenant, &lines),
         };
-        match writeln!(std::io::stdout(), "{told}") {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        inspect::print(&told)
     }
 }
 
 /// The Tenant's own identity, and that of the SharedStack that it borrows from.
 fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>) {
-    let stack = tenant.spec.stack_ref.as_ref().map(|reference| reference.name.clone());
-    let lender = stack.as_deref().map(|stack| Identity::of_stack(scope.clone(), stack, ""));
-    let owner = Owner::Tenant {
-        namespace: tenant.namespace().unwrap_or_default(),
-        name: tenant.name_any(),
-        tenant_id: tenant.spec.tenant_id.clone(),
-        pattern: tenant.spec.pattern,
-        stack,
-    };
-    let uid = tenant.uid().unwrap_or_default();
-    (Identity { scope, owner, uid, slot: Slot::A, adopts: Adopts::Nothing }, lender)
+    let stack = tenant.spec.stack_ref.as_ref();
+    let lender = stack.map(|stack| Identity::of_stack(scope.clone(), &stack.name, ""));
+    (inspect::identity(scope, tenant), lender)
 }
 
 /// The documents in a bucket that is borrowed; in one's own they go with the bucket.

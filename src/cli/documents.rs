@@ -1,22 +1,21 @@
 //! `tenantry documents`: how a tenant's documents fare.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use kube::{Api, ResourceExt};
 use serde::Serialize;
 
-use crate::api::{HOLD_PREFIX, Pattern, Tenant};
-use crate::aws::{self, Aws, Pace};
+use super::inspect;
+use crate::api::{Pattern, Tenant};
+use crate::aws::Aws;
 use crate::documents::ledger::{Entry, HEADER};
 use crate::documents::quarantine::QUARANTINE;
 use crate::documents::sidecar;
 use crate::stack::fault::Fault;
-use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Identity, Scope};
 use crate::stack::policy::ledger_key;
 
 #[derive(Debug, Args)]
@@ -75,31 +74,17 @@ struct Quarantined {
 
 impl Documents {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
-        let api: Api<Tenant> = Api::namespaced(client, &self.namespace);
-        let tenant = api.get_opt(&self.tenant).await?.with_context(|| {
-            format!("there is no Tenant '{}' in namespace '{}'", self.tenant, self.namespace)
-        })?;
-        let holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
-        let installations: Vec<_> = holds.collect();
-        let [installation] = installations[..] else {
+        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
+        let Some(installation) = inspect::installation(&tenant) else {
             bail!("no operator holds this Tenant: nothing is known of its documents");
         };
-        let sdk = aws::load().await;
-        let caller =
-            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
-        let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-        let scope = Arc::new(Scope::new(installation, &caller.account, &region));
-        let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
+        let (aws, scope) = inspect::aws(installation).await?;
         let report = report(&aws, scope, &tenant).await?;
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&report)?,
             Output::Text => as_text(&report),
         };
-        match writeln!(std::io::stdout(), "{told}") {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        inspect::print(&told)
     }
 }
 
@@ -136,19 +121,10 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
 
 /// Who runs the jobs for a tenant's documents: itself, or the SharedStack of its pool.
 fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
-    let spec = &tenant.spec;
-    let stack = spec.stack_ref.as_ref().map(|reference| reference.name.clone());
-    if let (Pattern::Pool, Some(stack)) = (spec.pattern, &stack) {
-        return Identity::of_stack(scope, stack, "");
+    match (tenant.spec.pattern, &tenant.spec.stack_ref) {
+        (Pattern::Pool, Some(stack)) => Identity::of_stack(scope, &stack.name, ""),
+        _ => inspect::identity(scope, tenant),
     }
-    let owner = Owner::Tenant {
-        namespace: tenant.namespace().unwrap_or_default(),
-        name: tenant.name_any(),
-        tenant_id: spec.tenant_id.clone(),
-        pattern: spec.pattern,
-        stack,
-    };
-    Identity { scope, owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing }
 }
 
 /// How many documents there are, and how many of them are as the last job found them.

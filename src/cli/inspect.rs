@@ -1,17 +1,66 @@
-//! Looking at what an owner has in AWS, as whoever runs the command.
+//! What the commands share: the Tenant, AWS as whoever runs them sees it, and what an owner has there.
 
 use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
 
-use crate::api::{Column, Layer, Ownership};
-use crate::aws::Aws;
+use anyhow::Context;
+use kube::{Api, ResourceExt};
+
+use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
+use crate::aws::{self, Aws, Pace};
 use crate::layers::{self, Hints};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::Identity;
+use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 use crate::stack::plan;
 use crate::stack::seen::{IndexFacts, Seen, Sight};
 
 /// How many documents are counted before it is enough to say that there are more.
 const COUNTED: usize = 100_000;
+
+/// A Tenant, in the cluster of the kubeconfig.
+pub(super) async fn tenant(name: &str, namespace: &str) -> anyhow::Result<Tenant> {
+    let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
+    let api: Api<Tenant> = Api::namespaced(client, namespace);
+    let tenant = api.get_opt(name).await?;
+    tenant.with_context(|| format!("there is no Tenant '{name}' in namespace '{namespace}'"))
+}
+
+/// The installation that holds a Tenant, if one does.
+pub(super) fn installation(tenant: &Tenant) -> Option<&str> {
+    let mut holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
+    holds.next().filter(|_| holds.next().is_none())
+}
+
+/// AWS, as the credentials of whoever runs the command see it, and where an installation's things are in it.
+pub(super) async fn aws(installation: &str) -> anyhow::Result<(Aws, Arc<Scope>)> {
+    let sdk = aws::load().await;
+    let caller = aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
+    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+    let scope = Arc::new(Scope::new(installation, &caller.account, &region));
+    Ok((Aws::new(&sdk, &caller.account, Pace::FULL), scope))
+}
+
+/// What a Tenant's own parts are called.
+pub(super) fn identity(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
+    let owner = Owner::Tenant {
+        namespace: tenant.namespace().unwrap_or_default(),
+        name: tenant.name_any(),
+        tenant_id: tenant.spec.tenant_id.clone(),
+        pattern: tenant.spec.pattern,
+        stack: tenant.spec.stack_ref.as_ref().map(|reference| reference.name.clone()),
+    };
+    let uid = tenant.uid().unwrap_or_default();
+    Identity { scope, owner, uid, slot: Slot::A, adopts: Adopts::Nothing }
+}
+
+/// Prints an answer. Whoever read as much as they wanted, as `head` does, is no trouble.
+pub(super) fn print(told: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{told}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
 
 /// All that the owner has, layer by layer.
 pub(super) async fn look(

@@ -4,10 +4,9 @@
 //! owner is found by its name.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +14,7 @@ use serde::Serialize;
 use super::inspect;
 use super::price::Priced;
 use crate::api::{Column, GROUP, Layer, Pattern};
-use crate::aws::{self, Aws, Pace, Tags};
+use crate::aws::{Aws, Tags};
 use crate::documents::marker::{self, Left, Marker};
 use crate::layers::Hints;
 use crate::stack::farewell::{self, Outcome};
@@ -92,12 +91,7 @@ impl Retained {
             "--installation '{}' cannot be one: 1 to 8 characters, a letter first, then letters and digits",
             self.installation
         );
-        let sdk = aws::load().await;
-        let caller =
-            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
-        let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-        let scope = Arc::new(Scope::new(&self.installation, &caller.account, &region));
-        let aws = Aws::new(&sdk, &caller.account, Pace::FULL);
+        let (aws, scope) = inspect::aws(&self.installation).await?;
         let prices = Prices::from(self.prices);
         let mut estates = Vec::new();
         for leaver in leavers(&aws, &self.installation).await?.into_values() {
@@ -109,10 +103,7 @@ impl Retained {
             Output::Json => serde_json::to_string_pretty(&estates)?,
             Output::Text => as_text(&scope, &prices, &estates),
         };
-        match writeln!(std::io::stdout(), "{told}") {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        inspect::print(&told)
     }
 }
 

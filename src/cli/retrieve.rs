@@ -1,12 +1,10 @@
 //! `tenantry retrieve`: what a client does, done right.
 
-use std::io::{ErrorKind, Write};
-
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use kube::Api;
 use serde_json::json;
 
+use super::inspect;
 use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::{self, Aws, Pace, Passage};
 use crate::controller::report;
@@ -50,12 +48,7 @@ impl Retrieve {
         if self.question.trim().is_empty() || self.question.chars().count() > 1000 {
             bail!("the question must have 1 to 1,000 characters");
         }
-        let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
-        let api: Api<Tenant> = Api::namespaced(client, &self.namespace);
-        let tenant = api.get_opt(&self.tenant).await?;
-        let tenant = tenant.with_context(|| {
-            format!("there is no Tenant '{}' in namespace '{}'", self.tenant, self.namespace)
-        })?;
+        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
         let target = target(&tenant)?;
         let sdk = aws::load().await;
         let account =
@@ -68,11 +61,7 @@ impl Retrieve {
             Output::Json => serde_json::to_string_pretty(&as_json(&target, &passages))?,
             Output::Text => as_text(&passages),
         };
-        match writeln!(std::io::stdout(), "{answer}") {
-            // Whoever read as much as they wanted, as `head` does, is no trouble.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        inspect::print(&answer)
     }
 }
 
