@@ -131,6 +131,13 @@ pub struct TenantSpec {
     pub deletion_policy: DeletionPolicy,
 }
 
+impl TenantSpec {
+    /// Whether it names this SharedStack.
+    pub fn borrows_from(&self, stack: &str) -> bool {
+        self.stack_ref.as_ref().is_some_and(|reference| reference.name == stack)
+    }
+}
+
 /// Names a SharedStack.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

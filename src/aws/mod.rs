@@ -20,6 +20,7 @@ mod aoss_indexes;
 mod aoss_policies;
 mod bedrock;
 mod bedrock_data_sources;
+mod bedrock_documents;
 mod bedrock_jobs;
 mod bedrock_retrieve;
 mod credentials;
@@ -43,6 +44,7 @@ pub use aoss_indexes::Indexes;
 pub use aoss_policies::{Policies, PolicyKind};
 pub use bedrock::KnowledgeBases;
 pub use bedrock_data_sources::DataSources;
+pub use bedrock_documents::KnowledgeBaseDocuments;
 pub use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
 pub use dynamodb::{Item, Registry};
@@ -88,6 +90,8 @@ pub struct Aws {
     pub data_sources: DataSources,
     /// Their ingestion jobs.
     pub jobs: Jobs,
+    /// What became of each of their documents.
+    pub documents: KnowledgeBaseDocuments,
     /// Questions to knowledge bases.
     pub retrieval: Retrieval,
     /// Items of the registry.
@@ -113,7 +117,8 @@ impl Aws {
             index_endpoints: IndexEndpoints::new(config, gate),
             knowledge_bases: KnowledgeBases::new(bedrock.clone(), gate),
             data_sources: DataSources::new(bedrock.clone(), gate),
-            jobs: Jobs::new(bedrock, gate),
+            jobs: Jobs::new(bedrock.clone(), gate),
+            documents: KnowledgeBaseDocuments::new(bedrock, gate),
             retrieval: Retrieval::new(aws_sdk_bedrockagentruntime::Client::new(config), gate),
             registry: Registry::new(aws_sdk_dynamodb::Client::new(config), gate),
         }

@@ -16,6 +16,7 @@ use crate::documents::quarantine::QUARANTINE;
 use crate::documents::sidecar;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Scope};
+use crate::stack::job::{DocumentState, JobSummary};
 use crate::stack::policy::ledger_key;
 
 #[derive(Debug, Args)]
@@ -51,8 +52,8 @@ struct Report {
     /// Documents that are new or changed since.
     waiting: usize,
     last_job: Option<LastJob>,
-    /// What the last job says of documents that it could not index.
-    failed: Vec<String>,
+    /// What could not be indexed, or not all of it, and why.
+    failed: Vec<Failed>,
     /// What was put into quarantine, and why.
     quarantined: Vec<Quarantined>,
 }
@@ -64,6 +65,15 @@ struct LastJob {
     status: String,
     started: Timestamp,
     updated: Timestamp,
+    /// Why all of it failed. A pool's job is the SharedStack's to speak of.
+    failure_reasons: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    key: String,
+    status: String,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,13 +118,20 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
     if let (Some(kb), Some(ds)) = (&status.knowledge_base_id, &status.data_source_id)
         && let Some(last) = aws.jobs.list(kb, ds).await?.into_iter().next()
     {
-        let reasons = aws.jobs.get(kb, ds, &last.id).await?.map(|job| job.failure_reasons);
-        // A pool's job speaks of all tenants' documents.
-        let is_its_own =
-            |reason: &String| tenant.spec.pattern != Pattern::Pool || reason.contains(&report.prefix);
-        report.failed = reasons.unwrap_or_default().into_iter().filter(is_its_own).collect();
-        report.last_job =
-            Some(LastJob { id: last.id, status: last.status, started: last.started, updated: last.updated });
+        let each = |document: DocumentState| {
+            let is_its_own = document.key.starts_with(&report.prefix);
+            if is_its_own && (document.has_failed_in(&last) || document.is_partial()) {
+                let DocumentState { key, status, reason, .. } = document;
+                report.failed.push(Failed { key, status, reason });
+            }
+        };
+        aws.documents.each(kb, ds, each).await?;
+        let failure_reasons = match last.status == "FAILED" && tenant.spec.pattern != Pattern::Pool {
+            true => aws.jobs.get(kb, ds, &last.id).await?.map(|job| job.failure_reasons).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let JobSummary { id, status, started, updated, .. } = last;
+        report.last_job = Some(LastJob { id, status, started, updated, failure_reasons });
     }
     Ok(report)
 }
@@ -177,14 +194,19 @@ fn as_text(report: &Report) -> String {
     );
     match &report.last_job {
         None => text += "no job has run yet\n",
-        Some(LastJob { id, status, started, updated }) => {
+        Some(LastJob { id, status, started, updated, failure_reasons }) => {
             text += &format!("last job {id}: {status}, started {started:.0}, updated {updated:.0}\n");
+            failure_reasons.iter().for_each(|reason| text += &format!("  {reason}\n"));
         }
     }
-    for (title, lines) in [
-        ("could not be indexed", report.failed.clone()),
+    let lists: [(_, Vec<_>); 2] = [
+        (
+            "could not be indexed, or not all of it",
+            report.failed.iter().map(|it| format!("{}: {}: {}", it.key, it.status, it.reason)).collect(),
+        ),
         ("in quarantine", report.quarantined.iter().map(|it| format!("{}: {}", it.key, it.why)).collect()),
-    ] {
+    ];
+    for (title, lines) in lists {
         if !lines.is_empty() {
             text += &format!("\n{title}:\n  {}\n", lines.join("\n  "));
         }

@@ -22,6 +22,7 @@ use super::report;
 use super::settings::Settings;
 use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
+use crate::documents::failures::ByTenant;
 use crate::documents::marker::Marker;
 use crate::documents::turns::Turns;
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
@@ -57,6 +58,8 @@ pub struct Context {
     /// By SharedStack: the tenantIds retained in its bucket, with their markers. Absent until the markers
     /// have been listed; nobody new borrows before.
     pub retained: Shelf<BTreeMap<String, Marker>>,
+    /// By SharedStack: what of its pool's documents could not be indexed, by tenantId. Absent until that is known.
+    pub failures: Shelf<Arc<ByTenant>>,
     /// By uid: the version of each object that our last word in its status made.
     pub written: Shelf<String>,
     /// Whose turn it is to start an ingestion job.
@@ -224,25 +227,22 @@ impl Context {
 
     /// Wakes all Tenants that name a SharedStack.
     pub fn wake_borrowers(&self, stack: &str) {
-        for tenant in self.tenants.state() {
-            if let Ok(tenant) = &tenant.0
-                && tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack)
-            {
-                // The receiver lives as long as the controller.
-                let _ = self.wake_tenant.send(reference(tenant));
-            }
-        }
+        self.wake_tenants(|tenant| tenant.spec.borrows_from(stack));
     }
 
     /// Wakes the Tenants of a namespace that have no hold: its labels may now allow what they did not.
     pub fn wake_namespace(&self, namespace: &str) {
-        for tenant in self.tenants.state() {
-            if let Ok(tenant) = &tenant.0
-                && tenant.namespace().as_deref() == Some(namespace)
-                && !hold::is_held(tenant, &self.hold())
-            {
-                let _ = self.wake_tenant.send(reference(tenant));
-            }
+        self.wake_tenants(|tenant| {
+            tenant.namespace().as_deref() == Some(namespace) && !hold::is_held(tenant, &self.hold())
+        });
+    }
+
+    /// Wakes Tenants by what the cache says of them.
+    pub fn wake_tenants(&self, which: impl Fn(&Tenant) -> bool) {
+        let tenants = self.tenants.state();
+        for tenant in tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|it| which(it)) {
+            // The receiver lives as long as the controller.
+            let _ = self.wake_tenant.send(reference(tenant));
         }
     }
 

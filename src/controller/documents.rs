@@ -1,14 +1,15 @@
 //! The last step of a pass: the documents, once the knowledge base is whole.
 
 use std::collections::BTreeSet;
-
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::engine::{STALLED, earliest};
 use super::report;
-use crate::api::{IngestionSettings, IngestionStatus, Layer, Reason, Status};
+use crate::api::{IngestionSettings, IngestionStatus, Layer, Pattern, Reason, Status};
 use crate::documents::cron::Schedule;
+use crate::documents::failures::{ByTenant, Failures};
 use crate::documents::review::Findings;
 use crate::documents::schedule::Ask;
 use crate::documents::sync::{self, Remembered, Source, Synced};
@@ -32,6 +33,8 @@ pub struct LastStep {
     pub jobs: Vec<JobSummary>,
     /// What a review found, if there was one.
     pub findings: Option<Findings>,
+    /// What of a pool's documents could not be indexed, if that is news.
+    pub failures: Option<ByTenant>,
 }
 
 /// Where a status says the documents are.
@@ -84,6 +87,32 @@ pub fn refilling(before: &Status, status: &mut Status, step: &LastStep) -> Optio
     Some((Reason::Updating, message.into()))
 }
 
+/// Puts down what of a pool's documents could not be indexed, and wakes those whose documents failed or recovered.
+pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
+    let failures = Arc::new(failures);
+    let before = cx.failures.lock().insert(stack.into(), failures.clone());
+    cx.wake_tenants(|tenant| {
+        let (id, status) = (&tenant.spec.tenant_id, tenant.status.as_ref());
+        let is_news = match &before {
+            Some(before) => before.get(id) != failures.get(id),
+            // After a restart, what was known is what its status says.
+            None => {
+                failures.contains_key(id)
+                    || status.is_some_and(|it| report::last_documents(&it.conditions).is_some())
+            }
+        };
+        tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack) && is_news
+    });
+}
+
+/// What of a Pool tenant's documents could not be indexed; its last word stands until that is known.
+pub fn of_pool_tenant(cx: &Context, stack: &str, tenant_id: &str, before: &Status) -> Option<Documents> {
+    match cx.failures.get(stack) {
+        Some(failures) => failures.get(tenant_id).map(Failures::verdict),
+        None => report::last_documents(&before.conditions),
+    }
+}
+
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
 pub async fn last_step(
     cx: &Context,
@@ -99,6 +128,7 @@ pub async fn last_step(
         fault: None,
         jobs: Vec::new(),
         findings: None,
+        failures: None,
     };
     let last = report::last_documents(&before.conditions);
     let Some(source) = source.filter(|_| !cx.settings.read_only) else {
@@ -116,11 +146,11 @@ pub async fn last_step(
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
     match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns).await {
-        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings }) => {
+        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures }) => {
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
-            LastStep { documents, ingestion, look_again, fault: None, jobs, findings }
+            LastStep { documents, ingestion, look_again, fault: None, jobs, findings, failures }
         }
         Err(fault) => {
             let reason = match fault.class {

@@ -94,6 +94,7 @@ pub async fn run(
         wake_tenant,
         wake_stack,
         retained: Default::default(),
+        failures: Default::default(),
         written: Default::default(),
         reservations: Default::default(),
         ready: OnceCell::new(),

@@ -220,6 +220,9 @@ async fn pool_documents(
     if let Some(findings) = &step.findings {
         report::reviewed(cx, &report::subject(stack), findings).await;
     }
+    if let Some(failures) = step.failures.clone() {
+        documents::tell_tenants(cx, &name, failures);
+    }
     Some(step)
 }
 
@@ -227,20 +230,17 @@ async fn pool_documents(
 fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
     let tenants = cx.tenants.state();
     let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
-    let leaving = readable.filter(|tenant| {
-        tenant.metadata.deletion_timestamp.is_some()
-            && tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack)
-    });
+    let leaving = readable
+        .filter(|tenant| tenant.metadata.deletion_timestamp.is_some() && tenant.spec.borrows_from(stack));
     leaving.map(|tenant| tenant.spec.tenant_id.clone()).collect()
 }
 
 /// The Pool tenants that hold an id in this stack and ask for a job, from the cache.
 fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
-    let names =
-        |tenant: &Tenant| tenant.spec.stack_ref.as_ref().is_some_and(|reference| reference.name == stack);
     let tenants = cx.tenants.state();
     let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
-    let pool = readable.filter(|tenant| matches!(tenant.spec.pattern, Pattern::Pool) && names(tenant));
+    let pool =
+        readable.filter(|tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack));
     let asks = |tenant: &Tenant| request(tenant).is_some() || moved(tenant).is_some();
     pool.filter(|tenant| hold::is_held(*tenant, &cx.hold()) && asks(tenant)).cloned().collect()
 }
@@ -316,6 +316,7 @@ async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Erro
     hold::release(&api, &live, &cx.hold()).await?;
     cx.forget(&id.uid);
     cx.retained.lock().remove(&name);
+    cx.failures.lock().remove(&name);
     Ok(Action::await_change())
 }
 

@@ -329,7 +329,9 @@ async fn go(
     }
     if let Isolation::Pool(_) = isolation {
         pool(cx, tenant, &mut status, offer, memory);
-        let verdict = Verdict { borrowed: Some(Standing::Whole), ..Verdict::default() };
+        let documents =
+            offer.and_then(|offer| documents::of_pool_tenant(cx, &offer.stack, &spec.tenant_id, before));
+        let verdict = Verdict { borrowed: Some(Standing::Whole), documents, ..Verdict::default() };
         return Ok(Pass { verdict, status, look_again: None, error: None });
     }
     let case = Case {

@@ -6,6 +6,7 @@
 
 pub mod begin;
 pub mod cron;
+pub mod failures;
 pub mod ledger;
 pub mod marker;
 pub mod purge;

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::begin::{Begun, begin};
 use super::cron::Schedule;
+use super::failures::{self, ByTenant};
 use super::review::{self, Findings, Scope};
 use super::schedule::{self, Ask};
 use super::sidecar::Rules;
@@ -79,6 +80,8 @@ pub struct Remembered {
     looked_after: Option<String>,
     /// The job that a corrected one may have fooled.
     fooled: Option<String>,
+    /// The job whose failures were told to the tenants that they concern.
+    told: Option<String>,
 }
 
 /// What the step found and did.
@@ -96,6 +99,8 @@ pub struct Synced {
     pub jobs: Vec<JobSummary>,
     /// What a review found, if there was one.
     pub findings: Option<Findings>,
+    /// What of a pool's documents the last job could not index, if that is news.
+    pub failures: Option<ByTenant>,
 }
 
 /// Looks at the jobs and starts the one that is due. `reported` is the ingestion status that stands: a job that it
@@ -189,9 +194,28 @@ pub async fn step(
         }
         _ => verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref()),
     };
+    let failures = failures_of(aws, source, &jobs, remembered).await?;
     let next = source.schedule.as_ref().and_then(|schedule| schedule.next(now));
     let due_in = next.and_then(|next| Duration::try_from(next.duration_since(turns.now())).ok());
-    Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings })
+    Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures })
+}
+
+/// What a pool's last job could not index. It is asked for once, and only if there is something: a process that has just
+/// begun asks again.
+async fn failures_of(
+    aws: &Aws,
+    source: &Source,
+    jobs: &[JobSummary],
+    remembered: &mut Remembered,
+) -> Result<Option<ByTenant>, Fault> {
+    let last = jobs.iter().find(|job| !job.is_running()).filter(|_| source.rules.is_some());
+    let Some(last) = last.filter(|last| remembered.told.as_ref() != Some(&last.id)) else { return Ok(None) };
+    let failures = match last.status == "FAILED" || last.statistics.failed > 0 {
+        true => failures::by_tenant(aws, &source.knowledge_base_id, &source.data_source_id, last).await?,
+        false => ByTenant::new(),
+    };
+    remembered.told = Some(last.id.clone());
+    Ok(Some(failures))
 }
 
 /// Asks for a turn for all that is open; what has no age of its own is as old as its asking.

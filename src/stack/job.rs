@@ -35,6 +35,32 @@ pub struct Job {
     pub failure_reasons: Vec<String>,
 }
 
+/// What became of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentState {
+    /// Its key in the bucket.
+    pub key: String,
+    /// `INDEXED`, `FAILED`, and a dozen others.
+    pub status: String,
+    /// Why, if there is something to say.
+    pub reason: String,
+    /// Since when.
+    pub updated: Timestamp,
+}
+
+impl DocumentState {
+    /// Whether it, or a change of its metadata, could not be indexed by this job. What an earlier one said may be over:
+    /// each job tries again what failed, unless it is gone.
+    pub fn has_failed_in(&self, job: &JobSummary) -> bool {
+        matches!(self.status.as_str(), "FAILED" | "METADATA_UPDATE_FAILED") && self.updated >= job.started
+    }
+
+    /// Whether it was indexed, but not all of it.
+    pub fn is_partial(&self) -> bool {
+        matches!(self.status.as_str(), "PARTIALLY_INDEXED" | "METADATA_PARTIALLY_INDEXED")
+    }
+}
+
 /// What a job has counted. A COMPLETE job can have failed documents: the status alone is not success.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {

@@ -52,6 +52,7 @@ impl Operation {
                 "GetKnowledgeBase" | "ListKnowledgeBases" | "GetDataSource" | "ListDataSources"
                 | "GetIngestionJob" | "ListIngestionJobs",
             ) => Some(10.0),
+            ("bedrock", "ListKnowledgeBaseDocuments") => Some(5.0),
             ("bedrock", "Retrieve") => Some(20.0),
             _ => None,
         }
@@ -202,6 +203,7 @@ operations! {
         DeleteDataSource: [("bedrock:DeleteDataSource", OwnKnowledgeBases)],
         ListIngestionJobs: [("bedrock:ListIngestionJobs", KnowledgeBases)],
         GetIngestionJob: [("bedrock:GetIngestionJob", KnowledgeBases)],
+        ListKnowledgeBaseDocuments: [("bedrock:ListKnowledgeBaseDocuments", KnowledgeBases)],
         StartIngestionJob: [("bedrock:StartIngestionJob", OwnKnowledgeBases)],
         StopIngestionJob: [("bedrock:StopIngestionJob", OwnKnowledgeBases)],
         // `tenantry retrieve` asks as whoever runs it; the operator asks no questions.

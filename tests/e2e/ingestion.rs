@@ -133,6 +133,61 @@ async fn a_pool_tenants_request_runs_the_stacks_job() {
 }
 
 #[tokio::test]
+async fn a_pool_tenant_is_told_of_its_own_documents_and_of_nobody_elses() {
+    world(|w| async move {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+            ---
+            {kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}
+            ---
+            {kind: Tenant, metadata: {name: other}, spec: {tenantId: other, pattern: Pool, stackRef: {name: standard}}}
+            ---
+            {kind: Tenant, metadata: {name: third}, spec: {tenantId: third, pattern: Pool, stackRef: {name: standard}}}",
+        )
+        .await;
+        for tenant in ["acme", "other", "third"] {
+            w.ready(tenant).await;
+            w.upload(tenant, &[("good.md", "The office opens at nine.")]).await;
+        }
+        w.upload("acme", &[("a.broken", "?"), ("b.broken", "?")]).await;
+        w.upload("other", &[("secret.broken", "?")]).await;
+        let unconcerned = w.get("third").await.version().to_owned();
+        w.request_sync("SharedStack/standard").await;
+        for (tenant, its_own, foreign) in
+            [("acme", "pool/acme/b.broken: ", "secret"), ("other", "pool/other/secret.broken: ", "acme")]
+        {
+            let told = w.condition(tenant, "DocumentsCurrent=False/DocumentsFailed").await;
+            let message = told.message("DocumentsCurrent");
+            assert!(message.contains(its_own) && !message.contains(foreign), "{message}");
+            assert!(told.is("Ready=True"), "{}", told.describe());
+            w.event(tenant, "DocumentsFailed").await;
+        }
+        let stack = w.condition("SharedStack/standard", "DocumentsCurrent=False/DocumentsFailed").await;
+        assert_eq!(stack.status.ingestion.unwrap().failure_reasons.len(), 3);
+
+        // It is as well known after a restart, and then only who recovers hears of it.
+        let known = w.get("other").await.version().to_owned();
+        let mark = w.double.mark().await;
+        w.restart_operator().await;
+        w.eventually("the failures are asked for again", || async {
+            let asked = w.double.journal(mark).await.of("ListKnowledgeBaseDocuments");
+            (!asked.is_empty()).then_some(())
+        })
+        .await;
+        let bucket = w.get("acme").await.status.bucket.unwrap();
+        for key in ["a.broken", "b.broken"] {
+            w.sdk.s3.delete_object().bucket(&bucket).key(format!("pool/acme/{key}")).send().await.unwrap();
+        }
+        w.request_sync("SharedStack/standard").await;
+        w.until("acme", "is well again", |acme| acme.condition("DocumentsCurrent").is_none()).await;
+        assert_eq!(w.get("other").await.version(), known, "nothing changed for it");
+        assert_eq!(w.get("third").await.version(), unconcerned, "it was never concerned");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_document_that_cannot_be_indexed_is_told_of_and_the_tenant_stays_ready() {
     world(|w| async move {
         w.double.settings(json!({"switches": {"malformed_sidecar": "failed"}})).await;

@@ -86,7 +86,9 @@ async fn the_command_counts_what_is_there_and_tells_what_is_not_well() {
         assert_eq!(report["lastJob"]["status"], "COMPLETE");
         let failed = report["failed"].as_array().unwrap();
         assert!(
-            failed.len() == 1 && failed[0].as_str().unwrap().contains("pool/acme/unheard.of"),
+            failed.len() == 1
+                && failed[0]["key"] == "pool/acme/unheard.of"
+                && failed[0]["status"] == "FAILED",
             "{report:#}"
         );
         assert_eq!(report["quarantined"].as_array().unwrap().len(), 1, "{report:#}");

@@ -86,9 +86,9 @@ class _Crawl:
         stats["numberOfMetadataDocumentsScanned"] = len(objects) - len(keys)
         for key in keys:
             await self._visit(key, objects)
-        for key in [key for key in self.source.seen if key not in objects]:
+        for key in [key for key in self.source.seen | self.source.documents if key not in objects]:
             # Gone from S3: its records go, also when it had failed and left none.
-            del self.source.seen[key]
+            self.source.seen.pop(key, None)
             self.source.documents.pop(key, None)
             if self._records().pop(self._record(key), None) is not None:
                 stats["numberOfDocumentsDeleted"] += 1
