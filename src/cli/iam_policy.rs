@@ -1,9 +1,13 @@
-//! `tenantry iam-policy`: what IAM must allow, from the table that the program's own calls go by.
+//! `tenantry iam-policy`: what IAM must allow, from the tables that the program's own calls and names go by.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 
+use super::inspect;
 use super::run::{installation, registry};
+use crate::api::{Pattern, Tenant};
+use crate::stack::client_policy;
 use crate::stack::identity::Scope;
 use crate::stack::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
 use crate::stack::registry::Table;
@@ -11,17 +15,25 @@ use crate::stack::registry::Table;
 #[derive(Debug, Args)]
 pub(super) struct IamPolicy {
     #[command(subcommand)]
-    audience: Who,
+    who: Who,
 }
 
 #[derive(Debug, Subcommand)]
 enum Who {
-    /// The operator's own role.
+    /// The operator's own role: what it needs to build, look and repair.
     Operator(Operator),
+    /// What the operator's role needs beside that to delete. Without it nothing that was built is deleted: a Tenant or
+    /// SharedStack that must go waits, and its conditions name the action that is missing.
+    Destructive(Installed),
+    /// Whoever uploads a tenant's documents: its prefix, and nothing else. Read from the Tenant in the cluster.
+    Writer(OfTenant),
+    /// Whoever asks a tenant's knowledge base, and with `answers.model` has that model answer. Read from the Tenant in the
+    /// cluster.
+    Reader(Reader),
 }
 
 #[derive(Debug, Args)]
-struct Operator {
+struct Installed {
     /// The installation's name: the policy covers what it names and tags, and nothing of another's.
     #[arg(long, env = "TENANTRY_INSTALLATION", value_parser = installation)]
     installation: String,
@@ -33,6 +45,12 @@ struct Operator {
     /// The region. Default: any.
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Operator {
+    #[command(flatten)]
+    installed: Installed,
 
     /// The role that the operator runs as. It looks itself up, for its path: without this it may look up any role.
     #[arg(long, value_name = "ARN", value_parser = arn)]
@@ -50,6 +68,26 @@ struct Operator {
     /// policy (6,144): for managed policies, attach both parts.
     #[arg(long, value_enum, value_name = "PART")]
     part: Option<Part>,
+}
+
+#[derive(Debug, Args)]
+struct OfTenant {
+    /// The Tenant's name.
+    tenant: String,
+
+    /// The Tenant's namespace.
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    namespace: String,
+}
+
+#[derive(Debug, Args)]
+struct Reader {
+    #[command(flatten)]
+    of: OfTenant,
+
+    /// Where the client looks the tenant up, as dynamodb:<table>: it may read the tenant's item. Default: nowhere.
+    #[arg(long, env = "TENANTRY_REGISTRY", value_name = "REGISTRY", value_parser = registry)]
+    registry: Option<Table>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -75,17 +113,52 @@ fn arn(text: &str) -> Result<String, String> {
 }
 
 impl IamPolicy {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let Who::Operator(operator) = self.audience;
-        let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
-        let scope = Scope::new(&operator.installation, &any(operator.account), &any(operator.region));
-        let audience = Audience {
-            scope,
-            role_arn: operator.role_arn,
-            boundary_arn: operator.permissions_boundary,
-            registry: operator.registry,
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let policy = match self.who {
+            Who::Operator(operator) => operator.policy()?,
+            Who::Destructive(installed) => permissions::destructive(&installed.audience()),
+            Who::Writer(of) => {
+                let (tenant, scope) = of.find().await?;
+                client_policy::writer(&scope, &tenant.status.unwrap_or_default()).context(NOT_YET)?
+            }
+            Who::Reader(Reader { of, registry }) => {
+                let (tenant, scope) = of.find().await?;
+                if tenant.spec.pattern == Pattern::Pool {
+                    eprintln!(
+                        "warning: IAM cannot force a filter. Whoever has this policy and leaves the filter out is answered from \
+                         the documents of every tenant of the pool: give it to trusted programs only, which always send \
+                         status.retrievalFilter"
+                    );
+                }
+                let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
+                let status = tenant.status.clone().unwrap_or_default();
+                client_policy::reader(&scope, &tenant.spec.tenant_id, &status, model, registry.as_ref())
+                    .context(NOT_YET)?
+            }
         };
-        let (part, limit) = match operator.part {
+        inspect::print(&format!("{policy:#}"))
+    }
+}
+
+const NOT_YET: &str = "the Tenant is not built yet; `kubectl get tenant` says what it waits for";
+
+impl Installed {
+    fn audience(self) -> Audience {
+        let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
+        let scope = Scope::new(&self.installation, &any(self.account), &any(self.region));
+        Audience { scope, role_arn: None, boundary_arn: None, registry: None }
+    }
+}
+
+impl Operator {
+    fn policy(self) -> anyhow::Result<Value> {
+        let audience = Audience {
+            role_arn: self.role_arn,
+            boundary_arn: self.permissions_boundary,
+            registry: self.registry,
+            ..self.installed.audience()
+        };
+        let (part, limit) = match self.part {
             None => (None, MAX_INLINE_CHARS),
             Some(Part::Storage) => (Some(permissions::Part::Storage), MAX_MANAGED_CHARS),
             Some(Part::Retrieval) => (Some(permissions::Part::Retrieval), MAX_MANAGED_CHARS),
@@ -95,7 +168,18 @@ impl IamPolicy {
         if length > limit {
             bail!("the policy has {length} characters, and IAM takes {limit}: give shorter ARNs");
         }
-        println!("{policy:#}");
-        Ok(())
+        Ok(policy)
+    }
+}
+
+impl OfTenant {
+    /// The Tenant, and where in AWS it is: its ARNs say so, and no AWS credentials are needed.
+    async fn find(&self) -> anyhow::Result<(Tenant, Scope)> {
+        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
+        let status = tenant.status.clone().unwrap_or_default();
+        let arns = [status.knowledge_base_arn, status.collection_arn, status.role_arn];
+        let account = arns.iter().flatten().find_map(|arn| arn.split(':').nth(4)).context(NOT_YET)?;
+        let scope = Scope::new("", account, &status.region.context(NOT_YET)?);
+        Ok((tenant, scope))
     }
 }

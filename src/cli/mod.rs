@@ -50,7 +50,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.run().await,
             Command::Crds(crds) => crds.run(),
-            Command::IamPolicy(policy) => policy.run(),
+            Command::IamPolicy(policy) => policy.run().await,
             Command::Plan(plan) => plan.run(),
             Command::Delete(delete) => delete.run().await,
             Command::Documents(documents) => documents.run().await,

@@ -2,6 +2,7 @@
 //! environment. `tests/model` holds this folder to it.
 
 pub mod approval;
+pub mod client_policy;
 pub mod diff;
 pub mod estimate;
 pub mod farewell;

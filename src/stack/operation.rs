@@ -117,7 +117,8 @@ operations! {
             ("s3:GetObject", Objects), ("s3:PutObject", Objects),
             ("kms:Decrypt", KeysOfDocuments), ("kms:GenerateDataKey", KeysOfDocuments),
         ],
-        DeleteObjects: [("s3:DeleteObject", Objects), ("s3:DeleteObjectVersion", Objects)],
+        // By key it is the second half of a move; whatever is deleted for good is deleted by version.
+        DeleteObjects: [("s3:DeleteObject", MovedObjects), ("s3:DeleteObjectVersion", Objects)],
         GetObjectRetention: [("s3:GetObjectRetention", Objects)],
         CreateMultipartUpload: [("s3:PutObject", Objects), ("kms:GenerateDataKey", KeysOfDocuments)],
         UploadPart: [("s3:PutObject", Objects), ("kms:GenerateDataKey", KeysOfDocuments), ("kms:Decrypt", KeysOfDocuments)],

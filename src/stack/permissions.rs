@@ -1,5 +1,5 @@
 //! The least that the operator must be allowed in IAM: one statement for each [`Grant`], with the actions that the
-//! rows of [`super::operation`] need there.
+//! rows of [`super::operation`] need there. What deletes for good is a policy of its own, which may be withheld.
 //!
 //! What the operator makes bears its installation in name, path or tag, and only that may it change. It looks at
 //! more: what is not there has no tags, and a refusal would hide whether it is.
@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::identity::Scope;
-use super::operation::Operation;
+use super::operation::{Need, Operation};
+use super::policy::{OPERATORS_OWN, POOL};
 use super::registry::Table;
 use crate::api::GROUP;
 
@@ -37,6 +38,8 @@ pub enum Grant {
     Buckets,
     /// What is in them.
     Objects,
+    /// What is moved: a pool's documents, out of it and back, and what the operator keeps for itself.
+    MovedObjects,
     /// Keys made with our tag. A key has no ARN before it is made.
     NewKeys,
     /// Tagging keys, as long as our own tag goes along: it is how they are made, and IAM cannot tell the two apart.
@@ -105,17 +108,37 @@ pub struct Audience {
     pub registry: Option<Table>,
 }
 
-/// The policy of the operator's role, or one part of it.
+/// What the operator's role needs to build, look and repair, or one part of it.
 pub fn operator(audience: &Audience, part: Option<Part>) -> Value {
+    policy(audience, "", |(action, grant)| {
+        !is_destructive(action) && part.is_none_or(|part| grant.part() == part)
+    })
+}
+
+/// What it needs beside that to take apart: without it nothing that was built is ever deleted, and an object whose
+/// deletionPolicy is Delete or RetainDocuments waits with `DeletionBlocked`.
+pub fn destructive(audience: &Audience) -> Value {
+    policy(audience, "Delete", |(action, _)| is_destructive(action))
+}
+
+/// Whether an action deletes for good. `s3:DeleteObject` does not, where versions are kept, and it is half of a move:
+/// without it a document that belongs to nobody could not leave the pool.
+pub fn is_destructive(action: &str) -> bool {
+    let verb = action.split_once(':').map_or(action, |(_, verb)| verb);
+    action != "s3:DeleteObject" && (verb.starts_with("Delete") || verb == "ScheduleKeyDeletion")
+}
+
+/// One statement for each place, by its name; `verb` tells those of two policies apart that are attached together.
+fn policy(audience: &Audience, verb: &str, holds: impl Fn(&Need) -> bool) -> Value {
     let mut grants: BTreeMap<Grant, BTreeSet<&str>> = BTreeMap::new();
-    let needs = Operation::all().flat_map(Operation::needs);
-    for (action, grant) in needs.filter(|(_, grant)| part.is_none_or(|part| grant.part() == part)) {
+    for (action, grant) in Operation::all().flat_map(Operation::needs).filter(|need| holds(need)) {
         grants.entry(*grant).or_default().insert(action);
     }
     let statements = grants.iter().flat_map(|(grant, actions)| {
         let conditions = grant.conditions(audience);
         conditions.into_iter().enumerate().map(move |(n, condition)| {
-            let sid = if n == 0 { format!("{grant:?}") } else { format!("{grant:?}{}", n + 1) };
+            let number = if n == 0 { String::new() } else { (n + 1).to_string() };
+            let sid = format!("{verb}{grant:?}{number}");
             let resources = grant.resources(audience);
             let mut statement =
                 json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources});
@@ -138,8 +161,8 @@ impl Grant {
     fn part(self) -> Part {
         use Grant::*;
         match self {
-            NewBuckets | Buckets | Objects | NewKeys | NewKeysTags | OwnKeys | Keys | Aliases
-            | KeysOfCollections | KeysOfDocuments | Registry => Part::Storage,
+            NewBuckets | Buckets | Objects | MovedObjects | NewKeys | NewKeysTags | OwnKeys | Keys
+            | Aliases | KeysOfCollections | KeysOfDocuments | Registry => Part::Storage,
             Lists
             | NewRoles
             | Roles
@@ -171,6 +194,9 @@ impl Grant {
         match self {
             NewBuckets | Buckets => s3("*"),
             Objects => s3("*/*"),
+            MovedObjects => {
+                [POOL, OPERATORS_OWN].iter().flat_map(|prefix| s3(&format!("*/{prefix}*"))).collect()
+            }
             NewKeysTags | OwnKeys | Keys | KeysOfCollections | KeysOfDocuments => {
                 vec![scope.arn("kms", "key/*")]
             }
@@ -217,7 +243,7 @@ impl Grant {
             }
             OwnKeys | OwnCollections | OwnKnowledgeBases => vec![Some(our_tag)],
             // Names of buckets are shared by all of AWS: one of ours may be another account's.
-            Buckets | Objects if account != "*" => {
+            Buckets | Objects | MovedObjects if account != "*" => {
                 vec![Some(json!({"StringEquals": {"aws:ResourceAccount": account}}))]
             }
             KeysOfCollections => {
@@ -237,8 +263,8 @@ impl Grant {
             Policies | InsideCollections => vec![Some(our_names)],
             Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
-            Buckets | Objects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole | Collections
-            | Indexes | KnowledgeBases => vec![None],
+            Buckets | Objects | MovedObjects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole
+            | Collections | Indexes | KnowledgeBases => vec![None],
         }
     }
 }

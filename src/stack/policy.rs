@@ -19,6 +19,8 @@ pub const METADATA_FIELD: &str = "AMAZON_BEDROCK_METADATA";
 
 /// The folder of all pool documents.
 pub const POOL: &str = "pool/";
+/// The folder of all that the operator writes for itself.
+pub const OPERATORS_OWN: &str = "tenantry/";
 /// What a metadata file's name ends with.
 pub const SUFFIX: &str = ".metadata.json";
 

@@ -68,7 +68,7 @@ impl Role<'_> {
         Role { name: "tenantry-tests", policy: all }
     }
 
-    /// The operator's role, which may do what `tenantry iam-policy operator` prints, and nothing else.
+    /// The operator's role, which may do what `tenantry iam-policy operator` and `destructive` print, and nothing else.
     pub fn of_operator(settings: &Settings, account: &str) -> Self {
         let name = "tenantry-operator";
         let audience = Audience {
@@ -77,7 +77,10 @@ impl Role<'_> {
             boundary_arn: settings.permissions_boundary.clone(),
             registry: settings.registry.clone(),
         };
-        Role { name, policy: permissions::operator(&audience, None) }
+        let mut policy = permissions::operator(&audience, None);
+        let destructive = permissions::destructive(&audience)["Statement"].as_array().unwrap().clone();
+        policy["Statement"].as_array_mut().unwrap().extend(destructive);
+        Role { name, policy }
     }
 }
 

@@ -188,11 +188,16 @@ fn the_operators_policy_is_what_is_printed() {
         boundary_arn: None,
         registry: None,
     };
-    let printed = permissions::operator(&audience, None);
-    assert!(
-        read("docs/operator-policy.json") == format!("{printed:#}\n"),
-        "docs/operator-policy.json is out of date; refresh it with: cargo run -- iam-policy operator \
-         --installation prod --account 111122223333 --region eu-central-1 \
-         --role-arn arn:aws:iam::111122223333:role/tenantry-operator > docs/operator-policy.json"
-    );
+    let role = "--role-arn arn:aws:iam::111122223333:role/tenantry-operator ";
+    for (who, printed, options) in [
+        ("operator", permissions::operator(&audience, None), role),
+        ("destructive", permissions::destructive(&audience), ""),
+    ] {
+        let file = format!("docs/{who}-policy.json");
+        assert!(
+            read(&file) == format!("{printed:#}\n"),
+            "{file} is out of date; refresh it with: cargo run -- iam-policy {who} --installation prod \
+             --account 111122223333 --region eu-central-1 {options}> {file}"
+        );
+    }
 }

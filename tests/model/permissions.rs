@@ -50,6 +50,10 @@ fn ours(grant: Grant) -> &'static [Sample] {
         NewBuckets => &[(BUCKET, &[MADE_WITH_OUR_TAG])],
         Buckets => &[(BUCKET, &[OUR_ACCOUNT])],
         Objects => &[(OBJECT, &[OUR_ACCOUNT])],
+        MovedObjects => &[
+            ("arn:aws:s3:::prod-sa-stand-abc/pool/acme/a.txt", &[OUR_ACCOUNT]),
+            ("arn:aws:s3:::prod-sa-stand-abc/tenantry/retained/acme.json", &[OUR_ACCOUNT]),
+        ],
         NewKeys => &[("*", &[MADE_WITH_OUR_TAG])],
         NewKeysTags => &[(KEY, &[MADE_WITH_OUR_TAG])],
         OwnKeys => &[(KEY, &[OUR_TAG])],
@@ -86,6 +90,7 @@ fn anothers(grant: Grant) -> &'static [Sample] {
             &[("arn:aws:s3:::prod2-ta-acme-abc", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]), (BUCKET, &[])]
         }
         Objects => &[("arn:aws:s3:::prod2-ta-acme-abc/a", &[OUR_ACCOUNT]), (OBJECT, &[])],
+        MovedObjects => &[(OBJECT, &[OUR_ACCOUNT]), ("arn:aws:s3:::prod2-sa-x/pool/a", &[OUR_ACCOUNT])],
         OwnKeys => {
             &[(KEY, &[]), (KEY, &[LENT]), (KEY, &[("aws:ResourceTag/tenantry.dev/installation", "prod2")])]
         }
@@ -121,21 +126,46 @@ fn anothers(grant: Grant) -> &'static [Sample] {
     }
 }
 
+/// All that the operator may do when nothing is withheld from it.
 fn operator() -> Value {
-    permissions::operator(&audience(), None)
+    let mut all = permissions::operator(&audience(), None);
+    let statements = permissions::destructive(&audience())["Statement"].as_array().unwrap().clone();
+    all["Statement"].as_array_mut().unwrap().extend(statements);
+    all
 }
 
 #[test]
 fn a_table_is_named_only_where_there_is_a_registry() {
     let without = permissions::operator(&Audience { registry: None, ..audience() }, None);
     assert!(!without.to_string().contains("dynamodb"));
-    let mut with = operator();
+    let mut with = permissions::operator(&audience(), None);
     let statements = with["Statement"].as_array_mut().unwrap();
     let registry = statements.iter().position(|it| it["Sid"] == "Registry").unwrap();
     let registry = statements.remove(registry);
     assert_eq!(registry["Action"], json!(["dynamodb:GetItem", "dynamodb:UpdateItem"]));
     assert_eq!(registry["Resource"], json!([TABLE]));
     assert_eq!(with, without, "and nothing else is");
+}
+
+#[test]
+fn what_deletes_for_good_is_apart() {
+    let actions = |policy: &Value| -> BTreeSet<String> {
+        let statements = policy["Statement"].as_array().unwrap().iter();
+        let actions = statements.flat_map(|it| it["Action"].as_array().unwrap());
+        actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+    };
+    let builds = actions(&permissions::operator(&audience(), None));
+    let deletes = actions(&permissions::destructive(&audience()));
+    assert!(builds.is_disjoint(&deletes));
+    assert_eq!(
+        builds.iter().filter(|it| it.contains(":Delete") || it.contains("Deletion")).collect::<Vec<_>>(),
+        ["s3:DeleteObject"]
+    );
+    assert!(
+        deletes.iter().all(|it| it.contains(":Delete") || it == "kms:ScheduleKeyDeletion"),
+        "{deletes:?}"
+    );
+    assert!(length(&permissions::destructive(&audience())) <= MAX_MANAGED_CHARS);
 }
 
 fn ask<'a>(action: &'a str, (resource, context): Sample) -> Request<'a> {
@@ -246,10 +276,11 @@ const EVERYTHING: &[(Grant, &str)] = &[
 fn nothing_is_allowed_on_everything_without_a_reason() {
     let policy = operator();
     let statements = policy["Statement"].as_array().unwrap().iter();
-    let open: Vec<_> = statements
+    let open: BTreeSet<_> = statements
         .filter(|it| it["Resource"] == json!(["*"]))
         .map(|it| it["Sid"].as_str().unwrap())
+        .map(|sid| sid.strip_prefix("Delete").unwrap_or(sid).to_owned())
         .collect();
-    let listed: Vec<_> = EVERYTHING.iter().map(|(grant, _)| format!("{grant:?}")).collect();
+    let listed: BTreeSet<_> = EVERYTHING.iter().map(|(grant, _)| format!("{grant:?}")).collect();
     assert_eq!(open, listed);
 }

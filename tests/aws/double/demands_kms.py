@@ -38,4 +38,6 @@ async def table(world, call, role):
     """DynamoDB, by table."""
     name = call.params.get("TableName")
     base = f"arn:aws:dynamodb:{call.region}:{call.account}:table/"
-    return [Demand(f"dynamodb:{call.operation}", name if name and ":" in name else base + name if name else "*")]
+    keys = [next(iter(value.values())) for value in (call.params.get("Key") or {}).values()]
+    return [Demand(f"dynamodb:{call.operation}", name if name and ":" in name else base + name if name else "*",
+                   {"dynamodb:LeadingKeys": keys or None})]
