@@ -33,6 +33,7 @@ mod admission;
 mod adoption;
 mod again;
 mod changes;
+mod client_policies;
 mod conditions;
 mod crash;
 mod drift;

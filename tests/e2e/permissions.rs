@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::aws::{ROLE_POLICY, Role};
+use crate::double::Call;
+use crate::inventory::names;
 use crate::objects::Object;
 use crate::world::{World, world_without_operator};
 use tenantry::controller::Settings;
@@ -160,4 +162,69 @@ async fn roles_are_put_within_the_permissions_boundary() {
         within.stop().await;
     };
     world_without_operator(|_| {}, test).await;
+}
+
+#[tokio::test]
+async fn where_deleting_is_withheld_nothing_goes_and_the_rest_goes_on() {
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": 50})).await;
+        let session = w.operator_session().await;
+        let audience = Role::of_operator(&w.settings, &w.account);
+        let statements = audience.policy["Statement"].as_array().unwrap().iter();
+        let deletes = |it: &&Value| it["Sid"].as_str().unwrap().starts_with("Delete");
+        let builds: Vec<_> = statements.filter(|it| !deletes(it)).collect();
+        let put = w.sdk.iam.put_role_policy().role_name(audience.name).policy_name(ROLE_POLICY);
+        let policy = json!({"Version": "2012-10-17", "Statement": builds});
+        put.policy_document(policy.to_string()).send().await.unwrap();
+        drop(session);
+        w.start_operator().await;
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}, deletionPolicy: Delete}}
+            ---
+            {kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo, deletionPolicy: Delete}}
+            ---
+            {kind: Tenant, metadata: {name: pool}, spec: {tenantId: pool, pattern: Pool, stackRef: {name: standard}, deletionPolicy: Delete}}",
+        )
+        .await;
+        for tenant in ["silo", "pool"] {
+            w.ready(tenant).await;
+            w.upload(tenant, &[("handbook.md", "Employees get 21 days of annual leave.")]).await;
+        }
+        // What belongs to nobody still leaves the pool.
+        let bucket = w.get("pool").await.status.bucket.unwrap();
+        w.sdk.upload(&bucket, "pool/nobodys.md", "Whose is this?").await;
+        w.event("SharedStack/standard", "DocumentsQuarantined").await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        w.condition("silo", "DocumentsCurrent=True/Synced").await;
+
+        let before = w.inventory().await;
+        let mark = w.double.mark().await;
+        for (tenant, action) in [("silo", "bedrock:DeleteDataSource"), ("pool", "s3:DeleteObjectVersion")] {
+            w.delete(tenant).await;
+            let blocked = w.condition(tenant, "DeletionBlocked=True/Denied").await;
+            assert!(blocked.message("DeletionBlocked").contains(action), "{}", blocked.describe());
+            assert!(blocked.is("Stalled=True/Denied"), "{}", blocked.describe());
+        }
+        let after = w.inventory().await;
+        assert_eq!(names(&before), names(&after), "nothing went");
+        assert!(w.retrieve("pool", "annual leave").await.iter().any(|(_, text)| text.contains("21 days")));
+
+        // Whoever decides to keep it needs no such right.
+        for tenant in ["silo", "pool"] {
+            w.patch(tenant, json!({"spec": {"deletionPolicy": "Retain"}})).await;
+            w.gone(tenant).await;
+        }
+        // DeleteObjects answers for each of its keys.
+        let deletes = |call: &Call| call.operation.starts_with("Delete") && call.operation != "DeleteObjects";
+        let deleted = w.double.journal(mark).await.only(|call| call.succeeded() && deletes(call));
+        assert!(deleted.is_empty(), "{deleted}");
+        let left = names(&w.inventory().await);
+        assert!(
+            names(&before).is_subset(&left),
+            "{:?}",
+            names(&before).difference(&left).collect::<Vec<_>>()
+        );
+    };
+    world_without_operator(|settings| settings.clock = 50, test).await;
 }

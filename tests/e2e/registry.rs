@@ -1,6 +1,6 @@
 //! The registry says, outside of the cluster, which knowledge base answers for which tenant; the example clients go by it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::double::Journal;
 use crate::permissions::without;
 use crate::world::{World, world_with};
 
-const TABLE: &str = "tenantKbConfig";
-const QUESTION: &str = "How many days of annual leave do employees get?";
-const SPEED: u32 = 50;
+pub const TABLE: &str = "tenantKbConfig";
+pub const QUESTION: &str = "How many days of annual leave do employees get?";
+pub const SPEED: u32 = 50;
 
 /// An operator with a registry, in a hurry.
-fn registered(settings: &mut Settings) {
+pub fn registered(settings: &mut Settings) {
     settings.registry = format!("dynamodb:{TABLE}").parse().ok();
     settings.clock = SPEED;
 }
@@ -51,7 +51,8 @@ fn plain(value: AttributeValue) -> Value {
 }
 
 impl World {
-    async fn table(&self) {
+    /// Makes the registry's table.
+    pub async fn table(&self) {
         let key = KeySchemaElement::builder().attribute_name("tenantId").key_type(KeyType::Hash);
         let attribute =
             AttributeDefinition::builder().attribute_name("tenantId").attribute_type(ScalarAttributeType::S);
@@ -84,11 +85,21 @@ impl World {
 
     /// The example client: what it prints, or what it says as it refuses.
     async fn client(&self, tenant: &str, options: &[&str]) -> Result<String, String> {
+        self.client_under(self.environment(), tenant, options).await
+    }
+
+    /// The example client in an environment, which says whose credentials it has.
+    pub async fn client_under(
+        &self,
+        environment: BTreeMap<String, String>,
+        tenant: &str,
+        options: &[&str],
+    ) -> Result<String, String> {
         let output = tokio::process::Command::new(root().join(".cache/venv/bin/python"))
             .arg(root().join("examples/clients/ask.py"))
             .args([tenant, QUESTION])
             .args(options)
-            .envs(self.environment())
+            .envs(environment)
             .env("TENANTRY_TABLE", TABLE)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())

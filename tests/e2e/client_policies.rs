@@ -1,0 +1,170 @@
+//! `tenantry iam-policy writer` and `reader`: an uploader and the example client work under exactly what is printed, and
+//! reach nothing beside it.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use aws_config::SdkConfig;
+use aws_sdk_bedrockagentruntime::types::KnowledgeBaseQuery;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_sts::config::ProvideCredentials;
+use serde_json::{Value, json};
+
+use crate::aws::{ROLE_POLICY, Role, Sdk, session};
+use crate::permissions::without;
+use crate::registry::{SPEED, TABLE, registered};
+use crate::world::{World, world_with};
+
+const TENANTS: &str = "
+    {kind: SharedStack, metadata: {name: standard}, spec: {encryption: {key: Create}, pool: {}}}
+    ---
+    {kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo}}
+    ---
+    {kind: Tenant, metadata: {name: bridge}, spec: {tenantId: bridge, pattern: Bridge, stackRef: {name: standard}}}
+    ---
+    kind: Tenant
+    metadata: {name: pool}
+    spec: {tenantId: pool, pattern: Pool, stackRef: {name: standard}, answers: {model: 'amazon.nova-pro-v1:0'}}";
+
+impl World {
+    /// What `tenantry iam-policy` prints for somebody around a tenant.
+    async fn policy_of(&self, who: &str, tenant: &str, options: &[&str]) -> Value {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .args(["iam-policy", who, "-n", &self.namespace_name(""), tenant])
+            .args(options)
+            .env("KUBECONFIG", &self.bed.kubeconfig)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// A session of a role that has this policy and no other.
+    async fn session_under(&self, role: &str, policy: Value) -> SdkConfig {
+        session(&self.bed.aws_endpoint, &self.account, Role { name: role, policy }, role).await
+    }
+
+    /// Gives a role another policy.
+    async fn role_may(&self, role: &str, policy: &Value) {
+        let put = self.sdk.iam.put_role_policy().role_name(role).policy_name(ROLE_POLICY);
+        put.policy_document(policy.to_string()).send().await.unwrap();
+    }
+
+    async fn environment_of(&self, session: &SdkConfig) -> BTreeMap<String, String> {
+        let keys = session.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        let mut environment = self.environment();
+        environment.insert("AWS_ACCESS_KEY_ID".into(), keys.access_key_id().into());
+        environment.insert("AWS_SECRET_ACCESS_KEY".into(), keys.secret_access_key().into());
+        environment.insert("AWS_SESSION_TOKEN".into(), keys.session_token().unwrap().into());
+        environment
+    }
+}
+
+/// Whether S3 takes an object, or why not.
+async fn put(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<(), String> {
+    let put = s3.put_object().bucket(bucket).key(key).body(b"The office opens at nine.".to_vec().into());
+    put.send().await.map(drop).map_err(|error| error.code().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn an_uploader_writes_under_its_tenants_prefix_and_nowhere_else() {
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.table().await;
+        w.apply(TENANTS).await;
+        let mut places = Vec::new();
+        for tenant in ["silo", "bridge", "pool"] {
+            let status = w.ready(tenant).await.status;
+            places.push((tenant, status.bucket.unwrap(), status.prefix.unwrap()));
+        }
+        for (tenant, bucket, prefix) in &places {
+            let policy = w.policy_of("writer", tenant, &[]).await;
+            let s3 = Sdk::new(&w.session_under(&format!("writer-{tenant}"), policy).await).s3;
+            let key = format!("{prefix}office/hours.md");
+            assert_eq!(put(&s3, bucket, &key).await, Ok(()), "{tenant}");
+            let listed = s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.unwrap();
+            assert!(listed.contents().iter().any(|object| object.key() == Some(&key)), "{tenant}");
+            s3.get_object().bucket(bucket).key(&key).send().await.unwrap();
+            s3.delete_object().bucket(bucket).key(&key).send().await.unwrap();
+
+            let denied = Err("AccessDenied".to_string());
+            for (other, bucket, prefix) in places.iter().filter(|(other, ..)| other != tenant) {
+                assert_eq!(
+                    put(&s3, bucket, &format!("{prefix}mine.md")).await,
+                    denied,
+                    "{tenant} on {other}"
+                );
+                let listed = s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await;
+                assert_eq!(listed.unwrap_err().code(), Some("AccessDenied"), "{tenant} on {other}");
+            }
+            for elsewhere in
+                ["tenantry/ledger/x", "beside.md", &format!("{}x/y.md", prefix.trim_end_matches('/'))]
+            {
+                assert_eq!(put(&s3, bucket, elsewhere).await, denied, "{tenant}: {elsewhere}");
+            }
+            let sidecar = put(&s3, bucket, &format!("{key}.metadata.json")).await;
+            assert_eq!(sidecar.is_err(), *tenant == "pool", "the operator writes a pool's metadata files");
+        }
+    };
+    world_with(registered, test).await;
+}
+
+#[tokio::test]
+async fn a_client_asks_its_tenants_knowledge_base_and_no_other() {
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.table().await;
+        w.apply(TENANTS).await;
+        let mut knowledge_bases = Vec::new();
+        for tenant in ["silo", "bridge", "pool"] {
+            let status = w.ready(tenant).await.status;
+            w.condition(tenant, "Registered=True/Registered").await;
+            w.upload(
+                tenant,
+                &[("handbook.md", &format!("Employees of {tenant} get 21 days of annual leave."))],
+            )
+            .await;
+            knowledge_bases.push((tenant, status.knowledge_base_id.unwrap()));
+        }
+        let registry = format!("dynamodb:{TABLE}");
+        for (tenant, _) in &knowledge_bases {
+            let (role, options): (_, &[&str]) =
+                (format!("reader-{tenant}"), if *tenant == "pool" { &["--generate"] } else { &[] });
+            let policy = w.policy_of("reader", tenant, &["--registry", &registry]).await;
+            let session = w.session_under(&role, policy.clone()).await;
+            let environment = w.environment_of(&session).await;
+            let answered = async || {
+                let answer = w.client_under(environment.clone(), tenant, options).await.unwrap();
+                answer.contains("21 days").then_some(())
+            };
+            w.eventually(&format!("{tenant} is answered"), answered).await;
+
+            // Nobody else's knowledge base, nobody else's item.
+            let runtime = aws_sdk_bedrockagentruntime::Client::new(&session);
+            for (other, knowledge_base) in knowledge_bases.iter().filter(|(other, _)| other != tenant) {
+                let query = KnowledgeBaseQuery::builder().text("annual leave").build();
+                let asked = runtime.retrieve().knowledge_base_id(knowledge_base).retrieval_query(query);
+                let refused = asked.send().await.unwrap_err();
+                assert_eq!(refused.code(), Some("AccessDeniedException"), "{tenant} on {other}");
+                assert!(
+                    w.client_under(environment.clone(), other, options).await.is_err(),
+                    "{tenant} on {other}"
+                );
+            }
+
+            // And each action is needed.
+            let mut needed = vec!["bedrock:Retrieve", "dynamodb:GetItem"];
+            if *tenant == "pool" {
+                needed.extend(["bedrock:RetrieveAndGenerate", "bedrock:InvokeModel"]);
+            }
+            for action in needed {
+                w.role_may(&role, &without(&policy, &[action])).await;
+                let refused = w.client_under(environment.clone(), tenant, options).await.unwrap_err();
+                assert!(refused.contains(action), "{tenant} without {action}: {refused}");
+            }
+        }
+    };
+    world_with(registered, test).await;
+}
