@@ -19,6 +19,7 @@ def arguments():
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--speedup", type=float, default=None, help="divide all of AWS's times by this (default 10)")
     parser.add_argument("--detached", action="store_true", help="do not end when stdin closes")
+    parser.add_argument("--evidence", metavar="FILE", help="write down which statements of roles' policies were needed")
     parser.add_argument("--log", default="ERROR", help="log level, on stderr")
     return parser.parse_args()
 
@@ -30,7 +31,7 @@ async def run(options):
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", options.port))
     bound.listen(512)      # from here on connections wait for us, so the line below may be printed
-    app = App(options.speedup)
+    app = App(options.speedup, options.evidence)
     app.world.connections.watch()
     app.world.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
 

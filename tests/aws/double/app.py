@@ -16,6 +16,7 @@ from .call import Call
 from .clock import Clock, Holds
 from .connections import Connections
 from .errors import AwsError, render
+from .evidence import Evidence
 from .faults import Dropped, Faults, Withheld
 from .journal import Journal
 from .keys import Keys
@@ -32,13 +33,13 @@ OWN = {"bedrock": (bedrock.answer, "rest-json"), "aoss": (aoss.answer, "json")}
 
 
 class App:
-    def __init__(self, speedup=None):
+    def __init__(self, speedup=None, evidence=None):
         settings = Settings(speedup)
         self.world = World(settings, Clock(settings, Holds()), Journal())
         world = self.world
         world.roles, world.faults, world.keys = Roles(world), Faults(), Keys()
         world.rates, world.connections = Rates(settings), Connections()
-        world.s3_mends, world.s3_etags = S3Mends(world), Etags()
+        world.s3_mends, world.s3_etags, world.evidence = S3Mends(world), Etags(), Evidence(evidence)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":

@@ -6,7 +6,7 @@ principals.py (`lag.role`). The switch `enforce_caller` turns the checks off.
 
 from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3
 from .errors import AwsError
-from .principals import SESSION, Role
+from .principals import SESSION, Role, about
 
 _DEMANDS = {"s3": demands_s3.of, "iam": demands_iam.of, "sts": demands_iam.of, "kms": demands_kms.of,
             "dynamodb": demands_kms.table, "aoss": demands_aoss.of, "aoss-endpoint": demands_aoss.of}
@@ -43,7 +43,10 @@ async def check(world, call):
 
 def refusal(world, call, role, demand, vpce=None):
     context = {"aws:RequestedRegion": call.region, "aws:SourceVpce": vpce or None, **demand.context}
-    return world.roles.refusal(role, demand.action, demand.resource, context, demand.policy, demand.guarded)
+    why = world.roles.refusal(role, demand.action, demand.resource, context, demand.policy, demand.guarded)
+    if why is None:
+        world.evidence.note(role, demand.action, demand.resource, about(role, context))
+    return why
 
 
 def denial(call, action, resource, why):

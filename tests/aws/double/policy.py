@@ -42,6 +42,12 @@ def decide(documents, action, resource, context, principal=None):
     return verdict
 
 
+def allowing(document, action, resource, context):
+    """The names of all statements of an identity's policy that allow it, None for one without a name."""
+    return [statement.get("Sid") for statement in as_list((document or {}).get("Statement"))
+            if statement.get("Effect") == "Allow" and _applies(statement, "Allow", action, resource, context, None)]
+
+
 def _applies(statement, effect, action, resource, context, principal):
     if principal is not None:
         if "NotPrincipal" in statement:

@@ -136,9 +136,7 @@ class Roles:
         An explicit deny anywhere wins; boundary and identity policies must both allow, unless the resource's policy
         names the role itself. What is `guarded` (a KMS key, a role's trust) must be allowed by its own policy in any
         case, which may leave it to IAM by naming the account (aws-facts §4.4)."""
-        context = {"aws:PrincipalArn": role.arn, "aws:PrincipalAccount": role.arn.split(":")[4],
-                   "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false",
-                   **{f"aws:PrincipalTag/{k}": v for k, v in role.tags.items()}, **context}
+        context = about(role, context)
 
         def theirs(principal):
             return policy.decide([resource_policy], action, resource, context, principal) if resource_policy else None
@@ -162,6 +160,13 @@ class Roles:
         def principal(element):
             return isinstance(element, dict) and service in policy.as_list(element.get("Service"))
         return policy.decide([role.trust], "sts:AssumeRole", role.arn, context, principal) == "Allow"
+
+
+def about(role, context):
+    """The context of a role's call: who it is, beside what the call says."""
+    return {"aws:PrincipalArn": role.arn, "aws:PrincipalAccount": role.arn.split(":")[4],
+            "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false",
+            **{f"aws:PrincipalTag/{k}": v for k, v in role.tags.items()}, **context}
 
 
 def named(arn):

@@ -119,7 +119,7 @@ class World:
         self.settings, self.clock, self.journal = settings, clock, journal
         self.endpoint = ""              # set once the port is known
         self.roles = self.faults = self.rates = self.keys = None
-        self.connections = self.s3_mends = self.s3_etags = None          # set by the application
+        self.connections = self.s3_mends = self.s3_etags = self.evidence = None          # set by the application
         self._regions, self._tasks = {}, set()
 
     def region(self, account, name):

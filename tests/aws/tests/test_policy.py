@@ -1,9 +1,12 @@
 """The evaluator's language, pure: what statements and conditions mean."""
 
+import json
+
 import pytest
 
 from double import policy
-from double.principals import named
+from double.evidence import Evidence
+from double.principals import Role, named
 
 
 def one(**changes):
@@ -71,3 +74,15 @@ def test_principals_of_resource_policies():
 def test_variables():
     documents = one(Resource="arn:aws:s3:::b/${aws:PrincipalTag/tenant}/*")
     assert policy.decide(documents, "s3:GetObject", "arn:aws:s3:::b/acme/x", {"aws:PrincipalTag/tenant": "acme"}) == "Allow"
+
+
+def test_a_statement_is_evidence_only_if_nothing_else_allows_the_call(tmp_path):
+    def statement(sid, action):
+        return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": "*"}
+    policies = [{"Statement": [statement("One", ["s3:GetObject", "s3:PutObject"]), statement("Two", "s3:Get*")]}]
+    file = tmp_path / "evidence"
+    evidence = Evidence(file)
+    for action in ("s3:GetObject", "s3:PutObject", "s3:PutObject", "s3:DeleteObject"):
+        evidence.note(Role("arn", "operator", {}, policies, None), action, "arn:aws:s3:::x/y", {})
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        {"role": "operator", "sid": "One", "action": "s3:PutObject"}]
