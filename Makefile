@@ -1,6 +1,11 @@
 # Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
 
-.PHONY: help demo test sweep crds tools
+.PHONY: help demo test sweep image crds tools
+
+IMAGE ?= tenantry:latest
+# A program for this machine's own architecture.
+TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+BUILD_IMAGE ?= $(firstword $(foreach tool,buildah podman docker,$(shell command -v $(tool)))) build
 
 help: ## Say what can be made (the default)
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -15,6 +20,13 @@ test: ## Run every check and test
 sweep: ## Let every changing call of every lifecycle be the operator's last; TENANTRY_SWEEP=part/of/a/name picks some
 	@python3 tests/bed/prepare.py --operator
 	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact sweep::everything
+
+image: ## Build the container image; IMAGE=name:tag names it, BUILD_IMAGE='docker build' says with what
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target $(TARGET) --bin tenantry
+	@mkdir -p target/image
+	install target/$(TARGET)/release/tenantry target/image/
+	install -m 644 /etc/ssl/certs/ca-certificates.crt target/image/
+	$(BUILD_IMAGE) --file charts/Containerfile --tag $(IMAGE) target/image
 
 crds: ## Write the custom resource definitions from src/api/ to crds/
 	cargo run --quiet -- crds --dir crds
