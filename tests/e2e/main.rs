@@ -42,6 +42,7 @@ mod examples;
 mod foreign;
 mod foreign_layers;
 mod forged;
+mod hostile_sidecars;
 mod index_by_endpoint;
 mod ingestion;
 mod installations;
