@@ -68,5 +68,6 @@ mod selectors;
 mod slots;
 mod steady_state;
 mod sweep;
+mod tenant_ids;
 mod trust;
 mod writes;

@@ -17,12 +17,12 @@ use crate::double::Journal;
 use crate::permissions::without;
 use crate::world::{World, world_with};
 
-const TABLE: &str = "tenantKbConfig";
+pub const TABLE: &str = "tenantKbConfig";
 const QUESTION: &str = "How many days of annual leave do employees get?";
-const SPEED: u32 = 50;
+pub const SPEED: u32 = 50;
 
 /// An operator with a registry, in a hurry.
-fn registered(settings: &mut Settings) {
+pub fn registered(settings: &mut Settings) {
     settings.registry = format!("dynamodb:{TABLE}").parse().ok();
     settings.clock = SPEED;
 }
@@ -40,7 +40,7 @@ fn pool(policy: &str, tenants: &[&str]) -> String {
 }
 
 /// An item, as text where it is text and as JSON where it is a map.
-type Item = HashMap<String, Value>;
+pub type Item = HashMap<String, Value>;
 
 fn plain(value: AttributeValue) -> Value {
     match value {
@@ -51,7 +51,7 @@ fn plain(value: AttributeValue) -> Value {
 }
 
 impl World {
-    async fn table(&self) {
+    pub async fn table(&self) {
         let key = KeySchemaElement::builder().attribute_name("tenantId").key_type(KeyType::Hash);
         let attribute =
             AttributeDefinition::builder().attribute_name("tenantId").attribute_type(ScalarAttributeType::S);
@@ -61,7 +61,7 @@ impl World {
         create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
     }
 
-    async fn item(&self, tenant: &str) -> Item {
+    pub async fn item(&self, tenant: &str) -> Item {
         let key = AttributeValue::S(tenant.into());
         let get = self.sdk.dynamodb.get_item().table_name(TABLE).key("tenantId", key);
         let item = get.send().await.unwrap().item.unwrap_or_default();
