@@ -8,6 +8,8 @@ use crate::pool_isolation::{QUESTION, assert_own, naming, pool_of_two, reached};
 use crate::world::{World, world};
 
 const STACK: &str = "SharedStack/standard";
+/// A document that comes long after the file beside it.
+const LATER: &str = "pool/umbrella/later.md";
 /// As long as Bedrock reads a metadata file.
 const LIMIT: usize = 10 * 1024;
 
@@ -65,9 +67,11 @@ fn strays() -> [String; 4] {
     ["pool/stray.md".into(), "pool/Not A Tenant/stray.md".into(), "pool//stray.md".into(), long]
 }
 
+fn text(of: &str) -> String {
+    format!("text,tenantId\nAcme grants 99 days of annual leave to employees ({of}).,acme\n")
+}
+
 async fn plant(w: &World, bucket: &str) {
-    let text =
-        |of: &str| format!("text,tenantId\nAcme grants 99 days of annual leave to employees ({of}).,acme\n");
     for (document, sidecar) in hostile() {
         let key = format!("pool/umbrella/{document}");
         if !document.ends_with(".metadata.json") {
@@ -75,6 +79,7 @@ async fn plant(w: &World, bucket: &str) {
         }
         w.sdk.upload(bucket, &format!("{key}.metadata.json"), sidecar).await;
     }
+    w.sdk.upload(bucket, &format!("{LATER}.metadata.json"), naming("acme")).await;
     for stray in strays() {
         w.sdk.upload(bucket, &stray, text("a stray")).await;
         if stray.len() < 1000 {
@@ -107,6 +112,9 @@ async fn nobody_is_answered_from_anothers(w: &World, sidecars: &str, malformed: 
     assert_own(w, &bucket, "acme", "25 days").await;
     finish.release().await;
 
+    // The file beside it was in the last listing, but not looked into.
+    w.sdk.upload(&bucket, LATER, text(LATER)).await;
+
     // None of it stops a job, and each document is found by whom its key names.
     w.request_sync("acme").await;
     let synced = w.condition(STACK, "DocumentsCurrent=True/Synced").await;
@@ -120,6 +128,7 @@ async fn nobody_is_answered_from_anothers(w: &World, sidecars: &str, malformed: 
             "no {document} in {own:?}"
         );
     }
+    assert!(own.iter().any(|(uri, _)| uri.ends_with(LATER)), "{own:?}");
     let everybodys = w.retrieve_unfiltered(&knowledge_base, QUESTION).await;
     assert!(!everybodys.iter().any(|(_, text)| text.contains("a stray")), "{everybodys:?}");
 
