@@ -1,6 +1,6 @@
 # Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
 
-.PHONY: help demo test sweep crds tools
+.PHONY: help demo test sweep bench crds tools
 
 help: ## Say what can be made (the default)
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -15,6 +15,9 @@ test: ## Run every check and test
 sweep: ## Let every changing call of every lifecycle be the operator's last; TENANTRY_SWEEP=part/of/a/name picks some
 	@python3 tests/bed/prepare.py --operator
 	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact sweep::everything
+
+bench: ## Measure a release build against its bounds; TENANTRY_BENCH_DOCUMENTS=n for fewer documents than 100,000
+	@cargo bench --quiet --bench bench
 
 crds: ## Write the custom resource definitions from src/api/ to crds/
 	cargo run --quiet -- crds --dir crds
