@@ -1,6 +1,6 @@
 # Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
 
-.PHONY: help demo test sweep image crds tools
+.PHONY: help demo test sweep bench image crds tools
 
 IMAGE ?= tenantry:latest
 # A program for this machine's own architecture.
@@ -20,6 +20,9 @@ test: ## Run every check and test
 sweep: ## Let every changing call of every lifecycle be the operator's last; TENANTRY_SWEEP=part/of/a/name picks some
 	@python3 tests/bed/prepare.py --operator
 	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact sweep::everything
+
+bench: ## Measure a release build against its bounds; TENANTRY_BENCH_DOCUMENTS=n for fewer documents than 100,000
+	@cargo bench --quiet --bench bench
 
 image: ## Build the container image; IMAGE=name:tag names it, BUILD_IMAGE='docker build' says with what
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target $(TARGET) --bin tenantry

@@ -70,7 +70,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether both are as they were when both were right.
+    /// Whether both are as they were when both were right. The file alone may be one that nobody has looked into, because its
+    /// document was not there.
     pub fn is_same(&self) -> bool {
         self.document.same && self.sidecar.as_ref().is_some_and(|sidecar| sidecar.same)
     }

@@ -7,7 +7,8 @@ use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
 use crate::stack::progress::{Cadence, Progress};
 
-/// Pages of a thousand objects that one call moves before it lets others have their turn.
+/// Pages of a thousand objects from which one call moves something before it lets others have their turn. Pages of which
+/// everything stays put do not count: each call begins anew, and would come no further than the last.
 const PAGES_A_CALL: usize = 10;
 /// Objects copied side by side.
 const CONCURRENCY: usize = 16;
@@ -24,8 +25,8 @@ pub enum Meeting {
 /// Moves everything under `from` to `to`: each object is copied, and only then deleted by its key, so that its older
 /// versions stay where they are as long as the bucket keeps them. Done once a listing has come to its end.
 pub async fn all(aws: &Aws, bucket: &str, from: &str, to: &str, meeting: Meeting) -> Result<Progress, Fault> {
-    let mut next: Option<String> = None;
-    for _ in 0..PAGES_A_CALL {
+    let (mut next, mut pages) = (None::<String>, 0);
+    while pages < PAGES_A_CALL {
         let page = aws.objects.list(bucket, from, next.as_deref(), None).await?;
         let moved: Vec<Option<String>> = stream::iter(page.objects)
             .map(|object| async move { one(aws, bucket, from, to, meeting, object).await })
@@ -35,6 +36,7 @@ pub async fn all(aws: &Aws, bucket: &str, from: &str, to: &str, meeting: Meeting
         let moved: Vec<String> = moved.into_iter().flatten().collect();
         tracing::info!(bucket, from, to, objects = moved.len(), "moving documents");
         aws.objects.delete(bucket, &moved).await?;
+        pages += usize::from(!moved.is_empty());
         next = page.next;
         if next.is_none() {
             return Ok(Progress::Done);

@@ -265,8 +265,9 @@ async fn check(aws: &Aws, scope: &Scope<'_>, pair: Pair) -> Result<Done, Fault> 
     else {
         return Ok(Done::default());
     };
-    if let Some(Listed { entry, same: true }) = pair.sidecar {
-        return Ok(Done { line: Some(entry), ..Done::default() });
+    // The ledger speaks for a file only together with its document: one that lay there before was nobody's, and unread.
+    if let (true, Some(Listed { entry, .. })) = (pair.is_same(), &pair.sidecar) {
+        return Ok(Done { line: Some(entry.clone()), ..Done::default() });
     }
     let there = match pair.sidecar {
         Some(_) => read(aws, scope.bucket, &key).await?,

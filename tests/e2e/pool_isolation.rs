@@ -1,9 +1,12 @@
 //! Tenants of one pool never see one another's documents, whatever they write beside them.
 
+use tenantry::api::SYNC_REQUESTED_AT;
+
+use crate::double::Held;
 use crate::retrieval::Answer;
 use crate::world::{World, world};
 
-const QUESTION: &str = "How many days of annual leave do employees get?";
+pub const QUESTION: &str = "How many days of annual leave do employees get?";
 const ACME: &str = "Employees of Acme get 25 days of annual leave.";
 const UMBRELLA: &str =
     "Employees of Umbrella get 31 days of annual leave. Annual leave days: 31 days of leave.";
@@ -16,7 +19,7 @@ const POOL: &str = "
     {kind: Tenant, metadata: {name: umbrella}, spec: {tenantId: umbrella, pattern: Pool, stackRef: {name: standard}}}";
 
 /// A metadata file that claims a document for a tenant.
-fn naming(tenant: &str) -> String {
+pub fn naming(tenant: &str) -> String {
     format!(r#"{{"metadataAttributes":{{"tenantId":"{tenant}"}}}}"#)
 }
 
@@ -67,67 +70,42 @@ async fn nobody_else_may_write_a_sidecar_and_what_names_no_tenant_is_put_aside()
     .await;
 }
 
-/// Whatever a tenant writes beside its documents, it speaks for itself alone.
+/// With OperatorOnly the same window lets in a document that nobody finds before the next job, and no file that names
+/// anybody.
 #[tokio::test]
-async fn hostile_sidecars_are_corrected_before_the_job() {
+async fn what_came_after_the_review_is_nobodys_until_the_next_job() {
     world(|w| async move {
-        let bucket = pool_of_two(&w, "Merge").await;
-        let padding = "x".repeat(10 * 1024);
-        let hostile: Vec<(&str, Vec<u8>)> = vec![
-            ("another.md", naming("acme").into()),
-            ("doubled.md", br#"{"metadataAttributes":{"tenantId":"umbrella","tenantId":"acme"}}"#.into()),
-            ("list.md", br#"{"metadataAttributes":{"tenantId":["acme","umbrella"]}}"#.into()),
-            (
-                "rich.md",
-                br#"{"metadataAttributes":{"tenantId":{"value":{"type":"STRING","stringValue":"acme"}}}}"#
-                    .into(),
-            ),
-            (
-                "long.md",
-                format!(r#"{{"metadataAttributes":{{"tenantId":"acme","note":"{padding}"}}}}"#).into(),
-            ),
-            ("latin.md", b"{\"metadataAttributes\":{\"tenantId\":\"acme\",\"name\":\"\xFC\"}}".into()),
-            ("broken.md", br#"{"metadataAttributes":{"tenantId":"acme""#.into()),
-            ("mark.md", format!("\u{feff}{}", naming("acme")).into()),
-            (
-                "records.csv",
-                br#"{"documentStructureConfiguration":{"type":"RECORD_BASED_STRUCTURE_METADATA",
-                    "recordBasedStructureMetadata":{"contentFields":[{"fieldName":"text"}],
-                    "metadataFieldsSpecification":{"fieldsToInclude":[{"fieldName":"tenantId"}]}}},
-                    "metadataAttributes":{"tenantId":"acme"}}"#
-                    .into(),
-            ),
-            (
-                "reserved.md",
-                br#"{"metadataAttributes":{"tenantId":"acme","x-amz-bedrock-kb-source-uri":"s3://acme/"}}"#
-                    .into(),
-            ),
-            ("two words & \u{fc}.md", naming("acme").into()),
-            ("sidecar.md.metadata.json", naming("acme").into()),
-        ];
-        for (document, sidecar) in &hostile {
-            let key = format!("pool/umbrella/{document}");
-            let text = format!(
-                "text,tenantId\nAcme grants 99 days of annual leave to employees ({document}).,acme\n"
+        const LATE: &str = "pool/umbrella/late.md";
+        let bucket = pool_of_two(&w, "OperatorOnly").await;
+        let knowledge_base = w.get("acme").await.status.knowledge_base_id.unwrap();
+        let is_late = |(uri, _): &Answer| uri.ends_with(LATE);
+        let held = w.double.hold("ingestion.list", "*").await;
+        let finish = w.double.hold("job_finish", "*").await;
+        w.annotate("acme", SYNC_REQUESTED_AT, Some("now")).await;
+        reached(&w, &held, "everything is reviewed and the job is about to list").await;
+        w.sdk.upload(&bucket, LATE, "Acme grants 99 days of annual leave to employees.").await;
+        let request = w.sdk.s3.put_object().bucket(&bucket).key(format!("{LATE}.metadata.json"));
+        let refused = request.body(naming("acme").into_bytes().into()).send().await;
+        assert!(format!("{refused:?}").contains("AccessDenied"), "{refused:?}");
+        held.release().await;
+        reached(&w, &finish, "the job has read everything").await;
+        let nobodys = async || {
+            assert!(
+                w.retrieve_unfiltered(&knowledge_base, QUESTION).await.iter().any(is_late),
+                "it is indexed"
             );
-            w.sdk.upload(&bucket, &key, text).await;
-            w.sdk.upload(&bucket, &format!("{key}.metadata.json"), sidecar.clone()).await;
-        }
+            assert_own(&w, &bucket, "acme", "25 days").await;
+            let own = assert_own(&w, &bucket, "umbrella", "31 days").await;
+            assert!(!own.iter().any(is_late), "{own:?}");
+        };
+        nobodys().await;
+        finish.release().await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        nobodys().await;
         w.request_sync("acme").await;
         assert_own(&w, &bucket, "acme", "25 days").await;
-        let umbrellas = assert_own(&w, &bucket, "umbrella", "99 days").await;
-        let own = umbrellas;
-        for (document, _) in &hostile[..hostile.len() - 1] {
-            assert!(
-                own.iter().any(|(uri, _)| uri.ends_with(document)),
-                "{document} is Umbrella's own: {own:?}"
-            );
-        }
-        let note = w.event("SharedStack/standard", "SidecarCorrected").await;
-        assert!(note.contains("pool/umbrella/another.md"), "{note}");
-        let kept = "tenantry/quarantine/pool/umbrella/another.md.metadata.json";
-        let kept = w.sdk.s3.get_object().bucket(&bucket).key(kept).send().await.unwrap();
-        assert_eq!(kept.body.collect().await.unwrap().into_bytes(), naming("acme").into_bytes());
+        let own = assert_own(&w, &bucket, "umbrella", "99 days").await;
+        assert!(own.iter().any(is_late), "{own:?}");
     })
     .await;
 }
@@ -143,17 +121,11 @@ async fn what_was_written_while_the_job_read_is_found_and_forgotten() {
             .await;
         let held = w.double.hold("ingestion.sidecar", "*trap.md*").await;
         let finish = w.double.hold("job_finish", "*").await;
-        w.annotate("acme", tenantry::api::SYNC_REQUESTED_AT, Some("now")).await;
-        w.eventually("the job is about to read it", || async {
-            (!held.waiting().await.is_empty()).then_some(())
-        })
-        .await;
+        w.annotate("acme", SYNC_REQUESTED_AT, Some("now")).await;
+        reached(&w, &held, "the job is about to read it").await;
         w.sdk.upload(&bucket, "pool/umbrella/trap.md.metadata.json", naming("acme")).await;
         held.release().await;
-        w.eventually("the job has read everything", || async {
-            (!finish.waiting().await.is_empty()).then_some(())
-        })
-        .await;
+        reached(&w, &finish, "the job has read everything").await;
         // The window that the README admits.
         let fooled = w.retrieve("acme", QUESTION).await;
         assert!(fooled.iter().any(|(uri, _)| uri.ends_with("pool/umbrella/trap.md")), "{fooled:?}");
@@ -171,8 +143,13 @@ async fn what_was_written_while_the_job_read_is_found_and_forgotten() {
     .await;
 }
 
+/// Waits until something has come to a point at which the double holds it.
+pub async fn reached(w: &World, held: &Held<'_>, what: &str) {
+    w.eventually(what, || async { (!held.waiting().await.is_empty()).then_some(()) }).await;
+}
+
 /// Two tenants with a handbook each, all of it indexed; returns their bucket.
-async fn pool_of_two(w: &World, sidecars: &str) -> String {
+pub async fn pool_of_two(w: &World, sidecars: &str) -> String {
     w.apply(&POOL.replace("pool: {}", &format!("pool: {{sidecars: {sidecars}}}"))).await;
     let acme = w.ready("acme").await;
     w.ready("umbrella").await;
@@ -183,7 +160,7 @@ async fn pool_of_two(w: &World, sidecars: &str) -> String {
 }
 
 /// Asks as a tenant, in both ways: every answer is from under its own prefix, and the best says what it should.
-async fn assert_own(w: &World, bucket: &str, tenant: &str, best: &str) -> Vec<Answer> {
+pub async fn assert_own(w: &World, bucket: &str, tenant: &str, best: &str) -> Vec<Answer> {
     let answers = w.retrieve(tenant, QUESTION).await;
     let home = format!("s3://{bucket}/pool/{tenant}/");
     assert!(

@@ -18,7 +18,7 @@ use crate::permissions::without;
 use crate::world::{World, world_with};
 
 pub const TABLE: &str = "tenantKbConfig";
-pub const QUESTION: &str = "How many days of annual leave do employees get?";
+const QUESTION: &str = "How many days of annual leave do employees get?";
 pub const SPEED: u32 = 50;
 
 /// An operator with a registry, in a hurry.
@@ -40,7 +40,7 @@ fn pool(policy: &str, tenants: &[&str]) -> String {
 }
 
 /// An item, as text where it is text and as JSON where it is a map.
-type Item = HashMap<String, Value>;
+pub type Item = HashMap<String, Value>;
 
 fn plain(value: AttributeValue) -> Value {
     match value {
@@ -62,7 +62,7 @@ impl World {
         create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
     }
 
-    async fn item(&self, tenant: &str) -> Item {
+    pub async fn item(&self, tenant: &str) -> Item {
         let key = AttributeValue::S(tenant.into());
         let get = self.sdk.dynamodb.get_item().table_name(TABLE).key("tenantId", key);
         let item = get.send().await.unwrap().item.unwrap_or_default();

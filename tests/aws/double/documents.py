@@ -1,5 +1,7 @@
 """Documents and their sidecars: what is a document, what a sidecar says, and how text becomes chunks (aws-facts §6)."""
 
+import csv
+import io
 import json
 import re
 
@@ -18,8 +20,15 @@ def is_sidecar(key):
     return key.endswith(SIDECAR)
 
 
-def attributes(body):
-    """The metadata attributes of a sidecar, from the simple or the rich form."""
+class Sidecar:
+    """What a sidecar says: its attributes, and how to read a file of records, if it says so."""
+
+    def __init__(self, attributes=None, records=None):
+        self.attributes, self.records = attributes or {}, records
+
+
+def read(body):
+    """A sidecar, its attributes in the simple or the rich form."""
     if len(body) > MAX_SIDECAR:
         raise Unreadable("the metadata file is larger than 10 KB")
     try:
@@ -29,7 +38,28 @@ def attributes(body):
     found = document.get("metadataAttributes") if isinstance(document, dict) else None
     if not isinstance(found, dict):
         raise Unreadable("the metadata file has no metadataAttributes")
-    return {key: _value(key, value) for key, value in found.items()}
+    structure = document.get("documentStructureConfiguration")
+    return Sidecar({key: _value(key, value) for key, value in found.items()}, _records(structure) if structure else None)
+
+
+def _records(structure):
+    """(the content's column, columns to include or None for all, columns to exclude)."""
+    try:
+        if structure["type"] != "RECORD_BASED_STRUCTURE_METADATA":
+            raise Unreadable(f"the structure {structure['type']} is not known")
+        based = structure["recordBasedStructureMetadata"]
+        (content,) = _names(based["contentFields"])
+        fields = based.get("metadataFieldsSpecification") or {}
+        include, exclude = (_names(fields.get(which) or []) for which in ("fieldsToInclude", "fieldsToExclude"))
+    except (KeyError, TypeError, ValueError):
+        raise Unreadable("the metadata file has no valid documentStructureConfiguration") from None
+    if set(include) & set(exclude):
+        raise Unreadable("a field is included and excluded")
+    return content, include or None, exclude
+
+
+def _names(fields):
+    return [field["fieldName"] for field in fields]
 
 
 def _value(key, value):
@@ -62,6 +92,19 @@ def text_of(key, body):
     if not text.strip():
         raise Unreadable("the file is empty")
     return text
+
+
+def parts(key, text, sidecar, ingestion):
+    """Chunks, each with its attributes. In a file of records a column wins over an attribute of its name: nobody says
+    which does, and for who would keep tenants apart it is the worse way."""
+    if sidecar.records is None or not key.lower().endswith(".csv"):
+        return [(chunk, sidecar.attributes) for chunk in chunks(text, ingestion)]
+    content, include, exclude = sidecar.records
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if any(content not in row for row in rows):
+        raise Unreadable(f"the file has no column {content}")
+    is_attribute = lambda name: name != content and name not in exclude and (include is None or name in include)
+    return [(row[content], {**sidecar.attributes, **{k: v for k, v in row.items() if is_attribute(k)}}) for row in rows]
 
 
 def chunks(text, ingestion):

@@ -61,9 +61,10 @@ def matches(node, metadata):
 
 
 def _equal(found, wanted):
-    """Values of different kinds are never equal; true is not 1."""
+    """Values of different kinds are never equal: true is not 1, and 7 is not "7". A list is found by any of its values,
+    as by OpenSearch's term query: nobody says so of Bedrock, and for who would keep tenants apart it is the worse way."""
+    if isinstance(found, list):
+        return any(_equal(one, wanted) for one in found)
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
-    if isinstance(found, list):
-        return False
     return found == wanted

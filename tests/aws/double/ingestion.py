@@ -149,6 +149,7 @@ class _Crawl:
             text = documents.text_of(key, await self._read(key))
             await self._pass("ingestion.sidecar", key)
             metadata, ignored = await self._metadata(sidecar)
+            parts = documents.parts(key, text, metadata, self.source.ingestion)
             records = self._records()
         except Unreadable as reason:
             self._failed(key, str(reason))
@@ -157,8 +158,8 @@ class _Crawl:
             self._failed(key, f"{error.code}: {error.message}")
             return
         records[self._record(key)] = [
-            {"text": chunk, "metadata": metadata, "written": self.world.clock.now(), "bucket": self.bucket,
-             "part": part} for part, chunk in enumerate(documents.chunks(text, self.source.ingestion))]
+            {"text": chunk, "metadata": attributes, "written": self.world.clock.now(), "bucket": self.bucket,
+             "part": part} for part, (chunk, attributes) in enumerate(parts)]
         self.source.seen[key] = now
         status = "METADATA_PARTIALLY_INDEXED" if ignored else "INDEXED"
         self.source.documents[key] = (status, ignored, self.world.clock.now())
@@ -187,21 +188,21 @@ class _Crawl:
         return answer["Body"]
 
     async def _metadata(self, sidecar):
-        """(attributes, why they were ignored): what the sidecar says when the job reaches the document, not when it
+        """(sidecar, why it was ignored): what the sidecar says when the job reaches the document, not when it
         listed the bucket."""
         try:
             body = await self._read(sidecar)
         except AwsError as error:
             if error.code in ("NoSuchKey", "404"):
-                return {}, None
+                return documents.Sidecar(), None
             raise
         try:
-            return documents.attributes(body), None
+            return documents.read(body), None
         except Unreadable as reason:
             # No doc says which (§6): indexed without its tags, or failed.
             if self.world.settings.switch(self.region.account, "malformed_sidecar") == "failed":
                 raise
-            return {}, str(reason)
+            return documents.Sidecar(), str(reason)
 
     async def _check_transient_key(self):
         """The data source's own key encrypts what Bedrock keeps while it works (§4.1)."""

@@ -122,6 +122,37 @@ def test_simple_and_rich_attributes(aws):
     assert one == two == {"s": "text", "n": 2026, "b": True, "l": ["x", "y"]}
 
 
+@pytest.mark.parametrize("tenant", ["7", "007", "1e5", "true", "null", "2024-01-01"])
+def test_a_tenant_that_is_no_text_is_not_found_by_text(aws, tenant):
+    """Whoever wrote into a sidecar what YAML or JSON make of these would lose the document."""
+    kb, source = aws.make_all()
+    aws.upload("pool/text.md", "words", tenantId=tenant)
+    for n, value in enumerate([7, 100000.0, True, None]):
+        aws.upload(f"pool/{n}.md", "words", tenantId=value)
+    aws.ingest(kb, source)
+    assert found(aws, kb, filter={"equals": {"key": "tenantId", "value": tenant}}) == ["text.md"]
+
+
+def structure(**fields):
+    based = {"contentFields": [{"fieldName": "text"}]}
+    if fields:
+        based["metadataFieldsSpecification"] = {k: [{"fieldName": name} for name in v] for k, v in fields.items()}
+    return {"type": "RECORD_BASED_STRUCTURE_METADATA", "recordBasedStructureMetadata": based}
+
+
+@pytest.mark.parametrize("fields, tenant", [
+    ({}, "b"), ({"fieldsToInclude": ["tenantId"]}, "b"), ({"fieldsToInclude": ["year"]}, "a"),
+    ({"fieldsToExclude": ["tenantId"]}, "a")])
+def test_each_row_of_a_file_of_records_has_its_own_attributes(aws, fields, tenant):
+    kb, source = aws.make_all()
+    aws.s3.put_object(Bucket=aws.bucket, Key="pool/a/rows.csv", Body=b"text,tenantId,year\nsome words,b,2026\n")
+    sidecar = {"metadataAttributes": {"tenantId": "a"}, "documentStructureConfiguration": structure(**fields)}
+    aws.s3.put_object(Bucket=aws.bucket, Key="pool/a/rows.csv.metadata.json", Body=json.dumps(sidecar).encode())
+    aws.ingest(kb, source)
+    (row,) = aws.retrieve(kb, "words")
+    assert (row["content"]["text"], row["metadata"]["tenantId"]) == ("some words", tenant)
+
+
 def test_the_job_lists_first_and_reads_each_document_when_it_reaches_it(aws):
     """A test can hold it in between: that is the window in which somebody can change a sidecar."""
     kb, source = aws.make_all()

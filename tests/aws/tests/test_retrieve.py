@@ -120,6 +120,7 @@ RECORD = {"s": "abc", "n": 5, "b": True, "l": ["x", "y"]}
 @pytest.mark.parametrize("node, expected", [
     ({"equals": {"key": "s", "value": "abc"}}, True), ({"equals": {"key": "s", "value": "ab"}}, False),
     ({"equals": {"key": "n", "value": 5.0}}, True), ({"equals": {"key": "b", "value": 1}}, False),
+    ({"equals": {"key": "l", "value": "x"}}, True), ({"notEquals": {"key": "l", "value": "x"}}, False),
     ({"equals": {"key": "b", "value": True}}, True), ({"equals": {"key": "missing", "value": "x"}}, False),
     ({"notEquals": {"key": "s", "value": "abc"}}, False), ({"notEquals": {"key": "missing", "value": "x"}}, True),
     ({"in": {"key": "s", "value": ["abc", "d"]}}, True), ({"notIn": {"key": "s", "value": ["abc"]}}, False),

@@ -10,6 +10,7 @@ mod orphans;
 mod pool;
 mod retain;
 mod retain_documents;
+mod retain_pool;
 mod running;
 mod stack;
 mod stuck;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenantry::api::{Layer, Pattern};
 use tenantry::stack::policy::ledger_key;
 
@@ -12,9 +12,10 @@ use crate::world::{World, world};
 
 /// The texts of all current objects under a prefix, by the rest of their keys.
 async fn texts(w: &World, bucket: &str, prefix: &str) -> BTreeSet<(String, Vec<u8>)> {
-    let listed = w.sdk.s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.unwrap();
+    let list = w.sdk.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator();
+    let pages = list.send().try_collect().await.unwrap();
     let mut texts = BTreeSet::new();
-    for object in listed.contents() {
+    for object in pages.iter().flat_map(|page| page.contents()) {
         let key = object.key().unwrap();
         let got = w.sdk.s3.get_object().bucket(bucket).key(key).send().await.unwrap();
         let content = got.body.collect().await.unwrap().to_vec();
@@ -133,6 +134,43 @@ async fn the_documents_stay_and_come_back() {
         let left: Vec<_> =
             left.iter().filter(|it| it.contains("acme-pool/") || it.contains("acme-pool.json")).collect();
         assert!(left.is_empty(), "{left:?}");
+    })
+    .await;
+}
+
+/// Newer documents in all the old places: everything is passed by, and the way to the end is longer than one call goes.
+#[tokio::test]
+async fn what_stays_aside_does_not_keep_the_rest_from_coming_back() {
+    const NEWER: usize = 30;
+    const LAST: &str = "z.md";
+    world(|w| async move {
+        w.double.settings(json!({"object_page_size": 2})).await;
+        let acme = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, \
+                    stackRef: {name: standard}, deletionPolicy: RetainDocuments}}";
+        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+        w.apply(acme).await;
+        let bucket = w.ready("acme").await.status.bucket.unwrap();
+        let names: Vec<_> = (0..NEWER).map(|n| format!("{n:02}.md")).collect();
+        let aside = async || texts(&w, &bucket, "tenantry/retained/acme/").await;
+        for name in &names {
+            w.upload("acme", &[(name, "old")]).await;
+        }
+        w.upload("acme", &[(LAST, "the only one")]).await;
+        w.delete("acme").await;
+        w.gone("acme").await;
+        assert!(aside().await.len() > NEWER);
+
+        for name in &names {
+            w.sdk.upload(&bucket, &format!("pool/acme/{name}"), "new").await;
+        }
+        w.apply(acme).await;
+        w.ready("acme").await;
+        let (back, left) = (texts(&w, &bucket, "pool/acme/").await, aside().await);
+        assert!(back.contains(&(LAST.into(), b"the only one".into())), "{back:?}");
+        for name in &names {
+            assert!(back.contains(&(name.clone(), b"new".into())), "the newer {name} stays: {back:?}");
+            assert!(left.contains(&(name.clone(), b"old".into())), "and the older is not lost: {left:?}");
+        }
     })
     .await;
 }

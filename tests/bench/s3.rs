@@ -1,0 +1,263 @@
+//! As much of S3 as a review needs, in memory and in a process of its own: what it needs is not counted as the operator's,
+//! and it is fast enough that a bench measures the operator and not its surroundings. How S3 really behaves is the AWS
+//! double's matter.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Bound;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpListener;
+
+use crate::SERVE_S3;
+
+/// The only bucket.
+pub const BUCKET: &str = "bench";
+/// Calls of the bench itself, which are not counted.
+const CONTROL: &str = "/_bench/";
+/// Objects of a page.
+const PAGE: usize = 1000;
+
+/// The key of a document, in the order of their numbers.
+pub fn document(n: usize) -> String {
+    format!("pool/acme/{n:07}.md")
+}
+
+/// The process. It ends with this one, because its standard input does.
+pub struct S3 {
+    process: Child,
+    endpoint: String,
+    http: reqwest::Client,
+}
+
+impl S3 {
+    pub fn start() -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let command = command.arg(SERVE_S3).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn()?;
+        let mut endpoint = String::new();
+        let output = process.stdout.take().context("it has no output")?;
+        BufReader::new(output).read_line(&mut endpoint)?;
+        Ok(Self { process, endpoint: endpoint.trim().into(), http: reqwest::Client::new() })
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The bucket holds so many documents, and nothing else.
+    pub async fn fill(&self, documents: usize) -> anyhow::Result<()> {
+        self.control(&format!("fill?documents={documents}")).await.map(drop)
+    }
+
+    /// How many calls of each operation there were since this was last asked.
+    pub async fn served(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        Ok(serde_json::from_str(&self.control("served").await?)?)
+    }
+
+    async fn control(&self, what: &str) -> anyhow::Result<String> {
+        let answer = self.http.get(format!("{}{CONTROL}{what}", self.endpoint)).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        // There is nobody left to tell.
+        let _ = self.process.wait();
+    }
+}
+
+/// Says where it is, and serves until its standard input ends.
+pub async fn serve() -> anyhow::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("http://{}", listener.local_addr()?);
+    let input_ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    let store = Arc::<Mutex<Store>>::default();
+    let serving = async {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let store = store.clone();
+            let service = service_fn(move |request| answer(store.clone(), request));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    };
+    tokio::select! {
+        failed = serving => failed,
+        _ = input_ends => Ok(()),
+    }
+}
+
+async fn answer(
+    store: Arc<Mutex<Store>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let asked = Asked::new(&head.method, head.uri.path(), head.uri.query().unwrap_or_default());
+    let answer = match body.collect().await {
+        Ok(body) => {
+            let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            store.answer(&asked, body.to_bytes())
+        }
+        Err(_) => None,
+    };
+    let mut response = Response::new(Full::default());
+    match answer {
+        Some(Answer { body, etag }) => {
+            *response.body_mut() = Full::new(body);
+            if let Ok(etag) = etag.parse() {
+                response.headers_mut().insert("etag", etag);
+            }
+        }
+        None => *response.status_mut() = StatusCode::NOT_FOUND,
+    }
+    Ok(response)
+}
+
+/// What is asked for.
+struct Asked {
+    method: Method,
+    path: String,
+    key: String,
+    query: BTreeMap<String, String>,
+}
+
+impl Asked {
+    fn new(method: &Method, path: &str, query: &str) -> Self {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let path = decoded(path);
+        let key = path.strip_prefix(&format!("/{BUCKET}/")).unwrap_or_default().to_owned();
+        let query = pairs.map(|(name, value)| (decoded(name), decoded(value))).collect();
+        Self { method: method.clone(), path, key, query }
+    }
+
+    fn query(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+}
+
+#[derive(Default)]
+struct Answer {
+    body: Bytes,
+    etag: String,
+}
+
+impl From<String> for Answer {
+    fn from(body: String) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+}
+
+/// Everything that is there.
+#[derive(Default)]
+struct Store {
+    objects: BTreeMap<String, (String, Bytes)>,
+    parts: BTreeMap<usize, Bytes>,
+    served: BTreeMap<&'static str, usize>,
+    writes: usize,
+}
+
+impl Store {
+    /// The answer; `None` is 404.
+    fn answer(&mut self, asked: &Asked, body: Bytes) -> Option<Answer> {
+        if let Some(control) = asked.path.strip_prefix(CONTROL) {
+            return self.control(control, asked);
+        }
+        let is_upload = asked.query("uploadId").is_some();
+        let (operation, answer) = match (&asked.method, asked.key.is_empty()) {
+            (&Method::GET, true) => ("ListObjectsV2", Some(self.page(asked).into())),
+            (&Method::GET, false) => ("GetObject", self.object(&asked.key)),
+            (&Method::POST, false) if is_upload => {
+                let content = std::mem::take(&mut self.parts).into_values().flatten().collect();
+                self.put(&asked.key, content);
+                ("CompleteMultipartUpload", Some("<CompleteMultipartUploadResult/>".to_owned().into()))
+            }
+            (&Method::POST, false) => {
+                let begun =
+                    "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>";
+                ("CreateMultipartUpload", Some(begun.to_owned().into()))
+            }
+            (&Method::PUT, false) if is_upload => {
+                let number = asked.query("partNumber").and_then(|number| number.parse().ok())?;
+                self.parts.insert(number, body);
+                ("UploadPart", Some(Answer { etag: format!("\"part-{number}\""), ..Answer::default() }))
+            }
+            (&Method::PUT, false) => {
+                let etag = self.put(&asked.key, body);
+                ("PutObject", Some(Answer { etag, ..Answer::default() }))
+            }
+            (&Method::DELETE, false) if is_upload => {
+                self.parts.clear();
+                ("AbortMultipartUpload", Some(Answer::default()))
+            }
+            _ => ("anything else", None),
+        };
+        *self.served.entry(operation).or_default() += 1;
+        answer
+    }
+
+    fn control(&mut self, what: &str, asked: &Asked) -> Option<Answer> {
+        match what {
+            "fill" => {
+                let documents = asked.query("documents")?.parse().ok()?;
+                *self = Store::default();
+                (0..documents).for_each(|n| drop(self.put(&document(n), Bytes::from_static(b"A document."))));
+                Some(Answer::default())
+            }
+            "served" => Some(serde_json::to_string(&std::mem::take(&mut self.served)).ok()?.into()),
+            _ => None,
+        }
+    }
+
+    fn put(&mut self, key: &str, content: Bytes) -> String {
+        self.writes += 1;
+        let etag = format!("\"{:032x}\"", self.writes);
+        self.objects.insert(key.into(), (etag.clone(), content));
+        etag
+    }
+
+    fn object(&self, key: &str) -> Option<Answer> {
+        let (etag, content) = self.objects.get(key)?;
+        Some(Answer { body: content.clone(), etag: etag.clone() })
+    }
+
+    /// The token of the next page is the last key of this one.
+    fn page(&self, asked: &Asked) -> String {
+        let prefix = asked.query("prefix").unwrap_or_default();
+        let from = match asked.query("continuation-token") {
+            Some(last) => Bound::Excluded(last),
+            None => Bound::Included(prefix),
+        };
+        let mut rest = self.objects.range::<str, _>((from, Bound::Unbounded));
+        let mut rest = rest.by_ref().take_while(|(key, _)| key.starts_with(prefix)).peekable();
+        let mut page = String::from("<ListBucketResult><EncodingType>url</EncodingType>");
+        let mut last = "";
+        for (key, (etag, content)) in rest.by_ref().take(PAGE) {
+            last = key;
+            let size = content.len();
+            page += &format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+                 <ETag>{etag}</ETag><Size>{size}</Size></Contents>"
+            );
+        }
+        if rest.peek().is_some() {
+            page += &format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"
+            );
+        }
+        page + "</ListBucketResult>"
+    }
+}

@@ -1,0 +1,134 @@
+//! A review of a pool's documents: what its metadata files cost beyond writing them, and what it costs where nothing has
+//! changed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use futures::{StreamExt, TryStreamExt, stream};
+use tenantry::aws::{Aws, Pace};
+use tenantry::documents::review::{self, Findings, Scope};
+use tenantry::documents::sidecar::Rules;
+
+use crate::memory::Growth;
+use crate::report::{Bound, Report, median};
+use crate::s3::{BUCKET, S3, document};
+
+/// How many documents, unless this variable says otherwise.
+const DOCUMENTS: usize = 100_000;
+const VARIABLE: &str = "TENANTRY_BENCH_DOCUMENTS";
+/// Both sides in turn so many times; the one in the middle counts.
+const ROUNDS: usize = 5;
+/// As many writes side by side as a review has.
+const CONCURRENCY: usize = 16;
+/// Objects of a page of S3's.
+const PAGE: usize = 1000;
+/// An account, as every S3 call names one.
+const ACCOUNT: &str = "111122223333";
+
+pub async fn run(report: &mut Report) -> anyhow::Result<()> {
+    let documents = std::env::var(VARIABLE).ok().map_or(Ok(DOCUMENTS), |n| n.parse())?;
+    let s3 = S3::start()?;
+    let bench = Bench { aws: aws(s3.endpoint()).await, rules: rules(), documents };
+
+    // The first of everything costs more: connections, and what an allocator keeps.
+    bench.turn(&s3).await?;
+    let growth = Growth::since_now()?;
+    let (mut bare, mut stamped) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let [without, with] = bench.turn(&s3).await?;
+        eprintln!("stamping, round {round} of {ROUNDS}: {without:.1?} bare, {with:.1?} stamped");
+        bare.push(without);
+        stamped.push(with);
+    }
+    let (bare, stamped) = (median(bare), median(stamped));
+    report.judge(
+        format!("stamping {documents} documents, in times of bare PUTs"),
+        stamped.as_secs_f64() / bare.as_secs_f64(),
+        Bound::AtMost(1.2),
+        "",
+    );
+
+    s3.served().await?;
+    let begun = Instant::now();
+    let findings = bench.review().await?;
+    let again = begun.elapsed();
+    anyhow::ensure!(
+        (findings.documents, findings.changed, findings.written) == (documents, 0, 0),
+        "{findings:?}"
+    );
+    let served = s3.served().await?;
+    let count = |operation: &str| served.get(operation).copied().unwrap_or(0) as f64;
+    let pages = (2 * documents).div_ceil(PAGE);
+    report.judge("reviewing them again: LISTs", count("ListObjectsV2"), Bound::Exactly(pages), "");
+    report.judge("reviewing them again: GETs", count("GetObject"), Bound::Exactly(1), "");
+    let others = served.values().sum::<usize>() as f64 - count("ListObjectsV2") - count("GetObject");
+    report.judge("reviewing them again: other calls", others, Bound::Exactly(0), "");
+    report.judge("growth of memory in all of this", growth.mebibytes()?, Bound::AtMost(32.0), "MiB");
+    report.note(format!(
+        "{documents} documents: bare PUTs {bare:.1?}, stamping {stamped:.1?} (medians of {ROUNDS}), again {again:.1?}"
+    ));
+    Ok(())
+}
+
+struct Bench {
+    aws: Aws,
+    rules: Rules,
+    documents: usize,
+}
+
+impl Bench {
+    /// Both sides, one after the other: the metadata files written by whoever knows that all are missing, and the review.
+    async fn turn(&self, s3: &S3) -> anyhow::Result<[Duration; 2]> {
+        s3.fill(self.documents).await?;
+        let begun = Instant::now();
+        let content = self.rules.sidecar("acme", None).content;
+        let put = async |n| {
+            let key = format!("{}.metadata.json", document(n));
+            self.aws.objects.put(BUCKET, &key, content.clone(), "application/json").await.map(drop)
+        };
+        stream::iter(0..self.documents).map(put).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        let bare = begun.elapsed();
+
+        s3.fill(self.documents).await?;
+        let begun = Instant::now();
+        let findings = self.review().await?;
+        anyhow::ensure!(
+            (findings.documents, findings.written) == (self.documents, self.documents),
+            "{findings:?}"
+        );
+        Ok([bare, begun.elapsed()])
+    }
+
+    /// As before a job: a ledger that says something else is written, and any other given up.
+    async fn review(&self) -> anyhow::Result<Findings> {
+        let scope = Scope {
+            bucket: BUCKET,
+            prefix: "pool/",
+            ledger: "tenantry/ledger/bench",
+            rules: Some(&self.rules),
+            leaving: &BTreeSet::new(),
+        };
+        let (findings, ledger) = review::all(&self.aws, &scope, "first").await?;
+        match findings.changed {
+            0 => ledger.give_up().await?,
+            _ => ledger.finish().await?,
+        }
+        Ok(findings)
+    }
+}
+
+fn rules() -> Rules {
+    Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() }
+}
+
+async fn aws(endpoint: &str) -> Aws {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new(ACCOUNT, "not-a-secret", None, None, "bench"))
+        .load()
+        .await;
+    Aws::new(&config, ACCOUNT, Pace::FULL)
+}
