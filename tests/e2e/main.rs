@@ -23,6 +23,7 @@ mod operators;
 mod others;
 mod parts;
 mod proxy;
+mod record;
 mod report;
 mod retained;
 mod retrieval;
