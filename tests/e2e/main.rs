@@ -62,6 +62,7 @@ mod pool_isolation;
 mod quota;
 mod races;
 mod read_only;
+mod readers;
 mod refusals;
 mod registry;
 mod selectors;

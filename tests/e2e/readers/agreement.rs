@@ -1,0 +1,168 @@
+//! Each reader is given every status of the table, by a real API server, and says what the table says.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use futures::StreamExt;
+use futures::stream;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::{Row, health, kept, opinions, program, table};
+use crate::objects::Object;
+use crate::world::{World, world_without_operator};
+
+/// How long kubectl and Helm wait for what does not come.
+const TIMEOUT: &str = "--timeout=4s";
+
+#[tokio::test]
+async fn all_readers_say_what_the_table_says() {
+    world_without_operator(
+        |_| {},
+        |w| async move {
+            let rows = table();
+            let named: BTreeSet<_> = rows.iter().map(|row| format!("{}.yaml", row.name)).collect();
+            let files = fs::read_dir(health().join("testdata")).unwrap();
+            let files = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            assert_eq!(named, files, "the table's statuses and those that are kept");
+
+            let helm = program("helm").await;
+            let judged = stream::iter(&rows).map(async |row| {
+                let object = w.put(row).await;
+                let heard = opinions(std::slice::from_ref(&object.as_it_is)).await.remove(0);
+                let heard = [
+                    kubectl_wait(&w, &object).await,
+                    heard.kstatus.status,
+                    helm_wait(&w, &helm, &object).await,
+                    heard.argo.status,
+                ];
+                w.let_go(row, &object).await;
+                let told = [&row.kubectl, &row.kstatus, &row.helm, &row.argo];
+                (heard.each_ref() != told)
+                    .then(|| format!("{}: the table says {told:?}, and they said {heard:?}", row.name))
+            });
+            // As many at a time as two processors can be asked for.
+            let wrong: Vec<_> = judged.buffered(4).filter_map(async |wrong| wrong).collect().await;
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        },
+    )
+    .await;
+}
+
+impl World {
+    /// Makes an object that nobody reconciles, named like its row, with the status of the row.
+    async fn put(&self, row: &Row) -> Object {
+        let kept = kept(&row.name);
+        let name = self.called(row);
+        let metadata = json!({
+            "name": row.name,
+            "annotations": kept["metadata"]["annotations"],
+            "finalizers": kept["metadata"]["finalizers"],
+        });
+        self.apply(&json!({"kind": kept["kind"], "metadata": metadata, "spec": kept["spec"]}).to_string())
+            .await;
+        // Deletion makes a generation too.
+        let leaving = kept["metadata"]["deletionTimestamp"].is_string();
+        let generation = kept["metadata"]["generation"].as_i64().unwrap() - i64::from(leaving);
+        while self.get(&name).await.meta.generation < Some(generation) {
+            self.touch(&name).await;
+        }
+        if leaving {
+            self.delete(&name).await;
+        }
+        let (api, really) = self.find(&name);
+        let status = Patch::Merge(json!({"status": kept["status"]}));
+        api.patch_status(&really, &PatchParams::default(), &status).await.unwrap().into()
+    }
+
+    /// Lets an object go that was deleted.
+    async fn let_go(&self, row: &Row, object: &Object) {
+        if object.is_leaving() {
+            self.patch(&self.called(row), json!({"metadata": {"finalizers": null}})).await;
+        }
+    }
+
+    fn called(&self, row: &Row) -> String {
+        if kept(&row.name)["kind"] == "SharedStack" {
+            format!("SharedStack/{}", row.name)
+        } else {
+            row.name.clone()
+        }
+    }
+}
+
+/// kubectl waits for Ready.
+async fn kubectl_wait(w: &World, object: &Object) -> String {
+    let (kind, name) = (&object.as_it_is.types.as_ref().unwrap().kind, object.meta.name.as_ref().unwrap());
+    let namespace = w.namespace_name("");
+    let mut kubectl = Command::new(&w.bed.kubectl);
+    kubectl.args([
+        "wait",
+        &format!("{kind}.tenantry.dev/{name}"),
+        "-n",
+        &namespace,
+        "--for=condition=Ready",
+        TIMEOUT,
+    ]);
+    match outcome(kubectl, w).await {
+        Ok(()) => "returns".into(),
+        Err(said) if said.contains("timed out waiting for the condition") => "waits".into(),
+        Err(said) => said,
+    }
+}
+
+/// Helm upgrades to a chart that is nothing but the object as it is, and waits.
+async fn helm_wait(w: &World, helm: &str, object: &Object) -> String {
+    let chart = tempfile::tempdir().unwrap();
+    fill(&chart, object);
+    let mut command = Command::new(helm);
+    let release = object.meta.name.as_ref().unwrap();
+    command.args([
+        "upgrade",
+        "--install",
+        release,
+        "--wait",
+        "--take-ownership",
+        "--force-conflicts",
+        TIMEOUT,
+    ]);
+    let namespace = w.namespace_name("");
+    let directory = chart.path().to_str().unwrap();
+    command
+        .args([directory, "-n", &namespace])
+        .env("HELM_DATA_HOME", directory)
+        .env("HELM_CACHE_HOME", directory)
+        .env("HELM_CONFIG_HOME", directory);
+    match outcome(command, w).await {
+        Ok(()) => "returns".into(),
+        Err(said) if said.contains("status: Failed") && said.contains(object.message("Stalled")) => {
+            "fails".into()
+        }
+        Err(said) if said.contains("context deadline exceeded") => "waits".into(),
+        Err(said) => said,
+    }
+}
+
+fn fill(chart: &TempDir, object: &Object) {
+    let types = object.as_it_is.types.as_ref().unwrap();
+    let manifest = json!({
+        "apiVersion": types.api_version,
+        "kind": types.kind,
+        "metadata": {"name": object.meta.name, "namespace": object.meta.namespace},
+        "spec": object.spec,
+    });
+    fs::write(chart.path().join("Chart.yaml"), "{apiVersion: v2, name: one-object, version: 0.0.0}").unwrap();
+    fs::create_dir(chart.path().join("templates")).unwrap();
+    fs::write(chart.path().join("templates/object.yaml"), manifest.to_string()).unwrap();
+}
+
+/// Whether a program succeeds; if not, what it said.
+async fn outcome(mut command: Command, w: &World) -> Result<(), String> {
+    let output = command.envs(w.environment()).output().await.unwrap();
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
