@@ -72,13 +72,13 @@ fn refreshes() -> bool {
 }
 
 /// What kstatus and Argo CD say of an object.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Opinions {
     kstatus: Opinion,
     argo: Opinion,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Opinion {
     status: String,
     message: String,

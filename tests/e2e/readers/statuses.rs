@@ -19,9 +19,12 @@ async fn assert_is(w: &World, name: &str, object: &Object) {
     }
     let row = table().into_iter().find(|row| row.name == name).expect("the table has the status");
     let Opinions { kstatus, argo } = opinions(std::slice::from_ref(&object.as_it_is)).await.remove(0);
-    assert!(
-        kstatus.status == row.kstatus && argo.status == row.argo,
-        "{name}: they say {kstatus:?} and {argo:?} of\n{}",
+    assert_eq!(
+        (&kstatus.status, &argo.status),
+        (&row.kstatus, &row.argo),
+        "{name}: {}; {}\n{}",
+        kstatus.message,
+        argo.message,
         object.describe()
     );
     let is = serde_json::to_value(&object.as_it_is).unwrap();
