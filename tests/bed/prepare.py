@@ -1,7 +1,7 @@
 """Build, once, what the tests need beside the Rust program.
 
 * `.cache/bin`: kube-apiserver, etcd, (where the machine has none) kubectl and, for some tests,
-  kube-controller-manager and a program of our own, readers, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead
+  kube-controller-manager, helm and readers, a program of our own, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead
   if it names a directory that holds them.
 * `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`.
 
@@ -58,6 +58,7 @@ TOOLS = {
         Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "1 minute"),
         Tool("readers", "readers", ".", "less than a minute"),
         Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "2 to 4 minutes"),
+        Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "1 to 2 minutes"),
     ]
 }
 
@@ -95,7 +96,7 @@ def venv() -> Path:
 
 def everything(tests: bool = False) -> None:
     """All that `make demo` needs, and what some tests need beside."""
-    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager", "readers"] if tests else [])):
+    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager", "helm", "readers"] if tests else [])):
         tool(name)
     venv()
 
