@@ -2,53 +2,47 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use futures::StreamExt;
 use futures::stream;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Row, health, kept, opinions, program, table};
+use super::{Opinions, Row, health, kept, opinions, program, table};
+use crate::bed::bed;
 use crate::objects::Object;
-use crate::world::{World, world_without_operator};
+use crate::world::World;
 
 /// How long kubectl and Helm wait for what does not come.
 const TIMEOUT: &str = "--timeout=4s";
 
 #[tokio::test]
 async fn all_readers_say_what_the_table_says() {
-    world_without_operator(
-        |_| {},
-        |w| async move {
-            let rows = table();
-            let named: BTreeSet<_> = rows.iter().map(|row| format!("{}.yaml", row.name)).collect();
-            let files = fs::read_dir(health().join("testdata")).unwrap();
-            let files = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-            assert_eq!(named, files, "the table's statuses and those that are kept");
+    let rows = table();
+    let named: BTreeSet<_> = rows.iter().map(|row| format!("{}.yaml", row.name)).collect();
+    let files = fs::read_dir(health().join("testdata")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(named, files, "the table's statuses and those that are kept");
 
-            let helm = program("helm").await;
-            let judged = stream::iter(&rows).map(async |row| {
-                let object = w.put(row).await;
-                let heard = opinions(std::slice::from_ref(&object.as_it_is)).await.remove(0);
-                let heard = [
-                    kubectl_wait(&w, &object).await,
-                    heard.kstatus.status,
-                    helm_wait(&w, &helm, &object).await,
-                    heard.argo.status,
-                ];
-                w.let_go(row, &object).await;
-                let told = [&row.kubectl, &row.kstatus, &row.helm, &row.argo];
-                (heard.each_ref() != told)
-                    .then(|| format!("{}: the table says {told:?}, and they said {heard:?}", row.name))
-            });
-            // As many at a time as two processors can be asked for.
-            let wrong: Vec<_> = judged.buffered(4).filter_map(async |wrong| wrong).collect().await;
-            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        },
-    )
-    .await;
+    // Without an operator, and so without a record of what it writes.
+    let w = World::new(bed().await, |_| {}).await;
+    let helm = program("helm").await;
+    let judged = stream::iter(&rows).map(async |row| {
+        let object = w.put(row).await;
+        let Opinions { kstatus, argo } = opinions(std::slice::from_ref(&object.as_it_is)).await.remove(0);
+        let (kubectl, helm) = (kubectl_wait(&w, &object).await, helm_wait(&w, &helm, &object).await);
+        w.let_go(row, &object).await;
+        let (heard, told) = (
+            [&kubectl, &kstatus.status, &helm, &argo.status],
+            [&row.kubectl, &row.kstatus, &row.helm, &row.argo],
+        );
+        (heard != told).then(|| format!("{}: the table says {told:?}, and they said {heard:?}", row.name))
+    });
+    // A few at a time: most of it is waiting.
+    let wrong: Vec<_> = judged.buffered(4).filter_map(async |wrong| wrong).collect().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 impl World {
@@ -97,15 +91,9 @@ impl World {
 async fn kubectl_wait(w: &World, object: &Object) -> String {
     let (kind, name) = (&object.as_it_is.types.as_ref().unwrap().kind, object.meta.name.as_ref().unwrap());
     let namespace = w.namespace_name("");
+    let object = format!("{kind}.tenantry.dev/{name}");
     let mut kubectl = Command::new(&w.bed.kubectl);
-    kubectl.args([
-        "wait",
-        &format!("{kind}.tenantry.dev/{name}"),
-        "-n",
-        &namespace,
-        "--for=condition=Ready",
-        TIMEOUT,
-    ]);
+    kubectl.args(["wait", &object, "-n", &namespace, "--for=condition=Ready", TIMEOUT]);
     match outcome(kubectl, w).await {
         Ok(()) => "returns".into(),
         Err(said) if said.contains("timed out waiting for the condition") => "waits".into(),
@@ -115,37 +103,28 @@ async fn kubectl_wait(w: &World, object: &Object) -> String {
 
 /// Helm upgrades to a chart that is nothing but the object as it is, and waits.
 async fn helm_wait(w: &World, helm: &str, object: &Object) -> String {
-    let chart = tempfile::tempdir().unwrap();
-    fill(&chart, object);
+    let home = tempfile::tempdir().unwrap();
+    let chart = home.path().join("chart");
+    write_chart(&chart, object);
     let mut command = Command::new(helm);
+    for kind in ["CACHE", "CONFIG", "DATA"] {
+        command.env(format!("HELM_{kind}_HOME"), home.path());
+    }
     let release = object.meta.name.as_ref().unwrap();
-    command.args([
-        "upgrade",
-        "--install",
-        release,
-        "--wait",
-        "--take-ownership",
-        "--force-conflicts",
-        TIMEOUT,
-    ]);
-    let namespace = w.namespace_name("");
-    let directory = chart.path().to_str().unwrap();
-    command
-        .args([directory, "-n", &namespace])
-        .env("HELM_DATA_HOME", directory)
-        .env("HELM_CACHE_HOME", directory)
-        .env("HELM_CONFIG_HOME", directory);
+    command.args(["upgrade", "--install", release]).arg(chart).args(["-n", &w.namespace_name("")]);
+    command.args(["--wait", "--take-ownership", "--force-conflicts", TIMEOUT]);
     match outcome(command, w).await {
         Ok(()) => "returns".into(),
+        Err(said) if said.contains("context deadline exceeded") => "waits".into(),
+        // At once, and with our words.
         Err(said) if said.contains("status: Failed") && said.contains(object.message("Stalled")) => {
             "fails".into()
         }
-        Err(said) if said.contains("context deadline exceeded") => "waits".into(),
         Err(said) => said,
     }
 }
 
-fn fill(chart: &TempDir, object: &Object) {
+fn write_chart(chart: &Path, object: &Object) {
     let types = object.as_it_is.types.as_ref().unwrap();
     let manifest = json!({
         "apiVersion": types.api_version,
@@ -153,9 +132,9 @@ fn fill(chart: &TempDir, object: &Object) {
         "metadata": {"name": object.meta.name, "namespace": object.meta.namespace},
         "spec": object.spec,
     });
-    fs::write(chart.path().join("Chart.yaml"), "{apiVersion: v2, name: one-object, version: 0.0.0}").unwrap();
-    fs::create_dir(chart.path().join("templates")).unwrap();
-    fs::write(chart.path().join("templates/object.yaml"), manifest.to_string()).unwrap();
+    fs::create_dir_all(chart.join("templates")).unwrap();
+    fs::write(chart.join("Chart.yaml"), "{apiVersion: v2, name: one-object, version: 0.0.0}").unwrap();
+    fs::write(chart.join("templates/object.yaml"), manifest.to_string()).unwrap();
 }
 
 /// Whether a program succeeds; if not, what it said.
