@@ -16,7 +16,7 @@ use crate::objects::Object;
 use crate::world::World;
 
 /// How long kubectl and Helm wait for what does not come.
-const TIMEOUT: &str = "--timeout=4s";
+const TIMEOUT: &str = "--timeout=8s";
 
 #[tokio::test]
 async fn all_readers_say_what_the_table_says() {
@@ -40,8 +40,8 @@ async fn all_readers_say_what_the_table_says() {
         );
         (heard != told).then(|| format!("{}: the table says {told:?}, and they said {heard:?}", row.name))
     });
-    // A few at a time: most of it is waiting.
-    let wrong: Vec<_> = judged.buffered(4).filter_map(async |wrong| wrong).collect().await;
+    // Side by side, for most of it is waiting.
+    let wrong: Vec<_> = judged.buffered(8).filter_map(async |wrong| wrong).collect().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
