@@ -37,6 +37,7 @@ def test() -> None:
     step("unit tests", "cargo", "test", "--lib")
     step("model tests", "cargo", "test", "--test", "model")
     step("end-to-end tests", "cargo", "test", "--test", "e2e")
+    step("readers of their statuses", sys.executable, "tests/bed/readers.py")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Build, once, what the tests need beside the Rust program.
 
 * `.cache/bin`: kube-apiserver, etcd, (where the machine has none) kubectl and, for some tests,
-  kube-controller-manager, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead if it names a directory that holds them.
+  kube-controller-manager, helm and readers, a program of our own, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead
+  if it names a directory that holds them.
 * `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`.
 
 What is built carries a stamp of what it was built from; a second run does nothing.
@@ -55,7 +56,9 @@ TOOLS = {
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "1 to 2 minutes"),
         Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "3 to 6 minutes"),
         Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "1 minute"),
+        Tool("readers", "readers", ".", "less than a minute"),
         Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "2 to 4 minutes"),
+        Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "1 to 2 minutes"),
     ]
 }
 
@@ -93,7 +96,7 @@ def venv() -> Path:
 
 def everything(tests: bool = False) -> None:
     """All that `make demo` needs, and what some tests need beside."""
-    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager"] if tests else [])):
+    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager", "helm", "readers"] if tests else [])):
         tool(name)
     venv()
 
@@ -137,7 +140,8 @@ def _go_build(wanted: Tool) -> Path:
     module, target, stamp = ROOT / "tests" / "assets" / wanted.module, BIN / wanted.name, BIN / f"{wanted.name}.stamp"
     version = _kubernetes_version(module / "go.mod")
     flags = ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w{version}"]
-    want = _digest(module / "go.mod", module / "go.sum", salt=" ".join(flags))
+    sources = sorted(module.glob("*.go"))  # of a program of our own
+    want = _digest(module / "go.mod", module / "go.sum", *sources, salt=" ".join(flags))
     with _alone(wanted.name):
         if target.exists() and _read(stamp) == want:
             return target

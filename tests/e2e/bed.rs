@@ -14,6 +14,8 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use crate::record;
+
 /// What the bed says of itself when it is up.
 #[derive(Debug, Deserialize)]
 pub struct Bed {
@@ -38,6 +40,7 @@ pub async fn bed() -> &'static Bed {
             .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,tenantry=info".into()))
             .with_test_writer()
             .init();
+        record::begin();
         let bed = tokio::task::spawn_blocking(|| up(&[])).await.unwrap();
         define(&bed).await;
         bed

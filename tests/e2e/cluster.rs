@@ -18,7 +18,7 @@ use crate::world::{LABEL, PATIENCE, World};
 
 impl World {
     /// Where an object is, and what it is really called.
-    fn find(&self, object: &str) -> (Api<DynamicObject>, String) {
+    pub fn find(&self, object: &str) -> (Api<DynamicObject>, String) {
         let client = self.client.clone();
         if let Some(name) = object.strip_prefix("SharedStack/") {
             let api = Api::all_with(client, &ApiResource::erase::<SharedStack>(&()));
@@ -217,13 +217,18 @@ impl World {
 
     /// All objects of this world.
     pub async fn all(&self) -> Vec<Object> {
+        self.all_as_they_are().await.into_iter().map(Object::from).collect()
+    }
+
+    /// The same with all that the API server says of them.
+    pub async fn all_as_they_are(&self) -> Vec<DynamicObject> {
         let ours = ListParams::default().labels(&format!("{LABEL}={}", self.suffix));
         let kinds = [ApiResource::erase::<SharedStack>(&()), ApiResource::erase::<Tenant>(&())];
         let mut found = Vec::new();
         for kind in kinds {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
             match api.list(&ours).await {
-                Ok(listed) => found.extend(listed.items.into_iter().map(Object::from)),
+                Ok(listed) => found.extend(listed.items),
                 // A kind that is not defined any more has no objects.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => panic!("{error}"),

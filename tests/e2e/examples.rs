@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bed::root;
+use crate::objects::Object;
 use crate::world::{World, world};
 
 const EXAMPLES: [&str; 5] = ["shared-stack", "silo", "bridge", "pool", "leaving"];
@@ -35,8 +36,40 @@ async fn every_example_becomes_ready_and_kubectl_has_nothing_to_add() {
         assert_eq!(versions(&w).await, before);
         let difference = w.kubectl(&["diff", "-f", path]).await;
         assert_eq!(difference, "");
+
+        // Argo CD applies server-side, and compares with what that would make of an object.
+        let as_argo_cd = |verb| {
+            [verb, "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", path]
+        };
+        w.kubectl(&as_argo_cd("apply")).await;
+        let difference = w.kubectl(&as_argo_cd("diff")).await;
+        assert_eq!(difference, "");
+        for object in w.all().await {
+            assert_operator_writes_only_its_own(&object);
+        }
     })
     .await;
+}
+
+/// What Git or Helm write would be in conflict with anything else that the operator wrote.
+fn assert_operator_writes_only_its_own(object: &Object) {
+    let written = object.meta.managed_fields.iter().flatten();
+    let by_others = |manager: &str| manager.starts_with("kubectl") || manager == "argocd-controller";
+    let by_us: Vec<_> = written.filter(|entry| !by_others(entry.manager.as_deref().unwrap())).collect();
+    assert!(!by_us.is_empty(), "the operator has written nothing: {}", object.describe());
+    for entry in by_us {
+        let fields = entry.fields_v1.as_ref().unwrap().0.as_object().unwrap();
+        let ours = |field: &str| match field {
+            "f:status" => entry.subresource.as_deref() == Some("status"),
+            "f:metadata" => fields[field].as_object().unwrap().keys().all(|field| field == "f:finalizers"),
+            _ => false,
+        };
+        assert!(
+            fields.keys().all(|field| ours(field)),
+            "{} wrote {fields:?}",
+            entry.manager.as_deref().unwrap()
+        );
+    }
 }
 
 /// All examples as they are in their files, but for this world's names and label.

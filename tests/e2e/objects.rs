@@ -11,13 +11,15 @@ pub struct Object {
     pub meta: ObjectMeta,
     pub spec: Value,
     pub status: Status,
+    /// All that the API server says of it.
+    pub as_it_is: DynamicObject,
 }
 
 impl From<DynamicObject> for Object {
     fn from(object: DynamicObject) -> Self {
         let part = |name: &str| object.data.get(name).cloned().unwrap_or_default();
         let status = serde_json::from_value(part("status")).unwrap_or_default();
-        Self { spec: part("spec"), status, meta: object.metadata }
+        Self { spec: part("spec"), status, meta: object.metadata.clone(), as_it_is: object }
     }
 }
 

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use kube::Api;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use tenantry::api::{SharedStack, Tenant};
 use tokio::task::JoinHandle;
@@ -16,35 +17,49 @@ use crate::world::{LABEL, World};
 /// Sees as long as it lives.
 pub struct Witness {
     seen: Arc<Mutex<Vec<Object>>>,
-    watches: Vec<JoinHandle<()>>,
+    _watches: Watches,
 }
+
+/// Watches of both kinds, for as long as they live.
+pub struct Watches(Vec<JoinHandle<()>>);
 
 impl World {
     /// A witness of all that happens from now on.
     pub fn witness(&self) -> Witness {
         let seen: Arc<Mutex<Vec<Object>>> = Arc::default();
+        let sees = seen.clone();
+        let see = move |object: DynamicObject| sees.lock().unwrap().push(object.into());
+        let _watches = self.watch(see, |error| panic!("the witness lost its watch: {error}"));
+        Witness { seen, _watches }
+    }
+
+    /// Shows every version of every object of this world from now on.
+    pub fn watch(
+        &self,
+        see: impl Fn(DynamicObject) + Clone + Send + 'static,
+        lost: impl Fn(watcher::Error) + Clone + Send + 'static,
+    ) -> Watches {
         let kinds = [ApiResource::erase::<SharedStack>(&()), ApiResource::erase::<Tenant>(&())];
         let watch = |kind: &ApiResource| {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), kind);
             let ours = watcher::Config::default().labels(&format!("{LABEL}={}", self.suffix));
-            let seen = seen.clone();
-            tokio::spawn(watcher(api, ours).for_each(move |event| {
-                if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) =
-                    event.expect("the witness lost its watch")
-                {
-                    seen.lock().unwrap().push(object.into());
+            let (see, lost) = (see.clone(), lost.clone());
+            tokio::spawn(watcher(api, ours).default_backoff().for_each(move |event| {
+                match event {
+                    Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => see(object),
+                    Ok(_) => {}
+                    Err(error) => lost(error),
                 }
                 async {}
             }))
         };
-        let watches = kinds.iter().map(watch).collect();
-        Witness { seen, watches }
+        Watches(kinds.iter().map(watch).collect())
     }
 }
 
-impl Drop for Witness {
+impl Drop for Watches {
     fn drop(&mut self) {
-        self.watches.iter().for_each(JoinHandle::abort);
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -103,6 +103,7 @@ pub async fn world_in<F: Future<Output = ()>>(
     test: impl FnOnce(World) -> F,
 ) {
     let world = World::new(bed, tell).await;
+    let record = world.record();
     let outcome = AssertUnwindSafe(test(world.clone())).catch_unwind().await;
     if let Err(panic) = outcome {
         println!("{}", report::of(&world).await);
@@ -110,6 +111,7 @@ pub async fn world_in<F: Future<Output = ()>>(
         resume_unwind(panic);
     }
     world.stop_operator().await;
+    record.end(&world).await;
     let round = async {
         world.read_only_round().await;
         one_owner::assert(&world.double.journal(0).await);

@@ -1,0 +1,33 @@
+-- Tenants and SharedStacks alike. Their status is in kstatus format, and this script judges as kstatus does, so that
+-- Argo CD says what Helm and Flux say; docs/status.md of Tenantry has the rules. An object that is being deleted is
+-- Progressing before Argo CD asks any script.
+
+local annotations = obj.metadata.annotations or {}
+if annotations["tenantry.dev/paused"] == "true" then
+  return { status = "Suspended", message = "Paused by the annotation tenantry.dev/paused" }
+end
+
+local status = obj.status or {}
+if status.observedGeneration ~= obj.metadata.generation then
+  return { status = "Progressing", message = "The operator has not seen the latest spec yet" }
+end
+
+local conditions = {}
+for _, condition in ipairs(status.conditions or {}) do
+  conditions[condition.type] = condition
+end
+
+local function is_true(kind)
+  return conditions[kind] ~= nil and conditions[kind].status == "True"
+end
+
+if is_true("Reconciling") then
+  return { status = "Progressing", message = conditions.Reconciling.message }
+end
+if is_true("Stalled") then
+  return { status = "Degraded", message = conditions.Stalled.message }
+end
+if is_true("Ready") then
+  return { status = "Healthy", message = conditions.Ready.message }
+end
+return { status = "Progressing", message = conditions.Ready and conditions.Ready.message or "It is not Ready yet" }

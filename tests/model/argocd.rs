@@ -1,0 +1,74 @@
+//! What Argo CD is given in examples/argocd/ is what is tested there, and docs/argocd.md explains it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::docs::{quoted, read};
+
+const KINDS: [&str; 2] = ["Tenant", "SharedStack"];
+const ACTIONS: [&str; 3] = ["pause", "resume", "sync-now"];
+
+fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn script(path: &str) -> String {
+    read(format!("examples/argocd/resource_customizations/tenantry.dev/{path}"))
+}
+
+#[test]
+fn argocd_cm_has_the_scripts_that_are_tested() {
+    let data: BTreeMap<String, String> =
+        serde_json::from_value(yaml("examples/argocd/argocd-cm.yaml")["data"].clone()).unwrap();
+    for kind in KINDS {
+        let health = &data[&format!("resource.customizations.health.tenantry.dev_{kind}")];
+        assert_eq!(health, &script("_/health.lua"), "argocd-cm.yaml: the health of {kind}");
+
+        let actions = &data[&format!("resource.customizations.actions.tenantry.dev_{kind}")];
+        let actions: Value = serde_saphyr::from_str(actions).unwrap();
+        let definition =
+            |name| json!({"name": name, "action.lua": script(&format!("{kind}/actions/{name}/action.lua"))});
+        let tested = json!({
+            "discovery.lua": script(&format!("{kind}/actions/discovery.lua")),
+            "definitions": ACTIONS.map(definition),
+        });
+        assert_eq!(actions, tested, "argocd-cm.yaml: the actions of {kind}");
+    }
+    assert_eq!(data.len(), 2 * KINDS.len() + 1, "and the health of Applications");
+}
+
+#[test]
+fn an_action_is_the_same_for_both_kinds() {
+    for action in ACTIONS {
+        let [tenant, stack] = KINDS.map(|kind| script(&format!("{kind}/actions/{action}/action.lua")));
+        assert_eq!(tenant, stack, "{action}");
+    }
+}
+
+#[test]
+fn every_option_is_explained() {
+    let page = read("docs/argocd.md");
+    let explained = quoted(&page);
+    for file in ["root", "apps/operator", "apps/shared-stacks", "apps/tenants"] {
+        let whole = yaml(&format!("examples/argocd/{file}.yaml"));
+        // An ApplicationSet has an Application as its template.
+        let application = whole["spec"].get("template").unwrap_or(&whole);
+        let options = application["spec"]["syncPolicy"]["syncOptions"].as_array().unwrap();
+        for option in options.iter().map(|option| option.as_str().unwrap()) {
+            assert!(explained.contains(option), "docs/argocd.md does not explain {option} of {file}.yaml");
+        }
+        let annotations =
+            [&whole, application].into_iter().filter_map(|it| it["metadata"]["annotations"].as_object());
+        for (annotation, value) in annotations.flatten() {
+            let value = value.as_str().unwrap();
+            let told = match annotation.as_str() {
+                "argocd.argoproj.io/sync-wave" => {
+                    explained.contains(annotation.as_str()) && explained.contains(value)
+                }
+                _ => explained.contains(format!("{annotation}: {value}").as_str()),
+            };
+            assert!(told, "docs/argocd.md does not explain {annotation}: {value} of {file}.yaml");
+        }
+    }
+}
