@@ -23,13 +23,12 @@ import boto3
 
 import prepare
 from bed import Bed, Trouble
-from prepare import ROOT
+from prepare import OPERATOR, ROOT
 
 QUESTION = "How many days of annual leave do employees get, and who approves them?"
 EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool", "leaving")]
 LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
-OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 NAMESPACE = "tenants"
 WIDTHS = [9, 8, 5, 18, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
 PATIENCE = 300  # seconds, until everything is Ready and indexed

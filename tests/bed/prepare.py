@@ -1,6 +1,6 @@
 """Build, once, what the tests need beside the Rust program.
 
-* `.cache/bin`: kube-apiserver, etcd, (where the machine has none) kubectl and, for some tests,
+* `.cache/bin`: kube-apiserver, etcd, helm, (where the machine has none) kubectl and, for some tests,
   kube-controller-manager, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead if it names a directory that holds them.
 * `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`.
 
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 BIN = CACHE / "bin"
 VENV = CACHE / "venv"
+OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 REQUIREMENTS = ROOT / "tests" / "aws" / "requirements.txt"
 
 RUST = {
@@ -56,6 +57,7 @@ TOOLS = {
         Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "3 to 6 minutes"),
         Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "1 minute"),
         Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "2 to 4 minutes"),
+        Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "1 to 2 minutes"),
     ]
 }
 
@@ -93,7 +95,7 @@ def venv() -> Path:
 
 def everything(tests: bool = False) -> None:
     """All that `make demo` needs, and what some tests need beside."""
-    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager"] if tests else [])):
+    for name in ("etcd", "kube-apiserver", "kubectl", "helm", *(["kube-controller-manager"] if tests else [])):
         tool(name)
     venv()
 
