@@ -14,11 +14,15 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use crate::world::INSTALLATION;
+
 /// What the bed says of itself when it is up.
 #[derive(Debug, Deserialize)]
 pub struct Bed {
-    /// How to reach the API server.
+    /// How to reach the API server as somebody who may do everything.
     pub kubeconfig: String,
+    /// And as the operator: under the service account of the chart, with the rights that the chart gives it.
+    pub operator_kubeconfig: String,
     /// A kubectl of the right version.
     pub kubectl: String,
     /// Where the AWS double answers.
@@ -70,7 +74,7 @@ pub fn root() -> &'static Path {
 
 fn up(options: &[&str]) -> Bed {
     let mut process = Command::new("python3")
-        .args(["tests/bed/bed.py", "up"])
+        .args(["tests/bed/bed.py", "up", "--installation", INSTALLATION])
         .args(options)
         .current_dir(root())
         .stdin(Stdio::piped())
@@ -117,6 +121,11 @@ impl Bed {
     /// A client of the API server. Each test has its own, because a client belongs to the runtime that made it.
     pub async fn client(&self) -> Client {
         client_of(&self.kubeconfig).await
+    }
+
+    /// The operator's client.
+    pub async fn operator_client(&self) -> Client {
+        client_of(&self.operator_kubeconfig).await
     }
 }
 

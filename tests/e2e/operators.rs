@@ -31,7 +31,7 @@ impl World {
         let mut settings = self.settings.clone();
         tell(&mut settings);
         let sdk = self.operator_session().await;
-        let (stop, client) = (CancellationToken::new(), self.bed.client().await);
+        let (stop, client) = (CancellationToken::new(), self.bed.operator_client().await);
         let token = stop.clone();
         Another {
             stop,
@@ -50,6 +50,7 @@ impl World {
             .args(["--selector", settings.selector.as_deref().unwrap(), "--deletion-grace", "0"])
             .args(arguments)
             .envs(self.environment())
+            .env("KUBECONFIG", &self.bed.operator_kubeconfig)
             .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
             .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
             .env("AWS_SESSION_TOKEN", keys.session_token().unwrap())

@@ -170,7 +170,7 @@ impl World {
     pub async fn start_operator(&self) {
         let (stop, settings) = (CancellationToken::new(), self.settings.clone());
         let sdk = self.operator_session().await;
-        let (client, token) = (self.bed.client().await, stop.clone());
+        let (client, token) = (self.bed.operator_client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
         assert!(before.is_none(), "this world's operator runs already");
