@@ -98,10 +98,11 @@ class Bed:
 
     With `namespaces`, kube-controller-manager too, with nothing but its namespace controller: without one, a namespace
     that is being deleted stays for ever. With an `installation`, what the chart gives an operator of that name in the
-    cluster: a service account with its rights, under which whoever uses `operator_kubeconfig` acts."""
+    cluster: a service account with its rights, under which whoever uses `operator_kubeconfig` acts. With `audit`, what
+    service accounts ask of the API server is written down."""
 
-    def __init__(self, namespaces: bool = False, installation: str | None = None) -> None:
-        self.namespaces, self.installation = namespaces, installation
+    def __init__(self, namespaces: bool = False, installation: str | None = None, audit: bool = False) -> None:
+        self.namespaces, self.installation, self.audit = namespaces, installation, audit
 
     def __enter__(self) -> Bed:
         tools = {name: str(prepare.tool(name)) for name in ("etcd", "kube-apiserver", "kubectl")}
@@ -222,6 +223,7 @@ class Bed:
                 "--enable-priority-and-fairness=false",
                 "--max-requests-inflight=0",  # 0: no limit
                 "--max-mutating-requests-inflight=0",
+                *(self._audit() if self.audit else []),
             ])  # fmt: skip
             try:
                 # The default namespace comes last, shortly after /readyz is content.
@@ -232,6 +234,16 @@ class Bed:
             self.write_kubeconfig(self.kubeconfig, self.token)
             return
         raise Trouble(f"No free port was found for kube-apiserver in five attempts; {server.last_words()}")
+
+    def audited(self) -> list[dict]:
+        """What service accounts have asked of the API server, as audit events."""
+        return [json.loads(line) for line in (self.directory / "audit.log").read_text().splitlines()]
+
+    def _audit(self) -> list[str]:
+        rules = [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}]
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules}
+        (self.directory / "audit-policy.json").write_text(json.dumps(policy))
+        return [f"--audit-policy-file={self.directory / 'audit-policy.json'}", f"--audit-log-path={self.directory / 'audit.log'}"]
 
     def _controller_manager(self, program: str) -> None:
         self.spawn("kube-controller-manager", [

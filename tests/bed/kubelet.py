@@ -60,13 +60,13 @@ class Kubelet:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.thread.join()
-        for pod in sum(self.pods.values(), []):
-            pod.child.end(patience=30)
-
-    def check(self) -> None:
-        """Fail if it cannot go on."""
+        self._end(sum(self.pods.values(), []))
         if self.trouble:
             raise self.trouble
+
+    def names(self) -> list[str]:
+        """Of the pods that run."""
+        return [pod.child.name for pods in self.pods.values() for pod in pods]
 
     def _run(self) -> None:
         while not self.stop.wait(0.3):
@@ -76,7 +76,7 @@ class Kubelet:
                     self._end(self.pods.pop(uid))
                 for uid, deployment in found.items():
                     self._sync(deployment, self.pods.setdefault(uid, []))
-            except Exception as trouble:  # the test's thread raises it
+            except Exception as trouble:  # raised at the end of the block
                 self.trouble = trouble
                 return
 

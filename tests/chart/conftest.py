@@ -74,7 +74,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def bed() -> Iterator[Bed]:
-    with Bed() as bed:
+    with Bed(audit=True) as bed:
         yield bed
 
 

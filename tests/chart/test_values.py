@@ -116,6 +116,7 @@ def test_every_misspelt_key_is_refused() -> None:
         ({"metrics.serviceMonitor.enabled": True, "metrics.podMonitor.enabled": True}, "scrape everything twice"),
         ({"metrics.serviceMonitor.enabled": True, "metrics.service.enabled": False}, "needs metrics.service.enabled"),
         ({"metrics.port": 8081}, "must differ"),
+        ({"crds.keep": False}, "the definitions must not be deleted"),
         ({"pace": "101%"}, "does not match pattern"),
         ({"siloNamespaces": "premium"}, "does not match pattern"),
         ({"registry": "tenants"}, "does not match pattern"),
