@@ -81,12 +81,12 @@ class Kubelet:
                 return
 
     def _sync(self, deployment: Manifest, pods: list[Pod]) -> None:
-        """As a Deployment rolls: the new pods start, and the old ones end when those are ready; `Recreate`: the other way round."""
+        """As a Deployment rolls: the new pods start, and the old ones end when those are ready."""
         spec = deployment["spec"]
         template = json.dumps(spec["template"], sort_keys=True)
         old = [pod for pod in pods if pod.template != template]
         new = [pod for pod in pods if pod.template == template]
-        if spec["strategy"]["type"] == "Recreate" or all(pod.is_ready() for pod in new) and len(new) == spec["replicas"]:
+        if len(new) == spec["replicas"] and all(pod.is_ready() for pod in new):
             self._end(old)
             old = []
         while len(new) < spec["replicas"]:

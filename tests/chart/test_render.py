@@ -24,6 +24,11 @@ def test_each_case_renders_its_golden_file(case: Path) -> None:
     assert same, f"tests/chart/golden/{case.name} is out of date; refresh it with: {golden.REFRESH}"
 
 
+@each_case
+def test_helm_has_nothing_to_complain_of(case: Path) -> None:
+    chart.helm("lint", "--strict", CHART, "--values", case)
+
+
 def test_no_golden_file_is_left_over() -> None:
     assert {file.name for file in golden.GOLDEN.glob("*.yaml")} == {case.name for case in CASES}
 

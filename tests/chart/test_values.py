@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import chart
 from chart import CHART, Refused, Values, text
@@ -95,6 +98,20 @@ def test_every_misspelt_key_is_refused() -> None:
     complaints = dict(re.findall(r"- at '(.*?)': additional properties (.*) not allowed", str(refused.value)))
     assert len(keys) > 100
     assert [f"{path}/{key}" for path, key in keys if f"'{key}'" not in complaints.get(path, "")] == []
+
+
+def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text(
+        "{apiVersion: v2, name: platform, version: 1.0.0, dependencies: [{name: tenantry, version: '*', condition: tenantry.enabled}]}"
+    )
+    shutil.copytree(CHART, tmp_path / "charts" / "tenantry")
+    given = yaml.safe_load((CHART / "ci" / "minimal.yaml").read_text())
+
+    def rendered(enabled: bool) -> list[chart.Manifest]:
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump({"global": {"region": "eu"}, "tenantry": {**given, "enabled": enabled}}))
+        return chart.render(chart=tmp_path)
+
+    assert len(rendered(True)) > 10 and rendered(False) == []
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - --health-probe-bind-address={{ $v.bindAddress }}:{{ int $v.health.port }}
 {{- if $v.metrics.enabled }}
 - --metrics-bind-address={{ $v.bindAddress }}:{{ int $v.metrics.port }}
+- --metrics-per-object={{ int $v.metrics.perObject }}
 {{- end }}
 {{- range $v.extraArgs }}
 - {{ . | quote }}
