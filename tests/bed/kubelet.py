@@ -32,8 +32,6 @@ class Pod:
 
     template: str
     child: Child
-    # Where it listens, by the port that its container declares.
-    ports: dict[int, int]
     ready_at: str
 
     def is_ready(self) -> bool:
@@ -101,6 +99,7 @@ class Kubelet:
         name, namespace = f"{metadata['name']}-{secrets.token_hex(3)}", metadata["namespace"]
         kubeconfig = self.bed.directory / f"{name}.kubeconfig"
         self.bed.write_kubeconfig(kubeconfig, self.bed.token_of(pod["serviceAccountName"], namespace), namespace)
+        # Where it listens, by the port that its container declares.
         ports: dict[int, int] = {}
 
         def on_loopback(listens: re.Match[str]) -> str:
@@ -112,7 +111,7 @@ class Kubelet:
         child = self.bed.spawn(name, [str(OPERATOR), *arguments], env={**self.environment, **environment, "KUBECONFIG": str(kubeconfig)})
         probe = container["readinessProbe"]["httpGet"]
         port = next(port["containerPort"] for port in container["ports"] if port["name"] == probe["port"])
-        return Pod(template, child, ports, f"http://127.0.0.1:{ports[port]}{probe['path']}")
+        return Pod(template, child, f"http://127.0.0.1:{ports[port]}{probe['path']}")
 
     def _end(self, pods: list[Pod]) -> None:
         for pod in pods:

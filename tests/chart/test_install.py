@@ -29,6 +29,9 @@ BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/tenantry-boundary"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator"
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
 
+TENANTS = "tenants.tenantry.dev"
+WAITING = ["--wait", "--timeout", "2m"]
+
 SHARED_STACK = """
 apiVersion: tenantry.dev/v1alpha1
 kind: SharedStack
@@ -107,30 +110,89 @@ def chart_of(directory: Path, manifest: str) -> Path:
 
 
 class Story:
-    """What is done and looked at again and again."""
+    """What happens to a release and to a Tenant beside it, chapter by chapter."""
 
-    def __init__(self, cluster: Cluster, kubelet: Kubelet) -> None:
-        self.cluster, self.kubelet = cluster, kubelet
+    def __init__(self, cluster: Cluster, kubelet: Kubelet, values: Path, directory: Path) -> None:
+        self.cluster, self.kubelet, self.directory = cluster, kubelet, directory
+        self.older = older(directory / "older")
+        self.told = ["--namespace", NAMESPACE, "--values", values, *WAITING]
 
-    def changes(self, since: int = 0) -> list[str]:
-        """The calls that changed something in AWS, and where the journal ends."""
-        url = f"{self.cluster.bed.aws_endpoint}/_double/journal?account={ACCOUNT}&since={since}"
-        with urllib.request.urlopen(url) as answer:
-            entries = json.loads(answer.read())["entries"]
-        self.mark = max([since, *(entry["seq"] for entry in entries)])
-        return [f"{entry['operation']} {entry['resource']}" for entry in entries if entry["mutating"] and not entry["error"]]
+    def a_first_look_changes_nothing(self) -> None:
+        said = self.cluster.helm("install", RELEASE, self.older, "--create-namespace", *self.told, "--set", "readOnly=true")
+        assert "tenantry iam-policy operator --installation prod" in said and "It only reads" in said
+        self.cluster.kubectl("apply", manifests=[yaml.safe_load(SHARED_STACK)])
+        reason = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}=ReadOnly'
+        self.cluster.kubectl("wait", f"--for={reason}", "--timeout=90s", "sharedstack/standard")
+        assert changes(self.cluster) == [] and refused(self.cluster) == []
+        self.cluster.helm("upgrade", RELEASE, self.older, *self.told)
+
+    def a_users_chart_is_installed_when_its_tenant_is_ready(self) -> None:
+        acme = chart_of(self.directory / "acme", TENANT)
+        self.cluster.helm("install", "acme", acme, "--namespace", "tenants", "--create-namespace", *WAITING)
+        self.acme = self.tenant()
+        assert next(c["status"] for c in self.acme["status"]["conditions"] if c["type"] == "Ready") == "True"
+        assert any(change.startswith("CreateKnowledgeBase") for change in changes(self.cluster))
+        assert actions_of_roles(self.cluster) <= set(json.loads(docs.boundary())["Statement"][0]["Action"])
+
+    def an_upgrade_brings_the_definitions_and_another_leader(self) -> None:
+        before = self.kubelet.names()
+        assert self.leader() in before and len(before) == 2
+        assert "answers" not in schema_of(self.cluster.get("crd", TENANTS))
+        self.cluster.helm("upgrade", RELEASE, CHART, *self.told)
+        assert "answers" in schema_of(self.cluster.get("crd", TENANTS))
+        self.cluster.eventually("a new pod leads", lambda: self.leader() in set(self.kubelet.names()) - set(before))
+        self.cluster.eventually("the old pods are gone", lambda: not set(before) & set(self.kubelet.names()))
+        self.is_worked_on("e2e.model-one")
+        # A release that has the definitions no more leaves them where they are.
+        self.cluster.helm("upgrade", RELEASE, CHART, *self.told, "--set", "crds.enabled=false")
+        self.cluster.helm("upgrade", RELEASE, CHART, *self.told)
+        self.is_as_it_was()
+
+    def with_the_release_goes_the_operator_and_nothing_else(self) -> None:
+        # Its rights go with it: that it cannot give back the Lease harms nobody, and comes after this.
+        assert refused(self.cluster) == []
+        self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, *WAITING)
+        self.cluster.eventually("no operator runs", lambda: not self.kubelet.names())
+        self.is_as_it_was()
+        assert [change for change in changes(self.cluster) if change.startswith("Delete")] == []
+
+    def the_next_release_goes_on_where_that_ended(self) -> None:
+        # One of another name would have to take the definitions over, and is told.
+        with pytest.raises(Refused, match="invalid ownership metadata"):
+            self.cluster.helm("install", "other", CHART, *self.told, "--dry-run=server")
+        before = changes(self.cluster)
+        self.cluster.helm("install", RELEASE, CHART, *self.told)
+        self.is_worked_on("e2e.model-two")
+        self.is_as_it_was()
+        assert changes(self.cluster) == before
+
+    def a_tenant_that_waits_for_a_person_ends_helms_waiting(self) -> None:
+        begun, second = time.monotonic(), chart_of(self.directory / "second", TENANT)
+        with pytest.raises(Refused, match="tenantId 'acme' is held by another Tenant"):
+            self.cluster.helm("install", "second", second, "--namespace", "others", "--create-namespace", "--wait", "--timeout", "5m")
+        assert time.monotonic() - begun < 30
+        self.cluster.helm("uninstall", "second", "--namespace", "others", *WAITING)
+
+    def everything_goes_where_people_say_so(self) -> None:
+        self.cluster.helm("uninstall", "acme", "--namespace", "tenants", *WAITING)
+        self.cluster.kubectl("delete", "sharedstack", "standard", "--timeout=90s")
+        self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, *WAITING)
 
     def tenant(self) -> dict[str, Any]:
         return self.cluster.get("tenant", "acme", "--namespace=tenants")
 
-    def ready(self) -> None:
-        self.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=90s", "tenant/acme", "--namespace=tenants")
+    def is_as_it_was(self) -> None:
+        """The Tenant is the same object, with the same knowledge base, and nobody deletes it."""
+        now, then = self.tenant(), self.acme
+        assert now["metadata"].get("deletionTimestamp") is None
+        for field in [("metadata", "uid"), ("metadata", "finalizers"), ("status", "knowledgeBaseId")]:
+            assert now[field[0]][field[1]] == then[field[0]][field[1]]
 
-    def judged_anew(self, model: str) -> None:
-        """The operator at work has seen the Tenant as it is now."""
+    def is_worked_on(self, model: str) -> None:
+        """The operator sees a change of the Tenant, and finds it Ready."""
         patch = json.dumps({"spec": {"answers": {"model": model}}})
         self.cluster.kubectl("patch", "tenant", "acme", "--namespace=tenants", "--type=merge", "--patch", patch)
-        self.ready()
+        self.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=90s", "tenant/acme", "--namespace=tenants")
 
     def leader(self) -> str:
         """The pod that holds the Lease."""
@@ -139,71 +201,24 @@ class Story:
 
 
 def test_install_upgrade_uninstall_and_install_again(cluster: Cluster, kubelet: Kubelet, values: Path, tmp_path: Path) -> None:
-    story = Story(cluster, kubelet)
-    install = ["--namespace", NAMESPACE, "--values", values, "--wait", "--timeout", "2m"]
-
-    said = cluster.helm("install", RELEASE, older(tmp_path / "older"), "--create-namespace", *install)
-    assert "tenantry iam-policy operator --installation prod" in said
-    before = kubelet.names()
-    assert len(before) == 2
-    cluster.eventually("one of the two leads", lambda: story.leader() in before)
-
-    # A user's chart is installed when its Tenant is Ready, and not before.
-    cluster.kubectl("apply", manifests=[yaml.safe_load(SHARED_STACK)])
-    cluster.helm("install", "acme", chart_of(tmp_path / "acme", TENANT), "--namespace", "tenants", "--create-namespace", "--wait", "--timeout", "2m")
-    acme = story.tenant()
-    assert next(c["status"] for c in acme["status"]["conditions"] if c["type"] == "Ready") == "True"
-    assert any(change.startswith("CreateKnowledgeBase") for change in story.changes())
-    assert actions_of_roles(cluster) <= set(json.loads(docs.boundary())["Statement"][0]["Action"])
-
-    # The definition is upgraded with the rest, and another pod leads.
-    assert "answers" not in schema_of(cluster.get("crd", "tenants.tenantry.dev"))
-    cluster.helm("upgrade", RELEASE, CHART, *install)
-    assert "answers" in schema_of(cluster.get("crd", "tenants.tenantry.dev"))
-    after = cluster.eventually("the old pods are gone", lambda: not set(before) & set(kubelet.names()) and kubelet.names())
-    cluster.eventually("a new pod leads", lambda: story.leader() in after)
-    story.judged_anew("e2e.model-one")
-
-    # Without the definitions in its manifest the release leaves them where they are.
-    cluster.helm("upgrade", RELEASE, CHART, *install, "--set", "crds.enabled=false")
-    cluster.helm("upgrade", RELEASE, CHART, *install)
-    assert story.tenant()["metadata"]["uid"] == acme["metadata"]["uid"]
-
-    # Nothing but the operator goes. Its rights go with it: that it cannot give back the Lease harms nobody.
-    assert [event["requestURI"] for event in cluster.bed.audited() if event["responseStatus"]["code"] == 403] == []
-    cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "2m")
-    cluster.eventually("no operator runs", lambda: not kubelet.names())
-    assert cluster.get("crd", "sharedstacks.tenantry.dev", "tenants.tenantry.dev")["items"][0]["metadata"].get("deletionTimestamp") is None
-    kept = story.tenant()["metadata"]
-    assert (kept["uid"], kept["finalizers"], kept.get("deletionTimestamp")) == (acme["metadata"]["uid"], ["tenantry.dev/prod"], None)
-    assert [change for change in story.changes() if change.startswith("Delete")] == []
-
-    # Another release would have to take the definitions over, and is told.
-    with pytest.raises(Refused, match="invalid ownership metadata"):
-        cluster.helm("install", "other", CHART, *install, "--dry-run=server")
-    # The same one finds everything as it left it.
-    story.changes()
-    mark = story.mark
-    cluster.helm("install", RELEASE, CHART, *install)
-    story.judged_anew("e2e.model-two")
-    assert story.tenant()["status"]["knowledgeBaseId"] == acme["status"]["knowledgeBaseId"]
-    assert story.changes(mark) == []
-
-    a_tenant_that_waits_for_a_person_ends_helms_waiting(cluster, tmp_path)
-
-    # And goes where people say so.
-    cluster.helm("uninstall", "acme", "--namespace", "tenants", "--wait", "--timeout", "2m")
-    cluster.kubectl("delete", "sharedstack", "standard", "--timeout=90s")
-    assert rights_that_nobody_used(cluster) == {("events.k8s.io", "events", "patch")}  # one that is repeated within minutes
-    cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "2m")
+    story = Story(cluster, kubelet, values, tmp_path)
+    story.a_first_look_changes_nothing()
+    story.a_users_chart_is_installed_when_its_tenant_is_ready()
+    story.an_upgrade_brings_the_definitions_and_another_leader()
+    story.with_the_release_goes_the_operator_and_nothing_else()
+    story.the_next_release_goes_on_where_that_ended()
+    story.a_tenant_that_waits_for_a_person_ends_helms_waiting()
+    story.everything_goes_where_people_say_so()
+    # That would be an event which is repeated within minutes.
+    assert rights_that_nobody_used(cluster) == {("events.k8s.io", "events", "patch")}
 
 
-def a_tenant_that_waits_for_a_person_ends_helms_waiting(cluster: Cluster, tmp_path: Path) -> None:
-    begun = time.monotonic()
-    with pytest.raises(Refused, match="tenantId 'acme' is held by another Tenant"):
-        cluster.helm("install", "second", chart_of(tmp_path / "second", TENANT), "--namespace", "others", "--create-namespace", "--wait", "--timeout", "5m")
-    assert time.monotonic() - begun < 30
-    cluster.helm("uninstall", "second", "--namespace", "others", "--wait", "--timeout", "2m")
+def changes(cluster: Cluster) -> list[str]:
+    """The operator's calls so far that changed something in AWS."""
+    with urllib.request.urlopen(f"{cluster.bed.aws_endpoint}/_double/journal?account={ACCOUNT}") as answer:
+        entries = json.loads(answer.read())["entries"]
+    done = [entry for entry in entries if entry["mutating"] and not entry["error"] and entry["caller"].endswith("/operator")]
+    return [f"{entry['operation']} {entry['resource']}" for entry in done]
 
 
 def actions_of_roles(cluster: Cluster) -> set[str]:
@@ -215,6 +230,11 @@ def actions_of_roles(cluster: Cluster) -> set[str]:
     actions = [statement["Action"] for document in documents for statement in document["Statement"]]
     assert actions
     return {action for listed in actions for action in ([listed] if isinstance(listed, str) else listed)}
+
+
+def refused(cluster: Cluster) -> list[str]:
+    """What the operator has asked of the API server without a right to it."""
+    return [event["requestURI"] for event in cluster.bed.audited() if event["responseStatus"]["code"] == 403]
 
 
 def rights_that_nobody_used(cluster: Cluster) -> set[tuple[str, str, str]]:
