@@ -59,6 +59,13 @@ pub async fn another_with_namespaces() -> &'static Bed {
     another_with(&["--namespaces"]).await
 }
 
+/// A bed of its own that does not have our definitions yet.
+pub async fn another_without_definitions() -> &'static Bed {
+    bed().await;
+    let another = tokio::task::spawn_blocking(|| up(&[])).await.unwrap();
+    Box::leak(Box::new(another))
+}
+
 async fn another_with(options: &'static [&'static str]) -> &'static Bed {
     bed().await;
     let another = tokio::task::spawn_blocking(|| up(options)).await.unwrap();
@@ -88,7 +95,8 @@ fn up(options: &[&str]) -> Bed {
     Bed { _process: Some(process), ..bed }
 }
 
-async fn define(bed: &Bed) {
+/// Puts our definitions into a bed.
+pub async fn define(bed: &Bed) {
     let api: Api<CustomResourceDefinition> = Api::all(bed.client().await);
     for file in std::fs::read_dir(root().join("crds")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();

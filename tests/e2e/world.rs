@@ -162,8 +162,13 @@ impl World {
 
     /// The session under which this world's operator calls AWS.
     pub async fn operator_session(&self) -> SdkConfig {
+        self.session_of_operator(OPERATOR).await
+    }
+
+    /// Another session of the operator's role.
+    pub async fn session_of_operator(&self, name: &str) -> SdkConfig {
         let role = Role::of_operator(&self.settings, &self.account);
-        session(&self.bed.aws_endpoint, &self.account, role, OPERATOR).await
+        session(&self.bed.aws_endpoint, &self.account, role, name).await
     }
 
     /// Starts the operator, as `tenantry run` does.

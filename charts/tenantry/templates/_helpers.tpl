@@ -36,6 +36,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Those that only read hold no Lease, and two would write the same statuses. */}}
+{{- define "tenantry.replicas" -}}
+{{- ternary (min 1 .Values.replicaCount) .Values.replicaCount .Values.readOnly | int }}
+{{- end }}
+
 {{- define "tenantry.leaseNamespace" -}}
 {{- default .Release.Namespace .Values.leaderElection.namespace }}
 {{- end }}
