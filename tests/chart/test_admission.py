@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chart import CASES, CHART, NAMESPACE, Manifest, of_kind, render
-from conftest import Cluster, Denied
+from cluster import Cluster, Denied
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 

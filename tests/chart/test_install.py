@@ -20,7 +20,7 @@ import yaml
 import docs
 from bed import REGION
 from chart import CHART, NAMESPACE, RELEASE, Refused, of_kind, render
-from conftest import Cluster
+from cluster import Cluster
 from kubelet import Kubelet
 from prepare import OPERATOR
 
