@@ -11,6 +11,7 @@ pub mod index;
 pub mod ingestion;
 pub mod isolation;
 pub mod knowledge_base;
+pub mod metric;
 pub mod models;
 pub mod placement;
 pub mod resolved;

@@ -107,7 +107,16 @@ impl IndexEndpoints {
         url: &str,
         body: Option<&Value>,
     ) -> Result<Value, Fault> {
-        call.turn().await?;
+        call.pass(self.exchange(call, method, url, body)).await
+    }
+
+    async fn exchange(
+        &self,
+        call: Call<'_>,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Fault> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = self.signed(method, url, body).await.map_err(|why| call.refused("Unsigned", &why))?;
         let unreachable = |code: &str, why: &str| Fault {

@@ -1,4 +1,5 @@
-//! The gate that every call to AWS passes: at the pace that AWS grants to the account, whoever else uses it.
+//! The gate that every call to AWS passes: at the pace that AWS grants to the account, whoever else uses it; and, if it
+//! changes anything, only while the [`Fence`] is open.
 //!
 //! A pass cannot forget it: a request is sent by [`Call::send`] or not at all. Waiting here is short, because only what
 //! AWS grants many times a second is waited for. What it grants more rarely is refused with `NotYet`, so that the pass
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -19,6 +20,8 @@ use futures::future::BoxFuture;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::fault::Call;
+use super::fence::Fence;
+use super::requests::Requests;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::Operation;
 
@@ -40,8 +43,12 @@ impl Pace {
 }
 
 /// See the [module](self). Clones are the same gate.
-#[derive(Clone, Debug)]
-pub(super) struct Gate(Arc<HashMap<Operation, Turnstile>>);
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    turnstiles: Arc<HashMap<Operation, Turnstile>>,
+    fence: Fence,
+    requests: Requests,
+}
 
 #[derive(Debug)]
 struct Turnstile {
@@ -63,16 +70,21 @@ impl Turnstile {
 
 impl Gate {
     /// A gate for one account and region.
-    pub(super) fn new(pace: Pace) -> Self {
+    pub fn new(pace: Pace) -> Self {
         let limited = Operation::all().filter_map(|operation| Some((operation, operation.per_second()?)));
-        Self(Arc::new(
-            limited.filter_map(|(operation, rate)| Some((*operation, Turnstile::new(rate, pace)?))).collect(),
-        ))
+        let turnstiles =
+            limited.filter_map(|(operation, rate)| Some((*operation, Turnstile::new(rate, pace)?))).collect();
+        Self { turnstiles: Arc::new(turnstiles), ..Self::default() }
+    }
+
+    /// The same, which lets what changes something pass only while the fence is open, and counts what passes.
+    pub fn guarded(self, fence: Fence, requests: Requests) -> Self {
+        Self { fence, requests, ..self }
     }
 
     /// A gate that stands open, for a single call.
     pub(super) fn open() -> Self {
-        Self(Arc::default())
+        Self::default()
     }
 
     /// A call, by what it is about. Every call of every adapter begins here, so that none lacks its row.
@@ -93,11 +105,7 @@ impl<'a> Call<'a> {
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
         let request = request.boxed();
-        async move {
-            self.turn().await?;
-            request.await.map_err(self.failed())
-        }
-        .boxed()
+        async move { self.pass(async { request.await.map_err(self.failed()) }).await }.boxed()
     }
 
     /// All pages of a list, each in its turn. `goes_on` says whether another page follows.
@@ -111,9 +119,9 @@ impl<'a> Call<'a> {
     {
         let mut all = Vec::new();
         loop {
-            self.turn().await?;
+            let begun = self.admitted().await?;
             let Some(page) = pages.next().await else { return Ok(all) };
-            let page = page.map_err(self.failed())?;
+            let page = self.ended(begun, page.map_err(self.failed()))?;
             let last = !goes_on(&page);
             all.push(page);
             if last {
@@ -122,9 +130,35 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Makes the call when it is its turn.
+    pub(super) async fn pass<T>(self, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let begun = self.admitted().await?;
+        self.ended(begun, call.await)
+    }
+
+    /// Waits for this call's turn, and refuses it if it would change something and we may not. The fence is asked last:
+    /// a turn may be long in coming. Answers when the call begins.
+    async fn admitted(self) -> Result<Instant, Fault> {
+        self.turn().await?;
+        if self.operation.changes() && !self.gate.fence.is_open() {
+            let message = "this process does not hold the lease at the moment, and changes nothing";
+            let fault = Fault { class: Class::Transient, ..self.refused("Fenced", message) };
+            tracing::warn!(%fault, "a call was not made");
+            return Err(fault);
+        }
+        Ok(Instant::now())
+    }
+
+    /// Counts the call.
+    fn ended<T>(self, begun: Instant, answer: Result<T, Fault>) -> Result<T, Fault> {
+        let code = answer.as_ref().err().map(|fault| fault.code.as_str());
+        self.gate.requests.ended(self.operation, begun.elapsed(), code);
+        answer
+    }
+
     /// Waits for this call's turn.
-    pub(super) async fn turn(self) -> Result<(), Fault> {
-        let Some(turnstile) = self.gate.0.get(&self.operation) else { return Ok(()) };
+    async fn turn(self) -> Result<(), Fault> {
+        let Some(turnstile) = self.gate.turnstiles.get(&self.operation) else { return Ok(()) };
         if turnstile.period < SELDOM {
             turnstile.limiter.until_ready().await;
             return Ok(());
@@ -141,10 +175,11 @@ impl<'a> Call<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::metric::AWS_REQUESTS;
     use crate::stack::operation::{bedrock, s3};
 
     fn calls(gate: &Gate, operation: Operation) -> usize {
-        let turnstile = gate.0.get(&operation).expect("a limit");
+        let turnstile = gate.turnstiles.get(&operation).expect("a limit");
         (0..100).filter(|_| turnstile.limiter.check().is_ok()).count()
     }
 
@@ -166,5 +201,18 @@ mod tests {
         assert_eq!((fault.class, fault.code.as_str()), (Class::NotYet, "Paced"));
         assert!(fault.message.contains("12.5 seconds"), "{fault}");
         assert!(gate.call(s3::PutObject, "key").turn().await.is_ok(), "S3 is not limited by account");
+    }
+    #[tokio::test]
+    async fn behind_a_closed_fence_calls_only_read() {
+        let (fence, requests) = (Fence::closed(), Requests::default());
+        let gate = Gate::open().guarded(fence.clone(), requests.clone());
+        let delete = || gate.call(s3::DeleteBucket, "b").pass(async { Ok(()) });
+        assert!(gate.call(s3::HeadBucket, "b").pass(async { Ok(()) }).await.is_ok());
+        assert_eq!(delete().await.expect_err("not ours to change").code, "Fenced");
+        fence.set(Some(Instant::now() + Duration::from_secs(3600)));
+        assert!(delete().await.is_ok());
+        let made =
+            requests.answered.get(&AWS_REQUESTS.of(["s3", "DeleteBucket", "OK"])).map(|made| made.get());
+        assert_eq!(made, Some(1), "what was not made is not counted");
     }
 }

@@ -12,8 +12,6 @@ pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 
-use gate::Gate;
-
 mod aoss;
 mod aoss_endpoint;
 mod aoss_indexes;
@@ -27,9 +25,11 @@ mod credentials;
 mod document;
 mod dynamodb;
 mod fault;
+mod fence;
 mod gate;
 mod iam;
 mod kms;
+mod requests;
 mod s3;
 mod s3_facts;
 mod s3_lifecycle;
@@ -48,9 +48,11 @@ pub use bedrock_documents::KnowledgeBaseDocuments;
 pub use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
 pub use dynamodb::{Item, Registry};
-pub use gate::Pace;
+pub use fence::Fence;
+pub use gate::{Gate, Pace};
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};
+pub use requests::Requests;
 pub use s3::Buckets;
 pub use s3_objects::{Content, Lines, Object, Objects, Page};
 pub use s3_uploads::Writer;
@@ -100,9 +102,9 @@ pub struct Aws {
 
 impl Aws {
     /// All clients, from one configuration. `account` is the owner that every S3 call expects its bucket to have; all
-    /// calls together keep the `pace`.
-    pub fn new(config: &SdkConfig, account: &str, pace: Pace) -> Self {
-        let (config, gate) = (&patient(config), &Gate::new(pace));
+    /// calls pass the `gate`.
+    pub fn new(config: &SdkConfig, account: &str, gate: &Gate) -> Self {
+        let config = &patient(config);
         let s3 = s3::client(config);
         let aoss = aws_sdk_opensearchserverless::Client::new(config);
         let bedrock = aws_sdk_bedrockagent::Client::new(config);

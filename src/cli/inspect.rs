@@ -8,7 +8,7 @@ use anyhow::Context;
 use kube::{Api, ResourceExt};
 
 use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
-use crate::aws::{self, Aws, Pace};
+use crate::aws::{self, Aws, Gate, Pace};
 use crate::layers::{self, Hints};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
@@ -38,7 +38,7 @@ pub(super) async fn aws(installation: &str) -> anyhow::Result<(Aws, Arc<Scope>)>
     let caller = aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
     let scope = Arc::new(Scope::new(installation, &caller.account, &region));
-    Ok((Aws::new(&sdk, &caller.account, Pace::FULL), scope))
+    Ok((Aws::new(&sdk, &caller.account, &Gate::new(Pace::FULL)), scope))
 }
 
 /// What a Tenant's own parts are called.

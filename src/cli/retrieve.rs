@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::inspect;
 use crate::api::{ConditionType, Pattern, Tenant};
-use crate::aws::{self, Aws, Pace, Passage};
+use crate::aws::{self, Aws, Gate, Pace, Passage};
 use crate::controller::report;
 
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ impl Retrieve {
         let account =
             aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?.account;
         let filter = target.filter.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
-        let asked = Aws::new(&sdk, &account, Pace::FULL).retrieval;
+        let asked = Aws::new(&sdk, &account, &Gate::new(Pace::FULL)).retrieval;
         let passages =
             asked.retrieve(&target.knowledge_base_id, &self.question, filter, self.results).await?;
         let answer = match self.output {

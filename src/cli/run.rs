@@ -1,16 +1,18 @@
 //! `tenantry run`
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgAction, Args};
 use kube::core::Selector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::aws;
+use crate::controller::lease::LeaderElection;
 use crate::controller::{self, Settings};
 use crate::stack::identity::Scope;
 use crate::stack::registry::Table;
@@ -81,9 +83,79 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
-    /// Divides all waits; for tests.
+    #[command(flatten)]
+    election: Election,
+
+    /// Where /healthz and /readyz are served, such as 0.0.0.0:8081. Port 0 takes a free one, and the log says which.
+    /// Default: nowhere.
+    #[arg(long, env = "TENANTRY_HEALTH_PROBE_BIND_ADDRESS", value_name = "IP:PORT")]
+    health_probe_bind_address: Option<SocketAddr>,
+
+    /// Where /metrics is served, such as 0.0.0.0:8080. Default: nowhere.
+    #[arg(long, env = "TENANTRY_METRICS_BIND_ADDRESS", value_name = "IP:PORT")]
+    metrics_bind_address: Option<SocketAddr>,
+
+    /// How many objects at most have metrics of their own, those first that are not Ready. All are counted.
+    #[arg(long, env = "TENANTRY_METRICS_PER_OBJECT", value_name = "N", default_value_t = 1000)]
+    metrics_per_object: usize,
+
+    /// Divides all waits but those of the leader election; for tests.
     #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
     clock: u32,
+}
+
+/// Who acts, if there are several processes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Leader election")]
+struct Election {
+    /// Act only while holding the lease tenantry-<installation>, so that several processes can run and one takes over
+    /// when another dies. With 'false' this must be the only process. One that runs with --read-only needs no lease.
+    #[arg(long, env = "TENANTRY_LEADER_ELECT", value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    leader_elect: bool,
+
+    /// How long others wait after the last renewal that they saw before they take over, in seconds.
+    #[arg(long, env = "TENANTRY_LEADER_ELECT_LEASE_DURATION", value_name = "SECONDS", default_value_t = 15)]
+    leader_elect_lease_duration: u32,
+
+    /// How long the leader goes on after its last renewal, in seconds. Then it ends.
+    #[arg(long, env = "TENANTRY_LEADER_ELECT_RENEW_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
+    leader_elect_renew_deadline: u32,
+
+    /// How long is waited between two tries to take or renew the lease, in seconds.
+    #[arg(long, env = "TENANTRY_LEADER_ELECT_RETRY_PERIOD", value_name = "SECONDS", default_value_t = 2)]
+    leader_elect_retry_period: u32,
+
+    /// The namespace of the lease, the same for all processes of an installation. Default: the service account's
+    /// namespace, or that of the kubeconfig's context.
+    #[arg(long, env = "TENANTRY_LEADER_ELECT_RESOURCE_NAMESPACE", value_name = "NAMESPACE")]
+    leader_elect_resource_namespace: Option<String>,
+}
+
+impl Election {
+    /// What is to be kept to, unless this is the only process. `namespace` is where we are.
+    fn terms(self, namespace: &str) -> anyhow::Result<Option<LeaderElection>> {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let terms = LeaderElection {
+            namespace: self.leader_elect_resource_namespace.unwrap_or_else(|| namespace.into()),
+            identity: identity(),
+            duration: seconds(self.leader_elect_lease_duration),
+            renew_deadline: seconds(self.leader_elect_renew_deadline),
+            retry_period: seconds(self.leader_elect_retry_period),
+        };
+        if !self.leader_elect {
+            return Ok(None);
+        }
+        terms.check().map_err(anyhow::Error::msg)?;
+        Ok(Some(terms))
+    }
+}
+
+/// The pod's name says where to look for the logs; what is random tells a process from the one before it.
+fn identity() -> String {
+    let pod = std::env::var("POD_NAME").ok().filter(|pod| !pod.is_empty());
+    let host =
+        || hostname::get().map_or_else(|_| "tenantry".into(), |host| host.to_string_lossy().into_owned());
+    format!("{}_{:016x}", pod.unwrap_or_else(host), fastrand::u64(..))
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -150,6 +222,10 @@ impl Run {
             registry: self.registry,
             clock: self.clock,
             concurrency: self.concurrency,
+            leader_election: self.election.terms(client.default_namespace())?,
+            health_probe_bind_address: self.health_probe_bind_address,
+            metrics_bind_address: self.metrics_bind_address,
+            metrics_per_object: self.metrics_per_object,
             ..Settings::new(&self.installation)
         };
         if settings.resync.is_zero() {
@@ -185,6 +261,12 @@ mod tests {
         for bad in ["0", "101%", "-1", "80 %", "fast", ""] {
             assert!(percent(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn processes_are_told_apart() {
+        assert_ne!(identity(), identity());
+        assert!(!identity().starts_with('_'));
     }
 
     #[test]

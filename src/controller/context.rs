@@ -24,6 +24,7 @@ use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name}
 use crate::aws::Aws;
 use crate::documents::failures::ByTenant;
 use crate::documents::marker::Marker;
+use crate::documents::reviews::Reviews;
 use crate::documents::turns::Turns;
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 
@@ -64,6 +65,8 @@ pub struct Context {
     pub written: Shelf<String>,
     /// Whose turn it is to start an ingestion job.
     pub turns: Turns,
+    /// Counts reviews of documents.
+    pub reviews: Reviews,
     /// Knowledge bases that are promised.
     pub reservations: Reservations,
     /// Writes events.

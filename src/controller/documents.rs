@@ -145,7 +145,7 @@ pub async fn last_step(
     }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns).await {
+    match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns, &cx.reviews).await {
         Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures }) => {
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));

@@ -1,4 +1,4 @@
-//! From settings to two running controllers.
+//! Two running controllers.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use aws_types::SdkConfig;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::controller::{Config, Controller, Error as Trouble};
+use kube::runtime::controller::{Action, Config, Controller, Error as Trouble};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
@@ -25,9 +25,11 @@ use super::clock::Clock;
 use super::context::Context;
 use super::grant::Grant;
 use super::memory::Memories;
-use super::{Guarded, Settings, hold, lend, retry, shared_stack, tenant};
+use super::metrics::Metrics;
+use super::serve::{Health, Phase};
+use super::{Guarded, Settings, definitions, hold, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
-use crate::aws::{self, Aws, Pace};
+use crate::aws::Aws;
 use crate::documents::scheduler::Limits;
 use crate::documents::turns::Turns;
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -36,29 +38,22 @@ use crate::stack::operation::bedrock;
 /// How long passes under way may take to finish; Kubernetes kills after 30 s.
 const SHUTDOWN: Duration = Duration::from_secs(25);
 
-/// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
-pub async fn run(
+/// Does the work, until `stop`: this process is the only one that does.
+pub(super) async fn lead(
     settings: Settings,
     client: Client,
-    sdk: &SdkConfig,
+    aws: Aws,
+    grant: Grant,
+    metrics: &Arc<Metrics>,
+    health: &Health,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
-    let aws = Aws::new(sdk, &caller.account, Pace { percent: settings.pace, clock: settings.clock });
-    let scope = Scope::new(&settings.installation, &caller.account, &region);
-    let operator = caller.principal_arn(&aws.roles).await?;
-    let scope = Arc::new(Scope {
-        permissions_boundary: settings.permissions_boundary.clone(),
-        operator: Some(operator.clone()),
-        ..scope
-    });
-    let grant = Grant { scope: scope.clone(), operator, cluster: cluster_uid(&client).await? };
-    let operator = &grant.operator;
+    let (scope, operator) = (grant.scope.clone(), &grant.operator);
     if !settings.read_only {
         grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;
     }
-    tracing::info!(installation = scope.installation, account = scope.account, region, operator, "starting");
+    let Scope { installation, account, region, .. } = &*scope;
+    tracing::info!(installation, account, region, operator, "starting");
 
     let (tenant_store, tenant_writer) = reflector::store();
     let (stack_store, stack_writer) = reflector::store();
@@ -81,6 +76,7 @@ pub async fn run(
         recorder: Recorder::new(client.clone(), reporter),
         clock,
         turns,
+        reviews: metrics.reviews.clone(),
         client: client.clone(),
         aws,
         scope,
@@ -99,6 +95,8 @@ pub async fn run(
         reservations: Default::default(),
         ready: OnceCell::new(),
     });
+    metrics.watch(&cx);
+    health.is(Phase::Works(cx.clone()));
 
     let filter =
         watcher::Config { label_selector: cx.settings.selector.clone(), ..watcher::Config::default() };
@@ -116,7 +114,7 @@ pub async fn run(
         .reconcile_on(received(tenants_woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
-            tenant::reconcile,
+            counted(metrics, tenant::NAME, tenant::reconcile),
             |tenant, error, cx| retry::after(&cx, tenant.meta().uid.as_deref(), error),
             cx.clone(),
         )
@@ -126,7 +124,7 @@ pub async fn run(
         .reconcile_on(received(stacks_woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
-            shared_stack::reconcile,
+            counted(metrics, shared_stack::NAME, shared_stack::reconcile),
             |stack, error, cx| retry::after(&cx, stack.meta().uid.as_deref(), error),
             cx.clone(),
         )
@@ -154,6 +152,22 @@ pub async fn run(
     Ok(())
 }
 
+/// A pass that is counted.
+fn counted<K, F>(
+    metrics: &Arc<Metrics>,
+    controller: &'static str,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
+) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, super::Error>>
+where
+    F: Future<Output = Result<Action, super::Error>> + Send + 'static,
+{
+    let metrics = metrics.clone();
+    move |object, cx| {
+        let (metrics, pass) = (metrics.clone(), reconcile(object, cx));
+        async move { metrics.pass(controller, pass).await }.boxed()
+    }
+}
+
 /// AWS's limits on ingestion jobs, at the pace that this operator keeps.
 fn turns(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> Turns {
     let (clock, pace) = (Clock::new(settings.clock), f64::from(settings.pace.clamp(1, 100)) / 100.0);
@@ -169,15 +183,6 @@ async fn patience(cx: &Context, stop: CancellationToken) {
     if cx.filled.all() {
         tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
     }
-}
-
-/// The uid of the kube-system namespace: what tells one cluster from another.
-async fn cluster_uid(client: &Client) -> anyhow::Result<String> {
-    let system = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await;
-    system
-        .context("the namespace kube-system cannot be read")?
-        .uid()
-        .context("the namespace kube-system has no uid")
 }
 
 /// A kind's one watch: it fills the store, tells `seen` of everything, and triggers passes only by what somebody other
@@ -269,11 +274,15 @@ fn received<T: Send + 'static>(
     futures::stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-fn log<K: Resource>(
+fn log<K: Resource<DynamicType: Default>>(
     result: Result<(ObjectRef<K>, kube::runtime::controller::Action), Trouble<super::Error, watcher::Error>>,
 ) {
     match result {
         Ok(_) | Err(Trouble::ObjectNotFound(_)) | Err(Trouble::ReconcilerFailed(..)) => {}
+        Err(Trouble::QueueError(error)) if definitions::is_gone(&error) => {
+            let kind = K::kind(&Default::default()).into_owned();
+            tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
+        }
         Err(Trouble::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
         Err(error) => tracing::error!(%error, "the controller's runner failed"),
     }

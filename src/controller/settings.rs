@@ -1,9 +1,11 @@
 //! What an operator is told at its start.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use kube::core::Selector;
 
+use super::lease::LeaderElection;
 use crate::stack::registry::Table;
 
 /// The operator's settings; see `tenantry run --help`.
@@ -37,6 +39,14 @@ pub struct Settings {
     pub clock: u32,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
+    /// How leaders are elected; `None` = this is the only process.
+    pub leader_election: Option<LeaderElection>,
+    /// Where `/healthz` and `/readyz` are served, if anywhere.
+    pub health_probe_bind_address: Option<SocketAddr>,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_bind_address: Option<SocketAddr>,
+    /// How many objects have metrics of their own.
+    pub metrics_per_object: usize,
 }
 
 impl Settings {
@@ -57,6 +67,10 @@ impl Settings {
             registry: None,
             clock: 1,
             concurrency: 32,
+            leader_election: None,
+            health_probe_bind_address: None,
+            metrics_bind_address: None,
+            metrics_per_object: 1000,
         }
     }
 }

@@ -37,6 +37,9 @@ use crate::stack::want::Blueprint;
 /// How many names a message lists before it counts.
 const LISTED: usize = 10;
 
+/// What metrics call this controller.
+pub const NAME: &str = "sharedstack";
+
 /// One pass.
 pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Result<Action, Error> {
     cx.caches().await;

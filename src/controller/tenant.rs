@@ -24,6 +24,9 @@ use crate::stack::plan::{self, Blocked};
 use crate::stack::verdict::{Standing, Verdict};
 use crate::stack::want::Blueprint;
 
+/// What metrics call this controller.
+pub const NAME: &str = "tenant";
+
 /// One pass.
 pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result<Action, Error> {
     cx.caches().await;

@@ -2,6 +2,7 @@
 //! against it.
 
 use super::review::{self, Findings, Scope};
+use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::sync::Source;
 use super::turns::Ticket;
@@ -31,10 +32,11 @@ pub async fn begin(
     ticket: Ticket<'_>,
     open: &[&Ask],
     jobs: &[JobSummary],
+    reviews: &Reviews,
 ) -> Result<(Begun, Findings), Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let description = schedule::description(open, jobs);
-    let (findings, ledger) = review::all(aws, &source.scope(), &description).await?;
+    let (findings, ledger) = review::all(aws, &source.scope(), &description, reviews).await?;
     let is_needed = open.iter().any(|ask| ask.needs_a_job());
     if !is_needed && findings.changed == 0 && nothing_is_left(&findings, jobs) {
         ledger.give_up().await?;

@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::ledger::{self, Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
+use super::reviews::Reviews;
 use super::sidecar::{self, Rules};
 use crate::aws::{Aws, Lines, Object, Writer};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Owner;
 
 /// Objects put right side by side.
 const CONCURRENCY: usize = 16;
@@ -24,6 +26,8 @@ const PAGES: usize = 20;
 /// What is reviewed.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
+    /// Whose documents they are.
+    pub owner: &'a Owner,
     /// The bucket,
     pub bucket: &'a str,
     /// and the prefix that the data source reads.
@@ -149,9 +153,14 @@ struct Done {
 /// Reviews everything, a page of the listing at a time, so that memory does not grow with the number of documents. The
 /// next ledger is written, and not yet there: it is the ledger of the job that is started after it, and says so by that
 /// job's description.
-pub async fn all(aws: &Aws, scope: &Scope<'_>, job: &str) -> Result<(Findings, Writer), Fault> {
+pub async fn all(
+    aws: &Aws,
+    scope: &Scope<'_>,
+    job: &str,
+    reviews: &Reviews,
+) -> Result<(Findings, Writer), Fault> {
     let mut writer = aws.objects.writer(scope.bucket, scope.ledger, "text/plain; charset=utf-8");
-    match listing(aws, scope, job, &mut writer).await {
+    match listing(aws, scope, job, &mut writer, reviews).await {
         Ok(findings) => Ok((findings, writer)),
         Err(fault) => {
             writer.give_up().await?;
@@ -160,7 +169,14 @@ pub async fn all(aws: &Aws, scope: &Scope<'_>, job: &str) -> Result<(Findings, W
     }
 }
 
-async fn listing(aws: &Aws, scope: &Scope<'_>, job: &str, writer: &mut Writer) -> Result<Findings, Fault> {
+async fn listing(
+    aws: &Aws,
+    scope: &Scope<'_>,
+    job: &str,
+    writer: &mut Writer,
+    reviews: &Reviews,
+) -> Result<Findings, Fault> {
+    let mut progress = reviews.begin(scope.owner);
     let mut last = Last::open(aws, scope).await?;
     let mut findings = Findings { last_for: last.job.take(), ..Findings::default() };
     let mut pairing = Pairing::default();
@@ -168,7 +184,7 @@ async fn listing(aws: &Aws, scope: &Scope<'_>, job: &str, writer: &mut Writer) -
     writer.write(format!("{HEADER}\n{}\n", Value::from(job)).as_bytes()).await?;
     loop {
         let page = aws.objects.list(scope.bucket, scope.prefix, next.as_deref(), None).await?;
-        let mut tasks = Vec::new();
+        let (mut tasks, objects) = (Vec::new(), page.objects.len());
         for object in page.objects {
             let listed = last.compare(object, scope, &mut findings).await?;
             sort(scope, listed, &mut pairing, &mut tasks);
@@ -179,6 +195,7 @@ async fn listing(aws: &Aws, scope: &Scope<'_>, job: &str, writer: &mut Writer) -
             tasks.extend(std::mem::take(&mut pairing).end().into_iter().map(Task::Check));
         }
         work(aws, scope, tasks, writer, &mut findings).await?;
+        progress.page(objects, &findings);
         pages += 1;
         if next.is_none() {
             let Findings { documents, changed, written, dropped, .. } = findings;

@@ -133,6 +133,19 @@ pub enum Refusal {
     Early,
 }
 
+/// How busy the account's jobs are, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Knowledge bases with a job or a turn.
+    pub running: usize,
+    /// Knowledge bases that wait for their turn.
+    pub waiting: usize,
+    /// How many may run at a time.
+    pub slots: usize,
+    /// How long the oldest of those that wait has been waiting.
+    pub longest_wait: Duration,
+}
+
 /// All that is known of the account's jobs. `O` is whoever owns a knowledge base, and can be woken.
 #[derive(Clone, Debug)]
 pub struct Scheduler<O> {
@@ -303,6 +316,20 @@ impl<O: Clone> Scheduler<O> {
         let waiting = self.waiting.get_mut(&next).filter(|waiting| !waiting.told)?;
         (waiting.told, waiting.until) = (true, waiting.until.min(after(now, CALL)));
         Some(waiting.owner.clone())
+    }
+
+    /// How things stand.
+    pub fn load(&self, now: Timestamp) -> Load {
+        let busy = self.bases(now);
+        let waiting = self.waiting.iter().filter(|(base, _)| !busy.contains(base.as_str()));
+        let ranks: Vec<_> = waiting.map(|(_, waiting)| &waiting.rank).collect();
+        let oldest = ranks.iter().map(|rank| rank.since).min();
+        Load {
+            running: busy.len(),
+            waiting: ranks.len(),
+            slots: self.limits.jobs,
+            longest_wait: oldest.map_or(Duration::ZERO, |since| until(since, now)),
+        }
     }
 
     /// Something became free: who is next was told a time that no longer holds.

@@ -9,6 +9,7 @@ use super::begin::{Begun, begin};
 use super::cron::Schedule;
 use super::failures::{self, ByTenant};
 use super::review::{self, Findings, Scope};
+use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::sidecar::Rules;
 use super::turns::{Turn, Turns};
@@ -62,6 +63,7 @@ impl Source {
     /// What a review looks at.
     pub fn scope(&self) -> Scope<'_> {
         Scope {
+            owner: &self.owner,
             bucket: &self.bucket,
             prefix: &self.prefix,
             ledger: &self.ledger,
@@ -112,6 +114,7 @@ pub async fn step(
     reported: Option<&IngestionStatus>,
     remembered: &mut Remembered,
     turns: &Turns,
+    reviews: &Reviews,
 ) -> Result<Synced, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let mut jobs = aws.jobs.list(kb, ds).await?;
@@ -122,7 +125,7 @@ pub async fn step(
     let mut asks: Vec<_> = due.into_iter().chain(asks.iter().cloned()).collect();
     remembered.settled.retain(|words| asks.iter().any(|ask| ask.words() == *words));
     asks.retain(|ask| !remembered.settled.contains(&ask.words()));
-    let mut findings = look_after(aws, source, &jobs, remembered).await?;
+    let mut findings = look_after(aws, source, &jobs, remembered, reviews).await?;
     asks.extend(remembered.fooled.clone().map(Ask::Corrected));
     if !jobs.iter().any(|job| job.status != "FAILED") {
         let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
@@ -141,7 +144,7 @@ pub async fn step(
         match turn(source, &open, turns) {
             Turn::Wait(wait) => waits = Some(wait),
             Turn::Yours(ticket) => {
-                let (outcome, found) = begin(aws, source, ticket, &open, &jobs).await?;
+                let (outcome, found) = begin(aws, source, ticket, &open, &jobs, reviews).await?;
                 match &outcome {
                     Begun::Started => {
                         jobs = aws.jobs.list(kb, ds).await?;
@@ -237,12 +240,13 @@ async fn look_after(
     source: &Source,
     jobs: &[JobSummary],
     remembered: &mut Remembered,
+    reviews: &Reviews,
 ) -> Result<Option<Findings>, Fault> {
     let Some(last) = jobs.first().filter(|last| source.merges && !last.is_running()) else { return Ok(None) };
     if remembered.looked_after.as_ref() == Some(&last.id) {
         return Ok(None);
     }
-    let (findings, ledger) = review::all(aws, &source.scope(), "").await?;
+    let (findings, ledger) = review::all(aws, &source.scope(), "", reviews).await?;
     ledger.give_up().await?;
     let knows = remembered.looked_after.replace(last.id.clone()).is_some();
     let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::scheduler::{Answer, Limits, Listed, Refusal, Scheduler};
+use super::scheduler::{Answer, Limits, Listed, Load, Refusal, Scheduler};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Owner;
 use crate::stack::job::JobSummary;
@@ -102,6 +102,11 @@ impl Turns {
     /// Nothing is wanted any more.
     pub fn withdraw(&self, knowledge_base: &str) {
         self.then_call(|scheduler, now| scheduler.withdraw(knowledge_base, now));
+    }
+
+    /// How busy the jobs are.
+    pub fn load(&self) -> Load {
+        self.lock().load(self.now())
     }
 
     /// An object is gone.

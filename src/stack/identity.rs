@@ -167,6 +167,14 @@ pub enum Claim {
 }
 
 impl Owner {
+    /// As it stands in tags: `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
+    pub fn tag(&self) -> String {
+        match self {
+            Owner::Tenant { namespace, name, .. } => format!("Tenant/{namespace}/{name}"),
+            Owner::Stack { name } => format!("SharedStack/{name}"),
+        }
+    }
+
     /// Reads back whose tags these are: what [`Identity::tags`] wrote.
     pub fn of_tags(tags: &BTreeMap<String, String>) -> Option<Self> {
         let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned();
@@ -233,12 +241,9 @@ impl Identity {
         }
     }
 
-    /// The owner as it stands in tags: `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
+    /// The owner as it stands in tags.
     pub fn owner_tag(&self) -> String {
-        match &self.owner {
-            Owner::Tenant { namespace, name, .. } => format!("Tenant/{namespace}/{name}"),
-            Owner::Stack { name } => format!("SharedStack/{name}"),
-        }
+        self.owner.tag()
     }
 
     /// The tags every created resource carries from its first moment, without the user's own.

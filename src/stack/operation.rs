@@ -34,6 +34,12 @@ impl Operation {
         self.needs
     }
 
+    /// Whether it changes anything in AWS. What is new does, until its verb is named here.
+    pub fn changes(&self) -> bool {
+        const READS: [&str; 6] = ["Get", "List", "Head", "Describe", "BatchGet", "Retrieve"];
+        !READS.iter().any(|verb| self.name.starts_with(verb))
+    }
+
     /// How many such calls a second AWS grants to an account and region, where it says so.
     /// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
     pub fn per_second(&self) -> Option<f64> {

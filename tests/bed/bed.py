@@ -1,7 +1,8 @@
 """The test bed: a real Kubernetes API server with its etcd, and the AWS double, on loopback only.
 
     bed.py up              start all of it, print one line of JSON, and run until stdin closes
-    bed.py up --namespaces the same with the controller that empties namespaces that are being deleted
+           --namespaces          with the controller that empties namespaces that are being deleted
+           --installation NAME   with what the chart gives an operator in the cluster
     bed.py run -- CMD …    start all of it, run CMD with the environment that reaches it, pass on its exit code
 
 All state is in one temporary directory, and every process ends with the bed, even if the bed is killed.
@@ -36,6 +37,8 @@ from prepare import say
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
 NAMESPACE_DEFAULT = "/api/v1/namespaces/default"
+CHART = prepare.ROOT / "charts" / "tenantry"
+RELEASE = NAMESPACE = "tenantry"
 
 
 class Trouble(Exception):
@@ -94,13 +97,16 @@ class Bed:
     """etcd, kube-apiserver and the AWS double, from `with Bed() as bed:` to the end of the block.
 
     With `namespaces`, kube-controller-manager too, with nothing but its namespace controller: without one, a namespace
-    that is being deleted stays for ever."""
+    that is being deleted stays for ever. With an `installation`, what the chart gives an operator of that name in the
+    cluster: a service account with its rights, under which whoever uses `operator_kubeconfig` acts. With `audit`, what
+    service accounts ask of the API server is written down."""
 
-    def __init__(self, namespaces: bool = False) -> None:
-        self.namespaces = namespaces
+    def __init__(self, namespaces: bool = False, installation: str | None = None, audit: bool = False) -> None:
+        self.namespaces, self.installation, self.audit = namespaces, installation, audit
 
     def __enter__(self) -> Bed:
         tools = {name: str(prepare.tool(name)) for name in ("etcd", "kube-apiserver", "kubectl")}
+        helm = str(prepare.tool("helm")) if self.installation else None
         manager = str(prepare.tool("kube-controller-manager")) if self.namespaces else None
         python, self.kubectl = str(prepare.venv()), tools["kubectl"]
         begun = time.monotonic()
@@ -113,6 +119,8 @@ class Bed:
             self._api_server(tools["kube-apiserver"])
             if manager:
                 self._controller_manager(manager)
+            if helm:
+                self._service_account(helm)
             double.wait_until(lambda: b"\n" in double.out.read_bytes())
             self.aws_endpoint = json.loads(double.out.read_text().splitlines()[0])["endpoint"]
         except BaseException:
@@ -132,10 +140,15 @@ class Bed:
     def kubeconfig(self) -> Path:
         return self.directory / "kubeconfig"
 
+    @property
+    def operator_kubeconfig(self) -> Path:
+        return self.directory / "operator.kubeconfig"
+
     def facts(self) -> dict[str, str]:
         """What a client needs to know, as `bed.py up` prints it."""
         return {
             "kubeconfig": str(self.kubeconfig),
+            "operator_kubeconfig": str(self.operator_kubeconfig) if self.installation else "",
             "server": self.server,
             "token": self.token,
             "kubectl": self.kubectl,
@@ -191,7 +204,7 @@ class Bed:
         tokens.write_text(f"{self.token},admin,admin,system:masters\n")
         key.write_text(_signing_key())
         for _ in range(5):
-            port = _free_port()
+            port = free_port()
             self.server = f"https://127.0.0.1:{port}"
             server = self.spawn("kube-apiserver", [
                 program,
@@ -210,6 +223,7 @@ class Bed:
                 "--enable-priority-and-fairness=false",
                 "--max-requests-inflight=0",  # 0: no limit
                 "--max-mutating-requests-inflight=0",
+                *(self._audit() if self.audit else []),
             ])  # fmt: skip
             try:
                 # The default namespace comes last, shortly after /readyz is content.
@@ -217,9 +231,19 @@ class Bed:
             except PortTaken:
                 self.children.remove(server)
                 continue
-            self._write_kubeconfig()
+            self.write_kubeconfig(self.kubeconfig, self.token)
             return
         raise Trouble(f"No free port was found for kube-apiserver in five attempts; {server.last_words()}")
+
+    def audited(self) -> list[dict]:
+        """What service accounts have asked of the API server, as audit events."""
+        return [json.loads(line) for line in (self.directory / "audit.log").read_text().splitlines()]
+
+    def _audit(self) -> list[str]:
+        rules = [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}]
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules}
+        (self.directory / "audit-policy.json").write_text(json.dumps(policy))
+        return [f"--audit-policy-file={self.directory / 'audit-policy.json'}", f"--audit-log-path={self.directory / 'audit.log'}"]
 
     def _controller_manager(self, program: str) -> None:
         self.spawn("kube-controller-manager", [
@@ -232,13 +256,20 @@ class Bed:
             "--secure-port=0",  # nobody asks it anything
         ])  # fmt: skip
 
+    def ask(self, method: str, path: str, merge: dict | None = None) -> bytes:
+        """A request of the administrator to the API server, and its answer."""
+        body = json.dumps(merge).encode() if merge else None
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/merge-patch+json"}
+        request = urllib.request.Request(self.server + path, body, headers, method=method)
+        trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self._certificate))
+        direct = urllib.request.ProxyHandler({})
+        with urllib.request.build_opener(trust, direct).open(request, timeout=5) as answer:
+            return answer.read()
+
     def _answers(self, path: str) -> bool:
-        request = urllib.request.Request(self.server + path, headers={"Authorization": f"Bearer {self.token}"})
         with contextlib.suppress(OSError):
-            trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self._certificate))
-            direct = urllib.request.ProxyHandler({})
-            with urllib.request.build_opener(trust, direct).open(request, timeout=2) as answer:
-                return answer.status == 200
+            self.ask("GET", path)
+            return True
         return False
 
     @property
@@ -246,17 +277,41 @@ class Bed:
         """The certificate that kube-apiserver made for itself, with its authority."""
         return self.directory / "certificates" / "apiserver.crt"
 
-    def _write_kubeconfig(self) -> None:
+    def write_kubeconfig(self, file: Path, token: str, namespace: str = "default") -> None:
+        """A way to the API server for whoever has a token."""
         authority = base64.b64encode(self._certificate.read_bytes()).decode()
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "bed",
-            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "admin"}}],
+            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "user", "namespace": namespace}}],
             "clusters": [{"name": "bed", "cluster": {"server": self.server, "certificate-authority-data": authority}}],
-            "users": [{"name": "admin", "user": {"token": self.token}}],
+            "users": [{"name": "user", "user": {"token": token}}],
         }
-        self.kubeconfig.write_text(json.dumps(config, indent=2))  # JSON is YAML
+        file.write_text(json.dumps(config, indent=2))  # JSON is YAML
+
+    def token_of(self, service_account: str, namespace: str) -> str:
+        """A token as a pod of the service account has it."""
+        return self._kubectl("create", "token", service_account, "--namespace", namespace, "--duration=24h").strip()
+
+    def _service_account(self, helm: str) -> None:
+        parts = [f"--show-only=templates/{name}.yaml" for name in ("serviceaccount", "rbac")]
+        values = ["--values", str(CHART / "ci" / "minimal.yaml"), "--set", f"installation={self.installation}"]
+        rendered = _output([helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, *values, *parts])
+        self._kubectl("create", "namespace", NAMESPACE)
+        self._kubectl("apply", "--filename", "-", input=rendered)
+        self.write_kubeconfig(self.operator_kubeconfig, self.token_of(RELEASE, NAMESPACE), NAMESPACE)
+
+    def _kubectl(self, *arguments: str, **options: str) -> str:
+        return _output([self.kubectl, "--kubeconfig", str(self.kubeconfig), *arguments], **options)
+
+
+def _output(command: list[str], **options: str) -> str:
+    """What a program prints. It must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise Trouble(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _die_with(parent: int) -> Callable[[], None] | None:
@@ -273,7 +328,7 @@ def _die_with(parent: int) -> Callable[[], None] | None:
     return at_start
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A free port below the range from which systems take the ports of outgoing connections."""
     for port in random.sample(range(20000, 32000), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -294,9 +349,9 @@ def _signing_key() -> str:
     return f"-----BEGIN EC PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END EC PRIVATE KEY-----\n"
 
 
-def up(namespaces: bool) -> int:
+def up(namespaces: bool, installation: str | None) -> int:
     """Hold the bed until stdin closes."""
-    with Bed(namespaces) as bed:
+    with Bed(namespaces, installation) as bed:
         print(json.dumps(bed.facts()), flush=True)
         while True:
             readable, _, _ = select.select([sys.stdin], [], [], 0.5)
@@ -322,13 +377,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     holder = verbs.add_parser("up", help="hold the bed until stdin closes; print one line of JSON when it is ready")
+    holder.add_argument("--installation", metavar="NAME", help="with the service account and the rights that the chart gives an operator")
     holder.add_argument("--namespaces", action="store_true", help="with kube-controller-manager, so that namespaces can be deleted")
     runner = verbs.add_parser("run", help="run a command in the bed")
     runner.add_argument("command", nargs="+", metavar="CMD", help="the command and its arguments, after --")
     arguments = parser.parse_args()
     prepare.let_signals_exit()
     try:
-        return up(arguments.namespaces) if arguments.verb == "up" else run(arguments.command)
+        return up(arguments.namespaces, arguments.installation) if arguments.verb == "up" else run(arguments.command)
     except (Trouble, prepare.Missing) as trouble:
         say(f"error: {trouble}")
         return 1

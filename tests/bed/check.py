@@ -34,6 +34,7 @@ def test() -> None:
         step("build", "cargo", "test", "--no-run")
     step("lint", "cargo", "clippy", "--all-targets", "--", "-D", "warnings")
     step("double and bed", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "tests/aws", "tests/bed")
+    step("chart", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/chart")
     step("unit tests", "cargo", "test", "--lib")
     step("model tests", "cargo", "test", "--test", "model")
     step("end-to-end tests", "cargo", "test", "--test", "e2e")

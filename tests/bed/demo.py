@@ -23,14 +23,13 @@ import boto3
 
 import prepare
 from bed import Bed, Trouble
-from prepare import ROOT
+from prepare import OPERATOR, ROOT
 
 QUESTION = "How many days of annual leave do employees get, and who approves them?"
 EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool", "leaving")]
 LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
-OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
-NAMESPACE = "tenants"
+INSTALLATION, NAMESPACE = "demo", "tenants"
 WIDTHS = [9, 8, 5, 18, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
 PATIENCE = 300  # seconds, until everything is Ready and indexed
 
@@ -70,8 +69,9 @@ class Demo:
         self.kubectl("apply", "-f", ROOT / "crds")
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", ROOT / "crds")
         self.kubectl("create", "namespace", NAMESPACE)
-        command = [str(OPERATOR), "run", "--installation", "demo", "--clock", "10", "--deletion-grace", "60"]
-        self.operator = self.bed.spawn("operator", command, env=self.environment)
+        command = [str(OPERATOR), "run", "--installation", INSTALLATION, "--clock", "10", "--deletion-grace", "60"]
+        environment = {**self.environment, "KUBECONFIG": str(self.bed.operator_kubeconfig)}
+        self.operator = self.bed.spawn("operator", command, env=environment)
         for example in EXAMPLES:
             print(self.kubectl("apply", "-f", example), end="")
 
@@ -298,7 +298,7 @@ def main() -> int:
     prepare.let_signals_exit()
     sys.stdout.reconfigure(line_buffering=True)
     try:
-        with Bed() as bed:
+        with Bed(installation=INSTALLATION) as bed:
             try:
                 tenants, gone = Demo(bed).run()
                 outcome = f"demo: ok: {tenants} tenants Ready, {tenants} answers from their own documents, 0 from another's"

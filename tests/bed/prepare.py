@@ -1,7 +1,7 @@
 """Build, once, what the tests need beside the Rust program.
 
-* `.cache/bin`: kube-apiserver, etcd, (where the machine has none) kubectl and, for some tests,
-  kube-controller-manager, helm and readers, a program of our own, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead
+* `.cache/bin`: kube-apiserver, etcd, helm, (where the machine has none) kubectl and, for some tests,
+  kube-controller-manager and readers, a program of our own, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead
   if it names a directory that holds them.
 * `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`.
 
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 BIN = CACHE / "bin"
 VENV = CACHE / "venv"
+OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 REQUIREMENTS = ROOT / "tests" / "aws" / "requirements.txt"
 
 RUST = {
@@ -96,7 +97,7 @@ def venv() -> Path:
 
 def everything(tests: bool = False) -> None:
     """All that `make demo` needs, and what some tests need beside."""
-    for name in ("etcd", "kube-apiserver", "kubectl", *(["kube-controller-manager", "helm", "readers"] if tests else [])):
+    for name in ("etcd", "kube-apiserver", "kubectl", "helm", *(["kube-controller-manager", "readers"] if tests else [])):
         tool(name)
     venv()
 

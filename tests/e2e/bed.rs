@@ -15,12 +15,15 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::record;
+use crate::world::INSTALLATION;
 
 /// What the bed says of itself when it is up.
 #[derive(Debug, Deserialize)]
 pub struct Bed {
-    /// How to reach the API server.
+    /// How to reach the API server as somebody who may do everything.
     pub kubeconfig: String,
+    /// And as the operator: under the service account of the chart, with the rights that the chart gives it.
+    pub operator_kubeconfig: String,
     /// A kubectl of the right version.
     pub kubectl: String,
     /// Where the AWS double answers.
@@ -58,6 +61,13 @@ pub async fn another_with_namespaces() -> &'static Bed {
     another_with(&["--namespaces"]).await
 }
 
+/// A bed of its own that does not have our definitions yet.
+pub async fn another_without_definitions() -> &'static Bed {
+    bed().await;
+    let another = tokio::task::spawn_blocking(|| up(&[])).await.unwrap();
+    Box::leak(Box::new(another))
+}
+
 async fn another_with(options: &'static [&'static str]) -> &'static Bed {
     bed().await;
     let another = tokio::task::spawn_blocking(|| up(options)).await.unwrap();
@@ -73,7 +83,7 @@ pub fn root() -> &'static Path {
 
 fn up(options: &[&str]) -> Bed {
     let mut process = Command::new("python3")
-        .args(["tests/bed/bed.py", "up"])
+        .args(["tests/bed/bed.py", "up", "--installation", INSTALLATION])
         .args(options)
         .current_dir(root())
         .stdin(Stdio::piped())
@@ -87,7 +97,8 @@ fn up(options: &[&str]) -> Bed {
     Bed { _process: Some(process), ..bed }
 }
 
-async fn define(bed: &Bed) {
+/// Puts our definitions into a bed.
+pub async fn define(bed: &Bed) {
     let api: Api<CustomResourceDefinition> = Api::all(bed.client().await);
     for file in std::fs::read_dir(root().join("crds")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
@@ -120,6 +131,11 @@ impl Bed {
     /// A client of the API server. Each test has its own, because a client belongs to the runtime that made it.
     pub async fn client(&self) -> Client {
         client_of(&self.kubeconfig).await
+    }
+
+    /// The operator's client.
+    pub async fn operator_client(&self) -> Client {
+        client_of(&self.operator_kubeconfig).await
     }
 }
 

@@ -59,9 +59,14 @@ impl Call {
         self.succeeded() || (self.error == "Dropped" && self.status >= 200)
     }
 
-    /// Whether the operator asked, and not the test.
+    /// Whether the operator asked, whichever of its processes, and not the test.
     pub fn is_operators(&self) -> bool {
-        self.caller.ends_with(&format!("/{OPERATOR}"))
+        self.session().starts_with(OPERATOR)
+    }
+
+    /// The session under which it was asked.
+    pub fn session(&self) -> &str {
+        self.caller.rsplit('/').next().unwrap_or_default()
     }
 
     /// All that the call says, as one text to search in.

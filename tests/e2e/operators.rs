@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use aws_config::SdkConfig;
 use aws_sdk_sts::config::ProvideCredentials;
 use tenantry::controller::{self, Settings};
 use tokio::process::{Child, Command};
@@ -31,7 +32,7 @@ impl World {
         let mut settings = self.settings.clone();
         tell(&mut settings);
         let sdk = self.operator_session().await;
-        let (stop, client) = (CancellationToken::new(), self.bed.client().await);
+        let (stop, client) = (CancellationToken::new(), self.bed.operator_client().await);
         let token = stop.clone();
         Another {
             stop,
@@ -41,8 +42,12 @@ impl World {
 
     /// `tenantry run` for this world, as its operator.
     pub async fn program(&self, arguments: &[&str]) -> Command {
+        self.program_as(&self.operator_session().await, arguments).await
+    }
+
+    /// The same under another session.
+    pub async fn program_as(&self, sdk: &SdkConfig, arguments: &[&str]) -> Command {
         let settings = &self.settings;
-        let sdk = self.operator_session().await;
         let keys = sdk.credentials_provider().unwrap().provide_credentials().await.unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         command
@@ -50,6 +55,9 @@ impl World {
             .args(["--selector", settings.selector.as_deref().unwrap(), "--deletion-grace", "0"])
             .args(arguments)
             .envs(self.environment())
+            .env("KUBECONFIG", &self.bed.operator_kubeconfig)
+            // Worlds share a cluster and an installation's name. Who wants leaders elected says where.
+            .env("TENANTRY_LEADER_ELECT", "false")
             .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
             .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
             .env("AWS_SESSION_TOKEN", keys.session_token().unwrap())

@@ -31,10 +31,11 @@ pub struct Request {
 }
 
 impl Proxy {
+    /// For an operator: who goes through it acts with the operator's rights.
     pub fn before(bed: &Bed) -> Self {
         let kubeconfig = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let mut process = Command::new(root().join(".cache/venv/bin/python"))
-            .args(["tests/bed/proxy.py", "--kubeconfig", &bed.kubeconfig, "--write"])
+            .args(["tests/bed/proxy.py", "--kubeconfig", &bed.operator_kubeconfig, "--write"])
             .arg(&kubeconfig)
             .current_dir(root())
             .stdin(Stdio::piped())

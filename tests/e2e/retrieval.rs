@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use tenantry::aws::{Aws, Pace, Passage};
+use tenantry::aws::{Aws, Gate, Pace, Passage};
 
 use crate::world::World;
 
@@ -13,7 +13,7 @@ pub type Answer = (String, String);
 impl World {
     /// The operator's own adapters, under the test's session.
     pub fn adapters(&self) -> Aws {
-        Aws::new(&self.sdk_config, &self.account, Pace::FULL)
+        Aws::new(&self.sdk_config, &self.account, &Gate::new(Pace::FULL))
     }
 
     /// Asks as a client should: the knowledge base in the tenant's status, with the filter in its status.

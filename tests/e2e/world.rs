@@ -164,15 +164,20 @@ impl World {
 
     /// The session under which this world's operator calls AWS.
     pub async fn operator_session(&self) -> SdkConfig {
+        self.session_of_operator(OPERATOR).await
+    }
+
+    /// Another session of the operator's role.
+    pub async fn session_of_operator(&self, name: &str) -> SdkConfig {
         let role = Role::of_operator(&self.settings, &self.account);
-        session(&self.bed.aws_endpoint, &self.account, role, OPERATOR).await
+        session(&self.bed.aws_endpoint, &self.account, role, name).await
     }
 
     /// Starts the operator, as `tenantry run` does.
     pub async fn start_operator(&self) {
         let (stop, settings) = (CancellationToken::new(), self.settings.clone());
         let sdk = self.operator_session().await;
-        let (client, token) = (self.bed.client().await, stop.clone());
+        let (client, token) = (self.bed.operator_client().await, stop.clone());
         let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
         assert!(before.is_none(), "this world's operator runs already");

@@ -85,3 +85,18 @@ fn actions_are_well_formed() {
         }
     }
 }
+
+/// What the fence lets pass is what the double does not count as a change.
+#[test]
+fn what_changes_something_is_known() {
+    let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/double/journal.py");
+    let journal = fs::read_to_string(journal).unwrap();
+    let reads = journal.split("READS = (").nth(1).unwrap().split(')').next().unwrap();
+    let reads: Vec<&str> = reads.split('"').skip(1).step_by(2).collect();
+    assert!(reads.contains(&"Get"), "{reads:?}");
+    for row in Operation::all() {
+        let only_reads = reads.iter().any(|verb| row.name().starts_with(verb));
+        assert_eq!(row.changes(), !only_reads, "{row:?}");
+    }
+    assert!(Operation::all().filter(|row| row.changes()).count() > 40);
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use regex::Regex;
 use serde_json::{Value, json};
-use tenantry::api::{self, ConditionType, Reason, Status, Tenant, isolation};
+use tenantry::api::{self, ConditionType, Reason, Status, Tenant, isolation, metric};
 use tenantry::cli::Cli;
 use tenantry::stack::identity::Scope;
 use tenantry::stack::permissions::{self, Audience};
@@ -94,7 +94,10 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
 }
 
 /// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
-const TOLD_FLAGS: [&str; 7] = [
+const TOLD_FLAGS: [&str; 10] = [
+    "leader-elect",
+    "health-probe-bind-address",
+    "metrics-bind-address",
     "installation",
     "deletion-grace",
     "take-over",
@@ -160,6 +163,58 @@ fn every_condition_and_reason_is_explained() {
     let stray: Vec<_> =
         page.lines().filter(|line| line.starts_with("| `") && !rows.contains(*line)).collect();
     assert!(stray.is_empty(), "docs/status.md has rows that the code has not:\n{}", stray.join("\n"));
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let row = |metric: &metric::Row| {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (kind, labels) = (metric.kind.as_str(), labels.join(", "));
+        format!("| `{}` | {kind} | {labels} | {} |", metric.name, metric.meaning)
+    };
+    let rows: Vec<String> = metric::ALL.iter().map(row).collect();
+    has_lines("docs/metrics.md", rows.iter().cloned());
+    let page = read("docs/metrics.md");
+    let is_stray = |line: &&str| line.starts_with("| `") && !rows.iter().any(|row| row == line);
+    let stray: Vec<_> = page.lines().filter(is_stray).collect();
+    assert!(stray.is_empty(), "docs/metrics.md has rows that the code has not:\n{}", stray.join("\n"));
+}
+
+/// The metrics, labels, condition types and reasons that the alerts of docs/metrics.md name.
+#[test]
+fn alerts_name_what_there_is() {
+    let [alerts] = &blocks(&read("docs/metrics.md"), "yaml")[..] else { panic!("one block of alerts") };
+    let alerts: Value = serde_saphyr::from_str(alerts).unwrap();
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    assert!(rules.len() >= 8);
+    let selector =
+        Regex::new(r"\b((?:controller_runtime|leader_election|rest_client|tenantry)_\w+)(?:\{([^}]*)\})?")
+            .unwrap();
+    let matcher = Regex::new(r#"(\w+)(?:=~|!~|!=|=)"([^"]*)""#).unwrap();
+    for rule in rules {
+        let (name, expression) = (&rule["alert"], rule["expr"].as_str().unwrap());
+        let mut used = 0;
+        for found in selector.captures_iter(expression) {
+            let known = metric::ALL.iter().find(|metric| metric.name == &found[1]);
+            let known = known.unwrap_or_else(|| panic!("{name}: there is no {}", &found[1]));
+            used += 1;
+            for pair in matcher.captures_iter(found.get(2).map_or("", |it| it.as_str())) {
+                assert!(known.labels.contains(&&pair[1]), "{name}: {} has no label {}", known.name, &pair[1]);
+                let is_known = match &pair[1] {
+                    "type" => ConditionType::parse(&pair[2]).is_some(),
+                    "reason" => pair[2].split('|').all(|reason| Reason::parse(reason).is_some()),
+                    "status" if known.labels.contains(&"type") => {
+                        ["True", "False", "Unknown"].contains(&&pair[2])
+                    }
+                    _ => true,
+                };
+                assert!(is_known, "{name}: no series has {}", &pair[0]);
+            }
+        }
+        assert!(used > 0, "{name} names no metric of ours: {expression}");
+        let annotations = &rule["annotations"];
+        assert!(annotations["summary"].is_string() && rule["labels"]["severity"].is_string(), "{name}");
+    }
 }
 
 #[test]

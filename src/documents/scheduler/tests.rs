@@ -288,3 +288,18 @@ fn whoever_does_not_come_for_its_turn_stands_in_nobodys_way() {
     scheduler.forget("uid", at(74));
     assert!(scheduler.bases(at(74)).is_empty());
 }
+
+#[test]
+fn the_load_counts_who_runs_and_who_waits() {
+    let mut scheduler = Scheduler::new(LIMITS, at(0));
+    let idle = Load { running: 0, waiting: 0, slots: 5, longest_wait: Duration::ZERO };
+    assert_eq!(scheduler.load(at(20)), idle);
+    assert_eq!(scheduler.ask("first", 1, Some(at(12)), false, at(20)), Answer::Turn);
+    scheduler.ask("second", 2, Some(at(15)), false, at(21));
+    scheduler.ask("third", 3, Some(at(18)), false, at(22));
+    let busy = Load { running: 1, waiting: 2, longest_wait: Duration::from_secs(10), ..idle };
+    assert_eq!(scheduler.load(at(25)), busy);
+    scheduler.withdraw("second", at(26));
+    scheduler.withdraw("third", at(26));
+    assert_eq!(scheduler.load(at(26)), Load { running: 1, ..idle });
+}

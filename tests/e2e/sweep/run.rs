@@ -236,7 +236,7 @@ impl Run {
             kill(operator).await;
             let struck = struck().await;
             w.double.heal().await;
-            let next = Supervised::start(w, w.bed.client().await);
+            let next = Supervised::start(w, w.bed.operator_client().await);
             match done {
                 true => self.scenario.settled(w).await,
                 false => act.await,
@@ -246,7 +246,7 @@ impl Run {
         }
         let client = match proxy {
             Some(proxy) => proxy.client().await,
-            None => w.bed.client().await,
+            None => w.bed.operator_client().await,
         };
         let operator = Supervised::start(w, client);
         act.await;

@@ -1,0 +1,95 @@
+{{- define "tenantry.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* At most 52 characters, so that what is appended to it stays within 63. */}}
+{{- define "tenantry.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "tenantry.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "tenantry.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tenantry.labels" -}}
+{{ include "tenantry.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.serviceAccountName" -}}
+{{- default (ternary (include "tenantry.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- define "tenantry.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{/* Those that only read hold no Lease, and two would write the same statuses. */}}
+{{- define "tenantry.replicas" -}}
+{{- ternary (min 1 .Values.replicaCount) .Values.replicaCount .Values.readOnly | int }}
+{{- end }}
+
+{{- define "tenantry.leaseNamespace" -}}
+{{- default .Release.Namespace .Values.leaderElection.namespace }}
+{{- end }}
+
+{{/* The flags of `tenantry run`. */}}
+{{- define "tenantry.args" -}}
+{{- $v := .Values -}}
+- run
+- --installation={{ $v.installation }}
+{{- with $v.permissionsBoundary }}
+- --permissions-boundary={{ . }}
+{{- end }}
+{{- if $v.readOnly }}
+- --read-only
+{{- end }}
+{{- with $v.selector }}
+- {{ printf "--selector=%s" . | quote }}
+{{- end }}
+{{- with $v.siloNamespaces }}
+- {{ printf "--silo-namespaces=%s" . | quote }}
+{{- end }}
+- --max-knowledge-bases={{ int $v.maxKnowledgeBases }}
+- --max-ingestion-jobs={{ int $v.maxIngestionJobs }}
+- --pace={{ $v.pace }}
+- --resync={{ int $v.resyncSeconds }}
+- --deletion-grace={{ int $v.deletionGraceSeconds }}
+- --concurrency={{ int $v.concurrency }}
+{{- with $v.registry }}
+- --registry={{ . }}
+{{- end }}
+{{- with $v.takeOver }}
+- --take-over={{ . }}
+{{- end }}
+- --log-format={{ $v.logFormat }}
+- --leader-elect={{ $v.leaderElection.enabled }}
+{{- with $v.leaderElection }}
+{{- if .enabled }}
+- --leader-elect-resource-namespace={{ include "tenantry.leaseNamespace" $ }}
+- --leader-elect-lease-duration={{ int .leaseDurationSeconds }}
+- --leader-elect-renew-deadline={{ int .renewDeadlineSeconds }}
+- --leader-elect-retry-period={{ int .retryPeriodSeconds }}
+{{- end }}
+{{- end }}
+- --health-probe-bind-address={{ $v.bindAddress }}:{{ int $v.health.port }}
+{{- if $v.metrics.enabled }}
+- --metrics-bind-address={{ $v.bindAddress }}:{{ int $v.metrics.port }}
+- --metrics-per-object={{ int $v.metrics.perObject }}
+{{- end }}
+{{- range $v.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,148 @@
+//! The metrics, by name: dashboards and alerts are written against them, so they are API like conditions and reasons.
+
+/// What a metric's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows while the process lives.
+    Counter,
+    /// It says how things stand.
+    Gauge,
+    /// How long something took, by buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// As the exposition format writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric. The number of its labels is part of its type, so that none can be forgotten.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric<const LABELS: usize> {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: [&'static str; LABELS],
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+/// Values for the labels of a metric, each with its label's name.
+pub type Labels<const LABELS: usize> = [(&'static str, String); LABELS];
+
+impl<const LABELS: usize> Metric<LABELS> {
+    /// One of its series.
+    pub fn of(&self, values: [&str; LABELS]) -> Labels<LABELS> {
+        std::array::from_fn(|label| (self.labels[label], values[label].to_owned()))
+    }
+
+    /// Its row, with nothing left of how many labels it has.
+    const fn row(&'static self) -> Row {
+        Row { name: self.name, kind: self.kind, labels: &self.labels, meaning: self.meaning }
+    }
+}
+
+/// A metric as a table has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident: $kind:ident $name:literal [$($label:literal),*] $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $id: Metric<{ <[&str]>::len(&[$($label),*]) }> =
+                Metric { name: $name, kind: Kind::$kind, labels: [$($label),*], meaning: $meaning };
+        )*
+        /// All metrics, in the order of the manual.
+        pub const ALL: &[Row] = &[$($id.row()),*];
+    };
+}
+
+// The first group has the names that controller-runtime and client-go gave them, so that dashboards and alerts for
+// other controllers know this one too.
+metrics! {
+    RECONCILES: Counter "controller_runtime_reconcile_total" ["controller", "result"]
+        "Passes that ended, by how: `success`, `requeue_after` or `error`.";
+    RECONCILE_ERRORS: Counter "controller_runtime_reconcile_errors_total" ["controller"]
+        "Passes that failed and are tried again.";
+    RECONCILE_SECONDS: Histogram "controller_runtime_reconcile_time_seconds" ["controller"]
+        "How long passes took.";
+    ACTIVE_WORKERS: Gauge "controller_runtime_active_workers" ["controller"]
+        "Passes under way.";
+    MAX_WORKERS: Gauge "controller_runtime_max_concurrent_reconciles" ["controller"]
+        "How many passes may be under way at once.";
+    IS_LEADER: Gauge "leader_election_master_status" ["name"]
+        "1 if this process leads, 0 if it stands by. Absent without leader election.";
+    KUBERNETES_REQUESTS: Counter "rest_client_requests_total" ["code", "method"]
+        "Requests to the API server, by HTTP status; `<error>` if there was no answer.";
+    BUILD: Gauge "tenantry_build_info" ["version"]
+        "Always 1; the label has the release.";
+    CONDITION: Gauge "tenantry_status_condition" ["kind", "namespace", "name", "type", "status", "reason"]
+        "1 for each condition of an object as it stands. Of at most `--metrics-per-object` objects, those first that are not Ready.";
+    DELETION: Gauge "tenantry_deletion_timestamp_seconds" ["kind", "namespace", "name"]
+        "When the deletion of an object was asked for; there while it goes on. Of the same objects.";
+    LAST_JOB: Gauge "tenantry_ingestion_finished_timestamp_seconds" ["kind", "namespace", "name", "status"]
+        "When the last ingestion job ended, and how. Of the same objects.";
+    OBJECTS: Gauge "tenantry_objects" ["kind", "type", "status", "reason"]
+        "How many objects have a condition that stands so. Of all objects.";
+    AWS_REQUESTS: Counter "tenantry_aws_requests_total" ["service", "operation", "code"]
+        "Calls to AWS that were answered, or should have been, by AWS's error code; `OK` without one.";
+    AWS_SECONDS: Histogram "tenantry_aws_request_duration_seconds" ["service", "operation"]
+        "How long calls to AWS took, without the wait for their turn.";
+    JOBS_RUNNING: Gauge "tenantry_ingestion_jobs_running" []
+        "Ingestion jobs that run or are about to start, those of other installations not counted.";
+    JOBS_WAITING: Gauge "tenantry_ingestion_jobs_waiting" []
+        "Knowledge bases that wait for their turn to start a job.";
+    JOB_SLOTS: Gauge "tenantry_ingestion_job_slots" []
+        "How many jobs may run at once.";
+    LONGEST_WAIT: Gauge "tenantry_ingestion_longest_wait_seconds" []
+        "How long the oldest of those that wait has been waiting.";
+    REVIEW_OBJECTS: Gauge "tenantry_documents_review_objects" ["owner"]
+        "How many objects a review of documents has listed so far; there while it goes on.";
+    DOCUMENTS_REVIEWED: Counter "tenantry_documents_reviewed_total" []
+        "Documents that reviews have seen.";
+    SIDECARS_WRITTEN: Counter "tenantry_documents_sidecars_written_total" []
+        "Metadata files that reviews have written.";
+    SIDECARS_CORRECTED: Counter "tenantry_documents_corrected_total" []
+        "Metadata files that named another tenant and were corrected.";
+    DOCUMENTS_QUARANTINED: Counter "tenantry_documents_quarantined_total" []
+        "Documents whose key names no tenant, or leaves no room, and that were moved into quarantine.";
+    ATTRIBUTES_DROPPED: Counter "tenantry_documents_attributes_dropped_total" []
+        "Attributes of metadata files that nobody had declared and that were not kept.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in ALL {
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn a_series_has_a_value_for_each_label() {
+        let series = RECONCILES.of(["tenant", "error"]);
+        assert_eq!(series, [("controller", "tenant".to_owned()), ("result", "error".to_owned())]);
+    }
+}

@@ -1,0 +1,86 @@
+//! What is counted of reviews, and how far those under way are.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::review::Findings;
+use crate::api::metric::{Labels, REVIEW_OBJECTS};
+use crate::stack::identity::Owner;
+
+/// All reviews of the process. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Reviews {
+    /// Objects listed by each review that is under way.
+    pub listed: Family<Labels<1>, Gauge>,
+    /// Documents seen.
+    pub reviewed: Counter,
+    /// Metadata files written.
+    pub written: Counter,
+    /// Metadata files that named another tenant.
+    pub corrected: Counter,
+    /// Documents moved into quarantine.
+    pub quarantined: Counter,
+    /// Attributes not kept.
+    pub dropped: Counter,
+}
+
+impl Reviews {
+    /// A review of an owner's documents begins.
+    pub fn begin(&self, owner: &Owner) -> Progress<'_> {
+        let series = REVIEW_OBJECTS.of([&owner.tag()]);
+        self.listed.get_or_create(&series).set(0);
+        Progress { reviews: self, series, before: Findings::default() }
+    }
+}
+
+/// A review that is under way. However it ends, its series ends with it.
+pub struct Progress<'a> {
+    reviews: &'a Reviews,
+    series: Labels<1>,
+    before: Findings,
+}
+
+impl Progress<'_> {
+    /// A page of the listing is done: so many objects, and all that was found so far.
+    pub fn page(&mut self, objects: usize, findings: &Findings) {
+        let Reviews { listed, reviewed, written, corrected, quarantined, dropped } = self.reviews;
+        listed.get_or_create(&self.series).inc_by(i64::try_from(objects).unwrap_or(i64::MAX));
+        let before = std::mem::replace(&mut self.before, findings.clone());
+        for (counter, is, was) in [
+            (reviewed, findings.documents, before.documents),
+            (written, findings.written, before.written),
+            (corrected, findings.corrected.count, before.corrected.count),
+            (quarantined, findings.quarantined.count, before.quarantined.count),
+            (dropped, findings.dropped, before.dropped),
+        ] {
+            counter.inc_by(is.saturating_sub(was) as u64);
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.reviews.listed.remove(&self.series);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_review_is_seen_while_it_goes_on_and_counted_page_by_page() {
+        let (reviews, owner) = (Reviews::default(), Owner::Stack { name: "standard".into() });
+        let series = REVIEW_OBJECTS.of([&owner.tag()]);
+        let listed = || reviews.listed.get(&series).map(|listed| listed.get());
+        let mut progress = reviews.begin(&owner);
+        assert_eq!(listed(), Some(0));
+        progress.page(1000, &Findings { documents: 500, written: 7, ..Findings::default() });
+        progress.page(10, &Findings { documents: 505, written: 7, dropped: 2, ..Findings::default() });
+        assert_eq!(listed(), Some(1010));
+        assert_eq!((reviews.reviewed.get(), reviews.written.get(), reviews.dropped.get()), (505, 7, 2));
+        drop(progress);
+        assert_eq!(listed(), None);
+    }
+}

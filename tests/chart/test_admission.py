@@ -1,0 +1,118 @@
+"""What a real API server says of what the chart renders."""
+
+from __future__ import annotations
+
+import urllib.error
+from pathlib import Path
+
+import pytest
+
+from chart import CASES, CHART, NAMESPACE, Manifest, of_kind, render
+from cluster import Cluster, Denied
+
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepared(cluster: Cluster) -> None:
+    """The definitions as the chart has them, and namespaces for what is tried."""
+    cluster.kubectl("apply", "--server-side", manifests=of_kind(render(CHART / "ci" / "minimal.yaml"), "CustomResourceDefinition"))
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    for name, labels in {NAMESPACE: {}, "leases": {}, "people": {}, "restricted": restricted}.items():
+        cluster.kubectl("apply", manifests=[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
+
+
+@each_case
+def test_each_case_passes_a_dry_run(cluster: Cluster, case: Path) -> None:
+    said = cluster.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", manifests=render(case))
+    assert said.count("serverside-applied (server dry run)") == len(render(case))
+
+
+def pod(manifests: list[Manifest]) -> Manifest:
+    """A pod as the Deployment would make it."""
+    (deployment,) = of_kind(manifests, "Deployment")
+    template = deployment["spec"]["template"]
+    metadata = {**template["metadata"], "name": "pod", "namespace": "restricted"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+@each_case
+def test_its_pods_are_admitted_where_pod_security_is_restricted(cluster: Cluster, case: Path) -> None:
+    cluster.kubectl("create", "--dry-run=server", manifests=[pod(render(case))])
+
+
+def test_restricted_refuses_other_pods(cluster: Cluster) -> None:
+    loose = render(CHART / "ci" / "minimal.yaml", values={"podSecurityContext.runAsNonRoot": False})
+    with pytest.raises(Denied, match='violates PodSecurity "restricted.*runAsNonRoot'):
+        cluster.kubectl("create", "--dry-run=server", manifests=[pod(loose)])
+
+
+def test_the_pod_runs_without_a_file_system_of_its_own_and_without_rights() -> None:
+    (container,) = pod(render(CHART / "ci" / "minimal.yaml"))["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+
+
+def test_people_may_do_what_view_edit_and_admin_are_for(cluster: Cluster) -> None:
+    roles = ("view", "edit", "admin")
+    cluster.kubectl("apply", manifests=of_kind(render(CHART / "ci" / "minimal.yaml"), "ClusterRole"))
+    for role in roles:
+        cluster.kubectl("create", "rolebinding", role, f"--clusterrole=tenantry-{role}", f"--user={role}", "--namespace=people")
+
+    tenants = ["tenants.tenantry.dev", "--namespace=people"]
+
+    def can(role: str, verb: str, *resource: str) -> bool:
+        """Whether a person with one of the chart's roles in a namespace may do something there."""
+        try:
+            return cluster.kubectl("auth", "can-i", verb, *resource, "--as", role).strip() == "yes"
+        except Denied:
+            return False
+
+    # A binding takes a moment to take effect.
+    cluster.eventually("the last binding is known", lambda: can("admin", "create", *tenants))
+    # Those with edit and admin may see, too, because Kubernetes' own roles include one another.
+    assert {role: [verb for verb in ("get", "create", "delete") if can(role, verb, *tenants)] for role in roles} == {
+        "view": ["get"], "edit": ["create", "delete"], "admin": ["create", "delete"],
+    }  # fmt: skip
+    # Nobody but the operator writes a status, and a SharedStack is no namespace's.
+    for role in roles:
+        assert not can(role, "patch", *tenants, "--subresource=status")
+        assert not can(role, "create", "sharedstacks.tenantry.dev", "--all-namespaces")
+
+
+def test_a_definition_cannot_be_deleted_by_mistake(cluster: Cluster) -> None:
+    manifests = render(CHART / "ci" / "minimal.yaml")
+    guards = [*of_kind(manifests, "ValidatingAdmissionPolicy"), *of_kind(manifests, "ValidatingAdmissionPolicyBinding")]
+    cluster.kubectl("apply", "--server-side", manifests=guards)
+    tenants = "tenants.tenantry.dev"
+
+    def refusal(*what: str) -> str:
+        try:
+            cluster.kubectl("delete", "crd", "--dry-run=server", *what)
+        except Denied as denied:
+            return str(denied)
+        return ""
+
+    # A policy takes a moment to take effect.
+    said = cluster.eventually("the deletion is refused", lambda: refusal(tenants))
+    for words in [
+        f"Deleting {tenants} would delete every Tenant of this cluster at once. Their stacks would stay in AWS",
+        f"kubectl annotate crd {tenants} tenantry.dev/allow-deletion=true",
+    ]:
+        assert words in said
+    with pytest.raises(Denied, match="would delete every Tenant"):
+        cluster.kubectl("delete", "crd", tenants)
+    with pytest.raises(Denied, match="would delete every SharedStack"):
+        cluster.kubectl("delete", "crd", "sharedstacks.tenantry.dev")
+    # All of them in one request.
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        cluster.bed.ask("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?labelSelector=app.kubernetes.io/name=tenantry")
+    assert b"at once. Their stacks would stay in AWS" in refused.value.read()
+    assert cluster.get("crd", tenants)["metadata"].get("deletionTimestamp") is None
+    # What is not ours goes, and ours if somebody says so.
+    assert refusal("podmonitors.monitoring.coreos.com") == ""
+    cluster.kubectl("annotate", "crd", tenants, "tenantry.dev/allow-deletion=true")
+    assert refusal(tenants) == ""
+    cluster.kubectl("annotate", "crd", tenants, "--overwrite", "tenantry.dev/allow-deletion=yes")
+    assert "would delete every Tenant" in refusal(tenants)

@@ -1,0 +1,257 @@
+"""The chart's life on a real API server: the operator runs as its Deployment says, with its service account's token and rights,
+and under an AWS role that may do what `tenantry iam-policy operator` prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+import docs
+from bed import REGION
+from chart import CHART, NAMESPACE, RELEASE, Refused, of_kind, render
+from cluster import Cluster
+from kubelet import Kubelet
+from prepare import OPERATOR
+
+ACCOUNT = "444455556666"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/tenantry-boundary"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator"
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
+
+TENANTS = "tenants.tenantry.dev"
+WAITING = ["--wait", "--timeout", "2m"]
+
+SHARED_STACK = """
+apiVersion: tenantry.dev/v1alpha1
+kind: SharedStack
+metadata: {name: standard}
+spec: {}
+"""
+TENANT = """
+apiVersion: tenantry.dev/v1alpha1
+kind: Tenant
+metadata: {name: acme, namespace: {{ .Release.Namespace }}}
+spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}}
+"""
+
+
+@pytest.fixture
+def role(cluster: Cluster) -> dict[str, str]:
+    """The operator's role, as docs/install.md makes it, and what EKS would tell its pods."""
+    aws = {"endpoint_url": cluster.bed.aws_endpoint, "region_name": REGION}
+    administrator = boto3.Session(ACCOUNT, "not-a-secret", region_name=REGION)
+    iam = administrator.client("iam", **aws)
+    iam.create_policy(PolicyName="tenantry-boundary", PolicyDocument=docs.boundary())
+    iam.create_role(RoleName="tenantry-operator", AssumeRolePolicyDocument=json.dumps(TRUST))
+    command = ["iam-policy", "operator", "--installation", "prod", "--account", ACCOUNT, "--role-arn", ROLE, "--permissions-boundary", BOUNDARY]
+    policy = subprocess.run([OPERATOR, *command], capture_output=True, text=True, check=True).stdout
+    iam.put_role_policy(RoleName="tenantry-operator", PolicyName="tenantry", PolicyDocument=policy)
+    keys = administrator.client("sts", **aws).assume_role(RoleArn=ROLE, RoleSessionName="operator")["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }
+
+
+@pytest.fixture
+def kubelet(cluster: Cluster, role: dict[str, str]) -> Iterator[Kubelet]:
+    with Kubelet(cluster.bed, role) as kubelet:
+        yield kubelet
+
+
+@pytest.fixture
+def values(cluster: Cluster, tmp_path: Path) -> Path:
+    values = yaml.safe_load((CHART / "ci" / "minimal.yaml").read_text())
+    values |= {
+        "permissionsBoundary": BOUNDARY,
+        "aws": {"region": REGION, "endpointUrl": cluster.bed.aws_endpoint},
+        "leaderElection": {"leaseDurationSeconds": 4, "renewDeadlineSeconds": 3, "retryPeriodSeconds": 1},
+        "extraArgs": ["--clock=10"],  # the double is as much faster than AWS
+    }
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def older(chart: Path) -> Path:
+    """The chart of an earlier release, whose Tenants named no model that answers."""
+    shutil.copytree(CHART, chart)
+    about = (chart / "Chart.yaml").read_text()
+    (chart / "Chart.yaml").write_text(re.sub("^version: .*", "version: 0.0.1", about, flags=re.MULTILINE))
+    file = chart / "files" / "crds" / "tenantry.dev_tenants.yaml"
+    definition = yaml.safe_load(file.read_text())
+    del schema_of(definition)["answers"]
+    file.write_text(yaml.safe_dump(definition, sort_keys=False))
+    return chart
+
+
+def schema_of(definition: dict[str, Any]) -> dict[str, Any]:
+    return definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+
+
+def chart_of(directory: Path, manifest: str) -> Path:
+    """A chart of a user's own."""
+    (directory / "templates").mkdir(parents=True)
+    (directory / "Chart.yaml").write_text(f"{{apiVersion: v2, name: {directory.name}, version: 1.0.0}}\n")
+    (directory / "templates" / "manifest.yaml").write_text(manifest)
+    return directory
+
+
+class Story:
+    """What happens to a release and to a Tenant beside it, chapter by chapter."""
+
+    def __init__(self, cluster: Cluster, kubelet: Kubelet, values: Path, directory: Path) -> None:
+        self.cluster, self.kubelet, self.directory = cluster, kubelet, directory
+        self.older = older(directory / "older")
+        self.told = ["--namespace", NAMESPACE, "--values", values, *WAITING]
+
+    def a_first_look_changes_nothing(self) -> None:
+        said = self.cluster.helm("install", RELEASE, self.older, "--create-namespace", *self.told, "--set", "readOnly=true")
+        assert "tenantry iam-policy operator --installation prod" in said and "It only reads" in said
+        self.cluster.kubectl("apply", manifests=[yaml.safe_load(SHARED_STACK)])
+        reason = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}=ReadOnly'
+        self.cluster.kubectl("wait", f"--for={reason}", "--timeout=90s", "sharedstack/standard")
+        assert changes(self.cluster) == [] and refused(self.cluster) == []
+        self.cluster.helm("upgrade", RELEASE, self.older, *self.told)
+
+    def a_users_chart_is_installed_when_its_tenant_is_ready(self) -> None:
+        acme = chart_of(self.directory / "acme", TENANT)
+        self.cluster.helm("install", "acme", acme, "--namespace", "tenants", "--create-namespace", *WAITING)
+        self.acme = self.tenant()
+        assert next(c["status"] for c in self.acme["status"]["conditions"] if c["type"] == "Ready") == "True"
+        assert any(change.startswith("CreateKnowledgeBase") for change in changes(self.cluster))
+        assert actions_of_roles(self.cluster) <= set(json.loads(docs.boundary())["Statement"][0]["Action"])
+
+    def an_upgrade_brings_the_definitions_and_another_leader(self) -> None:
+        before = self.kubelet.names()
+        assert self.leader() in before and len(before) == 2
+        assert "answers" not in schema_of(self.cluster.get("crd", TENANTS))
+        self.cluster.helm("upgrade", RELEASE, CHART, *self.told)
+        assert "answers" in schema_of(self.cluster.get("crd", TENANTS))
+        self.cluster.eventually("a new pod leads", lambda: self.leader() in set(self.kubelet.names()) - set(before))
+        self.cluster.eventually("the old pods are gone", lambda: not set(before) & set(self.kubelet.names()))
+        self.is_worked_on("e2e.model-one")
+        # A release that has the definitions no more leaves them where they are.
+        self.cluster.helm("upgrade", RELEASE, CHART, *self.told, "--set", "crds.enabled=false")
+        self.cluster.helm("upgrade", RELEASE, CHART, *self.told)
+        self.is_as_it_was()
+
+    def with_the_release_goes_the_operator_and_nothing_else(self) -> None:
+        # Its rights go with it: that it cannot give back the Lease harms nobody, and comes after this.
+        assert refused(self.cluster) == []
+        self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, *WAITING)
+        self.cluster.eventually("no operator runs", lambda: not self.kubelet.names())
+        self.is_as_it_was()
+        assert [change for change in changes(self.cluster) if change.startswith("Delete")] == []
+
+    def the_next_release_goes_on_where_that_ended(self) -> None:
+        # One of another name would have to take the definitions over, and is told.
+        with pytest.raises(Refused, match="invalid ownership metadata"):
+            self.cluster.helm("install", "other", CHART, *self.told, "--dry-run=server")
+        before = changes(self.cluster)
+        self.cluster.helm("install", RELEASE, CHART, *self.told)
+        self.is_worked_on("e2e.model-two")
+        self.is_as_it_was()
+        assert changes(self.cluster) == before
+
+    def a_tenant_that_waits_for_a_person_ends_helms_waiting(self) -> None:
+        begun, second = time.monotonic(), chart_of(self.directory / "second", TENANT)
+        with pytest.raises(Refused, match="tenantId 'acme' is held by another Tenant"):
+            self.cluster.helm("install", "second", second, "--namespace", "others", "--create-namespace", "--wait", "--timeout", "5m")
+        assert time.monotonic() - begun < 30
+        self.cluster.helm("uninstall", "second", "--namespace", "others", *WAITING)
+
+    def everything_goes_where_people_say_so(self) -> None:
+        self.cluster.helm("uninstall", "acme", "--namespace", "tenants", *WAITING)
+        self.cluster.kubectl("delete", "sharedstack", "standard", "--timeout=90s")
+        self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, *WAITING)
+
+    def tenant(self) -> dict[str, Any]:
+        return self.cluster.get("tenant", "acme", "--namespace=tenants")
+
+    def is_as_it_was(self) -> None:
+        """The Tenant is the same object, with the same knowledge base, and nobody deletes it."""
+        now, then = self.tenant(), self.acme
+        assert now["metadata"].get("deletionTimestamp") is None
+        for field in [("metadata", "uid"), ("metadata", "finalizers"), ("status", "knowledgeBaseId")]:
+            assert now[field[0]][field[1]] == then[field[0]][field[1]]
+
+    def is_worked_on(self, model: str) -> None:
+        """The operator sees a change of the Tenant, and finds it Ready."""
+        patch = json.dumps({"spec": {"answers": {"model": model}}})
+        self.cluster.kubectl("patch", "tenant", "acme", "--namespace=tenants", "--type=merge", "--patch", patch)
+        self.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=90s", "tenant/acme", "--namespace=tenants")
+
+    def leader(self) -> str:
+        """The pod that holds the Lease."""
+        lease = self.cluster.get("lease", "tenantry-prod", f"--namespace={NAMESPACE}")
+        return (lease["spec"].get("holderIdentity") or "").split("_")[0]
+
+
+def test_install_upgrade_uninstall_and_install_again(cluster: Cluster, kubelet: Kubelet, values: Path, tmp_path: Path) -> None:
+    story = Story(cluster, kubelet, values, tmp_path)
+    story.a_first_look_changes_nothing()
+    story.a_users_chart_is_installed_when_its_tenant_is_ready()
+    story.an_upgrade_brings_the_definitions_and_another_leader()
+    story.with_the_release_goes_the_operator_and_nothing_else()
+    story.the_next_release_goes_on_where_that_ended()
+    story.a_tenant_that_waits_for_a_person_ends_helms_waiting()
+    story.everything_goes_where_people_say_so()
+    # That would be an event which is repeated within minutes.
+    assert rights_that_nobody_used(cluster) == {("events.k8s.io", "events", "patch")}
+
+
+def changes(cluster: Cluster) -> list[str]:
+    """The operator's calls so far that changed something in AWS."""
+    with urllib.request.urlopen(f"{cluster.bed.aws_endpoint}/_double/journal?account={ACCOUNT}") as answer:
+        entries = json.loads(answer.read())["entries"]
+    done = [entry for entry in entries if entry["mutating"] and not entry["error"] and entry["caller"].endswith("/operator")]
+    return [f"{entry['operation']} {entry['resource']}" for entry in done]
+
+
+def actions_of_roles(cluster: Cluster) -> set[str]:
+    """What the roles that the operator has made may do."""
+    iam = boto3.Session(ACCOUNT, "not-a-secret", region_name=REGION).client("iam", endpoint_url=cluster.bed.aws_endpoint)
+    roles = [role["RoleName"] for role in iam.list_roles(PathPrefix="/tenantry/prod/")["Roles"]]
+    policies = [(role, policy) for role in roles for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]]
+    documents = [iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"] for role, policy in policies]
+    actions = [statement["Action"] for document in documents for statement in document["Statement"]]
+    assert actions
+    return {action for listed in actions for action in ([listed] if isinstance(listed, str) else listed)}
+
+
+def refused(cluster: Cluster) -> list[str]:
+    """What the operator has asked of the API server without a right to it."""
+    return [event["requestURI"] for event in cluster.bed.audited() if event["responseStatus"]["code"] == 403]
+
+
+def rights_that_nobody_used(cluster: Cluster) -> set[tuple[str, str, str]]:
+    """Of what the chart lets the operator do, what it has not done."""
+    manifests = render(CHART / "ci" / "minimal.yaml")
+    (role,) = [role for role in of_kind(manifests, "ClusterRole") if role["metadata"]["name"] == RELEASE]
+    (leases,) = of_kind(manifests, "Role")
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"] + leases["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    used = set()
+    for event in cluster.bed.audited():
+        if about := event.get("objectRef"):
+            resource = "/".join(filter(None, [about["resource"], about.get("subresource")]))
+            used.add((about.get("apiGroup", ""), resource, event["verb"]))
+    return granted - used

@@ -1,0 +1,41 @@
+//! Without the definitions of its kinds the operator waits; it neither dies nor needs a restart.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::DeleteParams;
+
+use crate::bed::{another_without_definitions, define};
+use crate::world::{World, world_in};
+
+#[tokio::test]
+async fn definitions_are_waited_for() {
+    let test = async |w: World| {
+        let mut operator = w.replica("first", &[]).await;
+        operator
+            .says(&w, "waiting for the definitions tenants.tenantry.dev and sharedstacks.tenantry.dev")
+            .await;
+        assert!(operator.log().contains("tenantry crds"), "it says what to do");
+        assert_eq!(operator.get("/healthz").await.0, 200);
+        let (ready, why) = operator.ready().await;
+        assert!(!ready && why.contains("tenants.tenantry.dev"), "{why}");
+        assert!(w.double.journal(0).await.is_empty(), "nothing is asked of AWS");
+
+        define(w.bed).await;
+        let ready = || async { operator.ready().await.0.then_some(()) };
+        w.eventually("it is ready", ready).await;
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        w.ready("acme").await;
+
+        // Deleted again, with all objects: those keep what they have in AWS.
+        let definitions: Api<CustomResourceDefinition> = Api::all(w.client.clone());
+        definitions.delete("tenants.tenantry.dev", &DeleteParams::default()).await.unwrap();
+        operator.says(&w, "its definition is gone").await;
+        define(w.bed).await;
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        w.ready("acme").await;
+        let log = operator.log();
+        operator.die().await;
+        assert_eq!(log.matches("serving metrics").count(), 1, "it went on without a restart");
+    };
+    world_in(another_without_definitions().await, |_| {}, test).await;
+}
