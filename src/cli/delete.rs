@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 use kube::ResourceExt;
 
 use super::inspect;
-use crate::api::{Column, Layer, Tenant};
+use crate::api::{Column, ConditionType, Layer, Reason, Tenant};
 use crate::aws::Aws;
+use crate::controller::report;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
 use crate::stack::farewell::{self, Line, Outcome};
@@ -58,7 +59,8 @@ impl Delete {
         };
         let sight = inspect::look(&aws, &id, lender.as_ref(), column, hints).await?;
         let fate = fate(Some(&tenant.spec.deletion_policy));
-        let mut lines = farewell::lines(&id, lender.as_ref(), column, fate, &sight);
+        let mut lines: Vec<_> = registered(&tenant, fate).into_iter().collect();
+        lines.extend(farewell::lines(&id, lender.as_ref(), column, fate, &sight));
         lines.extend(documents(&aws, &id, lender.as_ref(), fate).await?);
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&lines)?,
@@ -73,6 +75,25 @@ fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>
     let stack = tenant.spec.stack_ref.as_ref();
     let lender = stack.map(|stack| Identity::of_stack(scope.clone(), &stack.name, ""));
     (inspect::identity(scope, tenant), lender)
+}
+
+/// The registry's item, if the operator has a registry: the Tenant's status says so, and whose the item is.
+fn registered(tenant: &Tenant, fate: Fate) -> Option<Line> {
+    let conditions = &tenant.status.as_ref()?.conditions;
+    let registered = report::find(conditions, ConditionType::Registered)?;
+    let (outcome, why) = match fate {
+        _ if registered.reason == Reason::RegistryNotFound.as_str() => return None,
+        _ if registered.reason == Reason::RegistryConflict.as_str() => {
+            (Outcome::LeftAlone, "somebody else has written it")
+        }
+        Fate::Stays => {
+            (Outcome::Stays, "a tombstone, 'retained', from the first moment on: clients ask no more")
+        }
+        Fate::DocumentsStay | Fate::Goes => {
+            (Outcome::Stays, "a tombstone, 'deleted', before anything else goes: clients ask no more")
+        }
+    };
+    Some(Line { outcome, what: "registry item", name: format!("tenantId {}", tenant.spec.tenant_id), why })
 }
 
 /// The documents in a bucket that is borrowed; in one's own they go with the bucket.

@@ -5,7 +5,8 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::inventory;
-use crate::world::{World, world};
+use crate::registry::registered;
+use crate::world::{World, world, world_with};
 
 async fn foretold(w: &World, tenant: &str, more: &[&str]) -> String {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
@@ -88,4 +89,32 @@ async fn what_is_foretold_is_what_happens() {
         assert!(after.is_subset(&before), "{after:?}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_registrys_item_is_foretold_as_the_tombstone_that_it_becomes() {
+    let test = async |w: World| {
+        w.table().await;
+        w.put_item(&[("tenantId", "taken"), ("uid", "somebody-elses")]).await;
+        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+        for (tenant, policy) in [("kept", "Retain"), ("goes", "Delete"), ("taken", "Delete")] {
+            w.apply(&format!(
+                "{{kind: Tenant, metadata: {{name: {tenant}}}, spec: {{tenantId: {tenant}, pattern: Pool, \
+                 stackRef: {{name: standard}}, deletionPolicy: {policy}}}}}"
+            ))
+            .await;
+        }
+        w.condition("taken", "Registered=False/RegistryConflict").await;
+        assert!(lines(&w, "taken", "leftAlone").await.contains(&"registry item".to_owned()));
+        for (tenant, state) in [("kept", "retained"), ("goes", "deleted")] {
+            w.condition(tenant, "Registered=True").await;
+            assert!(lines(&w, tenant, "stays").await.contains(&"registry item".to_owned()));
+            let text = foretold(&w, tenant, &[]).await;
+            assert!(text.contains(&format!("a tombstone, '{state}'")), "{text}");
+            w.delete(tenant).await;
+            w.gone(tenant).await;
+            assert_eq!(w.item(tenant).await["state"], state);
+        }
+    };
+    world_with(registered, test).await;
 }

@@ -69,7 +69,7 @@ impl World {
         item.into_iter().map(|(name, value)| (name, plain(value))).collect()
     }
 
-    async fn put_item(&self, attributes: &[(&str, &str)]) {
+    pub async fn put_item(&self, attributes: &[(&str, &str)]) {
         let mut put = self.sdk.dynamodb.put_item().table_name(TABLE);
         for (name, value) in attributes {
             put = put.item(*name, AttributeValue::S(value.to_string()));

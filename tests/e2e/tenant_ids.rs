@@ -42,7 +42,7 @@ async fn an_id_that_looks_like_something_else_is_text_all_the_way() {
         for id in IDS.into_iter().chain([BRIDGE]) {
             let folder = if id == BRIDGE { "bridge" } else { "pool" };
             let own = (format!("s3://{bucket}/{folder}/{id}/handbook.md"), handbook(id));
-            assert_eq!(w.retrieve(id, QUESTION).await, [own.clone()], "{id}");
+            assert_eq!(w.retrieve(id, QUESTION).await, std::slice::from_ref(&own), "{id}");
             assert_eq!(w.retrieve_by_command(id, QUESTION).await, [own], "{id}");
             let item = w.item(id).await;
             assert_eq!((&item["tenantId"], &item["state"]), (&json!(id), &json!("ready")));
