@@ -263,6 +263,31 @@ mod tests {
         }
     }
 
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        election: Election,
+    }
+
+    fn terms(arguments: &[&str]) -> anyhow::Result<Option<LeaderElection>> {
+        use clap::Parser;
+        let arguments = std::iter::once(&"run").chain(arguments);
+        Alone::try_parse_from(arguments)?.election.terms("here")
+    }
+
+    #[test]
+    fn leaders_are_elected_unless_told_otherwise() {
+        for arguments in [&[][..], &["--leader-elect"], &["--leader-elect=true"]] {
+            let terms = terms(arguments).unwrap().expect("an election");
+            assert_eq!((terms.namespace.as_str(), terms.duration.as_secs()), ("here", 15));
+        }
+        assert!(terms(&["--leader-elect=false"]).unwrap().is_none());
+        let elsewhere = terms(&["--leader-elect-resource-namespace", "there"]).unwrap().expect("an election");
+        assert_eq!(elsewhere.namespace, "there");
+        let refused = terms(&["--leader-elect-renew-deadline", "15"]).unwrap_err().to_string();
+        assert!(refused.contains("--leader-elect-lease-duration (15 s) must be more than"), "{refused}");
+    }
+
     #[test]
     fn processes_are_told_apart() {
         assert_ne!(identity(), identity());

@@ -50,10 +50,7 @@ pub async fn run(
     let Some(terms) = terms else { return work.await };
     metrics.leads(&lease, false);
     let mut election = Election::new(reader, &lease, terms, fence);
-    let heard = |heard: Result<(), kube::Error>| {
-        health.is(Phase::StandsBy(heard.map_err(|error| error.to_string())));
-    };
-    if !election.win(&stop, heard).await {
+    if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
         return Ok(());
     }
     metrics.leads(&lease, true);
@@ -71,9 +68,9 @@ async fn while_held(
     let mut kept = AbortOnDropHandle::new(tokio::spawn(election.keep(done.clone())));
     let outcome = tokio::select! {
         ended = &mut kept => {
-            let lost = ended?;
-            tracing::error!("the process ends: it may not act any more");
-            return lost;
+            return ended?.inspect_err(|lost| {
+                tracing::error!(error = format!("{lost:#}"), "this process may not act any more, and ends");
+            });
         }
         outcome = work => outcome,
     };

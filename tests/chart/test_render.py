@@ -58,6 +58,12 @@ def program(*arguments: str) -> str:
     return done.stdout
 
 
+def test_the_chart_brings_this_release_of_the_program() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert program("--version").split() == ["tenantry", about["appVersion"]]
+    assert about["version"] == about["appVersion"]
+
+
 @each_case
 def test_the_program_takes_the_arguments(case: Path) -> None:
     # It reads arguments in order, and ends at the last: whatever is wrong with those before it is told first.

@@ -108,8 +108,15 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
         let mut operator = w.leader("first", &[]).await;
         w.apply(&FLEET.yaml()).await;
         FLEET.ready(&w).await;
+        // A review that takes its time is seen while it goes on.
+        w.double.fault(json!({"operation": "PutObject", "caller": "*/operator-first", "delay": 2})).await;
         w.upload("pool1", &[("handbook.md", "Our office opens at nine."), ("notes.md", "Tea at four.")])
             .await;
+        let owner = format!("SharedStack/{}", w.stack_name("standard"));
+        let review = ("tenantry_documents_review_objects", [("owner", owner.as_str())]);
+        let under_way =
+            || async { scrape(&operator).await.iter().any(|it| it.is(review.0, &review.1)).then_some(()) };
+        w.eventually("the documents are reviewed", under_way).await;
         let ready = [("kind", "Tenant"), ("name", "silo1"), ("type", "Ready"), ("status", "True")];
         let reviewed = || async {
             let samples = scrape(&operator).await;
@@ -121,7 +128,8 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
         };
         let samples = w.eventually("documents are read, and all of that can be scraped", reviewed).await;
         let seen = assert_known(&samples);
-        let busy = ["tenantry_documents_review_objects", "tenantry_deletion_timestamp_seconds"];
+        assert!(!seen.contains(review.0), "the review is over");
+        let busy = [review.0, "tenantry_deletion_timestamp_seconds"];
         let missing: Vec<_> = ALL
             .iter()
             .map(|metric| metric.name)

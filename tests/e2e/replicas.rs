@@ -22,7 +22,7 @@ use crate::world::{INSTALLATION, PATIENCE, World};
 
 /// What replicas are told: short, but long enough for two busy processors.
 pub const DURATION: u64 = 6;
-pub const DEADLINE: u64 = 4;
+const DEADLINE: u64 = 4;
 pub const RETRY: u64 = 1;
 
 /// A process of the operator. It is killed when it is dropped.

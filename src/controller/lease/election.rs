@@ -44,7 +44,7 @@ impl Election {
     }
 
     /// Waits until this process leads; false if it is stopped before. Each answer, or why there was none, is `heard`.
-    pub async fn win(&mut self, stop: &CancellationToken, heard: impl Fn(Result<(), kube::Error>)) -> bool {
+    pub async fn win(&mut self, stop: &CancellationToken, heard: impl Fn(Result<(), String>)) -> bool {
         let identity = self.terms.identity.clone();
         tracing::info!(
             lease = self.name,
@@ -55,7 +55,7 @@ impl Election {
         let mut holder = None;
         loop {
             let begun = Instant::now();
-            let wait = match self.attempt().await {
+            let wait = match self.attempt_in_time().await {
                 Ok(Next::Wait(left)) => {
                     heard(Ok(()));
                     let is = self.seen.as_ref().and_then(|seen| seen.holder.clone());
@@ -72,7 +72,7 @@ impl Election {
                     return true;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, lease = self.name, "the lease cannot be had; trying again");
+                    tracing::warn!(error, lease = self.name, "the lease cannot be had; trying again");
                     heard(Err(error));
                     self.terms.retry_period
                 }
@@ -129,17 +129,23 @@ impl Election {
     async fn renew(&mut self) -> anyhow::Result<Instant> {
         loop {
             let begun = Instant::now();
-            // One that hangs must leave time for another.
-            match tokio::time::timeout(self.terms.renew_deadline / 2, self.attempt()).await {
-                Ok(Ok(Next::Wait(_))) => {
+            match self.attempt_in_time().await {
+                Ok(Next::Wait(_)) => {
                     let holder = self.seen.as_ref().and_then(|seen| seen.holder.clone());
                     return Err(anyhow!("'{}' holds it", holder.unwrap_or_default()));
                 }
-                Ok(Ok(_)) => return Ok(begun),
-                Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the lease was not renewed"),
-                Err(_) => tracing::warn!(lease = self.name, "the lease was not renewed: no answer"),
+                Ok(_) => return Ok(begun),
+                Err(error) => tracing::warn!(error, lease = self.name, "the lease was not renewed"),
             }
             tokio::time::sleep(self.terms.retry_period).await;
+        }
+    }
+
+    /// One try; one that hangs leaves time for another before the renew deadline.
+    async fn attempt_in_time(&mut self) -> Result<Next, String> {
+        match tokio::time::timeout(self.terms.renew_deadline / 2, self.attempt()).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err("the API server does not answer".into()),
         }
     }
 
