@@ -91,7 +91,7 @@ mod tests {
         let here = format!("arn:aws:bedrock:eu-central-1::foundation-model/{nova}");
         let anywhere = format!("arn:aws:bedrock:*::foundation-model/{nova}");
         let profile = format!("arn:aws:bedrock:eu-central-1:111122223333:inference-profile/eu.{nova}");
-        assert_eq!(models(&scope, nova), [here.clone()]);
+        assert_eq!(models(&scope, nova), std::slice::from_ref(&here));
         assert_eq!(models(&scope, &here), [here]);
         assert_eq!(models(&scope, &format!("eu.{nova}")), [profile.clone(), anywhere.clone()]);
         assert_eq!(models(&scope, &profile), [profile, anywhere]);

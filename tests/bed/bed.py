@@ -3,6 +3,7 @@
     bed.py up              start all of it, print one line of JSON, and run until stdin closes
            --namespaces          with the controller that empties namespaces that are being deleted
            --installation NAME   with what the chart gives an operator in the cluster
+           --evidence FILE       and write there which statements of IAM policies were needed
     bed.py run -- CMD …    start all of it, run CMD with the environment that reaches it, pass on its exit code
 
 All state is in one temporary directory, and every process ends with the bed, even if the bed is killed.
@@ -99,10 +100,12 @@ class Bed:
     With `namespaces`, kube-controller-manager too, with nothing but its namespace controller: without one, a namespace
     that is being deleted stays for ever. With an `installation`, what the chart gives an operator of that name in the
     cluster: a service account with its rights, under which whoever uses `operator_kubeconfig` acts. With `audit`, what
-    service accounts ask of the API server is written down."""
+    service accounts ask of the API server is written down; with `evidence`, which statements of IAM policies were needed."""
 
-    def __init__(self, namespaces: bool = False, installation: str | None = None, audit: bool = False) -> None:
-        self.namespaces, self.installation, self.audit = namespaces, installation, audit
+    def __init__(
+        self, namespaces: bool = False, installation: str | None = None, audit: bool = False, evidence: str | None = None
+    ) -> None:
+        self.namespaces, self.installation, self.audit, self.evidence = namespaces, installation, audit, evidence
 
     def __enter__(self) -> Bed:
         tools = {name: str(prepare.tool(name)) for name in ("etcd", "kube-apiserver", "kubectl")}
@@ -114,7 +117,8 @@ class Bed:
         self.children: list[Child] = []
         self.token = secrets.token_hex(16)
         try:
-            double = self.spawn("aws-double", [python, "-m", "double"], cwd=prepare.ROOT / "tests" / "aws")
+            evidence = ["--evidence", str(Path(self.evidence).resolve())] if self.evidence else []
+            double = self.spawn("aws-double", [python, "-m", "double", *evidence], cwd=prepare.ROOT / "tests" / "aws")
             self._etcd(tools["etcd"])
             self._api_server(tools["kube-apiserver"])
             if manager:
@@ -349,9 +353,9 @@ def _signing_key() -> str:
     return f"-----BEGIN EC PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END EC PRIVATE KEY-----\n"
 
 
-def up(namespaces: bool, installation: str | None) -> int:
+def up(namespaces: bool, installation: str | None, evidence: str | None) -> int:
     """Hold the bed until stdin closes."""
-    with Bed(namespaces, installation) as bed:
+    with Bed(namespaces, installation, evidence=evidence) as bed:
         print(json.dumps(bed.facts()), flush=True)
         while True:
             readable, _, _ = select.select([sys.stdin], [], [], 0.5)
@@ -377,6 +381,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     holder = verbs.add_parser("up", help="hold the bed until stdin closes; print one line of JSON when it is ready")
+    holder.add_argument("--evidence", metavar="FILE", help="write there which statements of IAM policies were needed")
     holder.add_argument("--installation", metavar="NAME", help="with the service account and the rights that the chart gives an operator")
     holder.add_argument("--namespaces", action="store_true", help="with kube-controller-manager, so that namespaces can be deleted")
     runner = verbs.add_parser("run", help="run a command in the bed")
@@ -384,7 +389,7 @@ def main() -> int:
     arguments = parser.parse_args()
     prepare.let_signals_exit()
     try:
-        return up(arguments.namespaces, arguments.installation) if arguments.verb == "up" else run(arguments.command)
+        return up(arguments.namespaces, arguments.installation, arguments.evidence) if arguments.verb == "up" else run(arguments.command)
     except (Trouble, prepare.Missing) as trouble:
         say(f"error: {trouble}")
         return 1

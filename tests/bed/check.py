@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -39,6 +41,18 @@ def test() -> None:
     step("model tests", "cargo", "test", "--test", "model")
     step("end-to-end tests", "cargo", "test", "--test", "e2e")
     step("readers of their statuses", sys.executable, "tests/bed/readers.py")
+    step("rights that they needed", sys.executable, "tests/bed/rights.py")
+    image()
+
+
+def image() -> None:
+    """The container image takes a program that not every machine has."""
+    if shutil.which("buildah"):
+        step("container image", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/image")
+    elif os.environ.get("CI"):
+        raise Failed("buildah is needed to build the container image (Debian, Ubuntu: apt install buildah)")
+    else:
+        say("\n== container image: not built and not tested, because there is no buildah (Debian, Ubuntu: apt install buildah)")
 
 
 def main() -> None:

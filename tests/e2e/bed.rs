@@ -33,6 +33,9 @@ pub struct Bed {
     _process: Option<Child>,
 }
 
+/// Where the AWS double writes which statements of the operator's policies were needed, for `tests/bed/rights.py`.
+const EVIDENCE: &str = "target/e2e-evidence.jsonl";
+
 static BED: OnceCell<Bed> = OnceCell::const_new();
 
 /// The bed, up and with our definitions in it.
@@ -44,6 +47,7 @@ pub async fn bed() -> &'static Bed {
             .with_test_writer()
             .init();
         record::begin();
+        let _ = std::fs::remove_file(root().join(EVIDENCE));
         let bed = tokio::task::spawn_blocking(|| up(&[])).await.unwrap();
         define(&bed).await;
         bed
@@ -83,7 +87,7 @@ pub fn root() -> &'static Path {
 
 fn up(options: &[&str]) -> Bed {
     let mut process = Command::new("python3")
-        .args(["tests/bed/bed.py", "up", "--installation", INSTALLATION])
+        .args(["tests/bed/bed.py", "up", "--installation", INSTALLATION, "--evidence", EVIDENCE])
         .args(options)
         .current_dir(root())
         .stdin(Stdio::piped())
