@@ -21,6 +21,13 @@
 //! `api ← stack ← layers ← controller`; `aws` is used by layers, documents and controller, and knows of the others only
 //! plain data; `stack` knows neither `aws` nor a client. A test holds the folders to it.
 //!
+//! # Who acts
+//!
+//! Of several processes one: whoever holds the lease ([`controller::lease`]). Each renewal opens a [`aws::Fence`] for a
+//! while, and before it stands every call to AWS that changes something ([`aws::Gate`]) and every request to Kubernetes
+//! that does ([`controller::client`]). So a process that has lost its lease without knowing it, because it was stopped or
+//! cut off, changes nothing any more. What it said it would do is done by the next, which finds things by their names.
+//!
 //! # What follows from a failed AWS call
 //!
 //! The class of a [`stack::fault::Fault`] decides, and nothing else does.

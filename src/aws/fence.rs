@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// See the [module](self). Clones are the same fence.
+/// The fence. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Option<Arc<Mutex<Option<Instant>>>>);
 

@@ -42,7 +42,7 @@ impl Pace {
     pub const FULL: Pace = Pace { percent: 100, clock: 1 };
 }
 
-/// See the [module](self). Clones are the same gate.
+/// The gate. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     turnstiles: Arc<HashMap<Operation, Turnstile>>,

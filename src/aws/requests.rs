@@ -12,7 +12,7 @@ use crate::stack::operation::Operation;
 /// Upper bounds in seconds: most calls take some ten milliseconds, and none more than 30 s.
 const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// See the [module](self). Clones count together.
+/// All calls. Clones count together.
 #[derive(Clone, Debug)]
 pub struct Requests {
     /// By what AWS said.

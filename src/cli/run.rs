@@ -83,9 +83,6 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
-    #[command(flatten)]
-    election: Election,
-
     /// Where /healthz and /readyz are served, such as 0.0.0.0:8081. Port 0 takes a free one, and the log says which.
     /// Default: nowhere.
     #[arg(long, env = "TENANTRY_HEALTH_PROBE_BIND_ADDRESS", value_name = "IP:PORT")]
@@ -102,6 +99,10 @@ pub(super) struct Run {
     /// Divides all waits but those of the leader election; for tests.
     #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
     clock: u32,
+
+    // Last, because its heading would cover whatever came after it.
+    #[command(flatten)]
+    election: Election,
 }
 
 /// Who acts, if there are several processes.

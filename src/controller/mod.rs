@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod claims;
+pub mod client;
 pub mod clock;
 pub mod context;
 pub mod definitions;

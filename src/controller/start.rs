@@ -15,7 +15,7 @@ use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
 use super::run::lead;
 use super::serve::{self, Health, Phase};
-use super::{Settings, definitions};
+use super::{Settings, client, definitions};
 use crate::aws::{self, Aws, Fence, Gate, Pace};
 use crate::stack::identity::Scope;
 
@@ -35,7 +35,7 @@ pub async fn run(
         Some(address) => Some(serve::metrics(address, metrics.clone()).await?),
         None => None,
     };
-    let reader = metrics.client(&client, &Fence::open());
+    let reader = client::behind(&Fence::open(), &client, &metrics.kubernetes);
     let clock = Clock::new(settings.clock);
     if !definitions::wait(&reader, clock, &stop, |why| health.is(Phase::Waits(why))).await {
         return Ok(());
@@ -43,7 +43,7 @@ pub async fn run(
     // Who only reads need not be alone.
     let terms = settings.leader_election.clone().filter(|_| !settings.read_only);
     let fence = if terms.is_some() { Fence::closed() } else { Fence::open() };
-    let client = metrics.client(&client, &fence);
+    let client = client::behind(&fence, &client, &metrics.kubernetes);
     let (aws, grant) = identify(&settings, &client, sdk, &fence, &metrics).await?;
     let lease = lease_name(&settings.installation);
     let work = lead(settings, client, aws, grant, &metrics, &health, stop.clone());

@@ -35,6 +35,7 @@ async fn dies(w: &World, leader: &mut Replica) {
     let (died, before) = (Timestamp::now(), w.lease().await);
     let taken = w.taken_over(&before).await;
     let bound = seconds(DURATION + 2 * RETRY);
+    println!("taken over {:?} after it died", between(died, taken));
     assert!(between(died, taken) <= bound, "it took {:?}, not {bound:?}", between(died, taken));
     let protected = between(before.renew_time.unwrap().0, taken);
     assert!(protected >= seconds(DURATION), "taken {protected:?} after the last renewal");

@@ -72,7 +72,7 @@ fn assert_known(samples: &[Sample]) -> BTreeSet<&'static str> {
 async fn both_replicas_answer_and_say_who_leads() {
     let test = async |w: World| {
         let leader = w.leader("first", &[]).await;
-        let standby = w.standby("second", &[]).await;
+        let mut standby = w.standby("second", &[]).await;
         for (replica, leads) in [(&leader, 1.0), (&standby, 0.0)] {
             let ready = || async { replica.ready().await.0.then_some(()) };
             w.eventually("it is ready", ready).await;
@@ -98,6 +98,8 @@ async fn both_replicas_answer_and_say_who_leads() {
         w.eventually("a pass fails and is counted", errors).await;
         assert!(leader.ready().await.0 && standby.ready().await.0);
         w.double.heal().await;
+        standby.signal("TERM").await;
+        assert!(standby.ended().await.success(), "{}", standby.log());
     };
     world_without_operator(|_| {}, test).await;
 }

@@ -3,9 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use http::Request;
-use kube::Client;
-use kube::client::Body;
 use kube::runtime::controller::Action;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -13,12 +10,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric as Counted, Registry};
-use tower::{BoxError, service_fn};
 
 use super::Error;
 use super::context::Context;
 use crate::api::metric::*;
-use crate::aws::{Fence, Requests};
+use crate::aws::Requests;
 use crate::documents::reviews::Reviews;
 
 mod objects;
@@ -37,7 +33,8 @@ pub struct Metrics {
     pub aws: Requests,
     /// Reviews of documents.
     pub reviews: Reviews,
-    kubernetes: Family<Labels<2>, Counter>,
+    /// Requests to the API server.
+    pub kubernetes: Family<Labels<2>, Counter>,
     passes: Family<Labels<2>, Counter>,
     failed: Family<Labels<1>, Counter>,
     seconds: Family<Labels<1>, Histogram>,
@@ -142,25 +139,5 @@ impl Metrics {
             self.failed.get_or_create(&RECONCILE_ERRORS.of([controller])).inc();
         }
         result
-    }
-
-    /// The same client, which counts its requests, and changes something only while the fence is open.
-    pub fn client(&self, client: &Client, fence: &Fence) -> Client {
-        let (inner, fence, counted) = (client.clone(), fence.clone(), self.kubernetes.clone());
-        let service = service_fn(move |request: Request<Body>| {
-            let (inner, fence, counted) = (inner.clone(), fence.clone(), counted.clone());
-            async move {
-                let method = request.method().clone();
-                if !method.is_safe() && !fence.is_open() {
-                    return Err(BoxError::from("this process does not hold the lease at the moment"));
-                }
-                let answer = inner.send(request).await;
-                let code =
-                    answer.as_ref().map_or("<error>".into(), |answer| answer.status().as_u16().to_string());
-                counted.get_or_create(&KUBERNETES_REQUESTS.of([&code, method.as_str()])).inc();
-                answer.map_err(BoxError::from)
-            }
-        });
-        Client::new::<_, Body, _>(service, client.default_namespace())
     }
 }
