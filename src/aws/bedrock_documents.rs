@@ -51,6 +51,6 @@ fn state(document: KnowledgeBaseDocumentDetail) -> Option<DocumentState> {
         key: key.into(),
         status: document.status.as_str().to_owned(),
         reason: document.status_reason.unwrap_or_default(),
-        updated: document.updated_at.as_ref().map(timestamp).unwrap_or_default(),
+        updated: document.updated_at.as_ref().map(timestamp),
     })
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::inspect;
 use crate::api::{Pattern, Tenant};
 use crate::aws::Aws;
+use crate::documents::failures;
 use crate::documents::ledger::{Entry, HEADER};
 use crate::documents::quarantine::QUARANTINE;
 use crate::documents::sidecar;
@@ -65,7 +66,7 @@ struct LastJob {
     status: String,
     started: Timestamp,
     updated: Timestamp,
-    /// Why all of it failed. A pool's job is the SharedStack's to speak of.
+    /// What it says went wrong in it. A pool's job is the SharedStack's to speak of.
     failure_reasons: Vec<String>,
 }
 
@@ -116,17 +117,23 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         prefix,
     };
     if let (Some(kb), Some(ds)) = (&status.knowledge_base_id, &status.data_source_id)
-        && let Some(last) = aws.jobs.list(kb, ds).await?.into_iter().next()
+        && let jobs = aws.jobs.list(kb, ds).await?
+        && let Some(last) = jobs.first().cloned()
     {
+        let since = failures::since(&jobs);
         let each = |document: DocumentState| {
             let is_its_own = document.key.starts_with(&report.prefix);
-            if is_its_own && (document.has_failed_in(&last) || document.is_partial()) {
-                let DocumentState { key, status, reason, .. } = document;
+            if is_its_own && (since.is_some_and(|it| document.has_failed_since(it)) || document.is_partial())
+            {
+                let reason = document.why();
+                let DocumentState { key, status, .. } = document;
                 report.failed.push(Failed { key, status, reason });
             }
         };
         aws.documents.each(kb, ds, each).await?;
-        let failure_reasons = match last.status == "FAILED" && tenant.spec.pattern != Pattern::Pool {
+        // A pool's job speaks of all its tenants' documents, and may name several in one sentence.
+        let speaks = last.status == "FAILED" || last.statistics.failed > 0;
+        let failure_reasons = match speaks && tenant.spec.pattern != Pattern::Pool {
             true => aws.jobs.get(kb, ds, &last.id).await?.map(|job| job.failure_reasons).unwrap_or_default(),
             false => Vec::new(),
         };

@@ -152,6 +152,12 @@ impl Installed {
 
 impl Operator {
     fn policy(self) -> anyhow::Result<Value> {
+        if self.permissions_boundary.is_none() {
+            eprintln!(
+                "warning: without --permissions-boundary whoever has this policy can make a role that may do anything. Give \
+                 the ARN of a policy that bounds it, here and to `tenantry run`"
+            );
+        }
         let audience = Audience {
             role_arn: self.role_arn,
             boundary_arn: self.permissions_boundary,

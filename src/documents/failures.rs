@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::sidecar;
 use crate::api::Reason;
 use crate::aws::Aws;
@@ -14,8 +16,8 @@ use crate::stack::verdict::Documents;
 
 /// How many documents are named.
 const NAMED: usize = 10;
-/// How much of what is said of each.
-const LENGTH: usize = 300;
+/// How much of a key, and of what is said of it.
+const LENGTH: usize = 200;
 
 /// Documents of one tenant that could not be indexed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +35,8 @@ impl Failures {
     fn add(&mut self, document: &DocumentState) {
         self.count += 1;
         if self.named.len() < NAMED {
-            self.named.push(format!("{}: {}", document.key, document.reason).chars().take(LENGTH).collect());
+            let cut = |text: &str| text.chars().take(LENGTH).collect::<String>();
+            self.named.push(format!("{}: {}", cut(&document.key), cut(&document.why())));
         }
     }
 
@@ -51,11 +54,18 @@ impl Failures {
     }
 }
 
-/// What of a data source's documents a job could not index, by the tenant under whose prefix it is.
-pub async fn by_tenant(aws: &Aws, kb: &str, data_source: &str, job: &JobSummary) -> Result<ByTenant, Fault> {
+/// Since when what is said of documents counts: the start of the last job that went through all of them, or else of the
+/// first job. Whatever failed is tried again by each job, so what is older is over.
+pub fn since(jobs: &[JobSummary]) -> Option<Timestamp> {
+    let whole = jobs.iter().find(|job| job.status == "COMPLETE").or(jobs.last());
+    whole.map(|job| job.started)
+}
+
+/// What of a data source's documents could not be indexed since then, by the tenant under whose prefix it is.
+pub async fn by_tenant(aws: &Aws, kb: &str, data_source: &str, since: Timestamp) -> Result<ByTenant, Fault> {
     let mut failures = ByTenant::new();
     let each = |document: DocumentState| {
-        if let Some(tenant) = sidecar::tenant_of(&document.key).filter(|_| document.has_failed_in(job)) {
+        if let Some(tenant) = sidecar::tenant_of(&document.key).filter(|_| document.has_failed_since(since)) {
             failures.entry(tenant.into()).or_default().add(&document);
         }
     };
@@ -72,12 +82,52 @@ mod tests {
         let mut failures = Failures::default();
         for n in 0..12 {
             let reason = "The file is ".to_owned() + &"very ".repeat(100) + "broken";
-            let (key, updated) = (format!("pool/a/{n}.md"), jiff::Timestamp::UNIX_EPOCH);
+            let (key, updated) = (format!("pool/a/{n}.md"), None);
             failures.add(&DocumentState { key, status: "FAILED".into(), reason, updated });
         }
         let message = failures.verdict().message;
         assert!(message.contains("pool/a/9.md: The file is very"), "{message}");
         assert!(!message.contains("pool/a/10.md") && message.contains("; and 2 more."), "{message}");
         assert!(message.len() < 4000, "{}", message.len());
+    }
+
+    fn job(status: &str, started: i64) -> JobSummary {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (id, description) = (format!("job {started}"), String::new());
+        let status = status.into();
+        JobSummary {
+            id,
+            status,
+            description,
+            started: at(started),
+            updated: at(started + 1),
+            statistics: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_job_that_ended_in_the_middle_clears_nobody() {
+        let second = |jobs: &[JobSummary]| since(jobs).map(|at| at.as_second());
+        assert_eq!(second(&[]), None);
+        assert_eq!(second(&[job("FAILED", 3)]), Some(3));
+        assert_eq!(
+            second(&[job("FAILED", 9), job("STOPPED", 6), job("COMPLETE", 3), job("COMPLETE", 1)]),
+            Some(3)
+        );
+        let said = |status: &str, updated: Option<i64>| DocumentState {
+            key: "pool/a/x.md".into(),
+            status: status.into(),
+            reason: String::new(),
+            updated: updated.map(|second| Timestamp::from_second(second).unwrap()),
+        };
+        let three = Timestamp::from_second(3).unwrap();
+        assert!(
+            said("FAILED", Some(4)).has_failed_since(three) && said("IGNORED", None).has_failed_since(three)
+        );
+        assert!(
+            !said("FAILED", Some(2)).has_failed_since(three)
+                && !said("INDEXED", None).has_failed_since(three)
+        );
+        assert_eq!(said("FAILED", None).why(), "FAILED, and no reason is given");
     }
 }

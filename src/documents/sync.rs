@@ -197,28 +197,43 @@ pub async fn step(
         }
         _ => verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref()),
     };
-    let failures = failures_of(aws, source, &jobs, remembered).await?;
+    let failures = failures_of(aws, source, &jobs, remembered).await;
     let next = source.schedule.as_ref().and_then(|schedule| schedule.next(now));
     let due_in = next.and_then(|next| Duration::try_from(next.duration_since(turns.now())).ok());
     Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures })
 }
 
-/// What a pool's last job could not index. It is asked for once, and only if there is something: a process that has just
-/// begun asks again.
+/// What of a pool's documents could not be indexed: by the last job that went through all of them, and by those that ended
+/// in the middle since. It is asked for once, and only if there is something; a process that has just begun asks again.
+/// A job is not kept waiting for it: what cannot be had now is asked for at the next look.
 async fn failures_of(
     aws: &Aws,
     source: &Source,
     jobs: &[JobSummary],
     remembered: &mut Remembered,
-) -> Result<Option<ByTenant>, Fault> {
-    let last = jobs.iter().find(|job| !job.is_running()).filter(|_| source.rules.is_some());
-    let Some(last) = last.filter(|last| remembered.told.as_ref() != Some(&last.id)) else { return Ok(None) };
-    let failures = match last.status == "FAILED" || last.statistics.failed > 0 {
-        true => failures::by_tenant(aws, &source.knowledge_base_id, &source.data_source_id, last).await?,
-        false => ByTenant::new(),
+) -> Option<ByTenant> {
+    source.rules.as_ref()?;
+    let last = jobs.iter().find(|job| !job.is_running())?;
+    if remembered.told.as_ref() == Some(&last.id) {
+        return None;
+    }
+    let since = failures::since(jobs)?;
+    let concerned = jobs.iter().filter(|job| job.started >= since && !job.is_running());
+    let any = concerned.into_iter().any(|job| job.status == "FAILED" || job.statistics.failed > 0);
+    let failures = match any {
+        true => failures::by_tenant(aws, &source.knowledge_base_id, &source.data_source_id, since).await,
+        false => Ok(ByTenant::new()),
     };
-    remembered.told = Some(last.id.clone());
-    Ok(Some(failures))
+    match failures {
+        Ok(failures) => {
+            remembered.told = Some(last.id.clone());
+            Some(failures)
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, "what could not be indexed is not known yet");
+            None
+        }
+    }
 }
 
 /// Asks for a turn for all that is open; what has no age of its own is as old as its asking.

@@ -49,9 +49,7 @@ pub fn reader(
         statements.push(
             json!({"Sid": "Answer", "Effect": "Allow", "Action": "bedrock:RetrieveAndGenerate", "Resource": "*"}),
         );
-        statements.push(json!({"Sid": "Model", "Effect": "Allow",
-            "Action": ["bedrock:GetInferenceProfile", "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
-            "Resource": models(scope, model)}));
+        statements.extend(answers(scope, model));
     }
     if let Some(table) = registry {
         statements.push(json!({"Sid": "Registry", "Effect": "Allow", "Action": "dynamodb:GetItem",
@@ -65,19 +63,27 @@ pub fn reader(
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>
 const GEOGRAPHIES: [&str; 8] = ["us.", "us-gov.", "eu.", "apac.", "au.", "ca.", "jp.", "global."];
 
-/// What must be allowed to have a model answer: itself, and, behind an inference profile, the model in every region that
-/// the profile may choose.
-fn models(scope: &Scope, model: &str) -> Vec<String> {
-    let anywhere = |id: &str| format!("arn:{}:bedrock:*::foundation-model/{id}", scope.partition);
-    let profiled =
-        |id: &str| GEOGRAPHIES.iter().find_map(|geography| id.strip_prefix(geography)).map(anywhere);
-    if let Some((_, id)) = model.split_once(":inference-profile/") {
-        return std::iter::once(model.to_owned()).chain(profiled(id)).collect();
+/// What must be allowed to have a model answer: itself; an inference profile needs to be read too, and to choose a model in
+/// any of its regions, which only it may.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html>
+fn answers(scope: &Scope, model: &str) -> Vec<Value> {
+    let of_geography = GEOGRAPHIES.iter().any(|geography| model.starts_with(geography));
+    let arn = match of_geography {
+        true => scope.arn("bedrock", &format!("inference-profile/{model}")),
+        false => model_arn(scope, model),
+    };
+    if !arn.contains("inference-profile/") {
+        return vec![
+            json!({"Sid": "Model", "Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": arn}),
+        ];
     }
-    match profiled(model) {
-        Some(behind) => vec![scope.arn("bedrock", &format!("inference-profile/{model}")), behind],
-        None => vec![model_arn(scope, model)],
-    }
+    let anywhere = format!("arn:{}:bedrock:*::foundation-model/*", scope.partition);
+    vec![
+        json!({"Sid": "Profile", "Effect": "Allow",
+            "Action": ["bedrock:GetInferenceProfile", "bedrock:InvokeModel"], "Resource": arn}),
+        json!({"Sid": "ModelOfProfile", "Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": anywhere,
+            "Condition": {"StringEquals": {"bedrock:InferenceProfileArn": arn}}}),
+    ]
 }
 
 #[cfg(test)]
@@ -87,17 +93,28 @@ mod tests {
     #[test]
     fn a_model_is_allowed_in_every_way_that_it_can_be_named() {
         let scope = Scope::new("prod", "111122223333", "eu-central-1");
+        let resources = |model: &str| -> Vec<String> {
+            let resource = |statement: Value| statement["Resource"].as_str().unwrap().to_owned();
+            answers(&scope, model).into_iter().map(resource).collect()
+        };
         let nova = "amazon.nova-pro-v1:0";
         let here = format!("arn:aws:bedrock:eu-central-1::foundation-model/{nova}");
-        let anywhere = format!("arn:aws:bedrock:*::foundation-model/{nova}");
-        let profile = format!("arn:aws:bedrock:eu-central-1:111122223333:inference-profile/eu.{nova}");
-        assert_eq!(models(&scope, nova), std::slice::from_ref(&here));
-        assert_eq!(models(&scope, &here), [here]);
-        assert_eq!(models(&scope, &format!("eu.{nova}")), [profile.clone(), anywhere.clone()]);
-        assert_eq!(models(&scope, &profile), [profile, anywhere]);
-        let custom = "arn:aws:bedrock:eu-central-1:111122223333:custom-model/x/1";
-        assert_eq!(models(&scope, custom), [custom]);
-        let application = "arn:aws:bedrock:eu-central-1:111122223333:application-inference-profile/abc";
-        assert_eq!(models(&scope, application), [application]);
+        let anywhere = "arn:aws:bedrock:*::foundation-model/*";
+        let ours = "arn:aws:bedrock:eu-central-1:111122223333";
+        let profile = format!("{ours}:inference-profile/eu.{nova}");
+        assert_eq!(resources(nova), [here.as_str()]);
+        assert_eq!(resources(&here), [here.as_str()]);
+        assert_eq!(resources(&format!("eu.{nova}")), [profile.as_str(), anywhere]);
+        assert_eq!(resources(&profile), [profile.as_str(), anywhere]);
+        let application = format!("{ours}:application-inference-profile/abc");
+        assert_eq!(resources(&application), [application.as_str(), anywhere]);
+        let custom = format!("{ours}:custom-model/x/1");
+        assert_eq!(resources(&custom), [custom.as_str()]);
+        for behind in answers(&scope, &application).into_iter().skip(1) {
+            assert_eq!(
+                behind["Condition"]["StringEquals"]["bedrock:InferenceProfileArn"],
+                application.as_str()
+            );
+        }
     }
 }

@@ -44,15 +44,23 @@ pub struct DocumentState {
     pub status: String,
     /// Why, if there is something to say.
     pub reason: String,
-    /// Since when.
-    pub updated: Timestamp,
+    /// Since when, where that is said.
+    pub updated: Option<Timestamp>,
 }
 
 impl DocumentState {
-    /// Whether it, or a change of its metadata, could not be indexed by this job. What an earlier one said may be over:
-    /// each job tries again what failed, unless it is gone.
-    pub fn has_failed_in(&self, job: &JobSummary) -> bool {
-        matches!(self.status.as_str(), "FAILED" | "METADATA_UPDATE_FAILED") && self.updated >= job.started
+    /// Whether it, or a change of its metadata, could not be indexed, as far as that was said since then.
+    pub fn has_failed_since(&self, since: Timestamp) -> bool {
+        matches!(self.status.as_str(), "FAILED" | "IGNORED" | "METADATA_UPDATE_FAILED")
+            && self.updated.is_none_or(|updated| updated >= since)
+    }
+
+    /// The reason, or that none is given.
+    pub fn why(&self) -> String {
+        match self.reason.as_str() {
+            "" => format!("{}, and no reason is given", self.status),
+            reason => reason.to_owned(),
+        }
     }
 
     /// Whether it was indexed, but not all of it.

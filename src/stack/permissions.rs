@@ -36,10 +36,11 @@ pub enum Grant {
     NewBuckets,
     /// Buckets of our names.
     Buckets,
-    /// What is in them.
+    /// What is in them, where it is taken apart.
     Objects,
-    /// What is moved: a pool's documents, out of it and back, and what the operator keeps for itself.
-    MovedObjects,
+    /// What the operator reads and writes: a pool's documents with their metadata files, and what it keeps for itself. The
+    /// documents of a Silo or a Bridge tenant are not its to read.
+    OwnObjects,
     /// Keys made with our tag. A key has no ARN before it is made.
     NewKeys,
     /// Tagging keys, as long as our own tag goes along: it is how they are made, and IAM cannot tell the two apart.
@@ -56,7 +57,7 @@ pub enum Grant {
     KeysOfDocuments,
     /// Lists of an account's keys and knowledge bases, which know no narrower resource.
     Lists,
-    /// Putting roles under our path, and within the permissions boundary if there is one.
+    /// Making roles under our path, and giving them rights, within the permissions boundary if there is one.
     NewRoles,
     /// Roles under our path.
     Roles,
@@ -115,14 +116,14 @@ pub fn operator(audience: &Audience, part: Option<Part>) -> Value {
     })
 }
 
-/// What it needs beside that to take apart: without it nothing that was built is ever deleted, and an object whose
-/// deletionPolicy is Delete or RetainDocuments waits with `DeletionBlocked`.
+/// What it needs beside that to take apart: without it nothing that was built is ever deleted, and whatever must go waits
+/// with `DeletionBlocked`. A Pool tenant with RetainDocuments has built nothing: its documents are moved.
 pub fn destructive(audience: &Audience) -> Value {
     policy(audience, "Delete", |(action, _)| is_destructive(action))
 }
 
-/// Whether an action deletes for good. `s3:DeleteObject` does not, where versions are kept, and it is half of a move:
-/// without it a document that belongs to nobody could not leave the pool.
+/// Whether an action deletes for good. `s3:DeleteObject` is half of a move: without it a document that belongs to nobody
+/// could not leave the pool. Where a bucket keeps versions it deletes nothing.
 pub fn is_destructive(action: &str) -> bool {
     let verb = action.split_once(':').map_or(action, |(_, verb)| verb);
     action != "s3:DeleteObject" && (verb.starts_with("Delete") || verb == "ScheduleKeyDeletion")
@@ -161,7 +162,7 @@ impl Grant {
     fn part(self) -> Part {
         use Grant::*;
         match self {
-            NewBuckets | Buckets | Objects | MovedObjects | NewKeys | NewKeysTags | OwnKeys | Keys
+            NewBuckets | Buckets | Objects | OwnObjects | NewKeys | NewKeysTags | OwnKeys | Keys
             | Aliases | KeysOfCollections | KeysOfDocuments | Registry => Part::Storage,
             Lists
             | NewRoles
@@ -194,7 +195,7 @@ impl Grant {
         match self {
             NewBuckets | Buckets => s3("*"),
             Objects => s3("*/*"),
-            MovedObjects => {
+            OwnObjects => {
                 [POOL, OPERATORS_OWN].iter().flat_map(|prefix| s3(&format!("*/{prefix}*"))).collect()
             }
             NewKeysTags | OwnKeys | Keys | KeysOfCollections | KeysOfDocuments => {
@@ -243,7 +244,7 @@ impl Grant {
             }
             OwnKeys | OwnCollections | OwnKnowledgeBases => vec![Some(our_tag)],
             // Names of buckets are shared by all of AWS: one of ours may be another account's.
-            Buckets | Objects | MovedObjects if account != "*" => {
+            Buckets | Objects | OwnObjects if account != "*" => {
                 vec![Some(json!({"StringEquals": {"aws:ResourceAccount": account}}))]
             }
             KeysOfCollections => {
@@ -263,7 +264,7 @@ impl Grant {
             Policies | InsideCollections => vec![Some(our_names)],
             Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
-            Buckets | Objects | MovedObjects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole
+            Buckets | Objects | OwnObjects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole
             | Collections | Indexes | KnowledgeBases => vec![None],
         }
     }

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use futures::{StreamExt, TryStreamExt, stream};
-use tenantry::aws::{Aws, Pace};
+use tenantry::aws::{Aws, Gate, Pace};
 use tenantry::documents::review::{self, Findings, Scope};
+use tenantry::documents::reviews::Reviews;
 use tenantry::documents::sidecar::Rules;
+use tenantry::stack::identity::Owner;
 
 use crate::memory::Growth;
 use crate::report::{Bound, Report, median};
@@ -104,13 +106,14 @@ impl Bench {
     /// As before a job: a ledger that says something else is written, and any other given up.
     async fn review(&self) -> anyhow::Result<Findings> {
         let scope = Scope {
+            owner: &Owner::Stack { name: "bench".into() },
             bucket: BUCKET,
             prefix: "pool/",
             ledger: "tenantry/ledger/bench",
             rules: Some(&self.rules),
             leaving: &BTreeSet::new(),
         };
-        let (findings, ledger) = review::all(&self.aws, &scope, "first").await?;
+        let (findings, ledger) = review::all(&self.aws, &scope, "first", &Reviews::default()).await?;
         match findings.changed {
             0 => ledger.give_up().await?,
             _ => ledger.finish().await?,
@@ -130,5 +133,5 @@ async fn aws(endpoint: &str) -> Aws {
         .credentials_provider(Credentials::new(ACCOUNT, "not-a-secret", None, None, "bench"))
         .load()
         .await;
-    Aws::new(&config, ACCOUNT, Pace::FULL)
+    Aws::new(&config, ACCOUNT, &Gate::new(Pace::FULL))
 }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use aws_config::SdkConfig;
 use aws_sdk_bedrockagentruntime::types::KnowledgeBaseQuery;
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use aws_sdk_sts::config::ProvideCredentials;
 use serde_json::{Value, json};
 
@@ -68,6 +69,35 @@ async fn put(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<(), Str
     put.send().await.map(drop).map_err(|error| error.code().unwrap_or_default().to_owned())
 }
 
+/// What is large goes up in parts, and what was begun in vain is given up.
+async fn in_parts(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) {
+    for finish in [true, false] {
+        let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.unwrap();
+        let id = begun.upload_id().unwrap();
+        let part = s3.upload_part().bucket(bucket).key(key).upload_id(id).part_number(1);
+        let sent = part.body(b"The plan of the office.".to_vec().into()).send().await.unwrap();
+        s3.list_parts().bucket(bucket).key(key).upload_id(id).send().await.unwrap();
+        if finish {
+            let part = CompletedPart::builder().part_number(1).set_e_tag(sent.e_tag).build();
+            let parts = CompletedMultipartUpload::builder().parts(part).build();
+            let end = s3.complete_multipart_upload().bucket(bucket).key(key).upload_id(id);
+            end.multipart_upload(parts).send().await.unwrap();
+        } else {
+            s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(id).send().await.unwrap();
+        }
+    }
+}
+
+/// All actions of a policy.
+fn actions(policy: &Value) -> Vec<String> {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let listed = statements.flat_map(|it| match &it["Action"] {
+        Value::Array(actions) => actions.clone(),
+        one => vec![one.clone()],
+    });
+    listed.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
 async fn an_uploader_writes_under_its_tenants_prefix_and_nowhere_else() {
     let test = async |w: World| {
@@ -87,6 +117,7 @@ async fn an_uploader_writes_under_its_tenants_prefix_and_nowhere_else() {
             let listed = s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.unwrap();
             assert!(listed.contents().iter().any(|object| object.key() == Some(&key)), "{tenant}");
             s3.get_object().bucket(bucket).key(&key).send().await.unwrap();
+            in_parts(&s3, bucket, &format!("{prefix}office/plan.md")).await;
             s3.delete_object().bucket(bucket).key(&key).send().await.unwrap();
 
             let denied = Err("AccessDenied".to_string());
@@ -155,11 +186,8 @@ async fn a_client_asks_its_tenants_knowledge_base_and_no_other() {
             }
 
             // And each action is needed.
-            let mut needed = vec!["bedrock:Retrieve", "dynamodb:GetItem"];
-            if *tenant == "pool" {
-                needed.extend(["bedrock:RetrieveAndGenerate", "bedrock:InvokeModel"]);
-            }
-            for action in needed {
+            assert_eq!(actions(&policy).len(), if *tenant == "pool" { 4 } else { 2 });
+            for action in &actions(&policy) {
                 w.role_may(&role, &without(&policy, &[action])).await;
                 let refused = w.client_under(environment.clone(), tenant, options).await.unwrap_err();
                 assert!(refused.contains(action), "{tenant} without {action}: {refused}");

@@ -134,7 +134,18 @@ async fn a_pool_tenants_request_runs_the_stacks_job() {
 
 #[tokio::test]
 async fn a_pool_tenant_is_told_of_its_own_documents_and_of_nobody_elses() {
+    told_of_its_own("full").await;
+}
+
+#[tokio::test]
+async fn a_pool_tenant_is_told_of_its_own_documents_even_without_a_reason() {
+    told_of_its_own("bare").await;
+}
+
+/// `states` is how much Bedrock says of each document.
+async fn told_of_its_own(states: &'static str) {
     world(|w| async move {
+        w.double.settings(json!({"switches": {"document_states": states}})).await;
         w.apply(
             "
             {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
@@ -165,6 +176,26 @@ async fn a_pool_tenant_is_told_of_its_own_documents_and_of_nobody_elses() {
         }
         let stack = w.condition("SharedStack/standard", "DocumentsCurrent=False/DocumentsFailed").await;
         assert_eq!(stack.status.ingestion.unwrap().failure_reasons.len(), 3);
+
+        // A job that ends in the middle clears nobody: nothing was tried again.
+        let told = w.get("acme").await.version().to_owned();
+        let listing = w.double.hold("ingestion.list", "*").await;
+        w.annotate("SharedStack/standard", SYNC_REQUESTED_AT, Some("for nothing")).await;
+        let status = w.get("SharedStack/standard").await.status;
+        let (kb, source) = (status.knowledge_base_id.unwrap(), status.data_source_id.unwrap());
+        let running = w
+            .eventually("a job runs", || async {
+                let jobs = w.sdk.bedrock.list_ingestion_jobs().knowledge_base_id(&kb).data_source_id(&source);
+                let jobs = jobs.send().await.unwrap().ingestion_job_summaries;
+                let running = jobs.into_iter().find(|job| job.status().as_str() == "IN_PROGRESS");
+                running.map(|job| job.ingestion_job_id)
+            })
+            .await;
+        let stop = w.sdk.bedrock.stop_ingestion_job().knowledge_base_id(&kb).data_source_id(&source);
+        stop.ingestion_job_id(running).send().await.unwrap();
+        listing.release().await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=False/SyncFailed").await;
+        assert_eq!(w.get("acme").await.version(), told, "what failed has not been tried again");
 
         // It is as well known after a restart, and then only who recovers hears of it.
         let known = w.get("other").await.version().to_owned();

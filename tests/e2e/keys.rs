@@ -116,6 +116,10 @@ async fn a_key_that_is_allowed_encrypts_everything_and_stays() {
         // The role may decrypt with it: a job reads the documents.
         w.upload("acme", &[("handbook.md", "Our office opens at nine.")]).await;
         w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        // And the operator, which reads what it wrote down for that job.
+        w.upload("acme", &[("hours.md", "It closes at five.")]).await;
+        w.request_sync("acme").await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
 
         for object in ["acme", "umbrella", "initech"] {
             w.delete(object).await;

@@ -167,27 +167,32 @@ async fn roles_are_put_within_the_permissions_boundary() {
 #[tokio::test]
 async fn where_deleting_is_withheld_nothing_goes_and_the_rest_goes_on() {
     let test = async |w: World| {
-        w.double.settings(json!({"speedup": 50})).await;
-        let session = w.operator_session().await;
-        let audience = Role::of_operator(&w.settings, &w.account);
-        let statements = audience.policy["Statement"].as_array().unwrap().iter();
+        // An account's first collection also makes AOSS's own role.
+        w.double.settings(json!({"speedup": 50, "switches": {"service_linked_role": "absent"}})).await;
+        let _ = w.operator_session().await;
+        let role = Role::of_operator(&w.settings, &w.account);
+        let statements = role.policy["Statement"].as_array().unwrap().iter();
         let deletes = |it: &&Value| it["Sid"].as_str().unwrap().starts_with("Delete");
         let builds: Vec<_> = statements.filter(|it| !deletes(it)).collect();
-        let put = w.sdk.iam.put_role_policy().role_name(audience.name).policy_name(ROLE_POLICY);
+        let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
         let policy = json!({"Version": "2012-10-17", "Statement": builds});
         put.policy_document(policy.to_string()).send().await.unwrap();
-        drop(session);
         w.start_operator().await;
-        w.apply(
-            "
-            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}, deletionPolicy: Delete}}
-            ---
-            {kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo, deletionPolicy: Delete}}
-            ---
-            {kind: Tenant, metadata: {name: pool}, spec: {tenantId: pool, pattern: Pool, stackRef: {name: standard}, deletionPolicy: Delete}}",
-        )
-        .await;
-        for tenant in ["silo", "pool"] {
+        let tenant = |name: &str, pattern: &str, policy: &str| {
+            format!(
+                "{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, deletionPolicy: {policy}, pattern: {pattern}}}}}"
+            )
+        };
+        let borrows = |pattern: &str| format!("{pattern}, stackRef: {{name: standard}}");
+        let stack =
+            "{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}, deletionPolicy: Delete}}";
+        let tenants = [
+            tenant("silo", "Silo", "Delete"),
+            tenant("bridge", &borrows("Bridge"), "RetainDocuments"),
+            tenant("pool", &borrows("Pool"), "Delete"),
+        ];
+        w.apply(&[&[stack.to_owned()][..], &tenants].concat().join("\n---\n")).await;
+        for tenant in ["silo", "bridge", "pool"] {
             w.ready(tenant).await;
             w.upload(tenant, &[("handbook.md", "Employees get 21 days of annual leave.")]).await;
         }
@@ -195,36 +200,40 @@ async fn where_deleting_is_withheld_nothing_goes_and_the_rest_goes_on() {
         let bucket = w.get("pool").await.status.bucket.unwrap();
         w.sdk.upload(&bucket, "pool/nobodys.md", "Whose is this?").await;
         w.event("SharedStack/standard", "DocumentsQuarantined").await;
-        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
-        w.condition("silo", "DocumentsCurrent=True/Synced").await;
+        for object in ["SharedStack/standard", "silo", "bridge"] {
+            w.condition(object, "DocumentsCurrent=True/Synced").await;
+        }
 
-        let before = w.inventory().await;
+        let before = names(&w.inventory().await);
         let mark = w.double.mark().await;
-        for (tenant, action) in [("silo", "bedrock:DeleteDataSource"), ("pool", "s3:DeleteObjectVersion")] {
+        let withheld = [
+            ("silo", "bedrock:DeleteDataSource"),
+            ("bridge", "bedrock:DeleteDataSource"),
+            ("pool", "s3:DeleteObjectVersion"),
+        ];
+        for (tenant, action) in withheld {
             w.delete(tenant).await;
             let blocked = w.condition(tenant, "DeletionBlocked=True/Denied").await;
             assert!(blocked.message("DeletionBlocked").contains(action), "{}", blocked.describe());
             assert!(blocked.is("Stalled=True/Denied"), "{}", blocked.describe());
         }
-        let after = w.inventory().await;
-        assert_eq!(names(&before), names(&after), "nothing went");
+        assert_eq!(before, names(&w.inventory().await), "nothing went");
         assert!(w.retrieve("pool", "annual leave").await.iter().any(|(_, text)| text.contains("21 days")));
 
-        // Whoever decides to keep it needs no such right.
-        for tenant in ["silo", "pool"] {
+        // Whoever decides to keep it needs no such right, a SharedStack's owner neither.
+        for tenant in ["silo", "bridge", "pool"] {
             w.patch(tenant, json!({"spec": {"deletionPolicy": "Retain"}})).await;
             w.gone(tenant).await;
         }
+        w.patch("SharedStack/standard", json!({"spec": {"deletionPolicy": "Retain"}})).await;
+        w.delete("SharedStack/standard").await;
+        w.gone("SharedStack/standard").await;
         // DeleteObjects answers for each of its keys.
         let deletes = |call: &Call| call.operation.starts_with("Delete") && call.operation != "DeleteObjects";
         let deleted = w.double.journal(mark).await.only(|call| call.succeeded() && deletes(call));
         assert!(deleted.is_empty(), "{deleted}");
         let left = names(&w.inventory().await);
-        assert!(
-            names(&before).is_subset(&left),
-            "{:?}",
-            names(&before).difference(&left).collect::<Vec<_>>()
-        );
+        assert!(before.is_subset(&left), "{:?}", before.difference(&left).collect::<Vec<_>>());
     };
     world_without_operator(|settings| settings.clock = 50, test).await;
 }

@@ -50,7 +50,7 @@ fn ours(grant: Grant) -> &'static [Sample] {
         NewBuckets => &[(BUCKET, &[MADE_WITH_OUR_TAG])],
         Buckets => &[(BUCKET, &[OUR_ACCOUNT])],
         Objects => &[(OBJECT, &[OUR_ACCOUNT])],
-        MovedObjects => &[
+        OwnObjects => &[
             ("arn:aws:s3:::prod-sa-stand-abc/pool/acme/a.txt", &[OUR_ACCOUNT]),
             ("arn:aws:s3:::prod-sa-stand-abc/tenantry/retained/acme.json", &[OUR_ACCOUNT]),
         ],
@@ -90,7 +90,7 @@ fn anothers(grant: Grant) -> &'static [Sample] {
             &[("arn:aws:s3:::prod2-ta-acme-abc", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]), (BUCKET, &[])]
         }
         Objects => &[("arn:aws:s3:::prod2-ta-acme-abc/a", &[OUR_ACCOUNT]), (OBJECT, &[])],
-        MovedObjects => &[(OBJECT, &[OUR_ACCOUNT]), ("arn:aws:s3:::prod2-sa-x/pool/a", &[OUR_ACCOUNT])],
+        OwnObjects => &[(OBJECT, &[OUR_ACCOUNT]), ("arn:aws:s3:::prod2-sa-x/pool/a", &[OUR_ACCOUNT])],
         OwnKeys => {
             &[(KEY, &[]), (KEY, &[LENT]), (KEY, &[("aws:ResourceTag/tenantry.dev/installation", "prod2")])]
         }

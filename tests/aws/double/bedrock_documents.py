@@ -6,7 +6,9 @@ from .state import page
 OPERATIONS = {}
 
 
-def _wire(source, uri, status, reason, updated):
+def _wire(world, region, source, uri, status, reason, updated):
+    if world.settings.switch(region.account, "document_states") == "bare":
+        reason, updated = reason if status == "IGNORED" else None, None
     return {"knowledgeBaseId": source.kb.id, "dataSourceId": source.id, "status": status, "statusReason": reason,
             "identifier": {"dataSourceType": "S3", "s3": {"uri": uri}}, "updatedAt": updated}
 
@@ -18,7 +20,7 @@ def _known(source):
 async def _list(world, region, call, params):
     source = source_of(region, params)
     items, token = page(world.settings, region.account, list(_known(source).items()), params)
-    return {"documentDetails": [_wire(source, uri, *found) for uri, found in items], "nextToken": token}
+    return {"documentDetails": [_wire(world, region, source, uri, *found) for uri, found in items], "nextToken": token}
 
 
 async def _get(world, region, call, params):
@@ -26,7 +28,7 @@ async def _get(world, region, call, params):
     known, now = _known(source), world.clock.now()
     asked = [identifier.get("s3", {}).get("uri", "") for identifier in params["documentIdentifiers"]]
     # What is not there is not an error but a status.
-    return {"documentDetails": [_wire(source, uri, *known.get(uri, ("NOT_FOUND", None, now))) for uri in asked]}
+    return {"documentDetails": [_wire(world, region, source, uri, *known.get(uri, ("NOT_FOUND", None, now))) for uri in asked]}
 
 
 OPERATIONS |= {"ListKnowledgeBaseDocuments": _list, "GetKnowledgeBaseDocuments": _get}

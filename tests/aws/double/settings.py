@@ -52,6 +52,7 @@ DEFAULTS = {
         "create_index_knn": "accept",          # accept | refuse   (§1.2: no AWS doc shows knn_vector there)
         "crawler_lists": "prefix",             # prefix | bucket   (§9.5: what s3:prefix the crawler sends)
         "malformed_sidecar": "indexed",        # indexed | failed  (§6: no doc says which)
+        "document_states": "full",             # full | bare: no updatedAt, a reason only beside IGNORED (§1.1: both are optional)
         "unsupported_filters": [],             # operators that the store is to have no support for
         "unsupported_filter": "fail",          # fail | ignore: what then happens (§0.1)
         "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
