@@ -6,6 +6,7 @@
 
 pub mod begin;
 pub mod cron;
+pub mod draft;
 pub mod ledger;
 pub mod marker;
 pub mod purge;
