@@ -6,6 +6,7 @@
 
 pub mod begin;
 pub mod cron;
+pub mod draft;
 pub mod failures;
 pub mod ledger;
 pub mod marker;

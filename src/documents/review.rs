@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
 
+use super::draft::Draft;
 use super::ledger::{self, Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
 use super::reviews::Reviews;
@@ -159,11 +160,11 @@ pub async fn all(
     job: &str,
     reviews: &Reviews,
 ) -> Result<(Findings, Writer), Fault> {
-    let mut writer = aws.objects.writer(scope.bucket, scope.ledger, "text/plain; charset=utf-8");
-    match listing(aws, scope, job, &mut writer, reviews).await {
-        Ok(findings) => Ok((findings, writer)),
+    let mut draft = Draft::new(aws, scope.bucket, scope.ledger, job);
+    match listing(aws, scope, &mut draft, reviews).await {
+        Ok(findings) => Ok((findings, draft.written())),
         Err(fault) => {
-            writer.give_up().await?;
+            draft.written().give_up().await?;
             Err(fault)
         }
     }
@@ -172,32 +173,40 @@ pub async fn all(
 async fn listing(
     aws: &Aws,
     scope: &Scope<'_>,
-    job: &str,
-    writer: &mut Writer,
+    draft: &mut Draft<'_>,
     reviews: &Reviews,
 ) -> Result<Findings, Fault> {
     let mut progress = reviews.begin(scope.owner);
     let mut last = Last::open(aws, scope).await?;
     let mut findings = Findings { last_for: last.job.take(), ..Findings::default() };
     let mut pairing = Pairing::default();
-    let (mut next, mut pages) = (None::<String>, 0_usize);
-    writer.write(format!("{HEADER}\n{}\n", Value::from(job)).as_bytes()).await?;
+    let mut pages = 0_usize;
+    let mut page = aws.objects.list(scope.bucket, scope.prefix, None, None).await?;
     loop {
-        let page = aws.objects.list(scope.bucket, scope.prefix, next.as_deref(), None).await?;
         let (mut tasks, objects) = (Vec::new(), page.objects.len());
         for object in page.objects {
             let listed = last.compare(object, scope, &mut findings).await?;
             sort(scope, listed, &mut pairing, &mut tasks);
         }
-        next = page.next;
+        let next = page.next;
         if next.is_none() {
             last.rest(scope, &mut findings).await?;
             tasks.extend(std::mem::take(&mut pairing).end().into_iter().map(Task::Check));
         }
-        work(aws, scope, tasks, writer, &mut findings).await?;
+        if findings.changed > 0 {
+            draft.differs().await?;
+        }
+        // The next page comes meanwhile. What is written now lies before it.
+        let ahead = async {
+            match &next {
+                Some(next) => aws.objects.list(scope.bucket, scope.prefix, Some(next), None).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (ahead, ()) = try_join(ahead, work(aws, scope, tasks, draft, &mut findings)).await?;
         progress.page(objects, &findings);
         pages += 1;
-        if next.is_none() {
+        let Some(ahead) = ahead else {
             let Findings { documents, changed, written, dropped, .. } = findings;
             tracing::info!(
                 scope.bucket,
@@ -209,7 +218,8 @@ async fn listing(
                 "documents reviewed"
             );
             return Ok(findings);
-        }
+        };
+        page = ahead;
         if pages.is_multiple_of(PAGES) {
             tracing::info!(
                 scope.bucket,
@@ -244,14 +254,17 @@ async fn work(
     aws: &Aws,
     scope: &Scope<'_>,
     tasks: Vec<Task>,
-    writer: &mut Writer,
+    draft: &mut Draft<'_>,
     findings: &mut Findings,
 ) -> Result<(), Fault> {
     // In their order, because the ledger has the listing's.
     let mut done = stream::iter(tasks).map(|task| one(aws, scope, task)).buffered(CONCURRENCY);
     while let Some(Done { line, written, dropped, corrected, quarantined }) = done.try_next().await? {
+        if written {
+            draft.differs().await?;
+        }
         if let Some(entry) = line {
-            writer.write(entry.line().as_bytes()).await?;
+            draft.line(&entry).await?;
         }
         findings.written += usize::from(written);
         findings.dropped += dropped;

@@ -1,7 +1,6 @@
 //! What was measured, beside what it may be.
 
 use std::fmt;
-use std::time::Duration;
 
 /// All that was measured: what has a bound first, and then what explains it.
 #[derive(Default)]
@@ -69,7 +68,7 @@ impl fmt::Display for Report {
 }
 
 /// The one in the middle.
-pub fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
