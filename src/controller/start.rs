@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::grant::Grant;
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
-use super::run::lead;
+use super::run::{Ended, lead};
 use super::serve::{self, Health, Phase};
 use super::{Settings, client, definitions};
 use crate::aws::{self, Aws, Fence, Gate, Pace};
@@ -47,7 +47,7 @@ pub async fn run(
     let (aws, grant) = identify(&settings, &client, sdk, &fence, &metrics).await?;
     let lease = lease_name(&settings.installation);
     let work = lead(settings, client, aws, grant, &metrics, &health, stop.clone());
-    let Some(terms) = terms else { return work.await };
+    let Some(terms) = terms else { return work.await.map(drop) };
     metrics.leads(&lease, false);
     let mut election = Election::new(reader, &lease, terms, fence);
     if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
@@ -57,11 +57,12 @@ pub async fn run(
     while_held(election, work).await
 }
 
-/// Works as long as the lease is held, and gives it back after that. If it is lost, the work is dropped where it stands:
-/// whatever it would change, the fence refuses.
+/// Works as long as the lease is held, and gives it back after that if nothing is under way. If something may be, the
+/// lease runs out by itself: a call that was sent has that time to arrive, before another process acts. If the lease is
+/// lost, the work is dropped where it stands: whatever it would change, the fence refuses.
 async fn while_held(
     election: Election,
-    work: impl Future<Output = anyhow::Result<()>>,
+    work: impl Future<Output = anyhow::Result<Ended>>,
 ) -> anyhow::Result<()> {
     let done = CancellationToken::new();
     // A task of its own: what keeps this one busy must not cost us the lease.
@@ -74,9 +75,13 @@ async fn while_held(
         }
         outcome = work => outcome,
     };
-    done.cancel();
-    kept.await??;
-    outcome
+    if matches!(outcome, Ok(Ended::Drained)) {
+        done.cancel();
+        kept.await??;
+    } else {
+        tracing::warn!("the lease is not given back, because a call may be under way; it runs out by itself");
+    }
+    outcome.map(drop)
 }
 
 /// Who we are to AWS, and which cluster this is. Changes nothing.
