@@ -27,7 +27,7 @@ use super::grant::Grant;
 use super::memory::Memories;
 use super::metrics::Metrics;
 use super::serve::{Health, Phase};
-use super::{Guarded, Settings, definitions, hold, lend, retry, shared_stack, tenant};
+use super::{Guarded, Settings, aws_answers, definitions, hold, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::Aws;
 use crate::documents::scheduler::Limits;
@@ -59,7 +59,11 @@ pub(super) async fn lead(
 ) -> anyhow::Result<Ended> {
     let (scope, operator) = (grant.scope.clone(), &grant.operator);
     if !settings.read_only {
-        grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;
+        let take = || grant.take(&aws, settings.take_over.as_deref());
+        let taken = aws_answers::wait(Clock::new(settings.clock), &stop, health, take).await;
+        if taken.context("the operator does not start")?.is_none() {
+            return Ok(Ended::CutOff);
+        }
     }
     let Scope { installation, account, region, .. } = &*scope;
     tracing::info!(installation, account, region, operator, "starting");

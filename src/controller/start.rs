@@ -1,4 +1,5 @@
-//! From settings to the one process that acts: it says how it is, waits for the definitions, and waits for the lease.
+//! From settings to the one process that acts: it says how it is, waits for the definitions, asks AWS who it is, and waits
+//! for the lease. Whoever cannot act does not stand for election, or it would keep out who can.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
 use super::run::{Ended, lead};
 use super::serve::{self, Health, Phase};
-use super::{Settings, client, definitions};
+use super::{Settings, aws_answers, client, definitions};
 use crate::aws::{self, Aws, Fence, Gate, Pace};
 use crate::stack::identity::Scope;
 
@@ -44,11 +45,15 @@ pub async fn run(
     let terms = settings.leader_election.clone().filter(|_| !settings.read_only);
     let fence = if terms.is_some() { Fence::closed() } else { Fence::open() };
     let client = client::behind(&fence, &client, &metrics.kubernetes);
-    let (aws, grant) = identify(&settings, &client, sdk, &fence, &metrics).await?;
     let lease = lease_name(&settings.installation);
+    if terms.is_some() {
+        metrics.leads(&lease, false);
+    }
+    let cluster = cluster_uid(&client).await?;
+    let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
+    let Some((aws, grant)) = aws_answers::wait(clock, &stop, &health, who).await? else { return Ok(()) };
     let work = lead(settings, client, aws, grant, &metrics, &health, stop.clone());
     let Some(terms) = terms else { return work.await.map(drop) };
-    metrics.leads(&lease, false);
     let mut election = Election::new(reader, &lease, terms, fence);
     if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
         return Ok(());
@@ -84,16 +89,16 @@ async fn while_held(
     outcome.map(drop)
 }
 
-/// Who we are to AWS, and which cluster this is. Changes nothing.
+/// Who we are to AWS. Changes nothing.
 async fn identify(
     settings: &Settings,
-    client: &Client,
+    cluster: String,
     sdk: &SdkConfig,
     fence: &Fence,
     metrics: &Metrics,
 ) -> anyhow::Result<(Aws, Grant)> {
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
+    let caller = aws::caller(sdk).await?;
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
     let aws = Aws::new(sdk, &caller.account, &gate.guarded(fence.clone(), metrics.aws.clone()));
     let scope = Scope::new(&settings.installation, &caller.account, &region);
@@ -103,7 +108,7 @@ async fn identify(
         operator: Some(operator.clone()),
         ..scope
     });
-    Ok((aws, Grant { scope, operator, cluster: cluster_uid(client).await? }))
+    Ok((aws, Grant { scope, operator, cluster }))
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.
