@@ -30,7 +30,8 @@
 //!
 //! # What follows from a failed AWS call
 //!
-//! The class of a [`stack::fault::Fault`] decides, and nothing else does.
+//! The class of a [`stack::fault::Fault`] decides, and nothing else does. Before a process works it waits whatever the
+//! class ([`controller::aws_answers`]).
 //!
 //! | class | what follows |
 //! |---|---|

@@ -208,6 +208,18 @@ impl ConditionType {
             Layer::KnowledgeBase => ConditionType::KnowledgeBaseReady,
         }
     }
+
+    /// Whether something is amiss while the condition stands so: of most it is that they are not True.
+    pub fn is_trouble(self, status: &str) -> bool {
+        let abnormal = matches!(
+            self,
+            ConditionType::Reconciling
+                | ConditionType::Stalled
+                | ConditionType::DeletionBlocked
+                | ConditionType::Paused
+        );
+        abnormal == (status == "True")
+    }
 }
 
 impl Reason {

@@ -95,7 +95,7 @@ metrics! {
     BUILD: Gauge "tenantry_build_info" ["version"]
         "Always 1; the label has the release.";
     CONDITION: Gauge "tenantry_status_condition" ["kind", "namespace", "name", "type", "status", "reason"]
-        "1 for each condition of an object as it stands. Of at most `--metrics-per-object` objects, those first that are not Ready.";
+        "1 for each condition of an object as it stands. Of at most `--metrics-per-object` objects, those first that are not Ready or otherwise in trouble.";
     DELETION: Gauge "tenantry_deletion_timestamp_seconds" ["kind", "namespace", "name"]
         "When the deletion of an object was asked for; there while it goes on. Of the same objects.";
     LAST_JOB: Gauge "tenantry_ingestion_finished_timestamp_seconds" ["kind", "namespace", "name", "status"]

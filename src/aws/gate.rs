@@ -176,6 +176,7 @@ impl<'a> Call<'a> {
 mod tests {
     use super::*;
     use crate::api::metric::AWS_REQUESTS;
+    use crate::aws::Moment;
     use crate::stack::operation::{bedrock, s3};
 
     fn calls(gate: &Gate, operation: Operation) -> usize {
@@ -209,7 +210,7 @@ mod tests {
         let delete = || gate.call(s3::DeleteBucket, "b").pass(async { Ok(()) });
         assert!(gate.call(s3::HeadBucket, "b").pass(async { Ok(()) }).await.is_ok());
         assert_eq!(delete().await.expect_err("not ours to change").code, "Fenced");
-        fence.set(Some(Instant::now() + Duration::from_secs(3600)));
+        fence.set(Some(Moment::now().after(Duration::from_secs(3600))));
         assert!(delete().await.is_ok());
         let made =
             requests.answered.get(&AWS_REQUESTS.of(["s3", "DeleteBucket", "OK"])).map(|made| made.get());

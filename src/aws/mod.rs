@@ -48,7 +48,7 @@ pub use bedrock_documents::KnowledgeBaseDocuments;
 pub use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
 pub use dynamodb::{Item, Registry};
-pub use fence::Fence;
+pub use fence::{Fence, Moment};
 pub use gate::{Gate, Pace};
 pub use iam::Roles;
 pub use kms::{KeyDetail, Keys};

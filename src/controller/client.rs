@@ -34,7 +34,7 @@ pub fn behind(fence: &Fence, client: &Client, counted: &Family<Labels<2>, Counte
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use http::Response;
     use k8s_openapi::api::core::v1::Namespace;
@@ -43,6 +43,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::aws::Moment;
 
     #[tokio::test]
     async fn behind_a_closed_fence_requests_only_read() {
@@ -66,7 +67,7 @@ mod tests {
         let refused = change().await.unwrap_err();
         assert!(refused.to_string().contains("does not hold the lease"), "{refused}");
         assert_eq!(*arrived.lock().unwrap(), ["GET"]);
-        fence.set(Some(Instant::now() + Duration::from_secs(3600)));
+        fence.set(Some(Moment::now().after(Duration::from_secs(3600))));
         assert!(change().await.is_ok());
         assert_eq!(*arrived.lock().unwrap(), ["GET", "PATCH"]);
         let patches = counted.get(&KUBERNETES_REQUESTS.of(["200", "PATCH"])).map(|counted| counted.get());

@@ -2,6 +2,7 @@
 //! the way back.
 
 pub mod accept;
+pub mod aws_answers;
 pub mod claims;
 pub mod client;
 pub mod clock;

@@ -9,7 +9,7 @@ use super::Error;
 use super::context::Context;
 
 /// The distance to the next try, after `failures` in a row: a second, doubling, five minutes at the most.
-fn distance(failures: u32) -> Duration {
+pub fn distance(failures: u32) -> Duration {
     let backoff = ExponentialBuilder::new()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(300))

@@ -27,7 +27,7 @@ use super::grant::Grant;
 use super::memory::Memories;
 use super::metrics::Metrics;
 use super::serve::{Health, Phase};
-use super::{Guarded, Settings, definitions, hold, lend, retry, shared_stack, tenant};
+use super::{Guarded, Settings, aws_answers, definitions, hold, lend, retry, shared_stack, tenant};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::Aws;
 use crate::documents::scheduler::Limits;
@@ -38,6 +38,15 @@ use crate::stack::operation::bedrock;
 /// How long passes under way may take to finish; Kubernetes kills after 30 s.
 const SHUTDOWN: Duration = Duration::from_secs(25);
 
+/// How the work came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nothing is under way any more.
+    Drained,
+    /// Something was: a call that was sent may still take effect.
+    CutOff,
+}
+
 /// Does the work, until `stop`: this process is the only one that does.
 pub(super) async fn lead(
     settings: Settings,
@@ -47,10 +56,14 @@ pub(super) async fn lead(
     metrics: &Arc<Metrics>,
     health: &Health,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ended> {
     let (scope, operator) = (grant.scope.clone(), &grant.operator);
     if !settings.read_only {
-        grant.take(&aws, settings.take_over.as_deref()).await.context("the operator does not start")?;
+        let take = || grant.take(&aws, settings.take_over.as_deref());
+        let taken = aws_answers::wait(Clock::new(settings.clock), &stop, health, take).await;
+        if taken.context("the operator does not start")?.is_none() {
+            return Ok(Ended::CutOff);
+        }
     }
     let Scope { installation, account, region, .. } = &*scope;
     tracing::info!(installation, account, region, operator, "starting");
@@ -142,14 +155,13 @@ pub(super) async fn lead(
             }
             async {}
         });
-    tokio::select! {
-        _ = namespaces => {}
-        _ = async { tokio::join!(tenants, stacks) } => {}
+    Ok(tokio::select! {
+        _ = namespaces => Ended::CutOff,
+        _ = async { tokio::join!(tenants, stacks) } => Ended::Drained,
         // Who only reads has no grant to lose.
         lost = grant.watch(&cx), if !cx.settings.read_only => return Err(lost),
-        _ = patience(&cx, stop) => tracing::warn!("stopped in the middle of a pass; the next start goes on with it"),
-    }
-    Ok(())
+        ended = patience(&cx, stop) => ended,
+    })
 }
 
 /// A pass that is counted.
@@ -178,11 +190,15 @@ fn turns(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> 
 
 /// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end; at once if
 /// its stores are not filled yet, because the watches that would fill them have ended.
-async fn patience(cx: &Context, stop: CancellationToken) {
+async fn patience(cx: &Context, stop: CancellationToken) -> Ended {
     stop.cancelled().await;
-    if cx.filled.all() {
-        tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    if !cx.filled.all() {
+        // Passes wait for that before anything else.
+        return Ended::Drained;
     }
+    tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    tracing::warn!("stopped in the middle of a pass; the next start goes on with it");
+    Ended::CutOff
 }
 
 /// A kind's one watch: it fills the store, tells `seen` of everything, and triggers passes only by what somebody other

@@ -37,6 +37,8 @@ pub enum Phase {
     Starts,
     /// It waits for something, and cannot do without.
     Waits(String),
+    /// It asks AWS what it must know before it works, and waits for an answer if there is something to say of that.
+    AsksAws(Option<String>),
     /// It waits for the lease; an error if the API server did not answer.
     StandsBy(Result<(), String>),
     /// It acts.
@@ -49,16 +51,15 @@ impl Health {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    /// Why it is not ready.
-    fn trouble(&self) -> Option<String> {
+    /// What it says when it is ready, or why it is not.
+    fn is_ready(&self) -> Result<String, String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Phase::Starts => Some("starting".into()),
-            Phase::Waits(why) => Some(why.clone()),
-            Phase::StandsBy(heard) => {
-                heard.as_ref().err().map(|why| format!("the lease cannot be had: {why}"))
-            }
-            Phase::Works(cx) if cx.filled.all() => None,
-            Phase::Works(_) => Some("the first lists are not complete".into()),
+            Phase::Starts => Err("starting".into()),
+            Phase::Waits(why) => Err(why.clone()),
+            Phase::AsksAws(Some(why)) => Ok(format!("ok; {why}")),
+            Phase::StandsBy(Err(why)) => Err(format!("the lease cannot be had: {why}")),
+            Phase::Works(cx) if !cx.filled.all() => Err("the first lists are not complete".into()),
+            Phase::AsksAws(None) | Phase::StandsBy(Ok(())) | Phase::Works(_) => Ok("ok".into()),
         }
     }
 }
@@ -76,9 +77,9 @@ fn answer(status: StatusCode, kind: &'static str, text: String) -> Answer {
 pub async fn health(address: SocketAddr, health: Arc<Health>) -> anyhow::Result<AbortOnDropHandle<()>> {
     let probes = move |path: &str| match path {
         "/healthz" => Some(answer(StatusCode::OK, TEXT, "ok\n".into())),
-        "/readyz" => Some(match health.trouble() {
-            None => answer(StatusCode::OK, TEXT, "ok\n".into()),
-            Some(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
+        "/readyz" => Some(match health.is_ready() {
+            Ok(how) => answer(StatusCode::OK, TEXT, format!("{how}\n")),
+            Err(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         }),
         _ => None,
     };

@@ -1,4 +1,5 @@
-//! From settings to the one process that acts: it says how it is, waits for the definitions, and waits for the lease.
+//! From settings to the one process that acts: it says how it is, waits for the definitions, asks AWS who it is, and waits
+//! for the lease. Whoever cannot act does not stand for election, or it would keep out who can.
 
 use std::sync::Arc;
 
@@ -13,9 +14,9 @@ use super::clock::Clock;
 use super::grant::Grant;
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
-use super::run::lead;
+use super::run::{Ended, lead};
 use super::serve::{self, Health, Phase};
-use super::{Settings, client, definitions};
+use super::{Settings, aws_answers, client, definitions};
 use crate::aws::{self, Aws, Fence, Gate, Pace};
 use crate::stack::identity::Scope;
 
@@ -44,11 +45,15 @@ pub async fn run(
     let terms = settings.leader_election.clone().filter(|_| !settings.read_only);
     let fence = if terms.is_some() { Fence::closed() } else { Fence::open() };
     let client = client::behind(&fence, &client, &metrics.kubernetes);
-    let (aws, grant) = identify(&settings, &client, sdk, &fence, &metrics).await?;
     let lease = lease_name(&settings.installation);
+    if terms.is_some() {
+        metrics.leads(&lease, false);
+    }
+    let cluster = cluster_uid(&client).await?;
+    let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
+    let Some((aws, grant)) = aws_answers::wait(clock, &stop, &health, who).await? else { return Ok(()) };
     let work = lead(settings, client, aws, grant, &metrics, &health, stop.clone());
-    let Some(terms) = terms else { return work.await };
-    metrics.leads(&lease, false);
+    let Some(terms) = terms else { return work.await.map(drop) };
     let mut election = Election::new(reader, &lease, terms, fence);
     if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
         return Ok(());
@@ -57,11 +62,12 @@ pub async fn run(
     while_held(election, work).await
 }
 
-/// Works as long as the lease is held, and gives it back after that. If it is lost, the work is dropped where it stands:
-/// whatever it would change, the fence refuses.
+/// Works as long as the lease is held, and gives it back after that if nothing is under way. If something may be, the
+/// lease runs out by itself: a call that was sent has that time to arrive, before another process acts. If the lease is
+/// lost, the work is dropped where it stands: whatever it would change, the fence refuses.
 async fn while_held(
     election: Election,
-    work: impl Future<Output = anyhow::Result<()>>,
+    work: impl Future<Output = anyhow::Result<Ended>>,
 ) -> anyhow::Result<()> {
     let done = CancellationToken::new();
     // A task of its own: what keeps this one busy must not cost us the lease.
@@ -74,21 +80,25 @@ async fn while_held(
         }
         outcome = work => outcome,
     };
-    done.cancel();
-    kept.await??;
-    outcome
+    if matches!(outcome, Ok(Ended::Drained)) {
+        done.cancel();
+        kept.await??;
+    } else {
+        tracing::warn!("the lease is not given back, because a call may be under way; it runs out by itself");
+    }
+    outcome.map(drop)
 }
 
-/// Who we are to AWS, and which cluster this is. Changes nothing.
+/// Who we are to AWS. Changes nothing.
 async fn identify(
     settings: &Settings,
-    client: &Client,
+    cluster: String,
     sdk: &SdkConfig,
     fence: &Fence,
     metrics: &Metrics,
 ) -> anyhow::Result<(Aws, Grant)> {
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    let caller = aws::caller(sdk).await.context("AWS does not know who we are; check the credentials")?;
+    let caller = aws::caller(sdk).await?;
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
     let aws = Aws::new(sdk, &caller.account, &gate.guarded(fence.clone(), metrics.aws.clone()));
     let scope = Scope::new(&settings.installation, &caller.account, &region);
@@ -98,7 +108,7 @@ async fn identify(
         operator: Some(operator.clone()),
         ..scope
     });
-    Ok((aws, Grant { scope, operator, cluster: cluster_uid(client).await? }))
+    Ok((aws, Grant { scope, operator, cluster }))
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.

@@ -24,15 +24,21 @@ async fn definitions_are_waited_for() {
         let ready = || async { operator.ready().await.0.then_some(()) };
         w.eventually("it is ready", ready).await;
         w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
-        w.ready("acme").await;
+        let built = w.ready("acme").await.status.knowledge_base_id;
+        assert!(built.is_some());
 
         // Deleted again, with all objects: those keep what they have in AWS.
+        let mark = w.double.mark().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(w.client.clone());
         definitions.delete("tenants.tenantry.dev", &DeleteParams::default()).await.unwrap();
         operator.says(&w, "its definition is gone").await;
         define(w.bed).await;
         w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
-        w.ready("acme").await;
+        assert_eq!(w.ready("acme").await.status.knowledge_base_id, built, "it has what it had");
+        let journal = w.double.journal(mark).await;
+        let is_loss = |operation: &str| operation.starts_with("Delete") || operation == "ScheduleKeyDeletion";
+        let lost = journal.only(|call| is_loss(&call.operation));
+        assert!(lost.is_empty(), "its definition is gone, and it lost:\n{lost}");
         let log = operator.log();
         operator.die().await;
         assert_eq!(log.matches("serving metrics").count(), 1, "it went on without a restart");

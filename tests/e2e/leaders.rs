@@ -15,6 +15,7 @@ use crate::world::{World, world_without_operator};
 
 const FLEET: Fleet = Fleet { each: 1 };
 const SILO: &str = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}";
+const SILO_WITH_KEY: &str = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo, encryption: {key: Create}}}";
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).expect("the one was before the other")
@@ -115,6 +116,34 @@ async fn one_that_is_asked_to_end_hands_over_at_once() {
         let mine = first.calls(&journal).mutating();
         let theirs = second.calls(&journal).mutating();
         assert!(mine.last().unwrap().seq < theirs[0].seq, "both acted:\n{journal}");
+    };
+    world_without_operator(|_| {}, test).await;
+}
+
+/// A key has no name of its own: whoever does not see one makes it.
+#[tokio::test]
+async fn one_that_ends_with_a_call_under_way_leaves_it_the_time_to_arrive() {
+    let test = async |w: World| {
+        let mut first = w.leader("first", &[]).await;
+        let second = w.standby("second", &[]).await;
+        // Longer than a process that ends waits for its passes, and shorter than the lease.
+        let slow = json!({"operation": "CreateKey", "caller": "*/operator-first", "delay": 5});
+        let slow = w.double.fault(slow).await;
+        w.apply(SILO_WITH_KEY).await;
+        let under_way = || async { (!slow.hits().await.is_empty()).then_some(()) };
+        w.eventually("it makes the key", under_way).await;
+        first.signal("TERM").await;
+        assert!(first.ended().await.success(), "{}", first.log());
+        assert!(first.log().contains("the lease is not given back"), "{}", first.log());
+        let left = w.lease().await;
+        assert!(left.holder_identity.is_some(), "it was given back");
+        let taken = w.taken_over(&left).await;
+        let protected = between(left.renew_time.unwrap().0, taken);
+        assert!(protected >= seconds(DURATION), "taken {protected:?} after the last renewal");
+        w.ready("acme").await;
+        let journal = w.double.journal(0).await;
+        let made = journal.only(|call| call.operation == "CreateKey" && call.took_effect());
+        assert_eq!((made.len(), second.calls(&made).len()), (1, 0), "in\n{journal}");
     };
     world_without_operator(|_| {}, test).await;
 }

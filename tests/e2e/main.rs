@@ -34,6 +34,7 @@ mod world;
 mod admission;
 mod adoption;
 mod again;
+mod aws_answers;
 mod changes;
 mod client_policies;
 mod conditions;

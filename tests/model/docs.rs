@@ -212,6 +212,11 @@ fn alerts_name_what_there_is() {
             }
         }
         assert!(used > 0, "{name} names no metric of ours: {expression}");
+        // What lies within a range may be over, or may have only begun.
+        assert!(
+            !expression.contains('[') || rule["for"].is_string(),
+            "{name} looks at a range, and has no `for`"
+        );
         let annotations = &rule["annotations"];
         assert!(annotations["summary"].is_string() && rule["labels"]["severity"].is_string(), "{name}");
     }

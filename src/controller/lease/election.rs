@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
 use super::{LeaderElection, Next, Seen, decide, observe};
-use crate::aws::Fence;
+use crate::aws::{Fence, Moment};
 
 /// One process's part in the election.
 pub struct Election {
@@ -54,7 +54,7 @@ impl Election {
         );
         let mut holder = None;
         loop {
-            let begun = Instant::now();
+            let begun = Moment::now();
             let wait = match self.attempt_in_time().await {
                 Ok(Next::Wait(left)) => {
                     heard(Ok(()));
@@ -85,9 +85,9 @@ impl Election {
     }
 
     /// A try that began then made it ours: we may act for a while.
-    fn holds_since(&mut self, begun: Instant) {
-        self.renewed = begun;
-        self.fence.set(Some(begun + self.terms.renew_deadline));
+    fn holds_since(&mut self, begun: Moment) {
+        self.renewed = begun.steady;
+        self.fence.set(Some(begun.after(self.terms.renew_deadline)));
     }
 
     /// Renews the Lease until `done`, and gives it back then. An error says why it is lost; nothing may be changed any
@@ -126,9 +126,9 @@ impl Election {
     }
 
     /// One renewal, tried until it succeeds; answers when the try began. An error says that another process leads.
-    async fn renew(&mut self) -> anyhow::Result<Instant> {
+    async fn renew(&mut self) -> anyhow::Result<Moment> {
         loop {
-            let begun = Instant::now();
+            let begun = Moment::now();
             match self.attempt_in_time().await {
                 Ok(Next::Wait(_)) => {
                     let holder = self.seen.as_ref().and_then(|seen| seen.holder.clone());

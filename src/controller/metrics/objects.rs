@@ -46,6 +46,16 @@ impl<'a> Object<'a> {
         report::is_true(self.conditions, ConditionType::Ready)
     }
 
+    /// Those come first that are wanted most: who is not Ready, then who is otherwise in trouble, as one whose documents
+    /// are not read.
+    fn rank(&self) -> impl Ord + use<'a> {
+        let in_trouble = self
+            .conditions
+            .iter()
+            .any(|it| ConditionType::parse(&it.type_).is_some_and(|kind| kind.is_trouble(&it.status)));
+        (self.is_ready(), !in_trouble, self.id())
+    }
+
     /// The labels that say which it is.
     fn id(&self) -> [&'a str; 3] {
         [
@@ -78,8 +88,7 @@ impl Collector for Objects {
         let stacks = stacks.map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let mut objects: Vec<_> = tenants.chain(stacks).collect();
         count(&mut encoder, &objects)?;
-        // Whoever is not Ready is wanted first.
-        objects.sort_by_key(|object| (object.is_ready(), object.id()));
+        objects.sort_by_cached_key(Object::rank);
         objects.truncate(self.0.settings.metrics_per_object);
         each(&mut encoder, &objects)?;
         jobs(&mut encoder, self.0.turns.load())
@@ -123,4 +132,39 @@ fn each(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result 
         Some((LAST_JOB.of([kind, namespace, name, how]), ended.0.as_second()))
     });
     write(encoder, &LAST_JOB, jobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    /// A Tenant of that name, with conditions by type and status.
+    fn tenant(name: &str, conditions: &[(ConditionType, &str)]) -> (ObjectMeta, Status) {
+        let mut status = Status::default();
+        for (kind, is) in conditions {
+            report::say(&mut status, *kind, is, Reason::Ready, "", None);
+        }
+        (ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, status)
+    }
+
+    #[test]
+    fn those_in_trouble_come_first() {
+        use ConditionType::*;
+        let well = [(Ready, "True"), (Reconciling, "False"), (Stalled, "False"), (DocumentsCurrent, "True")];
+        let tenants = [
+            tenant("a-well", &well),
+            tenant("b-unread", &[(Ready, "True"), (Stalled, "False"), (DocumentsCurrent, "False")]),
+            tenant("c-changing", &[(Ready, "True"), (Reconciling, "True")]),
+            tenant("d-paused", &[(Ready, "True"), (Paused, "True")]),
+            tenant("e-begun", &[(Ready, "Unknown")]),
+            tenant("f-stuck", &[(Ready, "False"), (Stalled, "True")]),
+            tenant("g-well", &well),
+        ];
+        let mut objects: Vec<_> =
+            tenants.iter().map(|(meta, status)| Object::new("Tenant", meta, Some(status))).collect();
+        objects.sort_by_cached_key(Object::rank);
+        let order: Vec<_> = objects.iter().map(|object| &object.id()[2][..1]).collect();
+        assert_eq!(order, ["e", "f", "b", "c", "d", "a", "g"]);
+    }
 }
