@@ -3,8 +3,11 @@
 .PHONY: help demo test sweep bench image crds tools
 
 IMAGE ?= tenantry:latest
-# A program for this machine's own architecture.
-TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+# A program for this machine's own architecture, linked with what this machine links with: musl, or glibc 2.34 or newer, in which
+# looking up names in files and DNS takes no library at run time.
+TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+AUTHORITIES ?= /etc/ssl/certs/ca-certificates.crt
 BUILD_IMAGE ?= $(firstword $(foreach tool,buildah podman docker,$(shell command -v $(tool)))) build
 
 help: ## Say what can be made (the default)
@@ -25,11 +28,15 @@ bench: ## Measure a release build against its bounds; TENANTRY_BENCH_DOCUMENTS=n
 	@cargo bench --quiet --bench bench
 
 image: ## Build the container image; IMAGE=name:tag names it, BUILD_IMAGE='docker build' says with what
+	@command -v $(firstword $(BUILD_IMAGE)) >/dev/null || \
+		{ echo "error: buildah, podman or docker is needed to build an image, or BUILD_IMAGE='… build' must name what builds it" >&2; exit 1; }
+	@test -r $(AUTHORITIES) || \
+		{ echo "error: there are no certificate authorities in $(AUTHORITIES): install ca-certificates, or name their file with AUTHORITIES=…" >&2; exit 1; }
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target $(TARGET) --bin tenantry
-	@mkdir -p target/image
-	install target/$(TARGET)/release/tenantry target/image/
-	install -m 644 /etc/ssl/certs/ca-certificates.crt target/image/
-	$(BUILD_IMAGE) --file charts/Containerfile --tag $(IMAGE) target/image
+	@mkdir -p $(BUILT)/image
+	install $(BUILT)/$(TARGET)/release/tenantry $(BUILT)/image/
+	install -m 644 $(AUTHORITIES) $(BUILT)/image/ca-certificates.crt
+	$(BUILD_IMAGE) --file charts/Containerfile --tag $(IMAGE) $(BUILT)/image
 
 crds: ## Write the custom resource definitions from src/api/ to crds/
 	cargo run --quiet -- crds --dir crds

@@ -28,7 +28,8 @@ def step(title: str, *command: str) -> None:
     say(f"   {title}: {taken:.0f} s")
 
 
-def test() -> None:
+def test() -> list[str]:
+    """Check all that can be checked here, and return what was left out."""
     prepare.need_rust()
     say("Checking and testing everything. The first run compiles Rust and Go programs and takes about 10 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
@@ -42,17 +43,18 @@ def test() -> None:
     step("end-to-end tests", "cargo", "test", "--test", "e2e")
     step("readers of their statuses", sys.executable, "tests/bed/readers.py")
     step("rights that they needed", sys.executable, "tests/bed/rights.py")
-    image()
+    return image()
 
 
-def image() -> None:
+def image() -> list[str]:
     """The container image takes a program that not every machine has."""
     if shutil.which("buildah"):
         step("container image", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/image")
     elif os.environ.get("CI"):
         raise Failed("buildah is needed to build the container image (Debian, Ubuntu: apt install buildah)")
     else:
-        say("\n== container image: not built and not tested, because there is no buildah (Debian, Ubuntu: apt install buildah)")
+        return ["the container image, because there is no buildah (Debian, Ubuntu: apt install buildah)"]
+    return []
 
 
 def main() -> None:
@@ -60,10 +62,11 @@ def main() -> None:
     prepare.let_signals_exit()
     begun = time.monotonic()
     try:
-        test()
+        left_out = test()
     except (Failed, prepare.Missing) as failure:
         sys.exit(f"\ntest: failed: {failure}")
-    say(f"\ntest: ok: everything passed in {(time.monotonic() - begun) / 60:.1f} minutes")
+    but = f", but this was left out: {'; '.join(left_out)}" if left_out else ""
+    say(f"\ntest: ok: everything passed in {(time.monotonic() - begun) / 60:.1f} minutes{but}")
 
 
 if __name__ == "__main__":

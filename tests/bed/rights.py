@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 
-from prepare import ROOT, say
+from prepare import OPERATOR, ROOT, say
 
 EVIDENCE = ROOT / "target" / "e2e-evidence.jsonl"
 ROLE = "tenantry-operator"
@@ -27,7 +27,7 @@ OPTIONS = [
 
 def granted(who: str, *options: str) -> set[tuple[str, str]]:
     """The statements and actions of a policy, as the program prints it."""
-    printed = subprocess.run([ROOT / "target/debug/tenantry", "iam-policy", who, *SCOPE, *options], stdout=subprocess.PIPE, check=True).stdout
+    printed = subprocess.run([OPERATOR, "iam-policy", who, *SCOPE, *options], stdout=subprocess.PIPE, check=True).stdout
     return {(statement["Sid"], action) for statement in json.loads(printed)["Statement"] for action in statement["Action"]}
 
 

@@ -25,6 +25,15 @@ Manifest = dict[str, Any]
 Values = dict[str, Any]
 
 
+class Strict(yaml.SafeLoader):
+    """YAML without keys that are there twice, of which a reader takes the one or the other."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key is there twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
 class Refused(Exception):
     """Helm did not do it; the message is what it said."""
 
@@ -49,7 +58,7 @@ def text(*cases: Path, values: Values | None = None, chart: Path = CHART) -> str
 
 
 def render(*cases: Path, values: Values | None = None, chart: Path = CHART) -> list[Manifest]:
-    return [manifest for manifest in yaml.safe_load_all(text(*cases, values=values, chart=chart)) if manifest]
+    return [manifest for manifest in yaml.load_all(text(*cases, values=values, chart=chart), Strict) if manifest]
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chart import CASES, CHART, NAMESPACE, Manifest, of_kind, render
+from chart import CASES, CHART, NAMESPACE, RELEASE, Manifest, of_kind, render
 from cluster import Cluster, Denied
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
@@ -26,6 +26,15 @@ def prepared(cluster: Cluster) -> None:
 def test_each_case_passes_a_dry_run(cluster: Cluster, case: Path) -> None:
     said = cluster.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", manifests=render(case))
     assert said.count("serverside-applied (server dry run)") == len(render(case))
+
+
+def test_an_upgrade_may_change_how_pods_are_replaced(cluster: Cluster) -> None:
+    """With the manager of Helm, because what was said before and is not said now is forgotten."""
+    for case, strategy in [("minimal", "RollingUpdate"), ("read-only", "Recreate"), ("minimal", "RollingUpdate")]:
+        deployments = of_kind(render(CHART / "ci" / f"{case}.yaml"), "Deployment")
+        cluster.kubectl("apply", "--server-side", "--field-manager=helm", manifests=deployments)
+        now = cluster.get("deployment", RELEASE, f"--namespace={NAMESPACE}")
+        assert now["spec"]["strategy"]["type"] == strategy
 
 
 def pod(manifests: list[Manifest]) -> Manifest:

@@ -100,11 +100,12 @@ def test_the_defaults_are_the_programs() -> None:
 
 
 @each_case
-def test_the_notes_name_a_command_that_prints_the_roles_policy(case: Path) -> None:
+def test_the_notes_name_commands_that_print_the_roles_policies(case: Path) -> None:
     said = chart.helm("install", RELEASE, CHART, "--namespace", NAMESPACE, "--values", case, "--dry-run=client")
     notes = said.split("\nNOTES:\n")[1]
-    (command,) = re.findall(r"^ +tenantry (iam-policy .*)$", notes, re.MULTILINE)
-    policy = program(*command.split())
+    operator, destructive = re.findall(r"^ +tenantry (iam-policy .*)$", notes, re.MULTILINE)
+    policy, deletes = program(*operator.split()), program(*destructive.split())
+    assert "DeleteKnowledgeBase" in deletes and "DeleteKnowledgeBase" not in policy
     values = yaml.safe_load(case.read_text())
     assert values.get("permissionsBoundary", "Statement") in policy
     assert ("create-pod-identity-association" in notes) == ("serviceAccount" not in values or not values["serviceAccount"].get("annotations"))

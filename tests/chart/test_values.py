@@ -114,6 +114,58 @@ def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
     assert len(rendered(True)) > 10 and rendered(False) == []
 
 
+def test_a_text_may_have_several_manifests_or_none() -> None:
+    several = """
+# Not one yet.
+--- # the first
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: first}
+data:
+  text: |
+    ---
+    of the first
+---
+{{- if .Values.readOnly }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: only-where-it-reads}
+{{- end }}
+--- {apiVersion: v1, kind: ConfigMap, metadata: {name: second}, data: {number: 12345678}}
+...
+"""
+    manifests = chart.render(CHART / "ci" / "minimal.yaml", values={"extraObjects": [several, "{{- /* nothing */ -}}", OTHER]})
+    configs = [manifest for manifest in manifests if manifest["kind"] == "ConfigMap"]
+    assert [config["metadata"]["name"] for config in configs] == ["first", "second", "other"]
+    assert [config.get("data") for config in configs] == [{"text": "---\nof the first\n"}, {"number": 12345678}, None]
+
+
+def test_where_the_chart_and_a_value_say_the_same_the_value_wins() -> None:
+    given = {
+        "podAnnotations": {"kubectl.kubernetes.io/default-container": "other"},
+        "commonLabels": {"release": "of-all"},
+        "metrics.serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    }
+    manifests = chart.render(CHART / "ci" / "minimal.yaml", values=given)
+    (deployment,), (monitor,) = (chart.of_kind(manifests, kind) for kind in ("Deployment", "ServiceMonitor"))
+    assert deployment["spec"]["template"]["metadata"]["annotations"] == given["podAnnotations"]
+    assert (deployment["metadata"]["labels"]["release"], monitor["metadata"]["labels"]["release"]) == ("of-all", "prometheus")
+
+
+def test_without_its_definitions_the_chart_says_so(tmp_path: Path) -> None:
+    """As where Git makes of a symbolic link a file that says where it leads."""
+    incomplete = shutil.copytree(CHART, tmp_path / "tenantry", ignore=shutil.ignore_patterns("crds"))
+    (incomplete / "files" / "crds").write_text("../../../crds")
+    with pytest.raises(Refused, match="the chart is incomplete: its files/crds"):
+        text(CHART / "ci" / "minimal.yaml", chart=incomplete)
+    text(CHART / "ci" / "minimal.yaml", values={"crds.enabled": False}, chart=incomplete)
+
+
+OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}}
+TENANT = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}}
+LIST = {"apiVersion": "v1", "kind": "List", "items": [TENANT]}
+
+
 @pytest.mark.parametrize(
     "values, complaint",
     [
@@ -137,8 +189,18 @@ def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
         ({"pace": "101%"}, "does not match pattern"),
         ({"siloNamespaces": "premium"}, "does not match pattern"),
         ({"registry": "tenants"}, "does not match pattern"),
-        ({"podLabels": {"app.kubernetes.io/name": "other"}}, "invalid propertyName"),
-        ({"extraObjects": [{"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}}]}, "a release of its own"),
+        ({"enabled": True}, "enabled is for charts that depend on this one"),
+        ({"commonLabels": {"team": "rag", "helm.sh/chart": "other"}}, "commonLabels has helm.sh/chart"),
+        ({"podLabels": {"app.kubernetes.io/name": "other"}}, "podLabels has app.kubernetes.io/name"),
+        ({"metrics.serviceMonitor.labels": {"app.kubernetes.io/name": "other"}}, "metrics.serviceMonitor.labels has app.kubernetes.io/name"),
+        ({"metrics.podMonitor.labels": {"app.kubernetes.io/name": "other"}}, "metrics.podMonitor.labels has app.kubernetes.io/name"),
+        ({"extraObjects": [TENANT]}, r'extraObjects\[0\] is the Tenant "acme".* a release of its own'),
+        ({"extraObjects": [OTHER, f"{yaml.safe_dump(OTHER)}---\n{yaml.safe_dump(TENANT)}"]}, r'extraObjects\[1\] is the Tenant "acme"'),
+        ({"extraObjects": [LIST]}, r"extraObjects\[0\] is a List: give each of its items"),
+        ({"extraObjects": [yaml.safe_dump(LIST)]}, r"extraObjects\[0\] is a List: give each of its items"),
+        ({"extraObjects": ["kind: ConfigMap\n  metadata: {}"]}, r"extraObjects\[0\] is not YAML of a manifest: .*line 2"),
+        ({"extraObjects": ["just words"]}, r"extraObjects\[0\] is not YAML of a manifest"),
+        ({"extraObjects": [{"kind": "ConfigMap"}]}, r"extraObjects\[0\] has a document without apiVersion or kind"),
     ],
     ids=str,
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +57,13 @@ def double():
     process.wait(5)
 
 
+@pytest.mark.parametrize("variable, complaint", [("BUILD_IMAGE=no-such-builder build", "buildah, podman or docker is needed"),
+                                                 ("AUTHORITIES=/no/such/file", "no certificate authorities in /no/such/file")])
+def test_what_is_missing_is_said_before_anything_is_built(variable, complaint):
+    done = subprocess.run(["make", "image", "BUILD_IMAGE=true", variable], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0 and complaint in done.stderr and "cargo" not in done.stdout
+
+
 def test_its_program_runs_and_says_its_version(buildah, container):
     assert buildah.run(container, "--version").stdout.split()[0] == "tenantry"
 
@@ -86,14 +92,10 @@ def test_it_runs_as_nobody(buildah, container):
 
 
 def test_it_finds_aws_by_name(buildah, container, double):
-    """A static program looks names up by itself."""
+    """A static program looks names up by itself, here in the file /etc/hosts. That it asks a name server this does not show: a container
+    reads the machine's /etc/resolv.conf, whose port is 53."""
     port = double.rsplit(":", 1)[1]
     environment = [f"AWS_ENDPOINT_URL=http://localhost:{port}", "AWS_ACCESS_KEY_ID=111122223333", "AWS_SECRET_ACCESS_KEY=not-a-secret",
                    "AWS_REGION=us-east-1"]
     told = buildah.run(container, "retained", "--installation", "prod", environment=environment)
     assert "nothing" in told.stdout.lower(), told.stdout + told.stderr
-
-
-def test_the_machine_has_what_it_takes():
-    """Where there is no buildah, `tests/bed/check.py` says so and leaves these tests out."""
-    assert shutil.which("buildah")

@@ -1,13 +1,15 @@
 //! What Argo CD is given in examples/argocd/ is what is tested there, and docs/argocd.md explains it.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::docs::{quoted, read};
+use crate::docs::{quoted, read, root};
 
 const KINDS: [&str; 2] = ["Tenant", "SharedStack"];
 const ACTIONS: [&str; 3] = ["pause", "resume", "sync-now"];
+const FOLDER: &str = "examples/argocd";
 
 fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -15,6 +17,18 @@ fn yaml(path: &str) -> Value {
 
 fn script(path: &str) -> String {
     read(format!("examples/argocd/resource_customizations/tenantry.dev/{path}"))
+}
+
+/// root.yaml and all of apps/, by path.
+fn applications() -> BTreeMap<String, Value> {
+    let apps = fs::read_dir(root().join(FOLDER).join("apps")).unwrap();
+    let apps = apps.map(|file| format!("apps/{}", file.unwrap().file_name().to_str().unwrap()));
+    apps.chain(["root.yaml".into()]).map(|file| (file.clone(), yaml(&format!("{FOLDER}/{file}")))).collect()
+}
+
+/// An ApplicationSet has an Application as its template.
+fn application(whole: &Value) -> &Value {
+    whole["spec"].get("template").unwrap_or(whole)
 }
 
 #[test]
@@ -50,13 +64,11 @@ fn an_action_is_the_same_for_both_kinds() {
 fn every_option_is_explained() {
     let page = read("docs/argocd.md");
     let explained = quoted(&page);
-    for file in ["root", "apps/operator", "apps/shared-stacks", "apps/tenants"] {
-        let whole = yaml(&format!("examples/argocd/{file}.yaml"));
-        // An ApplicationSet has an Application as its template.
-        let application = whole["spec"].get("template").unwrap_or(&whole);
+    for (file, whole) in applications() {
+        let application = application(&whole);
         let options = application["spec"]["syncPolicy"]["syncOptions"].as_array().unwrap();
         for option in options.iter().map(|option| option.as_str().unwrap()) {
-            assert!(explained.contains(option), "docs/argocd.md does not explain {option} of {file}.yaml");
+            assert!(explained.contains(option), "docs/argocd.md does not explain {option} of {file}");
         }
         let annotations =
             [&whole, application].into_iter().filter_map(|it| it["metadata"]["annotations"].as_object());
@@ -68,7 +80,26 @@ fn every_option_is_explained() {
                 }
                 _ => explained.contains(format!("{annotation}: {value}").as_str()),
             };
-            assert!(told, "docs/argocd.md does not explain {annotation}: {value} of {file}.yaml");
+            assert!(told, "docs/argocd.md does not explain {annotation}: {value} of {file}");
         }
+    }
+}
+
+/// Who may write to the tenants' repository makes Tenants and SharedStacks. In another project it would be anything.
+#[test]
+fn the_tenants_repository_is_a_source_in_their_project_only() {
+    let project = &yaml(&format!("{FOLDER}/project.yaml"));
+    let theirs = project["spec"]["sourceRepos"].as_array().unwrap();
+    for list in ["clusterResourceWhitelist", "namespaceResourceWhitelist"] {
+        let kinds = project["spec"][list].as_array().unwrap();
+        let ours =
+            |kind: &Value| kind["group"] == "tenantry.dev" && KINDS.contains(&kind["kind"].as_str().unwrap());
+        assert!(!kinds.is_empty() && kinds.iter().all(ours), "{list} of project.yaml");
+    }
+    for (file, whole) in applications() {
+        let spec = &application(&whole)["spec"];
+        assert!(spec["source"]["repoURL"].is_string(), "{file} has one source");
+        let (within, from) = (spec["project"] == project["metadata"]["name"], &spec["source"]["repoURL"]);
+        assert_eq!(within, theirs.contains(from), "{file}: its project and its repository");
     }
 }

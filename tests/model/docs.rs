@@ -14,7 +14,7 @@ use tenantry::stack::permissions::{self, Audience};
 
 use crate::admission;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -41,6 +41,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- ternary (min 1 .Values.replicaCount) .Values.replicaCount .Values.readOnly | int }}
 {{- end }}
 
+{{/* Two at a time only where a Lease keeps them apart. The API server would fill rollingUpdate in, and refuse to have it with
+     Recreate: what is said here goes when it is not said any more. */}}
+{{- define "tenantry.strategy" -}}
+{{- if or .Values.readOnly (not .Values.leaderElection.enabled) -}}
+type: Recreate
+{{- else -}}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: 25%
+  maxUnavailable: 25%
+{{- end }}
+{{- end }}
+
 {{- define "tenantry.leaseNamespace" -}}
 {{- default .Release.Namespace .Values.leaderElection.namespace }}
 {{- end }}

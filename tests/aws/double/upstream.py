@@ -24,8 +24,8 @@ from ministack.app import app as _ministack  # noqa: E402
 
 
 def text(document):
-    """A policy document as it was sent: botocore's parser reads IAM's as JSON."""
-    return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
+    """A policy document as it was sent. IAM returns it URL-encoded; where botocore's parser has read it as JSON, it is compact."""
+    return urllib.parse.unquote(document) if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 
 @dataclass

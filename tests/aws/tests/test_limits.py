@@ -84,12 +84,14 @@ def test_iams_limits_and_shapes(aws):
     document = lambda size: json.dumps({"Version": "2012-10-17", "Statement": [allow("s3:Get*", ["arn:aws:s3:::" + "x" * size])]}, indent=9)
     put = lambda name, size: iam.put_role_policy(RoleName="kb", PolicyName=name, PolicyDocument=document(size))
     assert not refused(lambda: put("one", 9000)) and not refused(lambda: put("one", 9001))
+    assert not refused(lambda: put("two", 900))                # together, without white space: just below
     assert "Maximum policy size of 10240 bytes exceeded for role kb" in message(lambda: put("two", 2000))
     big = aws.trust(StringEquals={"aws:SourceAccount": "1" * 2048})
     assert code(lambda: iam.update_assume_role_policy(RoleName="kb", PolicyDocument=big)) == "LimitExceeded"
     aws.settings(limits={"roles": 1})
     assert "Cannot exceed quota for RolesPerAccount: 1" in message(lambda: create("other"))
-    iam.delete_role_policy(RoleName="kb", PolicyName="one")
+    for name in ("one", "two"):
+        iam.delete_role_policy(RoleName="kb", PolicyName=name)
     iam.delete_role(RoleName="kb")
     assert not refused(lambda: create("other"))
 

@@ -15,8 +15,10 @@ use crate::bed::bed;
 use crate::objects::Object;
 use crate::world::World;
 
-/// How long kubectl and Helm wait for what does not come.
-const TIMEOUT: &str = "--timeout=8s";
+/// How long kubectl and Helm wait: long for what comes, and not very long for what does not.
+fn timeout(told: &str) -> &'static str {
+    if told == "waits" { "--timeout=8s" } else { "--timeout=60s" }
+}
 
 #[tokio::test]
 async fn all_readers_say_what_the_table_says() {
@@ -32,7 +34,8 @@ async fn all_readers_say_what_the_table_says() {
     let judged = stream::iter(&rows).map(async |row| {
         let object = w.put(row).await;
         let Opinions { kstatus, argo } = opinions(std::slice::from_ref(&object.as_it_is)).await.remove(0);
-        let (kubectl, helm) = (kubectl_wait(&w, &object).await, helm_wait(&w, &helm, &object).await);
+        let (kubectl, helm) =
+            (kubectl_wait(&w, row, &object).await, helm_wait(&w, &helm, row, &object).await);
         w.let_go(row, &object).await;
         let (heard, told) = (
             [&kubectl, &kstatus.status, &helm, &argo.status],
@@ -88,12 +91,12 @@ impl World {
 }
 
 /// kubectl waits for Ready.
-async fn kubectl_wait(w: &World, object: &Object) -> String {
+async fn kubectl_wait(w: &World, row: &Row, object: &Object) -> String {
     let (kind, name) = (&object.as_it_is.types.as_ref().unwrap().kind, object.meta.name.as_ref().unwrap());
     let namespace = w.namespace_name("");
     let object = format!("{kind}.tenantry.dev/{name}");
     let mut kubectl = Command::new(&w.bed.kubectl);
-    kubectl.args(["wait", &object, "-n", &namespace, "--for=condition=Ready", TIMEOUT]);
+    kubectl.args(["wait", &object, "-n", &namespace, "--for=condition=Ready", timeout(&row.kubectl)]);
     match outcome(kubectl, w).await {
         Ok(()) => "returns".into(),
         Err(said) if said.contains("timed out waiting for the condition") => "waits".into(),
@@ -102,7 +105,7 @@ async fn kubectl_wait(w: &World, object: &Object) -> String {
 }
 
 /// Helm upgrades to a chart that is nothing but the object as it is, and waits.
-async fn helm_wait(w: &World, helm: &str, object: &Object) -> String {
+async fn helm_wait(w: &World, helm: &str, row: &Row, object: &Object) -> String {
     let home = tempfile::tempdir().unwrap();
     let chart = home.path().join("chart");
     write_chart(&chart, object);
@@ -112,7 +115,7 @@ async fn helm_wait(w: &World, helm: &str, object: &Object) -> String {
     }
     let release = object.meta.name.as_ref().unwrap();
     command.args(["upgrade", "--install", release]).arg(chart).args(["-n", &w.namespace_name("")]);
-    command.args(["--wait", "--take-ownership", "--force-conflicts", TIMEOUT]);
+    command.args(["--wait", "--take-ownership", "--force-conflicts", timeout(&row.helm)]);
     match outcome(command, w).await {
         Ok(()) => "returns".into(),
         Err(said) if said.contains("context deadline exceeded") => "waits".into(),
