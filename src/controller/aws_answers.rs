@@ -8,7 +8,8 @@ use super::retry;
 use super::serve::{Health, Phase};
 use crate::stack::fault::Fault;
 
-/// The distance between two tries grows up to half a minute: whoever allows something watches what comes of it.
+/// After so many tries, and with half a minute to a minute between two, the distance grows no more: whoever allows
+/// something watches what comes of it.
 const DOUBLINGS: u32 = 6;
 
 /// Tries until AWS does not refuse; `None` if it is stopped before. What is no refusal of AWS's is not waited for.
