@@ -97,20 +97,20 @@ class Child:
 class Bed:
     """etcd, kube-apiserver and the AWS double, from `with Bed() as bed:` to the end of the block.
 
-    With `namespaces`, kube-controller-manager too, with nothing but its namespace controller: without one, a namespace
+    With `controllers`, kube-controller-manager too, with nothing but those: without namespace-controller, a namespace
     that is being deleted stays for ever. With an `installation`, what the chart gives an operator of that name in the
     cluster: a service account with its rights, under which whoever uses `operator_kubeconfig` acts. With `audit`, what
     service accounts ask of the API server is written down; with `evidence`, which statements of IAM policies were needed."""
 
     def __init__(
-        self, namespaces: bool = False, installation: str | None = None, audit: bool = False, evidence: str | None = None
+        self, controllers: tuple[str, ...] = (), installation: str | None = None, audit: bool = False, evidence: str | None = None
     ) -> None:
-        self.namespaces, self.installation, self.audit, self.evidence = namespaces, installation, audit, evidence
+        self.controllers, self.installation, self.audit, self.evidence = controllers, installation, audit, evidence
 
     def __enter__(self) -> Bed:
         tools = {name: str(prepare.tool(name)) for name in ("etcd", "kube-apiserver", "kubectl")}
         helm = str(prepare.tool("helm")) if self.installation else None
-        manager = str(prepare.tool("kube-controller-manager")) if self.namespaces else None
+        manager = str(prepare.tool("kube-controller-manager")) if self.controllers else None
         python, self.kubectl = str(prepare.venv()), tools["kubectl"]
         begun = time.monotonic()
         self.directory = Path(tempfile.mkdtemp(prefix="tenantry-bed-"))
@@ -253,7 +253,7 @@ class Bed:
         self.spawn("kube-controller-manager", [
             program,
             f"--kubeconfig={self.kubeconfig}",
-            "--controllers=namespace-controller",
+            f"--controllers={','.join(self.controllers)}",
             "--namespace-sync-period=10s",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
@@ -355,7 +355,8 @@ def _signing_key() -> str:
 
 def up(namespaces: bool, installation: str | None, evidence: str | None) -> int:
     """Hold the bed until stdin closes."""
-    with Bed(namespaces, installation, evidence=evidence) as bed:
+    controllers = ("namespace-controller",) if namespaces else ()
+    with Bed(controllers, installation, evidence=evidence) as bed:
         print(json.dumps(bed.facts()), flush=True)
         while True:
             readable, _, _ = select.select([sys.stdin], [], [], 0.5)

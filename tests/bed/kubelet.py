@@ -15,29 +15,48 @@ import secrets
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from bed import Bed, Child, Trouble, free_port
 from prepare import OPERATOR
 
 DEPLOYMENTS = "/apis/apps/v1/deployments"
+# How often a pod is started again before that is taken for trouble.
+RESTARTS = 5
 LISTENS = re.compile(r"(--[a-z-]+-bind-address)=.*:(\d+)")
 
 Manifest = dict[str, Any]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Pod:
-    """One process."""
+    """What one process after the other runs in."""
 
+    name: str
     template: str
-    child: Child
+    run: Callable[[str], Child]
     ready_at: str
+    restarts: int = 0
+
+    def __post_init__(self) -> None:
+        self.child = self.run(self.name)
 
     def is_ready(self) -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(self.ready_at, timeout=2) as answer:
             return answer.status == 200
         return False
+
+    def keep_running(self) -> bool:
+        """Start the process again if it has ended by itself, and say so; but not for ever."""
+        if self.child.process.poll() is None:
+            return False
+        if self.restarts == RESTARTS:
+            self.child.check()
+        self.child.end()
+        self.restarts += 1
+        self.child = self.run(f"{self.name}-{self.restarts}")
+        return True
 
 
 class Kubelet:
@@ -47,6 +66,8 @@ class Kubelet:
         """`environment`: what the platform adds to a pod's own, as EKS adds the credentials of its role."""
         self.bed, self.environment = bed, environment or {}
         self.pods: dict[str, list[Pod]] = {}
+        self.lock = threading.Lock()  # the pods are the thread's, and others read them
+        self.restarts = 0  # of pods that are gone, too
         self.trouble: Exception | None = None
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run)
@@ -58,40 +79,50 @@ class Kubelet:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.thread.join()
-        self._end(sum(self.pods.values(), []))
         if self.trouble:
             raise self.trouble
 
     def names(self) -> list[str]:
-        """Of the pods that run."""
-        return [pod.child.name for pods in self.pods.values() for pod in pods]
+        """Of the pods that run, until they have ended."""
+        with self.lock:
+            return [pod.name for pods in self.pods.values() for pod in pods]
+
+    def kill(self, name: str) -> None:
+        """As where memory ran out."""
+        with self.lock:
+            (pod,) = [pod for pods in self.pods.values() for pod in pods if pod.name == name]
+        pod.child.process.kill()
 
     def _run(self) -> None:
-        while not self.stop.wait(0.3):
-            try:
+        try:
+            while not self.stop.wait(0.3):
                 found = {item["metadata"]["uid"]: item for item in json.loads(self.bed.ask("GET", DEPLOYMENTS))["items"]}
                 for uid in self.pods.keys() - found.keys():
-                    self._end(self.pods.pop(uid))
+                    self._end(uid, self.pods[uid])
                 for uid, deployment in found.items():
-                    self._sync(deployment, self.pods.setdefault(uid, []))
-            except Exception as trouble:  # raised at the end of the block
-                self.trouble = trouble
-                return
+                    self._sync(uid, deployment)
+        except Exception as trouble:  # raised at the end of the block
+            self.trouble = trouble
+        finally:
+            # Here, because a process ends at once when the thread ends that has started it.
+            for uid in list(self.pods):
+                self._end(uid, self.pods[uid])
 
-    def _sync(self, deployment: Manifest, pods: list[Pod]) -> None:
-        """As a Deployment rolls: the new pods start, and the old ones end when those are ready."""
+    def _sync(self, uid: str, deployment: Manifest) -> None:
+        """As a Deployment replaces pods: the old ones end when the new ones are ready or, with Recreate, before they start."""
         spec = deployment["spec"]
         template = json.dumps(spec["template"], sort_keys=True)
-        old = [pod for pod in pods if pod.template != template]
+        pods = self.pods.get(uid, [])
+        self.restarts += sum(pod.keep_running() for pod in pods)
         new = [pod for pod in pods if pod.template == template]
-        if len(new) == spec["replicas"] and all(pod.is_ready() for pod in new):
-            self._end(old)
-            old = []
-        while len(new) < spec["replicas"]:
-            new.append(self._start(deployment, template))
-        self._end(new[spec["replicas"] :])
-        pods[:] = new[: spec["replicas"]] + old
-        self._tell(deployment, pods, template)
+        if spec["strategy"]["type"] == "Recreate" or (len(new) == spec["replicas"] and all(pod.is_ready() for pod in new)):
+            self._end(uid, [pod for pod in pods if pod not in new])
+        self._end(uid, new[spec["replicas"] :])
+        for _ in range(spec["replicas"] - len(new)):
+            pod = self._start(deployment, template)
+            with self.lock:
+                self.pods.setdefault(uid, []).append(pod)
+        self._tell(deployment, self.pods.get(uid, []), template)
 
     def _start(self, deployment: Manifest, template: str) -> Pod:
         metadata, pod = deployment["metadata"], deployment["spec"]["template"]["spec"]
@@ -107,21 +138,29 @@ class Kubelet:
             return f"{listens[1]}=127.0.0.1:{ports[int(listens[2])]}"
 
         arguments = [LISTENS.sub(on_loopback, argument) for argument in container["args"]]
-        environment = {variable["name"]: _value(variable, name, namespace) for variable in container["env"]}
-        child = self.bed.spawn(name, [str(OPERATOR), *arguments], env={**self.environment, **environment, "KUBECONFIG": str(kubeconfig)})
+        variables = {variable["name"]: _value(variable, name, namespace) for variable in container["env"]}
+        environment = {**self.environment, **variables, "KUBECONFIG": str(kubeconfig)}
         probe = container["readinessProbe"]["httpGet"]
         port = next(port["containerPort"] for port in container["ports"] if port["name"] == probe["port"])
-        return Pod(template, child, f"http://127.0.0.1:{ports[port]}{probe['path']}")
 
-    def _end(self, pods: list[Pod]) -> None:
+        def run(log: str) -> Child:
+            return Child(log, [str(OPERATOR), *arguments], self.bed.directory, env=environment)
+
+        return Pod(name, template, run, f"http://127.0.0.1:{ports[port]}{probe['path']}")
+
+    def _end(self, uid: str, pods: list[Pod]) -> None:
+        """End pods side by side, and forget them when they have ended."""
         for pod in pods:
-            self.bed.children.remove(pod.child)
+            pod.child.process.terminate()
+        for pod in pods:
             pod.child.end(patience=30)
+        with self.lock:
+            self.pods[uid] = [pod for pod in self.pods.get(uid, []) if pod not in pods]
+            if not self.pods[uid]:
+                del self.pods[uid]
 
     def _tell(self, deployment: Manifest, pods: list[Pod], template: str) -> None:
         """Write the status that the Deployment's controller would."""
-        for pod in pods:
-            pod.child.check()
         updated = [pod for pod in pods if pod.template == template]
         ready = [pod for pod in pods if pod.is_ready()]
         counts = {"replicas": len(pods), "updatedReplicas": len(updated), "readyReplicas": len(ready), "availableReplicas": len(ready)}
@@ -131,7 +170,7 @@ class Kubelet:
             "observedGeneration": deployment["metadata"]["generation"],
             **counts,
             "conditions": [
-                {"type": "Available", "status": "True" if ready else "False", "reason": "MinimumReplicasAvailable"},
+                {"type": "Available", "status": str(len(ready) >= deployment["spec"]["replicas"]), "reason": "MinimumReplicasAvailable"},
                 {"type": "Progressing", "status": "True", "reason": progress},
             ],
         }

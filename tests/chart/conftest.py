@@ -32,7 +32,8 @@ MONITORING = [
 
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
-    with Bed(audit=True) as bed:
+    # The one that adds the chart's roles to view, edit and admin.
+    with Bed(("clusterrole-aggregation-controller",), audit=True) as bed:
         yield bed
 
 

@@ -64,30 +64,33 @@ def test_the_pod_runs_without_a_file_system_of_its_own_and_without_rights() -> N
 
 
 def test_people_may_do_what_view_edit_and_admin_are_for(cluster: Cluster) -> None:
-    roles = ("view", "edit", "admin")
+    """Those are Kubernetes' own roles, and include one another."""
     cluster.kubectl("apply", manifests=of_kind(render(CHART / "ci" / "minimal.yaml"), "ClusterRole"))
+    roles = ("view", "edit", "admin")
     for role in roles:
-        cluster.kubectl("create", "rolebinding", role, f"--clusterrole=tenantry-{role}", f"--user={role}", "--namespace=people")
+        cluster.kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "--namespace=people")
+    cluster.kubectl("create", "clusterrolebinding", "head", "--clusterrole=admin", "--user=head")
 
-    tenants = ["tenants.tenantry.dev", "--namespace=people"]
-
-    def can(role: str, verb: str, *resource: str) -> bool:
-        """Whether a person with one of the chart's roles in a namespace may do something there."""
+    def can(person: str, verb: str, *resource: str) -> bool:
         try:
-            return cluster.kubectl("auth", "can-i", verb, *resource, "--as", role).strip() == "yes"
+            return cluster.kubectl("auth", "can-i", verb, *resource, "--as", person).strip() == "yes"
         except Denied:
             return False
 
-    # A binding takes a moment to take effect.
-    cluster.eventually("the last binding is known", lambda: can("admin", "create", *tenants))
-    # Those with edit and admin may see, too, because Kubernetes' own roles include one another.
+    tenants, stacks = ["tenants.tenantry.dev", "--namespace=people"], ["sharedstacks.tenantry.dev", "--all-namespaces"]
+    # Roles are added to one another one after the other, and a binding takes a moment.
+    cluster.eventually("all roles have what they will have", lambda: can("head", "create", *stacks) and all(can(r, "get", *tenants) for r in roles))
+    cluster.eventually("edit has come to admin", lambda: can("edit", "create", *tenants) and can("admin", "create", *tenants))
     assert {role: [verb for verb in ("get", "create", "delete") if can(role, verb, *tenants)] for role in roles} == {
-        "view": ["get"], "edit": ["create", "delete"], "admin": ["create", "delete"],
+        "view": ["get"], "edit": ["get", "create", "delete"], "admin": ["get", "create", "delete"],
     }  # fmt: skip
-    # Nobody but the operator writes a status, and a SharedStack is no namespace's.
+    # A SharedStack is no namespace's, and another namespace's Tenants are not theirs.
     for role in roles:
-        assert not can(role, "patch", *tenants, "--subresource=status")
-        assert not can(role, "create", "sharedstacks.tenantry.dev", "--all-namespaces")
+        assert not can(role, "create", *stacks)
+        assert not can(role, "get", "tenants.tenantry.dev", "--namespace=default")
+    # Nobody but the operator writes a status.
+    for person in (*roles, "head"):
+        assert not can(person, "patch", *tenants, "--subresource=status")
 
 
 def test_a_definition_cannot_be_deleted_by_mistake(cluster: Cluster) -> None:

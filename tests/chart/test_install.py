@@ -1,8 +1,10 @@
 """The chart's life on a real API server: the operator runs as its Deployment says, with its service account's token and rights,
-and under an AWS role that may do what `tenantry iam-policy operator` prints."""
+and under an AWS role that may do what `tenantry iam-policy operator` and `destructive` print."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import re
 import shutil
@@ -20,7 +22,7 @@ import yaml
 import docs
 from bed import REGION
 from chart import CHART, NAMESPACE, RELEASE, Refused, of_kind, render
-from cluster import Cluster
+from cluster import Cluster, Denied
 from kubelet import Kubelet
 from prepare import OPERATOR
 
@@ -30,6 +32,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator"
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
 
 TENANTS = "tenants.tenantry.dev"
+ACME = ["tenant/acme", "--namespace=tenants"]
 WAITING = ["--wait", "--timeout", "2m"]
 
 SHARED_STACK = """
@@ -46,6 +49,11 @@ spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}}
 """
 
 
+def program(*arguments: str) -> str:
+    """What the program prints."""
+    return subprocess.run([OPERATOR, *arguments], capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture
 def role(cluster: Cluster) -> dict[str, str]:
     """The operator's role, as docs/install.md makes it, and what EKS would tell its pods."""
@@ -54,9 +62,9 @@ def role(cluster: Cluster) -> dict[str, str]:
     iam = administrator.client("iam", **aws)
     iam.create_policy(PolicyName="tenantry-boundary", PolicyDocument=docs.boundary())
     iam.create_role(RoleName="tenantry-operator", AssumeRolePolicyDocument=json.dumps(TRUST))
-    command = ["iam-policy", "operator", "--installation", "prod", "--account", ACCOUNT, "--role-arn", ROLE, "--permissions-boundary", BOUNDARY]
-    policy = subprocess.run([OPERATOR, *command], capture_output=True, text=True, check=True).stdout
-    iam.put_role_policy(RoleName="tenantry-operator", PolicyName="tenantry", PolicyDocument=policy)
+    for policy, options in {"operator": ["--role-arn", ROLE, "--permissions-boundary", BOUNDARY], "destructive": []}.items():
+        printed = program("iam-policy", policy, "--installation", "prod", "--account", ACCOUNT, *options)
+        iam.put_role_policy(RoleName="tenantry-operator", PolicyName=policy, PolicyDocument=printed)
     keys = administrator.client("sts", **aws).assume_role(RoleArn=ROLE, RoleSessionName="operator")["Credentials"]
     return {
         "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
@@ -77,7 +85,8 @@ def values(cluster: Cluster, tmp_path: Path) -> Path:
     values |= {
         "permissionsBoundary": BOUNDARY,
         "aws": {"region": REGION, "endpointUrl": cluster.bed.aws_endpoint},
-        "leaderElection": {"leaseDurationSeconds": 4, "renewDeadlineSeconds": 3, "retryPeriodSeconds": 1},
+        "leaderElection": {"leaseDurationSeconds": 6, "renewDeadlineSeconds": 4, "retryPeriodSeconds": 1},
+        "deletionGraceSeconds": 1,
         "extraArgs": ["--clock=10"],  # the double is as much faster than AWS
     }
     file = tmp_path / "values.yaml"
@@ -116,6 +125,8 @@ class Story:
         self.cluster, self.kubelet, self.directory = cluster, kubelet, directory
         self.older = older(directory / "older")
         self.told = ["--namespace", NAMESPACE, "--values", values, *WAITING]
+        # Of the requests that were refused, those that are known: the rest of `refused` counts.
+        self.known = 0
 
     def a_first_look_changes_nothing(self) -> None:
         said = self.cluster.helm("install", RELEASE, self.older, "--create-namespace", *self.told, "--set", "readOnly=true")
@@ -124,6 +135,9 @@ class Story:
         reason = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}=ReadOnly'
         self.cluster.kubectl("wait", f"--for={reason}", "--timeout=90s", "sharedstack/standard")
         assert changes(self.cluster) == [] and refused(self.cluster) == []
+        # What only reads ends before what works starts, as docs/install.md has it.
+        self.cluster.helm("upgrade", RELEASE, self.older, *self.told, "--set", "readOnly=true,replicaCount=0")
+        self.cluster.eventually("nothing reads any more", lambda: not self.kubelet.names())
         self.cluster.helm("upgrade", RELEASE, self.older, *self.told)
 
     def a_users_chart_is_installed_when_its_tenant_is_ready(self) -> None:
@@ -131,7 +145,7 @@ class Story:
         self.cluster.helm("install", "acme", acme, "--namespace", "tenants", "--create-namespace", *WAITING)
         self.acme = self.tenant()
         assert next(c["status"] for c in self.acme["status"]["conditions"] if c["type"] == "Ready") == "True"
-        assert any(change.startswith("CreateKnowledgeBase") for change in changes(self.cluster))
+        assert knowledge_bases(self.cluster) == [self.acme["status"]["knowledgeBaseId"]]
         assert actions_of_roles(self.cluster) <= set(json.loads(docs.boundary())["Statement"][0]["Action"])
 
     def an_upgrade_brings_the_definitions_and_another_leader(self) -> None:
@@ -149,34 +163,41 @@ class Story:
         self.is_as_it_was()
 
     def with_the_release_goes_the_operator_and_nothing_else(self) -> None:
-        # Its rights go with it: that it cannot give back the Lease harms nobody, and comes after this.
-        assert refused(self.cluster) == []
-        self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, *WAITING)
-        self.cluster.eventually("no operator runs", lambda: not self.kubelet.names())
+        self.uninstall(RELEASE)
         self.is_as_it_was()
         assert [change for change in changes(self.cluster) if change.startswith("Delete")] == []
 
     def the_next_release_goes_on_where_that_ended(self) -> None:
-        # One of another name would have to take the definitions over, and is told.
-        with pytest.raises(Refused, match="invalid ownership metadata"):
-            self.cluster.helm("install", "other", CHART, *self.told, "--dry-run=server")
         before = changes(self.cluster)
         self.cluster.helm("install", RELEASE, CHART, *self.told)
         self.is_worked_on("e2e.model-two")
+        self.uninstall(RELEASE)
+        # One of another name has to take the definitions over, and is told.
+        with pytest.raises(Refused, match="invalid ownership metadata"):
+            self.cluster.helm("install", "other", CHART, *self.told)
+        self.cluster.helm("install", "other", CHART, *self.told, "--take-ownership")
+        self.is_worked_on("e2e.model-three")
         self.is_as_it_was()
         assert changes(self.cluster) == before
 
+    def a_leader_that_dies_is_followed_by_another(self) -> None:
+        died = self.leader()
+        self.kubelet.kill(died)
+        self.cluster.eventually("another leads", lambda: self.leader() not in ("", died))
+        self.cluster.eventually("the pod runs again", lambda: self.kubelet.restarts == 1)
+        self.is_worked_on("e2e.model-six")
+
     def a_pause_holds_the_operator_off_until_it_ends(self) -> None:
-        acme = ["tenant/acme", "--namespace=tenants"]
         ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'
         # That it is Ready again is told twice in a few minutes: the second time by counting on.
-        for model in ("e2e.model-three", "e2e.model-four"):
-            self.cluster.kubectl("annotate", *acme, "tenantry.dev/paused=true")
+        for model in ("e2e.model-four", "e2e.model-five"):
+            self.cluster.kubectl("annotate", *ACME, "tenantry.dev/paused=true")
             patch = json.dumps({"spec": {"answers": {"model": model}}})
-            self.cluster.kubectl("patch", *acme, "--type=merge", "--patch", patch)
-            self.cluster.kubectl("wait", f"--for={ready}=Paused", "--timeout=90s", *acme)
-            self.cluster.kubectl("annotate", *acme, "tenantry.dev/paused-")
-            self.cluster.kubectl("wait", f"--for={ready}=Ready", "--timeout=90s", *acme)
+            self.cluster.kubectl("patch", *ACME, "--type=merge", "--patch", patch)
+            self.cluster.kubectl("wait", f"--for={ready}=Paused", "--timeout=90s", *ACME)
+            self.cluster.kubectl("annotate", *ACME, "tenantry.dev/paused-")
+            self.cluster.kubectl("wait", f"--for={ready}=Ready", "--timeout=90s", *ACME)
+        self.cluster.eventually("the second time is told", self.some_event_counts)
 
     def a_tenant_that_waits_for_a_person_ends_helms_waiting(self) -> None:
         begun, second = time.monotonic(), chart_of(self.directory / "second", TENANT)
@@ -186,12 +207,42 @@ class Story:
         self.cluster.helm("uninstall", "second", "--namespace", "others", *WAITING)
 
     def everything_goes_where_people_say_so(self) -> None:
+        self.cluster.kubectl("patch", *ACME, "--type=merge", "--patch", json.dumps({"spec": {"deletionPolicy": "Delete"}}))
         self.cluster.helm("uninstall", "acme", "--namespace", "tenants", *WAITING)
+        assert knowledge_bases(self.cluster) == []
         self.cluster.kubectl("delete", "sharedstack", "standard", "--timeout=90s")
-        self.cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, *WAITING)
+        # Its policy is Retain.
+        assert [change for change in changes(self.cluster) if change.startswith("DeleteCollection")] == []
+        self.uninstall("other")
+
+    def it_takes_over_definitions_that_kubectl_brought(self) -> None:
+        # The rule against it is gone, which takes a moment to be known.
+        self.cluster.eventually("the definitions may be deleted", self.definitions_go)
+        (self.directory / "crds.yaml").write_text(program("crds"))
+        self.cluster.kubectl("apply", "--server-side", "--filename", self.directory / "crds.yaml")
+        with pytest.raises(Refused, match="invalid ownership metadata"):
+            self.cluster.helm("install", RELEASE, CHART, *self.told)
+        self.cluster.helm("install", RELEASE, CHART, *self.told, "--take-ownership")
+        self.uninstall(RELEASE)
+
+    def some_event_counts(self) -> bool:
+        return any(event.get("series") for event in self.cluster.get("events.events.k8s.io", "--namespace=tenants")["items"])
+
+    def definitions_go(self) -> bool:
+        with contextlib.suppress(Denied):
+            self.cluster.kubectl("delete", "crd", "--ignore-not-found", TENANTS, "sharedstacks.tenantry.dev")
+            return True
+        return False
+
+    def uninstall(self, release: str) -> None:
+        """A release ends. Its rights go with it: that it then cannot give back the Lease harms nobody."""
+        assert refused(self.cluster)[self.known :] == []
+        self.cluster.helm("uninstall", release, "--namespace", NAMESPACE, *WAITING)
+        self.cluster.eventually("no operator runs", lambda: not self.kubelet.names())
+        self.known = len(refused(self.cluster))
 
     def tenant(self) -> dict[str, Any]:
-        return self.cluster.get("tenant", "acme", "--namespace=tenants")
+        return self.cluster.get(*ACME)
 
     def is_as_it_was(self) -> None:
         """The Tenant is the same object, with the same knowledge base, and nobody deletes it."""
@@ -203,8 +254,8 @@ class Story:
     def is_worked_on(self, model: str) -> None:
         """The operator sees a change of the Tenant, and finds it Ready."""
         patch = json.dumps({"spec": {"answers": {"model": model}}})
-        self.cluster.kubectl("patch", "tenant", "acme", "--namespace=tenants", "--type=merge", "--patch", patch)
-        self.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=90s", "tenant/acme", "--namespace=tenants")
+        self.cluster.kubectl("patch", *ACME, "--type=merge", "--patch", patch)
+        self.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=90s", *ACME)
 
     def leader(self) -> str:
         """The pod that holds the Lease."""
@@ -217,12 +268,15 @@ def test_install_upgrade_uninstall_and_install_again(cluster: Cluster, kubelet: 
     story.a_first_look_changes_nothing()
     story.a_users_chart_is_installed_when_its_tenant_is_ready()
     story.an_upgrade_brings_the_definitions_and_another_leader()
+    story.a_leader_that_dies_is_followed_by_another()
+    story.a_pause_holds_the_operator_off_until_it_ends()
     story.with_the_release_goes_the_operator_and_nothing_else()
     story.the_next_release_goes_on_where_that_ended()
-    story.a_pause_holds_the_operator_off_until_it_ends()
     story.a_tenant_that_waits_for_a_person_ends_helms_waiting()
     story.everything_goes_where_people_say_so()
+    story.it_takes_over_definitions_that_kubectl_brought()
     assert rights_that_nobody_used(cluster) == set()
+    assert kubelet.restarts == 1
 
 
 def changes(cluster: Cluster) -> list[str]:
@@ -244,26 +298,31 @@ def actions_of_roles(cluster: Cluster) -> set[str]:
     return {action for listed in actions for action in ([listed] if isinstance(listed, str) else listed)}
 
 
+def knowledge_bases(cluster: Cluster) -> list[str]:
+    """Those that are in AWS."""
+    client = boto3.Session(ACCOUNT, "not-a-secret", region_name=REGION).client("bedrock-agent", endpoint_url=cluster.bed.aws_endpoint)
+    return [summary["knowledgeBaseId"] for summary in client.list_knowledge_bases()["knowledgeBaseSummaries"]]
+
+
 def refused(cluster: Cluster) -> list[str]:
     """What the operator has asked of the API server without a right to it."""
     return [event["requestURI"] for event in cluster.bed.audited() if event["responseStatus"]["code"] == 403]
 
 
-def rights_that_nobody_used(cluster: Cluster) -> set[tuple[str, str, str]]:
-    """Of what the chart lets the operator do, what it has not done."""
+def rights_that_nobody_used(cluster: Cluster) -> set[tuple[str, str, str, str]]:
+    """Of what the chart lets the operator do, by group, resource, verb and, where the rule has one, name, what it has not done."""
     manifests = render(CHART / "ci" / "minimal.yaml")
     (role,) = [role for role in of_kind(manifests, "ClusterRole") if role["metadata"]["name"] == RELEASE]
     (leases,) = of_kind(manifests, "Role")
     granted = {
-        (group, resource, verb)
+        right
         for rule in role["rules"] + leases["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
+        for right in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"], rule.get("resourceNames", [""]))
     }
     used = set()
     for event in cluster.bed.audited():
-        if about := event.get("objectRef"):
+        if (about := event.get("objectRef")) and event["responseStatus"]["code"] != 403:
             resource = "/".join(filter(None, [about["resource"], about.get("subresource")]))
-            used.add((about.get("apiGroup", ""), resource, event["verb"]))
+            done = (about.get("apiGroup", ""), resource, event["verb"])
+            used |= {(*done, ""), (*done, about.get("name", ""))}
     return granted - used
