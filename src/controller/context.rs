@@ -304,6 +304,8 @@ impl Context {
             action: action.into(),
             secondary: None,
         };
+        // An event that is told again counts on, whichever version of the object it is told of.
+        let object = &ObjectReference { resource_version: None, ..object.clone() };
         if let Err(error) = self.recorder.publish(&event, object).await {
             tracing::warn!(%error, "an event could not be written");
         }
