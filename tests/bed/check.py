@@ -31,7 +31,7 @@ def step(title: str, *command: str) -> None:
 def test() -> list[str]:
     """Check all that can be checked here, and return what was left out."""
     prepare.need_rust()
-    say("Checking and testing everything. The first run compiles Rust and Go programs and takes about 10 minutes on two cores.")
+    say("Checking and testing everything. The first run also compiles Rust and Go programs, for some 15 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
     with prepare.everything_beside("--tests"):
         step("build", "cargo", "test", "--no-run")
