@@ -219,11 +219,11 @@ async fn pool_documents(
         leaving: leaving_of(cx, &name),
         ..source
     });
-    let step = documents::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
+    let mut step = documents::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     if let Some(findings) = &step.findings {
         report::reviewed(cx, &report::subject(stack), findings).await;
     }
-    if let Some(failures) = step.failures.clone() {
+    if let Some(failures) = step.failures.take() {
         documents::tell_tenants(cx, &name, failures);
     }
     Some(step)

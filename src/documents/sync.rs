@@ -218,8 +218,8 @@ async fn failures_of(
         return None;
     }
     let since = failures::since(jobs)?;
-    let concerned = jobs.iter().filter(|job| job.started >= since && !job.is_running());
-    let any = concerned.into_iter().any(|job| job.status == "FAILED" || job.statistics.failed > 0);
+    let mut concerned = jobs.iter().filter(|job| job.started >= since && !job.is_running());
+    let any = concerned.any(|job| job.status == "FAILED" || job.statistics.failed > 0);
     let failures = match any {
         true => failures::by_tenant(aws, &source.knowledge_base_id, &source.data_source_id, since).await,
         false => Ok(ByTenant::new()),

@@ -2,16 +2,15 @@
 //! reach nothing beside it.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 
 use aws_config::SdkConfig;
 use aws_sdk_bedrockagentruntime::types::KnowledgeBaseQuery;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use aws_sdk_sts::config::ProvideCredentials;
 use serde_json::{Value, json};
 
-use crate::aws::{ROLE_POLICY, Role, Sdk, session};
+use crate::aws::{Role, Sdk, session};
+use crate::kubectl::printed;
 use crate::permissions::without;
 use crate::registry::{SPEED, TABLE, registered};
 use crate::world::{World, world_with};
@@ -30,36 +29,16 @@ const TENANTS: &str = "
 impl World {
     /// What `tenantry iam-policy` prints for somebody around a tenant.
     async fn policy_of(&self, who: &str, tenant: &str, options: &[&str]) -> Value {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
-            .args(["iam-policy", who, "-n", &self.namespace_name(""), tenant])
-            .args(options)
-            .env("KUBECONFIG", &self.bed.kubeconfig)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let namespace = self.namespace_name("");
+        let arguments = [&["iam-policy", who, "-n", &namespace, tenant][..], options].concat();
+        // The cluster is all that it is asked about.
+        let cluster = BTreeMap::from([("KUBECONFIG".into(), self.bed.kubeconfig.clone())]);
+        serde_json::from_str(&printed(env!("CARGO_BIN_EXE_tenantry"), &arguments, cluster).await).unwrap()
     }
 
     /// A session of a role that has this policy and no other.
     async fn session_under(&self, role: &str, policy: Value) -> SdkConfig {
         session(&self.bed.aws_endpoint, &self.account, Role { name: role, policy }, role).await
-    }
-
-    /// Gives a role another policy.
-    async fn role_may(&self, role: &str, policy: &Value) {
-        let put = self.sdk.iam.put_role_policy().role_name(role).policy_name(ROLE_POLICY);
-        put.policy_document(policy.to_string()).send().await.unwrap();
-    }
-
-    async fn environment_of(&self, session: &SdkConfig) -> BTreeMap<String, String> {
-        let keys = session.credentials_provider().unwrap().provide_credentials().await.unwrap();
-        let mut environment = self.environment();
-        environment.insert("AWS_ACCESS_KEY_ID".into(), keys.access_key_id().into());
-        environment.insert("AWS_SECRET_ACCESS_KEY".into(), keys.secret_access_key().into());
-        environment.insert("AWS_SESSION_TOKEN".into(), keys.session_token().unwrap().into());
-        environment
     }
 }
 
@@ -165,7 +144,7 @@ async fn a_client_asks_its_tenants_knowledge_base_and_no_other() {
                 (format!("reader-{tenant}"), if *tenant == "pool" { &["--generate"] } else { &[] });
             let policy = w.policy_of("reader", tenant, &["--registry", &registry]).await;
             let session = w.session_under(&role, policy.clone()).await;
-            let environment = w.environment_of(&session).await;
+            let environment = w.environment_under(&session).await;
             let answered = async || {
                 let answer = w.client_under(environment.clone(), tenant, options).await.unwrap();
                 answer.contains("21 days").then_some(())
@@ -188,7 +167,7 @@ async fn a_client_asks_its_tenants_knowledge_base_and_no_other() {
             // And each action is needed.
             assert_eq!(actions(&policy).len(), if *tenant == "pool" { 4 } else { 2 });
             for action in &actions(&policy) {
-                w.role_may(&role, &without(&policy, &[action])).await;
+                w.role_may(&role, without(&policy, &[action])).await;
                 let refused = w.client_under(environment.clone(), tenant, options).await.unwrap_err();
                 assert!(refused.contains(action), "{tenant} without {action}: {refused}");
             }

@@ -1,7 +1,5 @@
 //! `tenantry delete --dry-run` says beforehand what a deletion then does.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
 use crate::inventory;
@@ -9,16 +7,8 @@ use crate::registry::registered;
 use crate::world::{World, world, world_with};
 
 async fn foretold(w: &World, tenant: &str, more: &[&str]) -> String {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
-        .args(["delete", "--dry-run", "--namespace", &w.namespace_name(""), tenant])
-        .args(more)
-        .envs(w.environment())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let namespace = w.namespace_name("");
+    w.tenantry(&[&["delete", "--dry-run", "--namespace", &namespace, tenant][..], more].concat()).await
 }
 
 /// What becomes of which things.

@@ -26,14 +26,8 @@ fn costs(journal: &Journal) -> (usize, usize, usize) {
 
 /// What `tenantry documents` says of a tenant's.
 async fn documents(w: &World, tenant: &str) -> Value {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
-        .args(["documents", "-n", &w.namespace_name(""), tenant, "-o", "json"])
-        .envs(w.environment())
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    let printed = w.tenantry(&["documents", "-n", &w.namespace_name(""), tenant, "-o", "json"]).await;
+    serde_json::from_str(&printed).unwrap()
 }
 
 /// Documents that are there, that the last job found as they are, and that wait for the next.

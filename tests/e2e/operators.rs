@@ -3,7 +3,6 @@
 use std::process::Stdio;
 
 use aws_config::SdkConfig;
-use aws_sdk_sts::config::ProvideCredentials;
 use tenantry::controller::{self, Settings};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -48,19 +47,15 @@ impl World {
     /// The same under another session.
     pub async fn program_as(&self, sdk: &SdkConfig, arguments: &[&str]) -> Command {
         let settings = &self.settings;
-        let keys = sdk.credentials_provider().unwrap().provide_credentials().await.unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         command
             .args(["run", "--installation", &settings.installation, "--clock", &settings.clock.to_string()])
             .args(["--selector", settings.selector.as_deref().unwrap(), "--deletion-grace", "0"])
             .args(arguments)
-            .envs(self.environment())
+            .envs(self.environment_under(sdk).await)
             .env("KUBECONFIG", &self.bed.operator_kubeconfig)
             // Worlds share a cluster and an installation's name. Who wants leaders elected says where.
             .env("TENANTRY_LEADER_ELECT", "false")
-            .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
-            .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
-            .env("AWS_SESSION_TOKEN", keys.session_token().unwrap())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::aws::{ROLE_POLICY, Role};
+use crate::aws::Role;
 use crate::double::Call;
 use crate::inventory::names;
 use crate::objects::Object;
@@ -39,10 +39,7 @@ async fn an_action_that_is_taken_away_is_named() {
         w.start_operator().await;
         w.granted().await;
         let role = Role::of_operator(&w.settings, &w.account);
-        let allow = async |policy: Value| {
-            let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
-            put.policy_document(policy.to_string()).send().await.unwrap();
-        };
+        let allow = async |policy: Value| w.role_may(role.name, policy).await;
         // One of each service, in the order in which they are missed.
         let steps: [&[(&str, &str)]; 4] = [
             &[("bedrock:ListKnowledgeBases", "Accepted")],
@@ -102,10 +99,7 @@ async fn a_right_to_look_that_is_missing_is_named_when_waiting_was_in_vain() {
         w.start_operator().await;
         w.granted().await;
         let role = Role::of_operator(&w.settings, &w.account);
-        let allow = async |policy: Value| {
-            let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
-            put.policy_document(policy.to_string()).send().await.unwrap();
-        };
+        let allow = async |policy: Value| w.role_may(role.name, policy).await;
         allow(without(&role.policy, &["aoss:GetIndex"])).await;
         w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
         let told = w.condition("acme", "IndexReady=False/DeadlineExceeded").await;
@@ -151,8 +145,7 @@ async fn roles_are_put_within_the_permissions_boundary() {
             &Settings { permissions_boundary: Some(arn.clone()), ..w.settings.clone() },
             &w.account,
         );
-        let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
-        put.policy_document(role.policy.to_string()).send().await.unwrap();
+        w.role_may(role.name, role.policy).await;
         let within = w.another_operator(|settings| settings.permissions_boundary = Some(arn.clone())).await;
         w.apply(&tenant("new")).await;
         w.ready("new").await;
@@ -174,9 +167,7 @@ async fn where_deleting_is_withheld_nothing_goes_and_the_rest_goes_on() {
         let statements = role.policy["Statement"].as_array().unwrap().iter();
         let deletes = |it: &&Value| it["Sid"].as_str().unwrap().starts_with("Delete");
         let builds: Vec<_> = statements.filter(|it| !deletes(it)).collect();
-        let put = w.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
-        let policy = json!({"Version": "2012-10-17", "Statement": builds});
-        put.policy_document(policy.to_string()).send().await.unwrap();
+        w.role_may(role.name, json!({"Version": "2012-10-17", "Statement": builds})).await;
         w.start_operator().await;
         let tenant = |name: &str, pattern: &str, policy: &str| {
             format!(

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tenantry::api::SYNC_REQUESTED_AT;
 use tenantry::controller::Settings;
 
-use crate::aws::{ROLE_POLICY, Role};
+use crate::aws::Role;
 use crate::bed::root;
 use crate::double::Journal;
 use crate::permissions::without;
@@ -79,8 +79,7 @@ impl World {
 
     async fn operator_may(&self, policy: Value) {
         let role = Role::of_operator(&self.settings, &self.account);
-        let put = self.sdk.iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
-        put.policy_document(policy.to_string()).send().await.unwrap();
+        self.role_may(role.name, policy).await;
     }
 
     /// The example client: what it prints, or what it says as it refuses.

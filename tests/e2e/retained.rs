@@ -1,23 +1,12 @@
 //! `tenantry retained` finds all that was left behind, and what it prints purges it.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
 use crate::inventory;
 use crate::world::{World, world};
 
 async fn retained(w: &World, more: &[&str]) -> String {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
-        .args(["retained", "--installation", &w.settings.installation])
-        .args(more)
-        .envs(w.environment())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    w.tenantry(&[&["retained", "--installation", &w.settings.installation][..], more].concat()).await
 }
 
 async fn estates(w: &World) -> Vec<Value> {

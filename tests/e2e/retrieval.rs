@@ -1,7 +1,5 @@
 //! Questions to a tenant's knowledge base, as a client asks them.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 use tenantry::aws::{Aws, Gate, Pace, Passage};
 
@@ -39,25 +37,9 @@ impl World {
     pub async fn retrieve_by_command(&self, tenant: &str, question: &str) -> Vec<Answer> {
         let (namespace, tenant) = tenant.split_once('/').unwrap_or(("", tenant));
         let namespace = self.namespace_name(namespace);
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenantry"))
-            .args([
-                "retrieve",
-                "--namespace",
-                &namespace,
-                "--output",
-                "json",
-                "--results",
-                "100",
-                tenant,
-                question,
-            ])
-            .envs(self.environment())
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap();
-        assert!(output.status.success(), "tenantry retrieve: {}", String::from_utf8_lossy(&output.stderr));
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let asks =
+            ["retrieve", "--namespace", &namespace, "--output", "json", "--results", "100", tenant, question];
+        let answer: Value = serde_json::from_str(&self.tenantry(&asks).await).unwrap();
         let text = |result: &Value, path: &str| result.pointer(path).unwrap().as_str().unwrap().to_owned();
         let results = answer["retrievalResults"].as_array().unwrap().iter();
         results

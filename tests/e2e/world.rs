@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_sdk_sts::config::ProvideCredentials;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 use tenantry::api::Pattern;
 use tenantry::controller::{self, Settings};
 use tenantry::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
@@ -20,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, session};
+use crate::aws::{REGION, ROLE_POLICY, Role, Sdk, TESTS_GRANT, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
@@ -305,5 +306,21 @@ impl World {
             ("AWS_REGION", REGION),
         ];
         pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    /// The same under the credentials of a session.
+    pub async fn environment_under(&self, session: &SdkConfig) -> BTreeMap<String, String> {
+        let keys = session.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        let mut environment = self.environment();
+        environment.insert("AWS_ACCESS_KEY_ID".into(), keys.access_key_id().into());
+        environment.insert("AWS_SECRET_ACCESS_KEY".into(), keys.secret_access_key().into());
+        environment.insert("AWS_SESSION_TOKEN".into(), keys.session_token().unwrap().into());
+        environment
+    }
+
+    /// Gives a role another policy.
+    pub async fn role_may(&self, role: &str, policy: Value) {
+        let put = self.sdk.iam.put_role_policy().role_name(role).policy_name(ROLE_POLICY);
+        put.policy_document(policy.to_string()).send().await.unwrap();
     }
 }
