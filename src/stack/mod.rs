@@ -8,6 +8,8 @@ pub mod estimate;
 pub mod farewell;
 pub mod fault;
 pub mod forecast;
+#[cfg(test)]
+pub(crate) mod ideal;
 pub mod identity;
 pub mod job;
 pub mod limits;
