@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resolved::Invalid;
+use super::Invalid;
 use super::rules::rule;
 use super::{models, rules};
 

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod crds;
 pub mod index;
 pub mod ingestion;
+pub mod invalid;
 pub mod isolation;
 pub mod knowledge_base;
 pub mod metric;
@@ -26,11 +27,12 @@ pub mod tenant;
 pub use condition::{ConditionType, Reason};
 pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, IndexSettings};
 pub use ingestion::{DataDeletionPolicy, Ingestion, IngestionSettings, Sidecars};
+pub use invalid::Invalid;
 pub use isolation::{Column, Layer, Ownership, Pattern, PerLayer, ownership};
 pub use knowledge_base::{
     Chunking, ChunkingSettings, ChunkingStrategy, KnowledgeBase, KnowledgeBaseSettings,
 };
-pub use resolved::{Bridge, Invalid, Isolation, Pool, PoolSettings, Shared, Silo};
+pub use resolved::{Bridge, Isolation, Pool, PoolSettings, Shared, Silo};
 pub use selector::NamespaceSelector;
 pub use shared_stack::{PoolSpec, SharedStack, SharedStackSpec};
 pub use status::{Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};

@@ -10,29 +10,10 @@ use super::placement::{PLACEMENTS, STACK_REF_REQUIRED};
 use super::tags::Tags;
 use super::{
     Collection, CollectionSettings, Column, DataDeletionPolicy, Documents, DocumentsSettings, Encryption,
-    EncryptionSettings, Index, IndexSettings, Ingestion, IngestionSettings, KnowledgeBase,
+    EncryptionSettings, Index, IndexSettings, Ingestion, IngestionSettings, Invalid, KnowledgeBase,
     KnowledgeBaseSettings, NamespaceSelector, Pattern, PoolSpec, SharedStackSpec, Sidecars, Tenant,
     TenantSpec,
 };
-
-/// A spec that the API server should have refused.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{field}`: {message}")]
-pub struct Invalid {
-    pub field: String,
-    pub message: String,
-}
-
-impl Invalid {
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Invalid { field: field.into(), message: message.into() }
-    }
-
-    fn within(mut self, parent: &str) -> Self {
-        self.field = format!("{parent}.{}", self.field);
-        self
-    }
-}
 
 /// What a Tenant asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,6 +8,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::{ConditionType, Reason};
+
 /// What the operator has built or found, and how it stands. Everything here is reported, nothing is read back
 /// as a wish.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -70,6 +72,45 @@ pub struct Status {
 
     /// The last ingestion job. A Pool tenant's is in the status of its SharedStack.
     pub ingestion: Option<IngestionStatus>,
+}
+
+impl Status {
+    /// A condition by its type.
+    pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+    }
+
+    /// Whether a condition is True.
+    pub fn is_true(&self, kind: ConditionType) -> bool {
+        self.condition(kind).is_some_and(|condition| condition.status == "True")
+    }
+
+    /// One condition by itself, in its place among the others.
+    pub fn set(
+        &mut self,
+        kind: ConditionType,
+        status: &str,
+        reason: Reason,
+        message: &str,
+        generation: Option<i64>,
+        now: Time,
+    ) {
+        let same = self.condition(kind).filter(|before| before.status == status);
+        let said = Condition {
+            type_: kind.to_string(),
+            status: status.into(),
+            reason: reason.to_string(),
+            message: message.into(),
+            observed_generation: generation,
+            last_transition_time: same.map_or(now, |before| before.last_transition_time.clone()),
+        };
+        self.conditions.retain(|condition| condition.type_ != said.type_);
+        self.conditions.push(said);
+        let rank = |condition: &Condition| {
+            ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_)
+        };
+        self.conditions.sort_by_key(rank);
+    }
 }
 
 /// A filter, as `Retrieve` and `RetrieveAndGenerate` take it in

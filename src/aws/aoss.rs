@@ -6,9 +6,9 @@ use aws_sdk_opensearchserverless::types::{
     CollectionDetail as Detail, CollectionType, CreateCollectionDetail, StandbyReplicas as Replicas, Tag,
 };
 
-use super::Tags;
 use super::fault::{found, gone};
 use super::gate::Gate;
+use super::values::{Tags, tags};
 use crate::api::StandbyReplicas;
 use crate::stack::fault::Fault;
 use crate::stack::operation::aoss;
@@ -95,7 +95,7 @@ impl Collections {
     async fn tags(&self, arn: &str) -> Result<Tags, Fault> {
         let call = self.gate.call(aoss::ListTagsForResource, arn);
         let answer = call.send(self.client.list_tags_for_resource().resource_arn(arn).send()).await?;
-        Ok(super::tags(answer.tags, |tag| (tag.key, tag.value)))
+        Ok(tags(answer.tags, |tag| (tag.key, tag.value)))
     }
 }
 

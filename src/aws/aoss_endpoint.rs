@@ -17,10 +17,11 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
 
+use super::call::Call;
+use super::config::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
 use super::credentials::Credentials;
-use super::fault::{Call, found, gone};
+use super::fault::{chain, found, gone};
 use super::gate::Gate;
-use super::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::aoss_endpoint;
 
@@ -126,7 +127,7 @@ impl IndexEndpoints {
         let Some(connector) = &self.connector else {
             return Err(unreachable("Connection", "this build has no HTTP client"));
         };
-        let exchange = async { read(connector.call(request).await.map_err(super::fault::chain)?).await };
+        let exchange = async { read(connector.call(request).await.map_err(chain)?).await };
         match tokio::time::timeout(OPERATION_TIMEOUT, exchange).await {
             Err(_) => Err(unreachable("Timeout", "no answer")),
             Ok(Err(why)) => Err(unreachable("Connection", &why)),
@@ -173,7 +174,7 @@ async fn read(response: HttpResponse) -> Result<Result<Value, Refusal>, String> 
     let header = |name: &str| response.headers().get(name).map(str::to_owned);
     let status = response.status();
     let (hint, request_id) = (header("x-aoss-response-hint"), header("x-request-id"));
-    let body = ByteStream::new(response.into_body()).collect().await.map_err(super::fault::chain)?;
+    let body = ByteStream::new(response.into_body()).collect().await.map_err(chain)?;
     let body = serde_json::from_slice(&body.into_bytes()).unwrap_or_default();
     Ok(match status.is_success() {
         true => Ok(body),

@@ -9,9 +9,9 @@ use aws_sdk_bedrockagent::types::{
     VectorKnowledgeBaseConfiguration,
 };
 
-use super::Tags;
 use super::fault::{found, gone};
 use super::gate::Gate;
+use super::values::Tags;
 use crate::stack::fault::Fault;
 use crate::stack::operation::bedrock;
 use crate::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};

@@ -4,7 +4,7 @@ use aws_sdk_bedrockagent::Client;
 use aws_sdk_bedrockagent::types::KnowledgeBaseDocumentDetail;
 
 use super::gate::Gate;
-use super::timestamp;
+use super::values::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::job::DocumentState;
 use crate::stack::operation::bedrock;

@@ -9,9 +9,9 @@ use aws_sdk_bedrockagent::types::{
 
 use super::fault::{found, gone};
 use super::gate::Gate;
-use super::timestamp;
+use super::values::timestamp;
 use crate::stack::fault::Fault;
-use crate::stack::identity::token;
+use crate::stack::hash::token;
 use crate::stack::job::{Job, JobSummary, Statistics};
 use crate::stack::operation::bedrock;
 

@@ -7,9 +7,9 @@ use futures::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::Tags;
 use super::fault::{found, gone};
 use super::gate::Gate;
+use super::values::{Tags, tags};
 use crate::stack::fault::Fault;
 use crate::stack::operation::iam;
 use crate::stack::seen::RoleDetail;
@@ -40,7 +40,7 @@ impl Roles {
             trust: role.assume_role_policy_document.as_deref().map(decoded).unwrap_or_default(),
             policies: policies.into_iter().flatten().collect(),
             boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
-            tags: super::tags(role.tags, |tag| (tag.key, tag.value)),
+            tags: tags(role.tags, |tag| (tag.key, tag.value)),
             arn: role.arn,
         }))
     }

@@ -10,9 +10,9 @@ use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::Tags;
 use super::fault::{found, gone};
 use super::gate::Gate;
+use super::values::Tags;
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::kms;

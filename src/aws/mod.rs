@@ -4,13 +4,7 @@
 //! not there is an answer (`None`), and deleting it is a success. Nothing here sleeps, retries or caches: the SDK's own
 //! retries are off, because a pass that comes back later is the retry, and it looks again first.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use aws_config::BehaviorVersion;
 pub use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 
 mod aoss;
 mod aoss_endpoint;
@@ -21,6 +15,8 @@ mod bedrock_data_sources;
 mod bedrock_documents;
 mod bedrock_jobs;
 mod bedrock_retrieve;
+mod call;
+mod config;
 mod credentials;
 mod document;
 mod dynamodb;
@@ -37,6 +33,7 @@ mod s3_objects;
 mod s3_uploads;
 mod s3_versions;
 mod sts;
+mod values;
 
 pub use aoss::Collections;
 pub use aoss_endpoint::IndexEndpoints;
@@ -47,6 +44,7 @@ pub use bedrock_data_sources::DataSources;
 pub use bedrock_documents::KnowledgeBaseDocuments;
 pub use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
+pub use config::load;
 pub use dynamodb::{Item, Registry};
 pub use fence::{Fence, Moment};
 pub use gate::{Gate, Pace};
@@ -58,14 +56,7 @@ pub use s3_objects::{Content, Lines, Object, Objects, Page};
 pub use s3_uploads::Writer;
 pub use s3_versions::{Upload, Version, VersionMarker, VersionPage};
 pub use sts::{Caller, caller};
-
-/// Tags, by key.
-pub type Tags = BTreeMap<String, String>;
-
-/// How long one call may take, its answer's body not counted.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may take to stand.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub use values::Tags;
 
 /// All of AWS that the operator uses, for one account and region. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -104,7 +95,7 @@ impl Aws {
     /// All clients, from one configuration. `account` is the owner that every S3 call expects its bucket to have; all
     /// calls pass the `gate`.
     pub fn new(config: &SdkConfig, account: &str, gate: &Gate) -> Self {
-        let config = &patient(config);
+        let config = &config::patient(config);
         let s3 = s3::client(config);
         let aoss = aws_sdk_opensearchserverless::Client::new(config);
         let bedrock = aws_sdk_bedrockagent::Client::new(config);
@@ -125,29 +116,4 @@ impl Aws {
             registry: Registry::new(aws_sdk_dynamodb::Client::new(config), gate),
         }
     }
-}
-
-/// The configuration that the environment gives: credentials, region, and `AWS_ENDPOINT_URL` where it is set.
-pub async fn load() -> SdkConfig {
-    aws_config::load_defaults(BehaviorVersion::latest()).await
-}
-
-/// Without retries and with our timeouts: backoff is the controller's, and it has to see every refusal.
-fn patient(config: &SdkConfig) -> SdkConfig {
-    let timeouts =
-        TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
-    let mut builder = config.to_builder();
-    builder.set_retry_config(Some(RetryConfig::disabled())).set_timeout_config(Some(timeouts.build()));
-    builder.set_behavior_version(config.behavior_version().or(Some(BehaviorVersion::latest())));
-    builder.build()
-}
-
-/// Tags in whatever shape a service has them.
-fn tags<T>(tags: Option<Vec<T>>, pair: impl Fn(T) -> (String, String)) -> Tags {
-    tags.unwrap_or_default().into_iter().map(pair).collect()
-}
-
-/// The SDK's time as ours; what lies outside of all calendars is the epoch.
-fn timestamp(time: &aws_smithy_types::DateTime) -> jiff::Timestamp {
-    jiff::Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or(0)).unwrap_or_default()
 }

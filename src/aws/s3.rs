@@ -15,9 +15,9 @@ use aws_sdk_s3::types::{
 };
 use serde_json::Value;
 
-use super::Tags;
 use super::fault::gone;
 use super::gate::Gate;
+use super::values::Tags;
 use crate::stack::fault::Fault;
 use crate::stack::operation::s3;
 

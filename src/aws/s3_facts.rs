@@ -5,8 +5,9 @@ use futures::try_join;
 use serde_json::Value;
 
 use super::fault::found;
+use super::s3::Buckets;
 use super::s3::no_public_access;
-use super::{Buckets, Tags};
+use super::values::{Tags, tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::s3;
 use crate::stack::seen::BucketFacts;
@@ -61,7 +62,7 @@ impl Buckets {
     pub async fn tags(&self, name: &str) -> Result<Tags, Fault> {
         let request = self.client.get_bucket_tagging().bucket(name).expected_bucket_owner(&self.account);
         let answer = set(self.gate.call(s3::GetBucketTagging, name).send(request.send()).await)?;
-        Ok(super::tags(answer.map(|answer| answer.tag_set), |tag| (tag.key, tag.value)))
+        Ok(tags(answer.map(|answer| answer.tag_set), |tag| (tag.key, tag.value)))
     }
 
     async fn blocks_public_access(&self, name: &str) -> Result<bool, Fault> {

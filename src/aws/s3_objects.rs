@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::fault::found;
 use super::gate::Gate;
-use super::timestamp;
+use super::values::timestamp;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::operation::s3;
 

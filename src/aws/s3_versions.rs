@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{EncodingType, Error, ObjectIdentifier};
 use super::Objects;
 use super::fault::{found, gone};
 use super::s3_objects::decoded;
-use super::timestamp;
+use super::values::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::operation::s3;
 

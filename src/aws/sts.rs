@@ -2,8 +2,9 @@
 
 use aws_config::SdkConfig;
 
+use super::config::patient;
 use super::gate::Gate;
-use super::{Roles, patient};
+use super::iam::Roles;
 use crate::stack::fault::Fault;
 use crate::stack::operation::sts;
 

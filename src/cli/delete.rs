@@ -9,7 +9,6 @@ use kube::ResourceExt;
 use super::inspect;
 use crate::api::{Column, ConditionType, Layer, Reason, Tenant};
 use crate::aws::Aws;
-use crate::controller::report;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
 use crate::stack::farewell::{self, Line, Outcome};
@@ -79,8 +78,7 @@ fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>
 
 /// The registry's item, if the operator has a registry: the Tenant's status says so, and whose the item is.
 fn registered(tenant: &Tenant, fate: Fate) -> Option<Line> {
-    let conditions = &tenant.status.as_ref()?.conditions;
-    let registered = report::find(conditions, ConditionType::Registered)?;
+    let registered = tenant.status.as_ref()?.condition(ConditionType::Registered)?;
     let (outcome, why) = match fate {
         _ if registered.reason == Reason::RegistryNotFound.as_str() => return None,
         _ if registered.reason == Reason::RegistryConflict.as_str() => {

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::inspect;
 use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::{self, Aws, Gate, Pace, Passage};
-use crate::controller::report;
 
 #[derive(Debug, Args)]
 pub(super) struct Retrieve {
@@ -69,15 +68,15 @@ impl Retrieve {
 /// unfiltered question is answered from everybody's documents.
 fn target(tenant: &Tenant) -> anyhow::Result<Target> {
     let status = tenant.status.clone().unwrap_or_default();
-    if !report::is_true(&status.conditions, ConditionType::Accepted) {
-        let why = report::find(&status.conditions, ConditionType::Accepted).map(|c| c.message.clone());
+    if !status.is_true(ConditionType::Accepted) {
+        let why = status.condition(ConditionType::Accepted).map(|c| c.message.clone());
         bail!(
             "this Tenant is not accepted: {}",
             why.unwrap_or_else(|| "the operator has not seen it yet".into())
         );
     }
     let Some(knowledge_base_id) = status.knowledge_base_id else {
-        let why = report::find(&status.conditions, ConditionType::Ready).map(|c| c.message.clone());
+        let why = status.condition(ConditionType::Ready).map(|c| c.message.clone());
         bail!("this Tenant has no knowledge base yet: {}", why.unwrap_or_default());
     };
     let filter = status.retrieval_filter.map(|filter| (filter.equals.key, filter.equals.value));

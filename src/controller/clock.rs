@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 
 /// The first moment of 2026: here a calendar that goes by faster showed the time of day.
 const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -45,6 +45,17 @@ impl Clock {
     pub fn since_stamp(self, stamp: Timestamp) -> Duration {
         Duration::try_from(Timestamp::now().duration_since(stamp)).unwrap_or_default() * self.divisor
     }
+}
+
+/// Now, in the whole seconds that Kubernetes keeps.
+pub fn now() -> Time {
+    let now = Timestamp::now();
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// The earlier of two moments, where there is one.
+pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
 }
 
 /// The time of day, as precisely as Kubernetes writes it, and later than `last`.

@@ -17,8 +17,7 @@ use super::claims::{Age, Asker, Claims};
 use super::clock::Clock;
 use super::hold;
 use super::memory::Memories;
-use super::quota::Reservations;
-use super::report;
+use super::quota::{self, Reservations};
 use super::settings::Settings;
 use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
@@ -26,6 +25,8 @@ use crate::documents::failures::ByTenant;
 use crate::documents::marker::Marker;
 use crate::documents::reviews::Reviews;
 use crate::documents::turns::Turns;
+use crate::stack::blocked::Blocked;
+use crate::stack::fault::Fault;
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 
 /// Shared by all passes of a process.
@@ -158,9 +159,8 @@ impl Context {
 
     /// Promises their knowledge bases anew to all that were accepted: one that is still being built is in no list.
     fn take_up_promises(&self) {
-        let accepted = |status: &Option<Status>| {
-            status.as_ref().is_some_and(|it| report::is_true(&it.conditions, ConditionType::Accepted))
-        };
+        let accepted =
+            |status: &Option<Status>| status.as_ref().is_some_and(|it| it.is_true(ConditionType::Accepted));
         for tenant in self.tenants.state() {
             if let Ok(tenant) = &tenant.0
                 && accepted(&tenant.status)
@@ -215,6 +215,12 @@ impl Context {
     /// When a look at all layers is due again, at the earliest.
     pub fn resync_after(&self) -> Duration {
         self.settings.resync * 9 / 10
+    }
+
+    /// Asks for room for one more knowledge base.
+    pub async fn reserve(&self, id: &Identity) -> Result<Result<(), Blocked>, Fault> {
+        let limit = self.settings.max_knowledge_bases;
+        quota::reserve(&self.aws.knowledge_bases, &self.reservations, limit, id).await
     }
 
     /// A SharedStack by name, from the cache.

@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clock::earliest;
 use super::context::Context;
-use super::engine::{STALLED, earliest};
-use super::report;
 use crate::api::{IngestionSettings, IngestionStatus, Layer, Pattern, Reason, Status};
-use crate::documents::cron::Schedule;
 use crate::documents::failures::{ByTenant, Failures};
-use crate::documents::review::Findings;
+use crate::documents::findings::Findings;
 use crate::documents::schedule::Ask;
-use crate::documents::sync::{self, Remembered, Source, Synced};
+use crate::documents::source::Source;
+use crate::documents::sync::{self, Remembered, Synced};
+use crate::stack::cron::Schedule;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::job::JobSummary;
 use crate::stack::policy::ledger_key;
+use crate::stack::progress::STALLED;
 use crate::stack::verdict::Documents;
 
 /// What the last step came to.
@@ -98,7 +99,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
             // After a restart, what was known is what its status says.
             None => {
                 failures.contains_key(id)
-                    || status.is_some_and(|it| report::last_documents(&it.conditions).is_some())
+                    || status.is_some_and(|it| Documents::last(&it.conditions).is_some())
             }
         };
         tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack) && is_news
@@ -109,7 +110,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
 pub fn of_pool_tenant(cx: &Context, stack: &str, tenant_id: &str, before: &Status) -> Option<Documents> {
     match cx.failures.get(stack) {
         Some(failures) => failures.get(tenant_id).map(Failures::verdict),
-        None => report::last_documents(&before.conditions),
+        None => Documents::last(&before.conditions),
     }
 }
 
@@ -130,7 +131,7 @@ pub async fn last_step(
         findings: None,
         failures: None,
     };
-    let last = report::last_documents(&before.conditions);
+    let last = Documents::last(&before.conditions);
     let Some(source) = source.filter(|_| !cx.settings.read_only) else {
         return nothing(last.unwrap_or(Documents {
             current: None,

@@ -4,63 +4,21 @@ use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
 
+use super::case::Case;
 use super::context::Context;
 use super::loss::{self, Loss};
 use super::memory::Memory;
-use super::{accept, leaving, report};
-use crate::api::{Column, ConditionType, Layer, Ownership, PerLayer, Reason, Status, ownership};
+use super::{clock, existing_key};
+use crate::api::{ConditionType, Layer, Ownership, PerLayer, Reason, ownership};
 use crate::layers::{self, Hints};
+use crate::stack::blocked::Blocked;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::Identity;
-use crate::stack::offer::Offer;
-use crate::stack::plan::{self, Blocked, Step};
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::plan::{self, Step};
+use crate::stack::progress::{Cadence, Progress, STALLED};
 use crate::stack::seen::{CollectionFacts, Seen, Sight};
 use crate::stack::unwind::{Fate, ORDER, is_built_on};
 use crate::stack::verdict::Standing;
-use crate::stack::want::{Blueprint, Want};
-
-/// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
-pub const STALLED: Duration = Duration::from_secs(300);
-
-/// How long passing failures are nobody's news.
-const QUIET: Duration = Duration::from_secs(120);
-
-/// What is to be done for one object.
-pub struct Case<'a> {
-    /// Whose stack, and what its parts are called.
-    pub id: &'a Identity,
-    /// Its column of the ownership table.
-    pub column: Column,
-    /// What it borrows.
-    pub offer: Option<&'a Offer>,
-    /// Its status as it stands: the knowledge base's id, and since when each layer has not been ready.
-    pub status: &'a Status,
-    /// Whether a customer key is among them: looking for one by its tags costs a call for each key of the account.
-    pub creates_key: bool,
-    /// The approval that somebody gave, if any.
-    pub approved: Option<&'a str>,
-    /// What the owned layers should be.
-    pub blueprint: Blueprint<'a>,
-}
-
-impl Case<'_> {
-    /// What the owned layers should be, given what the layers seen lend.
-    pub fn want(&self, sight: &Sight) -> Want {
-        self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
-    }
-
-    /// Where to look first.
-    fn hints(&self, sight: &Sight) -> Hints {
-        let seen = sight.knowledge_base.ours().map(|facts| facts.id.clone());
-        Hints {
-            knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
-            bucket: self.status.bucket.clone(),
-            creates_key: self.creates_key,
-            ..Hints::default()
-        }
-    }
-}
+use crate::stack::want::Want;
 
 /// What a pass came to.
 #[derive(Default)]
@@ -135,7 +93,7 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
             loss::Verdict::GivenUp => passed.given_up.push(layer),
             loss::Verdict::Waits(standing, look_again) => {
                 *passed.layers.get_mut(layer) = Some(standing);
-                passed.look_again = earliest(passed.look_again, Some(look_again));
+                passed.look_again = clock::earliest(passed.look_again, Some(look_again));
             }
         }
     }
@@ -144,7 +102,7 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
 
 /// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
 async fn key_of_others(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
-    let usable = accept::usable_key(cx, case.blueprint.existing_key()?).await;
+    let usable = existing_key::can_be_used(&cx.aws.keys, case.blueprint.existing_key()?).await;
     let (blocked, fault) = match usable {
         Ok(Ok(())) => return None,
         Ok(Err(blocked)) => (Some(blocked), None),
@@ -153,7 +111,7 @@ async fn key_of_others(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Op
     memory.looked_at_all = None;
     let want = case.want(&memory.sight);
     let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-    let passing = passing(cx, memory, fault.as_ref());
+    let passing = memory.transient(cx.clock, fault.as_ref());
     Some(Passed { layers, blocked, look_again: Some(STALLED), fault, passing, ..Passed::default() })
 }
 
@@ -187,27 +145,15 @@ fn unseen(cx: &Context, case: &Case<'_>, memory: &mut Memory, layer: Layer, faul
         _ => Some(STALLED),
     };
     let fault = passes.then_some(fault);
-    let passing = passing(cx, memory, fault.as_ref());
+    let passing = memory.transient(cx.clock, fault.as_ref());
     Passed { layers, look_again, fault, passing, ..Passed::default() }
 }
 
 /// How long a layer has been waited for: as long as its condition says that it is not ready, but only while it was
 /// being waited for. Time in which a person had to act, or in which nothing was to be changed, is not AWS's.
 fn unready_for(cx: &Context, case: &Case<'_>, layer: Layer, waited: Duration) -> Option<Duration> {
-    let unready =
-        report::find(&case.status.conditions, ConditionType::of(layer)).filter(|c| c.status == "False")?;
+    let unready = case.status.condition(ConditionType::of(layer)).filter(|c| c.status == "False")?;
     Some(cx.clock.since_stamp(unready.last_transition_time.0).min(waited))
-}
-
-/// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
-pub fn passing(cx: &Context, memory: &mut Memory, fault: Option<&Fault>) -> Option<(Reason, String)> {
-    let Some(fault) = fault else {
-        memory.failing_since = None;
-        return None;
-    };
-    let since = *memory.failing_since.get_or_insert_with(Instant::now);
-    let reason = if fault.class == Class::Throttled { Reason::Throttled } else { Reason::Transient };
-    (cx.clock.since(since) > QUIET).then(|| (reason, fault.to_string()))
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
@@ -321,13 +267,13 @@ fn settle(
         if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }
-        look_again = earliest(look_again, again.map(|again| again.min(STALLED)));
+        look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));
     }
     if let (Some(hidden), Some(Standing::After(_))) = (&memory.sight.index_hidden, &standings.index) {
         standings.index = Some(hidden.into());
-        look_again = earliest(look_again, Some(STALLED));
+        look_again = clock::earliest(look_again, Some(STALLED));
     }
-    let passing = passing(cx, memory, fault.as_ref());
+    let passing = memory.transient(cx.clock, fault.as_ref());
     Passed { layers: standings, look_again, fault, passing, ..Passed::default() }
 }
 
@@ -338,11 +284,6 @@ fn note_refusal(cx: &Context, memory: &mut Memory, layer: Layer, fault: &Fault) 
     if refused.as_ref().is_none_or(|(at, _)| cx.clock.since(*at) >= STALLED) {
         *refused = Some((Instant::now(), fault.clone()));
     }
-}
-
-/// The earlier of two moments, where there is one.
-pub fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
-    a.into_iter().chain(b).min()
 }
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
@@ -430,7 +371,7 @@ fn left(
     let mut fault = None;
     let mut waits = |result: Result<Progress, Fault>| match result {
         Ok(progress) => progress,
-        Err(failed) => leaving::waits_for(&failed).unwrap_or_else(|| {
+        Err(failed) => Progress::of_fault(&failed).unwrap_or_else(|| {
             fault = Some(failed);
             Progress::Done
         }),
@@ -445,7 +386,7 @@ fn left(
         left = left.beside(waits(result).by_deadline(layer, waited));
     }
     left = left.beside(waits(documents));
-    match (passing(cx, memory, fault.as_ref()), fault) {
+    match (memory.transient(cx.clock, fault.as_ref()), fault) {
         (Some((reason, message)), _) => {
             Ok(left.beside(Progress::Waiting { reason, message, cadence: Cadence::Probe }))
         }

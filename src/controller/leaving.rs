@@ -11,16 +11,14 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::engine::{self, STALLED};
 use super::{Error, report};
 use crate::api::{DeletionPolicy, Layer, Reason, Status};
-use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::policy::marker_key;
 use crate::stack::price::Prices;
-use crate::stack::progress::{Cadence, Gravity, Progress};
+use crate::stack::progress::{Cadence, Gravity, Progress, STALLED};
 use crate::stack::unwind::{self, Fate};
-use crate::stack::verdict::{Leaving, Verdict};
+use crate::stack::verdict::{Documents, Leaving, Verdict};
 
 /// How long AWS may refuse a step of the way back before a person should look.
 pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -93,29 +91,16 @@ pub fn or_stalled(cx: &Context, uid: &str, result: Result<Progress, Error>) -> R
         Err(Error::Aws(fault)) => fault,
         _ => return result,
     };
-    if let Some(progress) = waits_for(fault) {
+    if let Some(progress) = Progress::of_fault(fault) {
         return Ok(progress);
     }
     let mut memory = cx.memories.get(uid);
-    let passing = engine::passing(cx, &mut memory, Some(fault));
+    let passing = memory.transient(cx.clock, Some(fault));
     cx.memories.put(uid, memory);
     match passing {
         Some((reason, message)) => Ok(Progress::Waiting { reason, message, cadence: Cadence::Probe }),
         None => result,
     }
-}
-
-/// What a failure is to be waited for, unless it passes by itself.
-pub fn waits_for(fault: &Fault) -> Option<Progress> {
-    let (reason, cadence) = match fault.class {
-        Class::Denied => (Reason::Denied, Cadence::After(STALLED)),
-        Class::Quota => (Reason::Quota, Cadence::After(STALLED)),
-        Class::Unreachable => (Reason::EndpointUnreachable, Cadence::After(STALLED)),
-        Class::Invalid => (Reason::Invalid, Cadence::After(STALLED)),
-        Class::NotYet | Class::Conflict => (Reason::NotYet, Cadence::Probe),
-        Class::Throttled | Class::Transient | Class::NotFound => return None,
-    };
-    Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
 }
 
 /// What is said of a way back that ends with something left: what it costs, and where it is listed.
@@ -180,7 +165,7 @@ pub async fn report(
     let mut after = now;
     let verdict = Verdict {
         leaving: Some(leaving),
-        documents: report::last_documents(&before.conditions),
+        documents: Documents::last(&before.conditions),
         ..Verdict::default()
     };
     report::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::engine::{Case, STALLED};
-use super::report;
+use super::case::Case;
 use crate::api::{ConditionType, Layer, Reason};
 use crate::stack::approval;
+use crate::stack::progress::STALLED;
 use crate::stack::seen::Sight;
 use crate::stack::verdict::Standing;
 use crate::stack::want::Want;
@@ -57,8 +57,7 @@ fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
             known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
         }
     }?;
-    let said =
-        report::find(&case.status.conditions, ConditionType::of(layer)).filter(|it| it.status == "False");
+    let said = case.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
     let Some(said) = said else {
         let message = format!("{lost}. Looking once more");
         return Some(Loss { layer, verdict: waits(message, ONCE_MORE) });

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::registry;
-use crate::api::PerLayer;
+use super::clock::Clock;
+use crate::api::{PerLayer, Reason};
 use crate::documents::sync::Remembered;
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::seen::Sight;
+
+/// How long passing failures are nobody's news.
+const QUIET: Duration = Duration::from_secs(120);
 
 /// One object's memory, by uid.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +39,7 @@ pub struct Memory {
     /// Passes that failed in a row.
     pub failures: u32,
     /// What its item in the registry says.
-    pub registry: registry::Remembered,
+    pub registry: Registered,
     /// The request for a job that its SharedStack was last woken for.
     pub request: Option<String>,
 }
@@ -50,6 +53,26 @@ impl Memory {
         }
         *self.leaving_since.get_or_insert_with(Instant::now)
     }
+
+    /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
+    pub fn transient(&mut self, clock: Clock, fault: Option<&Fault>) -> Option<(Reason, String)> {
+        let Some(fault) = fault else {
+            self.failing_since = None;
+            return None;
+        };
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        let reason = if fault.class == Class::Throttled { Reason::Throttled } else { Reason::Transient };
+        (clock.since(since) > QUIET).then(|| (reason, fault.to_string()))
+    }
+}
+
+/// What a process remembers of a Tenant's item in the registry.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    /// What it said, by the entry's hash, and when that was seen.
+    pub said: Option<(String, Instant)>,
+    /// What could not be written for a reason that needs a person, and when.
+    pub refused: Option<(String, Instant)>,
 }
 
 /// The memories of all objects. A pass takes one out, works on it and puts it back; two passes of one object never

@@ -1,8 +1,8 @@
 //! Two controllers and one engine. A pass is resolve → observe → plan → act → report; for a deleted object the plan is
 //! the way back.
 
-pub mod accept;
 pub mod aws_answers;
+pub mod case;
 pub mod claims;
 pub mod client;
 pub mod clock;
@@ -10,6 +10,7 @@ pub mod context;
 pub mod definitions;
 pub mod documents;
 pub mod engine;
+pub mod existing_key;
 pub mod grant;
 pub mod hold;
 pub mod lease;

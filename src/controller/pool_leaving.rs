@@ -9,9 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::Error;
 use super::clock;
 use super::context::Context;
-use super::engine::STALLED;
 use super::memory::Memory;
-use super::report;
 use crate::api::{ConditionType, Layer, Reason, Status};
 use crate::documents::purge;
 use crate::documents::quarantine::QUARANTINE;
@@ -21,7 +19,7 @@ use crate::layers;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::policy::retained_prefix;
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::progress::{Cadence, Progress, STALLED};
 use crate::stack::unwind::Fate;
 
 /// After so many jobs, in each of which documents had come again, a person should know.
@@ -58,7 +56,8 @@ pub async fn step(
         return Ok(take_away(cx, leaver).await?);
     };
     let remain = memory.rounds >= ROUNDS
-        || report::find(&status.conditions, ConditionType::Ready)
+        || status
+            .condition(ConditionType::Ready)
             .is_some_and(|ready| ready.reason == Reason::DocumentsRemain.as_str());
     // Documents that moved earlier, when it came back to what it had retained, are another matter.
     let gone = status.documents_moved_time.take();

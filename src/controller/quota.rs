@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::Error;
-use super::context::Context;
 use crate::api::{Layer, Reason};
+use crate::aws::KnowledgeBases;
+use crate::stack::blocked::Blocked;
+use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::plan::Blocked;
 
 /// Knowledge bases that were promised to objects, by uid, and may not be in AWS's list yet.
 #[derive(Default)]
@@ -46,13 +46,17 @@ impl Reservations {
 }
 
 /// Asks for room for one more knowledge base.
-pub async fn reserve(cx: &Context, id: &Identity) -> Result<Result<(), Blocked>, Error> {
-    let listed = match cx.aws.knowledge_bases.names().await {
+pub async fn reserve(
+    knowledge_bases: &KnowledgeBases,
+    reservations: &Reservations,
+    limit: usize,
+    id: &Identity,
+) -> Result<Result<(), Blocked>, Fault> {
+    let listed = match knowledge_bases.names().await {
         Ok(names) => names.into_iter().collect(),
         Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
     };
-    let limit = cx.settings.max_knowledge_bases;
-    Ok(cx.reservations.reserve(id, &listed, limit).map_err(|taken| Blocked {
+    Ok(reservations.reserve(id, &listed, limit).map_err(|taken| Blocked {
         reason: Reason::QuotaReserved,
         message: format!(
             "The account has or is promised {taken} knowledge bases and --max-knowledge-bases is {limit}. Nothing was \

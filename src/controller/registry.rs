@@ -11,25 +11,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::EventType;
 
 use super::context::Context;
-use super::engine::STALLED;
-use super::memory::Memory;
-use super::{Error, leaving, report};
+use super::memory::{Memory, Registered};
+use super::{Error, clock, leaving};
 use crate::api::{ConditionType, Pattern, Reason, Status, Tenant};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::progress::{Cadence, Progress, STALLED};
 use crate::stack::registry::{Entry, State, Table};
 use crate::stack::unwind::Fate;
 use crate::stack::verdict::Standing;
-
-/// What a process remembers of an item.
-#[derive(Clone, Debug, Default)]
-pub struct Remembered {
-    /// What it said, by the entry's hash, and when that was seen.
-    said: Option<(String, Instant)>,
-    /// What could not be written for a reason that needs a person, and when.
-    refused: Option<(String, Instant)>,
-}
 
 /// What a pass made of it.
 #[derive(Default)]
@@ -69,7 +59,7 @@ pub async fn mirror(
     if let Some(left) = refused.and_then(|(_, at)| STALLED.checked_sub(cx.clock.since(*at))) {
         return Mirrored { look_again: Some(left), ..Mirrored::stands(Standing::Unchanged) };
     }
-    let was_told = report::is_true(&now.conditions, ConditionType::Registered);
+    let was_told = now.is_true(ConditionType::Registered);
     let due = memory.registry.said.as_ref().map_or(!was_told, |(said, _)| *said != hash);
     let fault = match tell(cx, table, &entry, due, memory).await {
         Ok(()) => return Mirrored::stands(Standing::Whole),
@@ -85,7 +75,7 @@ pub async fn mirror(
     if matches!(fault.class, Class::Throttled | Class::Transient) {
         return Mirrored { fault: Some(fault), ..Mirrored::stands(trouble) };
     }
-    memory.registry = Remembered { said: None, refused: Some((hash, Instant::now())) };
+    memory.registry = Registered { said: None, refused: Some((hash, Instant::now())) };
     Mirrored { look_again: Some(STALLED), ..Mirrored::stands(trouble) }
 }
 
@@ -128,7 +118,7 @@ async fn tell(
         cx.aws.registry.put(table.name(), entry).await?;
         tracing::info!(tenant = entry.tenant_id, state = entry.state.as_str(), %table, "registered");
     }
-    memory.registry = Remembered { said: Some((hash, Instant::now())), refused: None };
+    memory.registry = Registered { said: Some((hash, Instant::now())), refused: None };
     // A status that is refused, because the object has changed meanwhile, is no reason to write again.
     cx.memories.note(&entry.uid, |kept| kept.registry = memory.registry.clone());
     Ok(())
@@ -198,12 +188,13 @@ pub async fn tombstone(
         return Ok(Progress::Done);
     }
     let message = format!("The registry says that this Tenant is {}", state.as_str());
-    let was_told = report::find(&status.conditions, ConditionType::Registered)
+    let was_told = status
+        .condition(ConditionType::Registered)
         .is_some_and(|said| said.reason == Reason::Deleting.as_str() && said.message == message);
     match tell(cx, table, &entry, !was_told, memory).await {
         Ok(()) => {
             let registered = ConditionType::Registered;
-            report::say(status, registered, "False", Reason::Deleting, &message, None);
+            status.set(registered, "False", Reason::Deleting, &message, None, clock::now());
             return Ok(Progress::Done);
         }
         Err(fault) if matches!(fault.class, Class::Conflict | Class::NotFound) => {}
@@ -225,7 +216,7 @@ pub async fn tombstone(
 
 /// Waiting for the registry, unless the failure passes by itself.
 fn waits(fault: Fault) -> Result<Progress, Error> {
-    match leaving::waits_for(&fault) {
+    match Progress::of_fault(&fault) {
         Some(Progress::Waiting { reason, message, .. }) => {
             let message = format!(
                 "The registry cannot be told that this Tenant leaves: {message}. Nothing is taken apart until then, or \

@@ -2,29 +2,23 @@
 //! person wants to know.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::Error;
 use super::context::Context;
+use super::{Error, clock};
 use crate::api::{ConditionType, Reason, Status};
+use crate::documents::findings::Findings;
 use crate::documents::quarantine::QUARANTINE;
-use crate::documents::review::Findings;
-use crate::stack::verdict::{Documents, Verdict};
-
-/// Now, in the whole seconds that Kubernetes keeps.
-pub fn now() -> Time {
-    let now = jiff::Timestamp::now();
-    Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
-}
+use crate::stack::verdict::Verdict;
 
 /// The conditions of a verdict, put into a status.
 pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
-    status.conditions = verdict.conditions(&status.conditions, generation, &now());
+    status.conditions = verdict.conditions(&status.conditions, generation, &clock::now());
     status.observed_generation = Some(generation);
 }
 
@@ -33,60 +27,13 @@ pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
 pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
     let says = |status: &mut Status, kind: ConditionType, status_: &str| {
-        say(status, kind, status_, Reason::Paused, message, meta.generation);
+        status.set(kind, status_, Reason::Paused, message, meta.generation, clock::now());
     };
     says(status, ConditionType::Paused, "True");
     if status.observed_generation != meta.generation || meta.deletion_timestamp.is_some() {
         says(status, ConditionType::Ready, "False");
         status.observed_generation = meta.generation;
     }
-}
-
-/// One condition by itself, in its place among the others.
-pub fn say(
-    status: &mut Status,
-    kind: ConditionType,
-    status_: &str,
-    reason: Reason,
-    message: &str,
-    generation: Option<i64>,
-) {
-    let before = find(&status.conditions, kind);
-    let same = before.filter(|before| before.status == status_);
-    let said = Condition {
-        type_: kind.to_string(),
-        status: status_.into(),
-        reason: reason.to_string(),
-        message: message.into(),
-        observed_generation: generation,
-        last_transition_time: same.map_or_else(now, |before| before.last_transition_time.clone()),
-    };
-    status.conditions.retain(|condition| condition.type_ != said.type_);
-    status.conditions.push(said);
-    let rank =
-        |condition: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_);
-    status.conditions.sort_by_key(rank);
-}
-
-/// A condition by its type.
-pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == kind.as_str())
-}
-
-/// Whether a condition is True.
-pub fn is_true(conditions: &[Condition], kind: ConditionType) -> bool {
-    find(conditions, kind).is_some_and(|condition| condition.status == "True")
-}
-
-/// What the conditions last said of the documents.
-pub fn last_documents(conditions: &[Condition]) -> Option<Documents> {
-    let said = find(conditions, ConditionType::DocumentsCurrent)?;
-    let current = match said.status.as_str() {
-        "True" => Some(true),
-        "False" => Some(false),
-        _ => None,
-    };
-    Some(Documents { current, reason: Reason::parse(&said.reason)?, message: said.message.clone() })
 }
 
 /// Where a status patch and events go: the object as it was read. kube's own reference leaves its version out, which is
@@ -164,21 +111,21 @@ where
 
 /// Trouble and its end, and, unless `quiet`, the first readiness.
 async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
-    let (was, is) = (&before.conditions, &after.conditions);
-    let stalled = |conditions: &[Condition]| {
-        find(conditions, ConditionType::Stalled).filter(|stalled| stalled.status == "True").cloned()
+    let (was, is) = (before, after);
+    let stalled = |status: &Status| {
+        status.condition(ConditionType::Stalled).filter(|stalled| stalled.status == "True").cloned()
     };
     if let Some(trouble) = stalled(is)
         && stalled(was).is_none_or(|known| known.reason != trouble.reason)
     {
         cx.event(object, EventType::Warning, &trouble.reason, "Reconcile", &trouble.message).await;
     }
-    if let Some(blocked) = find(is, ConditionType::DeletionBlocked)
-        && find(was, ConditionType::DeletionBlocked).is_none_or(|known| known.reason != blocked.reason)
+    if let Some(blocked) = is.condition(ConditionType::DeletionBlocked)
+        && was.condition(ConditionType::DeletionBlocked).is_none_or(|known| known.reason != blocked.reason)
     {
         cx.event(object, EventType::Warning, &blocked.reason, "Delete", &blocked.message).await;
     }
-    let became_ready = is_true(is, ConditionType::Ready) && !is_true(was, ConditionType::Ready);
+    let became_ready = is.is_true(ConditionType::Ready) && !was.is_true(ConditionType::Ready);
     if became_ready && (!quiet || stalled(was).is_some()) {
         cx.event(
             object,
@@ -189,20 +136,20 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
         )
         .await;
     }
-    if let Some(registered) = find(is, ConditionType::Registered)
+    if let Some(registered) = is.condition(ConditionType::Registered)
         && registered.status == "False"
         && matches!(
             Reason::parse(&registered.reason),
             Some(Reason::RegistryConflict | Reason::RegistryNotFound | Reason::Denied | Reason::Invalid)
         )
-        && find(was, ConditionType::Registered).is_none_or(|known| known.reason != registered.reason)
+        && was.condition(ConditionType::Registered).is_none_or(|known| known.reason != registered.reason)
     {
         cx.event(object, EventType::Warning, &registered.reason, "Register", &registered.message).await;
     }
-    if let Some(documents) = find(is, ConditionType::DocumentsCurrent)
+    if let Some(documents) = is.condition(ConditionType::DocumentsCurrent)
         && documents.status == "False"
         && matches!(Reason::parse(&documents.reason), Some(Reason::SyncFailed | Reason::DocumentsFailed))
-        && find(was, ConditionType::DocumentsCurrent).is_none_or(|known| known.reason != documents.reason)
+        && was.condition(ConditionType::DocumentsCurrent).is_none_or(|known| known.reason != documents.reason)
     {
         cx.event(object, EventType::Warning, &documents.reason, "Sync", &documents.message).await;
     }

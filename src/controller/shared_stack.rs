@@ -11,11 +11,12 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
+use super::case::Case;
 use super::context::Context;
-use super::engine::{self, Case, Passed};
+use super::engine::{self, Passed};
 use super::memory::Memory;
 use super::tenant::request;
-use super::{Error, Guarded, accept, clock, documents, hold, leaving, lend, quota, report};
+use super::{Error, Guarded, clock, documents, existing_key, hold, leaving, lend, report};
 use crate::api::{
     APPROVE, Column, ConditionType, DeletionPolicy, EncryptionSettings, Layer, PAUSED, Pattern, Reason,
     Shared, SharedStack, Sidecars, Status, Tenant,
@@ -23,16 +24,16 @@ use crate::api::{
 use crate::documents::marker::{self, Left, Marker};
 use crate::documents::schedule::Ask;
 use crate::documents::sidecar::Rules;
-use crate::documents::sync::Source;
+use crate::documents::source::Source;
 use crate::layers;
-use crate::stack::approval;
+use crate::stack::blocked::Blocked;
 use crate::stack::identity::Identity;
-use crate::stack::plan::Blocked;
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::progress::{Cadence, Progress, STALLED};
 use crate::stack::seen::Seen;
 use crate::stack::unwind::Fate;
-use crate::stack::verdict::{Standing, Verdict};
+use crate::stack::verdict::{Documents, Standing, Verdict};
 use crate::stack::want::Blueprint;
+use crate::stack::{accept, approval};
 
 /// How many names a message lists before it counts.
 const LISTED: usize = 10;
@@ -112,7 +113,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
             Err(unread) => match Standing::from(&unread) {
                 stalled @ Standing::Stalled(..) => {
                     layers.bucket = Some(stalled);
-                    again = engine::earliest(again, Some(engine::STALLED));
+                    again = clock::earliest(again, Some(STALLED));
                 }
                 _ => error = Some(unread),
             },
@@ -126,7 +127,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         if refilling.is_none() {
             status.ingestion = step.ingestion.or(status.ingestion.take());
         }
-        again = engine::earliest(again, step.look_again);
+        again = clock::earliest(again, step.look_again);
         error = error.take().or(step.fault);
         step.documents
     });
@@ -154,11 +155,11 @@ async fn refuse(
     let has_pool = stack.spec.pool.is_some();
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
     let layers = super::untouched(column);
-    let documents = report::last_documents(&before.conditions);
+    let documents = Documents::last(&before.conditions);
     let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
     report::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
     report::write(cx, api, &report::subject(stack), before, &after, false).await?;
-    Ok(Action::requeue(cx.clock.outside(engine::STALLED)))
+    Ok(Action::requeue(cx.clock.outside(STALLED)))
 }
 
 /// What only AWS can say before anything is built; not asked again of a SharedStack that was accepted.
@@ -169,10 +170,9 @@ async fn room(
     before: &Status,
 ) -> Result<Option<Blocked>, Error> {
     let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
-    let accepted =
-        hold::is_held(stack, &cx.hold()) && report::is_true(&before.conditions, ConditionType::Accepted);
+    let accepted = hold::is_held(stack, &cx.hold()) && before.is_true(ConditionType::Accepted);
     // A pool may be added later, and its knowledge base needs room then.
-    let has_pool = report::find(&before.conditions, ConditionType::KnowledgeBaseReady).is_some();
+    let has_pool = before.condition(ConditionType::KnowledgeBaseReady).is_some();
     if accepted && shared.pool.is_some() && has_pool {
         cx.reservations.promise(&id);
     }
@@ -180,12 +180,12 @@ async fn room(
         return Ok(None);
     }
     if let Some(key) = Blueprint::Stack(shared).existing_key()
-        && let Err(refused) = accept::existing_key(cx, key, None).await?
+        && let Err(refused) = existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, None).await?
     {
         return Ok(Some(refused));
     }
     match shared.pool {
-        Some(_) => Ok(quota::reserve(cx, &id).await?.err()),
+        Some(_) => Ok(cx.reserve(&id).await?.err()),
         None => Ok(None),
     }
 }

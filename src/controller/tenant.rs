@@ -7,21 +7,27 @@ use futures::FutureExt;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
+use super::case::Case;
 use super::context::{Context, asker, was_acted_upon};
-use super::engine::{self, Case, Passed, STALLED};
+use super::engine::{self, Passed};
 use super::memory::Memory;
 use super::{
-    Error, Guarded, accept, documents, hold, leaving, lend, quota, registry, report, take_up, tenant_leaving,
+    Error, Guarded, clock, documents, existing_key, hold, leaving, lend, registry, report, take_up,
+    tenant_leaving,
 };
 use crate::api::{
     APPROVE, ConditionType, EncryptionSettings, Equals, Isolation, PAUSED, Reason, RetrievalFilter,
     SYNC_REQUESTED_AT, SharedStack, Status, Tenant,
 };
 use crate::documents::schedule::Ask;
-use crate::stack::identity::{Claim, Identity, fingerprint};
+use crate::stack::accept;
+use crate::stack::blocked::Blocked;
+use crate::stack::hash::fingerprint;
+use crate::stack::identity::{Claim, Identity};
 use crate::stack::offer::Offer;
-use crate::stack::plan::{self, Blocked};
-use crate::stack::verdict::{Standing, Verdict};
+use crate::stack::plan;
+use crate::stack::progress::STALLED;
+use crate::stack::verdict::{Documents, Standing, Verdict};
 use crate::stack::want::Blueprint;
 
 /// What metrics call this controller.
@@ -79,7 +85,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let pass = match resolved {
         Resolved::Refused(refused) => {
             let layers = super::untouched(tenant.spec.pattern.into());
-            let documents = report::last_documents(&before.conditions);
+            let documents = Documents::last(&before.conditions);
             let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
@@ -88,8 +94,8 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             let verdict = Verdict {
                 borrowed: Some(standing),
                 layers,
-                undecided: !report::is_true(&before.conditions, ConditionType::Accepted),
-                documents: report::last_documents(&before.conditions),
+                undecided: !before.is_true(ConditionType::Accepted),
+                documents: Documents::last(&before.conditions),
                 ..Verdict::default()
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
@@ -106,7 +112,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         registry::mirror(cx, &tenant, &id, &status, ready, &mut memory).await
     };
     verdict.registered = mirrored.standing;
-    let look_again = engine::earliest(look_again, mirrored.look_again);
+    let look_again = clock::earliest(look_again, mirrored.look_again);
     let error = error.or(mirrored.fault.map(Error::from));
     report::judge(&mut status, &verdict, generation);
     let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
@@ -163,7 +169,13 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     }
     if !settled {
         let namespace = tenant.namespace().unwrap_or_default();
-        if let Err(refused) = accept::namespace(cx, &namespace, &isolation, stack) {
+        if let Err(refused) = accept::namespace(
+            &namespace,
+            &cx.namespace_labels(&namespace),
+            cx.settings.silo_namespaces.as_ref(),
+            &isolation,
+            stack,
+        ) {
             return Ok(Resolved::Refused(refused));
         }
     }
@@ -186,11 +198,8 @@ async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result
     if !held && !cx.settings.read_only {
         *tenant = hold::take(api, tenant, &cx.hold()).await?;
     }
-    let accepted = held
-        && tenant
-            .status
-            .as_ref()
-            .is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted));
+    let accepted =
+        held && tenant.status.as_ref().is_some_and(|status| status.is_true(ConditionType::Accepted));
     if let (Some(name), false) = (&stack_name, accepted)
         && let Some(waits) = look_live(cx, name).await?
     {
@@ -215,18 +224,19 @@ async fn room(cx: &Context, tenant: &Tenant, isolation: &Isolation) -> Result<Op
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
     let status = tenant.status.as_ref();
     if hold::is_held(tenant, &cx.hold())
-        && status.is_some_and(|status| report::is_true(&status.conditions, ConditionType::Accepted))
+        && status.is_some_and(|status| status.is_true(ConditionType::Accepted))
     {
         cx.reservations.promise(&id);
         return Ok(None);
     }
     let blueprint = Blueprint::Tenant { isolation, tags: &spec.tags };
     if let Some(key) = blueprint.existing_key()
-        && let Err(refused) = accept::existing_key(cx, key, tenant.namespace().as_deref()).await?
+        && let Err(refused) =
+            existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await?
     {
         return Ok(Some(refused));
     }
-    Ok(quota::reserve(cx, &id).await?.err())
+    Ok(cx.reserve(&id).await?.err())
 }
 
 fn taken(tenant_id: &str) -> Blocked {
@@ -320,7 +330,7 @@ async fn go(
         let verdict = Verdict {
             borrowed: Some(standing),
             layers: super::untouched(spec.pattern.into()),
-            documents: report::last_documents(&before.conditions),
+            documents: Documents::last(&before.conditions),
             ..Verdict::default()
         };
         return Ok(Pass { verdict, status, look_again: Some(Duration::from_secs(1)), error: None });
@@ -377,7 +387,7 @@ async fn go(
         ..Verdict::default()
     };
     let error = fault.or(step.fault).map(Error::from);
-    Ok(Pass { verdict, status, look_again: engine::earliest(look_again, step.look_again), error })
+    Ok(Pass { verdict, status, look_again: clock::earliest(look_again, step.look_again), error })
 }
 
 /// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.

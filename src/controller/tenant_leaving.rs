@@ -9,8 +9,9 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
+use super::case::Case;
 use super::context::{Context, was_acted_upon};
-use super::engine::{self, Case};
+use super::engine;
 use super::leaving::{self, field};
 use super::pool_leaving::{self, Leaver};
 use super::{Error, clock, hold, registry};

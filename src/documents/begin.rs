@@ -1,10 +1,11 @@
 //! The beginning of a job: everything is reviewed, and a job is started if it would change anything, and nothing speaks
 //! against it.
 
-use super::review::{self, Findings, Scope};
+use super::findings::Findings;
+use super::review::{self, Scope};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
-use super::sync::Source;
+use super::source::Source;
 use super::turns::Ticket;
 use crate::api::Reason;
 use crate::aws::Aws;

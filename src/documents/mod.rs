@@ -5,9 +5,9 @@
 //! the job and reports what became of it.
 
 pub mod begin;
-pub mod cron;
 pub mod draft;
 pub mod failures;
+pub mod findings;
 pub mod ledger;
 pub mod marker;
 pub mod purge;
@@ -18,5 +18,6 @@ pub mod reviews;
 pub mod schedule;
 pub mod scheduler;
 pub mod sidecar;
+pub mod source;
 pub mod sync;
 pub mod turns;

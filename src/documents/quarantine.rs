@@ -4,7 +4,7 @@
 use super::sidecar::MAX_KEY;
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
-use crate::stack::identity::fingerprint;
+use crate::stack::hash::fingerprint;
 
 /// The folder.
 pub const QUARANTINE: &str = "tenantry/quarantine/";

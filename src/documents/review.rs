@@ -7,6 +7,7 @@ use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::draft::Draft;
+use super::findings::Findings;
 use super::ledger::{self, Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
 use super::reviews::Reviews;
@@ -17,10 +18,6 @@ use crate::stack::identity::Owner;
 
 /// Objects put right side by side.
 const CONCURRENCY: usize = 16;
-/// How many names are kept for messages.
-const NAMED: usize = 10;
-/// How much of a long one.
-const LENGTH: usize = 80;
 /// Pages after which a long review says how far it is.
 const PAGES: usize = 20;
 
@@ -39,96 +36,6 @@ pub struct Scope<'a> {
     pub rules: Option<&'a Rules>,
     /// Tenants that leave: their documents are expected to go.
     pub leaving: &'a BTreeSet<String>,
-}
-
-/// A few names, and how many there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    /// How many.
-    pub count: usize,
-    /// The first of them.
-    pub first: Vec<String>,
-}
-
-impl Names {
-    fn add(&mut self, name: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.first.len() < NAMED {
-            let name = name();
-            let short: String = name.chars().take(LENGTH).collect();
-            self.first.push(if short.len() < name.len() { format!("{short}…") } else { name });
-        }
-    }
-
-    fn extend(&mut self, others: Names) {
-        self.count += others.count;
-        self.first.extend(others.first);
-        self.first.truncate(NAMED);
-    }
-}
-
-impl std::fmt::Display for Names {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let more = self.count.saturating_sub(self.first.len());
-        write!(f, "{}", self.first.join(", "))?;
-        if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
-    }
-}
-
-/// What a review found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
-    /// Documents that are there.
-    pub documents: usize,
-    /// Documents of the last ledger.
-    pub known: usize,
-    /// Documents of the last ledger that are gone, but for those of tenants that leave.
-    pub gone: usize,
-    /// Objects that are new, changed or gone.
-    pub changed: usize,
-    /// Metadata files among them.
-    pub changed_files: usize,
-    /// Metadata files that were written.
-    pub written: usize,
-    /// Attributes that nobody declared, and so were not kept.
-    pub dropped: usize,
-    /// Metadata files that named another tenant.
-    pub corrected: Names,
-    /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
-    pub quarantined: Names,
-    /// The job that the last ledger was written for, by its description.
-    pub last_for: Option<String>,
-}
-
-impl Findings {
-    /// Whether a job would forget an unusually large part of the documents: more than a fifth, and more than a handful.
-    pub fn is_large_deletion(&self) -> bool {
-        self.gone >= 10 && self.gone * 5 > self.known
-    }
-
-    /// The same, with what another review a moment ago has put right.
-    pub fn after(mut self, earlier: Option<Findings>) -> Self {
-        if let Some(earlier) = earlier {
-            self.corrected.extend(earlier.corrected);
-            self.quarantined.extend(earlier.quarantined);
-        }
-        self
-    }
-
-    fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {
-        self.changed += 1;
-        self.known += usize::from(sidecar::is_document(&entry.key));
-        let expected = sidecar::tenant_of(&entry.key).is_some_and(|tenant| leaving.contains(tenant));
-        self.gone += usize::from(sidecar::is_document(&entry.key) && !expected);
-    }
-
-    fn found(&mut self, listed: &Listed, was_known: bool) {
-        let is_document = sidecar::is_document(&listed.entry.key);
-        self.documents += usize::from(is_document);
-        self.known += usize::from(is_document && was_known);
-        self.changed += usize::from(!listed.same);
-        self.changed_files += usize::from(!listed.same && sidecar::is_sidecar(&listed.entry.key));
-    }
 }
 
 /// What is to be done with an object, in the order of the listing.

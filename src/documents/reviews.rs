@@ -4,7 +4,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::review::Findings;
+use super::findings::Findings;
 use crate::api::metric::{Labels, REVIEW_OBJECTS};
 use crate::stack::identity::Owner;
 

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::cron::Schedule;
+use crate::stack::cron::Schedule;
 use crate::stack::job::JobSummary;
 
 /// Why a job is wanted.

@@ -6,17 +6,16 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::begin::{Begun, begin};
-use super::cron::Schedule;
 use super::failures::{self, ByTenant};
-use super::review::{self, Findings, Scope};
+use super::findings::Findings;
+use super::review;
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
-use super::sidecar::Rules;
+use super::source::Source;
 use super::turns::{Turn, Turns};
 use crate::api::{IngestionStatistics, IngestionStatus, Reason};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
-use crate::stack::identity::Owner;
 use crate::stack::job::{Job, JobSummary, Statistics};
 use crate::stack::progress::Cadence;
 use crate::stack::verdict::Documents;
@@ -29,49 +28,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(600);
 const WAITING: Duration = Duration::from_secs(300);
 /// How soon to look again at what is still asked for.
 const SOON: Duration = Duration::from_secs(10);
-
-/// A knowledge base's documents.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The knowledge base.
-    pub knowledge_base_id: String,
-    /// Its data source.
-    pub data_source_id: String,
-    /// The bucket,
-    pub bucket: String,
-    /// and the prefix that is ingested.
-    pub prefix: String,
-    /// The key of its ledger in that bucket.
-    pub ledger: String,
-    /// What stands beside the documents, if this is a pool.
-    pub rules: Option<Rules>,
-    /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
-    pub merges: bool,
-    /// Tenants that leave: that their documents go is expected.
-    pub leaving: BTreeSet<String>,
-    /// The object that owns it.
-    pub owner: Owner,
-    /// Its uid, for approvals.
-    pub owner_uid: String,
-    /// The approval that somebody gave, if any.
-    pub approved: Option<String>,
-    /// The schedule that the user set, unless it rests.
-    pub schedule: Option<Schedule>,
-}
-
-impl Source {
-    /// What a review looks at.
-    pub fn scope(&self) -> Scope<'_> {
-        Scope {
-            owner: &self.owner,
-            bucket: &self.bucket,
-            prefix: &self.prefix,
-            ledger: &self.ledger,
-            rules: self.rules.as_ref(),
-            leaving: &self.leaving,
-        }
-    }
-}
 
 /// What a process remembers of a source; one that forgets looks once more.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::Hints;
+use super::hints::Hints;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
 use crate::layers::collection::foreign_policy;

@@ -4,10 +4,13 @@
 
 pub mod bucket;
 pub mod collection;
+pub mod hints;
 pub mod index;
 pub mod key;
 pub mod knowledge_base;
 pub mod role;
+
+pub use hints::Hints;
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
@@ -34,26 +37,6 @@ pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Resu
             Glance::KnowledgeBase(knowledge_base::look(aws, id, hints.knowledge_base_id.as_deref()).await?)
         }
     })
-}
-
-/// Where to look first. AWS is the truth; a wrong hint costs one call.
-#[derive(Clone, Debug, Default)]
-pub struct Hints {
-    /// The collection that would hold the index.
-    pub collection_id: Option<String>,
-    /// That collection's endpoint.
-    pub collection_endpoint: Option<String>,
-    /// Whether the index was made there.
-    pub index_by_endpoint: bool,
-    /// Whether AWS has it on record that an index of our name was made for us: by our knowledge base, or by the role
-    /// that trusts it.
-    pub index_on_record: bool,
-    /// The knowledge base's id, as status remembers it.
-    pub knowledge_base_id: Option<String>,
-    /// The bucket that was the owner's, as status remembers it.
-    pub bucket: Option<String>,
-    /// Whether the owner has a customer key made.
-    pub creates_key: bool,
 }
 
 /// One layer, looked at.

@@ -3,7 +3,7 @@
 //! The code is a fingerprint of the object, the reason and the facts. If the facts change it no longer opens, and one
 //! that was left in Git is inert.
 
-use super::identity::fingerprint;
+use super::hash::fingerprint;
 use crate::api::{APPROVE, Reason};
 
 /// How much of the fingerprint a person has to copy.

@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 
-use super::policy::model_arn;
 use super::registry::Table;
 use crate::api::Status;
 use crate::stack::identity::Scope;
@@ -70,7 +69,7 @@ fn answers(scope: &Scope, model: &str) -> Vec<Value> {
     let of_geography = GEOGRAPHIES.iter().any(|geography| model.starts_with(geography));
     let arn = match of_geography {
         true => scope.arn("bedrock", &format!("inference-profile/{model}")),
-        false => model_arn(scope, model),
+        false => scope.model_arn(model),
     };
     if !arn.contains("inference-profile/") {
         return vec![

@@ -179,7 +179,7 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
             }
         }
     }
-    let access = policy::data_access(want, &policy::role_arn(scope, &want.name));
+    let access = policy::data_access(want, &scope.role_arn(&want.name));
     if !facts
         .data_access
         .as_ref()

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::identity::{Identity, Owner};
-use super::limits::Counts;
+use super::limits::{Capacity, Counts};
 use super::offer::Offer;
 use super::onboarding::{self, Call};
 use super::plan;
@@ -56,17 +56,6 @@ pub struct Cost {
     /// US dollars a month.
     #[serde(rename = "monthlyUSD")]
     pub monthly_usd: f64,
-}
-
-/// Collections for which all of this is the same share their capacity.
-/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-scaling.html>
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Capacity {
-    /// The key that encrypts.
-    pub key: String,
-    /// Whether there are copies in other availability zones.
-    pub standby_replicas: bool,
 }
 
 /// What one object would be.

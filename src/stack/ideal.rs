@@ -147,7 +147,7 @@ pub fn lent_by(stack: &str) -> Offer {
             knowledge_base_arn: id.scope.arn("bedrock", "knowledge-base/LENTKB0001"),
             data_source_id: "LENTDS0001".into(),
             index_name: id.name(Layer::Index),
-            role_arn: policy::role_arn(&id.scope, &id.name(Layer::Role)),
+            role_arn: id.scope.role_arn(&id.name(Layer::Role)),
             tenant_id_key: "tenantId".into(),
         }),
     }
@@ -204,7 +204,7 @@ fn described(document: Value, tags: &BTreeMap<String, String>) -> PolicyFacts {
 /// What AWS answers about a collection that is as wanted, with its two policies.
 pub fn collection(scope: &Scope, want: &WantCollection) -> CollectionFacts {
     // Twenty characters, as AWS's own ids have.
-    let id = format!("{:0>20}", super::identity::fingerprint(&want.name));
+    let id = format!("{:0>20}", super::hash::fingerprint(&want.name));
     CollectionFacts {
         encryption: Some(described(policy::encryption(&want.name, want.key_arn.as_deref()), &want.tags)),
         network: Some(described(policy::network(&want.name, &want.settings.network), &want.tags)),
@@ -230,7 +230,7 @@ pub fn index(want: &WantIndex) -> IndexFacts {
 /// What AWS answers about a role that is as wanted, with the data access policy of its index. Before the collection has
 /// an ARN it has no permissions.
 pub fn role(scope: &Scope, want: &WantRole) -> RoleFacts {
-    let arn = policy::role_arn(scope, &want.name);
+    let arn = scope.role_arn(&want.name);
     let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
     RoleFacts {
         data_access: Some(described(policy::data_access(want, &arn), &want.tags)),
@@ -251,7 +251,7 @@ pub fn knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBaseF
 }
 
 fn bare_knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBaseFacts {
-    let id = super::identity::fingerprint(&want.name)[..10].to_uppercase();
+    let id = super::hash::fingerprint(&want.name)[..10].to_uppercase();
     KnowledgeBaseFacts {
         arn: scope.arn("bedrock", &format!("knowledge-base/{id}")),
         status: "ACTIVE".into(),
@@ -269,7 +269,7 @@ fn bare_knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBase
 
 fn data_source(scope: &Scope, want: &WantKnowledgeBase) -> DataSourceFacts {
     DataSourceFacts {
-        id: format!("D{}", &super::identity::fingerprint(&want.name)[..9].to_uppercase()),
+        id: format!("D{}", &super::hash::fingerprint(&want.name)[..9].to_uppercase()),
         status: "AVAILABLE".into(),
         data_deletion_policy: want.data_deletion_policy.in_aws().into(),
         bucket_arn: format!("arn:{}:s3:::{}", scope.partition, want.bucket),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::approval;
@@ -73,6 +73,19 @@ impl Scope {
     /// The path under which all service roles of this installation live.
     pub fn role_path(&self) -> String {
         format!("/tenantry/{}/", self.installation)
+    }
+
+    /// The ARN of a service role, which its path and name decide.
+    pub fn role_arn(&self, role: &str) -> String {
+        format!("arn:{}:iam::{}:role{}{role}", self.partition, self.account, self.role_path())
+    }
+
+    /// The ARN by which Bedrock knows a foundation model; what already is an ARN stays as it is.
+    pub fn model_arn(&self, model: &str) -> String {
+        if model.starts_with("arn:") {
+            return model.into();
+        }
+        format!("arn:{}:bedrock:{}::foundation-model/{model}", self.partition, self.region)
     }
 }
 
@@ -331,16 +344,6 @@ impl Identity {
     pub fn takeover_code(&self, owner: &str, uid: &str) -> String {
         approval::code(&self.uid, Reason::TenantIdRetained, &[owner, uid])
     }
-}
-
-/// A short, stable fingerprint of any text: twelve hexadecimal characters of its sha256.
-pub fn fingerprint(text: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(text))[..12].to_string()
-}
-
-/// A deterministic client token: the whole sha256 as 64 hexadecimal characters (Bedrock wants 33 to 256).
-pub fn token(parts: &[&str]) -> String {
-    HEXLOWER.encode(&Sha256::digest(parts.join("\n")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::forecast::Capacity;
 use super::want::Want;
 
 const BEDROCK: &str = "https://docs.aws.amazon.com/general/latest/gr/bedrock.html";
@@ -19,6 +18,17 @@ const KMS: &str = "https://docs.aws.amazon.com/kms/latest/developerguide/resourc
 const JOB_BYTES: u64 = 100_000_000_000;
 /// Bytes that one document may have: 50 MB.
 const DOCUMENT_BYTES: u64 = 50_000_000;
+
+/// Collections for which all of this is the same share their capacity.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-scaling.html>
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Capacity {
+    /// The key that encrypts.
+    pub key: String,
+    /// Whether there are copies in other availability zones.
+    pub standby_replicas: bool,
+}
 
 /// What one owner, or all of them, take of AWS's limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

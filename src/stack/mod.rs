@@ -1,13 +1,18 @@
 //! The model: what a stack should be, what it is, and what follows. Pure: no async, no client, no clock, no
 //! environment. `tests/model` holds this folder to it.
 
+pub mod accept;
 pub mod approval;
+pub mod blocked;
 pub mod client_policy;
+pub mod cron;
 pub mod diff;
 pub mod estimate;
 pub mod farewell;
 pub mod fault;
 pub mod forecast;
+pub mod grant;
+pub mod hash;
 #[cfg(test)]
 pub(crate) mod ideal;
 pub mod identity;

@@ -5,7 +5,8 @@
 //! are read from the same rows, so that neither can fall behind the code.
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
-use super::permissions::Grant::{self, *};
+use super::grant::Grant::*;
+use super::grant::Need;
 
 /// One operation of one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,9 +15,6 @@ pub struct Operation {
     name: &'static str,
     needs: &'static [Need],
 }
-
-/// An IAM action, and the statement of the policy that allows it.
-pub type Need = (&'static str, Grant);
 
 impl Operation {
     /// The IAM prefix of its service, such as `aoss`, or `aoss_endpoint`.

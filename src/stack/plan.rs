@@ -1,13 +1,12 @@
 //! What each owned layer's next step is. Refuses the whole stack if anything with our name is not ours.
 
 use super::approval;
+use super::blocked::Blocked;
 use super::diff::{self, is_whole};
-use super::fault::Fault;
 use super::identity::{Claim, Identity};
 use super::offer::{Offer, collection_id};
 use super::policy;
 use super::seen::{RoleDetail, Sight};
-use super::verdict::Standing;
 use super::want::{Handles, Rebuild, Want};
 use crate::api::{Layer, PerLayer, Reason};
 
@@ -23,27 +22,6 @@ pub enum Step {
     Ensure,
     /// Another layer comes first.
     After(Layer),
-}
-
-/// The user, or an administrator, must act: nothing will change before something is changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    /// The machine-readable cause.
-    pub reason: Reason,
-    /// Cause, resource and what to do.
-    pub message: String,
-}
-
-impl TryFrom<Fault> for Blocked {
-    type Error = Fault;
-
-    /// A failure that needs a person; others are given back.
-    fn try_from(fault: Fault) -> Result<Self, Fault> {
-        match Standing::from(&fault) {
-            Standing::Stalled(reason, message) => Ok(Blocked { reason, message }),
-            _ => Err(fault),
-        }
-    }
 }
 
 /// What must be whole before a layer is touched. The role needs only the collection's *name* for its data access

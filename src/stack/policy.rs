@@ -214,19 +214,6 @@ pub fn index_by_endpoint() -> BTreeMap<String, String> {
     BTreeMap::from([(format!("{GROUP}/index"), "endpoint".into())])
 }
 
-/// The ARN by which Bedrock knows a foundation model; what already is an ARN stays as it is.
-pub fn model_arn(scope: &Scope, model: &str) -> String {
-    if model.starts_with("arn:") {
-        return model.into();
-    }
-    format!("arn:{}:bedrock:{}::foundation-model/{model}", scope.partition, scope.region)
-}
-
-/// The role's ARN, which its path and name decide.
-pub fn role_arn(scope: &Scope, role: &str) -> String {
-    format!("arn:{}:iam::{}:role{}{role}", scope.partition, scope.account, scope.role_path())
-}
-
 /// Where a stack's owner leaves word of what it retained. A SharedStack's marker lies beside the folder of the
 /// tenants', where no tenantId can have its name.
 pub fn marker_key(identity: &Identity) -> String {

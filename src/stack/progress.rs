@@ -3,8 +3,11 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::verdict::deadline;
+use super::fault::{Class, Fault};
 use crate::api::{Layer, Reason};
+
+/// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
+pub const STALLED: Duration = Duration::from_secs(300);
 
 /// How far a layer, or a whole teardown, has come. Never an error, never a sleep: whoever waits is looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +46,27 @@ impl Progress {
 
     /// Given up by AWS: a person must act, and nothing changes before.
     pub fn failed(message: impl Into<String>) -> Self {
-        let cadence = Cadence::After(Duration::from_secs(300));
+        let cadence = Cadence::After(STALLED);
         Progress::Waiting { reason: Reason::Failed, message: message.into(), cadence }
     }
 
     /// A key that somebody has switched off: a person must act.
     pub fn unusable(message: impl Into<String>) -> Self {
-        let cadence = Cadence::After(Duration::from_secs(300));
+        let cadence = Cadence::After(STALLED);
         Progress::Waiting { reason: Reason::KeyNotAllowed, message: message.into(), cadence }
+    }
+
+    /// What a failure is to be waited for, unless it passes by itself.
+    pub fn of_fault(fault: &Fault) -> Option<Self> {
+        let (reason, cadence) = match fault.class {
+            Class::Denied => (Reason::Denied, Cadence::After(STALLED)),
+            Class::Quota => (Reason::Quota, Cadence::After(STALLED)),
+            Class::Unreachable => (Reason::EndpointUnreachable, Cadence::After(STALLED)),
+            Class::Invalid => (Reason::Invalid, Cadence::After(STALLED)),
+            Class::NotYet | Class::Conflict => (Reason::NotYet, Cadence::Probe),
+            Class::Throttled | Class::Transient | Class::NotFound => return None,
+        };
+        Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
     }
 
     /// Two things that go on side by side, as one. What needs a person is told before what is only waited for, and both
@@ -98,6 +114,16 @@ impl Progress {
     pub fn is_done(&self) -> bool {
         matches!(self, Progress::Done)
     }
+}
+
+/// How long a layer may take, as AWS says (`docs.aws.amazon.com`: a data access policy takes a minute, five at most; a
+/// collection several minutes) and as others have measured, with room.
+pub const fn deadline(layer: Layer) -> Duration {
+    Duration::from_secs(match layer {
+        Layer::Key | Layer::Bucket => 5 * 60,
+        Layer::Role | Layer::Index => 10 * 60,
+        Layer::Collection | Layer::KnowledgeBase => 30 * 60,
+    })
 }
 
 /// What somebody should make of it that a way back has not ended.

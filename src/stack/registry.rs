@@ -10,7 +10,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::identity::{Identity, fingerprint};
+use super::hash::fingerprint;
+use super::identity::Identity;
 use crate::api::{Equals, Pattern, RetrievalFilter, Status};
 
 /// Where the registry is: `dynamodb:<table>`, in the operator's own account and region.

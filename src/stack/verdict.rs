@@ -5,9 +5,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::blocked::Blocked;
 use super::fault::{Class, Fault};
-use super::plan::Blocked;
-use super::progress::Progress;
+use super::progress::{Progress, deadline};
 use crate::api::{ConditionType, Layer, PerLayer, Reason};
 
 /// How a layer, or all that is borrowed, stands after a pass.
@@ -52,6 +52,18 @@ impl From<&Fault> for Standing {
     }
 }
 
+impl TryFrom<Fault> for Blocked {
+    type Error = Fault;
+
+    /// A failure that needs a person; others are given back.
+    fn try_from(fault: Fault) -> Result<Self, Fault> {
+        match Standing::from(&fault) {
+            Standing::Stalled(reason, message) => Ok(Blocked { reason, message }),
+            _ => Err(fault),
+        }
+    }
+}
+
 impl Standing {
     /// What is still waited for when its deadline is over needs a person; it is looked at on, and goes on by itself if
     /// the cause goes away. `since` says since when the layer has not been ready.
@@ -70,16 +82,6 @@ impl Standing {
     }
 }
 
-/// How long a layer may take, as AWS says (`docs.aws.amazon.com`: a data access policy takes a minute, five at most; a
-/// collection several minutes) and as others have measured, with room.
-pub const fn deadline(layer: Layer) -> std::time::Duration {
-    std::time::Duration::from_secs(match layer {
-        Layer::Key | Layer::Bucket => 5 * 60,
-        Layer::Role | Layer::Index => 10 * 60,
-        Layer::Collection | Layer::KnowledgeBase => 30 * 60,
-    })
-}
-
 /// How the documents stand, where the owner of a knowledge base, or a Pool tenant with bad news, says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Documents {
@@ -89,6 +91,19 @@ pub struct Documents {
     pub reason: Reason,
     /// What a person should know.
     pub message: String,
+}
+
+impl Documents {
+    /// What the conditions last said of the documents.
+    pub fn last(conditions: &[Condition]) -> Option<Self> {
+        let said = conditions.iter().find(|it| it.type_ == ConditionType::DocumentsCurrent.as_str())?;
+        let current = match said.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        };
+        Some(Documents { current, reason: Reason::parse(&said.reason)?, message: said.message.clone() })
+    }
 }
 
 /// How a teardown stands.

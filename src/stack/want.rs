@@ -9,7 +9,6 @@ use crate::api::{
 };
 use crate::stack::identity::Identity;
 use crate::stack::offer::Offer;
-use crate::stack::policy;
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default)]
@@ -353,7 +352,7 @@ impl Base<'_> {
         let Self { id, handles, .. } = self;
         let role = id.name(Layer::Role);
         let index_name = id.name(Layer::Index);
-        let model = policy::model_arn(&id.scope, &kb.embedding_model);
+        let model = id.scope.model_arn(&kb.embedding_model);
         want.role = Some(WantRole {
             name: role.clone(),
             tags: self.tags(),
@@ -379,7 +378,7 @@ impl Base<'_> {
         want.knowledge_base = Some(WantKnowledgeBase {
             name: id.name(Layer::KnowledgeBase),
             tags: self.tags(),
-            role_arn: policy::role_arn(&id.scope, &role),
+            role_arn: id.scope.role_arn(&role),
             embedding_model_arn: model,
             dimensions: kb.send_dimensions.then_some(kb.dimensions),
             chunking: kb.chunking,

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tenantry::stack::grant::{Grant, Need};
 use tenantry::stack::identity::Scope;
-use tenantry::stack::operation::{Need, Operation};
-use tenantry::stack::permissions::{
-    self, Audience, Grant, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length,
-};
+use tenantry::stack::operation::Operation;
+use tenantry::stack::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length};
 
 use crate::iam::{Request, allows};
 

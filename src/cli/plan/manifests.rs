@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::{GROUP, Isolation, Shared, SharedStack, Tenant, VERSION, admission};
-use crate::controller::accept;
+use crate::stack::accept;
+use crate::stack::blocked::Blocked;
 
 /// An object, where it was found, and what it asks for.
 pub(super) struct Found<T, S> {
@@ -165,7 +166,7 @@ pub(super) fn title<T: kube::Resource<DynamicType = ()>>(object: &T) -> String {
 fn parse<T: DeserializeOwned, S>(
     file: &str,
     document: Value,
-    accept: impl FnOnce(&T) -> Result<S, crate::stack::plan::Blocked>,
+    accept: impl FnOnce(&T) -> Result<S, Blocked>,
 ) -> Result<Found<T, S>, String> {
     let object = serde_json::from_value(document).map_err(|error| error.to_string())?;
     let asks =

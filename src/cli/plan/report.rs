@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::stack::estimate::{Cut, Estimate, Load, Rates, Schedule};
-use crate::stack::forecast::{Capacity, Cost, Line};
+use crate::stack::forecast::{Cost, Line};
+use crate::stack::limits::Capacity;
 use crate::stack::limits::Quota;
 use crate::stack::onboarding::Call;
 use crate::stack::price::Prices;

@@ -16,7 +16,6 @@ use crate::api::metric::{
 };
 use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant};
 use crate::controller::context::Context;
-use crate::controller::report;
 use crate::documents::scheduler::Load;
 
 /// See the [module](self).
@@ -43,7 +42,7 @@ impl<'a> Object<'a> {
     }
 
     fn is_ready(&self) -> bool {
-        report::is_true(self.conditions, ConditionType::Ready)
+        self.conditions.iter().any(|it| it.type_ == ConditionType::Ready.as_str() && it.status == "True")
     }
 
     /// Those come first that are wanted most: who is not Ready, then who is otherwise in trouble, as one whose documents
@@ -143,7 +142,7 @@ mod tests {
     fn tenant(name: &str, conditions: &[(ConditionType, &str)]) -> (ObjectMeta, Status) {
         let mut status = Status::default();
         for (kind, is) in conditions {
-            report::say(&mut status, *kind, is, Reason::Ready, "", None);
+            status.set(*kind, is, Reason::Ready, "", None, crate::controller::clock::now());
         }
         (ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, status)
     }

@@ -1,0 +1,249 @@
+//! One call to AWS: it passes the [`Gate`], and an SDK error becomes a [`Fault`] here, by one translation for all services.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::operation::RequestId;
+use aws_smithy_async::future::pagination_stream::PaginationStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::fault::chain;
+use super::gate::Gate;
+use crate::stack::fault::{Class, Fault, classify};
+use crate::stack::operation::Operation;
+
+/// What AWS grants less often than this is not waited for.
+const SELDOM: Duration = Duration::from_secs(2);
+
+impl Gate {
+    /// A call, by what it is about. Every call of every adapter begins here, so that none lacks its row.
+    pub(super) fn call<'a>(&'a self, operation: Operation, resource: &'a str) -> Call<'a> {
+        Call { gate: self, operation, resource }
+    }
+}
+
+/// One call, as its fault will name it; made by [`Gate::call`].
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) gate: &'a Gate,
+    pub(super) operation: Operation,
+    pub(super) resource: &'a str,
+}
+
+impl Call<'_> {
+    /// What went wrong, from what the SDK says. An answer without an error code, as HEAD requests have it, goes by its
+    /// HTTP status; what never became an answer is `Timeout` or `Connection`.
+    pub(super) fn failed<E>(self) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        move |error| {
+            let (code, message) = match &error {
+                SdkError::ConstructionFailure(_) => return self.unfit(chain(error)),
+                SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
+                SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                    ("Timeout".into(), chain(&error))
+                }
+                SdkError::DispatchFailure(_) => ("Connection".into(), chain(&error)),
+                answered => {
+                    let status = answered.raw_response().map_or(0, |response| response.status().as_u16());
+                    let code = answered.code().map_or_else(|| status.to_string(), str::to_owned);
+                    let message = match (answered.message(), answered) {
+                        (Some(message), _) => message.to_owned(),
+                        (None, SdkError::ServiceError(_)) => format!("AWS answers HTTP {status} and no more"),
+                        (None, unreadable) => chain(unreadable),
+                    };
+                    (code, message)
+                }
+            };
+            Fault { request_id: error.request_id().map(Into::into), ..self.refused(&code, &message) }
+        }
+    }
+
+    /// A refusal that came inside an answer.
+    pub(super) fn refused(self, code: &str, message: &str) -> Fault {
+        let Self { operation, resource, .. } = self;
+        Fault {
+            class: classify(operation.name(), code, message),
+            service: operation.service(),
+            operation: operation.name(),
+            resource: resource.into(),
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+        }
+    }
+
+    /// A request that the SDK would not even build.
+    pub(super) fn unbuilt(self) -> impl FnOnce(BuildError) -> Fault {
+        move |error| self.unfit(chain(error))
+    }
+
+    /// An answer that lacks what it is there for.
+    pub(super) fn empty(self) -> Fault {
+        self.refused("EmptyAnswer", "AWS answered without the resource")
+    }
+
+    fn unfit(self, message: String) -> Fault {
+        Fault { class: Class::Invalid, ..self.refused("InvalidRequest", &message) }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// Sends a request when it is this call's turn. The SDK's futures are large, and a pass holds many of them: on the
+    /// heap, so that its own future stays small.
+    pub(super) fn send<T, E>(
+        self,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Fault>>
+    where
+        T: Send + 'a,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+    {
+        let request = request.boxed();
+        async move { self.pass(async { request.await.map_err(self.failed()) }).await }.boxed()
+    }
+
+    /// All pages of a list, each in its turn. `goes_on` says whether another page follows.
+    pub(super) async fn pages<T, E>(
+        self,
+        mut pages: PaginationStream<Result<T, SdkError<E, HttpResponse>>>,
+        mut goes_on: impl FnMut(&T) -> bool,
+    ) -> Result<Vec<T>, Fault>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let mut all = Vec::new();
+        loop {
+            let begun = self.admitted().await?;
+            let Some(page) = pages.next().await else { return Ok(all) };
+            let page = self.ended(begun, page.map_err(self.failed()))?;
+            let last = !goes_on(&page);
+            all.push(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Makes the call when it is its turn.
+    pub(super) async fn pass<T>(self, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let begun = self.admitted().await?;
+        self.ended(begun, call.await)
+    }
+
+    /// Waits for this call's turn, and refuses it if it would change something and we may not. The fence is asked last:
+    /// a turn may be long in coming. Answers when the call begins.
+    async fn admitted(self) -> Result<Instant, Fault> {
+        self.turn().await?;
+        if self.operation.changes() && !self.gate.fence.is_open() {
+            let message = "this process does not hold the lease at the moment, and changes nothing";
+            let fault = Fault { class: Class::Transient, ..self.refused("Fenced", message) };
+            tracing::warn!(%fault, "a call was not made");
+            return Err(fault);
+        }
+        Ok(Instant::now())
+    }
+
+    /// Counts the call.
+    fn ended<T>(self, begun: Instant, answer: Result<T, Fault>) -> Result<T, Fault> {
+        let code = answer.as_ref().err().map(|fault| fault.code.as_str());
+        self.gate.requests.ended(self.operation, begun.elapsed(), code);
+        answer
+    }
+
+    /// Waits for this call's turn.
+    async fn turn(self) -> Result<(), Fault> {
+        let Some(turnstile) = self.gate.turnstiles.get(&self.operation) else { return Ok(()) };
+        if turnstile.period < SELDOM {
+            turnstile.limiter.until_ready().await;
+            return Ok(());
+        }
+        turnstile.limiter.check().map_err(|_| {
+            let seconds = turnstile.period.as_secs_f64();
+            let message =
+                format!("it is another's turn: the operator makes this call once in {seconds:.1} seconds");
+            Fault { class: Class::NotYet, ..self.refused("Paced", &message) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::operation::head_bucket::HeadBucketError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use crate::api::metric::AWS_REQUESTS;
+    use crate::aws::fence::{Fence, Moment};
+    use crate::aws::gate::Pace;
+    use crate::aws::requests::Requests;
+    use crate::stack::operation::{bedrock, s3};
+
+    fn answered(status: u16, meta: ErrorMetadata) -> Fault {
+        let status = StatusCode::try_from(status).expect("a status");
+        let mut response = HttpResponse::new(status, SdkBody::empty());
+        response.headers_mut().insert("x-amz-request-id", "R1");
+        Gate::open().call(s3::HeadBucket, "b").failed()(SdkError::service_error(
+            HeadBucketError::generic(meta),
+            response,
+        ))
+    }
+
+    #[test]
+    fn an_answer_without_a_code_goes_by_its_status() {
+        let fault = answered(403, ErrorMetadata::builder().build());
+        assert_eq!((fault.class, fault.code.as_str()), (Class::Denied, "403"));
+        assert_eq!(fault.request_id.as_deref(), Some("R1"));
+        assert_eq!(answered(404, ErrorMetadata::builder().build()).class, Class::NotFound);
+        assert_eq!(answered(429, ErrorMetadata::builder().build()).class, Class::Throttled);
+        assert_eq!(answered(503, ErrorMetadata::builder().build()).class, Class::Transient);
+    }
+
+    #[test]
+    fn a_code_goes_before_the_status() {
+        let fault =
+            answered(400, ErrorMetadata::builder().code("SlowDown").message("Reduce your rate").build());
+        assert_eq!((fault.class, fault.message.as_str()), (Class::Throttled, "Reduce your rate"));
+    }
+
+    #[test]
+    fn what_never_became_an_answer_passes_by_itself() {
+        let timeout: SdkError<HeadBucketError, HttpResponse> = SdkError::timeout_error("30 s");
+        let fault = Gate::open().call(s3::HeadBucket, "b").failed()(timeout);
+        assert_eq!((fault.class, fault.code.as_str()), (Class::Transient, "Timeout"));
+    }
+
+    #[tokio::test]
+    async fn what_aws_seldom_grants_is_not_waited_for() {
+        let gate = Gate::new(Pace { percent: 80, clock: 1 });
+        let start = gate.call(bedrock::StartIngestionJob, "source");
+        assert!(start.turn().await.is_ok());
+        let fault = start.turn().await.expect_err("not yet");
+        assert_eq!((fault.class, fault.code.as_str()), (Class::NotYet, "Paced"));
+        assert!(fault.message.contains("12.5 seconds"), "{fault}");
+        assert!(gate.call(s3::PutObject, "key").turn().await.is_ok(), "S3 is not limited by account");
+    }
+
+    #[tokio::test]
+    async fn behind_a_closed_fence_calls_only_read() {
+        let (fence, requests) = (Fence::closed(), Requests::default());
+        let gate = Gate::open().guarded(fence.clone(), requests.clone());
+        let delete = || gate.call(s3::DeleteBucket, "b").pass(async { Ok(()) });
+        assert!(gate.call(s3::HeadBucket, "b").pass(async { Ok(()) }).await.is_ok());
+        assert_eq!(delete().await.expect_err("not ours to change").code, "Fenced");
+        fence.set(Some(Moment::now().after(Duration::from_secs(3600))));
+        assert!(delete().await.is_ok());
+        let made =
+            requests.answered.get(&AWS_REQUESTS.of(["s3", "DeleteBucket", "OK"])).map(|made| made.get());
+        assert_eq!(made, Some(1), "what was not made is not counted");
+    }
+}

@@ -1,0 +1,27 @@
+//! How AWS is asked: credentials and region from the environment, our own timeouts, no retries.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+
+/// How long one call may take, its answer's body not counted.
+pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may take to stand.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The configuration that the environment gives: credentials, region, and `AWS_ENDPOINT_URL` where it is set.
+pub async fn load() -> SdkConfig {
+    aws_config::load_defaults(BehaviorVersion::latest()).await
+}
+
+/// Without retries and with our timeouts: backoff is the controller's, and it has to see every refusal.
+pub(super) fn patient(config: &SdkConfig) -> SdkConfig {
+    let timeouts =
+        TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+    let mut builder = config.to_builder();
+    builder.set_retry_config(Some(RetryConfig::disabled())).set_timeout_config(Some(timeouts.build()));
+    builder.set_behavior_version(config.behavior_version().or(Some(BehaviorVersion::latest())));
+    builder.build()
+}

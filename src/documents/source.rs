@@ -1,0 +1,51 @@
+//! A knowledge base's documents: where they lie, and what is to be observed of them.
+
+use std::collections::BTreeSet;
+
+use super::review::Scope;
+use super::sidecar::Rules;
+use crate::stack::cron::Schedule;
+use crate::stack::identity::Owner;
+
+/// A knowledge base's documents.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The knowledge base.
+    pub knowledge_base_id: String,
+    /// Its data source.
+    pub data_source_id: String,
+    /// The bucket,
+    pub bucket: String,
+    /// and the prefix that is ingested.
+    pub prefix: String,
+    /// The key of its ledger in that bucket.
+    pub ledger: String,
+    /// What stands beside the documents, if this is a pool.
+    pub rules: Option<Rules>,
+    /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
+    pub merges: bool,
+    /// Tenants that leave: that their documents go is expected.
+    pub leaving: BTreeSet<String>,
+    /// The object that owns it.
+    pub owner: Owner,
+    /// Its uid, for approvals.
+    pub owner_uid: String,
+    /// The approval that somebody gave, if any.
+    pub approved: Option<String>,
+    /// The schedule that the user set, unless it rests.
+    pub schedule: Option<Schedule>,
+}
+
+impl Source {
+    /// What a review looks at.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            owner: &self.owner,
+            bucket: &self.bucket,
+            prefix: &self.prefix,
+            ledger: &self.ledger,
+            rules: self.rules.as_ref(),
+            leaving: &self.leaving,
+        }
+    }
+}

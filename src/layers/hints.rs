@@ -1,0 +1,21 @@
+//! What a look at one layer may know from looks at others, or from a status.
+
+/// Where to look first. AWS is the truth; a wrong hint costs one call.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The collection that would hold the index.
+    pub collection_id: Option<String>,
+    /// That collection's endpoint.
+    pub collection_endpoint: Option<String>,
+    /// Whether the index was made there.
+    pub index_by_endpoint: bool,
+    /// Whether AWS has it on record that an index of our name was made for us: by our knowledge base, or by the role
+    /// that trusts it.
+    pub index_on_record: bool,
+    /// The knowledge base's id, as status remembers it.
+    pub knowledge_base_id: Option<String>,
+    /// The bucket that was the owner's, as status remembers it.
+    pub bucket: Option<String>,
+    /// Whether the owner has a customer key made.
+    pub creates_key: bool,
+}

@@ -1,0 +1,136 @@
+//! May this object be acted upon? As far as its spec, the labels of its namespace and its SharedStack say.
+
+use std::collections::BTreeMap;
+
+use kube::core::{Selector, SelectorExt};
+
+use super::blocked::Blocked;
+use super::cron::Schedule;
+use super::identity::Scope;
+use crate::api::{
+    IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
+};
+
+impl From<Invalid> for Blocked {
+    fn from(invalid: Invalid) -> Self {
+        Blocked { reason: Reason::SpecInvalid, message: invalid.to_string() }
+    }
+}
+
+/// A refusal.
+pub fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Blocked> {
+    Err(Blocked { reason, message: message.into() })
+}
+
+/// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
+pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
+    let isolation = tenant.isolation()?;
+    schedule(match &isolation {
+        Isolation::Silo(silo) => silo.ingestion.as_ref(),
+        Isolation::Bridge(bridge) => bridge.ingestion.as_ref(),
+        Isolation::Pool(_) => None,
+    })?;
+    Ok(isolation)
+}
+
+/// A SharedStack's spec, likewise.
+pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
+    let shared = spec.shared()?;
+    schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
+    Ok(shared)
+}
+
+/// A schedule that can be read, if there is one.
+fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
+    match ingestion.map(Schedule::parse) {
+        Some(Err(unreadable)) => refused(Reason::ScheduleInvalid, unreadable),
+        _ => Ok(()),
+    }
+}
+
+/// May a tenant of this namespace do that? Asked until the tenant has its hold: what is narrowed later leaves who is
+/// already there in peace.
+pub fn namespace(
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+    silo_namespaces: Option<&Selector>,
+    isolation: &Isolation,
+    stack: Option<&SharedStack>,
+) -> Result<(), Blocked> {
+    match (isolation, stack) {
+        (Isolation::Silo(_), _) => match silo_namespaces {
+            Some(selector) if !selector.matches(labels) => refused(
+                Reason::SiloNotAllowed,
+                format!(
+                    "Namespace '{namespace}' may not have Silo tenants: its labels do not match the operator's \
+                     --silo-namespaces ({selector}). Use another pattern, or ask an administrator"
+                ),
+            ),
+            _ => Ok(()),
+        },
+        (_, Some(stack)) => match &stack.spec.allowed_namespaces {
+            Some(allowed) if !allowed.matches(labels) => refused(
+                Reason::NamespaceNotAllowed,
+                "The SharedStack does not allow tenants of this namespace: the namespace's labels do not match its \
+                 `allowedNamespaces`. Ask an administrator, or name another SharedStack",
+            ),
+            _ => Ok(()),
+        },
+        (_, None) => Ok(()),
+    }
+}
+
+/// Does this SharedStack serve that pattern?
+pub fn stack_serves(isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
+    if matches!(isolation, Isolation::Pool(_)) && stack.spec.pool.is_none() {
+        return refused(
+            Reason::StackHasNoPool,
+            "The SharedStack has no pool; set `pool` on it, or choose the Bridge pattern in a new Tenant",
+        );
+    }
+    Ok(())
+}
+
+/// Is this key where the stack is? The only thing about it that needs no question to AWS.
+pub fn key_is_here(scope: &Scope, arn: &str) -> Result<(), Blocked> {
+    if arn.starts_with(&scope.arn("kms", "key/")) {
+        return Ok(());
+    }
+    let place = format!("{} in account {}", scope.region, scope.account);
+    not_allowed(arn, &format!("it is not in region {place}, where the stack is"))
+}
+
+/// A key that may not be used.
+pub fn not_allowed(arn: &str, why: &str) -> Result<(), Blocked> {
+    refused(Reason::KeyNotAllowed, format!("KMS key {arn} may not be used: {why}. Nothing was built"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_schedule_of_five_fields_in_a_real_time_zone_is_accepted() {
+        let reason = |line: &str, zone: &str| {
+            let settings =
+                IngestionSettings { schedule: line.into(), time_zone: zone.into(), suspend: false };
+            schedule(Some(&settings)).err().map(|blocked| blocked.reason)
+        };
+        for line in ["0 */2 * * *", "15 4 * * 1-5", "*/30 8-18 1 * *"] {
+            assert_eq!(reason(line, "Europe/Vienna"), None, "{line}");
+        }
+        for line in [
+            "",
+            "0 0",
+            "0 0 */2 * * *",
+            "61 * * * *",
+            "TZ=UTC 0 * * * *",
+            "CRON_TZ=UTC 0 * * * *",
+            "often",
+            "0 0 30 2 *",
+        ] {
+            assert_eq!(reason(line, "Etc/UTC"), Some(Reason::ScheduleInvalid), "{line}");
+        }
+        assert_eq!(reason("0 * * * *", "Mars/Olympus"), Some(Reason::ScheduleInvalid));
+    }
+}
