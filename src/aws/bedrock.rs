@@ -13,8 +13,8 @@ use super::fault::{found, gone};
 use super::gate::Gate;
 use super::values::Tags;
 use crate::stack::fault::Fault;
+use crate::stack::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 use crate::stack::operation::bedrock;
-use crate::stack::policy::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 use crate::stack::seen::KnowledgeBaseFacts;
 use crate::stack::want::{Store, WantKnowledgeBase};
 

@@ -18,7 +18,7 @@ use crate::documents::sidecar;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::job::{DocumentState, JobSummary};
-use crate::stack::policy::ledger_key;
+use crate::stack::layout::ledger_key;
 
 #[derive(Debug, Args)]
 pub(super) struct Documents {

@@ -20,7 +20,7 @@ use crate::layers::Hints;
 use crate::stack::farewell::{self, Outcome};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Adopts, Identity, Owner, RETAINED, Scope, Slot};
-use crate::stack::policy::marker_key;
+use crate::stack::layout::marker_key;
 use crate::stack::price::Prices;
 use crate::stack::seen::Sight;
 use crate::stack::unwind::Fate;

@@ -16,7 +16,7 @@ use crate::stack::cron::Schedule;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::job::JobSummary;
-use crate::stack::policy::ledger_key;
+use crate::stack::layout::ledger_key;
 use crate::stack::progress::STALLED;
 use crate::stack::verdict::Documents;
 

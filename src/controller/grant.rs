@@ -10,6 +10,7 @@ use crate::api::GROUP;
 use crate::aws::{Aws, PolicyKind};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
+use crate::stack::opensearch;
 use crate::stack::policy;
 use crate::stack::seen::PolicyFacts;
 
@@ -32,7 +33,7 @@ impl Grant {
     /// cluster's, unless that is to be taken over.
     pub async fn take(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
         let name = self.scope.grant_name();
-        let wanted = policy::operator_grant(&self.scope, &self.operator);
+        let wanted = opensearch::operator_grant(&self.scope, &self.operator);
         let found = match find(aws, &name).await? {
             Some(found) => found,
             None => {

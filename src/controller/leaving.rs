@@ -14,7 +14,7 @@ use super::context::Context;
 use super::{Error, report};
 use crate::api::{DeletionPolicy, Layer, Reason, Status};
 use crate::stack::identity::Identity;
-use crate::stack::policy::marker_key;
+use crate::stack::layout::marker_key;
 use crate::stack::price::Prices;
 use crate::stack::progress::{Cadence, Gravity, Progress, STALLED};
 use crate::stack::unwind::{self, Fate};

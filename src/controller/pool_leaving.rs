@@ -18,7 +18,7 @@ use crate::documents::schedule::{self, Ask};
 use crate::layers;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::policy::retained_prefix;
+use crate::stack::layout::retained_prefix;
 use crate::stack::progress::{Cadence, Progress, STALLED};
 use crate::stack::unwind::Fate;
 

@@ -7,8 +7,8 @@ use crate::documents::marker::{self, Left};
 use crate::documents::relocate::{self, Meeting};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
+use crate::stack::layout::retained_prefix;
 use crate::stack::offer::Offer;
-use crate::stack::policy::retained_prefix;
 use crate::stack::progress::Progress;
 use crate::stack::verdict::Standing;
 

@@ -10,7 +10,7 @@ use crate::api::{GROUP, Pattern};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, Owner};
-use crate::stack::policy::{MARKERS, marker_key, retained_prefix};
+use crate::stack::layout::{MARKERS, marker_key, retained_prefix};
 use crate::stack::progress::Progress;
 
 /// A marker is a few hundred bytes; what is much longer is none.

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::{Attribute, AttributeType};
-pub use crate::stack::policy::{POOL, SUFFIX};
+pub use crate::stack::layout::{POOL, SUFFIX};
 
 /// A metadata file that is longer is not read by Bedrock.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>

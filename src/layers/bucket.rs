@@ -6,6 +6,7 @@ use crate::documents::purge;
 use crate::stack::diff::{self, BucketChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity, RETAINED};
+use crate::stack::layout;
 use crate::stack::policy;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{BucketFacts, Foreign, Seen};
@@ -71,7 +72,7 @@ pub async fn ensure(
 pub async fn tag(aws: &Aws, id: &Identity, facts: &BucketFacts, tags: &Tags) -> Result<(), Fault> {
     let state = |tags: &Tags| tags.get(&format!("{GROUP}/state")).cloned();
     if state(&facts.tags).as_deref() == Some(RETAINED) && state(tags).as_deref() != Some(RETAINED) {
-        purge::all_versions(aws, &id.name(Layer::Bucket), &policy::marker_key(id)).await?;
+        purge::all_versions(aws, &id.name(Layer::Bucket), &layout::marker_key(id)).await?;
     }
     let all = facts.tags.clone().into_iter().chain(tags.clone()).collect();
     aws.buckets.put_tags(&id.name(Layer::Bucket), &all).await

@@ -5,7 +5,7 @@ use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::diff::{self, CollectionChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::policy;
+use crate::stack::opensearch;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{CollectionFacts, Foreign, PolicyFacts, Seen};
 use crate::stack::want::WantCollection;
@@ -76,7 +76,7 @@ pub async fn ensure(
         match change {
             CollectionChange::Encryption => match &facts.encryption {
                 None => {
-                    let document = policy::encryption(name, want.key_arn.as_deref());
+                    let document = opensearch::encryption(name, want.key_arn.as_deref());
                     // A conflict is not taken for done: a policy of another name with the same pattern conflicts too,
                     // and under somebody else's the collection would get somebody else's key for good.
                     aws.policies.create(PolicyKind::Encryption, name, &document, description).await?;
@@ -84,7 +84,7 @@ pub async fn ensure(
                 Some(found) => describe(aws, PolicyKind::Encryption, name, found, &want.tags).await?,
             },
             CollectionChange::Network => {
-                let document = policy::network(name, &want.settings.network);
+                let document = opensearch::network(name, &want.settings.network);
                 match &facts.network {
                     None => {
                         made(aws.policies.create(PolicyKind::Network, name, &document, description).await)?

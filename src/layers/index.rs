@@ -13,7 +13,7 @@ use crate::layers::collection::foreign_policy;
 use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
-use crate::stack::policy;
+use crate::stack::opensearch;
 use crate::stack::progress::Progress;
 use crate::stack::seen::{Foreign, IndexFacts, Seen};
 use crate::stack::want::WantIndex;
@@ -102,7 +102,7 @@ async fn create(
     collection_id: &str,
     endpoint: Option<&str>,
 ) -> Result<(), Fault> {
-    let schema = policy::index_schema(want);
+    let schema = want.schema();
     let refusal = match aws.indexes.create(collection_id, &want.name, &schema).await {
         Err(fault) if fault.code == "ValidationException" => fault,
         made => return made,
@@ -113,7 +113,7 @@ async fn create(
     tracing::info!(index = want.name, %refusal, "making the index by the collection's endpoint");
     let endpoints = &aws.index_endpoints;
     // An index has no tags; the role that fills it says for all time where it is to be looked for.
-    aws.roles.tag(&want.role, &policy::index_by_endpoint()).await?;
+    aws.roles.tag(&want.role, &opensearch::index_by_endpoint()).await?;
     endpoints.note_needed();
     let made = match endpoints.create(endpoint, &want.name, &schema).await {
         // The answer may have been lost on its way back: if so, the index is there now.

@@ -71,7 +71,7 @@ pub async fn ensure(
                 None => needs_collection = true,
             },
             RoleChange::DataAccess => {
-                let document = policy::data_access(want, &scope.role_arn(name));
+                let document = want.data_access(scope);
                 let description = &Identity::description(&want.tags);
                 match &facts.data_access {
                     None => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::identity::{Identity, Scope};
+use super::opensearch;
 use super::policy;
 use super::seen::{
     BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
@@ -116,7 +117,7 @@ pub enum CollectionChange {
 
 /// What differs between a collection with its policies and the wanted ones.
 pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
-    let network = policy::network(&want.name, &want.settings.network);
+    let network = opensearch::network(&want.name, &want.settings.network);
     let mut changes = Vec::new();
     let described = |policy: &PolicyFacts| describes(policy, &want.tags);
     if !facts.encryption.as_ref().is_some_and(described) {
@@ -179,7 +180,7 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
             }
         }
     }
-    let access = policy::data_access(want, &scope.role_arn(&want.name));
+    let access = want.data_access(scope);
     if !facts
         .data_access
         .as_ref()
@@ -196,7 +197,7 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
 /// The mappings that an index lacks: attributes that were declared after it was made.
 pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Value> {
     let found = facts.schema.pointer("/mappings/properties").cloned().unwrap_or_else(|| json!({}));
-    let wanted = policy::index_schema(want);
+    let wanted = want.schema();
     let wanted =
         wanted.pointer("/mappings/properties").and_then(Value::as_object).cloned().unwrap_or_default();
     wanted.into_iter().filter(|(field, _)| found.get(field).is_none()).collect()
@@ -304,12 +305,12 @@ pub fn immutable(want: &Want, sight: &Sight) -> Vec<String> {
         }
     }
     if let (Some(want), Some(found)) = (&want.index, sight.index.ours()) {
-        let wanted = policy::index_schema(want);
+        let wanted = want.schema();
         let at = |schema: &Value, path: &str| {
             let value = schema.pointer(path).cloned().unwrap_or_default();
             value.as_str().map_or_else(|| value.to_string(), str::to_owned)
         };
-        let vector = format!("/mappings/properties/{}", policy::VECTOR_FIELD);
+        let vector = format!("/mappings/properties/{}", opensearch::VECTOR_FIELD);
         for (setting, path) in [
             ("knowledgeBase.dimensions", "/dimension"),
             ("index.distance", "/method/space_type"),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::diff::{self, KnowledgeBaseChange, ROLE_POLICY};
 use super::identity::{Adopts, Identity, Owner, Scope, Slot};
 use super::offer::{Offer, PoolOffer};
+use super::opensearch;
 use super::plan;
 use super::policy;
 use super::seen::{
@@ -206,8 +207,8 @@ pub fn collection(scope: &Scope, want: &WantCollection) -> CollectionFacts {
     // Twenty characters, as AWS's own ids have.
     let id = format!("{:0>20}", super::hash::fingerprint(&want.name));
     CollectionFacts {
-        encryption: Some(described(policy::encryption(&want.name, want.key_arn.as_deref()), &want.tags)),
-        network: Some(described(policy::network(&want.name, &want.settings.network), &want.tags)),
+        encryption: Some(described(opensearch::encryption(&want.name, want.key_arn.as_deref()), &want.tags)),
+        network: Some(described(opensearch::network(&want.name, &want.settings.network), &want.tags)),
         collection: Some(CollectionDetail {
             arn: scope.arn("aoss", &format!("collection/{id}")),
             status: "ACTIVE".into(),
@@ -224,7 +225,7 @@ pub fn collection(scope: &Scope, want: &WantCollection) -> CollectionFacts {
 
 /// What AWS answers about an index that is as wanted.
 pub fn index(want: &WantIndex) -> IndexFacts {
-    IndexFacts { schema: policy::index_schema(want), by_endpoint: false }
+    IndexFacts { schema: want.schema(), by_endpoint: false }
 }
 
 /// What AWS answers about a role that is as wanted, with the data access policy of its index. Before the collection has
@@ -233,7 +234,7 @@ pub fn role(scope: &Scope, want: &WantRole) -> RoleFacts {
     let arn = scope.role_arn(&want.name);
     let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
     RoleFacts {
-        data_access: Some(described(policy::data_access(want, &arn), &want.tags)),
+        data_access: Some(described(want.data_access(scope), &want.tags)),
         role: Some(RoleDetail {
             arn,
             trust: policy::trust(scope, want.trusted.as_deref()),

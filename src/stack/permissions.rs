@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::grant::{Grant, Need};
 use super::identity::Scope;
+use super::layout::{OPERATORS_OWN, POOL};
 use super::operation::Operation;
-use super::policy::{OPERATORS_OWN, POOL};
 use super::registry::Table;
 use crate::api::GROUP;
 

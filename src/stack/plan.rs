@@ -5,6 +5,7 @@ use super::blocked::Blocked;
 use super::diff::{self, is_whole};
 use super::identity::{Claim, Identity};
 use super::offer::{Offer, collection_id};
+use super::opensearch;
 use super::policy;
 use super::seen::{RoleDetail, Sight};
 use super::want::{Handles, Rebuild, Want};
@@ -75,7 +76,7 @@ pub fn index_on_record(sight: &Sight) -> bool {
 
 /// Whether the role says that the index was made by the collection's endpoint.
 pub fn index_by_endpoint(sight: &Sight) -> bool {
-    role(sight).is_some_and(|role| diff::carries(&role.tags, &policy::index_by_endpoint()))
+    role(sight).is_some_and(|role| diff::carries(&role.tags, &opensearch::index_by_endpoint()))
 }
 
 fn role(sight: &Sight) -> Option<&RoleDetail> {

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::api::{
     ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings,
     IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared, Sidecars,
 };
-use crate::stack::identity::Identity;
+use crate::stack::identity::{Identity, Scope};
 use crate::stack::offer::Offer;
+use crate::stack::opensearch;
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +113,20 @@ pub struct WantIndex {
     pub tenant_id_key: Option<String>,
     /// Whether the one that is there must go first.
     pub rebuild: bool,
+}
+
+impl WantRole {
+    /// The data access policy of its index.
+    pub fn data_access(&self, scope: &Scope) -> Value {
+        opensearch::data_access(&self.collection, &self.index, &scope.role_arn(&self.name))
+    }
+}
+
+impl WantIndex {
+    /// The index's settings and mappings.
+    pub fn schema(&self) -> Value {
+        opensearch::index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
+    }
 }
 
 /// A knowledge base and its one data source, which carries its name.

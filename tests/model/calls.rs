@@ -56,7 +56,7 @@ fn a_call_is_what_it_is_named() {
 fn every_call_passes_the_gate() {
     let past = Regex::new(r"\.send\(\)\s*\.await|pages\s*\.(try_|next)").unwrap();
     for (file, code) in adapters() {
-        if file == "gate" {
+        if file == "call" {
             continue;
         }
         assert!(!past.is_match(&code), "src/aws/{file}.rs: a request goes by `Call::send` or `Call::pages`");

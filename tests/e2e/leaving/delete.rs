@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tenantry::api::Column;
-use tenantry::stack::policy::ledger_key;
+use tenantry::stack::layout::ledger_key;
 
 use super::{LEAVE, STACK, STAY, assert_never_named, identity, six_tenants};
 use crate::inventory::{self, owned};

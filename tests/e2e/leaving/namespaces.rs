@@ -10,7 +10,7 @@ use crate::bed::another_with_namespaces;
 use crate::inventory::{self, owned};
 use crate::world::{World, world_in};
 use tenantry::api::{Column, Pattern};
-use tenantry::stack::policy::ledger_key;
+use tenantry::stack::layout::ledger_key;
 
 #[tokio::test]
 async fn a_namespace_goes_with_its_tenants_and_keeps_what_their_policies_keep() {

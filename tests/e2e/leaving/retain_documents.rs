@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tenantry::api::{Layer, Pattern};
-use tenantry::stack::policy::ledger_key;
+use tenantry::stack::layout::ledger_key;
 
 use super::{LEAVE, STACK, STAY, assert_never_named, identity, pattern, six_tenants};
 use crate::inventory;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::json;
 use tenantry::api::{Column, Layer, Pattern, SYNC_REQUESTED_AT};
 use tenantry::stack::identity::Identity;
-use tenantry::stack::policy::marker_key;
+use tenantry::stack::layout::marker_key;
 
 use crate::inventory::{self, owned};
 use crate::objects::Object;
