@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::aws;
-use crate::controller::lease::LeaderElection;
+use crate::controller::settings::LeaderElection;
 use crate::controller::{self, Settings};
 use crate::stack::identity::Scope;
 use crate::stack::registry::Table;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use kube::core::Selector;
 
-use super::lease::LeaderElection;
 use crate::stack::registry::Table;
 
 /// The operator's settings; see `tenantry run --help`.
@@ -74,3 +73,44 @@ impl Settings {
         }
     }
 }
+
+/// How leaders are elected.
+#[derive(Clone, Debug)]
+pub struct LeaderElection {
+    /// The namespace of the Lease: the same for all processes of an installation.
+    pub namespace: String,
+    /// Who this process is; no two have the same.
+    pub identity: String,
+    /// How long others wait after the last renewal that they saw. Whole seconds.
+    pub duration: Duration,
+    /// How long the holder goes on acting after its last renewal.
+    pub renew_deadline: Duration,
+    /// Between two tries.
+    pub retry_period: Duration,
+}
+
+impl LeaderElection {
+    /// Whether the times fit together.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { duration, renew_deadline, retry_period, .. } = *self;
+        if retry_period.is_zero() {
+            return Err("--leader-elect-retry-period must be at least 1 second".into());
+        }
+        if renew_deadline <= retry_period.mul_f64(1.2) {
+            return Err(format!(
+                "--leader-elect-renew-deadline ({} s) must be more than 1.2 times --leader-elect-retry-period ({} s)",
+                renew_deadline.as_secs(),
+                retry_period.as_secs()
+            ));
+        }
+        if duration <= renew_deadline {
+            return Err(format!(
+                "--leader-elect-lease-duration ({} s) must be more than --leader-elect-renew-deadline ({} s)",
+                duration.as_secs(),
+                renew_deadline.as_secs()
+            ));
+        }
+        Ok(())
+    }
+}
+

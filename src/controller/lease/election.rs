@@ -10,7 +10,8 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
-use super::{LeaderElection, Next, Seen, decide, observe};
+use super::{Next, Seen, decide, observe};
+use crate::controller::settings::LeaderElection;
 use crate::aws::{Fence, Moment};
 
 /// One process's part in the election.
