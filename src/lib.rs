@@ -11,27 +11,29 @@
 //! | folder | what it is |
 //! |---|---|
 //! | [`api`] | what users write and read: the two kinds, the ownership table, conditions and reasons |
-//! | [`stack`] | the model, pure: names, wants, sights, plans, the way back, verdicts, policies, forecasts |
+//! | [`stack`] | pure: names, what is asked of AWS (`iam`), what each store wants (`store`), the reconcile `model`, forecasts |
 //! | [`layers`] | effects, one file a layer, the same three verbs: look · ensure · teardown |
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
-//! | [`controller`] | one pass over an object: resolve → observe → plan → act → report |
+//! | [`reconcile`] | one pass over an object: resolve → observe → plan → act → report; and the way back |
+//! | [`operator`] | the process: start, leader election, watches, probes, metrics |
 //! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `documents` |
 //!
-//! `api ← stack ← layers ← controller`; `aws` is used by layers, documents and controller, and knows of the others only
-//! plain data; `stack` knows neither `aws` nor a client. A test holds the folders to it.
+//! `api ← stack ← aws ← documents ← layers ← reconcile ← operator ← cli`: a folder may use those before it. `stack` knows
+//! neither `aws` nor a client; within it, `iam` and `store` come before `model`, and `model` before `forecast`. No file uses
+//! one that uses it. [`settings`] and [`clock`] are everybody's from `reconcile` on. A test holds the folders to it.
 //!
 //! # Who acts
 //!
-//! Of several processes one: whoever holds the lease ([`controller::lease`]). Each renewal opens a [`aws::Fence`] for a
+//! Of several processes one: whoever holds the lease ([`operator::lease`]). Each renewal opens a [`aws::Fence`] for a
 //! while, and before it stands every call to AWS that changes something ([`aws::Gate`]) and every request to Kubernetes
-//! that does ([`controller::client`]). So a process that has lost its lease without knowing it, because it was stopped or
+//! that does ([`operator::client`]). So a process that has lost its lease without knowing it, because it was stopped or
 //! cut off, changes nothing any more. What it said it would do is done by the next, which finds things by their names.
 //!
 //! # What follows from a failed AWS call
 //!
 //! The class of a [`stack::fault::Fault`] decides, and nothing else does. Before a process works it waits whatever the
-//! class ([`controller::aws_answers`]).
+//! class ([`operator::wait_for_aws`]).
 //!
 //! | class | what follows |
 //! |---|---|
@@ -43,7 +45,10 @@
 pub mod api;
 pub mod aws;
 pub mod cli;
-pub mod controller;
+pub mod clock;
 pub mod documents;
 pub mod layers;
+pub mod operator;
+pub mod reconcile;
+pub mod settings;
 pub mod stack;

@@ -11,8 +11,8 @@ use super::gate::Gate;
 use super::values::{Tags, tags};
 use crate::api::StandbyReplicas;
 use crate::stack::fault::Fault;
-use crate::stack::operation::aoss;
-use crate::stack::seen::CollectionDetail;
+use crate::stack::iam::operation::aoss;
+use crate::stack::model::observed::CollectionDetail;
 
 /// OpenSearch Serverless collections.
 #[derive(Clone, Debug)]

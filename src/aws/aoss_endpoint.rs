@@ -23,7 +23,7 @@ use super::credentials::Credentials;
 use super::fault::{chain, found, gone};
 use super::gate::Gate;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::operation::aoss_endpoint;
+use crate::stack::iam::operation::aoss_endpoint;
 
 /// Vector indexes, by the endpoints of their collections.
 #[derive(Clone, Debug)]

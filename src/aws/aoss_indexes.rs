@@ -12,7 +12,7 @@ use super::document::{to_document, to_value};
 use super::fault::{found, gone};
 use super::gate::Gate;
 use crate::stack::fault::Fault;
-use crate::stack::operation::aoss;
+use crate::stack::iam::operation::aoss;
 
 /// Vector indexes.
 #[derive(Clone, Debug)]

@@ -15,8 +15,8 @@ use super::document::to_value;
 use super::fault::{found, gone};
 use super::gate::Gate;
 use crate::stack::fault::Fault;
-use crate::stack::operation::aoss;
-use crate::stack::seen::PolicyFacts;
+use crate::stack::iam::operation::aoss;
+use crate::stack::model::observed::PolicyFacts;
 
 /// OpenSearch Serverless policies of all three kinds.
 #[derive(Clone, Debug)]

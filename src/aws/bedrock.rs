@@ -13,10 +13,10 @@ use super::fault::{found, gone};
 use super::gate::Gate;
 use super::values::Tags;
 use crate::stack::fault::Fault;
-use crate::stack::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
-use crate::stack::operation::bedrock;
-use crate::stack::seen::KnowledgeBaseFacts;
-use crate::stack::want::{Store, WantKnowledgeBase};
+use crate::stack::iam::operation::bedrock;
+use crate::stack::model::desired::{Store, WantKnowledgeBase};
+use crate::stack::model::observed::KnowledgeBaseFacts;
+use crate::stack::store::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 
 /// Knowledge bases.
 #[derive(Clone, Debug)]

@@ -18,9 +18,9 @@ use super::fault::{found, gone};
 use super::gate::Gate;
 use crate::api::{ChunkingSettings, DataDeletionPolicy};
 use crate::stack::fault::Fault;
-use crate::stack::operation::bedrock;
-use crate::stack::seen::DataSourceFacts;
-use crate::stack::want::WantKnowledgeBase;
+use crate::stack::iam::operation::bedrock;
+use crate::stack::model::desired::WantKnowledgeBase;
+use crate::stack::model::observed::DataSourceFacts;
 
 /// Data sources of knowledge bases.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use aws_sdk_bedrockagent::types::KnowledgeBaseDocumentDetail;
 use super::gate::Gate;
 use super::values::timestamp;
 use crate::stack::fault::Fault;
+use crate::stack::iam::operation::bedrock;
 use crate::stack::job::DocumentState;
-use crate::stack::operation::bedrock;
 
 /// The documents that a knowledge base knows.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use super::gate::Gate;
 use super::values::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::hash::token;
+use crate::stack::iam::operation::bedrock;
 use crate::stack::job::{Job, JobSummary, Statistics};
-use crate::stack::operation::bedrock;
 
 /// Ingestion jobs of a data source.
 #[derive(Clone, Debug)]

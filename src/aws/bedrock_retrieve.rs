@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::document::to_value;
 use super::gate::Gate;
 use crate::stack::fault::Fault;
-use crate::stack::operation::bedrock;
+use crate::stack::iam::operation::bedrock;
 
 /// Questions to knowledge bases.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use super::fault::chain;
 use super::gate::Gate;
 use crate::stack::fault::{Class, Fault, classify};
-use crate::stack::operation::Operation;
+use crate::stack::iam::operation::Operation;
 
 /// What AWS grants less often than this is not waited for.
 const SELDOM: Duration = Duration::from_secs(2);
@@ -186,7 +186,7 @@ mod tests {
     use crate::aws::fence::{Fence, Moment};
     use crate::aws::gate::Pace;
     use crate::aws::requests::Requests;
-    use crate::stack::operation::{bedrock, s3};
+    use crate::stack::iam::operation::{bedrock, s3};
 
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");

@@ -37,7 +37,7 @@ impl Credentials {
         let Some(provider) = &self.provider else {
             return Err("there are no AWS credentials".into());
         };
-        let fresh = provider.provide_credentials().await.map_err(super::fault::chain)?;
+        let fresh = provider.provide_credentials().await.map_err(crate::aws::fault::chain)?;
         *last = Some(fresh.clone());
         Ok(fresh)
     }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::gate::Gate;
 use crate::api::{Equals, RetrievalFilter};
 use crate::stack::fault::Fault;
-use crate::stack::operation::dynamodb;
+use crate::stack::iam::operation::dynamodb;
 use crate::stack::registry::{Entry, State};
 
 /// The key of the table.

@@ -1,7 +1,7 @@
 //! The gate that every call to AWS passes: at the pace that AWS grants to the account, whoever else uses it; and, if it
 //! changes anything, only while the [`Fence`] is open.
 //!
-//! A pass cannot forget it: a request is sent by [`Call::send`](super::call::Call::send) or not at all. Waiting here is short, because only what
+//! A pass cannot forget it: a request is sent by [`Call::send`](crate::aws::call::Call::send) or not at all. Waiting here is short, because only what
 //! AWS grants many times a second is waited for. What it grants more rarely is refused with `NotYet`, so that the pass
 //! ends and comes back.
 
@@ -14,7 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::fence::Fence;
 use super::requests::Requests;
-use crate::stack::operation::Operation;
+use crate::stack::iam::operation::Operation;
 
 /// How much of what AWS grants is used.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::operation::bedrock;
+    use crate::stack::iam::operation::bedrock;
 
     fn calls(gate: &Gate, operation: Operation) -> usize {
         let turnstile = gate.turnstiles.get(&operation).expect("a limit");

@@ -11,8 +11,8 @@ use super::fault::{found, gone};
 use super::gate::Gate;
 use super::values::{Tags, tags};
 use crate::stack::fault::Fault;
-use crate::stack::operation::iam;
-use crate::stack::seen::RoleDetail;
+use crate::stack::iam::operation::iam;
+use crate::stack::model::observed::RoleDetail;
 
 /// IAM roles and their inline policies.
 #[derive(Clone, Debug)]

@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::fault::{found, gone};
 use super::gate::Gate;
 use super::values::Tags;
-use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::operation::kms;
-use crate::stack::seen::KeyFacts;
+use crate::stack::iam::operation::kms;
+use crate::stack::model::diff;
+use crate::stack::model::observed::KeyFacts;
 
 /// How many keys are looked at side by side. KMS grants 50 reads a second and more.
 const SIDE_BY_SIDE: usize = 4;

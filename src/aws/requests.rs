@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::api::metric::{AWS_REQUESTS, AWS_SECONDS, Labels};
-use crate::stack::operation::Operation;
+use crate::stack::iam::operation::Operation;
 
 /// Upper bounds in seconds: most calls take some ten milliseconds, and none more than 30 s.
 const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -19,7 +19,7 @@ use super::fault::gone;
 use super::gate::Gate;
 use super::values::Tags;
 use crate::stack::fault::Fault;
-use crate::stack::operation::s3;
+use crate::stack::iam::operation::s3;
 
 /// Buckets and their settings.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use super::s3::Buckets;
 use super::s3::no_public_access;
 use super::values::{Tags, tags};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::operation::s3;
-use crate::stack::seen::BucketFacts;
+use crate::stack::iam::operation::s3;
+use crate::stack::model::observed::BucketFacts;
 
 impl Buckets {
     /// A bucket's settings; `None` if there is no such bucket. One in another account is `Denied`.

@@ -11,8 +11,8 @@ use super::Buckets;
 use super::fault::gone;
 use super::s3_facts::set;
 use crate::stack::fault::Fault;
-use crate::stack::operation::s3;
-use crate::stack::seen::LifecycleRule;
+use crate::stack::iam::operation::s3;
+use crate::stack::model::observed::LifecycleRule;
 
 impl Buckets {
     /// The rules, sorted. One that is not in our terms (a transition, a filter by tag, one that is switched off) has

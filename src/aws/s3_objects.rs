@@ -16,7 +16,7 @@ use super::fault::found;
 use super::gate::Gate;
 use super::values::timestamp;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::operation::s3;
+use crate::stack::iam::operation::s3;
 
 /// Objects, their versions and unfinished uploads.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use super::{Objects, Upload};
 use crate::stack::fault::Fault;
-use crate::stack::operation::s3;
+use crate::stack::iam::operation::s3;
 
 /// Bytes of a part: S3 wants 5 MB at least, but for the last, and takes 10,000 of them.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>

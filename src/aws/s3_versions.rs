@@ -7,7 +7,7 @@ use super::fault::{found, gone};
 use super::s3_objects::decoded;
 use super::values::timestamp;
 use crate::stack::fault::Fault;
-use crate::stack::operation::s3;
+use crate::stack::iam::operation::s3;
 
 /// A page of versions and delete markers.
 #[derive(Clone, Debug, Default)]

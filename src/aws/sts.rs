@@ -6,7 +6,7 @@ use super::config::patient;
 use super::gate::Gate;
 use super::iam::Roles;
 use crate::stack::fault::Fault;
-use crate::stack::operation::sts;
+use crate::stack::iam::operation::sts;
 
 /// The identity that the credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]

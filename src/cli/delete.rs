@@ -11,9 +11,9 @@ use crate::api::{Column, ConditionType, Layer, Reason, Tenant};
 use crate::aws::Aws;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
-use crate::stack::farewell::{self, Line, Outcome};
+use crate::stack::forecast::deletion_preview::{self, Line, Outcome};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::unwind::{Fate, fate};
+use crate::stack::model::teardown_order::{Fate, fate};
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {
@@ -59,7 +59,7 @@ impl Delete {
         let sight = inspect::look(&aws, &id, lender.as_ref(), column, hints).await?;
         let fate = fate(Some(&tenant.spec.deletion_policy));
         let mut lines: Vec<_> = registered(&tenant, fate).into_iter().collect();
-        lines.extend(farewell::lines(&id, lender.as_ref(), column, fate, &sight));
+        lines.extend(deletion_preview::lines(&id, lender.as_ref(), column, fate, &sight));
         lines.extend(documents(&aws, &id, lender.as_ref(), fate).await?);
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&lines)?,

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::inspect;
 use super::run::{installation, registry};
 use crate::api::{Pattern, Tenant};
-use crate::stack::client_policy;
+use crate::stack::iam::client_policy;
+use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
 use crate::stack::identity::Scope;
-use crate::stack::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
 use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]

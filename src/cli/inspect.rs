@@ -8,12 +8,14 @@ use anyhow::Context;
 use kube::{Api, ResourceExt};
 
 use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
-use crate::aws::{self, Aws, Gate, Pace};
-use crate::layers::{self, Hints};
+use crate::aws;
+use crate::aws::{Aws, Gate, Pace};
+use crate::layers;
+use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
-use crate::stack::plan;
-use crate::stack::seen::{IndexFacts, Seen, Sight};
+use crate::stack::model::observed::{IndexFacts, Seen, Sight};
+use crate::stack::model::plan;
 
 /// How many documents are counted before it is enough to say that there are more.
 const COUNTED: usize = 100_000;

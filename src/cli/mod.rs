@@ -5,7 +5,7 @@ mod delete;
 mod documents;
 mod iam_policy;
 mod inspect;
-mod plan;
+mod preview;
 mod price;
 mod retained;
 mod retrieve;
@@ -31,7 +31,7 @@ enum Command {
     IamPolicy(iam_policy::IamPolicy),
     /// Say what Tenants and SharedStacks in files would become, without a cluster and without AWS: layers and names, calls,
     /// ingestion, costs and quotas.
-    Plan(plan::Plan),
+    Plan(preview::Plan),
     /// Show what deleting a Tenant would do in AWS, without touching anything.
     Delete(delete::Delete),
     /// Show how a tenant's documents fare: how many, the last job, what failed, what is in quarantine, and why.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::stack::price::Prices;
+use crate::stack::forecast::price::Prices;
 
 /// The list prices of us-east-1 in 2026, unless said otherwise.
 #[derive(Args, Clone, Copy, Debug)]

@@ -17,13 +17,13 @@ use crate::api::{Column, GROUP, Layer, Pattern};
 use crate::aws::{Aws, Tags};
 use crate::documents::marker::{self, Left, Marker};
 use crate::layers::Hints;
-use crate::stack::farewell::{self, Outcome};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::forecast::deletion_preview::{self, Outcome};
+use crate::stack::forecast::price::Prices;
 use crate::stack::identity::{Adopts, Identity, Owner, RETAINED, Scope, Slot};
 use crate::stack::layout::marker_key;
-use crate::stack::price::Prices;
-use crate::stack::seen::Sight;
-use crate::stack::unwind::Fate;
+use crate::stack::model::observed::Sight;
+use crate::stack::model::teardown_order::Fate;
 
 /// A marker is a few hundred bytes.
 const MAX_MARKER: u64 = 16 * 1024;
@@ -191,7 +191,7 @@ async fn estate(
     };
     let hints = Hints { creates_key: true, ..Hints::default() };
     let sight = inspect::look(aws, &id, lender.as_ref(), column, hints).await?;
-    let lines = farewell::lines(&id, lender.as_ref(), column, Fate::Stays, &sight);
+    let lines = deletion_preview::lines(&id, lender.as_ref(), column, Fate::Stays, &sight);
     let mut things: Vec<Thing> = lines
         .into_iter()
         .filter(|line| line.outcome == Outcome::Stays)

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::inspect;
 use crate::api::{ConditionType, Pattern, Tenant};
-use crate::aws::{self, Aws, Gate, Pace, Passage};
+use crate::aws;
+use crate::aws::{Aws, Gate, Pace, Passage};
 
 #[derive(Debug, Args)]
 pub(super) struct Retrieve {

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::aws;
-use crate::controller::settings::LeaderElection;
-use crate::controller::{self, Settings};
+use crate::operator;
+use crate::settings::LeaderElection;
+use crate::settings::Settings;
 use crate::stack::identity::Scope;
 use crate::stack::registry::Table;
 
@@ -234,7 +235,7 @@ impl Run {
         }
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone()));
-        controller::run(settings, client, &aws::load().await, stop).await
+        operator::run(settings, client, &aws::load().await, stop).await
     }
 }
 

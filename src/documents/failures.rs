@@ -12,7 +12,7 @@ use crate::api::Reason;
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
 use crate::stack::job::{DocumentState, JobSummary};
-use crate::stack::verdict::Documents;
+use crate::stack::model::outcome::Documents;
 
 /// How many documents are named.
 const NAMED: usize = 10;

@@ -11,7 +11,7 @@ use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, Owner};
 use crate::stack::layout::{MARKERS, marker_key, retained_prefix};
-use crate::stack::progress::Progress;
+use crate::stack::model::progress::Progress;
 
 /// A marker is a few hundred bytes; what is much longer is none.
 const MAX_MARKER: u64 = 16 * 1024;

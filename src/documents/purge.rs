@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::Reason;
 use crate::aws::{Aws, Version};
 use crate::stack::fault::Fault;
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::model::progress::{Cadence, Progress};
 
 /// Pages of a thousand versions that one call removes before it lets others have their turn.
 const PAGES_A_CALL: usize = 10;

@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::api::Reason;
 use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
-use crate::stack::progress::{Cadence, Progress};
+use crate::stack::model::progress::{Cadence, Progress};
 
 /// Pages of a thousand objects from which one call moves something before it lets others have their turn. Pages of which
 /// everything stays put do not count: each call begins anew, and would come no further than the last.

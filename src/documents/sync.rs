@@ -17,8 +17,8 @@ use crate::api::{IngestionStatistics, IngestionStatus, Reason};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
 use crate::stack::job::{Job, JobSummary, Statistics};
-use crate::stack::progress::Cadence;
-use crate::stack::verdict::Documents;
+use crate::stack::model::outcome::Documents;
+use crate::stack::model::progress::Cadence;
 
 /// How often an empty prefix is looked into while its knowledge base has had no job.
 const EMPTY_PREFIX: Duration = Duration::from_secs(30);

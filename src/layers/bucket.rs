@@ -3,14 +3,14 @@
 use crate::api::{GROUP, Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::documents::purge;
-use crate::stack::diff::{self, BucketChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity, RETAINED};
 use crate::stack::layout;
-use crate::stack::policy;
-use crate::stack::progress::Progress;
-use crate::stack::seen::{BucketFacts, Foreign, Seen};
-use crate::stack::want::WantBucket;
+use crate::stack::model::desired::WantBucket;
+use crate::stack::model::diff::{self, BucketChange};
+use crate::stack::model::observed::{BucketFacts, Foreign, Seen};
+use crate::stack::model::policy;
+use crate::stack::model::progress::Progress;
 
 /// Reads the bucket of our name and all its settings. A bucket that another account owns answers 403 to HEAD, and so
 /// does any bucket if the right to ask is missing; no body tells the two apart. One that was ours, by `known`, is still

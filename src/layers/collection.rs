@@ -2,13 +2,13 @@
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
-use crate::stack::diff::{self, CollectionChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::opensearch;
-use crate::stack::progress::Progress;
-use crate::stack::seen::{CollectionFacts, Foreign, PolicyFacts, Seen};
-use crate::stack::want::WantCollection;
+use crate::stack::model::desired::WantCollection;
+use crate::stack::model::diff::{self, CollectionChange};
+use crate::stack::model::observed::{CollectionFacts, Foreign, PolicyFacts, Seen};
+use crate::stack::model::progress::Progress;
+use crate::stack::store::opensearch;
 
 /// Reads the collection and its policies; each must prove to be ours on its own. Under a collection that is somebody
 /// else's, no policy is ours to change.

@@ -6,17 +6,17 @@
 
 use serde_json::json;
 
+use super::collection::foreign_policy;
 use super::hints::Hints;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
-use crate::layers::collection::foreign_policy;
-use crate::stack::diff;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
-use crate::stack::opensearch;
-use crate::stack::progress::Progress;
-use crate::stack::seen::{Foreign, IndexFacts, Seen};
-use crate::stack::want::WantIndex;
+use crate::stack::model::desired::WantIndex;
+use crate::stack::model::diff;
+use crate::stack::model::observed::{Foreign, IndexFacts, Seen};
+use crate::stack::model::progress::Progress;
+use crate::stack::store::opensearch;
 
 /// Reads the index and whose data access policy bears its name. Without a collection there is none.
 pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexFacts>, Fault> {

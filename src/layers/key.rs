@@ -2,13 +2,13 @@
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
-use crate::stack::diff::{carries, key_is_whole, unusable};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::policy;
-use crate::stack::progress::Progress;
-use crate::stack::seen::{KeyFacts, Seen};
-use crate::stack::want::WantKey;
+use crate::stack::model::desired::WantKey;
+use crate::stack::model::diff::{carries, key_is_whole, unusable};
+use crate::stack::model::observed::{KeyFacts, Seen};
+use crate::stack::model::policy;
+use crate::stack::model::progress::Progress;
 
 /// Days between scheduling a key's deletion and losing it for good: the longest that KMS grants (7 to 30).
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>

@@ -2,13 +2,13 @@
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
-use crate::stack::diff::{self, KnowledgeBaseChange};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::policy;
-use crate::stack::progress::{Cadence, Progress};
-use crate::stack::seen::{DataSourceFacts, KnowledgeBaseFacts, Seen};
-use crate::stack::want::WantKnowledgeBase;
+use crate::stack::model::desired::WantKnowledgeBase;
+use crate::stack::model::diff::{self, KnowledgeBaseChange};
+use crate::stack::model::observed::{DataSourceFacts, KnowledgeBaseFacts, Seen};
+use crate::stack::model::policy;
+use crate::stack::model::progress::{Cadence, Progress};
 
 /// Finds the knowledge base of our name, by the id that status remembers or in the account's list, and its data
 /// source.

@@ -14,12 +14,12 @@ pub use hints::Hints;
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
-use crate::stack::diff::carries;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::progress::Progress;
-use crate::stack::seen::{Seen, Sight};
-use crate::stack::want::Want;
+use crate::stack::model::desired::Want;
+use crate::stack::model::diff::carries;
+use crate::stack::model::observed::{Seen, Sight};
+use crate::stack::model::progress::Progress;
 
 /// Reads one layer into `sight`.
 pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Result<Glance, Fault> {
@@ -42,19 +42,19 @@ pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Resu
 /// One layer, looked at.
 pub enum Glance {
     /// See [`key::look`].
-    Key(Seen<crate::stack::seen::KeyFacts>),
+    Key(Seen<crate::stack::model::observed::KeyFacts>),
     /// See [`bucket::look`].
-    Bucket(Seen<crate::stack::seen::BucketFacts>),
+    Bucket(Seen<crate::stack::model::observed::BucketFacts>),
     /// See [`collection::look`].
-    Collection(Seen<crate::stack::seen::CollectionFacts>),
+    Collection(Seen<crate::stack::model::observed::CollectionFacts>),
     /// See [`index::look`].
-    Index(Seen<crate::stack::seen::IndexFacts>),
+    Index(Seen<crate::stack::model::observed::IndexFacts>),
     /// It may be where there is no way to.
     IndexHidden(Fault),
     /// See [`role::look`].
-    Role(Seen<crate::stack::seen::RoleFacts>),
+    Role(Seen<crate::stack::model::observed::RoleFacts>),
     /// See [`knowledge_base::look`].
-    KnowledgeBase(Seen<crate::stack::seen::KnowledgeBaseFacts>),
+    KnowledgeBase(Seen<crate::stack::model::observed::KnowledgeBaseFacts>),
 }
 
 impl Sight {
@@ -163,7 +163,7 @@ pub async fn teardown(
 
 /// AWS's races are waiting, not failing; and what somebody made or removed meanwhile is looked at again.
 fn waiting_is_no_fault(result: Result<Progress, Fault>) -> Result<Progress, Fault> {
-    use crate::stack::progress::Cadence;
+    use crate::stack::model::progress::Cadence;
     match result {
         Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict | Class::NotFound) => {
             Ok(Progress::Waiting {

@@ -1,15 +1,15 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
+use super::collection::{describe, own_policy};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
-use crate::layers::collection::{describe, own_policy};
-use crate::stack::diff::{self, ROLE_POLICY, RoleChange};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::policy;
-use crate::stack::progress::Progress;
-use crate::stack::seen::{Foreign, RoleFacts, Seen};
-use crate::stack::want::WantRole;
+use crate::stack::model::desired::WantRole;
+use crate::stack::model::diff::{self, ROLE_POLICY, RoleChange};
+use crate::stack::model::observed::{Foreign, RoleFacts, Seen};
+use crate::stack::model::policy;
+use crate::stack::model::progress::Progress;
 
 /// Reads the role and the data access policy of its index; each must prove to be ours on its own.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {

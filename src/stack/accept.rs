@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kube::core::{Selector, SelectorExt};
 
-use super::blocked::Blocked;
 use super::cron::Schedule;
 use super::identity::Scope;
+use super::model::blocked::Blocked;
 use crate::api::{
     IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
 };

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::grant::Grant;
-use super::operation::Operation;
+use super::iam::grant::Grant;
+use super::iam::operation::Operation;
 
 /// The class of a fault. What follows from each is in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

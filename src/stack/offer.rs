@@ -43,7 +43,7 @@ pub struct PoolOffer {
 impl Offer {
     /// A short hash of everything lent: borrowers wake when it changes, and only then.
     pub fn hash(&self) -> String {
-        super::hash::fingerprint(&serde_json::to_string(self).unwrap_or_default())
+        crate::stack::hash::fingerprint(&serde_json::to_string(self).unwrap_or_default())
     }
 }
 

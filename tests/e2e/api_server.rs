@@ -1,7 +1,7 @@
 //! The way to the API server: calls that are lost, refused or cut off leave nothing undone and nothing done twice.
 
 use serde_json::json;
-use tenantry::controller;
+use tenantry::operator;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::Fleet;
@@ -21,7 +21,7 @@ async fn every_second_write(deed: &'static str) {
         let (sdk, stop) = (w.operator_session().await, CancellationToken::new());
         let client = proxy.client().await;
         let (settings, token) = (w.settings.clone(), stop.clone());
-        let operator = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
+        let operator = tokio::spawn(async move { operator::run(settings, client, &sdk, token).await });
         w.granted().await;
         w.apply(&FLEET.yaml()).await;
         w.condition("SharedStack/standard", "BucketReady=True").await;

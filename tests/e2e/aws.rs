@@ -4,9 +4,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sts::config::Credentials;
 use serde_json::{Value, json};
-use tenantry::controller::Settings;
+use tenantry::settings::Settings;
+use tenantry::stack::iam::permissions::{self, Audience};
 use tenantry::stack::identity::Scope;
-use tenantry::stack::permissions::{self, Audience};
 
 /// Where everything is.
 pub const REGION: &str = "us-east-1";

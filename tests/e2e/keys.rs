@@ -142,7 +142,7 @@ async fn a_key_that_is_allowed_encrypts_everything_and_stays() {
 #[tokio::test]
 async fn a_key_that_is_switched_off_is_named_with_what_to_do_about_it() {
     const SPEED: u32 = 50;
-    let tell = |settings: &mut tenantry::controller::Settings| {
+    let tell = |settings: &mut tenantry::settings::Settings| {
         // Looks at everything every two seconds.
         (settings.clock, settings.resync) = (SPEED, std::time::Duration::from_secs(100));
     };

@@ -3,7 +3,8 @@
 use std::process::Stdio;
 
 use aws_config::SdkConfig;
-use tenantry::controller::{self, Settings};
+use tenantry::operator;
+use tenantry::settings::Settings;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ impl World {
         let token = stop.clone();
         Another {
             stop,
-            task: tokio::spawn(async move { controller::run(settings, client, &sdk, token).await }),
+            task: tokio::spawn(async move { operator::run(settings, client, &sdk, token).await }),
         }
     }
 

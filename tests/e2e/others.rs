@@ -8,7 +8,7 @@ use aws_sdk_bedrockagent::types::{
 use aws_sdk_opensearchserverless::types::{AccessPolicyType, CollectionType, SecurityPolicyType};
 use aws_smithy_types::Document;
 use serde_json::{Value, json};
-use tenantry::stack::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
+use tenantry::stack::store::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 
 use crate::aws::{REGION, Role, role_arn};
 use crate::world::World;

@@ -8,7 +8,7 @@ use crate::double::Call;
 use crate::inventory::names;
 use crate::objects::Object;
 use crate::world::{World, world_without_operator};
-use tenantry::controller::Settings;
+use tenantry::settings::Settings;
 
 /// The policy without these actions.
 pub fn without(policy: &Value, actions: &[&str]) -> Value {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tenantry::api::Layer;
-use tenantry::stack::plan::needs;
+use tenantry::stack::model::plan::needs;
 
 use crate::double::{Call, Journal};
 use crate::world::{World, world};

@@ -86,7 +86,7 @@ async fn a_stack_without_room_for_its_knowledge_base_is_not_begun() {
         let made = w.double.journal(mark).await.of("CreateKnowledgeBase").only(|call| call.succeeded());
         assert_eq!(made.len(), 1, "{silo} or another:\n{made}");
     };
-    let tell = |settings: &mut tenantry::controller::Settings| {
+    let tell = |settings: &mut tenantry::settings::Settings| {
         settings.clock = SPEED;
         settings.max_knowledge_bases = 4;
     };

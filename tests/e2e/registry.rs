@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use serde_json::{Value, json};
 use tenantry::api::SYNC_REQUESTED_AT;
-use tenantry::controller::Settings;
+use tenantry::settings::Settings;
 
 use crate::aws::Role;
 use crate::bed::root;

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tenantry::controller::clock::Clock;
+use tenantry::clock::Clock;
 use tokio::process::Child;
 
 use crate::operators::kill;
@@ -158,7 +158,7 @@ async fn a_hundred_tenants_are_due_at_once() {
         crowd.started(&w, 100).await;
         crowd.synced_within_the_limits(&w).await;
     };
-    let tell = |settings: &mut tenantry::controller::Settings| {
+    let tell = |settings: &mut tenantry::settings::Settings| {
         (settings.clock, settings.max_knowledge_bases) = (SPEED, 100);
     };
     world_without_operator(tell, test).await;
@@ -242,7 +242,7 @@ async fn a_schedule_runs_in_its_time_zone_and_rests_when_it_is_told() {
         let jobs = w.jobs(&knowledge_base).await;
         assert!(jobs.len() == 4 && jobs[3].starts_with("request ") && !jobs[3].contains("due"), "{jobs:?}");
     };
-    let tell = |settings: &mut tenantry::controller::Settings| settings.clock = SPEED;
+    let tell = |settings: &mut tenantry::settings::Settings| settings.clock = SPEED;
     world_without_operator(tell, async |w: World| {
         faster(&w).await;
         w.start_operator().await;

@@ -15,7 +15,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tenantry::api::Pattern;
-use tenantry::controller::{self, Settings};
+use tenantry::operator;
+use tenantry::settings::Settings;
 use tenantry::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -179,7 +180,7 @@ impl World {
         let (stop, settings) = (CancellationToken::new(), self.settings.clone());
         let sdk = self.operator_session().await;
         let (client, token) = (self.bed.operator_client().await, stop.clone());
-        let task = tokio::spawn(async move { controller::run(settings, client, &sdk, token).await });
+        let task = tokio::spawn(async move { operator::run(settings, client, &sdk, token).await });
         let before = self.operator.lock().await.replace(Operator { stop, task });
         assert!(before.is_none(), "this world's operator runs already");
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, path::Path};
 
 use regex::Regex;
-use tenantry::stack::operation::Operation;
+use tenantry::stack::iam::operation::Operation;
 
 /// (service, operation).
 type Name = (String, String);
@@ -48,7 +48,7 @@ fn a_call_is_what_it_is_named() {
         }
         let named: BTreeSet<String> = named(&code).into_iter().map(|(_, operation)| operation).collect();
         let made: BTreeSet<String> = made(&code).into_iter().filter(|name| name != "Clone").collect();
-        assert_eq!(made, named, "src/aws/{file}.rs: the calls, and the rows of src/stack/operation.rs");
+        assert_eq!(made, named, "src/aws/{file}.rs: the calls, and the rows of src/stack/iam/operation.rs");
     }
 }
 

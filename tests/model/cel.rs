@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tenantry::api::{SharedStack, Tenant, placement::PLACEMENTS};
+use tenantry::api::placement::PLACEMENTS;
+use tenantry::api::{SharedStack, Tenant};
 
 use crate::{admission::refusal, crds, matrix};
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use regex::Regex;
 use serde_json::{Value, json};
-use tenantry::api::{self, ConditionType, Reason, Status, Tenant, isolation, metric};
+use tenantry::api;
+use tenantry::api::{ConditionType, Reason, Status, Tenant, isolation, metric};
 use tenantry::cli::Cli;
+use tenantry::stack::iam::permissions::{self, Audience};
 use tenantry::stack::identity::Scope;
-use tenantry::stack::permissions::{self, Audience};
 
 use crate::admission;
 

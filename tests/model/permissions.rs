@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tenantry::stack::grant::{Grant, Need};
+use tenantry::stack::iam::grant::{Grant, Need};
+use tenantry::stack::iam::operation::Operation;
+use tenantry::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length};
 use tenantry::stack::identity::Scope;
-use tenantry::stack::operation::Operation;
-use tenantry::stack::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length};
 
 use crate::iam::{Request, allows};
 

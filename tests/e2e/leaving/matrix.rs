@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tenantry::api::{Column, Layer, Ownership, Pattern};
 use tenantry::stack::identity::Owner;
-use tenantry::stack::unwind::is_built_on;
+use tenantry::stack::model::teardown_order::is_built_on;
 
 use crate::inventory;
 use crate::parts::{Owned, Part};

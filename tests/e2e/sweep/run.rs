@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::Client;
 use serde_json::{Value, json};
-use tenantry::controller;
+use tenantry::operator;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -298,7 +298,7 @@ impl Supervised {
         let task = tokio::spawn(async move {
             while !token.is_cancelled() {
                 let sdk = w.operator_session().await;
-                let run = controller::run(w.settings.clone(), client.clone(), &sdk, token.clone());
+                let run = operator::run(w.settings.clone(), client.clone(), &sdk, token.clone());
                 if let Err(error) = run.await {
                     tracing::warn!(%error, "the operator ended and is started again");
                     tokio::time::sleep(RESTART).await;

@@ -1,0 +1,169 @@
+//! How the objects stand at the moment of a scrape. Nothing is kept between two: a series cannot outlive its object.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::Resource;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
+use prometheus_client::metrics::MetricType;
+
+use crate::api::metric::{
+    CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, Metric,
+    OBJECTS,
+};
+use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant};
+use crate::documents::scheduler::Load;
+use crate::reconcile::context::Context;
+
+/// See the [module](self).
+pub struct Objects(pub Arc<Context>);
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Objects")
+    }
+}
+
+/// What is told of an object.
+struct Object<'a> {
+    kind: &'a str,
+    meta: &'a ObjectMeta,
+    conditions: &'a [Condition],
+    job: Option<&'a IngestionStatus>,
+}
+
+impl<'a> Object<'a> {
+    fn new(kind: &'a str, meta: &'a ObjectMeta, status: Option<&'a Status>) -> Self {
+        let conditions = status.map_or(&[][..], |status| &status.conditions);
+        Self { kind, meta, conditions, job: status.and_then(|status| status.ingestion.as_ref()) }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.conditions.iter().any(|it| it.type_ == ConditionType::Ready.as_str() && it.status == "True")
+    }
+
+    /// Those come first that are wanted most: who is not Ready, then who is otherwise in trouble, as one whose documents
+    /// are not read.
+    fn rank(&self) -> impl Ord + use<'a> {
+        let in_trouble = self
+            .conditions
+            .iter()
+            .any(|it| ConditionType::parse(&it.type_).is_some_and(|kind| kind.is_trouble(&it.status)));
+        (self.is_ready(), !in_trouble, self.id())
+    }
+
+    /// The labels that say which it is.
+    fn id(&self) -> [&'a str; 3] {
+        [
+            self.kind,
+            self.meta.namespace.as_deref().unwrap_or_default(),
+            self.meta.name.as_deref().unwrap_or_default(),
+        ]
+    }
+}
+
+fn write<const LABELS: usize, N: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    metric: &Metric<LABELS>,
+    series: impl IntoIterator<Item = (Labels<LABELS>, N)>,
+) -> fmt::Result {
+    let mut page = encoder.encode_descriptor(metric.name, metric.meaning, None, MetricType::Gauge)?;
+    for (labels, value) in series {
+        page.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
+impl Collector for Objects {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (tenants, stacks) = (self.0.tenants.state(), self.0.stacks.state());
+        let tenants = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+        let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
+        let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
+        let tenants = tenants.map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
+        let stacks = stacks.map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
+        let mut objects: Vec<_> = tenants.chain(stacks).collect();
+        count(&mut encoder, &objects)?;
+        objects.sort_by_cached_key(Object::rank);
+        objects.truncate(self.0.settings.metrics_per_object);
+        each(&mut encoder, &objects)?;
+        jobs(&mut encoder, self.0.turns.load())
+    }
+}
+
+fn jobs(encoder: &mut DescriptorEncoder<'_>, load: Load) -> fmt::Result {
+    write(encoder, &JOBS_RUNNING, [([], load.running)])?;
+    write(encoder, &JOBS_WAITING, [([], load.waiting)])?;
+    write(encoder, &JOB_SLOTS, [([], load.slots)])?;
+    write(encoder, &LONGEST_WAIT, [([], load.longest_wait.as_secs_f64())])
+}
+
+fn count(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result {
+    let mut counts: BTreeMap<[&str; 4], u64> = BTreeMap::new();
+    for object in objects {
+        for it in object.conditions {
+            *counts.entry([object.kind, &it.type_, &it.status, &it.reason]).or_default() += 1;
+        }
+    }
+    write(encoder, &OBJECTS, counts.into_iter().map(|(labels, count)| (OBJECTS.of(labels), count)))
+}
+
+fn each(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result {
+    let conditions = objects.iter().flat_map(|object| {
+        let [kind, namespace, name] = object.id();
+        object
+            .conditions
+            .iter()
+            .map(move |it| (CONDITION.of([kind, namespace, name, &it.type_, &it.status, &it.reason]), 1_u64))
+    });
+    write(encoder, &CONDITION, conditions)?;
+    let leaving = objects.iter().filter_map(|object| {
+        let since = object.meta.deletion_timestamp.as_ref()?;
+        Some((DELETION.of(object.id()), since.0.as_second()))
+    });
+    write(encoder, &DELETION, leaving)?;
+    let jobs = objects.iter().filter_map(|object| {
+        let (ended, how) = (object.job?.finished_time.as_ref()?, object.job?.last_status.as_deref()?);
+        let [kind, namespace, name] = object.id();
+        Some((LAST_JOB.of([kind, namespace, name, how]), ended.0.as_second()))
+    });
+    write(encoder, &LAST_JOB, jobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    /// A Tenant of that name, with conditions by type and status.
+    fn tenant(name: &str, conditions: &[(ConditionType, &str)]) -> (ObjectMeta, Status) {
+        let mut status = Status::default();
+        for (kind, is) in conditions {
+            status.set(*kind, is, Reason::Ready, "", None, crate::clock::now());
+        }
+        (ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, status)
+    }
+
+    #[test]
+    fn those_in_trouble_come_first() {
+        use ConditionType::*;
+        let well = [(Ready, "True"), (Reconciling, "False"), (Stalled, "False"), (DocumentsCurrent, "True")];
+        let tenants = [
+            tenant("a-well", &well),
+            tenant("b-unread", &[(Ready, "True"), (Stalled, "False"), (DocumentsCurrent, "False")]),
+            tenant("c-changing", &[(Ready, "True"), (Reconciling, "True")]),
+            tenant("d-paused", &[(Ready, "True"), (Paused, "True")]),
+            tenant("e-begun", &[(Ready, "Unknown")]),
+            tenant("f-stuck", &[(Ready, "False"), (Stalled, "True")]),
+            tenant("g-well", &well),
+        ];
+        let mut objects: Vec<_> =
+            tenants.iter().map(|(meta, status)| Object::new("Tenant", meta, Some(status))).collect();
+        objects.sort_by_cached_key(Object::rank);
+        let order: Vec<_> = objects.iter().map(|object| &object.id()[2][..1]).collect();
+        assert_eq!(order, ["e", "f", "b", "c", "d", "a", "g"]);
+    }
+}

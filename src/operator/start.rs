@@ -1,0 +1,123 @@
+//! From settings to the one process that acts: it says how it is, waits for the definitions, asks AWS who it is, and waits
+//! for the lease. Whoever cannot act does not stand for election, or it would keep out who can.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_types::SdkConfig;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, ResourceExt};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::installation_owner::Grant;
+use super::lease::{Election, lease_name};
+use super::metrics::Metrics;
+use super::serve::{self, Health, Phase};
+use super::watches::{Ended, lead};
+use super::{client, definitions, wait_for_aws};
+use crate::aws;
+use crate::aws::{Aws, Fence, Gate, Pace};
+use crate::clock::Clock;
+use crate::settings::Settings;
+use crate::stack::identity::Scope;
+
+/// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    sdk: &SdkConfig,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
+    let _probes = match settings.health_probe_bind_address {
+        Some(address) => Some(serve::health(address, health.clone()).await?),
+        None => None,
+    };
+    let _scrapes = match settings.metrics_bind_address {
+        Some(address) => Some(serve::metrics(address, metrics.clone()).await?),
+        None => None,
+    };
+    let reader = client::behind(&Fence::open(), &client, &metrics.kubernetes);
+    let clock = Clock::new(settings.clock);
+    if !definitions::wait(&reader, clock, &stop, |why| health.is(Phase::Waits(why))).await {
+        return Ok(());
+    }
+    // Who only reads need not be alone.
+    let terms = settings.leader_election.clone().filter(|_| !settings.read_only);
+    let fence = if terms.is_some() { Fence::closed() } else { Fence::open() };
+    let client = client::behind(&fence, &client, &metrics.kubernetes);
+    let lease = lease_name(&settings.installation);
+    if terms.is_some() {
+        metrics.leads(&lease, false);
+    }
+    let cluster = cluster_uid(&client).await?;
+    let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
+    let Some((aws, grant)) = wait_for_aws::wait(clock, &stop, &health, who).await? else { return Ok(()) };
+    let work = lead(settings, client, aws, grant, &metrics, &health, stop.clone());
+    let Some(terms) = terms else { return work.await.map(drop) };
+    let mut election = Election::new(reader, &lease, terms, fence);
+    if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
+        return Ok(());
+    }
+    metrics.leads(&lease, true);
+    while_held(election, work).await
+}
+
+/// Works as long as the lease is held, and gives it back after that if nothing is under way. If something may be, the
+/// lease runs out by itself: a call that was sent has that time to arrive, before another process acts. If the lease is
+/// lost, the work is dropped where it stands: whatever it would change, the fence refuses.
+async fn while_held(
+    election: Election,
+    work: impl Future<Output = anyhow::Result<Ended>>,
+) -> anyhow::Result<()> {
+    let done = CancellationToken::new();
+    // A task of its own: what keeps this one busy must not cost us the lease.
+    let mut kept = AbortOnDropHandle::new(tokio::spawn(election.keep(done.clone())));
+    let outcome = tokio::select! {
+        ended = &mut kept => {
+            return ended?.inspect_err(|lost| {
+                tracing::error!(error = format!("{lost:#}"), "this process may not act any more, and ends");
+            });
+        }
+        outcome = work => outcome,
+    };
+    if matches!(outcome, Ok(Ended::Drained)) {
+        done.cancel();
+        kept.await??;
+    } else {
+        tracing::warn!("the lease is not given back, because a call may be under way; it runs out by itself");
+    }
+    outcome.map(drop)
+}
+
+/// Who we are to AWS. Changes nothing.
+async fn identify(
+    settings: &Settings,
+    cluster: String,
+    sdk: &SdkConfig,
+    fence: &Fence,
+    metrics: &Metrics,
+) -> anyhow::Result<(Aws, Grant)> {
+    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+    let caller = aws::caller(sdk).await?;
+    let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
+    let aws = Aws::new(sdk, &caller.account, &gate.guarded(fence.clone(), metrics.aws.clone()));
+    let scope = Scope::new(&settings.installation, &caller.account, &region);
+    let operator = caller.principal_arn(&aws.roles).await?;
+    let scope = Arc::new(Scope {
+        permissions_boundary: settings.permissions_boundary.clone(),
+        operator: Some(operator.clone()),
+        ..scope
+    });
+    Ok((aws, Grant { scope, operator, cluster }))
+}
+
+/// The uid of the kube-system namespace: what tells one cluster from another.
+async fn cluster_uid(client: &Client) -> anyhow::Result<String> {
+    let system = Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await;
+    system
+        .context("the namespace kube-system cannot be read")?
+        .uid()
+        .context("the namespace kube-system has no uid")
+}

@@ -1,0 +1,310 @@
+//! Two running controllers.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Action, Config, Controller, Error as Trouble};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::{OnceCell, SetOnce, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::installation_owner::Grant;
+use super::metrics::Metrics;
+use super::serve::{Health, Phase};
+use super::{definitions, wait_for_aws};
+use crate::api::{SharedStack, Tenant};
+use crate::aws::Aws;
+use crate::clock::Clock;
+use crate::documents::scheduler::Limits;
+use crate::documents::turns::Turns;
+use crate::reconcile::claims::Claims;
+use crate::reconcile::context::Context;
+use crate::reconcile::memory::Memories;
+use crate::reconcile::{Guarded, finalizer, offer_status, retry, shared_stack, tenant};
+use crate::settings::Settings;
+use crate::stack::iam::operation::bedrock;
+use crate::stack::identity::{Identity, Owner, Scope};
+
+/// How long passes under way may take to finish; Kubernetes kills after 30 s.
+const SHUTDOWN: Duration = Duration::from_secs(25);
+
+/// How the work came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nothing is under way any more.
+    Drained,
+    /// Something was: a call that was sent may still take effect.
+    CutOff,
+}
+
+/// Does the work, until `stop`: this process is the only one that does.
+pub(super) async fn lead(
+    settings: Settings,
+    client: Client,
+    aws: Aws,
+    grant: Grant,
+    metrics: &Arc<Metrics>,
+    health: &Health,
+    stop: CancellationToken,
+) -> anyhow::Result<Ended> {
+    let (scope, operator) = (grant.scope.clone(), &grant.operator);
+    if !settings.read_only {
+        let take = || grant.take(&aws, settings.take_over.as_deref());
+        let taken = wait_for_aws::wait(Clock::new(settings.clock), &stop, health, take).await;
+        if taken.context("the operator does not start")?.is_none() {
+            return Ok(Ended::CutOff);
+        }
+    }
+    let Scope { installation, account, region, .. } = &*scope;
+    tracing::info!(installation, account, region, operator, "starting");
+
+    let (tenant_store, tenant_writer) = reflector::store();
+    let (stack_store, stack_writer) = reflector::store();
+    let (namespace_store, namespace_writer) = reflector::store();
+    let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
+    let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
+    let (clock, turns) = (Clock::new(settings.clock), {
+        let (tenants, stacks) = (wake_tenant.clone(), wake_stack.clone());
+        turns(&settings, move |owner| match owner {
+            Owner::Tenant { namespace, name, .. } => {
+                let _ = tenants.send(ObjectRef::new(name).within(namespace));
+            }
+            Owner::Stack { name } => {
+                let _ = stacks.send(ObjectRef::new(name));
+            }
+        })
+    });
+    let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
+    let cx = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        clock,
+        turns,
+        reviews: metrics.reviews.clone(),
+        client: client.clone(),
+        aws,
+        scope,
+        settings,
+        tenants: tenant_store.clone(),
+        stacks: stack_store.clone(),
+        namespaces: namespace_store,
+        filled: Default::default(),
+        claims: Claims::default(),
+        memories: Memories::default(),
+        wake_tenant,
+        wake_stack,
+        retained: Default::default(),
+        failures: Default::default(),
+        written: Default::default(),
+        reservations: Default::default(),
+        ready: OnceCell::new(),
+    });
+    metrics.watch(&cx);
+    health.is(Phase::Works(cx.clone()));
+
+    let filter =
+        watcher::Config { label_selector: cx.settings.selector.clone(), ..watcher::Config::default() };
+    let config = Config::default().concurrency(cx.settings.concurrency);
+    let tenants = {
+        let cx = cx.clone();
+        watch(Api::all(client.clone()), filter.clone(), tenant_writer, move |event| tenant_seen(&cx, event))
+    };
+    let stacks = {
+        let (cx, offers) = (cx.clone(), Mutex::default());
+        watch(Api::all(client.clone()), filter, stack_writer, move |event| stack_seen(&cx, &offers, event))
+    };
+    let tenants = Controller::for_stream(tenants, tenant_store)
+        .with_config(config.clone())
+        .reconcile_on(received(tenants_woken))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            counted(metrics, tenant::NAME, tenant::reconcile),
+            |tenant, error, cx| retry::after(&cx, tenant.meta().uid.as_deref(), error),
+            cx.clone(),
+        )
+        .for_each(|result| async { log(result) });
+    let stacks = Controller::for_stream(stacks, stack_store)
+        .with_config(config)
+        .reconcile_on(received(stacks_woken))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            counted(metrics, shared_stack::NAME, shared_stack::reconcile),
+            |stack, error, cx| retry::after(&cx, stack.meta().uid.as_deref(), error),
+            cx.clone(),
+        )
+        .for_each(|result| async { log(result) });
+    let namespaces = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default())
+        .default_backoff()
+        .modify(|namespace| namespace.managed_fields_mut().clear())
+        .reflect(namespace_writer)
+        .for_each(|event| {
+            match event {
+                Ok(watcher::Event::Apply(namespace)) => cx.wake_namespace(&namespace.name_any()),
+                Ok(watcher::Event::InitDone) => fill(&cx.filled.namespaces),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "namespaces cannot be watched; trying again"),
+            }
+            async {}
+        });
+    Ok(tokio::select! {
+        _ = namespaces => Ended::CutOff,
+        _ = async { tokio::join!(tenants, stacks) } => Ended::Drained,
+        // Who only reads has no grant to lose.
+        lost = grant.watch(&cx), if !cx.settings.read_only => return Err(lost),
+        ended = patience(&cx, stop) => ended,
+    })
+}
+
+/// A pass that is counted.
+fn counted<K, F>(
+    metrics: &Arc<Metrics>,
+    controller: &'static str,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
+) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, crate::reconcile::Error>>
+where
+    F: Future<Output = Result<Action, crate::reconcile::Error>> + Send + 'static,
+{
+    let metrics = metrics.clone();
+    move |object, cx| {
+        let (metrics, pass) = (metrics.clone(), reconcile(object, cx));
+        async move { metrics.pass(controller, pass).await }.boxed()
+    }
+}
+
+/// AWS's limits on ingestion jobs, at the pace that this operator keeps.
+fn turns(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> Turns {
+    let (clock, pace) = (Clock::new(settings.clock), f64::from(settings.pace.clamp(1, 100)) / 100.0);
+    let rate = bedrock::StartIngestionJob.per_second().unwrap_or(1.0) * pace;
+    let limits = Limits { jobs: settings.max_ingestion_jobs, interval: Duration::from_secs_f64(1.0 / rate) };
+    Turns::new(limits, move |at| clock.calendar(at), wake)
+}
+
+/// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end; at once if
+/// its stores are not filled yet, because the watches that would fill them have ended.
+async fn patience(cx: &Context, stop: CancellationToken) -> Ended {
+    stop.cancelled().await;
+    if !cx.filled.all() {
+        // Passes wait for that before anything else.
+        return Ended::Drained;
+    }
+    tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    tracing::warn!("stopped in the middle of a pass; the next start goes on with it");
+    Ended::CutOff
+}
+
+/// A kind's one watch: it fills the store, tells `seen` of everything, and triggers passes only by what somebody other
+/// than we may have changed.
+fn watch<K>(
+    api: Api<Guarded<K>>,
+    filter: watcher::Config,
+    writer: Writer<Guarded<K>>,
+    seen: impl Fn(&watcher::Event<Guarded<K>>) + Send + 'static,
+) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    watcher(api, filter)
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect_ok(seen)
+        .applied_objects()
+        .predicate_filter(news::<K>, PredicateConfig::default())
+}
+
+/// What of an object is news: not its status and not its hold, which are ours.
+fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
+    let meta = object.meta();
+    let mut hasher = DefaultHasher::new();
+    (&meta.uid, meta.generation, &meta.labels, &meta.annotations, meta.deletion_timestamp.is_some())
+        .hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that. One that only left our
+/// sight, because its labels no longer match --selector, still has our hold, and keeps its tenantId.
+fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
+    let gone = match event {
+        watcher::Event::Delete(gone) => gone,
+        watcher::Event::InitDone => return fill(&cx.filled.tenants),
+        _ => return,
+    };
+    let uid = gone.meta().uid.clone().unwrap_or_default();
+    cx.forget(&uid);
+    let Ok(gone) = &gone.0 else { return };
+    if gone.metadata.deletion_timestamp.is_none() && finalizer::is_held(gone, &cx.hold()) {
+        return;
+    }
+    cx.release_claim(&gone.spec.tenant_id, &uid);
+    if let Some(stack) = &gone.spec.stack_ref {
+        cx.wake_stack(&stack.name);
+    }
+}
+
+/// A SharedStack wakes its borrowers when what it offers, or whether it offers at all, has changed.
+fn stack_seen(
+    cx: &Context,
+    offers: &Mutex<HashMap<String, String>>,
+    event: &watcher::Event<Guarded<SharedStack>>,
+) {
+    let (stack, offer) = match event {
+        watcher::Event::Apply(stack) | watcher::Event::InitApply(stack) => {
+            let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), "");
+            let offer = stack.0.as_ref().ok().map(|stack| {
+                let offer = offer_status::offer_of(&id, stack).map(|offer| offer.hash());
+                let spec =
+                    serde_json::to_string(&(&stack.spec.allowed_namespaces, stack.spec.pool.is_some())).ok();
+                format!("{:?} {offer:?} {spec:?}", stack.metadata.deletion_timestamp.is_some())
+            });
+            (stack.name_any(), offer)
+        }
+        watcher::Event::Delete(stack) => (stack.name_any(), None),
+        watcher::Event::InitDone => return fill(&cx.filled.stacks),
+        watcher::Event::Init => return,
+    };
+    let mut offers = offers.lock().unwrap_or_else(PoisonError::into_inner);
+    let offer = offer.unwrap_or_default();
+    if offers.get(&stack) != Some(&offer) {
+        offers.insert(stack.clone(), offer);
+        cx.wake_borrowers(&stack);
+    }
+}
+
+/// A store is filled; each new listing fills it again.
+fn fill(filled: &SetOnce<()>) {
+    let _ = filled.set(());
+}
+
+fn received<T: Send + 'static>(
+    mut receiver: mpsc::UnboundedReceiver<T>,
+) -> impl Stream<Item = T> + Send + 'static {
+    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+fn log<K: Resource<DynamicType: Default>>(
+    result: Result<
+        (ObjectRef<K>, kube::runtime::controller::Action),
+        Trouble<crate::reconcile::Error, watcher::Error>,
+    >,
+) {
+    match result {
+        Ok(_) | Err(Trouble::ObjectNotFound(_)) | Err(Trouble::ReconcilerFailed(..)) => {}
+        Err(Trouble::QueueError(error)) if definitions::is_gone(&error) => {
+            let kind = K::kind(&Default::default()).into_owned();
+            tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
+        }
+        Err(Trouble::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
+        Err(error) => tracing::error!(%error, "the controller's runner failed"),
+    }
+}

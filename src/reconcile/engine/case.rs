@@ -1,0 +1,45 @@
+//! One object, as the engine takes it.
+
+use crate::api::{Column, Status};
+use crate::layers::Hints;
+use crate::stack::identity::Identity;
+use crate::stack::model::desired::{Blueprint, Want};
+use crate::stack::model::observed::Sight;
+use crate::stack::model::plan;
+use crate::stack::offer::Offer;
+
+/// What is to be done for one object.
+pub struct Case<'a> {
+    /// Whose stack, and what its parts are called.
+    pub id: &'a Identity,
+    /// Its column of the ownership table.
+    pub column: Column,
+    /// What it borrows.
+    pub offer: Option<&'a Offer>,
+    /// Its status as it stands: the knowledge base's id, and since when each layer has not been ready.
+    pub status: &'a Status,
+    /// Whether a customer key is among them: looking for one by its tags costs a call for each key of the account.
+    pub creates_key: bool,
+    /// The approval that somebody gave, if any.
+    pub approved: Option<&'a str>,
+    /// What the owned layers should be.
+    pub blueprint: Blueprint<'a>,
+}
+
+impl Case<'_> {
+    /// What the owned layers should be, given what the layers seen lend.
+    pub fn want(&self, sight: &Sight) -> Want {
+        self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
+    }
+
+    /// Where to look first.
+    pub(super) fn hints(&self, sight: &Sight) -> Hints {
+        let seen = sight.knowledge_base.ours().map(|facts| facts.id.clone());
+        Hints {
+            knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
+            bucket: self.status.bucket.clone(),
+            creates_key: self.creates_key,
+            ..Hints::default()
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What is gone from AWS with data in it: a bucket or a collection that stood once and stands no more. It is not made
+//! anew, empty, as if nothing had been in it: a person decides.
+
+use std::time::Duration;
+
+use super::case::Case;
+use crate::api::{ConditionType, Layer, Reason};
+use crate::stack::approval;
+use crate::stack::model::desired::Want;
+use crate::stack::model::observed::Sight;
+use crate::stack::model::outcome::Standing;
+use crate::stack::model::progress::STALLED;
+
+/// The layers that hold what cannot be made again.
+const WITH_DATA: [Layer; 2] = [Layer::Bucket, Layer::Collection];
+
+/// How soon to look once more at what seems to be gone: one answer may be wrong.
+const ONCE_MORE: Duration = Duration::from_secs(5);
+
+/// A layer that is lost.
+pub struct Loss {
+    /// Which.
+    pub layer: Layer,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// What follows from a loss.
+pub enum Verdict {
+    /// Somebody has approved that it is made anew.
+    GivenUp,
+    /// It waits: what to say of it, and when to look again.
+    Waits(Standing, Duration),
+}
+
+/// What is lost.
+pub fn losses(case: &Case<'_>, want: &Want, sight: &Sight) -> Vec<Loss> {
+    WITH_DATA
+        .into_iter()
+        .filter(|layer| want.owns(*layer))
+        .filter_map(|layer| loss(case, sight, layer))
+        .collect()
+}
+
+fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
+    let lost = match layer {
+        Layer::Bucket => case
+            .status
+            .bucket
+            .as_ref()
+            .filter(|_| sight.bucket.is_absent())
+            .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
+        _ => {
+            let there = sight.collection.ours().is_some_and(|facts| facts.collection.is_some());
+            let known =
+                case.status.collection_arn.as_ref().filter(|_| !there && sight.foreign_of(layer).is_none());
+            known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
+        }
+    }?;
+    let said = case.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
+    let Some(said) = said else {
+        let message = format!("{lost}. Looking once more");
+        return Some(Loss { layer, verdict: waits(message, ONCE_MORE) });
+    };
+    // Since when it is not ready tells this loss from every other.
+    let since = said.last_transition_time.0.to_string();
+    let code = approval::code(&case.id.uid, Reason::DataLost, &[&lost, &since]);
+    if case.approved == Some(code.as_str()) {
+        return Some(Loss { layer, verdict: Verdict::GivenUp });
+    }
+    let message = format!(
+        "{lost}. Nothing is made anew and no job runs, because that might bury what can still be restored. {}: it is then \
+         made anew, empty, and what is left is embedded again",
+        approval::ask(&code)
+    );
+    Some(Loss { layer, verdict: waits(message, STALLED) })
+}
+
+fn waits(message: String, look_again: Duration) -> Verdict {
+    Verdict::Waits(Standing::Stalled(Reason::DataLost, message), look_again)
+}

@@ -1,0 +1,72 @@
+//! One pass over an object: resolve → observe → plan → act → report. For a deleted object the plan is the way back.
+
+pub mod claims;
+pub mod conditions_writer;
+pub mod context;
+pub mod engine;
+pub mod existing_key;
+pub mod finalizer;
+pub mod ingestion;
+pub mod memory;
+pub mod offer_status;
+pub mod quota;
+pub mod registry;
+pub mod restore_documents;
+pub mod retry;
+pub mod shared_stack;
+pub mod teardown;
+pub mod tenant;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+
+use crate::api::{Column, Ownership, PerLayer, ownership};
+use crate::stack::fault::Fault;
+use crate::stack::model::outcome::Standing;
+
+/// An object that may be unreadable: one of them must not blind the watch for the others.
+pub type Guarded<K> = DeserializeGuard<K>;
+
+/// A pass that takes longer than this is given up and tried again.
+const PASS_TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Why a pass failed. None of these is news to a user: backoff follows, and what a person must know is a condition.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kubernetes refused.
+    #[error("Kubernetes: {0}")]
+    Kube(Box<kube::Error>),
+    /// AWS refused.
+    #[error("AWS: {0}")]
+    Aws(Box<Fault>),
+    /// It took too long.
+    #[error("the pass took longer than {} s", PASS_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Error::Kube(Box::new(error))
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Aws(Box::new(fault))
+    }
+}
+
+/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
+async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
+    tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
+}
+
+/// The layers of an object on which nothing is done: what was said of them before stands.
+fn untouched(column: Column) -> PerLayer<Option<Standing>> {
+    PerLayer::from_fn(|layer| {
+        matches!(ownership(column, layer), Ownership::Owns).then_some(Standing::Unchanged)
+    })
+}

@@ -1,0 +1,230 @@
+//! Keeps a Tenant's item in the registry as it should be: one write for each change, none while nothing changes, and a
+//! tombstone before anything of the tenant is taken apart.
+//!
+//! The stack can be asked whatever becomes of its item, so trouble here is told by the condition `Registered` and leaves
+//! `Ready` alone.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::events::EventType;
+
+use super::context::Context;
+use super::memory::{Memory, Registered};
+use super::{Error, teardown};
+use crate::api::{ConditionType, Pattern, Reason, Status, Tenant};
+use crate::clock;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::{Identity, Scope};
+use crate::stack::model::outcome::Standing;
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
+use crate::stack::model::teardown_order::Fate;
+use crate::stack::registry::{Entry, State, Table};
+
+/// What a pass made of it.
+#[derive(Default)]
+pub struct Mirrored {
+    /// How the item stands; none without a registry.
+    pub standing: Option<Standing>,
+    /// When to try again.
+    pub look_again: Option<Duration>,
+    /// A passing failure: backoff decides when to try again.
+    pub fault: Option<Fault>,
+}
+
+impl Mirrored {
+    fn stands(standing: Standing) -> Self {
+        Self { standing: Some(standing), ..Self::default() }
+    }
+}
+
+/// Mirrors a Tenant that is Ready. While it is not, its item keeps its last word: it can be asked, or will be again.
+pub async fn mirror(
+    cx: &Context,
+    tenant: &Tenant,
+    id: &Identity,
+    now: &Status,
+    ready: bool,
+    memory: &mut Memory,
+) -> Mirrored {
+    let Some(table) = &cx.settings.registry else { return Mirrored::default() };
+    let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
+    let entry = Entry::ready(id, tenant.spec.pattern, now, model).filter(|_| ready);
+    let Some(entry) = entry else { return Mirrored::stands(Standing::Unchanged) };
+    if cx.settings.read_only {
+        return only_look(cx, table, &entry).await;
+    }
+    let hash = entry.hash();
+    let refused = memory.registry.refused.as_ref().filter(|(what, _)| *what == hash);
+    if let Some(left) = refused.and_then(|(_, at)| STALLED.checked_sub(cx.clock.since(*at))) {
+        return Mirrored { look_again: Some(left), ..Mirrored::stands(Standing::Unchanged) };
+    }
+    let was_told = now.is_true(ConditionType::Registered);
+    let due = memory.registry.said.as_ref().map_or(!was_told, |(said, _)| *said != hash);
+    let fault = match tell(cx, table, &entry, due, memory).await {
+        Ok(()) => return Mirrored::stands(Standing::Whole),
+        Err(fault) => fault,
+    };
+    let trouble = match fault.class {
+        Class::Throttled if due => Standing::Waiting(Reason::Throttled, fault.to_string()),
+        Class::Transient if due => Standing::Waiting(Reason::Transient, fault.to_string()),
+        Class::NotFound => Standing::Stalled(Reason::RegistryNotFound, not_found(cx, table, &fault)),
+        Class::Conflict => Standing::Stalled(Reason::RegistryConflict, conflict(cx, table, &entry).await),
+        _ => Standing::from(&fault),
+    };
+    if matches!(fault.class, Class::Throttled | Class::Transient) {
+        return Mirrored { fault: Some(fault), ..Mirrored::stands(trouble) };
+    }
+    memory.registry = Registered { said: None, refused: Some((hash, Instant::now())) };
+    Mirrored { look_again: Some(STALLED), ..Mirrored::stands(trouble) }
+}
+
+/// With `--read-only` what an item says is all there is to know.
+async fn only_look(cx: &Context, table: &Table, entry: &Entry) -> Mirrored {
+    match cx.aws.registry.get(table.name(), &entry.tenant_id).await {
+        Ok(Some(item)) if item.is(entry) => Mirrored::stands(Standing::Whole),
+        Ok(_) => {
+            let message =
+                "The operator runs with --read-only; without it, it would write the registry's item";
+            Mirrored::stands(Standing::Waiting(Reason::ReadOnly, message.into()))
+        }
+        Err(fault) if fault.class == Class::NotFound => {
+            let message = not_found(cx, table, &fault);
+            Mirrored::stands(Standing::Stalled(Reason::RegistryNotFound, message))
+        }
+        Err(fault) => Mirrored::stands(Standing::from(&fault)),
+    }
+}
+
+/// Brings an item to what it should say. What this process knows it to say is left alone until the next resync; what an
+/// earlier one said, or was said a while ago, is looked at first: a look costs less than a write.
+async fn tell(
+    cx: &Context,
+    table: &Table,
+    entry: &Entry,
+    due: bool,
+    memory: &mut Memory,
+) -> Result<(), Fault> {
+    let hash = entry.hash();
+    let fresh = |(said, at): &(String, Instant)| *said == hash && cx.clock.since(*at) < cx.resync_after();
+    if memory.registry.said.as_ref().is_some_and(fresh) {
+        return Ok(());
+    }
+    let stands = !due && {
+        let item = cx.aws.registry.get(table.name(), &entry.tenant_id).await?;
+        item.is_some_and(|item| item.is(entry))
+    };
+    if !stands {
+        cx.aws.registry.put(table.name(), entry).await?;
+        tracing::info!(tenant = entry.tenant_id, state = entry.state.as_str(), %table, "registered");
+    }
+    memory.registry = Registered { said: Some((hash, Instant::now())), refused: None };
+    // A status that is refused, because the object has changed meanwhile, is no reason to write again.
+    cx.memories.note(&entry.uid, |kept| kept.registry = memory.registry.clone());
+    Ok(())
+}
+
+fn not_found(cx: &Context, table: &Table, fault: &Fault) -> String {
+    let Scope { account, region, .. } = &*cx.scope;
+    format!(
+        "There is no table '{}' in region {region} of account {account}: {fault}. Make it, with tenantId, a string, as its \
+         only key; tried again every five minutes",
+        table.name()
+    )
+}
+
+/// Whose an item is that is not ours to write, as far as it says so. Nobody reads another namespace's names here.
+async fn conflict(cx: &Context, table: &Table, entry: &Entry) -> String {
+    let item = cx.aws.registry.get(table.name(), &entry.tenant_id).await.ok().flatten();
+    let said = |name: &str| item.as_ref().and_then(|item| item.text(name));
+    let whose = match (said("installation"), said("region")) {
+        (Some(installation), Some(region)) if Scope::is_valid_installation(installation) => {
+            match (installation == entry.installation, region == entry.region) {
+                (true, true) => "another Tenant of this installation".into(),
+                (true, false) => "this installation in another region".into(),
+                (false, _) => format!("the installation '{installation}'"),
+            }
+        }
+        _ => "somebody else than a Tenantry operator".to_string(),
+    };
+    format!(
+        "The item of tenantId '{}' in table '{}' was written by {whose}, and is left alone. Delete it if nobody needs it, \
+         or give this installation a table of its own; tried again every five minutes",
+        entry.tenant_id,
+        table.name()
+    )
+}
+
+/// One who leaves.
+pub struct Leaver<'a> {
+    /// Who.
+    pub id: &'a Identity,
+    /// Its pattern.
+    pub pattern: Pattern,
+    /// What becomes of its stack.
+    pub fate: Fate,
+    /// When it was deleted.
+    pub since: &'a Time,
+    /// Where to tell of it.
+    pub object: &'a ObjectReference,
+}
+
+/// Tells the registry that a Tenant leaves, so that clients stop asking before there is nothing to ask. What cannot be
+/// written is waited for, but not for ever: after half an hour a client that meets a knowledge base that is gone is the
+/// lesser evil, and an event says which item is left to be deleted. An item that is not ours, or a table that is not
+/// there, holds up nothing.
+pub async fn tombstone(
+    cx: &Context,
+    leaver: &Leaver<'_>,
+    status: &mut Status,
+    memory: &mut Memory,
+) -> Result<Progress, Error> {
+    let Some(table) = &cx.settings.registry else { return Ok(Progress::Done) };
+    let state = if leaver.fate == Fate::Stays { State::Retained } else { State::Deleted };
+    let entry = Entry::tombstone(leaver.id, leaver.pattern, state, leaver.since.0.to_string());
+    let Some(entry) = entry else { return Ok(Progress::Done) };
+    let hash = entry.hash();
+    if memory.registry.said.as_ref().is_some_and(|(said, _)| *said == hash) {
+        return Ok(Progress::Done);
+    }
+    let message = format!("The registry says that this Tenant is {}", state.as_str());
+    let was_told = status
+        .condition(ConditionType::Registered)
+        .is_some_and(|said| said.reason == Reason::Deleting.as_str() && said.message == message);
+    match tell(cx, table, &entry, !was_told, memory).await {
+        Ok(()) => {
+            let registered = ConditionType::Registered;
+            status.set(registered, "False", Reason::Deleting, &message, None, clock::now());
+            return Ok(Progress::Done);
+        }
+        Err(fault) if matches!(fault.class, Class::Conflict | Class::NotFound) => {}
+        Err(fault) if cx.clock.since_stamp(leaver.since.0) < teardown::DEADLINE => return waits(fault),
+        Err(fault) => {
+            let note = format!(
+                "The registry could not be told that this Tenant leaves, and its deletion goes on: {fault}. The item of \
+                 tenantId '{}' in table '{}' still says that it can be asked; delete it",
+                entry.tenant_id,
+                table.name()
+            );
+            cx.event(leaver.object, EventType::Warning, "RegistryStale", "Delete", note).await;
+        }
+    }
+    // Settled, if not by us: it is not asked again at each step.
+    memory.registry.said = Some((hash, Instant::now()));
+    Ok(Progress::Done)
+}
+
+/// Waiting for the registry, unless the failure passes by itself.
+fn waits(fault: Fault) -> Result<Progress, Error> {
+    match Progress::of_fault(&fault) {
+        Some(Progress::Waiting { reason, message, .. }) => {
+            let message = format!(
+                "The registry cannot be told that this Tenant leaves: {message}. Nothing is taken apart until then, or \
+                 until half an hour after the deletion"
+            );
+            Ok(Progress::Waiting { reason, message, cadence: Cadence::After(STALLED) })
+        }
+        _ => Err(fault.into()),
+    }
+}

@@ -1,0 +1,66 @@
+//! Taking up what an earlier object of the same name left in a SharedStack's bucket.
+
+use super::context::Context;
+use super::{Error, conditions_writer};
+use crate::api::{Reason, Status, Tenant};
+use crate::clock;
+use crate::documents::marker::{self, Left};
+use crate::documents::relocate::{self, Meeting};
+use crate::stack::fault::Fault;
+use crate::stack::identity::Identity;
+use crate::stack::layout::retained_prefix;
+use crate::stack::model::outcome::Standing;
+use crate::stack::model::progress::Progress;
+use crate::stack::offer::Offer;
+
+/// The documents are looked after again; `None` once they are, or if there are none.
+pub async fn documents(
+    cx: &Context,
+    tenant: &Tenant,
+    id: &Identity,
+    offer: &Offer,
+    status: &mut Status,
+) -> Result<Option<Standing>, Error> {
+    match step(cx, tenant, id, offer, status).await {
+        Ok(Progress::Done) => Ok(None),
+        Ok(waiting) => Ok(Some((&waiting).into())),
+        Err(fault) => match Standing::from(&fault) {
+            Standing::Unchanged => Err(fault.into()),
+            standing => Ok(Some(standing)),
+        },
+    }
+}
+
+/// A pool's documents that were moved aside come back; then the marker goes. When they came back is in the status before
+/// that, so that the job that must read them is asked for whatever happens.
+async fn step(
+    cx: &Context,
+    tenant: &Tenant,
+    id: &Identity,
+    offer: &Offer,
+    status: &mut Status,
+) -> Result<Progress, Fault> {
+    let Some(tenant_id) = id.tenant_id() else { return Ok(Progress::Done) };
+    let marker = cx.retained.get(&offer.stack).and_then(|mut retained| retained.remove(tenant_id));
+    let Some(marker) = marker.filter(|_| !cx.settings.read_only) else { return Ok(Progress::Done) };
+    let (aside, home) = (retained_prefix(tenant_id), id.prefix());
+    let are_back = || status.documents_moved_time.as_ref().is_some_and(|at| Some(at.0) > marker.since);
+    if marker.left == Left::Documents && marker.prefix == aside && !are_back() {
+        // What was put there meanwhile is newer.
+        let moved = relocate::all(&cx.aws, &offer.bucket, &aside, &home, Meeting::StayPut).await?;
+        if !moved.is_done() {
+            return Ok(moved);
+        }
+        status.documents_moved_time = Some(clock::stamp_after(marker.since));
+        return Ok(Progress::waiting(Reason::Updating, "The documents that were retained are back"));
+    }
+    marker::remove(&cx.aws, &offer.bucket, id).await?;
+    if let Some(retained) = cx.retained.lock().get_mut(&offer.stack) {
+        retained.remove(tenant_id);
+    }
+    conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
+    if status.documents_moved_time.is_some() {
+        cx.wake_stack(&offer.stack);
+    }
+    Ok(Progress::Done)
+}

@@ -1,0 +1,209 @@
+//! What both kinds have in common on the way back: the grace, the pause, and what is reported of it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::runtime::controller::Action;
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::context::Context;
+use super::{Error, conditions_writer};
+use crate::api::{DeletionPolicy, Layer, Reason, Status};
+use crate::stack::forecast::price::Prices;
+use crate::stack::identity::Identity;
+use crate::stack::layout::marker_key;
+use crate::stack::model::outcome::{Documents, Leaving, Verdict};
+use crate::stack::model::progress::{Cadence, Gravity, Progress, STALLED};
+use crate::stack::model::teardown_order::{self, Fate};
+
+/// How long AWS may refuse a step of the way back before a person should look.
+pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// A field of an object whose spec may not be readable as a whole.
+pub fn field<T: DeserializeOwned>(object: &DynamicObject, pointer: &str) -> Option<T> {
+    object.data.pointer(pointer).and_then(|value| serde_json::from_value(value.clone()).ok())
+}
+
+/// Whether the object had a key made for it.
+pub fn creates_key(object: &DynamicObject) -> bool {
+    field::<String>(object, "/spec/encryption/key").is_some_and(|key| key == "Create")
+}
+
+/// The first brake: deletion begins some minutes after it was asked for.
+pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
+    let since = cx.clock.since_stamp(object.meta().deletion_timestamp.as_ref()?.0);
+    let left = cx.settings.deletion_grace.checked_sub(since).filter(|left| !left.is_zero())?;
+    let begins = cx.settings.deletion_grace.as_secs();
+    Some(Progress::Waiting {
+        reason: Reason::GracePeriod,
+        message: format!(
+            "Deletion begins {begins} seconds after it was asked for; set deletionPolicy to Retain before that to keep \
+             everything"
+        ),
+        cadence: Cadence::After(left),
+    })
+}
+
+/// The second brake: what becomes of the stack. While our own definition is being deleted, everything stays: that
+/// deletes all objects at once and passes admission by, and whoever does it seldom means the documents. An error is a
+/// wait: without an answer nothing is deleted.
+pub async fn fate(
+    cx: &Context,
+    definition: &str,
+    policy: Option<&DeletionPolicy>,
+) -> Result<Result<Fate, Progress>, Error> {
+    let fate = teardown_order::fate(policy);
+    if fate == Fate::Stays {
+        return Ok(Ok(fate));
+    }
+    let definitions: Api<CustomResourceDefinition> = Api::all(cx.client.clone());
+    match definitions.get_metadata_opt(definition).await {
+        Ok(Some(found)) if found.metadata.deletion_timestamp.is_none() => Ok(Ok(fate)),
+        Ok(_) => Ok(Ok(Fate::Stays)),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(Progress::Waiting {
+            reason: Reason::Denied,
+            message: format!(
+                "Whether the definition {definition} is being deleted cannot be seen, and until then nothing is deleted. \
+                 Allow the operator's service account to get customresourcedefinitions"
+            ),
+            cadence: Cadence::After(STALLED),
+        })),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// With `--read-only` nothing is taken apart.
+pub fn read_only() -> Progress {
+    Progress::Waiting {
+        reason: Reason::ReadOnly,
+        message: "The operator runs with --read-only; without it, this object would be taken apart".into(),
+        cadence: Cadence::Woken,
+    }
+}
+
+/// What needs a person on the way back, or has been failing for minutes, is a condition, not only a log line.
+pub fn or_stalled(cx: &Context, uid: &str, result: Result<Progress, Error>) -> Result<Progress, Error> {
+    let fault = match &result {
+        Err(Error::Aws(fault)) => fault,
+        _ => return result,
+    };
+    if let Some(progress) = Progress::of_fault(fault) {
+        return Ok(progress);
+    }
+    let mut memory = cx.memories.get(uid);
+    let passing = memory.transient(cx.clock, Some(fault));
+    cx.memories.put(uid, memory);
+    match passing {
+        Some((reason, message)) => Ok(Progress::Waiting { reason, message, cadence: Cadence::Probe }),
+        None => result,
+    }
+}
+
+/// What is said of a way back that ends with something left: what it costs, and where it is listed.
+pub fn retained_note(cx: &Context, fate: Fate, id: &Identity) -> String {
+    let sight = cx.memories.get(&id.uid).sight;
+    let (policy, what, cost) = match fate {
+        Fate::DocumentsStay => (
+            "RetainDocuments",
+            "the documents stay in AWS and everything else is deleted",
+            Prices::LIST.key_of(&sight),
+        ),
+        _ => {
+            let cost = Prices::LIST.key_of(&sight) + Prices::LIST.collection_of(&sight);
+            ("Retain", "everything stays in AWS", cost)
+        }
+    };
+    format!(
+        "deletionPolicy {policy}: {what}. It goes on costing money: at list prices about ${cost:.0} a month while nobody \
+         uses it, and what the documents cost. The marker {} in its bucket says whose it was, and `tenantry retained` \
+         lists it",
+        marker_key(id)
+    )
+}
+
+/// What is said of a way back that has ended: also what had our name and was left alone, because nobody will look at it
+/// again.
+pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
+    let memory = cx.memories.get(uid);
+    let foreign: Vec<_> = memory.sight.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
+    if foreign.is_empty() {
+        return format!("Everything of this {kind} in AWS is deleted");
+    }
+    let key = memory.sight.key.ours().filter(|_| memory.sight.stays(Layer::Key));
+    let key =
+        key.map(|key| format!("; and KMS key {}, which may have encrypted it", key.arn)).unwrap_or_default();
+    format!(
+        "Everything of this {kind} in AWS is deleted; left alone, because it is not provably its own: {}{key}",
+        foreign.join(", ")
+    )
+}
+
+/// Reports how far the way back is, and says when to look again. `now` is the status but for its conditions.
+pub async fn report(
+    cx: &Context,
+    api: &Api<DynamicObject>,
+    object: &DynamicObject,
+    before: &Status,
+    now: Status,
+    progress: &Progress,
+) -> Result<Action, Error> {
+    let Progress::Waiting { reason, message, cadence } = progress else {
+        return Ok(Action::await_change());
+    };
+    let uid = object.uid().unwrap_or_default();
+    let mut memory = cx.memories.get(&uid);
+    let waited = cx.clock.since(memory.leaves());
+    let late = *reason == Reason::NotYet && waited > DEADLINE;
+    let gravity = Gravity::of(*reason);
+    let stalled = late || gravity == Gravity::Stalled;
+    let blocked = stalled || gravity == Gravity::Blocked;
+    let leaving = Leaving { reason: *reason, message: message.clone(), blocked, stalled };
+    let mut after = now;
+    let verdict = Verdict {
+        leaving: Some(leaving),
+        documents: Documents::last(&before.conditions),
+        ..Verdict::default()
+    };
+    conditions_writer::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
+    conditions_writer::write(cx, api, &reference(object), before, &after, true).await?;
+    memory.failures = 0;
+    if !matches!(reason, Reason::Throttled | Reason::Transient) {
+        memory.failing_since = None;
+    }
+    cx.memories.put(&uid, memory);
+    let again = cadence.look_again(waited).map(|again| again.min(STALLED));
+    let again = again.unwrap_or_else(|| cx.resync(&uid));
+    Ok(Action::requeue(cx.clock.outside(again)))
+}
+
+/// Where events and patches go.
+pub fn reference(object: &DynamicObject) -> ObjectReference {
+    let kind = object.types.clone().unwrap_or_default();
+    ObjectReference {
+        api_version: Some(kind.api_version),
+        kind: Some(kind.kind),
+        name: object.metadata.name.clone(),
+        namespace: object.metadata.namespace.clone(),
+        uid: object.metadata.uid.clone(),
+        resource_version: object.metadata.resource_version.clone(),
+        field_path: None,
+    }
+}
+
+/// A paused object: pausing stops the way back too.
+pub async fn paused<K: DeserializeOwned + Resource>(
+    cx: &Context,
+    api: &Api<K>,
+    object: &ObjectReference,
+    meta: &ObjectMeta,
+    before: &Status,
+) -> Result<Action, Error> {
+    let mut after = before.clone();
+    conditions_writer::pause(&mut after, meta);
+    conditions_writer::write(cx, api, object, before, &after, true).await?;
+    Ok(Action::await_change())
+}

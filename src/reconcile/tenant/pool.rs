@@ -1,0 +1,127 @@
+//! The way back of a Pool tenant. It owns nothing, so its documents are all there is: they go, or move aside, and one
+//! ingestion job of the pool forgets what was embedded of them, for all who leave at once.
+//!
+//! The status remembers when the last document went. It is written before a job is asked for, and erased before
+//! documents are deleted again: a job counts only if nothing was touched after it was asked for.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{ConditionType, Layer, Reason, Status};
+use crate::clock;
+use crate::documents::purge;
+use crate::documents::quarantine::QUARANTINE;
+use crate::documents::relocate::{self, Meeting};
+use crate::documents::schedule::{self, Ask};
+use crate::layers;
+use crate::reconcile::Error;
+use crate::reconcile::context::Context;
+use crate::reconcile::memory::Memory;
+use crate::stack::fault::Fault;
+use crate::stack::identity::Identity;
+use crate::stack::layout::retained_prefix;
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
+use crate::stack::model::teardown_order::Fate;
+
+/// After so many jobs, in each of which documents had come again, a person should know.
+const ROUNDS: u32 = 3;
+
+/// One who leaves.
+pub struct Leaver<'a> {
+    /// Who.
+    pub id: &'a Identity,
+    /// The SharedStack, whose bucket is there and its own.
+    pub stack: &'a Identity,
+    /// Its name.
+    pub stack_name: &'a str,
+    /// When it was deleted.
+    pub since: Option<&'a Time>,
+    /// What becomes of its documents.
+    pub fate: Fate,
+}
+
+/// Takes a Pool tenant one step further away.
+pub async fn step(
+    cx: &Context,
+    leaver: &Leaver<'_>,
+    status: &mut Status,
+    memory: &mut Memory,
+) -> Result<Progress, Error> {
+    let Leaver { id, stack, stack_name, since, fate } = leaver;
+    let seen = layers::knowledge_base::look(&cx.aws, stack, status.knowledge_base_id.as_deref()).await?;
+    let source = seen.ours().and_then(|facts| Some((facts.id.as_str(), facts.data_source.as_ref()?)));
+    let Some((knowledge_base, source)) = source else {
+        // Without a knowledge base nobody is answered from them any more. One whose SharedStack is gone forgets them with
+        // the next job that somebody runs: the last event says that it was left alone.
+        memory.sight.knowledge_base = seen;
+        return Ok(take_away(cx, leaver).await?);
+    };
+    let remain = memory.rounds >= ROUNDS
+        || status
+            .condition(ConditionType::Ready)
+            .is_some_and(|ready| ready.reason == Reason::DocumentsRemain.as_str());
+    // Documents that moved earlier, when it came back to what it had retained, are another matter.
+    let gone = status.documents_moved_time.take();
+    let gone = gone.filter(|gone| since.is_none_or(|since| gone.0 >= since.0));
+    let Some(gone) = gone else {
+        let progress = take_away(cx, leaver).await?;
+        if progress.is_done() {
+            let jobs = cx.aws.jobs.list(knowledge_base, &source.id).await?;
+            // A clock that was set back must not make an older job count.
+            let last = jobs.iter().filter_map(schedule::moved).max();
+            status.documents_moved_time = Some(clock::stamp_after(last));
+            return Ok(waits(leaver, remain, Cadence::Steady));
+        }
+        return Ok(progress);
+    };
+    let ask = Ask::Moved(gone.0);
+    let jobs = cx.aws.jobs.list(knowledge_base, &source.id).await?;
+    if !jobs.iter().any(|job| job.status == "COMPLETE" && ask.is_served_by(job)) {
+        status.documents_moved_time = Some(gone);
+        cx.wake_stack(stack_name);
+        return Ok(waits(leaver, remain, Cadence::Steady));
+    }
+    let bucket = stack.name(Layer::Bucket);
+    let left = match fate {
+        Fate::Goes => !cx.aws.objects.versions(&bucket, &id.prefix(), None).await?.versions.is_empty(),
+        _ => !cx.aws.objects.list(&bucket, &id.prefix(), None, Some(1)).await?.objects.is_empty(),
+    };
+    if !left {
+        status.documents_moved_time = Some(gone);
+        return Ok(Progress::Done);
+    }
+    memory.rounds += 1;
+    let remain = remain || memory.rounds >= ROUNDS;
+    Ok(waits(leaver, remain, if remain { Cadence::After(STALLED) } else { Cadence::Steady }))
+}
+
+/// Deletes this tenant's documents, or moves them where no job looks.
+async fn take_away(cx: &Context, leaver: &Leaver<'_>) -> Result<Progress, Fault> {
+    let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
+    let aside = retained_prefix(leaver.id.tenant_id().unwrap_or_default());
+    match leaver.fate {
+        Fate::Goes => {
+            // Also what it had retained once and found replaced when it came back, and what was put into quarantine.
+            let quarantined = format!("{QUARANTINE}{prefix}");
+            purge::all_under(&cx.aws, &bucket, &[prefix, aside, quarantined]).await
+        }
+        _ => relocate::all(&cx.aws, &bucket, &prefix, &aside, Meeting::OnTop).await,
+    }
+}
+
+fn waits(leaver: &Leaver<'_>, remain: bool, cadence: Cadence) -> Progress {
+    let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
+    let (reason, message) = if remain {
+        let message = format!(
+            "Documents come again under s3://{bucket}/{prefix} as fast as they go, and each time an ingestion job must \
+             forget them. Stop whoever writes there; tried again every five minutes"
+        );
+        (Reason::DocumentsRemain, message)
+    } else {
+        let message = format!(
+            "The documents under s3://{bucket}/{prefix} are gone; an ingestion job of the pool must forget what was \
+             embedded of them. The SharedStack's DocumentsCurrent says how its jobs fare"
+        );
+        (Reason::Deleting, message)
+    };
+    Progress::Waiting { reason, message, cadence }
+}

@@ -1,0 +1,296 @@
+//! The way back of a Tenant. It reads four strings of the spec, live and unparsed, so that neither a stale cache nor
+//! an invalid spec stands in the way; what is borrowed is found by the SharedStack's name alone.
+
+use futures::FutureExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::{Api, CustomResourceExt, Resource, ResourceExt};
+
+use super::pool::{self, Leaver};
+use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Status, Tenant};
+use crate::clock;
+use crate::documents::marker::{self, Left, Marker};
+use crate::documents::purge;
+use crate::layers;
+use crate::reconcile::context::{Context, was_acted_upon};
+use crate::reconcile::engine;
+use crate::reconcile::engine::case::Case;
+use crate::reconcile::teardown::{self, field};
+use crate::reconcile::{Error, finalizer, registry};
+use crate::stack::fault::Fault;
+use crate::stack::identity::{Claim, Identity};
+use crate::stack::layout::ledger_key;
+use crate::stack::model::desired::Blueprint;
+use crate::stack::model::observed::Seen;
+use crate::stack::model::progress::Progress;
+use crate::stack::model::teardown_order::Fate;
+use crate::stack::offer::{Offer, collection_id};
+
+/// The four strings, and what else a way back needs.
+struct Last {
+    object: DynamicObject,
+    tenant_id: String,
+    pattern: Pattern,
+    stack: Option<String>,
+    policy: Option<DeletionPolicy>,
+    status: Status,
+}
+
+/// One pass of a Tenant that is being deleted.
+pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
+    let (namespace, name) =
+        (seen.namespace.clone().unwrap_or_default(), seen.name.clone().unwrap_or_default());
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(cx.client.clone(), &namespace, &ApiResource::erase::<Tenant>(&()));
+    let Some(object) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.uid) else {
+        return Ok(Action::await_change());
+    };
+    if object.meta().deletion_timestamp.is_none() || !finalizer::is_held(&object, &cx.hold()) {
+        return Ok(Action::await_change());
+    }
+    let (Some(tenant_id), Some(pattern)) =
+        (field(&object, "/spec/tenantId"), field(&object, "/spec/pattern"))
+    else {
+        tracing::error!(namespace, name, "a Tenant without tenantId or pattern cannot be taken apart");
+        return Ok(Action::await_change());
+    };
+    let last = Last {
+        tenant_id,
+        pattern,
+        stack: field(&object, "/spec/stackRef/name"),
+        policy: field(&object, "/spec/deletionPolicy"),
+        status: field(&object, "/status").unwrap_or_default(),
+        object,
+    };
+    if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+        let object = teardown::reference(&last.object);
+        return teardown::paused(cx, &api, &object, last.object.meta(), &last.status).await;
+    }
+    let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
+    let fate = teardown::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
+    let mut status = last.status.clone();
+    let told = match &fate {
+        Ok(fate) if !cx.settings.read_only => unregister(cx, &last, &id, *fate, &mut status).await?,
+        _ => Progress::Done,
+    };
+    let progress = match &fate {
+        _ if cx.settings.read_only => teardown::read_only(),
+        Err(waiting) => waiting.clone(),
+        Ok(_) if !told.is_done() => told,
+        Ok(Fate::Stays) => teardown::or_stalled(cx, &id.uid, retain(cx, &last, &id, Fate::Stays).await)?,
+        Ok(fate) => match teardown::grace(cx, &last.object) {
+            Some(waiting) => waiting,
+            None => teardown::or_stalled(cx, &id.uid, remove(cx, &last, &id, *fate, &mut status).await)?,
+        },
+    };
+    if !progress.is_done() {
+        return teardown::report(cx, &api, &last.object, &last.status, status, &progress).await;
+    }
+    let (action, note) = match fate {
+        Ok(Fate::Stays) | Err(_) => ("Retain", teardown::retained_note(cx, Fate::Stays, &id)),
+        Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", teardown::retained_note(cx, fate, &id)),
+        Ok(Fate::Goes) => ("Delete", teardown::deleted_note(cx, "Tenant", &id.uid)),
+    };
+    cx.event(&teardown::reference(&last.object), EventType::Normal, action, "Delete", note).await;
+    finalizer::release(&api, &last.object, &cx.hold()).await?;
+    let uid = last.object.uid().unwrap_or_default();
+    cx.forget(&uid);
+    cx.release_claim(&last.tenant_id, &uid);
+    if let Some(stack) = &last.stack {
+        cx.wake_stack(stack);
+    }
+    Ok(Action::await_change())
+}
+
+/// Tells the registry, before anything else is done.
+async fn unregister(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Progress, Error> {
+    let Some(since) = &last.object.metadata.deletion_timestamp else { return Ok(Progress::Done) };
+    let object = &teardown::reference(&last.object);
+    let mut memory = cx.memories.get(&id.uid);
+    let leaver = registry::Leaver { id, pattern: last.pattern, fate, since, object };
+    let told = registry::tombstone(cx, &leaver, status, &mut memory).await;
+    cx.memories.put(&id.uid, memory);
+    teardown::or_stalled(cx, &id.uid, told)
+}
+
+/// Whether what lies in a SharedStack under this tenantId is this object's: it is the holder, and was acted upon. Our
+/// finalizer proves neither: whoever makes an object can write it, and name another's tenantId.
+fn has_documents(cx: &Context, last: &Last, id: &Identity) -> bool {
+    cx.claims.is_holder(&last.tenant_id, &id.uid) && was_acted_upon(Some(&last.status))
+}
+
+/// Leaves word of what stays, and lets go. Who was never accepted and built nothing leaves nothing.
+async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
+    let has_documents = has_documents(cx, last, id);
+    let owner = match &last.stack {
+        None => id.clone(),
+        Some(stack) => stack_identity(cx, stack),
+    };
+    let left = match last.pattern {
+        Pattern::Silo => true,
+        Pattern::Bridge if fate == Fate::Stays => {
+            has_documents || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_))
+        }
+        Pattern::Bridge => has_documents,
+        Pattern::Pool => has_documents,
+    };
+    let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
+    let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
+    let offer = match &last.stack {
+        Some(_) => borrowed(cx, &owner).await?,
+        None => None,
+    };
+    let case = Case {
+        id,
+        column: Column::from(last.pattern),
+        offer: offer.as_ref(),
+        status: &last.status,
+        creates_key: teardown::creates_key(&last.object),
+        approved: None,
+        blueprint: Blueprint::Nothing,
+    };
+    let mut memory = cx.memories.get(&id.uid);
+    engine::retain(cx, &case, fate, &mut memory).await?;
+    cx.memories.put(&id.uid, memory);
+    if !left || !there {
+        return Ok(Progress::Done);
+    }
+    let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
+    let marker = Marker::of(id, left, clock::stamp_after(None).0);
+    marker::leave(&cx.aws, &owner.name(Layer::Bucket), id, &marker).await?;
+    if let Some(stack) = &last.stack
+        && let Some(retained) = cx.retained.lock().get_mut(stack)
+    {
+        retained.insert(last.tenant_id.clone(), marker);
+    }
+    Ok(Progress::Done)
+}
+
+/// The SharedStack by its name; its uid as the cache has it, or none if it is gone.
+fn stack_identity(cx: &Context, stack: &str) -> Identity {
+    let uid = cx.stack(stack).and_then(|stack| stack.meta().uid.clone()).unwrap_or_default();
+    Identity::of_stack(cx.scope.clone(), stack, &uid)
+}
+
+/// Whether what was seen is that SharedStack's, be it of today or of an earlier object of its name: a tenant's
+/// documents in it are the tenant's either way.
+fn is_stacks<T>(seen: &Seen<T>) -> bool {
+    match seen {
+        Seen::Ours(_) => true,
+        Seen::Foreign(foreign) => matches!(foreign.claim, Claim::Adoptable | Claim::Earlier),
+        Seen::Absent => false,
+    }
+}
+
+/// Takes apart what is this Tenant's own, in its order, and its documents in a borrowed bucket, as far as they are not to
+/// stay; of what stays, the marker is the last thing that is written.
+async fn remove(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Progress, Error> {
+    let progress = match last.pattern {
+        Pattern::Pool => leave_pool(cx, last, id, fate, status).await?,
+        Pattern::Silo | Pattern::Bridge => take_apart(cx, last, id, fate).await?,
+    };
+    match (progress, fate) {
+        (Progress::Done, Fate::DocumentsStay) => retain(cx, last, id, fate).await,
+        (progress, _) => Ok(progress),
+    }
+}
+
+async fn leave_pool(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Progress, Error> {
+    let Some(stack_name) = last.stack.as_deref().filter(|_| has_documents(cx, last, id)) else {
+        return Ok(Progress::Done);
+    };
+    let stack = &stack_identity(cx, stack_name);
+    if !is_stacks(&layers::bucket::look(&cx.aws, stack, last.status.bucket.as_deref()).await?) {
+        return Ok(Progress::Done);
+    }
+    let mut memory = cx.memories.get(&id.uid);
+    let since = last.object.metadata.deletion_timestamp.as_ref();
+    let leaver = Leaver { id, stack, stack_name, since, fate };
+    let progress = pool::step(cx, &leaver, status, &mut memory).await;
+    cx.memories.put(&id.uid, memory);
+    progress
+}
+
+async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
+    let mut memory = cx.memories.get(&id.uid);
+    let stack_id = last.stack.as_deref().map(|stack| stack_identity(cx, stack));
+    let offer = match &stack_id {
+        Some(stack_id) => borrowed(cx, stack_id).await?,
+        None => None,
+    };
+    let case = Case {
+        id,
+        column: Column::from(last.pattern),
+        offer: offer.as_ref(),
+        status: &last.status,
+        creates_key: teardown::creates_key(&last.object),
+        approved: None,
+        blueprint: Blueprint::Nothing,
+    };
+    let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
+    let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
+    let progress = engine::back(cx, &case, fate, &mut memory, documents).await;
+    cx.memories.put(&id.uid, memory);
+    Ok(progress?)
+}
+
+/// Deletes this Tenant's ledger, and, unless they stay, its documents in a bucket that it borrows.
+async fn borrowed_documents(
+    cx: &Context,
+    last: &Last,
+    stack_id: Option<&Identity>,
+    id: &Identity,
+    fate: Fate,
+) -> Result<Progress, Fault> {
+    let Some(stack_id) = stack_id else {
+        return Ok(Progress::Done);
+    };
+    if !is_stacks(&layers::bucket::look(&cx.aws, stack_id, last.status.bucket.as_deref()).await?) {
+        return Ok(Progress::Done);
+    }
+    let mut prefixes = vec![ledger_key(id)];
+    if fate == Fate::Goes {
+        prefixes.push(id.prefix());
+    }
+    purge::all_under(&cx.aws, &stack_id.name(Layer::Bucket), &prefixes).await
+}
+
+/// What a way back needs to know of a SharedStack that may be gone: where the collection is.
+async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
+    let name = stack_id.name(Layer::Collection);
+    let Some(collection) = cx.aws.collections.find(&name).await? else {
+        return Ok(None);
+    };
+    debug_assert!(collection_id(&collection.arn).is_some());
+    Ok(Some(Offer {
+        stack: String::new(),
+        uid: stack_id.uid.clone(),
+        bucket: stack_id.name(Layer::Bucket),
+        collection_name: name,
+        collection_arn: collection.arn,
+        collection_endpoint: collection.endpoint,
+        kms_key_arn: None,
+        pool: None,
+    }))
+}

@@ -1,0 +1,115 @@
+//! What an operator is told at its start.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kube::core::Selector;
+
+use crate::stack::registry::Table;
+
+/// The operator's settings; see `tenantry run --help`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The installation's name: prefix of all names in AWS, and of our finalizer.
+    pub installation: String,
+    /// Which Tenants and SharedStacks this operator sees; `None` = all.
+    pub selector: Option<String>,
+    /// Which namespaces may have Silo tenants; `None` = all.
+    pub silo_namespaces: Option<Selector>,
+    /// How long after its deletion a Tenant with deletionPolicy Delete is taken apart.
+    pub deletion_grace: Duration,
+    /// How often everything is looked at although nothing happened.
+    pub resync: Duration,
+    /// Plans and reports, and changes nothing in AWS; takes no holds.
+    pub read_only: bool,
+    /// How many knowledge bases this account may have, other people's included, before new ones are refused.
+    pub max_knowledge_bases: usize,
+    /// How many ingestion jobs run at a time.
+    pub max_ingestion_jobs: usize,
+    /// How much of AWS's own limits on the rate of calls is used, in percent.
+    pub pace: u32,
+    /// The cluster whose grant this operator takes over, by the uid of its kube-system namespace.
+    pub take_over: Option<String>,
+    /// The policy that bounds what any role made here may ever do.
+    pub permissions_boundary: Option<String>,
+    /// The table that says, for clients, which knowledge base answers for which tenant.
+    pub registry: Option<Table>,
+    /// Divides all waits.
+    pub clock: u32,
+    /// How many objects of a kind are worked on at once.
+    pub concurrency: u16,
+    /// How leaders are elected; `None` = this is the only process.
+    pub leader_election: Option<LeaderElection>,
+    /// Where `/healthz` and `/readyz` are served, if anywhere.
+    pub health_probe_bind_address: Option<SocketAddr>,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_bind_address: Option<SocketAddr>,
+    /// How many objects have metrics of their own.
+    pub metrics_per_object: usize,
+}
+
+impl Settings {
+    /// The defaults of `tenantry run`.
+    pub fn new(installation: &str) -> Self {
+        Self {
+            installation: installation.into(),
+            selector: None,
+            silo_namespaces: None,
+            deletion_grace: Duration::from_secs(600),
+            resync: Duration::from_secs(600),
+            read_only: false,
+            max_knowledge_bases: 90,
+            max_ingestion_jobs: 5,
+            pace: 80,
+            take_over: None,
+            permissions_boundary: None,
+            registry: None,
+            clock: 1,
+            concurrency: 32,
+            leader_election: None,
+            health_probe_bind_address: None,
+            metrics_bind_address: None,
+            metrics_per_object: 1000,
+        }
+    }
+}
+
+/// How leaders are elected.
+#[derive(Clone, Debug)]
+pub struct LeaderElection {
+    /// The namespace of the Lease: the same for all processes of an installation.
+    pub namespace: String,
+    /// Who this process is; no two have the same.
+    pub identity: String,
+    /// How long others wait after the last renewal that they saw. Whole seconds.
+    pub duration: Duration,
+    /// How long the holder goes on acting after its last renewal.
+    pub renew_deadline: Duration,
+    /// Between two tries.
+    pub retry_period: Duration,
+}
+
+impl LeaderElection {
+    /// Whether the times fit together.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { duration, renew_deadline, retry_period, .. } = *self;
+        if retry_period.is_zero() {
+            return Err("--leader-elect-retry-period must be at least 1 second".into());
+        }
+        if renew_deadline <= retry_period.mul_f64(1.2) {
+            return Err(format!(
+                "--leader-elect-renew-deadline ({} s) must be more than 1.2 times --leader-elect-retry-period ({} s)",
+                renew_deadline.as_secs(),
+                retry_period.as_secs()
+            ));
+        }
+        if duration <= renew_deadline {
+            return Err(format!(
+                "--leader-elect-lease-duration ({} s) must be more than --leader-elect-renew-deadline ({} s)",
+                duration.as_secs(),
+                renew_deadline.as_secs()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! What an onboarding changes in AWS, call by call, told before anything is called.
+//!
+//! Nothing here is a list of its own: what a layer lacks is asked of [`diff`], as the layer itself asks when it is
+//! built, and every change that there can be has its call in a `match` without a wildcard. An end-to-end test compares
+//! the result with what an operator really did.
+
+use serde::Serialize;
+
+use crate::api::Layer;
+use crate::stack::iam::operation::{Operation, aoss, bedrock, iam, kms, s3};
+use crate::stack::identity::{Identity, Scope};
+use crate::stack::model::desired::{Want, WantBucket, WantCollection, WantKnowledgeBase, WantRole};
+use crate::stack::model::diff::{self, BucketChange, CollectionChange, KnowledgeBaseChange, RoleChange};
+use crate::stack::model::observed::{CollectionFacts, KnowledgeBaseFacts, RoleFacts};
+use crate::stack::model::plan::needs;
+
+/// One call that changes something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Calls of one step run side by side, layer by layer; a step begins when what its layers need is whole.
+    pub step: usize,
+    /// The layer that makes the call.
+    pub layer: &'static str,
+    /// The IAM prefix of the service.
+    pub service: &'static str,
+    /// The operation, as AWS calls it.
+    pub operation: &'static str,
+    /// What is made or changed.
+    pub what: &'static str,
+    /// Its name.
+    pub name: String,
+}
+
+/// What an operator makes for itself when it first starts, before any tenant.
+pub fn of_operator(scope: &Scope) -> Call {
+    call(0, "operator", aoss::CreateAccessPolicy, "data access policy", scope.grant_name())
+}
+
+/// All that an owner's onboarding changes in AWS, in the order in which that is done.
+pub fn calls(id: &Identity, want: &Want) -> Vec<Call> {
+    let mut layers: Vec<_> = Layer::ALL.into_iter().filter(|layer| want.owns(*layer)).collect();
+    layers.sort_by_key(|layer| step(want, *layer));
+    let of_layer = |layer: Layer| {
+        let made = of_layer(id, want, layer).into_iter();
+        made.map(move |Made(operation, what, name)| {
+            call(step(want, layer), layer.words(), operation, what, name)
+        })
+    };
+    layers.into_iter().flat_map(of_layer).collect()
+}
+
+/// When a layer's turn comes, beginning with 1: after all that it needs and this owner builds.
+fn step(want: &Want, layer: Layer) -> usize {
+    let needed = needs(layer).iter().filter(|needed| want.owns(**needed));
+    1 + needed.map(|needed| step(want, *needed)).max().unwrap_or_default()
+}
+
+/// An operation, what it makes or changes, and the name of that.
+struct Made(Operation, &'static str, String);
+
+fn call(step: usize, layer: &'static str, operation: Operation, what: &'static str, name: String) -> Call {
+    Call { step, layer, service: operation.service(), operation: operation.name(), what, name }
+}
+
+fn of_layer(id: &Identity, want: &Want, layer: Layer) -> Vec<Made> {
+    let Want { key, bucket, collection, role, index, knowledge_base } = want;
+    let made = match layer {
+        Layer::Key => key.as_ref().map(|want| {
+            let name = &want.name;
+            vec![Made(kms::CreateKey, "key", name.clone()), Made(kms::CreateAlias, "alias", name.clone())]
+        }),
+        Layer::Bucket => bucket.as_ref().map(|want| of_bucket(&id.scope, want)),
+        Layer::Collection => collection.as_ref().map(of_collection),
+        Layer::Index => index.as_ref().map(|want| vec![Made(aoss::CreateIndex, "index", want.name.clone())]),
+        Layer::Role => role.as_ref().map(|want| of_role(&id.scope, want)),
+        Layer::KnowledgeBase => knowledge_base.as_ref().map(|want| of_knowledge_base(id, want)),
+    };
+    made.unwrap_or_default()
+}
+
+fn of_bucket(scope: &Scope, want: &WantBucket) -> Vec<Made> {
+    let changes = diff::bucket(scope, want, &diff::new_bucket(want)).into_iter().map(|change| match change {
+        BucketChange::Tags => s3::PutBucketTagging,
+        BucketChange::PublicAccess => s3::PutPublicAccessBlock,
+        BucketChange::Ownership => s3::PutBucketOwnershipControls,
+        BucketChange::Policy => s3::PutBucketPolicy,
+        BucketChange::Encryption => s3::PutBucketEncryption,
+        BucketChange::Versioning => s3::PutBucketVersioning,
+        BucketChange::Lifecycle => s3::PutBucketLifecycleConfiguration,
+    });
+    let calls = [s3::CreateBucket].into_iter().chain(changes);
+    calls.map(|operation| Made(operation, "bucket", want.name.clone())).collect()
+}
+
+fn of_collection(want: &WantCollection) -> Vec<Made> {
+    let changes = diff::collection(want, &CollectionFacts::default()).into_iter();
+    let calls = changes.filter_map(|change| match change {
+        CollectionChange::Encryption => Some((aoss::CreateSecurityPolicy, "encryption policy")),
+        CollectionChange::Network => Some((aoss::CreateSecurityPolicy, "network policy")),
+        CollectionChange::Create => Some((aoss::CreateCollection, "collection")),
+        CollectionChange::Tags => Some((aoss::TagResource, "collection")),
+        // It is waited for.
+        CollectionChange::NotActive => None,
+    });
+    calls.map(|(operation, what)| Made(operation, what, want.name.clone())).collect()
+}
+
+fn of_role(scope: &Scope, want: &WantRole) -> Vec<Made> {
+    let mut changes = diff::role(scope, want, &RoleFacts::default());
+    // Its permissions name the collection's id: where that is being made at the same time, they come last.
+    if want.collection_arn.is_none() {
+        changes.sort_by_key(|change| *change == RoleChange::Permissions);
+    }
+    let calls = changes.into_iter().map(|change| match change {
+        RoleChange::Create => Made(iam::CreateRole, "role", want.name.clone()),
+        RoleChange::Trust => Made(iam::UpdateAssumeRolePolicy, "role", want.name.clone()),
+        RoleChange::Boundary => Made(iam::PutRolePermissionsBoundary, "role", want.name.clone()),
+        RoleChange::Permissions => Made(iam::PutRolePolicy, "role", want.name.clone()),
+        RoleChange::DataAccess => Made(aoss::CreateAccessPolicy, "data access policy", want.index.clone()),
+        RoleChange::Tags => Made(iam::TagRole, "role", want.name.clone()),
+    });
+    calls.collect()
+}
+
+fn of_knowledge_base(id: &Identity, want: &WantKnowledgeBase) -> Vec<Made> {
+    let facts = KnowledgeBaseFacts {
+        id: String::new(),
+        arn: String::new(),
+        status: "ACTIVE".into(),
+        failure_reasons: Vec::new(),
+        embedding_model_arn: None,
+        collection_arn: None,
+        tags: want.tags.clone(),
+        data_source: None,
+    };
+    let name = &want.name;
+    let changes = diff::knowledge_base(&id.scope, want, &facts).into_iter();
+    let calls = changes.filter_map(|change| match change {
+        KnowledgeBaseChange::NarrowTrust => {
+            Some(Made(iam::UpdateAssumeRolePolicy, "role", id.name(Layer::Role)))
+        }
+        KnowledgeBaseChange::CreateDataSource => {
+            Some(Made(bedrock::CreateDataSource, "data source", name.clone()))
+        }
+        KnowledgeBaseChange::UpdateDataSource => {
+            Some(Made(bedrock::UpdateDataSource, "data source", name.clone()))
+        }
+        KnowledgeBaseChange::DropDataSource => {
+            Some(Made(bedrock::DeleteDataSource, "data source", name.clone()))
+        }
+        KnowledgeBaseChange::Replace => {
+            Some(Made(bedrock::DeleteKnowledgeBase, "knowledge base", name.clone()))
+        }
+        KnowledgeBaseChange::Tags => Some(Made(bedrock::TagResource, "knowledge base", name.clone())),
+        // They are waited for.
+        KnowledgeBaseChange::NotActive | KnowledgeBaseChange::DataSourceNotAvailable => None,
+    });
+    let create = Made(bedrock::CreateKnowledgeBase, "knowledge base", name.clone());
+    [create].into_iter().chain(calls).collect()
+}

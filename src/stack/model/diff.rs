@@ -1,0 +1,374 @@
+//! What is still to do on a layer, as data: the plan asks whether the list is empty, `ensure` works it off.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::desired::{
+    Store, Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole,
+};
+use super::observed::{
+    BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
+    PolicyFacts, RoleFacts, Seen, Sight,
+};
+use super::policy;
+use crate::api::{ChunkingSettings, DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
+use crate::stack::identity::{Identity, Scope};
+use crate::stack::store::opensearch;
+
+/// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
+pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| found.get(key) == Some(value))
+}
+
+/// Whether a policy's description, which stands for its tags, says what it should.
+pub fn describes(found: &PolicyFacts, wanted: &BTreeMap<String, String>) -> bool {
+    found.description == Identity::description(wanted)
+}
+
+/// The name of the one inline policy of a service role.
+pub const ROLE_POLICY: &str = "knowledge-base";
+
+/// A setting of a bucket that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BucketChange {
+    /// Block Public Access is not fully on.
+    PublicAccess,
+    /// ACLs are not switched off.
+    Ownership,
+    /// The bucket policy differs.
+    Policy,
+    /// Default encryption uses another key.
+    Encryption,
+    /// Versioning is not as wanted.
+    Versioning,
+    /// The lifecycle rules differ.
+    Lifecycle,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+}
+
+/// A bucket that has just been made: it has its tags, and nothing else of which one could be sure.
+pub fn new_bucket(want: &WantBucket) -> BucketFacts {
+    BucketFacts { tags: want.tags.clone(), ..BucketFacts::default() }
+}
+
+/// What differs between a bucket and its wanted shape.
+pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<BucketChange> {
+    use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
+    let policy = policy::bucket(scope, want);
+    [
+        (Tags, carries(&facts.tags, &want.tags)),
+        (PublicAccess, facts.blocks_public_access),
+        (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
+        (Policy, facts.policy.as_ref().is_some_and(|found| policy::same(found, &policy))),
+        (Encryption, facts.key_arn == want.key_arn),
+        (Versioning, facts.versioned == is_versioned(want)),
+        (Lifecycle, {
+            let mut found = facts.lifecycle.clone();
+            found.sort();
+            found == lifecycle(want)
+        }),
+    ]
+    .into_iter()
+    .filter_map(|(change, same)| (!same).then_some(change))
+    .collect()
+}
+
+/// Whether the bucket is to keep noncurrent versions.
+pub fn is_versioned(want: &WantBucket) -> bool {
+    want.documents.versioning == Versioning::Enabled
+}
+
+/// One rule per document prefix; none where nothing ever expires. What the operator keeps for itself under
+/// `tenantry/` is no document prefix and never expires.
+pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
+    let documents = &want.documents;
+    let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
+    if documents.expiration_days == 0 && noncurrent == 0 {
+        return Vec::new();
+    }
+    let mut rules: Vec<_> = want
+        .prefixes
+        .iter()
+        .map(|prefix| LifecycleRule {
+            prefix: prefix.clone(),
+            expiration_days: documents.expiration_days,
+            noncurrent_expiration_days: noncurrent,
+        })
+        .collect();
+    rules.sort();
+    rules
+}
+
+/// Something of a collection that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CollectionChange {
+    /// The encryption policy is missing, or its description differs; what it says cannot: a collection's key does not
+    /// change.
+    Encryption,
+    /// The network policy or its description is missing or differs.
+    Network,
+    /// There is no collection yet.
+    Create,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+    /// It is not ACTIVE.
+    NotActive,
+}
+
+/// What differs between a collection with its policies and the wanted ones.
+pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
+    let network = opensearch::network(&want.name, &want.settings.network);
+    let mut changes = Vec::new();
+    let described = |policy: &PolicyFacts| describes(policy, &want.tags);
+    if !facts.encryption.as_ref().is_some_and(described) {
+        changes.push(CollectionChange::Encryption);
+    }
+    if !facts
+        .network
+        .as_ref()
+        .is_some_and(|found| described(found) && policy::same(&found.document, &network))
+    {
+        changes.push(CollectionChange::Network);
+    }
+    if facts.collection.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
+        changes.push(CollectionChange::Tags);
+    }
+    match &facts.collection {
+        None => changes.push(CollectionChange::Create),
+        Some(detail) if detail.status != "ACTIVE" => changes.push(CollectionChange::NotActive),
+        Some(_) => {}
+    }
+    changes
+}
+
+/// Something of a role that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleChange {
+    /// There is no role yet.
+    Create,
+    /// Somebody else could assume it, or Bedrock could not.
+    Trust,
+    /// It is not within the permissions boundary that the operator was given.
+    Boundary,
+    /// Its permissions differ, or cannot be written before the collection has an id.
+    Permissions,
+    /// The index's data access policy or its description is missing or differs.
+    DataAccess,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+}
+
+/// What differs between a role with its data access policy and the wanted ones.
+pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange> {
+    let mut changes = Vec::new();
+    match &facts.role {
+        None => changes.extend([RoleChange::Create, RoleChange::Permissions]),
+        Some(role) => {
+            // A knowledge base narrows the trust itself, before it gets its data source.
+            let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
+            if !trusts.iter().any(|trust| policy::same(&role.trust, trust)) {
+                changes.push(RoleChange::Trust);
+            }
+            // Without a boundary of ours, whatever somebody else has put around it may stay.
+            if scope.permissions_boundary.is_some() && role.boundary != scope.permissions_boundary {
+                changes.push(RoleChange::Boundary);
+            }
+            let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
+            let found = role.policies.get(ROLE_POLICY);
+            if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
+                changes.push(RoleChange::Permissions);
+            }
+        }
+    }
+    let access = want.data_access(scope);
+    if !facts
+        .data_access
+        .as_ref()
+        .is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access))
+    {
+        changes.push(RoleChange::DataAccess);
+    }
+    if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
+        changes.push(RoleChange::Tags);
+    }
+    changes
+}
+
+/// The mappings that an index lacks: attributes that were declared after it was made.
+pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Value> {
+    let found = facts.schema.pointer("/mappings/properties").cloned().unwrap_or_else(|| json!({}));
+    let wanted = want.schema();
+    let wanted =
+        wanted.pointer("/mappings/properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    wanted.into_iter().filter(|(field, _)| found.get(field).is_none()).collect()
+}
+
+/// Something of a knowledge base that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnowledgeBaseChange {
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+    /// It keeps its vectors in a collection that is no more, and no call changes that: it must be made anew.
+    Replace,
+    /// The data source must go: its index is gone, and it would never fill another.
+    DropDataSource,
+    /// It is being made, or not usable.
+    NotActive,
+    /// The role must trust this knowledge base only, before there is a data source that could fill the index.
+    NarrowTrust,
+    /// There is no data source yet.
+    CreateDataSource,
+    /// The data source is being made, or not usable.
+    DataSourceNotAvailable,
+    /// The data source's mutable settings differ.
+    UpdateDataSource,
+}
+
+/// What differs between a knowledge base with its data source and the wanted ones.
+pub fn knowledge_base(
+    scope: &Scope,
+    want: &WantKnowledgeBase,
+    facts: &KnowledgeBaseFacts,
+) -> Vec<KnowledgeBaseChange> {
+    let store = want.store.as_ref().map(|Store::OpenSearchServerless { collection_arn, .. }| collection_arn);
+    if let (Some(has), Some(wanted)) = (&facts.collection_arn, store)
+        && has != wanted
+    {
+        return vec![KnowledgeBaseChange::Replace];
+    }
+    let mut changes = Vec::new();
+    if !carries(&facts.tags, &want.tags) {
+        changes.push(KnowledgeBaseChange::Tags);
+    }
+    if facts.status != "ACTIVE" {
+        changes.push(KnowledgeBaseChange::NotActive);
+    }
+    if want.narrow_trust {
+        changes.push(KnowledgeBaseChange::NarrowTrust);
+    }
+    match &facts.data_source {
+        Some(_) if want.drop_data_source => changes.push(KnowledgeBaseChange::DropDataSource),
+        None => changes.push(KnowledgeBaseChange::CreateDataSource),
+        Some(source) if source.status != "AVAILABLE" => {
+            changes.push(KnowledgeBaseChange::DataSourceNotAvailable)
+        }
+        Some(source) if !same_data_source(scope, want, source) => {
+            changes.push(KnowledgeBaseChange::UpdateDataSource)
+        }
+        Some(_) => {}
+    }
+    changes
+}
+
+fn same_data_source(scope: &Scope, want: &WantKnowledgeBase, found: &DataSourceFacts) -> bool {
+    found.bucket_arn == format!("arn:{}:s3:::{}", scope.partition, want.bucket)
+        && found.prefix.as_deref() == Some(&want.prefix)
+        && found.data_deletion_policy == want.data_deletion_policy.in_aws()
+        && found.key_arn == want.key_arn
+}
+
+impl DataDeletionPolicy {
+    /// The word that Bedrock uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            DataDeletionPolicy::Delete => "DELETE",
+            DataDeletionPolicy::Retain => "RETAIN",
+        }
+    }
+}
+
+/// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
+pub fn immutable(want: &Want, sight: &Sight) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut compare = |setting: &str, has: String, wanted: String| {
+        if has != wanted {
+            differences.push(format!("{setting} is {has} and should be {wanted}"));
+        }
+    };
+    let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
+    if let (Some(want), Some(found)) =
+        (&want.collection, sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
+    {
+        let standby = want.settings.standby_replicas;
+        compare("collection.standbyReplicas", found.standby_replicas.clone(), standby.in_aws().into());
+        if found.status == "ACTIVE" {
+            compare("the collection's key", key(&found.kms_key_arn), key(&want.key_arn));
+        }
+    }
+    if let (Some(want), Some(found)) = (&want.knowledge_base, sight.knowledge_base.ours()) {
+        let model = found.embedding_model_arn.clone().unwrap_or_default();
+        compare("knowledgeBase.embeddingModel", model, want.embedding_model_arn.clone());
+        if let Some(source) = &found.data_source {
+            let chunking = |chunking: &ChunkingSettings| format!("{chunking:?}");
+            let has = source.chunking.as_ref().map_or_else(|| "unknown".into(), chunking);
+            compare("knowledgeBase.chunking", has, chunking(&want.chunking));
+        }
+    }
+    if let (Some(want), Some(found)) = (&want.index, sight.index.ours()) {
+        let wanted = want.schema();
+        let at = |schema: &Value, path: &str| {
+            let value = schema.pointer(path).cloned().unwrap_or_default();
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let vector = format!("/mappings/properties/{}", opensearch::VECTOR_FIELD);
+        for (setting, path) in [
+            ("knowledgeBase.dimensions", "/dimension"),
+            ("index.distance", "/method/space_type"),
+            ("index.hnsw.m", "/method/parameters/m"),
+            ("index.hnsw.efConstruction", "/method/parameters/ef_construction"),
+        ] {
+            let path = format!("{vector}{path}");
+            compare(setting, at(&found.schema, &path), at(&wanted, &path));
+        }
+    }
+    differences
+}
+
+impl StandbyReplicas {
+    /// The word that AWS uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            StandbyReplicas::Enabled => "ENABLED",
+            StandbyReplicas::Disabled => "DISABLED",
+        }
+    }
+}
+
+/// Whether a key is ready to encrypt.
+pub fn key_is_whole(want: &WantKey, facts: &KeyFacts) -> bool {
+    facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
+}
+
+/// Why a key cannot be used and what makes it usable again, if a person must do that.
+pub fn unusable(arn: &str, state: &str) -> Option<String> {
+    let remedy = match state {
+        "Disabled" => "enable it",
+        "PendingDeletion" => "cancel its deletion and enable it, or all that it has encrypted is lost",
+        _ => return None,
+    };
+    Some(format!("KMS key {arn} is {state}, so that nothing that it has encrypted can be read: {remedy}"))
+}
+
+/// Whether a layer that is owned is as it should be.
+pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool {
+    fn whole<W, T>(want: &Option<W>, seen: &Seen<T>, same: impl FnOnce(&W, &T) -> bool) -> bool {
+        match want {
+            None => true,
+            Some(want) => seen.ours().is_some_and(|facts| same(want, facts)),
+        }
+    }
+    match layer {
+        Layer::Key => whole(&want.key, &sight.key, key_is_whole),
+        Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
+        Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
+        Layer::Index => {
+            whole(&want.index, &sight.index, |w, f| !w.rebuild && missing_mappings(w, f).is_empty())
+        }
+        Layer::Role => whole(&want.role, &sight.role, |w, f| role(scope, w, f).is_empty()),
+        Layer::KnowledgeBase => {
+            whole(&want.knowledge_base, &sight.knowledge_base, |w, f| knowledge_base(scope, w, f).is_empty())
+        }
+    }
+}

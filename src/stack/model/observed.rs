@@ -1,0 +1,319 @@
+//! What AWS answered about each layer, and the pure comparison with what it should be.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::api::{ChunkingSettings, Layer};
+use crate::stack::fault::Fault;
+use crate::stack::identity::{Claim, Identity};
+
+/// One layer, as looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen<T> {
+    /// Nothing has our name.
+    Absent,
+    /// It carries our name and proves to be ours.
+    Ours(T),
+    /// It carries our name and is not provably ours: never changed, never deleted.
+    Foreign(Foreign),
+}
+
+/// A resource that has our name and is not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// What and which, such as `bucket prod-ta-acme-…`.
+    pub resource: String,
+    /// Left behind by an earlier object of ours, or anybody's.
+    pub claim: Claim,
+}
+
+// Not derived: a derived Default would ask it of `T` too.
+#[allow(clippy::derivable_impls)]
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Seen::Absent
+    }
+}
+
+impl<T> Seen<T> {
+    /// Judges a resource by its tags.
+    pub fn by_tags(
+        id: &Identity,
+        resource: impl FnOnce() -> String,
+        tags: &BTreeMap<String, String>,
+        facts: T,
+    ) -> Self {
+        match id.claim(tags) {
+            claim if id.owns(&claim) => Seen::Ours(facts),
+            claim => Seen::Foreign(Foreign { resource: resource(), claim }),
+        }
+    }
+
+    /// The facts, if it is ours.
+    pub fn ours(&self) -> Option<&T> {
+        match self {
+            Seen::Ours(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// Whose it is, if it is not ours.
+    pub fn foreign(&self) -> Option<&Foreign> {
+        match self {
+            Seen::Foreign(foreign) => Some(foreign),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing has our name.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Seen::Absent)
+    }
+}
+
+/// All layers of one owner, as looked at. Layers that the owner borrows stay `Absent`.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    /// The customer key.
+    pub key: Seen<KeyFacts>,
+    /// The bucket.
+    pub bucket: Seen<BucketFacts>,
+    /// The collection and its policies.
+    pub collection: Seen<CollectionFacts>,
+    /// The vector index.
+    pub index: Seen<IndexFacts>,
+    /// Whether the index was looked for: only an active collection can be asked.
+    pub index_known: bool,
+    /// Why it may be there although nobody could see it.
+    pub index_hidden: Option<Fault>,
+    /// The role and the data access policy.
+    pub role: Seen<RoleFacts>,
+    /// The knowledge base and its data source.
+    pub knowledge_base: Seen<KnowledgeBaseFacts>,
+}
+
+impl Sight {
+    /// Whether anything of it still bears the uid of an earlier owner, who left it behind.
+    pub fn is_adopted(&self, id: &Identity) -> bool {
+        let Self { key, bucket, collection, role, knowledge_base, .. } = self;
+        let described = |policy: &PolicyFacts| Identity::parse_description(&policy.description);
+        let collection = collection.ours();
+        let role = role.ours();
+        let tags = [
+            key.ours().map(|facts| facts.tags.clone()),
+            bucket.ours().map(|facts| facts.tags.clone()),
+            collection.and_then(|facts| facts.encryption.as_ref()).map(described),
+            collection.and_then(|facts| facts.network.as_ref()).map(described),
+            collection.and_then(|facts| facts.collection.as_ref()).map(|it| it.tags.clone()),
+            role.and_then(|facts| facts.data_access.as_ref()).map(described),
+            role.and_then(|facts| facts.role.as_ref()).map(|it| it.tags.clone()),
+            knowledge_base.ours().map(|facts| facts.tags.clone()),
+        ];
+        tags.iter().flatten().map(|tags| id.claim(tags)).any(|claim| claim != Claim::Ours && id.owns(&claim))
+    }
+
+    /// Everything that has our name and is not ours.
+    pub fn foreign(&self) -> Vec<&Foreign> {
+        Layer::ALL.into_iter().filter_map(|layer| self.foreign_of(layer)).collect()
+    }
+
+    /// Whether a layer stays on the way back although it is ours: without its key, what is somebody else's now would be
+    /// lost.
+    pub fn stays(&self, layer: Layer) -> bool {
+        layer == Layer::Key && (self.bucket.foreign().is_some() || self.collection.foreign().is_some())
+    }
+
+    /// What of one layer has our name and is not ours: all of it, or a part beside ours.
+    pub fn foreign_of(&self, layer: Layer) -> Option<&Foreign> {
+        fn of<T>(seen: &Seen<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {
+            match seen {
+                Seen::Absent => None,
+                Seen::Ours(facts) => beside(facts),
+                Seen::Foreign(foreign) => Some(foreign),
+            }
+        }
+        match layer {
+            Layer::Key => of(&self.key, |facts| facts.foreign.as_ref()),
+            Layer::Bucket => of(&self.bucket, |_| None),
+            Layer::Collection => of(&self.collection, |facts| facts.foreign.as_ref()),
+            Layer::Index => of(&self.index, |_| None),
+            Layer::Role => of(&self.role, |facts| facts.foreign.as_ref()),
+            Layer::KnowledgeBase => of(&self.knowledge_base, |_| None),
+        }
+    }
+}
+
+/// A created key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether the alias already points at it.
+    pub has_alias: bool,
+    /// `Enabled`, `PendingDeletion`, …
+    pub state: String,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+    /// Somebody else's key, if our alias points at it.
+    pub foreign: Option<Foreign>,
+}
+
+/// A bucket's settings, each `None` where AWS has none.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct BucketFacts {
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+    /// All four switches of Block Public Access are on.
+    pub blocks_public_access: bool,
+    /// `BucketOwnerEnforced`, …
+    pub object_ownership: Option<String>,
+    /// The bucket policy.
+    pub policy: Option<Value>,
+    /// The key of default encryption; `None` for S3's own.
+    pub key_arn: Option<String>,
+    /// Whether versioning is enabled.
+    pub versioned: bool,
+    /// The lifecycle rules, one a prefix.
+    pub lifecycle: Vec<LifecycleRule>,
+}
+
+/// One lifecycle rule, in the terms that we set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LifecycleRule {
+    /// The prefix it applies to.
+    pub prefix: String,
+    /// Current versions expire after so many days; 0 = never.
+    pub expiration_days: i32,
+    /// Noncurrent versions expire after so many days; 0 = never.
+    pub noncurrent_expiration_days: i32,
+}
+
+/// A collection and the two policies of its name.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct CollectionFacts {
+    /// The encryption policy.
+    pub encryption: Option<PolicyFacts>,
+    /// The network policy.
+    pub network: Option<PolicyFacts>,
+    /// The collection itself; absent until both policies stand.
+    pub collection: Option<CollectionDetail>,
+    /// A policy of our name that is somebody else's.
+    pub foreign: Option<Foreign>,
+}
+
+impl CollectionFacts {
+    /// Whether anything of it is ours.
+    pub fn has_any(&self) -> bool {
+        self.encryption.is_some() || self.network.is_some() || self.collection.is_some()
+    }
+}
+
+/// An AOSS policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyFacts {
+    /// What it says.
+    pub document: Value,
+    /// Its version: the lock of an update.
+    pub version: String,
+    /// Where policies carry what other resources have as tags.
+    pub description: String,
+}
+
+/// What BatchGetCollection says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionDetail {
+    /// Its id.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `CREATING`, `ACTIVE`, `DELETING`, `FAILED`, …
+    pub status: String,
+    /// The OpenSearch endpoint, once active.
+    pub endpoint: Option<String>,
+    /// The key, where it is a customer's.
+    pub kms_key_arn: Option<String>,
+    /// Whether it has copies in other zones: `ENABLED` or `DISABLED`.
+    pub standby_replicas: String,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexFacts {
+    /// Its settings and mappings, as AWS has them.
+    pub schema: Value,
+    /// Whether only the collection's endpoint sees it, so that it must be changed and deleted there.
+    pub by_endpoint: bool,
+}
+
+/// A role and the data access policy of its index.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct RoleFacts {
+    /// The role; absent where only the data access policy stands.
+    pub role: Option<RoleDetail>,
+    /// The data access policy.
+    pub data_access: Option<PolicyFacts>,
+    /// The one of the two that is somebody else's, if only the other is ours.
+    pub foreign: Option<Foreign>,
+}
+
+/// What IAM says of a role.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoleDetail {
+    /// Its ARN.
+    pub arn: String,
+    /// Who may assume it.
+    pub trust: Value,
+    /// Its inline policies, by name.
+    pub policies: BTreeMap<String, Value>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its permissions boundary, by ARN.
+    pub boundary: Option<String>,
+}
+
+/// A knowledge base and its data source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnowledgeBaseFacts {
+    /// Its id.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `CREATING`, `ACTIVE`, `DELETING`, `FAILED`, `DELETE_UNSUCCESSFUL`, …
+    pub status: String,
+    /// Why it failed, if it did.
+    pub failure_reasons: Vec<String>,
+    /// The model that it embeds with.
+    pub embedding_model_arn: Option<String>,
+    /// The collection that holds its vectors.
+    pub collection_arn: Option<String>,
+    /// All tags.
+    pub tags: BTreeMap<String, String>,
+    /// The data source of our name.
+    pub data_source: Option<DataSourceFacts>,
+}
+
+/// A data source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSourceFacts {
+    /// Its id.
+    pub id: String,
+    /// `AVAILABLE`, `DELETING`, `DELETE_UNSUCCESSFUL`, …
+    pub status: String,
+    /// `RETAIN` or `DELETE`.
+    pub data_deletion_policy: String,
+    /// The bucket's ARN.
+    pub bucket_arn: String,
+    /// The one inclusion prefix.
+    pub prefix: Option<String>,
+    /// The key of transient data.
+    pub key_arn: Option<String>,
+    /// How it cuts documents, if in a way that we know.
+    pub chunking: Option<ChunkingSettings>,
+    /// Why it failed, if it did.
+    pub failure_reasons: Vec<String>,
+}
