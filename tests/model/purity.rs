@@ -1,24 +1,41 @@
-//! Who may know what: the model is pure, AWS has one folder, and no folder uses one that is built on it.
+//! Who may know what: the model is pure, AWS has one folder, no room uses one that is built on it, and no file uses one
+//! that uses it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use regex::Regex;
+use syn::visit::Visit;
+use syn::{ItemMod, ItemUse, UseTree, Visibility};
 
-/// Each folder of `src/`, and the others that it may use.
+/// Each room of `src/`, and the others that it may use. A room within a room is named by its path.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("stack", &["api"]),
     ("aws", &["api", "stack"]),
     ("documents", &["api", "stack", "aws"]),
     ("layers", &["api", "stack", "aws", "documents"]),
-    ("controller", &["api", "stack", "aws", "documents", "layers"]),
-    ("cli", &["api", "stack", "aws", "documents", "layers", "controller"]),
+    ("reconcile", &["api", "stack", "aws", "documents", "layers"]),
+    ("operator", &["api", "stack", "aws", "documents", "layers", "reconcile"]),
+    ("cli", &["api", "stack", "aws", "documents", "layers", "operator"]),
+];
+
+/// The rooms of `stack`, and those of its rooms that each may use. Its own files belong to none.
+const STACK: &[(&str, &[&str])] =
+    &[("iam", &[]), ("store", &[]), ("model", &["iam", "store"]), ("forecast", &["iam", "store", "model"])];
+
+/// Files of no room, and who may not use them.
+const EVERYBODYS: &[(&str, &[&str])] = &[
+    ("clock", &["api", "stack", "aws", "documents", "layers"]),
+    ("settings", &["api", "stack", "aws", "documents", "layers"]),
 ];
 
 /// What the model does without: waiting, clients, the environment, and clocks.
 const IMPURE: &str = r"\basync\b|\bawait\b|\btokio\b|\bfutures\b|\baws_\w+|\bkube(::|_)(Client|Api|client|api|runtime)\b|\bstd::(env|fs|net|process|thread)\b|\bInstant\b|\bSystemTime\b|\bnow\(\)";
+
+/// A module's path in the crate, such as `["stack", "model", "plan"]`; a `mod.rs` is its folder.
+type Module = Vec<String>;
 
 /// The lines of code in a folder, each with where it is. Comments may speak of anything.
 fn code(folder: &Path) -> Vec<(String, String)> {
@@ -48,6 +65,13 @@ fn lacks(folder: &str, forbidden: &Regex, why: &str) {
     assert!(found.is_empty(), "{why}:\n{}", found.join("\n"));
 }
 
+/// The rooms in a folder of `src/`.
+fn rooms(folder: &str) -> BTreeSet<String> {
+    let inside = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder)).unwrap();
+    let folders = inside.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn the_model_is_pure() {
     lacks("stack", &Regex::new(IMPURE).unwrap(), "src/stack decides, and touches nothing");
@@ -61,21 +85,201 @@ fn only_the_adapters_know_the_sdk() {
     }
 }
 
-#[test]
-fn no_folder_uses_what_is_built_on_it() {
-    let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
-    let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    let folders: BTreeSet<String> =
-        folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-    let known: BTreeSet<String> = MAY_USE.iter().map(|(folder, _)| (*folder).to_owned()).collect();
-    assert_eq!(folders, known, "a new folder needs its place in this test, and in the map in src/lib.rs");
-    for (folder, may_use) in MAY_USE {
-        let others = known.iter().filter(|other| other != folder && !may_use.contains(&other.as_str()));
-        let others = others.map(String::as_str).collect::<Vec<_>>().join("|");
-        if !others.is_empty() {
-            let uses =
-                Regex::new(&format!(r"\bcrate::({others})\b|\bcrate::\{{[^}}]*\b({others})::")).unwrap();
-            lacks(folder, &uses, &format!("src/{folder} may use only {may_use:?}"));
+/// All that a file's code names of other files of the crate, tests apart.
+struct Names {
+    paths: Vec<Vec<String>>,
+    reexports: Vec<Vec<String>>,
+}
+
+/// Whether an item is there for tests alone.
+fn is_test(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|it| {
+        it.path().is_ident("cfg") && it.parse_args::<syn::Path>().is_ok_and(|cfg| cfg.is_ident("test"))
+    })
+}
+
+/// The paths of a use tree, each whole.
+fn leaves(tree: &UseTree, before: &[String], found: &mut Vec<Vec<String>>) {
+    let with = |name: &dyn ToString| [before, &[name.to_string()]].concat();
+    match tree {
+        UseTree::Path(path) => leaves(&path.tree, &with(&path.ident), found),
+        UseTree::Name(name) => found.push(with(&name.ident)),
+        UseTree::Rename(rename) => found.push(with(&rename.ident)),
+        UseTree::Glob(_) => found.push(before.to_vec()),
+        UseTree::Group(group) => group.items.iter().for_each(|item| leaves(item, before, found)),
+    }
+}
+
+impl<'ast> Visit<'ast> for Names {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if !is_test(&item.attrs) {
+            syn::visit::visit_item_mod(self, item);
         }
     }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        // To hand a name on is not to use it: who uses it is counted with the file that has it.
+        let into =
+            if matches!(item.vis, Visibility::Inherited) { &mut self.paths } else { &mut self.reexports };
+        leaves(&item.tree, &[], into);
+    }
+
+    // `pub(super)` is no use.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        self.paths.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// Which file uses which.
+fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(&root).unwrap().with_extension("");
+            let mut module: Module = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+            if ["mod", "lib"].contains(&module[module.len() - 1].as_str()) {
+                module.pop();
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let mut names = Names { paths: Vec::new(), reexports: Vec::new() };
+            if !is_test(&parsed.attrs) {
+                names.visit_file(&parsed);
+            }
+            files.insert(module, names);
+        }
+    }
+    let mut handed_on = BTreeMap::new();
+    for (module, names) in &files {
+        for path in &names.reexports {
+            if let Some(from) = file_of(&files, &BTreeMap::new(), module, path) {
+                handed_on.insert((module.clone(), path[path.len() - 1].clone()), from);
+            }
+        }
+    }
+    let tests = |module: &Module| module.last().is_some_and(|last| last == "tests" || last == "ideal");
+    let found = files.iter().filter(|(module, _)| !tests(module)).map(|(module, names)| {
+        let used = names.paths.iter().filter_map(|path| file_of(&files, &handed_on, module, path));
+        (module.clone(), used.filter(|it| it != module).collect())
+    });
+    found.collect()
+}
+
+/// The file that a path in `module` leads to, if it is one of ours.
+fn file_of(
+    files: &BTreeMap<Module, Names>,
+    handed_on: &BTreeMap<(Module, String), Module>,
+    module: &Module,
+    path: &[String],
+) -> Option<Module> {
+    let mut path = path.iter();
+    let mut at = module.clone();
+    let first = path.next()?;
+    match first.as_str() {
+        "crate" => at.clear(),
+        "self" => {}
+        "super" => drop(at.pop()),
+        child => {
+            at.push(child.to_owned());
+            files.get(&at)?;
+        }
+    }
+    for step in path {
+        if step == "super" {
+            at.pop();
+            continue;
+        }
+        at.push(step.clone());
+        if !files.contains_key(&at) {
+            at.pop();
+            return Some(handed_on.get(&(at.clone(), step.clone())).cloned().unwrap_or(at));
+        }
+    }
+    Some(at)
+}
+
+/// Complains about uses that a table of rooms does not allow.
+fn holds(table: &[(&str, &[&str])], depth: usize, of: impl Fn(&Module) -> bool) {
+    let known: BTreeSet<_> = table.iter().map(|(room, _)| *room).collect();
+    let mut wrong = Vec::new();
+    for (file, used) in uses().iter().filter(|(file, _)| of(file)) {
+        for other in used.iter().filter(|other| of(other)) {
+            let (Some(here), Some(there)) = (file.get(depth), other.get(depth)) else { continue };
+            let may = table.iter().find(|(room, _)| room == here).map(|(_, may)| *may);
+            let allowed = here == there
+                || !known.contains(there.as_str())
+                || may.is_some_and(|may| may.contains(&there.as_str()))
+                // The one verb that is the process.
+                || (file.join("/") == "cli/run" && there == "reconcile");
+            if !allowed && may.is_some() {
+                wrong.push(format!("{} uses {}", file.join("/"), other.join("/")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these rooms may not use one another, see MAY_USE:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_room_uses_what_is_built_on_it() {
+    for (folder, table) in [("", MAY_USE), ("stack", STACK)] {
+        let known: BTreeSet<String> = table.iter().map(|(room, _)| (*room).to_owned()).collect();
+        assert_eq!(
+            rooms(folder),
+            known,
+            "a new folder needs its place in this test, and in the map in src/lib.rs"
+        );
+    }
+    holds(MAY_USE, 0, |_| true);
+    holds(STACK, 1, |file| file.first().is_some_and(|room| room == "stack"));
+    for (file, used) in uses() {
+        for (everybodys, not_for) in EVERYBODYS {
+            let uses_it = used.contains(&vec![(*everybodys).to_owned()]);
+            let may_not = file.first().is_some_and(|room| not_for.contains(&room.as_str()));
+            assert!(!(uses_it && may_not), "{} may not use {everybodys}", file.join("/"));
+        }
+    }
+}
+
+/// What cannot be reached any more by taking away, again and again, files that use none of those that are left.
+#[test]
+fn no_file_uses_one_that_uses_it() {
+    let mut left = uses();
+    assert!(left.len() > 100 && left.values().map(BTreeSet::len).sum::<usize>() > 500, "imports are read");
+    loop {
+        let before = left.len();
+        let standing: BTreeSet<Module> = left.keys().cloned().collect();
+        left.retain(|_, used| used.iter().any(|other| standing.contains(other)));
+        if left.len() == before {
+            break;
+        }
+    }
+    // What only leads into a circle is no part of it.
+    loop {
+        let before = left.len();
+        let used: BTreeSet<Module> = left.values().flatten().cloned().collect();
+        left.retain(|file, _| used.contains(file));
+        if left.len() == before {
+            break;
+        }
+    }
+    let circle = left.iter().map(|(file, used)| {
+        let used = used.iter().filter(|other| left.contains_key(*other)).map(|other| other.join("/"));
+        format!("{} uses {}", file.join("/"), used.collect::<Vec<_>>().join(", "))
+    });
+    let circle: Vec<_> = circle.collect();
+    assert!(
+        circle.is_empty(),
+        "files in a circle; move what two of them need into a file of its own:\n{}",
+        circle.join("\n")
+    );
 }
