@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::api::{PerLayer, Reason};
+use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
 use crate::documents::sync::Remembered;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::model::observed::Sight;
+use crate::stack::model::progress::STALLED;
 
 /// How long passing failures are nobody's news.
 const QUIET: Duration = Duration::from_secs(120);
@@ -52,6 +53,15 @@ impl Memory {
             self.refused = PerLayer::default();
         }
         *self.leaving_since.get_or_insert_with(Instant::now)
+    }
+
+    /// A layer that waits for a person is not waited for, and not tried at each pass.
+    pub fn note_refusal(&mut self, clock: Clock, layer: Layer, fault: &Fault) {
+        *self.waiting_since.get_mut(layer) = None;
+        let refused = self.refused.get_mut(layer);
+        if refused.as_ref().is_none_or(|(at, _)| clock.since(*at) >= STALLED) {
+            *refused = Some((Instant::now(), fault.clone()));
+        }
     }
 
     /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.

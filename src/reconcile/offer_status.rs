@@ -1,13 +1,14 @@
 //! Lending: what a SharedStack's status offers, and what a pass writes into the status for others to use.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+
 use crate::api::{Layer, PerLayer, Reason, SharedStack, Status};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::Want;
 use crate::stack::model::observed::Sight;
 use crate::stack::model::outcome::Standing;
 use crate::stack::offer::{Offer, PoolOffer};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 
 /// What a SharedStack lends. An id stands in its status from the moment its layer was first whole, so a passing error
 /// withdraws nothing; what is lost is not lent.

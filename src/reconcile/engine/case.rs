@@ -1,6 +1,9 @@
 //! One object, as the engine takes it.
 
-use crate::api::{Column, Status};
+use std::time::Duration;
+
+use crate::api::{Column, ConditionType, Layer, Status};
+use crate::clock::Clock;
 use crate::layers::Hints;
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::{Blueprint, Want};
@@ -41,5 +44,12 @@ impl Case<'_> {
             creates_key: self.creates_key,
             ..Hints::default()
         }
+    }
+
+    /// How long a layer has been waited for: as long as its condition says that it is not ready, but only while it was
+    /// being waited for. Time in which a person had to act, or in which nothing was to be changed, is not AWS's.
+    pub(super) fn unready_for(&self, clock: Clock, layer: Layer, waited: Duration) -> Option<Duration> {
+        let unready = self.status.condition(ConditionType::of(layer)).filter(|c| c.status == "False")?;
+        Some(clock.since_stamp(unready.last_transition_time.0).min(waited))
     }
 }

@@ -124,6 +124,24 @@ impl Sight {
         layer == Layer::Key && (self.bucket.foreign().is_some() || self.collection.foreign().is_some())
     }
 
+    /// Whether the collection that was seen answers calls about its indexes.
+    pub fn has_active_collection(&self) -> bool {
+        let collection = self.collection.ours().and_then(|facts| facts.collection.as_ref());
+        collection.is_some_and(|detail| detail.status == "ACTIVE")
+    }
+
+    /// Whether a layer is there and ours.
+    pub fn is_ours(&self, layer: Layer) -> bool {
+        match layer {
+            Layer::Key => self.key.ours().is_some(),
+            Layer::Bucket => self.bucket.ours().is_some(),
+            Layer::Collection => self.collection.ours().is_some_and(CollectionFacts::has_any),
+            Layer::Index => self.index.ours().is_some(),
+            Layer::Role => self.role.ours().is_some(),
+            Layer::KnowledgeBase => self.knowledge_base.ours().is_some(),
+        }
+    }
+
     /// What of one layer has our name and is not ours: all of it, or a part beside ours.
     pub fn foreign_of(&self, layer: Layer) -> Option<&Foreign> {
         fn of<T>(seen: &Seen<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {

@@ -1,0 +1,94 @@
+//! The steps that can be taken now, side by side, and what has become of them.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use super::case::Case;
+use super::passed::Passed;
+use crate::api::{Layer, PerLayer, Reason};
+use crate::clock;
+use crate::layers;
+use crate::reconcile::context::Context;
+use crate::reconcile::memory::Memory;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::model::desired::Want;
+use crate::stack::model::outcome::Standing;
+use crate::stack::model::plan::Step;
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
+
+/// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
+/// if other layers bring on the next pass before.
+pub(super) async fn act(
+    cx: &Context,
+    case: &Case<'_>,
+    want: &Want,
+    memory: &Memory,
+    steps: &PerLayer<Step>,
+) -> Vec<(Layer, Result<Progress, Fault>)> {
+    let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
+    join_all(moving.map(|(layer, _)| async move {
+        let result = match memory.refused.get(layer) {
+            Some((at, fault)) if cx.clock.since(*at) < STALLED => Err(fault.clone()),
+            _ => layers::ensure(&cx.aws, case.id, layer, want, &memory.sight).await,
+        };
+        (layer, result)
+    }))
+    .await
+}
+
+pub(super) fn settle(
+    cx: &Context,
+    case: &Case<'_>,
+    steps: PerLayer<Step>,
+    results: Vec<(Layer, Result<Progress, Fault>)>,
+    memory: &mut Memory,
+) -> Passed {
+    let mut standings = steps.map(|_, step| match step {
+        Step::None => None,
+        Step::Whole | Step::Ensure => Some(Standing::Whole),
+        Step::After(layer) => Some(Standing::After(layer)),
+    });
+    memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
+    // A knowledge base that is being made narrows its role's trust.
+    memory.whole.role &= steps.knowledge_base != Step::Ensure;
+    for (layer, step) in steps.iter() {
+        if *step != Step::Ensure {
+            *memory.waiting_since.get_mut(layer) = None;
+        }
+    }
+    let mut look_again: Option<Duration> = None;
+    let mut fault = None;
+    for (layer, result) in results {
+        let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+        let waited = cx.clock.since(*since);
+        let (standing, again) = match &result {
+            Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
+            Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
+            Err(failed) => {
+                let again = matches!(
+                    failed.class,
+                    Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid
+                )
+                .then_some(STALLED);
+                match again {
+                    None => fault = Some(failed.clone()),
+                    Some(_) => memory.note_refusal(cx.clock, layer, failed),
+                }
+                (failed.into(), again)
+            }
+        };
+        *standings.get_mut(layer) =
+            Some(standing.by_deadline(layer, case.unready_for(cx.clock, layer, waited)));
+        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
+            *memory.waiting_since.get_mut(layer) = None;
+        }
+        look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));
+    }
+    if let (Some(hidden), Some(Standing::After(_))) = (&memory.sight.index_hidden, &standings.index) {
+        standings.index = Some(hidden.into());
+        look_again = clock::earliest(look_again, Some(STALLED));
+    }
+    let passing = memory.transient(cx.clock, fault.as_ref());
+    Passed { layers: standings, look_again, fault, passing, ..Passed::default() }
+}

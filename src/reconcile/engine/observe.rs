@@ -1,0 +1,87 @@
+//! What AWS has of the layers that an object owns.
+
+use std::time::Instant;
+
+use futures::future::join_all;
+
+use super::case::Case;
+use super::passed::Passed;
+use crate::api::{Layer, Ownership, PerLayer};
+use crate::layers;
+use crate::reconcile::context::Context;
+use crate::reconcile::memory::Memory;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::model::observed::Seen;
+use crate::stack::model::outcome::Standing;
+use crate::stack::model::plan::{self};
+use crate::stack::model::progress::{Cadence, STALLED};
+
+/// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
+pub(super) fn unseen(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    layer: Layer,
+    fault: Fault,
+) -> Passed {
+    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+    let waited = cx.clock.since(since);
+    let standing = Standing::from(&fault).by_deadline(layer, case.unready_for(cx.clock, layer, waited));
+    let want = case.want(&memory.sight);
+    let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    let passes = standing == Standing::Unchanged;
+    *layers.get_mut(layer) = Some(standing);
+    let look_again = match fault.class {
+        Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
+        _ => Some(STALLED),
+    };
+    let fault = passes.then_some(fault);
+    let passing = memory.transient(cx.clock, fault.as_ref());
+    Passed { layers, look_again, fault, passing, ..Passed::default() }
+}
+
+/// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
+/// which of them could not be looked at.
+pub(super) async fn observe(
+    cx: &Context,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    wanted: impl Fn(&Memory, Layer) -> bool,
+) -> Vec<(Layer, Fault)> {
+    let mut unseen = Vec::new();
+    let mut hints = case.hints(&memory.sight);
+    let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
+    let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
+    for wave in [others, index] {
+        let active = case.offer.is_some() || memory.sight.has_active_collection();
+        let handles = plan::handles(&memory.sight, case.offer);
+        hints.collection_id = handles.collection_id.filter(|_| active);
+        hints.collection_endpoint = handles.collection_endpoint;
+        hints.index_by_endpoint = plan::index_by_endpoint(&memory.sight);
+        hints.index_on_record = plan::index_on_record(&memory.sight);
+        let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        if wave.contains(&Layer::Index) {
+            memory.sight.index_known = hints.collection_id.is_some();
+        }
+        for (layer, glance) in wave.iter().zip(join_all(looks).await) {
+            match glance {
+                Ok(glance) => memory.sight.put(glance),
+                Err(fault) => unseen.push((*layer, fault)),
+            }
+        }
+    }
+    if unseen.iter().any(|(layer, _)| *layer == Layer::Index) {
+        (memory.sight.index, memory.sight.index_known, memory.sight.index_hidden) =
+            (Seen::Absent, false, None);
+    }
+    // A list may lag behind; the role knows which knowledge base it was made for, and by its id it is seen at once.
+    let trusted = plan::trusted_id(&memory.sight).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
+    if let (true, Some(id)) = (memory.sight.knowledge_base.is_absent(), trusted) {
+        hints.knowledge_base_id = Some(id);
+        match layers::look(&cx.aws, case.id, Layer::KnowledgeBase, &hints).await {
+            Ok(glance) => memory.sight.put(glance),
+            Err(fault) => unseen.push((Layer::KnowledgeBase, fault)),
+        }
+    }
+    unseen
+}

@@ -1,0 +1,27 @@
+//! What a pass over the layers came to.
+
+use std::time::Duration;
+
+use crate::api::{Layer, PerLayer, Reason};
+use crate::stack::fault::Fault;
+use crate::stack::model::blocked::Blocked;
+use crate::stack::model::outcome::Standing;
+
+/// What a pass came to.
+#[derive(Default)]
+pub struct Passed {
+    /// How each owned layer stands.
+    pub layers: PerLayer<Option<Standing>>,
+    /// Something with our name is not ours: nothing was done.
+    pub blocked: Option<Blocked>,
+    /// When to look again.
+    pub look_again: Option<Duration>,
+    /// A passing failure: backoff decides when to look again.
+    pub fault: Option<Fault>,
+    /// The same, once it has lasted long enough to be news.
+    pub passing: Option<(Reason, String)>,
+    /// Whether it takes over what an earlier object of the same name left behind.
+    pub adopts: bool,
+    /// What was lost, and is made anew because somebody has approved it.
+    pub given_up: Vec<Layer>,
+}

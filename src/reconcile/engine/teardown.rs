@@ -1,0 +1,126 @@
+//! The way back: what stays is marked, what goes is taken apart, a step at a time.
+
+use std::time::Instant;
+
+use futures::future::{BoxFuture, join_all};
+
+use super::case::Case;
+use super::observe::observe;
+use crate::api::{Layer, Ownership, Reason, ownership};
+use crate::layers;
+use crate::layers::Hints;
+use crate::reconcile::context::Context;
+use crate::reconcile::memory::Memory;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::model::plan::{self};
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
+use crate::stack::model::teardown_order::{Fate, ORDER, is_built_on};
+
+/// Marks what stays: it still says whose it was, and that nobody looks after it.
+pub async fn retain(cx: &Context, case: &Case<'_>, fate: Fate, memory: &mut Memory) -> Result<(), Fault> {
+    let stays = |layer: &Layer| fate.keeps(*layer);
+    // An index has no tags, and whether anybody can see it does not matter.
+    let tagged = |_: &Memory, layer| layer != Layer::Index && stays(&layer);
+    if let Some((_, fault)) = observe(cx, case, memory, tagged).await.into_iter().next() {
+        return Err(fault);
+    }
+    let tags = case.id.retained_tags();
+    let owned = case.column.layers(Ownership::Owns).filter(stays);
+    let tagged = owned.map(|layer| layers::tag(&cx.aws, case.id, layer, &memory.sight, &tags));
+    join_all(tagged).await.into_iter().collect()
+}
+
+/// Takes what is owned, and does not stay, one step further apart: every layer on which nothing stands any more, side by side. `documents`
+/// are what the owner has in a bucket that it borrows, and go like a bucket of its own. Done only in a pass that finds
+/// nothing of ours left.
+pub async fn back(
+    cx: &Context,
+    case: &Case<'_>,
+    fate: Fate,
+    memory: &mut Memory,
+    documents: BoxFuture<'_, Result<Progress, Fault>>,
+) -> Result<Progress, Fault> {
+    memory.leaves();
+    let mut stuck = observe(cx, case, memory, |_, _| true).await;
+    // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
+    stuck.extend(memory.sight.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
+    stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
+    let handles = plan::handles(&memory.sight, case.offer);
+    let hints = Hints {
+        collection_id: handles.collection_id,
+        collection_endpoint: handles.collection_endpoint,
+        ..case.hints(&memory.sight)
+    };
+    // What cannot be seen may well stand. A key that has encrypted what is left alone stays too.
+    let is_stuck = |layer: Layer| stuck.iter().any(|(it, _)| *it == layer);
+    let stands =
+        |layer: Layer| is_stuck(layer) || (memory.sight.is_ours(layer) && !memory.sight.stays(layer));
+    let owned = ORDER.into_iter().filter(|layer| ownership(case.column, *layer) == Ownership::Owns);
+    let goes = owned.filter(|layer| !fate.keeps(*layer));
+    let standing: Vec<_> = goes.filter(|layer| stands(*layer)).collect();
+    let is_free = |below: Layer| !standing.iter().any(|above| is_built_on(*above, below));
+    let free = standing.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
+    let torn = join_all(free.map(|layer| tear(cx, case, layer, memory, &hints)));
+    let documents = async {
+        match is_free(Layer::Bucket) {
+            true => documents.await,
+            false => Ok(Progress::Done),
+        }
+    };
+    let (torn, documents) = futures::join!(torn, documents);
+    let stuck = stuck.into_iter().filter(|(layer, _)| standing.contains(layer));
+    let layers = stuck.map(|(layer, fault)| (layer, Err(fault))).chain(torn).collect();
+    left(cx, memory, layers, documents)
+}
+
+/// One layer's step back. What AWS refused in a way that needs a person is left alone for a while, even if other layers
+/// bring on the next pass before.
+pub(super) async fn tear(
+    cx: &Context,
+    case: &Case<'_>,
+    layer: Layer,
+    memory: &Memory,
+    hints: &Hints,
+) -> (Layer, Result<Progress, Fault>) {
+    let result = match memory.refused.get(layer) {
+        Some((at, fault)) if cx.clock.since(*at) < STALLED => Err(fault.clone()),
+        _ => layers::teardown(&cx.aws, case.id, layer, &memory.sight, hints).await,
+    };
+    let looks = || format!("The {layer} was deleted; looking whether anything is left");
+    (layer, result.map(|progress| progress.or(|| Progress::waiting(Reason::Deleting, looks()))))
+}
+
+/// What is left to wait for, of all that goes on side by side. A failure that passes is told once it has lasted.
+pub(super) fn left(
+    cx: &Context,
+    memory: &mut Memory,
+    layers: Vec<(Layer, Result<Progress, Fault>)>,
+    documents: Result<Progress, Fault>,
+) -> Result<Progress, Fault> {
+    let mut left = Progress::Done;
+    let mut fault = None;
+    let mut waits = |result: Result<Progress, Fault>| match result {
+        Ok(progress) => progress,
+        Err(failed) => Progress::of_fault(&failed).unwrap_or_else(|| {
+            fault = Some(failed);
+            Progress::Done
+        }),
+    };
+    for (layer, result) in layers {
+        let waited = cx.clock.since(*memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now));
+        if let Err(refused) = &result
+            && matches!(refused.class, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid)
+        {
+            memory.note_refusal(cx.clock, layer, refused);
+        }
+        left = left.beside(waits(result).by_deadline(layer, waited));
+    }
+    left = left.beside(waits(documents));
+    match (memory.transient(cx.clock, fault.as_ref()), fault) {
+        (Some((reason, message)), _) => {
+            Ok(left.beside(Progress::Waiting { reason, message, cadence: Cadence::Probe }))
+        }
+        (None, Some(fault)) => Err(fault),
+        (None, None) => Ok(left),
+    }
+}

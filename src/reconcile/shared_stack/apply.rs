@@ -1,0 +1,78 @@
+//! A pool's documents: the last step of its SharedStack's pass.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use crate::api::{APPROVE, Pattern, Shared, SharedStack, Sidecars, Status, Tenant};
+use crate::documents::schedule::Ask;
+use crate::documents::sidecar::Rules;
+use crate::documents::source::Source;
+use crate::reconcile::context::Context;
+use crate::reconcile::memory::Memory;
+use crate::reconcile::tenant::request;
+use crate::reconcile::{conditions_writer, finalizer, ingestion};
+use crate::stack::identity::Identity;
+
+/// The pool's documents: requests of its own and of its tenants, and tenants that leave.
+pub(super) async fn pool_documents(
+    cx: &Context,
+    stack: &SharedStack,
+    shared: &Shared,
+    before: &Status,
+    status: &Status,
+    whole: bool,
+    memory: &mut Memory,
+) -> Option<ingestion::LastStep> {
+    let pool = shared.pool.as_ref()?;
+    let (name, uid) = (stack.name_any(), stack.uid().unwrap_or_default());
+    let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
+    let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
+    let tenants = tenants_of(cx, &name);
+    asks.extend(tenants.iter().filter_map(request).map(Ask::Request));
+    // One job for all whose documents moved before it.
+    asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
+    let approved = stack.annotations().get(APPROVE).map(String::as_str);
+    let source = ingestion::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
+    let source = source.map(|source| Source {
+        rules: Some(Rules {
+            tenant_id_key: pool.tenant_id_key.clone(),
+            attributes: pool.index.attributes.clone(),
+        }),
+        merges: pool.sidecars == Sidecars::Merge,
+        leaving: leaving_of(cx, &name),
+        ..source
+    });
+    let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
+    if let Some(findings) = &step.findings {
+        conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
+    }
+    if let Some(failures) = step.failures.take() {
+        ingestion::tell_tenants(cx, &name, failures);
+    }
+    Some(step)
+}
+
+/// The tenantIds of the Pool tenants that leave this stack, from the cache.
+pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
+    let tenants = cx.tenants.state();
+    let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+    let leaving = readable
+        .filter(|tenant| tenant.metadata.deletion_timestamp.is_some() && tenant.spec.borrows_from(stack));
+    leaving.map(|tenant| tenant.spec.tenant_id.clone()).collect()
+}
+
+/// The Pool tenants that hold an id in this stack and ask for a job, from the cache.
+pub(super) fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
+    let tenants = cx.tenants.state();
+    let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+    let pool =
+        readable.filter(|tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack));
+    let asks = |tenant: &Tenant| request(tenant).is_some() || moved(tenant).is_some();
+    pool.filter(|tenant| finalizer::is_held(*tenant, &cx.hold()) && asks(tenant)).cloned().collect()
+}
+
+/// When the operator last moved or deleted this tenant's documents.
+pub(super) fn moved(tenant: &Tenant) -> Option<jiff::Timestamp> {
+    tenant.status.as_ref()?.documents_moved_time.as_ref().map(|at| at.0)
+}

@@ -1,0 +1,138 @@
+//! What a Tenant asks for is brought a step closer: its layers, and its documents as the last step.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use crate::api::{
+    APPROVE, EncryptionSettings, Equals, Isolation, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant,
+};
+use crate::clock;
+use crate::documents::schedule::Ask;
+use crate::reconcile::context::Context;
+use crate::reconcile::engine::case::Case;
+use crate::reconcile::engine::{self, Passed};
+use crate::reconcile::memory::Memory;
+use crate::reconcile::{Error, conditions_writer, ingestion, offer_status, restore_documents};
+use crate::stack::hash::fingerprint;
+use crate::stack::model::desired::Blueprint;
+use crate::stack::model::outcome::{Documents, Standing, Verdict};
+use crate::stack::offer::Offer;
+
+/// What a pass has to report.
+pub(super) struct Pass {
+    pub(super) verdict: Verdict,
+    pub(super) status: Status,
+    pub(super) look_again: Option<Duration>,
+    pub(super) error: Option<Error>,
+}
+
+pub(super) async fn go(
+    cx: &Context,
+    tenant: &Tenant,
+    before: &Status,
+    isolation: &Isolation,
+    offer: Option<&Offer>,
+    memory: &mut Memory,
+) -> Result<Pass, Error> {
+    let spec = &tenant.spec;
+    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting(approved);
+    let mut status = before.clone();
+    if let Some(offer) = offer
+        && let Some(standing) = restore_documents::documents(cx, tenant, &id, offer, &mut status).await?
+    {
+        let verdict = Verdict {
+            borrowed: Some(standing),
+            layers: crate::reconcile::untouched(spec.pattern.into()),
+            documents: Documents::last(&before.conditions),
+            ..Verdict::default()
+        };
+        return Ok(Pass { verdict, status, look_again: Some(Duration::from_secs(1)), error: None });
+    }
+    status.region = Some(cx.scope.region.clone());
+    status.prefix = Some(id.prefix());
+    if let Some(offer) = offer {
+        offer_status::borrowed(&mut status, offer);
+    }
+    if let Isolation::Pool(_) = isolation {
+        pool(cx, tenant, &mut status, offer, memory);
+        let documents =
+            offer.and_then(|offer| ingestion::of_pool_tenant(cx, &offer.stack, &spec.tenant_id, before));
+        let verdict = Verdict { borrowed: Some(Standing::Whole), documents, ..Verdict::default() };
+        return Ok(Pass { verdict, status, look_again: None, error: None });
+    }
+    let case = Case {
+        id: &id,
+        column: spec.pattern.into(),
+        offer,
+        status: before,
+        creates_key: matches!(isolation, Isolation::Silo(silo) if matches!(silo.encryption, EncryptionSettings::Create)),
+        approved,
+        blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
+    };
+    let generation = tenant.metadata.generation.unwrap_or(0);
+    let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } =
+        engine::forward(cx, &case, memory, generation).await;
+    if adopts {
+        conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
+    }
+    offer_status::give_up(&mut status, &given_up);
+    offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
+    let ingestion = match isolation {
+        Isolation::Silo(silo) => silo.ingestion.clone(),
+        Isolation::Bridge(bridge) => bridge.ingestion.clone(),
+        Isolation::Pool(_) => None,
+    };
+    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let source = whole.then(|| ingestion::source(&status, &id, approved, ingestion.as_ref())).flatten();
+    let step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
+    let refilling = ingestion::refilling(before, &mut status, &step);
+    if refilling.is_none() {
+        status.ingestion = step.ingestion.or(status.ingestion);
+    }
+    let verdict = Verdict {
+        blocked,
+        layers,
+        borrowed: offer.map(|_| Standing::Whole),
+        documents: Some(step.documents),
+        passing,
+        refilling,
+        ..Verdict::default()
+    };
+    let error = fault.or(step.fault).map(Error::from);
+    Ok(Pass { verdict, status, look_again: clock::earliest(look_again, step.look_again), error })
+}
+
+/// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.
+pub(super) fn pool(
+    cx: &Context,
+    tenant: &Tenant,
+    status: &mut Status,
+    offer: Option<&Offer>,
+    memory: &mut Memory,
+) {
+    let Some((offer, pool)) = offer.and_then(|offer| Some((offer, offer.pool.as_ref()?))) else {
+        return;
+    };
+    status.knowledge_base_id = Some(pool.knowledge_base_id.clone());
+    status.knowledge_base_arn = Some(pool.knowledge_base_arn.clone());
+    status.data_source_id = Some(pool.data_source_id.clone());
+    status.index_name = Some(pool.index_name.clone());
+    status.role_arn = Some(pool.role_arn.clone());
+    status.retrieval_filter = Some(RetrievalFilter {
+        equals: Equals { key: pool.tenant_id_key.clone(), value: tenant.spec.tenant_id.clone() },
+    });
+    let request = request(tenant);
+    if request.is_some() && request != memory.request {
+        cx.wake_stack(&offer.stack);
+    }
+    memory.request = request;
+}
+
+/// The fingerprint of a Tenant's request for a job.
+pub fn request(tenant: &impl ResourceExt) -> Option<String> {
+    let value = tenant.annotations().get(SYNC_REQUESTED_AT)?;
+    Some(fingerprint(&format!("{} {value}", tenant.uid().unwrap_or_default())))
+}
