@@ -13,7 +13,7 @@ use crate::reconcile::memory::Memory;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::model::observed::Seen;
 use crate::stack::model::outcome::Standing;
-use crate::stack::model::plan::{self};
+use crate::stack::model::plan;
 use crate::stack::model::progress::{Cadence, STALLED};
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.

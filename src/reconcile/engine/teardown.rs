@@ -12,7 +12,7 @@ use crate::layers::Hints;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::model::plan::{self};
+use crate::stack::model::plan;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{Fate, ORDER, is_built_on};
 

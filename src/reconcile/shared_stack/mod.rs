@@ -20,7 +20,7 @@ use super::engine::{self, Passed};
 use super::{Error, Guarded, conditions_writer, finalizer, ingestion, offer_status};
 use crate::api::{APPROVE, Column, EncryptionSettings, Layer, PAUSED, SharedStack, Status};
 use crate::clock;
-use crate::documents::marker::{self};
+use crate::documents::marker;
 use crate::stack::accept;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
