@@ -437,4 +437,20 @@ mod tests {
             assert!(!Scope::is_valid_installation(bad), "{bad}");
         }
     }
+
+    #[test]
+    fn models_and_roles_have_arns() {
+        let scope = || Scope::new("prod", "123456789012", "eu-central-1");
+        let in_china = || Scope::new("prod", "123456789012", "cn-north-1");
+        for (scope, model, arn) in [
+            (scope(), "m", "arn:aws:bedrock:eu-central-1::foundation-model/m"),
+            (in_china(), "m", "arn:aws-cn:bedrock:cn-north-1::foundation-model/m"),
+            (scope(), "arn:aws:bedrock:us-east-1::custom/m", "arn:aws:bedrock:us-east-1::custom/m"),
+            (scope(), "x.arn:", "arn:aws:bedrock:eu-central-1::foundation-model/x.arn:"),
+        ] {
+            assert_eq!(scope.model_arn(model), arn);
+        }
+        assert_eq!(scope().role_arn("r"), "arn:aws:iam::123456789012:role/tenantry/prod/r");
+        assert_eq!(in_china().role_arn("r"), "arn:aws-cn:iam::123456789012:role/tenantry/prod/r");
+    }
 }

@@ -31,3 +31,44 @@ pub fn ledger_key(owner: &Identity) -> String {
 pub fn retained_prefix(tenant_id: &str) -> String {
     format!("{MARKERS}{tenant_id}/")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::Pattern;
+    use crate::stack::identity::{Adopts, Owner, Scope, Slot};
+
+    fn scope() -> Scope {
+        Scope::new("prod", "123456789012", "eu-central-1")
+    }
+
+    #[test]
+    fn what_the_operator_keeps_for_itself_lies_under_its_own_folder() {
+        let stack = Identity::of_stack(Arc::new(scope()), "standard", "u-1");
+        let owner = Owner::Tenant {
+            namespace: "tenants".into(),
+            name: "object".into(),
+            tenant_id: "acme".into(),
+            pattern: Pattern::Bridge,
+            stack: Some("standard".into()),
+        };
+        let tenant = Identity {
+            scope: stack.scope.clone(),
+            owner,
+            uid: "u-2".into(),
+            slot: Slot::A,
+            adopts: Adopts::Nothing,
+        };
+        assert_eq!(marker_key(&stack), "tenantry/retained-stack.json");
+        assert_eq!(marker_key(&tenant), "tenantry/retained/acme.json");
+        assert_eq!(retained_prefix("acme"), "tenantry/retained/acme/");
+        for id in [&stack, &tenant] {
+            assert_eq!(ledger_key(id), format!("tenantry/ledger/{}", id.name(Layer::KnowledgeBase)));
+        }
+        for key in [marker_key(&stack), marker_key(&tenant), ledger_key(&stack), retained_prefix("acme")] {
+            assert!(key.starts_with(OPERATORS_OWN), "{key}");
+        }
+    }
+}

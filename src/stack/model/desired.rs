@@ -412,3 +412,326 @@ impl Base<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{Collection, Column, Documents, Index, Ownership, ownership};
+    use crate::stack::identity::Scope;
+    use crate::stack::model::ideal::{self, Sample};
+
+    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
+
+    /// Everything is lent, and nothing is to be made anew.
+    fn lent() -> Handles {
+        Handles {
+            key_arn: Some("arn:key".into()),
+            collection_id: Some("id".into()),
+            collection_arn: Some("arn:collection".into()),
+            collection_endpoint: Some("https://endpoint".into()),
+            knowledge_base_arn: Some("arn:knowledge-base".into()),
+            trust_is_narrow: true,
+            rebuild: Rebuild::Nothing,
+        }
+    }
+
+    fn want(sample: &Sample, handles: &Handles) -> Want {
+        sample.blueprint().want(&sample.id, sample.offer.as_ref(), handles)
+    }
+
+    fn silo(more: serde_json::Value) -> Sample {
+        let mut spec = json!({"tenantId": "acme", "pattern": "Silo"});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ideal::tenant("a silo", spec)
+    }
+
+    fn pool(pool: serde_json::Value) -> Sample {
+        ideal::stack("a pool", json!({"pool": pool}))
+    }
+
+    #[test]
+    fn each_column_wants_what_it_owns() {
+        let mut samples = ideal::samples();
+        let stack = json!({"name": "standard"});
+        samples
+            .push(ideal::tenant("pool", json!({"tenantId": "acme", "pattern": "Pool", "stackRef": stack})));
+        for column in Column::ALL {
+            assert!(samples.iter().any(|sample| sample.column == column), "{column:?} has no sample");
+        }
+        for sample in &samples {
+            for handles in [Handles::default(), lent()] {
+                let want = want(sample, &handles);
+                for layer in Layer::ALL {
+                    let owns = ownership(sample.column, layer) == Ownership::Owns;
+                    let owns = owns && (layer != Layer::Key || sample.creates_key());
+                    assert_eq!(want.owns(layer), owns, "{}: {layer:?}", sample.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_apart_or_cannot_borrow_wants_nothing() {
+        let bridge = &ideal::samples()[2];
+        for want in [
+            Blueprint::Nothing.want(&bridge.id, bridge.offer.as_ref(), &lent()),
+            bridge.blueprint().want(&bridge.id, None, &lent()),
+        ] {
+            assert!(Layer::ALL.into_iter().all(|layer| !want.owns(layer)), "{want:?}");
+        }
+    }
+
+    /// The bucket and the collection of each, the prefix that it ingests, and those that have rules of their own.
+    #[test]
+    fn a_bridge_uses_what_its_stack_has_and_others_their_own() {
+        let samples = ideal::samples();
+        let lent = ideal::lent_by("standard");
+        for (n, prefix, prefixes) in [
+            (0, Some("documents/"), Some(vec!["documents/"])),
+            (1, Some("documents/"), Some(vec!["documents/"])),
+            (2, Some("bridge/acme/"), None),
+            (3, None, Some(vec!["bridge/", "pool/"])),
+            (4, Some("pool/"), Some(vec!["bridge/", "pool/"])),
+        ] {
+            let sample = &samples[n];
+            let (bucket, collection) = match sample.column {
+                Column::Bridge => (lent.bucket.clone(), lent.collection_name.clone()),
+                _ => (sample.id.name(Layer::Bucket), sample.id.name(Layer::Collection)),
+            };
+            let want = want(sample, &self::lent());
+            let role =
+                want.role.as_ref().map(|it| (it.bucket.clone(), it.collection.clone(), it.prefix.clone()));
+            let ingested = want.knowledge_base.as_ref().map(|it| (it.bucket.clone(), it.prefix.clone()));
+            let prefix = prefix.map(str::to_owned);
+            assert_eq!(
+                role,
+                prefix.clone().map(|it| (bucket.clone(), collection.clone(), it)),
+                "{}",
+                sample.name
+            );
+            assert_eq!(ingested, prefix.map(|it| (bucket.clone(), it)), "{}", sample.name);
+            let own = want.bucket.as_ref().map(|it| it.prefixes.iter().map(String::as_str).collect());
+            assert_eq!(own, prefixes, "{}", sample.name);
+            for (name, expected) in
+                [(want.bucket.map(|it| it.name), bucket), (want.collection.map(|it| it.name), collection)]
+            {
+                assert_eq!(name.unwrap_or_else(|| expected.clone()), expected, "{}", sample.name);
+            }
+        }
+    }
+
+    #[test]
+    fn everything_has_its_own_name() {
+        let sample = silo(json!({"encryption": {"key": "Create"}}));
+        let Want { key, bucket, collection, role, index, knowledge_base } = want(&sample, &lent());
+        let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
+        let name = |layer| sample.id.name(layer);
+        assert_eq!(key.unwrap().name, name(Layer::Key));
+        assert_eq!(bucket.unwrap().name, name(Layer::Bucket));
+        assert_eq!(collection.unwrap().name, name(Layer::Collection));
+        assert_eq!((role.name, role.index), (name(Layer::Role), name(Layer::Index)));
+        assert_eq!((index.name, index.role), (name(Layer::Index), name(Layer::Role)));
+        assert_eq!(knowledge_base.name, name(Layer::KnowledgeBase));
+        let arn = format!("arn:aws:iam::123456789012:role/tenantry/prod/{}", name(Layer::Role));
+        assert_eq!(knowledge_base.role_arn, arn);
+    }
+
+    #[test]
+    fn what_earlier_layers_lend_is_used_where_it_belongs() {
+        let sample = silo(json!({}));
+        for handles in [lent(), Handles::default()] {
+            let Want { key: _, bucket, collection, role, index, knowledge_base } = want(&sample, &handles);
+            let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
+            let store = handles.collection_arn.clone().map(|collection_arn| Store::OpenSearchServerless {
+                collection_arn,
+                index: sample.id.name(Layer::Index),
+            });
+            assert_eq!(knowledge_base.store, store);
+            assert_eq!(knowledge_base.narrow_trust, !handles.trust_is_narrow);
+            let keys =
+                [bucket.unwrap().key_arn, collection.unwrap().key_arn, role.key_arn, knowledge_base.key_arn];
+            let Handles {
+                key_arn,
+                collection_id,
+                collection_arn,
+                collection_endpoint,
+                knowledge_base_arn,
+                trust_is_narrow: _,
+                rebuild: _,
+            } = handles;
+            assert!(keys.iter().all(|key| *key == key_arn), "{keys:?}");
+            assert_eq!(role.collection_arn, collection_arn);
+            assert_eq!(role.trusted, knowledge_base_arn);
+            assert_eq!(
+                (index.collection_id, index.collection_endpoint),
+                (collection_id, collection_endpoint)
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_must_be_made_anew_goes() {
+        let sample = silo(json!({}));
+        for (rebuild, index, data_source) in [
+            (Rebuild::Nothing, false, false),
+            (Rebuild::Index, true, false),
+            (Rebuild::DataSource, false, true),
+        ] {
+            let want = want(&sample, &Handles { rebuild, ..lent() });
+            assert_eq!(want.index.unwrap().rebuild, index, "{rebuild:?}");
+            assert_eq!(want.knowledge_base.unwrap().drop_data_source, data_source, "{rebuild:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_spec_names_wins_over_any_other() {
+        let existing = json!({"key": "Existing", "kmsKeyArn": KEY});
+        for sample in [
+            silo(json!({"encryption": existing})),
+            ideal::stack("an existing key", json!({"encryption": existing, "pool": {}})),
+        ] {
+            assert_eq!(sample.blueprint().existing_key(), Some(KEY));
+            for handles in [lent(), Handles::default()] {
+                let want = want(&sample, &handles);
+                assert!(want.key.is_none());
+                assert_eq!(want.bucket.unwrap().key_arn.as_deref(), Some(KEY));
+                assert_eq!(want.collection.unwrap().key_arn.as_deref(), Some(KEY));
+                assert_eq!(want.role.unwrap().key_arn.as_deref(), Some(KEY));
+                assert_eq!(want.knowledge_base.unwrap().key_arn.as_deref(), Some(KEY));
+                assert_eq!(
+                    want.index.unwrap().collection_id,
+                    handles.collection_id,
+                    "the rest is as it was lent"
+                );
+            }
+        }
+        for sample in ideal::samples() {
+            assert_eq!(sample.blueprint().existing_key(), None, "{}", sample.name);
+        }
+        assert_eq!(Blueprint::Nothing.existing_key(), None);
+    }
+
+    #[test]
+    fn the_operator_alone_writes_metadata_files_where_a_pool_says_so() {
+        let operator = ideal::scope().operator.clone();
+        assert!(operator.is_some());
+        let mut unknown = pool(json!({}));
+        unknown.id.scope = Arc::new(Scope { operator: None, ..Scope::clone(&unknown.id.scope) });
+        for (sample, writer) in [
+            (pool(json!({})), operator.clone()),
+            (pool(json!({"sidecars": "OperatorOnly"})), operator),
+            (pool(json!({"sidecars": "Merge"})), None),
+            (unknown, None),
+            (ideal::stack("no pool", json!({})), None),
+            (silo(json!({})), None),
+        ] {
+            let bucket = want(&sample, &lent()).bucket.unwrap();
+            assert_eq!(bucket.only_writer_of_sidecars, writer, "{}", sample.name);
+        }
+    }
+
+    #[test]
+    fn a_tag_of_ours_cannot_be_forged() {
+        let tags = json!({"costCenter": "42", "tenantry.dev/owner": "Tenant/tenants/somebody"});
+        let stack = json!({"name": "standard"});
+        let create = json!({"key": "Create"});
+        for sample in [
+            silo(json!({"tags": tags, "encryption": create})),
+            ideal::tenant(
+                "a bridge",
+                json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": stack, "tags": tags}),
+            ),
+            ideal::stack("a stack", json!({"tags": tags, "encryption": create, "pool": {}})),
+        ] {
+            let mut expected = sample.id.tags();
+            expected.insert("costCenter".into(), "42".into());
+            let Want { key, bucket, collection, role, index: _, knowledge_base } = want(&sample, &lent());
+            let all = [
+                key.map(|it| it.tags),
+                bucket.map(|it| it.tags),
+                collection.map(|it| it.tags),
+                role.map(|it| it.tags),
+                knowledge_base.map(|it| it.tags),
+            ];
+            assert!(all.iter().flatten().count() >= 2);
+            for tags in all.into_iter().flatten() {
+                assert_eq!(tags, expected, "{}", sample.name);
+            }
+        }
+    }
+
+    #[test]
+    fn bedrock_is_told_the_dimensions_where_they_can_be_chosen() {
+        let foundation = |id: &str| format!("arn:aws:bedrock:eu-central-1::foundation-model/{id}");
+        let custom = "arn:aws:bedrock:eu-central-1:123456789012:custom-model/mine";
+        for (settings, model, dimensions, told) in [
+            (json!({}), foundation("amazon.titan-embed-text-v2:0"), 1024, Some(1024)),
+            (json!({"dimensions": 256}), foundation("amazon.titan-embed-text-v2:0"), 256, Some(256)),
+            (
+                json!({"embeddingModel": "cohere.embed-english-v3"}),
+                foundation("cohere.embed-english-v3"),
+                1024,
+                None,
+            ),
+            (json!({"embeddingModel": custom, "dimensions": 384}), custom.into(), 384, Some(384)),
+        ] {
+            for sample in [silo(json!({"knowledgeBase": settings})), pool(json!({"knowledgeBase": settings}))]
+            {
+                let Want { role, index, knowledge_base, .. } = want(&sample, &lent());
+                let knowledge_base = knowledge_base.unwrap();
+                assert_eq!(index.unwrap().dimensions, dimensions, "{settings}");
+                assert_eq!(knowledge_base.dimensions, told, "{settings}");
+                assert_eq!(knowledge_base.embedding_model_arn, model);
+                assert_eq!(role.unwrap().embedding_model_arn, model);
+            }
+        }
+    }
+
+    #[test]
+    fn settings_go_to_their_layers() {
+        let documents =
+            json!({"versioning": "Suspended", "noncurrentExpirationDays": 7, "expirationDays": 8});
+        let collection = json!({"standbyReplicas": "Disabled", "network": {"access": "Public"}});
+        let index = json!({"distance": "InnerProduct", "attributes": [{"name": "year", "type": "Number"}]});
+        let knowledge_base = json!({"chunking": {"strategy": "None"}});
+        let of_pool = json!({"index": index, "knowledgeBase": knowledge_base, "tenantIdKey": "customer"});
+        let with_policy = |policy: &str| {
+            json!({
+                "documents": documents,
+                "collection": collection,
+                "index": index,
+                "knowledgeBase": knowledge_base,
+                "dataDeletionPolicy": policy,
+            })
+        };
+        for (sample, key, policy) in [
+            (silo(with_policy("Retain")), None, DataDeletionPolicy::Retain),
+            (silo(with_policy("Delete")), None, DataDeletionPolicy::Delete),
+            (
+                ideal::stack(
+                    "a stack",
+                    json!({"documents": documents, "collection": collection, "pool": of_pool}),
+                ),
+                Some("customer"),
+                DataDeletionPolicy::Delete,
+            ),
+        ] {
+            let want = want(&sample, &lent());
+            let index_of = want.index.unwrap();
+            let base = want.knowledge_base.unwrap();
+            let resolved = Documents::resolve(Some(&serde_json::from_value(documents.clone()).unwrap()));
+            assert_eq!(want.bucket.unwrap().documents, resolved);
+            let resolved = Collection::resolve(Some(&serde_json::from_value(collection.clone()).unwrap()));
+            assert_eq!(want.collection.unwrap().settings, resolved.unwrap());
+            let resolved = Index::resolve(Some(&serde_json::from_value(index.clone()).unwrap()));
+            assert_eq!(index_of.settings, resolved);
+            assert_eq!(index_of.tenant_id_key.as_deref(), key);
+            assert_eq!(base.chunking, ChunkingSettings::None);
+            assert_eq!(base.data_deletion_policy, policy);
+        }
+    }
+}

@@ -372,3 +372,6 @@ pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

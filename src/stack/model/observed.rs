@@ -335,3 +335,179 @@ pub struct DataSourceFacts {
     /// Why it failed, if it did.
     pub failure_reasons: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::model::ideal::{self, Sample};
+
+    const UID: &str = "tenantry.dev/owner-uid";
+
+    fn somebodys(resource: &str) -> Foreign {
+        Foreign { resource: resource.into(), claim: Claim::Foreign }
+    }
+
+    fn of_earlier(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut tags = tags.clone();
+        tags.insert(UID.into(), "6f1e0c1e-0000-4000-8000-000000000000".into());
+        tags
+    }
+
+    fn ours<T>(seen: &mut Seen<T>) -> &mut T {
+        match seen {
+            Seen::Ours(facts) => facts,
+            _ => panic!("it is not there"),
+        }
+    }
+
+    /// One that owns every layer, and all of it built.
+    fn built() -> (Sample, Sight) {
+        let sample = ideal::stack(
+            "everything",
+            serde_json::json!({"encryption": {"key": "Create"}, "tags": {"costCenter": "42"}, "pool": {}}),
+        );
+        let sight = sample.built();
+        (sample, sight)
+    }
+
+    #[test]
+    fn tags_tell_whose_a_resource_is() {
+        let (sample, _) = built();
+        let (id, adopting) = (sample.id.clone(), sample.id.clone().adopting(None));
+        let tags = id.tags();
+        let earlier = of_earlier(&tags);
+        let mut with_others = tags.clone();
+        with_others.insert("others".into(), "own".into());
+        let mut elsewhere = tags.clone();
+        elsewhere.insert("tenantry.dev/installation".into(), "test".into());
+        let foreign = |claim| Seen::Foreign(Foreign { resource: "thing x".into(), claim });
+        for (id, tags, expected) in [
+            (&id, &tags, Seen::Ours(7)),
+            (&adopting, &tags, Seen::Ours(7)),
+            (&id, &with_others, Seen::Ours(7)),
+            (&adopting, &earlier, Seen::Ours(7)),
+            (&id, &earlier, foreign(Claim::Adoptable)),
+            (&adopting, &elsewhere, foreign(Claim::Foreign)),
+            (&adopting, &BTreeMap::new(), foreign(Claim::Foreign)),
+        ] {
+            let seen = Seen::by_tags(id, || "thing x".into(), tags, 7);
+            assert_eq!(seen, expected);
+            let is_ours = expected == Seen::Ours(7);
+            assert_eq!(seen.ours(), is_ours.then_some(&7));
+            assert_eq!(seen.foreign().is_some(), !is_ours);
+            assert!(!seen.is_absent());
+        }
+        let absent = Seen::<i32>::default();
+        assert!(absent.is_absent() && absent.ours().is_none() && absent.foreign().is_none());
+    }
+
+    #[test]
+    fn one_thing_with_the_uid_of_an_earlier_owner_makes_it_adopted() {
+        fn adopt(policy: &mut PolicyFacts) {
+            let tags = of_earlier(&Identity::parse_description(&policy.description));
+            policy.description = Identity::description(&tags);
+        }
+        type Case = (&'static str, fn(&mut Sight));
+        let places: &[Case] = &[
+            ("key", |it| ours(&mut it.key).tags = of_earlier(&ours(&mut it.key).tags)),
+            ("bucket", |it| ours(&mut it.bucket).tags = of_earlier(&ours(&mut it.bucket).tags)),
+            ("encryption policy", |it| adopt(ours(&mut it.collection).encryption.as_mut().unwrap())),
+            ("network policy", |it| adopt(ours(&mut it.collection).network.as_mut().unwrap())),
+            ("collection", |it| {
+                let detail = ours(&mut it.collection).collection.as_mut().unwrap();
+                detail.tags = of_earlier(&detail.tags);
+            }),
+            ("data access policy", |it| adopt(ours(&mut it.role).data_access.as_mut().unwrap())),
+            ("role", |it| {
+                let role = ours(&mut it.role).role.as_mut().unwrap();
+                role.tags = of_earlier(&role.tags);
+            }),
+            ("knowledge base", |it| {
+                let facts = ours(&mut it.knowledge_base);
+                facts.tags = of_earlier(&facts.tags);
+            }),
+        ];
+        let (sample, sight) = built();
+        let adopting = sample.id.clone().adopting(None);
+        assert!(!sight.is_adopted(&adopting), "all of it is its own");
+        assert!(!Sight::default().is_adopted(&adopting), "there is nothing");
+        for (what, mutate) in places {
+            let mut it = sight.clone();
+            mutate(&mut it);
+            assert!(it.is_adopted(&adopting), "{what}");
+            assert!(!it.is_adopted(&sample.id), "{what}: who takes over nothing has adopted nothing");
+        }
+    }
+
+    /// All of a layer, or a part of it beside ours; an index, a bucket and a knowledge base have no parts.
+    #[test]
+    fn what_is_somebody_elses_is_told_layer_by_layer() {
+        type Case = (Layer, &'static str, fn(&mut Sight, Foreign));
+        let cases: &[Case] = &[
+            (Layer::Key, "all", |it, other| it.key = Seen::Foreign(other)),
+            (Layer::Key, "part", |it, other| ours(&mut it.key).foreign = Some(other)),
+            (Layer::Bucket, "all", |it, other| it.bucket = Seen::Foreign(other)),
+            (Layer::Collection, "all", |it, other| it.collection = Seen::Foreign(other)),
+            (Layer::Collection, "part", |it, other| ours(&mut it.collection).foreign = Some(other)),
+            (Layer::Index, "all", |it, other| it.index = Seen::Foreign(other)),
+            (Layer::Role, "all", |it, other| it.role = Seen::Foreign(other)),
+            (Layer::Role, "part", |it, other| ours(&mut it.role).foreign = Some(other)),
+            (Layer::KnowledgeBase, "all", |it, other| it.knowledge_base = Seen::Foreign(other)),
+        ];
+        let (_, sight) = built();
+        assert!(sight.foreign().is_empty() && Sight::default().foreign().is_empty());
+        for (layer, how, mutate) in cases {
+            let mut it = sight.clone();
+            mutate(&mut it, somebodys("x"));
+            for other in Layer::ALL {
+                let expected = (other == *layer).then(|| somebodys("x"));
+                assert_eq!(it.foreign_of(other), expected.as_ref(), "{how} of {layer:?}: {other:?}");
+                assert_eq!(Sight::default().foreign_of(other), None);
+            }
+            assert_eq!(it.foreign(), [&somebodys("x")], "{how} of {layer:?}");
+        }
+        let both = Sight {
+            bucket: Seen::Foreign(somebodys("first")),
+            role: Seen::Foreign(somebodys("second")),
+            ..Sight::default()
+        };
+        assert_eq!(both.foreign(), [&somebodys("first"), &somebodys("second")], "in build order");
+    }
+
+    #[test]
+    fn a_key_stays_while_what_it_may_encrypt_is_somebody_elses() {
+        type Case = (&'static str, fn(&mut Sight), &'static [Layer]);
+        let cases: &[Case] = &[
+            ("all is ours", |_| {}, &[]),
+            ("the bucket", |it| it.bucket = Seen::Foreign(somebodys("x")), &[Layer::Key]),
+            ("the collection", |it| it.collection = Seen::Foreign(somebodys("x")), &[Layer::Key]),
+            // A policy beside our collection encrypts nothing.
+            ("a policy", |it| ours(&mut it.collection).foreign = Some(somebodys("x")), &[]),
+            ("the role", |it| it.role = Seen::Foreign(somebodys("x")), &[]),
+            ("the index", |it| it.index = Seen::Foreign(somebodys("x")), &[]),
+        ];
+        for (what, mutate, staying) in cases {
+            let (_, mut it) = built();
+            mutate(&mut it);
+            let stays: Vec<_> = Layer::ALL.into_iter().filter(|layer| it.stays(*layer)).collect();
+            assert_eq!(stays, *staying, "{what}");
+        }
+    }
+
+    #[test]
+    fn any_part_of_a_collection_is_something() {
+        let (_, mut sight) = built();
+        let whole = ours(&mut sight.collection).clone();
+        let none = CollectionFacts::default();
+        for (what, facts, any) in [
+            ("nothing", none.clone(), false),
+            ("somebody's", CollectionFacts { foreign: Some(somebodys("x")), ..none.clone() }, false),
+            ("encryption", CollectionFacts { encryption: whole.encryption.clone(), ..none.clone() }, true),
+            ("network", CollectionFacts { network: whole.network.clone(), ..none.clone() }, true),
+            ("itself", CollectionFacts { collection: whole.collection.clone(), ..none }, true),
+            ("everything", whole, true),
+        ] {
+            assert_eq!(facts.has_any(), any, "{what}");
+        }
+    }
+}

@@ -111,12 +111,179 @@ pub fn key(scope: &Scope) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/k";
+
+    fn scope() -> Scope {
+        Scope::new("prod", "123456789012", "eu-central-1")
+    }
+
+    fn in_china() -> Scope {
+        Scope::new("prod", "123456789012", "cn-north-1")
+    }
+
+    fn role_of(key_arn: Option<&str>) -> WantRole {
+        WantRole {
+            name: "r".into(),
+            tags: BTreeMap::new(),
+            bucket: "b".into(),
+            prefix: "bridge/1/".into(),
+            collection: "c".into(),
+            collection_arn: None,
+            index: "i".into(),
+            embedding_model_arn: "arn:aws:bedrock:eu-central-1::foundation-model/m".into(),
+            key_arn: key_arn.map(Into::into),
+            trusted: None,
+        }
+    }
 
     #[test]
     fn documents_are_compared_by_what_they_say() {
-        assert!(same(&json!({"a": ["x", "y"], "b": "z"}), &json!({"b": ["z"], "a": ["y", "x"]})));
-        assert!(!same(&json!({"a": ["x", "y"]}), &json!({"a": ["x"]})));
-        assert!(!same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
+        for (a, b) in [
+            (json!({"a": ["x", "y"], "b": "z"}), json!({"b": ["z"], "a": ["y", "x"]})),
+            (json!([{"a": [[1]]}]), json!({"a": 1})),
+            (json!([{"a": 1}, {"b": ["x"]}]), json!([{"b": "x"}, {"a": 1}])),
+            (json!([]), json!([])),
+            (json!({}), json!({})),
+            (json!(null), json!(null)),
+        ] {
+            assert!(same(&a, &b), "{a} says the same as {b}");
+            assert!(same(&b, &a), "{b} says the same as {a}");
+        }
+        for (a, b) in [
+            (json!({"a": ["x", "y"]}), json!({"a": ["x"]})),
+            (json!({"a": ["x", "y"]}), json!({"a": ["x", "z"]})),
+            (json!({"a": ["x", "y"]}), json!({"a": ["x", "y", "z"]})),
+            (json!({"a": 1}), json!({"a": 1, "b": 2})),
+            (json!({"a": 1}), json!({"b": 1})),
+            (json!({"a": 1}), json!({"a": 2})),
+            (json!({"a": 1}), json!({"a": "1"})),
+            (json!({"a": null}), json!({})),
+            (json!([]), json!(null)),
+            (json!([]), json!({})),
+            (json!([1]), json!([])),
+            (json!({}), json!(null)),
+        ] {
+            assert!(!same(&a, &b), "{a} does not say the same as {b}");
+            assert!(!same(&b, &a), "{b} does not say the same as {a}");
+        }
+    }
+
+    /// A list that says one thing twice lacks another: what somebody has done to a list so is not undone now.
+    #[test]
+    #[ignore = "not so yet: lists are of one length, and each item of the first is in the second"]
+    fn a_list_with_a_repetition_is_not_a_longer_one() {
+        let (twice, both) = (json!(["x", "x"]), json!(["x", "y"]));
+        assert!(!same(&both, &twice));
+        assert!(!same(&twice, &both));
+    }
+
+    #[test]
+    fn bedrock_alone_assumes_a_role_and_for_one_knowledge_base_if_it_is_known() {
+        let one = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/KB1";
+        let any = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/*";
+        for (given, named) in [(Some(one), one), (None, any)] {
+            let expected = json!({"Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow",
+                "Principal": {"Service": "bedrock.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": "123456789012"},
+                    "ArnLike": {"aws:SourceArn": named},
+                },
+            }]});
+            assert_eq!(trust(&scope(), given), expected);
+        }
+    }
+
+    #[test]
+    fn a_trust_names_one_knowledge_base_or_any() {
+        let like = |arn: Value| json!({"Condition": {"ArnLike": {"aws:SourceArn": arn}}});
+        for (document, named) in [
+            (trust(&scope(), Some("arn:one")), Some("arn:one")),
+            (trust(&scope(), None), None),
+            (json!({"Statement": like(json!("arn:one"))}), Some("arn:one")),
+            (json!({"Statement": [like(json!(["arn:one"]))]}), Some("arn:one")),
+            (json!({"Statement": [like(json!(["arn:*"]))]}), None),
+            (json!({"Statement": [like(json!([]))]}), None),
+            (json!({"Statement": [like(json!(7))]}), None),
+            (json!({"Statement": [{"Condition": {"StringLike": {"aws:SourceArn": "arn:one"}}}]}), None),
+            (json!({"Statement": [{}]}), None),
+            (json!({"Statement": []}), None),
+            (json!({}), None),
+            (Value::Null, None),
+        ] {
+            assert_eq!(trusted(&document), named, "{document}");
+        }
+    }
+
+    #[test]
+    fn a_role_may_use_its_model_its_prefix_its_collection_and_its_key() {
+        let in_account = json!({"aws:ResourceAccount": "123456789012"});
+        let mut statements = vec![
+            json!({"Sid": "Embed", "Effect": "Allow", "Action": "bedrock:InvokeModel",
+                "Resource": "arn:aws:bedrock:eu-central-1::foundation-model/m"}),
+            json!({"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b",
+                "Condition": {"StringEquals": in_account, "StringLike": {"s3:prefix": ["bridge/1/", "bridge/1/*"]}}}),
+            json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
+                "Resource": "arn:aws:s3:::b/bridge/1/*", "Condition": {"StringEquals": in_account}}),
+            json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll", "Resource": "arn:c"}),
+        ];
+        let policy = |key| permissions(&scope(), &role_of(key), "arn:c");
+        assert_eq!(policy(None), json!({"Version": "2012-10-17", "Statement": statements}));
+        statements.extend([
+            json!({"Sid": "DecryptDocuments", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY,
+                "Condition": {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}}),
+            json!({"Sid": "TransientData", "Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+                "Resource": KEY}),
+        ]);
+        assert_eq!(policy(Some(KEY)), json!({"Version": "2012-10-17", "Statement": statements}));
+        let there = permissions(&in_china(), &role_of(None), "arn:c");
+        assert_eq!(there["Statement"][1]["Resource"], "arn:aws-cn:s3:::b");
+        assert_eq!(there["Statement"][2]["Resource"], "arn:aws-cn:s3:::b/bridge/1/*");
+    }
+
+    #[test]
+    fn a_bucket_wants_tls_and_metadata_files_from_the_operator_only_if_it_says_so() {
+        let want = |operator: Option<&str>| WantBucket {
+            name: "b".into(),
+            tags: BTreeMap::new(),
+            documents: crate::api::Documents::resolve(None),
+            prefixes: vec!["bridge/".into(), "pool/".into()],
+            key_arn: None,
+            only_writer_of_sidecars: operator.map(Into::into),
+        };
+        let mut statements = vec![json!({
+            "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        })];
+        let expected = json!({"Version": "2012-10-17", "Statement": statements});
+        assert_eq!(bucket(&scope(), &want(None)), expected);
+        statements.push(json!({
+            "Sid": "SidecarsByOperatorOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+            "Resource": "arn:aws:s3:::b/pool/*.metadata.json",
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:o"}},
+        }));
+        let expected = json!({"Version": "2012-10-17", "Statement": statements});
+        assert_eq!(bucket(&scope(), &want(Some("arn:o"))), expected);
+        let there = bucket(&in_china(), &want(None));
+        assert_eq!(there["Statement"][0]["Resource"], json!(["arn:aws-cn:s3:::b", "arn:aws-cn:s3:::b/*"]));
+    }
+
+    #[test]
+    fn the_account_decides_about_its_keys() {
+        let expected = |partition: &str| {
+            json!({"Version": "2012-10-17", "Statement": [{
+                "Sid": "AccountDecides", "Effect": "Allow",
+                "Principal": {"AWS": format!("arn:{partition}:iam::123456789012:root")},
+                "Action": "kms:*", "Resource": "*",
+            }]})
+        };
+        assert_eq!(key(&scope()), expected("aws"));
+        assert_eq!(key(&in_china()), expected("aws-cn"));
     }
 }

@@ -1,0 +1,200 @@
+//! A stack that is as wanted, and each way in which it can stop being so: one row for each field of what AWS answers and of
+//! what is wanted, with exactly the differences that follow, in all layers.
+
+mod facts;
+mod special;
+mod wants;
+
+use std::marker::PhantomData;
+use std::sync::{Arc, LazyLock};
+
+use super::*;
+use crate::stack::identity::Claim;
+use crate::stack::model::ideal;
+use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
+
+const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
+const ELSEWHERE: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/elsewhere";
+/// A tag of ours, and so a part of descriptions.
+const OURS: &str = "tenantry.dev/owner-uid";
+/// A tag of the user's.
+const USERS: &str = "costCenter";
+
+/// What was seen of a stack that owns every layer, beside what is wanted.
+#[derive(Clone, Debug)]
+struct Stack {
+    scope: Scope,
+    want: Want,
+    sight: Sight,
+}
+
+/// Everything is built and as wanted.
+fn whole() -> Stack {
+    static WHOLE: LazyLock<Stack> = LazyLock::new(build);
+    WHOLE.clone()
+}
+
+fn build() -> Stack {
+    let mut sample = ideal::stack(
+        "everything",
+        json!({
+            "encryption": {"key": "Create"},
+            "tags": {USERS: "42"},
+            "documents": {"expirationDays": 400},
+            "collection": {"network": {"access": "Private", "vpcEndpointIds": ["vpce-1", "vpce-2"]}},
+            "pool": {"index": {"attributes": [{"name": "year", "type": "Number"}]}},
+        }),
+    );
+    let scope = Scope {
+        permissions_boundary: Some("arn:aws:iam::123456789012:policy/boundary".into()),
+        ..Scope::clone(&sample.id.scope)
+    };
+    sample.id.scope = Arc::new(scope.clone());
+    let mut sight = sample.built();
+    let want = sample.want(&sight);
+    // What `built` makes first does not know its collection yet.
+    sight.knowledge_base = Seen::Ours(ideal::knowledge_base(&scope, want.knowledge_base.as_ref().unwrap()));
+    Stack { scope, want, sight }
+}
+
+impl Stack {
+    /// What differs in all layers, and what of that nobody can change.
+    fn differences(&self) -> Vec<String> {
+        let Self { scope, want, sight } = self;
+        let mut all = Vec::new();
+        for layer in Layer::ALL {
+            let found = self.of(layer);
+            assert_eq!(is_whole(scope, want, sight, layer), found.is_empty(), "{layer:?}: {found:?}");
+            all.extend(found.into_iter().map(|difference| format!("{layer:?}: {difference}")));
+        }
+        all.extend(immutable(want, sight));
+        all
+    }
+
+    fn of(&self, layer: Layer) -> Vec<String> {
+        fn said<C: std::fmt::Debug>(changes: Vec<C>) -> Vec<String> {
+            changes.iter().map(|change| format!("{change:?}")).collect()
+        }
+        fn of<W, T>(want: &Option<W>, seen: &Seen<T>, diff: impl Fn(&W, &T) -> Vec<String>) -> Vec<String> {
+            match (want, seen) {
+                (None, _) => Vec::new(),
+                (Some(want), Seen::Ours(facts)) => diff(want, facts),
+                (Some(_), Seen::Absent | Seen::Foreign(_)) => vec!["not there".into()],
+            }
+        }
+        let Self { scope, want, sight } = self;
+        match layer {
+            Layer::Key => of(&want.key, &sight.key, |want, facts| match key_is_whole(want, facts) {
+                true => Vec::new(),
+                false => vec!["not whole".into()],
+            }),
+            Layer::Bucket => of(&want.bucket, &sight.bucket, |want, facts| said(bucket(scope, want, facts))),
+            Layer::Collection => {
+                of(&want.collection, &sight.collection, |want, facts| said(collection(want, facts)))
+            }
+            Layer::Index => of(&want.index, &sight.index, |want, facts| {
+                let missing = missing_mappings(want, facts);
+                let missing = missing.keys().map(|field| format!("lacks {field}"));
+                missing.chain(want.rebuild.then(|| "must go first".into())).collect()
+            }),
+            Layer::Role => of(&want.role, &sight.role, |want, facts| said(role(scope, want, facts))),
+            Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
+                said(knowledge_base(scope, want, facts))
+            }),
+        }
+    }
+}
+
+/// The field, what somebody did to it, how, and what then differs.
+type Row<T> = (&'static str, &'static str, fn(&mut T), &'static [&'static str]);
+
+/// The names of a struct's fields.
+struct Fields<T>(&'static [&'static str], PhantomData<T>);
+
+/// All of them. A new one does not compile before somebody has added it here, and then it needs a
+/// row.
+macro_rules! fields {
+    ($type:ident { $($field:ident),+ $(,)? }) => {{
+        let _ = |it: &$type| {
+            let $type { $($field: _),+ } = it;
+        };
+        Fields::<$type>(&[$(stringify!($field)),+], PhantomData)
+    }};
+}
+use fields;
+
+/// Holds a part of a stack to its table, in which every field has a row.
+fn check<T>(Fields(fields, _): Fields<T>, part: fn(&mut Stack) -> &mut T, rows: &[Row<T>]) {
+    for field in fields {
+        assert!(rows.iter().any(|(of, ..)| of == field), "{field} has no row");
+    }
+    let right = whole();
+    for (field, what, mutate, differences) in rows {
+        assert!(fields.contains(field), "{field} is no field");
+        let mut it = right.clone();
+        mutate(part(&mut it));
+        assert_ne!(format!("{it:?}"), format!("{right:?}"), "{field}, {what}: nothing was done");
+        assert_eq!(it.differences(), *differences, "{field}: {what}");
+    }
+}
+
+fn ours<T>(seen: &mut Seen<T>) -> &mut T {
+    match seen {
+        Seen::Ours(facts) => facts,
+        _ => panic!("it is not there"),
+    }
+}
+
+fn list<'a>(document: &'a mut Value, pointer: &str) -> &'a mut Vec<Value> {
+    document.pointer_mut(pointer).unwrap().as_array_mut().unwrap()
+}
+
+/// Gives a tag a value that nobody wants.
+fn tag(tags: &mut BTreeMap<String, String>, key: &str) {
+    tags.insert(key.into(), "other".into());
+}
+
+fn somebody() -> Foreign {
+    Foreign { resource: "somebody else's".into(), claim: Claim::Foreign }
+}
+
+#[test]
+fn what_is_as_wanted_differs_in_nothing() {
+    for sample in ideal::samples() {
+        let name = sample.name;
+        let sight = sample.built();
+        let want = sample.want(&sight);
+        let scope = &sample.id.scope;
+        let Want { key, bucket, collection, role, index, knowledge_base } = &want;
+        let mut owned = 0;
+        if let Some(want) = key {
+            owned += 1;
+            assert!(key_is_whole(want, &ideal::key(&sample.id, want)), "{name}");
+        }
+        if let Some(want) = bucket {
+            owned += 1;
+            assert_eq!(super::bucket(scope, want, &ideal::bucket(scope, want)), [], "{name}");
+        }
+        if let Some(want) = collection {
+            owned += 1;
+            assert_eq!(super::collection(want, &ideal::collection(scope, want)), [], "{name}");
+        }
+        if let Some(want) = role {
+            owned += 1;
+            assert_eq!(super::role(scope, want, &ideal::role(scope, want)), [], "{name}");
+        }
+        if let Some(want) = index {
+            owned += 1;
+            assert_eq!(missing_mappings(want, &ideal::index(want)), Map::new(), "{name}");
+        }
+        if let Some(want) = knowledge_base {
+            owned += 1;
+            let facts = ideal::knowledge_base(scope, want);
+            assert_eq!(super::knowledge_base(scope, want, &facts), [], "{name}");
+        }
+        assert!(owned >= 3, "{name} owns only {owned} layers");
+        let stack = Stack { scope: Scope::clone(scope), want, sight };
+        assert_eq!(stack.differences(), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(whole().differences(), Vec::<String>::new());
+}

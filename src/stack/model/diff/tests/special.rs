@@ -1,0 +1,460 @@
+//! What depends on more than one field: the order of changes, and the small functions.
+
+use super::*;
+use crate::api::{Distance, DocumentsSettings};
+use crate::stack::fault::{Class, Fault};
+
+/// What is the case, how it came to be, and the layer's changes in their order: `ensure` works them off from the first.
+type Case = (&'static str, fn(&mut Stack), Layer, &'static [&'static str]);
+
+fn ordered(cases: &[Case]) {
+    for (what, mutate, layer, changes) in cases {
+        let mut it = whole();
+        mutate(&mut it);
+        assert_eq!(it.of(*layer), *changes, "{what}");
+        assert!(!is_whole(&it.scope, &it.want, &it.sight, *layer), "{what}");
+    }
+}
+
+#[test]
+fn policies_come_before_their_collection_and_tags_before_patience() {
+    ordered(&[
+        (
+            "nothing is there",
+            |it| it.sight.collection = Seen::Ours(CollectionFacts::default()),
+            Layer::Collection,
+            &["Encryption", "Network", "Create"],
+        ),
+        (
+            "it is being made, and already has the tags of before",
+            |it| {
+                tag(&mut it.want.collection.as_mut().unwrap().tags, OURS);
+                ours(&mut it.sight.collection).collection.as_mut().unwrap().status = "CREATING".into();
+            },
+            Layer::Collection,
+            &["Encryption", "Network", "Tags", "NotActive"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_role_is_made_before_it_gets_permissions() {
+    ordered(&[
+        (
+            "nothing is there",
+            |it| it.sight.role = Seen::Ours(RoleFacts::default()),
+            Layer::Role,
+            &["Create", "Permissions", "DataAccess"],
+        ),
+        (
+            "all of it differs",
+            |it| {
+                tag(&mut it.want.role.as_mut().unwrap().tags, OURS);
+                let role = ours(&mut it.sight.role).role.as_mut().unwrap();
+                role.trust = Value::Null;
+                role.policies.clear();
+                role.boundary = None;
+            },
+            Layer::Role,
+            &["Trust", "Boundary", "Permissions", "DataAccess", "Tags"],
+        ),
+    ]);
+}
+
+#[test]
+fn without_a_boundary_of_ours_a_role_needs_none() {
+    let mut it = whole();
+    it.scope.permissions_boundary = None;
+    for boundary in [None, Some("somebody's".to_owned())] {
+        ours(&mut it.sight.role).role.as_mut().unwrap().boundary = boundary;
+        assert_eq!(it.differences(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn as_long_as_no_knowledge_base_is_wanted_by_id_a_role_trusts_any() {
+    let mut it = whole();
+    it.want.role.as_mut().unwrap().trusted = None;
+    ours(&mut it.sight.role).role.as_mut().unwrap().trust = policy::trust(&it.scope, None);
+    assert_eq!(it.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn the_trust_is_narrow_before_there_is_a_data_source() {
+    ordered(&[
+        (
+            "it was just made",
+            |it| {
+                it.want.knowledge_base.as_mut().unwrap().narrow_trust = true;
+                ours(&mut it.sight.knowledge_base).data_source = None;
+            },
+            Layer::KnowledgeBase,
+            &["NarrowTrust", "CreateDataSource"],
+        ),
+        (
+            "it is being made, with the tags of before",
+            |it| {
+                let want = it.want.knowledge_base.as_mut().unwrap();
+                want.narrow_trust = true;
+                tag(&mut want.tags, OURS);
+                let facts = ours(&mut it.sight.knowledge_base);
+                facts.status = "CREATING".into();
+                facts.data_source = None;
+            },
+            Layer::KnowledgeBase,
+            &["Tags", "NotActive", "NarrowTrust", "CreateDataSource"],
+        ),
+        (
+            "its collection is another, and everything else differs too",
+            |it| {
+                let want = it.want.knowledge_base.as_mut().unwrap();
+                want.narrow_trust = true;
+                want.drop_data_source = true;
+                tag(&mut want.tags, OURS);
+                let facts = ours(&mut it.sight.knowledge_base);
+                facts.status = "FAILED".into();
+                facts.collection_arn = Some(ELSEWHERE.into());
+            },
+            Layer::KnowledgeBase,
+            &["Replace"],
+        ),
+        (
+            "the data source must go, and everything about it differs",
+            |it| {
+                let want = it.want.knowledge_base.as_mut().unwrap();
+                want.drop_data_source = true;
+                want.prefix.push('x');
+                ours(&mut it.sight.knowledge_base).data_source.as_mut().unwrap().status = "DELETING".into();
+            },
+            Layer::KnowledgeBase,
+            &["DropDataSource"],
+        ),
+        (
+            "the data source that must go is gone",
+            |it| {
+                it.want.knowledge_base.as_mut().unwrap().drop_data_source = true;
+                ours(&mut it.sight.knowledge_base).data_source = None;
+            },
+            Layer::KnowledgeBase,
+            &["CreateDataSource"],
+        ),
+        (
+            "a data source that is being made has the wrong settings",
+            |it| {
+                it.want.knowledge_base.as_mut().unwrap().prefix.push('x');
+                ours(&mut it.sight.knowledge_base).data_source.as_mut().unwrap().status = "CREATING".into();
+            },
+            Layer::KnowledgeBase,
+            &["DataSourceNotAvailable"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_new_bucket_has_its_tags_and_gets_everything_else() {
+    const ALL: &[&str] = &["PublicAccess", "Ownership", "Policy", "Encryption", "Versioning", "Lifecycle"];
+    ordered(&[
+        (
+            "it was just made",
+            |it| it.sight.bucket = Seen::Ours(new_bucket(it.want.bucket.as_ref().unwrap())),
+            Layer::Bucket,
+            ALL,
+        ),
+        (
+            "somebody took off all of it",
+            |it| it.sight.bucket = Seen::Ours(BucketFacts::default()),
+            Layer::Bucket,
+            &["Tags", "PublicAccess", "Ownership", "Policy", "Encryption", "Versioning", "Lifecycle"],
+        ),
+    ]);
+    let want = whole().want.bucket.unwrap();
+    let expected = BucketFacts {
+        tags: want.tags.clone(),
+        blocks_public_access: false,
+        object_ownership: None,
+        policy: None,
+        key_arn: None,
+        versioned: false,
+        lifecycle: Vec::new(),
+    };
+    assert_eq!(new_bucket(&want), expected);
+}
+
+#[test]
+fn what_is_wanted_must_be_there_and_ours() {
+    check(
+        fields!(Sight { key, bucket, collection, index, index_known, index_hidden, role, knowledge_base }),
+        |it| &mut it.sight,
+        &[
+            ("key", "gone", |it| it.key = Seen::Absent, &["Key: not there"]),
+            ("key", "not ours", |it| it.key = Seen::Foreign(somebody()), &["Key: not there"]),
+            ("bucket", "gone", |it| it.bucket = Seen::Absent, &["Bucket: not there"]),
+            ("bucket", "not ours", |it| it.bucket = Seen::Foreign(somebody()), &["Bucket: not there"]),
+            ("collection", "gone", |it| it.collection = Seen::Absent, &["Collection: not there"]),
+            (
+                "collection",
+                "not ours",
+                |it| it.collection = Seen::Foreign(somebody()),
+                &["Collection: not there"],
+            ),
+            ("index", "gone", |it| it.index = Seen::Absent, &["Index: not there"]),
+            ("index", "not ours", |it| it.index = Seen::Foreign(somebody()), &["Index: not there"]),
+            ("index_known", "it was not looked for", |it| it.index_known = false, &[]),
+            ("index_hidden", "nobody could look", |it| it.index_hidden = Some(unreachable()), &[]),
+            ("role", "gone", |it| it.role = Seen::Absent, &["Role: not there"]),
+            ("role", "not ours", |it| it.role = Seen::Foreign(somebody()), &["Role: not there"]),
+            ("knowledge_base", "gone", |it| it.knowledge_base = Seen::Absent, &["KnowledgeBase: not there"]),
+            (
+                "knowledge_base",
+                "not ours",
+                |it| it.knowledge_base = Seen::Foreign(somebody()),
+                &["KnowledgeBase: not there"],
+            ),
+        ],
+    );
+}
+
+fn unreachable() -> Fault {
+    Fault {
+        class: Class::Unreachable,
+        service: "aoss-endpoint",
+        operation: "GetIndex",
+        resource: "index".into(),
+        code: "Timeout".into(),
+        message: "no answer".into(),
+        request_id: None,
+    }
+}
+
+#[test]
+fn a_layer_that_nobody_wants_is_whole_whatever_is_there() {
+    check(
+        fields!(Want { key, bucket, collection, role, index, knowledge_base }),
+        |it| &mut it.want,
+        &[
+            ("key", "none", |it| it.key = None, &[]),
+            ("bucket", "none", |it| it.bucket = None, &[]),
+            ("collection", "none", |it| it.collection = None, &[]),
+            ("role", "none", |it| it.role = None, &[]),
+            ("index", "none", |it| it.index = None, &[]),
+            ("knowledge_base", "none", |it| it.knowledge_base = None, &[]),
+        ],
+    );
+    let foreign = Sight { bucket: Seen::Foreign(somebody()), ..Sight::default() };
+    for sight in [Sight::default(), foreign] {
+        let it = Stack { want: Want::default(), sight, ..whole() };
+        assert_eq!(it.differences(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn missing_mappings_are_given_as_they_are_wanted() {
+    let it = whole();
+    let want = it.want.index.unwrap();
+    let wanted = want.schema();
+    let wanted = wanted["mappings"]["properties"].as_object().unwrap();
+    assert_eq!(wanted.len(), 5);
+    for nothing in
+        [json!({}), json!(null), json!({"mappings": {}}), json!({"mappings": {"properties": null}})]
+    {
+        let facts = IndexFacts { schema: nothing, by_endpoint: false };
+        assert_eq!(&missing_mappings(&want, &facts), wanted, "{facts:?}");
+    }
+    let mut facts = ideal::index(&want);
+    let properties = facts.schema["mappings"]["properties"].as_object_mut().unwrap();
+    properties.remove("year");
+    properties.remove("tenantId");
+    let expected = json!({
+        "tenantId": {"type": "text", "fields": {"keyword": {"type": "keyword"}}},
+        "year": {"type": "double"},
+    });
+    assert_eq!(Value::Object(missing_mappings(&want, &facts)), expected);
+}
+
+#[test]
+fn what_cannot_change_is_compared_only_where_it_is_known() {
+    type Case = (&'static str, fn(&mut Stack), &'static [&'static str]);
+    let cases: &[Case] = &[
+        (
+            "everything differs",
+            |it| {
+                let detail = ours(&mut it.sight.collection).collection.as_mut().unwrap();
+                detail.standby_replicas = "DISABLED".into();
+                detail.kms_key_arn = Some("a".into());
+                it.want.collection.as_mut().unwrap().key_arn = Some("b".into());
+                let facts = ours(&mut it.sight.knowledge_base);
+                facts.embedding_model_arn = Some("c".into());
+                facts.data_source.as_mut().unwrap().chunking = Some(ChunkingSettings::None);
+                let want = it.want.index.as_mut().unwrap();
+                want.dimensions = 512;
+                want.settings.distance = Distance::InnerProduct;
+                want.settings.hnsw.m = 8;
+                want.settings.hnsw.ef_construction = 100;
+            },
+            &[
+                "collection.standbyReplicas is DISABLED and should be ENABLED",
+                "the collection's key is a and should be b",
+                "knowledgeBase.embeddingModel is c and should be \
+                 arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0",
+                "knowledgeBase.chunking is None and should be FixedSize { max_tokens: 300, overlap_percentage: 20 }",
+                "knowledgeBase.dimensions is 1024 and should be 512",
+                "index.distance is l2 and should be innerproduct",
+                "index.hnsw.m is 16 and should be 8",
+                "index.hnsw.efConstruction is 512 and should be 100",
+            ],
+        ),
+        (
+            "a collection that is being made does not say its key yet, but its replicas",
+            |it| {
+                let detail = ours(&mut it.sight.collection).collection.as_mut().unwrap();
+                detail.standby_replicas = "DISABLED".into();
+                detail.status = "CREATING".into();
+                detail.kms_key_arn = None;
+            },
+            &["collection.standbyReplicas is DISABLED and should be ENABLED"],
+        ),
+        ("no collection yet", |it| ours(&mut it.sight.collection).collection = None, &[]),
+        (
+            "the knowledge base was made with no data source, and so without chunking",
+            |it| {
+                it.want.knowledge_base.as_mut().unwrap().chunking = ChunkingSettings::None;
+                ours(&mut it.sight.knowledge_base).data_source = None;
+            },
+            &[],
+        ),
+        (
+            "the index has no vectors at all",
+            |it| ours(&mut it.sight.index).schema = json!({}),
+            &[
+                "knowledgeBase.dimensions is null and should be 1024",
+                "index.distance is null and should be l2",
+                "index.hnsw.m is null and should be 16",
+                "index.hnsw.efConstruction is null and should be 512",
+            ],
+        ),
+        (
+            "somebody else's is not compared",
+            |it| {
+                it.sight.collection = Seen::Foreign(somebody());
+                it.sight.knowledge_base = Seen::Foreign(somebody());
+                it.sight.index = Seen::Foreign(somebody());
+            },
+            &[],
+        ),
+        ("nothing is there", |it| it.sight = Sight::default(), &[]),
+        ("nothing is wanted", |it| it.want = Want::default(), &[]),
+    ];
+    for (what, mutate, sentences) in cases {
+        let mut it = whole();
+        mutate(&mut it);
+        assert_eq!(immutable(&it.want, &it.sight), *sentences, "{what}");
+    }
+}
+
+#[test]
+fn a_knowledge_base_without_a_model_differs_from_one_with_a_model() {
+    let mut it = whole();
+    ours(&mut it.sight.knowledge_base).embedding_model_arn = None;
+    let sentences = immutable(&it.want, &it.sight);
+    assert_eq!(sentences.len(), 1);
+    let model = it.want.knowledge_base.unwrap().embedding_model_arn;
+    assert!(sentences[0].starts_with("knowledgeBase.embeddingModel is "), "{sentences:?}");
+    assert!(sentences[0].ends_with(&format!(" and should be {model}")), "{sentences:?}");
+}
+
+#[test]
+fn each_prefix_has_a_rule_where_something_expires() {
+    let mut want = whole().want.bucket.unwrap();
+    want.prefixes = vec!["pool/".into(), "bridge/".into()];
+    use Versioning::{Enabled, Suspended};
+    for (versioning, noncurrent_expiration_days, expiration_days, days) in [
+        (Enabled, 0, 0, None),
+        (Enabled, 30, 0, Some((0, 30))),
+        (Enabled, 0, 400, Some((400, 0))),
+        (Enabled, 30, 400, Some((400, 30))),
+        (Suspended, 30, 0, None),
+        (Suspended, 30, 400, Some((400, 0))),
+        (Suspended, 0, 0, None),
+    ] {
+        want.documents = DocumentsSettings { versioning, noncurrent_expiration_days, expiration_days };
+        assert_eq!(is_versioned(&want), versioning == Enabled);
+        let rule = |prefix: &str, (expiration_days, noncurrent_expiration_days)| LifecycleRule {
+            prefix: prefix.into(),
+            expiration_days,
+            noncurrent_expiration_days,
+        };
+        let rules = days.map(|days| vec![rule("bridge/", days), rule("pool/", days)]).unwrap_or_default();
+        assert_eq!(lifecycle(&want), rules, "{:?}", want.documents);
+    }
+}
+
+#[test]
+fn a_person_must_enable_a_key_that_is_off_or_on_its_way_out() {
+    let cases = [
+        ("Enabled", None),
+        ("Creating", None),
+        ("Updating", None),
+        ("PendingImport", None),
+        ("Unavailable", None),
+        ("PendingReplicaDeletion", None),
+        (
+            "Disabled",
+            Some("KMS key arn:k is Disabled, so that nothing that it has encrypted can be read: enable it"),
+        ),
+        (
+            "PendingDeletion",
+            Some(
+                "KMS key arn:k is PendingDeletion, so that nothing that it has encrypted can be read: cancel its \
+                 deletion and enable it, or all that it has encrypted is lost",
+            ),
+        ),
+    ];
+    for (state, why) in cases {
+        assert_eq!(unusable("arn:k", state).as_deref(), why, "{state}");
+    }
+}
+
+#[test]
+fn only_wanted_tags_are_looked_for() {
+    let tags = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<BTreeMap<_, _>>()
+    };
+    let wanted = tags(&[("a", "1"), ("b", "2")]);
+    for (found, carried) in [
+        (tags(&[("a", "1"), ("b", "2")]), true),
+        (tags(&[("a", "1"), ("b", "2"), ("c", "3")]), true),
+        (tags(&[("a", "1")]), false),
+        (tags(&[("a", "1"), ("b", "1")]), false),
+        (tags(&[("a", "2"), ("b", "1")]), false),
+        (tags(&[]), false),
+    ] {
+        assert_eq!(carries(&found, &wanted), carried, "{found:?}");
+        assert!(carries(&found, &tags(&[])), "{found:?}");
+    }
+}
+
+#[test]
+fn a_description_says_our_tags_and_nothing_else() {
+    let wanted = BTreeMap::from(
+        [("tenantry.dev/owner", "SharedStack/standard"), ("tenantry.dev/state", "owned"), (USERS, "42")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+    );
+    for (description, same) in [
+        ("owner=SharedStack/standard,state=owned", true),
+        ("state=owned,owner=SharedStack/standard", false),
+        ("owner=SharedStack/standard,state=owned,costCenter=42", false),
+        ("owner=SharedStack/standard,state=retained", false),
+        ("", false),
+    ] {
+        let facts = PolicyFacts { document: json!({}), version: "1".into(), description: description.into() };
+        assert_eq!(describes(&facts, &wanted), same, "{description}");
+    }
+}
+
+#[test]
+fn words_are_awss_own() {
+    assert_eq!(DataDeletionPolicy::Delete.in_aws(), "DELETE");
+    assert_eq!(DataDeletionPolicy::Retain.in_aws(), "RETAIN");
+    assert_eq!(StandbyReplicas::Enabled.in_aws(), "ENABLED");
+    assert_eq!(StandbyReplicas::Disabled.in_aws(), "DISABLED");
+}
