@@ -76,13 +76,21 @@ impl Sample {
     /// Its stack once everything is built.
     pub fn built(&self) -> Sight {
         let mut sight = self.nothing();
-        for _ in 0..10 {
-            let want = self.want(&sight);
-            for layer in Layer::ALL.into_iter().filter(|layer| want.owns(*layer)) {
-                ensure(&self.id, layer, &want, &mut sight);
-            }
+        // A layer at a time: each is made from what the layers before it lend.
+        for layer in [Layer::Key, Layer::Bucket, Layer::Collection, Layer::Role, Layer::Index] {
+            self.step(layer, &mut sight);
         }
+        // It comes first, and its data source after it.
+        self.step(Layer::KnowledgeBase, &mut sight);
+        self.step(Layer::KnowledgeBase, &mut sight);
         sight
+    }
+
+    fn step(&self, layer: Layer, sight: &mut Sight) {
+        let want = self.want(sight);
+        if want.owns(layer) {
+            ensure(&self.id, layer, &want, sight);
+        }
     }
 
     /// What is seen before anything is built.
