@@ -4,6 +4,7 @@
 
 pub mod bucket;
 pub mod collection;
+pub mod existing_key;
 pub mod hints;
 pub mod index;
 pub mod key;
@@ -12,16 +13,106 @@ pub mod role;
 
 pub use hints::Hints;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
+use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
 use crate::stack::model::diff::carries;
 use crate::stack::model::observed::{Seen, Sight};
 use crate::stack::model::progress::Progress;
 
-/// Reads one layer into `sight`.
+/// The verbs of all layers, and a look at a key that is somebody's own. AWS answers, or in tests a stack in memory.
+pub trait Layers: Sync {
+    /// See [`look`].
+    fn look<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        hints: &'a Hints,
+    ) -> BoxFuture<'a, Result<Glance, Fault>>;
+
+    /// See [`ensure`].
+    fn ensure<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        want: &'a Want,
+        sight: &'a Sight,
+    ) -> BoxFuture<'a, Result<Progress, Fault>>;
+
+    /// See [`tag`].
+    fn tag<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        sight: &'a Sight,
+        tags: &'a Tags,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// See [`teardown`].
+    fn teardown<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        sight: &'a Sight,
+        hints: &'a Hints,
+    ) -> BoxFuture<'a, Result<Progress, Fault>>;
+
+    /// See [`existing_key::can_be_used`].
+    fn existing_key<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Result<(), Blocked>, Fault>>;
+}
+
+impl Layers for Aws {
+    fn look<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        hints: &'a Hints,
+    ) -> BoxFuture<'a, Result<Glance, Fault>> {
+        look(self, id, layer, hints).boxed()
+    }
+
+    fn ensure<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        want: &'a Want,
+        sight: &'a Sight,
+    ) -> BoxFuture<'a, Result<Progress, Fault>> {
+        ensure(self, id, layer, want, sight).boxed()
+    }
+
+    fn tag<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        sight: &'a Sight,
+        tags: &'a Tags,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        tag(self, id, layer, sight, tags).boxed()
+    }
+
+    fn teardown<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        sight: &'a Sight,
+        hints: &'a Hints,
+    ) -> BoxFuture<'a, Result<Progress, Fault>> {
+        teardown(self, id, layer, sight, hints).boxed()
+    }
+
+    fn existing_key<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Result<(), Blocked>, Fault>> {
+        existing_key::can_be_used(&self.keys, arn).boxed()
+    }
+}
+
+/// Reads one layer.
 pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Result<Glance, Fault> {
     Ok(match layer {
         Layer::Key => Glance::Key(key::look(aws, id, hints.creates_key).await?),

@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
 use super::claims::{Age, Asker, Claims};
+use super::engine::World;
 use super::finalizer;
 use super::memory::Memories;
 use super::quota::{self, Reservations};
@@ -221,6 +222,16 @@ impl Context {
     pub async fn reserve(&self, id: &Identity) -> Result<Result<(), Blocked>, Fault> {
         let limit = self.settings.max_knowledge_bases;
         quota::reserve(&self.aws.knowledge_bases, &self.reservations, limit, id).await
+    }
+
+    /// What the engine needs of all this.
+    pub fn world(&self) -> World<'_> {
+        World {
+            layers: &self.aws,
+            clock: self.clock,
+            resync_after: self.settings.resync * 9 / 10,
+            read_only: self.settings.read_only,
+        }
     }
 
     /// A SharedStack by name, from the cache.

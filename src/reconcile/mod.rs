@@ -4,7 +4,6 @@ pub mod claims;
 pub mod conditions_writer;
 pub mod context;
 pub mod engine;
-pub mod existing_key;
 pub mod finalizer;
 pub mod ingestion;
 pub mod memory;

@@ -6,10 +6,9 @@ use futures::future::join_all;
 
 use super::case::Case;
 use super::passed::Passed;
+use super::world::World;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
-use crate::layers;
-use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::model::desired::Want;
@@ -20,7 +19,7 @@ use crate::stack::model::progress::{Cadence, Progress, STALLED};
 /// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
 /// if other layers bring on the next pass before.
 pub(super) async fn act(
-    cx: &Context,
+    world: &World<'_>,
     case: &Case<'_>,
     want: &Want,
     memory: &Memory,
@@ -29,8 +28,8 @@ pub(super) async fn act(
     let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
     join_all(moving.map(|(layer, _)| async move {
         let result = match memory.refused.get(layer) {
-            Some((at, fault)) if cx.clock.since(*at) < STALLED => Err(fault.clone()),
-            _ => layers::ensure(&cx.aws, case.id, layer, want, &memory.sight).await,
+            Some((at, fault)) if world.clock.since(*at) < STALLED => Err(fault.clone()),
+            _ => world.layers.ensure(case.id, layer, want, &memory.sight).await,
         };
         (layer, result)
     }))
@@ -38,7 +37,7 @@ pub(super) async fn act(
 }
 
 pub(super) fn settle(
-    cx: &Context,
+    world: &World<'_>,
     case: &Case<'_>,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
@@ -61,7 +60,7 @@ pub(super) fn settle(
     let mut fault = None;
     for (layer, result) in results {
         let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
-        let waited = cx.clock.since(*since);
+        let waited = world.clock.since(*since);
         let (standing, again) = match &result {
             Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
@@ -73,13 +72,13 @@ pub(super) fn settle(
                 .then_some(STALLED);
                 match again {
                     None => fault = Some(failed.clone()),
-                    Some(_) => memory.note_refusal(cx.clock, layer, failed),
+                    Some(_) => memory.note_refusal(world.clock, layer, failed),
                 }
                 (failed.into(), again)
             }
         };
         *standings.get_mut(layer) =
-            Some(standing.by_deadline(layer, case.unready_for(cx.clock, layer, waited)));
+            Some(standing.by_deadline(layer, case.unready_for(world.clock, layer, waited)));
         if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }
@@ -89,6 +88,6 @@ pub(super) fn settle(
         standings.index = Some(hidden.into());
         look_again = clock::earliest(look_again, Some(STALLED));
     }
-    let passing = memory.transient(cx.clock, fault.as_ref());
+    let passing = memory.transient(world.clock, fault.as_ref());
     Passed { layers: standings, look_again, fault, passing, ..Passed::default() }
 }

@@ -6,9 +6,11 @@ pub mod loss;
 mod observe;
 mod passed;
 mod teardown;
+mod world;
 
 pub use passed::Passed;
 pub use teardown::{back, retain};
+pub use world::World;
 
 use std::time::Instant;
 
@@ -16,8 +18,6 @@ use self::act::{act, settle};
 use self::case::Case;
 use self::loss::Loss;
 use self::observe::{observe, unseen};
-use super::context::Context;
-use super::existing_key;
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
@@ -26,17 +26,17 @@ use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::STALLED;
 
 /// Brings a stack one step closer to what it should be.
-pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
-    let due = memory.looked_at_all.is_none_or(|at| cx.clock.since(at) >= cx.resync_after());
+pub async fn forward(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
+    let due = memory.looked_at_all.is_none_or(|at| world.clock.since(at) >= world.resync_after);
     let all = due || memory.generation != Some(generation);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
-    if all && let Some(passed) = key_of_others(cx, case, memory).await {
+    if all && let Some(passed) = key_of_others(world, case, memory).await {
         return passed;
     }
     let (mut index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
-        observe(cx, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
+        observe(world, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
     if let Some((layer, fault)) = others_unseen.pop() {
-        return unseen(cx, case, memory, layer, fault);
+        return unseen(world, case, memory, layer, fault);
     }
     if all {
         memory.looked_at_all = Some(Instant::now());
@@ -61,19 +61,19 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
         let cause = steps.iter().find(|(it, step)| **step == Step::Ensure && *it != layer);
         let Some((cause, _)) = cause else {
             memory.looked_at_all = None;
-            return unseen(cx, case, memory, layer, fault);
+            return unseen(world, case, memory, layer, fault);
         };
         steps.index = Step::After(cause);
     }
-    if cx.settings.read_only {
+    if world.read_only {
         return only_plan(steps);
     }
     if all {
         memory.refused = PerLayer::default();
     }
     let adopts = memory.sight.is_adopted(case.id);
-    let results = act(cx, case, &want, memory, &steps).await;
-    let mut passed = Passed { adopts, ..settle(cx, case, steps, results, memory) };
+    let results = act(world, case, &want, memory, &steps).await;
+    let mut passed = Passed { adopts, ..settle(world, case, steps, results, memory) };
     for Loss { layer, verdict } in losses {
         match verdict {
             loss::Verdict::GivenUp => passed.given_up.push(layer),
@@ -87,8 +87,8 @@ pub async fn forward(cx: &Context, case: &Case<'_>, memory: &mut Memory, generat
 }
 
 /// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
-async fn key_of_others(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
-    let usable = existing_key::can_be_used(&cx.aws.keys, case.blueprint.existing_key()?).await;
+async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
+    let usable = world.layers.existing_key(case.blueprint.existing_key()?).await;
     let (blocked, fault) = match usable {
         Ok(Ok(())) => return None,
         Ok(Err(blocked)) => (Some(blocked), None),
@@ -97,7 +97,7 @@ async fn key_of_others(cx: &Context, case: &Case<'_>, memory: &mut Memory) -> Op
     memory.looked_at_all = None;
     let want = case.want(&memory.sight);
     let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-    let passing = memory.transient(cx.clock, fault.as_ref());
+    let passing = memory.transient(world.clock, fault.as_ref());
     Some(Passed { layers, blocked, look_again: Some(STALLED), fault, passing, ..Passed::default() })
 }
 

@@ -6,9 +6,8 @@ use futures::future::join_all;
 
 use super::case::Case;
 use super::passed::Passed;
+use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer};
-use crate::layers;
-use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::model::observed::Seen;
@@ -18,15 +17,15 @@ use crate::stack::model::progress::{Cadence, STALLED};
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
 pub(super) fn unseen(
-    cx: &Context,
+    world: &World<'_>,
     case: &Case<'_>,
     memory: &mut Memory,
     layer: Layer,
     fault: Fault,
 ) -> Passed {
     let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
-    let waited = cx.clock.since(since);
-    let standing = Standing::from(&fault).by_deadline(layer, case.unready_for(cx.clock, layer, waited));
+    let waited = world.clock.since(since);
+    let standing = Standing::from(&fault).by_deadline(layer, case.unready_for(world.clock, layer, waited));
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     let passes = standing == Standing::Unchanged;
@@ -36,14 +35,14 @@ pub(super) fn unseen(
         _ => Some(STALLED),
     };
     let fault = passes.then_some(fault);
-    let passing = memory.transient(cx.clock, fault.as_ref());
+    let passing = memory.transient(world.clock, fault.as_ref());
     Passed { layers, look_again, fault, passing, ..Passed::default() }
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
 /// which of them could not be looked at.
 pub(super) async fn observe(
-    cx: &Context,
+    world: &World<'_>,
     case: &Case<'_>,
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
@@ -59,7 +58,7 @@ pub(super) async fn observe(
         hints.collection_endpoint = handles.collection_endpoint;
         hints.index_by_endpoint = plan::index_by_endpoint(&memory.sight);
         hints.index_on_record = plan::index_on_record(&memory.sight);
-        let looks = wave.iter().map(|layer| layers::look(&cx.aws, case.id, *layer, &hints));
+        let looks = wave.iter().map(|layer| world.layers.look(case.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
             memory.sight.index_known = hints.collection_id.is_some();
         }
@@ -78,7 +77,7 @@ pub(super) async fn observe(
     let trusted = plan::trusted_id(&memory.sight).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
     if let (true, Some(id)) = (memory.sight.knowledge_base.is_absent(), trusted) {
         hints.knowledge_base_id = Some(id);
-        match layers::look(&cx.aws, case.id, Layer::KnowledgeBase, &hints).await {
+        match world.layers.look(case.id, Layer::KnowledgeBase, &hints).await {
             Ok(glance) => memory.sight.put(glance),
             Err(fault) => unseen.push((Layer::KnowledgeBase, fault)),
         }

@@ -6,10 +6,9 @@ use futures::future::{BoxFuture, join_all};
 
 use super::case::Case;
 use super::observe::observe;
+use super::world::World;
 use crate::api::{Layer, Ownership, Reason, ownership};
-use crate::layers;
 use crate::layers::Hints;
-use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::model::plan;
@@ -17,16 +16,21 @@ use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{Fate, ORDER, is_built_on};
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
-pub async fn retain(cx: &Context, case: &Case<'_>, fate: Fate, memory: &mut Memory) -> Result<(), Fault> {
+pub async fn retain(
+    world: &World<'_>,
+    case: &Case<'_>,
+    fate: Fate,
+    memory: &mut Memory,
+) -> Result<(), Fault> {
     let stays = |layer: &Layer| fate.keeps(*layer);
     // An index has no tags, and whether anybody can see it does not matter.
     let tagged = |_: &Memory, layer| layer != Layer::Index && stays(&layer);
-    if let Some((_, fault)) = observe(cx, case, memory, tagged).await.into_iter().next() {
+    if let Some((_, fault)) = observe(world, case, memory, tagged).await.into_iter().next() {
         return Err(fault);
     }
     let tags = case.id.retained_tags();
     let owned = case.column.layers(Ownership::Owns).filter(stays);
-    let tagged = owned.map(|layer| layers::tag(&cx.aws, case.id, layer, &memory.sight, &tags));
+    let tagged = owned.map(|layer| world.layers.tag(case.id, layer, &memory.sight, &tags));
     join_all(tagged).await.into_iter().collect()
 }
 
@@ -34,14 +38,14 @@ pub async fn retain(cx: &Context, case: &Case<'_>, fate: Fate, memory: &mut Memo
 /// are what the owner has in a bucket that it borrows, and go like a bucket of its own. Done only in a pass that finds
 /// nothing of ours left.
 pub async fn back(
-    cx: &Context,
+    world: &World<'_>,
     case: &Case<'_>,
     fate: Fate,
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
     memory.leaves();
-    let mut stuck = observe(cx, case, memory, |_, _| true).await;
+    let mut stuck = observe(world, case, memory, |_, _| true).await;
     // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
     stuck.extend(memory.sight.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
     stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
@@ -60,7 +64,7 @@ pub async fn back(
     let standing: Vec<_> = goes.filter(|layer| stands(*layer)).collect();
     let is_free = |below: Layer| !standing.iter().any(|above| is_built_on(*above, below));
     let free = standing.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
-    let torn = join_all(free.map(|layer| tear(cx, case, layer, memory, &hints)));
+    let torn = join_all(free.map(|layer| tear(world, case, layer, memory, &hints)));
     let documents = async {
         match is_free(Layer::Bucket) {
             true => documents.await,
@@ -70,21 +74,21 @@ pub async fn back(
     let (torn, documents) = futures::join!(torn, documents);
     let stuck = stuck.into_iter().filter(|(layer, _)| standing.contains(layer));
     let layers = stuck.map(|(layer, fault)| (layer, Err(fault))).chain(torn).collect();
-    left(cx, memory, layers, documents)
+    left(world, memory, layers, documents)
 }
 
 /// One layer's step back. What AWS refused in a way that needs a person is left alone for a while, even if other layers
 /// bring on the next pass before.
 pub(super) async fn tear(
-    cx: &Context,
+    world: &World<'_>,
     case: &Case<'_>,
     layer: Layer,
     memory: &Memory,
     hints: &Hints,
 ) -> (Layer, Result<Progress, Fault>) {
     let result = match memory.refused.get(layer) {
-        Some((at, fault)) if cx.clock.since(*at) < STALLED => Err(fault.clone()),
-        _ => layers::teardown(&cx.aws, case.id, layer, &memory.sight, hints).await,
+        Some((at, fault)) if world.clock.since(*at) < STALLED => Err(fault.clone()),
+        _ => world.layers.teardown(case.id, layer, &memory.sight, hints).await,
     };
     let looks = || format!("The {layer} was deleted; looking whether anything is left");
     (layer, result.map(|progress| progress.or(|| Progress::waiting(Reason::Deleting, looks()))))
@@ -92,7 +96,7 @@ pub(super) async fn tear(
 
 /// What is left to wait for, of all that goes on side by side. A failure that passes is told once it has lasted.
 pub(super) fn left(
-    cx: &Context,
+    world: &World<'_>,
     memory: &mut Memory,
     layers: Vec<(Layer, Result<Progress, Fault>)>,
     documents: Result<Progress, Fault>,
@@ -107,16 +111,16 @@ pub(super) fn left(
         }),
     };
     for (layer, result) in layers {
-        let waited = cx.clock.since(*memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now));
+        let waited = world.clock.since(*memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now));
         if let Err(refused) = &result
             && matches!(refused.class, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid)
         {
-            memory.note_refusal(cx.clock, layer, refused);
+            memory.note_refusal(world.clock, layer, refused);
         }
         left = left.beside(waits(result).by_deadline(layer, waited));
     }
     left = left.beside(waits(documents));
-    match (memory.transient(cx.clock, fault.as_ref()), fault) {
+    match (memory.transient(world.clock, fault.as_ref()), fault) {
         (Some((reason, message)), _) => {
             Ok(left.beside(Progress::Waiting { reason, message, cadence: Cadence::Probe }))
         }

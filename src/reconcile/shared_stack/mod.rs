@@ -85,7 +85,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         blueprint: Blueprint::Stack(&shared),
     };
     let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, given_up } =
-        engine::forward(cx, &case, &mut memory, generation).await;
+        engine::forward(&cx.world(), &case, &mut memory, generation).await;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }

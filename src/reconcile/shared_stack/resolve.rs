@@ -3,8 +3,9 @@
 use kube::ResourceExt;
 
 use crate::api::{ConditionType, Shared, SharedStack, Status};
+use crate::layers::existing_key;
 use crate::reconcile::context::Context;
-use crate::reconcile::{Error, existing_key, finalizer};
+use crate::reconcile::{Error, finalizer};
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;

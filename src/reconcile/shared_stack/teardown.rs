@@ -128,7 +128,7 @@ pub(super) async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progres
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
 pub(super) async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
     let mut memory = cx.memories.get(&case.id.uid);
-    engine::retain(cx, case, fate, &mut memory).await?;
+    engine::retain(&cx.world(), case, fate, &mut memory).await?;
     if let Seen::Ours(_) = memory.sight.bucket {
         let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
         let marker = Marker::of(case.id, left, clock::stamp_after(None).0);
@@ -164,7 +164,8 @@ pub(super) async fn remove(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<
         }
     }
     let mut memory = cx.memories.get(&id.uid);
-    let progress = engine::back(cx, case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await;
+    let progress =
+        engine::back(&cx.world(), case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await;
     cx.memories.put(&id.uid, memory);
     match (progress?, fate) {
         (Progress::Done, Fate::DocumentsStay) => retain(cx, case, fate).await,

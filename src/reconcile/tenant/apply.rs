@@ -73,7 +73,7 @@ pub(super) async fn go(
     };
     let generation = tenant.metadata.generation.unwrap_or(0);
     let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } =
-        engine::forward(cx, &case, memory, generation).await;
+        engine::forward(&cx.world(), &case, memory, generation).await;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }

@@ -3,8 +3,9 @@
 use kube::{Api, ResourceExt};
 
 use crate::api::{APPROVE, ConditionType, Isolation, Reason, SharedStack, Tenant};
+use crate::layers::existing_key;
 use crate::reconcile::context::{Context, asker, was_acted_upon};
-use crate::reconcile::{Error, existing_key, finalizer, offer_status};
+use crate::reconcile::{Error, finalizer, offer_status};
 use crate::stack::accept;
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::model::blocked::Blocked;

@@ -159,7 +159,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<
         blueprint: Blueprint::Nothing,
     };
     let mut memory = cx.memories.get(&id.uid);
-    engine::retain(cx, &case, fate, &mut memory).await?;
+    engine::retain(&cx.world(), &case, fate, &mut memory).await?;
     cx.memories.put(&id.uid, memory);
     if !left || !there {
         return Ok(Progress::Done);
@@ -250,7 +250,7 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
     };
     let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
     let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
-    let progress = engine::back(cx, &case, fate, &mut memory, documents).await;
+    let progress = engine::back(&cx.world(), &case, fate, &mut memory, documents).await;
     cx.memories.put(&id.uid, memory);
     Ok(progress?)
 }
