@@ -14,8 +14,9 @@ use super::gate::Gate;
 use super::values::Tags;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
-use crate::stack::model::desired::{Store, WantKnowledgeBase};
+use crate::stack::model::desired::WantKnowledgeBase;
 use crate::stack::model::observed::KnowledgeBaseFacts;
+use crate::stack::store::Store;
 use crate::stack::store::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 
 /// Knowledge bases.

@@ -3,12 +3,11 @@
 //! earlier, interrupted run.
 
 pub mod bucket;
-pub mod collection;
 pub mod existing_key;
 pub mod hints;
-pub mod index;
 pub mod key;
 pub mod knowledge_base;
+pub mod opensearch;
 pub mod role;
 
 pub use hints::Hints;
@@ -16,6 +15,7 @@ pub use hints::Hints;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use self::opensearch::{collection, index};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};

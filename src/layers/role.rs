@@ -1,6 +1,6 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
-use super::collection::{describe, own_policy};
+use super::opensearch::policies::{describe, own_policy};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};

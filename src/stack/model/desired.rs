@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::offer::Offer;
-use crate::stack::store::opensearch;
+use crate::stack::store::{Store, opensearch};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default)]
@@ -158,19 +158,6 @@ pub struct WantKnowledgeBase {
     pub narrow_trust: bool,
     /// Whether the data source that is there must go first.
     pub drop_data_source: bool,
-}
-
-/// The vector store behind a knowledge base. This enum and the function that writes a storage configuration from it
-/// are all that the knowledge-base layer knows of OpenSearch Serverless.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Store {
-    /// An index in an OpenSearch Serverless collection.
-    OpenSearchServerless {
-        /// The collection's ARN.
-        collection_arn: String,
-        /// The index.
-        index: String,
-    },
 }
 
 /// What earlier layers have to lend to later ones, from AWS's answers or from a SharedStack's offer.

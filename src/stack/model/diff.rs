@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::desired::{
-    Store, Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole,
-};
+use super::desired::{Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
 use super::observed::{
     BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
     PolicyFacts, RoleFacts, Seen, Sight,
@@ -14,7 +12,7 @@ use super::observed::{
 use super::policy;
 use crate::api::{ChunkingSettings, DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::store::opensearch;
+use crate::stack::store::{Store, opensearch};
 
 /// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
 pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {

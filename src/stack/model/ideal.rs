@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::desired::{
-    Blueprint, Store, Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole,
+    Blueprint, Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole,
 };
 use super::diff::{self, KnowledgeBaseChange, ROLE_POLICY};
 use super::observed::{
@@ -22,6 +22,7 @@ use crate::api::{
 };
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 use crate::stack::offer::{Offer, PoolOffer};
+use crate::stack::store::Store;
 use crate::stack::store::opensearch;
 
 /// The uid of every sample's owner.

@@ -1,12 +1,13 @@
 //! The OpenSearch Serverless collection with the encryption and network policies of its name.
 
+use super::policies::{describe, own_policy};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::WantCollection;
 use crate::stack::model::diff::{self, CollectionChange};
-use crate::stack::model::observed::{CollectionFacts, Foreign, PolicyFacts, Seen};
+use crate::stack::model::observed::{CollectionFacts, Foreign, Seen};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
 
@@ -32,34 +33,6 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
     let encryption = own_policy(id, "encryption policy", &name, encryption, &mut foreign);
     let network = own_policy(id, "network policy", &name, network, &mut foreign);
     Ok(Seen::Ours(CollectionFacts { encryption, network, collection, foreign }))
-}
-
-/// A policy of our name if it is ours; if it is not, whose it is.
-pub fn own_policy(
-    id: &Identity,
-    what: &str,
-    name: &str,
-    policy: Option<PolicyFacts>,
-    foreign: &mut Option<Foreign>,
-) -> Option<PolicyFacts> {
-    match foreign_policy(id, what, name, policy.as_ref()) {
-        None => policy,
-        Some(other) => {
-            foreign.get_or_insert(other);
-            None
-        }
-    }
-}
-
-/// Whether a policy of our name is somebody else's, by its description.
-pub fn foreign_policy(
-    id: &Identity,
-    what: &str,
-    name: &str,
-    policy: Option<&PolicyFacts>,
-) -> Option<Foreign> {
-    let claim = id.claim(&Identity::parse_description(&policy?.description));
-    (!id.owns(&claim)).then(|| Foreign { resource: format!("{what} {name}"), claim })
 }
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then
@@ -123,21 +96,6 @@ async fn tag_itself(aws: &Aws, facts: &CollectionFacts, tags: &Tags) -> Result<(
         Some(detail) if !diff::carries(&detail.tags, tags) => aws.collections.tag(&detail.arn, tags).await,
         _ => Ok(()),
     }
-}
-
-/// Makes a policy's description say these tags.
-pub async fn describe(
-    aws: &Aws,
-    kind: PolicyKind,
-    name: &str,
-    policy: &PolicyFacts,
-    tags: &Tags,
-) -> Result<(), Fault> {
-    if diff::describes(policy, tags) {
-        return Ok(());
-    }
-    let description = Identity::description(tags);
-    aws.policies.update(kind, name, &policy.document, &description, &policy.version).await
 }
 
 /// A policy that another call of ours made a moment ago is as good as made: the next look proves whose it is.

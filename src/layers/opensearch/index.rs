@@ -6,10 +6,10 @@
 
 use serde_json::json;
 
-use super::collection::foreign_policy;
-use super::hints::Hints;
+use super::policies::foreign_policy;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
+use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::model::desired::WantIndex;

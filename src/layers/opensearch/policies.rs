@@ -1,0 +1,50 @@
+//! Whose a policy of OpenSearch Serverless is. It has no tags; its description says what tags would.
+
+use crate::aws::{Aws, PolicyKind, Tags};
+use crate::stack::fault::Fault;
+use crate::stack::identity::Identity;
+use crate::stack::model::diff;
+use crate::stack::model::observed::{Foreign, PolicyFacts};
+
+/// A policy of our name if it is ours; if it is not, whose it is.
+pub fn own_policy(
+    id: &Identity,
+    what: &str,
+    name: &str,
+    policy: Option<PolicyFacts>,
+    foreign: &mut Option<Foreign>,
+) -> Option<PolicyFacts> {
+    match foreign_policy(id, what, name, policy.as_ref()) {
+        None => policy,
+        Some(other) => {
+            foreign.get_or_insert(other);
+            None
+        }
+    }
+}
+
+/// Whether a policy of our name is somebody else's, by its description.
+pub fn foreign_policy(
+    id: &Identity,
+    what: &str,
+    name: &str,
+    policy: Option<&PolicyFacts>,
+) -> Option<Foreign> {
+    let claim = id.claim(&Identity::parse_description(&policy?.description));
+    (!id.owns(&claim)).then(|| Foreign { resource: format!("{what} {name}"), claim })
+}
+
+/// Makes a policy's description say these tags.
+pub async fn describe(
+    aws: &Aws,
+    kind: PolicyKind,
+    name: &str,
+    policy: &PolicyFacts,
+    tags: &Tags,
+) -> Result<(), Fault> {
+    if diff::describes(policy, tags) {
+        return Ok(());
+    }
+    let description = Identity::description(tags);
+    aws.policies.update(kind, name, &policy.document, &description, &policy.version).await
+}
