@@ -116,3 +116,6 @@ fn only_plan(steps: PerLayer<Step>) -> Passed {
     });
     Passed { layers, ..Passed::default() }
 }
+
+#[cfg(test)]
+mod tests;

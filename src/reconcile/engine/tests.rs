@@ -1,0 +1,328 @@
+//! The engine against layers in memory: what a pass does, what it leaves alone, and what it says, in no time.
+
+mod backward;
+mod forward;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::api::Status;
+use crate::aws::Tags;
+use crate::clock::{self, Clock};
+use crate::layers::{Glance, Hints, Layers};
+use crate::reconcile::offer_status;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::{Adopts, Identity};
+use crate::stack::model::blocked::Blocked;
+use crate::stack::model::desired::{Blueprint, Want};
+use crate::stack::model::ideal::{self, Sample};
+use crate::stack::model::observed::{Seen, Sight};
+use crate::stack::model::outcome::Verdict;
+use crate::stack::model::progress::Progress;
+
+/// AWS as one stack sees it: nothing takes time, unless it is told to.
+#[derive(Default)]
+struct InMemory(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// What there is.
+    sight: Sight,
+    /// What each layer's looks are answered with, instead of what there is.
+    blind: PerLayer<Option<Fault>>,
+    /// What each layer's changes are answered with, instead of being made.
+    refuses: PerLayer<Option<Fault>>,
+    /// Layers whose changes are under way and do not end.
+    slow: PerLayer<bool>,
+    /// Why nobody sees the index: there is no way to it.
+    no_way_to_index: Option<Fault>,
+    /// Whether lists lag, so that a knowledge base is found by its id alone.
+    lists_lag: bool,
+    /// What becomes of a look at somebody's own key.
+    existing_key: Option<Result<Blocked, Fault>>,
+    /// All calls, such as `look Bucket`.
+    journal: Vec<String>,
+}
+
+impl InMemory {
+    fn change(&self, verb: &str, layer: Layer) -> Result<(), Result<Progress, Fault>> {
+        let mut state = self.0.lock();
+        state.journal.push(format!("{verb} {layer:?}"));
+        match state.refuses.get(layer) {
+            Some(fault) => Err(Err(fault.clone())),
+            None if *state.slow.get(layer) => {
+                Err(Ok(Progress::waiting(Reason::Creating, format!("The {layer} is slow"))))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Layers for InMemory {
+    fn look<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        hints: &'a Hints,
+    ) -> BoxFuture<'a, Result<Glance, Fault>> {
+        async move {
+            let mut state = self.0.lock();
+            state.journal.push(format!("look {layer:?}"));
+            if let Some(fault) = state.blind.get(layer) {
+                return Err(fault.clone());
+            }
+            let sight = &state.sight;
+            Ok(match layer {
+                Layer::Key => Glance::Key(judged(id, &sight.key, |it| Some(&it.tags))),
+                Layer::Bucket => Glance::Bucket(judged(id, &sight.bucket, |it| Some(&it.tags))),
+                Layer::Collection => Glance::Collection(judged(id, &sight.collection, |it| {
+                    Some(&it.collection.as_ref()?.tags)
+                })),
+                Layer::Index if hints.collection_id.is_none() => Glance::Index(Seen::Absent),
+                Layer::Index => match &state.no_way_to_index {
+                    Some(fault) => Glance::IndexHidden(fault.clone()),
+                    None => Glance::Index(sight.index.clone()),
+                },
+                Layer::Role => Glance::Role(judged(id, &sight.role, |it| Some(&it.role.as_ref()?.tags))),
+                Layer::KnowledgeBase => Glance::KnowledgeBase(match &sight.knowledge_base {
+                    Seen::Ours(facts)
+                        if state.lists_lag && hints.knowledge_base_id.as_ref() != Some(&facts.id) =>
+                    {
+                        Seen::Absent
+                    }
+                    seen => judged(id, seen, |it| Some(&it.tags)),
+                }),
+            })
+        }
+        .boxed()
+    }
+
+    fn ensure<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        want: &'a Want,
+        _: &'a Sight,
+    ) -> BoxFuture<'a, Result<Progress, Fault>> {
+        async move {
+            if let Err(answer) = self.change("ensure", layer) {
+                return answer;
+            }
+            ideal::ensure(id, layer, want, &mut self.0.lock().sight);
+            let needs_arn = want.role.as_ref().is_some_and(|role| role.collection_arn.is_none());
+            let reason = match layer {
+                Layer::Role if needs_arn => Reason::WaitingForCollection,
+                _ => Reason::Creating,
+            };
+            Ok(Progress::waiting(reason, format!("The {layer} is on its way")))
+        }
+        .boxed()
+    }
+
+    fn tag<'a>(
+        &'a self,
+        _: &'a Identity,
+        layer: Layer,
+        _: &'a Sight,
+        tags: &'a Tags,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            let state = tags.get("tenantry.dev/state").cloned().unwrap_or_default();
+            match self.change(&format!("tag {state}"), layer) {
+                Err(Err(fault)) => Err(fault),
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    fn teardown<'a>(
+        &'a self,
+        _: &'a Identity,
+        layer: Layer,
+        _: &'a Sight,
+        _: &'a Hints,
+    ) -> BoxFuture<'a, Result<Progress, Fault>> {
+        async move {
+            if let Err(answer) = self.change("teardown", layer) {
+                return answer;
+            }
+            ideal::teardown(layer, &mut self.0.lock().sight);
+            Ok(Progress::Done)
+        }
+        .boxed()
+    }
+
+    fn existing_key<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Result<(), Blocked>, Fault>> {
+        async move {
+            let mut state = self.0.lock();
+            state.journal.push("look at the key".into());
+            match &state.existing_key {
+                None => Ok(Ok(())),
+                Some(Ok(blocked)) => Ok(Err(blocked.clone())),
+                Some(Err(fault)) => Err(fault.clone()),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// What is there as its tags say whose it is.
+fn judged<T: Clone>(id: &Identity, seen: &Seen<T>, tags: impl FnOnce(&T) -> Option<&Tags>) -> Seen<T> {
+    match seen {
+        Seen::Ours(facts) => match tags(facts) {
+            Some(tags) => Seen::by_tags(id, || "something".into(), tags, facts.clone()),
+            None => seen.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
+/// One object, its memory and its status, and AWS around it.
+struct Object {
+    sample: Sample,
+    aws: InMemory,
+    memory: Memory,
+    status: Status,
+    generation: i64,
+    approved: Option<String>,
+    read_only: bool,
+    clock: Clock,
+}
+
+/// Minutes go by in microseconds: whatever is waited for is over.
+fn later() -> Clock {
+    Clock::new(1_000_000_000)
+}
+
+impl Object {
+    /// An object of which nothing is built.
+    fn new(sample: Sample) -> Self {
+        Self {
+            sample,
+            aws: InMemory::default(),
+            memory: Memory::default(),
+            status: Status::default(),
+            generation: 1,
+            approved: None,
+            read_only: false,
+            clock: Clock::new(1),
+        }
+    }
+
+    /// One of the samples, by its name.
+    fn named(name: &str) -> Self {
+        Self::new(ideal::samples().into_iter().find(|sample| sample.name == name).unwrap())
+    }
+
+    /// One of which everything is built, seen and told.
+    async fn built(name: &str) -> Self {
+        let mut object = Self::named(name);
+        object.aws.0.lock().sight = object.sample.built();
+        object.pass().await;
+        assert!(object.is_ready(), "{:?}", object.status.conditions);
+        object.calls();
+        object
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case {
+            id: &self.sample.id,
+            column: self.sample.column,
+            offer: self.sample.offer.as_ref(),
+            status: &self.status,
+            creates_key: self.sample.creates_key(),
+            approved: self.approved.as_deref(),
+            blueprint: self.sample.blueprint(),
+        }
+    }
+
+    fn world(&self) -> World<'_> {
+        let resync_after = std::time::Duration::from_secs(540);
+        World { layers: &self.aws, clock: self.clock, resync_after, read_only: self.read_only }
+    }
+
+    /// One pass, and the status that follows from it.
+    async fn pass(&mut self) -> Passed {
+        let mut memory = self.memory.clone();
+        let passed = forward(&self.world(), &self.case(), &mut memory, self.generation).await;
+        let mut status = self.status.clone();
+        offer_status::give_up(&mut status, &passed.given_up);
+        let want = self.case().want(&memory.sight);
+        offer_status::owned(&mut status, &want, &memory.sight, &passed.layers);
+        let verdict = Verdict {
+            blocked: passed.blocked.clone(),
+            layers: passed.layers.clone(),
+            passing: passed.passing.clone(),
+            ..Verdict::default()
+        };
+        status.conditions = verdict.conditions(&status.conditions, self.generation, &clock::now());
+        (self.memory, self.status) = (memory, status);
+        passed
+    }
+
+    /// Passes until it is ready, and what each of them changed.
+    async fn until_ready(&mut self) -> Vec<Vec<Layer>> {
+        let mut changes = Vec::new();
+        for _ in 0..20 {
+            self.pass().await;
+            if self.is_ready() {
+                return changes;
+            }
+            changes.push(self.ensured());
+        }
+        panic!("not ready after 20 passes: {:?}", self.status.conditions);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.status.is_true(crate::api::ConditionType::Ready)
+    }
+
+    /// The calls since this was asked last.
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.aws.0.lock().journal)
+    }
+
+    /// The layers that were looked at, changed or taken apart since this was asked last.
+    fn layers_of(&self, verb: &str) -> Vec<Layer> {
+        let calls = self.calls();
+        let layer = |call: &String| {
+            let name = call.strip_prefix(verb)?.trim_start();
+            Layer::ALL.into_iter().find(|layer| format!("{layer:?}") == name)
+        };
+        calls.iter().filter_map(layer).collect()
+    }
+
+    fn ensured(&self) -> Vec<Layer> {
+        self.layers_of("ensure")
+    }
+
+    /// Does something to AWS.
+    fn aws(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.aws.0.lock());
+    }
+}
+
+fn fault(class: Class) -> Fault {
+    Fault {
+        class,
+        service: "s3",
+        operation: "PutBucketPolicy",
+        resource: "bucket b".into(),
+        code: format!("{class:?}"),
+        message: "AWS says no".into(),
+        request_id: None,
+    }
+}
+
+fn foreign() -> crate::stack::model::observed::Foreign {
+    let claim = crate::stack::identity::Claim::Foreign;
+    crate::stack::model::observed::Foreign { resource: "bucket b".into(), claim }
+}
+
+/// What is reported of one layer.
+fn standing(passed: &Passed, layer: Layer) -> &Standing {
+    passed.layers.get(layer).as_ref().unwrap_or_else(|| panic!("nothing is said of the {layer}"))
+}

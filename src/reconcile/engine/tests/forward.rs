@@ -1,0 +1,411 @@
+//! The way there.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::api::ConditionType;
+use crate::stack::model::outcome::Standing::{After, Stalled, Unchanged, Waiting, Whole};
+use crate::stack::model::policy;
+use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
+
+#[tokio::test]
+async fn what_can_move_moves_and_what_builds_on_it_waits() {
+    let mut silo = Object::named("silo with a key");
+    let passes = silo.until_ready().await;
+    // A role's permissions name the collection, and a data source comes after its knowledge base.
+    let expected: [&[Layer]; 6] =
+        [&[Key], &[Bucket, Collection, Role], &[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
+    assert_eq!(passes, expected);
+    let mut bridge = Object::named("bridge");
+    let expected: [&[Layer]; 4] = [&[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
+    assert_eq!(bridge.until_ready().await, expected, "what is borrowed is nobody's to build");
+    let mut stack = Object::named("shared stack");
+    let expected: [&[Layer]; 2] = [&[Key], &[Bucket, Collection]];
+    assert_eq!(stack.until_ready().await, expected);
+}
+
+#[tokio::test]
+async fn a_layer_that_waits_says_for_which() {
+    let mut silo = Object::named("silo");
+    let passed = silo.pass().await;
+    assert_eq!(*standing(&passed, Index), After(Collection));
+    assert_eq!(*standing(&passed, KnowledgeBase), After(Bucket));
+    assert!(
+        matches!(standing(&passed, Role), Waiting(Reason::WaitingForCollection, _)),
+        "{:?}",
+        passed.layers
+    );
+    assert!(matches!(standing(&passed, Bucket), Waiting(Reason::Creating, _)));
+    assert!(passed.layers.key.is_none(), "nothing to own");
+    assert!(passed.look_again.is_some() && passed.blocked.is_none() && passed.fault.is_none());
+}
+
+#[tokio::test]
+async fn what_stands_is_left_in_peace_until_the_resync_or_a_new_spec() {
+    let mut silo = Object::built("silo").await;
+    assert_eq!(silo.pass().await.look_again, None);
+    assert_eq!(silo.calls(), Vec::<String>::new(), "nothing is asked twice");
+    silo.generation = 2;
+    silo.pass().await;
+    assert_eq!(silo.layers_of("look").len(), 5 + 1, "all layers, and a key that may be there");
+    silo.clock = later();
+    silo.pass().await;
+    assert_eq!(silo.layers_of("look").len(), 6);
+    assert!(silo.is_ready());
+}
+
+#[tokio::test]
+async fn while_something_waits_only_that_is_looked_at() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        aws.slow.collection = true;
+        if let Seen::Ours(facts) = &mut aws.sight.collection {
+            facts.network = None;
+        }
+    });
+    silo.generation = 2;
+    silo.pass().await;
+    silo.calls();
+    let passed = silo.pass().await;
+    assert_eq!(silo.calls(), ["look Collection", "ensure Collection"]);
+    assert!(matches!(standing(&passed, Collection), Waiting(..)));
+}
+
+#[tokio::test]
+async fn drift_is_put_right_in_its_own_layer() {
+    for layer in [Bucket, Collection, Role, KnowledgeBase] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| match layer {
+            Bucket => ours(&mut aws.sight.bucket).policy = None,
+            Collection => ours(&mut aws.sight.collection).network = None,
+            Role => ours(&mut aws.sight.role).data_access = None,
+            _ => drop(ours(&mut aws.sight.knowledge_base).tags.remove("costCenter")),
+        });
+        silo.generation = 2;
+        assert_eq!(silo.until_ready().await, [[layer]], "{layer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_denied_is_told_and_left_alone_while_the_rest_goes_on() {
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| aws.refuses.bucket = Some(fault(Class::Denied)));
+    let passed = silo.pass().await;
+    assert!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
+    assert!(passed.fault.is_none(), "no backoff: a person must act");
+    for _ in 0..3 {
+        let passed = silo.pass().await;
+        assert!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), "it is still told");
+        assert_eq!(passed.look_again.map(|again| again <= STALLED), Some(true));
+    }
+    let calls = silo.calls();
+    assert_eq!(calls.iter().filter(|call| *call == "ensure Bucket").count(), 1, "{calls:?}");
+    assert!(calls.contains(&"ensure Index".to_string()), "{calls:?}");
+    assert!(!calls.contains(&"ensure KnowledgeBase".to_string()), "it builds on the bucket");
+    silo.clock = later();
+    silo.pass().await;
+    assert!(silo.ensured().contains(&Bucket), "after five minutes it is tried again");
+    silo.clock = Clock::new(1);
+    silo.aws(|aws| aws.refuses.bucket = None);
+    silo.generation = 2;
+    silo.until_ready().await;
+}
+
+#[tokio::test]
+async fn each_class_of_refusal_has_its_reason() {
+    for (class, reason) in [
+        (Class::Denied, Reason::Denied),
+        (Class::Quota, Reason::Quota),
+        (Class::Unreachable, Reason::EndpointUnreachable),
+        (Class::Invalid, Reason::Invalid),
+    ] {
+        let mut silo = Object::named("silo");
+        silo.aws(|aws| aws.refuses.collection = Some(fault(class)));
+        let passed = silo.pass().await;
+        let Stalled(told, message) = standing(&passed, Collection) else { panic!("{:?}", passed.layers) };
+        assert_eq!(*told, reason);
+        assert!(message.contains("AWS says no"), "{message}");
+        assert!(silo.memory.refused.collection.is_some(), "{class:?} is not tried at each pass");
+    }
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_nobodys_news_for_two_minutes() {
+    for (class, reason) in [(Class::Throttled, Reason::Throttled), (Class::Transient, Reason::Transient)] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| {
+            aws.refuses.bucket = Some(fault(class));
+            ours(&mut aws.sight.bucket).policy = None;
+        });
+        silo.generation = 2;
+        let passed = silo.pass().await;
+        assert_eq!(*standing(&passed, Bucket), Unchanged);
+        assert_eq!(passed.fault.map(|fault| fault.class), Some(class), "backoff decides");
+        assert_eq!(passed.passing, None);
+        assert!(silo.memory.refused.bucket.is_none() && silo.is_ready(), "what stood still stands");
+        silo.clock = later();
+        let passed = silo.pass().await;
+        assert_eq!(passed.passing.map(|(reason, _)| reason), Some(reason));
+        silo.aws(|aws| aws.refuses.bucket = None);
+        silo.clock = Clock::new(1);
+        silo.pass().await;
+        assert_eq!(silo.memory.failing_since, None, "the next failure has its own two minutes");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_come_in_time_needs_a_person() {
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| aws.slow.collection = true);
+    let passed = silo.pass().await;
+    assert!(matches!(standing(&passed, Collection), Waiting(Reason::Creating, _)));
+    silo.clock = later();
+    // Stamps are whole seconds: without one gone by, no time has.
+    silo.status
+        .conditions
+        .iter_mut()
+        .for_each(|it| it.last_transition_time.0 -= jiff::SignedDuration::from_secs(2));
+    let passed = silo.pass().await;
+    let Stalled(Reason::DeadlineExceeded, message) = standing(&passed, Collection) else {
+        panic!("{:?}", passed.layers)
+    };
+    assert!(message.starts_with("Not ready after 30 minutes. The collection is slow"), "{message}");
+}
+
+#[tokio::test]
+async fn without_knowing_what_is_there_nothing_is_done_anywhere() {
+    for (class, told) in [(Class::Denied, true), (Class::Transient, false)] {
+        let mut silo = Object::named("silo");
+        silo.aws(|aws| aws.blind.bucket = Some(fault(class)));
+        let passed = silo.pass().await;
+        assert_eq!(silo.ensured(), []);
+        assert_eq!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), told);
+        assert_eq!(passed.fault.is_some(), !told);
+        assert_eq!(*standing(&passed, Collection), Unchanged);
+        assert_eq!(silo.memory.looked_at_all, None, "the next pass looks at all layers");
+        assert_eq!(passed.look_again, Some(STALLED));
+        silo.aws(|aws| aws.blind.bucket = None);
+        silo.until_ready().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_stops_the_whole_stack() {
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| aws.sight.bucket = Seen::Foreign(foreign()));
+    let passed = silo.pass().await;
+    let blocked = passed.blocked.as_ref().map(|blocked| blocked.reason);
+    assert_eq!((blocked, passed.look_again), (Some(Reason::OwnedByAnother), Some(STALLED)));
+    assert_eq!(silo.ensured(), []);
+    silo.pass().await;
+    assert_eq!(silo.layers_of("look").len(), 6, "it is looked at anew, or nobody would see it gone");
+    silo.aws(|aws| aws.sight.bucket = Seen::Absent);
+    silo.until_ready().await;
+}
+
+#[tokio::test]
+async fn what_hides_the_index_may_be_just_what_is_put_right() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        aws.no_way_to_index = Some(fault(Class::Unreachable));
+        ours(&mut aws.sight.collection).network = None;
+    });
+    silo.generation = 2;
+    let passed = silo.pass().await;
+    assert_eq!(silo.ensured(), [Collection], "the index is not made a second time");
+    assert!(
+        matches!(standing(&passed, Index), Stalled(Reason::EndpointUnreachable, _)),
+        "{:?}",
+        passed.layers
+    );
+    silo.aws(|aws| aws.no_way_to_index = None);
+    assert_eq!(silo.until_ready().await, Vec::<Vec<Layer>>::new());
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_looked_at_waits_for_what_is_being_put_right() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        aws.blind.index = Some(fault(Class::Denied));
+        ours(&mut aws.sight.role).data_access = None;
+    });
+    silo.generation = 2;
+    let passed = silo.pass().await;
+    assert_eq!((silo.ensured(), standing(&passed, Index)), (vec![Role], &After(Role)));
+    let passed = silo.pass().await;
+    assert_eq!(silo.ensured(), [], "with nothing to put right it is told");
+    assert!(matches!(standing(&passed, Index), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
+    silo.aws(|aws| aws.blind.index = None);
+    silo.until_ready().await;
+}
+
+#[tokio::test]
+async fn vectors_of_a_knowledge_base_that_is_gone_go_before_a_new_one_comes() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| aws.sight.knowledge_base = Seen::Absent);
+    silo.generation = 2;
+    // The index goes, and comes; the trust names the one that is gone until then.
+    let expected: [&[Layer]; 5] = [&[Index], &[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
+    assert_eq!(silo.until_ready().await, expected);
+}
+
+#[tokio::test]
+async fn an_index_that_is_lost_takes_its_data_source_along() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| aws.sight.index = Seen::Absent);
+    silo.generation = 2;
+    let passed = silo.pass().await;
+    assert_eq!(silo.ensured(), [KnowledgeBase], "first the data source goes");
+    assert_eq!(*standing(&passed, Index), After(KnowledgeBase));
+    let expected: [&[Layer]; 2] = [&[Index], &[KnowledgeBase]];
+    assert_eq!(silo.until_ready().await, expected);
+}
+
+#[tokio::test]
+async fn a_knowledge_base_that_no_list_shows_is_found_by_the_id_that_its_role_trusts() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| aws.lists_lag = true);
+    // A restart, before its id was in the status.
+    (silo.memory, silo.status) = (Memory::default(), Status::default());
+    silo.pass().await;
+    assert_eq!(silo.ensured(), []);
+    assert!(silo.is_ready() && silo.status.knowledge_base_id.is_some());
+}
+
+#[tokio::test]
+async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
+    for (layer, leaning) in [(Bucket, vec![KnowledgeBase]), (Collection, vec![Index, KnowledgeBase])] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| match layer {
+            Bucket => aws.sight.bucket = Seen::Absent,
+            _ => aws.sight.collection = Seen::Absent,
+        });
+        silo.generation = 2;
+        let untouched = |silo: &Object, why: &str| {
+            let ensured = silo.ensured();
+            let touched = ensured.iter().find(|it| **it == layer || leaning.contains(it));
+            assert_eq!(touched, None, "{layer:?}, {why}");
+        };
+        let passed = silo.pass().await;
+        let message = lost(&passed, layer);
+        assert!(message.ends_with("Looking once more"), "{message}");
+        assert!(passed.look_again <= Some(Duration::from_secs(5)), "one answer may be wrong");
+        untouched(&silo, "seen once");
+        let message = lost(&silo.pass().await, layer);
+        let code =
+            message.split("tenantry.dev/approve=").nth(1).unwrap().split(':').next().unwrap().to_owned();
+        untouched(&silo, "seen twice");
+        silo.approved = Some("DataLost-000000".into());
+        assert_eq!(silo.pass().await.given_up, []);
+        untouched(&silo, "another's code");
+        silo.approved = Some(code);
+        let passed = silo.pass().await;
+        assert_eq!(passed.given_up, [layer]);
+        assert!(silo.ensured().contains(&layer));
+        silo.until_ready().await;
+    }
+}
+
+/// What is said of a layer that is lost.
+fn lost(passed: &Passed, layer: Layer) -> String {
+    match standing(passed, layer) {
+        Stalled(Reason::DataLost, message) => message.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_lost_after_all_goes_on_by_itself() {
+    let mut silo = Object::built("silo").await;
+    let bucket = silo.aws.0.lock().sight.bucket.clone();
+    silo.aws(|aws| aws.sight.bucket = Seen::Absent);
+    silo.generation = 2;
+    silo.pass().await;
+    silo.aws(|aws| aws.sight.bucket = bucket);
+    assert_eq!(silo.until_ready().await, Vec::<Vec<Layer>>::new());
+}
+
+#[tokio::test]
+async fn under_a_key_that_somebody_has_switched_off_nothing_is_changed() {
+    let spec = json!({"tenantId": "acme", "pattern": "Silo",
+        "encryption": {"key": "Existing", "kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/theirs"}});
+    let mut silo = Object::new(ideal::tenant("silo under somebody's key", spec));
+    silo.aws(|aws| {
+        let blocked = Blocked { reason: Reason::KeyNotAllowed, message: "it is Disabled".into() };
+        aws.existing_key = Some(Ok(blocked));
+    });
+    let passed = silo.pass().await;
+    assert_eq!(passed.blocked.map(|blocked| blocked.reason), Some(Reason::KeyNotAllowed));
+    assert_eq!((silo.calls(), passed.look_again), (vec!["look at the key".to_string()], Some(STALLED)));
+    silo.aws(|aws| aws.existing_key = Some(Err(fault(Class::Transient))));
+    let passed = silo.pass().await;
+    assert_eq!(passed.fault.map(|fault| fault.class), Some(Class::Transient));
+    assert_eq!(silo.ensured(), []);
+    silo.aws(|aws| aws.existing_key = None);
+    silo.until_ready().await;
+}
+
+#[tokio::test]
+async fn who_only_reads_says_what_it_would_do() {
+    let mut silo = Object::named("silo");
+    silo.read_only = true;
+    let passed = silo.pass().await;
+    assert_eq!(silo.ensured(), []);
+    assert!(
+        matches!(standing(&passed, Bucket), Waiting(Reason::ReadOnly, message) if message.contains("the bucket"))
+    );
+    assert_eq!(*standing(&passed, Index), After(Collection));
+    silo.aws(|aws| aws.sight = silo.sample.built());
+    silo.memory = Memory::default();
+    assert_eq!(*standing(&silo.pass().await, Bucket), Whole);
+}
+
+#[tokio::test]
+async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values() {
+    let earlier = Object::named("silo").sample.built();
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| aws.sight = earlier.clone());
+    silo.sample.id.uid = "another".into();
+    let passed = silo.pass().await;
+    assert!(passed.blocked.is_some() && !passed.adopts, "nobody said that it may");
+    silo.sample.id.adopts = Adopts::Left { approved: None };
+    let passed = silo.pass().await;
+    assert!(passed.adopts && passed.blocked.is_none());
+    assert_eq!(silo.ensured(), [Bucket, Collection, Role], "each in its turn");
+    silo.until_ready().await;
+    assert!(!silo.pass().await.adopts, "it is taken over once");
+
+    let spec = json!({"tenantId": "acme", "pattern": "Silo", "index": {"hnsw": {"m": 32}}});
+    let mut other = Object::new(ideal::tenant("other settings", spec));
+    other.aws(|aws| aws.sight = earlier);
+    other.sample.id.uid = "another".into();
+    other.sample.id.adopts = Adopts::Left { approved: None };
+    let blocked = other.pass().await.blocked.unwrap();
+    assert_eq!(blocked.reason, Reason::RetainedDiffers);
+    assert!(blocked.message.contains("index.hnsw.m is 16 and should be 32"), "{}", blocked.message);
+    assert_eq!(other.ensured(), []);
+}
+
+#[tokio::test]
+async fn trust_that_is_narrowed_while_the_knowledge_base_is_made_is_looked_at_again() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        ours(&mut aws.sight.knowledge_base).data_source = None;
+        let role = ours(&mut aws.sight.role).role.as_mut().unwrap();
+        role.trust = policy::trust(&ideal::scope(), None);
+    });
+    silo.generation = 2;
+    silo.pass().await;
+    silo.calls();
+    silo.pass().await;
+    assert!(silo.layers_of("look").contains(&Role));
+    assert!(silo.status.condition(ConditionType::RoleReady).is_some() && silo.is_ready());
+}
+
+/// The facts of what is ours.
+fn ours<T>(seen: &mut Seen<T>) -> &mut T {
+    let Seen::Ours(facts) = seen else { panic!("it is not ours") };
+    facts
+}
