@@ -1,8 +1,9 @@
 //! Which namespaces may borrow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kube::KubeSchema;
+use kube::core::{Expression, Selector, SelectorExt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -66,21 +67,21 @@ impl NamespaceSelector {
     /// Whether a namespace with these labels is selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let NamespaceSelector { match_labels, match_expressions } = self;
-        match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && match_expressions.iter().all(|requirement| requirement.matches(labels))
+        let equal = |(key, value): (&String, &String)| Expression::Equal(key.clone(), value.clone());
+        let all = match_labels.iter().map(equal).chain(match_expressions.iter().map(Into::into));
+        all.collect::<Selector>().matches(labels)
     }
 }
 
-impl Requirement {
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let label = labels.get(&self.key);
-        let listed =
-            || label.is_some_and(|value| self.values.iter().collect::<BTreeSet<_>>().contains(value));
-        match self.operator {
-            Operator::In => listed(),
-            Operator::NotIn => !listed(),
-            Operator::Exists => label.is_some(),
-            Operator::DoesNotExist => label.is_none(),
+impl From<&Requirement> for Expression {
+    fn from(requirement: &Requirement) -> Self {
+        let Requirement { key, operator, values } = requirement;
+        let (key, values) = (key.clone(), values.iter().cloned().collect());
+        match operator {
+            Operator::In => Expression::In(key, values),
+            Operator::NotIn => Expression::NotIn(key, values),
+            Operator::Exists => Expression::Exists(key),
+            Operator::DoesNotExist => Expression::DoesNotExist(key),
         }
     }
 }

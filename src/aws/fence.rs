@@ -3,8 +3,10 @@
 //! Whoever leads says until when; after that the fence is closed by itself, whatever became of the leader's own tasks.
 //! A process that was stopped for a while, or whose network or machine was away, finds it closed when it comes back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
 
 /// A moment by two clocks: one that never jumps, but stands still while the machine is suspended, and the time of day,
 /// which goes on.
@@ -51,14 +53,14 @@ impl Fence {
     /// Opens it until then, or closes it now.
     pub fn set(&self, until: Option<Moment>) {
         if let Some(open_until) = &self.0 {
-            *open_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+            *open_until.lock() = until;
         }
     }
 
     /// Whether something may be changed at this moment.
     pub fn is_open(&self) -> bool {
         let Some(until) = &self.0 else { return true };
-        let until = *until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *until.lock();
         until.is_some_and(|until| !until.is_over())
     }
 }

@@ -2,10 +2,10 @@
 //! only while it has a turn. A turn that is not used goes back by itself, however the pass ends, and whoever is next is
 //! woken.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::scheduler::{Answer, Limits, Listed, Load, Refusal, Scheduler};
 use crate::stack::fault::Fault;
@@ -116,7 +116,7 @@ impl Turns {
 
     fn lock(&self) -> MutexGuard<'_, Scheduler<Owner>> {
         // A panic elsewhere leaves maps that are still whole.
-        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
+        self.scheduler.lock()
     }
 
     /// Tells the scheduler something, and wakes whoever is next because of that.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,6 +16,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -273,7 +274,7 @@ fn stack_seen(
         watcher::Event::InitDone => return fill(&cx.filled.stacks),
         watcher::Event::Init => return,
     };
-    let mut offers = offers.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut offers = offers.lock();
     let offer = offer.unwrap_or_default();
     if offers.get(&stack) != Some(&offer) {
         offers.insert(stack.clone(), offer);

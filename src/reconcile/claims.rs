@@ -4,9 +4,9 @@
 //! controller runs, so that of two Tenants asking at once only one is given the hold.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Guarded;
 use crate::api::Tenant;
@@ -36,7 +36,7 @@ struct Inner {
 impl Claims {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere leaves maps that are still whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Records a hold found in the cluster; of two, the first that is recorded counts.

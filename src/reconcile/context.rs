@@ -1,7 +1,7 @@
 //! What every pass needs: clients, stores, and the few things that a process remembers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
@@ -10,6 +10,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
@@ -108,7 +109,7 @@ impl<T> Default for Shelf<T> {
 impl<T: Clone> Shelf<T> {
     /// All of them, locked.
     pub fn lock(&self) -> MutexGuard<'_, HashMap<String, T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// One of them.

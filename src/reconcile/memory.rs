@@ -1,8 +1,10 @@
 //! What a process remembers of an object between passes: nothing that a restart may not forget.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
@@ -91,8 +93,8 @@ pub struct Registered {
 pub struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
 
 impl Memories {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Memory>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Memory>>> {
+        self.0.lock()
     }
 
     /// A copy to work on.

@@ -2,7 +2,8 @@
 //! is built.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::{Layer, Reason};
 use crate::aws::KnowledgeBases;
@@ -15,8 +16,8 @@ use crate::stack::model::blocked::Blocked;
 pub struct Reservations(Mutex<BTreeMap<String, String>>);
 
 impl Reservations {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock()
     }
 
     /// Promises one without asking: the object was accepted before.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use fastrand::Rng;
+
 use crate::fleet::Fleet;
 use crate::operators::kill;
 use crate::world::{World, world_without_operator};
@@ -14,19 +16,6 @@ const CALLS: u64 = 2;
 const DELAY: u64 = 40;
 /// One that is to make no call dies within so many milliseconds of its start: while it starts, or while it looks.
 const START: u64 = 600;
-
-/// Numbers that a seed decides: SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-}
 
 async fn all_ready(w: &World) -> bool {
     w.all().await.iter().all(|object| object.is("Ready=True"))
@@ -45,15 +34,16 @@ async fn killed_thirty_times_it_still_builds_everything_once() {
         let others = w.inventory().await;
 
         w.apply(&Fleet { each: 0 }.yaml()).await;
-        let (mut dice, mut come) = (Dice(seed), 0);
+        let (mut dice, mut come) = (Rng::with_seed(seed), 0);
         for moment in 1..=MOMENTS {
             // A tenant of each pattern comes a quarter of the way, or earlier if nobody is left to be killed at.
             if come < FLEET.each && (moment > come * MOMENTS / FLEET.each || all_ready(&w).await) {
                 come += 1;
                 w.apply(&Fleet::tenants(come)).await;
             }
-            let calls = dice.below(CALLS + 1);
-            let delay = dice.below(if calls == 0 { START } else { DELAY });
+            let calls = dice.u64(..=CALLS);
+            let delay = if calls == 0 { START } else { DELAY };
+            let delay = dice.u64(..delay);
             let mark = w.double.mark().await;
             // One at a time, so that there is something left to build until the last moment.
             let operator = w.program(&["--concurrency", "1"]).await.spawn().unwrap();

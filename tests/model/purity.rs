@@ -167,7 +167,7 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
             }
         }
     }
-    let tests = |module: &Module| module.last().is_some_and(|last| last == "tests" || last == "ideal");
+    let tests = |module: &Module| module.iter().any(|part| part == "tests" || part == "ideal");
     let found = files.iter().filter(|(module, _)| !tests(module)).map(|(module, names)| {
         let used = names.paths.iter().filter_map(|path| file_of(&files, &handed_on, module, path));
         (module.clone(), used.filter(|it| it != module).collect())

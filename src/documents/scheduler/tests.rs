@@ -1,24 +1,13 @@
 //! A small account in which passes come and go, decided by seeds: what holds for all of them.
 
+use fastrand::Rng;
+
 use super::*;
 
 const LIMITS: Limits = Limits { jobs: 5, interval: Duration::from_secs(10) };
 
 fn at(second: u64) -> Timestamp {
     Timestamp::from_second(i64::try_from(second).unwrap()).unwrap()
-}
-
-/// Numbers that a seed decides: SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
 }
 
 /// A job in AWS.
@@ -56,7 +45,7 @@ struct Fate {
 
 struct Account {
     fate: Fate,
-    dice: Dice,
+    dice: Rng,
     bases: Vec<Base>,
     scheduler: Scheduler<usize>,
     last_start: Option<u64>,
@@ -70,7 +59,7 @@ impl Account {
     fn new(seed: u64, fate: Fate) -> Self {
         Self {
             fate,
-            dice: Dice(seed),
+            dice: Rng::with_seed(seed),
             bases: vec![Base::default(); fate.bases],
             scheduler: Scheduler::new(LIMITS, at(0)),
             last_start: None,
@@ -89,7 +78,7 @@ impl Account {
     fn restart(&mut self, now: u64) {
         self.scheduler = Scheduler::new(LIMITS, at(now));
         for (n, base) in self.bases.iter_mut().enumerate() {
-            (base.review, base.look) = (None, now + self.dice.below(5));
+            (base.review, base.look) = (None, now + self.dice.u64(..5));
             self.scheduler.expect(&n.to_string(), &n.to_string());
         }
     }
@@ -142,7 +131,7 @@ impl Account {
         match answer {
             Answer::Wait(wait) => self.bases[n].look = self.bases[n].look.min(now + wait.as_secs().max(1)),
             Answer::Turn => {
-                let ends = now + self.dice.below(15);
+                let ends = now + self.dice.u64(..15);
                 (self.bases[n].review, self.bases[n].look) = (Some(ends), ends);
             }
         }
@@ -150,7 +139,7 @@ impl Account {
 
     fn end_of_review(&mut self, n: usize, now: u64) {
         let name = n.to_string();
-        if self.dice.below(self.fate.unchanged) == 0 {
+        if self.dice.u64(..self.fate.unchanged) == 0 {
             self.scheduler.give_back(&name, at(now));
             self.call(now);
             self.scheduler.withdraw(&name, at(now));
@@ -171,7 +160,7 @@ impl Account {
             self.call(now);
             return self.ask(n, now);
         }
-        let (serves, ends) = (*self.bases[n].asks.iter().max().unwrap(), now + 30 + self.dice.below(60));
+        let (serves, ends) = (*self.bases[n].asks.iter().max().unwrap(), now + 30 + self.dice.u64(..60));
         assert!(self.bases[n].jobs.iter().all(|job| job.serves < serves), "a second start for the same ask");
         self.longest = self.longest.max(now - self.bases[n].asks.iter().min().unwrap());
         self.starts += 1;
@@ -185,9 +174,9 @@ impl Account {
     }
 
     /// All of them ask at once, or one by one; `until` no more come.
-    fn run(&mut self, asks: impl Fn(&mut Dice, u64, usize) -> bool, until: u64, end: u64) {
+    fn run(&mut self, asks: impl Fn(&mut Rng, u64, usize) -> bool, until: u64, end: u64) {
         for now in 0..end {
-            if self.fate.restarts.is_some_and(|one_in| self.dice.below(one_in) == 0) && now < until {
+            if self.fate.restarts.is_some_and(|one_in| self.dice.u64(..one_in) == 0) && now < until {
                 self.restart(now);
             }
             for n in 0..self.bases.len() {
@@ -230,7 +219,7 @@ fn a_process_that_dies_at_any_moment_asks_for_nothing_twice_and_for_nothing_too_
     for seed in 0..20 {
         let fate = Fate { bases: 30, restarts: Some(150), ..HUNDRED };
         let mut account = Account::new(seed, fate);
-        account.run(|dice, now, _| now == 50 || dice.below(400) == 0, 1500, 4500);
+        account.run(|dice, now, _| now == 50 || dice.u64(..400) == 0, 1500, 4500);
         assert_eq!(account.refused, 0, "seed {seed}");
         assert!(account.starts >= 30);
     }
@@ -241,7 +230,7 @@ fn whoever_finds_nothing_to_do_holds_up_nobody() {
     for seed in 0..6 {
         let fate = Fate { unchanged: 2, ..HUNDRED };
         let mut account = Account::new(seed, fate);
-        account.run(|dice, now, _| dice.below(900) == 0 || now == 10, 2000, 6000);
+        account.run(|dice, now, _| dice.u64(..900) == 0 || now == 10, 2000, 6000);
         assert_eq!(account.refused, 0, "seed {seed}");
     }
 }

@@ -1,9 +1,10 @@
 //! What the process counts, in one registry; [`objects`] says at each scrape how the objects stand.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use kube::runtime::controller::Action;
+use parking_lot::Mutex;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -71,7 +72,7 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&self) {
-        let registry = &mut *self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = &mut *self.registry.lock();
         let build = Family::<Labels<1>, ConstGauge>::new_with_constructor(|| ConstGauge::new(1));
         drop(build.get_or_create(&BUILD.of([env!("CARGO_PKG_VERSION")])));
         register(registry, BUILD, build);
@@ -100,7 +101,7 @@ impl Metrics {
             // So that a rate is 0 before the first error, and not absent.
             drop(self.failed.get_or_create(&RECONCILE_ERRORS.of([controller])));
         }
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self.registry.lock();
         registry.register_collector(Box::new(objects::Objects(cx.clone())));
     }
 
@@ -112,7 +113,7 @@ impl Metrics {
     /// All of it, as a scrape wants it.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut page = String::new();
-        text::encode(&mut page, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        text::encode(&mut page, &self.registry.lock())?;
         Ok(page)
     }
 
