@@ -1,6 +1,6 @@
 # Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
 
-.PHONY: help demo test sweep bench image crds tools
+.PHONY: help demo check test sweep bench image crds tools
 
 IMAGE ?= tenantry:latest
 # A program for this machine's own architecture, linked with what this machine links with: musl, or glibc 2.34 or newer, in which
@@ -16,6 +16,11 @@ help: ## Say what can be made (the default)
 demo: ## Onboard the tenants of examples/ and ask each a question; KEEP=1 leaves all of it running
 	@python3 tests/bed/prepare.py --operator
 	@.cache/venv/bin/python tests/bed/demo.py $(if $(KEEP),--keep)
+
+check: ## Format, lints, unit and model tests: what to run after each change
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo test --quiet --lib --test model
 
 test: ## Run every check and test
 	@python3 tests/bed/check.py

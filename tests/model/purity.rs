@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 use syn::visit::Visit;
@@ -134,6 +135,8 @@ impl<'ast> Visit<'ast> for Names {
 }
 
 /// Which file uses which.
+static USES: LazyLock<BTreeMap<Module, BTreeSet<Module>>> = LazyLock::new(uses);
+
 fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = BTreeMap::new();
@@ -212,7 +215,7 @@ fn file_of(
 fn holds(table: &[(&str, &[&str])], depth: usize, of: impl Fn(&Module) -> bool) {
     let known: BTreeSet<_> = table.iter().map(|(room, _)| *room).collect();
     let mut wrong = Vec::new();
-    for (file, used) in uses().iter().filter(|(file, _)| of(file)) {
+    for (file, used) in USES.iter().filter(|(file, _)| of(file)) {
         for other in used.iter().filter(|other| of(other)) {
             let (Some(here), Some(there)) = (file.get(depth), other.get(depth)) else { continue };
             let may = table.iter().find(|(room, _)| room == here).map(|(_, may)| *may);
@@ -241,7 +244,7 @@ fn no_room_uses_what_is_built_on_it() {
     }
     holds(MAY_USE, 0, |_| true);
     holds(STACK, 1, |file| file.first().is_some_and(|room| room == "stack"));
-    for (file, used) in uses() {
+    for (file, used) in USES.iter() {
         for (everybodys, not_for) in EVERYBODYS {
             let uses_it = used.contains(&vec![(*everybodys).to_owned()]);
             let may_not = file.first().is_some_and(|room| not_for.contains(&room.as_str()));
@@ -253,7 +256,7 @@ fn no_room_uses_what_is_built_on_it() {
 /// What cannot be reached any more by taking away, again and again, files that use none of those that are left.
 #[test]
 fn no_file_uses_one_that_uses_it() {
-    let mut left = uses();
+    let mut left = USES.clone();
     assert!(left.len() > 100 && left.values().map(BTreeSet::len).sum::<usize>() > 500, "imports are read");
     loop {
         let before = left.len();
