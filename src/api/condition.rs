@@ -119,8 +119,6 @@ words! {
         KeyNotAllowed,
         /// The schedule or its time zone cannot be read.
         ScheduleInvalid,
-        /// The spec asks for something that this release does not do yet.
-        NotYetBuilt,
         /// The spec breaks a rule that is newer than the object.
         SpecInvalid,
 

@@ -123,24 +123,6 @@ pub const fn ownership(column: Column, layer: Layer) -> Ownership {
     }
 }
 
-/// The table as the README prints it.
-pub fn markdown() -> String {
-    let mut table = String::from("| layer |");
-    table.extend(Column::ALL.map(|column| format!(" {} |", column.words())));
-    table.push_str("\n|---|");
-    table.extend(Column::ALL.map(|_| "---|"));
-    for layer in Layer::ALL {
-        table.push_str(&format!("\n| {layer} |"));
-        table.extend(Column::ALL.map(|column| match ownership(column, layer) {
-            Ownership::Owns => " owns |",
-            Ownership::Borrows => " borrows |",
-            Ownership::Absent => " – |",
-        }));
-    }
-    table.push('\n');
-    table
-}
-
 /// One `T` for each layer. Taken apart without `..`, so that a seventh layer does not compile until
 /// everybody has dealt with it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -250,14 +232,6 @@ mod tests {
                 assert_eq!(ownership(stack, layer), Ownership::Owns, "{tenant:?} borrows the {layer}");
             }
         }
-    }
-
-    #[test]
-    fn the_printed_table_has_a_cell_for_each_pair() {
-        let printed = markdown();
-        assert_eq!(printed.lines().count(), 2 + Layer::ALL.len());
-        assert!(printed.lines().all(|line| line.matches('|').count() == Column::ALL.len() + 2));
-        assert!(printed.contains("| index | owns | owns | borrows | – | owns |"));
     }
 
     #[test]

@@ -5,24 +5,24 @@
 //! `kubectl explain`; notes for programmers are plain comments.
 
 pub mod admission;
-pub mod condition;
+pub(crate) mod condition;
 pub mod crds;
-pub mod index;
-pub mod ingestion;
-pub mod invalid;
-pub mod isolation;
-pub mod knowledge_base;
+pub(crate) mod index;
+pub(crate) mod ingestion;
+pub(crate) mod invalid;
+pub(crate) mod isolation;
+pub(crate) mod knowledge_base;
 pub mod metric;
-pub mod models;
+pub(crate) mod models;
 pub mod placement;
-pub mod resolved;
+pub(crate) mod resolved;
 mod rules;
-pub mod selector;
-pub mod shared_stack;
-pub mod status;
-pub mod storage;
-pub mod tags;
-pub mod tenant;
+pub(crate) mod selector;
+pub(crate) mod shared_stack;
+pub(crate) mod status;
+pub(crate) mod storage;
+pub(crate) mod tags;
+pub(crate) mod tenant;
 
 pub use condition::{ConditionType, Reason};
 pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, IndexSettings};
@@ -46,9 +46,6 @@ pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
 pub const GROUP: &str = "tenantry.dev";
 /// The only served version so far.
 pub const VERSION: &str = "v1alpha1";
-/// The category of both kinds: `kubectl get tenantry` lists them together.
-pub const CATEGORY: &str = "tenantry";
-
 /// `"true"` stops all work on the object, its teardown included.
 pub const PAUSED: &str = "tenantry.dev/paused";
 /// A new value asks for an ingestion job; a Pool tenant's asks for its stack's.

@@ -13,7 +13,6 @@ use aws_sdk_bedrockagent::types::{
     SemanticChunkingConfiguration, ServerSideEncryptionConfiguration, VectorIngestionConfiguration,
 };
 
-use super::bedrock::is_id;
 use super::fault::{found, gone};
 use super::gate::Gate;
 use crate::api::{ChunkingSettings, DataDeletionPolicy};
@@ -34,22 +33,9 @@ impl DataSources {
         Self { client, gate: gate.clone() }
     }
 
-    /// The data source of this name. `hint` is an id that it may have; only the name counts.
-    pub async fn find(
-        &self,
-        kb: &str,
-        name: &str,
-        hint: Option<&str>,
-    ) -> Result<Option<DataSourceFacts>, Fault> {
-        let hinted = match hint.filter(is_id) {
-            Some(id) => found(self.get(kb, id).await)?.filter(|it| it.name == name),
-            None => None,
-        };
-        let data_source = match hinted {
-            Some(hinted) => Some(hinted),
-            None => self.listed(kb, name).await?,
-        };
-        Ok(data_source.map(Into::into))
+    /// The data source of this name.
+    pub async fn find(&self, kb: &str, name: &str) -> Result<Option<DataSourceFacts>, Fault> {
+        Ok(self.listed(kb, name).await?.map(Into::into))
     }
 
     /// Makes a data source of one prefix in one bucket of `account`, and answers with its id. `prefix` has at most 300

@@ -4,7 +4,7 @@
 //! not there is an answer (`None`), and deleting it is a success. Nothing here sleeps, retries or caches: the SDK's own
 //! retries are off, because a pass that comes back later is the retry, and it looks again first.
 
-pub use aws_config::SdkConfig;
+pub(crate) use aws_config::SdkConfig;
 
 mod aoss;
 mod aoss_endpoint;
@@ -35,60 +35,60 @@ mod s3_versions;
 mod sts;
 mod values;
 
-pub use aoss::Collections;
-pub use aoss_endpoint::IndexEndpoints;
-pub use aoss_indexes::Indexes;
-pub use aoss_policies::{Policies, PolicyKind};
-pub use bedrock::KnowledgeBases;
-pub use bedrock_data_sources::DataSources;
-pub use bedrock_documents::KnowledgeBaseDocuments;
-pub use bedrock_jobs::Jobs;
+pub(crate) use aoss::Collections;
+pub(crate) use aoss_endpoint::IndexEndpoints;
+pub(crate) use aoss_indexes::Indexes;
+pub(crate) use aoss_policies::{Policies, PolicyKind};
+pub(crate) use bedrock::KnowledgeBases;
+pub(crate) use bedrock_data_sources::DataSources;
+pub(crate) use bedrock_documents::KnowledgeBaseDocuments;
+pub(crate) use bedrock_jobs::Jobs;
 pub use bedrock_retrieve::{Passage, Retrieval};
-pub use config::load;
-pub use dynamodb::{Item, Registry};
-pub use fence::{Fence, Moment};
+pub(crate) use config::load;
+pub(crate) use dynamodb::Registry;
+pub(crate) use fence::{Fence, Moment};
 pub use gate::{Gate, Pace};
-pub use iam::Roles;
-pub use kms::{KeyDetail, Keys};
-pub use requests::Requests;
-pub use s3::Buckets;
-pub use s3_objects::{Content, Lines, Object, Objects, Page};
-pub use s3_uploads::Writer;
-pub use s3_versions::{Upload, Version, VersionMarker, VersionPage};
-pub use sts::{Caller, caller};
-pub use values::Tags;
+pub(crate) use iam::Roles;
+pub(crate) use kms::Keys;
+pub(crate) use requests::Requests;
+pub(crate) use s3::Buckets;
+pub(crate) use s3_objects::{Lines, Object, Objects};
+pub(crate) use s3_uploads::Writer;
+pub(crate) use s3_versions::{Upload, Version};
+pub(crate) use sts::caller;
+pub(crate) use values::Tags;
 
 /// All of AWS that the operator uses, for one account and region. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// KMS keys and their aliases.
-    pub keys: Keys,
+    pub(crate) keys: Keys,
     /// Buckets and their settings.
-    pub buckets: Buckets,
+    pub(crate) buckets: Buckets,
     /// Objects, their versions and unfinished uploads.
     pub objects: Objects,
     /// IAM roles and their inline policies.
-    pub roles: Roles,
+    pub(crate) roles: Roles,
     /// OpenSearch Serverless policies of all three kinds.
-    pub policies: Policies,
+    pub(crate) policies: Policies,
     /// OpenSearch Serverless collections.
-    pub collections: Collections,
+    pub(crate) collections: Collections,
     /// Vector indexes, by the control plane.
     pub indexes: Indexes,
     /// The same, by the endpoints of their collections.
-    pub index_endpoints: IndexEndpoints,
+    pub(crate) index_endpoints: IndexEndpoints,
     /// Bedrock knowledge bases.
-    pub knowledge_bases: KnowledgeBases,
+    pub(crate) knowledge_bases: KnowledgeBases,
     /// Their data sources.
-    pub data_sources: DataSources,
+    pub(crate) data_sources: DataSources,
     /// Their ingestion jobs.
-    pub jobs: Jobs,
+    pub(crate) jobs: Jobs,
     /// What became of each of their documents.
-    pub documents: KnowledgeBaseDocuments,
+    pub(crate) documents: KnowledgeBaseDocuments,
     /// Questions to knowledge bases.
     pub retrieval: Retrieval,
     /// Items of the registry.
-    pub registry: Registry,
+    pub(crate) registry: Registry,
 }
 
 impl Aws {

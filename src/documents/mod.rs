@@ -4,20 +4,20 @@
 //! wanted, by [`cron`] or because somebody asks, [`turns`] whose turn it is among all passes ([`scheduler`]), [`review`] compares everything with the [`ledger`] and puts a pool's metadata files right ([`sidecar`]; [`reviews`] counts), [`sync`] starts
 //! the job and reports what became of it.
 
-pub mod begin;
-pub mod draft;
-pub mod failures;
+pub(crate) mod begin;
+pub(crate) mod draft;
+pub(crate) mod failures;
 pub mod findings;
-pub mod ledger;
-pub mod marker;
-pub mod purge;
-pub mod quarantine;
-pub mod relocate;
+pub(crate) mod ledger;
+pub(crate) mod marker;
+pub(crate) mod purge;
+pub(crate) mod quarantine;
+pub(crate) mod relocate;
 pub mod review;
 pub mod reviews;
-pub mod schedule;
-pub mod scheduler;
+pub(crate) mod schedule;
+pub(crate) mod scheduler;
 pub mod sidecar;
-pub mod source;
-pub mod sync;
-pub mod turns;
+pub(crate) mod source;
+pub(crate) mod sync;
+pub(crate) mod turns;

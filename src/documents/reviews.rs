@@ -27,7 +27,7 @@ pub struct Reviews {
 
 impl Reviews {
     /// A review of an owner's documents begins.
-    pub fn begin(&self, owner: &Owner) -> Progress<'_> {
+    pub(crate) fn begin(&self, owner: &Owner) -> Progress<'_> {
         let series = REVIEW_OBJECTS.of([&owner.tag()]);
         self.listed.get_or_create(&series).set(0);
         Progress { reviews: self, series, before: Findings::default() }
@@ -35,7 +35,7 @@ impl Reviews {
 }
 
 /// A review that is under way. However it ends, its series ends with it.
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     reviews: &'a Reviews,
     series: Labels<1>,
     before: Findings,

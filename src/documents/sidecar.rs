@@ -6,38 +6,38 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::{Attribute, AttributeType};
-pub use crate::stack::layout::{POOL, SUFFIX};
+pub(crate) use crate::stack::layout::{POOL, SUFFIX};
 
 /// A metadata file that is longer is not read by Bedrock.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>
-pub const MAX_SIDECAR: usize = 10 * 1024;
+pub(crate) const MAX_SIDECAR: usize = 10 * 1024;
 /// Bytes that S3 allows a key.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
-pub const MAX_KEY: usize = 1024;
+pub(crate) const MAX_KEY: usize = 1024;
 
 /// Whether a key names a metadata file.
-pub fn is_sidecar(key: &str) -> bool {
+pub(crate) fn is_sidecar(key: &str) -> bool {
     key.ends_with(SUFFIX)
 }
 
 /// Whether a key names a document. Keys with a closing slash are the folders that consoles make.
-pub fn is_document(key: &str) -> bool {
+pub(crate) fn is_document(key: &str) -> bool {
     !is_sidecar(key) && !key.ends_with('/')
 }
 
 /// The key of a document's metadata file; `None` where there is no room for one.
-pub fn key_of(document: &str) -> Option<String> {
+pub(crate) fn key_of(document: &str) -> Option<String> {
     (document.len() + SUFFIX.len() <= MAX_KEY).then(|| format!("{document}{SUFFIX}"))
 }
 
 /// The tenant a pool document belongs to, by its key alone, whether or not a Tenant of that id exists.
-pub fn tenant_of(key: &str) -> Option<&str> {
+pub(crate) fn tenant_of(key: &str) -> Option<&str> {
     let (id, rest) = key.strip_prefix(POOL)?.split_once('/')?;
     (is_tenant_id(id) && !rest.is_empty()).then_some(id)
 }
 
 /// `^[a-z0-9]+(-[a-z0-9]+)*$`, at most 63 characters: the pattern that the API server holds every tenantId to.
-pub fn is_tenant_id(id: &str) -> bool {
+pub(crate) fn is_tenant_id(id: &str) -> bool {
     id.len() <= 63
         && id.split('-').all(|word| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())

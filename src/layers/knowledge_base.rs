@@ -17,7 +17,7 @@ pub async fn look(aws: &Aws, id: &Identity, hint: Option<&str>) -> Result<Seen<K
     let Some(mut facts) = aws.knowledge_bases.find(&name, hint).await? else {
         return Ok(Seen::Absent);
     };
-    facts.data_source = aws.data_sources.find(&facts.id, &name, None).await?;
+    facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
     Ok(Seen::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
 }
 

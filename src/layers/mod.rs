@@ -2,13 +2,13 @@
 //! closer to what is wanted, `teardown` takes it one step further apart. All three may be called at any point of an
 //! earlier, interrupted run.
 
-pub mod bucket;
-pub mod existing_key;
-pub mod hints;
-pub mod key;
-pub mod knowledge_base;
-pub mod opensearch;
-pub mod role;
+pub(crate) mod bucket;
+pub(crate) mod existing_key;
+pub(crate) mod hints;
+pub(crate) mod key;
+pub(crate) mod knowledge_base;
+pub(crate) mod opensearch;
+pub(crate) mod role;
 
 pub use hints::Hints;
 

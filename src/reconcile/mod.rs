@@ -1,20 +1,20 @@
 //! One pass over an object: resolve → observe → plan → act → report. For a deleted object the plan is the way back.
 
-pub mod claims;
-pub mod conditions_writer;
-pub mod context;
-pub mod engine;
-pub mod finalizer;
-pub mod ingestion;
-pub mod memory;
-pub mod offer_status;
-pub mod quota;
-pub mod registry;
-pub mod restore_documents;
-pub mod retry;
-pub mod shared_stack;
-pub mod teardown;
-pub mod tenant;
+pub(crate) mod claims;
+pub(crate) mod conditions_writer;
+pub(crate) mod context;
+pub(crate) mod engine;
+pub(crate) mod finalizer;
+pub(crate) mod ingestion;
+pub(crate) mod memory;
+pub(crate) mod offer_status;
+pub(crate) mod quota;
+pub(crate) mod registry;
+pub(crate) mod restore_documents;
+pub(crate) mod retry;
+pub(crate) mod shared_stack;
+pub(crate) mod teardown;
+pub(crate) mod tenant;
 
 use std::time::Duration;
 

@@ -4,11 +4,11 @@ use super::identity::Identity;
 use crate::api::Layer;
 
 /// The folder of all pool documents.
-pub const POOL: &str = "pool/";
+pub(crate) const POOL: &str = "pool/";
 /// The folder of all that the operator writes for itself.
-pub const OPERATORS_OWN: &str = "tenantry/";
+pub(crate) const OPERATORS_OWN: &str = "tenantry/";
 /// What a metadata file's name ends with.
-pub const SUFFIX: &str = ".metadata.json";
+pub(crate) const SUFFIX: &str = ".metadata.json";
 
 /// Where a stack's owner leaves word of what it retained. A SharedStack's marker lies beside the folder of the
 /// tenants', where no tenantId can have its name.
@@ -20,7 +20,7 @@ pub fn marker_key(identity: &Identity) -> String {
 }
 
 /// The folder of all markers in a bucket.
-pub const MARKERS: &str = "tenantry/retained/";
+pub(crate) const MARKERS: &str = "tenantry/retained/";
 
 /// Where the owner of a data source writes what its last job was started for.
 pub fn ledger_key(owner: &Identity) -> String {
@@ -28,7 +28,7 @@ pub fn ledger_key(owner: &Identity) -> String {
 }
 
 /// Where a Pool tenant's documents lie once it has retained them: beside its marker, and in no data source.
-pub fn retained_prefix(tenant_id: &str) -> String {
+pub(crate) fn retained_prefix(tenant_id: &str) -> String {
     format!("{MARKERS}{tenant_id}/")
 }
 

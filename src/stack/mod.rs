@@ -1,17 +1,17 @@
 //! What a stack should be, what it is, and what follows. Pure: no async, no client, no clock, no environment.
 //! `tests/model` holds this folder to it.
 
-pub mod accept;
-pub mod approval;
-pub mod cron;
-pub mod fault;
-pub mod forecast;
-pub mod hash;
+pub(crate) mod accept;
+pub(crate) mod approval;
+pub(crate) mod cron;
+pub(crate) mod fault;
+pub(crate) mod forecast;
+pub(crate) mod hash;
 pub mod iam;
 pub mod identity;
-pub mod job;
+pub(crate) mod job;
 pub mod layout;
 pub mod model;
-pub mod offer;
-pub mod registry;
+pub(crate) mod offer;
+pub(crate) mod registry;
 pub mod store;

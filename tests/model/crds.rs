@@ -103,7 +103,7 @@ fn the_kinds_are_named_as_the_constants_say() {
     for crd in api::crds::crds() {
         assert_eq!(crd.spec.group, api::GROUP);
         assert_eq!(crd.spec.versions[0].name, api::VERSION);
-        assert_eq!(crd.spec.names.categories, Some(vec![api::CATEGORY.to_owned()]));
+        assert_eq!(crd.spec.names.categories, Some(vec!["tenantry".to_owned()]));
         assert_eq!(crd.spec.names.short_names, None, "short names collide with other projects'");
         assert!(crd.spec.versions[0].subresources.as_ref().is_some_and(|s| s.status.is_some()));
     }

@@ -1,5 +1,5 @@
 //! The layers that are OpenSearch Serverless, and the policies of all that it holds.
 
-pub mod collection;
-pub mod index;
-pub mod policies;
+pub(crate) mod collection;
+pub(crate) mod index;
+pub(crate) mod policies;

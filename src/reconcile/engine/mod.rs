@@ -1,8 +1,8 @@
 //! One pass over the layers that an object owns: observe → plan → act. The same for both kinds.
 
 mod act;
-pub mod case;
-pub mod loss;
+pub(crate) mod case;
+pub(crate) mod loss;
 mod observe;
 mod passed;
 mod teardown;

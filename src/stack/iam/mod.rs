@@ -1,6 +1,6 @@
 //! What is asked of AWS, call by call, and the IAM policies that follow from it.
 
-pub mod client_policy;
+pub(crate) mod client_policy;
 pub mod grant;
 pub mod operation;
 pub mod permissions;

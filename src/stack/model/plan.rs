@@ -13,7 +13,7 @@ use crate::stack::store::opensearch;
 
 /// A layer's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Step {
+pub(crate) enum Step {
     /// Borrowed, or nothing to own.
     #[default]
     None,
@@ -37,7 +37,7 @@ pub const fn needs(layer: Layer) -> &'static [Layer] {
 }
 
 /// What the layers seen, and the offer, have to lend to the layers that build on them.
-pub fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
+pub(crate) fn handles(sight: &Sight, offer: Option<&Offer>) -> Handles {
     let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
     let collection_arn =
         offer.map(|offer| offer.collection_arn.clone()).or(collection.map(|c| c.arn.clone()));
@@ -63,19 +63,19 @@ fn orphaned(sight: &Sight) -> bool {
 }
 
 /// The id of the knowledge base that the role was made for, as its trust names it.
-pub fn trusted_id(sight: &Sight) -> Option<String> {
+pub(crate) fn trusted_id(sight: &Sight) -> Option<String> {
     let arn = policy::trusted(&role(sight)?.trust)?;
     arn.rsplit_once('/').map(|(_, id)| id.to_owned())
 }
 
 /// Whether AWS has it on record that an index of our name was made for us: our knowledge base uses it, or the role
 /// trusts the one that did.
-pub fn index_on_record(sight: &Sight) -> bool {
+pub(crate) fn index_on_record(sight: &Sight) -> bool {
     sight.knowledge_base.ours().is_some() || trusted_id(sight).is_some()
 }
 
 /// Whether the role says that the index was made by the collection's endpoint.
-pub fn index_by_endpoint(sight: &Sight) -> bool {
+pub(crate) fn index_by_endpoint(sight: &Sight) -> bool {
     role(sight).is_some_and(|role| diff::carries(&role.tags, &opensearch::index_by_endpoint()))
 }
 
@@ -96,7 +96,7 @@ fn rebuild(sight: &Sight) -> Rebuild {
 }
 
 /// The next step of every layer.
-pub fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer<Step>, Blocked> {
+pub(crate) fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer<Step>, Blocked> {
     if let Some(blocked) = foreign(id, sight).or_else(|| differs(id, want, sight)) {
         return Err(blocked);
     }
@@ -175,7 +175,13 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
 }
 
 /// What was left behind by another Tenant of the namespace, and how it is taken over.
-pub fn retained_by_neighbour(id: &Identity, tenant_id: &str, owner: &str, uid: &str, what: &str) -> String {
+pub(crate) fn retained_by_neighbour(
+    id: &Identity,
+    tenant_id: &str,
+    owner: &str,
+    uid: &str,
+    what: &str,
+) -> String {
     format!(
         "tenantId '{tenant_id}' is retained: {owner} was deleted and left {what}. Nothing was changed. {}, and it is \
          taken over; or choose another tenantId",

@@ -8,7 +8,7 @@ use super::plan::needs;
 use crate::api::{DeletionPolicy, Layer};
 
 /// The layers, each before all that it was built on.
-pub const ORDER: [Layer; 6] =
+pub(crate) const ORDER: [Layer; 6] =
     [Layer::KnowledgeBase, Layer::Index, Layer::Collection, Layer::Role, Layer::Bucket, Layer::Key];
 
 /// Whether `above` was built on `below`, directly or by way of others, and so goes before it. The data access policy,
@@ -19,7 +19,7 @@ pub fn is_built_on(above: Layer, below: Layer) -> bool {
 
 /// What a deletion does to a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// Everything stays; a marker says who left it.
     Stays,
     /// The documents stay, with the key that they are encrypted with and a marker; what answers from them goes.
@@ -41,7 +41,7 @@ impl Fate {
 
 /// Deletion's outcome. A policy that is missing, or that this version cannot read, keeps what is there: it must never
 /// cost anybody their documents.
-pub fn fate(policy: Option<&DeletionPolicy>) -> Fate {
+pub(crate) fn fate(policy: Option<&DeletionPolicy>) -> Fate {
     match policy {
         Some(DeletionPolicy::Delete) => Fate::Goes,
         Some(DeletionPolicy::RetainDocuments) => Fate::DocumentsStay,

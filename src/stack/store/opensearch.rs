@@ -15,7 +15,7 @@ pub const TEXT_FIELD: &str = "AMAZON_BEDROCK_TEXT_CHUNK";
 pub const METADATA_FIELD: &str = "AMAZON_BEDROCK_METADATA";
 
 /// The data access policy of one index: its role may read and write vectors there, and nobody else is named.
-pub fn data_access(collection: &str, index: &str, role_arn: &str) -> Value {
+pub(crate) fn data_access(collection: &str, index: &str, role_arn: &str) -> Value {
     json!([{"Rules": [
         {"ResourceType": "index", "Resource": [format!("index/{collection}/{index}")],
          "Permission": ["aoss:DescribeIndex", "aoss:ReadDocument", "aoss:WriteDocument", "aoss:UpdateIndex"]},
@@ -25,7 +25,7 @@ pub fn data_access(collection: &str, index: &str, role_arn: &str) -> Value {
 }
 
 /// The operator's own grant: indexes of this installation, no right to any document in them.
-pub fn operator_grant(scope: &Scope, operator_arn: &str) -> Value {
+pub(crate) fn operator_grant(scope: &Scope, operator_arn: &str) -> Value {
     let installation = &scope.installation;
     json!([{"Rules": [
         {"ResourceType": "index", "Resource": [format!("index/{installation}-*/*")],
@@ -34,7 +34,7 @@ pub fn operator_grant(scope: &Scope, operator_arn: &str) -> Value {
 }
 
 /// The encryption policy of one collection. A collection's key can never change.
-pub fn encryption(collection: &str, key_arn: Option<&str>) -> Value {
+pub(crate) fn encryption(collection: &str, key_arn: Option<&str>) -> Value {
     let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{collection}")]}]);
     match key_arn {
         Some(key) => json!({"Rules": rules, "AWSOwnedKey": false, "KmsARN": key}),
@@ -45,7 +45,7 @@ pub fn encryption(collection: &str, key_arn: Option<&str>) -> Value {
 /// The network policy of one collection. Private lets in Bedrock and the control plane's index calls as services,
 /// and the named VPC endpoints; the dashboards stay shut either way.
 /// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-network.html>
-pub fn network(collection: &str, access: &NetworkSettings) -> Value {
+pub(crate) fn network(collection: &str, access: &NetworkSettings) -> Value {
     let rules = json!([{"ResourceType": "collection", "Resource": [format!("collection/{collection}")]}]);
     match access {
         NetworkSettings::Public => json!([{"Rules": rules, "AllowFromPublic": true}]),
@@ -63,7 +63,7 @@ pub fn network(collection: &str, access: &NetworkSettings) -> Value {
 /// The index's settings and mappings. FAISS is the only engine that Bedrock takes; what is not declared here is
 /// mapped dynamically. A pool's schema declares its tenant key, as text with a keyword beside it, and switches date
 /// detection off: a tenantId such as `2024-01-01` must stay a string.
-pub fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_key: Option<&str>) -> Value {
+pub(crate) fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_key: Option<&str>) -> Value {
     let space = match settings.distance {
         Distance::Euclidean => "l2",
         Distance::InnerProduct => "innerproduct",
@@ -99,7 +99,7 @@ pub fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_key: Op
 }
 
 /// The tag of a role whose index only the collection's endpoint would make, and so may be the only one to see.
-pub fn index_by_endpoint() -> BTreeMap<String, String> {
+pub(crate) fn index_by_endpoint() -> BTreeMap<String, String> {
     BTreeMap::from([(format!("{GROUP}/index"), "endpoint".into())])
 }
 
