@@ -8,6 +8,8 @@ pub mod existing_key;
 pub mod finalizer;
 pub mod ingestion;
 pub mod memory;
+#[cfg(test)]
+mod mocked;
 pub mod offer_status;
 pub mod quota;
 pub mod registry;
