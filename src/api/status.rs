@@ -190,3 +190,83 @@ pub struct IngestionStatistics {
     #[serde(default)]
     pub documents_failed: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time(Timestamp::from_second(second).unwrap())
+    }
+
+    fn said(kind: ConditionType, status: &str, reason: Reason, second: i64) -> Condition {
+        Condition {
+            type_: kind.to_string(),
+            status: status.into(),
+            reason: reason.to_string(),
+            message: "as before".into(),
+            observed_generation: Some(1),
+            last_transition_time: at(second),
+        }
+    }
+
+    #[test]
+    fn a_condition_is_found_by_its_type_and_true_by_its_status() {
+        let ready = said(ConditionType::Ready, "False", Reason::Creating, 1);
+        let bucket = said(ConditionType::BucketReady, "True", Reason::Ready, 2);
+        let index = said(ConditionType::IndexReady, "Unknown", Reason::WaitingForCollection, 3);
+        let status =
+            Status { conditions: vec![ready.clone(), bucket.clone(), index.clone()], ..Status::default() };
+        for (kind, condition, is_true) in [
+            (ConditionType::Ready, Some(&ready), false),
+            (ConditionType::BucketReady, Some(&bucket), true),
+            (ConditionType::IndexReady, Some(&index), false),
+            (ConditionType::Stalled, None, false),
+        ] {
+            assert_eq!(status.condition(kind), condition, "{kind}");
+            assert_eq!(status.is_true(kind), is_true, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_as_long_as_its_status_stays() {
+        let others = [
+            said(ConditionType::Stalled, "False", Reason::Ready, 1),
+            said(ConditionType::Accepted, "True", Reason::Accepted, 1),
+        ];
+        let with = |ready: Option<Condition>| Status {
+            conditions: ready.into_iter().chain(others.clone()).collect(),
+            region: Some("eu-central-1".into()),
+            ..Status::default()
+        };
+        let no = said(ConditionType::Ready, "False", Reason::Creating, 1);
+        for (before, status, second) in [
+            (Some(no.clone()), "False", 1),
+            (Some(no.clone()), "True", 2),
+            (Some(no), "Unknown", 2),
+            (None, "False", 2),
+        ] {
+            let mut after = with(before);
+            after.set(ConditionType::Ready, status, Reason::Paused, "now", Some(4), at(2));
+            let expected = Condition {
+                message: "now".into(),
+                observed_generation: Some(4),
+                ..said(ConditionType::Ready, status, Reason::Paused, second)
+            };
+            assert_eq!(after, with(Some(expected)), "{status}");
+        }
+    }
+
+    #[test]
+    fn conditions_stand_in_the_order_of_the_documentation() {
+        let mut status = Status::default();
+        for kind in ConditionType::ALL.iter().rev().chain(ConditionType::ALL) {
+            status.set(*kind, "True", Reason::Ready, "", None, at(1));
+        }
+        let order: Vec<_> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+        let all: Vec<_> = ConditionType::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(order, all);
+    }
+}

@@ -155,3 +155,402 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
         cx.event(object, EventType::Warning, &documents.reason, "Sync", &documents.message).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use kube::runtime::controller::Action;
+
+    use super::*;
+    use crate::api::{SharedStack, Tenant};
+    use crate::documents::findings::Names;
+    use crate::reconcile::mocked::{
+        ApiServer, Exchange, TENANT, api_server, context, event, event_of, merge_patch, read, shared_stack,
+        tenant,
+    };
+    use crate::reconcile::retry;
+    use crate::stack::model::blocked::Blocked;
+
+    const LONG_AGO: Time = Time(Timestamp::UNIX_EPOCH);
+    const UID: &str = "uid-acme";
+
+    fn acme() -> ObjectReference {
+        subject(&read::<Tenant>(tenant(json!({}))))
+    }
+
+    fn says(kind: ConditionType, status: &str, reason: Reason) -> Condition {
+        Condition {
+            type_: kind.to_string(),
+            status: status.into(),
+            reason: reason.to_string(),
+            message: format!("{kind} {status}: {reason}"),
+            observed_generation: Some(3),
+            last_transition_time: LONG_AGO,
+        }
+    }
+
+    fn status(conditions: &[Condition]) -> Status {
+        Status { conditions: conditions.to_vec(), ..Status::default() }
+    }
+
+    /// A status is written over version 7, which becomes version 8.
+    fn writes(after: &Status) -> Exchange {
+        let patch = json!({"metadata": {"resourceVersion": "7"}, "status": after});
+        merge_patch(format!("{TENANT}/status"), patch).answered(tenant(json!({"resourceVersion": "8"})))
+    }
+
+    async fn written(server: &ApiServer, cx: &Context, before: &Status, after: &Status) -> Result<(), Error> {
+        let api: Api<Tenant> = Api::namespaced(server.client(), "tenants");
+        write(cx, &api, &acme(), before, after, false).await
+    }
+
+    fn remembered(cx: &Context) -> Option<String> {
+        cx.written.get(UID)
+    }
+
+    fn ready() -> Status {
+        Status {
+            observed_generation: Some(3),
+            bucket: Some("prod-ta-acme".into()),
+            ..status(&[says(ConditionType::Ready, "True", Reason::Ready)])
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_not_changed_is_not_written() {
+        let server = api_server([]);
+        let cx = context(server.client());
+        written(&server, &cx, &ready(), &ready()).await.unwrap();
+        assert_eq!(remembered(&cx), None);
+        cx.written.lock().extend([(UID.into(), "7".into()), ("another".into(), "9".into())]);
+        written(&server, &cx, &ready(), &ready()).await.unwrap();
+        assert_eq!(remembered(&cx).as_deref(), Some("7"));
+    }
+
+    #[tokio::test]
+    async fn what_has_changed_is_written_whole_and_what_is_absent_removed() {
+        let after = Status { knowledge_base_id: Some("KB1".into()), bucket: None, ..ready() };
+        let patch = json!({
+            "metadata": {"resourceVersion": "7"},
+            "status": {
+                "observedGeneration": 3,
+                "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "Ready", "message": "Ready True: Ready",
+                    "observedGeneration": 3, "lastTransitionTime": "1970-01-01T00:00:00Z",
+                }],
+                "knowledgeBaseId": "KB1",
+                "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
+                "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
+                "region": null, "retrievalFilter": null, "documentsMovedTime": null, "ingestion": null,
+            },
+        });
+        let patch = merge_patch(format!("{TENANT}/status"), patch);
+        let server = api_server([patch.answered(tenant(json!({"resourceVersion": "8"})))]);
+        let cx = context(server.client());
+        cx.written.lock().insert("another".into(), "9".into());
+        written(&server, &cx, &ready(), &after).await.unwrap();
+        assert_eq!(remembered(&cx).as_deref(), Some("8"));
+        assert_eq!(cx.written.get("another").as_deref(), Some("9"));
+    }
+
+    #[tokio::test]
+    async fn an_older_view_than_our_last_word_is_written_although_it_says_the_same() {
+        let server = api_server([writes(&ready()).refused(409), writes(&ready())]);
+        let cx = context(server.client());
+        cx.written.lock().insert(UID.into(), "9".into());
+        let refused = written(&server, &cx, &ready(), &ready()).await.unwrap_err();
+        assert!(
+            matches!(&refused, Error::Kube(error) if matches!(&**error, kube::Error::Api(it) if it.code == 409))
+        );
+        assert_eq!(remembered(&cx).as_deref(), Some("9"));
+        assert_eq!(retry::after(&cx, Some(UID), &refused), Action::requeue(Duration::from_secs(1)));
+        assert_eq!(cx.memories.get(UID).failures, 0);
+
+        // Somebody else changed the object since: nothing is left to say, and the new version is known.
+        written(&server, &cx, &ready(), &ready()).await.unwrap();
+        assert_eq!(remembered(&cx).as_deref(), Some("8"));
+    }
+
+    #[tokio::test]
+    async fn what_was_not_written_is_told_to_nobody() {
+        let stalled = status(&[says(ConditionType::Stalled, "True", Reason::Denied)]);
+        for code in [403, 404, 409, 500] {
+            let server = api_server([writes(&stalled).refused(code)]);
+            let cx = context(server.client());
+            assert!(written(&server, &cx, &Status::default(), &stalled).await.is_err());
+            assert_eq!(remembered(&cx), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_refused_does_not_undo_what_was_written() {
+        let stalled = status(&[says(ConditionType::Stalled, "True", Reason::Denied)]);
+        let told = event("Warning", "Denied", "Reconcile", "Stalled True: Denied");
+        let server = api_server([writes(&stalled), told.refused(403)]);
+        let cx = context(server.client());
+        written(&server, &cx, &Status::default(), &stalled).await.unwrap();
+        assert_eq!(remembered(&cx).as_deref(), Some("8"));
+    }
+
+    /// Writes `after` over `before`, and expects these events behind it.
+    async fn tells(
+        before: &[Condition],
+        after: &[Condition],
+        quiet: bool,
+        events: &[(&str, &str, &str, &str)],
+    ) {
+        // There is always something to write.
+        let after = Status { observed_generation: Some(4), ..status(after) };
+        let events = events.iter().map(|(type_, reason, action, note)| event(type_, reason, action, note));
+        let server = api_server(std::iter::once(writes(&after)).chain(events));
+        let (cx, api) = (context(server.client()), Api::<Tenant>::namespaced(server.client(), "tenants"));
+        write(&cx, &api, &acme(), &status(before), &after, quiet).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_begins_to_stall_or_stalls_for_another_reason_is_told() {
+        let stalled = |status, reason| [says(ConditionType::Stalled, status, reason)];
+        let denied: &[_] = &[("Warning", "Denied", "Reconcile", "Stalled True: Denied")];
+        let quota: &[_] = &[("Warning", "Quota", "Reconcile", "Stalled True: Quota")];
+        let (yes, no) = ("True", "False");
+        for (before, after, events) in [
+            (&[][..], stalled(yes, Reason::Denied), denied),
+            (&stalled(no, Reason::Ready), stalled(yes, Reason::Denied), denied),
+            (&stalled(no, Reason::Denied), stalled(yes, Reason::Denied), denied),
+            (&stalled("Unknown", Reason::Denied), stalled(yes, Reason::Denied), denied),
+            (&stalled(yes, Reason::Denied), stalled(yes, Reason::Quota), quota),
+            (&stalled(yes, Reason::Denied), stalled(yes, Reason::Denied), &[]),
+            (&stalled(yes, Reason::Denied), stalled(no, Reason::Ready), &[]),
+            (&stalled(no, Reason::Ready), stalled(no, Reason::Creating), &[]),
+            (&[], stalled(no, Reason::Denied), &[]),
+        ] {
+            for quiet in [false, true] {
+                tells(before, &after, quiet, events).await;
+            }
+        }
+        let (mut before, after) = (stalled(yes, Reason::Denied), stalled(yes, Reason::Denied));
+        before[0].message = "Another action is missing".into();
+        tells(&before, &after, false, &[]).await;
+    }
+
+    #[tokio::test]
+    async fn what_begins_to_block_a_deletion_or_blocks_it_for_another_reason_is_told() {
+        let blocked = |reason| [says(ConditionType::DeletionBlocked, "True", reason)];
+        let borrowed: &[_] = &[("Warning", "Borrowed", "Delete", "DeletionBlocked True: Borrowed")];
+        let locked: &[_] = &[("Warning", "ObjectsLocked", "Delete", "DeletionBlocked True: ObjectsLocked")];
+        for (before, after, events) in [
+            (&[][..], &blocked(Reason::Borrowed)[..], borrowed),
+            (&blocked(Reason::Borrowed), &blocked(Reason::ObjectsLocked), locked),
+            (&blocked(Reason::Borrowed), &blocked(Reason::Borrowed), &[]),
+            (&blocked(Reason::Borrowed), &[], &[]),
+        ] {
+            for quiet in [false, true] {
+                tells(before, after, quiet, events).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_became_ready_is_told_unless_it_is_quiet_and_never_stalled() {
+        let ready = says(ConditionType::Ready, "True", Reason::Ready);
+        let building = says(ConditionType::Ready, "False", Reason::Creating);
+        let unknown = says(ConditionType::Ready, "Unknown", Reason::Creating);
+        let stalled = says(ConditionType::Stalled, "True", Reason::Denied);
+        let going = says(ConditionType::Stalled, "False", Reason::Ready);
+        let told: &[_] = &[("Normal", "Ready", "Reconcile", "Everything is built and can be asked")];
+        for (before, after, if_loud, if_quiet) in [
+            (vec![], vec![&ready], told, &[][..]),
+            (vec![&building], vec![&ready], told, &[]),
+            (vec![&unknown], vec![&ready], told, &[]),
+            (vec![&building, &going], vec![&ready, &going], told, &[]),
+            (vec![&building, &stalled], vec![&ready, &going], told, told),
+            (vec![&ready], vec![&ready], &[], &[]),
+            (vec![&ready, &stalled], vec![&ready], &[], &[]),
+            (vec![&ready], vec![&building], &[], &[]),
+            (vec![&building, &stalled], vec![&building, &going], &[], &[]),
+            (vec![], vec![&building], &[], &[]),
+        ] {
+            let list = |conditions: Vec<&Condition>| conditions.into_iter().cloned().collect::<Vec<_>>();
+            let (before, after) = (list(before), list(after));
+            tells(&before, &after, false, if_loud).await;
+            tells(&before, &after, true, if_quiet).await;
+        }
+    }
+
+    /// What of a condition that is False is told, for these reasons alone.
+    async fn is_told_if_false(kind: ConditionType, action: &str, reasons: &[Reason]) {
+        for reason in Reason::ALL {
+            let (no, note) = (says(kind, "False", *reason), format!("{kind} False: {reason}"));
+            let told = [("Warning", reason.as_str(), action, note.as_str())];
+            let events = if reasons.contains(reason) { &told[..] } else { &[] };
+            tells(&[], std::slice::from_ref(&no), true, events).await;
+            if events.is_empty() {
+                continue;
+            }
+            let other = reasons.iter().find(|other| *other != reason).unwrap();
+            let (yes, unknown) = (says(kind, "True", *reason), says(kind, "Unknown", *reason));
+            let before = says(kind, "True", Reason::Registered);
+            tells(&[before], std::slice::from_ref(&no), false, events).await;
+            tells(&[says(kind, "False", *other)], std::slice::from_ref(&no), false, events).await;
+            tells(std::slice::from_ref(&no), std::slice::from_ref(&no), false, &[]).await;
+            tells(std::slice::from_ref(&no), &[], false, &[]).await;
+            tells(&[], &[yes], false, &[]).await;
+            tells(&[], &[unknown], false, &[]).await;
+        }
+        let foreign = Condition { reason: "SomebodyElses".into(), ..says(kind, "False", reasons[0]) };
+        tells(&[], &[foreign], false, &[]).await;
+    }
+
+    #[tokio::test]
+    async fn trouble_with_the_registry_that_needs_a_person_is_told() {
+        let reasons = [Reason::RegistryConflict, Reason::RegistryNotFound, Reason::Denied, Reason::Invalid];
+        is_told_if_false(ConditionType::Registered, "Register", &reasons).await;
+    }
+
+    #[tokio::test]
+    async fn a_job_that_failed_or_failed_documents_is_told() {
+        let reasons = [Reason::SyncFailed, Reason::DocumentsFailed];
+        is_told_if_false(ConditionType::DocumentsCurrent, "Sync", &reasons).await;
+    }
+
+    #[tokio::test]
+    async fn everything_that_happened_is_told() {
+        let after = [
+            says(ConditionType::Stalled, "True", Reason::Denied),
+            says(ConditionType::DocumentsCurrent, "False", Reason::SyncFailed),
+            says(ConditionType::Registered, "False", Reason::Invalid),
+            says(ConditionType::DeletionBlocked, "True", Reason::Denied),
+        ];
+        let events = [
+            ("Warning", "Denied", "Reconcile", "Stalled True: Denied"),
+            ("Warning", "Denied", "Delete", "DeletionBlocked True: Denied"),
+            ("Warning", "Invalid", "Register", "Registered False: Invalid"),
+            ("Warning", "SyncFailed", "Sync", "DocumentsCurrent False: SyncFailed"),
+        ];
+        tells(&[], &after, false, &events).await;
+    }
+
+    #[test]
+    fn a_verdict_is_put_into_the_status_that_stands() {
+        let verdict = Verdict {
+            refused: Some(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
+            ..Verdict::default()
+        };
+        let mut judged = Status {
+            observed_generation: Some(3),
+            bucket: Some("prod-ta-acme".into()),
+            ..status(&[
+                says(ConditionType::Ready, "False", Reason::Creating),
+                says(ConditionType::Paused, "True", Reason::Paused),
+            ])
+        };
+        let (before, began) = (judged.clone(), clock::now());
+        judge(&mut judged, &verdict, 4);
+        let at = judged.condition(ConditionType::Stalled).unwrap().last_transition_time.clone();
+        assert!(began <= at && at <= clock::now());
+        let conditions = verdict.conditions(&before.conditions, 4, &at);
+        assert_eq!(conditions[0].last_transition_time, LONG_AGO, "Ready was False before");
+        assert_eq!(judged, Status { conditions, observed_generation: Some(4), ..before });
+    }
+
+    #[test]
+    fn what_is_paused_is_ready_only_as_long_as_that_speaks_of_it() {
+        let ready = says(ConditionType::Ready, "True", Reason::Ready);
+        let bucket = says(ConditionType::BucketReady, "True", Reason::Ready);
+        let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; \
+                       remove it to go on";
+        let leaving = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        for (observed, meta, stands) in [
+            (Some(3), json!({}), true),
+            (Some(2), json!({}), false),
+            (None, json!({}), false),
+            (Some(3), json!({"generation": 4}), false),
+            (Some(3), leaving.clone(), false),
+            (Some(2), leaving, false),
+        ] {
+            let meta = read::<Tenant>(tenant(meta)).metadata;
+            let before = Status { observed_generation: observed, ..status(&[ready.clone(), bucket.clone()]) };
+            let (mut after, began) = (before.clone(), clock::now());
+            pause(&mut after, &meta);
+            let at = after.condition(ConditionType::Paused).unwrap().last_transition_time.clone();
+            assert!(began <= at && at <= clock::now());
+            let paused = |kind, status_: &str| Condition {
+                message: message.into(),
+                observed_generation: meta.generation,
+                last_transition_time: at.clone(),
+                ..says(kind, status_, Reason::Paused)
+            };
+            let ready = if stands { ready.clone() } else { paused(ConditionType::Ready, "False") };
+            let conditions = vec![ready, bucket.clone(), paused(ConditionType::Paused, "True")];
+            assert_eq!(after, Status { conditions, observed_generation: meta.generation, ..before });
+        }
+    }
+
+    #[test]
+    fn a_subject_is_the_object_as_it_was_read() {
+        let whole = ObjectReference {
+            api_version: Some("tenantry.dev/v1alpha1".into()),
+            kind: Some("Tenant".into()),
+            name: Some("acme".into()),
+            namespace: Some("tenants".into()),
+            uid: Some(UID.into()),
+            resource_version: Some("7".into()),
+            field_path: None,
+        };
+        assert_eq!(acme(), whole);
+        let stack = subject(&read::<SharedStack>(shared_stack(json!({}))));
+        let expected = ObjectReference {
+            kind: Some("SharedStack".into()),
+            name: Some("standard".into()),
+            namespace: None,
+            uid: Some("uid-standard".into()),
+            ..whole
+        };
+        assert_eq!(stack, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_over_and_what_is_anothers_is_told() {
+        let held = "It is held by the installation 'test' and left alone by 'prod'. Two --selectors that overlap, or a \
+                    label that was moved, make it visible to both";
+        let server = api_server([
+            event("Normal", "Adopted", "Reconcile", "What an earlier object left behind is taken over"),
+            event("Warning", "HeldByAnother", "Reconcile", held),
+        ]);
+        let cx = context(server.client());
+        adopted(&cx, &acme()).await;
+        held_by_another(&cx, &acme(), "test").await;
+    }
+
+    #[tokio::test]
+    async fn what_a_review_corrected_or_put_into_quarantine_is_told() {
+        let corrected = "Metadata files named another tenant than the one under whose prefix they are, and were \
+                         corrected; the originals are in tenantry/quarantine/. Beside: pool/a/x.md and 1 more";
+        let quarantined = "These keys name no tenant, or leave no room for a metadata file, and were moved to \
+                           tenantry/quarantine/, so that nobody is answered from them: pool/y.md. Put them under \
+                           pool/<tenantId>/";
+        let stack = shared_stack(json!({}));
+        let corrected = event_of(&stack, "Warning", "SidecarCorrected", "Sync", corrected);
+        let quarantined = event_of(&stack, "Warning", "DocumentsQuarantined", "Sync", quarantined);
+        let names = |count, first: &str| Names { count, first: vec![first.into()] };
+        let all = Findings {
+            documents: 5,
+            corrected: names(2, "pool/a/x.md"),
+            quarantined: names(1, "pool/y.md"),
+            ..Findings::default()
+        };
+        for (findings, events) in [
+            (Findings { corrected: Names::default(), quarantined: Names::default(), ..all.clone() }, vec![]),
+            (Findings { quarantined: Names::default(), ..all.clone() }, vec![corrected.clone()]),
+            (Findings { corrected: Names::default(), ..all.clone() }, vec![quarantined.clone()]),
+            (all, vec![corrected, quarantined]),
+        ] {
+            let server = api_server(events);
+            let standard = subject(&read::<SharedStack>(stack.clone()));
+            reviewed(&context(server.client()), &standard, &findings).await;
+        }
+    }
+}

@@ -31,6 +31,9 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
 use crate::stack::model::blocked::Blocked;
 
+/// How many bytes of a note are told. The API server takes 1,024.
+const NOTE: usize = 1000;
+
 /// Shared by all passes of a process.
 pub struct Context {
     /// Kubernetes.
@@ -312,8 +315,9 @@ impl Context {
         note: impl Into<String>,
     ) {
         let mut note: String = note.into();
-        if note.len() > 1000 {
-            note = note.chars().take(900).chain("…".chars()).collect();
+        if note.len() > NOTE {
+            note.truncate(note.floor_char_boundary(NOTE));
+            note.push('…');
         }
         let event = Event {
             type_,
@@ -346,4 +350,391 @@ pub fn asker(tenant: &Tenant) -> Asker {
     let age: Age =
         (tenant.meta().creation_timestamp.as_ref().map(|at| at.0), tenant.uid().unwrap_or_default());
     Asker { age, object: reference(tenant) }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::conditions_writer::subject;
+    use crate::reconcile::memory::Memory;
+    use crate::reconcile::mocked::{
+        HOLD, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
+    };
+
+    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/tenants/events";
+
+    /// The Tenant at a version.
+    fn acme(version: &str) -> ObjectReference {
+        subject(&read::<Tenant>(tenant(json!({"resourceVersion": version}))))
+    }
+
+    /// A process that has nothing to say to Kubernetes.
+    fn silent() -> Context {
+        context(api_server([]).client())
+    }
+
+    /// A Tenant of a name, with some of its spec and its status as given. Its uid is its name.
+    fn named(name: &str, metadata: Value, spec: Value, status: Value) -> Value {
+        let tenant = tenant(with(json!({"name": name, "uid": name}), metadata));
+        let spec = with(tenant["spec"].clone(), spec);
+        with(tenant, json!({"spec": spec, "status": status}))
+    }
+
+    fn stack_named(name: &str, spec: Value, status: Value) -> Value {
+        with(shared_stack(json!({"name": name, "uid": name})), json!({"spec": spec, "status": status}))
+    }
+
+    fn unreadable(name: &str) -> Value {
+        named(name, json!({"finalizers": [HOLD]}), json!({"tenantId": 5}), json!({}))
+    }
+
+    fn accepted(status: &str) -> Value {
+        json!({"conditions": [{
+            "type": "Accepted", "status": status, "reason": "Accepted", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]})
+    }
+
+    /// Who was woken, by namespace and name.
+    fn heard<K: kube::runtime::reflector::Lookup<DynamicType = ()>>(
+        receiver: &mut mpsc::UnboundedReceiver<ObjectRef<K>>,
+    ) -> Vec<String> {
+        let woken = std::iter::from_fn(|| receiver.try_recv().ok());
+        let mut woken: Vec<_> =
+            woken.map(|it| format!("{}/{}", it.namespace.unwrap_or_default(), it.name)).collect();
+        woken.sort();
+        woken
+    }
+
+    #[tokio::test]
+    async fn a_note_is_told_as_far_as_the_api_server_takes_it() {
+        let cut = |n: usize, what: &str| format!("{}…", what.repeat(n));
+        for (note, told) in [
+            ("It rains".into(), "It rains".into()),
+            (String::new(), String::new()),
+            ("a".repeat(1000), "a".repeat(1000)),
+            ("a".repeat(1001), cut(1000, "a")),
+            ("ü".repeat(500), "ü".repeat(500)),
+            ("ü".repeat(501), cut(500, "ü")),
+            (format!("a{}", "ü".repeat(500)), format!("a{}", cut(499, "ü"))),
+            (format!("a{}", "ü".repeat(5000)), format!("a{}", cut(499, "ü"))),
+            ("😀".repeat(250), "😀".repeat(250)),
+            ("😀".repeat(251), cut(250, "😀")),
+            (format!("aaa{}", "😀".repeat(250)), format!("aaa{}", cut(249, "😀"))),
+        ] {
+            assert!(told.len() <= 1024);
+            let server = api_server([event("Warning", "Denied", "Reconcile", &told)]);
+            let cx = context(server.client());
+            cx.event(&acme("7"), EventType::Warning, "Denied", "Reconcile", note).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_told_where_its_object_is() {
+        let stack = shared_stack(json!({}));
+        let server = api_server([
+            event("Normal", "Ready", "Reconcile", "All is well"),
+            event_of(&stack, "Warning", "Quota", "Sync", "Too many"),
+        ]);
+        let cx = context(server.client());
+        cx.event(&acme("7"), EventType::Normal, "Ready", "Reconcile", "All is well").await;
+        let stack = subject(&read::<SharedStack>(stack));
+        cx.event(&stack, EventType::Warning, "Quota", "Sync", "Too many").await;
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_written_is_told_anew_next_time() {
+        let told = event("Warning", "Denied", "Reconcile", "no");
+        let server = api_server([told.clone().refused(403), told.clone().refused(500), told]);
+        let cx = context(server.client());
+        for _ in 0..3 {
+            cx.event(&acme("7"), EventType::Warning, "Denied", "Reconcile", "no").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_told_again_counts_on_whatever_became_of_its_object() {
+        let counted = |count: u32| {
+            let event = json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event", "eventTime": "*",
+                "metadata": {"name": "acme.*", "namespace": "tenants"},
+                "type": "Warning", "reason": "Denied", "action": "Reconcile", "note": "no",
+                "regarding": {
+                    "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "name": "acme",
+                    "namespace": "tenants", "uid": "uid-acme",
+                },
+                "reportingController": "tenantry", "reportingInstance": "prod",
+                "series": {"count": count, "lastObservedTime": "*"},
+            });
+            merge_patch(format!("{EVENTS}/acme.*"), event)
+        };
+        let server = api_server([
+            event("Warning", "Denied", "Reconcile", "no"),
+            counted(2),
+            counted(3).refused(500),
+            counted(3),
+            // kube tells events apart by all but their notes: the first note stays for six minutes.
+            counted(4),
+            event("Warning", "Denied", "Register", "no"),
+            event("Warning", "Quota", "Reconcile", "no"),
+            event("Normal", "Denied", "Reconcile", "no"),
+        ]);
+        let cx = context(server.client());
+        for (version, type_, reason, action, note) in [
+            ("7", EventType::Warning, "Denied", "Reconcile", "no"),
+            ("8", EventType::Warning, "Denied", "Reconcile", "no"),
+            ("8", EventType::Warning, "Denied", "Reconcile", "no"),
+            ("9", EventType::Warning, "Denied", "Reconcile", "no"),
+            ("9", EventType::Warning, "Denied", "Reconcile", "another note"),
+            ("9", EventType::Warning, "Denied", "Register", "no"),
+            ("9", EventType::Warning, "Quota", "Reconcile", "no"),
+            ("9", EventType::Normal, "Denied", "Reconcile", "no"),
+        ] {
+            cx.event(&acme(version), type_, reason, action, note).await;
+        }
+        let seen = server.seen();
+        let name = |asked: usize| seen[asked].body["metadata"]["name"].as_str().unwrap().to_string();
+        for patch in 1..=4 {
+            assert_eq!(seen[patch].target, format!("{EVENTS}/{}", name(0)), "it is the same event");
+            assert_eq!(seen[patch].body["eventTime"], seen[0].body["eventTime"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_about_a_pass_is_derived_from_the_settings() {
+        let mut cx = silent();
+        assert_eq!(cx.hold(), HOLD);
+        // 90 % and up to a fifth more.
+        for (uid, millis) in [("", 540_000), ("a", 598_200), ("ab", 594_000), ("uid-acme", 616_800)] {
+            assert_eq!(cx.resync(uid), Duration::from_millis(millis), "{uid}");
+        }
+        assert_eq!(cx.resync_after(), Duration::from_secs(540));
+        cx.settings.resync = Duration::from_secs(60);
+        assert_eq!(cx.resync(""), Duration::from_secs(54));
+        assert_eq!(cx.resync_after(), Duration::from_secs(54));
+    }
+
+    #[tokio::test]
+    async fn passes_wait_until_all_stores_are_filled() {
+        for last in 0..3 {
+            let cx = silent();
+            let stores = [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces];
+            for store in (0..3).filter(|store| *store != last) {
+                assert!(!cx.filled.all() && cx.caches().now_or_never().is_none());
+                stores[store].set(()).unwrap();
+            }
+            assert!(!cx.filled.all() && cx.caches().now_or_never().is_none(), "{last}");
+            stores[last].set(()).unwrap();
+            assert!(cx.filled.all() && cx.caches().now_or_never().is_some());
+        }
+    }
+
+    /// One that trusts its caches.
+    async fn trusting(mut cx: Context, tenants: Vec<Value>, stacks: Vec<Value>) -> Context {
+        (cx.tenants, cx.stacks) = (store(tenants), store(stacks));
+        for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+            filled.set(()).unwrap();
+        }
+        cx.caches().await;
+        cx
+    }
+
+    #[tokio::test]
+    async fn holds_are_claims_and_who_was_acted_upon_comes_first_then_the_older() {
+        let born = |year: u32, hold: &[&str]| {
+            let at = format!("{year}-01-01T00:00:00Z");
+            json!({"creationTimestamp": at, "finalizers": hold})
+        };
+        let (held, acted_upon) = (&[HOLD][..], json!({"prefix": "documents/"}));
+        let id = |id: &str| json!({"tenantId": id});
+        let tenants = vec![
+            named("old", born(2001, held), id("first"), json!({"bucket": "b"})),
+            named("young", born(2003, held), id("first"), acted_upon.clone()),
+            named("middle", born(2002, held), id("first"), acted_upon.clone()),
+            named("older", born(2001, held), id("second"), Value::Null),
+            named("younger", born(2002, held), id("second"), json!({})),
+            named("free", born(2001, &[]), id("third"), acted_upon.clone()),
+            named("anothers", born(2001, &["tenantry.dev/test"]), id("third"), acted_upon),
+            unreadable("unreadable"),
+        ];
+        let cx = trusting(silent(), tenants, vec![]).await;
+        for (id, holders) in [("first", vec!["middle"]), ("second", vec!["older"]), ("third", vec![])] {
+            let all = ["old", "young", "middle", "older", "younger", "free", "anothers"];
+            let found: Vec<_> = all.into_iter().filter(|uid| cx.claims.is_holder(id, uid)).collect();
+            assert_eq!(found, holders, "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_keeps_the_promise_of_its_knowledge_base() {
+        let (yes, no) = (accepted("True"), accepted("False"));
+        let pattern = |pattern: &str| json!({"pattern": pattern, "stackRef": {"name": "standard"}});
+        let silo = json!({});
+        let tenants = vec![
+            named("silo", json!({}), silo.clone(), yes.clone()),
+            named("bridge", json!({}), pattern("Bridge"), yes.clone()),
+            named("pool", json!({}), pattern("Pool"), yes.clone()),
+            named("refused", json!({}), silo.clone(), no.clone()),
+            named("refused-pool", json!({}), pattern("Pool"), no.clone()),
+            named("new", json!({}), silo, Value::Null),
+            unreadable("unreadable"),
+        ];
+        let pool = json!({"pool": {}});
+        let stacks = vec![
+            stack_named("stack", pool.clone(), yes.clone()),
+            stack_named("stack-without", json!({}), yes),
+            stack_named("stack-refused", pool.clone(), no),
+            stack_named("stack-new", pool, Value::Null),
+            stack_named("stack-unreadable", json!({"pool": 5}), json!({})),
+        ];
+        let cx = trusting(silent(), tenants, stacks).await;
+        assert_eq!(cx.reservations.promised(), ["bridge", "silo", "stack"]);
+    }
+
+    #[tokio::test]
+    async fn every_knowledge_base_that_is_there_may_have_a_job() {
+        let base = |id: &str| json!({"knowledgeBaseId": id});
+        let pattern = |pattern: &str| json!({"pattern": pattern, "stackRef": {"name": "standard"}});
+        let tenants = vec![
+            named("silo", json!({}), json!({}), base("KBSILO")),
+            named("bridge", json!({}), pattern("Bridge"), base("KBBRIDGE")),
+            named("pool", json!({}), pattern("Pool"), base("KBOFTHEPOOL")),
+            named("new", json!({}), json!({}), Value::Null),
+            unreadable("unreadable"),
+        ];
+        let stacks = vec![stack_named("stack", json!({"pool": {}}), base("KBSTACK"))];
+        let cx = trusting(silent(), tenants, stacks).await;
+        for (base, may_have) in
+            [("KBSILO", true), ("KBBRIDGE", true), ("KBSTACK", true), ("KBOFTHEPOOL", false)]
+        {
+            assert_eq!(cx.turns.too_early(base).is_some(), may_have, "{base}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_from_aws_there_is_neither_room_nor_a_refusal() {
+        let cx = silent();
+        let fault = cx.reserve(&Identity::of_stack(cx.scope.clone(), "standard", "uid")).await.unwrap_err();
+        assert_eq!(fault.operation, "ListKnowledgeBases");
+        assert_eq!(cx.reservations.promised(), [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_of_an_object_that_is_gone() {
+        let tenants = ["gone", "stays"].map(|name| {
+            let status = with(accepted("True"), json!({"knowledgeBaseId": name}));
+            named(name, json!({}), json!({"tenantId": name}), status)
+        });
+        let cx = trusting(silent(), tenants.into(), vec![]).await;
+        for uid in ["gone", "stays"] {
+            cx.memories.put(uid, Memory { rounds: 5, ..Memory::default() });
+            cx.written.lock().insert(uid.into(), "8".into());
+        }
+        cx.forget("gone");
+        for (uid, remembered) in [("gone", false), ("stays", true)] {
+            assert_eq!(cx.memories.get(uid).rounds == 5, remembered, "{uid}");
+            assert_eq!(cx.written.get(uid).is_some(), remembered, "{uid}");
+            assert_eq!(cx.turns.too_early(uid).is_some(), remembered, "{uid}");
+        }
+        assert_eq!(cx.reservations.promised(), ["stays"]);
+    }
+
+    #[tokio::test]
+    async fn stacks_and_the_labels_of_namespaces_are_in_the_caches() {
+        let mut cx = silent();
+        cx.stacks = store([stack_named("standard", json!({}), Value::Null)]);
+        let namespace = |metadata| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+        cx.namespaces = store([
+            namespace(json!({"name": "tenants", "labels": {"team": "a"}})),
+            namespace(json!({"name": "bare"})),
+        ]);
+        assert_eq!(cx.stack("standard").unwrap().name_any(), "standard");
+        assert!(cx.stack("other").is_none());
+        assert_eq!(cx.namespace_labels("tenants"), BTreeMap::from([("team".into(), "a".into())]));
+        for name in ["bare", "other"] {
+            assert_eq!(cx.namespace_labels(name), BTreeMap::new());
+        }
+    }
+
+    #[tokio::test]
+    async fn whom_something_concerns_is_woken() {
+        let mut cx = silent();
+        let (sender, mut tenants) = mpsc::unbounded_channel();
+        cx.wake_tenant = sender;
+        let (sender, mut stacks) = mpsc::unbounded_channel();
+        cx.wake_stack = sender;
+        let borrows = |stack: &str| json!({"pattern": "Bridge", "stackRef": {"name": stack}});
+        let elsewhere = |finalizers: &[&str]| json!({"namespace": "elsewhere", "finalizers": finalizers});
+        cx.tenants = store([
+            named("a", json!({"finalizers": [HOLD]}), borrows("standard"), Value::Null),
+            named("b", json!({}), borrows("other"), Value::Null),
+            named("c", elsewhere(&[HOLD]), json!({}), Value::Null),
+            named("d", elsewhere(&["tenantry.dev/test"]), borrows("standard"), Value::Null),
+            unreadable("unreadable"),
+        ]);
+        cx.wake_borrowers("standard");
+        assert_eq!(heard(&mut tenants), ["elsewhere/d", "tenants/a"]);
+        cx.wake_namespace("tenants");
+        assert_eq!(heard(&mut tenants), ["tenants/b"]);
+        cx.wake_namespace("elsewhere");
+        assert_eq!(heard(&mut tenants), ["elsewhere/d"]);
+        cx.wake_tenants(|tenant| ["a", "b"].contains(&tenant.name_any().as_str()));
+        assert_eq!(heard(&mut tenants), ["tenants/a", "tenants/b"]);
+        assert_eq!(heard(&mut stacks), [] as [&str; 0]);
+        cx.wake_stack("standard");
+        assert_eq!(heard(&mut stacks), ["/standard"]);
+        assert_eq!(heard(&mut tenants), [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_tenant_id_is_woken_when_it_is_free() {
+        let mut cx = silent();
+        let (sender, mut tenants) = mpsc::unbounded_channel();
+        cx.wake_tenant = sender;
+        let asks = |name: &str| asker(&read(named(name, json!({}), json!({}), Value::Null)));
+        assert!(cx.claims.ask("acme", &asks("holder")) && !cx.claims.ask("acme", &asks("waits")));
+        cx.release_claim("acme", "somebody");
+        assert_eq!(heard(&mut tenants), [] as [&str; 0]);
+        cx.release_claim("acme", "holder");
+        assert_eq!(heard(&mut tenants), ["tenants/waits"]);
+    }
+
+    #[tokio::test]
+    async fn a_stack_is_its_tenants_whoever_else_has_its_name() {
+        let cx = silent();
+        let tenant = read::<Tenant>(tenant(json!({"creationTimestamp": "2026-01-01T00:00:00Z"})));
+        let identity = cx.tenant_identity(&tenant, "acme-1", Pattern::Bridge, Some("standard"));
+        let expected = Identity {
+            scope: cx.scope.clone(),
+            owner: Owner::Tenant {
+                namespace: "tenants".into(),
+                name: "acme".into(),
+                tenant_id: "acme-1".into(),
+                pattern: Pattern::Bridge,
+                stack: Some("standard".into()),
+            },
+            uid: "uid-acme".into(),
+            slot: Slot::A,
+            adopts: Adopts::Nothing,
+        };
+        assert_eq!(identity, expected);
+        let found = ObjectRef::new("acme").within("tenants");
+        assert_eq!(reference(&tenant), found);
+        let born = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(asker(&tenant), Asker { age: (Some(born), "uid-acme".into()), object: found });
+    }
+
+    #[test]
+    fn only_who_was_acted_upon_has_a_prefix() {
+        let with = |prefix: Option<&str>| Status {
+            bucket: Some("prod-ta-acme".into()),
+            prefix: prefix.map(Into::into),
+            ..Status::default()
+        };
+        assert!(was_acted_upon(Some(&with(Some("documents/")))));
+        assert!(!was_acted_upon(Some(&with(None))) && !was_acted_upon(None));
+    }
 }

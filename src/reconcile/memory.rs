@@ -129,3 +129,141 @@ impl Memories {
         failures
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(class: Class, message: &str) -> Fault {
+        Fault {
+            class,
+            service: "s3",
+            operation: "CreateBucket",
+            resource: "prod-ta-acme".into(),
+            code: "SlowDown".into(),
+            message: message.into(),
+            request_id: None,
+        }
+    }
+
+    fn ago(seconds: f64) -> Instant {
+        Instant::now().checked_sub(Duration::from_secs_f64(seconds)).unwrap()
+    }
+
+    #[test]
+    fn whoever_begins_to_leave_forgets_what_it_waited_for_on_the_way_there() {
+        let (waited, refused) = (ago(60.0), (ago(60.0), fault(Class::Denied, "no")));
+        let mut memory = Memory { generation: Some(3), ..Memory::default() };
+        memory.waiting_since.bucket = Some(waited);
+        memory.refused.role = Some(refused.clone());
+        let began = Instant::now();
+        let since = memory.leaves();
+        assert!(began <= since && since <= Instant::now());
+        assert_eq!((memory.waiting_since, memory.refused.clone()), Default::default());
+        assert_eq!((memory.leaving_since, memory.generation), (Some(since), Some(3)));
+
+        // What is waited for on the way back is remembered.
+        memory.waiting_since.bucket = Some(waited);
+        memory.refused.role = Some(refused.clone());
+        assert_eq!(memory.leaves(), since);
+        assert_eq!(memory.leaving_since, Some(since));
+        assert_eq!((memory.waiting_since.bucket, memory.refused.role), (Some(waited), Some(refused)));
+    }
+
+    #[test]
+    fn a_refusal_stands_until_it_is_time_to_try_again() {
+        let (first, second) = (fault(Class::Denied, "first"), fault(Class::Quota, "second"));
+        let (waited, earlier) = (ago(1.0), (ago(60.0), fault(Class::Denied, "another's")));
+        // By the clock ÷1,000, a third of a second is longer than five minutes.
+        for (at, divisor, replaced) in [
+            (None, 1, true),
+            (Some(ago(1.0)), 1, false),
+            (Some(ago(290.0)), 1, false),
+            (Some(ago(301.0)), 1, true),
+            (Some(ago(0.31)), 1, false),
+            (Some(ago(0.31)), 1000, true),
+        ] {
+            let waiting_since = PerLayer { role: Some(waited), bucket: Some(waited), ..PerLayer::default() };
+            let mut memory = Memory { waiting_since, ..Memory::default() };
+            memory.refused.role = at.map(|at| (at, first.clone()));
+            memory.refused.bucket = Some(earlier.clone());
+            let now = Instant::now();
+            memory.note_refusal(Clock::new(divisor), Layer::Role, &second);
+            let (noted, why) = memory.refused.role.clone().unwrap();
+            if replaced {
+                assert!(now <= noted && noted <= Instant::now(), "{at:?}");
+                assert_eq!(why, second);
+            } else {
+                assert_eq!((Some(noted), &why), (at, &first));
+            }
+            let others = PerLayer { bucket: Some(waited), ..PerLayer::default() };
+            assert_eq!(memory.waiting_since, others, "only this layer is waited for no more");
+            let refused =
+                PerLayer { role: Some((noted, why)), bucket: Some(earlier.clone()), ..PerLayer::default() };
+            assert_eq!(memory.refused, refused);
+        }
+    }
+
+    #[test]
+    fn what_passes_is_news_after_two_minutes() {
+        for (class, reason) in [
+            (Class::Throttled, Reason::Throttled),
+            (Class::Transient, Reason::Transient),
+            (Class::Conflict, Reason::Transient),
+        ] {
+            let fault = fault(class, "Please reduce your request rate.");
+            let news = Some((reason, fault.to_string()));
+            let mut memory = Memory::default();
+            let now = Instant::now();
+            assert_eq!(memory.transient(Clock::new(1), Some(&fault)), None);
+            let since = memory.failing_since.unwrap();
+            assert!(now <= since && since <= Instant::now());
+            // By the clock ÷1,000, an eighth of a second is longer than two minutes.
+            for (since, divisor, told) in [
+                (ago(115.0), 1, None),
+                (ago(121.0), 1, news.clone()),
+                (ago(0.125), 1, None),
+                (ago(0.125), 1000, news.clone()),
+            ] {
+                memory.failing_since = Some(since);
+                assert_eq!(memory.transient(Clock::new(divisor), Some(&fault)), told);
+                assert_eq!(memory.failing_since, Some(since), "it has been failing since then");
+            }
+            assert_eq!(memory.transient(Clock::new(1000), None), None);
+            assert_eq!(memory.failing_since, None, "what has passed begins anew");
+        }
+    }
+
+    #[test]
+    fn each_object_has_a_memory_of_its_own() {
+        let memories = Memories::default();
+        let made_for = |uid: &str| memories.get(uid).generation;
+        assert_eq!(made_for("a"), None);
+        memories.put("a", Memory { generation: Some(1), rounds: 5, ..Memory::default() });
+        memories.put("b", Memory { generation: Some(2), ..Memory::default() });
+        assert_eq!((made_for("a"), made_for("b")), (Some(1), Some(2)));
+
+        let mut copy = memories.get("a");
+        copy.generation = Some(9);
+        assert_eq!(made_for("a"), Some(1), "a copy is put back or lost");
+
+        memories.note("a", |memory| memory.generation = memory.generation.map(|it| it + 10));
+        memories.note("new", |memory| memory.generation = Some(3));
+        assert_eq!((made_for("a"), made_for("b"), made_for("new")), (Some(11), Some(2), Some(3)));
+        assert_eq!(memories.get("a").rounds, 5, "what was not noted stays");
+
+        memories.forget("a");
+        assert_eq!((made_for("a"), memories.get("a").rounds, made_for("b")), (None, 0, Some(2)));
+    }
+
+    #[test]
+    fn failed_passes_are_counted_for_each_object() {
+        let memories = Memories::default();
+        memories.put("a", Memory { rounds: 5, ..Memory::default() });
+        assert_eq!([memories.failed("a"), memories.failed("a"), memories.failed("b")], [1, 2, 1]);
+        let memory = memories.get("a");
+        assert_eq!((memory.failures, memory.rounds), (2, 5));
+        memories.put("a", Memory { failures: u32::MAX, ..memory });
+        assert_eq!(memories.failed("a"), u32::MAX, "it has no end, and panics nowhere");
+    }
+}

@@ -7,6 +7,8 @@ pub(crate) mod engine;
 pub(crate) mod finalizer;
 pub(crate) mod ingestion;
 pub(crate) mod memory;
+#[cfg(test)]
+mod mocked;
 pub(crate) mod offer_status;
 pub(crate) mod quota;
 pub(crate) mod registry;

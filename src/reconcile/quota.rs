@@ -25,6 +25,12 @@ impl Reservations {
         self.lock().insert(id.uid.clone(), id.name(Layer::KnowledgeBase));
     }
 
+    /// The uids of all that have a promise.
+    #[cfg(test)]
+    pub fn promised(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// The object is gone, or refused.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);

@@ -34,7 +34,74 @@ pub fn after(cx: &Context, uid: Option<&str>, error: &Error) -> Action {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::Status;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::reconcile::mocked::{api_server, context};
+    use crate::stack::fault::{Class, Fault};
+
+    fn refused(code: u16) -> Error {
+        kube::Error::Api(Status::failure("refused", "").with_code(code).boxed()).into()
+    }
+
+    /// With the jitter that the next call has, too.
+    fn after_failures(clock: Clock, failures: u32) -> Action {
+        fastrand::seed(7);
+        let action = Action::requeue(clock.outside(distance(failures)));
+        fastrand::seed(7);
+        action
+    }
+
+    #[tokio::test]
+    async fn an_old_view_of_the_object_is_no_failure() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        for (divisor, wait) in [(1, Duration::from_secs(1)), (10, Duration::from_millis(100))] {
+            cx.clock = Clock::new(divisor);
+            for uid in [Some("uid"), None] {
+                assert_eq!(after(&cx, uid, &refused(409)), Action::requeue(wait));
+            }
+        }
+        assert_eq!(cx.memories.get("uid").failures, 0);
+    }
+
+    #[tokio::test]
+    async fn failures_in_a_row_are_counted_for_each_object_and_waited_for_ever_longer() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        let fault = Fault {
+            class: Class::Conflict,
+            service: "s3",
+            operation: "CreateBucket",
+            resource: "prod-ta-acme".into(),
+            code: "409".into(),
+            message: "Conflict".into(),
+            request_id: None,
+        };
+        let broken = serde_json::from_str::<()>("{").unwrap_err();
+        let errors = [
+            refused(404),
+            refused(410),
+            refused(422),
+            refused(500),
+            kube::Error::SerdeError(broken).into(),
+            fault.into(),
+            Error::Timeout,
+        ];
+        for (failures, error) in (1..).zip(&errors) {
+            let expected = after_failures(cx.clock, failures);
+            assert_eq!(after(&cx, Some("uid"), error), expected, "{error}");
+            assert_eq!(cx.memories.get("uid").failures, failures, "{error}");
+        }
+        cx.clock = Clock::new(10);
+        let expected = after_failures(cx.clock, 1);
+        assert_eq!(after(&cx, Some("another"), &errors[0]), expected, "each object for itself");
+        for _ in 0..2 {
+            let expected = after_failures(cx.clock, 1);
+            assert_eq!(after(&cx, None, &errors[0]), expected, "without a uid nothing is counted");
+        }
+    }
 
     #[test]
     fn the_distance_doubles_to_five_minutes() {
