@@ -18,6 +18,7 @@ pub mod placement;
 pub(crate) mod resolved;
 mod rules;
 pub(crate) mod selector;
+pub(crate) mod severity;
 pub(crate) mod shared_stack;
 pub(crate) mod status;
 pub(crate) mod storage;
@@ -34,6 +35,7 @@ pub use knowledge_base::{
 };
 pub use resolved::{Bridge, Isolation, Pool, PoolSettings, Shared, Silo};
 pub use selector::NamespaceSelector;
+pub use severity::Severity;
 pub use shared_stack::{PoolSpec, SharedStack, SharedStackSpec};
 pub use status::{Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};
 pub use storage::{

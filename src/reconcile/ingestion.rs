@@ -13,7 +13,7 @@ use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
 use crate::documents::sync::{self, Remembered, Synced};
 use crate::stack::cron::Schedule;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::job::JobSummary;
 use crate::stack::layout::ledger_key;
@@ -153,24 +153,16 @@ pub async fn last_step(
             let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
             LastStep { documents, ingestion, look_again, fault: None, jobs, findings, failures }
         }
-        Err(fault) => {
-            let reason = match fault.class {
-                Class::Denied => Some(Reason::Denied),
-                Class::Quota => Some(Reason::Quota),
-                Class::Invalid => Some(Reason::Invalid),
-                _ => None,
-            };
-            match (reason, last) {
-                (Some(reason), _) => LastStep {
-                    look_again: Some(STALLED),
-                    ..nothing(Documents { current: Some(false), reason, message: fault.to_string() })
-                },
-                (None, last) => {
-                    let unknown =
-                        Documents { current: None, reason: Reason::Transient, message: fault.to_string() };
-                    LastStep { fault: Some(fault), ..nothing(last.unwrap_or(unknown)) }
-                }
+        Err(fault) => match (fault.class.needs_person(), last) {
+            (Some(reason), _) => LastStep {
+                look_again: Some(STALLED),
+                ..nothing(Documents { current: Some(false), reason, message: fault.to_string() })
+            },
+            (None, last) => {
+                let unknown =
+                    Documents { current: None, reason: Reason::Transient, message: fault.to_string() };
+                LastStep { fault: Some(fault), ..nothing(last.unwrap_or(unknown)) }
             }
-        }
+        },
     }
 }

@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use super::{Error, conditions_writer};
-use crate::api::{DeletionPolicy, Layer, Reason, Status};
+use crate::api::{DeletionPolicy, Layer, Reason, Severity, Status};
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Identity;
 use crate::stack::layout::marker_key;
 use crate::stack::model::outcome::{Documents, Leaving, Verdict};
-use crate::stack::model::progress::{Cadence, Gravity, Progress, STALLED};
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{self, Fate};
 
 /// How long AWS may refuse a step of the way back before a person should look.
@@ -158,9 +158,9 @@ pub async fn report(
     let mut memory = cx.memories.get(&uid);
     let waited = cx.clock.since(memory.leaves());
     let late = *reason == Reason::NotYet && waited > DEADLINE;
-    let gravity = Gravity::of(*reason);
-    let stalled = late || gravity == Gravity::Stalled;
-    let blocked = stalled || gravity == Gravity::Blocked;
+    let severity = reason.severity();
+    let stalled = late || severity == Severity::Stalled;
+    let blocked = stalled || severity == Severity::Blocked;
     let leaving = Leaving { reason: *reason, message: message.clone(), blocked, stalled };
     let mut after = now;
     let verdict = Verdict {

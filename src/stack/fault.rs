@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::iam::grant::Grant;
 use super::iam::operation::Operation;
+use crate::api::Reason;
 
 /// The class of a fault. What follows from each is in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +29,19 @@ pub enum Class {
     Unreachable,
     /// AWS will not take this as it is, ever: a person must change the spec.
     Invalid,
+}
+
+impl Class {
+    /// What a condition gives as its reason, if nothing goes on without a person.
+    pub const fn needs_person(self) -> Option<Reason> {
+        match self {
+            Class::Denied => Some(Reason::Denied),
+            Class::Quota => Some(Reason::Quota),
+            Class::Unreachable => Some(Reason::EndpointUnreachable),
+            Class::Invalid => Some(Reason::Invalid),
+            Class::Throttled | Class::Transient | Class::NotYet | Class::NotFound | Class::Conflict => None,
+        }
+    }
 }
 
 /// One failed AWS call.

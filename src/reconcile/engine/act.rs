@@ -10,7 +10,7 @@ use super::world::World;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
 use crate::reconcile::memory::Memory;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::model::desired::Want;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::Step;
@@ -65,11 +65,7 @@ pub(super) fn settle(
             Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
             Err(failed) => {
-                let again = matches!(
-                    failed.class,
-                    Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid
-                )
-                .then_some(STALLED);
+                let again = failed.class.needs_person().map(|_| STALLED);
                 match again {
                     None => fault = Some(failed.clone()),
                     Some(_) => memory.note_refusal(world.clock, layer, failed),

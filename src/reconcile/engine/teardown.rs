@@ -10,7 +10,7 @@ use super::world::World;
 use crate::api::{Layer, Ownership, Reason, ownership};
 use crate::layers::Hints;
 use crate::reconcile::memory::Memory;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::model::plan;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{Fate, ORDER, is_built_on};
@@ -113,7 +113,7 @@ pub(super) fn left(
     for (layer, result) in layers {
         let waited = world.clock.since(*memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now));
         if let Err(refused) = &result
-            && matches!(refused.class, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid)
+            && refused.class.needs_person().is_some()
         {
             memory.note_refusal(world.clock, layer, refused);
         }

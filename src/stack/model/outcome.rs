@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::blocked::Blocked;
 use super::progress::{Progress, deadline};
-use crate::api::{ConditionType, Layer, PerLayer, Reason};
+use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
 use crate::stack::fault::{Class, Fault};
 
 /// How a layer, or all that is borrowed, stands after a pass.
@@ -29,11 +29,9 @@ impl From<&Progress> for Standing {
     fn from(progress: &Progress) -> Self {
         match progress {
             Progress::Done => Standing::Whole,
-            Progress::Waiting {
-                reason: reason @ (Reason::Invalid | Reason::Failed | Reason::KeyNotAllowed),
-                message,
-                ..
-            } => Standing::Stalled(*reason, message.clone()),
+            Progress::Waiting { reason, message, .. } if reason.severity() == Severity::Stalled => {
+                Standing::Stalled(*reason, message.clone())
+            }
             Progress::Waiting { reason, message, .. } => Standing::Waiting(*reason, message.clone()),
         }
     }
@@ -41,13 +39,10 @@ impl From<&Progress> for Standing {
 
 impl From<&Fault> for Standing {
     fn from(fault: &Fault) -> Self {
-        match fault.class {
-            Class::Denied => Standing::Stalled(Reason::Denied, fault.to_string()),
-            Class::Quota => Standing::Stalled(Reason::Quota, fault.to_string()),
-            Class::Unreachable => Standing::Stalled(Reason::EndpointUnreachable, fault.to_string()),
-            Class::Invalid => Standing::Stalled(Reason::Invalid, fault.to_string()),
-            Class::NotYet => Standing::Waiting(Reason::NotYet, fault.to_string()),
-            Class::Throttled | Class::Transient | Class::Conflict | Class::NotFound => Standing::Unchanged,
+        match (fault.class.needs_person(), fault.class) {
+            (Some(reason), _) => Standing::Stalled(reason, fault.to_string()),
+            (None, Class::NotYet) => Standing::Waiting(Reason::NotYet, fault.to_string()),
+            _ => Standing::Unchanged,
         }
     }
 }
@@ -57,9 +52,9 @@ impl TryFrom<Fault> for Blocked {
 
     /// A failure that needs a person; others are given back.
     fn try_from(fault: Fault) -> Result<Self, Fault> {
-        match Standing::from(&fault) {
-            Standing::Stalled(reason, message) => Ok(Blocked { reason, message }),
-            _ => Err(fault),
+        match fault.class.needs_person() {
+            Some(reason) => Ok(Blocked { reason, message: fault.to_string() }),
+            None => Err(fault),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::api::{Layer, Reason};
+use crate::api::{Layer, Reason, Severity};
 use crate::stack::fault::{Class, Fault};
 
 /// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
@@ -58,13 +58,10 @@ impl Progress {
 
     /// What a failure is to be waited for, unless it passes by itself.
     pub fn of_fault(fault: &Fault) -> Option<Self> {
-        let (reason, cadence) = match fault.class {
-            Class::Denied => (Reason::Denied, Cadence::After(STALLED)),
-            Class::Quota => (Reason::Quota, Cadence::After(STALLED)),
-            Class::Unreachable => (Reason::EndpointUnreachable, Cadence::After(STALLED)),
-            Class::Invalid => (Reason::Invalid, Cadence::After(STALLED)),
-            Class::NotYet | Class::Conflict => (Reason::NotYet, Cadence::Probe),
-            Class::Throttled | Class::Transient | Class::NotFound => return None,
+        let (reason, cadence) = match (fault.class.needs_person(), fault.class) {
+            (Some(reason), _) => (reason, Cadence::After(STALLED)),
+            (None, Class::NotYet | Class::Conflict) => (Reason::NotYet, Cadence::Probe),
+            _ => return None,
         };
         Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
     }
@@ -80,7 +77,7 @@ impl Progress {
             return if self.is_done() { other } else { self };
         };
         let cadence = (*cadence).min(*other_cadence);
-        let (reason, message) = match Gravity::of(*reason).cmp(&Gravity::of(*other_reason)) {
+        let (reason, message) = match reason.severity().cmp(&other_reason.severity()) {
             Ordering::Less => (*other_reason, other_message.clone()),
             Ordering::Equal => (*reason, format!("{message}; {other_message}")),
             Ordering::Greater => (*reason, message.clone()),
@@ -98,7 +95,7 @@ impl Progress {
     pub fn by_deadline(self, layer: Layer, waited: Duration) -> Self {
         match self {
             Progress::Waiting { reason, message, cadence }
-                if Gravity::of(reason) < Gravity::Stalled
+                if reason.severity() < Severity::Stalled
                     && (layer, reason) != (Layer::Bucket, Reason::Deleting)
                     && waited > deadline(layer) =>
             {
@@ -124,39 +121,6 @@ pub const fn deadline(layer: Layer) -> Duration {
         Layer::Role | Layer::Index => 10 * 60,
         Layer::Collection | Layer::KnowledgeBase => 30 * 60,
     })
-}
-
-/// What somebody should make of it that a way back has not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gravity {
-    /// It goes on.
-    UnderWay,
-    /// It waits for something.
-    Blocked,
-    /// It waits for a person.
-    Stalled,
-}
-
-impl Gravity {
-    /// What a reason for waiting means on the way back.
-    pub fn of(reason: Reason) -> Self {
-        match reason {
-            Reason::RetainedTenants
-            | Reason::Denied
-            | Reason::Quota
-            | Reason::EndpointUnreachable
-            | Reason::DeadlineExceeded
-            | Reason::Invalid => Gravity::Stalled,
-            Reason::Borrowed
-            | Reason::ReadOnly
-            | Reason::NotYet
-            | Reason::Throttled
-            | Reason::Transient
-            | Reason::DocumentsRemain
-            | Reason::ObjectsLocked => Gravity::Blocked,
-            _ => Gravity::UnderWay,
-        }
-    }
 }
 
 impl Cadence {

@@ -1,0 +1,131 @@
+//! What somebody should make of a reason: one table, on the way there and on the way back.
+
+use super::Reason;
+
+/// What somebody should make of it that something is not done, the least grave first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It goes on.
+    UnderWay,
+    /// It waits for something, and goes on by itself.
+    Blocked,
+    /// It waits for a person.
+    Stalled,
+}
+
+impl Reason {
+    /// What this reason means wherever something is waited for. There is no other place that decides it.
+    pub const fn severity(self) -> Severity {
+        use Reason::{
+            Accepted, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
+            DocumentsRemain, EndpointUnreachable, Failed, GracePeriod, Invalid, KeyNotAllowed, LargeDeletion,
+            Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused,
+            Progressing, Quota, QuotaReserved, ReadOnly, Ready, Registered, RegistryConflict,
+            RegistryNotFound, RetainedDiffers, RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid,
+            StackHasNoPool, StackLeaving, StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced,
+            TenantIdRetained, TenantIdTaken, Throttled, Transient, Updating, WaitingForBucket,
+            WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRole,
+        };
+        match self {
+            // All is well, or our own work goes on.
+            Ready | Accepted | Lent | Registered | Synced | NoDocuments => Severity::UnderWay,
+            Progressing | Creating | Updating | Deleting | GracePeriod | SyncRequested => Severity::UnderWay,
+            WaitingForKey | WaitingForBucket | WaitingForCollection => Severity::UnderWay,
+            WaitingForIndex | WaitingForRole | WaitingForKnowledgeBase => Severity::UnderWay,
+            // Something else comes first, or AWS takes its time.
+            Borrowed | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
+            NotYet | Throttled | Transient | SyncFailed => Severity::Blocked,
+            DocumentsRemain | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
+            // The spec, or whoever wrote it.
+            SpecInvalid | ScheduleInvalid | TenantIdTaken | TenantIdRetained => Severity::Stalled,
+            NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
+            // The account, or whoever looks after it.
+            QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
+            Failed | DeadlineExceeded | OwnedByAnother => Severity::Stalled,
+            RegistryNotFound | RegistryConflict | DocumentsFailed => Severity::Stalled,
+            // What only a person may decide.
+            DataLost | RetainedDiffers | RetainedTenants | LargeDeletion => Severity::Stalled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The order decides which of two troubles is told.
+    #[test]
+    fn what_waits_for_a_person_is_the_gravest() {
+        assert!(Severity::UnderWay < Severity::Blocked && Severity::Blocked < Severity::Stalled);
+    }
+
+    #[test]
+    fn every_reason_has_its_place() {
+        let with = |severity| -> Vec<&str> {
+            let of = Reason::ALL.iter().filter(|reason| reason.severity() == severity);
+            of.map(|reason| reason.as_str()).collect()
+        };
+        let under_way = [
+            "Ready",
+            "Progressing",
+            "Creating",
+            "Updating",
+            "Deleting",
+            "WaitingForKey",
+            "WaitingForBucket",
+            "WaitingForCollection",
+            "WaitingForIndex",
+            "WaitingForRole",
+            "WaitingForKnowledgeBase",
+            "Accepted",
+            "Lent",
+            "NoDocuments",
+            "Synced",
+            "SyncRequested",
+            "Registered",
+            "GracePeriod",
+        ];
+        let blocked = [
+            "StackNotFound",
+            "StackNotReady",
+            "StackLeaving",
+            "Throttled",
+            "Transient",
+            "NotYet",
+            "SyncFailed",
+            "Borrowed",
+            "DocumentsRemain",
+            "ObjectsLocked",
+            "Paused",
+            "ReadOnly",
+        ];
+        let stalled = [
+            "TenantIdTaken",
+            "TenantIdRetained",
+            "NamespaceNotAllowed",
+            "SiloNotAllowed",
+            "StackHasNoPool",
+            "QuotaReserved",
+            "KeyNotAllowed",
+            "ScheduleInvalid",
+            "SpecInvalid",
+            "Denied",
+            "Quota",
+            "Invalid",
+            "DeadlineExceeded",
+            "Failed",
+            "OwnedByAnother",
+            "RetainedDiffers",
+            "DataLost",
+            "EndpointUnreachable",
+            "DocumentsFailed",
+            "LargeDeletion",
+            "RegistryNotFound",
+            "RegistryConflict",
+            "RetainedTenants",
+        ];
+        assert_eq!(with(Severity::UnderWay), under_way);
+        assert_eq!(with(Severity::Blocked), blocked);
+        assert_eq!(with(Severity::Stalled), stalled);
+    }
+}
