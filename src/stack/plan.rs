@@ -217,3 +217,6 @@ impl Want {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
