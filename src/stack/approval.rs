@@ -36,4 +36,13 @@ mod tests {
             assert_ne!(one, other);
         }
     }
+
+    /// People have copied codes into annotations: they must still open after an upgrade.
+    #[test]
+    fn a_code_stays_what_it_was() {
+        let code = code("u-1", Reason::DataLost, &["bucket b", "1970-01-01T00:00:01Z"]);
+        assert_eq!(code, "DataLost-178e51");
+        let asked = "To go on all the same, set the annotation tenantry.dev/approve=DataLost-178e51";
+        assert_eq!(ask(&code), asked);
+    }
 }

@@ -349,6 +349,7 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Column;
 
     fn identity(tenant_id: &str, pattern: Pattern) -> Identity {
         Identity {
@@ -452,5 +453,268 @@ mod tests {
         }
         assert_eq!(scope().role_arn("r"), "arn:aws:iam::123456789012:role/tenantry/prod/r");
         assert_eq!(in_china().role_arn("r"), "arn:aws-cn:iam::123456789012:role/tenantry/prod/r");
+    }
+
+    #[test]
+    fn documents_lie_under_the_owners_prefix() {
+        let prefixes = Pattern::ALL.map(|pattern| identity("acme", pattern).prefix());
+        assert_eq!(prefixes, ["documents/", "bridge/acme/", "pool/acme/"]);
+        let stack = Identity::of_stack(identity("acme", Pattern::Silo).scope, "standard", "");
+        assert_eq!(stack.prefix(), "pool/");
+        assert_eq!((stack.tenant_id(), identity("acme", Pattern::Pool).tenant_id()), (None, Some("acme")));
+    }
+
+    #[test]
+    fn the_region_says_which_partition_it_is_in() {
+        for (region, partition) in [
+            ("eu-central-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+        ] {
+            let scope = Scope::new("prod", "123456789012", region);
+            let arn = format!("arn:{partition}:kms:{region}:123456789012:key/k");
+            assert_eq!(scope.arn("kms", "key/k"), arn);
+            assert_eq!((scope.permissions_boundary, scope.operator), (None, None));
+        }
+    }
+
+    /// The identity of a Bridge tenant, which has all the tags that there are.
+    fn bridge() -> Identity {
+        let id = identity("acme", Pattern::Bridge);
+        let Owner::Tenant { namespace, name, tenant_id, pattern, .. } = id.owner else { unreachable!() };
+        let stack = Some("standard".into());
+        Identity { owner: Owner::Tenant { namespace, name, tenant_id, pattern, stack }, ..id }
+    }
+
+    fn with(id: &Identity, changes: &[(&str, Option<&str>)]) -> BTreeMap<String, String> {
+        let mut tags = id.tags();
+        for (key, value) in changes {
+            let key = format!("{GROUP}/{key}");
+            match value {
+                Some(value) => tags.insert(key, (*value).into()),
+                None => tags.remove(&key),
+            };
+        }
+        tags
+    }
+
+    #[test]
+    fn tags_say_whose_it_is_and_whether_anybody_looks_after_it() {
+        let tags = |state: &str| {
+            let tags = [
+                ("installation", "prod1234"),
+                ("owner", "Tenant/tenants/acme"),
+                ("owner-uid", "u-1"),
+                ("pattern", "Bridge"),
+                ("stack", "standard"),
+                ("state", state),
+                ("tenant-id", "acme"),
+            ];
+            tags.map(|(key, value)| (format!("tenantry.dev/{key}"), value.to_owned())).into()
+        };
+        assert_eq!(bridge().tags(), tags("owned"));
+        assert_eq!(bridge().retained_tags(), tags("retained"));
+        let stack = Identity::of_stack(bridge().scope, "standard", "u-9");
+        assert_eq!(stack.tags().len(), 4, "{:?}", stack.tags());
+        assert_eq!(stack.owner_tag(), "SharedStack/standard");
+    }
+
+    /// Whose it is, by who the owner is and by its uid: of an installation of ours, and with what else is unlike ours.
+    #[test]
+    fn a_claim_is_told_from_all_that_the_tags_say() {
+        let id = bridge();
+        let unlike: [&[(&str, Option<&str>)]; 9] = [
+            &[],
+            &[("state", Some("retained"))],
+            &[("tenant-id", Some("other"))],
+            &[("tenant-id", None)],
+            &[("pattern", Some("Pool"))],
+            &[("pattern", None)],
+            &[("stack", Some("other"))],
+            &[("stack", None)],
+            &[("pattern", Some("Silo")), ("stack", None)],
+        ];
+        let (same, before, none) = (Some("u-1"), Some("u-0"), None);
+        let (ours, neighbour) = (Some("Tenant/tenants/acme"), Some("Tenant/tenants/old"));
+        // O ours, A adoptable, N a neighbour's, E an earlier one's, F anybody's.
+        let table = [
+            (ours, same, "OOOOOOOOO"),
+            (ours, before, "AAEEEEEEE"),
+            (ours, none, "EEEEEEEEE"),
+            (neighbour, same, "EEFFEEEEE"),
+            (neighbour, before, "NNFFEEEEE"),
+            (neighbour, none, "EEFFEEEEE"),
+            (Some("Tenant/elsewhere/acme"), same, "EEFFEEEEE"),
+            (Some("Tenant/elsewhere/acme"), before, "EEFFEEEEE"),
+            (Some("Tenant/tenants"), before, "EEFFEEEEE"),
+            (Some("tenants/old"), before, "EEFFEEEEE"),
+            (Some("SharedStack/tenants/old"), before, "EEFFEEEEE"),
+            (Some("SharedStack/standard"), none, "EEFFEEEEE"),
+            (none, same, "EEFFEEEEE"),
+            (none, before, "EEFFEEEEE"),
+            (none, none, "EEFFEEEEE"),
+        ];
+        for (owner, uid, claims) in table {
+            for (unlike, expected) in unlike.into_iter().zip(claims.chars()) {
+                let mut tags = with(&id, &[unlike, &[("owner", owner), ("owner-uid", uid)]].concat());
+                let claim = id.claim(&tags);
+                let letter = match &claim {
+                    Claim::Ours => 'O',
+                    Claim::Adoptable => 'A',
+                    Claim::Neighbour { owner: theirs, uid: had } => {
+                        assert_eq!((Some(theirs.as_str()), Some(had.as_str())), (owner, uid));
+                        'N'
+                    }
+                    Claim::Earlier => 'E',
+                    Claim::Foreign => 'F',
+                };
+                assert_eq!(letter, expected, "{tags:?}");
+                for installation in [None, Some("prod"), Some("")] {
+                    let key = format!("{GROUP}/installation");
+                    tags.remove(&key);
+                    tags.extend(installation.map(|it| (key, it.to_owned())));
+                    assert_eq!(id.claim(&tags), Claim::Foreign, "{tags:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stack_has_no_neighbours_and_takes_no_tenants_things() {
+        let id = Identity::of_stack(bridge().scope, "standard", "u-1");
+        for (changes, claim) in [
+            (&[][..], Claim::Ours),
+            (&[("owner-uid", Some("u-0"))], Claim::Adoptable),
+            (&[("owner-uid", None)], Claim::Earlier),
+            (&[("owner-uid", Some("u-0")), ("tenant-id", Some("acme"))], Claim::Earlier),
+            (&[("owner-uid", Some("u-0")), ("owner", Some("SharedStack/other"))], Claim::Foreign),
+            (&[("owner-uid", Some("u-0")), ("owner", Some("Tenant/tenants/acme"))], Claim::Foreign),
+            (&[("owner", Some("Tenant/tenants/acme"))], Claim::Foreign),
+        ] {
+            assert_eq!(id.claim(&with(&id, changes)), claim, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_ours_or_was_given_to_us_is_treated_so() {
+        let id = bridge();
+        let code = id.takeover_code("Tenant/tenants/old", "u-0");
+        let later = Identity { uid: "u-2".into(), ..id.clone() };
+        let others = [
+            later.takeover_code("Tenant/tenants/old", "u-0"),
+            id.takeover_code("Tenant/tenants/older", "u-0"),
+            id.takeover_code("Tenant/tenants/old", "u-00"),
+        ];
+        let neighbour = Claim::Neighbour { owner: "Tenant/tenants/old".into(), uid: "u-0".into() };
+        let claims = [Claim::Ours, Claim::Adoptable, neighbour, Claim::Earlier, Claim::Foreign];
+        let owned = |id: &Identity| claims.clone().map(|claim| id.owns(&claim));
+        assert_eq!(owned(&id), [true, false, false, false, false], "on the way back");
+        assert_eq!(owned(&id.clone().adopting(None)), [true, true, false, false, false]);
+        assert_eq!(owned(&id.clone().adopting(Some(&code))), [true, true, true, false, false]);
+        for other in others {
+            assert_ne!(other, code);
+            assert_eq!(owned(&id.clone().adopting(Some(&other))), [true, true, false, false, false]);
+        }
+    }
+
+    #[test]
+    fn an_owner_is_read_back_from_its_tags() {
+        for pattern in Pattern::ALL {
+            let id = identity("acme", pattern);
+            assert_eq!(Owner::of_tags(&id.tags()), Some(id.owner));
+        }
+        let id = bridge();
+        assert_eq!(Owner::of_tags(&id.tags()).as_ref(), Some(&id.owner));
+        let unreadable: [&[(&str, Option<&str>)]; 6] = [
+            &[("owner", None)],
+            &[("owner", Some("Tenant/acme"))],
+            &[("owner", Some("Namespace/tenants/acme"))],
+            &[("pattern", None)],
+            &[("pattern", Some("Moat"))],
+            &[("tenant-id", None)],
+        ];
+        for changes in unreadable {
+            assert_eq!(Owner::of_tags(&with(&id, changes)), None, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_says_our_tags_and_nothing_else() {
+        let id = bridge();
+        let mut tags = id.tags();
+        let others = [("costCenter", "42"), ("tenantry.dev", "x"), ("tenantry.developer/name", "x")];
+        tags.extend(others.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let description = Identity::description(&tags);
+        assert_eq!(
+            description,
+            "installation=prod1234,owner=Tenant/tenants/acme,owner-uid=u-1,pattern=Bridge,stack=standard,state=owned,\
+             tenant-id=acme"
+        );
+        assert_eq!(Identity::parse_description(&description), id.tags());
+        let others = Identity::parse_description("somebody's own words, with=an=equals sign,");
+        assert_eq!(others, [("tenantry.dev/ with".to_owned(), "an=equals sign".to_owned())].into());
+        assert_eq!(Identity::parse_description(""), BTreeMap::new());
+    }
+
+    /// Changing any of these would make everybody's stacks look as if they were gone.
+    #[test]
+    fn no_name_ever_changes() {
+        let scope = || Arc::new(Scope::new("prod", "123456789012", "eu-central-1"));
+        let tenant = |pattern| Identity { scope: scope(), ..identity("acme", pattern) };
+        let stack = || Identity::of_stack(scope(), "standard", "");
+        let stacks = [
+            "prod-sa-stand-d46j56jt7e",
+            "prod-sa-stand-rrvgirbumg",
+            "prod-sa-stand-2ghcmd7v23",
+            "prod-sa-stand-5qrxftikbe",
+            "prod-sa-stand-sxg2angqfr",
+            "prod-sa-stand-il5qx3axqp",
+        ];
+        let named = |column| match column {
+            Column::Silo => (
+                tenant(Pattern::Silo),
+                [
+                    "prod-ta-acme-f43zkbv6n7",
+                    "prod-ta-acme-t2uyzpyrpv",
+                    "prod-ta-acme-iw6ll4u5fm",
+                    "prod-ta-acme-4x4s5fawrr",
+                    "prod-ta-acme-7pxvqctivv",
+                    "prod-ta-acme-cxyhu2lop5",
+                ],
+            ),
+            Column::Bridge => (
+                tenant(Pattern::Bridge),
+                [
+                    "prod-ta-acme-e2xuo6cjks",
+                    "prod-ta-acme-nqqh4imtbk",
+                    "prod-ta-acme-7ubqlugfa5",
+                    "prod-ta-acme-r222yp36ym",
+                    "prod-ta-acme-i2nwdbhvdj",
+                    "prod-ta-acme-rg5tu7kutv",
+                ],
+            ),
+            Column::Pool => (
+                tenant(Pattern::Pool),
+                [
+                    "prod-ta-acme-6mw4dw34eo",
+                    "prod-ta-acme-c4fjz4xm6x",
+                    "prod-ta-acme-t2nduc5a6p",
+                    "prod-ta-acme-uf5pjfiwqt",
+                    "prod-ta-acme-kmsyiubfzf",
+                    "prod-ta-acme-wwcazxx6aw",
+                ],
+            ),
+            // A pool may be added: nothing is called otherwise then.
+            Column::SharedStack | Column::SharedStackWithPool => (stack(), stacks),
+        };
+        for column in Column::ALL {
+            let (id, names) = named(column);
+            assert_eq!(Layer::ALL.map(|layer| id.name(layer)), names, "{column:?}");
+        }
+        assert_eq!(scope().grant_name(), "prod-operator");
+        assert_eq!(scope().role_path(), "/tenantry/prod/");
+        let code = tenant(Pattern::Silo).takeover_code("Tenant/tenants/old", "u-0");
+        assert_eq!(code, "TenantIdRetained-ab9188");
     }
 }

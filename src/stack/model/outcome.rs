@@ -472,4 +472,407 @@ mod tests {
             "layers keep their last word"
         );
     }
+
+    fn waiting(reason: Reason, message: &str) -> Standing {
+        Standing::Waiting(reason, message.into())
+    }
+
+    fn stalled(reason: Reason, message: &str) -> Standing {
+        Standing::Stalled(reason, message.into())
+    }
+
+    fn said(kind: ConditionType, status: &str, reason: &str, message: &str) -> Condition {
+        Condition {
+            type_: kind.to_string(),
+            status: status.into(),
+            reason: reason.into(),
+            message: message.into(),
+            observed_generation: Some(1),
+            last_transition_time: at(1),
+        }
+    }
+
+    /// A condition's status, reason and message.
+    fn told(conditions: &[Condition], kind: ConditionType) -> Option<(&str, &str, &str)> {
+        let found = conditions.iter().find(|condition| condition.type_ == kind.as_str())?;
+        Some((&found.status, &found.reason, &found.message))
+    }
+
+    fn kinds(conditions: &[Condition]) -> Vec<&str> {
+        conditions.iter().map(|condition| condition.type_.as_str()).collect()
+    }
+
+    #[test]
+    fn a_progress_stands_as_its_reason_says() {
+        assert_eq!(Standing::from(&Progress::Done), Standing::Whole);
+        for reason in Reason::ALL {
+            let person = matches!(reason, Reason::Invalid | Reason::Failed | Reason::KeyNotAllowed);
+            let expected = if person { stalled(*reason, "why") } else { waiting(*reason, "why") };
+            assert_eq!(Standing::from(&Progress::waiting(*reason, "why")), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_fault_stands_as_its_class_says() {
+        type Stands = fn(Reason, &str) -> Standing;
+        let table: [(Class, Option<Stands>, Reason); 9] = [
+            (Class::Denied, Some(stalled), Reason::Denied),
+            (Class::Quota, Some(stalled), Reason::Quota),
+            (Class::Unreachable, Some(stalled), Reason::EndpointUnreachable),
+            (Class::Invalid, Some(stalled), Reason::Invalid),
+            (Class::NotYet, Some(waiting), Reason::NotYet),
+            (Class::Throttled, None, Reason::Throttled),
+            (Class::Transient, None, Reason::Transient),
+            (Class::Conflict, None, Reason::Transient),
+            (Class::NotFound, None, Reason::Transient),
+        ];
+        for (class, standing, reason) in table {
+            let fault = Fault {
+                class,
+                service: "s3",
+                operation: "CreateBucket",
+                resource: "b".into(),
+                code: "Code".into(),
+                message: "AWS says so".into(),
+                request_id: Some("R1".into()),
+            };
+            let text = fault.to_string();
+            assert!(text.contains("AWS says so") && text.contains("R1"));
+            let expected = standing.map_or(Standing::Unchanged, |standing| standing(reason, &text));
+            assert_eq!(Standing::from(&fault), expected, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ready_in_time_needs_a_person() {
+        use std::time::Duration;
+        let minutes = [
+            (Layer::Key, 5),
+            (Layer::Bucket, 5),
+            (Layer::Collection, 30),
+            (Layer::Index, 10),
+            (Layer::Role, 10),
+            (Layer::KnowledgeBase, 30),
+        ];
+        for (layer, minutes) in minutes {
+            let in_time = Duration::from_secs(minutes * 60);
+            assert_eq!(deadline(layer), in_time, "{layer}");
+            let late = in_time + Duration::from_nanos(1);
+            for reason in Reason::ALL {
+                let waits = waiting(*reason, "AWS says so");
+                for since in [None, Some(Duration::ZERO), Some(in_time)] {
+                    assert_eq!(waits.clone().by_deadline(layer, since), waits, "{layer}: {reason}");
+                }
+                // Its own time begins once there is a collection.
+                let message = format!("Not ready after {minutes} minutes. AWS says so");
+                let expected = match reason {
+                    Reason::WaitingForCollection => waits.clone(),
+                    _ => stalled(Reason::DeadlineExceeded, &message),
+                };
+                assert_eq!(waits.by_deadline(layer, Some(late)), expected, "{layer}: {reason}");
+            }
+            let others = [
+                Standing::Whole,
+                Standing::After(Layer::Key),
+                Standing::Unchanged,
+                stalled(Reason::Denied, "no"),
+            ];
+            for other in others {
+                assert_eq!(other.clone().by_deadline(layer, Some(late)), other);
+            }
+        }
+    }
+
+    /// Of all that could be told in `Ready`, in the order in which it comes first.
+    #[test]
+    fn the_worst_is_told_first() {
+        const PERSON: (&str, &str) = ("False", "True");
+        const BY_ITSELF: (&str, &str) = ("True", "False");
+        let blocked = |reason, message: &str| Some(Blocked { reason, message: message.into() });
+        let mut verdict = Verdict {
+            refused: blocked(Reason::TenantIdTaken, "refused"),
+            blocked: blocked(Reason::OwnedByAnother, "blocked"),
+            layers: PerLayer {
+                key: Some(waiting(Reason::Creating, "the key waits")),
+                bucket: Some(stalled(Reason::Denied, "the bucket")),
+                collection: Some(waiting(Reason::Updating, "the collection waits")),
+                index: Some(Standing::After(Layer::Collection)),
+                role: Some(stalled(Reason::Quota, "the role")),
+                knowledge_base: None,
+            },
+            borrowed: Some(stalled(Reason::StackNotFound, "no stack")),
+            refilling: Some((Reason::SyncRequested, "refilling".into())),
+            passing: Some((Reason::Throttled, "slower".into())),
+            leaving: Some(Leaving {
+                reason: Reason::Deleting,
+                message: "leaving".into(),
+                blocked: false,
+                stalled: false,
+            }),
+            ..Verdict::default()
+        };
+        let mut check =
+            |step: fn(&mut Verdict), (reconciling, stalls): (&str, &str), reason: &str, why: &str| {
+                let conditions = verdict.conditions(&[], 1, &at(1));
+                let told = |kind| told(&conditions, kind).unwrap();
+                assert_eq!(told(ConditionType::Ready), ("False", reason, why));
+                assert_eq!(told(ConditionType::Reconciling), (reconciling, reason, why));
+                assert_eq!(told(ConditionType::Stalled), (stalls, reason, why));
+                assert!(!verdict.ready(&[]), "{why}");
+                step(&mut verdict);
+            };
+        check(|it| it.leaving.as_mut().unwrap().stalled = true, BY_ITSELF, "Deleting", "leaving");
+        check(|it| it.leaving = None, PERSON, "Deleting", "leaving");
+        check(|it| it.refused = None, PERSON, "TenantIdTaken", "refused");
+        check(|it| it.blocked = None, PERSON, "OwnedByAnother", "blocked");
+        check(|it| it.layers.bucket = Some(Standing::Whole), PERSON, "Denied", "the bucket");
+        check(|it| it.layers.role = Some(Standing::Whole), PERSON, "Quota", "the role");
+        let lends_late = |it: &mut Verdict| it.borrowed = Some(waiting(Reason::StackNotReady, "not yet"));
+        check(lends_late, PERSON, "StackNotFound", "no stack");
+        check(|it| it.layers.key = Some(Standing::Whole), BY_ITSELF, "Creating", "the key waits");
+        let done = |it: &mut Verdict| it.layers.collection = Some(Standing::Whole);
+        check(done, BY_ITSELF, "Updating", "the collection waits");
+        check(|it| it.borrowed = Some(Standing::Whole), BY_ITSELF, "StackNotReady", "not yet");
+        check(|it| it.refilling = None, BY_ITSELF, "SyncRequested", "refilling");
+        // Nothing waits but for others, so that what was said before stands: here, nothing was.
+        let done = |it: &mut Verdict| it.layers.index = Some(Standing::Whole);
+        check(done, BY_ITSELF, "Progressing", "Looking at what is there");
+        let conditions = verdict.conditions(&[], 1, &at(1));
+        let ready = ("True", "Ready", "Everything is built and can be asked");
+        assert_eq!(told(&conditions, ConditionType::Ready), Some(ready));
+        assert_eq!(told(&conditions, ConditionType::Reconciling), Some(("True", "Throttled", "slower")));
+        let nobody = ("False", "Ready", "Nothing waits for a person");
+        assert_eq!(told(&conditions, ConditionType::Stalled), Some(nobody));
+        verdict.passing = None;
+        let conditions = verdict.conditions(&[], 1, &at(1));
+        let nothing = ("False", "Ready", "Nothing is left to do");
+        assert_eq!(told(&conditions, ConditionType::Reconciling), Some(nothing));
+        assert!(verdict.ready(&[]));
+    }
+
+    #[test]
+    fn a_spec_is_accepted_refused_or_not_decided_yet() {
+        let refused = || Some(Blocked { reason: Reason::SpecInvalid, message: "no".into() });
+        let leaving = || {
+            Some(Leaving { reason: Reason::Deleting, message: String::new(), blocked: false, stalled: false })
+        };
+        let table = [
+            (refused(), false, ("False", "SpecInvalid", "no")),
+            (refused(), true, ("False", "SpecInvalid", "no")),
+            (None, true, ("Unknown", "Progressing", "Not decided yet")),
+            (None, false, ("True", "Accepted", "The spec is acted upon")),
+        ];
+        let before = [said(ConditionType::Accepted, "True", "Accepted", "as before")];
+        for (refused, undecided, expected) in table {
+            let mut verdict = Verdict { refused, undecided, ..Verdict::default() };
+            let conditions = verdict.conditions(&[], 1, &at(1));
+            assert_eq!(told(&conditions, ConditionType::Accepted), Some(expected));
+            verdict.leaving = leaving();
+            assert_eq!(told(&verdict.conditions(&[], 1, &at(1)), ConditionType::Accepted), None);
+            let conditions = verdict.conditions(&before, 1, &at(1));
+            let kept = ("True", "Accepted", "as before");
+            assert_eq!(told(&conditions, ConditionType::Accepted), Some(kept), "its last word stands");
+        }
+    }
+
+    #[test]
+    fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
+        let after = Standing::After(Layer::KnowledgeBase);
+        let table = [
+            (Standing::Whole, "True", "Ready", "The {} is as it should be"),
+            (waiting(Reason::Creating, "it comes"), "False", "Creating", "it comes"),
+            (after.clone(), "Unknown", "WaitingForKnowledgeBase", "The {} waits for the knowledge base"),
+            (stalled(Reason::Failed, "it failed"), "False", "Failed", "it failed"),
+            (Standing::Unchanged, "Unknown", "Progressing", "Not begun"),
+        ];
+        for (standing, status, reason, message) in table {
+            for layer in Layer::ALL {
+                let mut verdict = Verdict::default();
+                *verdict.layers.get_mut(layer) = Some(standing.clone());
+                let conditions = verdict.conditions(&[], 1, &at(1));
+                let message = message.replace("{}", layer.words());
+                let expected = (status, reason, message.as_str());
+                assert_eq!(told(&conditions, ConditionType::of(layer)), Some(expected));
+                assert_eq!(conditions.len(), 5, "nothing is told of layers that are not owned");
+            }
+        }
+        let table = [
+            (Standing::Whole, ("True", "Lent", "All that is borrowed is lent")),
+            (waiting(Reason::StackNotReady, "soon"), ("False", "StackNotReady", "soon")),
+            (after, ("Unknown", "WaitingForKnowledgeBase", "What is borrowed waits for the knowledge base")),
+            (stalled(Reason::StackNotFound, "none"), ("False", "StackNotFound", "none")),
+            (Standing::Unchanged, ("Unknown", "Progressing", "Not begun")),
+        ];
+        for (standing, expected) in table {
+            let verdict = Verdict { borrowed: Some(standing), ..Verdict::default() };
+            let conditions = verdict.conditions(&[], 1, &at(1));
+            assert_eq!(told(&conditions, ConditionType::StackReady), Some(expected));
+        }
+    }
+
+    #[test]
+    fn documents_are_current_or_not_or_nobody_knows() {
+        for (current, status) in [(Some(true), "True"), (Some(false), "False"), (None, "Unknown")] {
+            let documents = Some(Documents { current, reason: Reason::Synced, message: "job 1".into() });
+            let verdict = Verdict { documents, ..Verdict::default() };
+            let conditions = verdict.conditions(&[], 1, &at(1));
+            let expected = (status, "Synced", "job 1");
+            assert_eq!(told(&conditions, ConditionType::DocumentsCurrent), Some(expected));
+            assert!(verdict.ready(&[]), "old documents can be asked");
+        }
+    }
+
+    #[test]
+    fn a_deletion_is_blocked_only_while_it_waits_for_others() {
+        let leaving = |blocked| Verdict {
+            leaving: Some(Leaving {
+                reason: Reason::Borrowed,
+                message: "2 borrow".into(),
+                blocked,
+                stalled: false,
+            }),
+            ..Verdict::default()
+        };
+        let blocked = leaving(true).conditions(&[], 1, &at(1));
+        let expected = ("True", "Borrowed", "2 borrow");
+        assert_eq!(told(&blocked, ConditionType::DeletionBlocked), Some(expected));
+        let goes_on = leaving(false).conditions(&blocked, 1, &at(2));
+        assert_eq!(kinds(&goes_on), ["Ready", "Reconciling", "Stalled"], "and nothing new is told of layers");
+    }
+
+    /// The order of the documentation, whatever the order of what was said before.
+    #[test]
+    fn conditions_are_listed_in_their_order() {
+        let whole = Some(Standing::Whole);
+        let verdict = Verdict {
+            layers: PerLayer::from_fn(|layer| Some(layer).filter(|it| *it != Layer::Role).and(whole.clone())),
+            borrowed: Some(Standing::Unchanged),
+            documents: Some(Documents { current: None, reason: Reason::NoDocuments, message: String::new() }),
+            registered: whole.clone(),
+            ..Verdict::default()
+        };
+        let before = verdict.conditions(&[], 1, &at(1));
+        let all = ConditionType::ALL.iter().map(|kind| kind.as_str());
+        let there: Vec<_> =
+            all.clone().filter(|kind| !["RoleReady", "DeletionBlocked", "Paused"].contains(kind)).collect();
+        assert_eq!(kinds(&before), there);
+        let reversed: Vec<_> = before.iter().rev().cloned().collect();
+        let leaving =
+            Leaving { reason: Reason::Borrowed, message: String::new(), blocked: true, stalled: true };
+        let leaves = Verdict { leaving: Some(leaving), ..Verdict::default() };
+        let there: Vec<_> =
+            all.filter(|kind| !["RoleReady", "DocumentsCurrent", "Paused"].contains(kind)).collect();
+        let after = leaves.conditions(&reversed, 2, &at(2));
+        assert_eq!(kinds(&after), there);
+        assert!(after.iter().all(|condition| condition.observed_generation == Some(2)));
+        let kept = told(&after, ConditionType::Registered);
+        assert_eq!(kept, Some(("True", "Registered", "The registry says where to ask")));
+    }
+
+    /// What was not looked at counts as it was last seen.
+    #[test]
+    fn what_is_unchanged_counts_as_what_was_said_of_it() {
+        let layers = PerLayer { bucket: Some(Standing::Unchanged), ..PerLayer::default() };
+        let of_layers = Verdict { layers, ..Verdict::default() };
+        let of_the_stack = Verdict { borrowed: Some(Standing::Unchanged), ..Verdict::default() };
+        let both = Verdict { borrowed: Some(Standing::Unchanged), ..of_layers.clone() };
+        let (bucket, stack) = (ConditionType::BucketReady, ConditionType::StackReady);
+        type Said<'a> = &'a [(ConditionType, &'a str)];
+        let table: [(&Verdict, Said, bool); 11] = [
+            (&of_layers, &[], false),
+            (&of_layers, &[(bucket, "True")], true),
+            (&of_layers, &[(bucket, "False")], false),
+            (&of_layers, &[(bucket, "Unknown")], false),
+            (&of_layers, &[(stack, "True")], false),
+            (&of_layers, &[(stack, "True"), (bucket, "False")], false),
+            (&of_the_stack, &[(bucket, "True")], false),
+            (&of_the_stack, &[(stack, "True")], true),
+            (&both, &[(bucket, "True"), (stack, "False")], false),
+            (&both, &[(bucket, "False"), (stack, "True")], false),
+            (&both, &[(bucket, "True"), (stack, "True")], true),
+        ];
+        for (verdict, before, ready) in table {
+            let before: Vec<_> =
+                before.iter().map(|(kind, status)| said(*kind, status, "Ready", "")).collect();
+            assert_eq!(verdict.ready(&before), ready, "{before:?}");
+            let conditions = verdict.conditions(&before, 2, &at(2));
+            let expected = if ready { "True" } else { "False" };
+            assert_eq!(status(&conditions, ConditionType::Ready).0, expected);
+            for condition in &before {
+                let kept = conditions.iter().find(|it| it.type_ == condition.type_);
+                let owned = verdict.layers.bucket.is_some() && condition.type_ == "BucketReady"
+                    || verdict.borrowed.is_some() && condition.type_ == "StackReady";
+                let expected = Condition { observed_generation: Some(2), ..condition.clone() };
+                assert_eq!(kept, owned.then_some(&expected), "its last word stands");
+            }
+        }
+    }
+
+    /// While only passing failures keep it from being ready, `Ready` goes on saying why it was not.
+    #[test]
+    fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
+        let layers = PerLayer { bucket: Some(Standing::Unchanged), ..PerLayer::default() };
+        let verdict = Verdict { layers, ..Verdict::default() };
+        let accepted = said(ConditionType::Accepted, "False", "SpecInvalid", "another condition's");
+        let looking = ("False", "Progressing", "Looking at what is there");
+        for (status, reason, message, expected) in [
+            ("False", "Denied", "no", ("False", "Denied", "no")),
+            ("Unknown", "Denied", "no", ("False", "Denied", "no")),
+            ("False", "SomethingOld", "no", ("False", "Progressing", "no")),
+            ("True", "Ready", "all is well", looking),
+        ] {
+            let before = [accepted.clone(), said(ConditionType::Ready, status, reason, message)];
+            let conditions = verdict.conditions(&before, 1, &at(2));
+            assert_eq!(told(&conditions, ConditionType::Ready), Some(expected));
+        }
+        let conditions = verdict.conditions(&[accepted], 1, &at(2));
+        assert_eq!(told(&conditions, ConditionType::Ready), Some(looking));
+    }
+
+    /// The time is that of the last change of status; the message stays where only a request id differs.
+    #[test]
+    fn a_condition_keeps_its_time_with_its_status_and_its_message_without_news() {
+        let before = said(ConditionType::KeyReady, "False", "Creating", "it comes (request 1)");
+        let elsewhere = said(ConditionType::BucketReady, "True", "Ready", "The key is as it should be");
+        for (standing, message, time) in [
+            (waiting(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
+            (waiting(Reason::Creating, "it comes at last (request 2)"), "it comes at last (request 2)", 1),
+            (waiting(Reason::Updating, "it comes (request 2)"), "it comes (request 2)", 1),
+            (stalled(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
+            (Standing::After(Layer::Role), "The key waits for the role", 2),
+            (Standing::Whole, "The key is as it should be", 2),
+        ] {
+            let layers = PerLayer { key: Some(standing.clone()), ..PerLayer::default() };
+            let verdict = Verdict { layers, ..Verdict::default() };
+            let conditions = verdict.conditions(&[elsewhere.clone(), before.clone()], 1, &at(2));
+            let key = conditions.iter().find(|condition| condition.type_ == "KeyReady").unwrap();
+            assert_eq!(
+                (key.message.as_str(), &key.last_transition_time),
+                (message, &at(time)),
+                "{standing:?}"
+            );
+        }
+        // The same words with another status are told at once.
+        let before = said(ConditionType::KeyReady, "True", "Creating", "it comes (request 1)");
+        let layers =
+            PerLayer { key: Some(waiting(Reason::Creating, "it comes (request 2)")), ..PerLayer::default() };
+        let conditions = Verdict { layers, ..Verdict::default() }.conditions(&[before], 1, &at(2));
+        let expected = ("False", "Creating", "it comes (request 2)");
+        assert_eq!(told(&conditions, ConditionType::KeyReady), Some(expected));
+    }
+
+    #[test]
+    fn a_request_id_is_no_news() {
+        for (message, expected) in [
+            ("", ""),
+            ("nothing to hide (at all)", "nothing to hide (at all)"),
+            ("denied (request R1)", "denied"),
+            ("denied (request R1). Allow it", "denied. Allow it"),
+            ("one (request R1); two (request R2) and three", "one; two and three"),
+            ("cut off (request R1", "cut off"),
+            ("no (requested) id", "no (requested) id"),
+        ] {
+            assert_eq!(news(message), expected);
+        }
+    }
 }

@@ -163,13 +163,16 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
              changed. Choose another name, or remove what was left"
             ),
         ),
-        _ => (
-            Reason::OwnedByAnother,
-            format!(
-                "{names} has the name of ours but does not carry our tags, so it belongs to somebody else. Nothing was \
-             changed. Remove or rename it, or choose another tenantId"
-            ),
-        ),
+        (_, tenant_id) => {
+            let choose = if tenant_id.is_some() { "tenantId" } else { "name" };
+            (
+                Reason::OwnedByAnother,
+                format!(
+                    "{names} has the name of ours but does not carry our tags, so it belongs to somebody else. Nothing \
+                     was changed. Remove or rename it, or choose another {choose}"
+                ),
+            )
+        }
     };
     Some(Blocked { reason, message })
 }
@@ -202,3 +205,6 @@ impl Want {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

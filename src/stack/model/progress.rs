@@ -140,20 +140,47 @@ impl Cadence {
 mod tests {
     use super::*;
 
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn wait(reason: Reason, message: &str, cadence: Cadence) -> Progress {
+        Progress::Waiting { reason, message: message.into(), cadence }
+    }
+
     #[test]
     fn look_again_grows_with_the_wait_within_its_bounds() {
-        let steady = |secs| Cadence::Steady.look_again(Duration::from_secs(secs));
-        assert_eq!(steady(0), Some(Duration::from_secs(1)));
-        assert_eq!(steady(60), Some(Duration::from_secs(3)));
-        assert_eq!(steady(3600), Some(Duration::from_secs(10)));
-        assert_eq!(Cadence::Probe.look_again(Duration::from_secs(40)), Some(Duration::from_secs(10)));
-        assert_eq!(Cadence::Woken.look_again(Duration::from_secs(40)), None);
+        let millis = Duration::from_millis;
+        let long = secs(24 * 3600);
+        let table = [
+            (Cadence::Steady, secs(0), Some(secs(1))),
+            (Cadence::Steady, secs(19), Some(secs(1))),
+            (Cadence::Steady, secs(20), Some(secs(1))),
+            (Cadence::Steady, secs(21), Some(millis(1050))),
+            (Cadence::Steady, secs(60), Some(secs(3))),
+            (Cadence::Steady, secs(199), Some(millis(9950))),
+            (Cadence::Steady, secs(200), Some(secs(10))),
+            (Cadence::Steady, secs(201), Some(secs(10))),
+            (Cadence::Steady, secs(3600), Some(secs(10))),
+            (Cadence::Probe, secs(0), Some(secs(1))),
+            (Cadence::Probe, secs(3), Some(secs(1))),
+            (Cadence::Probe, secs(4), Some(secs(1))),
+            (Cadence::Probe, secs(5), Some(millis(1250))),
+            (Cadence::Probe, secs(40), Some(secs(10))),
+            (Cadence::Probe, secs(3600), Some(secs(900))),
+            (Cadence::After(secs(300)), secs(0), Some(secs(300))),
+            (Cadence::After(secs(300)), long, Some(secs(300))),
+            (Cadence::After(millis(1)), long, Some(millis(1))),
+            (Cadence::Woken, secs(0), None),
+            (Cadence::Woken, long, None),
+        ];
+        for (cadence, waited, expected) in table {
+            assert_eq!(cadence.look_again(waited), expected, "{cadence:?} after {waited:?}");
+        }
     }
 
     #[test]
     fn of_two_things_the_graver_is_told_and_the_more_eager_decides_when_to_look() {
-        let wait =
-            |reason, message: &str, cadence| Progress::Waiting { reason, message: message.into(), cadence };
         let going = wait(Reason::Deleting, "the collection goes", Cadence::Steady);
         let denied = wait(Reason::Denied, "the role may not", Cadence::After(Duration::from_secs(300)));
         let both = wait(Reason::Denied, "the role may not", Cadence::Steady);
@@ -163,5 +190,74 @@ mod tests {
         assert_eq!(going.clone().beside(going.clone()), twice);
         assert_eq!(Progress::Done.beside(denied.clone()), denied);
         assert_eq!(denied.clone().beside(Progress::Done), denied);
+        assert_eq!(Progress::Done.beside(Progress::Done), Progress::Done);
+        // If neither is worse, the first gives the reason.
+        let throttled = wait(Reason::Throttled, "slower", Cadence::Probe);
+        let locked = wait(Reason::ObjectsLocked, "locked", Cadence::Woken);
+        let slower = wait(Reason::Throttled, "slower; locked", Cadence::Probe);
+        assert_eq!(throttled.clone().beside(locked.clone()), slower);
+        assert_eq!(locked.beside(throttled), wait(Reason::ObjectsLocked, "locked; slower", Cadence::Probe));
+    }
+
+    #[test]
+    fn the_more_eager_is_the_lesser() {
+        let eager_first = [
+            Cadence::Steady,
+            Cadence::Probe,
+            Cadence::After(secs(1)),
+            Cadence::After(secs(300)),
+            Cadence::Woken,
+        ];
+        assert!(eager_first.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn something_else_begins_when_nothing_is_left_to_do() {
+        let going = wait(Reason::Deleting, "it goes", Cadence::Steady);
+        assert_eq!(Progress::Done.or(|| going.clone()), going);
+        assert_eq!(going.clone().or(|| unreachable!("it has not begun")), going);
+        assert!(Progress::Done.is_done() && !going.is_done());
+    }
+
+    #[test]
+    fn what_waits_for_a_person_is_looked_at_seldom() {
+        assert_eq!(
+            Progress::waiting(Reason::Creating, "made"),
+            wait(Reason::Creating, "made", Cadence::Steady)
+        );
+        let seldom = Cadence::After(secs(300));
+        assert_eq!(Progress::failed("no"), wait(Reason::Failed, "no", seldom));
+        assert_eq!(Progress::unusable("off"), wait(Reason::KeyNotAllowed, "off", seldom));
+    }
+
+    #[test]
+    fn what_has_not_gone_in_time_needs_a_person() {
+        let minutes = [
+            (Layer::Key, 5),
+            (Layer::Bucket, 5),
+            (Layer::Collection, 30),
+            (Layer::Index, 10),
+            (Layer::Role, 10),
+            (Layer::KnowledgeBase, 30),
+        ];
+        for (layer, minutes) in minutes {
+            let in_time = secs(minutes * 60);
+            let late = in_time + Duration::from_nanos(1);
+            assert_eq!(Progress::Done.by_deadline(layer, secs(24 * 3600)), Progress::Done);
+            for reason in Reason::ALL {
+                let waits = wait(*reason, "AWS says so", Cadence::Probe);
+                assert_eq!(waits.clone().by_deadline(layer, secs(0)), waits);
+                assert_eq!(waits.clone().by_deadline(layer, in_time), waits, "{layer}: {reason}");
+                let told_already = reason.severity() == Severity::Stalled;
+                // The emptying of a bucket takes as long as there are documents.
+                let our_own_work = layer == Layer::Bucket && *reason == Reason::Deleting;
+                let message = format!("Not gone after {minutes} minutes. AWS says so");
+                let expected = match told_already || our_own_work {
+                    true => waits.clone(),
+                    false => wait(Reason::DeadlineExceeded, &message, Cadence::Probe),
+                };
+                assert_eq!(waits.by_deadline(layer, late), expected, "{layer}: {reason}");
+            }
+        }
     }
 }
