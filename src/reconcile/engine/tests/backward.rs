@@ -106,7 +106,7 @@ async fn what_cannot_be_seen_may_well_stand() {
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.blind.index = Some(fault(Class::Denied)));
     let _ = silo.until_gone(Fate::Goes).await;
-    assert!(!silo.aws.0.lock().sight.collection.ours().is_some(), "its own collection takes it along");
+    assert!(silo.aws.0.lock().sight.collection.ours().is_none(), "its own collection takes it along");
 
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.blind.bucket = Some(fault(Class::Denied)));
