@@ -19,9 +19,10 @@
 //! | [`operator`] | the process: start, leader election, watches, probes, metrics |
 //! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `documents` |
 //!
-//! `api ← stack ← aws ← documents ← layers ← reconcile ← operator ← cli`: a folder may use those before it. `stack` knows
-//! neither `aws` nor a client; within it, `iam` and `store` come before `model`, and `model` before `forecast`. No file uses
-//! one that uses it. [`settings`] and [`clock`] are everybody's from `reconcile` on. A test holds the folders to it.
+//! `api ← stack ← aws ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
+//! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it, `iam` and
+//! `store` come before `model`, and `model` before `forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
+//! be used from `reconcile` on. A test holds the folders to it.
 //!
 //! # Who acts
 //!

@@ -10,10 +10,11 @@ use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use super::inspect;
 use super::price::Priced;
-use crate::api::{Column, GROUP, Layer, Pattern};
+use crate::api::{Column, GROUP, Layer, Pattern, VERSION};
 use crate::aws::{Aws, Tags};
 use crate::documents::marker::{self, Left, Marker};
 use crate::layers::Hints;
@@ -21,7 +22,7 @@ use crate::stack::fault::{Class, Fault};
 use crate::stack::forecast::deletion_preview::{self, Outcome};
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::{Adopts, Identity, Owner, RETAINED, Scope, Slot};
-use crate::stack::layout::marker_key;
+use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::model::observed::Sight;
 use crate::stack::model::teardown_order::Fate;
 
@@ -94,7 +95,7 @@ impl Retained {
         let (aws, scope) = inspect::aws(&self.installation).await?;
         let prices = Prices::from(self.prices);
         let mut estates = Vec::new();
-        for leaver in leavers(&aws, &self.installation).await?.into_values() {
+        for leaver in leavers(&aws, &scope).await?.into_values() {
             if let Some(estate) = estate(&aws, &scope, &prices, leaver).await? {
                 estates.push(estate);
             }
@@ -107,13 +108,14 @@ impl Retained {
     }
 }
 
-/// Everybody who left something, by owner and uid.
-async fn leavers(aws: &Aws, installation: &str) -> Result<BTreeMap<(String, String), Leaver>, Fault> {
-    let prefix = format!("{installation}-");
+/// Everybody who left something, by owner and uid. Buckets are looked into only if they are this installation's: anybody of
+/// the account may call one like ours.
+async fn leavers(aws: &Aws, scope: &Arc<Scope>) -> Result<BTreeMap<(String, String), Leaver>, Fault> {
+    let prefix = format!("{}-", scope.installation);
     let mut found: BTreeMap<(String, String), Leaver> = BTreeMap::new();
     let mut note = |tags: Tags, marker: Option<Marker>| {
         let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned().unwrap_or_default();
-        if tag("installation") != installation {
+        if tag("installation") != scope.installation {
             return;
         }
         let leaver = found.entry((tag("owner"), tag("owner-uid"))).or_insert(Leaver { tags, marker: None });
@@ -121,23 +123,30 @@ async fn leavers(aws: &Aws, installation: &str) -> Result<BTreeMap<(String, Stri
     };
     let is_retained = |tags: &Tags| tags.get(&format!("{GROUP}/state")).is_some_and(|it| it == RETAINED);
     for bucket in aws.buckets.names(&prefix).await? {
-        eprintln!("looking into bucket {bucket}");
         let tags = match aws.buckets.tags(&bucket).await {
             // Another region's, or gone meanwhile.
             Err(fault) if fault.class == Class::NotFound => continue,
             tags => tags?,
         };
-        let stack = match Owner::of_tags(&tags) {
-            Some(Owner::Stack { name }) => Some(name),
-            _ => None,
+        let Some(owner) = owner_of(scope, &bucket, &tags) else {
+            eprintln!("bucket {bucket} is not this installation's, and is left out");
+            continue;
         };
-        for marker in marker::retained(aws, &bucket).await?.into_values() {
+        eprintln!("looking into bucket {bucket}");
+        let stack = match owner {
+            Owner::Stack { name } => Some(name),
+            Owner::Tenant { .. } => None,
+        };
+        for (id, content) in marker::each(aws, &bucket).await? {
             // A Silo's marker lies in its own bucket.
-            note(marker.tags(stack.as_deref()), Some(marker));
+            match content.map_err(|fault| fault.to_string()).and_then(|it| read(&it, stack.as_deref())) {
+                Ok((tags, marker)) => note(tags, Some(marker)),
+                Err(why) => eprintln!("the marker of tenantId {id:?} in bucket {bucket} is left out: {why}"),
+            }
         }
         if is_retained(&tags) {
             let marker = match &stack {
-                Some(name) => own_marker(aws, &bucket, installation, name).await?,
+                Some(name) => own_marker(aws, &bucket, &scope.installation, name).await?,
                 None => None,
             };
             note(tags, marker);
@@ -157,6 +166,25 @@ async fn leavers(aws: &Aws, installation: &str) -> Result<BTreeMap<(String, Stri
         }
     }
     Ok(found)
+}
+
+/// Whose bucket it is, if its tags are this installation's and its name is what their owner's bucket is called.
+fn owner_of(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> Option<Owner> {
+    let installation = tags.get(&format!("{GROUP}/installation"))?;
+    let owner = Owner::of_tags(tags).filter(|_| *installation == scope.installation)?;
+    let id =
+        Identity { scope: scope.clone(), owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing };
+    (id.name(Layer::Bucket) == bucket).then_some(id.owner)
+}
+
+/// A marker's words, and as tags, if they can be what the operator wrote.
+fn read(content: &[u8], stack: Option<&str>) -> Result<(Tags, Marker), String> {
+    let marker: Marker = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+    let tags = marker.tags(stack);
+    match Owner::of_tags(&tags) {
+        Some(_) => Ok((tags, marker)),
+        None => Err("its owner, tenantId or pattern cannot be one".into()),
+    }
 }
 
 /// The marker that a SharedStack left of itself.
@@ -199,7 +227,10 @@ async fn estate(
         .collect();
     let lent = lender.as_ref().map(|lender| lender.name(Layer::Bucket));
     let own = sight.bucket.ours().map(|_| id.name(Layer::Bucket));
-    let prefix = marker.as_ref().map_or_else(|| id.prefix(), |marker| marker.prefix.clone());
+    // Where the documents are is one of two places, whatever a marker says.
+    let aside = id.tenant_id().map(retained_prefix);
+    let is_aside = marker.as_ref().is_some_and(|marker| Some(&marker.prefix) == aside.as_ref());
+    let prefix = aside.filter(|_| is_aside).unwrap_or_else(|| id.prefix());
     if let Some(bucket) = lent.or(own) {
         let counted = inspect::count(aws, &bucket, &prefix).await?;
         let name = format!("{counted} under s3://{bucket}/{prefix}");
@@ -231,27 +262,27 @@ fn cost(prices: &Prices, sight: &Sight, what: &str) -> f64 {
 /// The shortest manifest that takes it over. Settings that were not the default are named by the condition
 /// `RetainedDiffers` when it is applied.
 fn manifest(id: &Identity, sight: &Sight) -> String {
-    let mut spec = match &id.owner {
-        Owner::Tenant { tenant_id, pattern, stack, .. } => {
-            let stack = stack.as_deref().map(|stack| format!("\n  stackRef: {{name: {stack}}}"));
-            format!("  tenantId: {tenant_id}\n  pattern: {pattern}{}", stack.unwrap_or_default())
+    let (kind, metadata, mut spec) = match &id.owner {
+        Owner::Tenant { namespace, name, tenant_id, pattern, stack } => {
+            let mut spec = json!({"tenantId": tenant_id, "pattern": pattern});
+            if let Some(stack) = stack {
+                spec["stackRef"] = json!({"name": stack});
+            }
+            ("Tenant", json!({"name": name, "namespace": namespace}), spec)
         }
-        Owner::Stack { .. } if sight.role.ours().is_some() => "  pool: {}".into(),
-        Owner::Stack { .. } => String::new(),
+        Owner::Stack { name } => {
+            let has_pool = sight.role.ours().is_some();
+            let spec = if has_pool { json!({"pool": {}}) } else { json!({}) };
+            ("SharedStack", json!({"name": name}), spec)
+        }
     };
     if sight.key.ours().is_some() {
-        spec += "\n  encryption: {key: Create}";
+        spec["encryption"] = json!({"key": "Create"});
     }
-    let metadata = match &id.owner {
-        Owner::Tenant { namespace, name, .. } => format!("{{name: {name}, namespace: {namespace}}}"),
-        Owner::Stack { name } => format!("{{name: {name}}}"),
-    };
-    let kind = if id.tenant_id().is_some() { "Tenant" } else { "SharedStack" };
-    format!(
-        "apiVersion: {GROUP}/v1alpha1\nkind: {kind}\nmetadata: {metadata}\nspec:\n{}\n  deletionPolicy: Delete",
-        spec.trim_start_matches('\n')
-    )
-    .replace("spec:\n\n", "spec:\n")
+    spec["deletionPolicy"] = json!("Delete");
+    let version = format!("{GROUP}/{VERSION}");
+    let manifest = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec});
+    serde_saphyr::to_string(&manifest).unwrap_or_default().trim_end().to_owned()
 }
 
 fn as_text(scope: &Scope, prices: &Prices, estates: &[Estate]) -> String {

@@ -109,6 +109,12 @@ pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> R
 /// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the
 /// id that its key names: nobody gets in because a file is broken.
 pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker>, Fault> {
+    let each = each(aws, bucket).await?.into_iter();
+    each.map(|(id, content)| Ok((id, serde_json::from_slice(&content?).unwrap_or_default()))).collect()
+}
+
+/// All tenant ids retained in a bucket, with what their markers say. One that cannot be read says nothing of the others.
+pub async fn each(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Result<Vec<u8>, Fault>>, Fault> {
     let mut retained = BTreeMap::new();
     let mut next: Option<String> = None;
     loop {
@@ -118,8 +124,8 @@ pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker
             else {
                 continue;
             };
-            let content = aws.objects.get(bucket, &object.key, MAX_MARKER).await?.unwrap_or_default();
-            retained.insert(id.to_string(), serde_json::from_slice(&content).unwrap_or_default());
+            let content = aws.objects.get(bucket, &object.key, MAX_MARKER).await;
+            retained.insert(id.to_string(), content.map(Option::unwrap_or_default));
         }
         next = page.next;
         if next.is_none() {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{Attribute, AttributeType};
 pub(crate) use crate::stack::layout::{POOL, SUFFIX};
+use crate::stack::names;
 
 /// A metadata file that is longer is not read by Bedrock.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>
@@ -33,15 +34,7 @@ pub(crate) fn key_of(document: &str) -> Option<String> {
 /// The tenant a pool document belongs to, by its key alone, whether or not a Tenant of that id exists.
 pub(crate) fn tenant_of(key: &str) -> Option<&str> {
     let (id, rest) = key.strip_prefix(POOL)?.split_once('/')?;
-    (is_tenant_id(id) && !rest.is_empty()).then_some(id)
-}
-
-/// `^[a-z0-9]+(-[a-z0-9]+)*$`, at most 63 characters: the pattern that the API server holds every tenantId to.
-pub(crate) fn is_tenant_id(id: &str) -> bool {
-    id.len() <= 63
-        && id.split('-').all(|word| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
+    (names::is_tenant_id(id) && !rest.is_empty()).then_some(id)
 }
 
 /// What may stand in a pool's metadata files.

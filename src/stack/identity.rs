@@ -9,7 +9,7 @@ use std::sync::Arc;
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
-use super::approval;
+use super::{approval, names};
 use crate::api::{GROUP, Layer, Pattern, Reason};
 
 /// The state of what somebody looks after.
@@ -188,21 +188,26 @@ impl Owner {
         }
     }
 
-    /// Reads back whose tags these are: what [`Identity::tags`] wrote.
+    /// Reads back whose tags these are: what [`Identity::tags`] wrote. Names that cannot be are nobody's.
     pub fn of_tags(tags: &BTreeMap<String, String>) -> Option<Self> {
         let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned();
         let owner = tag("owner")?;
         if let Some(name) = owner.strip_prefix("SharedStack/") {
-            return Some(Owner::Stack { name: name.into() });
+            return names::is_tenant_id(name).then(|| Owner::Stack { name: name.into() });
         }
         let (namespace, name) = owner.strip_prefix("Tenant/")?.split_once('/')?;
+        let (tenant_id, stack) = (tag("tenant-id")?, tag("stack"));
         let pattern = Pattern::ALL.into_iter().find(|it| Some(it.to_string()) == tag("pattern"))?;
-        Some(Owner::Tenant {
+        let can_be = names::is_label(namespace)
+            && names::is_object_name(name)
+            && names::is_tenant_id(&tenant_id)
+            && stack.as_deref().is_none_or(names::is_tenant_id);
+        can_be.then(|| Owner::Tenant {
             namespace: namespace.into(),
             name: name.into(),
-            tenant_id: tag("tenant-id")?,
+            tenant_id,
             pattern,
-            stack: tag("stack"),
+            stack,
         })
     }
 }

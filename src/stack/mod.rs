@@ -12,6 +12,7 @@ pub mod identity;
 pub(crate) mod job;
 pub mod layout;
 pub mod model;
+pub(crate) mod names;
 pub(crate) mod offer;
 pub(crate) mod registry;
 pub mod store;

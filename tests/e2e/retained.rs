@@ -1,6 +1,7 @@
 //! `tenantry retained` finds all that was left behind, and what it prints purges it.
 
-use serde_json::Value;
+use aws_sdk_s3::types::{Tag, Tagging};
+use serde_json::{Value, json};
 
 use crate::inventory;
 use crate::world::{World, world};
@@ -11,6 +12,16 @@ async fn retained(w: &World, more: &[&str]) -> String {
 
 async fn estates(w: &World) -> Vec<Value> {
     serde_json::from_str(&retained(w, &["-o", "json"]).await).unwrap()
+}
+
+/// What it prints to take something over, in the world's own names, with more in its spec.
+fn manifest(w: &World, estate: &Value, more: Value) -> Value {
+    let printed = estate["manifest"].as_str().unwrap().replace(&w.stack_name("standard"), "standard");
+    let mut manifest: Value = serde_saphyr::from_str(&printed).unwrap();
+    let namespace = manifest["metadata"].as_object_mut().unwrap().remove("namespace");
+    assert_eq!(namespace, Some(w.namespace_name("").into()));
+    manifest["spec"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    manifest
 }
 
 fn whats(estate: &Value) -> Vec<&str> {
@@ -81,18 +92,15 @@ async fn what_was_left_is_found_priced_and_purged() {
 
         // What it prints takes over what is left; then it goes like anything else.
         for estate in &found {
-            let manifest = estate["manifest"].as_str().unwrap().replace(&w.stack_name("standard"), "standard");
-            let manifest = manifest.replace(&format!(", namespace: {}", w.namespace_name("")), "");
-            w.apply(&manifest).await;
+            w.apply(&manifest(&w, estate, json!({})).to_string()).await;
         }
         // The one setting that was not the default is named.
         let told = w.condition("silo", "Stalled=True/RetainedDiffers").await;
         assert!(told.message("Ready").contains("collection.standbyReplicas is DISABLED"), "{}", told.describe());
         w.delete("silo").await;
         w.gone("silo").await;
-        let manifest = found[2]["manifest"].as_str().unwrap();
-        let manifest = manifest.replace(&format!(", namespace: {}", w.namespace_name("")), "");
-        w.apply(&format!("{manifest}\n  collection: {{standbyReplicas: Disabled}}")).await;
+        let same = json!({"collection": {"standbyReplicas": "Disabled"}});
+        w.apply(&manifest(&w, &found[2], same).to_string()).await;
         for tenant in ["silo", "bridge", "pool"] {
             w.ready(tenant).await;
             w.delete(tenant).await;
@@ -111,4 +119,62 @@ async fn what_was_left_is_found_priced_and_purged() {
         assert!(!left.iter().any(|name| name.contains("pool/pool") || name.contains("retained/pool")), "{left:?}");
     })
     .await;
+}
+
+/// Anybody of the account may make a bucket whose name begins like ours and put a marker into it; and what lies in our own
+/// may be broken.
+#[tokio::test]
+async fn what_others_wrote_is_not_pasted_into_a_manifest() {
+    world(|w| async move {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+            ---
+            kind: Tenant
+            metadata: {name: acme}
+            spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}",
+        )
+        .await;
+        let bucket = w.ready("acme").await.status.bucket.unwrap();
+        w.upload("acme", &[("a.md", "what must never be lost")]).await;
+        w.delete("acme").await;
+        w.gone("acme").await;
+
+        let installation = &w.settings.installation;
+        let forged = |owner: &str, tenant_id: &str| {
+            json!({"owner": owner, "ownerUid": "u", "installation": installation, "tenantId": tenant_id,
+                "pattern": "Pool", "prefix": "pool/\n---\nkind: ClusterRoleBinding"})
+            .to_string()
+        };
+        let owner = "Tenant/a/b\n---\nkind: ClusterRoleBinding\nmetadata: {name: c";
+        let mallorys = format!("{installation}-sa-x-{}", w.suffix);
+        w.sdk.s3.create_bucket().bucket(&mallorys).send().await.unwrap();
+        let tags = [
+            ("installation", installation.as_str()),
+            ("owner", "SharedStack/standard"),
+            ("state", "retained"),
+        ];
+        let tag = |(key, value): (&str, &str)| {
+            Tag::builder().key(format!("tenantry.dev/{key}")).value(value).build().unwrap()
+        };
+        let tagging = Tagging::builder().set_tag_set(Some(tags.map(tag).to_vec())).build().unwrap();
+        w.sdk.s3.put_bucket_tagging().bucket(&mallorys).tagging(tagging).send().await.unwrap();
+        for (bucket, id, content) in [
+            (&mallorys, "globex", forged("Tenant/a/b", "globex")),
+            (&mallorys, "broken", "{".into()),
+            (&bucket, "broken", "{".into()),
+            (&bucket, "evil", forged(owner, "evil")),
+            (&bucket, "sly", forged("Tenant/a/b", "sly\n---\nkind: ClusterRoleBinding")),
+        ] {
+            w.sdk.upload(bucket, &format!("tenantry/retained/{id}.json"), content).await;
+        }
+
+        let found = estates(&w).await;
+        let ids: Vec<_> = found.iter().map(|it| it["tenantId"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["acme"], "{found:#?}");
+        assert_eq!(manifest(&w, &found[0], json!({}))["spec"]["tenantId"], "acme");
+        let text = retained(&w, &[]).await;
+        assert!(!text.contains("ClusterRoleBinding"), "{text}");
+    })
+    .await
 }

@@ -1,0 +1,62 @@
+//! Which names can be whose. What others may have written, such as a tag or a marker, is held to the same patterns as the
+//! API server holds a manifest to.
+
+/// `^[a-z0-9]+(-[a-z0-9]+)*$`, at most 63 characters: a tenantId, or a SharedStack's name.
+pub(crate) fn is_tenant_id(id: &str) -> bool {
+    id.len() <= 63
+        && id.split('-').all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+}
+
+/// Whether a namespace can be called so: an RFC 1123 label.
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
+pub(crate) fn is_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty()
+        && name.len() <= 63
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// Whether a Tenant can be called so: labels with dots between them, 63 characters in all.
+pub(crate) fn is_object_name(name: &str) -> bool {
+    name.len() <= 63 && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_the_api_server_takes() {
+        let (most, more) = ("a".repeat(63), "a".repeat(64));
+        for (name, id, label, object) in [
+            ("acme", true, true, true),
+            ("1e5", true, true, true),
+            ("a-b", true, true, true),
+            (&most, true, true, true),
+            ("a--b", false, true, true),
+            ("a.b", false, false, true),
+            ("a..b", false, false, false),
+            ("a.-b", false, false, false),
+            (&more, false, false, false),
+            ("", false, false, false),
+            ("-a", false, false, false),
+            ("a-", false, false, false),
+            ("Acme", false, false, false),
+            ("a_b", false, false, false),
+            ("a b", false, false, false),
+            ("a\nb", false, false, false),
+            ("a*", false, false, false),
+            ("ü", false, false, false),
+        ] {
+            assert_eq!(
+                (is_tenant_id(name), is_label(name), is_object_name(name)),
+                (id, label, object),
+                "{name:?}"
+            );
+        }
+    }
+}
