@@ -26,7 +26,7 @@ ACTIONS = {
 # With a versionId these are actions of their own.
 VERSIONED = {"GetObject", "DeleteObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectAcl"}
 _HEADERS = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-acl", "x-amz-copy-source",
-            "x-amz-storage-class", "x-amz-object-ownership")
+            "x-amz-storage-class", "x-amz-object-ownership", "x-amz-bucket-namespace")
 # What creates an object, and what only prepares to: to both the action is PutObject.
 _CREATES = {"PutObject": "true", "CopyObject": "true", "CompleteMultipartUpload": "true",
             "CreateMultipartUpload": "false", "UploadPart": "false", "UploadPartCopy": "false"}

@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 
-from . import caller, demands_s3, policy, s3_deletes, upstream
+from . import caller, demands_s3, policy, s3_deletes, s3_namespaces, upstream
 from .demand import Demand
 from .errors import AwsError
 from .principals import named
@@ -33,6 +33,8 @@ class S3Mends:
         if call.operation == "CreateBucket" and bucket in self._blocked:
             raise AwsError("OperationAborted", "A conflicting conditional operation is currently in progress against this "
                            "resource. Please try again.", 409)
+        if call.operation == "CreateBucket":
+            s3_namespaces.check(self._world, call)
         if not bucket or call.operation == "CreateBucket":
             return
         await self._expected_owner(call, bucket)
@@ -68,6 +70,7 @@ class S3Mends:
                 await self._world.clock.dwell(call.account, "conditional_write", call.resource)
             async with self._turn:
                 await self._conditions.check(call, seen)
+                await s3_namespaces.before(call)
                 refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
                 answer = s3_deletes.after(await upstream.forward(call), refused)
                 await self._after(call, answer)
@@ -78,6 +81,7 @@ class S3Mends:
         bucket, key = split(call)
         self._world.s3_etags.after(call, answer)
         self._conditions.note(call, answer)
+        s3_namespaces.after(call, answer)
         if answer.status == 404 and call.operation in ("GetObject", "HeadObject"):
             await self._hide(call, bucket)
         if answer.status >= 300:

@@ -60,6 +60,7 @@ DEFAULTS = {
         "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
         "conditional_race": 412,               # 412 | 409: to a conditional write whose key others changed while it was under way
         "empty_condition": "refused",          # refused | ignored: If-Match or If-None-Match without a value ([mem])
+        "no_account_regional": ["me-central-1", "me-south-1"],  # regions without account-regional names of buckets
         "rate_limits": False,                  # enforce the rates above
         "enforce_caller": True,                # sessions may do what their role's policies allow, or everything
         "absent_role": "without_path",         # without_path | unchecked: a role that is not there has no path ([mem])
