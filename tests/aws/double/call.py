@@ -30,6 +30,7 @@ class Call:
     params: object = None
     error: str = ""
     actions: list = field(default_factory=list)     # what IAM was asked
+    condition: tuple = ()           # of a conditional write to S3: its header and the value
 
     @classmethod
     def of(cls, scope, body):

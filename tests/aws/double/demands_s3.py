@@ -26,7 +26,12 @@ ACTIONS = {
 # With a versionId these are actions of their own.
 VERSIONED = {"GetObject", "DeleteObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectAcl"}
 _HEADERS = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-acl", "x-amz-copy-source",
-            "x-amz-storage-class", "x-amz-object-ownership", "if-none-match", "if-match")
+            "x-amz-storage-class", "x-amz-object-ownership", "x-amz-bucket-namespace")
+# What creates an object, and what only prepares to: to both the action is PutObject.
+_CREATES = {"PutObject": "true", "CopyObject": "true", "CompleteMultipartUpload": "true",
+            "CreateMultipartUpload": "false", "UploadPart": "false", "UploadPartCopy": "false"}
+# Whose conditions policies see. Those of reads they do not.
+_CONDITIONS = {**dict.fromkeys(_CREATES, ("if-match", "if-none-match")), "DeleteObject": ("if-match",)}
 _TAG = re.compile(rb"<Tag>\s*<Key>([^<]*)</Key>\s*<Value>([^<]*)</Value>\s*</Tag>")
 
 
@@ -43,6 +48,12 @@ def context(call):
             **{f"s3:{name}": call.headers.get(name) for name in _HEADERS}}
 
 
+def _changing(call):
+    """The condition keys that only a change of an object has."""
+    return {"s3:ObjectCreationOperation": _CREATES.get(call.operation),
+            **{f"s3:{name}": call.headers.get(name) or None for name in _CONDITIONS.get(call.operation, ())}}
+
+
 async def of(world, call, role=None):
     """All that one call asks for. DeleteObjects asks for each of its keys: s3_deletes.py."""
     bucket, key = split(call)
@@ -56,11 +67,14 @@ async def of(world, call, role=None):
         tags = {k.decode(): v.decode() for k, v in _TAG.findall(call.body)}
         known |= request_tags(tags)
         return [Demand(f"s3:{name}", arn(bucket), known) for name in ["CreateBucket"] + ["TagResource"] * bool(tags)]
-    demands = [Demand(f"s3:{action}", arn(bucket, key) if bucket else "*", known)]
+    demands = [Demand(f"s3:{action}", arn(bucket, key) if bucket else "*", {**known, **_changing(call)})]
     source = call.headers.get("x-amz-copy-source")
     if source:
         demands.append(_source(source, known))
-    return demands + await _keys(world, call, bucket, key, demands, role)
+    demands += await _keys(world, call, bucket, key, demands, role)
+    if call.headers.get("if-match") and _CREATES.get(operation) == "true":
+        demands.append(Demand("s3:GetObject", arn(bucket, key), known))     # to compare its ETag
+    return demands
 
 
 def _source(header, known):

@@ -75,7 +75,8 @@ def render(error, protocol, request_id):
     code, message = escape(error.code), escape(error.message)
     if protocol == "rest-xml":
         headers |= {"x-amz-request-id": request_id, "content-type": "application/xml"}
-        body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+        fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in error.fields.items())
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message>{fields}<RequestId>{request_id}</RequestId></Error>"
     else:
         headers |= {"content-type": "text/xml"}
         kind = "Receiver" if error.status >= 500 else "Sender"

@@ -22,8 +22,9 @@ def name(call):
         call.resource = f"{bucket}/{key}" if key else bucket
         call.params = {"query": {k: v[0] for k, v in call.query.items()},
                        "headers": {k: v for k, v in call.headers.items()
-                                   if k.startswith("x-amz-") and not k.startswith(("x-amz-content", "x-amz-date", "x-amz-security",
-                                                                                   "x-amz-sdk", "x-amz-checksum", "x-amz-user-agent"))}}
+                                   if k in ("if-match", "if-none-match") or k.startswith("x-amz-") and not k.startswith((
+                                       "x-amz-content", "x-amz-date", "x-amz-security", "x-amz-sdk", "x-amz-checksum",
+                                       "x-amz-user-agent"))}}
         if not key and call.body:
             call.params["body"] = call.body[:4096].decode("utf-8", "replace")
     elif PROTOCOLS.get(call.service) == "query":

@@ -22,6 +22,11 @@ def _parse(body):
     return root, found
 
 
+def keys(body):
+    """The keys that a request names."""
+    return {key for _, key, _ in _parse(body)[1]}
+
+
 async def before(world, call, bucket):
     """Take the keys that may not be deleted out of the request; returns them, to be put into the answer."""
     try:

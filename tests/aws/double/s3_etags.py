@@ -94,7 +94,7 @@ class Etags:
         else:
             self._written.get(bucket, {}).pop(key, None)
 
-    def _shown(self, bucket, key, version, real):
+    def shown(self, bucket, key, version, real):
         """What to show for MiniStack's ETag of this object."""
         for written in reversed(self._all(bucket, key)):
             if written.real == real and version in (None, written.version):
@@ -103,15 +103,15 @@ class Etags:
 
     def _header(self, bucket, key, version, answer):
         def shown(value):
-            return f'"{self._shown(bucket, key, version, value.decode().strip(chr(34)))}"'.encode()
+            return f'"{self.shown(bucket, key, version, value.decode().strip(chr(34)))}"'.encode()
         answer.headers = [(k, shown(v) if k.lower() == b"etag" else v) for k, v in answer.headers]
         if answer.body.startswith(b"<?xml"):     # CopyObject and CompleteMultipartUpload say it in the body
-            answer.body = _MD5.sub(lambda m: m.group(1) + self._shown(
+            answer.body = _MD5.sub(lambda m: m.group(1) + self.shown(
                 bucket, key, version, m.group(2).decode()).encode(), answer.body)
 
     def _entry(self, bucket, entry, encoded):
         key = html.unescape(_KEY.search(entry).group(1).decode())
         key = unquote_plus(key) if encoded else key
         version = _VERSION.search(entry)
-        return _MD5.sub(lambda m: m.group(1) + self._shown(
+        return _MD5.sub(lambda m: m.group(1) + self.shown(
             bucket, key, version.group(1).decode() if version else None, m.group(2).decode()).encode(), entry)

@@ -3,13 +3,15 @@
 What is learnt about a bucket or key is kept until a call that could change it passes.
 """
 
+import asyncio
 import json
 import re
 
-from . import caller, demands_s3, policy, s3_deletes, upstream
+from . import caller, demands_s3, policy, s3_deletes, s3_namespaces, upstream
 from .demand import Demand
 from .errors import AwsError
 from .principals import named
+from .s3_conditions import Conditions
 from .s3_names import split
 
 # The account's owner can always mend a policy that locks everybody out.
@@ -23,6 +25,7 @@ class S3Mends:
         self._world = world
         self._policies, self._keys = {}, {}    # (account that asks, bucket) -> what it may know of it
         self._blocked = set()           # names of buckets deleted a moment ago
+        self._conditions, self._turn = Conditions(world), asyncio.Lock()
 
     async def before(self, call):
         """Refuse what AWS would refuse."""
@@ -30,6 +33,8 @@ class S3Mends:
         if call.operation == "CreateBucket" and bucket in self._blocked:
             raise AwsError("OperationAborted", "A conflicting conditional operation is currently in progress against this "
                            "resource. Please try again.", 409)
+        if call.operation == "CreateBucket":
+            s3_namespaces.check(self._world, call)
         if not bucket or call.operation == "CreateBucket":
             return
         await self._expected_owner(call, bucket)
@@ -43,6 +48,7 @@ class S3Mends:
                 await self._usable(call, found.group(1).decode())
         if call.operation not in POLICY_CALLS:
             await self._bucket_policy(call, bucket)
+        self._conditions.take(call)
         if call.operation in WRITES:
             key = await self.key_for(call, bucket)
             if key:
@@ -58,16 +64,24 @@ class S3Mends:
             call.query_string = "&".join([*rest, f"max-keys={most}"])
 
     async def forward(self, call):
-        """What MiniStack answers, with what it does not know put in."""
-        refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
-        answer = s3_deletes.after(await upstream.forward(call), refused)
-        await self._after(call, answer)
-        return answer
+        """What MiniStack answers, with what it does not know put in. One call has its turn after the other."""
+        with self._conditions.watching(call) as seen:
+            if call.condition:
+                await self._world.clock.dwell(call.account, "conditional_write", call.resource)
+            async with self._turn:
+                await self._conditions.check(call, seen)
+                await s3_namespaces.before(call)
+                refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
+                answer = s3_deletes.after(await upstream.forward(call), refused)
+                await self._after(call, answer)
+                return answer
 
     async def _after(self, call, answer):
         """A GetObject is refused when its key cannot decrypt; and forget what a successful change made stale."""
         bucket, key = split(call)
         self._world.s3_etags.after(call, answer)
+        self._conditions.note(call, answer)
+        s3_namespaces.after(call, answer)
         if answer.status == 404 and call.operation in ("GetObject", "HeadObject"):
             await self._hide(call, bucket)
         if answer.status >= 300:

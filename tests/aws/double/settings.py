@@ -21,6 +21,7 @@ DEFAULTS = {
         "job_stopping": 5.0,
         "job_document": 0.0,      # before each document that is read
         "bucket_name": 0.0,       # so long after DeleteBucket CreateBucket answers OperationAborted
+        "conditional_write": 0.0,  # so long a conditional write of S3 is under way before it is decided
     },
     # Where in IN_PROGRESS the bucket is listed: 0 = at its start, 1 = at the end of job_running.
     "job_list_at": 0.0,
@@ -57,6 +58,9 @@ DEFAULTS = {
         "unsupported_filter": "fail",          # fail | ignore: what then happens (§0.1)
         "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
         "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
+        "conditional_race": 412,               # 412 | 409: to a conditional write whose key others changed while it was under way
+        "empty_condition": "refused",          # refused | ignored: If-Match or If-None-Match without a value ([mem])
+        "no_account_regional": ["me-central-1", "me-south-1"],  # regions without account-regional names of buckets
         "rate_limits": False,                  # enforce the rates above
         "enforce_caller": True,                # sessions may do what their role's policies allow, or everything
         "absent_role": "without_path",         # without_path | unchecked: a role that is not there has no path ([mem])

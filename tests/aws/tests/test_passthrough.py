@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from .conftest import Aws, allow, code, message, refused
 
 
@@ -145,13 +143,6 @@ def test_a_role_with_path_tags_and_boundary(aws):
     iam.delete_role_policy(RoleName="kb", PolicyName="kb")
     iam.delete_role(RoleName="kb")
     assert code(lambda: iam.get_role(RoleName="kb")) == "NoSuchEntity"
-
-
-@pytest.mark.parametrize("condition", [{"IfNoneMatch": "*"}, {"IfMatch": '"x"'}])
-def test_conditional_writes(aws, condition):
-    aws.s3.create_bucket(Bucket=aws.bucket)
-    aws.s3.put_object(Bucket=aws.bucket, Key="k", Body=b"x")
-    assert code(lambda: aws.s3.put_object(Bucket=aws.bucket, Key="k", Body=b"y", **condition)) == "PreconditionFailed"
 
 
 def test_a_table(aws):
