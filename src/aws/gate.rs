@@ -1,9 +1,9 @@
 //! The gate that every call to AWS passes: at the pace that AWS grants to the account, whoever else uses it; and, if it
 //! changes anything, only while the [`Fence`] is open.
 //!
-//! A pass cannot forget it: a request is sent by [`Call::send`](crate::aws::call::Call::send) or not at all. Waiting here is short, because only what
-//! AWS grants many times a second is waited for. What it grants more rarely is refused with `NotYet`, so that the pass
-//! ends and comes back.
+//! A pass cannot forget it: a request is sent by [`Call::send`](super::call::Call::send) or not at all. Waiting here is
+//! short, because only what AWS grants many times a second is waited for. What it grants more rarely is refused with
+//! `NotYet`, so that the pass ends and comes back.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

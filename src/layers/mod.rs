@@ -23,8 +23,10 @@ use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
 use crate::stack::model::diff::carries;
-use crate::stack::model::observed::{Seen, Sight};
-use crate::stack::model::progress::Progress;
+use crate::stack::model::observed::{
+    BucketFacts, CollectionFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, RoleFacts, Seen, Sight,
+};
+use crate::stack::model::progress::{Cadence, Progress};
 
 /// The verbs of all layers, and a look at a key that is somebody's own. AWS answers, or in tests a stack in memory.
 pub trait Layers: Sync {
@@ -133,19 +135,19 @@ pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Resu
 /// One layer, looked at.
 pub enum Glance {
     /// See [`key::look`].
-    Key(Seen<crate::stack::model::observed::KeyFacts>),
+    Key(Seen<KeyFacts>),
     /// See [`bucket::look`].
-    Bucket(Seen<crate::stack::model::observed::BucketFacts>),
+    Bucket(Seen<BucketFacts>),
     /// See [`collection::look`].
-    Collection(Seen<crate::stack::model::observed::CollectionFacts>),
+    Collection(Seen<CollectionFacts>),
     /// See [`index::look`].
-    Index(Seen<crate::stack::model::observed::IndexFacts>),
+    Index(Seen<IndexFacts>),
     /// It may be where there is no way to.
     IndexHidden(Fault),
     /// See [`role::look`].
-    Role(Seen<crate::stack::model::observed::RoleFacts>),
+    Role(Seen<RoleFacts>),
     /// See [`knowledge_base::look`].
-    KnowledgeBase(Seen<crate::stack::model::observed::KnowledgeBaseFacts>),
+    KnowledgeBase(Seen<KnowledgeBaseFacts>),
 }
 
 impl Sight {
@@ -254,7 +256,6 @@ pub async fn teardown(
 
 /// AWS's races are waiting, not failing; and what somebody made or removed meanwhile is looked at again.
 fn waiting_is_no_fault(result: Result<Progress, Fault>) -> Result<Progress, Fault> {
-    use crate::stack::model::progress::Cadence;
     match result {
         Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict | Class::NotFound) => {
             Ok(Progress::Waiting {

@@ -1,4 +1,4 @@
-//! Two running controllers.
+//! What is watched, and the two controllers with their context that run on it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::{Request, Response, header};
@@ -13,6 +13,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, mpsc};
@@ -101,7 +102,7 @@ pub fn api_server(expected: impl IntoIterator<Item = Exchange>) -> ApiServer {
     tokio::spawn(async move {
         while let Some((request, respond)) = handle.next_request().await {
             let asked = Asked::read(request).await;
-            let (code, body) = scripted.lock().unwrap_or_else(PoisonError::into_inner).answer(asked);
+            let (code, body) = scripted.lock().answer(asked);
             let body = Body::from(body.to_string().into_bytes());
             respond.send_response(Response::builder().status(code).body(body).expect("a response"));
         }
@@ -116,13 +117,13 @@ impl ApiServer {
 
     /// What was asked so far.
     pub fn seen(&self) -> Vec<Asked> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
+        self.script.lock().seen.clone()
     }
 }
 
 impl Drop for ApiServer {
     fn drop(&mut self) {
-        let script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        let script = self.script.lock();
         let missing =
             script.expected.iter().map(|missing| format!("expected and never asked:\n{}", missing.asked));
         let wrong: Vec<_> = script.differences.iter().cloned().chain(missing).collect();

@@ -36,6 +36,7 @@ pub(super) async fn act(
     .await
 }
 
+/// What has become of the steps, and when to look again.
 pub(super) fn settle(
     world: &World<'_>,
     case: &Case<'_>,

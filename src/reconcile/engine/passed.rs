@@ -7,7 +7,7 @@ use crate::stack::fault::Fault;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::outcome::Standing;
 
-/// What a pass came to.
+/// How the layers stand, and when to look again.
 #[derive(Default)]
 pub struct Passed {
     /// How each owned layer stands.

@@ -34,9 +34,9 @@ pub async fn retain(
     join_all(tagged).await.into_iter().collect()
 }
 
-/// Takes what is owned, and does not stay, one step further apart: every layer on which nothing stands any more, side by side. `documents`
-/// are what the owner has in a bucket that it borrows, and go like a bucket of its own. Done only in a pass that finds
-/// nothing of ours left.
+/// Takes what is owned, and does not stay, one step further apart: every layer on which nothing stands any more, side by
+/// side. `documents` are what the owner has in a bucket that it borrows, and go like a bucket of its own. Done only in a
+/// pass that finds nothing of ours left.
 pub async fn back(
     world: &World<'_>,
     case: &Case<'_>,
@@ -79,7 +79,7 @@ pub async fn back(
 
 /// One layer's step back. What AWS refused in a way that needs a person is left alone for a while, even if other layers
 /// bring on the next pass before.
-pub(super) async fn tear(
+async fn tear(
     world: &World<'_>,
     case: &Case<'_>,
     layer: Layer,
@@ -95,7 +95,7 @@ pub(super) async fn tear(
 }
 
 /// What is left to wait for, of all that goes on side by side. A failure that passes is told once it has lasted.
-pub(super) fn left(
+fn left(
     world: &World<'_>,
     memory: &mut Memory,
     layers: Vec<(Layer, Result<Progress, Fault>)>,

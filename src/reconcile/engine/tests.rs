@@ -8,17 +8,17 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::api::Status;
+use crate::api::{ConditionType, Status};
 use crate::aws::Tags;
 use crate::clock::{self, Clock};
 use crate::layers::{Glance, Hints, Layers};
 use crate::reconcile::offer_status;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Adopts, Identity};
+use crate::stack::identity::{Adopts, Claim, Identity};
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::{Blueprint, Want};
 use crate::stack::model::ideal::{self, Sample};
-use crate::stack::model::observed::{Seen, Sight};
+use crate::stack::model::observed::{Foreign, Seen, Sight};
 use crate::stack::model::outcome::Verdict;
 use crate::stack::model::progress::Progress;
 
@@ -277,7 +277,7 @@ impl Object {
     }
 
     fn is_ready(&self) -> bool {
-        self.status.is_true(crate::api::ConditionType::Ready)
+        self.status.is_true(ConditionType::Ready)
     }
 
     /// The calls since this was asked last.
@@ -317,9 +317,8 @@ fn fault(class: Class) -> Fault {
     }
 }
 
-fn foreign() -> crate::stack::model::observed::Foreign {
-    let claim = crate::stack::identity::Claim::Foreign;
-    crate::stack::model::observed::Foreign { resource: "bucket b".into(), claim }
+fn foreign() -> Foreign {
+    Foreign { resource: "bucket b".into(), claim: Claim::Foreign }
 }
 
 /// What is reported of one layer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::layers::Layers;
 
-/// What the engine needs of the world.
+/// Layers, waits, and whether anything may be changed.
 pub struct World<'a> {
     /// What looks at layers, makes them and takes them apart.
     pub layers: &'a dyn Layers,

@@ -1,7 +1,7 @@
 //! Everything that the program asks of AWS: one row an operation, with what IAM must allow for it.
 //!
 //! An adapter can only make a call that has a row: a call begins with its [`Operation`], and nothing outside of this
-//! file can make one. The operator's policy ([`crate::stack::iam::permissions`]) and what a refused call tells a person to allow
+//! file can make one. The operator's policy ([`super::permissions`]) and what a refused call tells a person to allow
 //! are read from the same rows, so that neither can fall behind the code.
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 

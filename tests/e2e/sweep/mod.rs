@@ -241,6 +241,7 @@ async fn everything() {
             scenario.to_string().contains(head)
         })
         .collect();
+    assert!(!scenarios.is_empty(), "no scenario's name has TENANTRY_SWEEP={wanted}");
     println!("{} scenarios are run undisturbed", scenarios.len());
     let references = references(scenarios, SIDE_BY_SIDE).await;
     for reference in &references {

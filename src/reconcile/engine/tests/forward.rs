@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::api::ConditionType;
 use crate::stack::model::outcome::Standing::{After, Stalled, Unchanged, Waiting, Whole};
 use crate::stack::model::policy;
 use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
@@ -401,7 +400,7 @@ async fn trust_that_is_narrowed_while_the_knowledge_base_is_made_is_looked_at_ag
     silo.calls();
     silo.pass().await;
     assert!(silo.layers_of("look").contains(&Role));
-    assert!(silo.status.condition(ConditionType::RoleReady).is_some() && silo.is_ready());
+    assert!(silo.is_ready());
 }
 
 /// The facts of what is ours.
