@@ -503,6 +503,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_last_said_of_the_documents_is_read_back() {
+        let conditions = |documents| Verdict { documents, ..Verdict::default() }.conditions(&[], 1, &at(1));
+        for current in [Some(true), Some(false), None] {
+            let said = Documents { current, reason: Reason::SyncFailed, message: "why".into() };
+            assert_eq!(Documents::last(&conditions(Some(said.clone()))), Some(said));
+        }
+        assert_eq!(Documents::last(&conditions(None)), None);
+    }
+
+    #[test]
     fn a_progress_stands_as_its_reason_says() {
         assert_eq!(Standing::from(&Progress::Done), Standing::Whole);
         for reason in Reason::ALL {
