@@ -113,3 +113,33 @@ impl LeaderElection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn times_that_do_not_fit_together_are_refused() {
+        let terms = |duration: u64, deadline: u64, retry: u64| LeaderElection {
+            namespace: "tenantry".into(),
+            identity: "me".into(),
+            duration: SECOND * duration as u32,
+            renew_deadline: SECOND * deadline as u32,
+            retry_period: SECOND * retry as u32,
+        };
+        for (duration, deadline, retry) in [(15, 10, 2), (4, 3, 1), (3, 2, 1)] {
+            assert_eq!(terms(duration, deadline, retry).check(), Ok(()));
+        }
+        for (duration, deadline, retry, names) in [
+            (10, 10, 2, "lease-duration (10 s)"),
+            (15, 2, 2, "renew-deadline (2 s)"),
+            (15, 6, 5, "renew-deadline (6 s)"),
+            (15, 10, 0, "retry-period"),
+        ] {
+            let refused = terms(duration, deadline, retry).check().unwrap_err();
+            assert!(refused.contains(names), "{refused}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::Layer;
 
 /// Declares an enum of PascalCase words, each with the line that documents it.
@@ -218,6 +220,22 @@ impl ConditionType {
         );
         abnormal == (status == "True")
     }
+}
+
+/// A condition by its type.
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// Whether a condition is True.
+pub fn is_true(conditions: &[Condition], kind: ConditionType) -> bool {
+    find(conditions, kind).is_some_and(|condition| condition.status == "True")
+}
+
+/// Puts conditions into the order of the documentation.
+pub fn sort(conditions: &mut [Condition]) {
+    let rank = |it: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == it.type_);
+    conditions.sort_by_key(rank);
 }
 
 impl Reason {

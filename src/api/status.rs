@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{ConditionType, Reason};
+use super::condition::{self, ConditionType, Reason};
 
 /// What the operator has built or found, and how it stands. Everything here is reported, nothing is read back
 /// as a wish.
@@ -77,12 +77,12 @@ pub struct Status {
 impl Status {
     /// A condition by its type.
     pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+        condition::find(&self.conditions, kind)
     }
 
     /// Whether a condition is True.
     pub fn is_true(&self, kind: ConditionType) -> bool {
-        self.condition(kind).is_some_and(|condition| condition.status == "True")
+        condition::is_true(&self.conditions, kind)
     }
 
     /// One condition by itself, in its place among the others.
@@ -106,10 +106,7 @@ impl Status {
         };
         self.conditions.retain(|condition| condition.type_ != said.type_);
         self.conditions.push(said);
-        let rank = |condition: &Condition| {
-            ConditionType::ALL.iter().position(|kind| kind.as_str() == condition.type_)
-        };
-        self.conditions.sort_by_key(rank);
+        condition::sort(&mut self.conditions);
     }
 }
 

@@ -10,10 +10,9 @@ use kube::{Api, ResourceExt};
 use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace};
-use crate::layers;
-use crate::layers::Hints;
+use crate::layers::{Hints, Layers};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::observed::{IndexFacts, Seen, Sight};
 use crate::stack::model::plan;
 
@@ -52,8 +51,7 @@ pub(super) fn identity(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
         pattern: tenant.spec.pattern,
         stack: tenant.spec.stack_ref.as_ref().map(|reference| reference.name.clone()),
     };
-    let uid = tenant.uid().unwrap_or_default();
-    Identity { scope, owner, uid, slot: Slot::A, adopts: Adopts::Nothing }
+    Identity::new(scope, owner, &tenant.uid().unwrap_or_default())
 }
 
 /// Prints an answer. Whoever read as much as they wanted, as `head` does, is no trouble.
@@ -75,7 +73,7 @@ pub(super) async fn look(
     let mut sight = Sight::default();
     let owned = || column.layers(Ownership::Owns);
     for layer in owned().filter(|layer| *layer != Layer::Index) {
-        sight.put(layers::look(aws, id, layer, &hints).await?);
+        sight.put(aws.look(id, layer, &hints).await?);
     }
     if owned().any(|layer| layer == Layer::Index) {
         let collection = match lender {
@@ -87,7 +85,7 @@ pub(super) async fn look(
         hints.index_on_record = plan::index_on_record(&sight);
         hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
         hints.collection_id = active.map(|collection| collection.id);
-        match layers::look(aws, id, Layer::Index, &hints).await {
+        match aws.look(id, Layer::Index, &hints).await {
             // A data access policy lets the operator see it, and nobody else need be in one. It belongs to the policy of
             // its name, and a knowledge base would not stand without it.
             Err(fault) if matches!(fault.class, Class::NotYet | Class::Denied) => {

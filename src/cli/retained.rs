@@ -21,7 +21,7 @@ use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::forecast::deletion_preview::{self, Outcome};
 use crate::stack::forecast::price::Prices;
-use crate::stack::identity::{Adopts, Identity, Owner, RETAINED, Scope, Slot};
+use crate::stack::identity::{Identity, Owner, RETAINED, Scope};
 use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::model::observed::Sight;
 use crate::stack::model::teardown_order::Fate;
@@ -137,13 +137,15 @@ async fn leavers(aws: &Aws, scope: &Arc<Scope>) -> Result<BTreeMap<(String, Stri
             Owner::Stack { name } => Some(name),
             Owner::Tenant { .. } => None,
         };
-        for (id, content) in marker::each(aws, &bucket).await? {
+        marker::each(aws, &bucket, |id, content| {
             // A Silo's marker lies in its own bucket.
             match content.map_err(|fault| fault.to_string()).and_then(|it| read(&it, stack.as_deref())) {
                 Ok((tags, marker)) => note(tags, Some(marker)),
                 Err(why) => eprintln!("the marker of tenantId {id:?} in bucket {bucket} is left out: {why}"),
             }
-        }
+            Ok(())
+        })
+        .await?;
         if is_retained(&tags) {
             let marker = match &stack {
                 Some(name) => own_marker(aws, &bucket, &scope.installation, name).await?,
@@ -172,8 +174,7 @@ async fn leavers(aws: &Aws, scope: &Arc<Scope>) -> Result<BTreeMap<(String, Stri
 fn owner_of(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> Option<Owner> {
     let installation = tags.get(&format!("{GROUP}/installation"))?;
     let owner = Owner::of_tags(tags).filter(|_| *installation == scope.installation)?;
-    let id =
-        Identity { scope: scope.clone(), owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing };
+    let id = Identity::new(scope.clone(), owner, "");
     (id.name(Layer::Bucket) == bucket).then_some(id.owner)
 }
 
@@ -209,7 +210,7 @@ async fn estate(
     let Leaver { tags, marker } = leaver;
     let Some(owner) = Owner::of_tags(&tags) else { return Ok(None) };
     let uid = tags.get(&format!("{GROUP}/owner-uid")).cloned().unwrap_or_default();
-    let id = Identity { scope: scope.clone(), owner, uid, slot: Slot::A, adopts: Adopts::Nothing };
+    let id = Identity::new(scope.clone(), owner, &uid);
     let (column, pattern, lender) = match &id.owner {
         Owner::Tenant { pattern, stack, .. } => {
             let lender = stack.as_deref().map(|stack| Identity::of_stack(scope.clone(), stack, ""));

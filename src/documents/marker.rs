@@ -109,13 +109,21 @@ pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> R
 /// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the
 /// id that its key names: nobody gets in because a file is broken.
 pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker>, Fault> {
-    let each = each(aws, bucket).await?.into_iter();
-    each.map(|(id, content)| Ok((id, serde_json::from_slice(&content?).unwrap_or_default()))).collect()
+    let mut retained = BTreeMap::new();
+    let note = |id: &str, content: Result<Vec<u8>, Fault>| {
+        retained.insert(id.to_string(), serde_json::from_slice(&content?).unwrap_or_default());
+        Ok(())
+    };
+    each(aws, bucket, note).await?;
+    Ok(retained)
 }
 
-/// All tenant ids retained in a bucket, with what their markers say. One that cannot be read says nothing of the others.
-pub async fn each(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Result<Vec<u8>, Fault>>, Fault> {
-    let mut retained = BTreeMap::new();
+/// Tells `note` of each tenant id retained in a bucket and of what its marker says, until `note` fails.
+pub async fn each(
+    aws: &Aws,
+    bucket: &str,
+    mut note: impl FnMut(&str, Result<Vec<u8>, Fault>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let mut next: Option<String> = None;
     loop {
         let page = aws.objects.list_folder(bucket, MARKERS, next.as_deref()).await?;
@@ -125,11 +133,11 @@ pub async fn each(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Result<Vec
                 continue;
             };
             let content = aws.objects.get(bucket, &object.key, MAX_MARKER).await;
-            retained.insert(id.to_string(), content.map(Option::unwrap_or_default));
+            note(id, content.map(Option::unwrap_or_default))?;
         }
         next = page.next;
         if next.is_none() {
-            return Ok(retained);
+            return Ok(());
         }
     }
 }

@@ -28,55 +28,58 @@ use crate::stack::model::observed::{
 };
 use crate::stack::model::progress::{Cadence, Progress};
 
+/// What a verb answers, once it has.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Fault>>;
+
 /// The verbs of all layers, and a look at a key that is somebody's own. AWS answers, or in tests a stack in memory.
 pub trait Layers: Sync {
-    /// See [`look`].
-    fn look<'a>(
-        &'a self,
-        id: &'a Identity,
-        layer: Layer,
-        hints: &'a Hints,
-    ) -> BoxFuture<'a, Result<Glance, Fault>>;
+    /// Reads one layer.
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, Glance>;
 
-    /// See [`ensure`].
+    /// Brings one owned layer a step closer to what is wanted.
     fn ensure<'a>(
         &'a self,
         id: &'a Identity,
         layer: Layer,
         want: &'a Want,
         sight: &'a Sight,
-    ) -> BoxFuture<'a, Result<Progress, Fault>>;
+    ) -> Answer<'a, Progress>;
 
-    /// See [`tag`].
-    fn tag<'a>(
-        &'a self,
-        id: &'a Identity,
-        layer: Layer,
-        sight: &'a Sight,
-        tags: &'a Tags,
-    ) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Writes tags on what is there of one layer and ours. Once more is once.
+    fn tag<'a>(&'a self, id: &'a Identity, layer: Layer, sight: &'a Sight, tags: &'a Tags) -> Answer<'a, ()>;
 
-    /// See [`teardown`].
+    /// Takes one owned layer a step further apart; Done once nothing of ours is left of it.
     fn teardown<'a>(
         &'a self,
         id: &'a Identity,
         layer: Layer,
         sight: &'a Sight,
         hints: &'a Hints,
-    ) -> BoxFuture<'a, Result<Progress, Fault>>;
+    ) -> Answer<'a, Progress>;
 
-    /// See [`existing_key::can_be_used`].
-    fn existing_key<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Result<(), Blocked>, Fault>>;
+    /// Whether a key that is somebody's own can still be used, or why not.
+    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<(), Blocked>>;
 }
 
 impl Layers for Aws {
-    fn look<'a>(
-        &'a self,
-        id: &'a Identity,
-        layer: Layer,
-        hints: &'a Hints,
-    ) -> BoxFuture<'a, Result<Glance, Fault>> {
-        look(self, id, layer, hints).boxed()
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, Glance> {
+        async move {
+            Ok(match layer {
+                Layer::Key => Glance::Key(key::look(self, id, hints.creates_key).await?),
+                Layer::Bucket => Glance::Bucket(bucket::look(self, id, hints.bucket.as_deref()).await?),
+                Layer::Collection => Glance::Collection(collection::look(self, id).await?),
+                Layer::Index => match index::look(self, id, hints).await {
+                    // Reason to say so and to go on with all else, such as the network policy that may be the cause.
+                    Err(fault) if fault.class == Class::Unreachable => Glance::IndexHidden(fault),
+                    seen => Glance::Index(seen?),
+                },
+                Layer::Role => Glance::Role(role::look(self, id).await?),
+                Layer::KnowledgeBase => Glance::KnowledgeBase(
+                    knowledge_base::look(self, id, hints.knowledge_base_id.as_deref()).await?,
+                ),
+            })
+        }
+        .boxed()
     }
 
     fn ensure<'a>(
@@ -85,18 +88,69 @@ impl Layers for Aws {
         layer: Layer,
         want: &'a Want,
         sight: &'a Sight,
-    ) -> BoxFuture<'a, Result<Progress, Fault>> {
-        ensure(self, id, layer, want, sight).boxed()
+    ) -> Answer<'a, Progress> {
+        async move {
+            let done = match layer {
+                Layer::Key => match &want.key {
+                    Some(want) => key::ensure(self, id, want, &sight.key).await,
+                    None => Ok(Progress::Done),
+                },
+                Layer::Bucket => match &want.bucket {
+                    Some(want) => bucket::ensure(self, id, want, &sight.bucket).await,
+                    None => Ok(Progress::Done),
+                },
+                Layer::Collection => match &want.collection {
+                    Some(want) => collection::ensure(self, want, &sight.collection).await,
+                    None => Ok(Progress::Done),
+                },
+                Layer::Index => match &want.index {
+                    Some(want) => index::ensure(self, want, &sight.index).await,
+                    None => Ok(Progress::Done),
+                },
+                Layer::Role => match &want.role {
+                    Some(want) => role::ensure(self, id, want, &sight.role).await,
+                    None => Ok(Progress::Done),
+                },
+                Layer::KnowledgeBase => match &want.knowledge_base {
+                    Some(want) => knowledge_base::ensure(self, id, want, &sight.knowledge_base).await,
+                    None => Ok(Progress::Done),
+                },
+            };
+            waiting_is_no_fault(done)
+        }
+        .boxed()
     }
 
-    fn tag<'a>(
-        &'a self,
-        id: &'a Identity,
-        layer: Layer,
-        sight: &'a Sight,
-        tags: &'a Tags,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        tag(self, id, layer, sight, tags).boxed()
+    fn tag<'a>(&'a self, id: &'a Identity, layer: Layer, sight: &'a Sight, tags: &'a Tags) -> Answer<'a, ()> {
+        async move {
+            match layer {
+                Layer::Key => match sight.key.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                    Some(facts) => key::tag(self, facts, tags).await,
+                    None => Ok(()),
+                },
+                Layer::Bucket => match sight.bucket.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                    Some(facts) => bucket::tag(self, id, facts, tags).await,
+                    None => Ok(()),
+                },
+                Layer::Collection => match sight.collection.ours() {
+                    Some(facts) => collection::tag(self, &id.name(layer), facts, tags).await,
+                    None => Ok(()),
+                },
+                // It belongs to the data access policy of its name, which is the role's.
+                Layer::Index => Ok(()),
+                Layer::Role => match sight.role.ours() {
+                    Some(facts) => role::tag(self, id, facts, tags).await,
+                    None => Ok(()),
+                },
+                Layer::KnowledgeBase => {
+                    match sight.knowledge_base.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                        Some(facts) => knowledge_base::tag(self, facts, tags).await,
+                        None => Ok(()),
+                    }
+                }
+            }
+        }
+        .boxed()
     }
 
     fn teardown<'a>(
@@ -105,31 +159,23 @@ impl Layers for Aws {
         layer: Layer,
         sight: &'a Sight,
         hints: &'a Hints,
-    ) -> BoxFuture<'a, Result<Progress, Fault>> {
-        teardown(self, id, layer, sight, hints).boxed()
+    ) -> Answer<'a, Progress> {
+        async move {
+            waiting_is_no_fault(match layer {
+                Layer::Key => key::teardown(self, id, &sight.key).await,
+                Layer::Bucket => bucket::teardown(self, id, &sight.bucket).await,
+                Layer::Collection => collection::teardown(self, id, &sight.collection).await,
+                Layer::Index => index::teardown(self, id, hints, &sight.index).await,
+                Layer::Role => role::teardown(self, id, &sight.role).await,
+                Layer::KnowledgeBase => knowledge_base::teardown(self, &sight.knowledge_base).await,
+            })
+        }
+        .boxed()
     }
 
-    fn existing_key<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Result<(), Blocked>, Fault>> {
+    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<(), Blocked>> {
         existing_key::can_be_used(&self.keys, arn).boxed()
     }
-}
-
-/// Reads one layer.
-pub async fn look(aws: &Aws, id: &Identity, layer: Layer, hints: &Hints) -> Result<Glance, Fault> {
-    Ok(match layer {
-        Layer::Key => Glance::Key(key::look(aws, id, hints.creates_key).await?),
-        Layer::Bucket => Glance::Bucket(bucket::look(aws, id, hints.bucket.as_deref()).await?),
-        Layer::Collection => Glance::Collection(collection::look(aws, id).await?),
-        Layer::Index => match index::look(aws, id, hints).await {
-            // Reason to say so and to go on with all else, such as the network policy that may be the cause.
-            Err(fault) if fault.class == Class::Unreachable => Glance::IndexHidden(fault),
-            seen => Glance::Index(seen?),
-        },
-        Layer::Role => Glance::Role(role::look(aws, id).await?),
-        Layer::KnowledgeBase => {
-            Glance::KnowledgeBase(knowledge_base::look(aws, id, hints.knowledge_base_id.as_deref()).await?)
-        }
-    })
 }
 
 /// One layer, looked at.
@@ -167,91 +213,6 @@ impl Sight {
             Glance::KnowledgeBase(seen) => self.knowledge_base = seen,
         }
     }
-}
-
-/// Brings one owned layer a step closer to what is wanted.
-pub async fn ensure(
-    aws: &Aws,
-    id: &Identity,
-    layer: Layer,
-    want: &Want,
-    sight: &Sight,
-) -> Result<Progress, Fault> {
-    let done = match layer {
-        Layer::Key => match &want.key {
-            Some(want) => key::ensure(aws, id, want, &sight.key).await,
-            None => Ok(Progress::Done),
-        },
-        Layer::Bucket => match &want.bucket {
-            Some(want) => bucket::ensure(aws, id, want, &sight.bucket).await,
-            None => Ok(Progress::Done),
-        },
-        Layer::Collection => match &want.collection {
-            Some(want) => collection::ensure(aws, want, &sight.collection).await,
-            None => Ok(Progress::Done),
-        },
-        Layer::Index => match &want.index {
-            Some(want) => index::ensure(aws, want, &sight.index).await,
-            None => Ok(Progress::Done),
-        },
-        Layer::Role => match &want.role {
-            Some(want) => role::ensure(aws, id, want, &sight.role).await,
-            None => Ok(Progress::Done),
-        },
-        Layer::KnowledgeBase => match &want.knowledge_base {
-            Some(want) => knowledge_base::ensure(aws, id, want, &sight.knowledge_base).await,
-            None => Ok(Progress::Done),
-        },
-    };
-    waiting_is_no_fault(done)
-}
-
-/// Writes tags on what is there of one layer and ours. Once more is once.
-pub async fn tag(aws: &Aws, id: &Identity, layer: Layer, sight: &Sight, tags: &Tags) -> Result<(), Fault> {
-    match layer {
-        Layer::Key => match sight.key.ours().filter(|facts| !carries(&facts.tags, tags)) {
-            Some(facts) => key::tag(aws, facts, tags).await,
-            None => Ok(()),
-        },
-        Layer::Bucket => match sight.bucket.ours().filter(|facts| !carries(&facts.tags, tags)) {
-            Some(facts) => bucket::tag(aws, id, facts, tags).await,
-            None => Ok(()),
-        },
-        Layer::Collection => match sight.collection.ours() {
-            Some(facts) => collection::tag(aws, &id.name(layer), facts, tags).await,
-            None => Ok(()),
-        },
-        // It belongs to the data access policy of its name, which is the role's.
-        Layer::Index => Ok(()),
-        Layer::Role => match sight.role.ours() {
-            Some(facts) => role::tag(aws, id, facts, tags).await,
-            None => Ok(()),
-        },
-        Layer::KnowledgeBase => {
-            match sight.knowledge_base.ours().filter(|facts| !carries(&facts.tags, tags)) {
-                Some(facts) => knowledge_base::tag(aws, facts, tags).await,
-                None => Ok(()),
-            }
-        }
-    }
-}
-
-/// Takes one owned layer a step further apart; Done once nothing of ours is left of it.
-pub async fn teardown(
-    aws: &Aws,
-    id: &Identity,
-    layer: Layer,
-    sight: &Sight,
-    hints: &Hints,
-) -> Result<Progress, Fault> {
-    waiting_is_no_fault(match layer {
-        Layer::Key => key::teardown(aws, id, &sight.key).await,
-        Layer::Bucket => bucket::teardown(aws, id, &sight.bucket).await,
-        Layer::Collection => collection::teardown(aws, id, &sight.collection).await,
-        Layer::Index => index::teardown(aws, id, hints, &sight.index).await,
-        Layer::Role => role::teardown(aws, id, &sight.role).await,
-        Layer::KnowledgeBase => knowledge_base::teardown(aws, &sight.knowledge_base).await,
-    })
 }
 
 /// AWS's races are waiting, not failing; and what somebody made or removed meanwhile is looked at again.

@@ -28,7 +28,7 @@ use crate::documents::reviews::Reviews;
 use crate::documents::turns::Turns;
 use crate::settings::Settings;
 use crate::stack::fault::Fault;
-use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::blocked::Blocked;
 
 /// How many bytes of a note are told. The API server takes 1,024.
@@ -233,7 +233,7 @@ impl Context {
         World {
             layers: &self.aws,
             clock: self.clock,
-            resync_after: self.settings.resync * 9 / 10,
+            resync_after: self.resync_after(),
             read_only: self.settings.read_only,
         }
     }
@@ -290,19 +290,14 @@ impl Context {
         pattern: Pattern,
         stack: Option<&str>,
     ) -> Identity {
-        Identity {
-            scope: self.scope.clone(),
-            owner: Owner::Tenant {
-                namespace: tenant.namespace().unwrap_or_default(),
-                name: tenant.name_any(),
-                tenant_id: tenant_id.into(),
-                pattern,
-                stack: stack.map(Into::into),
-            },
-            uid: tenant.uid().unwrap_or_default(),
-            slot: Slot::A,
-            adopts: Adopts::Nothing,
-        }
+        let owner = Owner::Tenant {
+            namespace: tenant.namespace().unwrap_or_default(),
+            name: tenant.name_any(),
+            tenant_id: tenant_id.into(),
+            pattern,
+            stack: stack.map(Into::into),
+        };
+        Identity::new(self.scope.clone(), owner, &tenant.uid().unwrap_or_default())
     }
 
     /// Writes an event; one that cannot be written is logged, and changes nothing else.
@@ -363,6 +358,7 @@ mod tests {
     use crate::reconcile::mocked::{
         HOLD, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
     };
+    use crate::stack::identity::{Adopts, Slot};
 
     const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/tenants/events";
 

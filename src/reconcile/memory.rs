@@ -60,10 +60,15 @@ impl Memory {
     /// A layer that waits for a person is not waited for, and not tried at each pass.
     pub fn note_refusal(&mut self, clock: Clock, layer: Layer, fault: &Fault) {
         *self.waiting_since.get_mut(layer) = None;
-        let refused = self.refused.get_mut(layer);
-        if refused.as_ref().is_none_or(|(at, _)| clock.since(*at) >= STALLED) {
-            *refused = Some((Instant::now(), fault.clone()));
+        if self.refusal(clock, layer).is_none() {
+            *self.refused.get_mut(layer) = Some((Instant::now(), fault.clone()));
         }
+    }
+
+    /// Why a layer is not tried for the time being.
+    pub fn refusal(&self, clock: Clock, layer: Layer) -> Option<&Fault> {
+        let (at, fault) = self.refused.get(layer).as_ref()?;
+        (clock.since(*at) < STALLED).then_some(fault)
     }
 
     /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.

@@ -215,7 +215,11 @@ impl Owner {
 impl Identity {
     /// The identity of a SharedStack in a scope; `uid` may be empty where only names are needed.
     pub fn of_stack(scope: Arc<Scope>, name: &str, uid: &str) -> Self {
-        let owner = Owner::Stack { name: name.into() };
+        Self::new(scope, Owner::Stack { name: name.into() }, uid)
+    }
+
+    /// The identity of an owner in a scope, who takes over nothing; `uid` may be empty where only names are needed.
+    pub fn new(scope: Arc<Scope>, owner: Owner, uid: &str) -> Self {
         Self { scope, owner, uid: uid.into(), slot: Slot::A, adopts: Adopts::Nothing }
     }
 

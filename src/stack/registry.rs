@@ -161,7 +161,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::stack::identity::{Adopts, Owner, Scope, Slot};
+    use crate::stack::identity::{Owner, Scope};
 
     fn id(pattern: Pattern) -> Identity {
         let owner = Owner::Tenant {
@@ -172,7 +172,7 @@ mod tests {
             stack: None,
         };
         let scope = Arc::new(Scope::new("prod", "123456789012", "eu-central-1"));
-        Identity { scope, owner, uid: "u-1".into(), slot: Slot::A, adopts: Adopts::Nothing }
+        Identity::new(scope, owner, "u-1")
     }
 
     fn status(filter: Option<&str>) -> Status {

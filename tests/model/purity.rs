@@ -35,9 +35,6 @@ const EVERYBODYS: &[(&str, &[&str])] = &[
 /// What the model does without: waiting, clients, the environment, and clocks.
 const IMPURE: &str = r"\basync\b|\bawait\b|\btokio\b|\bfutures\b|\baws_\w+|\bkube(::|_)(Client|Api|client|api|runtime)\b|\bstd::(env|fs|net|process|thread)\b|\bInstant\b|\bSystemTime\b|\bnow\(\)";
 
-/// Modules that are there for tests alone.
-const TESTS: &[&str] = &["tests", "ideal", "mocked"];
-
 /// A module's path in the crate, such as `["stack", "model", "plan"]`; a `mod.rs` is its folder.
 type Module = Vec<String>;
 
@@ -90,9 +87,12 @@ fn only_the_adapters_know_the_sdk() {
 }
 
 /// All that a file's code names of other files of the crate, tests apart. Paths among a macro's arguments are not seen.
+#[derive(Default)]
 struct Names {
     paths: Vec<Vec<String>>,
     reexports: Vec<Vec<String>>,
+    /// Its modules that are there for tests alone.
+    tests: Vec<String>,
 }
 
 /// Whether an item is there for tests alone.
@@ -116,7 +116,9 @@ fn leaves(tree: &UseTree, before: &[String], found: &mut Vec<Vec<String>>) {
 
 impl<'ast> Visit<'ast> for Names {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !is_test(&item.attrs) {
+        if is_test(&item.attrs) {
+            self.tests.push(item.ident.to_string());
+        } else {
             syn::visit::visit_item_mod(self, item);
         }
     }
@@ -158,10 +160,8 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
             }
             let text = fs::read_to_string(&path).unwrap();
             let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let mut names = Names { paths: Vec::new(), reexports: Vec::new() };
-            if !is_test(&parsed.attrs) {
-                names.visit_file(&parsed);
-            }
+            let mut names = Names::default();
+            names.visit_file(&parsed);
             files.insert(module, names);
         }
     }
@@ -173,7 +173,11 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
             }
         }
     }
-    let tests = |module: &Module| module.iter().any(|part| TESTS.contains(&part.as_str()));
+    let is_test = |module: &[String]| {
+        let (name, parent) = module.split_last().unwrap();
+        files.get(parent).is_some_and(|names| names.tests.contains(name))
+    };
+    let tests = |module: &Module| (1..=module.len()).any(|depth| is_test(&module[..depth]));
     let found = files.iter().filter(|(module, _)| !tests(module)).map(|(module, names)| {
         let used = names.paths.iter().filter_map(|path| file_of(&files, &handed_on, module, path));
         (module.clone(), used.filter(|it| it != module).collect())

@@ -24,7 +24,7 @@ use crate::stack::forecast::limits::{Counts, Documents};
 use crate::stack::forecast::onboarding;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
-use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Identity, Owner, Scope};
 
 /// The account of AWS's own examples.
 const EXAMPLE_ACCOUNT: &str = "111122223333";
@@ -329,5 +329,5 @@ fn tenant_id(scope: &Arc<Scope>, tenant: &Tenant) -> Identity {
         pattern: tenant.spec.pattern,
         stack: tenant.spec.stack_ref.as_ref().map(|stack| stack.name.clone()),
     };
-    Identity { scope: scope.clone(), owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing }
+    Identity::new(scope.clone(), owner, "")
 }

@@ -14,7 +14,7 @@ use crate::api::metric::{
     CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, Metric,
     OBJECTS,
 };
-use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant};
+use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant, condition};
 use crate::documents::scheduler::Load;
 use crate::reconcile::context::Context;
 
@@ -42,7 +42,7 @@ impl<'a> Object<'a> {
     }
 
     fn is_ready(&self) -> bool {
-        self.conditions.iter().any(|it| it.type_ == ConditionType::Ready.as_str() && it.status == "True")
+        condition::is_true(self.conditions, ConditionType::Ready)
     }
 
     /// Those come first that are wanted most: who is not Ready, then who is otherwise in trouble, as one whose documents

@@ -27,9 +27,9 @@ pub(super) async fn act(
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
     let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
     join_all(moving.map(|(layer, _)| async move {
-        let result = match memory.refused.get(layer) {
-            Some((at, fault)) if world.clock.since(*at) < STALLED => Err(fault.clone()),
-            _ => world.layers.ensure(case.id, layer, want, &memory.sight).await,
+        let result = match memory.refusal(world.clock, layer) {
+            Some(fault) => Err(fault.clone()),
+            None => world.layers.ensure(case.id, layer, want, &memory.sight).await,
         };
         (layer, result)
     }))

@@ -12,7 +12,7 @@ use crate::layers::Hints;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
 use crate::stack::model::plan;
-use crate::stack::model::progress::{Cadence, Progress, STALLED};
+use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::{Fate, ORDER, is_built_on};
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
@@ -86,9 +86,9 @@ async fn tear(
     memory: &Memory,
     hints: &Hints,
 ) -> (Layer, Result<Progress, Fault>) {
-    let result = match memory.refused.get(layer) {
-        Some((at, fault)) if world.clock.since(*at) < STALLED => Err(fault.clone()),
-        _ => world.layers.teardown(case.id, layer, &memory.sight, hints).await,
+    let result = match memory.refusal(world.clock, layer) {
+        Some(fault) => Err(fault.clone()),
+        None => world.layers.teardown(case.id, layer, &memory.sight, hints).await,
     };
     let looks = || format!("The {layer} was deleted; looking whether anything is left");
     (layer, result.map(|progress| progress.or(|| Progress::waiting(Reason::Deleting, looks()))))

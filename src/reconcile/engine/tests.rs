@@ -4,20 +4,19 @@ mod backward;
 mod forward;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::*;
 use crate::api::{ConditionType, Status};
 use crate::aws::Tags;
 use crate::clock::{self, Clock};
-use crate::layers::{Glance, Hints, Layers};
+use crate::layers::{Answer, Glance, Hints, Layers};
 use crate::reconcile::offer_status;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Adopts, Claim, Identity};
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::{Blueprint, Want};
-use crate::stack::model::ideal::{self, Sample};
+use crate::stack::model::ideal::{self, Sample, ours};
 use crate::stack::model::observed::{Foreign, Seen, Sight};
 use crate::stack::model::outcome::Verdict;
 use crate::stack::model::progress::Progress;
@@ -61,12 +60,7 @@ impl InMemory {
 }
 
 impl Layers for InMemory {
-    fn look<'a>(
-        &'a self,
-        id: &'a Identity,
-        layer: Layer,
-        hints: &'a Hints,
-    ) -> BoxFuture<'a, Result<Glance, Fault>> {
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, Glance> {
         async move {
             let mut state = self.0.lock();
             state.journal.push(format!("look {layer:?}"));
@@ -105,7 +99,7 @@ impl Layers for InMemory {
         layer: Layer,
         want: &'a Want,
         _: &'a Sight,
-    ) -> BoxFuture<'a, Result<Progress, Fault>> {
+    ) -> Answer<'a, Progress> {
         async move {
             if let Err(answer) = self.change("ensure", layer) {
                 return answer;
@@ -121,13 +115,7 @@ impl Layers for InMemory {
         .boxed()
     }
 
-    fn tag<'a>(
-        &'a self,
-        _: &'a Identity,
-        layer: Layer,
-        _: &'a Sight,
-        tags: &'a Tags,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
+    fn tag<'a>(&'a self, _: &'a Identity, layer: Layer, _: &'a Sight, tags: &'a Tags) -> Answer<'a, ()> {
         async move {
             let state = tags.get("tenantry.dev/state").cloned().unwrap_or_default();
             match self.change(&format!("tag {state}"), layer) {
@@ -144,7 +132,7 @@ impl Layers for InMemory {
         layer: Layer,
         _: &'a Sight,
         _: &'a Hints,
-    ) -> BoxFuture<'a, Result<Progress, Fault>> {
+    ) -> Answer<'a, Progress> {
         async move {
             if let Err(answer) = self.change("teardown", layer) {
                 return answer;
@@ -155,7 +143,7 @@ impl Layers for InMemory {
         .boxed()
     }
 
-    fn existing_key<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Result<(), Blocked>, Fault>> {
+    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<(), Blocked>> {
         async move {
             let mut state = self.0.lock();
             state.journal.push("look at the key".into());

@@ -39,6 +39,21 @@ struct Last {
     status: Status,
 }
 
+impl Last {
+    /// The object, as the engine takes it on the way back.
+    fn case<'a>(&'a self, id: &'a Identity, offer: Option<&'a Offer>) -> Case<'a> {
+        Case {
+            id,
+            column: Column::from(self.pattern),
+            offer,
+            status: &self.status,
+            creates_key: teardown::creates_key(&self.object),
+            approved: None,
+            blueprint: Blueprint::Nothing,
+        }
+    }
+}
+
 /// One pass of a Tenant that is being deleted.
 pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let (namespace, name) =
@@ -149,15 +164,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<
         Some(_) => borrowed(cx, &owner).await?,
         None => None,
     };
-    let case = Case {
-        id,
-        column: Column::from(last.pattern),
-        offer: offer.as_ref(),
-        status: &last.status,
-        creates_key: teardown::creates_key(&last.object),
-        approved: None,
-        blueprint: Blueprint::Nothing,
-    };
+    let case = last.case(id, offer.as_ref());
     let mut memory = cx.memories.get(&id.uid);
     engine::retain(&cx.world(), &case, fate, &mut memory).await?;
     cx.memories.put(&id.uid, memory);
@@ -239,15 +246,7 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
         Some(stack_id) => borrowed(cx, stack_id).await?,
         None => None,
     };
-    let case = Case {
-        id,
-        column: Column::from(last.pattern),
-        offer: offer.as_ref(),
-        status: &last.status,
-        creates_key: teardown::creates_key(&last.object),
-        approved: None,
-        blueprint: Blueprint::Nothing,
-    };
+    let case = last.case(id, offer.as_ref());
     let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
     let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
     let progress = engine::back(&cx.world(), &case, fate, &mut memory, documents).await;

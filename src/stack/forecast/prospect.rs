@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::api::{SharedStackSpec, TenantSpec};
     use crate::stack::iam::operation::Operation;
-    use crate::stack::identity::{Adopts, Scope, Slot};
+    use crate::stack::identity::Scope;
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000";
 
@@ -268,7 +268,7 @@ mod tests {
             pattern: isolation.pattern(),
             stack: isolation.stack().map(Into::into),
         };
-        let id = Identity { scope, owner, uid: String::new(), slot: Slot::A, adopts: Adopts::Nothing };
+        let id = Identity::new(scope, owner, "");
         Prospect::of_tenant(id, &isolation, lender.map(|(it, shared)| (&it.id, shared)), &Prices::LIST)
     }
 

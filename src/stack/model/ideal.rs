@@ -20,7 +20,7 @@ use super::policy;
 use crate::api::{
     Column, EncryptionSettings, Isolation, Layer, Pattern, PerLayer, Shared, SharedStackSpec, TenantSpec,
 };
-use crate::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::offer::{Offer, PoolOffer};
 use crate::stack::store::Store;
 use crate::stack::store::opensearch;
@@ -128,7 +128,7 @@ pub fn tenant(name: &'static str, spec: Value) -> Sample {
         pattern: spec.pattern,
         stack: isolation.stack().map(str::to_owned),
     };
-    let id = Identity { scope: scope(), owner, uid: UID.into(), slot: Slot::A, adopts: Adopts::Nothing };
+    let id = Identity::new(scope(), owner, UID);
     let offer = isolation.stack().map(lent_by);
     Sample { name, column: spec.pattern.into(), id, offer, asks: Asks::Tenant(Box::new(isolation)) }
 }
@@ -181,6 +181,14 @@ pub fn samples() -> Vec<Sample> {
             json!({"pool": {"index": attributes}, "documents": {"expirationDays": 400}}),
         ),
     ]
+}
+
+/// The facts of what is ours.
+pub fn ours<T>(seen: &mut Seen<T>) -> &mut T {
+    match seen {
+        Seen::Ours(facts) => facts,
+        _ => panic!("it is not there"),
+    }
 }
 
 /// What AWS answers about a key that is as wanted.

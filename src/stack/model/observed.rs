@@ -339,7 +339,7 @@ pub struct DataSourceFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::model::ideal::{self, Sample};
+    use crate::stack::model::ideal::{self, Sample, ours};
 
     const UID: &str = "tenantry.dev/owner-uid";
 
@@ -351,13 +351,6 @@ mod tests {
         let mut tags = tags.clone();
         tags.insert(UID.into(), "6f1e0c1e-0000-4000-8000-000000000000".into());
         tags
-    }
-
-    fn ours<T>(seen: &mut Seen<T>) -> &mut T {
-        match seen {
-            Seen::Ours(facts) => facts,
-            _ => panic!("it is not there"),
-        }
     }
 
     /// One that owns every layer, and all of it built.

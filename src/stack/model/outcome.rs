@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::blocked::Blocked;
 use super::progress::{Progress, deadline};
-use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
+use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity, condition};
 use crate::stack::fault::{Class, Fault};
 
 /// How a layer, or all that is borrowed, stands after a pass.
@@ -91,7 +91,7 @@ pub struct Documents {
 impl Documents {
     /// What the conditions last said of the documents.
     pub fn last(conditions: &[Condition]) -> Option<Self> {
-        let said = conditions.iter().find(|it| it.type_ == ConditionType::DocumentsCurrent.as_str())?;
+        let said = condition::find(conditions, ConditionType::DocumentsCurrent)?;
         let current = match said.status.as_str() {
             "True" => Some(true),
             "False" => Some(false),
@@ -161,7 +161,7 @@ impl Verdict {
     pub fn conditions(&self, previous: &[Condition], generation: i64, now: &Time) -> Vec<Condition> {
         let mut drafts = self.summary(previous);
         drafts.extend(self.details());
-        let said = |kind: &ConditionType| previous.iter().find(|c| c.type_ == kind.as_str());
+        let said = |kind: &ConditionType| condition::find(previous, *kind);
         let (kept, new): (Vec<_>, Vec<_>) =
             self.unchanged().into_iter().partition(|kind| said(kind).is_some());
         let kept: Vec<_> = kept
@@ -174,8 +174,7 @@ impl Verdict {
         }
         let mut conditions: Vec<_> =
             drafts.into_iter().map(|draft| settle(draft, previous, generation, now)).chain(kept).collect();
-        let rank = |c: &Condition| ConditionType::ALL.iter().position(|kind| kind.as_str() == c.type_);
-        conditions.sort_by_key(rank);
+        condition::sort(&mut conditions);
         conditions
     }
 
@@ -188,9 +187,7 @@ impl Verdict {
     fn is_ready(&self, previous: &[Condition]) -> bool {
         let whole = |kind: ConditionType, standing: &Option<Standing>| match standing {
             None | Some(Standing::Whole) => true,
-            Some(Standing::Unchanged) => {
-                previous.iter().any(|said| said.type_ == kind.as_str() && said.status == TRUE)
-            }
+            Some(Standing::Unchanged) => condition::is_true(previous, kind),
             Some(_) => false,
         };
         self.layers.iter().all(|(layer, standing)| whole(ConditionType::of(layer), standing))
@@ -223,7 +220,7 @@ impl Verdict {
                 return None;
             }
             // Only passing failures: what was said before still stands.
-            let said = previous.iter().find(|c| c.type_ == ConditionType::Ready.as_str() && c.status != TRUE);
+            let said = condition::find(previous, ConditionType::Ready).filter(|c| c.status != TRUE);
             let reason = said.and_then(|c| Reason::parse(&c.reason)).unwrap_or(Reason::Progressing);
             let message = said.map_or_else(|| "Looking at what is there".to_string(), |c| c.message.clone());
             Some((false, reason, message))
@@ -320,7 +317,7 @@ fn detail(kind: ConditionType, standing: &Standing, what: &str) -> Option<Draft>
 
 fn settle(draft: Draft, previous: &[Condition], generation: i64, now: &Time) -> Condition {
     let Draft { kind, status, reason, message } = draft;
-    let before = previous.iter().find(|condition| condition.type_ == kind.as_str());
+    let before = condition::find(previous, kind);
     let same_status = before.filter(|before| before.status == status);
     let same_news = same_status
         .filter(|before| before.reason == reason.as_str() && news(&before.message) == news(&message));

@@ -402,9 +402,3 @@ async fn trust_that_is_narrowed_while_the_knowledge_base_is_made_is_looked_at_ag
     assert!(silo.layers_of("look").contains(&Role));
     assert!(silo.is_ready());
 }
-
-/// The facts of what is ours.
-fn ours<T>(seen: &mut Seen<T>) -> &mut T {
-    let Seen::Ours(facts) = seen else { panic!("it is not ours") };
-    facts
-}

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::stack::identity::Claim;
-use crate::stack::model::ideal;
+use crate::stack::model::ideal::{self, ours};
 use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
@@ -135,13 +135,6 @@ fn check<T>(Fields(fields, _): Fields<T>, part: fn(&mut Stack) -> &mut T, rows: 
         mutate(part(&mut it));
         assert_ne!(format!("{it:?}"), format!("{right:?}"), "{field}, {what}: nothing was done");
         assert_eq!(it.differences(), *differences, "{field}: {what}");
-    }
-}
-
-fn ours<T>(seen: &mut Seen<T>) -> &mut T {
-    match seen {
-        Seen::Ours(facts) => facts,
-        _ => panic!("it is not there"),
     }
 }
 
