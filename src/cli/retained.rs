@@ -128,18 +128,18 @@ async fn leavers(aws: &Aws, scope: &Arc<Scope>) -> Result<BTreeMap<(String, Stri
             Err(fault) if fault.class == Class::NotFound => continue,
             tags => tags?,
         };
-        let Some(owner) = owner_of(scope, &bucket, &tags) else {
+        let Some(id) = owner_of(scope, &bucket, &tags) else {
             eprintln!("bucket {bucket} is not this installation's, and is left out");
             continue;
         };
         eprintln!("looking into bucket {bucket}");
-        let stack = match owner {
-            Owner::Stack { name } => Some(name),
+        let stack = match &id.owner {
+            Owner::Stack { name } => Some(name.as_str()),
             Owner::Tenant { .. } => None,
         };
         marker::each(aws, &bucket, |id, content| {
             // A Silo's marker lies in its own bucket.
-            match content.map_err(|fault| fault.to_string()).and_then(|it| read(&it, stack.as_deref())) {
+            match content.map_err(|fault| fault.to_string()).and_then(|it| read(&it, stack)) {
                 Ok((tags, marker)) => note(tags, Some(marker)),
                 Err(why) => eprintln!("the marker of tenantId {id:?} in bucket {bucket} is left out: {why}"),
             }
@@ -147,10 +147,7 @@ async fn leavers(aws: &Aws, scope: &Arc<Scope>) -> Result<BTreeMap<(String, Stri
         })
         .await?;
         if is_retained(&tags) {
-            let marker = match &stack {
-                Some(name) => own_marker(aws, &bucket, &scope.installation, name).await?,
-                None => None,
-            };
+            let marker = if stack.is_some() { own_marker(aws, &bucket, &id).await } else { None };
             note(tags, marker);
         }
     }
@@ -171,11 +168,11 @@ async fn leavers(aws: &Aws, scope: &Arc<Scope>) -> Result<BTreeMap<(String, Stri
 }
 
 /// Whose bucket it is, if its tags are this installation's and its name is what their owner's bucket is called.
-fn owner_of(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> Option<Owner> {
+fn owner_of(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> Option<Identity> {
     let installation = tags.get(&format!("{GROUP}/installation"))?;
     let owner = Owner::of_tags(tags).filter(|_| *installation == scope.installation)?;
     let id = Identity::new(scope.clone(), owner, "");
-    (id.name(Layer::Bucket) == bucket).then_some(id.owner)
+    (id.name(Layer::Bucket) == bucket).then_some(id)
 }
 
 /// A marker's words, and as tags, if they can be what the operator wrote.
@@ -188,16 +185,18 @@ fn read(content: &[u8], stack: Option<&str>) -> Result<(Tags, Marker), String> {
     }
 }
 
-/// The marker that a SharedStack left of itself.
-async fn own_marker(
-    aws: &Aws,
-    bucket: &str,
-    installation: &str,
-    name: &str,
-) -> Result<Option<Marker>, Fault> {
-    let id = Identity::of_stack(Arc::new(Scope::new(installation, "", "")), name, "");
-    let content = aws.objects.get(bucket, &marker_key(&id), MAX_MARKER).await?;
-    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+/// The marker that a SharedStack left of itself. One that cannot be read hides nothing else.
+async fn own_marker(aws: &Aws, bucket: &str, id: &Identity) -> Option<Marker> {
+    let content =
+        aws.objects.get(bucket, &marker_key(id), MAX_MARKER).await.map_err(|fault| fault.to_string());
+    let marker = content.and_then(|content| {
+        let content = content.as_deref();
+        content.map(serde_json::from_slice).transpose().map_err(|error| error.to_string())
+    });
+    marker.unwrap_or_else(|why| {
+        eprintln!("the marker of {} in bucket {bucket} is left out: {why}", id.owner_tag());
+        None
+    })
 }
 
 /// What is there of an owner; `None` for tags that nobody here wrote.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::scheduler::{Answer, Limits, Listed, Load, Refusal, Scheduler};
 use crate::stack::fault::Fault;
@@ -64,12 +64,12 @@ impl Turns {
 
     /// A knowledge base that was there before this process: it may have a job.
     pub fn expect(&self, knowledge_base: &str, uid: &str) {
-        self.lock().expect(knowledge_base, uid);
+        self.scheduler.lock().expect(knowledge_base, uid);
     }
 
     /// How long to wait before the jobs of a knowledge base are listed.
     pub fn too_early(&self, knowledge_base: &str) -> Option<Duration> {
-        self.lock().too_early(knowledge_base, self.now())
+        self.scheduler.lock().too_early(knowledge_base, self.now())
     }
 
     /// The jobs of a knowledge base, as they were just listed: whether one runs, even if the list does not show it yet.
@@ -106,7 +106,7 @@ impl Turns {
 
     /// How busy the jobs are.
     pub fn load(&self) -> Load {
-        self.lock().load(self.now())
+        self.scheduler.lock().load(self.now())
     }
 
     /// An object is gone.
@@ -114,15 +114,10 @@ impl Turns {
         self.then_call(|scheduler, now| scheduler.forget(uid, now));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Scheduler<Owner>> {
-        // A panic elsewhere leaves maps that are still whole.
-        self.scheduler.lock()
-    }
-
     /// Tells the scheduler something, and wakes whoever is next because of that.
     fn then_call<T>(&self, tell: impl FnOnce(&mut Scheduler<Owner>, Timestamp) -> T) -> T {
         let now = self.now();
-        let mut scheduler = self.lock();
+        let mut scheduler = self.scheduler.lock();
         let answer = tell(&mut scheduler, now);
         let next = scheduler.call(now);
         drop(scheduler);

@@ -33,7 +33,7 @@ use crate::documents::turns::Turns;
 use crate::reconcile::claims::Claims;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memories;
-use crate::reconcile::{Guarded, finalizer, offer_status, retry, shared_stack, tenant};
+use crate::reconcile::{Error as PassError, Guarded, finalizer, offer_status, retry, shared_stack, tenant};
 use crate::settings::Settings;
 use crate::stack::iam::operation::bedrock;
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -172,9 +172,9 @@ fn counted<K, F>(
     metrics: &Arc<Metrics>,
     controller: &'static str,
     reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
-) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, crate::reconcile::Error>>
+) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, PassError>>
 where
-    F: Future<Output = Result<Action, crate::reconcile::Error>> + Send + 'static,
+    F: Future<Output = Result<Action, PassError>> + Send + 'static,
 {
     let metrics = metrics.clone();
     move |object, cx| {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kube::runtime::reflector::ObjectRef;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::Guarded;
 use crate::api::Tenant;
@@ -34,24 +34,19 @@ struct Inner {
 }
 
 impl Claims {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic elsewhere leaves maps that are still whole.
-        self.0.lock()
-    }
-
     /// Records a hold found in the cluster; of two, the first that is recorded counts.
     pub fn found(&self, tenant_id: &str, holder: Asker) {
-        self.lock().holders.entry(tenant_id.into()).or_insert(holder);
+        self.0.lock().holders.entry(tenant_id.into()).or_insert(holder);
     }
 
     /// Whether an id is this object's.
     pub fn is_holder(&self, tenant_id: &str, uid: &str) -> bool {
-        self.lock().holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid)
+        self.0.lock().holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid)
     }
 
     /// Asks for an id: true if the asker has it now. Who does not get it waits, and is woken when it is free.
     pub fn ask(&self, tenant_id: &str, asker: &Asker) -> bool {
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         if let Some(holder) = inner.holders.get(tenant_id) {
             let holds = holder.age.1 == asker.age.1;
             if !holds {
@@ -75,7 +70,7 @@ impl Claims {
 
     /// Gives up a hold or a place in the queue; what is returned wants to be woken.
     pub fn release(&self, tenant_id: &str, uid: &str) -> Vec<ObjectRef<Guarded<Tenant>>> {
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         if let Some(waiting) = inner.waiting.get_mut(tenant_id) {
             waiting.retain(|(_, waiting), _| waiting != uid);
         }

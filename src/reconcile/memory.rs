@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
@@ -98,18 +98,14 @@ pub struct Registered {
 pub struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
 
 impl Memories {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Memory>>> {
-        self.0.lock()
-    }
-
     /// A copy to work on.
     pub fn get(&self, uid: &str) -> Memory {
-        self.lock().get(uid).map(|memory| Memory::clone(memory)).unwrap_or_default()
+        self.0.lock().get(uid).map(|memory| Memory::clone(memory)).unwrap_or_default()
     }
 
     /// What the pass has learned.
     pub fn put(&self, uid: &str, memory: Memory) {
-        self.lock().insert(uid.into(), Arc::new(memory));
+        self.0.lock().insert(uid.into(), Arc::new(memory));
     }
 
     /// Something that must not be forgotten with a pass that fails after it.
@@ -121,7 +117,7 @@ impl Memories {
 
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+        self.0.lock().remove(uid);
     }
 
     /// One more failed pass; how many there were in a row.

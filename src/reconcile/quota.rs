@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::api::{Layer, Reason};
 use crate::aws::KnowledgeBases;
@@ -16,29 +16,25 @@ use crate::stack::model::blocked::Blocked;
 pub struct Reservations(Mutex<BTreeMap<String, String>>);
 
 impl Reservations {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock()
-    }
-
     /// Promises one without asking: the object was accepted before.
     pub fn promise(&self, id: &Identity) {
-        self.lock().insert(id.uid.clone(), id.name(Layer::KnowledgeBase));
+        self.0.lock().insert(id.uid.clone(), id.name(Layer::KnowledgeBase));
     }
 
     /// The uids of all that have a promise.
     #[cfg(test)]
     pub fn promised(&self) -> Vec<String> {
-        self.lock().keys().cloned().collect()
+        self.0.lock().keys().cloned().collect()
     }
 
     /// The object is gone, or refused.
     pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+        self.0.lock().remove(uid);
     }
 
     /// Promises one if there is room: what the account has, ours and others', and what is promised.
     fn reserve(&self, id: &Identity, listed: &BTreeSet<String>, limit: usize) -> Result<(), usize> {
-        let mut promised = self.lock();
+        let mut promised = self.0.lock();
         let name = id.name(Layer::KnowledgeBase);
         let others: BTreeSet<_> =
             promised.iter().filter(|(uid, _)| **uid != id.uid).map(|(_, name)| name).collect();

@@ -22,7 +22,7 @@ pub fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Block
     Err(Blocked { reason, message: message.into() })
 }
 
-/// A Tenant's spec, parsed once, if nothing in it is invalid or not yet built.
+/// A Tenant's spec, parsed once, if nothing in it is invalid.
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
     schedule(match &isolation {

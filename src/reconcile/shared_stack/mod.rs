@@ -17,7 +17,7 @@ use self::teardown::leave;
 use super::context::Context;
 use super::engine::case::Case;
 use super::engine::{self, Passed};
-use super::{Error, Guarded, conditions_writer, finalizer, ingestion, offer_status};
+use super::{Error, Guarded, conditions_writer, finalizer, in_time, ingestion, offer_status, untouched};
 use crate::api::{APPROVE, Column, EncryptionSettings, Layer, PAUSED, SharedStack, Status};
 use crate::clock;
 use crate::documents::marker;
@@ -44,7 +44,7 @@ pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Re
             }
         }
     };
-    crate::reconcile::in_time(pass.boxed()).await
+    in_time(pass.boxed()).await
 }
 
 async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
@@ -145,7 +145,7 @@ async fn refuse(
     let mut after = before.clone();
     let has_pool = stack.spec.pool.is_some();
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
-    let layers = crate::reconcile::untouched(column);
+    let layers = untouched(column);
     let documents = Documents::last(&before.conditions);
     let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
     conditions_writer::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));

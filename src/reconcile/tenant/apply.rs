@@ -13,7 +13,7 @@ use crate::reconcile::context::Context;
 use crate::reconcile::engine::case::Case;
 use crate::reconcile::engine::{self, Passed};
 use crate::reconcile::memory::Memory;
-use crate::reconcile::{Error, conditions_writer, ingestion, offer_status, restore_documents};
+use crate::reconcile::{Error, conditions_writer, ingestion, offer_status, restore_documents, untouched};
 use crate::stack::hash::fingerprint;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::outcome::{Documents, Standing, Verdict};
@@ -44,7 +44,7 @@ pub(super) async fn go(
     {
         let verdict = Verdict {
             borrowed: Some(standing),
-            layers: crate::reconcile::untouched(spec.pattern.into()),
+            layers: untouched(spec.pattern.into()),
             documents: Documents::last(&before.conditions),
             ..Verdict::default()
         };

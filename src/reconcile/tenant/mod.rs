@@ -16,8 +16,8 @@ use kube::{Api, Resource, ResourceExt};
 use self::apply::{Pass, go};
 use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{Error, Guarded, conditions_writer, finalizer, registry};
-use crate::api::{ConditionType, PAUSED, Reason, Tenant};
+use super::{Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
+use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::outcome::{Documents, Verdict};
@@ -41,7 +41,7 @@ pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result
             }
         }
     };
-    crate::reconcile::in_time(pass.boxed()).await
+    in_time(pass.boxed()).await
 }
 
 async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
@@ -74,13 +74,13 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
-            let layers = crate::reconcile::untouched(tenant.spec.pattern.into());
+            let layers = untouched(tenant.spec.pattern.into());
             let documents = Documents::last(&before.conditions);
             let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
         Resolved::Waits(standing) => {
-            let layers = crate::reconcile::untouched(tenant.spec.pattern.into());
+            let layers = untouched(tenant.spec.pattern.into());
             let verdict = Verdict {
                 borrowed: Some(standing),
                 layers,
@@ -105,7 +105,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let look_again = clock::earliest(look_again, mirrored.look_again);
     let error = error.or(mirrored.fault.map(Error::from));
     conditions_writer::judge(&mut status, &verdict, generation);
-    let quiet = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
+    let quiet = tenant.spec.pattern == Pattern::Pool;
     conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
         cx.memories.put(&uid, memory);

@@ -2,7 +2,7 @@
 
 use kube::{Api, ResourceExt};
 
-use crate::api::{APPROVE, ConditionType, Isolation, Reason, SharedStack, Tenant};
+use crate::api::{APPROVE, ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant};
 use crate::layers::existing_key;
 use crate::reconcile::context::{Context, asker, was_acted_upon};
 use crate::reconcile::{Error, finalizer, offer_status};
@@ -143,7 +143,7 @@ pub(super) fn borrow(
 ) -> Result<Offer, Resolved> {
     let waits = |reason, message: String| Resolved::Waits(Standing::Waiting(reason, message));
     let id = Identity::of_stack(cx.scope.clone(), name, "");
-    let needs_pool = matches!(tenant.spec.pattern, crate::api::Pattern::Pool);
+    let needs_pool = tenant.spec.pattern == Pattern::Pool;
     let offer = offer_status::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
     let Some(offer) = offer else {
         let message =
