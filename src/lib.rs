@@ -14,12 +14,13 @@
 //! | [`stack`] | pure: names, what is asked of AWS (`iam`), what each store wants (`store`), the reconcile `model`, forecasts |
 //! | [`layers`] | effects, one file a layer, the same three verbs: look · ensure · teardown |
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
+//! | [`records`] | whose a tenantId is: the installation's bucket, its lock, one record an id |
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`reconcile`] | one pass over an object: resolve → observe → plan → act → report; and the way back |
 //! | [`operator`] | the process: start, leader election, watches, probes, metrics |
 //! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `documents` |
 //!
-//! `api ← stack ← aws ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
+//! `api ← stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
 //! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it, `iam` and
 //! `store` come before `model`, and `model` before `forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
 //! be used from `reconcile` on. A test holds the folders to it.
@@ -54,5 +55,6 @@ pub mod documents;
 pub(crate) mod layers;
 pub mod operator;
 pub(crate) mod reconcile;
+pub(crate) mod records;
 pub mod settings;
 pub mod stack;

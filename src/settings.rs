@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::core::Selector;
 
+use crate::stack::record::IdPolicy;
 use crate::stack::registry::Table;
 
 /// The operator's settings; see `tenantry run --help`.
@@ -28,8 +29,16 @@ pub struct Settings {
     pub max_ingestion_jobs: usize,
     /// How much of AWS's own limits on the rate of calls is used, in percent.
     pub pace: u32,
-    /// The cluster whose grant this operator takes over, by the uid of its kube-system namespace.
+    /// The cluster whose installation this operator takes over, by the uid of its kube-system namespace.
     pub take_over: Option<String>,
+    /// A bucket that an administrator has made for the records of tenantIds; `None` = the operator makes it.
+    pub installation_bucket: Option<String>,
+    /// What becomes of tenantIds whose Tenants are gone with all that they had.
+    pub id_policy: IdPolicy,
+    /// Whether a namespace may have only the tenantIds that its annotation names.
+    pub require_tenant_ids: bool,
+    /// Whether records that are lost are made anew of what is there.
+    pub rebuild_records: bool,
     /// The policy that bounds what any role made here may ever do.
     pub permissions_boundary: Option<String>,
     /// The table that says, for clients, which knowledge base answers for which tenant.
@@ -62,6 +71,10 @@ impl Settings {
             max_ingestion_jobs: 5,
             pace: 80,
             take_over: None,
+            installation_bucket: None,
+            id_policy: IdPolicy::PerNamespace,
+            require_tenant_ids: false,
+            rebuild_records: false,
             permissions_boundary: None,
             registry: None,
             clock: 1,

@@ -105,10 +105,12 @@ words! {
 
         /// The object may be acted upon.
         Accepted,
-        /// Another Tenant holds this tenantId.
+        /// The tenantId belongs to another Tenant, or did so once.
         TenantIdTaken,
         /// Something of an earlier tenant of this id was retained, and it is not this Tenant's to take over.
         TenantIdRetained,
+        /// The namespace may not have this tenantId: its annotation tenantry.dev/tenant-ids does not name it.
+        TenantIdNotAllowed,
         /// The SharedStack does not admit tenants of this namespace.
         NamespaceNotAllowed,
         /// Tenants of this namespace may not be Silos.
@@ -123,6 +125,10 @@ words! {
         ScheduleInvalid,
         /// The spec breaks a rule that is newer than the object.
         SpecInvalid,
+        /// The records of tenantIds cannot be read or written at the moment.
+        WaitingForRecords,
+        /// The bucket with the records of tenantIds, or one of them, is gone: nobody new gets an id.
+        RecordsLost,
 
         /// All that is borrowed is lent.
         Lent,

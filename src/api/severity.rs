@@ -20,11 +20,12 @@ impl Reason {
             Accepted, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
             DocumentsRemain, EndpointUnreachable, Failed, GracePeriod, Invalid, KeyNotAllowed, LargeDeletion,
             Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused,
-            Progressing, Quota, QuotaReserved, ReadOnly, Ready, Registered, RegistryConflict,
+            Progressing, Quota, QuotaReserved, ReadOnly, Ready, RecordsLost, Registered, RegistryConflict,
             RegistryNotFound, RetainedDiffers, RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid,
             StackHasNoPool, StackLeaving, StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced,
-            TenantIdRetained, TenantIdTaken, Throttled, Transient, Updating, WaitingForBucket,
-            WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRole,
+            TenantIdNotAllowed, TenantIdRetained, TenantIdTaken, Throttled, Transient, Updating,
+            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
+            WaitingForRecords, WaitingForRole,
         };
         match self {
             // All is well, or our own work goes on.
@@ -34,17 +35,18 @@ impl Reason {
             WaitingForIndex | WaitingForRole | WaitingForKnowledgeBase => Severity::UnderWay,
             // Something else comes first, or AWS takes its time.
             Borrowed | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
-            NotYet | Throttled | Transient | SyncFailed => Severity::Blocked,
+            NotYet | Throttled | Transient | SyncFailed | WaitingForRecords => Severity::Blocked,
             DocumentsRemain | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
             // The spec, or whoever wrote it.
             SpecInvalid | ScheduleInvalid | TenantIdTaken | TenantIdRetained => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
+            TenantIdNotAllowed => Severity::Stalled,
             // The account, or whoever looks after it.
             QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
             Failed | DeadlineExceeded | OwnedByAnother => Severity::Stalled,
             RegistryNotFound | RegistryConflict | DocumentsFailed => Severity::Stalled,
             // What only a person may decide.
-            DataLost | RetainedDiffers | RetainedTenants | LargeDeletion => Severity::Stalled,
+            DataLost | RecordsLost | RetainedDiffers | RetainedTenants | LargeDeletion => Severity::Stalled,
         }
     }
 }
@@ -86,6 +88,7 @@ mod tests {
             "GracePeriod",
         ];
         let blocked = [
+            "WaitingForRecords",
             "StackNotFound",
             "StackNotReady",
             "StackLeaving",
@@ -102,6 +105,7 @@ mod tests {
         let stalled = [
             "TenantIdTaken",
             "TenantIdRetained",
+            "TenantIdNotAllowed",
             "NamespaceNotAllowed",
             "SiloNotAllowed",
             "StackHasNoPool",
@@ -109,6 +113,7 @@ mod tests {
             "KeyNotAllowed",
             "ScheduleInvalid",
             "SpecInvalid",
+            "RecordsLost",
             "Denied",
             "Quota",
             "Invalid",

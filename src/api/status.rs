@@ -70,6 +70,9 @@ pub struct Status {
     /// with what it had retained. An ingestion job that starts after it makes that true in the index.
     pub documents_moved_time: Option<MicroTime>,
 
+    /// Which version of the installation's record says that the tenantId is this Tenant's. Only the operator reads it.
+    pub id_record: Option<String>,
+
     /// The last ingestion job. A Pool tenant's is in the status of its SharedStack.
     pub ingestion: Option<IngestionStatus>,
 }

@@ -4,7 +4,7 @@ use aws_sdk_bedrockagent::Client;
 use aws_sdk_bedrockagent::error::BuildError;
 use aws_sdk_bedrockagent::types::{
     BedrockEmbeddingModelConfiguration, EmbeddingModelConfiguration, KnowledgeBase,
-    KnowledgeBaseConfiguration, KnowledgeBaseStorageType, KnowledgeBaseType,
+    KnowledgeBaseConfiguration, KnowledgeBaseStorageType, KnowledgeBaseSummary, KnowledgeBaseType,
     OpenSearchServerlessConfiguration, OpenSearchServerlessFieldMapping, StorageConfiguration,
     VectorKnowledgeBaseConfiguration,
 };
@@ -12,8 +12,10 @@ use aws_sdk_bedrockagent::types::{
 use super::fault::{found, gone};
 use super::gate::Gate;
 use super::values::Tags;
+use crate::api::GROUP;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
+use crate::stack::identity::{RETAINED, Scope};
 use crate::stack::model::desired::WantKnowledgeBase;
 use crate::stack::model::observed::KnowledgeBaseFacts;
 use crate::stack::store::Store;
@@ -56,14 +58,34 @@ impl KnowledgeBases {
 
     /// The names of all knowledge bases of the account and region, other people's included.
     pub async fn names(&self) -> Result<Vec<String>, Fault> {
+        Ok(self.summaries().await?.into_iter().map(|summary| summary.name).collect())
+    }
+
+    /// The tags of those that tenants of this installation have left behind.
+    pub async fn retained(&self, scope: &Scope) -> Result<Vec<Tags>, Fault> {
+        let ours = format!("{}-t", scope.installation);
+        let mut retained = Vec::new();
+        for summary in self.summaries().await?.into_iter().filter(|it| it.name.starts_with(&ours)) {
+            let arn = scope.arn("bedrock", &format!("knowledge-base/{}", summary.knowledge_base_id));
+            // One that went away meanwhile leaves nothing.
+            let Some(tags) = found(self.tags(&arn).await)? else { continue };
+            let says =
+                |key: &str, value: &str| tags.get(&format!("{GROUP}/{key}")).is_some_and(|it| it == value);
+            if says("installation", &scope.installation) && says("state", RETAINED) {
+                retained.push(tags);
+            }
+        }
+        Ok(retained)
+    }
+
+    async fn summaries(&self) -> Result<Vec<KnowledgeBaseSummary>, Fault> {
         let call = self.gate.call(bedrock::ListKnowledgeBases, "all");
         let pages = call
             .pages(self.client.list_knowledge_bases().max_results(1000).into_paginator().send(), |page| {
                 page.next_token.is_some()
             })
             .await?;
-        let summaries = pages.into_iter().flat_map(|page| page.knowledge_base_summaries);
-        Ok(summaries.map(|summary| summary.name).collect())
+        Ok(pages.into_iter().flat_map(|page| page.knowledge_base_summaries).collect())
     }
 
     /// Makes a knowledge base and answers with its id. `name` has at most 100 characters; an account has room for 100

@@ -116,7 +116,7 @@ impl Buckets {
     }
 }
 
-fn tag_set(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
+pub(super) fn tag_set(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 

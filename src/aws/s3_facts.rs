@@ -22,7 +22,7 @@ impl Buckets {
         found(self.settings(name).await)
     }
 
-    async fn head(&self, name: &str) -> Result<(), Fault> {
+    pub(super) async fn head(&self, name: &str) -> Result<(), Fault> {
         let request = self.client.head_bucket().bucket(name).expected_bucket_owner(&self.account);
         self.gate.call(s3::HeadBucket, name).send(request.send()).await.map(drop)
     }
@@ -79,7 +79,7 @@ impl Buckets {
         Ok(rules.unwrap_or_default().first().map(|rule| rule.object_ownership.as_str().to_owned()))
     }
 
-    async fn policy(&self, name: &str) -> Result<Option<Value>, Fault> {
+    pub(super) async fn policy(&self, name: &str) -> Result<Option<Value>, Fault> {
         let request = self.client.get_bucket_policy().bucket(name).expected_bucket_owner(&self.account);
         let answer = set(self.gate.call(s3::GetBucketPolicy, name).send(request.send()).await)?;
         Ok(answer
@@ -99,7 +99,7 @@ impl Buckets {
             .map(|default| default.kms_master_key_id.unwrap_or_else(|| "alias/aws/s3".into())))
     }
 
-    async fn versioned(&self, name: &str) -> Result<bool, Fault> {
+    pub(super) async fn versioned(&self, name: &str) -> Result<bool, Fault> {
         let request = self.client.get_bucket_versioning().bucket(name).expected_bucket_owner(&self.account);
         let answer = self.gate.call(s3::GetBucketVersioning, name).send(request.send()).await?;
         Ok(answer.status == Some(BucketVersioningStatus::Enabled))

@@ -125,11 +125,21 @@ impl Objects {
 
     /// The same, with its ETag.
     pub async fn read(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Content>, Fault> {
+        found(self.content(bucket, key, limit).await)
+    }
+
+    /// The same, from a bucket that must be there.
+    pub async fn read_from(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Content>, Fault> {
+        match self.content(bucket, key, limit).await {
+            Err(fault) if fault.code == "NoSuchKey" => Ok(None),
+            content => content.map(Some),
+        }
+    }
+
+    async fn content(&self, bucket: &str, key: &str, limit: u64) -> Result<Content, Fault> {
         let call = self.gate.call(s3::GetObject, key);
         let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
-        let Some(mut answer) = found(call.send(request.send()).await)? else {
-            return Ok(None);
-        };
+        let mut answer = call.send(request.send()).await?;
         let mut content = Vec::new();
         loop {
             let chunk = answer.body.try_next().await;
@@ -139,9 +149,7 @@ impl Objects {
                     return Err(Fault { class: Class::Invalid, ..fault });
                 }
                 Some(chunk) => content.extend_from_slice(&chunk),
-                None => {
-                    return Ok(Some(Content { bytes: content, etag: answer.e_tag.unwrap_or_default() }));
-                }
+                None => return Ok(Content { bytes: content, etag: answer.e_tag.unwrap_or_default() }),
             }
         }
     }

@@ -64,6 +64,10 @@ struct Operator {
     #[arg(long, env = "TENANTRY_REGISTRY", value_name = "REGISTRY", value_parser = registry)]
     registry: Option<Table>,
 
+    /// The bucket for records of tenantIds that `tenantry run` is given. Default: the one that the operator makes.
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET")]
+    installation_bucket: Option<String>,
+
     /// Print one part only. All in one document fits a role's inline policies (10,240 characters), and not a managed
     /// policy (6,144): for managed policies, attach both parts.
     #[arg(long, value_enum, value_name = "PART")]
@@ -146,7 +150,7 @@ impl Installed {
     fn audience(self) -> Audience {
         let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
         let scope = Scope::new(&self.installation, &any(self.account), &any(self.region));
-        Audience { scope, role_arn: None, boundary_arn: None, registry: None }
+        Audience { scope, role_arn: None, boundary_arn: None, registry: None, installation_bucket: None }
     }
 }
 
@@ -162,6 +166,7 @@ impl Operator {
             role_arn: self.role_arn,
             boundary_arn: self.permissions_boundary,
             registry: self.registry,
+            installation_bucket: self.installation_bucket,
             ..self.installed.audience()
         };
         let (part, limit) = match self.part {

@@ -16,6 +16,7 @@ use crate::operator;
 use crate::settings::LeaderElection;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
+use crate::stack::record;
 use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]
@@ -64,6 +65,26 @@ pub(super) struct Run {
     /// namespace, as the refusal to start says it. The operator over there ends when it sees this.
     #[arg(long, env = "TENANTRY_TAKE_OVER", value_name = "UID")]
     take_over: Option<String>,
+
+    /// A bucket for the records of tenantIds that an administrator has made, with the tag tenantry.dev/installation. Default:
+    /// the operator makes one, in the account's own namespace of bucket names.
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET")]
+    installation_bucket: Option<String>,
+
+    /// What becomes of a tenantId whose Tenant is deleted with all that it had. PerNamespace: only Tenants of the same
+    /// namespace may have it again. Reuse: anybody may.
+    #[arg(long, env = "TENANTRY_ID_POLICY", value_name = "POLICY", value_enum, default_value_t = IdPolicy::PerNamespace)]
+    id_policy: IdPolicy,
+
+    /// A namespace may have only the tenantIds that its annotation tenantry.dev/tenant-ids names; without the annotation it
+    /// may have none. Default: without the annotation it may have all.
+    #[arg(long, env = "TENANTRY_REQUIRE_TENANT_IDS")]
+    require_tenant_ids: bool,
+
+    /// Make records of tenantIds that were lost anew, of what the cluster and AWS have. Ids of which nothing is left there are
+    /// forgotten: anybody may have them. For one start.
+    #[arg(long, env = "TENANTRY_REBUILD_RECORDS")]
+    rebuild_records: bool,
 
     /// How much of what AWS grants to the account and region is used, where AWS limits how many calls a second there may
     /// be: 1% to 100%. The rest is for others.
@@ -160,6 +181,14 @@ fn identity() -> String {
     format!("{}_{:016x}", pod.unwrap_or_else(host), fastrand::u64(..))
 }
 
+/// As the command line spells it.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+enum IdPolicy {
+    PerNamespace,
+    Reuse,
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum LogFormat {
     Text,
@@ -220,6 +249,13 @@ impl Run {
             max_ingestion_jobs: self.max_ingestion_jobs.into(),
             pace: self.pace,
             take_over: self.take_over,
+            installation_bucket: self.installation_bucket,
+            id_policy: match self.id_policy {
+                IdPolicy::PerNamespace => record::IdPolicy::PerNamespace,
+                IdPolicy::Reuse => record::IdPolicy::Reuse,
+            },
+            require_tenant_ids: self.require_tenant_ids,
+            rebuild_records: self.rebuild_records,
             permissions_boundary: self.permissions_boundary,
             registry: self.registry,
             clock: self.clock,

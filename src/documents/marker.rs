@@ -12,6 +12,8 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity, Owner};
 use crate::stack::layout::{MARKERS, marker_key, retained_prefix};
 use crate::stack::model::progress::Progress;
+use crate::stack::names;
+use crate::stack::record::{Record, State};
 
 /// A marker is a few hundred bytes; what is much longer is none.
 const MAX_MARKER: u64 = 16 * 1024;
@@ -80,6 +82,27 @@ impl Marker {
         id.claim(&self.tags(stack.as_deref()))
     }
 
+    /// The record of what was left, in the bucket of this SharedStack. The key of the marker names the tenantId; one that
+    /// says too little speaks of nobody's, so that nobody gets it but by an administrator's word.
+    pub fn record(&self, stack: &Identity, tenant_id: &str) -> Option<Record> {
+        let Owner::Stack { name } = &stack.owner else { return None };
+        if !names::is_tenant_id(tenant_id) {
+            return None;
+        }
+        let tags = self.tags(Some(name));
+        let owner = Owner::of_tags(&tags)
+            .filter(|owner| matches!(owner, Owner::Tenant { tenant_id: said, .. } if said == tenant_id));
+        let unknown = || Owner::Tenant {
+            namespace: String::new(),
+            name: String::new(),
+            tenant_id: tenant_id.into(),
+            pattern: Pattern::Pool,
+            stack: Some(name.clone()),
+        };
+        let id = Identity::new(stack.scope.clone(), owner.unwrap_or_else(unknown), &self.owner_uid);
+        Record::of(&id, "", None, State::Retained, self.since.unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
     /// The tags that what was left bears; `stack` is whose bucket the marker lies in, unless that is the owner's own.
     pub fn tags(&self, stack: Option<&str>) -> Tags {
         let pairs = [
@@ -104,6 +127,12 @@ pub async fn remove(aws: &Aws, bucket: &str, id: &Identity) -> Result<Progress, 
 pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> Result<(), Fault> {
     let content = serde_json::to_vec_pretty(marker).unwrap_or_default();
     aws.objects.put(bucket, &marker_key(id), content, "application/json").await.map(drop)
+}
+
+/// The marker of one tenant id, if it is there and can be read.
+pub async fn find(aws: &Aws, bucket: &str, id: &Identity) -> Result<Option<Marker>, Fault> {
+    let content = aws.objects.get(bucket, &marker_key(id), MAX_MARKER).await?;
+    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
 }
 
 /// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the

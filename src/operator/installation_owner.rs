@@ -1,13 +1,13 @@
-//! The operator's own right to manage indexes: one data access policy per installation, made before anything else. It
-//! says which cluster the installation lives in, so that a second cluster does not work on the same resources.
+//! The operator's own right to manage indexes: one data access policy per installation. It says which cluster the
+//! installation lives in, for releases that knew no records; and that there are records.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::bail;
 
 use crate::api::GROUP;
 use crate::aws::{Aws, PolicyKind};
-use crate::reconcile::context::Context;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::model::observed::PolicyFacts;
@@ -22,11 +22,42 @@ pub struct Grant {
     pub operator: String,
     /// The cluster we run in, by the uid of its kube-system namespace.
     pub cluster: String,
+    /// The bucket that has the installation's records.
+    pub records: String,
 }
 
 impl Grant {
     fn description(&self) -> String {
-        format!("installation={},owner=operator,cluster={}", self.scope.installation, self.cluster)
+        let Self { scope, cluster, records, .. } = self;
+        format!("installation={},owner=operator,cluster={cluster},records={records}", scope.installation)
+    }
+
+    /// What the grant says, if it is there.
+    async fn said(&self, aws: &Aws) -> Result<BTreeMap<String, String>, Fault> {
+        let found = find(aws, &self.scope.grant_name()).await?;
+        Ok(found.map(|found| Identity::parse_description(&found.description)).unwrap_or_default())
+    }
+
+    /// Whether the installation once had records: a bucket that is gone cannot say so itself.
+    pub async fn had_records(&self, aws: &Aws) -> Result<bool, Fault> {
+        Ok(self.said(aws).await?.contains_key(&format!("{GROUP}/records")))
+    }
+
+    /// Whether a release that knew no records works in another cluster; an error says what to do. Changes nothing.
+    pub async fn may_be_taken(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
+        let said = self.said(aws).await?;
+        match said.get(&format!("{GROUP}/cluster")) {
+            Some(other) if *other != self.cluster && take_over != Some(other) => bail!(self.refusal(other)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refusal(&self, other: &str) -> String {
+        format!(
+            "installation '{}' of account {} in {} belongs to the cluster with the uid {other}. If that cluster is gone, \
+             start with --take-over {other}; if not, choose another --installation",
+            self.scope.installation, self.scope.account, self.scope.region,
+        )
     }
 
     /// Makes the grant, or corrects it if the operator now runs as another role. Refuses to start if it is another
@@ -58,30 +89,13 @@ impl Grant {
         if let Some(other) = self.other_cluster(&found)
             && take_over != Some(&other)
         {
-            bail!(
-                "installation '{}' of account {} in {} belongs to the cluster with the uid {other}. If that cluster is \
-                 gone, start with --take-over {other}; if not, choose another --installation",
-                self.scope.installation,
-                self.scope.account,
-                self.scope.region,
-            );
+            bail!(self.refusal(&other));
         }
         if policy::same(&found.document, &wanted) && said == wants {
             return Ok(());
         }
         let description = self.description();
         Ok(aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &description, &found.version).await?)
-    }
-
-    /// Ends with an error when another cluster has taken the installation over.
-    pub async fn watch(&self, cx: &Context) -> anyhow::Error {
-        loop {
-            tokio::time::sleep(cx.clock.outside(cx.settings.resync)).await;
-            let found = find(&cx.aws, &self.scope.grant_name()).await.ok().flatten();
-            if let Some(other) = found.and_then(|found| self.other_cluster(&found)) {
-                return anyhow::anyhow!("the cluster with the uid {other} has taken this installation over");
-            }
-        }
     }
 
     /// The cluster that a grant names, if it is not ours.

@@ -5,6 +5,7 @@ pub(crate) mod definitions;
 pub(crate) mod installation_owner;
 pub(crate) mod lease;
 pub(crate) mod metrics;
+pub(crate) mod records;
 pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod wait_for_aws;

@@ -13,12 +13,14 @@ use tokio_util::task::AbortOnDropHandle;
 use super::installation_owner::Grant;
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
+use super::records::Installation;
 use super::serve::{self, Health, Phase};
 use super::watches::{Ended, lead};
 use super::{client, definitions, wait_for_aws};
 use crate::aws;
 use crate::aws::{Aws, Fence, Gate, Pace};
 use crate::clock::Clock;
+use crate::records::bucket::InstallationBucket;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
 
@@ -53,8 +55,16 @@ pub async fn run(
     }
     let cluster = cluster_uid(&client).await?;
     let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
-    let Some((aws, grant)) = wait_for_aws::wait(clock, &stop, &health, who).await? else { return Ok(()) };
-    let work = lead(settings, client, aws, grant, &metrics, &health, stop.clone());
+    let known = wait_for_aws::wait(clock, &stop, &health, Phase::AsksAws, who).await?;
+    let Some((aws, installation)) = known else { return Ok(()) };
+    // A release that cannot read the records is not ready, so that the one before it goes on.
+    let unready = |why: Option<String>| why.map_or(Phase::AsksAws(None), Phase::Waits);
+    let may = || installation.may_lead(&aws, settings.take_over.as_deref());
+    let may = wait_for_aws::wait(clock, &stop, &health, unready, may).await;
+    if may.context("the operator does not start")?.is_none() {
+        return Ok(());
+    }
+    let work = lead(settings, client, aws, installation, &metrics, &health, stop.clone());
     let Some(terms) = terms else { return work.await.map(drop) };
     let mut election = Election::new(reader, &lease, terms, fence);
     if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
@@ -98,7 +108,7 @@ async fn identify(
     sdk: &SdkConfig,
     fence: &Fence,
     metrics: &Metrics,
-) -> anyhow::Result<(Aws, Grant)> {
+) -> anyhow::Result<(Aws, Installation)> {
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
     let caller = aws::caller(sdk).await?;
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
@@ -110,7 +120,10 @@ async fn identify(
         operator: Some(operator.clone()),
         ..scope
     });
-    Ok((aws, Grant { scope, operator, cluster }))
+    let bucket = InstallationBucket::of(&scope, settings.installation_bucket.as_deref());
+    let grant = Grant { scope, operator, cluster, records: bucket.name.clone() };
+    let installation = Installation::new(&aws, grant, bucket, settings);
+    Ok((aws, installation))
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.

@@ -12,17 +12,19 @@ use crate::stack::fault::Fault;
 /// something watches what comes of it.
 const DOUBLINGS: u32 = 6;
 
-/// Tries until AWS does not refuse; `None` if it is stopped before. What is no refusal of AWS's is not waited for.
+/// Tries until AWS does not refuse; `None` if it is stopped before. What is no refusal of AWS's is not waited for. `phase`
+/// says what the process is meanwhile.
 pub async fn wait<T, F>(
     clock: Clock,
     stop: &CancellationToken,
     health: &Health,
+    phase: impl Fn(Option<String>) -> Phase,
     attempt: impl Fn() -> F,
 ) -> anyhow::Result<Option<T>>
 where
     F: Future<Output = anyhow::Result<T>>,
 {
-    health.is(Phase::AsksAws(None));
+    health.is(phase(None));
     let mut last = None;
     for failures in 1.. {
         let tried = tokio::select! {
@@ -39,7 +41,7 @@ where
         if last.as_ref() != Some(&fault) {
             let why = format!("waiting for AWS: {error:#}");
             tracing::warn!("{why}");
-            health.is(Phase::AsksAws(Some(why)));
+            health.is(phase(Some(why)));
             last = Some(fault);
         }
         tokio::select! {

@@ -21,8 +21,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::installation_owner::Grant;
 use super::metrics::Metrics;
+use super::records::Installation;
 use super::serve::{Health, Phase};
 use super::{definitions, wait_for_aws};
 use crate::api::{SharedStack, Tenant};
@@ -34,6 +34,8 @@ use crate::reconcile::claims::Claims;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memories;
 use crate::reconcile::{Error as PassError, Guarded, finalizer, offer_status, retry, shared_stack, tenant};
+use crate::records::Kept;
+use crate::records::lock::Lock;
 use crate::settings::Settings;
 use crate::stack::iam::operation::bedrock;
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -55,28 +57,37 @@ pub(super) async fn lead(
     settings: Settings,
     client: Client,
     aws: Aws,
-    grant: Grant,
+    installation: Installation,
     metrics: &Arc<Metrics>,
     health: &Health,
     stop: CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let (scope, operator) = (grant.scope.clone(), &grant.operator);
+    let grant = &installation.grant;
+    let (scope, clock) = (grant.scope.clone(), Clock::new(settings.clock));
+    let open = || installation.open(&aws, &client, &settings);
+    let opened = wait_for_aws::wait(clock, &stop, health, Phase::AsksAws, open).await;
+    let Some((ids, unrecorded)) = opened.context("the operator does not start")? else {
+        return Ok(Ended::CutOff);
+    };
     if !settings.read_only {
         let take = || grant.take(&aws, settings.take_over.as_deref());
-        let taken = wait_for_aws::wait(Clock::new(settings.clock), &stop, health, take).await;
+        let taken = wait_for_aws::wait(clock, &stop, health, Phase::AsksAws, take).await;
         if taken.context("the operator does not start")?.is_none() {
             return Ok(Ended::CutOff);
         }
     }
-    let Scope { installation, account, region, .. } = &*scope;
-    tracing::info!(installation, account, region, operator, "starting");
+    let operator = &grant.operator;
+    {
+        let Scope { installation, account, region, .. } = &*scope;
+        tracing::info!(installation, account, region, operator, "starting");
+    }
 
     let (tenant_store, tenant_writer) = reflector::store();
     let (stack_store, stack_writer) = reflector::store();
     let (namespace_store, namespace_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
-    let (clock, turns) = (Clock::new(settings.clock), {
+    let turns = {
         let (tenants, stacks) = (wake_tenant.clone(), wake_stack.clone());
         turns(&settings, move |owner| match owner {
             Owner::Tenant { namespace, name, .. } => {
@@ -86,7 +97,7 @@ pub(super) async fn lead(
                 let _ = stacks.send(ObjectRef::new(name));
             }
         })
-    });
+    };
     let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
     let cx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
@@ -101,11 +112,11 @@ pub(super) async fn lead(
         stacks: stack_store.clone(),
         namespaces: namespace_store,
         filled: Default::default(),
+        ids,
         claims: Claims::default(),
         memories: Memories::default(),
         wake_tenant,
         wake_stack,
-        retained: Default::default(),
         failures: Default::default(),
         written: Default::default(),
         reservations: Default::default(),
@@ -161,10 +172,24 @@ pub(super) async fn lead(
     Ok(tokio::select! {
         _ = namespaces => Ended::CutOff,
         _ = async { tokio::join!(tenants, stacks) } => Ended::Drained,
-        // Who only reads has no grant to lose.
-        lost = grant.watch(&cx), if !cx.settings.read_only => return Err(lost),
+        // Who only reads has nothing to lose.
+        lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
+        never = record(&installation, &cx, unrecorded) => match never {},
         ended = patience(&cx, stop) => ended,
     })
+}
+
+/// Records what has no record yet, and has no end.
+async fn record(
+    installation: &Installation,
+    cx: &Context,
+    unrecorded: Option<Kept<Lock>>,
+) -> std::convert::Infallible {
+    if let Some(lock) = unrecorded.filter(|_| !cx.settings.read_only) {
+        cx.caches().await;
+        installation.complete(cx, lock).await;
+    }
+    std::future::pending().await
 }
 
 /// A pass that is counted.

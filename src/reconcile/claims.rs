@@ -1,7 +1,6 @@
-//! One tenantId, one tenant: who holds an id, and who waits for it.
+//! One tenantId, one tenant: of those that ask at once, in this process, one goes on to the record; the others wait for it.
 //!
-//! The hold in the cluster is the truth; this is its mirror in the process, filled from the holds before any
-//! controller runs, so that of two Tenants asking at once only one is given the hold.
+//! The records say whose an id is. This is only the queue before them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,26 +28,27 @@ pub struct Claims(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    holders: HashMap<String, Asker>,
+    /// By tenantId, the uid of who has it or asks for it.
+    holders: HashMap<String, String>,
     waiting: HashMap<String, BTreeMap<Age, ObjectRef<Guarded<Tenant>>>>,
 }
 
 impl Claims {
-    /// Records a hold found in the cluster; of two, the first that is recorded counts.
-    pub fn found(&self, tenant_id: &str, holder: Asker) {
-        self.0.lock().holders.entry(tenant_id.into()).or_insert(holder);
+    /// Notes who has an id, as the records say.
+    pub fn found(&self, tenant_id: &str, uid: &str) {
+        self.0.lock().holders.insert(tenant_id.into(), uid.into());
     }
 
     /// Whether an id is this object's.
     pub fn is_holder(&self, tenant_id: &str, uid: &str) -> bool {
-        self.0.lock().holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid)
+        self.0.lock().holders.get(tenant_id).is_some_and(|holder| holder == uid)
     }
 
     /// Asks for an id: true if the asker has it now. Who does not get it waits, and is woken when it is free.
     pub fn ask(&self, tenant_id: &str, asker: &Asker) -> bool {
         let mut inner = self.0.lock();
         if let Some(holder) = inner.holders.get(tenant_id) {
-            let holds = holder.age.1 == asker.age.1;
+            let holds = *holder == asker.age.1;
             if !holds {
                 inner
                     .waiting
@@ -63,7 +63,7 @@ impl Claims {
         let oldest = waiting.keys().next() == Some(&asker.age);
         if oldest {
             waiting.remove(&asker.age);
-            inner.holders.insert(tenant_id.into(), asker.clone());
+            inner.holders.insert(tenant_id.into(), asker.age.1.clone());
         }
         oldest
     }
@@ -74,7 +74,7 @@ impl Claims {
         if let Some(waiting) = inner.waiting.get_mut(tenant_id) {
             waiting.retain(|(_, waiting), _| waiting != uid);
         }
-        if inner.holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid) {
+        if inner.holders.get(tenant_id).is_some_and(|holder| holder == uid) {
             inner.holders.remove(tenant_id);
         }
         if inner.holders.contains_key(tenant_id) {
@@ -108,12 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn of_two_holds_the_first_counts() {
+    fn who_has_it_by_the_records_has_it() {
         let claims = Claims::default();
-        claims.found("acme", asker(1, "a"));
-        claims.found("acme", asker(3, "c"));
-        assert!(claims.ask("acme", &asker(1, "a")));
-        assert!(!claims.ask("acme", &asker(3, "c")));
+        claims.found("acme", "a");
+        assert!(claims.ask("acme", &asker(3, "a")));
+        assert!(!claims.ask("acme", &asker(1, "c")));
         assert!(claims.is_holder("acme", "a") && !claims.is_holder("acme", "c"));
     }
 

@@ -244,7 +244,7 @@ mod tests {
                 "knowledgeBaseId": "KB1",
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
-                "region": null, "retrievalFilter": null, "documentsMovedTime": null, "ingestion": null,
+                "region": null, "retrievalFilter": null, "documentsMovedTime": null, "idRecord": null, "ingestion": null,
             },
         });
         let patch = merge_patch(format!("{TENANT}/status"), patch);

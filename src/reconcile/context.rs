@@ -1,6 +1,6 @@
 //! What every pass needs: clients, stores, and the few things that a process remembers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use super::Guarded;
 use super::claims::{Age, Asker, Claims};
 use super::engine::World;
 use super::finalizer;
+use super::ids::Ids;
 use super::memory::Memories;
 use super::quota::{self, Reservations};
 use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
-use crate::documents::marker::Marker;
 use crate::documents::reviews::Reviews;
 use crate::documents::turns::Turns;
 use crate::settings::Settings;
@@ -54,7 +54,9 @@ pub struct Context {
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     /// Which of these stores have been filled.
     pub filled: Filled,
-    /// Who holds which tenantId.
+    /// Who has which tenantId, as the records say.
+    pub ids: Ids,
+    /// Who asks for which tenantId.
     pub claims: Claims,
     /// What passes remember.
     pub memories: Memories,
@@ -62,9 +64,6 @@ pub struct Context {
     pub wake_tenant: mpsc::UnboundedSender<ObjectRef<Guarded<Tenant>>>,
     /// Wakes a SharedStack.
     pub wake_stack: mpsc::UnboundedSender<ObjectRef<Guarded<SharedStack>>>,
-    /// By SharedStack: the tenantIds retained in its bucket, with their markers. Absent until the markers
-    /// have been listed; nobody new borrows before.
-    pub retained: Shelf<BTreeMap<String, Marker>>,
     /// By SharedStack: what of its pool's documents could not be indexed, by tenantId. Absent until that is known.
     pub failures: Shelf<Arc<ByTenant>>,
     /// By uid: the version of each object that our last word in its status made.
@@ -77,7 +76,7 @@ pub struct Context {
     pub reservations: Reservations,
     /// Writes events.
     pub recorder: Recorder,
-    /// Set once all stores are filled and the claims are taken from the holds.
+    /// Set once all stores are filled and it is known who has which tenantId.
     pub ready: OnceCell<()>,
 }
 
@@ -135,7 +134,7 @@ impl Context {
         hold_name(&self.settings.installation)
     }
 
-    /// Waits until the caches can be trusted: all stores filled, all holds known. Caches still decide only what is
+    /// Waits until the caches can be trusted: all stores filled. Caches still decide only what is
     /// reversible.
     pub async fn caches(&self) {
         self.ready
@@ -150,15 +149,10 @@ impl Context {
             .await;
     }
 
-    /// Fills the claims from the holds. Of two holders, as a restored backup may have them, who was acted upon acts on;
-    /// then the older. A finalizer alone proves little: whoever makes an object can write one.
+    /// Whoever has an id by the records asks for it first.
     fn take_up_claims(&self) {
-        let tenants = self.tenants.state();
-        let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
-        let mut held: Vec<_> = readable.filter(|tenant| finalizer::is_held(*tenant, &self.hold())).collect();
-        held.sort_by_key(|tenant| (!was_acted_upon(tenant.status.as_ref()), asker(tenant).age));
-        for tenant in held {
-            self.claims.found(&tenant.spec.tenant_id, asker(tenant));
+        for (tenant_id, uid) in self.ids.holders() {
+            self.claims.found(&tenant_id, &uid);
         }
     }
 
@@ -243,10 +237,14 @@ impl Context {
         self.stacks.get(&ObjectRef::new(name))
     }
 
-    /// A namespace's labels, from the cache.
-    pub fn namespace_labels(&self, name: &str) -> BTreeMap<String, String> {
-        let namespace = self.namespaces.get(&ObjectRef::new(name));
-        namespace.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    /// A namespace, from the cache.
+    pub fn namespace(&self, name: &str) -> Option<Arc<PartialObjectMeta<Namespace>>> {
+        self.namespaces.get(&ObjectRef::new(name))
+    }
+
+    /// Whether a Tenant has its tenantId, or is about to get it in this process: then it borrows what it names.
+    pub fn has_id(&self, tenant_id: &str, uid: &str) -> bool {
+        self.ids.is_holder(tenant_id, uid) || self.claims.is_holder(tenant_id, uid)
     }
 
     /// Wakes all Tenants that name a SharedStack.
@@ -332,12 +330,6 @@ impl Context {
 /// Where to find a Tenant.
 pub fn reference(tenant: &Tenant) -> ObjectRef<Guarded<Tenant>> {
     ObjectRef::new(&tenant.name_any()).within(&tenant.namespace().unwrap_or_default())
-}
-
-/// Whether a Tenant was ever acted upon: only the operator writes a status, and the prefix is in it from the first time
-/// on.
-pub fn was_acted_upon(status: Option<&Status>) -> bool {
-    status.is_some_and(|status| status.prefix.is_some())
 }
 
 /// A Tenant as one that asks for its tenantId.
@@ -539,29 +531,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn holds_are_claims_and_who_was_acted_upon_comes_first_then_the_older() {
-        let born = |year: u32, hold: &[&str]| {
-            let at = format!("{year}-01-01T00:00:00Z");
-            json!({"creationTimestamp": at, "finalizers": hold})
-        };
-        let (held, acted_upon) = (&[HOLD][..], json!({"prefix": "documents/"}));
-        let id = |id: &str| json!({"tenantId": id});
+    async fn whoever_has_an_id_by_the_records_asks_for_it_first() {
+        let held =
+            |year: u32| json!({"creationTimestamp": format!("{year}-01-01T00:00:00Z"), "finalizers": [HOLD]});
         let tenants = vec![
-            named("old", born(2001, held), id("first"), json!({"bucket": "b"})),
-            named("young", born(2003, held), id("first"), acted_upon.clone()),
-            named("middle", born(2002, held), id("first"), acted_upon.clone()),
-            named("older", born(2001, held), id("second"), Value::Null),
-            named("younger", born(2002, held), id("second"), json!({})),
-            named("free", born(2001, &[]), id("third"), acted_upon.clone()),
-            named("anothers", born(2001, &["tenantry.dev/test"]), id("third"), acted_upon),
-            unreadable("unreadable"),
+            named("old", held(2001), json!({"tenantId": "first"}), json!({"prefix": "documents/"})),
+            named("young", held(2003), json!({"tenantId": "first"}), Value::Null),
         ];
-        let cx = trusting(silent(), tenants, vec![]).await;
-        for (id, holders) in [("first", vec!["middle"]), ("second", vec!["older"]), ("third", vec![])] {
-            let all = ["old", "young", "middle", "older", "younger", "free", "anothers"];
-            let found: Vec<_> = all.into_iter().filter(|uid| cx.claims.is_holder(id, uid)).collect();
-            assert_eq!(found, holders, "{id}");
-        }
+        let cx = silent();
+        cx.ids.trusted("first", "young");
+        cx.ids.trusted("out-of-sight", "its-label-was-taken-off");
+        let cx = trusting(cx, tenants, vec![]).await;
+        assert!(cx.claims.is_holder("first", "young") && cx.has_id("first", "young"));
+        assert!(!cx.claims.is_holder("first", "old") && !cx.has_id("first", "old"));
+        assert!(cx.claims.is_holder("out-of-sight", "its-label-was-taken-off"));
     }
 
     #[tokio::test]
@@ -649,10 +632,8 @@ mod tests {
         ]);
         assert_eq!(cx.stack("standard").unwrap().name_any(), "standard");
         assert!(cx.stack("other").is_none());
-        assert_eq!(cx.namespace_labels("tenants"), BTreeMap::from([("team".into(), "a".into())]));
-        for name in ["bare", "other"] {
-            assert_eq!(cx.namespace_labels(name), BTreeMap::new());
-        }
+        assert_eq!(cx.namespace("tenants").unwrap().labels()["team"], "a");
+        assert!(cx.namespace("bare").is_some() && cx.namespace("other").is_none());
     }
 
     #[tokio::test]
@@ -721,16 +702,5 @@ mod tests {
         assert_eq!(reference(&tenant), found);
         let born = "2026-01-01T00:00:00Z".parse().unwrap();
         assert_eq!(asker(&tenant), Asker { age: (Some(born), "uid-acme".into()), object: found });
-    }
-
-    #[test]
-    fn only_who_was_acted_upon_has_a_prefix() {
-        let with = |prefix: Option<&str>| Status {
-            bucket: Some("prod-ta-acme".into()),
-            prefix: prefix.map(Into::into),
-            ..Status::default()
-        };
-        assert!(was_acted_upon(Some(&with(Some("documents/")))));
-        assert!(!was_acted_upon(Some(&with(None))) && !was_acted_upon(None));
     }
 }

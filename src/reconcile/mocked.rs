@@ -19,12 +19,16 @@ use serde_json::{Value, json};
 use tokio::sync::{OnceCell, mpsc};
 
 use super::context::Context;
+use super::ids::Ids;
 use crate::aws::{Aws, Gate, SdkConfig};
 use crate::clock::Clock;
 use crate::documents::scheduler::Limits;
 use crate::documents::turns::Turns;
+use crate::records::Records;
+use crate::records::in_memory::InMemory;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
+use crate::stack::record::Terms;
 
 /// The installation of [`context`], and the hold that goes with it.
 pub const INSTALLATION: &str = "prod";
@@ -278,6 +282,15 @@ where
     store
 }
 
+/// The records that lie in this bucket, all of them, for a cluster with the uid `here`.
+pub fn ids(bucket: InMemory) -> Ids {
+    let terms = Terms { cluster: "here".into(), ..Terms::default() };
+    let scope = Scope::new(INSTALLATION, "123456789012", "eu-central-1");
+    let ids = Ids::new(Records::new(Arc::new(bucket)), terms, &scope, false);
+    ids.are_complete();
+    ids
+}
+
 /// A process that has seen nothing yet, has no work, and cannot reach AWS. Nobody hears whom it wakes, unless a test
 /// puts channels of its own in place.
 pub fn context(client: Client) -> Context {
@@ -299,11 +312,11 @@ pub fn context(client: Client) -> Context {
         stacks: reflector::store().0,
         namespaces: reflector::store().0,
         filled: Default::default(),
+        ids: ids(InMemory::default()),
         claims: Default::default(),
         memories: Default::default(),
         wake_tenant: mpsc::unbounded_channel().0,
         wake_stack: mpsc::unbounded_channel().0,
-        retained: Default::default(),
         failures: Default::default(),
         written: Default::default(),
         reservations: Default::default(),

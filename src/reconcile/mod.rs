@@ -5,6 +5,7 @@ pub(crate) mod conditions_writer;
 pub(crate) mod context;
 pub(crate) mod engine;
 pub(crate) mod finalizer;
+pub(crate) mod ids;
 pub(crate) mod ingestion;
 pub(crate) mod memory;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 
 use crate::api::{Column, Ownership, PerLayer, ownership};
+use crate::records::Trouble;
 use crate::stack::fault::Fault;
 use crate::stack::model::outcome::Standing;
 
@@ -43,6 +45,9 @@ pub enum Error {
     /// AWS refused.
     #[error("AWS: {0}")]
     Aws(Box<Fault>),
+    /// The records of tenantIds do not answer.
+    #[error("{0}")]
+    Records(Box<Trouble>),
     /// It took too long.
     #[error("the pass took longer than {} s", PASS_TIMEOUT.as_secs())]
     Timeout,
@@ -57,6 +62,12 @@ impl From<kube::Error> for Error {
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Error::Aws(Box::new(fault))
+    }
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        Error::Records(Box::new(trouble))
     }
 }
 

@@ -41,8 +41,12 @@ async fn step(
     status: &mut Status,
 ) -> Result<Progress, Fault> {
     let Some(tenant_id) = id.tenant_id() else { return Ok(Progress::Done) };
-    let marker = cx.retained.get(&offer.stack).and_then(|mut retained| retained.remove(tenant_id));
-    let Some(marker) = marker.filter(|_| !cx.settings.read_only) else { return Ok(Progress::Done) };
+    if cx.settings.read_only {
+        return Ok(Progress::Done);
+    }
+    // A marker that somebody else left is no concern of ours.
+    let marker = marker::find(&cx.aws, &offer.bucket, id).await?.filter(|marker| id.owns(&marker.claim(id)));
+    let Some(marker) = marker else { return Ok(Progress::Done) };
     let (aside, home) = (retained_prefix(tenant_id), id.prefix());
     let are_back = || status.documents_moved_time.as_ref().is_some_and(|at| Some(at.0) > marker.since);
     if marker.left == Left::Documents && marker.prefix == aside && !are_back() {
@@ -55,9 +59,6 @@ async fn step(
         return Ok(Progress::waiting(Reason::Updating, "The documents that were retained are back"));
     }
     marker::remove(&cx.aws, &offer.bucket, id).await?;
-    if let Some(retained) = cx.retained.lock().get_mut(&offer.stack) {
-        retained.remove(tenant_id);
-    }
     conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     if status.documents_moved_time.is_some() {
         cx.wake_stack(&offer.stack);

@@ -7,6 +7,7 @@ use kube::core::{Selector, SelectorExt};
 use super::cron::Schedule;
 use super::identity::Scope;
 use super::model::blocked::Blocked;
+use super::tenant_ids::{Allowed, TENANT_IDS};
 use crate::api::{
     IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
 };
@@ -46,6 +47,33 @@ fn schedule(ingestion: Option<&IngestionSettings>) -> Result<(), Blocked> {
         Some(Err(unreadable)) => refused(Reason::ScheduleInvalid, unreadable),
         _ => Ok(()),
     }
+}
+
+/// May this namespace have that tenantId? Answers with what it may have. Says nothing of whose the id is.
+pub fn tenant_id(
+    namespace: &str,
+    annotation: Option<&str>,
+    required: bool,
+    tenant_id: &str,
+) -> Result<Allowed, Blocked> {
+    let allowed = match Allowed::parse(annotation, required) {
+        Ok(allowed) => allowed,
+        Err(why) => {
+            let message = format!(
+                "Which tenantIds namespace '{namespace}' may have cannot be read: in its annotation {TENANT_IDS}, {why}. Ask \
+                 an administrator"
+            );
+            return refused(Reason::TenantIdNotAllowed, message);
+        }
+    };
+    if allowed.admits(tenant_id) {
+        return Ok(allowed);
+    }
+    let message = format!(
+        "Namespace '{namespace}' may not have tenantId '{tenant_id}': its annotation {TENANT_IDS} does not name it. Ask an \
+         administrator, or choose another tenantId in a new Tenant"
+    );
+    refused(Reason::TenantIdNotAllowed, message)
 }
 
 /// May a tenant of this namespace do that? Asked until the tenant has its hold: what is narrowed later leaves who is

@@ -70,6 +70,13 @@ impl Scope {
         format!("{}-operator", self.installation)
     }
 
+    /// The bucket with the records of this installation's tenantIds, in the account's own namespace of bucket names.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html>
+    pub fn installation_bucket(&self) -> String {
+        let Self { installation, account, region, .. } = self;
+        format!("{installation}-records-{account}-{region}-an")
+    }
+
     /// The path under which all service roles of this installation live.
     pub fn role_path(&self) -> String {
         format!("/tenantry/{}/", self.installation)

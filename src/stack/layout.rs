@@ -1,6 +1,7 @@
 //! What lies where in a bucket.
 
 use super::identity::Identity;
+use super::names;
 use crate::api::Layer;
 
 /// The folder of all pool documents.
@@ -21,6 +22,22 @@ pub fn marker_key(identity: &Identity) -> String {
 
 /// The folder of all markers in a bucket.
 pub(crate) const MARKERS: &str = "tenantry/retained/";
+
+/// In the installation's bucket: which cluster works, and since when its records are complete.
+pub(crate) const LOCK: &str = "lock.json";
+/// In the installation's bucket: the folder of the records, one a tenantId.
+pub(crate) const RECORDS: &str = "tenants/";
+
+/// Where the record of a tenantId lies.
+pub(crate) fn record_key(tenant_id: &str) -> String {
+    format!("{RECORDS}{tenant_id}.json")
+}
+
+/// Whose record lies there.
+pub(crate) fn recorded_id(key: &str) -> Option<&str> {
+    let id = key.strip_prefix(RECORDS)?.strip_suffix(".json")?;
+    names::is_tenant_id(id).then_some(id)
+}
 
 /// Where the owner of a data source writes what its last job was started for.
 pub fn ledger_key(owner: &Identity) -> String {

@@ -14,5 +14,7 @@ pub mod layout;
 pub mod model;
 pub(crate) mod names;
 pub(crate) mod offer;
+pub mod record;
 pub(crate) mod registry;
 pub mod store;
+pub(crate) mod tenant_ids;

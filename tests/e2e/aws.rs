@@ -76,6 +76,7 @@ impl Role<'_> {
             role_arn: Some(role_arn(account, name)),
             boundary_arn: settings.permissions_boundary.clone(),
             registry: settings.registry.clone(),
+            installation_bucket: settings.installation_bucket.clone(),
         };
         let mut policy = permissions::operator(&audience, None);
         let destructive = permissions::destructive(&audience)["Statement"].as_array().unwrap().clone();

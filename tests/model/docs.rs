@@ -254,6 +254,7 @@ fn the_operators_policy_is_what_is_printed() {
         role_arn: Some("arn:aws:iam::111122223333:role/tenantry-operator".into()),
         boundary_arn: None,
         registry: None,
+        installation_bucket: None,
     };
     let role = "--role-arn arn:aws:iam::111122223333:role/tenantry-operator ";
     for (who, printed, options) in [

@@ -16,6 +16,7 @@ fn audience() -> Audience {
         role_arn: Some("arn:aws:iam::123456789012:role/ops/tenantry".into()),
         boundary_arn: Some("arn:aws:iam::123456789012:policy/edge".into()),
         registry: "dynamodb:tenants".parse().ok(),
+        installation_bucket: None,
     }
 }
 
@@ -228,9 +229,15 @@ fn it_is_a_policy_that_iam_takes() {
         role_arn: Some(format!("arn:aws:iam::123456789012:role/{}", "r".repeat(64))),
         boundary_arn: Some(format!("arn:aws:iam::123456789012:policy/{}", "b".repeat(128))),
         registry: format!("dynamodb:{}", "t".repeat(255)).parse().ok(),
+        installation_bucket: Some("b".repeat(63)),
     };
-    let anywhere =
-        Audience { scope: Scope::new("p", "*", "*"), role_arn: None, boundary_arn: None, registry: None };
+    let anywhere = Audience {
+        scope: Scope::new("p", "*", "*"),
+        role_arn: None,
+        boundary_arn: None,
+        registry: None,
+        installation_bucket: None,
+    };
     for audience in [longest, anywhere] {
         let policy = permissions::operator(&audience, None);
         // A role's inline policies are counted together.

@@ -15,11 +15,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("stack", &["api"]),
     ("aws", &["api", "stack"]),
+    ("records", &["api", "stack", "aws"]),
     ("documents", &["api", "stack", "aws"]),
     ("layers", &["api", "stack", "aws", "documents"]),
-    ("reconcile", &["api", "stack", "aws", "documents", "layers"]),
-    ("operator", &["api", "stack", "aws", "documents", "layers", "reconcile"]),
-    ("cli", &["api", "stack", "aws", "documents", "layers"]),
+    ("reconcile", &["api", "stack", "aws", "records", "documents", "layers"]),
+    ("operator", &["api", "stack", "aws", "records", "documents", "layers", "reconcile"]),
+    ("cli", &["api", "stack", "aws", "records", "documents", "layers"]),
 ];
 
 /// The rooms of `stack`, and those of its rooms that each may use. Its own files belong to none.
@@ -28,8 +29,8 @@ const STACK: &[(&str, &[&str])] =
 
 /// Files of no room, and who may not use them.
 const EVERYBODYS: &[(&str, &[&str])] = &[
-    ("clock", &["api", "stack", "aws", "documents", "layers"]),
-    ("settings", &["api", "stack", "aws", "documents", "layers"]),
+    ("clock", &["api", "stack", "aws", "records", "documents", "layers"]),
+    ("settings", &["api", "stack", "aws", "records", "documents", "layers"]),
 ];
 
 /// What the model does without: waiting, clients, the environment, and clocks.

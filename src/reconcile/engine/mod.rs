@@ -21,22 +21,45 @@ use self::observe::{observe, unseen};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
+use crate::stack::model::desired::Want;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::STALLED;
 
+/// What a look at a stack came to: what is to be done next.
+pub struct Survey {
+    want: Want,
+    steps: PerLayer<Step>,
+    losses: Vec<Loss>,
+    all: bool,
+}
+
 /// Brings a stack one step closer to what it should be.
 pub async fn forward(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
+    match survey(world, case, memory, generation).await {
+        Ok(survey) => go_on(world, case, memory, survey).await,
+        Err(passed) => passed,
+    }
+}
+
+/// Looks at a stack, and says what is to be done. Nothing is changed. An error is a pass that ends here: something is not
+/// ours, or cannot be seen.
+pub async fn survey(
+    world: &World<'_>,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    generation: i64,
+) -> Result<Survey, Passed> {
     let due = memory.looked_at_all.is_none_or(|at| world.clock.since(at) >= world.resync_after);
     let all = due || memory.generation != Some(generation);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
     if all && let Some(passed) = key_of_others(world, case, memory).await {
-        return passed;
+        return Err(passed);
     }
     let (mut index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
         observe(world, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
     if let Some((layer, fault)) = others_unseen.pop() {
-        return unseen(world, case, memory, layer, fault);
+        return Err(unseen(world, case, memory, layer, fault));
     }
     if all {
         memory.looked_at_all = Some(Instant::now());
@@ -53,7 +76,8 @@ pub async fn forward(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, ge
         Err(blocked) => {
             memory.looked_at_all = None;
             let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-            return Passed { layers, blocked: Some(blocked), look_again: Some(STALLED), ..Passed::default() };
+            let (blocked, look_again) = (Some(blocked), Some(STALLED));
+            return Err(Passed { layers, blocked, look_again, ..Passed::default() });
         }
     };
     // What hides the index may be just what is to be put right, such as the collection's network policy.
@@ -61,10 +85,16 @@ pub async fn forward(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, ge
         let cause = steps.iter().find(|(it, step)| **step == Step::Ensure && *it != layer);
         let Some((cause, _)) = cause else {
             memory.looked_at_all = None;
-            return unseen(world, case, memory, layer, fault);
+            return Err(unseen(world, case, memory, layer, fault));
         };
         steps.index = Step::After(cause);
     }
+    Ok(Survey { want, steps, losses, all })
+}
+
+/// Takes the steps that a look came to.
+pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
+    let Survey { want, steps, losses, all } = survey;
     if world.read_only {
         return only_plan(steps);
     }

@@ -11,7 +11,7 @@ use crate::documents::source::Source;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::tenant::request;
-use crate::reconcile::{conditions_writer, finalizer, ingestion};
+use crate::reconcile::{conditions_writer, ingestion};
 use crate::stack::identity::Identity;
 
 /// The pool's documents: requests of its own and of its tenants, and tenants that leave.
@@ -53,23 +53,29 @@ pub(super) async fn pool_documents(
     Some(step)
 }
 
-/// The tenantIds of the Pool tenants that leave this stack, from the cache.
-pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
-    let tenants = cx.tenants.state();
-    let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
-    let leaving = readable
-        .filter(|tenant| tenant.metadata.deletion_timestamp.is_some() && tenant.spec.borrows_from(stack));
-    leaving.map(|tenant| tenant.spec.tenant_id.clone()).collect()
-}
-
-/// The Pool tenants that hold an id in this stack and ask for a job, from the cache.
-pub(super) fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
+/// The Pool tenants that have their tenantId in this stack, from the cache. Anybody can write an object that names the
+/// stack, another's tenantId and our finalizer; the records know whose it is.
+fn pool_tenants(cx: &Context, stack: &str) -> Vec<Tenant> {
     let tenants = cx.tenants.state();
     let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
     let pool =
         readable.filter(|tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack));
+    let has_id =
+        |tenant: &Tenant| cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default());
+    pool.filter(|tenant| has_id(tenant)).cloned().collect()
+}
+
+/// The tenantIds of those that leave it.
+pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
+    let leaving =
+        pool_tenants(cx, stack).into_iter().filter(|tenant| tenant.metadata.deletion_timestamp.is_some());
+    leaving.map(|tenant| tenant.spec.tenant_id).collect()
+}
+
+/// Those that ask for a job.
+pub(super) fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
     let asks = |tenant: &Tenant| request(tenant).is_some() || moved(tenant).is_some();
-    pool.filter(|tenant| finalizer::is_held(*tenant, &cx.hold()) && asks(tenant)).cloned().collect()
+    pool_tenants(cx, stack).into_iter().filter(asks).collect()
 }
 
 /// When the operator last moved or deleted this tenant's documents.

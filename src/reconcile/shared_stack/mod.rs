@@ -17,8 +17,8 @@ use self::teardown::leave;
 use super::context::Context;
 use super::engine::case::Case;
 use super::engine::{self, Passed};
-use super::{Error, Guarded, conditions_writer, finalizer, in_time, ingestion, offer_status, untouched};
-use crate::api::{APPROVE, Column, EncryptionSettings, Layer, PAUSED, SharedStack, Status};
+use super::{Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched};
+use crate::api::{APPROVE, Column, EncryptionSettings, Layer, PAUSED, Reason, SharedStack, Status};
 use crate::clock;
 use crate::documents::marker;
 use crate::stack::accept;
@@ -89,27 +89,20 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }
+    // What lies in a bucket that it takes over has its records before anybody new borrows.
+    if matches!(layers.bucket, Some(Standing::Whole))
+        && before.bucket.is_none()
+        && let Err(unread) = record_markers(cx, &id).await
+    {
+        again = clock::earliest(again, Some(ids::LOOK_AGAIN));
+        layers.bucket = Some(unread);
+    }
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
     offer_status::give_up(&mut status, &given_up);
     offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let mut error = fault;
-    if matches!(layers.bucket, Some(Standing::Whole)) && cx.retained.get(&name).is_none() {
-        match marker::retained(&cx.aws, &id.name(Layer::Bucket)).await {
-            Ok(retained) => {
-                cx.retained.lock().insert(name.clone(), retained);
-                cx.wake_borrowers(&name);
-            }
-            Err(unread) => match Standing::from(&unread) {
-                stalled @ Standing::Stalled(..) => {
-                    layers.bucket = Some(stalled);
-                    again = clock::earliest(again, Some(STALLED));
-                }
-                _ => error = Some(unread),
-            },
-        }
-    }
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole, &mut memory).await;
     let mut refilling = None;
@@ -132,6 +125,25 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         Some(fault) => Err(fault.into()),
         None => Ok(Action::requeue(cx.clock.outside(again.map_or(resync, |again| again.min(resync))))),
     }
+}
+
+/// Records the tenants that left something in the bucket, as far as they have no record.
+async fn record_markers(cx: &Context, id: &Identity) -> Result<(), Standing> {
+    if cx.settings.read_only {
+        return Ok(());
+    }
+    let bucket = id.name(Layer::Bucket);
+    let waits = |why: String| Standing::Waiting(Reason::WaitingForRecords, why);
+    let retained =
+        marker::retained(&cx.aws, &bucket).await.map_err(|fault| match Standing::from(&fault) {
+            stalled @ Standing::Stalled(..) => stalled,
+            _ => waits(fault.to_string()),
+        })?;
+    for (tenant_id, marker) in retained {
+        let Some(record) = marker.record(id, &tenant_id) else { continue };
+        cx.ids.record(record).await.map_err(|trouble| waits(trouble.to_string()))?;
+    }
+    Ok(())
 }
 
 /// A SharedStack that may not be acted upon.

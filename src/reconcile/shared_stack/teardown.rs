@@ -15,7 +15,7 @@ use crate::layers;
 use crate::reconcile::context::Context;
 use crate::reconcile::engine;
 use crate::reconcile::engine::case::Case;
-use crate::reconcile::{Error, Guarded, finalizer, teardown};
+use crate::reconcile::{Error, Guarded, finalizer, ids, teardown};
 use crate::stack::approval;
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::Blueprint;
@@ -91,13 +91,12 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     cx.event(&teardown::reference(&live), EventType::Normal, action, "Delete", note).await;
     finalizer::release(&api, &live, &cx.hold()).await?;
     cx.forget(&id.uid);
-    cx.retained.lock().remove(&name);
     cx.failures.lock().remove(&name);
     Ok(Action::await_change())
 }
 
-/// Who still borrows: a live LIST, because a cache may not have seen the newest hold. A Tenant without our hold borrows
-/// nothing, and will see us leaving before it does.
+/// Who still borrows: a live LIST, because a cache may not have seen the newest hold. A Tenant without our hold, or whose
+/// tenantId is not its own, borrows nothing, and will see us leaving before it does.
 pub(super) async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> {
     let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &ApiResource::erase::<Tenant>(&()));
     let tenants = match api.list(&ListParams::default()).await {
@@ -110,6 +109,10 @@ pub(super) async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progres
         .iter()
         .filter(|tenant| tenant.data.pointer("/spec/stackRef/name").and_then(|v| v.as_str()) == Some(name))
         .filter(|tenant| finalizer::is_held(*tenant, &cx.hold()))
+        .filter(|tenant| {
+            let tenant_id: String = teardown::field(tenant, "/spec/tenantId").unwrap_or_default();
+            cx.has_id(&tenant_id, &tenant.uid().unwrap_or_default())
+        })
         .map(|tenant| format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any()))
         .collect();
     if borrowing.is_empty() {
@@ -141,6 +144,7 @@ pub(super) async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<
 /// Takes apart what does not stay, unless that would take along what tenants have retained in it and nobody has said yes.
 pub(super) async fn remove(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
     let id = case.id;
+    let mut goes_along = Vec::new();
     if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, case.status.bucket.as_deref()).await? {
         let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
         // Where the documents stay, who has retained nothing else loses nothing.
@@ -162,8 +166,20 @@ pub(super) async fn remove(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<
                 cadence: Cadence::Steady,
             });
         }
+        // Where the documents stay, so do the ids.
+        let goes = retained.into_iter().filter(|_| fate == Fate::Goes);
+        goes_along = goes.map(|(tenant_id, marker)| (tenant_id, marker.owner_uid)).collect();
     }
     let mut memory = cx.memories.get(&id.uid);
+    // Before the bucket is emptied: its markers are how this is known after a crash.
+    if !memory.records_told {
+        for (tenant_id, owner_uid) in goes_along {
+            if let Err(trouble) = cx.ids.gone_with_bucket(&tenant_id, &owner_uid).await {
+                return Ok(ids::waits(&trouble));
+            }
+        }
+        memory.records_told = true;
+    }
     let progress =
         engine::back(&cx.world(), case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await;
     cx.memories.put(&id.uid, memory);

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::resolve::{Grant, Ready};
 use crate::api::{
-    APPROVE, EncryptionSettings, Equals, Isolation, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant,
+    APPROVE, EncryptionSettings, Equals, Isolation, Reason, RetrievalFilter, SYNC_REQUESTED_AT, Status,
+    Tenant,
 };
 use crate::clock;
 use crate::documents::schedule::Ask;
@@ -13,11 +15,16 @@ use crate::reconcile::context::Context;
 use crate::reconcile::engine::case::Case;
 use crate::reconcile::engine::{self, Passed};
 use crate::reconcile::memory::Memory;
-use crate::reconcile::{Error, conditions_writer, ingestion, offer_status, restore_documents, untouched};
+use crate::reconcile::{
+    Error, conditions_writer, ids, ingestion, offer_status, restore_documents, untouched,
+};
 use crate::stack::hash::fingerprint;
+use crate::stack::identity::Identity;
+use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::outcome::{Documents, Standing, Verdict};
 use crate::stack::offer::Offer;
+use crate::stack::record::Asker;
 
 /// What a pass has to report.
 pub(super) struct Pass {
@@ -31,15 +38,49 @@ pub(super) async fn go(
     cx: &Context,
     tenant: &Tenant,
     before: &Status,
-    isolation: &Isolation,
-    offer: Option<&Offer>,
+    ready: &Ready,
     memory: &mut Memory,
 ) -> Result<Pass, Error> {
-    let spec = &tenant.spec;
+    let Ready { isolation, offer, grant } = ready;
+    let (offer, spec) = (offer.as_ref(), &tenant.spec);
     let approved = tenant.annotations().get(APPROVE).map(String::as_str);
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting(approved);
+    let generation = tenant.metadata.generation.unwrap_or(0);
+    let creates_key =
+        matches!(isolation, Isolation::Silo(silo) if matches!(silo.encryption, EncryptionSettings::Create));
+    let case = Case {
+        id: &id,
+        column: spec.pattern.into(),
+        offer,
+        status: before,
+        creates_key,
+        approved,
+        blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
+    };
+    // Whoever is refused by what is there takes over nothing: neither the id, nor documents, nor a marker.
+    let survey = match isolation {
+        Isolation::Pool(_) => None,
+        _ => Some(engine::survey(&cx.world(), &case, memory, generation).await),
+    };
+    if let (Some(Err(_)), Some(_)) = (&survey, grant) {
+        return Ok(not_begun(before, survey.and_then(Result::err).unwrap_or_default()));
+    }
+    let is_new = grant.is_some();
+    let inherits = match grant.as_ref().filter(|_| !cx.settings.read_only) {
+        Some(grant) => {
+            if let Some(pass) = take_id(cx, tenant, &id, grant, before).await {
+                return Ok(pass);
+            }
+            grant.inherits
+        }
+        // Whether it has taken up everything is known once its status says that it has the id.
+        None => {
+            let word = cx.ids.word(&spec.tenant_id, &id.uid);
+            !is_new && word.is_some() && before.id_record != word
+        }
+    };
     let mut status = before.clone();
-    if let Some(offer) = offer
+    if let Some(offer) = offer.filter(|_| inherits)
         && let Some(standing) = restore_documents::documents(cx, tenant, &id, offer, &mut status).await?
     {
         let verdict = Verdict {
@@ -50,30 +91,24 @@ pub(super) async fn go(
         };
         return Ok(Pass { verdict, status, look_again: Some(Duration::from_secs(1)), error: None });
     }
+    status.id_record = cx.ids.word(&spec.tenant_id, &id.uid).or(status.id_record);
     status.region = Some(cx.scope.region.clone());
     status.prefix = Some(id.prefix());
     if let Some(offer) = offer {
         offer_status::borrowed(&mut status, offer);
     }
-    if let Isolation::Pool(_) = isolation {
+    let Some(survey) = survey else {
         pool(cx, tenant, &mut status, offer, memory);
         let documents =
             offer.and_then(|offer| ingestion::of_pool_tenant(cx, &offer.stack, &spec.tenant_id, before));
         let verdict = Verdict { borrowed: Some(Standing::Whole), documents, ..Verdict::default() };
         return Ok(Pass { verdict, status, look_again: None, error: None });
-    }
-    let case = Case {
-        id: &id,
-        column: spec.pattern.into(),
-        offer,
-        status: before,
-        creates_key: matches!(isolation, Isolation::Silo(silo) if matches!(silo.encryption, EncryptionSettings::Create)),
-        approved,
-        blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
-    let generation = tenant.metadata.generation.unwrap_or(0);
-    let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } =
-        engine::forward(&cx.world(), &case, memory, generation).await;
+    let passed = match survey {
+        Ok(survey) => engine::go_on(&cx.world(), &case, memory, survey).await,
+        Err(passed) => passed,
+    };
+    let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } = passed;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
@@ -103,6 +138,53 @@ pub(super) async fn go(
     };
     let error = fault.or(step.fault).map(Error::from);
     Ok(Pass { verdict, status, look_again: clock::earliest(look_again, step.look_again), error })
+}
+
+/// A Tenant that may have its id, and does not take it because of what it has seen.
+fn not_begun(before: &Status, passed: Passed) -> Pass {
+    let Passed { layers, blocked, look_again, fault, passing, .. } = passed;
+    let verdict = Verdict {
+        undecided: blocked.is_none(),
+        refused: blocked,
+        layers,
+        passing,
+        documents: Documents::last(&before.conditions),
+        ..Verdict::default()
+    };
+    Pass { verdict, status: before.clone(), look_again, error: fault.map(Error::from) }
+}
+
+/// Writes the record that gives a Tenant its id; a pass if it cannot be written now.
+async fn take_id(
+    cx: &Context,
+    tenant: &Tenant,
+    id: &Identity,
+    grant: &Grant,
+    before: &Status,
+) -> Option<Pass> {
+    let Grant { namespace_uid, named, over, .. } = grant;
+    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let asker = Asker { id, namespace_uid, named: *named, approved };
+    let (withheld, look_again) = match cx.ids.give(&asker, over.as_deref()).await {
+        Ok(true) => return None,
+        Ok(false) => {
+            let message = "Somebody else has written the record of this tenantId meanwhile; it is read again";
+            (Blocked { reason: Reason::WaitingForRecords, message: message.into() }, Duration::from_secs(1))
+        }
+        Err(trouble) => (Blocked { reason: trouble.reason(), message: trouble.to_string() }, ids::LOOK_AGAIN),
+    };
+    Some(withhold(tenant, before, withheld, look_again))
+}
+
+/// Nobody can say at the moment whether this Tenant may be acted upon.
+pub(super) fn withhold(tenant: &Tenant, before: &Status, withheld: Blocked, look_again: Duration) -> Pass {
+    let verdict = Verdict {
+        withheld: Some(withheld),
+        layers: untouched(tenant.spec.pattern.into()),
+        documents: Documents::last(&before.conditions),
+        ..Verdict::default()
+    };
+    Pass { verdict, status: before.clone(), look_again: Some(look_again), error: None }
 }
 
 /// A Pool tenant owns nothing: all it needs is in the offer. A new request wakes its SharedStack, which runs the job.

@@ -13,10 +13,10 @@ use futures::FutureExt;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
-use self::apply::{Pass, go};
+use self::apply::{Pass, go, withhold};
 use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
+use super::{Error, Guarded, conditions_writer, finalizer, ids, in_time, registry, untouched};
 use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
@@ -67,7 +67,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let resolved = resolve(cx, &api, &mut tenant).await?;
     let waits_for_its_id =
         matches!(&resolved, Resolved::Refused(Blocked { reason: Reason::TenantIdTaken, .. }));
-    if !matches!(resolved, Resolved::Go { .. }) && !waits_for_its_id {
+    if !matches!(resolved, Resolved::Go(_)) && !waits_for_its_id {
         step_back(cx, &tenant);
     }
     let uid = tenant.uid().unwrap_or_default();
@@ -79,6 +79,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
+        Resolved::Withheld(withheld) => withhold(&tenant, &before, withheld, ids::LOOK_AGAIN),
         Resolved::Waits(standing) => {
             let layers = untouched(tenant.spec.pattern.into());
             let verdict = Verdict {
@@ -90,9 +91,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
-        Resolved::Go { isolation, offer } => {
-            go(cx, &tenant, &before, &isolation, offer.as_deref(), &mut memory).await?
-        }
+        Resolved::Go(ready) => go(cx, &tenant, &before, &ready, &mut memory).await?,
     };
     let Pass { mut verdict, mut status, look_again, error } = pass;
     let mirrored = {

@@ -1,36 +1,71 @@
-//! Everything about a Tenant that is decided without AWS: is it allowed, has it its tenantId, and who lends to it.
+//! Everything about a Tenant that is decided before anything of it is looked at: is it allowed, may it have its tenantId,
+//! and who lends to it.
 
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, ResourceExt};
 
 use crate::api::{APPROVE, ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant};
 use crate::layers::existing_key;
-use crate::reconcile::context::{Context, asker, was_acted_upon};
+use crate::reconcile::context::{Context, asker};
 use crate::reconcile::{Error, finalizer, offer_status};
+use crate::records::Trouble;
 use crate::stack::accept;
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::outcome::Standing;
-use crate::stack::model::plan;
 use crate::stack::offer::Offer;
+use crate::stack::record::{self, Asker, Record, Ruling};
+use crate::stack::tenant_ids::TENANT_IDS;
 
 /// What `resolve` comes to.
 pub(super) enum Resolved {
     /// It may not be acted upon.
     Refused(Blocked),
+    /// Nobody can say at the moment whether it may.
+    Withheld(Blocked),
     /// It waits for its SharedStack.
     Waits(Standing),
     /// On with it.
-    Go { isolation: Box<Isolation>, offer: Option<Box<Offer>> },
+    Go(Box<Ready>),
 }
 
-/// Everything that is decided without AWS: is it allowed, has it its tenantId, and who lends to it. Ends with the hold
-/// on and the SharedStack looked at live: flag, then look, so that a SharedStack that is leaving either sees the hold
-/// or is seen leaving.
+/// What is needed to go on.
+pub(super) struct Ready {
+    /// What is asked for.
+    pub(super) isolation: Isolation,
+    /// What is lent.
+    pub(super) offer: Option<Offer>,
+    /// The id that it may have and does not have yet; none if it has it.
+    pub(super) grant: Option<Grant>,
+}
+
+/// A tenantId that a Tenant may have. It has it once its record says so.
+pub(super) struct Grant {
+    /// The uid of the Tenant's namespace.
+    pub(super) namespace_uid: String,
+    /// Whether the namespace names the id.
+    pub(super) named: bool,
+    /// The record that this goes over, by its ETag.
+    pub(super) over: Option<String>,
+    /// An earlier holder may have left something.
+    pub(super) inherits: bool,
+}
+
+impl From<&Trouble> for Resolved {
+    fn from(trouble: &Trouble) -> Self {
+        Resolved::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
+    }
+}
+
+/// Everything that is decided without looking at the stack. Ends with the hold on and the SharedStack looked at live:
+/// flag, then look, so that a SharedStack that is leaving either sees the hold or is seen leaving.
 pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result<Resolved, Error> {
     let held = finalizer::is_held(tenant, &cx.hold());
-    // Whoever makes an object can write our finalizer into it; a status only we write.
-    let settled = held && was_acted_upon(tenant.status.as_ref());
+    let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), tenant.uid().unwrap_or_default());
+    // Whoever makes an object can write our finalizer into it; a record only we write.
+    let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
     let isolation = match accept::tenant(tenant) {
         Ok(isolation) => isolation,
         Err(refused) => return Ok(Resolved::Refused(refused)),
@@ -42,35 +77,42 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         let message = format!("There is no SharedStack '{name}'; create it, or name another in a new Tenant");
         return Ok(Resolved::Waits(Standing::Waiting(Reason::StackNotFound, message)));
     }
-    if let (Some(name), Some(stack), false) = (&stack_name, stack, settled)
+    if let (Some(name), Some(stack), false) = (&stack_name, stack, has_id)
         && stack.metadata.deletion_timestamp.is_some()
     {
         return Ok(Resolved::Waits(stack_leaves(name)));
     }
-    if !settled {
-        let namespace = tenant.namespace().unwrap_or_default();
-        if let Err(refused) = accept::namespace(
-            &namespace,
-            &cx.namespace_labels(&namespace),
-            cx.settings.silo_namespaces.as_ref(),
-            &isolation,
-            stack,
-        ) {
-            return Ok(Resolved::Refused(refused));
-        }
+    // A namespace that the cache has not seen yet is looked at below.
+    let namespace = cx.namespace(&tenant.namespace().unwrap_or_default());
+    if let (Some(namespace), false) = (namespace, has_id)
+        && let Err(refused) = admitted(cx, tenant, &namespace.metadata, &isolation, stack)
+    {
+        return Ok(Resolved::Refused(refused));
     }
     if let Some(Err(refused)) = stack.map(|stack| accept::stack_serves(&isolation, stack)) {
         return Ok(Resolved::Refused(refused));
     }
-    if !cx.claims.ask(&tenant.spec.tenant_id, &asker(tenant)) {
-        return Ok(Resolved::Refused(taken(&tenant.spec.tenant_id)));
+    if !has_id && !cx.claims.ask(&tenant_id, &asker(tenant)) {
+        return Ok(Resolved::Refused(record::taken(&tenant_id)));
     }
     let offer = match (&stack_name, stack) {
-        (Some(name), Some(stack)) => match borrow(cx, tenant, name, stack, settled) {
+        (Some(name), Some(stack)) => match borrow(cx, tenant, name, stack) {
             Ok(offer) => Some(offer),
-            Err(resolved) => return Ok(resolved),
+            Err(waits) => return Ok(Resolved::Waits(waits)),
         },
         _ => None,
+    };
+    let grant = match has_id {
+        true => None,
+        false => match ask(cx, tenant, &isolation, stack).await {
+            Ok(Ok(grant)) => grant,
+            Ok(Err(refused)) => {
+                cx.release_claim(&tenant_id, &uid);
+                return Ok(Resolved::Refused(refused));
+            }
+            Err(Error::Records(trouble)) => return Ok((&*trouble).into()),
+            Err(error) => return Err(error),
+        },
     };
     if let Some(refused) = room(cx, tenant, &isolation).await? {
         return Ok(Resolved::Refused(refused));
@@ -91,7 +133,67 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         }
         return Ok(Resolved::Waits(waits));
     }
-    Ok(Resolved::Go { isolation: Box::new(isolation), offer: offer.map(Box::new) })
+    Ok(Resolved::Go(Box::new(Ready { isolation, offer, grant })))
+}
+
+/// Whether a namespace may have such a Tenant, and whether it names the tenantId. Asked until the Tenant has its id: what
+/// is narrowed later leaves who is already there in peace.
+fn admitted(
+    cx: &Context,
+    tenant: &Tenant,
+    namespace: &ObjectMeta,
+    isolation: &Isolation,
+    stack: Option<&SharedStack>,
+) -> Result<bool, Blocked> {
+    let name = tenant.namespace().unwrap_or_default();
+    let annotation = namespace.annotations.as_ref().and_then(|all| all.get(TENANT_IDS)).map(String::as_str);
+    let tenant_id = &tenant.spec.tenant_id;
+    let allowed = accept::tenant_id(&name, annotation, cx.settings.require_tenant_ids, tenant_id)?;
+    let labels = namespace.labels.clone().unwrap_or_default();
+    accept::namespace(&name, &labels, cx.settings.silo_namespaces.as_ref(), isolation, stack)?;
+    Ok(allowed.names(tenant_id))
+}
+
+/// Asks for the tenantId, with the namespace as it is now. None if the record names this Tenant already.
+async fn ask(
+    cx: &Context,
+    tenant: &Tenant,
+    isolation: &Isolation,
+    stack: Option<&SharedStack>,
+) -> Result<Result<Option<Grant>, Blocked>, Error> {
+    if let Some(trouble) = cx.ids.closed() {
+        return Err(trouble.into());
+    }
+    let name = tenant.namespace().unwrap_or_default();
+    let namespace = Api::<Namespace>::all(cx.client.clone()).get_metadata(&name).await?;
+    let named = match admitted(cx, tenant, &namespace.metadata, isolation, stack) {
+        Ok(named) => named,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let id = cx.tenant_identity(tenant, &tenant.spec.tenant_id, tenant.spec.pattern, isolation.stack());
+    let namespace_uid = namespace.uid().unwrap_or_default();
+    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let asker = Asker { id: &id, namespace_uid: &namespace_uid, named, approved };
+    let kept = cx.ids.read(&tenant.spec.tenant_id).await?;
+    let record = kept.as_ref().map(|kept| &kept.says);
+    let lives = match record.filter(|record| cx.ids.may_live(record, &asker)) {
+        Some(record) => lives(cx, record).await?,
+        None => false,
+    };
+    Ok(match cx.ids.rule(record, &asker, lives) {
+        Ruling::Held => Ok(None),
+        Ruling::Granted { inherits } => {
+            Ok(Some(Grant { namespace_uid, named, over: kept.map(|kept| kept.etag), inherits }))
+        }
+        Ruling::Refused(refused) => Err(refused),
+    })
+}
+
+/// Whether the Tenant that a record names is still there.
+async fn lives(cx: &Context, record: &Record) -> Result<bool, Error> {
+    let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &record.holder.namespace);
+    let found = api.get_metadata_opt(&record.holder.name).await?;
+    Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(record.holder.uid.as_str())))
 }
 
 /// What only AWS can say before anything is built: may the key be used, is there room for a knowledge base. Not asked
@@ -123,62 +225,21 @@ pub(super) async fn room(
     Ok(cx.reserve(&id).await?.err())
 }
 
-pub(super) fn taken(tenant_id: &str) -> Blocked {
-    Blocked {
-        reason: Reason::TenantIdTaken,
-        message: format!(
-            "tenantId '{tenant_id}' is held by another Tenant. This one goes on by itself when the other is deleted; or \
-             choose another tenantId in a new Tenant"
-        ),
-    }
-}
-
 /// What the SharedStack lends, or why it does not.
 pub(super) fn borrow(
     cx: &Context,
     tenant: &Tenant,
     name: &str,
     stack: &SharedStack,
-    settled: bool,
-) -> Result<Offer, Resolved> {
-    let waits = |reason, message: String| Resolved::Waits(Standing::Waiting(reason, message));
+) -> Result<Offer, Standing> {
     let id = Identity::of_stack(cx.scope.clone(), name, "");
     let needs_pool = tenant.spec.pattern == Pattern::Pool;
     let offer = offer_status::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
-    let Some(offer) = offer else {
+    offer.ok_or_else(|| {
         let message =
             format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
-        return Err(waits(Reason::StackNotReady, message));
-    };
-    if settled {
-        // What is retained under its id is nobody else's; a restart must not put it off until the markers are read.
-        return Ok(offer);
-    }
-    let tenant_id = &tenant.spec.tenant_id;
-    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
-    let whose = cx.tenant_identity(tenant, tenant_id, tenant.spec.pattern, Some(name)).adopting(approved);
-    match cx.retained.get(name) {
-        None => {
-            let message = format!("SharedStack '{name}' is still being read; this Tenant goes on when it is");
-            Err(waits(Reason::StackNotReady, message))
-        }
-        Some(retained) => {
-            let Some(claim) = retained.get(tenant_id).map(|marker| marker.claim(&whose)) else {
-                return Ok(offer);
-            };
-            let message = match &claim {
-                claim if whose.owns(claim) => return Ok(offer),
-                Claim::Neighbour { owner, uid } => {
-                    plan::retained_by_neighbour(&whose, tenant_id, owner, uid, "its documents")
-                }
-                _ => format!(
-                    "tenantId '{tenant_id}' is retained in SharedStack '{name}': an earlier Tenant with this id was deleted \
-                     and its documents are still there. Choose another tenantId"
-                ),
-            };
-            Err(Resolved::Refused(Blocked { reason: Reason::TenantIdRetained, message }))
-        }
-    }
+        Standing::Waiting(Reason::StackNotReady, message)
+    })
 }
 
 /// The SharedStack as the API server has it now: there, and not leaving.

@@ -10,14 +10,15 @@ use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::pool::{self, Leaver};
-use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Status, Tenant};
+use crate::api::{Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::clock;
-use crate::documents::marker::{self, Left, Marker};
+use crate::documents::marker::{self, Marker};
 use crate::documents::purge;
 use crate::layers;
-use crate::reconcile::context::{Context, was_acted_upon};
+use crate::reconcile::context::Context;
 use crate::reconcile::engine;
 use crate::reconcile::engine::case::Case;
+use crate::reconcile::ids::{self, Claimed};
 use crate::reconcile::teardown::{self, field};
 use crate::reconcile::{Error, finalizer, registry};
 use crate::stack::fault::Fault;
@@ -28,6 +29,7 @@ use crate::stack::model::observed::Seen;
 use crate::stack::model::progress::Progress;
 use crate::stack::model::teardown_order::Fate;
 use crate::stack::offer::Offer;
+use crate::stack::record::State;
 
 /// The four strings, and what else a way back needs.
 struct Last {
@@ -37,6 +39,22 @@ struct Last {
     stack: Option<String>,
     policy: Option<DeletionPolicy>,
     status: Status,
+    /// Whether the tenantId is its own, and with it what lies under that in a SharedStack. Our finalizer does not prove it:
+    /// whoever makes an object can write it, and name another's tenantId.
+    has_id: bool,
+}
+
+/// What became of a Tenant that leaves.
+struct Left {
+    progress: Progress,
+    /// Whether something of it stays.
+    stays: bool,
+}
+
+impl From<Progress> for Left {
+    fn from(progress: Progress) -> Self {
+        Self { progress, stays: false }
+    }
 }
 
 impl Last {
@@ -72,12 +90,13 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         tracing::error!(namespace, name, "a Tenant without tenantId or pattern cannot be taken apart");
         return Ok(Action::await_change());
     };
-    let last = Last {
+    let mut last = Last {
         tenant_id,
         pattern,
         stack: field(&object, "/spec/stackRef/name"),
         policy: field(&object, "/spec/deletionPolicy"),
         status: field(&object, "/status").unwrap_or_default(),
+        has_id: false,
         object,
     };
     if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
@@ -85,21 +104,31 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         return teardown::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
+    let claimed = match cx.settings.read_only {
+        true => Ok(Claimed::NotOurs),
+        false => cx.ids.claimed(&id).await,
+    };
+    last.has_id = claimed == Ok(Claimed::Ours);
     let fate = teardown::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
     let mut status = last.status.clone();
     let told = match &fate {
-        Ok(fate) if !cx.settings.read_only => unregister(cx, &last, &id, *fate, &mut status).await?,
+        Ok(fate) if last.has_id => unregister(cx, &last, &id, *fate, &mut status).await?,
         _ => Progress::Done,
     };
-    let progress = match &fate {
-        _ if cx.settings.read_only => teardown::read_only(),
-        Err(waiting) => waiting.clone(),
-        Ok(_) if !told.is_done() => told,
-        Ok(Fate::Stays) => teardown::or_stalled(cx, &id.uid, retain(cx, &last, &id, Fate::Stays).await)?,
-        Ok(fate) => match teardown::grace(cx, &last.object) {
-            Some(waiting) => waiting,
-            None => teardown::or_stalled(cx, &id.uid, remove(cx, &last, &id, *fate, &mut status).await)?,
+    let left = match (&fate, claimed) {
+        _ if cx.settings.read_only => teardown::read_only().into(),
+        (_, Err(trouble)) => ids::waits(&trouble).into(),
+        (_, Ok(Claimed::Over)) => Progress::Done.into(),
+        (Err(waiting), _) => waiting.clone().into(),
+        _ if !told.is_done() => told.into(),
+        (Ok(fate), _) => match teardown::grace(cx, &last.object).filter(|_| *fate != Fate::Stays) {
+            Some(waiting) => waiting.into(),
+            None => leave(cx, &last, &id, *fate, &mut status).await?,
         },
+    };
+    let progress = match left {
+        Left { progress: Progress::Done, stays } if last.has_id => give_up_id(cx, &last, &id, stays).await,
+        Left { progress, .. } => progress,
     };
     if !progress.is_done() {
         return teardown::report(cx, &api, &last.object, &last.status, status, &progress).await;
@@ -137,26 +166,81 @@ async fn unregister(
     teardown::or_stalled(cx, &id.uid, told)
 }
 
-/// Whether what lies in a SharedStack under this tenantId is this object's: it is the holder, and was acted upon. Our
-/// finalizer proves neither: whoever makes an object can write it, and name another's tenantId.
-fn has_documents(cx: &Context, last: &Last, id: &Identity) -> bool {
-    cx.claims.is_holder(&last.tenant_id, &id.uid) && was_acted_upon(Some(&last.status))
+/// Leaves or takes away, as far as this goes in one pass. A refusal that needs a person is a wait.
+async fn leave(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    status: &mut Status,
+) -> Result<Left, Error> {
+    let gone = async {
+        note_unused(cx, last, id).await?;
+        match fate {
+            Fate::Stays => retain(cx, last, id, Fate::Stays).await,
+            fate => remove(cx, last, id, fate, status).await,
+        }
+    };
+    let mut stays = false;
+    let progress = gone.await.map(|left| {
+        stays = left.stays;
+        left.progress
+    });
+    Ok(Left { progress: teardown::or_stalled(cx, &id.uid, progress)?, stays })
 }
 
-/// Leaves word of what stays, and lets go. Who was never accepted and built nothing leaves nothing.
-async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
-    let has_documents = has_documents(cx, last, id);
+/// The last step before the hold is taken off: the record says what became of the id.
+async fn give_up_id(cx: &Context, last: &Last, id: &Identity, stays: bool) -> Progress {
+    let unused = cx.memories.get(&id.uid).unused == Some(true);
+    let (state, empty) = match stays {
+        true => (State::Retained, false),
+        false => (State::Gone, unused),
+    };
+    let namespace = cx.namespace(&last.object.namespace().unwrap_or_default()).and_then(|it| it.uid());
+    match cx.ids.leave(id, state, empty, namespace).await {
+        Ok(_) => Progress::Done,
+        Err(trouble) => ids::waits(&trouble),
+    }
+}
+
+/// Notes, before anything is taken away, whether there ever was a document. Where a way back has begun already nobody can
+/// tell any more, and somebody may have used it.
+async fn note_unused(cx: &Context, last: &Last, id: &Identity) -> Result<(), Error> {
+    if cx.memories.get(&id.uid).unused.is_some() || !last.has_id {
+        return Ok(());
+    }
+    let has_begun = last.status.condition(ConditionType::Ready).is_some_and(|ready| {
+        let said = Reason::parse(&ready.reason);
+        matches!(said, Some(Reason::Deleting | Reason::DocumentsRemain | Reason::ObjectsLocked))
+    });
+    let unused = !has_begun && {
+        let owner = last.stack.as_deref().map_or_else(|| id.clone(), |stack| stack_identity(cx, stack));
+        match layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await? {
+            Seen::Absent => false,
+            _ => {
+                let page = cx.aws.objects.versions(&owner.name(Layer::Bucket), &id.prefix(), None).await?;
+                page.versions.is_empty()
+            }
+        }
+    };
+    cx.memories.note(&id.uid, |memory| memory.unused = Some(unused));
+    Ok(())
+}
+
+/// Leaves word of what stays. Who was never given its id and built nothing leaves nothing; nor does a Pool tenant that
+/// never had a document.
+async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Left, Error> {
     let owner = match &last.stack {
         None => id.clone(),
         Some(stack) => stack_identity(cx, stack),
     };
-    let left = match last.pattern {
+    let stays = match last.pattern {
         Pattern::Silo => true,
         Pattern::Bridge if fate == Fate::Stays => {
-            has_documents || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_))
+            last.has_id || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_))
         }
-        Pattern::Bridge => has_documents,
-        Pattern::Pool => has_documents,
+        Pattern::Bridge => last.has_id,
+        Pattern::Pool => last.has_id && cx.memories.get(&id.uid).unused != Some(true),
     };
     let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
     let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
@@ -168,18 +252,12 @@ async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<
     let mut memory = cx.memories.get(&id.uid);
     engine::retain(&cx.world(), &case, fate, &mut memory).await?;
     cx.memories.put(&id.uid, memory);
-    if !left || !there {
-        return Ok(Progress::Done);
+    if stays && there && (last.has_id || last.stack.is_none()) {
+        let what = if fate == Fate::Stays { marker::Left::Everything } else { marker::Left::Documents };
+        let marker = Marker::of(id, what, clock::stamp_after(None).0);
+        marker::leave(&cx.aws, &owner.name(Layer::Bucket), id, &marker).await?;
     }
-    let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
-    let marker = Marker::of(id, left, clock::stamp_after(None).0);
-    marker::leave(&cx.aws, &owner.name(Layer::Bucket), id, &marker).await?;
-    if let Some(stack) = &last.stack
-        && let Some(retained) = cx.retained.lock().get_mut(stack)
-    {
-        retained.insert(last.tenant_id.clone(), marker);
-    }
-    Ok(Progress::Done)
+    Ok(Left { progress: Progress::Done, stays: stays && (there || last.pattern == Pattern::Bridge) })
 }
 
 /// The SharedStack by its name; its uid as the cache has it, or none if it is gone.
@@ -206,14 +284,14 @@ async fn remove(
     id: &Identity,
     fate: Fate,
     status: &mut Status,
-) -> Result<Progress, Error> {
+) -> Result<Left, Error> {
     let progress = match last.pattern {
         Pattern::Pool => leave_pool(cx, last, id, fate, status).await?,
         Pattern::Silo | Pattern::Bridge => take_apart(cx, last, id, fate).await?,
     };
     match (progress, fate) {
         (Progress::Done, Fate::DocumentsStay) => retain(cx, last, id, fate).await,
-        (progress, _) => Ok(progress),
+        (progress, _) => Ok(progress.into()),
     }
 }
 
@@ -224,7 +302,7 @@ async fn leave_pool(
     fate: Fate,
     status: &mut Status,
 ) -> Result<Progress, Error> {
-    let Some(stack_name) = last.stack.as_deref().filter(|_| has_documents(cx, last, id)) else {
+    let Some(stack_name) = last.stack.as_deref().filter(|_| last.has_id) else {
         return Ok(Progress::Done);
     };
     let stack = &stack_identity(cx, stack_name);
@@ -247,7 +325,7 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
         None => None,
     };
     let case = last.case(id, offer.as_ref());
-    let bucket_of = stack_id.as_ref().filter(|_| has_documents(cx, last, id));
+    let bucket_of = stack_id.as_ref().filter(|_| last.has_id);
     let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
     let progress = engine::back(&cx.world(), &case, fate, &mut memory, documents).await;
     cx.memories.put(&id.uid, memory);

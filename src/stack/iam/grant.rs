@@ -12,6 +12,10 @@ pub enum Grant {
     /// What the operator reads and writes: a pool's documents with their metadata files, and what it keeps for itself. The
     /// documents of a Silo or a Bridge tenant are not its to read.
     OwnObjects,
+    /// The bucket with the records of tenantIds, and
+    InstallationBucket,
+    /// the records in it. No policy that is printed lets anybody delete them.
+    Records,
     /// Keys made with our tag. A key has no ARN before it is made.
     NewKeys,
     /// Tagging keys, as long as our own tag goes along: it is how they are made, and IAM cannot tell the two apart.

@@ -12,7 +12,7 @@ use super::grant::{Grant, Need};
 use super::operation::Operation;
 use crate::api::GROUP;
 use crate::stack::identity::Scope;
-use crate::stack::layout::{OPERATORS_OWN, POOL};
+use crate::stack::layout::{LOCK, OPERATORS_OWN, POOL, RECORDS};
 use crate::stack::registry::Table;
 
 /// What a role's inline policies may have together, white space not counted: room for all in one document.
@@ -41,6 +41,8 @@ pub struct Audience {
     pub boundary_arn: Option<String>,
     /// The registry, if there is one.
     pub registry: Option<Table>,
+    /// The bucket for records that an administrator has made, if the operator does not make it.
+    pub installation_bucket: Option<String>,
 }
 
 /// What the operator's role needs to build, look and repair, or one part of it.
@@ -96,8 +98,10 @@ impl Grant {
     fn part(self) -> Part {
         use Grant::*;
         match self {
-            NewBuckets | Buckets | Objects | OwnObjects | NewKeys | NewKeysTags | OwnKeys | Keys
-            | Aliases | KeysOfCollections | KeysOfDocuments | Registry => Part::Storage,
+            NewBuckets | Buckets | InstallationBucket | Records | Objects | OwnObjects | NewKeys
+            | NewKeysTags | OwnKeys | Keys | Aliases | KeysOfCollections | KeysOfDocuments | Registry => {
+                Part::Storage
+            }
             Lists
             | NewRoles
             | Roles
@@ -123,11 +127,22 @@ impl Grant {
         use Grant::*;
         let scope = &audience.scope;
         let Scope { installation, account, partition, .. } = scope;
-        let s3 = |name: &str| vec![format!("arn:{partition}:s3:::{installation}-{name}")];
+        // The second word of a bucket's name says that it is a tenant's or a SharedStack's.
+        let s3 = |name: &str| vec![format!("arn:{partition}:s3:::{installation}-?a-{name}")];
+        let records = || {
+            let given = audience.installation_bucket.clone();
+            format!("arn:{partition}:s3:::{}", given.unwrap_or_else(|| scope.installation_bucket()))
+        };
         let role = |name: String| format!("arn:{partition}:iam::{account}:role{name}");
         let ours = || role(format!("{}*", scope.role_path()));
         match self {
-            NewBuckets | Buckets => s3("*"),
+            NewBuckets => {
+                let made = audience.installation_bucket.is_none().then(records);
+                s3("*").into_iter().chain(made).collect()
+            }
+            Buckets => s3("*"),
+            InstallationBucket => vec![records()],
+            Records => vec![format!("{}/{LOCK}", records()), format!("{}/{RECORDS}*", records())],
             Objects => s3("*/*"),
             OwnObjects => {
                 [POOL, OPERATORS_OWN].iter().flat_map(|prefix| s3(&format!("*/{prefix}*"))).collect()
@@ -178,7 +193,7 @@ impl Grant {
             }
             OwnKeys | OwnCollections | OwnKnowledgeBases => vec![Some(our_tag)],
             // Names of buckets are shared by all of AWS: one of ours may be another account's.
-            Buckets | Objects | OwnObjects if account != "*" => {
+            Buckets | InstallationBucket | Records | Objects | OwnObjects if account != "*" => {
                 vec![Some(json!({"StringEquals": {"aws:ResourceAccount": account}}))]
             }
             KeysOfCollections => {
@@ -198,8 +213,8 @@ impl Grant {
             Policies | InsideCollections => vec![Some(our_names)],
             Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
-            Buckets | Objects | OwnObjects | Keys | Aliases | Lists | Roles | RolesSeen | OperatorRole
-            | Collections | Indexes | KnowledgeBases => vec![None],
+            Buckets | InstallationBucket | Records | Objects | OwnObjects | Keys | Aliases | Lists
+            | Roles | RolesSeen | OperatorRole | Collections | Indexes | KnowledgeBases => vec![None],
         }
     }
 }

@@ -129,6 +129,8 @@ pub struct Verdict {
     pub refilling: Option<(Reason, String)>,
     /// Whether it is still open if the object may be acted upon.
     pub undecided: bool,
+    /// Why nobody can say at the moment whether it may.
+    pub withheld: Option<Blocked>,
     /// AWS has been failing in a way that passes for so long that a person may wonder.
     pub passing: Option<(Reason, String)>,
     /// The documents.
@@ -202,6 +204,9 @@ impl Verdict {
         if let Some(Blocked { reason, message }) = self.refused.as_ref().or(self.blocked.as_ref()) {
             return Some((true, *reason, message.clone()));
         }
+        if let Some(Blocked { reason, message }) = &self.withheld {
+            return Some((reason.severity() == Severity::Stalled, *reason, message.clone()));
+        }
         let standings =
             || self.layers.iter().filter_map(|(_, standing)| standing.as_ref()).chain(self.borrowed.as_ref());
         let stalled = standings().find_map(|standing| match standing {
@@ -247,6 +252,9 @@ impl Verdict {
         if self.leaving.is_none() {
             drafts.push(match &self.refused {
                 Some(refused) => draft(Accepted, FALSE, refused.reason, refused.message.clone()),
+                None if let Some(withheld) = &self.withheld => {
+                    draft(Accepted, UNKNOWN, withheld.reason, withheld.message.clone())
+                }
                 None if self.undecided => draft(Accepted, UNKNOWN, Reason::Progressing, "Not decided yet"),
                 None => draft(Accepted, TRUE, Reason::Accepted, "The spec is acted upon"),
             });

@@ -1,0 +1,430 @@
+//! The start of the records. Before the lease they are only read; with it the bucket and the lock are made; and whatever was
+//! there before there were records gets its record, before anybody new gets an id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
+use kube::{Api, Client, ResourceExt};
+
+use super::installation_owner::Grant;
+use crate::api::{GROUP, Layer, SharedStack, Status, Tenant, hold_name};
+use crate::aws::Aws;
+use crate::clock;
+use crate::documents::marker;
+use crate::reconcile::context::Context;
+use crate::reconcile::finalizer;
+use crate::reconcile::ids::Ids;
+use crate::reconcile::retry;
+use crate::reconcile::teardown::field;
+use crate::records::bucket::InstallationBucket;
+use crate::records::lock::{Lock, Place, Verdict};
+use crate::records::{Kept, Records, S3, Trouble, Wrote};
+use crate::settings::Settings;
+use crate::stack::identity::{Identity, Owner, Scope};
+use crate::stack::record::{Record, State, Terms};
+
+/// How many objects a page of a list has.
+const PAGE: u32 = 500;
+/// So many ids a message names before it counts.
+const LISTED: usize = 10;
+
+/// What an installation works with, and where.
+pub struct Installation {
+    /// The operator's own right to indexes.
+    pub grant: Grant,
+    bucket: InstallationBucket,
+    place: Place,
+    records: Records,
+}
+
+impl Installation {
+    /// What the settings name. Nothing is asked.
+    pub fn new(aws: &Aws, grant: Grant, bucket: InstallationBucket, settings: &Settings) -> Self {
+        let Scope { installation, account, region, .. } = (*grant.scope).clone();
+        let election = settings.leader_election.as_ref().filter(|_| !settings.read_only);
+        let place = Place {
+            installation,
+            account,
+            region,
+            cluster: grant.cluster.clone(),
+            lease_namespace: election.map(|election| election.namespace.clone()),
+        };
+        let records = Records::new(Arc::new(S3::new(aws, &bucket.name)));
+        Self { grant, bucket, place, records }
+    }
+
+    /// Before the lease: whether this process may work for the installation, as far as reading tells. Until it may, it is not
+    /// ready, and a release before it goes on.
+    pub async fn may_lead(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
+        if !self.bucket.is_there(aws, &self.grant.scope).await? {
+            if self.bucket.is_given {
+                bail!(self.bucket.missing(&self.grant.scope));
+            }
+            return self.grant.may_be_taken(aws, take_over).await;
+        }
+        match answered(self.records.lock().await)? {
+            None => self.grant.may_be_taken(aws, take_over).await,
+            Some(lock) => match self.place.judge(&lock.says.place, take_over) {
+                Verdict::Ours | Verdict::TakeOver => Ok(()),
+                Verdict::Refused(why) => bail!(why),
+            },
+        }
+    }
+
+    /// With the lease: the bucket, the lock, and what is known of all ids. Answers whether something is still to be
+    /// recorded, with the lock as it is then.
+    pub async fn open(
+        &self,
+        aws: &Aws,
+        client: &Client,
+        settings: &Settings,
+    ) -> anyhow::Result<(Ids, Option<Kept<Lock>>)> {
+        let scope = &self.grant.scope;
+        let terms =
+            Terms { cluster: self.place.cluster.clone(), policy: settings.id_policy, ..Terms::default() };
+        let ids = |terms| Ids::new(self.records.clone(), terms, scope, settings.read_only);
+        let holders = self.holders(client, settings).await?;
+        let had_records = !settings.rebuild_records
+            && (holders.iter().any(|holder| holder.id_record.is_some())
+                || self.grant.had_records(aws).await?);
+        let is_there = self.bucket.is_there(aws, scope).await?;
+        if settings.read_only && !is_there && !had_records {
+            let ids = ids(terms);
+            ids.are_complete();
+            return Ok((ids, None));
+        }
+        if had_records && !is_there {
+            let ids = ids(terms);
+            lost(&ids, &holders, &Trouble::Lost(format!("The bucket '{}'", self.bucket.name)));
+            return Ok((ids, None));
+        }
+        if !settings.read_only {
+            self.bucket.ensure(aws, scope).await?;
+        }
+        let lock = match answered(self.records.lock().await)? {
+            None if had_records => {
+                let ids = ids(terms);
+                lost(
+                    &ids,
+                    &holders,
+                    &Trouble::Lost(format!("lock.json in the bucket '{}'", self.bucket.name)),
+                );
+                return Ok((ids, None));
+            }
+            lock => lock,
+        };
+        let lock = self.lock(lock, settings).await?;
+        let took_over = lock.as_ref().map(|lock| lock.says.took_over.clone()).unwrap_or_default();
+        let ids = ids(Terms { took_over, ..terms });
+        for (tenant_id, etag) in answered(self.records.list().await)? {
+            ids.listed(tenant_id, etag);
+        }
+        self.recognise(&ids, client, holders, settings).await?;
+        match &lock {
+            Some(lock) if !lock.says.complete => {}
+            _ => ids.are_complete(),
+        }
+        Ok((ids, lock.filter(|lock| !lock.says.complete)))
+    }
+
+    /// Takes the lock, if it is not ours already. With --read-only it stays as it is.
+    async fn lock(
+        &self,
+        found: Option<Kept<Lock>>,
+        settings: &Settings,
+    ) -> anyhow::Result<Option<Kept<Lock>>> {
+        if settings.read_only {
+            return Ok(found);
+        }
+        let over = found.as_ref().map(|found| found.etag.clone());
+        let lock = match found {
+            None => Lock {
+                place: self.place.clone(),
+                took_over: Vec::new(),
+                complete: false,
+                nonce: String::new(),
+            },
+            Some(found) => {
+                let is_ours = match self.place.judge(&found.says.place, settings.take_over.as_deref()) {
+                    Verdict::Refused(why) => bail!(why),
+                    verdict => verdict == Verdict::Ours,
+                };
+                if is_ours && !settings.rebuild_records {
+                    return Ok(Some(found));
+                }
+                let Lock { mut took_over, complete, place, nonce } = found.says;
+                if place.cluster != self.place.cluster && !took_over.contains(&place.cluster) {
+                    tracing::warn!(
+                        cluster = place.cluster,
+                        "this installation is taken over from another cluster"
+                    );
+                    took_over.push(place.cluster);
+                }
+                let complete = complete && !settings.rebuild_records;
+                Lock { place: self.place.clone(), took_over, complete, nonce }
+            }
+        };
+        match answered(self.records.put_lock(lock, over.as_deref()).await)? {
+            Wrote::Done(lock) => Ok(Some(lock)),
+            Wrote::Other(_) => bail!("another process has taken this installation at the same moment"),
+        }
+    }
+
+    /// The Tenants of this place that bear our hold, whatever their labels are: one that has lost its label keeps its id.
+    async fn holders(&self, client: &Client, settings: &Settings) -> anyhow::Result<Vec<Holder>> {
+        let scope = &self.grant.scope;
+        let hold = hold_name(&scope.installation);
+        let mut holders = Vec::new();
+        for object in objects::<Tenant>(client, None).await? {
+            if finalizer::is_held(&object, &hold)
+                && let Some(holder) = Holder::of(scope, object)
+            {
+                holders.push(holder);
+            }
+        }
+        // What our selector shows us is ours alone: an operator elsewhere that works on it would build it twice.
+        let selector = settings.selector.as_deref();
+        let seen = objects::<SharedStack>(client, selector).await?.into_iter();
+        let seen = seen.chain(objects::<Tenant>(client, selector).await?);
+        for object in seen.filter(|object| finalizer::is_held(object, &hold)) {
+            let status: Status = field(&object, "/status").unwrap_or_default();
+            if let Some(elsewhere) = elsewhere(scope, &status) {
+                let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+                bail!(
+                    "{kind} '{}' is that of installation '{}' in {elsewhere}, and this process would work in account {} and \
+                     region {}. Set AWS_REGION and credentials to where the installation is; or give this process another \
+                     --installation or another --selector",
+                    object.name_any(),
+                    scope.installation,
+                    scope.account,
+                    scope.region,
+                );
+            }
+        }
+        holders.sort_by(|one, other| one.age.cmp(&other.age));
+        Ok(holders)
+    }
+
+    /// Compares what Tenants say with the records. A Tenant of a release that knew no records gets its record.
+    async fn recognise(
+        &self,
+        ids: &Ids,
+        client: &Client,
+        holders: Vec<Holder>,
+        settings: &Settings,
+    ) -> anyhow::Result<()> {
+        let mut missing = Vec::new();
+        let mut namespaces = None;
+        for holder in &holders {
+            let tenant_id = holder.id.tenant_id().unwrap_or_default();
+            if ids.recognises(tenant_id, &holder.id.uid, holder.id_record.as_deref())
+                || ids.is_listed(tenant_id)
+            {
+                continue;
+            }
+            if holder.id_record.is_some() && !settings.rebuild_records {
+                missing.push(holder.clone());
+                continue;
+            }
+            if settings.read_only {
+                continue;
+            }
+            let uids = match &mut namespaces {
+                Some(uids) => uids,
+                none => none.insert(namespace_uids(client).await?),
+            };
+            let Owner::Tenant { namespace, .. } = &holder.id.owner else { continue };
+            let uid = uids.get(namespace).cloned();
+            let record = Record::of(&holder.id, &self.place.cluster, uid, State::Held, Timestamp::now());
+            if let Some(record) = record {
+                answered(ids.record(record).await)?;
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = missing.iter().filter_map(|holder| holder.id.tenant_id()).take(LISTED).collect();
+        let what = match missing.len() {
+            1 => format!("The record of tenantId '{}'", names[0]),
+            count => format!("The records of {count} tenantIds, such as {},", names.join(", ")),
+        };
+        lost(ids, &missing, &Trouble::Lost(what));
+        Ok(())
+    }
+
+    /// Ends with an error when the lock is another's.
+    pub async fn watch(&self, cx: &Context) -> anyhow::Error {
+        loop {
+            tokio::time::sleep(cx.clock.outside(cx.settings.resync)).await;
+            match self.records.lock().await {
+                Ok(Some(lock)) if lock.says.place.cluster != self.place.cluster => {
+                    let other = lock.says.place.cluster;
+                    return anyhow::anyhow!(
+                        "the cluster with the uid {other} has taken this installation over"
+                    );
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => cx.ids.are_lost(&Trouble::Lost("lock.json in the installation's bucket".into())),
+                Err(trouble @ Trouble::Lost(_)) => cx.ids.are_lost(&trouble),
+                Err(trouble) => tracing::warn!("the lock cannot be read: {trouble}"),
+            }
+        }
+    }
+
+    /// Records what is in AWS without a Tenant: what was retained. Then the lock says that all is recorded, and who waits for
+    /// that goes on. What fails is tried again.
+    pub async fn complete(&self, cx: &Context, lock: Kept<Lock>) {
+        let mut failures = 0;
+        while let Err(error) = self.record_all(cx, &lock).await {
+            failures += 1;
+            tracing::warn!(error = format!("{error:#}"), "what is there cannot be recorded; trying again");
+            tokio::time::sleep(cx.clock.outside(retry::distance(failures))).await;
+        }
+        cx.ids.are_complete();
+        cx.wake_tenants(|tenant| {
+            !cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default())
+        });
+    }
+
+    async fn record_all(&self, cx: &Context, lock: &Kept<Lock>) -> anyhow::Result<()> {
+        let hold = cx.hold();
+        let mut recorded = 0;
+        for stack in objects::<SharedStack>(&cx.client, None).await? {
+            let status: Status = field(&stack, "/status").unwrap_or_default();
+            let id =
+                Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
+            if !finalizer::is_held(&stack, &hold) || status.bucket.as_ref() != Some(&id.name(Layer::Bucket)) {
+                continue;
+            }
+            for (tenant_id, marker) in marker::retained(&cx.aws, &id.name(Layer::Bucket)).await? {
+                let Some(record) = marker.record(&id, &tenant_id) else { continue };
+                recorded += usize::from(answered(cx.ids.record(record).await)?);
+            }
+        }
+        for record in retained_knowledge_bases(&cx.aws, &cx.scope).await? {
+            recorded += usize::from(answered(cx.ids.record(record).await)?);
+        }
+        if cx.settings.rebuild_records {
+            tracing::warn!(
+                "the records are made anew; ids of which nothing is left in AWS or the cluster are forgotten"
+            );
+        }
+        let complete = Lock { complete: true, ..lock.says.clone() };
+        match answered(self.records.put_lock(complete, Some(&lock.etag)).await)? {
+            Wrote::Done(_) => tracing::info!(recorded, "all that is retained has a record"),
+            // A process before this one has written it, or another cluster has taken over, which is noticed elsewhere.
+            Wrote::Other(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// A Tenant that bears our hold.
+#[derive(Clone)]
+struct Holder {
+    age: (Option<Timestamp>, String),
+    id: Identity,
+    id_record: Option<String>,
+}
+
+impl Holder {
+    /// None if it was never acted upon, or elsewhere.
+    fn of(scope: &Arc<Scope>, object: DynamicObject) -> Option<Self> {
+        let owner = Owner::Tenant {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            tenant_id: field(&object, "/spec/tenantId")?,
+            pattern: field(&object, "/spec/pattern")?,
+            stack: field(&object, "/spec/stackRef/name"),
+        };
+        let uid = object.uid().unwrap_or_default();
+        let id = Identity::new(scope.clone(), owner, &uid);
+        let status: Status = field(&object, "/status").unwrap_or_default();
+        let place = format!("{}/{}/", scope.account, scope.region);
+        match &status.id_record {
+            Some(word) if !word.starts_with(&place) => return None,
+            Some(_) => {}
+            None => {
+                let stack = match &id.owner {
+                    Owner::Tenant { stack: Some(stack), .. } => Some(stack.clone()),
+                    _ => None,
+                };
+                let owner = stack.map_or_else(|| id.clone(), |it| Identity::of_stack(scope.clone(), &it, ""));
+                let here = status.bucket == Some(owner.name(Layer::Bucket));
+                let acted_upon = status.prefix.is_some() && (here || elsewhere(scope, &status).is_none());
+                if !acted_upon || (status.bucket.is_some() && !here) {
+                    return None;
+                }
+            }
+        }
+        let born = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        Some(Self { age: (born, uid), id, id_record: status.id_record })
+    }
+}
+
+/// Which account and region a status speaks of, if it is not ours.
+fn elsewhere(scope: &Scope, status: &Status) -> Option<String> {
+    let arns = [&status.knowledge_base_arn, &status.collection_arn, &status.role_arn, &status.kms_key_arn];
+    let account = arns.into_iter().flatten().find_map(|arn| arn.split(':').nth(4)).unwrap_or(&scope.account);
+    let region = status.region.as_ref().unwrap_or(&scope.region);
+    let here = *account == scope.account && *region == scope.region;
+    (!here).then(|| format!("account {account} and region {region}"))
+}
+
+/// All objects of a kind that a selector shows, unparsed: one that cannot be read counts too.
+async fn objects<K>(client: &Client, selector: Option<&str>) -> anyhow::Result<Vec<DynamicObject>>
+where
+    K: kube::Resource<DynamicType = ()>,
+{
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
+    let mut params =
+        ListParams { label_selector: selector.map(Into::into), ..ListParams::default() }.limit(PAGE);
+    let mut all = Vec::new();
+    loop {
+        let page = api.list(&params).await.context("the objects of this installation cannot be listed")?;
+        all.extend(page.items);
+        params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+        if params.continue_token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn namespace_uids(client: &Client) -> anyhow::Result<HashMap<String, String>> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let all = api.list_metadata(&ListParams::default()).await.context("namespaces cannot be listed")?;
+    Ok(all.items.iter().filter_map(|it| Some((it.name_any(), it.uid()?))).collect())
+}
+
+/// What is still there goes on: who has an id is taken from what the Tenants say, because nothing else knows.
+fn lost(ids: &Ids, holders: &[Holder], trouble: &Trouble) {
+    for holder in holders {
+        ids.trusted(holder.id.tenant_id().unwrap_or_default(), &holder.id.uid);
+    }
+    ids.are_lost(trouble);
+}
+
+/// A failure of AWS is waited for; see [`super::wait_for_aws`].
+fn answered<T>(result: Result<T, Trouble>) -> anyhow::Result<T> {
+    result.map_err(|trouble| match trouble {
+        Trouble::Away(fault) => fault.into(),
+        other => other.into(),
+    })
+}
+
+/// The records of tenants that left a knowledge base behind, in the words of its tags.
+async fn retained_knowledge_bases(aws: &Aws, scope: &Arc<Scope>) -> anyhow::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for tags in aws.knowledge_bases.retained(scope).await? {
+        let Some(owner @ Owner::Tenant { .. }) = Owner::of_tags(&tags) else { continue };
+        let uid = tags.get(&format!("{}/owner-uid", GROUP)).cloned().unwrap_or_default();
+        let id = Identity::new(scope.clone(), owner, &uid);
+        records.extend(Record::of(&id, "", None, State::Retained, clock::now().0));
+    }
+    Ok(records)
+}

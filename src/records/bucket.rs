@@ -1,0 +1,148 @@
+//! The installation's bucket: in the account's own namespace, versioned, TLS only, and closed to whoever writes records
+//! without saying over what.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::api::GROUP;
+use crate::aws::{Aws, Tags};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::Scope;
+use crate::stack::layout::{LOCK, RECORDS};
+
+/// What the installation's bucket is.
+#[derive(Clone, Debug)]
+pub struct InstallationBucket {
+    /// Its name.
+    pub name: String,
+    /// Whether an administrator has made it: then it is not made here.
+    pub is_given: bool,
+}
+
+impl InstallationBucket {
+    /// The one that an administrator has named, or the installation's own.
+    pub fn of(scope: &Scope, given: Option<&str>) -> Self {
+        match given {
+            Some(name) => Self { name: name.into(), is_given: true },
+            None => Self { name: scope.installation_bucket(), is_given: false },
+        }
+    }
+
+    /// Whether it is there. One that is not this installation's is an error.
+    pub async fn is_there(&self, aws: &Aws, scope: &Scope) -> anyhow::Result<bool> {
+        let Some(found) = aws.buckets.protection(&self.name).await? else { return Ok(false) };
+        self.must_be_ours(&found.tags, scope)?;
+        Ok(true)
+    }
+
+    /// Makes it, or finishes one that was begun.
+    pub async fn ensure(&self, aws: &Aws, scope: &Scope) -> anyhow::Result<()> {
+        let found = match aws.buckets.protection(&self.name).await? {
+            None if self.is_given => anyhow::bail!(self.missing(scope)),
+            None => {
+                match aws.buckets.create_regional(&self.name, &scope.region, &tags(scope)).await {
+                    // Another process was faster.
+                    Err(fault) if fault.class == Class::Conflict => {}
+                    Err(fault) => return Err(self.unmade(fault)),
+                    Ok(()) => tracing::info!(bucket = self.name, "made the installation's bucket"),
+                }
+                aws.buckets.protection(&self.name).await?
+            }
+            found => found,
+        };
+        let found =
+            found.with_context(|| format!("the installation's bucket '{}' was deleted again", self.name))?;
+        self.must_be_ours(&found.tags, scope)?;
+        if !found.versioned {
+            aws.buckets.put_versioning(&self.name, true).await?;
+        }
+        let wanted = policy(scope, &self.name);
+        if !found.policy.as_ref().is_some_and(|there| holds(there, &wanted)) {
+            aws.buckets.put_policy(&self.name, &merged(found.policy, &wanted)).await?;
+        }
+        Ok(())
+    }
+
+    /// What is said of a bucket that was named and is not there.
+    pub fn missing(&self, scope: &Scope) -> String {
+        let Scope { installation, account, region, .. } = scope;
+        format!(
+            "there is no bucket '{}' in account {account}: make it in {region} with the tag {GROUP}/installation=\
+             {installation}, or leave out --installation-bucket",
+            self.name
+        )
+    }
+
+    fn must_be_ours(&self, tags: &Tags, scope: &Scope) -> anyhow::Result<()> {
+        let said = tags.get(&format!("{GROUP}/installation"));
+        if said == Some(&scope.installation) {
+            return Ok(());
+        }
+        anyhow::bail!(
+            "the bucket '{}' does not say that it is this installation's: its tag {GROUP}/installation is {}. Tag it with \
+             {GROUP}/installation={}, if it is, or name another with --installation-bucket",
+            self.name,
+            said.map_or("missing".to_owned(), |said| format!("'{said}'")),
+            scope.installation,
+        )
+    }
+
+    /// What needs a person ends the process, so that another, or an earlier release, is not kept from working.
+    fn unmade(&self, fault: Fault) -> anyhow::Error {
+        if fault.class.needs_person().is_none() {
+            return fault.into();
+        }
+        anyhow::anyhow!(
+            "the installation's bucket '{}' cannot be made: {fault}; or make one with the tag {GROUP}/installation and name it \
+             with --installation-bucket",
+            self.name
+        )
+    }
+}
+
+fn tags(scope: &Scope) -> Tags {
+    BTreeMap::from([
+        (format!("{GROUP}/installation"), scope.installation.clone()),
+        (format!("{GROUP}/owner"), "operator".to_owned()),
+    ])
+}
+
+/// Refuses plain HTTP to everybody, and to everybody a record that goes over whatever is there.
+fn policy(scope: &Scope, bucket: &str) -> Value {
+    let arn = format!("arn:{}:s3:::{bucket}", scope.partition);
+    let records = [LOCK.to_owned(), format!("{RECORDS}*")].map(|key| format!("{arn}/{key}"));
+    json!({"Version": "2012-10-17", "Statement": [
+        {
+            "Sid": "TenantryTlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+            "Resource": [arn, format!("{arn}/*")],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+        {
+            "Sid": "TenantryRecordsOverWhatWasRead", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+            "Resource": records,
+            "Condition": {"Null": {"s3:if-match": "true", "s3:if-none-match": "true"}},
+        },
+    ]})
+}
+
+/// The statements that a policy has, by their names.
+fn statements(policy: &Value) -> Vec<Value> {
+    policy["Statement"].as_array().cloned().unwrap_or_default()
+}
+
+/// Whether a policy has all statements that are wanted. An administrator's bucket may have others.
+fn holds(there: &Value, wanted: &Value) -> bool {
+    let there = statements(there);
+    statements(wanted).iter().all(|statement| there.contains(statement))
+}
+
+/// What is wanted, beside what others have written there.
+fn merged(there: Option<Value>, wanted: &Value) -> Value {
+    let wanted = statements(wanted);
+    let ours = |statement: &Value| wanted.iter().any(|it| it["Sid"] == statement["Sid"]);
+    let others = there.iter().flat_map(statements).filter(|statement| !ours(statement));
+    let all: Vec<_> = others.chain(wanted.clone()).collect();
+    json!({"Version": "2012-10-17", "Statement": all})
+}
