@@ -44,6 +44,11 @@ impl Claims {
         self.0.lock().holders.get(tenant_id).is_some_and(|holder| holder.age.1 == uid)
     }
 
+    /// Whether an id is anybody's.
+    pub fn is_held(&self, tenant_id: &str) -> bool {
+        self.0.lock().holders.contains_key(tenant_id)
+    }
+
     /// Asks for an id: true if the asker has it now. Who does not get it waits, and is woken when it is free.
     pub fn ask(&self, tenant_id: &str, asker: &Asker) -> bool {
         let mut inner = self.0.lock();
@@ -100,7 +105,9 @@ mod tests {
         assert!(claims.ask("acme", &young));
         assert!(claims.ask("acme", &young), "asking again changes nothing");
         assert!(!claims.ask("acme", &old) && !claims.ask("acme", &oldest));
+        assert!(!claims.is_held("other"));
         assert!(claims.ask("other", &old), "another id is another matter");
+        assert!(claims.is_held("other"));
         assert_eq!(claims.release("acme", "young").len(), 2);
         assert!(!claims.ask("acme", &old), "an older one waits");
         assert!(claims.ask("acme", &oldest));
