@@ -109,3 +109,57 @@ async fn read(aws: &Aws, bucket: &str, key: &str) -> Result<Option<There>, Fault
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{Gate, SdkConfig};
+    use crate::documents::sidecar::Rules;
+
+    fn listed(key: &str, same: bool) -> Listed {
+        Listed { entry: Entry { key: key.into(), mark: ledger::mark("e", 1) }, same }
+    }
+
+    /// What becomes of a document and the file beside it, if there is one, where AWS cannot be reached: whether each is
+    /// as in the last ledger.
+    async fn unreached(document: bool, file: Option<bool>, is_somebodys: bool) -> Result<Done, Fault> {
+        let aws = Aws::new(&SdkConfig::builder().build(), "123456789012", &Gate::default());
+        let rules = Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() };
+        let knows = |id: &str| is_somebodys && id == "acme";
+        let pool = Pool { rules: &rules, is_somebodys: &knows };
+        let pair = Pair {
+            document: listed("pool/acme/x.md", document),
+            sidecar: file.map(|same| listed("pool/acme/x.md.metadata.json", same)),
+        };
+        check(&aws, "bucket", pool, pair).await
+    }
+
+    #[tokio::test]
+    async fn what_is_right_costs_no_call() {
+        let right = unreached(true, Some(true), true).await.unwrap();
+        assert_eq!(right.line.unwrap().key, "pool/acme/x.md.metadata.json");
+        assert!(!right.written && !right.set_aside && !right.unclaimed);
+        for document in [true, false] {
+            let nobodys = unreached(document, None, false).await.unwrap();
+            assert!(
+                nobodys.unclaimed && nobodys.line.is_none(),
+                "it is told, and the ledger has no file of it"
+            );
+            assert!(!nobodys.written && !nobodys.set_aside, "nothing asks for a job");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ledger_vouches_for_no_file_beside_what_is_nobodys() {
+        for (document, file, is_somebodys) in [
+            (true, Some(true), false),
+            (false, Some(true), false),
+            (true, None, true),
+            (true, Some(false), true),
+        ] {
+            let fault = unreached(document, file, is_somebodys).await.map(drop).unwrap_err();
+            let operation = if file.is_some() { "GetObject" } else { "PutObject" };
+            assert_eq!(fault.operation, operation, "{document} {file:?} {is_somebodys}");
+        }
+    }
+}
