@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tenantry::api::SYNC_REQUESTED_AT;
 
-use crate::double::Call;
+use crate::double::{Call, Journal};
 use crate::pool_isolation::{QUESTION, assert_own, naming, pool_of_two, reached};
 use crate::retrieval::Answer;
 use crate::world::{World, world};
@@ -29,6 +29,17 @@ async fn asked_as(w: &World, tenant: &str) -> Vec<Answer> {
 async fn keys(w: &World, bucket: &str, prefix: &str) -> BTreeSet<String> {
     let listed = w.sdk.s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.unwrap();
     listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
+}
+
+/// The look that wrote the file, or took it away, is followed by a job, and not by another look that finds it changed.
+fn assert_job_follows(journal: &Journal, operation: &str) {
+    let of_the_file = |call: &&Call| call.operation == operation && call.text().contains(SIDECAR);
+    let change = journal.iter().find(of_the_file).unwrap_or_else(|| panic!("no {operation}:\n{journal}"));
+    let next = |operation: &str| {
+        journal.iter().filter(|call| call.seq > change.seq).position(|call| call.operation == operation)
+    };
+    let (job, look) = (next("StartIngestionJob"), next("ListObjectsV2"));
+    assert!(job.is_some() && look.is_none_or(|look| job < Some(look)), "{journal}");
 }
 
 async fn counted(w: &World) -> Option<i64> {
@@ -67,6 +78,7 @@ async fn what_is_nobodys_is_found_by_nobody_until_somebody_has_the_id() {
         );
 
         // The next look before a job finds that it is somebody's, and the schedule's look is one.
+        let mark = w.double.mark().await;
         w.apply(TENANT).await;
         w.ready("nobody").await;
         w.patch(STACK, json!({"spec": {"pool": {"ingestion": {"schedule": "* * * * *"}}}})).await;
@@ -75,9 +87,24 @@ async fn what_is_nobodys_is_found_by_nobody_until_somebody_has_the_id() {
         })
         .await;
         assert_own(&w, &bucket, "nobody", "99 days").await;
+        assert_job_follows(&w.double.journal(mark).await, "PutObject");
         w.until(STACK, "counts the other alone", |it| it.status.unclaimed_documents == Some(1)).await;
         w.sdk.s3.delete_object().bucket(&bucket).key("pool/umbrela/handbook.md").send().await.unwrap();
         w.until(STACK, "has nothing left to count", |it| it.status.unclaimed_documents.is_none()).await;
+
+        // One that is taken away by force has left no word, and its id is nobody's again.
+        let mark = w.double.mark().await;
+        w.annotate("nobody", "tenantry.dev/paused", Some("true")).await;
+        w.condition("nobody", "Paused=True").await;
+        w.patch("nobody", json!({"metadata": {"finalizers": null}})).await;
+        w.delete("nobody").await;
+        w.gone("nobody").await;
+        w.eventually("it is found by nobody", || async {
+            asked_as(&w, "nobody").await.is_empty().then_some(())
+        })
+        .await;
+        assert_eq!(keys(&w, &bucket, "pool/nobody/").await, [DOCUMENT.into()].into());
+        assert_job_follows(&w.double.journal(mark).await, "DeleteObjects");
     })
     .await;
 }
