@@ -124,6 +124,8 @@ metrics! {
         "Metadata files that named another tenant and were corrected.";
     DOCUMENTS_QUARANTINED: Counter "tenantry_documents_quarantined_total" []
         "Documents whose key names no tenant, or leaves no room, and that were moved into quarantine.";
+    UNCLAIMED: Gauge "tenantry_documents_unclaimed" ["name"]
+        "How many documents of a SharedStack's pool lay under tenantIds that are nobody's when they were last reviewed.";
     ATTRIBUTES_DROPPED: Counter "tenantry_documents_attributes_dropped_total" []
         "Attributes of metadata files that nobody had declared and that were not kept.";
 }

@@ -75,6 +75,11 @@ pub struct Status {
 
     /// The last ingestion job. A Pool tenant's is in the status of its SharedStack.
     pub ingestion: Option<IngestionStatus>,
+
+    /// Of a SharedStack with a pool: how many documents lie under 'pool/<tenantId>/' with a tenantId that is nobody's, as
+    /// the last look before a job found them. No query finds them, and they are neither moved nor deleted: create the
+    /// Tenant, and the next job reads them for it, or move them to where they belong. Absent while there are none.
+    pub unclaimed_documents: Option<i64>,
 }
 
 impl Status {

@@ -29,7 +29,7 @@ pub enum Begun {
 /// Reviews, and starts a job for all that is asked. The turn is used, or goes back.
 pub async fn begin(
     aws: &Aws,
-    source: &Source,
+    source: &Source<'_>,
     ticket: Ticket<'_>,
     open: &[&Ask],
     jobs: &[JobSummary],
@@ -74,7 +74,7 @@ fn nothing_is_left(findings: &Findings, jobs: &[JobSummary]) -> bool {
 }
 
 /// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it.
-fn large_deletion(source: &Source, findings: &Findings) -> Option<String> {
+fn large_deletion(source: &Source<'_>, findings: &Findings) -> Option<String> {
     if !findings.is_large_deletion() {
         return None;
     }

@@ -53,12 +53,14 @@ pub struct Findings {
     pub known: usize,
     /// Documents of the last ledger that are gone, but for those of tenants that leave.
     pub gone: usize,
-    /// Objects that are new, changed or gone.
+    /// Objects that are new, changed or gone, and metadata files that the review wrote or put aside.
     pub changed: usize,
     /// Metadata files among them.
     pub changed_files: usize,
     /// Metadata files that were written.
     pub written: usize,
+    /// Documents whose key names a tenantId that is nobody's.
+    pub unclaimed: usize,
     /// Attributes that nobody declared, and so were not kept.
     pub dropped: usize,
     /// Metadata files that named another tenant.

@@ -2,10 +2,11 @@
 //!
 //! This is not a task of its own but the last step of the pass that owns a knowledge base: [`schedule`] decides what is
 //! wanted, by [`cron`](crate::stack::cron) or because somebody asks, [`turns`] whose turn it is among all passes
-//! ([`scheduler`]), [`review`] compares everything with the [`ledger`] and puts a pool's metadata files right
+//! ([`scheduler`]), [`review`] compares everything with the [`ledger`] and puts what lies [`beside`] a pool's documents right
 //! ([`sidecar`]; [`reviews`] counts), [`sync`] starts the job and reports what became of it.
 
 pub(crate) mod begin;
+pub(crate) mod beside;
 pub(crate) mod draft;
 pub(crate) mod failures;
 pub mod findings;

@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::beside::{self, Done};
 use super::draft::Draft;
 use super::findings::Findings;
-use super::ledger::{self, Entry, HEADER, Listed, Pair, Pairing};
+use super::ledger::{Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
 use super::reviews::Reviews;
-use super::sidecar::{self, Rules};
+use super::sidecar::{self, Pool};
 use crate::aws::{Aws, Lines, Object, Writer};
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::identity::Owner;
 
 /// Objects put right side by side.
@@ -22,7 +23,7 @@ const CONCURRENCY: usize = 16;
 const PAGES: usize = 20;
 
 /// What is reviewed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// Whose documents they are.
     pub owner: &'a Owner,
@@ -32,8 +33,8 @@ pub struct Scope<'a> {
     pub prefix: &'a str,
     /// The key of its ledger.
     pub ledger: &'a str,
-    /// What stands beside the documents, if this is a pool. Others' metadata files are their own.
-    pub rules: Option<&'a Rules>,
+    /// What stands beside the documents and whose they may be, if this is a pool. Others' metadata files are their own.
+    pub pool: Option<Pool<'a>>,
     /// Tenants that leave: their documents are expected to go.
     pub leaving: &'a BTreeSet<String>,
 }
@@ -46,16 +47,6 @@ enum Task {
     Check(Pair),
     /// It belongs to nobody, and goes where no job looks.
     Banish(String),
-}
-
-/// What became of it.
-#[derive(Default)]
-struct Done {
-    line: Option<Entry>,
-    written: bool,
-    dropped: usize,
-    corrected: Option<String>,
-    quarantined: Option<String>,
 }
 
 /// Reviews everything, a page of the listing at a time, so that memory does not grow with the number of documents. The
@@ -114,7 +105,7 @@ async fn listing(
         progress.page(objects, &findings);
         pages += 1;
         let Some(ahead) = ahead else {
-            let Findings { documents, changed, written, dropped, .. } = findings;
+            let Findings { documents, changed, written, dropped, unclaimed, .. } = findings;
             tracing::info!(
                 scope.bucket,
                 scope.prefix,
@@ -122,6 +113,7 @@ async fn listing(
                 changed,
                 written,
                 dropped,
+                unclaimed,
                 "documents reviewed"
             );
             return Ok(findings);
@@ -142,7 +134,7 @@ async fn listing(
 /// Says what is to be done with an object, and with the documents before it of which all is known now.
 fn sort(scope: &Scope<'_>, listed: Listed, pairing: &mut Pairing, tasks: &mut Vec<Task>) {
     let key = listed.entry.key.clone();
-    if scope.rules.is_none() {
+    if scope.pool.is_none() {
         return tasks.push(Task::Keep(listed.entry));
     }
     if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
@@ -166,14 +158,18 @@ async fn work(
 ) -> Result<(), Fault> {
     // In their order, because the ledger has the listing's.
     let mut done = stream::iter(tasks).map(|task| one(aws, scope, task)).buffered(CONCURRENCY);
-    while let Some(Done { line, written, dropped, corrected, quarantined }) = done.try_next().await? {
-        if written {
+    while let Some(done) = done.try_next().await? {
+        let Done { line, written, set_aside, unclaimed, dropped, corrected, quarantined } = done;
+        if written || set_aside {
+            // The listing may be as it was: then this alone is what a job must make true.
+            findings.changed += 1;
             draft.differs().await?;
         }
         if let Some(entry) = line {
             draft.line(&entry).await?;
         }
         findings.written += usize::from(written);
+        findings.unclaimed += usize::from(unclaimed);
         findings.dropped += dropped;
         corrected.into_iter().for_each(|name| findings.corrected.add(|| name));
         quarantined.into_iter().for_each(|name| findings.quarantined.add(|| name));
@@ -184,70 +180,14 @@ async fn work(
 async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
     match task {
         Task::Keep(entry) => Ok(Done { line: Some(entry), ..Done::default() }),
-        Task::Check(pair) => check(aws, scope, pair).await,
+        Task::Check(pair) => match scope.pool {
+            Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
+            None => Ok(Done::default()),
+        },
         Task::Banish(key) => {
             quarantine::take(aws, scope.bucket, &key).await?;
             aws.objects.delete(scope.bucket, std::slice::from_ref(&key)).await?;
             Ok(Done { quarantined: Some(key), ..Done::default() })
-        }
-    }
-}
-
-/// Puts the file beside a document right. One that is right is left alone: writing it anew would make Bedrock look at the
-/// document again.
-async fn check(aws: &Aws, scope: &Scope<'_>, pair: Pair) -> Result<Done, Fault> {
-    let document = &pair.document.entry.key;
-    let (Some(rules), Some(key), Some(tenant)) =
-        (scope.rules, sidecar::key_of(document), sidecar::tenant_of(document))
-    else {
-        return Ok(Done::default());
-    };
-    // The ledger speaks for a file only together with its document: one that lay there before was nobody's, and unread.
-    if let (true, Some(Listed { entry, .. })) = (pair.is_same(), &pair.sidecar) {
-        return Ok(Done { line: Some(entry.clone()), ..Done::default() });
-    }
-    let there = match pair.sidecar {
-        Some(_) => read(aws, scope.bucket, &key).await?,
-        None => None,
-    };
-    let content = there.as_ref().and_then(|there| there.content.as_deref());
-    let wanted = rules.sidecar(tenant, content);
-    if let Some(etag) = there.as_ref().and_then(|there| there.etag.as_ref())
-        && content == Some(&wanted.content)
-    {
-        let mark = ledger::mark(etag, wanted.content.len() as u64);
-        return Ok(Done { line: Some(Entry { key, mark }), ..Done::default() });
-    }
-    if there.is_some() {
-        quarantine::take(aws, scope.bucket, &key).await?;
-    }
-    let size = wanted.content.len() as u64;
-    let etag = aws.objects.put(scope.bucket, &key, wanted.content, "application/json").await?;
-    let corrected = wanted.named.is_some().then(|| document.clone());
-    let line = Some(Entry { key, mark: ledger::mark(&etag, size) });
-    Ok(Done { line, written: true, dropped: wanted.dropped, corrected, quarantined: None })
-}
-
-/// A metadata file that is there, as far as it can be read.
-struct There {
-    content: Option<Vec<u8>>,
-    etag: Option<String>,
-}
-
-async fn read(aws: &Aws, bucket: &str, key: &str) -> Result<Option<There>, Fault> {
-    match aws.objects.read(bucket, key, sidecar::MAX_SIDECAR as u64).await {
-        Ok(found) => Ok(found.map(|found| There { content: Some(found.bytes), etag: Some(found.etag) })),
-        // One that passes by itself is worth waiting for.
-        Err(fault)
-            if matches!(fault.class, Class::Throttled | Class::Transient)
-                && fault.code != "InvalidObjectState" =>
-        {
-            Err(fault)
-        }
-        // One that is too long, archived, or under a key that nobody lets us use is not ours, and so not right.
-        Err(fault) => {
-            tracing::debug!(bucket, key, %fault, "the metadata file cannot be read and is replaced");
-            Ok(Some(There { content: None, etag: None }))
         }
     }
 }

@@ -31,10 +31,19 @@ pub(crate) fn key_of(document: &str) -> Option<String> {
     (document.len() + SUFFIX.len() <= MAX_KEY).then(|| format!("{document}{SUFFIX}"))
 }
 
-/// The tenant a pool document belongs to, by its key alone, whether or not a Tenant of that id exists.
+/// The tenant a pool document belongs to, by its key alone. Whether that id is anybody's a [`Pool`] knows.
 pub(crate) fn tenant_of(key: &str) -> Option<&str> {
     let (id, rest) = key.strip_prefix(POOL)?.split_once('/')?;
     (names::is_tenant_id(id) && !rest.is_empty()).then_some(id)
+}
+
+/// A pool, as far as its documents are concerned.
+#[derive(Clone, Copy)]
+pub struct Pool<'a> {
+    /// What stands beside them.
+    pub rules: &'a Rules,
+    /// Whether a tenantId is somebody's. It is asked for each document, so it looks up and does not search.
+    pub is_somebodys: &'a (dyn Fn(&str) -> bool + Send + Sync),
 }
 
 /// What may stand in a pool's metadata files.

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::review::Scope;
-use super::sidecar::Rules;
+use super::sidecar::Pool;
 use crate::stack::cron::Schedule;
 use crate::stack::identity::Owner;
 
 /// A knowledge base's documents.
-#[derive(Clone, Debug)]
-pub struct Source {
+#[derive(Clone)]
+pub struct Source<'a> {
     /// The knowledge base.
     pub knowledge_base_id: String,
     /// Its data source.
@@ -20,8 +20,8 @@ pub struct Source {
     pub prefix: String,
     /// The key of its ledger in that bucket.
     pub ledger: String,
-    /// What stands beside the documents, if this is a pool.
-    pub rules: Option<Rules>,
+    /// What stands beside the documents and whose they may be, if this is a pool.
+    pub pool: Option<Pool<'a>>,
     /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
     pub merges: bool,
     /// Tenants that leave: that their documents go is expected.
@@ -36,7 +36,7 @@ pub struct Source {
     pub schedule: Option<Schedule>,
 }
 
-impl Source {
+impl Source<'_> {
     /// What a review looks at.
     pub fn scope(&self) -> Scope<'_> {
         Scope {
@@ -44,7 +44,7 @@ impl Source {
             bucket: &self.bucket,
             prefix: &self.prefix,
             ledger: &self.ledger,
-            rules: self.rules.as_ref(),
+            pool: self.pool,
             leaving: &self.leaving,
         }
     }

@@ -65,7 +65,7 @@ pub struct Synced {
 /// already describes is not asked about again.
 pub async fn step(
     aws: &Aws,
-    source: &Source,
+    source: &Source<'_>,
     asks: &[Ask],
     reported: Option<&IngestionStatus>,
     remembered: &mut Remembered,
@@ -164,11 +164,11 @@ pub async fn step(
 /// A job is not kept waiting for it: what cannot be had now is asked for at the next look.
 async fn failures_of(
     aws: &Aws,
-    source: &Source,
+    source: &Source<'_>,
     jobs: &[JobSummary],
     remembered: &mut Remembered,
 ) -> Option<ByTenant> {
-    source.rules.as_ref()?;
+    source.pool?;
     let last = jobs.iter().find(|job| !job.is_running())?;
     if remembered.told.as_ref() == Some(&last.id) {
         return None;
@@ -193,7 +193,7 @@ async fn failures_of(
 }
 
 /// Asks for a turn for all that is open; what has no age of its own is as old as its asking.
-fn turn<'a>(source: &Source, open: &[&Ask], turns: &'a Turns) -> Turn<'a> {
+fn turn<'a>(source: &Source<'_>, open: &[&Ask], turns: &'a Turns) -> Turn<'a> {
     let since = open.iter().filter_map(|ask| match ask {
         Ask::Due(at) => Some(*at),
         Ask::Moved(at) => Some(turns.calendar(*at)),
@@ -208,7 +208,7 @@ fn turn<'a>(source: &Source, open: &[&Ask], turns: &'a Turns) -> Turn<'a> {
 /// corrected before, and takes every change for one.
 async fn look_after(
     aws: &Aws,
-    source: &Source,
+    source: &Source<'_>,
     jobs: &[JobSummary],
     remembered: &mut Remembered,
     reviews: &Reviews,
@@ -228,7 +228,7 @@ async fn look_after(
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.
 async fn describe(
     aws: &Aws,
-    source: &Source,
+    source: &Source<'_>,
     last: &JobSummary,
     reported: Option<&IngestionStatus>,
 ) -> Result<IngestionStatus, Fault> {
@@ -274,7 +274,7 @@ fn statistics(job: &Statistics) -> IngestionStatistics {
 }
 
 fn verdict(
-    source: &Source,
+    source: &Source<'_>,
     asked: bool,
     waits: bool,
     jobs: &[JobSummary],

@@ -154,6 +154,16 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
     {
         cx.event(object, EventType::Warning, &documents.reason, "Sync", &documents.message).await;
     }
+    let unclaimed = |status: &Status| status.unclaimed_documents.unwrap_or(0);
+    if unclaimed(is) > unclaimed(was) {
+        // A number alone: an id that is nobody's today may have been somebody's.
+        let note = format!(
+            "{} documents lie under tenantIds that are nobody's, perhaps misspelt: no query finds them. Create the Tenant, \
+             or move them to the pool/<tenantId>/ of one that is there; until then they stay as they are",
+            unclaimed(is)
+        );
+        cx.event(object, EventType::Warning, "DocumentsUnclaimed", "Sync", note).await;
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +255,7 @@ mod tests {
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "idRecord": null, "ingestion": null,
+                "unclaimedDocuments": null,
             },
         });
         let patch = merge_patch(format!("{TENANT}/status"), patch);
@@ -523,6 +534,29 @@ mod tests {
         let cx = context(server.client());
         adopted(&cx, &acme()).await;
         held_by_another(&cx, &acme(), "test").await;
+    }
+
+    #[tokio::test]
+    async fn documents_that_are_nobodys_are_told_when_they_become_more() {
+        for (before, after, is_told) in [
+            (None, Some(2), true),
+            (Some(1), Some(2), true),
+            (Some(2), Some(2), false),
+            (Some(3), Some(2), false),
+            (Some(2), None, false),
+        ] {
+            let status = |generation, count| Status {
+                observed_generation: Some(generation),
+                unclaimed_documents: count,
+                ..Status::default()
+            };
+            let (before, after) = (status(3, before), status(4, after));
+            let note = "2 documents lie under tenantIds that are nobody's, perhaps misspelt: no query finds them. Create the \
+                        Tenant, or move them to the pool/<tenantId>/ of one that is there; until then they stay as they are";
+            let told = is_told.then(|| event("Warning", "DocumentsUnclaimed", "Sync", note));
+            let server = api_server(std::iter::once(writes(&after)).chain(told));
+            written(&server, &context(server.client()), &before, &after).await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -130,7 +130,7 @@ impl Ids {
         self.known.lock().insert(kept.says.tenant_id.clone(), known);
     }
 
-    /// Whether an id has a record. While not all have one, all might.
+    /// Whether an id has a record: what lies under it is somebody's. While not all have one, or some are lost, all might.
     pub fn has_record(&self, tenant_id: &str) -> bool {
         self.phase() != Phase::Complete || self.is_listed(tenant_id)
     }

@@ -39,15 +39,15 @@ pub struct LastStep {
 }
 
 /// Where a status says the documents are.
-pub fn source(
+pub fn source<'a>(
     status: &Status,
     owner: &Identity,
     approved: Option<&str>,
     ingestion: Option<&IngestionSettings>,
-) -> Option<Source> {
+) -> Option<Source<'a>> {
     Some(Source {
         ledger: ledger_key(owner),
-        rules: None,
+        pool: None,
         merges: false,
         leaving: BTreeSet::new(),
         owner: owner.owner.clone(),
@@ -117,7 +117,7 @@ pub fn of_pool_tenant(cx: &Context, stack: &str, tenant_id: &str, before: &Statu
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
 pub async fn last_step(
     cx: &Context,
-    source: Option<&Source>,
+    source: Option<&Source<'_>>,
     asks: &[Ask],
     before: &Status,
     remembered: &mut Remembered,

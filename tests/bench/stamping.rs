@@ -11,7 +11,7 @@ use tenantry::aws::{Aws, Gate, Pace};
 use tenantry::documents::findings::Findings;
 use tenantry::documents::review::{self, Scope};
 use tenantry::documents::reviews::Reviews;
-use tenantry::documents::sidecar::Rules;
+use tenantry::documents::sidecar::{Pool, Rules};
 use tenantry::stack::identity::Owner;
 
 use crate::memory::Growth;
@@ -112,7 +112,7 @@ impl Bench {
             bucket: BUCKET,
             prefix: "pool/",
             ledger: "tenantry/ledger/bench",
-            rules: Some(&self.rules),
+            pool: Some(Pool { rules: &self.rules, is_somebodys: &|id| id == "acme" }),
             leaving: &BTreeSet::new(),
         };
         let (findings, ledger) = review::all(&self.aws, &scope, "first", &Reviews::default()).await?;

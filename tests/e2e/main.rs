@@ -78,4 +78,5 @@ mod steady_state;
 mod sweep;
 mod tenant_ids;
 mod trust;
+mod unclaimed;
 mod writes;

@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
     CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, Metric,
-    OBJECTS,
+    OBJECTS, UNCLAIMED,
 };
 use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant, condition};
 use crate::documents::scheduler::Load;
@@ -82,9 +82,11 @@ impl Collector for Objects {
         let (tenants, stacks) = (self.0.tenants.state(), self.0.stacks.state());
         let tenants = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
         let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
+        let stacks: Vec<_> = stacks.collect();
+        unclaimed(&mut encoder, &stacks)?;
         let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
         let tenants = tenants.map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
-        let stacks = stacks.map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
+        let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let mut objects: Vec<_> = tenants.chain(stacks).collect();
         count(&mut encoder, &objects)?;
         objects.sort_by_cached_key(Object::rank);
@@ -99,6 +101,16 @@ fn jobs(encoder: &mut DescriptorEncoder<'_>, load: Load) -> fmt::Result {
     write(encoder, &JOBS_WAITING, [([], load.waiting)])?;
     write(encoder, &JOB_SLOTS, [([], load.slots)])?;
     write(encoder, &LONGEST_WAIT, [([], load.longest_wait.as_secs_f64())])
+}
+
+/// Of all SharedStacks: there are few, and one that is Ready would be the first to be left out.
+fn unclaimed(encoder: &mut DescriptorEncoder<'_>, stacks: &[&SharedStack]) -> fmt::Result {
+    let pools = stacks.iter().filter(|stack| stack.spec.pool.is_some());
+    let series = pools.map(|stack| {
+        let count = stack.status.as_ref().and_then(|status| status.unclaimed_documents);
+        (UNCLAIMED.of([stack.metadata.name.as_deref().unwrap_or_default()]), count.unwrap_or(0))
+    });
+    write(encoder, &UNCLAIMED, series)
 }
 
 fn count(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result {

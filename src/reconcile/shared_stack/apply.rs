@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use crate::api::{APPROVE, Pattern, Shared, SharedStack, Sidecars, Status, Tenant};
 use crate::documents::schedule::Ask;
-use crate::documents::sidecar::Rules;
+use crate::documents::sidecar::{Pool, Rules};
 use crate::documents::source::Source;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
@@ -33,12 +33,12 @@ pub(super) async fn pool_documents(
     // One job for all whose documents moved before it.
     asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
     let approved = stack.annotations().get(APPROVE).map(String::as_str);
+    let rules =
+        Rules { tenant_id_key: pool.tenant_id_key.clone(), attributes: pool.index.attributes.clone() };
+    let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id);
     let source = ingestion::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
     let source = source.map(|source| Source {
-        rules: Some(Rules {
-            tenant_id_key: pool.tenant_id_key.clone(),
-            attributes: pool.index.attributes.clone(),
-        }),
+        pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
         merges: pool.sidecars == Sidecars::Merge,
         leaving: leaving_of(cx, &name),
         ..source

@@ -111,6 +111,9 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         if refilling.is_none() {
             status.ingestion = step.ingestion.or(status.ingestion.take());
         }
+        if let Some(findings) = &step.findings {
+            status.unclaimed_documents = i64::try_from(findings.unclaimed).ok().filter(|count| *count > 0);
+        }
         again = clock::earliest(again, step.look_again);
         error = error.take().or(step.fault);
         step.documents

@@ -1,0 +1,165 @@
+//! The file beside a pool's document: put right, or put aside where the document is nobody's.
+
+use super::ledger::{self, Entry, Listed, Pair};
+use super::quarantine;
+use super::sidecar::{self, Pool};
+use crate::aws::Aws;
+use crate::stack::fault::{Class, Fault};
+
+/// What a review did with an object.
+#[derive(Default)]
+pub(super) struct Done {
+    /// What the next ledger says of it.
+    pub line: Option<Entry>,
+    /// Whether a metadata file was written.
+    pub written: bool,
+    /// Whether a metadata file was taken away, and none written in its place.
+    pub set_aside: bool,
+    /// Whether it is a document of a tenantId that is nobody's.
+    pub unclaimed: bool,
+    /// Attributes that were not kept.
+    pub dropped: usize,
+    /// The document beside which a metadata file named another tenant.
+    pub corrected: Option<String>,
+    /// The document that was put into quarantine.
+    pub quarantined: Option<String>,
+}
+
+/// Puts the file beside a document right. One that is right is left alone: writing it anew would make Bedrock look at the
+/// document again.
+pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -> Result<Done, Fault> {
+    let document = &pair.document.entry.key;
+    let (Some(key), Some(tenant)) = (sidecar::key_of(document), sidecar::tenant_of(document)) else {
+        return Ok(Done::default());
+    };
+    if !(pool.is_somebodys)(tenant) {
+        return unclaimed(aws, bucket, pool, &pair, tenant, key).await;
+    }
+    // The ledger speaks for a file only together with its document: one that lay there before was nobody's, and unread.
+    if let (true, Some(Listed { entry, .. })) = (pair.is_same(), &pair.sidecar) {
+        return Ok(Done { line: Some(entry.clone()), ..Done::default() });
+    }
+    let there = match pair.sidecar {
+        Some(_) => read(aws, bucket, &key).await?,
+        None => None,
+    };
+    let content = there.as_ref().and_then(|there| there.content.as_deref());
+    let wanted = pool.rules.sidecar(tenant, content);
+    if let Some(etag) = there.as_ref().and_then(|there| there.etag.as_ref())
+        && content == Some(&wanted.content)
+    {
+        let mark = ledger::mark(etag, wanted.content.len() as u64);
+        return Ok(Done { line: Some(Entry { key, mark }), ..Done::default() });
+    }
+    if there.is_some() {
+        quarantine::take(aws, bucket, &key).await?;
+    }
+    let size = wanted.content.len() as u64;
+    let etag = aws.objects.put(bucket, &key, wanted.content, "application/json").await?;
+    let corrected = wanted.named.is_some().then(|| document.clone());
+    let line = Some(Entry { key, mark: ledger::mark(&etag, size) });
+    Ok(Done { line, written: true, dropped: wanted.dropped, corrected, ..Done::default() })
+}
+
+/// A document under a tenantId that is nobody's gets no file, so that no filter finds it, and stays where it is: whose it
+/// was meant to be is for a person to say. A file that lies beside it would make some filter find it.
+async fn unclaimed(
+    aws: &Aws,
+    bucket: &str,
+    pool: Pool<'_>,
+    pair: &Pair,
+    tenant: &str,
+    key: String,
+) -> Result<Done, Fault> {
+    let document = &pair.document.entry.key;
+    tracing::debug!(bucket, document, "its tenantId is nobody's");
+    let mut done = Done { unclaimed: true, set_aside: pair.sidecar.is_some(), ..Done::default() };
+    if pair.sidecar.is_some()
+        && let Some(there) = read(aws, bucket, &key).await?
+    {
+        // A job that read it may have told another tenant of this document, as with any other.
+        let named = pool.rules.sidecar(tenant, there.content.as_deref()).named;
+        done.corrected = named.map(|_| document.clone());
+        quarantine::take(aws, bucket, &key).await?;
+        aws.objects.delete(bucket, &[key]).await?;
+    }
+    Ok(done)
+}
+
+/// A metadata file that is there, as far as it can be read.
+struct There {
+    content: Option<Vec<u8>>,
+    etag: Option<String>,
+}
+
+async fn read(aws: &Aws, bucket: &str, key: &str) -> Result<Option<There>, Fault> {
+    match aws.objects.read(bucket, key, sidecar::MAX_SIDECAR as u64).await {
+        Ok(found) => Ok(found.map(|found| There { content: Some(found.bytes), etag: Some(found.etag) })),
+        // One that passes by itself is worth waiting for.
+        Err(fault)
+            if matches!(fault.class, Class::Throttled | Class::Transient)
+                && fault.code != "InvalidObjectState" =>
+        {
+            Err(fault)
+        }
+        // One that is too long, archived, or under a key that nobody lets us use is not ours, and so not right.
+        Err(fault) => {
+            tracing::debug!(bucket, key, %fault, "the metadata file cannot be read and is replaced");
+            Ok(Some(There { content: None, etag: None }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{Gate, SdkConfig};
+    use crate::documents::sidecar::Rules;
+
+    fn listed(key: &str, same: bool) -> Listed {
+        Listed { entry: Entry { key: key.into(), mark: ledger::mark("e", 1) }, same }
+    }
+
+    /// What becomes of a document and the file beside it, if there is one, where AWS cannot be reached: whether each is
+    /// as in the last ledger.
+    async fn unreached(document: bool, file: Option<bool>, is_somebodys: bool) -> Result<Done, Fault> {
+        let aws = Aws::new(&SdkConfig::builder().build(), "123456789012", &Gate::default());
+        let rules = Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() };
+        let knows = |id: &str| is_somebodys && id == "acme";
+        let pool = Pool { rules: &rules, is_somebodys: &knows };
+        let pair = Pair {
+            document: listed("pool/acme/x.md", document),
+            sidecar: file.map(|same| listed("pool/acme/x.md.metadata.json", same)),
+        };
+        check(&aws, "bucket", pool, pair).await
+    }
+
+    #[tokio::test]
+    async fn what_is_right_costs_no_call() {
+        let right = unreached(true, Some(true), true).await.unwrap();
+        assert_eq!(right.line.unwrap().key, "pool/acme/x.md.metadata.json");
+        assert!(!right.written && !right.set_aside && !right.unclaimed);
+        for document in [true, false] {
+            let nobodys = unreached(document, None, false).await.unwrap();
+            assert!(
+                nobodys.unclaimed && nobodys.line.is_none(),
+                "it is told, and the ledger has no file of it"
+            );
+            assert!(!nobodys.written && !nobodys.set_aside, "nothing asks for a job");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ledger_vouches_for_no_file_beside_what_is_nobodys() {
+        for (document, file, is_somebodys) in [
+            (true, Some(true), false),
+            (false, Some(true), false),
+            (true, None, true),
+            (true, Some(false), true),
+        ] {
+            let fault = unreached(document, file, is_somebodys).await.map(drop).unwrap_err();
+            let operation = if file.is_some() { "GetObject" } else { "PutObject" };
+            assert_eq!(fault.operation, operation, "{document} {file:?} {is_somebodys}");
+        }
+    }
+}
