@@ -106,6 +106,12 @@ pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> R
     aws.objects.put(bucket, &marker_key(id), content, "application/json").await.map(drop)
 }
 
+/// The marker that the owner of `id` has left, if there is one that can be read.
+pub async fn find(aws: &Aws, bucket: &str, id: &Identity) -> Result<Option<Marker>, Fault> {
+    let content = aws.objects.get(bucket, &marker_key(id), MAX_MARKER).await?;
+    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+}
+
 /// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the
 /// id that its key names: nobody gets in because a file is broken.
 pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker>, Fault> {
