@@ -218,10 +218,10 @@ async fn approval(
             return Ok(None);
         }
     }
-    let bridges = losing.iter().filter(|(.., besides)| matches!(besides, Besides::Layers(_))).count();
-    let too = match bridges {
-        0 => String::new(),
-        count => format!(", with the knowledge bases, indexes and roles of {count} Bridge tenants"),
+    let has_bridges = losing.iter().any(|(.., besides)| matches!(besides, Besides::Layers(_)));
+    let too = match has_bridges {
+        true => ", with the knowledge base, index and role of each Bridge tenant among them",
+        false => "",
     };
     Ok(Some(Progress::Waiting {
         reason: Reason::RetainedTenants,
