@@ -80,7 +80,9 @@ pub(super) async fn take_along<'a>(
             None => Memory::default(),
         };
         match besides {
-            Besides::Nothing => {}
+            Besides::Nothing => {
+                memory.taken_along.insert(tenant_id.to_string(), TakenAlong::Gone(Vec::new()));
+            }
             Besides::Unknown => {
                 let left =
                     format!("whatever tenantId {tenant_id} had, whose marker does not say whose it is");
@@ -160,6 +162,12 @@ fn together(mut waits: Vec<(&str, Progress)>) -> Progress {
     }
     let message = format!("What {} tenants had retained goes first. {}", said.len(), listed(&said, "; "));
     Progress::Waiting { reason, message, cadence: soonest }
+}
+
+/// Whether of all these tenants nothing is left but what was left alone.
+pub(super) fn are_gone(memory: &Memory, leavers: &[(&str, &Besides)]) -> bool {
+    let is_gone = |tenant_id| matches!(memory.taken_along.get(tenant_id), Some(TakenAlong::Gone(_)));
+    leavers.iter().all(|(tenant_id, _)| is_gone(*tenant_id))
 }
 
 /// What was left alone of what tenants had retained: the end of a sentence, empty if nothing was.

@@ -236,8 +236,8 @@ async fn approval(
     }))
 }
 
-/// Takes apart what tenants have left besides. What has to be left alone is told at once: after a restart nobody could
-/// name it, because the markers go with the bucket.
+/// Takes apart what tenants have left besides. What had to be left alone is told before the bucket goes: without the markers
+/// in it, another process could not name it at the end.
 async fn take_along(
     cx: &Context,
     id: &Identity,
@@ -246,7 +246,7 @@ async fn take_along(
     memory: &mut Memory,
     object: &ObjectReference,
 ) -> Result<Progress, Error> {
-    if leavers.is_empty() {
+    if retained::are_gone(memory, leavers) {
         return Ok(Progress::Done);
     }
     // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
@@ -263,12 +263,12 @@ async fn take_along(
         }
         .boxed()
     };
-    let told = retained::left_alone(memory);
-    let progress = retained::take_along(&cx.world(), offer.as_ref(), leavers, fate, memory, documents).await;
+    let progress =
+        retained::take_along(&cx.world(), offer.as_ref(), leavers, fate, memory, documents).await?;
     let left_alone = retained::left_alone(memory);
-    if left_alone != told {
+    if progress.is_done() && !left_alone.is_empty() {
         let note = format!("The SharedStack goes; {left_alone}");
         cx.event(object, EventType::Warning, "LeftAlone", "Delete", note).await;
     }
-    Ok(progress?)
+    Ok(progress)
 }

@@ -263,6 +263,8 @@ async fn what_is_not_theirs_is_left_alone_and_named() {
     }
     assert_eq!(tenants.pass(&leavers, &mut memory, Ok(Progress::Done)).await, Ok(Progress::Done));
     assert_eq!(tenants.torn("acme"), [Layer::KnowledgeBase, Layer::Index]);
+    let leavers: Vec<_> = leavers.iter().map(|(tenant_id, besides)| (tenant_id.as_str(), besides)).collect();
+    assert!(are_gone(&memory, &leavers) && !are_gone(&Memory::default(), &leavers));
     assert_eq!(
         left_alone(&memory),
         "of what tenants had retained this was left alone, because it is not provably theirs: role somebodys (tenantId \
