@@ -188,7 +188,7 @@ words! {
         GracePeriod,
         /// Tenants still borrow from the SharedStack.
         Borrowed,
-        /// Something retained lives in what would be deleted; it waits for approval.
+        /// What tenants have retained would go too, a Bridge tenant's knowledge base included; it waits for approval.
         RetainedTenants,
         /// A pool forgets a tenant's documents, and somebody goes on writing more.
         DocumentsRemain,

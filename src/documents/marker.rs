@@ -129,7 +129,7 @@ pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> R
     aws.objects.put(bucket, &marker_key(id), content, "application/json").await.map(drop)
 }
 
-/// The marker of one tenant id, if it is there and can be read.
+/// The marker that the owner of `id` has left, if there is one that can be read.
 pub async fn find(aws: &Aws, bucket: &str, id: &Identity) -> Result<Option<Marker>, Fault> {
     let content = aws.objects.get(bucket, &marker_key(id), MAX_MARKER).await?;
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))

@@ -235,11 +235,12 @@ impl Ids {
     /// earlier leader's late write is refused.
     pub async fn claimed(&self, id: &Identity) -> Result<Claimed, Trouble> {
         let tenant_id = id.tenant_id().unwrap_or_default();
-        if self.is_holder(tenant_id, &id.uid) {
-            return Ok(Claimed::Ours);
-        }
-        if let Some(trouble) = self.closed() {
-            return Err(trouble);
+        match self.closed() {
+            // What is borrowed is deleted by nobody: whose it is cannot be told any more.
+            Some(trouble @ Trouble::Lost(_)) => return Err(trouble),
+            _ if self.is_holder(tenant_id, &id.uid) => return Ok(Claimed::Ours),
+            Some(trouble) => return Err(trouble),
+            None => {}
         }
         for _ in 0..TRIES {
             let Some(kept) = self.read(tenant_id).await? else {

@@ -1,6 +1,6 @@
 //! What a process remembers of an object between passes: nothing that a restart may not forget.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,17 @@ pub struct Memory {
     pub registry: Registered,
     /// The request for a job that its SharedStack was last woken for.
     pub request: Option<String>,
+    /// By tenantId: how far a SharedStack that leaves has taken apart what its tenants had retained.
+    pub taken_along: BTreeMap<String, TakenAlong>,
+}
+
+/// What a tenant had retained, on its way out with the SharedStack.
+#[derive(Clone, Debug)]
+pub enum TakenAlong {
+    /// It is being taken apart.
+    Leaving(Box<Memory>),
+    /// Nothing of it is left but what had to be left alone, in words.
+    Gone(Vec<String>),
 }
 
 impl Memory {

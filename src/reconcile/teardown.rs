@@ -16,9 +16,11 @@ use crate::api::{DeletionPolicy, Layer, Reason, Severity, Status};
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Identity;
 use crate::stack::layout::marker_key;
+use crate::stack::model::observed::CollectionDetail;
 use crate::stack::model::outcome::{Documents, Leaving, Verdict};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{self, Fate};
+use crate::stack::offer::Offer;
 
 /// How long AWS may refuse a step of the way back before a person should look.
 pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -140,6 +142,26 @@ pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
         "Everything of this {kind} in AWS is deleted; left alone, because it is not provably its own: {}{key}",
         foreign.join(", ")
     )
+}
+
+/// What a way back needs to know of a SharedStack that may be gone: where the collection is.
+pub async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
+    let collection = cx.aws.collections.find(&stack_id.name(Layer::Collection)).await?;
+    Ok(collection.map(|collection| lent(stack_id, collection)))
+}
+
+/// What a way back needs to know of a SharedStack with this collection.
+pub fn lent(stack_id: &Identity, collection: CollectionDetail) -> Offer {
+    Offer {
+        stack: String::new(),
+        uid: stack_id.uid.clone(),
+        bucket: stack_id.name(Layer::Bucket),
+        collection_name: stack_id.name(Layer::Collection),
+        collection_arn: collection.arn,
+        collection_endpoint: collection.endpoint,
+        kms_key_arn: None,
+        pool: None,
+    }
 }
 
 /// Reports how far the way back is, and says when to look again. `now` is the status but for its conditions.

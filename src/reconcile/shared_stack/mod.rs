@@ -3,6 +3,7 @@
 
 mod apply;
 mod resolve;
+mod retained;
 mod teardown;
 
 use std::sync::Arc;

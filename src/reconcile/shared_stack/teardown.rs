@@ -1,6 +1,7 @@
 //! The way back of a SharedStack: not while anybody borrows from it.
 
 use futures::FutureExt;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
@@ -8,23 +9,24 @@ use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::apply::pool_documents;
+use super::retained::{self, Besides};
 use crate::api::{APPROVE, Column, DeletionPolicy, Layer, PAUSED, Reason, SharedStack, Status, Tenant};
 use crate::clock;
 use crate::documents::marker::{self, Left, Marker};
+use crate::documents::purge;
 use crate::layers;
 use crate::reconcile::context::Context;
 use crate::reconcile::engine;
 use crate::reconcile::engine::case::Case;
+use crate::reconcile::memory::Memory;
 use crate::reconcile::{Error, Guarded, finalizer, ids, teardown};
 use crate::stack::approval;
 use crate::stack::identity::Identity;
+use crate::stack::layout::ledger_key;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::observed::Seen;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::Fate;
-
-/// How many names a message lists before it counts.
-pub(super) const LISTED: usize = 10;
 
 /// One pass of a SharedStack that is being deleted.
 pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Error> {
@@ -55,7 +57,8 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         blueprint: Blueprint::Nothing,
     };
     let fate = teardown::fate(cx, SharedStack::crd_name(), policy.as_ref()).await?;
-    let progress = match borrowers(cx, &name).await? {
+    let tenants = tenants(cx).await?;
+    let progress = match borrowed_by(cx, &tenants, &name) {
         Some(waiting) => {
             // Pool tenants that leave still need their job.
             if let Ok(stack) = &seen.0
@@ -76,7 +79,10 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
             Ok(Fate::Stays) => teardown::or_stalled(cx, &id.uid, retain(cx, &case, Fate::Stays).await)?,
             Ok(fate) => match teardown::grace(cx, &live) {
                 Some(waiting) => waiting,
-                None => teardown::or_stalled(cx, &id.uid, remove(cx, &case, *fate).await)?,
+                None => {
+                    let removed = remove(cx, &case, *fate, &tenants, &teardown::reference(&live)).await;
+                    teardown::or_stalled(cx, &id.uid, removed)?
+                }
             },
         },
     };
@@ -88,6 +94,8 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", teardown::retained_note(cx, fate, &id)),
         Ok(Fate::Goes) => ("Delete", teardown::deleted_note(cx, "SharedStack", &id.uid)),
     };
+    let left_alone = retained::left_alone(&cx.memories.get(&id.uid));
+    let note = if left_alone.is_empty() { note } else { format!("{note}; {left_alone}") };
     cx.event(&teardown::reference(&live), EventType::Normal, action, "Delete", note).await;
     finalizer::release(&api, &live, &cx.hold()).await?;
     cx.forget(&id.uid);
@@ -95,16 +103,20 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     Ok(Action::await_change())
 }
 
-/// Who still borrows: a live LIST, because a cache may not have seen the newest hold. A Tenant without our hold, or whose
-/// tenantId is not its own, borrows nothing, and will see us leaving before it does.
-pub(super) async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progress>, Error> {
+/// All Tenants: a live LIST, because a cache may not have seen the newest hold.
+async fn tenants(cx: &Context) -> Result<Vec<DynamicObject>, Error> {
     let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &ApiResource::erase::<Tenant>(&()));
-    let tenants = match api.list(&ListParams::default()).await {
-        Ok(tenants) => tenants.items,
+    match api.list(&ListParams::default()).await {
+        Ok(tenants) => Ok(tenants.items),
         // A kind that is not defined any more has no objects.
-        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who still borrows. A Tenant without our hold, or whose tenantId is not its own, borrows nothing, and will see us
+/// leaving before it does.
+fn borrowed_by(cx: &Context, tenants: &[DynamicObject], name: &str) -> Option<Progress> {
     let borrowing: Vec<_> = tenants
         .iter()
         .filter(|tenant| tenant.data.pointer("/spec/stackRef/name").and_then(|v| v.as_str()) == Some(name))
@@ -116,20 +128,18 @@ pub(super) async fn borrowers(cx: &Context, name: &str) -> Result<Option<Progres
         .map(|tenant| format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any()))
         .collect();
     if borrowing.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let count = borrowing.len();
-    let listed = borrowing.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-    let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
-    Ok(Some(Progress::Waiting {
+    let (count, listed) = (borrowing.len(), retained::listed(&borrowing, ", "));
+    Some(Progress::Waiting {
         reason: Reason::Borrowed,
-        message: format!("{count} Tenants still borrow from it: {listed}{more}. Delete them first"),
+        message: format!("{count} Tenants still borrow from it: {listed}. Delete them first"),
         cadence: Cadence::Steady,
-    }))
+    })
 }
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
-pub(super) async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
+async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
     let mut memory = cx.memories.get(&case.id.uid);
     engine::retain(&cx.world(), case, fate, &mut memory).await?;
     if let Seen::Ours(_) = memory.sight.bucket {
@@ -142,49 +152,151 @@ pub(super) async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<
 }
 
 /// Takes apart what does not stay, unless that would take along what tenants have retained in it and nobody has said yes.
-pub(super) async fn remove(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
+async fn remove(
+    cx: &Context,
+    case: &Case<'_>,
+    fate: Fate,
+    tenants: &[DynamicObject],
+    object: &ObjectReference,
+) -> Result<Progress, Error> {
     let id = case.id;
-    let mut goes_along = Vec::new();
+    let mut losing = Vec::new();
     if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, case.status.bucket.as_deref()).await? {
-        let retained = marker::retained(&cx.aws, &id.name(Layer::Bucket)).await?;
-        // Where the documents stay, who has retained nothing else loses nothing.
-        let loses = |marker: &Marker| fate == Fate::Goes || marker.left == Left::Everything;
-        let losing = retained.iter().filter(|(_, marker)| loses(marker));
-        let tenants: Vec<_> = losing.map(|(tenant_id, _)| tenant_id.as_str()).collect();
-        let code = approval::code(&id.uid, Reason::RetainedTenants, &tenants);
-        if !tenants.is_empty() && case.approved != Some(code.as_str()) {
-            let count = tenants.len();
-            let listed = tenants[..count.min(LISTED)].join(", ");
-            let more = if count > LISTED { format!(" and {} more", count - LISTED) } else { String::new() };
-            return Ok(Progress::Waiting {
-                reason: Reason::RetainedTenants,
-                message: format!(
-                    "{count} tenants have retained what would go with this SharedStack: {listed}{more}. Set \
-                     deletionPolicy to Retain to keep it. {}, and it goes too",
-                    approval::ask(&code)
-                ),
-                cadence: Cadence::Steady,
-            });
-        }
-        // Where the documents stay, so do the ids.
-        let goes = retained.into_iter().filter(|_| fate == Fate::Goes);
-        goes_along = goes.map(|(tenant_id, marker)| (tenant_id, marker.owner_uid)).collect();
-    }
-    let mut memory = cx.memories.get(&id.uid);
-    // Before the bucket is emptied: its markers are how this is known after a crash.
-    if !memory.records_told {
-        for (tenant_id, owner_uid) in goes_along {
-            if let Err(trouble) = cx.ids.gone_with_bucket(&tenant_id, &owner_uid).await {
-                return Ok(ids::waits(&trouble));
+        let alive = tenants.iter().filter_map(ResourceExt::uid).collect();
+        for (tenant_id, marker) in marker::retained(&cx.aws, &id.name(Layer::Bucket)).await? {
+            // Where the documents stay, who has retained nothing else loses nothing.
+            if fate == Fate::Goes || marker.left == Left::Everything {
+                let besides = retained::besides(id, &tenant_id, &marker, &alive);
+                losing.push((tenant_id, marker, besides));
             }
         }
-        memory.records_told = true;
+        if let Some(waiting) = approval(cx, case, fate, &losing).await? {
+            return Ok(waiting);
+        }
     }
-    let progress =
-        engine::back(&cx.world(), case, fate, &mut memory, async { Ok(Progress::Done) }.boxed()).await;
+    let leavers: Vec<_> =
+        losing.iter().map(|(tenant_id, _, besides)| (tenant_id.as_str(), besides)).collect();
+    let mut memory = cx.memories.get(&id.uid);
+    let gone = take_along(cx, id, fate, &leavers, &mut memory, object).await;
+    let gone = match gone {
+        Ok(Progress::Done) => Ok(tell_records(cx, fate, &losing, &mut memory).await),
+        other => other,
+    };
+    let progress = match gone {
+        Ok(Progress::Done) => {
+            let documents = async { Ok(Progress::Done) }.boxed();
+            engine::back(&cx.world(), case, fate, &mut memory, documents).await.map_err(Error::from)
+        }
+        other => other,
+    };
     cx.memories.put(&id.uid, memory);
-    match (progress?, fate) {
-        (Progress::Done, Fate::DocumentsStay) => retain(cx, case, fate).await,
-        (progress, _) => Ok(progress),
+    let progress = progress?;
+    if !progress.is_done() || fate == Fate::Goes {
+        return Ok(progress);
     }
+    let progress = retain(cx, case, fate).await?;
+    for (_, marker, besides) in losing {
+        if let Besides::Layers(tenant) = besides {
+            let marker = Marker { left: Left::Documents, ..marker };
+            marker::leave(&cx.aws, &id.name(Layer::Bucket), &tenant, &marker).await?;
+        }
+    }
+    Ok(progress)
+}
+
+/// The records say that the ids of what goes along are gone, before the bucket is emptied: its markers are how this is known
+/// after a crash. Where the documents stay, so do the ids.
+async fn tell_records(
+    cx: &Context,
+    fate: Fate,
+    losing: &[(String, Marker, Besides)],
+    memory: &mut Memory,
+) -> Progress {
+    if memory.records_told || fate != Fate::Goes {
+        return Progress::Done;
+    }
+    for (tenant_id, marker, _) in losing {
+        if let Err(trouble) = cx.ids.gone_with_bucket(tenant_id, &marker.owner_uid).await {
+            return ids::waits(&trouble);
+        }
+    }
+    memory.records_told = true;
+    Progress::Done
+}
+
+/// What to wait for until somebody has said yes to what tenants lose.
+async fn approval(
+    cx: &Context,
+    case: &Case<'_>,
+    fate: Fate,
+    losing: &[(String, Marker, Besides)],
+) -> Result<Option<Progress>, Error> {
+    let id = case.id;
+    let tenants: Vec<_> = losing.iter().map(|(tenant_id, ..)| tenant_id.clone()).collect();
+    let facts: Vec<_> = tenants.iter().map(String::as_str).collect();
+    let code = approval::code(&id.uid, Reason::RetainedTenants, &facts);
+    if tenants.is_empty() || case.approved == Some(code.as_str()) {
+        return Ok(None);
+    }
+    // Its own marker is written when all but the documents is gone: then only the tenants' are still to be put right, and
+    // those that are change the code.
+    if fate == Fate::DocumentsStay {
+        let own = marker::find(&cx.aws, &id.name(Layer::Bucket), id).await?;
+        if own.is_some_and(|own| own.owner_uid == id.uid && own.left == Left::Documents) {
+            return Ok(None);
+        }
+    }
+    let has_bridges = losing.iter().any(|(.., besides)| matches!(besides, Besides::Layers(_)));
+    let too = match has_bridges {
+        true => ", with the knowledge base, index and role of each Bridge tenant among them",
+        false => "",
+    };
+    Ok(Some(Progress::Waiting {
+        reason: Reason::RetainedTenants,
+        message: format!(
+            "{} tenants have retained what would go with this SharedStack: {}. Set deletionPolicy to Retain to keep it. \
+             {}, and it goes too{too}",
+            tenants.len(),
+            retained::listed(&tenants, ", "),
+            approval::ask(&code)
+        ),
+        cadence: Cadence::Steady,
+    }))
+}
+
+/// Takes apart what tenants have left besides. What had to be left alone is told before the bucket goes: without the markers
+/// in it, another process could not name it at the end.
+async fn take_along(
+    cx: &Context,
+    id: &Identity,
+    fate: Fate,
+    leavers: &[(&str, &Besides)],
+    memory: &mut Memory,
+    object: &ObjectReference,
+) -> Result<Progress, Error> {
+    if retained::are_gone(memory, leavers) {
+        return Ok(Progress::Done);
+    }
+    // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
+    let collection = cx.aws.collections.find(&id.name(Layer::Collection)).await?;
+    let offer = collection.filter(|it| it.status == "ACTIVE").map(|it| teardown::lent(id, it));
+    let documents = |tenant: &Identity| {
+        let (bucket, ledger) = (id.name(Layer::Bucket), ledger_key(tenant));
+        async move {
+            match fate {
+                Fate::DocumentsStay => purge::all_under(&cx.aws, &bucket, &[ledger]).await,
+                // All of the bucket goes.
+                Fate::Goes | Fate::Stays => Ok(Progress::Done),
+            }
+        }
+        .boxed()
+    };
+    let progress =
+        retained::take_along(&cx.world(), offer.as_ref(), leavers, fate, memory, documents).await?;
+    let left_alone = retained::left_alone(memory);
+    if progress.is_done() && !left_alone.is_empty() {
+        let note = format!("The SharedStack goes; {left_alone}");
+        cx.event(object, EventType::Warning, "LeftAlone", "Delete", note).await;
+    }
+    Ok(progress)
 }

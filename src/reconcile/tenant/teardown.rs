@@ -245,7 +245,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<
     let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
     let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
     let offer = match &last.stack {
-        Some(_) => borrowed(cx, &owner).await?,
+        Some(_) => teardown::borrowed(cx, &owner).await?,
         None => None,
     };
     let case = last.case(id, offer.as_ref());
@@ -321,7 +321,7 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
     let mut memory = cx.memories.get(&id.uid);
     let stack_id = last.stack.as_deref().map(|stack| stack_identity(cx, stack));
     let offer = match &stack_id {
-        Some(stack_id) => borrowed(cx, stack_id).await?,
+        Some(stack_id) => teardown::borrowed(cx, stack_id).await?,
         None => None,
     };
     let case = last.case(id, offer.as_ref());
@@ -351,22 +351,4 @@ async fn borrowed_documents(
         prefixes.push(id.prefix());
     }
     purge::all_under(&cx.aws, &stack_id.name(Layer::Bucket), &prefixes).await
-}
-
-/// What a way back needs to know of a SharedStack that may be gone: where the collection is.
-async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
-    let name = stack_id.name(Layer::Collection);
-    let Some(collection) = cx.aws.collections.find(&name).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Offer {
-        stack: String::new(),
-        uid: stack_id.uid.clone(),
-        bucket: stack_id.name(Layer::Bucket),
-        collection_name: name,
-        collection_arn: collection.arn,
-        collection_endpoint: collection.endpoint,
-        kms_key_arn: None,
-        pool: None,
-    }))
 }

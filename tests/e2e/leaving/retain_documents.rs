@@ -188,10 +188,14 @@ async fn a_shared_stack_keeps_its_bucket_and_asks_for_who_would_lose_more() {
             ---
             kind: Tenant
             metadata: {name: documents}
-            spec: {tenantId: documents, pattern: Pool, stackRef: {name: standard}, deletionPolicy: RetainDocuments}",
+            spec: {tenantId: documents, pattern: Pool, stackRef: {name: standard}, deletionPolicy: RetainDocuments}
+            ---
+            kind: Tenant
+            metadata: {name: bridge}
+            spec: {tenantId: bridge, pattern: Bridge, stackRef: {name: standard}, deletionPolicy: Retain}",
         )
         .await;
-        for tenant in ["all", "documents"] {
+        for tenant in ["all", "documents", "bridge"] {
             w.ready(tenant).await;
             w.upload(tenant, &[("a.md", "what must never be lost")]).await;
             w.delete(tenant).await;
@@ -201,7 +205,7 @@ async fn a_shared_stack_keeps_its_bucket_and_asks_for_who_would_lose_more() {
         w.delete(STACK).await;
         let waits = w.condition(STACK, "DeletionBlocked=True/RetainedTenants").await;
         let message = waits.message("DeletionBlocked");
-        assert!(message.contains("1 tenants") && message.contains(": all."), "{message}");
+        assert!(message.contains("2 tenants") && message.contains(": all, bridge."), "{message}");
         let (_, code) = message.split_once("tenantry.dev/approve=").expect(message);
         w.annotate(STACK, tenantry::api::APPROVE, code.split(',').next()).await;
         w.gone(STACK).await;
@@ -211,6 +215,9 @@ async fn a_shared_stack_keeps_its_bucket_and_asks_for_who_would_lose_more() {
             w.grant(),
             format!("bucket {bucket}"),
             format!("object {bucket}/pool/all/a.md"),
+            // What answered from them is gone.
+            format!("object {bucket}/bridge/bridge/a.md"),
+            format!("object {bucket}/tenantry/retained/bridge.json"),
             // Its older versions: a move leaves them to the bucket's own rules.
             format!("object {bucket}/pool/documents/a.md"),
             format!("object {bucket}/tenantry/retained/documents/a.md"),
@@ -222,6 +229,13 @@ async fn a_shared_stack_keeps_its_bucket_and_asks_for_who_would_lose_more() {
         .into();
         let left: BTreeSet<_> = left.into_iter().filter(|it| !it.ends_with(".metadata.json")).collect();
         assert_eq!(left, expected);
+        for (tenant, left) in [("all", "Everything"), ("bridge", "Documents")] {
+            let key = format!("tenantry/retained/{tenant}.json");
+            let marker = w.sdk.s3.get_object().bucket(&bucket).key(key).send().await.unwrap();
+            let marker: Value =
+                serde_json::from_slice(&marker.body.collect().await.unwrap().into_bytes()).unwrap();
+            assert_eq!(marker["left"], left, "{marker}");
+        }
     })
     .await;
 }
