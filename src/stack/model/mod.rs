@@ -5,6 +5,7 @@ pub(crate) mod desired;
 pub(crate) mod diff;
 #[cfg(test)]
 pub(crate) mod ideal;
+pub(crate) mod immutable;
 pub(crate) mod observed;
 pub(crate) mod outcome;
 pub mod plan;
