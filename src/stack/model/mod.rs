@@ -12,3 +12,4 @@ pub mod plan;
 pub(crate) mod policy;
 pub(crate) mod progress;
 pub mod teardown_order;
+pub(crate) mod written;
