@@ -80,8 +80,8 @@ fn retrieval(scope: &Scope, sight: &Sight, unsure: &mut Vec<String>) -> Retrieva
     let found = index.map(|facts| read_back::index(&facts.schema)).unwrap_or_default();
     if index.is_some() && found == Default::default() {
         unsure.push(
-            "index.distance, index.hnsw and index.attributes: the index shows its schema only to whom a data access \
-             policy lets in"
+            "index.distance, index.hnsw and index.attributes: only whom a data access policy lets in, such as the \
+             operator's role, may look into the index"
                 .into(),
         );
     }
@@ -120,7 +120,9 @@ fn pool(scope: &Scope, sight: &Sight, unsure: &mut Vec<String>) -> Option<PoolSp
     if !Layer::ALL.iter().any(|layer| is_pools(*layer) && sight.is_ours(*layer)) {
         return None;
     }
-    let Retrieval { knowledge_base, mut index, mut texts } = retrieval(scope, sight, unsure);
+    let mut of_pool = Vec::new();
+    let Retrieval { knowledge_base, mut index, mut texts } = retrieval(scope, sight, &mut of_pool);
+    unsure.extend(of_pool.into_iter().map(|what| format!("pool.{what}")));
     let key = match &texts[..] {
         texts if texts.iter().any(|name| name == TENANT_ID) => TENANT_ID.to_owned(),
         [only] => only.clone(),
@@ -372,6 +374,13 @@ mod tests {
                 |it| ours(&mut it.knowledge_base).data_source.as_mut().unwrap().chunking = None,
                 tenant("Bridge", json!({})),
                 &["knowledgeBase.chunking"],
+            ),
+            (
+                "chunks of another kind in a pool",
+                pool(json!({})),
+                |it| ours(&mut it.knowledge_base).data_source.as_mut().unwrap().chunking = None,
+                pool(json!({})),
+                &["pool.knowledgeBase.chunking"],
             ),
             (
                 "only the documents are left",
