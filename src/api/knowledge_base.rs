@@ -49,32 +49,39 @@ pub struct Chunking {
 
     /// FixedSize, Semantic: how many tokens a chunk has at most.
     #[schemars(range(min = 1, max = 8192))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<i32>,
 
     /// FixedSize: how much of a chunk is repeated in the next one, in percent.
     #[schemars(range(min = 1, max = 99))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap_percentage: Option<i32>,
 
     /// Hierarchical: how many tokens a large chunk has at most. They are what a query returns.
     #[schemars(range(min = 1, max = 8192))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_max_tokens: Option<i32>,
 
     /// Hierarchical: how many tokens a small chunk has at most, no more than `parentMaxTokens`. They are what
     /// is embedded and compared.
     #[schemars(range(min = 1, max = 8192))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub child_max_tokens: Option<i32>,
 
     /// Hierarchical: how many tokens a chunk repeats from the one before.
     #[schemars(range(min = 1, max = 8192))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap_tokens: Option<i32>,
 
     /// Semantic: how many sentences on each side are compared together with a sentence, 0 or 1.
     #[schemars(range(min = 0, max = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub buffer_size: Option<i32>,
 
     /// Semantic: how unlike its neighbour a sentence must be to begin a new chunk. Higher makes fewer, larger
     /// chunks.
     #[schemars(range(min = 50, max = 99))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub breakpoint_percentile_threshold: Option<i32>,
 }
 
@@ -226,6 +233,46 @@ impl Chunking {
                 let (name, own) = PARAMETERS[strategy as usize];
                 Err(Invalid::new(field, parameters_message(name, own)))
             }
+        }
+    }
+}
+
+impl From<ChunkingSettings> for Chunking {
+    /// As one writes it: the strategy with its own parameters.
+    fn from(settings: ChunkingSettings) -> Self {
+        let bare = |strategy| Chunking {
+            strategy,
+            max_tokens: None,
+            overlap_percentage: None,
+            parent_max_tokens: None,
+            child_max_tokens: None,
+            overlap_tokens: None,
+            buffer_size: None,
+            breakpoint_percentile_threshold: None,
+        };
+        match settings {
+            ChunkingSettings::FixedSize { max_tokens, overlap_percentage } => Chunking {
+                max_tokens: Some(max_tokens),
+                overlap_percentage: Some(overlap_percentage),
+                ..bare(ChunkingStrategy::FixedSize)
+            },
+            ChunkingSettings::Hierarchical { parent_max_tokens, child_max_tokens, overlap_tokens } => {
+                Chunking {
+                    parent_max_tokens: Some(parent_max_tokens),
+                    child_max_tokens: Some(child_max_tokens),
+                    overlap_tokens: Some(overlap_tokens),
+                    ..bare(ChunkingStrategy::Hierarchical)
+                }
+            }
+            ChunkingSettings::Semantic { max_tokens, buffer_size, breakpoint_percentile_threshold } => {
+                Chunking {
+                    max_tokens: Some(max_tokens),
+                    buffer_size: Some(buffer_size),
+                    breakpoint_percentile_threshold: Some(breakpoint_percentile_threshold),
+                    ..bare(ChunkingStrategy::Semantic)
+                }
+            }
+            ChunkingSettings::None => bare(ChunkingStrategy::None),
         }
     }
 }

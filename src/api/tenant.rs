@@ -1,5 +1,7 @@
 //! The kind `Tenant`: how isolated one customer's stack must be.
 
+use std::fmt;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,4 +164,10 @@ pub enum DeletionPolicy {
     Retain,
     RetainDocuments,
     Delete,
+}
+
+impl fmt::Display for DeletionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
 }

@@ -148,6 +148,7 @@ impl KnowledgeBases {
 
 impl From<KnowledgeBase> for KnowledgeBaseFacts {
     fn from(it: KnowledgeBase) -> Self {
+        let vectors = it.knowledge_base_configuration.and_then(|it| it.vector_knowledge_base_configuration);
         Self {
             id: it.knowledge_base_id,
             arn: it.knowledge_base_arn,
@@ -157,10 +158,12 @@ impl From<KnowledgeBase> for KnowledgeBaseFacts {
                 .storage_configuration
                 .and_then(|it| it.opensearch_serverless_configuration)
                 .map(|it| it.collection_arn),
-            embedding_model_arn: it
-                .knowledge_base_configuration
-                .and_then(|it| it.vector_knowledge_base_configuration)
-                .map(|it| it.embedding_model_arn),
+            dimensions: vectors
+                .as_ref()
+                .and_then(|it| it.embedding_model_configuration.as_ref())
+                .and_then(|it| it.bedrock_embedding_model_configuration.as_ref())
+                .and_then(|it| it.dimensions),
+            embedding_model_arn: vectors.map(|it| it.embedding_model_arn),
             tags: Tags::new(),
             data_source: None,
         }

@@ -11,7 +11,7 @@ use crate::api::{Column, ConditionType, Layer, Reason, Tenant};
 use crate::aws::Aws;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
-use crate::stack::forecast::deletion_preview::{self, Line, Outcome};
+use crate::stack::forecast::deletion_preview::{self, Lender, Line, Outcome};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::model::teardown_order::{Fate, fate};
 
@@ -50,6 +50,11 @@ impl Delete {
         let (id, lender) = identities(scope, &tenant);
         let column = Column::from(tenant.spec.pattern);
         let status = tenant.status.clone().unwrap_or_default();
+        // Asked only where there is a key at all; one that was not created is nobody's layer.
+        let lent_key = match (&lender, &status.kms_key_arn) {
+            (Some(lender), Some(_)) => aws.keys.find(&lender.name(Layer::Key)).await?.map(|key| key.arn),
+            _ => None,
+        };
         let hints = Hints {
             knowledge_base_id: status.knowledge_base_id,
             bucket: status.bucket,
@@ -59,7 +64,8 @@ impl Delete {
         let sight = inspect::look(&aws, &id, lender.as_ref(), column, hints).await?;
         let fate = fate(Some(&tenant.spec.deletion_policy));
         let mut lines: Vec<_> = registered(&tenant, fate).into_iter().collect();
-        lines.extend(deletion_preview::lines(&id, lender.as_ref(), column, fate, &sight));
+        let lent = lender.as_ref().map(|id| Lender { id, key_arn: lent_key.as_deref() });
+        lines.extend(deletion_preview::lines(&id, lent, column, fate, &sight));
         lines.extend(documents(&aws, &id, lender.as_ref(), fate).await?);
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&lines)?,
@@ -122,7 +128,7 @@ async fn documents(
 fn as_text(tenant: &Tenant, lines: &[Line]) -> String {
     let spec = &tenant.spec;
     let mut text = format!(
-        "Tenant {}/{}, tenantId {}, {:?}, deletionPolicy {:?}. Nothing was touched.\n",
+        "Tenant {}/{}, tenantId {}, {}, deletionPolicy {}. Nothing was touched.\n",
         tenant.namespace().unwrap_or_default(),
         tenant.name_any(),
         spec.tenant_id,

@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt};
 use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace};
+use crate::documents::sidecar::{is_document, is_sidecar};
 use crate::layers::{Hints, Layers};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -68,24 +69,44 @@ pub(super) async fn look(
     id: &Identity,
     lender: Option<&Identity>,
     column: Column,
-    mut hints: Hints,
+    hints: Hints,
 ) -> Result<Sight, Fault> {
-    let mut sight = Sight::default();
+    let (sight, faults) = look_as_far_as_possible(aws, id, lender, column, hints).await;
+    faults.into_iter().next().map_or(Ok(sight), |(_, fault)| Err(fault))
+}
+
+/// The same, and the layers that could not be looked at, which are absent from it.
+pub(super) async fn look_as_far_as_possible(
+    aws: &Aws,
+    id: &Identity,
+    lender: Option<&Identity>,
+    column: Column,
+    mut hints: Hints,
+) -> (Sight, Vec<(Layer, Fault)>) {
+    let (mut sight, mut faults) = (Sight::default(), Vec::new());
     let owned = || column.layers(Ownership::Owns);
     for layer in owned().filter(|layer| *layer != Layer::Index) {
-        sight.put(aws.look(id, layer, &hints).await?);
+        match aws.look(id, layer, &hints).await {
+            Ok(seen) => sight.put(seen),
+            Err(fault) => faults.push((layer, fault)),
+        }
     }
     if owned().any(|layer| layer == Layer::Index) {
         let collection = match lender {
-            Some(lender) => aws.collections.find(&lender.name(Layer::Collection)).await?,
-            None => sight.collection.ours().and_then(|facts| facts.collection.clone()),
+            Some(lender) => aws.collections.find(&lender.name(Layer::Collection)).await,
+            None => Ok(sight.collection.ours().and_then(|facts| facts.collection.clone())),
         };
+        let collection = collection.unwrap_or_else(|fault| {
+            faults.push((Layer::Index, fault));
+            None
+        });
         let active = collection.filter(|collection| collection.status == "ACTIVE");
         hints.index_by_endpoint = plan::index_by_endpoint(&sight);
         hints.index_on_record = plan::index_on_record(&sight);
         hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
         hints.collection_id = active.map(|collection| collection.id);
         match aws.look(id, Layer::Index, &hints).await {
+            Ok(seen) => sight.put(seen),
             // A data access policy lets the operator see it, and nobody else need be in one. It belongs to the policy of
             // its name, and a knowledge base would not stand without it.
             Err(fault) if matches!(fault.class, Class::NotYet | Class::Denied) => {
@@ -94,37 +115,75 @@ pub(super) async fn look(
                     sight.index = Seen::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
                 }
             }
-            seen => sight.put(seen?),
+            Err(fault) => faults.push((Layer::Index, fault)),
         }
     }
-    Ok(sight)
+    (sight, faults)
 }
 
-/// Objects under a prefix, their current versions alone.
+/// Documents under a prefix and the metadata files beside them, their current versions alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
-    pub(super) objects: usize,
+    documents: usize,
+    metadata_files: usize,
+    /// Of both.
     pub(super) bytes: u64,
     more: bool,
 }
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.objects, if self.more { " and more" } else { "" })
+        write!(f, "{}{}", self.documents, if self.more { " and more" } else { "" })?;
+        match self.metadata_files {
+            0 => Ok(()),
+            1 => write!(f, ", with 1 metadata file,"),
+            files => write!(f, ", with {files} metadata files,"),
+        }
     }
 }
 
-/// Counts the objects under a prefix.
+impl Counted {
+    fn add(&mut self, key: &str, size: i64) {
+        self.documents += usize::from(is_document(key));
+        self.metadata_files += usize::from(is_sidecar(key));
+        self.bytes += u64::try_from(size).unwrap_or(0);
+    }
+}
+
+/// Counts the documents under a prefix.
 pub(super) async fn count(aws: &Aws, bucket: &str, prefix: &str) -> Result<Counted, Fault> {
     let (mut counted, mut next) = (Counted::default(), None);
     loop {
         let page = aws.objects.list(bucket, prefix, next.as_deref(), None).await?;
-        counted.objects += page.objects.len();
-        counted.bytes += page.objects.iter().map(|it| u64::try_from(it.size).unwrap_or(0)).sum::<u64>();
+        page.objects.iter().for_each(|object| counted.add(&object.key, object.size));
         next = page.next;
         counted.more = next.is_some();
-        if next.is_none() || counted.objects >= COUNTED {
+        if next.is_none() || counted.documents + counted.metadata_files >= COUNTED {
             return Ok(counted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_files_and_folders_are_no_documents() {
+        let counted = |keys: &[&str], more: bool| {
+            let mut counted = Counted { more, ..Counted::default() };
+            keys.iter().for_each(|key| counted.add(key, 10));
+            (counted.to_string(), counted.bytes)
+        };
+        let (a, sidecar) = ("pool/acme/a.md", "pool/acme/a.md.metadata.json");
+        for (keys, more, said) in [
+            (&[][..], false, "0"),
+            (&[a], false, "1"),
+            (&["pool/acme/", a, "pool/acme/b/c.md"], true, "2 and more"),
+            (&[a, sidecar], false, "1, with 1 metadata file,"),
+            (&[sidecar, a, "pool/acme/b.metadata.json"], true, "1 and more, with 2 metadata files,"),
+        ] {
+            assert_eq!(counted(keys, more), (said.to_owned(), 10 * keys.len() as u64));
         }
     }
 }

@@ -37,6 +37,10 @@ enum Command {
     /// Show how a tenant's documents fare: how many, the last job, what failed, what is in quarantine, and why.
     Documents(documents::Documents),
     /// List what was left behind in AWS: whose it is, since when, what it costs, and how to purge it.
+    ///
+    /// Reads AWS alone, with your credentials, and changes nothing. What is gone is noted beside what was left. What could
+    /// not be looked at, for want of a right or of an answer, is named on stderr; all else is printed, and the exit code is
+    /// 1, because the list may not be all.
     Retained(retained::Retained),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
     Retrieve(retrieve::Retrieve),

@@ -92,7 +92,16 @@ impl Scope {
         if model.starts_with("arn:") {
             return model.into();
         }
-        format!("arn:{}:bedrock:{}::foundation-model/{model}", self.partition, self.region)
+        format!("{}{model}", self.foundation_models())
+    }
+
+    /// A model as one names it: the way back from [`Scope::model_arn`].
+    pub fn model_of<'a>(&self, arn: &'a str) -> &'a str {
+        arn.strip_prefix(&self.foundation_models()).unwrap_or(arn)
+    }
+
+    fn foundation_models(&self) -> String {
+        format!("arn:{}:bedrock:{}::foundation-model/", self.partition, self.region)
     }
 }
 
@@ -466,6 +475,7 @@ mod tests {
             (scope(), "x.arn:", "arn:aws:bedrock:eu-central-1::foundation-model/x.arn:"),
         ] {
             assert_eq!(scope.model_arn(model), arn);
+            assert_eq!(scope.model_of(arn), model);
         }
         assert_eq!(scope().role_arn("r"), "arn:aws:iam::123456789012:role/tenantry/prod/r");
         assert_eq!(in_china().role_arn("r"), "arn:aws-cn:iam::123456789012:role/tenantry/prod/r");

@@ -142,8 +142,8 @@ async fn other_settings_that_can_never_change_are_refused() {
         let told = w.condition("acme", "Stalled=True/RetainedDiffers").await;
         for part in [
             "knowledgeBase.dimensions is 1024 and should be 512",
-            "knowledgeBase.chunking is FixedSize",
-            "collection.standbyReplicas is ENABLED and should be DISABLED",
+            "knowledgeBase.chunking is {strategy: FixedSize, maxTokens: 300, overlapPercentage: 20} and should be {strategy: None}",
+            "collection.standbyReplicas is Enabled and should be Disabled",
         ] {
             assert!(told.message("Ready").contains(part), "no '{part}' in {}", told.describe());
         }

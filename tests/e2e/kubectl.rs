@@ -7,11 +7,21 @@ use crate::world::World;
 
 /// What a program prints. It must succeed.
 pub async fn printed(program: &str, arguments: &[&str], environment: BTreeMap<String, String>) -> String {
+    let (succeeded, out, error) = tried(program, arguments, environment).await;
+    assert!(succeeded, "{program} {arguments:?}: {out}{error}");
+    out
+}
+
+/// Whether a program succeeds, and what it prints and complains of.
+async fn tried(
+    program: &str,
+    arguments: &[&str],
+    environment: BTreeMap<String, String>,
+) -> (bool, String, String) {
     let mut command = tokio::process::Command::new(program);
     let output = command.args(arguments).envs(environment).stdin(Stdio::null()).output().await.unwrap();
-    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} {arguments:?}: {out}{error}");
-    out.into_owned()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
 impl World {
@@ -23,5 +33,10 @@ impl World {
     /// What `tenantry` prints. It must succeed.
     pub async fn tenantry(&self, arguments: &[&str]) -> String {
         printed(env!("CARGO_BIN_EXE_tenantry"), arguments, self.environment()).await
+    }
+
+    /// Whether `tenantry` succeeds, and what it prints and complains of.
+    pub async fn tenantry_tried(&self, arguments: &[&str]) -> (bool, String, String) {
+        tried(env!("CARGO_BIN_EXE_tenantry"), arguments, self.environment()).await
     }
 }

@@ -36,11 +36,16 @@ async fn approved(w: &World, object: &str, condition: &str) -> String {
     code
 }
 
-async fn delete_bucket(w: &World, bucket: &str) {
+/// Empties a bucket and deletes it.
+pub async fn delete_bucket(w: &World, bucket: &str) {
     let versions = w.sdk.s3.list_object_versions().bucket(bucket).send().await.unwrap();
     for version in versions.versions() {
         let request = w.sdk.s3.delete_object().bucket(bucket).key(version.key().unwrap());
         request.version_id(version.version_id().unwrap()).send().await.unwrap();
+    }
+    for marker in versions.delete_markers() {
+        let request = w.sdk.s3.delete_object().bucket(bucket).key(marker.key().unwrap());
+        request.version_id(marker.version_id().unwrap()).send().await.unwrap();
     }
     w.sdk.s3.delete_bucket().bucket(bucket).send().await.unwrap();
 }

@@ -4,28 +4,176 @@ use aws_sdk_s3::types::{Tag, Tagging};
 use serde_json::{Value, json};
 
 use crate::inventory;
+use crate::kubectl::printed;
+use crate::loss::delete_bucket;
 use crate::world::{World, world};
 
+fn ask<'a>(w: &'a World, more: &[&'a str]) -> Vec<&'a str> {
+    [&["retained", "--installation", &w.settings.installation][..], more].concat()
+}
+
 async fn retained(w: &World, more: &[&str]) -> String {
-    w.tenantry(&[&["retained", "--installation", &w.settings.installation][..], more].concat()).await
+    w.tenantry(&ask(w, more)).await
 }
 
 async fn estates(w: &World) -> Vec<Value> {
     serde_json::from_str(&retained(w, &["-o", "json"]).await).unwrap()
 }
 
+/// The same for whom a data access policy lets look into indexes.
+async fn estates_with_indexes(w: &World) -> Vec<Value> {
+    let environment = w.environment_under(&w.sdk_config).await;
+    let told = printed(env!("CARGO_BIN_EXE_tenantry"), &ask(w, &["-o", "json"]), environment).await;
+    serde_json::from_str(&told).unwrap()
+}
+
 /// What it prints to take something over, in the world's own names, with more in its spec.
 fn manifest(w: &World, estate: &Value, more: Value) -> Value {
     let printed = estate["manifest"].as_str().unwrap().replace(&w.stack_name("standard"), "standard");
     let mut manifest: Value = serde_saphyr::from_str(&printed).unwrap();
-    let namespace = manifest["metadata"].as_object_mut().unwrap().remove("namespace");
-    assert_eq!(namespace, Some(w.namespace_name("").into()));
+    if manifest["kind"] == "Tenant" {
+        let namespace = manifest["metadata"].as_object_mut().unwrap().remove("namespace");
+        assert_eq!(namespace, Some(w.namespace_name("").into()));
+    }
     manifest["spec"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     manifest
 }
 
 fn whats(estate: &Value) -> Vec<&str> {
     estate["things"].as_array().unwrap().iter().map(|thing| thing["what"].as_str().unwrap()).collect()
+}
+
+/// How many documents it says there are.
+fn documents(estate: &Value) -> &str {
+    let things = estate["things"].as_array().unwrap();
+    let documents = things.iter().find(|thing| thing["what"] == "documents").unwrap();
+    documents["name"].as_str().unwrap().split([' ', ',']).next().unwrap()
+}
+
+/// What is not the default, in the spec of a Bridge.
+const SETTINGS: &str = "
+  knowledgeBase:
+    dimensions: 512
+    chunking: {strategy: Hierarchical, parentMaxTokens: 1500, childMaxTokens: 300, overlapTokens: 60}
+  index:
+    distance: InnerProduct
+    hnsw: {m: 8, efConstruction: 100, efSearch: 256}
+    attributes: [{name: year, type: Number}]";
+
+#[tokio::test]
+async fn what_is_printed_takes_over_settings_that_can_never_change() {
+    world(|w| async move {
+        w.apply(&format!(
+            "
+kind: SharedStack
+metadata: {{name: standard}}
+spec:
+  encryption: {{key: Create}}
+  documents: {{noncurrentExpirationDays: 0, expirationDays: 400}}
+  collection: {{standbyReplicas: Disabled, network: {{access: Public}}}}
+  pool:{pool}
+---
+kind: Tenant
+metadata: {{name: acme}}
+spec:
+  tenantId: acme
+  pattern: Bridge
+  stackRef: {{name: standard}}{SETTINGS}
+",
+            pool = SETTINGS.replace('\n', "\n  ")
+        ))
+        .await;
+        let objects = ["acme", "SharedStack/standard"];
+        let mut before = Vec::new();
+        for object in objects {
+            before.push(w.ready(object).await);
+        }
+        w.upload("acme", &[("a.md", "When does the office open? At seven.")]).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        for object in objects {
+            w.delete(object).await;
+            w.gone(object).await;
+        }
+
+        // Without a look into the index all else is there, and what is not is named.
+        for estate in estates(&w).await {
+            let chunks = "childMaxTokens: 300";
+            let printed = estate["manifest"].as_str().unwrap();
+            assert!(printed.contains(chunks) && printed.contains("dimensions: 512"), "{printed}");
+            assert!(notes(&estate).contains("index.distance, index.hnsw and index.attributes"), "{estate:#}");
+        }
+        let found = estates_with_indexes(&w).await;
+        assert_eq!(found.len(), 2, "{found:#?}");
+        for estate in &found {
+            assert_eq!(estate["notes"], json!([]), "{estate:#}");
+        }
+        // The borrower waits for its lender, whichever comes first.
+        for estate in &found {
+            w.apply(&manifest(&w, estate, json!({"deletionPolicy": "Retain"})).to_string()).await;
+        }
+        for (object, before) in objects.into_iter().zip(&before) {
+            let after = w.ready(object).await;
+            assert_eq!(after.status.knowledge_base_id, before.status.knowledge_base_id, "{object}");
+            assert_eq!(after.status.collection_arn, before.status.collection_arn, "{object}");
+        }
+    })
+    .await;
+}
+
+/// One thing that is gone, or may not be seen, hides nothing else.
+#[tokio::test]
+async fn what_can_be_looked_at_is_printed_whatever_else_is_gone_or_forbidden() {
+    world(|w| async move {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {}}
+            ---
+            {kind: Tenant, metadata: {name: bridge}, spec: {tenantId: bridge, pattern: Bridge, stackRef: {name: standard}}}
+            ---
+            {kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo}}",
+        )
+        .await;
+        let mut bucket = String::new();
+        for tenant in ["silo", "bridge"] {
+            bucket = w.ready(tenant).await.status.bucket.unwrap();
+            w.upload(tenant, &[("a.md", "a")]).await;
+            w.condition(tenant, "DocumentsCurrent=True/Synced").await;
+            w.delete(tenant).await;
+            w.gone(tenant).await;
+        }
+        w.delete("SharedStack/standard").await;
+        w.gone("SharedStack/standard").await;
+
+        // Whoever asks may not list what is in buckets: so much is printed all the same, and that it is not all.
+        let me = json!({"operation": "ListObjectsV2", "caller": "*:root", "fault": "denied", "count": 1_000_000});
+        w.double.fault(me).await;
+        let (succeeded, out, error) = w.tenantry_tried(&ask(&w, &["-o", "json"])).await;
+        w.double.heal().await;
+        assert!(!succeeded && error.contains("this may not be all"), "{error}");
+        assert!(error.contains(&format!("bucket {bucket} could not be looked at: s3:ListObjectsV2")), "{error}");
+        let found: Vec<Value> = serde_json::from_str(&out).unwrap();
+        assert_eq!(found.len(), 3, "{found:#?}");
+        for estate in &found {
+            assert!(whats(estate).contains(&"collection") || estate["tenantId"] == "bridge", "{estate:#}");
+        }
+        let [bridge, ..] = &found[..] else { unreachable!() };
+        assert!(notes(bridge).contains("could not be looked at: s3:ListObjectsV2"), "{bridge:#}");
+
+        // What is gone hides nothing.
+        delete_bucket(&w, &bucket).await;
+        let found = estates(&w).await;
+        let bridge = found.iter().find(|it| it["tenantId"] == "bridge").unwrap();
+        assert!(notes(bridge).contains(&format!("bucket {bucket} is gone, and the documents with it")), "{bridge:#}");
+        assert!(whats(bridge).contains(&"knowledge base") && !whats(bridge).contains(&"documents"), "{bridge:#}");
+        let silo = found.iter().find(|it| it["tenantId"] == "silo").unwrap();
+        assert_eq!(documents(silo), "1", "{silo:#}");
+    })
+    .await;
+}
+
+fn notes(estate: &Value) -> String {
+    let notes = estate["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap());
+    notes.collect::<Vec<_>>().join("; ")
 }
 
 #[tokio::test]
@@ -76,6 +224,7 @@ async fn what_was_left_is_found_priced_and_purged() {
             assert!(whats(silo).contains(what), "no {what} in {silo:#}");
         }
         assert_eq!(whats(pool), ["documents"]);
+        assert_eq!(documents(pool), "1", "its metadata file is none: {pool:#}");
         assert!(pool["things"][0]["name"].as_str().unwrap().contains("/tenantry/retained/pool/"), "{pool:#}");
         assert_eq!((&pool["left"], &silo["left"]), (&"Documents".into(), &"Everything".into()));
         // One OCU without replicas, and a key; a knowledge base costs nothing by itself.
@@ -94,13 +243,6 @@ async fn what_was_left_is_found_priced_and_purged() {
         for estate in &found {
             w.apply(&manifest(&w, estate, json!({})).to_string()).await;
         }
-        // The one setting that was not the default is named.
-        let told = w.condition("silo", "Stalled=True/RetainedDiffers").await;
-        assert!(told.message("Ready").contains("collection.standbyReplicas is DISABLED"), "{}", told.describe());
-        w.delete("silo").await;
-        w.gone("silo").await;
-        let same = json!({"collection": {"standbyReplicas": "Disabled"}});
-        w.apply(&manifest(&w, &found[2], same).to_string()).await;
         for tenant in ["silo", "bridge", "pool"] {
             w.ready(tenant).await;
             w.delete(tenant).await;

@@ -38,10 +38,19 @@ const FOREIGN: &str = "it has our name and is not provably this object's";
 const ENCRYPTS: &str = "it may have encrypted what is left alone";
 const BORROWED: &str = "it is the SharedStack's";
 
+/// Whom an owner borrows from.
+#[derive(Clone, Copy, Debug)]
+pub struct Lender<'a> {
+    /// The SharedStack's names.
+    pub id: &'a Identity,
+    /// The key that was created for it, by ARN. Most have none.
+    pub key_arn: Option<&'a str>,
+}
+
 /// Everything that was seen of one owner, in the order of the way back, and what it borrows of `lender`.
 pub fn lines(
     id: &Identity,
-    lender: Option<&Identity>,
+    lender: Option<Lender<'_>>,
     column: Column,
     fate: Fate,
     sight: &Sight,
@@ -63,11 +72,13 @@ pub fn lines(
         let (outcome, why) = if sight.stays(layer) { (Outcome::LeftAlone, ENCRYPTS) } else { (outcome, why) };
         ours.map(|(what, name)| Line { outcome, what, name, why }).chain(foreign).collect::<Vec<_>>()
     });
-    let borrowed = column.layers(Ownership::Borrows).map(|layer| Line {
-        outcome: Outcome::LeftAlone,
-        what: layer.words(),
-        name: lender.map(|lender| lender.name(layer)).unwrap_or_default(),
-        why: BORROWED,
+    let borrowed = column.layers(Ownership::Borrows).filter_map(|layer| {
+        let lender = lender?;
+        let name = match layer {
+            Layer::Key => lender.key_arn?.to_owned(),
+            _ => lender.id.name(layer),
+        };
+        Some(Line { outcome: Outcome::LeftAlone, what: layer.words(), name, why: BORROWED })
     });
     owned.chain(borrowed).collect()
 }
@@ -103,5 +114,29 @@ fn things(id: &Identity, sight: &Sight, layer: Layer) -> Vec<(&'static str, Stri
                 Some(("knowledge base", facts.arn.clone())),
             ]
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Pattern;
+    use crate::stack::model::ideal;
+
+    #[test]
+    fn a_borrowed_key_is_told_only_where_there_is_one() {
+        let scope = ideal::scope();
+        let stack = Identity::of_stack(scope.clone(), "standard", "");
+        let bridge = ideal::samples().into_iter().find(|sample| sample.name == "bridge").unwrap();
+        let alone = |key_arn| {
+            let lender = Some(Lender { id: &stack, key_arn });
+            let all = lines(&bridge.id, lender, Pattern::Bridge.into(), Fate::Goes, &bridge.built());
+            let alone = all.into_iter().filter(|line| line.outcome == Outcome::LeftAlone);
+            alone.map(|line| (line.what, line.name)).collect::<Vec<_>>()
+        };
+        let (bucket, collection) = (stack.name(Layer::Bucket), stack.name(Layer::Collection));
+        let expected = [("bucket", bucket), ("collection", collection)];
+        assert_eq!(alone(None), expected);
+        assert_eq!(alone(Some("arn:k")), [&[("key", "arn:k".to_owned())], &expected[..]].concat());
     }
 }

@@ -130,6 +130,7 @@ fn of_knowledge_base(id: &Identity, want: &WantKnowledgeBase) -> Vec<Made> {
         status: "ACTIVE".into(),
         failure_reasons: Vec::new(),
         embedding_model_arn: None,
+        dimensions: None,
         collection_arn: None,
         tags: want.tags.clone(),
         data_source: None,

@@ -10,7 +10,7 @@ use super::observed::{
     PolicyFacts, RoleFacts, Seen, Sight,
 };
 use super::policy;
-use crate::api::{ChunkingSettings, DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
+use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::store::{Store, opensearch};
 
@@ -277,53 +277,6 @@ impl DataDeletionPolicy {
     }
 }
 
-/// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
-pub fn immutable(want: &Want, sight: &Sight) -> Vec<String> {
-    let mut differences = Vec::new();
-    let mut compare = |setting: &str, has: String, wanted: String| {
-        if has != wanted {
-            differences.push(format!("{setting} is {has} and should be {wanted}"));
-        }
-    };
-    let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
-    if let (Some(want), Some(found)) =
-        (&want.collection, sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
-    {
-        let standby = want.settings.standby_replicas;
-        compare("collection.standbyReplicas", found.standby_replicas.clone(), standby.in_aws().into());
-        if found.status == "ACTIVE" {
-            compare("the collection's key", key(&found.kms_key_arn), key(&want.key_arn));
-        }
-    }
-    if let (Some(want), Some(found)) = (&want.knowledge_base, sight.knowledge_base.ours()) {
-        let model = found.embedding_model_arn.clone().unwrap_or_default();
-        compare("knowledgeBase.embeddingModel", model, want.embedding_model_arn.clone());
-        if let Some(source) = &found.data_source {
-            let chunking = |chunking: &ChunkingSettings| format!("{chunking:?}");
-            let has = source.chunking.as_ref().map_or_else(|| "unknown".into(), chunking);
-            compare("knowledgeBase.chunking", has, chunking(&want.chunking));
-        }
-    }
-    if let (Some(want), Some(found)) = (&want.index, sight.index.ours()) {
-        let wanted = want.schema();
-        let at = |schema: &Value, path: &str| {
-            let value = schema.pointer(path).cloned().unwrap_or_default();
-            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-        };
-        let vector = format!("/mappings/properties/{}", opensearch::VECTOR_FIELD);
-        for (setting, path) in [
-            ("knowledgeBase.dimensions", "/dimension"),
-            ("index.distance", "/method/space_type"),
-            ("index.hnsw.m", "/method/parameters/m"),
-            ("index.hnsw.efConstruction", "/method/parameters/ef_construction"),
-        ] {
-            let path = format!("{vector}{path}");
-            compare(setting, at(&found.schema, &path), at(&wanted, &path));
-        }
-    }
-    differences
-}
-
 impl StandbyReplicas {
     /// The word that AWS uses.
     pub const fn in_aws(self) -> &'static str {
@@ -331,6 +284,11 @@ impl StandbyReplicas {
             StandbyReplicas::Enabled => "ENABLED",
             StandbyReplicas::Disabled => "DISABLED",
         }
+    }
+
+    /// What a word of AWS's means.
+    pub fn of_aws(word: &str) -> Option<Self> {
+        [StandbyReplicas::Enabled, StandbyReplicas::Disabled].into_iter().find(|it| it.in_aws() == word)
     }
 }
 

@@ -275,6 +275,7 @@ fn bare_knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBase
         status: "ACTIVE".into(),
         failure_reasons: Vec::new(),
         embedding_model_arn: Some(want.embedding_model_arn.clone()),
+        dimensions: want.dimensions,
         collection_arn: want
             .store
             .clone()

@@ -5,9 +5,11 @@ pub(crate) mod desired;
 pub(crate) mod diff;
 #[cfg(test)]
 pub(crate) mod ideal;
+pub(crate) mod immutable;
 pub(crate) mod observed;
 pub(crate) mod outcome;
 pub mod plan;
 pub(crate) mod policy;
 pub(crate) mod progress;
 pub mod teardown_order;
+pub(crate) mod written;

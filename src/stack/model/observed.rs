@@ -307,6 +307,8 @@ pub struct KnowledgeBaseFacts {
     pub failure_reasons: Vec<String>,
     /// The model that it embeds with.
     pub embedding_model_arn: Option<String>,
+    /// The length of its vectors, if Bedrock was told.
+    pub dimensions: Option<i32>,
     /// The collection that holds its vectors.
     pub collection_arn: Option<String>,
     /// All tags.

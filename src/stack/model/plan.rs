@@ -3,6 +3,7 @@
 use super::blocked::Blocked;
 use super::desired::{Handles, Rebuild, Want};
 use super::diff::{self, is_whole};
+use super::immutable::immutable;
 use super::observed::{RoleDetail, Sight};
 use super::policy;
 use crate::api::{Layer, PerLayer, Reason};
@@ -128,7 +129,7 @@ pub(crate) fn plan(id: &Identity, want: &Want, sight: &Sight) -> Result<PerLayer
 
 /// Why what was left behind cannot be taken over, if what cannot be changed differs.
 fn differs(id: &Identity, want: &Want, sight: &Sight) -> Option<Blocked> {
-    let differences = if sight.is_adopted(id) { diff::immutable(want, sight) } else { Vec::new() };
+    let differences = if sight.is_adopted(id) { immutable(&id.scope, want, sight) } else { Vec::new() };
     (!differences.is_empty()).then(|| Blocked {
         reason: Reason::RetainedDiffers,
         message: format!(

@@ -83,6 +83,9 @@ pub fn permissions(scope: &Scope, want: &WantRole, collection_arn: &str) -> Valu
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
+/// The statement by which the operator alone writes a pool's metadata files.
+pub const SIDECARS_BY_OPERATOR_ONLY: &str = "SidecarsByOperatorOnly";
+
 /// The bucket's policy: nothing travels without TLS, and where nobody else may say whose a pool's document is, nobody else
 /// may write the file that does.
 pub fn bucket(scope: &Scope, want: &WantBucket) -> Value {
@@ -94,7 +97,7 @@ pub fn bucket(scope: &Scope, want: &WantBucket) -> Value {
     })];
     if let Some(operator) = &want.only_writer_of_sidecars {
         statements.push(json!({
-            "Sid": "SidecarsByOperatorOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+            "Sid": SIDECARS_BY_OPERATOR_ONLY, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
             "Resource": format!("{arn}/{POOL}*{SUFFIX}"),
             "Condition": {"ArnNotEquals": {"aws:PrincipalArn": operator}},
         }));

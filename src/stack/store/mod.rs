@@ -1,6 +1,7 @@
 //! Where vectors are kept: what each store wants to be told.
 
 pub mod opensearch;
+pub(crate) mod read_back;
 
 /// The vector store behind a knowledge base. This enum and the function that writes a storage configuration from it
 /// are all that the knowledge-base layer knows of OpenSearch Serverless.

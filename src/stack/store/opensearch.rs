@@ -64,10 +64,7 @@ pub(crate) fn network(collection: &str, access: &NetworkSettings) -> Value {
 /// mapped dynamically. A pool's schema declares its tenant key, as text with a keyword beside it, and switches date
 /// detection off: a tenantId such as `2024-01-01` must stay a string.
 pub(crate) fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_key: Option<&str>) -> Value {
-    let space = match settings.distance {
-        Distance::Euclidean => "l2",
-        Distance::InnerProduct => "innerproduct",
-    };
+    let space = space_type(settings.distance);
     let hnsw = &settings.hnsw;
     let text = || json!({"type": "text", "fields": {"keyword": {"type": "keyword"}}});
     let mut properties = serde_json::Map::new();
@@ -96,6 +93,14 @@ pub(crate) fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_
         "settings": {"index": {"knn": true, "knn.algo_param.ef_search": hnsw.ef_search}},
         "mappings": mappings,
     })
+}
+
+/// What a distance is called there.
+pub(crate) fn space_type(distance: Distance) -> &'static str {
+    match distance {
+        Distance::Euclidean => "l2",
+        Distance::InnerProduct => "innerproduct",
+    }
 }
 
 /// The tag of a role whose index only the collection's endpoint would make, and so may be the only one to see.

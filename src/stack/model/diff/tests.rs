@@ -9,8 +9,10 @@ use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
 use super::*;
+use crate::api::ChunkingSettings;
 use crate::stack::identity::Claim;
 use crate::stack::model::ideal::{self, ours};
+use crate::stack::model::immutable::immutable;
 use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
@@ -67,7 +69,7 @@ impl Stack {
             assert_eq!(is_whole(scope, want, sight, layer), found.is_empty(), "{layer:?}: {found:?}");
             all.extend(found.into_iter().map(|difference| format!("{layer:?}: {difference}")));
         }
-        all.extend(immutable(want, sight));
+        all.extend(immutable(scope, want, sight));
         all
     }
 

@@ -808,8 +808,8 @@ fn what_was_left_is_taken_over_only_with_the_settings_that_it_has() {
             Identity::description(&earlier(&Identity::parse_description(&policy.description)));
     };
     let message = "What an earlier object of this name left behind was made with other settings, which can never change: \
-                   collection.standbyReplicas is DISABLED and should be ENABLED; knowledgeBase.embeddingModel is \
-                   arn:other and should be arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0. \
+                   collection.standbyReplicas is Disabled and should be Enabled; knowledgeBase.embeddingModel is \
+                   arn:other and should be amazon.titan-embed-text-v2:0. \
                    Nothing was changed. Apply the settings that it has in a new object, or remove what was left";
     let refused = Blocked { reason: Reason::RetainedDiffers, message: message.into() };
     type Leave<'a> = &'a dyn Fn(&mut Sight);

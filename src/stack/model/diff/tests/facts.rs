@@ -170,7 +170,7 @@ fn a_collection() {
                 "standby_replicas",
                 "none",
                 |it| it.standby_replicas = "DISABLED".into(),
-                &["collection.standbyReplicas is DISABLED and should be ENABLED"],
+                &["collection.standbyReplicas is Disabled and should be Enabled"],
             ),
             ("failure", "it has a reason", |it| it.failure = Some("it rains".into()), &[]),
             ("tags", "ours was removed", |it| drop(it.tags.remove(OURS)), &["Collection: Tags"]),
@@ -303,13 +303,13 @@ fn an_index() {
                 "schema",
                 "another distance",
                 |it| vector(it)["method"]["space_type"] = json!("innerproduct"),
-                &["index.distance is innerproduct and should be l2"],
+                &["index.distance is InnerProduct and should be Euclidean"],
             ),
             (
                 "schema",
                 "no distance",
                 |it| vector(it)["method"]["space_type"] = Value::Null,
-                &["index.distance is null and should be l2"],
+                &["index.distance is unknown and should be Euclidean"],
             ),
             (
                 "schema",
@@ -428,6 +428,7 @@ fn a_knowledge_base() {
             status,
             failure_reasons,
             embedding_model_arn,
+            dimensions,
             collection_arn,
             tags,
             data_source,
@@ -443,9 +444,10 @@ fn a_knowledge_base() {
                 "embedding_model_arn",
                 "another",
                 |it| it.embedding_model_arn = Some("another".into()),
-                &["knowledgeBase.embeddingModel is another and should be \
-                   arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0"],
+                &["knowledgeBase.embeddingModel is another and should be amazon.titan-embed-text-v2:0"],
             ),
+            // The index is asked for them.
+            ("dimensions", "Bedrock was not told", |it| it.dimensions = None, &[]),
             ("collection_arn", "none is known", |it| it.collection_arn = None, &[]),
             (
                 "collection_arn",
@@ -490,7 +492,7 @@ fn a_knowledge_base() {
                 "in a way that we do not set",
                 |it| it.chunking = None,
                 &["knowledgeBase.chunking is unknown and should be \
-                   FixedSize { max_tokens: 300, overlap_percentage: 20 }"],
+                   {strategy: FixedSize, maxTokens: 300, overlapPercentage: 20}"],
             ),
             (
                 "chunking",
@@ -500,8 +502,8 @@ fn a_knowledge_base() {
                         Some(ChunkingSettings::FixedSize { max_tokens: 301, overlap_percentage: 20 });
                 },
                 &[
-                    "knowledgeBase.chunking is FixedSize { max_tokens: 301, overlap_percentage: 20 } and should be \
-                   FixedSize { max_tokens: 300, overlap_percentage: 20 }",
+                    "knowledgeBase.chunking is {strategy: FixedSize, maxTokens: 301, overlapPercentage: 20} and should be \
+                   {strategy: FixedSize, maxTokens: 300, overlapPercentage: 20}",
                 ],
             ),
             ("failure_reasons", "it has one", |it| it.failure_reasons.push("it rains".into()), &[]),

@@ -292,13 +292,12 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
                 want.settings.hnsw.ef_construction = 100;
             },
             &[
-                "collection.standbyReplicas is DISABLED and should be ENABLED",
+                "collection.standbyReplicas is Disabled and should be Enabled",
                 "the collection's key is a and should be b",
-                "knowledgeBase.embeddingModel is c and should be \
-                 arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0",
-                "knowledgeBase.chunking is None and should be FixedSize { max_tokens: 300, overlap_percentage: 20 }",
+                "knowledgeBase.embeddingModel is c and should be amazon.titan-embed-text-v2:0",
+                "knowledgeBase.chunking is {strategy: None} and should be {strategy: FixedSize, maxTokens: 300, overlapPercentage: 20}",
                 "knowledgeBase.dimensions is 1024 and should be 512",
-                "index.distance is l2 and should be innerproduct",
+                "index.distance is Euclidean and should be InnerProduct",
                 "index.hnsw.m is 16 and should be 8",
                 "index.hnsw.efConstruction is 512 and should be 100",
             ],
@@ -311,7 +310,7 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
                 detail.status = "CREATING".into();
                 detail.kms_key_arn = None;
             },
-            &["collection.standbyReplicas is DISABLED and should be ENABLED"],
+            &["collection.standbyReplicas is Disabled and should be Enabled"],
         ),
         ("no collection yet", |it| ours(&mut it.sight.collection).collection = None, &[]),
         (
@@ -326,10 +325,10 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
             "the index has no vectors at all",
             |it| ours(&mut it.sight.index).schema = json!({}),
             &[
-                "knowledgeBase.dimensions is null and should be 1024",
-                "index.distance is null and should be l2",
-                "index.hnsw.m is null and should be 16",
-                "index.hnsw.efConstruction is null and should be 512",
+                "knowledgeBase.dimensions is unknown and should be 1024",
+                "index.distance is unknown and should be Euclidean",
+                "index.hnsw.m is unknown and should be 16",
+                "index.hnsw.efConstruction is unknown and should be 512",
             ],
         ),
         (
@@ -347,7 +346,7 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
     for (what, mutate, sentences) in cases {
         let mut it = whole();
         mutate(&mut it);
-        assert_eq!(immutable(&it.want, &it.sight), *sentences, "{what}");
+        assert_eq!(immutable(&it.scope, &it.want, &it.sight), *sentences, "{what}");
     }
 }
 
@@ -355,11 +354,9 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
 fn a_knowledge_base_without_a_model_differs_from_one_with_a_model() {
     let mut it = whole();
     ours(&mut it.sight.knowledge_base).embedding_model_arn = None;
-    let sentences = immutable(&it.want, &it.sight);
-    assert_eq!(sentences.len(), 1);
-    let model = it.want.knowledge_base.unwrap().embedding_model_arn;
-    assert!(sentences[0].starts_with("knowledgeBase.embeddingModel is "), "{sentences:?}");
-    assert!(sentences[0].ends_with(&format!(" and should be {model}")), "{sentences:?}");
+    let sentences = immutable(&it.scope, &it.want, &it.sight);
+    let expected = "knowledgeBase.embeddingModel is unknown and should be amazon.titan-embed-text-v2:0";
+    assert_eq!(sentences, [expected]);
 }
 
 #[test]
@@ -457,4 +454,8 @@ fn words_are_awss_own() {
     assert_eq!(DataDeletionPolicy::Retain.in_aws(), "RETAIN");
     assert_eq!(StandbyReplicas::Enabled.in_aws(), "ENABLED");
     assert_eq!(StandbyReplicas::Disabled.in_aws(), "DISABLED");
+    for replicas in [StandbyReplicas::Enabled, StandbyReplicas::Disabled] {
+        assert_eq!(StandbyReplicas::of_aws(replicas.in_aws()), Some(replicas));
+    }
+    assert_eq!(StandbyReplicas::of_aws("Enabled"), None);
 }

@@ -116,7 +116,7 @@ fn a_collection() {
                 "standby_replicas",
                 "none",
                 |it| it.standby_replicas = StandbyReplicas::Disabled,
-                &["collection.standbyReplicas is ENABLED and should be DISABLED"],
+                &["collection.standbyReplicas is Enabled and should be Disabled"],
             ),
             ("network", "public", |it| it.network = NetworkSettings::Public, &["Collection: Network"]),
             ("network", "no endpoints", |it| endpoints(it, &[]), &["Collection: Network"]),
@@ -181,7 +181,7 @@ fn an_index() {
                 "distance",
                 "another",
                 |it| it.distance = Distance::InnerProduct,
-                &["index.distance is l2 and should be innerproduct"],
+                &["index.distance is Euclidean and should be InnerProduct"],
             ),
             ("hnsw", "another graph", |it| it.hnsw.m = 17, &["index.hnsw.m is 16 and should be 17"]),
             (
@@ -284,7 +284,7 @@ fn a_knowledge_base() {
                 "another",
                 |it| it.embedding_model_arn = "another".into(),
                 &["knowledgeBase.embeddingModel is \
-                   arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0 and should be another"],
+                   amazon.titan-embed-text-v2:0 and should be another"],
             ),
             // The index has them.
             ("dimensions", "the model's own", |it| it.dimensions = None, &[]),
@@ -293,7 +293,7 @@ fn a_knowledge_base() {
                 "each document as one",
                 |it| it.chunking = ChunkingSettings::None,
                 &[
-                    "knowledgeBase.chunking is FixedSize { max_tokens: 300, overlap_percentage: 20 } and should be None",
+                    "knowledgeBase.chunking is {strategy: FixedSize, maxTokens: 300, overlapPercentage: 20} and should be {strategy: None}",
                 ],
             ),
             ("store", "none yet", |it| it.store = None, &[]),

@@ -1,0 +1,93 @@
+//! What can never be changed: what was left behind is taken over only where all of it is as the spec has it. Told in the
+//! words of the spec, since that is what one must then write.
+
+use serde::Serialize;
+use serde_saphyr::FlowMap;
+
+use super::desired::Want;
+use super::observed::Sight;
+use crate::api::{Chunking, ChunkingSettings, Distance, StandbyReplicas};
+use crate::stack::identity::Scope;
+use crate::stack::store::read_back;
+
+/// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
+pub fn immutable(scope: &Scope, want: &Want, sight: &Sight) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut compare = |setting: &str, has: Option<String>, wanted: String| {
+        let has = has.unwrap_or_else(|| "unknown".into());
+        if has != wanted {
+            differences.push(format!("{setting} is {has} and should be {wanted}"));
+        }
+    };
+    let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
+    if let (Some(want), Some(found)) =
+        (&want.collection, sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
+    {
+        let has = StandbyReplicas::of_aws(&found.standby_replicas).map(|it| in_yaml(&it));
+        compare("collection.standbyReplicas", has, in_yaml(&want.settings.standby_replicas));
+        if found.status == "ACTIVE" {
+            compare("the collection's key", Some(key(&found.kms_key_arn)), key(&want.key_arn));
+        }
+    }
+    if let (Some(want), Some(found)) = (&want.knowledge_base, sight.knowledge_base.ours()) {
+        let model = |arn: &String| scope.model_of(arn).to_owned();
+        let has = found.embedding_model_arn.as_ref().map(model);
+        compare("knowledgeBase.embeddingModel", has, model(&want.embedding_model_arn));
+        if let Some(source) = &found.data_source {
+            let chunking = |settings: ChunkingSettings| in_yaml(&FlowMap(Chunking::from(settings)));
+            compare("knowledgeBase.chunking", source.chunking.map(chunking), chunking(want.chunking));
+        }
+    }
+    if let (Some(want), Some(found)) = (&want.index, sight.index.ours()) {
+        let found = read_back::index(&found.schema);
+        let text = |number: Option<i32>| number.map(|it| it.to_string());
+        let hnsw = want.settings.hnsw;
+        compare("knowledgeBase.dimensions", text(found.dimensions), want.dimensions.to_string());
+        let distance = |distance: Distance| in_yaml(&distance);
+        compare("index.distance", found.distance.map(distance), distance(want.settings.distance));
+        compare("index.hnsw.m", text(found.m), hnsw.m.to_string());
+        compare("index.hnsw.efConstruction", text(found.ef_construction), hnsw.ef_construction.to_string());
+    }
+    differences
+}
+
+/// A value on one line, as one writes it in a manifest.
+fn in_yaml(value: &impl Serialize) -> String {
+    serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_chunks_can_be_pasted_into_a_spec() {
+        for (settings, said) in [
+            (
+                ChunkingSettings::Hierarchical {
+                    parent_max_tokens: 1500,
+                    child_max_tokens: 300,
+                    overlap_tokens: 60,
+                },
+                "{strategy: Hierarchical, parentMaxTokens: 1500, childMaxTokens: 300, overlapTokens: 60}",
+            ),
+            (
+                ChunkingSettings::Semantic {
+                    max_tokens: 300,
+                    buffer_size: 0,
+                    breakpoint_percentile_threshold: 95,
+                },
+                "{strategy: Semantic, maxTokens: 300, bufferSize: 0, breakpointPercentileThreshold: 95}",
+            ),
+            (ChunkingSettings::default(), "{strategy: FixedSize, maxTokens: 300, overlapPercentage: 20}"),
+            (ChunkingSettings::None, "{strategy: None}"),
+        ] {
+            assert_eq!(in_yaml(&FlowMap(Chunking::from(settings))), said);
+            let pasted: Value = serde_saphyr::from_str(said).unwrap();
+            let chunking: Chunking = serde_json::from_value(pasted).unwrap();
+            assert_eq!(chunking.resolve().unwrap(), settings);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The way back: what an index and a network policy that are there were made from. Settings may come as they were sent,
+//! or as OpenSearch shows them: nested, and every number a string.
+
+use serde_json::Value;
+
+use super::opensearch::{VECTOR_FIELD, space_type};
+use crate::api::{Access, Attribute, AttributeType, Distance, Network};
+
+/// What the schema of an index says; `None` where it does not say it, or in no way that we write.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FoundIndex {
+    pub(crate) dimensions: Option<i32>,
+    pub(crate) distance: Option<Distance>,
+    pub(crate) m: Option<i32>,
+    pub(crate) ef_construction: Option<i32>,
+    pub(crate) ef_search: Option<i32>,
+    /// Declared numbers and booleans.
+    pub(crate) attributes: Vec<Attribute>,
+    /// Declared text: attributes that are strings or lists of them, and a pool's tenant key.
+    pub(crate) texts: Vec<String>,
+}
+
+/// Reads the schema of an index.
+pub(crate) fn index(schema: &Value) -> FoundIndex {
+    let vector = |path: &str| schema.pointer(&format!("/mappings/properties/{VECTOR_FIELD}{path}"));
+    let space = vector("/method/space_type").and_then(Value::as_str);
+    let mut found = FoundIndex {
+        dimensions: vector("/dimension").and_then(number),
+        distance: [Distance::Euclidean, Distance::InnerProduct]
+            .into_iter()
+            .find(|distance| Some(space_type(*distance)) == space),
+        m: vector("/method/parameters/m").and_then(number),
+        ef_construction: vector("/method/parameters/ef_construction").and_then(number),
+        ef_search: EF_SEARCH.iter().find_map(|path| schema.pointer(path)).and_then(number),
+        ..FoundIndex::default()
+    };
+    let properties = schema.pointer("/mappings/properties").and_then(Value::as_object);
+    for (name, mapping) in properties.into_iter().flatten().filter(|(name, _)| may_be_declared(name)) {
+        let kind = mapping.get("type").and_then(Value::as_str);
+        match kind {
+            Some("double") => found.attributes.push(attribute(name, AttributeType::Number)),
+            Some("boolean") => found.attributes.push(attribute(name, AttributeType::Boolean)),
+            Some("text") if is_ours(mapping) => found.texts.push(name.clone()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Reads a network policy.
+pub(crate) fn network(document: &Value) -> Option<Network> {
+    let policy = document.get(0).unwrap_or(document);
+    let access = match policy.get("AllowFromPublic")?.as_bool()? {
+        true => Access::Public,
+        false => Access::Private,
+    };
+    let ids = match policy.get("SourceVPCEs") {
+        Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_str).map(Into::into).collect(),
+        Some(Value::String(id)) => vec![id.clone()],
+        _ => Vec::new(),
+    };
+    Some(Network { access, vpc_endpoint_ids: ids })
+}
+
+/// Where the number of candidates may stand.
+const EF_SEARCH: [&str; 4] = [
+    "/settings/index/knn.algo_param.ef_search",
+    "/settings/index/knn.algo_param/ef_search",
+    "/settings/index/knn/algo_param/ef_search",
+    "/settings/index.knn.algo_param.ef_search",
+];
+
+pub(crate) fn attribute(name: &str, type_: AttributeType) -> Attribute {
+    Attribute { name: name.into(), type_ }
+}
+
+fn number(value: &Value) -> Option<i32> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_i64().and_then(|it| it.try_into().ok()),
+    }
+}
+
+/// Text that a document brought along has a bound on its keyword; what we declare has none.
+fn is_ours(mapping: &Value) -> bool {
+    mapping.pointer("/fields/keyword/type").is_some_and(|kind| kind == "keyword")
+        && mapping.pointer("/fields/keyword/ignore_above").is_none()
+}
+
+/// Bedrock's own fields are no attributes of anybody.
+fn may_be_declared(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+        && !name.starts_with("AMAZON_BEDROCK")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{HnswSettings, IndexSettings, NetworkSettings};
+    use crate::stack::store::opensearch;
+
+    #[test]
+    fn a_schema_says_what_it_was_made_from() {
+        for distance in [Distance::Euclidean, Distance::InnerProduct] {
+            let attributes = vec![
+                attribute("final", AttributeType::Boolean),
+                attribute("kind", AttributeType::String),
+                attribute("topics", AttributeType::StringList),
+                attribute("year", AttributeType::Number),
+            ];
+            let hnsw = HnswSettings { m: 8, ef_construction: 100, ef_search: 256 };
+            let settings = IndexSettings { distance, hnsw, attributes };
+            let expected = FoundIndex {
+                dimensions: Some(512),
+                distance: Some(distance),
+                m: Some(8),
+                ef_construction: Some(100),
+                ef_search: Some(256),
+                attributes: vec![
+                    attribute("final", AttributeType::Boolean),
+                    attribute("year", AttributeType::Number),
+                ],
+                texts: vec!["customer".into(), "kind".into(), "topics".into()],
+            };
+            let sent = opensearch::index_schema(512, &settings, Some("customer"));
+            assert_eq!(index(&sent), expected);
+            let mut shown = sent.clone();
+            for settings in [
+                json!({"index": {"knn": "true", "knn.algo_param": {"ef_search": "256"}}}),
+                json!({"index": {"knn": {"algo_param": {"ef_search": "256"}}}}),
+                json!({"index.knn.algo_param.ef_search": 256}),
+            ] {
+                shown["settings"] = settings;
+                assert_eq!(index(&shown), expected, "{shown:#}");
+            }
+        }
+        assert_eq!(index(&Value::Null), FoundIndex::default());
+    }
+
+    #[test]
+    fn what_documents_brought_along_is_not_taken_for_declared() {
+        let brought =
+            json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
+        let properties = json!({
+            "note": brought, "pages": {"type": "long"}, "price": {"type": "float"},
+            "x-amz-bedrock-kb-source-uri": {"type": "text", "fields": {"keyword": {"type": "keyword"}}},
+            "AMAZON_BEDROCK_TEXT_CHUNK": {"type": "text"}, "AMAZON_BEDROCK_PAGE": {"type": "double"},
+        });
+        let schema = json!({"mappings": {"properties": properties}});
+        assert_eq!(index(&schema), FoundIndex::default());
+    }
+
+    #[test]
+    fn a_network_policy_says_who_gets_in() {
+        let private = |ids: &[&str]| ids.iter().map(|id| id.to_string()).collect::<Vec<_>>();
+        for ids in [private(&[]), private(&["vpce-1"]), private(&["vpce-1", "vpce-2"])] {
+            let settings = NetworkSettings::Private { vpc_endpoint_ids: ids.clone() };
+            let mut policy = opensearch::network("c", &settings);
+            let expected = Some(Network { access: Access::Private, vpc_endpoint_ids: ids.clone() });
+            assert_eq!(network(&policy), expected);
+            // AWS may answer a list of one as its element.
+            assert_eq!(network(&policy[0]), expected);
+            if let [id] = &ids[..] {
+                policy[0]["SourceVPCEs"] = json!(id);
+                assert_eq!(network(&policy), expected);
+            }
+        }
+        let public = Network { access: Access::Public, vpc_endpoint_ids: Vec::new() };
+        assert_eq!(network(&opensearch::network("c", &NetworkSettings::Public)), Some(public));
+        assert_eq!(network(&Value::Null), None);
+    }
+}
