@@ -49,12 +49,18 @@ fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
     )
 }
 
-/// Whether a pattern, in which `*` is anything, fits.
+/// Whether a pattern fits, in which `*` is anything and `?` any one character.
 fn like(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, rest)) => text
-            .strip_prefix(head)
-            .is_some_and(|text| (0..=text.len()).any(|n| text.is_char_boundary(n) && like(rest, &text[n..]))),
+    let mut rest = text.chars();
+    match (pattern.chars().next(), rest.next()) {
+        (None, first) => first.is_none(),
+        (Some('*'), _) => {
+            let ends = text.char_indices().map(|(n, _)| n).chain([text.len()]);
+            ends.into_iter().any(|n| like(&pattern[1..], &text[n..]))
+        }
+        (Some(wanted), Some(first)) => {
+            (wanted == '?' || wanted == first) && like(&pattern[wanted.len_utf8()..], rest.as_str())
+        }
+        (Some(_), None) => false,
     }
 }

@@ -27,6 +27,9 @@ const OUR_ACCOUNT: (&str, &str) = ("aws:ResourceAccount", "123456789012");
 const OUR_COLLECTION: (&str, &str) = ("aoss:collection", "prod-ta-acme-abc");
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1";
 const BUCKET: &str = "arn:aws:s3:::prod-ta-acme-abc";
+const RECORDS: &str = "arn:aws:s3:::prod-records-123456789012-eu-central-1-an";
+const LOCK: &str = "arn:aws:s3:::prod-records-123456789012-eu-central-1-an/lock.json";
+const RECORD: &str = "arn:aws:s3:::prod-records-123456789012-eu-central-1-an/tenants/acme.json";
 const OBJECT: &str = "arn:aws:s3:::prod-ta-acme-abc/documents/a.txt";
 const ROLE: &str = "arn:aws:iam::123456789012:role/tenantry/prod/prod-ta-acme-abc";
 const PATHLESS: &str = "arn:aws:iam::123456789012:role/prod-ta-acme-abc";
@@ -47,7 +50,9 @@ type Sample = (&'static str, &'static [(&'static str, &'static str)]);
 fn ours(grant: Grant) -> &'static [Sample] {
     use Grant::*;
     match grant {
-        NewBuckets => &[(BUCKET, &[MADE_WITH_OUR_TAG])],
+        NewBuckets => &[(BUCKET, &[MADE_WITH_OUR_TAG]), (RECORDS, &[MADE_WITH_OUR_TAG])],
+        InstallationBucket => &[(RECORDS, &[OUR_ACCOUNT])],
+        Records => &[(LOCK, &[OUR_ACCOUNT]), (RECORD, &[OUR_ACCOUNT])],
         Buckets => &[(BUCKET, &[OUR_ACCOUNT])],
         Objects => &[(OBJECT, &[OUR_ACCOUNT])],
         OwnObjects => &[
@@ -87,9 +92,27 @@ fn anothers(grant: Grant) -> &'static [Sample] {
     use Grant::*;
     match grant {
         NewBuckets | Buckets => {
-            &[("arn:aws:s3:::prod2-ta-acme-abc", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]), (BUCKET, &[])]
+            &[
+                ("arn:aws:s3:::prod2-ta-acme-abc", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]),
+                // A customer's own bucket, whose name begins like ours.
+                ("arn:aws:s3:::prod-customer-data", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]),
+                (BUCKET, &[]),
+            ]
         }
-        Objects => &[("arn:aws:s3:::prod2-ta-acme-abc/a", &[OUR_ACCOUNT]), (OBJECT, &[])],
+        InstallationBucket => &[
+            ("arn:aws:s3:::prod2-records-123456789012-eu-central-1-an", &[OUR_ACCOUNT]),
+            (BUCKET, &[]),
+            (RECORDS, &[]),
+        ],
+        Records => {
+            &[(RECORD, &[]), ("arn:aws:s3:::prod-records-123456789012-eu-central-1-an/other", &[OUR_ACCOUNT])]
+        }
+        Objects => &[
+            ("arn:aws:s3:::prod2-ta-acme-abc/a", &[OUR_ACCOUNT]),
+            (OBJECT, &[]),
+            (RECORD, &[OUR_ACCOUNT]),
+            (LOCK, &[OUR_ACCOUNT]),
+        ],
         OwnObjects => &[(OBJECT, &[OUR_ACCOUNT]), ("arn:aws:s3:::prod2-sa-x/pool/a", &[OUR_ACCOUNT])],
         OwnKeys => {
             &[(KEY, &[]), (KEY, &[LENT]), (KEY, &[("aws:ResourceTag/tenantry.dev/installation", "prod2")])]
@@ -291,4 +314,18 @@ fn nothing_is_allowed_on_everything_without_a_reason() {
         .collect();
     let listed: BTreeSet<_> = EVERYTHING.iter().map(|(grant, _)| format!("{grant:?}")).collect();
     assert_eq!(open, listed);
+}
+
+/// Whoever has every policy that is printed can take apart all that tenants have, and cannot make a record be forgotten.
+#[test]
+fn nobody_is_allowed_to_delete_records() {
+    let all = operator();
+    for action in ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"] {
+        for record in [LOCK, RECORD] {
+            let ask = Request { action, resource: record, context: &[OUR_ACCOUNT] };
+            assert!(!allows(&all, ask), "{action} on {record}");
+        }
+    }
+    let ask = Request { action: "s3:DeleteBucket", resource: RECORDS, context: &[OUR_ACCOUNT] };
+    assert!(!allows(&all, ask));
 }
