@@ -39,6 +39,8 @@ struct Known {
     etag: String,
     /// The uid of the Tenant that has it, if one does and it is known.
     holder: Option<String>,
+    /// Whether it is known to be anybody's.
+    is_free: bool,
 }
 
 /// How far the records are.
@@ -103,12 +105,12 @@ impl Ids {
 
     /// A record that a listing shows.
     pub fn listed(&self, tenant_id: String, etag: String) {
-        self.known.lock().insert(tenant_id, Known { etag, holder: None });
+        self.known.lock().insert(tenant_id, Known { etag, holder: None, is_free: false });
     }
 
     /// A Tenant whose record was lost is known to have had it: what it has goes on.
     pub fn trusted(&self, tenant_id: &str, uid: &str) {
-        let known = Known { etag: String::new(), holder: Some(uid.into()) };
+        let known = Known { etag: String::new(), holder: Some(uid.into()), is_free: false };
         self.known.lock().insert(tenant_id.into(), known);
     }
 
@@ -126,13 +128,15 @@ impl Ids {
     /// What was read or written.
     fn learn(&self, kept: &Kept<Record>) {
         let holder = (kept.says.state == State::Held).then(|| kept.says.holder.uid.clone());
-        let known = Known { etag: kept.etag.clone(), holder };
+        let is_free = kept.says.state == State::Free;
+        let known = Known { etag: kept.etag.clone(), holder, is_free };
         self.known.lock().insert(kept.says.tenant_id.clone(), known);
     }
 
     /// Whether an id has a record: what lies under it is somebody's. While not all have one, or some are lost, all might.
     pub fn has_record(&self, tenant_id: &str) -> bool {
-        self.phase() != Phase::Complete || self.is_listed(tenant_id)
+        self.phase() != Phase::Complete
+            || self.known.lock().get(tenant_id).is_some_and(|known| !known.is_free)
     }
 
     /// Whether a listing, or what was read since, showed a record of this id.

@@ -36,6 +36,25 @@ impl World {
         if record["empty"] == true { format!("{state}, empty") } else { state.to_owned() }
     }
 
+    /// What all records say, a line each, and the lock.
+    pub async fn all_records(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for key in self.keys(&self.records(), "").await {
+            let (record, _) = self.kept(&key).await.unwrap();
+            lines.push(match key.as_str() {
+                "lock.json" => {
+                    format!("lock complete {} took over {}", record["complete"], record["tookOver"])
+                }
+                _ => {
+                    let holder = &record["holder"];
+                    let who = format!("{}/{} {}", holder["namespace"], holder["name"], holder["uid"]);
+                    format!("record {key} {} empty {} {who}", record["state"], record["empty"])
+                }
+            });
+        }
+        lines
+    }
+
     /// Somebody who may do everything writes an object in it.
     pub async fn rewrite(&self, key: &str, change: impl FnOnce(&mut Value)) {
         let (mut content, etag) = self.kept(key).await.unwrap_or_else(|| panic!("there is no {key}"));

@@ -43,7 +43,7 @@ struct Reference {
 impl Reference {
     /// All calls that change something, in AWS and in Kubernetes.
     fn points(&self) -> Vec<Point> {
-        let calls = self.ended.journal.mutating().only(|call| call.took_effect());
+        let calls = self.ended.journal.only(|call| call.mutating && call.took_effect());
         let aws = Point::of(calls.iter().map(Operation::of_call));
         aws.into_iter().chain(Point::of(self.ended.changes.iter().cloned())).collect()
     }

@@ -89,6 +89,7 @@ impl Outcome {
         let inventory = w.inventory().await;
         let mut resources = settings::of(w, &inventory).await;
         resources.extend(inventory.into_iter().map(|(name, tags)| format!("{name} {tags:?}")));
+        resources.extend(w.all_records().await);
         let effects = journal.only(|call| call.took_effect() && makes_or_deletes(call));
         let effects = effects.iter().map(|call| format!("{} {}", call.operation, call.resource));
         Outcome {
