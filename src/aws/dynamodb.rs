@@ -86,6 +86,9 @@ impl Registry {
                 request = request.expression_attribute_values(format!(":{state}"), text(state));
             }
         }
+        if condition.contains(":neighbours") {
+            request = request.expression_attribute_values(":neighbours", text(entry.neighbours()));
+        }
         call.send(request.send()).await.map(drop)
     }
 }

@@ -125,11 +125,12 @@ impl Installation {
             ids.listed(tenant_id, etag);
         }
         self.recognise(&ids, client, holders, settings).await?;
-        match &lock {
-            Some(lock) if !lock.says.complete => {}
-            _ => ids.are_complete(),
+        // Who only reads records nothing, and so has nothing to wait for.
+        let unrecorded = lock.filter(|lock| !lock.says.complete && !settings.read_only);
+        if unrecorded.is_none() {
+            ids.are_complete();
         }
-        Ok((ids, lock.filter(|lock| !lock.says.complete)))
+        Ok((ids, unrecorded))
     }
 
     /// Takes the lock, if it is not ours already. With --read-only it stays as it is.

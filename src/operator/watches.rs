@@ -185,7 +185,7 @@ async fn record(
     cx: &Context,
     unrecorded: Option<Kept<Lock>>,
 ) -> std::convert::Infallible {
-    if let Some(lock) = unrecorded.filter(|_| !cx.settings.read_only) {
+    if let Some(lock) = unrecorded {
         cx.caches().await;
         installation.complete(cx, lock).await;
     }

@@ -140,19 +140,25 @@ impl Entry {
     /// Under which condition DynamoDB may write it, in its names for our attributes.
     ///
     /// Ours are our own, by uid, and those of an earlier object of our namespace and name, which is gone by
-    /// construction. A tenant that becomes Ready may also follow on a tombstone: on one that is `retained` only within
-    /// the installation, because what was retained is still there; on any that is `deleted`, because who wrote it never
-    /// comes back. A tombstone makes no item where there was none.
+    /// construction. A tenant that becomes Ready has its id by the installation's record, so it may also follow on a
+    /// tombstone of the installation: on any that is `deleted`; on one that is `retained` only where it is our own
+    /// namespace's, because to nobody else does a record give what is retained. Other installations, and this one in
+    /// another region, have records of their own. A tombstone makes no item where there was none.
     pub const fn condition(&self) -> &'static str {
         match self.state {
             State::Ready => {
-                "attribute_not_exists(#tenantId) OR #uid = :uid OR #state = :deleted OR (#installation = :installation \
-                 AND #region = :region AND (#owner = :owner OR #state = :retained))"
+                "attribute_not_exists(#tenantId) OR #uid = :uid OR (#installation = :installation AND #region = :region \
+                 AND (#owner = :owner OR #state = :deleted OR (#state = :retained AND begins_with(#owner, :neighbours))))"
             }
             State::Retained | State::Deleted => {
                 "#uid = :uid OR (#installation = :installation AND #region = :region AND #owner = :owner)"
             }
         }
+    }
+
+    /// How the owners of our namespace begin.
+    pub fn neighbours(&self) -> &str {
+        self.owner.rfind('/').map_or(&self.owner, |end| &self.owner[..=end])
     }
 }
 
@@ -220,6 +226,7 @@ mod tests {
             (&None, &None, &None)
         );
         assert_eq!(tombstone.owner, "Tenant/tenants/acme");
+        assert_eq!(tombstone.neighbours(), "Tenant/tenants/");
     }
 
     #[test]

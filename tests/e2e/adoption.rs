@@ -202,8 +202,7 @@ async fn another_name_in_the_namespace_takes_over_if_somebody_says_so() {
         // Across namespaces nobody can say so, and nobody reads who it was.
         w.apply(&named("thief-", "elsewhere")).await;
         for id in IDS {
-            let refused =
-                w.condition(&format!("elsewhere/thief-{id}"), "Stalled=True/TenantIdRetained").await;
+            let refused = w.condition(&format!("elsewhere/thief-{id}"), "Stalled=True/TenantIdTaken").await;
             let message = refused.message("Ready");
             assert!(!message.contains("approve") && !message.contains("old-"), "{message}");
         }

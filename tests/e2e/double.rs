@@ -36,6 +36,11 @@ pub struct Call {
     pub params: Value,
 }
 
+/// Whether a bucket, or an object, is the installation's own: the records of tenantIds.
+pub fn is_of_records(resource: &str) -> bool {
+    resource.split('/').next().is_some_and(|bucket| bucket.contains("-records-"))
+}
+
 /// Calls in the order in which they were answered.
 #[derive(Clone, Debug)]
 pub struct Journal(Vec<Call>);
@@ -99,9 +104,14 @@ impl Journal {
         Journal(self.iter().filter(|call| wanted(call)).cloned().collect())
     }
 
-    /// Calls that change something.
+    /// Calls that change something. The records of tenantIds are apart: whoever comes or goes writes one.
     pub fn mutating(&self) -> Journal {
-        self.only(|call| call.mutating)
+        self.only(|call| call.mutating && !is_of_records(&call.resource))
+    }
+
+    /// Calls about the installation's bucket and the records in it.
+    pub fn of_records(&self) -> Journal {
+        self.only(|call| is_of_records(&call.resource))
     }
 
     /// Calls that do more than write tags, or what policies have in their place.

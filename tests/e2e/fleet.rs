@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenantry::api::{Column, Pattern};
 
-use crate::double::Journal;
+use crate::double::{Call, Journal, is_of_records};
 use crate::inventory::{self, Inventory, owned};
 use crate::world::World;
 
@@ -83,7 +83,8 @@ impl Fleet {
 /// How many resources of each kind were really made, whether the answer arrived or not.
 pub fn creates(journal: &Journal) -> BTreeMap<String, usize> {
     let mut made = BTreeMap::new();
-    for call in journal.iter().filter(|call| call.operation.starts_with("Create") && call.took_effect()) {
+    let creates = |call: &&Call| call.operation.starts_with("Create") && call.took_effect();
+    for call in journal.iter().filter(creates).filter(|call| !is_of_records(&call.resource)) {
         *made.entry(call.operation.clone()).or_default() += 1;
     }
     made

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use aws_sdk_opensearchserverless::types::AccessPolicyType;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenantry::api::Layer;
 
 use crate::fleet::Fleet;
@@ -21,8 +21,21 @@ async fn grant(w: &World) -> (String, String) {
 }
 
 impl World {
-    /// The installation is another cluster's from now on, as if its operator had taken it over.
+    /// The installation is another cluster's from now on, as if its operator had taken it over. All that has a record was
+    /// held there, in namespaces of the same names.
     pub async fn belongs_to_cluster(&self, uid: &str) {
+        let mut keys = self.keys(&self.records(), "tenants/").await;
+        keys.push("lock.json".into());
+        for key in keys {
+            let rewritten = |record: &mut Value| match key.as_str() {
+                "lock.json" => record["cluster"] = json!(uid),
+                _ => {
+                    record["holder"]["cluster"] = json!(uid);
+                    record["holder"]["namespaceUid"] = json!("of-a-namespace-over-there");
+                }
+            };
+            self.rewrite(&key, rewritten).await;
+        }
         let (description, version) = grant(self).await;
         let (before, _) = description.split_once("cluster=").unwrap();
         let update = self.sdk.aoss.update_access_policy().r#type(AccessPolicyType::Data).name(GRANT);

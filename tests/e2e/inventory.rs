@@ -7,7 +7,7 @@ use tenantry::api::{Column, Layer, Ownership};
 use tenantry::stack::identity::Identity;
 
 use crate::aws::{Sdk, TESTS_GRANT};
-use crate::double::{Call, Journal};
+use crate::double::{self, Call, Journal};
 
 /// What is there, by kind and name (`bucket e2e-…`), each with its tags, or what its description says in their place.
 pub type Inventory = BTreeMap<String, Tags>;
@@ -45,7 +45,7 @@ pub fn owned(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<Strin
     expected
 }
 
-/// Lists everything. No service lists indexes: `journal` says which were made, and GetIndex which of them are there.
+/// Lists everything but the records of tenantIds, which outlive all. No service lists indexes: `journal` says which were made, and GetIndex which of them are there.
 pub async fn take(sdk: &Sdk, journal: &Journal) -> Inventory {
     let mut found = Inventory::new();
     buckets(sdk, &mut found).await;
@@ -61,6 +61,9 @@ pub async fn take(sdk: &Sdk, journal: &Journal) -> Inventory {
 async fn buckets(sdk: &Sdk, found: &mut Inventory) {
     for bucket in sdk.s3.list_buckets().send().await.unwrap().buckets.unwrap_or_default() {
         let name = bucket.name.unwrap();
+        if double::is_of_records(&name) {
+            continue;
+        }
         let tagging = sdk.s3.get_bucket_tagging().bucket(&name).send().await;
         let tags = tagging.map(|tagging| tagging.tag_set).unwrap_or_default();
         found.insert(format!("bucket {name}"), tags.into_iter().map(|tag| (tag.key, tag.value)).collect());

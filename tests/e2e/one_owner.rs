@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tenantry::stack::identity::Identity;
 
-use crate::double::{Call, Journal};
+use crate::double::{Call, Journal, is_of_records};
 
 /// `tenant acme` or `SharedStack/standard-w1`: a tenantId is one tenant's, for ever.
 type Owner = String;
@@ -56,12 +56,16 @@ fn violations(journal: &Journal) -> Vec<String> {
     told.collect()
 }
 
-/// Whether a call is about an object in a bucket that lies neither under a prefix for documents nor under the operator's.
+/// Whether a call is about an object in a bucket that lies neither under a prefix for documents nor under the operator's; or
+/// in the installation's bucket, and is no record.
 fn is_nowhere(call: &Call) -> bool {
-    let key = call.resource.split_once('/').filter(|_| call.service == "s3").map(|(_, key)| key);
-    key.is_some_and(|key| {
-        !["documents/", "bridge/", "pool/", "tenantry/"].iter().any(|it| key.starts_with(it))
-    })
+    let Some((bucket, key)) = call.resource.split_once('/').filter(|_| call.service == "s3") else {
+        return false;
+    };
+    if is_of_records(bucket) {
+        return key != "lock.json" && !(key.starts_with("tenants/") && key.ends_with(".json"));
+    }
+    !["documents/", "bridge/", "pool/", "tenantry/"].iter().any(|it| key.starts_with(it))
 }
 
 impl Owners {

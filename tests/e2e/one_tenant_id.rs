@@ -1,6 +1,8 @@
-//! One tenantId, one tenant: who comes second waits, is told why, builds nothing, and goes on when the id is free.
+//! One tenantId, one tenant: who comes second waits, is told why, builds nothing, and goes on when the id is anybody's.
 
-use crate::world::{World, world};
+use tenantry::stack::record::IdPolicy;
+
+use crate::world::{World, world, world_with};
 
 const STACK: &str = "{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}";
 
@@ -38,9 +40,9 @@ async fn assert_waits(w: &World, mark: u64, first: &str, second: &str) {
     assert!(writes.is_empty(), "the waiter built something:\n{writes}");
 }
 
-/// The one that waits is a Silo, which would build much if it went on.
+/// The one that waits is a Silo, which would build much if it went on. What is gone is anybody's here.
 async fn in_order(first: &'static str, second: &'static str) {
-    world(|w| async move {
+    let test = async |w: World| {
         namespaces(&w).await;
         w.apply(STACK).await;
         w.ready("SharedStack/standard").await;
@@ -55,8 +57,8 @@ async fn in_order(first: &'static str, second: &'static str) {
         w.delete(&holder).await;
         w.gone(&holder).await;
         w.ready(&format!("{second}/{second}-tenant")).await;
-    })
-    .await;
+    };
+    world_with(|settings| settings.id_policy = IdPolicy::Reuse, test).await;
 }
 
 #[tokio::test]
@@ -67,6 +69,32 @@ async fn the_second_waits_until_the_first_is_deleted() {
 #[tokio::test]
 async fn it_is_the_same_the_other_way_round() {
     in_order("azure", "crimson").await;
+}
+
+/// Whoever goes on writing to a tenant that is gone must not write into a stranger's documents.
+#[tokio::test]
+async fn an_id_that_is_gone_stays_with_its_namespace() {
+    world(|w| async move {
+        namespaces(&w).await;
+        w.apply(STACK).await;
+        w.ready("SharedStack/standard").await;
+        w.apply(&tenant("crimson", "Pool", "Delete")).await;
+        w.ready("crimson/crimson-tenant").await;
+        w.upload("crimson/crimson-tenant", &[("a.md", "what is crimson's")]).await;
+        w.apply(&tenant("azure", "Pool", "Delete")).await;
+        let taken = w.condition("azure/azure-tenant", "Stalled=True/TenantIdTaken").await;
+        w.delete("crimson/crimson-tenant").await;
+        w.gone("crimson/crimson-tenant").await;
+        w.restart_operator().await;
+        w.touch("azure/azure-tenant").await;
+        // A Tenant of its own namespace gets it, whatever its name and pattern; only then is it sure that azure was asked.
+        let again = tenant("crimson", "Bridge", "Delete").replace("crimson-tenant", "another-name");
+        w.apply(&again).await;
+        w.ready("crimson/another-name").await;
+        let still = w.condition("azure/azure-tenant", "Stalled=True/TenantIdTaken").await;
+        assert_eq!(still.message("Ready"), taken.message("Ready"), "one message, whatever became of the id");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -92,7 +120,7 @@ async fn of_two_that_ask_at_once_one_is_accepted() {
         };
         let (red, blue) = tokio::join!(decided("crimson"), decided("azure"));
         assert!(red != blue, "one of the two: red {red}, blue {blue}");
-        // A new operator knows the holder by its hold, whoever is older.
+        // A new operator knows the holder by its record, whoever is older.
         let holder = if red { "crimson/crimson-tenant" } else { "azure/azure-tenant" };
         let waiter = if red { "azure/azure-tenant" } else { "crimson/crimson-tenant" };
         let before = w.get(holder).await.version().to_owned();
@@ -114,11 +142,12 @@ async fn a_retained_id_in_a_shared_stack_is_not_free() {
         w.ready("crimson/crimson-tenant").await;
         w.apply(&tenant("azure", "Pool", "Retain")).await;
         w.condition("azure/azure-tenant", "Accepted=False/TenantIdTaken").await;
+        w.upload("crimson/crimson-tenant", &[("a.md", "what is crimson's")]).await;
         w.delete("crimson/crimson-tenant").await;
         w.gone("crimson/crimson-tenant").await;
         assert_told_of_retention(&w).await;
 
-        // The marker says so to the next operator too.
+        // The record says so to the next operator too.
         w.restart_operator().await;
         let mark = w.double.mark().await;
         w.delete("azure/azure-tenant").await;
@@ -150,9 +179,12 @@ async fn a_retained_silo_is_not_free() {
     .await;
 }
 
+/// That it is retained is nobody's business but its own namespace's.
 async fn assert_told_of_retention(w: &World) {
-    let told = w.condition("azure/azure-tenant", "Stalled=True/TenantIdRetained").await;
-    assert!(told.is("Ready=False/TenantIdRetained"), "{}", told.describe());
+    w.touch("azure/azure-tenant").await;
+    let told = w.condition("azure/azure-tenant", "Stalled=True/TenantIdTaken").await;
+    assert!(told.is("Ready=False/TenantIdTaken"), "{}", told.describe());
     assert!(told.message("Ready").contains("'wanted'"), "{}", told.describe());
-    assert!(!told.describe().contains("crimson"), "another namespace's names: {}", told.describe());
+    let said = told.describe();
+    assert!(!said.contains("crimson") && !said.contains("etain"), "another namespace's business: {said}");
 }
