@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::aws::REGION;
 use crate::world::{World, world};
 
 const STACK: &str = "{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}";
@@ -40,13 +39,6 @@ async fn refused(w: &World, more: &[&str]) -> String {
     error
 }
 
-async fn record(w: &World, tenant_id: &str) -> Value {
-    let bucket = format!("{}-records-{}-{REGION}-an", w.settings.installation, w.account);
-    let key = format!("tenants/{tenant_id}.json");
-    let got = w.sdk.s3.get_object().bucket(bucket).key(key).send().await.unwrap();
-    serde_json::from_slice(&got.body.collect().await.unwrap().into_bytes()).unwrap()
-}
-
 #[tokio::test]
 async fn an_id_is_anybodys_once_nobody_has_it_and_nothing_is_left() {
     world(|w| async move {
@@ -68,7 +60,7 @@ async fn an_id_is_anybodys_once_nobody_has_it_and_nothing_is_left() {
         for part in ["/tenantry/retained/wanted.json", "/pool/wanted/ (", "`tenantry retained`"] {
             assert!(left.contains(part), "no {part} in {left}");
         }
-        assert_eq!(record(&w, "wanted").await["state"], "retained");
+        assert_eq!(w.state_of("wanted").await, "retained");
 
         // Its own namespace purges it. Then it still is that namespace's, until somebody says otherwise.
         w.apply(&tenant("crimson", "wanted", "Delete")).await;
@@ -77,7 +69,7 @@ async fn an_id_is_anybodys_once_nobody_has_it_and_nothing_is_left() {
         w.gone(FIRST).await;
         let would = release(&w, &["wanted", "--dry-run"]).await;
         assert_eq!((&would["outcome"], &would["record"]["state"]), (&"wouldBeWritten".into(), &"free".into()));
-        assert_eq!(record(&w, "wanted").await["state"], "gone", "a dry run writes nothing");
+        assert_eq!(w.state_of("wanted").await, "gone", "a dry run writes nothing");
         w.touch(SECOND).await;
         w.condition(SECOND, "Accepted=False/TenantIdTaken").await;
 
@@ -117,7 +109,7 @@ async fn an_id_is_given_to_a_tenant_that_is_there() {
         w.delete(FIRST).await;
         w.gone(FIRST).await;
         assert_eq!(release(&w, &["wanted", "--to", &to]).await["outcome"], "written");
-        let holder = &record(&w, "wanted").await["holder"];
+        let holder = &w.record_of("wanted").await.unwrap()["holder"];
         let uid = w.get(SECOND).await.uid().to_owned();
         assert_eq!((&holder["uid"], holder["namespaceUid"].is_string()), (&json!(uid), true), "{holder:#}");
         w.touch(SECOND).await;
