@@ -18,7 +18,7 @@
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`reconcile`] | one pass over an object: resolve → observe → plan → act → report; and the way back |
 //! | [`operator`] | the process: start, leader election, watches, probes, metrics |
-//! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `documents` |
+//! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents` |
 //!
 //! `api ← stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
 //! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it, `iam` and

@@ -102,6 +102,8 @@ metrics! {
         "When the last ingestion job ended, and how. Of the same objects.";
     OBJECTS: Gauge "tenantry_objects" ["kind", "type", "status", "reason"]
         "How many objects have a condition that stands so. Of all objects.";
+    RECORDS_LOST: Gauge "tenantry_records_lost" []
+        "1 while the bucket with the records of tenantIds, or a record that must be there, is gone; else 0.";
     AWS_REQUESTS: Counter "tenantry_aws_requests_total" ["service", "operation", "code"]
         "Calls to AWS that were answered, or should have been, by AWS's error code; `OK` without one.";
     AWS_SECONDS: Histogram "tenantry_aws_request_duration_seconds" ["service", "operation"]

@@ -5,11 +5,11 @@ use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
-use crate::api::{Column, HOLD_PREFIX, Layer, Ownership, Tenant};
+use crate::api::{Column, GROUP, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
-use crate::aws::{Aws, Gate, Pace};
+use crate::aws::{Aws, Gate, Pace, Tags};
 use crate::documents::sidecar::{is_document, is_sidecar};
 use crate::layers::{Hints, Layers};
 use crate::stack::fault::{Class, Fault};
@@ -20,9 +20,14 @@ use crate::stack::model::plan;
 /// How many documents are counted before it is enough to say that there are more.
 const COUNTED: usize = 100_000;
 
+/// The cluster of the kubeconfig.
+pub(super) async fn cluster() -> anyhow::Result<Client> {
+    Client::try_default().await.context("no cluster: set KUBECONFIG")
+}
+
 /// A Tenant, in the cluster of the kubeconfig.
 pub(super) async fn tenant(name: &str, namespace: &str) -> anyhow::Result<Tenant> {
-    let client = kube::Client::try_default().await.context("no cluster: set KUBECONFIG")?;
+    let client = cluster().await?;
     let api: Api<Tenant> = Api::namespaced(client, namespace);
     let tenant = api.get_opt(name).await?;
     tenant.with_context(|| format!("there is no Tenant '{name}' in namespace '{namespace}'"))
@@ -53,6 +58,14 @@ pub(super) fn identity(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
         stack: tenant.spec.stack_ref.as_ref().map(|reference| reference.name.clone()),
     };
     Identity::new(scope, owner, &tenant.uid().unwrap_or_default())
+}
+
+/// Whose bucket it is, if its tags are this installation's and its name is what their owner's bucket is called.
+pub(super) fn owner_of_bucket(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> Option<Identity> {
+    let installation = tags.get(&format!("{GROUP}/installation"))?;
+    let owner = Owner::of_tags(tags).filter(|_| *installation == scope.installation)?;
+    let id = Identity::new(scope.clone(), owner, "");
+    (id.name(Layer::Bucket) == bucket).then_some(id)
 }
 
 /// Prints an answer. Whoever read as much as they wanted, as `head` does, is no trouble.

@@ -7,6 +7,7 @@ mod iam_policy;
 mod inspect;
 mod preview;
 mod price;
+mod release;
 mod retained;
 mod retrieve;
 mod run;
@@ -42,6 +43,11 @@ enum Command {
     /// not be looked at, for want of a right or of an answer, is named on stderr; all else is printed, and the exit code is
     /// 1, because the list may not be all.
     Retained(retained::Retained),
+    /// Give a tenantId to anybody, or to a Tenant that is there.
+    ///
+    /// Reads the record of the id, and writes it over what it read, with your credentials for AWS and the cluster. Refused
+    /// while the Tenant that has the id is there, and while anything of it is left in AWS; what is left is named.
+    Release(release::Release),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
     Retrieve(retrieve::Retrieve),
 }
@@ -59,6 +65,7 @@ impl Cli {
             Command::Delete(delete) => delete.run().await,
             Command::Documents(documents) => documents.run().await,
             Command::Retained(retained) => retained.run().await,
+            Command::Release(release) => release.run().await,
             Command::Retrieve(retrieve) => retrieve.run().await,
         }
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::Error;
 use super::context::Context;
+use super::ids::Phase;
 use crate::api::{ConditionType, Reason, Status};
 use crate::clock;
 use crate::documents::findings::Findings;
@@ -65,6 +66,13 @@ pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Finding
              nobody is answered from them: {quarantined}. Put them under pool/<tenantId>/"
         );
         cx.event(object, EventType::Warning, "DocumentsQuarantined", "Sync", note).await;
+    }
+}
+
+/// While records of tenantIds are lost, every SharedStack says so: those who borrow from it are well, and have nothing to say.
+pub async fn records_lost(cx: &Context, object: &ObjectReference) {
+    if let Phase::Lost(trouble) = cx.ids.phase() {
+        cx.event(object, EventType::Warning, Reason::RecordsLost, "Reconcile", trouble.to_string()).await;
     }
 }
 
@@ -182,6 +190,7 @@ mod tests {
         tenant,
     };
     use crate::reconcile::retry;
+    use crate::records::Trouble;
     use crate::stack::model::blocked::Blocked;
 
     const LONG_AGO: Time = Time(Timestamp::UNIX_EPOCH);
@@ -283,6 +292,20 @@ mod tests {
         // Somebody else changed the object since: nothing is left to say, and the new version is known.
         written(&server, &cx, &ready(), &ready()).await.unwrap();
         assert_eq!(remembered(&cx).as_deref(), Some("8"));
+    }
+
+    #[tokio::test]
+    async fn each_shared_stack_tells_that_records_are_lost_and_of_nothing_else() {
+        let object = shared_stack(json!({}));
+        let stack = subject(&read::<SharedStack>(object.clone()));
+        let gone = Trouble::Lost("The installation's bucket".into());
+        let note = gone.to_string();
+        let server = api_server([event_of(&object, "Warning", "RecordsLost", "Reconcile", &note)]);
+        let cx = context(server.client());
+        records_lost(&cx, &stack).await;
+        assert!(server.seen().is_empty());
+        cx.ids.are_lost(&gone);
+        records_lost(&cx, &stack).await;
     }
 
     #[tokio::test]

@@ -189,6 +189,7 @@ LIST = {"apiVersion": "v1", "kind": "List", "items": [TENANT]}
         ({"pace": "101%"}, "does not match pattern"),
         ({"siloNamespaces": "premium"}, "does not match pattern"),
         ({"registry": "tenants"}, "does not match pattern"),
+        ({"installationBucket": "Not_A_Bucket"}, "does not match pattern"),
         ({"enabled": True}, "enabled is for charts that depend on this one"),
         ({"commonLabels": {"team": "rag", "helm.sh/chart": "other"}}, "commonLabels has helm.sh/chart"),
         ({"podLabels": {"app.kubernetes.io/name": "other"}}, "podLabels has app.kubernetes.io/name"),

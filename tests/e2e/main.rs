@@ -73,6 +73,7 @@ mod read_only;
 mod readers;
 mod refusals;
 mod registry;
+mod release;
 mod selectors;
 mod slots;
 mod steady_state;

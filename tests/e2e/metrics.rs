@@ -141,7 +141,8 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
         for (name, labels, value) in [
             ("tenantry_objects", &[("kind", "Tenant"), ("type", "Ready"), ("status", "True")][..], 3.0),
             ("tenantry_objects", &[("kind", "SharedStack"), ("type", "Ready"), ("status", "True")], 1.0),
-            ("tenantry_aws_requests_total", &[("operation", "CreateBucket"), ("code", "OK")], 2.0),
+            ("tenantry_aws_requests_total", &[("operation", "CreateBucket"), ("code", "OK")], 3.0),
+            ("tenantry_records_lost", &[], 0.0),
             ("tenantry_documents_reviewed_total", &[], 2.0),
             ("tenantry_ingestion_job_slots", &[], 5.0),
             ("controller_runtime_max_concurrent_reconciles", &[("controller", "tenant")], 32.0),
@@ -178,6 +179,26 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
             (!left && sum(&samples, "tenantry_objects", &[]) == 0.0).then_some(())
         };
         w.eventually("their series are gone", forgotten).await;
+        operator.die().await;
+    };
+    world_without_operator(|_| {}, test).await;
+}
+
+#[tokio::test]
+async fn lost_records_are_told_where_somebody_looks() {
+    let test = async |w: World| {
+        let mut operator = w.leader("first", &[]).await;
+        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}").await;
+        w.ready("acme").await;
+        operator.die().await;
+        w.lose("tenants/acme.json").await;
+
+        let mut operator = w.leader("second", &[]).await;
+        let note = w.event("SharedStack/standard", "RecordsLost").await;
+        assert!(note.contains("'acme'") && note.contains("--rebuild-records"), "{note}");
+        assert_eq!(sum(&scrape(&operator).await, "tenantry_records_lost", &[]), 1.0);
+        assert!(w.get("acme").await.is("Ready=True"), "who has an id goes on");
         operator.die().await;
     };
     world_without_operator(|_| {}, test).await;

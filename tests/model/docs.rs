@@ -110,13 +110,16 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
 }
 
 /// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
-const TOLD_FLAGS: [&str; 10] = [
+const TOLD_FLAGS: [&str; 13] = [
     "leader-elect",
     "health-probe-bind-address",
     "metrics-bind-address",
     "installation",
     "deletion-grace",
     "take-over",
+    "installation-bucket",
+    "id-policy",
+    "require-tenant-ids",
     "permissions-boundary",
     "max-knowledge-bases",
     "log-format",
@@ -133,7 +136,7 @@ fn every_subcommand_and_annotation_is_told() {
             "README.md does not speak of `tenantry {name}`"
         );
     }
-    for annotation in [api::PAUSED, api::SYNC_REQUESTED_AT, api::APPROVE] {
+    for annotation in [api::PAUSED, api::SYNC_REQUESTED_AT, api::APPROVE, "tenantry.dev/tenant-ids"] {
         assert!(readme.contains(annotation), "README.md does not speak of the annotation {annotation}");
     }
     let run = command.find_subcommand("run").unwrap();

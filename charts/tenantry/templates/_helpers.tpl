@@ -84,6 +84,16 @@ rollingUpdate:
 {{- with $v.registry }}
 - --registry={{ . }}
 {{- end }}
+{{- with $v.installationBucket }}
+- --installation-bucket={{ . }}
+{{- end }}
+- --id-policy={{ $v.idPolicy }}
+{{- if $v.requireTenantIds }}
+- --require-tenant-ids
+{{- end }}
+{{- if $v.rebuildRecords }}
+- --rebuild-records
+{{- end }}
 {{- with $v.takeOver }}
 - --take-over={{ . }}
 {{- end }}

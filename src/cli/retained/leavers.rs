@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::unseen::Unseen;
-use crate::api::{GROUP, Layer};
+use crate::api::GROUP;
 use crate::aws::{Aws, Tags};
+use crate::cli::inspect;
 use crate::documents::marker::{self, Marker};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, RETAINED, Scope};
@@ -72,7 +73,7 @@ impl Search<'_> {
             Err(fault) if fault.class == Class::NotFound => return,
             Err(fault) => return self.unseen.note(format!("bucket {bucket}"), &fault),
         };
-        let Some(id) = owner_of(self.scope, bucket, &tags) else {
+        let Some(id) = inspect::owner_of_bucket(self.scope, bucket, &tags) else {
             eprintln!("bucket {bucket} is not this installation's, and is left out");
             return;
         };
@@ -113,14 +114,6 @@ impl Search<'_> {
 
 fn is_retained(tags: &Tags) -> bool {
     tags.get(&format!("{GROUP}/state")).is_some_and(|it| it == RETAINED)
-}
-
-/// Whose bucket it is, if its tags are this installation's and its name is what their owner's bucket is called.
-fn owner_of(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> Option<Identity> {
-    let installation = tags.get(&format!("{GROUP}/installation"))?;
-    let owner = Owner::of_tags(tags).filter(|_| *installation == scope.installation)?;
-    let id = Identity::new(scope.clone(), owner, "");
-    (id.name(Layer::Bucket) == bucket).then_some(id)
 }
 
 /// A marker's words, and as tags, if they can be what the operator wrote.

@@ -12,11 +12,12 @@ use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
     CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, Metric,
-    OBJECTS, UNCLAIMED,
+    OBJECTS, RECORDS_LOST, UNCLAIMED,
 };
 use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant, condition};
 use crate::documents::scheduler::Load;
 use crate::reconcile::context::Context;
+use crate::reconcile::ids::Phase;
 
 /// See the [module](self).
 pub struct Objects(pub Arc<Context>);
@@ -92,6 +93,8 @@ impl Collector for Objects {
         objects.sort_by_cached_key(Object::rank);
         objects.truncate(self.0.settings.metrics_per_object);
         each(&mut encoder, &objects)?;
+        let lost = matches!(self.0.ids.phase(), Phase::Lost(_));
+        write(&mut encoder, &RECORDS_LOST, [([], u64::from(lost))])?;
         jobs(&mut encoder, self.0.turns.load())
     }
 }

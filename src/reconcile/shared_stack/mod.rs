@@ -119,6 +119,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         error = error.take().or(step.fault);
         step.documents
     });
+    conditions_writer::records_lost(cx, &conditions_writer::subject(&stack)).await;
     let verdict = Verdict { blocked, layers, documents, passing, refilling, ..Verdict::default() };
     conditions_writer::judge(&mut status, &verdict, generation);
     conditions_writer::write(cx, &api, &conditions_writer::subject(&stack), &before, &status, false).await?;

@@ -1,0 +1,108 @@
+//! What is left in AWS under a tenantId, whoever left it. All of an installation's buckets are looked into: an id may have been
+//! in another SharedStack before.
+
+use std::sync::Arc;
+
+use super::decision::Left;
+use crate::api::{GROUP, Layer, Pattern};
+use crate::aws::{Aws, PolicyKind, Tags};
+use crate::cli::inspect;
+use crate::documents::quarantine::QUARANTINE;
+use crate::stack::fault::{Class, Fault};
+use crate::stack::identity::{Identity, Owner, Scope};
+use crate::stack::layout::{marker_key, retained_prefix};
+
+/// All that is left. What cannot be looked at is an error: it may hide something.
+pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result<Vec<Left>, Fault> {
+    let [silo, bridge, pool] = [Pattern::Silo, Pattern::Bridge, Pattern::Pool].map(|pattern| {
+        let owner = Owner::Tenant {
+            namespace: String::new(),
+            name: String::new(),
+            tenant_id: tenant_id.into(),
+            pattern,
+            stack: None,
+        };
+        Identity::new(scope.clone(), owner, "")
+    });
+    let mut left = Vec::new();
+    for id in [&silo, &bridge] {
+        left.extend(layers(aws, id).await?);
+    }
+    let folders = [
+        ("documents", pool.prefix()),
+        ("documents", bridge.prefix()),
+        ("documents", retained_prefix(tenant_id)),
+        ("metadata files", format!("{QUARANTINE}{}", pool.prefix())),
+    ];
+    for name in aws.buckets.names(&format!("{}-", scope.installation)).await? {
+        let tags = match aws.buckets.tags(&name).await {
+            // Another region's, or gone meanwhile.
+            Err(fault) if fault.class == Class::NotFound => continue,
+            tags => tags?,
+        };
+        let Some(bucket) = inspect::owner_of_bucket(scope, &name, &tags) else { continue };
+        match &bucket.owner {
+            Owner::Stack { .. } => left.extend(lent(aws, &name, &pool, &folders).await?),
+            Owner::Tenant { tenant_id: said, .. } if said == tenant_id => {
+                left.push(Left { what: "bucket", name });
+            }
+            Owner::Tenant { .. } => {}
+        }
+    }
+    Ok(left)
+}
+
+/// What a Silo or Bridge tenant has for itself, beside a bucket.
+async fn layers(aws: &Aws, id: &Identity) -> Result<Vec<Left>, Fault> {
+    let [base, index, role, collection] =
+        [Layer::KnowledgeBase, Layer::Index, Layer::Role, Layer::Collection].map(|layer| id.name(layer));
+    let access = aws.policies.find(PolicyKind::DataAccess, &index).await?;
+    let tags = [
+        ("knowledge base", aws.knowledge_bases.find(&base, None).await?.map(|it| it.tags), base),
+        ("data access policy", access.map(|it| Identity::parse_description(&it.description)), index),
+        ("role", aws.roles.find(&role).await?.map(|it| it.tags), role),
+        ("collection", aws.collections.find(&collection).await?.map(|it| it.tags), collection),
+    ];
+    let found =
+        tags.into_iter().filter(|(_, tags, _)| tags.as_ref().is_some_and(|tags| is_the_ids(id, tags)));
+    Ok(found.map(|(what, _, name)| Left { what, name }).collect())
+}
+
+/// Whether something bears this tenantId of this installation.
+fn is_the_ids(id: &Identity, tags: &Tags) -> bool {
+    let says = |key: &str, value: &str| tags.get(&format!("{GROUP}/{key}")).is_some_and(|it| it == value);
+    says("installation", &id.scope.installation) && says("tenant-id", id.tenant_id().unwrap_or_default())
+}
+
+/// What lies in a SharedStack's bucket.
+async fn lent(
+    aws: &Aws,
+    bucket: &str,
+    id: &Identity,
+    folders: &[(&'static str, String)],
+) -> Result<Vec<Left>, Fault> {
+    let mut left = Vec::new();
+    let marker = marker_key(id);
+    let page = gone_is_none(aws.objects.list(bucket, &marker, None, Some(1)).await)?;
+    if page.is_some_and(|page| page.objects.iter().any(|object| object.key == marker)) {
+        left.push(Left { what: "marker", name: format!("s3://{bucket}/{marker}") });
+    }
+    for (what, prefix) in folders {
+        let Some(page) = gone_is_none(aws.objects.versions(bucket, prefix, None).await)? else { continue };
+        if page.versions.is_empty() {
+            continue;
+        }
+        let more = if page.next.is_some() { " and more" } else { "" };
+        let count = page.versions.len();
+        left.push(Left { what, name: format!("s3://{bucket}/{prefix} ({count} versions{more})") });
+    }
+    Ok(left)
+}
+
+/// A bucket that has gone meanwhile has nothing.
+fn gone_is_none<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match answer {
+        Err(fault) if fault.class == Class::NotFound => Ok(None),
+        answer => answer.map(Some),
+    }
+}
