@@ -284,6 +284,7 @@ impl Installation {
         while let Err(error) = self.record_all(cx, &lock).await {
             failures += 1;
             tracing::warn!(error = format!("{error:#}"), "what is there cannot be recorded; trying again");
+            cx.ids.are_held_up(format!("{error:#}"));
             tokio::time::sleep(cx.clock.outside(retry::distance(failures))).await;
         }
         cx.ids.are_complete();
@@ -356,9 +357,9 @@ impl Holder {
                     _ => None,
                 };
                 let owner = stack.map_or_else(|| id.clone(), |it| Identity::of_stack(scope.clone(), &it, ""));
-                let here = status.bucket == Some(owner.name(Layer::Bucket));
-                let acted_upon = status.prefix.is_some() && (here || elsewhere(scope, &status).is_none());
-                if !acted_upon || (status.bucket.is_some() && !here) {
+                // Another operator of the installation, in another account, may have Tenants of its own in the cluster: a
+                // bucket's name says whose. Who has none yet has no documents either, and asks like anybody new.
+                if status.prefix.is_none() || status.bucket != Some(owner.name(Layer::Bucket)) {
                     return None;
                 }
             }

@@ -44,11 +44,11 @@ struct Known {
 }
 
 /// How far the records are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// What was there before there were records is being recorded: nobody new gets an id.
-    #[default]
-    Reading,
+    /// What was there before there were records is being recorded: nobody new gets an id. What holds that up, if anything
+    /// does.
+    Reading(String),
     /// All that is there has a record.
     Complete,
     /// Something that must be there is gone.
@@ -70,7 +70,14 @@ impl Ids {
     /// Nothing is known yet.
     pub fn new(records: Records, terms: Terms, scope: &Scope, read_only: bool) -> Self {
         let place = format!("{}/{}/", scope.account, scope.region);
-        Self { records, terms, place, read_only, known: Mutex::default(), phase: Mutex::default() }
+        Self {
+            records,
+            terms,
+            place,
+            read_only,
+            known: Mutex::default(),
+            phase: Mutex::new(Phase::Reading(String::new())),
+        }
     }
 
     /// How far the records are.
@@ -81,8 +88,16 @@ impl Ids {
     /// All that is there has a record, unless something was found missing before.
     pub fn are_complete(&self) {
         let mut phase = self.phase.lock();
-        if *phase == Phase::Reading {
+        if matches!(*phase, Phase::Reading(_)) {
             *phase = Phase::Complete;
+        }
+    }
+
+    /// Not all can be recorded, and why.
+    pub fn are_held_up(&self, why: String) {
+        let mut phase = self.phase.lock();
+        if let Phase::Reading(before) = &mut *phase {
+            *before = format!(". {why}");
         }
     }
 
@@ -191,7 +206,7 @@ impl Ids {
     pub fn closed(&self) -> Option<Trouble> {
         match self.phase() {
             Phase::Lost(trouble) => Some(trouble),
-            Phase::Reading => Some(Trouble::Incomplete),
+            Phase::Reading(why) => Some(Trouble::Incomplete(why)),
             Phase::Complete => None,
         }
     }

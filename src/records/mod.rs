@@ -35,8 +35,8 @@ pub enum Trouble {
     )]
     Lost(String),
     /// What was there before there were records has none yet.
-    #[error("What is there is being recorded; this goes on when that is done")]
-    Incomplete,
+    #[error("What is there is being recorded; this goes on when that is done{0}")]
+    Incomplete(String),
     /// What is there is no record.
     #[error("{key} in the installation's bucket cannot be read: {why}. Restore an earlier version of it")]
     Unreadable {
@@ -52,7 +52,7 @@ impl Trouble {
     pub fn reason(&self) -> Reason {
         match self {
             Trouble::Away(fault) => fault.class.needs_person().unwrap_or(Reason::WaitingForRecords),
-            Trouble::Incomplete => Reason::WaitingForRecords,
+            Trouble::Incomplete(_) => Reason::WaitingForRecords,
             Trouble::Lost(_) | Trouble::Unreadable { .. } => Reason::RecordsLost,
         }
     }

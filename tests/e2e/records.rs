@@ -5,15 +5,17 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use tenantry::settings::Settings;
 use tenantry::stack::identity::Scope;
 
-use crate::aws::REGION;
+use crate::aws::{REGION, Role};
 use crate::world::World;
 
 impl World {
     /// The bucket with the installation's records.
     pub fn records(&self) -> String {
-        Scope::new(&self.settings.installation, &self.account, REGION).installation_bucket()
+        let made = || Scope::new(&self.settings.installation, &self.account, REGION).installation_bucket();
+        self.settings.installation_bucket.clone().unwrap_or_else(made)
     }
 
     /// An object in it, and its ETag.
@@ -22,6 +24,11 @@ impl World {
         let etag = found.e_tag.clone().unwrap();
         let bytes = found.body.collect().await.unwrap().into_bytes();
         Some((serde_json::from_slice(&bytes).unwrap(), etag))
+    }
+
+    /// Whether all that was there before the operator has its record, so that whoever is new is let in.
+    pub async fn records_are_complete(&self) -> bool {
+        self.kept("lock.json").await.is_some_and(|(lock, _)| lock["complete"] == true)
     }
 
     /// The record of a tenantId.
@@ -78,6 +85,15 @@ impl World {
     pub async fn lose_records(&self) {
         self.lose("").await;
         self.sdk.s3.delete_bucket().bucket(self.records()).send().await.unwrap();
+    }
+
+    /// The operator's role may use this bucket for records, as `tenantry iam-policy` prints it, and no other.
+    pub async fn operator_may_use(&self, bucket: &str) {
+        let settings = Settings { installation_bucket: Some(bucket.into()), ..self.settings.clone() };
+        // The role is made with its first session.
+        self.operator_session().await;
+        let role = Role::of_operator(&settings, &self.account);
+        self.role_may(role.name, role.policy).await;
     }
 
     /// The keys of a bucket that begin so.

@@ -275,7 +275,8 @@ impl World {
     pub async fn granted(&self) {
         let granted = async || {
             let made = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
-            self.double.journal(0).await.iter().any(made).then_some(())
+            let is_made = self.double.journal(0).await.iter().any(made);
+            (is_made && self.records_are_complete().await).then_some(())
         };
         self.eventually("the operator has its grant", granted).await;
     }

@@ -17,7 +17,7 @@ async fn while_records_do_not_answer_others_go_on() {
             w.ready(id).await;
         }
         let away = json!({"operation": "PutObject", "resource": format!("{}/*", w.records()),
-            "code": "ServiceUnavailable", "status": 503, "message": "Please reduce your request rate."});
+            "code": "ServiceUnavailable", "status": 503, "message": "Please reduce your request rate.", "count": 1_000_000});
         let fault = w.double.fault(away).await;
         w.apply(&tenant("", "new", "new", "Pool", "Delete")).await;
         let told = w.condition("new", "Accepted=Unknown/WaitingForRecords").await;
