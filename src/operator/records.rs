@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{DynamicObject, ListParams, ObjectList};
 use kube::core::ApiResource;
 use kube::{Api, Client, ResourceExt};
 
@@ -58,6 +58,33 @@ impl Installation {
         Self { grant, bucket, place, records }
     }
 
+    /// Before anything is asked of AWS: whether the cluster's objects are of this account and region. What our selector shows
+    /// us is ours alone: an operator elsewhere that works on it would build it twice. One page of Tenants tells.
+    pub async fn is_here(&self, client: &Client, settings: &Settings) -> anyhow::Result<()> {
+        let scope = &self.grant.scope;
+        let hold = hold_name(&scope.installation);
+        let params = ListParams { label_selector: settings.selector.clone(), ..ListParams::default() };
+        let params = params.limit(PAGE);
+        let mut seen = page::<SharedStack>(client, &params).await?.items;
+        seen.extend(page::<Tenant>(client, &params).await?.items);
+        for object in seen.iter().filter(|object| finalizer::is_held(*object, &hold)) {
+            let status: Status = field(object, "/status").unwrap_or_default();
+            if let Some(elsewhere) = elsewhere(scope, &status) {
+                let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+                bail!(
+                    "{kind} '{}' is that of installation '{}' in {elsewhere}, and this process would work in account {} and \
+                     region {}. Set AWS_REGION and credentials to where the installation is; or give this process another \
+                     --installation or another --selector",
+                    object.name_any(),
+                    scope.installation,
+                    scope.account,
+                    scope.region,
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Before the lease: whether this process may work for the installation, as far as reading tells. Until it may, it is not
     /// ready, and a release before it goes on.
     pub async fn may_lead(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
@@ -88,7 +115,7 @@ impl Installation {
         let terms =
             Terms { cluster: self.place.cluster.clone(), policy: settings.id_policy, ..Terms::default() };
         let ids = |terms| Ids::new(self.records.clone(), terms, scope, settings.read_only);
-        let holders = self.holders(client, settings).await?;
+        let holders = self.holders(client).await?;
         let had_records = !settings.rebuild_records
             && (holders.iter().any(|holder| holder.id_record.is_some())
                 || self.grant.had_records(aws).await?);
@@ -177,34 +204,15 @@ impl Installation {
     }
 
     /// The Tenants of this place that bear our hold, whatever their labels are: one that has lost its label keeps its id.
-    async fn holders(&self, client: &Client, settings: &Settings) -> anyhow::Result<Vec<Holder>> {
+    async fn holders(&self, client: &Client) -> anyhow::Result<Vec<Holder>> {
         let scope = &self.grant.scope;
         let hold = hold_name(&scope.installation);
         let mut holders = Vec::new();
-        for object in objects::<Tenant>(client, None).await? {
+        for object in objects::<Tenant>(client).await? {
             if finalizer::is_held(&object, &hold)
                 && let Some(holder) = Holder::of(scope, object)
             {
                 holders.push(holder);
-            }
-        }
-        // What our selector shows us is ours alone: an operator elsewhere that works on it would build it twice.
-        let selector = settings.selector.as_deref();
-        let seen = objects::<SharedStack>(client, selector).await?.into_iter();
-        let seen = seen.chain(objects::<Tenant>(client, selector).await?);
-        for object in seen.filter(|object| finalizer::is_held(object, &hold)) {
-            let status: Status = field(&object, "/status").unwrap_or_default();
-            if let Some(elsewhere) = elsewhere(scope, &status) {
-                let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
-                bail!(
-                    "{kind} '{}' is that of installation '{}' in {elsewhere}, and this process would work in account {} and \
-                     region {}. Set AWS_REGION and credentials to where the installation is; or give this process another \
-                     --installation or another --selector",
-                    object.name_any(),
-                    scope.installation,
-                    scope.account,
-                    scope.region,
-                );
             }
         }
         holders.sort_by(|one, other| one.age.cmp(&other.age));
@@ -296,7 +304,7 @@ impl Installation {
     async fn record_all(&self, cx: &Context, lock: &Kept<Lock>) -> anyhow::Result<()> {
         let hold = cx.hold();
         let mut recorded = 0;
-        for stack in objects::<SharedStack>(&cx.client, None).await? {
+        for stack in objects::<SharedStack>(&cx.client).await? {
             let status: Status = field(&stack, "/status").unwrap_or_default();
             let id =
                 Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
@@ -378,23 +386,29 @@ fn elsewhere(scope: &Scope, status: &Status) -> Option<String> {
     (!here).then(|| format!("account {account} and region {region}"))
 }
 
-/// All objects of a kind that a selector shows, unparsed: one that cannot be read counts too.
-async fn objects<K>(client: &Client, selector: Option<&str>) -> anyhow::Result<Vec<DynamicObject>>
+/// All objects of a kind, unparsed: one that cannot be read counts too.
+async fn objects<K>(client: &Client) -> anyhow::Result<Vec<DynamicObject>>
 where
     K: kube::Resource<DynamicType = ()>,
 {
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
-    let mut params =
-        ListParams { label_selector: selector.map(Into::into), ..ListParams::default() }.limit(PAGE);
+    let mut params = ListParams::default().limit(PAGE);
     let mut all = Vec::new();
     loop {
-        let page = api.list(&params).await.context("the objects of this installation cannot be listed")?;
+        let page = page::<K>(client, &params).await?;
         all.extend(page.items);
         params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
         if params.continue_token.is_none() {
             return Ok(all);
         }
     }
+}
+
+async fn page<K>(client: &Client, params: &ListParams) -> anyhow::Result<ObjectList<DynamicObject>>
+where
+    K: kube::Resource<DynamicType = ()>,
+{
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
+    api.list(params).await.context("the objects of this installation cannot be listed")
 }
 
 async fn namespace_uids(client: &Client) -> anyhow::Result<HashMap<String, String>> {

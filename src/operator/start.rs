@@ -57,6 +57,7 @@ pub async fn run(
     let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
     let known = wait_for_aws::wait(clock, &stop, &health, Phase::AsksAws, who).await?;
     let Some((aws, installation)) = known else { return Ok(()) };
+    installation.is_here(&reader, &settings).await.context("the operator does not start")?;
     // A release that cannot read the records is not ready, so that the one before it goes on.
     let unready = |why: Option<String>| why.map_or(Phase::AsksAws(None), Phase::Waits);
     let may = || installation.may_lead(&aws, settings.take_over.as_deref());

@@ -31,6 +31,7 @@ pub struct Ids {
     read_only: bool,
     known: Mutex<HashMap<String, Known>>,
     phase: Mutex<Phase>,
+    now: fn() -> Timestamp,
 }
 
 /// What is known of a record that is there.
@@ -77,7 +78,14 @@ impl Ids {
             read_only,
             known: Mutex::default(),
             phase: Mutex::new(Phase::Reading(String::new())),
+            now: Timestamp::now,
         }
+    }
+
+    /// The same by another clock.
+    #[cfg(test)]
+    pub fn by(self, now: fn() -> Timestamp) -> Self {
+        Self { now, ..self }
     }
 
     /// How far the records are.
@@ -218,7 +226,7 @@ impl Ids {
 
     /// What an asker is told. Nothing is written.
     pub fn rule(&self, record: Option<&Record>, asker: &Asker<'_>, lives: bool) -> Ruling {
-        rule(record, asker, &self.terms, lives, Timestamp::now())
+        rule(record, asker, &self.terms, lives, (self.now)())
     }
 
     /// Gives an id to whoever was told that it may have it, over the record that was read then; `false` if somebody else
@@ -226,7 +234,7 @@ impl Ids {
     pub async fn give(&self, asker: &Asker<'_>, over: Option<&str>) -> Result<bool, Trouble> {
         let (id, cluster) = (asker.id, &self.terms.cluster);
         let namespace = Some(asker.namespace_uid.to_owned());
-        let Some(record) = Record::of(id, cluster, namespace, State::Held, Timestamp::now()) else {
+        let Some(record) = Record::of(id, cluster, namespace, State::Held, (self.now)()) else {
             return Ok(false);
         };
         self.write(record, over).await
@@ -250,8 +258,8 @@ impl Ids {
         }
     }
 
-    /// How a Tenant that leaves stands to its id. One that was never given it writes that the id is anybody's, so that an
-    /// earlier leader's late write is refused.
+    /// How a Tenant that leaves stands to its id. One that was never given it writes that the id is anybody's, or whose it
+    /// was, so that an earlier leader's late write is refused.
     pub async fn claimed(&self, id: &Identity) -> Result<Claimed, Trouble> {
         let tenant_id = id.tenant_id().unwrap_or_default();
         match self.closed() {
@@ -263,17 +271,22 @@ impl Ids {
         }
         for _ in 0..TRIES {
             let Some(kept) = self.read(tenant_id).await? else {
-                let free = Record::of(id, &self.terms.cluster, None, State::Free, Timestamp::now());
+                let free = Record::of(id, &self.terms.cluster, None, State::Free, (self.now)());
                 let Some(free) = free.filter(|_| !self.read_only) else { return Ok(Claimed::NotOurs) };
                 if self.write(free, None).await? {
                     return Ok(Claimed::NotOurs);
                 }
                 continue;
             };
-            return Ok(match kept.says {
-                Record { holder, .. } if holder.uid != id.uid => Claimed::NotOurs,
-                Record { state: State::Held | State::Retained, .. } => Claimed::Ours,
-                Record { state: State::Gone | State::Free, .. } => Claimed::Over,
+            return Ok(match (kept.says.holder.uid == id.uid, kept.says.state) {
+                (true, State::Held | State::Retained) => Claimed::Ours,
+                (true, State::Gone | State::Free) => Claimed::Over,
+                (false, State::Held) => Claimed::NotOurs,
+                // It may have been given over this, which is written anew to the same end.
+                (false, _) if self.read_only || self.write(kept.says, Some(&kept.etag)).await? => {
+                    Claimed::NotOurs
+                }
+                (false, _) => continue,
             });
         }
         Ok(Claimed::NotOurs)
@@ -307,7 +320,7 @@ impl Ids {
                     _ => return Ok(false),
                 },
             };
-            let record = Record::of(id, &self.terms.cluster, namespace, state, Timestamp::now());
+            let record = Record::of(id, &self.terms.cluster, namespace, state, (self.now)());
             let Some(record) = record.map(|record| Record { empty, ..record }) else { return Ok(false) };
             if self.write(record, Some(&etag)).await? {
                 return Ok(true);
@@ -333,7 +346,7 @@ impl Ids {
             if *state != State::Retained || holder.uid != owner_uid {
                 return Ok(());
             }
-            let gone = Record { state: State::Gone, since: Timestamp::now(), ..kept.says };
+            let gone = Record { state: State::Gone, since: (self.now)(), ..kept.says };
             if self.write(gone, Some(&kept.etag)).await? {
                 return Ok(());
             }
@@ -350,3 +363,8 @@ pub fn waits(trouble: &Trouble) -> Progress {
         cadence: Cadence::After(LOOK_AGAIN),
     }
 }
+
+#[cfg(test)]
+mod interleavings;
+#[cfg(test)]
+mod tests;

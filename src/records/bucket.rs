@@ -146,3 +146,61 @@ fn merged(there: Option<Value>, wanted: &Value) -> Value {
     let all: Vec<_> = others.chain(wanted.clone()).collect();
     json!({"Version": "2012-10-17", "Statement": all})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Value {
+        policy(&Scope::new("prod", "111122223333", "cn-north-1"), "records")
+    }
+
+    #[test]
+    fn the_bucket_is_closed_to_who_does_not_say_over_what_a_record_goes() {
+        let wanted = wanted();
+        let statement = &wanted["Statement"][1];
+        assert_eq!(statement["Effect"], "Deny");
+        assert_eq!(statement["Principal"], "*");
+        assert_eq!(statement["Action"], "s3:PutObject");
+        assert_eq!(
+            statement["Resource"],
+            json!(["arn:aws-cn:s3:::records/lock.json", "arn:aws-cn:s3:::records/tenants/*"])
+        );
+        // A condition holds where all its keys do: whoever says either is let in.
+        assert_eq!(
+            statement["Condition"],
+            json!({"Null": {"s3:if-match": "true", "s3:if-none-match": "true"}})
+        );
+    }
+
+    #[test]
+    fn what_an_administrator_wrote_stays_beside_what_is_wanted() {
+        let theirs = json!({"Sid": "Theirs", "Effect": "Deny", "Action": "s3:DeleteObject"});
+        let nameless = json!({"Effect": "Allow", "Action": "s3:GetObject"});
+        let wanted = wanted();
+        let mut old = wanted["Statement"][1].clone();
+        old["Action"] = "s3:Put*".into();
+        let there = json!({"Version": "2012-10-17", "Statement": [theirs, old, nameless]});
+        assert!(!holds(&there, &wanted));
+        let merged = merged(Some(there), &wanted);
+        assert!(holds(&merged, &wanted));
+        let all = [&theirs, &nameless, &wanted["Statement"][0], &wanted["Statement"][1]];
+        assert_eq!(merged["Statement"], json!(all));
+        assert_eq!(super::merged(None, &wanted), wanted);
+        assert_eq!(super::merged(Some(merged.clone()), &wanted), merged, "once more changes nothing");
+    }
+
+    #[test]
+    fn a_policy_holds_what_is_wanted_only_to_the_letter() {
+        let wanted = wanted();
+        assert!(holds(&wanted, &wanted));
+        assert!(!holds(&json!({}), &wanted) && !holds(&Value::Null, &wanted));
+        for (statement, field) in
+            [(0, "Sid"), (0, "Effect"), (1, "Action"), (1, "Resource"), (1, "Condition"), (1, "Principal")]
+        {
+            let mut weaker = wanted.clone();
+            weaker["Statement"][statement][field] = "something else".into();
+            assert!(!holds(&weaker, &wanted), "{statement} {field}");
+        }
+    }
+}

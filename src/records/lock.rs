@@ -109,3 +109,53 @@ impl Records {
         self.write(LOCK, lock, over).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(changes: &[(&str, &str)]) -> Place {
+        let mut place = serde_json::json!({
+            "installation": "prod", "account": "111122223333", "region": "eu-central-1", "cluster": "here",
+            "leaseNamespace": "tenantry",
+        });
+        for (field, value) in changes {
+            place[*field] = if value.is_empty() { serde_json::Value::Null } else { (*value).into() };
+        }
+        serde_json::from_value(place).unwrap()
+    }
+
+    #[test]
+    fn a_lock_lets_in_who_is_at_its_place_or_was_told_to_take_it() {
+        let (region, account) = (("region", "eu-west-1"), ("account", "999999999999"));
+        let elsewhere = Some("Set AWS_REGION, credentials and --installation-bucket");
+        let two_leaders = Some("Set --leader-elect-resource-namespace to the same");
+        let says_how = Some("start with --take-over there");
+        let rows: [(&[_], Option<&str>, Option<&str>, Verdict); 14] = [
+            // What is another here than in the lock, what --take-over names, what is said, and what follows if nothing is.
+            (&[], None, None, Verdict::Ours),
+            (&[], Some("here"), None, Verdict::Ours),
+            (&[("cluster", "there")], None, says_how, Verdict::Ours),
+            (&[("cluster", "there")], Some("there"), None, Verdict::TakeOver),
+            (&[("cluster", "there")], Some("elsewhere"), says_how, Verdict::Ours),
+            (&[("cluster", "there")], Some("here"), says_how, Verdict::Ours),
+            (&[("cluster", "there"), ("leaseNamespace", "")], None, says_how, Verdict::Ours),
+            (&[region], None, elsewhere, Verdict::Ours),
+            (&[region], Some("here"), elsewhere, Verdict::Ours),
+            (&[account, ("cluster", "there")], Some("there"), elsewhere, Verdict::Ours),
+            (&[("installation", "test")], None, elsewhere, Verdict::Ours),
+            (&[("leaseNamespace", "other")], None, two_leaders, Verdict::Ours),
+            (&[("leaseNamespace", "other")], Some("here"), None, Verdict::TakeOver),
+            (&[("leaseNamespace", "")], None, None, Verdict::TakeOver),
+        ];
+        for (changes, take_over, said, verdict) in rows {
+            match (place(&[]).judge(&place(changes), take_over), said) {
+                (Verdict::Refused(why), Some(said)) => assert!(why.contains(said), "{changes:?}: {why}"),
+                (found, _) => assert_eq!((found, said), (verdict, None), "{changes:?} {take_over:?}"),
+            }
+        }
+        let elects_none = place(&[("leaseNamespace", "")]);
+        assert_eq!(elects_none.judge(&place(&[]), None), Verdict::TakeOver, "this is the only process");
+        assert_eq!(elects_none.judge(&elects_none, None), Verdict::Ours);
+    }
+}

@@ -9,6 +9,8 @@ pub(crate) mod bucket;
 pub(crate) mod in_memory;
 pub(crate) mod lock;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -116,18 +118,16 @@ impl Records {
     /// The record of a tenantId.
     pub async fn get(&self, tenant_id: &str) -> Result<Option<Kept<Record>>, Trouble> {
         let kept: Option<Kept<Record>> = self.read(&record_key(tenant_id)).await?;
-        match kept {
-            Some(kept) if kept.says.tenant_id != tenant_id => Err(Trouble::Unreadable {
-                key: record_key(tenant_id),
-                why: format!("it speaks of tenantId '{}'", kept.says.tenant_id),
-            }),
-            kept => Ok(kept),
-        }
+        kept.map(|kept| speaks_of(tenant_id, kept)).transpose()
     }
 
     /// Writes a record over nothing, or over a version of it.
     pub async fn put(&self, record: Record, over: Option<&str>) -> Result<Wrote<Record>, Trouble> {
-        self.write(&record_key(&record.tenant_id), record, over).await
+        let tenant_id = record.tenant_id.clone();
+        match self.write(&record_key(&tenant_id), record, over).await? {
+            Wrote::Other(Some(there)) => Ok(Wrote::Other(Some(speaks_of(&tenant_id, there)?))),
+            wrote => Ok(wrote),
+        }
     }
 
     /// All tenantIds that have a record, with its ETag. A thousand cost one call.
@@ -168,4 +168,13 @@ impl Records {
             (there, None) => Ok(Wrote::Other(there)),
         }
     }
+}
+
+/// A record that lies where that of another id should tells nothing of either.
+fn speaks_of(tenant_id: &str, kept: Kept<Record>) -> Result<Kept<Record>, Trouble> {
+    if kept.says.tenant_id == tenant_id {
+        return Ok(kept);
+    }
+    let why = format!("it speaks of tenantId '{}'", kept.says.tenant_id);
+    Err(Trouble::Unreadable { key: record_key(tenant_id), why })
 }

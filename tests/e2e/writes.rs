@@ -16,7 +16,7 @@ use crate::world::{INSTALLATION, LABEL, World, world};
 
 /// A Pool tenant is onboarded with two writes, its hold and its status, and without AWS being asked anything.
 #[tokio::test]
-async fn a_pool_tenant_costs_two_writes_and_no_call() {
+async fn a_pool_tenant_costs_two_writes_and_its_record() {
     world(|w| async move {
         w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
         let stack = w.ready("SharedStack/standard").await;
@@ -67,7 +67,10 @@ async fn a_pool_tenant_costs_two_writes_and_no_call() {
             assert_eq!(held, [false, true, true], "{name}: created, held, reported");
         }
         let journal = w.double.journal(mark).await;
-        assert!(journal.is_empty(), "AWS was asked:\n{journal}");
+        let asked: Vec<_> =
+            journal.iter().map(|call| format!("{} {}", call.operation, call.resource)).collect();
+        let record = |id: &str| format!("PutObject {}/tenants/{id}.json", w.records());
+        assert_eq!(asked, [record("acme"), record("umbrella")], "AWS was asked:\n{journal}");
         assert!(w.events("acme").await.is_empty(), "a Pool tenant that simply becomes Ready makes no event");
     })
     .await;

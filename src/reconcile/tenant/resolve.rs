@@ -104,7 +104,7 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
     };
     let grant = match has_id {
         true => None,
-        false => match ask(cx, tenant, &isolation, stack).await {
+        false => match ask(cx, tenant, &isolation, stack, offer.as_ref()).await {
             Ok(Ok(grant)) => grant,
             Ok(Err(refused)) => {
                 cx.release_claim(&tenant_id, &uid);
@@ -160,6 +160,7 @@ async fn ask(
     tenant: &Tenant,
     isolation: &Isolation,
     stack: Option<&SharedStack>,
+    offer: Option<&Offer>,
 ) -> Result<Result<Option<Grant>, Blocked>, Error> {
     if let Some(trouble) = cx.ids.closed() {
         return Err(trouble.into());
@@ -180,7 +181,15 @@ async fn ask(
         Some(record) => lives(cx, record).await?,
         None => false,
     };
-    Ok(match cx.ids.rule(record, &asker, lives) {
+    let ruling = cx.ids.rule(record, &asker, lives);
+    // Somebody may have written where an id once was, after all was gone: that is no stranger's to read.
+    if let (Ruling::Granted { .. }, Some(record), Some(offer)) = (&ruling, record, offer)
+        && !asker.is_same_owner(&record.holder, &cx.ids.terms)
+        && !cx.aws.objects.list(&offer.bucket, &id.prefix(), None, Some(1)).await?.objects.is_empty()
+    {
+        return Ok(Err(record::taken(&tenant.spec.tenant_id)));
+    }
+    Ok(match ruling {
         Ruling::Held => Ok(None),
         Ruling::Granted { inherits } => {
             Ok(Some(Grant { namespace_uid, named, over: kept.map(|kept| kept.etag), inherits }))
