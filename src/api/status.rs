@@ -70,6 +70,10 @@ pub struct Status {
     /// with what it had retained. An ingestion job that starts after it makes that true in the index.
     pub documents_moved_time: Option<MicroTime>,
 
+    /// Whether there were documents when the deletion began: once they are deleted nobody can tell any more. There only on a
+    /// Tenant that is being deleted.
+    pub had_documents: Option<bool>,
+
     /// Which version of the installation's record says that the tenantId is this Tenant's. Only the operator reads it.
     pub id_record: Option<String>,
 

@@ -31,6 +31,8 @@ pub struct Objects {
 pub struct Page {
     /// At most 1,000 objects.
     pub objects: Vec<Object>,
+    /// The folders below, where they are not listed themselves, each with its closing slash.
+    pub folders: Vec<String>,
     /// The token of the next page; `None` on the last.
     pub next: Option<String>,
 }
@@ -115,7 +117,9 @@ impl Objects {
             size: object.size.unwrap_or(0),
             last_modified: object.last_modified.as_ref().map(timestamp).unwrap_or_default(),
         });
-        Ok(Page { objects: objects.collect(), next: answer.next_continuation_token })
+        let folders = answer.common_prefixes.unwrap_or_default().into_iter();
+        let folders = folders.map(|folder| decoded(folder.prefix, encoding.as_ref())).collect();
+        Ok(Page { objects: objects.collect(), folders, next: answer.next_continuation_token })
     }
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::inspect;
-use super::run::{installation, registry};
+use super::run::{bucket, installation, registry};
 use crate::api::{Pattern, Tenant};
 use crate::stack::iam::client_policy;
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
@@ -65,7 +65,7 @@ struct Operator {
     registry: Option<Table>,
 
     /// The bucket for records of tenantIds that `tenantry run` is given. Default: the one that the operator makes.
-    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET")]
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = bucket)]
     installation_bucket: Option<String>,
 
     /// Print one part only. All in one document fits a role's inline policies (10,240 characters), and not a managed

@@ -16,6 +16,7 @@ use crate::operator;
 use crate::settings::LeaderElection;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
+use crate::stack::names;
 use crate::stack::record;
 use crate::stack::registry::Table;
 
@@ -68,7 +69,7 @@ pub(super) struct Run {
 
     /// A bucket for the records of tenantIds that an administrator has made, with the tag tenantry.dev/installation. Default:
     /// the operator makes one, in the account's own namespace of bucket names.
-    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET")]
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = bucket)]
     installation_bucket: Option<String>,
 
     /// What becomes of a tenantId whose Tenant is deleted with all that it had. PerNamespace: only Tenants of the same
@@ -204,6 +205,13 @@ pub(super) fn installation(name: &str) -> Result<String, String> {
 
 pub(super) fn registry(text: &str) -> Result<Table, String> {
     text.parse().map_err(Into::into)
+}
+
+pub(super) fn bucket(name: &str) -> Result<String, String> {
+    match names::is_bucket(name) {
+        true => Ok(name.into()),
+        false => Err("a bucket's name has 3 to 63 lower-case letters, digits, hyphens and dots".into()),
+    }
 }
 
 fn percent(text: &str) -> Result<u32, String> {

@@ -135,6 +135,12 @@ pub async fn find(aws: &Aws, bucket: &str, id: &Identity) -> Result<Option<Marke
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
 }
 
+/// What the marker of a tenant id says. One that cannot be read still retains the id that its key names.
+pub async fn of(aws: &Aws, bucket: &str, tenant_id: &str) -> Result<Marker, Fault> {
+    let content = aws.objects.get(bucket, &format!("{MARKERS}{tenant_id}.json"), MAX_MARKER).await?;
+    Ok(serde_json::from_slice(&content.unwrap_or_default()).unwrap_or_default())
+}
+
 /// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the
 /// id that its key names: nobody gets in because a file is broken.
 pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker>, Fault> {

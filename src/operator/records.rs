@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, ListParams, ObjectList};
@@ -15,10 +16,10 @@ use super::installation_owner::Grant;
 use crate::api::{GROUP, Layer, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::clock;
-use crate::documents::marker;
 use crate::reconcile::context::Context;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
+use crate::reconcile::leftovers::{self, Search};
 use crate::reconcile::retry;
 use crate::reconcile::teardown::field;
 use crate::records::bucket::InstallationBucket;
@@ -30,6 +31,8 @@ use crate::stack::record::{Record, State, Terms};
 
 /// How many objects a page of a list has.
 const PAGE: u32 = 500;
+/// Records that are read side by side.
+const CONCURRENCY: usize = 16;
 /// So many ids a message names before it counts.
 const LISTED: usize = 10;
 
@@ -86,21 +89,53 @@ impl Installation {
     }
 
     /// Before the lease: whether this process may work for the installation, as far as reading tells. Until it may, it is not
-    /// ready, and a release before it goes on.
-    pub async fn may_lead(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
-        if !self.bucket.is_there(aws, &self.grant.scope).await? {
-            if self.bucket.is_given {
-                bail!(self.bucket.missing(&self.grant.scope));
+    /// ready, and a release before it goes on. For the same reason the bucket is made now, if it never was: whoever may not
+    /// make it must not be elected. `maker` may make it; none where nothing is to be changed.
+    pub async fn may_lead(
+        &self,
+        aws: &Aws,
+        maker: Option<&Aws>,
+        client: &Client,
+        settings: &Settings,
+    ) -> anyhow::Result<()> {
+        let (scope, take_over) = (&self.grant.scope, settings.take_over.as_deref());
+        if self.bucket.is_there(aws, scope).await? {
+            return match self.records.lock().await {
+                // What follows from a lock that is lost is found out with the lease.
+                Ok(None) | Err(Trouble::Unreadable { .. } | Trouble::Lost(_)) => {
+                    self.grant.may_be_taken(aws, take_over).await
+                }
+                Err(trouble) => answered(Err(trouble)),
+                Ok(Some(lock)) => match self.place.judge(&lock.says.place, take_over) {
+                    Verdict::Ours | Verdict::TakeOver => Ok(()),
+                    Verdict::Refused(why) => bail!(why),
+                },
+            };
+        }
+        if self.bucket.is_given {
+            bail!(self.bucket.missing(scope));
+        }
+        self.grant.may_be_taken(aws, take_over).await?;
+        match maker {
+            Some(maker) if !self.had_records(aws, client, settings).await?.1 => {
+                self.bucket.make(maker, scope).await
             }
-            return self.grant.may_be_taken(aws, take_over).await;
+            _ => Ok(()),
         }
-        match answered(self.records.lock().await)? {
-            None => self.grant.may_be_taken(aws, take_over).await,
-            Some(lock) => match self.place.judge(&lock.says.place, take_over) {
-                Verdict::Ours | Verdict::TakeOver => Ok(()),
-                Verdict::Refused(why) => bail!(why),
-            },
-        }
+    }
+
+    /// The Tenants that have an id, and whether there were records once. Where they are to be made anew, that does not count.
+    async fn had_records(
+        &self,
+        aws: &Aws,
+        client: &Client,
+        settings: &Settings,
+    ) -> anyhow::Result<(Vec<Holder>, bool)> {
+        let holders = self.holders(client).await?;
+        let had = !settings.rebuild_records
+            && (holders.iter().any(|holder| holder.id_record.is_some())
+                || self.grant.had_records(aws).await?);
+        Ok((holders, had))
     }
 
     /// With the lease: the bucket, the lock, and what is known of all ids. Answers whether something is still to be
@@ -115,10 +150,7 @@ impl Installation {
         let terms =
             Terms { cluster: self.place.cluster.clone(), policy: settings.id_policy, ..Terms::default() };
         let ids = |terms| Ids::new(self.records.clone(), terms, scope, settings.read_only);
-        let holders = self.holders(client).await?;
-        let had_records = !settings.rebuild_records
-            && (holders.iter().any(|holder| holder.id_record.is_some())
-                || self.grant.had_records(aws).await?);
+        let (holders, had_records) = self.had_records(aws, client, settings).await?;
         let is_there = self.bucket.is_there(aws, scope).await?;
         if settings.read_only && !is_there && !had_records {
             let ids = ids(terms);
@@ -133,7 +165,15 @@ impl Installation {
         if !settings.read_only {
             self.bucket.ensure(aws, scope).await?;
         }
-        let lock = match answered(self.records.lock().await)? {
+        let found = match self.records.lock().await {
+            Err(unreadable @ Trouble::Unreadable { .. }) => {
+                let ids = ids(terms);
+                lost(&ids, &holders, &unreadable);
+                return Ok((ids, None));
+            }
+            found => answered(found)?,
+        };
+        let lock = match found {
             None if had_records => {
                 let ids = ids(terms);
                 lost(
@@ -229,11 +269,23 @@ impl Installation {
     ) -> anyhow::Result<()> {
         let mut missing = Vec::new();
         let mut namespaces = None;
+        let (mut unread, mut unlisted) = (Vec::new(), Vec::new());
         for holder in &holders {
             let tenant_id = holder.id.tenant_id().unwrap_or_default();
-            if ids.recognises(tenant_id, &holder.id.uid, holder.id_record.as_deref())
-                || ids.is_listed(tenant_id)
-            {
+            if !ids.is_listed(tenant_id) {
+                unlisted.push(holder);
+            } else if !ids.recognises(tenant_id, &holder.id.uid, holder.id_record.as_deref()) {
+                unread.push(tenant_id);
+            }
+        }
+        // What a status does not say the record does: a SharedStack that leaves must know who borrows from it.
+        let read: Vec<_> = unread.into_iter().map(|tenant_id| ids.read(tenant_id).boxed()).collect();
+        for read in stream::iter(read).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await {
+            answered(read)?;
+        }
+        for holder in unlisted {
+            if ids.is_listed(holder.id.tenant_id().unwrap_or_default()) {
+                // An older object that says so of itself, too, was here before.
                 continue;
             }
             if holder.id_record.is_some() && !settings.rebuild_records {
@@ -271,7 +323,7 @@ impl Installation {
         loop {
             tokio::time::sleep(cx.clock.outside(cx.settings.resync)).await;
             match self.records.lock().await {
-                Ok(Some(lock)) if lock.says.place.cluster != self.place.cluster => {
+                Ok(Some(lock)) if lock.says.place != self.place => {
                     let other = lock.says.place.cluster;
                     return anyhow::anyhow!(
                         "the cluster with the uid {other} has taken this installation over"
@@ -302,8 +354,7 @@ impl Installation {
     }
 
     async fn record_all(&self, cx: &Context, lock: &Kept<Lock>) -> anyhow::Result<()> {
-        let hold = cx.hold();
-        let mut recorded = 0;
+        let (hold, mut recorded, mut held_up) = (cx.hold(), 0, None);
         for stack in objects::<SharedStack>(&cx.client).await? {
             let status: Status = field(&stack, "/status").unwrap_or_default();
             let id =
@@ -311,13 +362,21 @@ impl Installation {
             if !finalizer::is_held(&stack, &hold) || status.bucket.as_ref() != Some(&id.name(Layer::Bucket)) {
                 continue;
             }
-            for (tenant_id, marker) in marker::retained(&cx.aws, &id.name(Layer::Bucket)).await? {
-                let Some(record) = marker.record(&id, &tenant_id) else { continue };
-                recorded += usize::from(answered(cx.ids.record(record).await)?);
+            match leftovers::record(cx, &id, Search::Everything).await {
+                Ok(more) => recorded += more,
+                // The others first; then it is said which one holds this up.
+                Err(error) => {
+                    held_up = Some(
+                        anyhow::Error::new(error).context(format!("SharedStack '{}'", stack.name_any())),
+                    );
+                }
             }
         }
         for record in retained_knowledge_bases(&cx.aws, &cx.scope).await? {
             recorded += usize::from(answered(cx.ids.record(record).await)?);
+        }
+        if let Some(error) = held_up {
+            return Err(error);
         }
         if cx.settings.rebuild_records {
             tracing::warn!(

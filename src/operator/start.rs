@@ -56,11 +56,12 @@ pub async fn run(
     let cluster = cluster_uid(&client).await?;
     let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
     let known = wait_for_aws::wait(clock, &stop, &health, Phase::AsksAws, who).await?;
-    let Some((aws, installation)) = known else { return Ok(()) };
+    let Some((aws, maker, installation)) = known else { return Ok(()) };
     installation.is_here(&reader, &settings).await.context("the operator does not start")?;
     // A release that cannot read the records is not ready, so that the one before it goes on.
     let unready = |why: Option<String>| why.map_or(Phase::AsksAws(None), Phase::Waits);
-    let may = || installation.may_lead(&aws, settings.take_over.as_deref());
+    let maker = (!settings.read_only).then_some(&maker);
+    let may = || installation.may_lead(&aws, maker, &reader, &settings);
     let may = wait_for_aws::wait(clock, &stop, &health, unready, may).await;
     if may.context("the operator does not start")?.is_none() {
         return Ok(());
@@ -109,11 +110,12 @@ async fn identify(
     sdk: &SdkConfig,
     fence: &Fence,
     metrics: &Metrics,
-) -> anyhow::Result<(Aws, Installation)> {
+) -> anyhow::Result<(Aws, Aws, Installation)> {
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
     let caller = aws::caller(sdk).await?;
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
-    let aws = Aws::new(sdk, &caller.account, &gate.guarded(fence.clone(), metrics.aws.clone()));
+    let guarded = |fence: &Fence| gate.clone().guarded(fence.clone(), metrics.aws.clone());
+    let aws = Aws::new(sdk, &caller.account, &guarded(fence));
     let scope = Scope::new(&settings.installation, &caller.account, &region);
     let operator = caller.principal_arn(&aws.roles).await?;
     let scope = Arc::new(Scope {
@@ -124,7 +126,9 @@ async fn identify(
     let bucket = InstallationBucket::of(&scope, settings.installation_bucket.as_deref());
     let grant = Grant { scope, operator, cluster, records: bucket.name.clone() };
     let installation = Installation::new(&aws, grant, bucket, settings);
-    Ok((aws, installation))
+    // No lease stands before the making of the bucket.
+    let maker = Aws::new(sdk, &caller.account, &guarded(&Fence::open()));
+    Ok((aws, maker, installation))
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.

@@ -1,6 +1,6 @@
 //! What is watched, and the two controllers with their context that run on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use crate::documents::turns::Turns;
 use crate::reconcile::claims::Claims;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memories;
-use crate::reconcile::{Error as PassError, Guarded, finalizer, offer_status, retry, shared_stack, tenant};
+use crate::reconcile::{Error as PassError, Guarded, offer_status, retry, shared_stack, tenant};
 use crate::records::Kept;
 use crate::records::lock::Lock;
 use crate::settings::Settings;
@@ -258,20 +258,25 @@ fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// A Tenant that is gone gives its tenantId back, and its SharedStack may be waiting for that. One that only left our
-/// sight, because its labels no longer match --selector, still has our hold, and keeps its tenantId.
+/// A Tenant that is gone, or out of our sight, asks for its tenantId no more, and its SharedStack may be waiting for that.
+/// Whose the id is its record says.
 fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
     let gone = match event {
         watcher::Event::Delete(gone) => gone,
-        watcher::Event::InitDone => return fill(&cx.filled.tenants),
+        watcher::Event::InitDone => {
+            // A listing does not say what has gone since the last.
+            let there: HashSet<_> =
+                cx.tenants.state().iter().filter_map(|it| it.meta().uid.clone()).collect();
+            for next in cx.claims.keep(|uid| there.contains(uid)) {
+                let _ = cx.wake_tenant.send(next);
+            }
+            return fill(&cx.filled.tenants);
+        }
         _ => return,
     };
     let uid = gone.meta().uid.clone().unwrap_or_default();
     cx.forget(&uid);
     let Ok(gone) = &gone.0 else { return };
-    if gone.metadata.deletion_timestamp.is_none() && finalizer::is_held(gone, &cx.hold()) {
-        return;
-    }
     cx.release_claim(&gone.spec.tenant_id, &uid);
     if let Some(stack) = &gone.spec.stack_ref {
         cx.wake_stack(&stack.name);

@@ -68,8 +68,9 @@ impl Claims {
         oldest
     }
 
-    /// Gives up a hold or a place in the queue; what is returned wants to be woken.
-    pub fn release(&self, tenant_id: &str, uid: &str) -> Vec<ObjectRef<Guarded<Tenant>>> {
+    /// Gives up an id or a place in the queue; who is next wants to be woken. Whoever comes after it is woken by it, or a
+    /// thousand would be woken for one to go on.
+    pub fn release(&self, tenant_id: &str, uid: &str) -> Option<ObjectRef<Guarded<Tenant>>> {
         let mut inner = self.0.lock();
         if let Some(waiting) = inner.waiting.get_mut(tenant_id) {
             waiting.retain(|(_, waiting), _| waiting != uid);
@@ -78,9 +79,19 @@ impl Claims {
             inner.holders.remove(tenant_id);
         }
         if inner.holders.contains_key(tenant_id) {
-            return Vec::new();
+            return None;
         }
-        inner.waiting.get(tenant_id).into_iter().flat_map(|waiting| waiting.values().cloned()).collect()
+        inner.waiting.get(tenant_id)?.values().next().cloned()
+    }
+
+    /// Gives up what objects have that are there no more; who is next wants to be woken.
+    pub fn keep(&self, is_there: impl Fn(&str) -> bool) -> Vec<ObjectRef<Guarded<Tenant>>> {
+        let gone: Vec<_> = {
+            let inner = self.0.lock();
+            let gone = inner.holders.iter().filter(|(_, uid)| !is_there(uid));
+            gone.map(|(tenant_id, uid)| (tenant_id.clone(), uid.clone())).collect()
+        };
+        gone.iter().filter_map(|(tenant_id, uid)| self.release(tenant_id, uid)).collect()
     }
 }
 
@@ -101,10 +112,10 @@ mod tests {
         assert!(claims.ask("acme", &young), "asking again changes nothing");
         assert!(!claims.ask("acme", &old) && !claims.ask("acme", &oldest));
         assert!(claims.ask("other", &old), "another id is another matter");
-        assert_eq!(claims.release("acme", "young").len(), 2);
+        assert_eq!(claims.release("acme", "young"), Some(oldest.object.clone()));
         assert!(!claims.ask("acme", &old), "an older one waits");
         assert!(claims.ask("acme", &oldest));
-        assert!(claims.release("acme", "old").is_empty());
+        assert!(claims.release("acme", "old").is_none());
     }
 
     #[test]
@@ -123,7 +134,17 @@ mod tests {
         assert!(claims.ask("acme", &holder) && !claims.ask("acme", &paused) && !claims.ask("acme", &next));
         claims.release("acme", "holder");
         assert!(!claims.ask("acme", &next), "an older one waits");
-        assert_eq!(claims.release("acme", "paused"), std::slice::from_ref(&next.object));
+        assert_eq!(claims.release("acme", "paused"), Some(next.object.clone()));
         assert!(claims.ask("acme", &next));
+    }
+
+    #[test]
+    fn what_the_watch_has_missed_is_given_up_too() {
+        let claims = Claims::default();
+        let (gone, next) = (asker(1, "gone"), asker(2, "next"));
+        assert!(claims.ask("acme", &gone) && !claims.ask("acme", &next));
+        claims.found("other", "stays");
+        assert_eq!(claims.keep(|uid| uid != "gone"), std::slice::from_ref(&next.object));
+        assert!(claims.ask("acme", &next) && claims.is_holder("other", "stays"));
     }
 }

@@ -263,7 +263,7 @@ mod tests {
                 "knowledgeBaseId": "KB1",
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
-                "region": null, "retrievalFilter": null, "documentsMovedTime": null, "idRecord": null, "ingestion": null,
+                "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
                 "unclaimedDocuments": null,
             },
         });

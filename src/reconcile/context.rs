@@ -275,8 +275,8 @@ impl Context {
 
     /// Gives a tenantId back, and wakes who waits for it.
     pub fn release_claim(&self, tenant_id: &str, uid: &str) {
-        for waiting in self.claims.release(tenant_id, uid) {
-            let _ = self.wake_tenant.send(waiting);
+        if let Some(next) = self.claims.release(tenant_id, uid) {
+            let _ = self.wake_tenant.send(next);
         }
     }
 

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 
 use crate::records::{Kept, Records, Trouble, Wrote};
 use crate::stack::hash::fingerprint;
-use crate::stack::identity::{Identity, Scope};
+use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::progress::{Cadence, Progress};
-use crate::stack::record::{Asker, Record, Ruling, State, Terms, may_live, rule};
+use crate::stack::record::{Asker, IdPolicy, Record, Ruling, State, Terms, may_live, rule};
 
 /// How soon to ask again where the records do not answer.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ pub struct Ids {
 }
 
 /// What is known of a record that is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     etag: String,
     /// The uid of the Tenant that has it, if one does and it is known.
@@ -133,8 +133,9 @@ impl Ids {
 
     /// A Tenant whose record was lost is known to have had it: what it has goes on.
     pub fn trusted(&self, tenant_id: &str, uid: &str) {
-        let known = Known { etag: String::new(), holder: Some(uid.into()), is_free: false };
-        self.known.lock().insert(tenant_id.into(), known);
+        let mut all = self.known.lock();
+        let known = all.entry(tenant_id.into()).or_default();
+        known.holder.get_or_insert_with(|| uid.into());
     }
 
     /// Whether the status of a Tenant says that the record as it is listed names it; if so that is known from now on.
@@ -271,7 +272,8 @@ impl Ids {
         }
         for _ in 0..TRIES {
             let Some(kept) = self.read(tenant_id).await? else {
-                let free = Record::of(id, &self.terms.cluster, None, State::Free, (self.now)());
+                // Nobody ever had it.
+                let free = Record::of(&id.nobodys(), "", None, State::Free, (self.now)());
                 let Some(free) = free.filter(|_| !self.read_only) else { return Ok(Claimed::NotOurs) };
                 if self.write(free, None).await? {
                     return Ok(Claimed::NotOurs);
@@ -282,14 +284,15 @@ impl Ids {
                 (true, State::Held | State::Retained) => Claimed::Ours,
                 (true, State::Gone | State::Free) => Claimed::Over,
                 (false, State::Held) => Claimed::NotOurs,
-                // It may have been given over this, which is written anew to the same end.
-                (false, _) if self.read_only || self.write(kept.says, Some(&kept.etag)).await? => {
+                (false, _) if self.read_only || !may_have_been_given(&kept.says, id, self.terms.policy) => {
                     Claimed::NotOurs
                 }
+                // It may have been given over this, which is written anew to the same end.
+                (false, _) if self.write(kept.says, Some(&kept.etag)).await? => Claimed::NotOurs,
                 (false, _) => continue,
             });
         }
-        Ok(Claimed::NotOurs)
+        Err(Trouble::Contended)
     }
 
     /// Says what became of the id of a Tenant that leaves, once all else is done; `false` if it was not its own any more.
@@ -326,7 +329,7 @@ impl Ids {
                 return Ok(true);
             }
         }
-        Ok(false)
+        Err(Trouble::Contended)
     }
 
     /// What is said of a record that was written before there were records, or for what is no Tenant any more: only where
@@ -351,8 +354,20 @@ impl Ids {
                 return Ok(());
             }
         }
-        Ok(())
+        Err(Trouble::Contended)
     }
+}
+
+/// Whether an object may have been told that it has the id that this record speaks of: only then can a write that gives it
+/// be on its way. Nobody else's records are touched.
+fn may_have_been_given(record: &Record, id: &Identity, policy: IdPolicy) -> bool {
+    let namespace = match &id.owner {
+        Owner::Tenant { namespace, .. } => namespace,
+        Owner::Stack { .. } => return false,
+    };
+    record.state == State::Free
+        || record.holder.namespace == *namespace
+        || record.state == State::Gone && (record.empty || policy == IdPolicy::Reuse)
 }
 
 /// What a way back says while the records do not answer.

@@ -35,8 +35,6 @@ pub struct Memory {
     pub leaving_since: Option<Instant>,
     /// What the documents' last step remembers.
     pub documents: Remembered,
-    /// Whether nothing lay under its prefix when its way back began, once that was looked at.
-    pub unused: Option<bool>,
     /// Whether the records of what goes along with it say so.
     pub records_told: bool,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.

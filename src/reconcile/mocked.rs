@@ -58,6 +58,11 @@ fn exchange(method: &str, target: impl Into<String>, content_type: &str, body: V
     Exchange { asked: Asked { method, target: target.into(), content_type, body }, answer: None }
 }
 
+/// As kube asks for an object's metadata.
+pub fn get(target: impl Into<String>) -> Exchange {
+    exchange("GET", target, "application/json", Value::Null)
+}
+
 pub fn json_patch(target: impl Into<String>, body: Value) -> Exchange {
     exchange("PATCH", target, "application/json-patch+json", body)
 }

@@ -7,6 +7,7 @@ pub(crate) mod engine;
 pub(crate) mod finalizer;
 pub(crate) mod ids;
 pub(crate) mod ingestion;
+pub(crate) mod leftovers;
 pub(crate) mod memory;
 #[cfg(test)]
 mod mocked;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::GROUP;
 use crate::aws::{Aws, Tags};
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Class;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{LOCK, RECORDS};
 
@@ -42,12 +42,7 @@ impl InstallationBucket {
         let found = match aws.buckets.protection(&self.name).await? {
             None if self.is_given => anyhow::bail!(self.missing(scope)),
             None => {
-                match aws.buckets.create_regional(&self.name, &scope.region, &tags(scope)).await {
-                    // Another process was faster.
-                    Err(fault) if fault.class == Class::Conflict => {}
-                    Err(fault) => return Err(self.unmade(fault)),
-                    Ok(()) => tracing::info!(bucket = self.name, "made the installation's bucket"),
-                }
+                self.make(aws, scope).await?;
                 aws.buckets.protection(&self.name).await?
             }
             found => found,
@@ -61,6 +56,25 @@ impl InstallationBucket {
         let wanted = policy(scope, &self.name);
         if !found.policy.as_ref().is_some_and(|there| holds(there, &wanted)) {
             aws.buckets.put_policy(&self.name, &merged(found.policy, &wanted)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it, with its tags. It says nothing yet: what makes an installation is the lock in it.
+    pub async fn make(&self, aws: &Aws, scope: &Scope) -> anyhow::Result<()> {
+        match aws.buckets.create_regional(&self.name, &scope.region, &tags(scope)).await {
+            Ok(()) => tracing::info!(bucket = self.name, "made the installation's bucket"),
+            // Another process was faster.
+            Err(fault) if fault.class == Class::Conflict => {}
+            Err(fault) if fault.class.needs_person().is_none() => return Err(fault.into()),
+            Err(fault) => {
+                let why = format!(
+                    "the installation's bucket cannot be made; allow it, or make one with the tag {GROUP}/installation={} and \
+                     name it with --installation-bucket",
+                    scope.installation
+                );
+                return Err(anyhow::Error::new(fault).context(why));
+            }
         }
         Ok(())
     }
@@ -86,18 +100,6 @@ impl InstallationBucket {
             self.name,
             said.map_or("missing".to_owned(), |said| format!("'{said}'")),
             scope.installation,
-        )
-    }
-
-    /// What needs a person ends the process, so that another, or an earlier release, is not kept from working.
-    fn unmade(&self, fault: Fault) -> anyhow::Error {
-        if fault.class.needs_person().is_none() {
-            return fault.into();
-        }
-        anyhow::anyhow!(
-            "the installation's bucket '{}' cannot be made: {fault}; or make one with the tag {GROUP}/installation and name it \
-             with --installation-bucket",
-            self.name
         )
     }
 }

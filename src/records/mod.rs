@@ -39,6 +39,9 @@ pub enum Trouble {
     /// What was there before there were records has none yet.
     #[error("What is there is being recorded; this goes on when that is done{0}")]
     Incomplete(String),
+    /// Others write it as often as we do.
+    #[error("The record of this tenantId is being written by others at the same moment")]
+    Contended,
     /// What is there is no record.
     #[error("{key} in the installation's bucket cannot be read: {why}. Restore an earlier version of it")]
     Unreadable {
@@ -54,7 +57,7 @@ impl Trouble {
     pub fn reason(&self) -> Reason {
         match self {
             Trouble::Away(fault) => fault.class.needs_person().unwrap_or(Reason::WaitingForRecords),
-            Trouble::Incomplete(_) => Reason::WaitingForRecords,
+            Trouble::Incomplete(_) | Trouble::Contended => Reason::WaitingForRecords,
             Trouble::Lost(_) | Trouble::Unreadable { .. } => Reason::RecordsLost,
         }
     }

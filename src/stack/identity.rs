@@ -271,6 +271,17 @@ impl Identity {
         }
     }
 
+    /// The same tenant id in the same place, and nobody's.
+    pub fn nobodys(&self) -> Self {
+        let owner = match self.owner.clone() {
+            Owner::Tenant { tenant_id, pattern, stack, .. } => {
+                Owner::Tenant { namespace: String::new(), name: String::new(), tenant_id, pattern, stack }
+            }
+            stack => stack,
+        };
+        Self { owner, uid: String::new(), ..self.clone() }
+    }
+
     /// The tenant id, where the owner is a tenant.
     pub fn tenant_id(&self) -> Option<&str> {
         match &self.owner {

@@ -25,6 +25,17 @@ pub(crate) fn is_object_name(name: &str) -> bool {
     name.len() <= 63 && name.split('.').all(is_label)
 }
 
+/// Whether a bucket can be called so. Nothing else gets into a policy or a call as a bucket's name.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+pub(crate) fn is_bucket(name: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (3..=63).contains(&name.len())
+        && name.bytes().all(|b| alphanumeric(b) || b == b'-' || b == b'.')
+        && name.bytes().next().is_some_and(alphanumeric)
+        && name.bytes().next_back().is_some_and(alphanumeric)
+        && !name.contains("..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +68,31 @@ mod tests {
                 (id, label, object),
                 "{name:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_bucket_has_the_name_of_one() {
+        let most = "a".repeat(63);
+        for good in ["abc", "acme-rag.records", "prod-records-111122223333-eu-central-1-an", most.as_str()] {
+            assert!(is_bucket(good), "{good}");
+        }
+        let more = "a".repeat(64);
+        for bad in [
+            "",
+            "ab",
+            more.as_str(),
+            "prod-*",
+            "a?c",
+            "Abc",
+            "-abc",
+            "abc-",
+            "a..c",
+            "a/b",
+            "a b",
+            "arn:aws:s3:::abc",
+        ] {
+            assert!(!is_bucket(bad), "{bad}");
         }
     }
 }

@@ -122,6 +122,13 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Whether a Tenant ever had the id.
+    pub fn was_held(&self) -> bool {
+        !self.holder.uid.is_empty()
+    }
+}
+
 /// What becomes of an id whose Tenant is gone with all that it had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdPolicy {

@@ -33,6 +33,7 @@ async fn what_aws_refuses_at_the_start_is_waited_for() {
     let test = async |w: World| {
         // Whoever may not read the records is not ready, so that a release that needs none goes on.
         for (asked, operation, fault, is_ready) in [
+            ("s3:CreateBucket", "CreateBucket", "denied", false),
             ("sts:GetCallerIdentity", "GetCallerIdentity", "failed", true),
             ("iam:GetRole", "GetRole", "denied", true),
             ("s3:ListBucket", "HeadBucket", "denied", false),
@@ -43,8 +44,11 @@ async fn what_aws_refuses_at_the_start_is_waited_for() {
             let refused = w.double.fault(rule).await;
             let mark = w.double.mark().await;
             let operator = w.replica("first", &[]).await;
-            let called = if operation == "HeadBucket" { "s3:HeadBucket" } else { asked };
-            let why = format!("waiting for AWS: {called} on ");
+            let why = match operation {
+                "HeadBucket" => "waiting for AWS: s3:HeadBucket on ".to_owned(),
+                "CreateBucket" => "waiting for AWS: the installation's bucket cannot be made".to_owned(),
+                _ => format!("waiting for AWS: {asked} on "),
+            };
             operator.says(&w, &why).await;
             let tried = || async { (refused.hits().await.len() >= 3).then_some(()) };
             w.eventually("it has tried again and again", tried).await;

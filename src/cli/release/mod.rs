@@ -36,7 +36,7 @@ pub(super) struct Release {
     installation: String,
 
     /// The operator's --installation-bucket. Default: the bucket that it makes itself.
-    #[arg(long, value_name = "BUCKET")]
+    #[arg(long, value_name = "BUCKET", value_parser = super::run::bucket)]
     installation_bucket: Option<String>,
 
     /// Give it to this Tenant, which is there and has this tenantId in its spec, with all that lies under it: for one that

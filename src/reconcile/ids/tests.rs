@@ -158,7 +158,26 @@ async fn one_that_was_never_given_its_id_bars_the_way_to_an_earlier_leaders_writ
     assert_eq!(state(&shelf).as_deref(), Some("free"));
     assert_eq!(earlier.give(&asker(&ours()), None).await, Ok(false), "it arrives late");
     assert_eq!(state(&shelf).as_deref(), Some("free"));
-    assert_eq!(later.claimed(&ours()).await, Ok(Claimed::Over), "asked again after a crash");
+    assert_eq!(later.claimed(&ours()).await, Ok(Claimed::NotOurs), "asked again after a crash");
+    assert!(
+        !later.read("acme").await.unwrap().unwrap().says.was_held(),
+        "it is nobody's, and never was anybody's"
+    );
+}
+
+/// Whoever cannot have been given an id leaves its record as it is: a thousand forged objects change nothing.
+#[tokio::test]
+async fn a_stranger_that_leaves_writes_nobodys_record() {
+    for left in [State::Held, State::Gone, State::Retained] {
+        let (shelf, _) = given().await;
+        if left != State::Held {
+            started(&shelf).await.leave(&ours(), left, false, None).await.unwrap();
+        }
+        let before = shelf.says("tenants/acme.json");
+        let ids = started(&shelf).await;
+        assert_eq!(ids.claimed(&tenant("others", "u-2")).await, Ok(Claimed::NotOurs));
+        assert_eq!(shelf.says("tenants/acme.json"), before, "{left:?}");
+    }
 }
 
 /// What is free, or gone, is given over a record; so that is written anew, or the late write would find it as it was.

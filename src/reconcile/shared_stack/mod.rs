@@ -18,10 +18,10 @@ use self::teardown::leave;
 use super::context::Context;
 use super::engine::case::Case;
 use super::engine::{self, Passed};
+use super::leftovers::{self, Search};
 use super::{Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched};
-use crate::api::{APPROVE, Column, EncryptionSettings, Layer, PAUSED, Reason, SharedStack, Status};
+use crate::api::{APPROVE, Column, EncryptionSettings, PAUSED, Reason, SharedStack, Status};
 use crate::clock;
-use crate::documents::marker;
 use crate::stack::accept;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
@@ -137,18 +137,15 @@ async fn record_markers(cx: &Context, id: &Identity) -> Result<(), Standing> {
     if cx.settings.read_only {
         return Ok(());
     }
-    let bucket = id.name(Layer::Bucket);
     let waits = |why: String| Standing::Waiting(Reason::WaitingForRecords, why);
-    let retained =
-        marker::retained(&cx.aws, &bucket).await.map_err(|fault| match Standing::from(&fault) {
+    match leftovers::record(cx, id, Search::Markers).await {
+        Ok(_) => Ok(()),
+        Err(Error::Aws(fault)) => Err(match Standing::from(&*fault) {
             stalled @ Standing::Stalled(..) => stalled,
             _ => waits(fault.to_string()),
-        })?;
-    for (tenant_id, marker) in retained {
-        let Some(record) = marker.record(id, &tenant_id) else { continue };
-        cx.ids.record(record).await.map_err(|trouble| waits(trouble.to_string()))?;
+        }),
+        Err(other) => Err(waits(other.to_string())),
     }
-    Ok(())
 }
 
 /// A SharedStack that may not be acted upon.

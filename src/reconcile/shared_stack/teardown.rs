@@ -20,6 +20,7 @@ use crate::reconcile::engine;
 use crate::reconcile::engine::case::Case;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::{Error, Guarded, finalizer, ids, teardown};
+use crate::records::Trouble;
 use crate::stack::approval;
 use crate::stack::identity::Identity;
 use crate::stack::layout::ledger_key;
@@ -58,7 +59,12 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     };
     let fate = teardown::fate(cx, SharedStack::crd_name(), policy.as_ref()).await?;
     let tenants = tenants(cx).await?;
-    let progress = match borrowed_by(cx, &tenants, &name) {
+    let borrowed = match cx.ids.closed() {
+        // Who borrows, and what was retained, cannot be told.
+        Some(trouble) => Some(ids::waits(&trouble)),
+        None => borrowed_by(cx, &tenants, &name).await.unwrap_or_else(|trouble| Some(ids::waits(&trouble))),
+    };
+    let progress = match borrowed {
         Some(waiting) => {
             // Pool tenants that leave still need their job.
             if let Ok(stack) = &seen.0
@@ -115,27 +121,35 @@ async fn tenants(cx: &Context) -> Result<Vec<DynamicObject>, Error> {
 }
 
 /// Who still borrows. A Tenant without our hold, or whose tenantId is not its own, borrows nothing, and will see us
-/// leaving before it does.
-fn borrowed_by(cx: &Context, tenants: &[DynamicObject], name: &str) -> Option<Progress> {
-    let borrowing: Vec<_> = tenants
+/// leaving before it does. Whose an id is that this process has not met is read.
+async fn borrowed_by(
+    cx: &Context,
+    tenants: &[DynamicObject],
+    name: &str,
+) -> Result<Option<Progress>, Trouble> {
+    let held = tenants
         .iter()
         .filter(|tenant| tenant.data.pointer("/spec/stackRef/name").and_then(|v| v.as_str()) == Some(name))
-        .filter(|tenant| finalizer::is_held(*tenant, &cx.hold()))
-        .filter(|tenant| {
-            let tenant_id: String = teardown::field(tenant, "/spec/tenantId").unwrap_or_default();
-            cx.has_id(&tenant_id, &tenant.uid().unwrap_or_default())
-        })
-        .map(|tenant| format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any()))
-        .collect();
+        .filter(|tenant| finalizer::is_held(*tenant, &cx.hold()));
+    let mut borrowing = Vec::new();
+    for tenant in held {
+        let tenant_id: String = teardown::field(tenant, "/spec/tenantId").unwrap_or_default();
+        let uid = tenant.uid().unwrap_or_default();
+        if cx.has_id(&tenant_id, &uid)
+            || (cx.ids.read(&tenant_id).await?.is_some() && cx.has_id(&tenant_id, &uid))
+        {
+            borrowing.push(format!("{}/{}", tenant.namespace().unwrap_or_default(), tenant.name_any()));
+        }
+    }
     if borrowing.is_empty() {
-        return None;
+        return Ok(None);
     }
     let (count, listed) = (borrowing.len(), retained::listed(&borrowing, ", "));
-    Some(Progress::Waiting {
+    Ok(Some(Progress::Waiting {
         reason: Reason::Borrowed,
         message: format!("{count} Tenants still borrow from it: {listed}. Delete them first"),
         cadence: Cadence::Steady,
-    })
+    }))
 }
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.

@@ -18,11 +18,13 @@ use crate::reconcile::memory::Memory;
 use crate::reconcile::{
     Error, conditions_writer, ids, ingestion, offer_status, restore_documents, untouched,
 };
+use crate::records::Trouble;
 use crate::stack::hash::fingerprint;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::outcome::{Documents, Standing, Verdict};
+use crate::stack::model::progress::STALLED;
 use crate::stack::offer::Offer;
 use crate::stack::record::Asker;
 
@@ -91,7 +93,8 @@ pub(super) async fn go(
         };
         return Ok(Pass { verdict, status, look_again: Some(Duration::from_secs(1)), error: None });
     }
-    status.id_record = cx.ids.word(&spec.tenant_id, &id.uid).or(status.id_record);
+    let word = cx.ids.word(&spec.tenant_id, &id.uid).filter(|_| !cx.settings.read_only);
+    status.id_record = word.or(status.id_record);
     status.region = Some(cx.scope.region.clone());
     status.prefix = Some(id.prefix());
     if let Some(offer) = offer {
@@ -165,19 +168,20 @@ async fn take_id(
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = tenant.annotations().get(APPROVE).map(String::as_str);
     let asker = Asker { id, namespace_uid, named: *named, approved };
-    let (withheld, look_again) = match cx.ids.give(&asker, over.as_deref()).await {
+    let trouble = match cx.ids.give(&asker, over.as_deref()).await {
         Ok(true) => return None,
-        Ok(false) => {
-            let message = "Somebody else has written the record of this tenantId meanwhile; it is read again";
-            (Blocked { reason: Reason::WaitingForRecords, message: message.into() }, Duration::from_secs(1))
-        }
-        Err(trouble) => (Blocked { reason: trouble.reason(), message: trouble.to_string() }, ids::LOOK_AGAIN),
+        // It is read again.
+        Ok(false) => Trouble::Contended,
+        Err(trouble) => trouble,
     };
-    Some(withhold(tenant, before, withheld, look_again))
+    let withheld = Blocked { reason: trouble.reason(), message: trouble.to_string() };
+    Some(withhold(tenant, before, withheld))
 }
 
 /// Nobody can say at the moment whether this Tenant may be acted upon.
-pub(super) fn withhold(tenant: &Tenant, before: &Status, withheld: Blocked, look_again: Duration) -> Pass {
+pub(super) fn withhold(tenant: &Tenant, before: &Status, withheld: Blocked) -> Pass {
+    let passes = withheld.reason == Reason::WaitingForRecords;
+    let look_again = if passes { ids::LOOK_AGAIN } else { STALLED };
     let verdict = Verdict {
         withheld: Some(withheld),
         layers: untouched(tenant.spec.pattern.into()),

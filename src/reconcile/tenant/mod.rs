@@ -16,7 +16,7 @@ use kube::{Api, Resource, ResourceExt};
 use self::apply::{Pass, go, withhold};
 use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{Error, Guarded, conditions_writer, finalizer, ids, in_time, registry, untouched};
+use super::{Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
 use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
@@ -79,7 +79,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
-        Resolved::Withheld(withheld) => withhold(&tenant, &before, withheld, ids::LOOK_AGAIN),
+        Resolved::Withheld(withheld) => withhold(&tenant, &before, withheld),
         Resolved::Waits(standing) => {
             let layers = untouched(tenant.spec.pattern.into());
             let verdict = Verdict {
@@ -116,10 +116,10 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     Ok(Action::requeue(cx.clock.outside(again)))
 }
 
-/// Who cannot go on and has no hold gives back what it asked for, and whoever waits for the tenantId goes on.
+/// Who cannot go on and has not its id gives back what it asked for, and whoever waits for the tenantId goes on.
 fn step_back(cx: &Context, tenant: &Tenant) {
-    if !finalizer::is_held(tenant, &cx.hold()) {
-        let uid = tenant.uid().unwrap_or_default();
+    let uid = tenant.uid().unwrap_or_default();
+    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
         cx.reservations.forget(&uid);
         cx.release_claim(&tenant.spec.tenant_id, &uid);
     }

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
 use crate::api::{APPROVE, ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant};
@@ -11,7 +12,9 @@ use crate::reconcile::context::{Context, asker};
 use crate::reconcile::{Error, finalizer, offer_status};
 use crate::records::Trouble;
 use crate::stack::accept;
+use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
+use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::outcome::Standing;
@@ -82,12 +85,16 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
     {
         return Ok(Resolved::Waits(stack_leaves(name)));
     }
-    // A namespace that the cache has not seen yet is looked at below.
+    // What the cache has not seen is unknown, and not without labels. Before an id is asked for it is looked at live.
     let namespace = cx.namespace(&tenant.namespace().unwrap_or_default());
-    if let (Some(namespace), false) = (namespace, has_id)
-        && let Err(refused) = admitted(cx, tenant, &namespace.metadata, &isolation, stack)
-    {
-        return Ok(Resolved::Refused(refused));
+    if !has_id {
+        let namespace = match &namespace {
+            Some(seen) => (**seen).clone(),
+            None => live_namespace(cx, tenant).await?,
+        };
+        if let Err(refused) = admitted(cx, tenant, &namespace.metadata, &isolation, stack) {
+            return Ok(Resolved::Refused(refused));
+        }
     }
     if let Some(Err(refused)) = stack.map(|stack| accept::stack_serves(&isolation, stack)) {
         return Ok(Resolved::Refused(refused));
@@ -165,8 +172,7 @@ async fn ask(
     if let Some(trouble) = cx.ids.closed() {
         return Err(trouble.into());
     }
-    let name = tenant.namespace().unwrap_or_default();
-    let namespace = Api::<Namespace>::all(cx.client.clone()).get_metadata(&name).await?;
+    let namespace = live_namespace(cx, tenant).await?;
     let named = match admitted(cx, tenant, &namespace.metadata, isolation, stack) {
         Ok(named) => named,
         Err(refused) => return Ok(Err(refused)),
@@ -184,8 +190,9 @@ async fn ask(
     let ruling = cx.ids.rule(record, &asker, lives);
     // Somebody may have written where an id once was, after all was gone: that is no stranger's to read.
     if let (Ruling::Granted { .. }, Some(record), Some(offer)) = (&ruling, record, offer)
+        && record.was_held()
         && !asker.is_same_owner(&record.holder, &cx.ids.terms)
-        && !cx.aws.objects.list(&offer.bucket, &id.prefix(), None, Some(1)).await?.objects.is_empty()
+        && has_documents(cx, offer, &id).await?
     {
         return Ok(Err(record::taken(&tenant.spec.tenant_id)));
     }
@@ -196,6 +203,23 @@ async fn ask(
         }
         Ruling::Refused(refused) => Err(refused),
     })
+}
+
+/// The namespace as the API server has it now.
+async fn live_namespace(cx: &Context, tenant: &Tenant) -> Result<PartialObjectMeta<Namespace>, Error> {
+    let name = tenant.namespace().unwrap_or_default();
+    Ok(Api::all(cx.client.clone()).get_metadata(&name).await?)
+}
+
+/// Whether something lies where an id has its documents, or had retained them.
+async fn has_documents(cx: &Context, offer: &Offer, id: &Identity) -> Result<bool, Fault> {
+    let tenant_id = id.tenant_id().unwrap_or_default();
+    for prefix in [id.prefix(), retained_prefix(tenant_id), marker_key(id)] {
+        if !cx.aws.objects.list(&offer.bucket, &prefix, None, Some(1)).await?.objects.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the Tenant that a record names is still there.
@@ -264,4 +288,31 @@ pub(super) async fn look_live(cx: &Context, name: &str) -> Result<Option<Standin
 pub(super) fn stack_leaves(name: &str) -> Standing {
     let message = format!("SharedStack '{name}' is being deleted; name another in a new Tenant");
     Standing::Waiting(Reason::StackLeaving, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Expression;
+    use serde_json::json;
+
+    use super::*;
+    use crate::reconcile::mocked::{api_server, context, get, read, tenant};
+
+    /// A namespace that the cache has not seen has no labels there, and a rule that labels must be absent would admit it.
+    #[tokio::test]
+    async fn a_namespace_that_was_never_seen_is_looked_at() {
+        let namespace = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "tenants", "uid": "ns-1", "labels": {"team": "web"}}});
+        let server = api_server([get("/api/v1/namespaces/tenants").answered(namespace)]);
+        let mut cx = context(server.client());
+        let not_web = Expression::NotIn("team".into(), ["web".to_owned()].into());
+        cx.settings.silo_namespaces = Some(not_web.into());
+        let mut silo = read::<Tenant>(tenant(json!({})));
+        assert_eq!(silo.spec.pattern, Pattern::Silo);
+        let api = Api::namespaced(cx.client.clone(), "tenants");
+        match resolve(&cx, &api, &mut silo).await.unwrap() {
+            Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
+            _ => panic!("it was let in"),
+        }
+    }
 }

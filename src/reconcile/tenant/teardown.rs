@@ -10,7 +10,7 @@ use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::pool::{self, Leaver};
-use crate::api::{Column, ConditionType, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
+use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
 use crate::clock;
 use crate::documents::marker::{self, Marker};
 use crate::documents::purge;
@@ -23,7 +23,7 @@ use crate::reconcile::teardown::{self, field};
 use crate::reconcile::{Error, finalizer, registry};
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Claim, Identity};
-use crate::stack::layout::ledger_key;
+use crate::stack::layout::{ledger_key, retained_prefix};
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::observed::Seen;
 use crate::stack::model::progress::Progress;
@@ -109,6 +109,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         false => cx.ids.claimed(&id).await,
     };
     last.has_id = claimed == Ok(Claimed::Ours);
+    let claimed_before = claimed == Ok(Claimed::Over);
     let fate = teardown::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
     let mut status = last.status.clone();
     let told = match &fate {
@@ -121,13 +122,12 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         (_, Ok(Claimed::Over)) => Progress::Done.into(),
         (Err(waiting), _) => waiting.clone().into(),
         _ if !told.is_done() => told.into(),
-        (Ok(fate), _) => match teardown::grace(cx, &last.object).filter(|_| *fate != Fate::Stays) {
-            Some(waiting) => waiting.into(),
-            None => leave(cx, &last, &id, *fate, &mut status).await?,
-        },
+        (Ok(fate), _) => leave(cx, &last, &id, *fate, &mut status).await?,
     };
     let progress = match left {
-        Left { progress: Progress::Done, stays } if last.has_id => give_up_id(cx, &last, &id, stays).await,
+        Left { progress: Progress::Done, stays } if last.has_id => {
+            give_up_id(cx, &last, &id, stays, status.had_documents == Some(true)).await
+        }
         Left { progress, .. } => progress,
     };
     if !progress.is_done() {
@@ -137,6 +137,10 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         Ok(Fate::Stays) | Err(_) => ("Retain", teardown::retained_note(cx, Fate::Stays, &id)),
         Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", teardown::retained_note(cx, fate, &id)),
         Ok(Fate::Goes) => ("Delete", teardown::deleted_note(cx, "Tenant", &id.uid)),
+    };
+    let note = match last.has_id || claimed_before {
+        true => note,
+        false => format!("The tenantId was not this Tenant's: what lies under it was left alone. {note}"),
     };
     cx.event(&teardown::reference(&last.object), EventType::Normal, action, "Delete", note).await;
     finalizer::release(&api, &last.object, &cx.hold()).await?;
@@ -174,14 +178,23 @@ async fn leave(
     fate: Fate,
     status: &mut Status,
 ) -> Result<Left, Error> {
-    let gone = async {
-        note_unused(cx, last, id).await?;
-        match fate {
-            Fate::Stays => retain(cx, last, id, Fate::Stays).await,
-            fate => remove(cx, last, id, fate, status).await,
-        }
-    };
     let mut stays = false;
+    let gone = async {
+        if last.has_id && status.had_documents != Some(true) && has_documents(cx, last, id).await? {
+            status.had_documents = Some(true);
+        }
+        if fate == Fate::Stays {
+            return retain(cx, last, id, fate, status.had_documents == Some(true)).await;
+        }
+        if let Some(waiting) = teardown::grace(cx, &last.object) {
+            return Ok(waiting.into());
+        }
+        if status.had_documents != last.status.had_documents {
+            // It must be in the status before any of them is deleted.
+            return Ok(Progress::waiting(Reason::Deleting, "The deletion begins").into());
+        }
+        remove(cx, last, id, fate, status).await
+    };
     let progress = gone.await.map(|left| {
         stays = left.stays;
         left.progress
@@ -190,46 +203,39 @@ async fn leave(
 }
 
 /// The last step before the hold is taken off: the record says what became of the id.
-async fn give_up_id(cx: &Context, last: &Last, id: &Identity, stays: bool) -> Progress {
-    let unused = cx.memories.get(&id.uid).unused == Some(true);
-    let (state, empty) = match stays {
-        true => (State::Retained, false),
-        false => (State::Gone, unused),
-    };
+async fn give_up_id(cx: &Context, last: &Last, id: &Identity, stays: bool, had_documents: bool) -> Progress {
+    let state = if stays { State::Retained } else { State::Gone };
     let namespace = cx.namespace(&last.object.namespace().unwrap_or_default()).and_then(|it| it.uid());
-    match cx.ids.leave(id, state, empty, namespace).await {
+    match cx.ids.leave(id, state, !stays && !had_documents, namespace).await {
         Ok(_) => Progress::Done,
         Err(trouble) => ids::waits(&trouble),
     }
 }
 
-/// Notes, before anything is taken away, whether there ever was a document. Where a way back has begun already nobody can
-/// tell any more, and somebody may have used it.
-async fn note_unused(cx: &Context, last: &Last, id: &Identity) -> Result<(), Error> {
-    if cx.memories.get(&id.uid).unused.is_some() || !last.has_id {
-        return Ok(());
+/// Whether anything lies under its prefix, or aside. A bucket that stood once and is gone may have had it.
+async fn has_documents(cx: &Context, last: &Last, id: &Identity) -> Result<bool, Error> {
+    let owner = last.stack.as_deref().map_or_else(|| id.clone(), |stack| stack_identity(cx, stack));
+    if let Seen::Absent = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await? {
+        return Ok(last.status.bucket.is_some());
     }
-    let has_begun = last.status.condition(ConditionType::Ready).is_some_and(|ready| {
-        let said = Reason::parse(&ready.reason);
-        matches!(said, Some(Reason::Deleting | Reason::DocumentsRemain | Reason::ObjectsLocked))
-    });
-    let unused = !has_begun && {
-        let owner = last.stack.as_deref().map_or_else(|| id.clone(), |stack| stack_identity(cx, stack));
-        match layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await? {
-            Seen::Absent => false,
-            _ => {
-                let page = cx.aws.objects.versions(&owner.name(Layer::Bucket), &id.prefix(), None).await?;
-                page.versions.is_empty()
-            }
+    for prefix in [id.prefix(), retained_prefix(&last.tenant_id)] {
+        let page = cx.aws.objects.versions(&owner.name(Layer::Bucket), &prefix, None).await?;
+        if !page.versions.is_empty() {
+            return Ok(true);
         }
-    };
-    cx.memories.note(&id.uid, |memory| memory.unused = Some(unused));
-    Ok(())
+    }
+    Ok(false)
 }
 
 /// Leaves word of what stays. Who was never given its id and built nothing leaves nothing; nor does a Pool tenant that
 /// never had a document.
-async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Left, Error> {
+async fn retain(
+    cx: &Context,
+    last: &Last,
+    id: &Identity,
+    fate: Fate,
+    had_documents: bool,
+) -> Result<Left, Error> {
     let owner = match &last.stack {
         None => id.clone(),
         Some(stack) => stack_identity(cx, stack),
@@ -240,7 +246,7 @@ async fn retain(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<
             last.has_id || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_))
         }
         Pattern::Bridge => last.has_id,
-        Pattern::Pool => last.has_id && cx.memories.get(&id.uid).unused != Some(true),
+        Pattern::Pool => last.has_id && had_documents,
     };
     let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
     let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
@@ -290,7 +296,9 @@ async fn remove(
         Pattern::Silo | Pattern::Bridge => take_apart(cx, last, id, fate).await?,
     };
     match (progress, fate) {
-        (Progress::Done, Fate::DocumentsStay) => retain(cx, last, id, fate).await,
+        (Progress::Done, Fate::DocumentsStay) => {
+            retain(cx, last, id, fate, status.had_documents == Some(true)).await
+        }
         (progress, _) => Ok(progress.into()),
     }
 }
