@@ -35,6 +35,8 @@ pub struct Memory {
     pub leaving_since: Option<Instant>,
     /// What the documents' last step remembers.
     pub documents: Remembered,
+    /// Whether it was written into the status that there were documents.
+    pub documents_noted: bool,
     /// Whether the records of what goes along with it say so.
     pub records_told: bool,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.

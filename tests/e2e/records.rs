@@ -53,8 +53,8 @@ impl World {
                     format!("lock complete {} took over {}", record["complete"], record["tookOver"])
                 }
                 _ => {
-                    let holder = &record["holder"];
-                    let who = format!("{}/{} {}", holder["namespace"], holder["name"], holder["uid"]);
+                    let holder = |what: &str| record["holder"][what].as_str().unwrap_or_default().to_owned();
+                    let who = format!("Tenant/{}/{} {}", holder("namespace"), holder("name"), holder("uid"));
                     format!("record {key} {} empty {} {who}", record["state"], record["empty"])
                 }
             });

@@ -189,8 +189,10 @@ async fn leave(
         if let Some(waiting) = teardown::grace(cx, &last.object) {
             return Ok(waiting.into());
         }
-        if status.had_documents != last.status.had_documents {
-            // It must be in the status before any of them is deleted.
+        let noted = cx.memories.get(&id.uid).documents_noted;
+        if status.had_documents != last.status.had_documents && !noted {
+            // It must be in the status before any of them is deleted. A definition that is older than the field drops it.
+            cx.memories.note(&id.uid, |memory| memory.documents_noted = true);
             return Ok(Progress::waiting(Reason::Deleting, "The deletion begins").into());
         }
         remove(cx, last, id, fate, status).await

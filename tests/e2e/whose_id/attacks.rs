@@ -158,6 +158,8 @@ async fn a_forged_tenant_neither_asks_nor_leaves_nor_borrows() {
         let files: Vec<_> = (0..16).map(|n| (format!("{n}.md"), "acme's")).collect();
         let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
         w.upload("acme", &files).await;
+        // The first job may have begun before the last document was there.
+        w.request_sync("SharedStack/closed").await;
         w.condition("SharedStack/closed", "DocumentsCurrent=True/Synced").await;
 
         // It asks for a job, and names the id of somebody else as its own while it leaves: that is no reason to forget.
