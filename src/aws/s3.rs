@@ -8,10 +8,10 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership,
-    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging,
-    VersioningConfiguration,
+    BucketLocationConstraint, BucketNamespace, BucketVersioningStatus, CreateBucketConfiguration,
+    ObjectOwnership, OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration,
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
 };
 use serde_json::Value;
 
@@ -44,6 +44,17 @@ impl Buckets {
     /// Also needs s3:TagResource. `region` is the client's own; us-east-1 must not be named, it is what no name means.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
     pub async fn create(&self, name: &str, region: &str, tags: &Tags) -> Result<(), Fault> {
+        self.create_in(None, name, region, tags).await
+    }
+
+    /// The same in a namespace of names; without one, in that which all of AWS shares.
+    pub(super) async fn create_in(
+        &self,
+        namespace: Option<BucketNamespace>,
+        name: &str,
+        region: &str,
+        tags: &Tags,
+    ) -> Result<(), Fault> {
         let call = self.gate.call(s3::CreateBucket, name);
         let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
         let configuration = CreateBucketConfiguration::builder()
@@ -51,7 +62,7 @@ impl Buckets {
             .set_tags(Some(tag_set(tags).map_err(call.unbuilt())?))
             .build();
         let request = self.client.create_bucket().bucket(name).create_bucket_configuration(configuration);
-        call.send(request.send()).await.map(drop)
+        call.send(request.set_bucket_namespace(namespace).send()).await.map(drop)
     }
 
     /// Replaces all tags; at most 50.
@@ -116,7 +127,7 @@ impl Buckets {
     }
 }
 
-pub(super) fn tag_set(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
+fn tag_set(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 

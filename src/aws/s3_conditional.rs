@@ -5,11 +5,10 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketLocationConstraint, BucketNamespace, CreateBucketConfiguration};
+use aws_sdk_s3::types::BucketNamespace;
 use serde_json::Value;
 
 use super::fault::found;
-use super::s3::tag_set;
 use super::values::Tags;
 use super::{Buckets, Objects};
 use crate::stack::fault::Fault;
@@ -77,15 +76,7 @@ impl Buckets {
     /// account, region and `-an`. Also needs s3:TagResource.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html>
     pub async fn create_regional(&self, name: &str, region: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = self.gate.call(s3::CreateBucket, name);
-        let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
-        let configuration = CreateBucketConfiguration::builder()
-            .set_location_constraint(location)
-            .set_tags(Some(tag_set(tags).map_err(call.unbuilt())?))
-            .build();
-        let request = self.client.create_bucket().bucket(name).create_bucket_configuration(configuration);
-        let request = request.bucket_namespace(BucketNamespace::AccountRegional);
-        call.send(request.send()).await.map(drop)
+        self.create_in(Some(BucketNamespace::AccountRegional), name, region, tags).await
     }
 
     /// How a bucket is protected; `None` if there is no such bucket.

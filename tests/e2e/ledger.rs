@@ -38,8 +38,8 @@ fn counts(report: &Value) -> (usize, usize, usize) {
 }
 
 #[tokio::test]
-async fn two_thousand_documents_are_stamped_once_and_then_only_listed() {
-    const DOCUMENTS: usize = 2000;
+async fn a_thousand_documents_are_stamped_once_and_then_only_listed() {
+    const DOCUMENTS: usize = 1000;
     world(|w| async move {
         w.double.settings(json!({"object_page_size": PAGE})).await;
         w.apply(POOL).await;

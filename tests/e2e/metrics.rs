@@ -83,6 +83,8 @@ async fn both_replicas_answer_and_say_who_leads() {
             assert_eq!(sum(&samples, "leader_election_master_status", &status), leads);
             assert_known(&samples);
         }
+        let recorded = || async { w.records_are_complete().await.then_some(()) };
+        w.eventually("who is new is let in", recorded).await;
         // Neither AWS nor the lease makes it unready.
         let fault = json!({"fault": "failed", "count": 1_000_000});
         w.double.fault(fault).await;

@@ -48,8 +48,12 @@ async fn an_upgrade_records_all_that_is_there_before_anybody_new_gets_an_id() {
             w.delete(left).await;
             w.gone(left).await;
         }
+        // Its Tenant was taken away by force, long ago: nothing says whose it is but the documents.
+        let bucket = w.get("SharedStack/standard").await.status.bucket.unwrap();
+        w.sdk.upload(&bucket, "pool/orphan/a.md", "somebody's").await;
         w.stop_operator().await;
         w.becomes_what_an_earlier_release_left(&HELD).await;
+        w.apply(&tenant("theirs", "thief-orphan", "orphan", "Pool", "Delete")).await;
         for id in ["victim", "bridge", "silo", "left-pool", "left-bridge"] {
             w.apply(&tenant("theirs", &format!("thief-{id}"), id, "Silo", "Delete")).await;
         }
@@ -59,6 +63,7 @@ async fn an_upgrade_records_all_that_is_there_before_anybody_new_gets_an_id() {
         for id in ["victim", "bridge", "silo", "left-pool", "left-bridge"] {
             w.condition(&format!("theirs/thief-{id}"), "Stalled=True/TenantIdTaken").await;
         }
+        w.condition("theirs/thief-orphan", "Stalled=True/TenantIdTaken").await;
         thief_is_refused(&w).await;
         for tenant in HELD {
             let told = w.until(tenant, "has its record", |it| it.status.id_record.is_some()).await;
@@ -115,6 +120,31 @@ async fn a_shared_stack_that_comes_back_brings_its_records() {
         w.ready("SharedStack/standard").await;
         w.condition("theirs/thief", "Stalled=True/TenantIdTaken").await;
         assert_eq!(w.state_of("victim").await, "retained");
+    })
+    .await;
+}
+
+/// A SharedStack that is being deleted and waits for its tenants does so over a start, whatever their statuses say.
+#[tokio::test]
+async fn a_shared_stack_that_leaves_waits_for_all_that_the_records_know() {
+    world(|w| async move {
+        super::victim(&w, "Delete").await;
+        w.patch("SharedStack/standard", json!({"spec": {"deletionPolicy": "Delete"}})).await;
+        w.delete("SharedStack/standard").await;
+        w.condition("SharedStack/standard", "DeletionBlocked=True/Borrowed").await;
+        w.stop_operator().await;
+        w.forgets_its_record("ours/victim").await;
+        let mark = w.double.mark().await;
+        w.start_operator().await;
+        w.until("ours/victim", "has its record", |it| it.status.id_record.is_some()).await;
+        w.annotate("SharedStack/standard", "e2e/touched", Some("true")).await;
+        w.condition("SharedStack/standard", "DeletionBlocked=True/Borrowed").await;
+        document_is_there(&w).await;
+        let deleted = w.double.journal(mark).await.mutating().only(|it| it.operation.starts_with("Delete"));
+        assert!(deleted.is_empty(), "{deleted}");
+        w.delete("ours/victim").await;
+        w.gone("ours/victim").await;
+        w.gone("SharedStack/standard").await;
     })
     .await;
 }
