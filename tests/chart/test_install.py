@@ -201,7 +201,7 @@ class Story:
 
     def a_tenant_that_waits_for_a_person_ends_helms_waiting(self) -> None:
         begun, second = time.monotonic(), chart_of(self.directory / "second", TENANT)
-        with pytest.raises(Refused, match="tenantId 'acme' is held by another Tenant"):
+        with pytest.raises(Refused, match="tenantId 'acme' belongs to another Tenant"):
             self.cluster.helm("install", "second", second, "--namespace", "others", "--create-namespace", "--wait", "--timeout", "5m")
         assert time.monotonic() - begun < 30
         self.cluster.helm("uninstall", "second", "--namespace", "others", *WAITING)
