@@ -46,7 +46,13 @@ async fn step(
     }
     // A marker that somebody else left is no concern of ours.
     let marker = marker::find(&cx.aws, &offer.bucket, id).await?.filter(|marker| id.owns(&marker.claim(id)));
-    let Some(marker) = marker else { return Ok(Progress::Done) };
+    let Some(marker) = marker else {
+        // It may be gone, and the answer that said so lost: the job that must read what came back is still asked for.
+        if status.documents_moved_time.is_some() {
+            cx.wake_stack(&offer.stack);
+        }
+        return Ok(Progress::Done);
+    };
     let (aside, home) = (retained_prefix(tenant_id), id.prefix());
     let are_back = || status.documents_moved_time.as_ref().is_some_and(|at| Some(at.0) > marker.since);
     if marker.left == Left::Documents && marker.prefix == aside && !are_back() {
