@@ -53,7 +53,7 @@ pub(crate) use iam::Roles;
 pub(crate) use kms::Keys;
 pub(crate) use requests::Requests;
 pub(crate) use s3::Buckets;
-pub(crate) use s3_conditional::{Over, Put};
+pub(crate) use s3_conditional::{Over, Protection, Put};
 pub(crate) use s3_objects::{Content, Lines, Object, Objects};
 pub(crate) use s3_uploads::Writer;
 pub(crate) use s3_versions::{Upload, Version};

@@ -99,7 +99,7 @@ impl Installation {
         settings: &Settings,
     ) -> anyhow::Result<()> {
         let (scope, take_over) = (&self.grant.scope, settings.take_over.as_deref());
-        if self.bucket.is_there(aws, scope).await? {
+        if self.bucket.look(aws, scope).await?.is_some() {
             return match self.records.lock().await {
                 // What follows from a lock that is lost is found out with the lease.
                 Ok(None) | Err(Trouble::Unreadable { .. } | Trouble::Lost(_)) => {
@@ -112,15 +112,17 @@ impl Installation {
                 },
             };
         }
+        self.grant.may_be_taken(aws, take_over).await?;
+        // One that is lost is not made anew by itself: what has an id goes on without it.
+        if self.had_records(aws, client, settings).await?.1 {
+            return Ok(());
+        }
         if self.bucket.is_given {
             bail!(self.bucket.missing(scope));
         }
-        self.grant.may_be_taken(aws, take_over).await?;
         match maker {
-            Some(maker) if !self.had_records(aws, client, settings).await?.1 => {
-                self.bucket.make(maker, scope).await
-            }
-            _ => Ok(()),
+            Some(maker) => self.bucket.make(maker, scope).await,
+            None => Ok(()),
         }
     }
 
@@ -147,47 +149,36 @@ impl Installation {
         settings: &Settings,
     ) -> anyhow::Result<(Ids, Option<Kept<Lock>>)> {
         let scope = &self.grant.scope;
-        let terms =
-            Terms { cluster: self.place.cluster.clone(), policy: settings.id_policy, ..Terms::default() };
-        let ids = |terms| Ids::new(self.records.clone(), terms, scope, settings.read_only);
+        let ids = |took_over| {
+            let terms = Terms { cluster: self.place.cluster.clone(), took_over, policy: settings.id_policy };
+            Ids::new(self.records.clone(), terms, scope, settings.read_only)
+        };
         let (holders, had_records) = self.had_records(aws, client, settings).await?;
-        let is_there = self.bucket.is_there(aws, scope).await?;
-        if settings.read_only && !is_there && !had_records {
-            let ids = ids(terms);
+        let without = |trouble: &Trouble| {
+            let ids = ids(Vec::new());
+            lost(&ids, &holders, trouble);
+            Ok((ids, None))
+        };
+        let bucket = self.bucket.look(aws, scope).await?;
+        if bucket.is_none() && had_records {
+            return without(&Trouble::Lost(format!("The bucket '{}'", self.bucket.name)));
+        }
+        if bucket.is_none() && settings.read_only {
+            let ids = ids(Vec::new());
             ids.are_complete();
             return Ok((ids, None));
         }
-        if had_records && !is_there {
-            let ids = ids(terms);
-            lost(&ids, &holders, &Trouble::Lost(format!("The bucket '{}'", self.bucket.name)));
-            return Ok((ids, None));
-        }
         if !settings.read_only {
-            self.bucket.ensure(aws, scope).await?;
+            self.bucket.ensure(aws, scope, bucket).await?;
         }
-        let found = match self.records.lock().await {
-            Err(unreadable @ Trouble::Unreadable { .. }) => {
-                let ids = ids(terms);
-                lost(&ids, &holders, &unreadable);
-                return Ok((ids, None));
+        let lock = match self.records.lock().await {
+            Err(unreadable @ Trouble::Unreadable { .. }) => return without(&unreadable),
+            Ok(None) if had_records => {
+                return without(&Trouble::Lost(format!("lock.json in the bucket '{}'", self.bucket.name)));
             }
-            found => answered(found)?,
+            lock => self.lock(answered(lock)?, settings).await?,
         };
-        let lock = match found {
-            None if had_records => {
-                let ids = ids(terms);
-                lost(
-                    &ids,
-                    &holders,
-                    &Trouble::Lost(format!("lock.json in the bucket '{}'", self.bucket.name)),
-                );
-                return Ok((ids, None));
-            }
-            lock => lock,
-        };
-        let lock = self.lock(lock, settings).await?;
-        let took_over = lock.as_ref().map(|lock| lock.says.took_over.clone()).unwrap_or_default();
-        let ids = ids(Terms { took_over, ..terms });
+        let ids = ids(lock.as_ref().map(|lock| lock.says.took_over.clone()).unwrap_or_default());
         for (tenant_id, etag) in answered(self.records.list().await)? {
             ids.listed(tenant_id, etag);
         }
@@ -281,7 +272,13 @@ impl Installation {
         // What a status does not say the record does: a SharedStack that leaves must know who borrows from it.
         let read: Vec<_> = unread.into_iter().map(|tenant_id| ids.read(tenant_id).boxed()).collect();
         for read in stream::iter(read).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await {
-            answered(read)?;
+            match read {
+                // Whoever asks for that id is told; all others go on.
+                Err(trouble @ (Trouble::Unreadable { .. } | Trouble::Lost(_))) => {
+                    tracing::error!("{trouble}")
+                }
+                read => drop(answered(read)?),
+            }
         }
         for holder in unlisted {
             if ids.is_listed(holder.id.tenant_id().unwrap_or_default()) {
@@ -312,7 +309,7 @@ impl Installation {
         let names: Vec<_> = missing.iter().filter_map(|holder| holder.id.tenant_id()).take(LISTED).collect();
         let what = match missing.len() {
             1 => format!("The record of tenantId '{}'", names[0]),
-            count => format!("The records of {count} tenantIds, such as {},", names.join(", ")),
+            count => format!("A set of {count} records, among them those of tenantIds {},", names.join(", ")),
         };
         lost(ids, &missing, &Trouble::Lost(what));
         Ok(())
@@ -414,25 +411,27 @@ impl Holder {
         let uid = object.uid().unwrap_or_default();
         let id = Identity::new(scope.clone(), owner, &uid);
         let status: Status = field(&object, "/status").unwrap_or_default();
-        let place = format!("{}/{}/", scope.account, scope.region);
-        match &status.id_record {
-            Some(word) if !word.starts_with(&place) => return None,
-            Some(_) => {}
-            None => {
-                let stack = match &id.owner {
-                    Owner::Tenant { stack: Some(stack), .. } => Some(stack.clone()),
-                    _ => None,
-                };
-                let owner = stack.map_or_else(|| id.clone(), |it| Identity::of_stack(scope.clone(), &it, ""));
-                // Another operator of the installation, in another account, may have Tenants of its own in the cluster: a
-                // bucket's name says whose. Who has none yet has no documents either, and asks like anybody new.
-                if status.prefix.is_none() || status.bucket != Some(owner.name(Layer::Bucket)) {
-                    return None;
-                }
-            }
+        // Another operator of the installation, in another account, may have Tenants of its own in the cluster. A Tenant of
+        // a release that knew no records is known by its bucket's name; one that has none yet asks like anybody new.
+        let is_ours = match &status.id_record {
+            Some(word) => word.starts_with(&scope.place()),
+            None => status.prefix.is_some() && status.bucket == Some(bucket_of(&id)),
+        };
+        if !is_ours {
+            return None;
         }
         let born = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
         Some(Self { age: (born, uid), id, id_record: status.id_record })
+    }
+}
+
+/// The bucket in which a Tenant has its documents.
+fn bucket_of(id: &Identity) -> String {
+    match &id.owner {
+        Owner::Tenant { stack: Some(stack), .. } => {
+            Identity::of_stack(id.scope.clone(), stack, "").name(Layer::Bucket)
+        }
+        _ => id.name(Layer::Bucket),
     }
 }
 

@@ -70,11 +70,10 @@ pub enum Claimed {
 impl Ids {
     /// Nothing is known yet.
     pub fn new(records: Records, terms: Terms, scope: &Scope, read_only: bool) -> Self {
-        let place = format!("{}/{}/", scope.account, scope.region);
         Self {
             records,
             terms,
-            place,
+            place: scope.place(),
             read_only,
             known: Mutex::default(),
             phase: Mutex::new(Phase::Reading(String::new())),

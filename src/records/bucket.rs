@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::api::GROUP;
-use crate::aws::{Aws, Tags};
+use crate::aws::{Aws, Protection, Tags};
 use crate::stack::fault::Class;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{LOCK, RECORDS};
@@ -30,26 +30,26 @@ impl InstallationBucket {
         }
     }
 
-    /// Whether it is there. One that is not this installation's is an error.
-    pub async fn is_there(&self, aws: &Aws, scope: &Scope) -> anyhow::Result<bool> {
-        let Some(found) = aws.buckets.protection(&self.name).await? else { return Ok(false) };
-        self.must_be_ours(&found.tags, scope)?;
-        Ok(true)
+    /// How it is, if it is there. One that is not this installation's is an error.
+    pub async fn look(&self, aws: &Aws, scope: &Scope) -> anyhow::Result<Option<Protection>> {
+        let found = aws.buckets.protection(&self.name).await?;
+        if let Some(found) = &found {
+            self.must_be_ours(&found.tags, scope)?;
+        }
+        Ok(found)
     }
 
-    /// Makes it, or finishes one that was begun.
-    pub async fn ensure(&self, aws: &Aws, scope: &Scope) -> anyhow::Result<()> {
-        let found = match aws.buckets.protection(&self.name).await? {
+    /// Finishes what was found, or makes it.
+    pub async fn ensure(&self, aws: &Aws, scope: &Scope, found: Option<Protection>) -> anyhow::Result<()> {
+        let found = match found {
+            Some(found) => found,
             None if self.is_given => anyhow::bail!(self.missing(scope)),
             None => {
                 self.make(aws, scope).await?;
-                aws.buckets.protection(&self.name).await?
+                let made = self.look(aws, scope).await?;
+                made.with_context(|| format!("the installation's bucket '{}' was deleted again", self.name))?
             }
-            found => found,
         };
-        let found =
-            found.with_context(|| format!("the installation's bucket '{}' was deleted again", self.name))?;
-        self.must_be_ours(&found.tags, scope)?;
         if !found.versioned {
             aws.buckets.put_versioning(&self.name, true).await?;
         }

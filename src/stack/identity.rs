@@ -77,6 +77,11 @@ impl Scope {
         format!("{installation}-records-{account}-{region}-an")
     }
 
+    /// The account and region, as a status begins that speaks of a record.
+    pub fn place(&self) -> String {
+        format!("{}/{}/", self.account, self.region)
+    }
+
     /// The path under which all service roles of this installation live.
     pub fn role_path(&self) -> String {
         format!("/tenantry/{}/", self.installation)
@@ -196,6 +201,17 @@ pub enum Claim {
 }
 
 impl Owner {
+    /// Whoever has this tenant id, where nobody can say who that is.
+    pub fn nobody(tenant_id: &str, pattern: Pattern, stack: Option<&str>) -> Self {
+        Owner::Tenant {
+            namespace: String::new(),
+            name: String::new(),
+            tenant_id: tenant_id.into(),
+            pattern,
+            stack: stack.map(Into::into),
+        }
+    }
+
     /// As it stands in tags: `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
     pub fn tag(&self) -> String {
         match self {
@@ -273,11 +289,11 @@ impl Identity {
 
     /// The same tenant id in the same place, and nobody's.
     pub fn nobodys(&self) -> Self {
-        let owner = match self.owner.clone() {
+        let owner = match &self.owner {
             Owner::Tenant { tenant_id, pattern, stack, .. } => {
-                Owner::Tenant { namespace: String::new(), name: String::new(), tenant_id, pattern, stack }
+                Owner::nobody(tenant_id, *pattern, stack.as_deref())
             }
-            stack => stack,
+            stack => stack.clone(),
         };
         Self { owner, uid: String::new(), ..self.clone() }
     }

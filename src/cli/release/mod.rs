@@ -109,7 +109,7 @@ impl Release {
         let (aws, scope) = inspect::aws(&self.installation).await?;
         let bucket = InstallationBucket::of(&scope, self.installation_bucket.as_deref());
         ensure!(
-            bucket.is_there(&aws, &scope).await?,
+            bucket.look(&aws, &scope).await?.is_some(),
             "there is no bucket '{}' in account {} and region {}: no operator with records works there",
             bucket.name,
             scope.account,

@@ -141,6 +141,15 @@ async fn a_record_that_cannot_be_read_gives_the_id_to_nobody() {
         assert!(told.message("Ready").contains("tenants/acme.json"), "{}", told.describe());
         w.apply(&tenant("", "other", "other", "Pool", "Delete")).await;
         w.ready("other").await;
+
+        // Nor does one keep a start from the others, be it that of a Tenant that is there.
+        w.stop_operator().await;
+        w.rewrite("tenants/other.json", |record| *record = json!({"state": "free"})).await;
+        w.start_operator().await;
+        w.apply(&tenant("", "third", "third", "Pool", "Delete")).await;
+        w.ready("third").await;
+        w.touch("other").await;
+        w.condition("other", "Accepted=Unknown/RecordsLost").await;
     })
     .await;
 }
