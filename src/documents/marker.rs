@@ -92,13 +92,7 @@ impl Marker {
         let tags = self.tags(Some(name));
         let owner = Owner::of_tags(&tags)
             .filter(|owner| matches!(owner, Owner::Tenant { tenant_id: said, .. } if said == tenant_id));
-        let unknown = || Owner::Tenant {
-            namespace: String::new(),
-            name: String::new(),
-            tenant_id: tenant_id.into(),
-            pattern: Pattern::Pool,
-            stack: Some(name.clone()),
-        };
+        let unknown = || Owner::nobody(tenant_id, Pattern::Pool, Some(name));
         let id = Identity::new(stack.scope.clone(), owner.unwrap_or_else(unknown), &self.owner_uid);
         Record::of(&id, "", None, State::Retained, self.since.unwrap_or(Timestamp::UNIX_EPOCH))
     }

@@ -14,16 +14,8 @@ use crate::stack::layout::{marker_key, retained_prefix};
 
 /// All that is left. What cannot be looked at is an error: it may hide something.
 pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result<Vec<Left>, Fault> {
-    let [silo, bridge, pool] = [Pattern::Silo, Pattern::Bridge, Pattern::Pool].map(|pattern| {
-        let owner = Owner::Tenant {
-            namespace: String::new(),
-            name: String::new(),
-            tenant_id: tenant_id.into(),
-            pattern,
-            stack: None,
-        };
-        Identity::new(scope.clone(), owner, "")
-    });
+    let [silo, bridge, pool] = [Pattern::Silo, Pattern::Bridge, Pattern::Pool]
+        .map(|pattern| Identity::new(scope.clone(), Owner::nobody(tenant_id, pattern, None), ""));
     let mut left = Vec::new();
     for id in [&silo, &bridge] {
         left.extend(layers(aws, id).await?);

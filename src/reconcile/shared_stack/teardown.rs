@@ -188,21 +188,8 @@ async fn remove(
             return Ok(waiting);
         }
     }
-    let leavers: Vec<_> =
-        losing.iter().map(|(tenant_id, _, besides)| (tenant_id.as_str(), besides)).collect();
     let mut memory = cx.memories.get(&id.uid);
-    let gone = take_along(cx, id, fate, &leavers, &mut memory, object).await;
-    let gone = match gone {
-        Ok(Progress::Done) => Ok(tell_records(cx, fate, &losing, &mut memory).await),
-        other => other,
-    };
-    let progress = match gone {
-        Ok(Progress::Done) => {
-            let documents = async { Ok(Progress::Done) }.boxed();
-            engine::back(&cx.world(), case, fate, &mut memory, documents).await.map_err(Error::from)
-        }
-        other => other,
-    };
+    let progress = take_apart(cx, case, fate, &losing, &mut memory, object).await;
     cx.memories.put(&id.uid, memory);
     let progress = progress?;
     if !progress.is_done() || fate == Fate::Goes {
@@ -216,6 +203,29 @@ async fn remove(
         }
     }
     Ok(progress)
+}
+
+/// First what tenants have left besides, then the word of it, then what is its own.
+async fn take_apart(
+    cx: &Context,
+    case: &Case<'_>,
+    fate: Fate,
+    losing: &[(String, Marker, Besides)],
+    memory: &mut Memory,
+    object: &ObjectReference,
+) -> Result<Progress, Error> {
+    let leavers: Vec<_> =
+        losing.iter().map(|(tenant_id, _, besides)| (tenant_id.as_str(), besides)).collect();
+    let gone = take_along(cx, case.id, fate, &leavers, memory, object).await?;
+    if !gone.is_done() {
+        return Ok(gone);
+    }
+    let told = tell_records(cx, fate, losing, memory).await;
+    if !told.is_done() {
+        return Ok(told);
+    }
+    let documents = async { Ok(Progress::Done) }.boxed();
+    Ok(engine::back(&cx.world(), case, fate, memory, documents).await?)
 }
 
 /// The records say that the ids of what goes along are gone, before the bucket is emptied: its markers are how this is known

@@ -59,16 +59,16 @@ pub(super) async fn go(
         approved,
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
-    // Whoever is refused by what is there takes over nothing: neither the id, nor documents, nor a marker.
     let survey = match isolation {
         Isolation::Pool(_) => None,
-        _ => Some(engine::survey(&cx.world(), &case, memory, generation).await),
+        _ => match engine::survey(&cx.world(), &case, memory, generation).await {
+            // Whoever is refused by what is there takes over nothing: neither the id, nor documents, nor a marker.
+            Err(passed) if grant.is_some() => return Ok(not_begun(before, passed)),
+            survey => Some(survey),
+        },
     };
-    if let (Some(Err(_)), Some(_)) = (&survey, grant) {
-        return Ok(not_begun(before, survey.and_then(Result::err).unwrap_or_default()));
-    }
-    let is_new = grant.is_some();
-    let inherits = match grant.as_ref().filter(|_| !cx.settings.read_only) {
+    let inherits = match grant {
+        Some(_) if cx.settings.read_only => false,
         Some(grant) => {
             if let Some(pass) = take_id(cx, tenant, &id, grant, before).await {
                 return Ok(pass);
@@ -78,7 +78,7 @@ pub(super) async fn go(
         // Whether it has taken up everything is known once its status says that it has the id.
         None => {
             let word = cx.ids.word(&spec.tenant_id, &id.uid);
-            !is_new && word.is_some() && before.id_record != word
+            word.is_some() && before.id_record != word
         }
     };
     let mut status = before.clone();

@@ -21,7 +21,7 @@ use crate::reconcile::engine::case::Case;
 use crate::reconcile::ids::{self, Claimed};
 use crate::reconcile::teardown::{self, field};
 use crate::reconcile::{Error, finalizer, registry};
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::layout::{ledger_key, retained_prefix};
 use crate::stack::model::desired::Blueprint;
@@ -215,13 +215,13 @@ async fn give_up_id(cx: &Context, last: &Last, id: &Identity, stays: bool, had_d
 }
 
 /// Whether anything lies under its prefix, or aside. A bucket that stood once and is gone may have had it.
-async fn has_documents(cx: &Context, last: &Last, id: &Identity) -> Result<bool, Error> {
+async fn has_documents(cx: &Context, last: &Last, id: &Identity) -> Result<bool, Fault> {
     let owner = last.stack.as_deref().map_or_else(|| id.clone(), |stack| stack_identity(cx, stack));
-    if let Seen::Absent = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await? {
-        return Ok(last.status.bucket.is_some());
-    }
     for prefix in [id.prefix(), retained_prefix(&last.tenant_id)] {
-        let page = cx.aws.objects.versions(&owner.name(Layer::Bucket), &prefix, None).await?;
+        let page = match cx.aws.objects.versions(&owner.name(Layer::Bucket), &prefix, None).await {
+            Err(fault) if fault.class == Class::NotFound => return Ok(last.status.bucket.is_some()),
+            page => page?,
+        };
         if !page.versions.is_empty() {
             return Ok(true);
         }

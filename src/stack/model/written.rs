@@ -14,6 +14,7 @@ use crate::api::{
     StackRef, StandbyReplicas, TenantSpec, Versioning, models,
 };
 use crate::stack::identity::{Identity, Owner, Scope};
+use crate::stack::layout::{BRIDGE, POOL};
 use crate::stack::store::read_back;
 
 /// A spec, and what of it nobody could read.
@@ -54,7 +55,7 @@ pub fn spec(id: &Identity, sight: &Sight) -> Written {
         Owner::Stack { .. } => serde_json::to_value(SharedStackSpec {
             allowed_namespaces: None,
             encryption: encryption(sight),
-            documents: documents(sight, &["bridge/".into(), "pool/".into()]),
+            documents: documents(sight, &[BRIDGE.into(), POOL.into()]),
             collection: collection(sight),
             pool: pool(&id.scope, sight, &mut unsure),
             tags: Default::default(),
