@@ -312,9 +312,10 @@ impl World {
     async fn granted_to_somebody(&self) {
         let made = async || {
             let made = self.double.journal(0).await.of("CreateAccessPolicy");
-            made.iter().any(|call| call.took_effect()).then_some(())
+            let is_made = made.iter().any(|call| call.took_effect());
+            (is_made && self.records_are_complete().await).then_some(())
         };
-        self.eventually("the operator has its grant", made).await;
+        self.eventually("the operator has its grant, and its records are complete", made).await;
     }
 
     /// Leaves nothing that others would have to look past: in the cluster, in the journal, in the script of faults.
