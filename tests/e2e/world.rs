@@ -271,14 +271,15 @@ impl World {
         format!("data policy {}", self.scope().grant_name())
     }
 
-    /// Waits until the operator has its grant, and with it all that it ever writes without an object asking for it.
+    /// Waits until the operator has its grant, whether or not it was told so, and with it all that it ever writes without an
+    /// object asking for it.
     pub async fn granted(&self) {
         let granted = async || {
-            let made = |call: &Call| call.operation == "CreateAccessPolicy" && call.succeeded();
-            let is_made = self.double.journal(0).await.iter().any(made);
+            let made = self.double.journal(0).await.of("CreateAccessPolicy");
+            let is_made = made.iter().any(Call::took_effect);
             (is_made && self.records_are_complete().await).then_some(())
         };
-        self.eventually("the operator has its grant", granted).await;
+        self.eventually("the operator has its grant, and its records are complete", granted).await;
     }
 
     /// Everything in this world's AWS account. While it is taken the double's lists show new things at once.

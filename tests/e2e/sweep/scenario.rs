@@ -198,7 +198,7 @@ impl Scenario {
     /// What the operator does here, until it has nothing left to do.
     pub async fn act(self, w: &World) {
         match self.act {
-            Act::Arrive => w.granted_to_somebody().await,
+            Act::Arrive => w.granted().await,
             Act::Create => {
                 self.apply(w, "Delete").await;
                 self.read_a_document(w).await;
@@ -308,16 +308,6 @@ async fn next_job(w: &World, before: Option<String>) {
 }
 
 impl World {
-    /// Waits until the grant is there, whoever was told so.
-    async fn granted_to_somebody(&self) {
-        let made = async || {
-            let made = self.double.journal(0).await.of("CreateAccessPolicy");
-            let is_made = made.iter().any(|call| call.took_effect());
-            (is_made && self.records_are_complete().await).then_some(())
-        };
-        self.eventually("the operator has its grant, and its records are complete", made).await;
-    }
-
     /// Leaves nothing that others would have to look past: in the cluster, in the journal, in the script of faults.
     pub async fn cleared(&self) {
         for object in self.all().await {
