@@ -194,6 +194,8 @@ words! {
         DocumentsRemain,
         /// Versions of documents are locked and cannot be deleted yet.
         ObjectsLocked,
+        /// S3 does not let documents be moved to what is retained; they stay, and are found by nobody.
+        DocumentsStuck,
 
         /// The annotation tenantry.dev/paused is set.
         Paused,

@@ -4,6 +4,7 @@
 //! is about that document only: so a tenant of a pool reads of its own, and of nobody else's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -31,26 +32,43 @@ pub struct Failures {
 /// A pool's failures, by tenantId.
 pub type ByTenant = BTreeMap<String, Failures>;
 
+/// In the place of a tenantId, for what lies under none.
+pub const NOBODYS: &str = "";
+
 impl Failures {
-    fn add(&mut self, document: &DocumentState) {
+    /// One more, and why.
+    pub fn add(&mut self, key: &str, why: &str) {
         self.count += 1;
         if self.named.len() < NAMED {
             let cut = |text: &str| text.chars().take(LENGTH).collect::<String>();
-            self.named.push(format!("{}: {}", cut(&document.key), cut(&document.why())));
+            self.named.push(format!("{}: {}", cut(key), cut(why)));
         }
+    }
+
+    /// With others of the same tenant.
+    fn and(mut self, others: Self) -> Self {
+        self.count += others.count;
+        self.named.extend(others.named);
+        self.named.truncate(NAMED);
+        self
     }
 
     /// How its tenant's documents stand.
     pub fn verdict(&self) -> Documents {
-        let more = match self.count - self.named.len() {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
         let message = format!(
-            "Documents that could not be indexed: {}{more}. Mend them and upload them again; the next job tries again",
-            self.named.join("; ")
+            "Documents that could not be indexed: {self}. Mend them and upload them again; the next job tries again"
         );
         Documents { current: Some(false), reason: Reason::DocumentsFailed, message }
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.named.join("; "))?;
+        match self.count - self.named.len() {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
 
@@ -66,11 +84,21 @@ pub async fn by_tenant(aws: &Aws, kb: &str, data_source: &str, since: Timestamp)
     let mut failures = ByTenant::new();
     let each = |document: DocumentState| {
         if let Some(tenant) = sidecar::tenant_of(&document.key).filter(|_| document.has_failed_since(since)) {
-            failures.entry(tenant.into()).or_default().add(&document);
+            failures.entry(tenant.into()).or_default().add(&document.key, &document.why());
         }
     };
     aws.documents.each(kb, data_source, each).await?;
     Ok(failures)
+}
+
+/// All of both.
+pub fn together(one: &ByTenant, other: &ByTenant) -> ByTenant {
+    let mut all = one.clone();
+    for (tenant, failures) in other {
+        let before = all.remove(tenant).unwrap_or_default();
+        all.insert(tenant.clone(), before.and(failures.clone()));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -82,8 +110,7 @@ mod tests {
         let mut failures = Failures::default();
         for n in 0..12 {
             let reason = "The file is ".to_owned() + &"very ".repeat(100) + "broken";
-            let (key, updated) = (format!("pool/a/{n}.md"), None);
-            failures.add(&DocumentState { key, status: "FAILED".into(), reason, updated });
+            failures.add(&format!("pool/a/{n}.md"), &reason);
         }
         let message = failures.verdict().message;
         assert!(message.contains("pool/a/9.md: The file is very"), "{message}");

@@ -41,6 +41,8 @@ pub struct Memory {
     pub records_told: bool,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
     pub rounds: u32,
+    /// Where the move of its documents stopped, to let others have their turn.
+    pub move_stopped_at: Option<String>,
     /// Since when AWS has been failing in a way that passes.
     pub failing_since: Option<Instant>,
     /// Passes that failed in a row.

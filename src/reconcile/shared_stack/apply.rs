@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
+use kube::runtime::events::EventType;
 
-use crate::api::{APPROVE, Pattern, Shared, SharedStack, Sidecars, Status, Tenant};
+use crate::api::{APPROVE, Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant};
+use crate::documents::findings::{Findings, Losses};
 use crate::documents::schedule::Ask;
 use crate::documents::sidecar::{Pool, Rules};
 use crate::documents::source::Source;
@@ -13,6 +15,7 @@ use crate::reconcile::memory::Memory;
 use crate::reconcile::tenant::request;
 use crate::reconcile::{conditions_writer, ingestion};
 use crate::stack::identity::Identity;
+use crate::stack::model::outcome::Documents;
 
 /// The pool's documents: requests of its own and of its tenants, and tenants that leave.
 pub(super) async fn pool_documents(
@@ -40,17 +43,36 @@ pub(super) async fn pool_documents(
     let source = source.map(|source| Source {
         pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
         merges: pool.sidecars == Sidecars::Merge,
+        some_were_told: some_were_told(cx, &name),
         leaving: leaving_of(cx, &name),
         ..source
     });
     let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     if let Some(findings) = &step.findings {
         conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
+        if findings.large_losses().next().is_some() {
+            tell_of_losses(cx, &name, findings).await;
+        }
     }
     if let Some(failures) = step.failures.take() {
         ingestion::tell_tenants(cx, &name, failures);
     }
     Some(step)
+}
+
+/// One tenant's large deletion holds nobody, and may yet be a mistake: it is told.
+async fn tell_of_losses(cx: &Context, stack: &str, findings: &Findings) {
+    let tenants = pool_tenants(cx, stack);
+    for (tenant_id, Losses { known, gone }) in findings.large_losses() {
+        if let Some(tenant) = tenants.iter().find(|tenant| tenant.spec.tenant_id == tenant_id) {
+            let note = format!(
+                "{gone} of {known} documents are gone since the last job, and the next forgets them. If that was a mistake, \
+                 put them back; older versions are in the bucket"
+            );
+            let subject = conditions_writer::subject(tenant);
+            cx.event(&subject, EventType::Warning, Reason::LargeDeletion, "Sync", note).await;
+        }
+    }
 }
 
 /// The Pool tenants that have their tenantId in this stack, from the cache. Anybody can write an object that names the
@@ -63,6 +85,15 @@ fn pool_tenants(cx: &Context, stack: &str) -> Vec<Tenant> {
     let has_id =
         |tenant: &Tenant| cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default());
     pool.filter(|tenant| has_id(tenant)).cloned().collect()
+}
+
+/// Whether the status of one of its tenants speaks of documents.
+fn some_were_told(cx: &Context, stack: &str) -> bool {
+    let told =
+        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::last(&it.conditions).is_some());
+    let borrows = |tenant: &Tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack);
+    !cx.failures.lock().contains_key(stack)
+        && cx.tenants.state().iter().any(|it| it.0.as_ref().is_ok_and(|it| borrows(it) && told(it)))
 }
 
 /// The tenantIds of those that leave it.

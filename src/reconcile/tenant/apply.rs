@@ -83,7 +83,8 @@ pub(super) async fn go(
     };
     let mut status = before.clone();
     if let Some(offer) = offer.filter(|_| inherits)
-        && let Some(standing) = restore_documents::documents(cx, tenant, &id, offer, &mut status).await?
+        && let Some(standing) =
+            restore_documents::documents(cx, tenant, &id, offer, &mut status, memory).await?
     {
         let verdict = Verdict {
             borrowed: Some(standing),
