@@ -3,8 +3,9 @@
 //! A job's own failure reasons may name documents of many tenants in one sentence. What Bedrock says of each document
 //! is about that document only: so a tenant of a pool reads of its own, and of nobody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
@@ -34,6 +35,36 @@ pub type ByTenant = BTreeMap<String, Failures>;
 
 /// In the place of a tenantId, for what lies under none.
 pub const NOBODYS: &str = "";
+
+/// What a review had to skip.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// By the tenant under whose prefix it is.
+    pub by_tenant: ByTenant,
+    /// Which it is, as hashes of the keys.
+    keys: HashSet<u64>,
+}
+
+impl Skipped {
+    /// One more, and why.
+    pub fn add(&mut self, key: &str, why: &str) {
+        let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
+        self.by_tenant.entry(tenant.into()).or_default().add(key, why);
+        self.keys.insert(hash(key));
+    }
+
+    /// Whether it is, or what lies beside it.
+    fn has(&self, document: &str) -> bool {
+        let file = || format!("{document}{}", sidecar::SUFFIX);
+        !self.keys.is_empty() && (self.keys.contains(&hash(document)) || self.keys.contains(&hash(&file())))
+    }
+}
+
+fn hash(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
 
 impl Failures {
     /// One more, and why.
@@ -79,10 +110,20 @@ pub fn since(jobs: &[JobSummary]) -> Option<Timestamp> {
     whole.map(|job| job.started)
 }
 
-/// What of a data source's documents could not be indexed since then, by the tenant under whose prefix it is.
-pub async fn by_tenant(aws: &Aws, kb: &str, data_source: &str, since: Timestamp) -> Result<ByTenant, Fault> {
+/// What of a data source's documents could not be indexed since then, by the tenant under whose prefix it is. What the review
+/// had to skip is told already.
+pub async fn by_tenant(
+    aws: &Aws,
+    kb: &str,
+    data_source: &str,
+    since: Timestamp,
+    skipped: &Skipped,
+) -> Result<ByTenant, Fault> {
     let mut failures = ByTenant::new();
     let each = |document: DocumentState| {
+        if skipped.has(&document.key) {
+            return;
+        }
         if let Some(tenant) = sidecar::tenant_of(&document.key).filter(|_| document.has_failed_since(since)) {
             failures.entry(tenant.into()).or_default().add(&document.key, &document.why());
         }

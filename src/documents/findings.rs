@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
-use super::failures::{ByTenant, NOBODYS};
+use super::failures::Skipped;
 use super::ledger::Entry;
 use super::sidecar;
 
@@ -123,9 +123,8 @@ pub struct Findings {
     pub corrected: Names,
     /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
     pub quarantined: Names,
-    /// Objects with which the review could not do what it had to, by the tenant under whose prefix they are. No filter
-    /// finds them.
-    pub skipped: ByTenant,
+    /// Objects with which the review could not do what it had to. No filter finds them.
+    pub skipped: Skipped,
     /// The job that the last ledger was written for, by its description.
     pub last_for: Option<String>,
 }
@@ -157,11 +156,6 @@ impl Findings {
             self.quarantined.extend(earlier.quarantined);
         }
         self
-    }
-
-    pub(super) fn skipped(&mut self, key: &str, why: &str) {
-        let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
-        self.skipped.entry(tenant.into()).or_default().add(key, why);
     }
 
     pub(super) fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {

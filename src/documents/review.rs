@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::beside::{self, Done};
 use super::draft::Draft;
-use super::failures::ByTenant;
+use super::failures::Skipped;
 use super::findings::Findings;
 use super::ledger::{Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
@@ -168,7 +168,7 @@ async fn work(
         }
         if let Some(entry) = line {
             if let Some(why) = &entry.skipped {
-                findings.skipped(&entry.key, why);
+                findings.skipped.add(&entry.key, why);
             }
             draft.line(&entry).await?;
         }
@@ -209,14 +209,14 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
 }
 
 /// What the last ledger says that its review had to skip.
-pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<ByTenant, Fault> {
-    let (mut last, mut findings) = (Last::open(aws, scope).await?, Findings::default());
+pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
+    let (mut last, mut skipped) = (Last::open(aws, scope).await?, Skipped::default());
     while let Some(entry) = last.advance().await? {
         if let Some(why) = &entry.skipped {
-            findings.skipped(&entry.key, why);
+            skipped.add(&entry.key, why);
         }
     }
-    Ok(findings.skipped)
+    Ok(skipped)
 }
 
 async fn is_there(aws: &Aws, bucket: &str, key: &str) -> Result<bool, Fault> {

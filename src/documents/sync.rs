@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::begin::{Begun, begin};
-use super::failures::{self, ByTenant, NOBODYS};
+use super::failures::{self, ByTenant, NOBODYS, Skipped};
 use super::findings::Findings;
 use super::review;
 use super::reviews::Reviews;
@@ -43,7 +43,7 @@ pub struct Remembered {
     /// What of a pool's documents that job could not index,
     failed: ByTenant,
     /// and what the last review had to skip; `None` before the first.
-    skipped: Option<ByTenant>,
+    skipped: Option<Skipped>,
 }
 
 /// What the step found and did.
@@ -157,7 +157,7 @@ pub async fn step(
             Documents { current: Some(false), reason: Reason::LargeDeletion, message }
         }
         _ => {
-            let skipped = remembered.skipped.as_ref();
+            let skipped = remembered.skipped.as_ref().map(|it| &it.by_tenant);
             verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped)
         }
     };
@@ -181,14 +181,14 @@ async fn failures_of(
         (Some(findings), _) => Some(findings.skipped.clone()),
         // What an earlier process skipped is in the ledger.
         (None, None) if source.some_were_told => review::skipped(aws, &source.scope()).await.ok(),
-        (None, None) => Some(ByTenant::new()),
+        (None, None) => Some(Skipped::default()),
         (None, Some(_)) => None,
     };
     let is_news = skipped.is_some() && skipped != remembered.skipped;
     remembered.skipped = skipped.or(remembered.skipped.take());
     let has_failed = failed(aws, source, jobs, remembered).await;
     let skipped = remembered.skipped.as_ref()?;
-    (is_news || has_failed).then(|| failures::together(&remembered.failed, skipped))
+    (is_news || has_failed).then(|| failures::together(&remembered.failed, &skipped.by_tenant))
 }
 
 /// Looks up what the last job could not index; whether that is news.
@@ -201,7 +201,11 @@ async fn failed(aws: &Aws, source: &Source<'_>, jobs: &[JobSummary], remembered:
     let mut concerned = jobs.iter().filter(|job| job.started >= since && !job.is_running());
     let any = concerned.any(|job| job.status == "FAILED" || job.statistics.failed > 0);
     let failures = match any {
-        true => failures::by_tenant(aws, &source.knowledge_base_id, &source.data_source_id, since).await,
+        true => {
+            let skipped = remembered.skipped.clone().unwrap_or_default();
+            let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
+            failures::by_tenant(aws, kb, ds, since, &skipped).await
+        }
         false => Ok(ByTenant::new()),
     };
     match failures {

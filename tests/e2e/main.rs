@@ -36,6 +36,7 @@ mod admission;
 mod adoption;
 mod again;
 mod aws_answers;
+mod bad_objects;
 mod changes;
 mod client_policies;
 mod conditions;

@@ -38,7 +38,9 @@ pub(super) async fn pool_documents(
     let approved = stack.annotations().get(APPROVE).map(String::as_str);
     let rules =
         Rules { tenant_id_key: pool.tenant_id_key.clone(), attributes: pool.index.attributes.clone() };
-    let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id);
+    // What stays of a tenant that has been taken away is found by nobody any more.
+    let taken_away = taken_away(cx, &name);
+    let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
     let source = ingestion::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
     let source = source.map(|source| Source {
         pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
@@ -101,6 +103,16 @@ pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
     let leaving =
         pool_tenants(cx, stack).into_iter().filter(|tenant| tenant.metadata.deletion_timestamp.is_some());
     leaving.map(|tenant| tenant.spec.tenant_id).collect()
+}
+
+/// The tenantIds of those that leave it, and whose documents are deleted or moved.
+fn taken_away(cx: &Context, stack: &str) -> BTreeSet<String> {
+    let is_taken = |tenant: &Tenant| {
+        let deleted = tenant.metadata.deletion_timestamp.as_ref();
+        deleted.is_some_and(|deleted| moved(tenant).is_some_and(|moved| moved >= deleted.0))
+    };
+    let tenants = pool_tenants(cx, stack).into_iter().filter(is_taken);
+    tenants.map(|tenant| tenant.spec.tenant_id).collect()
 }
 
 /// Those that ask for a job.
