@@ -54,6 +54,7 @@ mod index_by_endpoint;
 mod ingestion;
 mod installations;
 mod keys;
+mod large_deletions;
 mod leaders;
 mod leaving;
 mod ledger;
