@@ -468,6 +468,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::Reason;
     use crate::reconcile::conditions_writer::subject;
     use crate::reconcile::memory::Memory;
     use crate::reconcile::mocked::{
@@ -694,6 +695,92 @@ mod tests {
         ];
         let cx = trusting(silent(), tenants, stacks).await;
         assert_eq!(cx.reservations.promised(), ["bridge", "silo", "stack"]);
+    }
+
+    /// What was Stalled when the process ended keeps no place from others when the next begins.
+    #[tokio::test]
+    async fn a_restart_gives_no_promise_to_what_does_not_get_on() {
+        let condition = |kind: &str, reason: &str| {
+            json!({"type": kind, "status": "True", "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"})
+        };
+        let says = |reason: &str| json!([condition("Accepted", "Accepted"), condition("Stalled", reason)]);
+        let leaves = json!({"deletionTimestamp": "2026-01-02T00:00:00Z"});
+        let with_one = |status: Value| with(status, json!({"knowledgeBaseId": "KB1"}));
+        let tenants = vec![
+            named("stalled", json!({}), json!({}), json!({"conditions": says("Invalid")})),
+            named("waits", json!({}), json!({}), json!({"conditions": says("QuotaReserved")})),
+            named("leaves", leaves.clone(), json!({}), accepted("True")),
+            named("has-one", json!({}), json!({}), with_one(json!({"conditions": says("Denied")}))),
+            named("leaves-one", leaves, json!({}), with_one(accepted("True"))),
+            named("is-built", json!({}), json!({}), accepted("True")),
+        ];
+        let stalled = json!({"conditions": says("Invalid")});
+        let stacks = vec![
+            stack_named("stack-stalled", json!({"pool": {}}), stalled.clone()),
+            stack_named("stack-has-one", json!({"pool": {}}), with_one(stalled)),
+        ];
+        let cx = trusting(silent(), tenants, stacks).await;
+        assert_eq!(cx.reservations.promised(), ["has-one", "is-built", "leaves-one", "stack-has-one"]);
+    }
+
+    #[tokio::test]
+    async fn a_promise_lapses_with_the_verdict_that_a_person_is_needed_and_the_next_is_woken() {
+        let mut cx = silent();
+        let (sender, mut tenants) = mpsc::unbounded_channel();
+        cx.wake_tenant = sender;
+        cx.settings.max_knowledge_bases = 0;
+        let found = ["bogus", "built", "honest"].map(|name| named(name, json!({}), json!({}), Value::Null));
+        cx.tenants = store(found.clone());
+        let [bogus, built, honest] = found.map(|it| cx.applicant(&read(it)));
+        for promised in [&bogus, &built] {
+            cx.reservations.promise(&promised.id);
+        }
+        let ask = || async { Ok(Vec::new()) };
+        let limits = cx.limits(None);
+        let refused = cx.reservations.reserve(cx.clock, &honest, limits, ask).await.unwrap();
+        assert_eq!(refused.unwrap_err().reason, Reason::QuotaReserved);
+        let mut stalled = Status::default();
+        cx.settle("bogus", &stalled, false);
+        assert_eq!(heard(&mut tenants), [] as [&str; 0], "it gets on");
+        stalled.set(ConditionType::Stalled, "True", Reason::Invalid, "", None, crate::clock::now());
+        cx.settle("built", &stalled, true);
+        assert_eq!(cx.reservations.promised(), ["bogus", "built"], "what is there keeps its place");
+        cx.settle("bogus", &stalled, false);
+        assert_eq!(cx.reservations.promised(), ["built"]);
+        assert_eq!(heard(&mut tenants), ["tenants/honest"]);
+        // Who is paused, or leaves, keeps none either, and waits for none.
+        cx.no_further("built", &Status::default());
+        assert_eq!(heard(&mut tenants), ["tenants/honest"]);
+        cx.no_further("honest", &Status::default());
+        assert_eq!(heard(&mut tenants), [] as [&str; 0]);
+        assert_eq!(cx.reservations.promised(), [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn tenants_are_counted_by_the_ids_that_they_have() {
+        let mut cx = silent();
+        let (sender, mut woken) = mpsc::unbounded_channel();
+        cx.wake_tenant = sender;
+        cx.settings.max_tenants_per_namespace = 1;
+        let held = json!({"finalizers": [HOLD]});
+        let tenants = vec![
+            named("has-it", held.clone(), json!({"tenantId": "acme"}), Value::Null),
+            named("forged", held, json!({"tenantId": "acme"}), accepted("True")),
+            named("waits", json!({}), json!({"tenantId": "globex"}), Value::Null),
+        ];
+        cx.ids.trusted("acme", "has-it");
+        let cx = trusting(cx, tenants.clone(), vec![]).await;
+        let [has_it, forged, waits] = [0, 1, 2].map(|n| cx.applicant(&read(tenants[n].clone())));
+        assert_eq!(cx.enter(&has_it, true), Ok(()));
+        for refused in [&waits, &forged] {
+            assert_eq!(cx.enter(refused, false).unwrap_err().reason, Reason::TooManyTenants);
+        }
+        cx.stops_waiting("forged");
+        assert_eq!(heard(&mut woken), ["tenants/waits"]);
+        cx.forget("has-it");
+        assert_eq!(heard(&mut woken), ["tenants/waits"]);
+        assert_eq!(cx.enter(&waits, true), Ok(()));
     }
 
     #[tokio::test]

@@ -251,6 +251,40 @@ mod tests {
 
     const LIMITS: Limits = Limits { account: 4, namespace: None };
 
+    fn status(says: &[(ConditionType, &str, Reason)]) -> Status {
+        let mut status = Status::default();
+        for (kind, word, reason) in says {
+            status.set(*kind, word, *reason, "", None, crate::clock::now());
+        }
+        status
+    }
+
+    #[test]
+    fn who_waits_for_a_person_keeps_no_place_from_others_and_who_is_being_built_does() {
+        use ConditionType::{KnowledgeBaseReady, Paused, Reconciling, Stalled};
+        let invalid = [(Stalled, "True", Reason::Invalid), (KnowledgeBaseReady, "False", Reason::Invalid)];
+        let role =
+            [(Stalled, "True", Reason::Denied), (KnowledgeBaseReady, "Unknown", Reason::WaitingForRole)];
+        let being_made = [(Stalled, "True", Reason::Denied), (KnowledgeBaseReady, "False", Reason::Creating)];
+        let no_room =
+            [(Stalled, "True", Reason::QuotaReserved), (KnowledgeBaseReady, "False", Reason::QuotaReserved)];
+        for (says, keeps) in [
+            (&[][..], true),
+            (&[(Reconciling, "True", Reason::Creating)], true),
+            (&[(Stalled, "False", Reason::Ready)], true),
+            (&invalid, false),
+            (&role, false),
+            (&no_room, false),
+            (&[(Paused, "True", Reason::Paused)], false),
+            (&being_made, true),
+        ] {
+            let mut status = status(says);
+            assert_eq!(keeps_promise(&status), keeps, "{says:?}");
+            status.knowledge_base_id = Some("KB1".into());
+            assert!(keeps_promise(&status), "{says:?}: its knowledge base is there");
+        }
+    }
+
     #[tokio::test]
     async fn fifty_for_whom_there_is_no_room_do_not_ask_aws_fifty_times() {
         let (rooms, account) = (Reservations::default(), Account::default());
