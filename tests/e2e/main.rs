@@ -56,6 +56,7 @@ mod keys;
 mod leaders;
 mod leaving;
 mod ledger;
+mod limits;
 mod loss;
 mod lost_answers;
 mod lost_parts;
