@@ -24,8 +24,9 @@ impl Reason {
             Registered, RegistryConflict, RegistryNotFound, RetainedDiffers, RetainedTenants,
             ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving, StackNotFound,
             StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed, TenantIdRetained,
-            TenantIdTaken, Throttled, Transient, Updating, WaitingForBucket, WaitingForCollection,
-            WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords, WaitingForRole,
+            TenantIdTaken, Throttled, TooManyTenants, Transient, Updating, WaitingForBucket,
+            WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords,
+            WaitingForRole,
         };
         match self {
             // All is well, or our own work goes on.
@@ -40,7 +41,7 @@ impl Reason {
             // The spec, or whoever wrote it.
             SpecInvalid | ScheduleInvalid | TenantIdTaken | TenantIdRetained => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
-            TenantIdNotAllowed => Severity::Stalled,
+            TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
             // The account, or whoever looks after it.
             QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
             Failed | DeadlineExceeded | OwnedByAnother => Severity::Stalled,
@@ -111,6 +112,7 @@ mod tests {
             "SiloNotAllowed",
             "StackHasNoPool",
             "QuotaReserved",
+            "TooManyTenants",
             "KeyNotAllowed",
             "ScheduleInvalid",
             "SpecInvalid",

@@ -8,10 +8,12 @@ pub(crate) mod finalizer;
 pub(crate) mod ids;
 pub(crate) mod ingestion;
 pub(crate) mod leftovers;
+pub(crate) mod listing;
 pub(crate) mod memory;
 #[cfg(test)]
 mod mocked;
 pub(crate) mod offer_status;
+pub(crate) mod places;
 pub(crate) mod quota;
 pub(crate) mod registry;
 pub(crate) mod restore_documents;

@@ -58,6 +58,7 @@ mod large_deletions;
 mod leaders;
 mod leaving;
 mod ledger;
+mod limits;
 mod loss;
 mod lost_answers;
 mod lost_parts;

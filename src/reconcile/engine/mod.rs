@@ -21,6 +21,7 @@ use self::observe::{observe, unseen};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
+use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::{self, Step};
@@ -31,6 +32,7 @@ pub struct Survey {
     want: Want,
     steps: PerLayer<Step>,
     losses: Vec<Loss>,
+    no_room: bool,
     all: bool,
 }
 
@@ -80,6 +82,13 @@ pub async fn survey(
             return Err(Passed { layers, blocked, look_again, ..Passed::default() });
         }
     };
+    let no_room = !world.read_only
+        && case.no_room.is_some()
+        && steps.knowledge_base == Step::Ensure
+        && memory.sight.knowledge_base.is_absent();
+    if no_room {
+        steps.knowledge_base = Step::After(Layer::KnowledgeBase);
+    }
     // What hides the index may be just what is to be put right, such as the collection's network policy.
     if let Some((layer, fault)) = index_unseen.pop() {
         let cause = steps.iter().find(|(it, step)| **step == Step::Ensure && *it != layer);
@@ -89,12 +98,12 @@ pub async fn survey(
         };
         steps.index = Step::After(cause);
     }
-    Ok(Survey { want, steps, losses, all })
+    Ok(Survey { want, steps, losses, no_room, all })
 }
 
 /// Takes the steps that a look came to.
 pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
-    let Survey { want, steps, losses, all } = survey;
+    let Survey { want, steps, losses, no_room, all } = survey;
     if world.read_only {
         return only_plan(steps);
     }
@@ -112,6 +121,13 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
                 passed.look_again = clock::earliest(passed.look_again, Some(look_again));
             }
         }
+    }
+    if let Some(Blocked { reason, message }) = case.no_room.filter(|_| no_room) {
+        // What AWS said of it last is the better news.
+        let refused = memory.refusal(world.clock, Layer::KnowledgeBase).map(Standing::from);
+        let standing = refused.unwrap_or_else(|| Standing::Stalled(*reason, message.clone()));
+        passed.layers.knowledge_base = Some(standing);
+        passed.look_again = clock::earliest(passed.look_again, Some(STALLED));
     }
     passed
 }

@@ -13,7 +13,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::pool_documents;
-use self::resolve::room;
+use self::resolve::{Room, room};
 use self::teardown::leave;
 use super::context::Context;
 use super::engine::case::Case;
@@ -58,6 +58,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         return Ok(Action::await_change());
     }
     if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+        cx.no_further(&stack.uid().unwrap_or_default(), &before);
         return super::teardown::paused(cx, &api, &conditions_writer::subject(&stack), stack.meta(), &before)
             .await;
     }
@@ -65,9 +66,11 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         Ok(shared) => shared,
         Err(refused) => return refuse(cx, &api, &stack, &before, refused).await,
     };
-    if let Some(refused) = room(cx, &stack, &shared, &before).await? {
-        return refuse(cx, &api, &stack, &before, refused).await;
-    }
+    let no_room = match room(cx, &stack, &shared, &before).await? {
+        Room::Is => None,
+        Room::Refused(refused) => return refuse(cx, &api, &stack, &before, refused).await,
+        Room::Awaited(no_room) => Some(no_room),
+    };
     if !finalizer::is_held(&stack, &cx.hold()) && !cx.settings.read_only {
         stack = finalizer::take(&api, &stack, &cx.hold()).await?;
     }
@@ -83,6 +86,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         status: &before,
         creates_key: matches!(shared.encryption, EncryptionSettings::Create),
         approved,
+        no_room: no_room.as_ref(),
         blueprint: Blueprint::Stack(&shared),
     };
     let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, given_up } =
@@ -122,6 +126,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     conditions_writer::records_lost(cx, &conditions_writer::subject(&stack)).await;
     let verdict = Verdict { blocked, layers, documents, passing, refilling, ..Verdict::default() };
     conditions_writer::judge(&mut status, &verdict, generation);
+    cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
     conditions_writer::write(cx, &api, &conditions_writer::subject(&stack), &before, &status, false).await?;
     memory.failures = if error.is_some() { memory.failures } else { 0 };
     cx.memories.put(&uid, memory);
@@ -156,6 +161,10 @@ async fn refuse(
     before: &Status,
     refused: Blocked,
 ) -> Result<Action, Error> {
+    let uid = stack.uid().unwrap_or_default();
+    if refused.reason != Reason::QuotaReserved {
+        cx.stops_waiting(&uid);
+    }
     let mut after = before.clone();
     let has_pool = stack.spec.pool.is_some();
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
@@ -163,6 +172,7 @@ async fn refuse(
     let documents = Documents::last(&before.conditions);
     let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
     conditions_writer::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
+    cx.settle(&uid, &after, cx.memories.get(&uid).sight.knowledge_base.ours().is_some());
     conditions_writer::write(cx, api, &conditions_writer::subject(stack), before, &after, false).await?;
     Ok(Action::requeue(cx.clock.outside(STALLED)))
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod pool;
 mod resolve;
+mod room;
 mod teardown;
 
 pub use apply::request;
@@ -55,6 +56,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     }
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         step_back(cx, &tenant);
+        cx.no_further(&tenant.uid().unwrap_or_default(), &before);
         return super::teardown::paused(
             cx,
             &api,
@@ -65,12 +67,20 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         .await;
     }
     let resolved = resolve(cx, &api, &mut tenant).await?;
-    let waits_for_its_id =
-        matches!(&resolved, Resolved::Refused(Blocked { reason: Reason::TenantIdTaken, .. }));
-    if !matches!(resolved, Resolved::Go(_)) && !waits_for_its_id {
-        step_back(cx, &tenant);
-    }
+    let refused_for = match &resolved {
+        Resolved::Refused(Blocked { reason, .. }) => Some(*reason),
+        _ => None,
+    };
     let uid = tenant.uid().unwrap_or_default();
+    let goes = matches!(resolved, Resolved::Go(_));
+    match refused_for {
+        Some(Reason::TenantIdTaken) => give_places_back(cx, &tenant),
+        _ if !goes => step_back(cx, &tenant),
+        _ => {}
+    }
+    if !goes && !matches!(refused_for, Some(Reason::QuotaReserved | Reason::TooManyTenants)) {
+        cx.stops_waiting(&uid);
+    }
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
@@ -104,6 +114,12 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let look_again = clock::earliest(look_again, mirrored.look_again);
     let error = error.or(mirrored.fault.map(Error::from));
     conditions_writer::judge(&mut status, &verdict, generation);
+    if goes {
+        cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
+        if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
+            cx.leave(&uid);
+        }
+    }
     let quiet = tenant.spec.pattern == Pattern::Pool;
     conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
@@ -120,7 +136,16 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
 fn step_back(cx: &Context, tenant: &Tenant) {
     let uid = tenant.uid().unwrap_or_default();
     if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
-        cx.reservations.forget(&uid);
+        give_places_back(cx, tenant);
         cx.release_claim(&tenant.spec.tenant_id, &uid);
+    }
+}
+
+/// Who has not its id keeps no place from others.
+fn give_places_back(cx: &Context, tenant: &Tenant) {
+    let uid = tenant.uid().unwrap_or_default();
+    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
+        cx.lapse(&uid);
+        cx.leave(&uid);
     }
 }

@@ -67,6 +67,7 @@ impl Last {
             status: &self.status,
             creates_key: teardown::creates_key(&self.object),
             approved: None,
+            no_room: None,
             blueprint: Blueprint::Nothing,
         }
     }
@@ -104,6 +105,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         return teardown::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
+    cx.no_further(&id.uid, &last.status);
     let claimed = match cx.settings.read_only {
         true => Ok(Claimed::NotOurs),
         false => cx.ids.claimed(&id).await,
