@@ -81,7 +81,7 @@ pub struct Context {
 }
 
 /// Says when each store has been filled for the first time. A store's own `wait_until_ready` wakes only the last of
-/// several tasks that wait for it, and the controller is one.
+/// several tasks that wait for it.
 #[derive(Default)]
 pub struct Filled {
     /// All Tenants are in.
@@ -214,6 +214,12 @@ impl Context {
     /// When a look at all layers is due again, at the earliest.
     pub fn resync_after(&self) -> Duration {
         self.settings.resync * 9 / 10
+    }
+
+    /// How long the pass of an object that lives has to be put off.
+    pub fn too_early(&self, meta: &ObjectMeta) -> Option<Duration> {
+        let memory = self.memories.get(meta.uid.as_deref()?);
+        memory.too_early(self.clock, self.resync_after(), meta.generation.unwrap_or(0))
     }
 
     /// Asks for room for one more knowledge base.
