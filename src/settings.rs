@@ -47,7 +47,7 @@ pub struct Settings {
     pub registry: Option<Table>,
     /// Divides all waits.
     pub clock: u32,
-    /// How many objects of a kind are worked on at once.
+    /// How many objects of a kind are worked on at once: the places at which namespaces take turns.
     pub concurrency: u16,
     /// How leaders are elected; `None` = this is the only process.
     pub leader_election: Option<LeaderElection>,

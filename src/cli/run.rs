@@ -45,7 +45,8 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_RESYNC", value_name = "SECONDS", default_value_t = 600)]
     resync: u64,
 
-    /// How many objects of a kind are worked on at once.
+    /// How many objects of a kind are worked on at once: the places. Namespaces take turns at them, whatever else is due,
+    /// and a pass that waits until AWS's limits allow its next call holds none.
     #[arg(long, env = "TENANTRY_CONCURRENCY", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 

@@ -82,7 +82,7 @@ pub struct Context {
 }
 
 /// Says when each store has been filled for the first time. A store's own `wait_until_ready` wakes only the last of
-/// several tasks that wait for it, and the controller is one.
+/// several tasks that wait for it.
 #[derive(Default)]
 pub struct Filled {
     /// All Tenants are in.
@@ -338,6 +338,12 @@ impl Context {
                 Owner::Stack { name } => self.wake_stack(&name),
             }
         }
+    }
+
+    /// How long the pass of an object that lives has to be put off.
+    pub fn too_early(&self, meta: &ObjectMeta) -> Option<Duration> {
+        let memory = self.memories.get(meta.uid.as_deref()?);
+        memory.too_early(self.clock, self.resync_after(), meta.generation.unwrap_or(0))
     }
 
     /// What the engine needs of all this.

@@ -83,6 +83,7 @@ mod steady_state;
 mod sweep;
 mod tenant_ids;
 mod trust;
+mod turns;
 mod unclaimed;
 mod whose_id;
 mod writes;

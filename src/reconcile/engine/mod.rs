@@ -52,8 +52,10 @@ pub async fn survey(
     memory: &mut Memory,
     generation: i64,
 ) -> Result<Survey, Passed> {
-    let due = memory.looked_at_all.is_none_or(|at| world.clock.since(at) >= world.resync_after);
-    let all = due || memory.generation != Some(generation);
+    let all = memory.looks_at_all(world.clock, world.resync_after, generation);
+    if all {
+        memory.began_to_look = Some(Instant::now());
+    }
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
     if all && let Some(passed) = key_of_others(world, case, memory).await {
         return Err(passed);

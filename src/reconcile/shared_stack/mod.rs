@@ -9,7 +9,6 @@ mod teardown;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::pool_documents;
@@ -19,7 +18,9 @@ use super::context::Context;
 use super::engine::case::Case;
 use super::engine::{self, Passed};
 use super::leftovers::{self, Search};
-use super::{Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched};
+use super::{
+    Action, Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched,
+};
 use crate::api::{APPROVE, Column, EncryptionSettings, PAUSED, Reason, SharedStack, Status};
 use crate::clock;
 use crate::stack::accept;
@@ -62,6 +63,9 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         return super::teardown::paused(cx, &api, &conditions_writer::subject(&stack), stack.meta(), &before)
             .await;
     }
+    if let Some(wait) = cx.too_early(stack.meta()) {
+        return Ok(Action::requeue(cx.clock.outside(wait)));
+    }
     let shared = match accept::shared_stack(&stack.spec) {
         Ok(shared) => shared,
         Err(refused) => return refuse(cx, &api, &stack, &before, refused).await,
@@ -91,6 +95,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     };
     let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, given_up } =
         engine::forward(&cx.world(), &case, &mut memory, generation).await;
+    cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }

@@ -1,10 +1,10 @@
 //! The way back of a SharedStack: not while anybody borrows from it.
 
+use crate::reconcile::Action;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
-use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 

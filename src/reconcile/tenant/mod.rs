@@ -11,13 +11,12 @@ pub use apply::request;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::{Pass, go, withhold};
 use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
+use super::{Action, Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
 use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
@@ -66,6 +65,9 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         )
         .await;
     }
+    if let Some(wait) = cx.too_early(tenant.meta()) {
+        return Ok(Action::requeue(cx.clock.outside(wait)));
+    }
     let resolved = resolve(cx, &api, &mut tenant).await?;
     let refused_for = match &resolved {
         Resolved::Refused(Blocked { reason, .. }) => Some(*reason),
@@ -101,7 +103,11 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
-        Resolved::Go(ready) => go(cx, &tenant, &before, &ready, &mut memory).await?,
+        Resolved::Go(ready) => {
+            let pass = go(cx, &tenant, &before, &ready, &mut memory).await;
+            cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
+            pass?
+        }
     };
     let Pass { mut verdict, mut status, look_again, error } = pass;
     let mirrored = {

@@ -1,11 +1,11 @@
 //! The way back of a Tenant. It reads four strings of the spec, live and unparsed, so that neither a stale cache nor
 //! an invalid spec stands in the way; what is borrowed is found by the SharedStack's name alone.
 
+use crate::reconcile::Action;
 use futures::FutureExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
-use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
