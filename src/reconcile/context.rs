@@ -316,7 +316,7 @@ impl Context {
 
     /// Objects that went while the watch was broken off have no place.
     fn forget_the_unseen(&self) {
-        self.reservations.keep(|owner, uid| {
+        self.reservations.keep(self.clock, |owner, uid| {
             let found = match owner {
                 Owner::Tenant { namespace, name, .. } => {
                     let tenant = self.tenants.get(&ObjectRef::new(name).within(namespace));

@@ -1,7 +1,7 @@
 //! Room: an account has 100 knowledge bases, and a namespace may have so many of them, and so many Tenants. Who would be
 //! one too many is refused before anything is built, and woken when a place is free.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -25,6 +25,8 @@ const PROMISES: Duration = Duration::from_secs(5);
 pub struct Reservations {
     places: Mutex<Places>,
     listing: Listing,
+    /// When it was last looked who is there.
+    kept: Mutex<Option<Instant>>,
 }
 
 /// Whether an object that was accepted keeps the promise of its knowledge base: it has it, it is being made, or the object
@@ -100,9 +102,13 @@ impl Reservations {
         next(&places, &passed_on)
     }
 
-    /// Whoever is there no more has no place and does not wait.
-    pub fn keep(&self, is_there: impl Fn(&Owner, &str) -> bool) {
-        self.places.lock().keep(is_there);
+    /// Whoever is there no more has no place and does not wait. As often as AWS is asked: all of them are looked at.
+    pub fn keep(&self, clock: Clock, is_there: impl Fn(&Owner, &str) -> bool) {
+        let mut kept = self.kept.lock();
+        if kept.is_none_or(|at| clock.since(at) >= REFUSES) {
+            self.places.lock().keep(is_there);
+            *kept = Some(Instant::now());
+        }
     }
 
     /// Asks for a Tenant's place in its namespace. `takes`, or only wants to know.
@@ -346,6 +352,21 @@ mod tests {
         account.has.lock().remove(&bridge(10).id.name(Layer::KnowledgeBase));
         assert_eq!(names(&rooms.forget("bridge-10")), ["bridge-01"]);
         asks(&rooms, &account, LIMITS, 1).await.unwrap();
+    }
+
+    #[test]
+    fn who_went_unseen_is_noticed_and_not_looked_for_at_each_question() {
+        let rooms = Reservations::default();
+        let gone = |_: &Owner, _: &str| false;
+        rooms.promise(&bridge(1).id);
+        rooms.keep(Clock::new(1), gone);
+        assert_eq!(rooms.promised(), [] as [&str; 0]);
+        rooms.promise(&bridge(1).id);
+        rooms.keep(Clock::new(1), gone);
+        assert_eq!(rooms.promised(), ["bridge-01"], "a moment ago all were there");
+        // By the clock ÷1,000,000,000 half a minute is over at once.
+        rooms.keep(Clock::new(1_000_000_000), gone);
+        assert_eq!(rooms.promised(), [] as [&str; 0]);
     }
 
     #[tokio::test]

@@ -76,6 +76,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let uid = tenant.uid().unwrap_or_default();
     let goes = matches!(resolved, Resolved::Go(_));
     match refused_for {
+        // It waits for its id, and for nothing else.
         Some(Reason::TenantIdTaken) => give_places_back(cx, &tenant),
         _ if !goes => step_back(cx, &tenant),
         _ => {}
@@ -120,11 +121,9 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let look_again = clock::earliest(look_again, mirrored.look_again);
     let error = error.or(mirrored.fault.map(Error::from));
     conditions_writer::judge(&mut status, &verdict, generation);
-    if goes {
-        cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
-        if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
-            cx.leave(&uid);
-        }
+    cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
+    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
+        cx.leave(&uid);
     }
     let quiet = tenant.spec.pattern == Pattern::Pool;
     conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
@@ -153,5 +152,60 @@ fn give_places_back(cx: &Context, tenant: &Tenant) {
     if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
         cx.lapse(&uid);
         cx.leave(&uid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::Status;
+    use crate::reconcile::mocked::{HOLD, api_server, context, read, tenant, with};
+    use crate::stack::accept;
+
+    /// A Silo that has its id and the promise of its knowledge base, and of which `says` has been told.
+    async fn passes(spec: Value, paused: &str, says: impl FnOnce(&Tenant, &mut Status)) -> Vec<String> {
+        let server = api_server([]);
+        let cx = context(server.client());
+        let metadata = json!({"finalizers": [HOLD], "annotations": {PAUSED: paused}});
+        let object = tenant(metadata);
+        let spec = with(object["spec"].clone(), spec);
+        let mut tenant = read::<Tenant>(with(object, json!({"spec": spec})));
+        cx.ids.trusted("acme", "uid-acme");
+        let mut status = Status::default();
+        says(&tenant, &mut status);
+        tenant.status = Some(status);
+        cx.reservations.promise(&cx.applicant(&tenant).id);
+        live(&cx, &tenant).await.unwrap();
+        cx.reservations.promised()
+    }
+
+    #[tokio::test]
+    async fn who_is_paused_before_it_is_built_keeps_no_knowledge_base_from_others() {
+        let pause = |tenant: &Tenant, status: &mut Status| conditions_writer::pause(status, &tenant.metadata);
+        assert_eq!(passes(json!({}), "true", pause).await, [] as [&str; 0]);
+        let built = |tenant: &Tenant, status: &mut Status| {
+            status.knowledge_base_id = Some("KB1".into());
+            pause(tenant, status);
+        };
+        assert_eq!(passes(json!({}), "true", built).await, ["uid-acme"]);
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_after_it_was_let_in_keeps_no_knowledge_base_from_others() {
+        let refused = |tenant: &Tenant, status: &mut Status| {
+            let refused = accept::tenant(tenant).err();
+            let layers = untouched(tenant.spec.pattern.into());
+            let verdict = Verdict { refused, layers, ..Verdict::default() };
+            conditions_writer::judge(status, &verdict, 3);
+        };
+        let unreadable = json!({"ingestion": {"schedule": "often"}});
+        assert_eq!(passes(unreadable.clone(), "false", refused).await, [] as [&str; 0]);
+        let built = |tenant: &Tenant, status: &mut Status| {
+            status.knowledge_base_id = Some("KB1".into());
+            refused(tenant, status);
+        };
+        assert_eq!(passes(unreadable, "false", built).await, ["uid-acme"]);
     }
 }

@@ -269,7 +269,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reconcile::mocked::{api_server, context, get, read, tenant};
+    use crate::reconcile::mocked::{api_server, context, get, read, store, tenant};
 
     /// A namespace that the cache has not seen has no labels there, and a rule that labels must be absent would admit it.
     #[tokio::test]
@@ -285,6 +285,44 @@ mod tests {
         let api = Api::namespaced(cx.client.clone(), "tenants");
         match resolve(&cx, &api, &mut silo).await.unwrap() {
             Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
+            _ => panic!("it was let in"),
+        }
+    }
+
+    /// An administrator's word counts from when it was written, and not from when the watch has told of it.
+    #[tokio::test]
+    async fn a_bound_that_the_cache_has_not_seen_yet_holds() {
+        let namespace = |annotations| {
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"name": "tenants", "uid": "ns-1", "annotations": annotations}})
+        };
+        let now = namespace(json!({"tenantry.dev/max-knowledge-bases": "none"}));
+        let asked = || get("/api/v1/namespaces/tenants").answered(now.clone());
+        let server = api_server([asked(), asked()]);
+        let mut cx = context(server.client());
+        cx.namespaces = store([namespace(json!({}))]);
+        let mut silo = read::<Tenant>(tenant(json!({})));
+        let api = Api::namespaced(cx.client.clone(), "tenants");
+        match resolve(&cx, &api, &mut silo).await.unwrap() {
+            Resolved::Refused(refused) => {
+                assert_eq!(refused.reason, Reason::QuotaReserved);
+                assert!(refused.message.contains("'none' is no whole number"), "{}", refused.message);
+            }
+            _ => panic!("it was let in"),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_one_too_many_is_told_so_before_anything_is_asked() {
+        let mut cx = context(api_server([]).client());
+        cx.settings.max_tenants_per_namespace = 1;
+        let first = tenant(json!({"name": "first", "uid": "uid-first"}));
+        cx.tenants = store([first.clone()]);
+        cx.reservations.is_in(&cx.applicant(&read(first)).id);
+        let mut second = read::<Tenant>(tenant(json!({})));
+        let api = Api::namespaced(cx.client.clone(), "tenants");
+        match resolve(&cx, &api, &mut second).await.unwrap() {
+            Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::TooManyTenants),
             _ => panic!("it was let in"),
         }
     }
