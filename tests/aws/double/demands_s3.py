@@ -1,10 +1,9 @@
 """What IAM is asked for each call of S3 (service authorization reference of Amazon S3; aws-facts §4.1, §4.5)."""
 
 import re
-from urllib.parse import unquote
 
 from .demand import Demand, request_tags
-from .s3_names import split
+from .s3_names import source, split
 
 # Actions whose names differ from their operations'.
 ACTIONS = {
@@ -68,19 +67,17 @@ async def of(world, call, role=None):
         known |= request_tags(tags)
         return [Demand(f"s3:{name}", arn(bucket), known) for name in ["CreateBucket"] + ["TagResource"] * bool(tags)]
     demands = [Demand(f"s3:{action}", arn(bucket, key) if bucket else "*", {**known, **_changing(call)})]
-    source = call.headers.get("x-amz-copy-source")
-    if source:
-        demands.append(_source(source, known))
+    if "x-amz-copy-source" in call.headers:
+        demands.append(_source(call, known))
     demands += await _keys(world, call, bucket, key, demands, role)
     if call.headers.get("if-match") and _CREATES.get(operation) == "true":
         demands.append(Demand("s3:GetObject", arn(bucket, key), known))     # to compare its ETag
     return demands
 
 
-def _source(header, known):
-    path, _, version = unquote(header).lstrip("/").partition("?versionId=")
-    return Demand("s3:GetObjectVersion" if version else "s3:GetObject", arn(*path.partition("/")[::2]),
-                  {**known, "s3:VersionId": version or None})
+def _source(call, known):
+    bucket, key, version = source(call)
+    return Demand("s3:GetObjectVersion" if version else "s3:GetObject", arn(bucket, key), {**known, "s3:VersionId": version})
 
 
 async def _keys(world, call, bucket, key, demands, role):

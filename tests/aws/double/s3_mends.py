@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 
-from . import caller, demands_s3, policy, s3_deletes, s3_namespaces, upstream
+from . import caller, demands_s3, policy, s3_copies, s3_deletes, s3_namespaces, upstream
 from .demand import Demand
 from .errors import AwsError
 from .principals import named
@@ -71,6 +71,7 @@ class S3Mends:
             async with self._turn:
                 await self._conditions.check(call, seen)
                 await s3_namespaces.before(call)
+                await s3_copies.before(self._world, call)
                 refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
                 answer = s3_deletes.after(await upstream.forward(call), refused)
                 await self._after(call, answer)
