@@ -46,7 +46,8 @@ async def before(world, call, bucket):
             refused.append((key, version, caller.denial(call, action, demand.resource, why)))
             root.remove(element)
     if refused:
-        _rewrite(call, ElementTree.tostring(root))
+        # A carriage return is a character of a key only as a reference: in a text it would be read as the end of a line.
+        _rewrite(call, ElementTree.tostring(root).replace(b"\r", b"&#13;"))
     return refused
 
 
@@ -59,10 +60,13 @@ def _rewrite(call, body):
 
 
 def after(answer, refused):
-    if not refused or answer.status >= 300:
+    if answer.status >= 300:
+        return answer
+    answer = replace(answer, body=answer.body.replace(b"\r", b"&#13;"))
+    if not refused:
         return answer
     errors = "".join(
-        f"<Error><Key>{escape(key)}</Key>" + (f"<VersionId>{escape(version)}</VersionId>" if version else "")
+        f"<Error><Key>{escape(key, {chr(13): '&#13;'})}</Key>" + (f"<VersionId>{escape(version)}</VersionId>" if version else "")
         + f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>" for key, version, error in refused)
     body = re.sub(rb"<(\w+:)?DeleteResult([^>]*)/>", rb"<\1DeleteResult\2></\1DeleteResult>", answer.body)
     body = re.sub(rb"(</(?:\w+:)?DeleteResult>)", lambda m: errors.encode() + m.group(1), body)

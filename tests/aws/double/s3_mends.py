@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 
-from . import caller, demands_s3, policy, s3_copies, s3_deletes, s3_namespaces, upstream
+from . import caller, demands_s3, policy, s3_copies, s3_deletes, s3_keys, s3_namespaces, upstream
 from .demand import Demand
 from .errors import AwsError
 from .principals import named
@@ -38,6 +38,7 @@ class S3Mends:
         if not bucket or call.operation == "CreateBucket":
             return
         await self._expected_owner(call, bucket)
+        s3_keys.check(call)
         if call.operation == "ListObjectsV2":
             self._page(call)
         if call.operation == "PutBucketPolicy":
@@ -72,14 +73,18 @@ class S3Mends:
                 await self._conditions.check(call, seen)
                 await s3_namespaces.before(call)
                 await s3_copies.before(self._world, call)
-                refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
-                answer = s3_deletes.after(await upstream.forward(call), refused)
+                if call.operation == "DeleteObjects":
+                    refused = await s3_deletes.before(self._world, call, split(call)[0])
+                    answer = s3_deletes.after(await upstream.forward(call), refused)
+                else:
+                    answer = await upstream.forward(call)
                 await self._after(call, answer)
                 return answer
 
     async def _after(self, call, answer):
         """A GetObject is refused when its key cannot decrypt; and forget what a successful change made stale."""
         bucket, key = split(call)
+        s3_keys.after(call, answer)
         self._world.s3_etags.after(call, answer)
         self._conditions.note(call, answer)
         s3_namespaces.after(call, answer)

@@ -1,8 +1,13 @@
 """Objects that S3 does not treat like others: archived, too large to copy, under keys of their own, with names that XML cannot carry."""
 
+import re
+import urllib.error
+import urllib.request
+from urllib.parse import quote
+
 import pytest
 
-from .conftest import code, message, refused, until
+from .conftest import REGION, allow, code, message, refused, until
 
 NOT_READ = "The operation is not valid for the object's storage class"
 NOT_COPIED = "Operation is not valid for the source object's storage class"
@@ -116,3 +121,113 @@ def test_a_question_mark_in_a_copied_key_names_no_version(aws, bucket):
     key = "a?versionId=1"
     aws.s3.put_object(Bucket=bucket, Key=key, Body=b"x", StorageClass="GLACIER")
     assert code(lambda: copy(aws, key)) == "InvalidObjectState"
+
+
+# What XML 1.0 cannot carry, what it can only by reference, what a URL means something by, and what is merely unusual.
+NOT_CARRIED = ["a\x01b", "a\x00b", "a\x0bb", "a\x1fb", "a\ufffeb", "a\uffffb"]
+CARRIED = ["a\tb", "a\nb", "a\rb", "a b+c%20d", "a&<>\"'b", "ä\x7f日本"]
+
+
+def versions(aws, **more):
+    return aws.s3.list_object_versions(Bucket=aws.bucket, **more)
+
+
+def raw(aws, method, path, body=None, **headers):
+    """A request that no SDK has encoded: (status, body)."""
+    key = (aws.credentials or {}).get("aws_access_key_id", aws.account)
+    request = urllib.request.Request(f"{aws.endpoint}/{path}", method=method, data=body, headers={
+        "authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0",
+        **headers})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("key", NOT_CARRIED + CARRIED, ids=repr)
+def test_no_key_breaks_a_listing(aws, bucket, key):
+    versioned(aws)
+    key = f"p/{key}"
+    for name in (key, key, f"{key}/more", "p/plain"):
+        aws.s3.put_object(Bucket=bucket, Key=name, Body=b"x")
+    aws.s3.delete_object(Bucket=bucket, Key=key)
+    _, begun = raw(aws, "POST", f"{bucket}/{quote(key)}?uploads")         # its answer names the key, which no SDK can read
+    upload = re.search("<UploadId>(.*?)</UploadId>", begun).group(1)
+    assert {o["Key"] for o in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]} == {f"{key}/more", "p/plain"}
+    assert {o["Key"] for o in aws.s3.list_objects(Bucket=bucket, Prefix=key)["Contents"]} == {f"{key}/more"}
+    listed = versions(aws, Prefix=key)
+    assert listed["Prefix"] == key and [v["Key"] for v in listed["Versions"]] == [key, key, f"{key}/more"]
+    assert [m["Key"] for m in listed["DeleteMarkers"]] == [key]
+    assert [p["Prefix"] for p in versions(aws, Prefix=key, Delimiter="/")["CommonPrefixes"]] == [f"{key}/"]
+    found, page = [], {}
+    while page is not None:
+        answer = versions(aws, MaxKeys=1, **page)
+        found += [(v["Key"], v["VersionId"]) for v in answer.get("Versions", []) + answer.get("DeleteMarkers", [])]
+        page = {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]} if answer["IsTruncated"] else None
+    assert len(found) == 5 == len(set(found)) and sum(name == key for name, _ in found) == 3
+    _, text = raw(aws, "GET", f"{bucket}?uploads&encoding-type=url")
+    assert upload in text and "<EncodingType>url</EncodingType>" in text
+    assert not set(text) & set("\x00\x01\x0b\x1f\ufffe\uffff\r")
+
+
+@pytest.mark.parametrize("listing", ["list-type=2&", "versions&", ""])
+def test_a_space_is_written_as_a_plus(aws, bucket, listing):
+    aws.s3.put_object(Bucket=bucket, Key="p/a b+c%20d", Body=b"x")
+    _, text = raw(aws, "GET", f"{bucket}?{listing}prefix=p/a%20&encoding-type=url")
+    assert "<Key>p/a+b%2Bc%2520d</Key>" in text and "<Prefix>p/a+</Prefix>" in text and text.count("<EncodingType>") == 1
+
+
+@pytest.mark.parametrize("key", NOT_CARRIED, ids=repr)
+def test_deleteobjects_with_a_key_that_xml_cannot_carry_deletes_nothing(aws, bucket, key):
+    for name in ("plain", key):
+        aws.s3.put_object(Bucket=bucket, Key=name, Body=b"x")
+    odd = next(c for c in key if c not in "ab")
+    for written in (key, f"a&#x{ord(odd):x};b", f"a&#{ord(odd)};b"):
+        body = f"<Delete><Object><Key>plain</Key></Object><Object><Key>{written}</Key></Object></Delete>".encode()
+        answer = raw(aws, "POST", f"{bucket}?delete", body)
+        assert answer[0] == 400 and "<Code>MalformedXML</Code>" in answer[1], written
+    assert code(lambda: aws.s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "plain"}, {"Key": key}]})) == "MalformedXML"
+    assert len(aws.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+
+
+@pytest.mark.parametrize("key", NOT_CARRIED + CARRIED, ids=repr)
+def test_deleteobject_takes_any_key(aws, bucket, key):
+    versioned(aws)
+    for who in (aws, aws.make_operator(allow(["s3:*"]))):
+        made = [aws.s3.put_object(Bucket=bucket, Key=key, Body=b"x")["VersionId"] for _ in range(2)]
+        made.append(who.s3.delete_object(Bucket=bucket, Key=key)["VersionId"])
+        assert "Contents" not in aws.s3.list_objects_v2(Bucket=bucket)
+        for version in made:
+            who.s3.delete_object(Bucket=bucket, Key=key, VersionId=version)
+        assert not {"Versions", "DeleteMarkers"} & versions(aws).keys()
+
+
+@pytest.mark.parametrize("key", CARRIED, ids=repr)
+def test_deleteobjects_takes_a_key_that_xml_carries_also_beside_a_refused_one(aws, bucket, key):
+    op = aws.make_operator(allow("s3:DeleteObject", f"arn:aws:s3:::{bucket}/a*"), allow("s3:DeleteObject", f"arn:aws:s3:::{bucket}/ä*"))
+    for name in (key, "kept"):
+        aws.s3.put_object(Bucket=bucket, Key=name, Body=b"x")
+    text = key.replace("&", "&amp;").replace("<", "&lt;").replace("\r", "&#13;")
+    body = f"<Delete><Object><Key>kept</Key></Object><Object><Key>{text}</Key></Object></Delete>"
+    _, answer = raw(op, "POST", f"{bucket}?delete", body.encode(), **{"x-amz-security-token": op.credentials["aws_session_token"]})
+    assert "<Code>AccessDenied</Code>" in answer
+    assert [o["Key"] for o in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["kept"]
+
+
+def test_a_job_indexes_a_document_with_a_control_character_in_its_name(aws):
+    kb, source = aws.make_all()
+    aws.upload("pool/a\x01b c+d.md", "Gold is found in rivers.")
+    assert aws.ingest(kb, source)["statistics"]["numberOfNewDocumentsIndexed"] == 1
+    assert [r["location"]["s3Location"]["uri"] for r in aws.retrieve(kb, "gold")] == [f"s3://{aws.bucket}/pool/a\x01b c+d.md"]
+
+
+def test_a_key_of_more_than_1024_bytes_is_too_long(aws, bucket):
+    longest, longer = "ä" * 512, "ä" * 512 + "x"
+    put = lambda key: aws.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    put(longest)
+    copy(aws, longest, longest[:-1] + "bb")
+    aws.s3.create_multipart_upload(Bucket=bucket, Key=longest)
+    for act in (lambda: put(longer), lambda: copy(aws, longest, longer), lambda: aws.s3.create_multipart_upload(Bucket=bucket, Key=longer)):
+        assert (status(act), code(act), message(act)) == (400, "KeyTooLongError", "Your key is too long")
+    assert len(aws.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
