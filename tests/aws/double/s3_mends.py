@@ -165,9 +165,10 @@ class S3Mends:
         return "with an explicit deny in a resource-based policy" if verdict == "Deny" else None
 
     async def key_for(self, call, bucket):
-        """The KMS key that a write of this call is under: its own, or the bucket's default."""
+        """The KMS key that a write of this call is under: its own, or the bucket's default; none if the caller gives the key."""
         own = call.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
-        if own or call.headers.get("x-amz-server-side-encryption") == "AES256":
+        without = call.headers.get("x-amz-server-side-encryption") == "AES256"
+        if own or without or "x-amz-server-side-encryption-customer-algorithm" in call.headers:
             return own
         return await self._key_of(call, bucket)
 

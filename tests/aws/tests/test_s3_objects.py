@@ -1,5 +1,6 @@
 """Objects that S3 does not treat like others: archived, too large to copy, under keys of their own, with names that XML cannot carry."""
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -231,3 +232,73 @@ def test_a_key_of_more_than_1024_bytes_is_too_long(aws, bucket):
     for act in (lambda: put(longer), lambda: copy(aws, longest, longer), lambda: aws.s3.create_multipart_upload(Bucket=bucket, Key=longer)):
         assert (status(act), code(act), message(act)) == (400, "KeyTooLongError", "Your key is too long")
     assert len(aws.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+
+
+OWN = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+OWN_SOURCE = {f"CopySource{name}": value for name, value in OWN.items()}
+KEYLESS = ("The object was stored using a form of Server Side Encryption. "
+           "The correct parameters must be provided to retrieve the object.")
+
+
+def test_an_object_under_its_writers_own_key_is_read_and_copied_only_with_it(aws, bucket):
+    versioned(aws)
+    version = aws.s3.put_object(Bucket=bucket, Key="a", Body=b"x", **OWN)["VersionId"]
+    get = lambda **more: aws.s3.get_object(Bucket=bucket, Key="a", **more)
+    for act in (get, lambda: get(VersionId=version), lambda: copy(aws, "a"), lambda: copy(aws, "a", version=version)):
+        assert (status(act), code(act), message(act)) == (400, "InvalidRequest", KEYLESS)
+    head = lambda **more: aws.s3.head_object(Bucket=bucket, Key="a", **more)
+    assert status(head) == status(lambda: head(VersionId=version)) == 400
+    assert [o["Key"] for o in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["a"], "nothing was copied"
+    assert get(**OWN)["Body"].read() == b"x" and head(**OWN)["SSECustomerAlgorithm"] == "AES256"
+    copy(aws, "a", **OWN_SOURCE)
+    assert aws.s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"x"
+    aws.s3.delete_object(Bucket=bucket, Key="a")
+
+
+def test_an_own_key_does_not_let_an_archived_or_too_large_object_be_copied(aws, bucket):
+    aws.settings(limits={"copy_source_bytes": 10})
+    for key, more, wanted in (("a", {"StorageClass": "GLACIER"}, "InvalidObjectState"), ("b", {}, "InvalidRequest")):
+        aws.s3.put_object(Bucket=bucket, Key=key, Body=b"x" * 11, **OWN, **more)
+        assert code(lambda: copy(aws, key, **OWN_SOURCE)) == wanted
+
+
+def test_a_job_counts_a_document_under_its_writers_own_key_as_failed(aws):
+    kb, source = aws.make_all()
+    aws.s3.put_object(Bucket=aws.bucket, Key="pool/own.md", Body=b"x", **OWN)
+    job = aws.ingest(kb, source)
+    assert job["statistics"]["numberOfDocumentsFailed"] == 1 and KEYLESS in job["failureReasons"][0]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_an_object_under_a_kms_key_that_one_may_not_use_is_neither_read_nor_copied(aws, bucket, keeps):
+    if keeps:
+        versioned(aws)
+    op = aws.make_operator(allow("*"))
+    only = lambda *who: json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": list(who)}, "Action": "kms:*", "Resource": "*"}]})
+    role = f"arn:aws:iam::{aws.account}:role/tenantry/op"
+    key = aws.kms.create_key(Policy=only(f"arn:aws:iam::{aws.account}:role/other"))["KeyMetadata"]["Arn"]
+    made = aws.s3.put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    these = {"VersionId": made["VersionId"]} if keeps else {}
+    get = lambda: op.s3.get_object(Bucket=bucket, Key="a", **these)
+    acts = (get, lambda: copy(op, "a"), lambda: copy(op, "a", version=made.get("VersionId")))
+    for act in acts:
+        assert (status(act), code(act)) == (403, "AccessDenied")
+        assert f"not authorized to perform: kms:Decrypt on resource: \"{key}\" because no resource-based policy allows" in message(act)
+    assert [o["Key"] for o in op.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["a"]
+    aws.kms.put_key_policy(KeyId=key, PolicyName="default", Policy=only(role, aws.root))
+    for act in acts:
+        act()
+    aws.may(allow("*"), allow("kms:Decrypt", key, "Deny"))
+    for act in acts:
+        assert code(act) == "AccessDenied" and "explicit deny in an identity-based policy" in message(act)
+    op.s3.delete_object(Bucket=bucket, Key="a")
+
+
+def test_an_own_key_takes_the_place_of_the_buckets(aws, bucket):
+    key = aws.kms.create_key()["KeyMetadata"]["Arn"]
+    aws.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}]})
+    op = aws.make_operator(allow("s3:*"))
+    assert code(lambda: op.s3.put_object(Bucket=bucket, Key="a", Body=b"x")) == "AccessDenied"
+    assert "SSEKMSKeyId" not in op.s3.put_object(Bucket=bucket, Key="a", Body=b"x", **OWN)
