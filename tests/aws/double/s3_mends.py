@@ -13,6 +13,7 @@ from .errors import AwsError
 from .principals import named
 from .s3_conditions import Conditions
 from .s3_names import split
+from .s3_uploads import Uploads
 
 # The account's owner can always mend a policy that locks everybody out.
 POLICY_CALLS = {"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"}
@@ -26,6 +27,7 @@ class S3Mends:
         self._policies, self._keys = {}, {}    # (account that asks, bucket) -> what it may know of it
         self._blocked = set()           # names of buckets deleted a moment ago
         self._conditions, self._turn = Conditions(world), asyncio.Lock()
+        self.uploads = Uploads()
 
     async def before(self, call):
         """Refuse what AWS would refuse."""
@@ -87,6 +89,7 @@ class S3Mends:
         s3_keys.after(call, answer)
         self._world.s3_etags.after(call, answer)
         self._conditions.note(call, answer)
+        self.uploads.note(call, answer)
         s3_namespaces.after(call, answer)
         if answer.status == 404 and call.operation in ("GetObject", "HeadObject"):
             await self._hide(call, bucket)

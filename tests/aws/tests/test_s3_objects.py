@@ -302,3 +302,95 @@ def test_an_own_key_takes_the_place_of_the_buckets(aws, bucket):
     op = aws.make_operator(allow("s3:*"))
     assert code(lambda: op.s3.put_object(Bucket=bucket, Key="a", Body=b"x")) == "AccessDenied"
     assert "SSEKMSKeyId" not in op.s3.put_object(Bucket=bucket, Key="a", Body=b"x", **OWN)
+
+
+ALGORITHM, KMS, CLASS = (f"s3:x-amz-{name}" for name in (
+    "server-side-encryption-customer-algorithm", "server-side-encryption-aws-kms-key-id", "storage-class"))
+
+
+def deny(aws, *conditions, action="s3:PutObject"):
+    """The bucket's policy refuses where one of these holds."""
+    aws.s3.put_bucket_policy(Bucket=aws.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": f"arn:aws:s3:::{aws.bucket}/*", "Condition": condition}
+        for condition in conditions]}))
+
+
+def writes(aws, **more):
+    """Every way to begin an object, each with these parameters."""
+    yield lambda: aws.s3.put_object(Bucket=aws.bucket, Key="a", Body=b"x", **more)
+    yield lambda: copy(aws, "source", **more)
+    yield lambda: aws.s3.create_multipart_upload(Bucket=aws.bucket, Key="a", **more)
+
+
+@pytest.fixture
+def keys(aws, bucket):
+    """Two KMS keys: the bucket's own and another; and an object to copy."""
+    aws.s3.put_object(Bucket=bucket, Key="source", Body=b"x")
+    ours, theirs = (aws.kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    aws.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": ours}}]})
+    return ours, theirs
+
+
+def under(key):
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+
+
+def test_a_policy_that_denies_own_keys_lets_every_other_write_pass(aws, bucket, keys):
+    deny(aws, {"Null": {ALGORITHM: "false"}})
+    for who in (aws, aws.make_operator(allow("*"))):
+        assert [code(act) for act in writes(who, **OWN)] == ["AccessDenied"] * 3
+        for more in ({}, under(keys[1]), {"StorageClass": "GLACIER_IR"}, {"ServerSideEncryption": "AES256"}):
+            assert [code(act) for act in writes(who, **more)] == [None] * 3
+    aws.s3.delete_bucket_policy(Bucket=bucket)
+    aws.s3.put_object(Bucket=bucket, Key="own", Body=b"x", **OWN)
+    deny(aws, {"Null": {ALGORITHM: "false"}}, action="s3:*")
+    aws.s3.get_object(Bucket=bucket, Key="own", **OWN)          # of a read the key is not known
+    copy(aws, "own", **OWN_SOURCE)                              # nor of a source
+    assert code(lambda: copy(aws, "own", **OWN_SOURCE, **OWN)) == "AccessDenied"
+
+
+def test_a_policy_sees_a_kms_key_only_where_the_request_names_it(aws, bucket, keys):
+    ours, theirs = keys
+    # The last is refused for another reason when no policy does: MiniStack has no key of AWS's own.
+    found = lambda *conditions: (deny(aws, *conditions), [[code(act) != "AccessDenied" for act in writes(aws, **more)] for more in (
+        under(ours), under(theirs), {}, {"ServerSideEncryption": "aws:kms"})])[1]
+    passes, refuses = [True] * 3, [False] * 3
+    for operator in ("StringNotEquals", "ArnNotEquals", "StringNotEqualsIfExists", "ArnNotEqualsIfExists"):
+        # Of a request that names none all of them hold: IfExists too, for it is true of a key that is not there.
+        assert found({operator: {KMS: ours}}) == [passes, refuses, refuses, refuses], operator
+        # Only with Null beside it the bucket's default is left alone.
+        assert found({operator: {KMS: ours}, "Null": {KMS: "false"}}) == [passes, refuses, passes, passes], operator
+    assert found({"Null": {KMS: "true"}}) == [passes, passes, refuses, refuses]
+    assert found({"Null": {KMS: "false"}}) == [refuses, refuses, passes, passes]
+    assert found({"StringEquals": {KMS: theirs}}) == [passes, refuses, passes, passes]
+    assert found({"StringEqualsIfExists": {KMS: theirs}}) == [passes, refuses, refuses, refuses]
+
+
+def test_a_policy_sees_a_storage_class_only_where_the_request_names_it(aws, bucket, keys):
+    found = lambda condition: (deny(aws, condition), [[code(act) is None for act in writes(aws, **more)] for more in (
+        {"StorageClass": "GLACIER"}, {"StorageClass": "DEEP_ARCHIVE"}, {"StorageClass": "STANDARD_IA"}, {})])[1]
+    passes, refuses = [True] * 3, [False] * 3
+    assert found({"StringEquals": {CLASS: list(ARCHIVES)}}) == [refuses, refuses, passes, passes]
+    assert found({"StringNotEquals": {CLASS: "STANDARD_IA"}}) == [refuses, refuses, passes, refuses]
+    assert found({"Null": {CLASS: "false"}}) == [refuses, refuses, refuses, passes]
+    assert found({"StringEquals": {CLASS: "STANDARD"}})[-1] == passes, "what is not said is not STANDARD"
+
+
+def test_a_part_is_judged_by_what_its_upload_began_with(aws, bucket, keys):
+    ours, _ = keys
+    deny(aws, {"StringNotEquals": {KMS: ours}}, {"StringNotEquals": {CLASS: "STANDARD_IA"}})
+    upload = aws.s3.create_multipart_upload(Bucket=bucket, Key="a", StorageClass="STANDARD_IA", **under(ours))["UploadId"]
+    part = lambda: aws.s3.upload_part(Bucket=bucket, Key="a", UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part()["ETag"]}]}
+    deny(aws, {"StringEquals": {CLASS: "STANDARD_IA"}})
+    assert code(part) == "AccessDenied"
+    aws.s3.delete_bucket_policy(Bucket=bucket)
+    aws.s3.complete_multipart_upload(Bucket=bucket, Key="a", UploadId=upload, MultipartUpload=parts)
+    assert aws.s3.head_object(Bucket=bucket, Key="a")["StorageClass"] == "STANDARD_IA"
+
+
+def test_a_rights_condition_on_a_storage_class_holds_only_for_who_names_it(aws, bucket, keys):
+    op = aws.make_operator(allow("s3:PutObject", StringEquals={CLASS: "STANDARD_IA"}), allow(["s3:GetObject", "kms:*"]))
+    assert [code(act) for act in writes(op, StorageClass="STANDARD_IA")] == [None] * 3
+    assert [code(act) for act in writes(op)] == ["AccessDenied"] * 3
