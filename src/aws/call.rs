@@ -162,11 +162,15 @@ impl<'a> Call<'a> {
     /// Waits for this call's turn.
     async fn turn(self) -> Result<(), Fault> {
         let Some(turnstile) = self.gate.turnstiles.get(&self.operation) else { return Ok(()) };
-        if turnstile.limiter.check().is_ok() {
+        // Who finds a line stands in it.
+        if let Ok(_next) = turnstile.line.try_lock()
+            && turnstile.limiter.check().is_ok()
+        {
             return Ok(());
         }
         if turnstile.period < SELDOM {
             let _away = Away::now();
+            let _next = turnstile.line.lock().await;
             turnstile.limiter.until_ready().await;
             return Ok(());
         }
@@ -278,6 +282,19 @@ mod tests {
         assert!(all.iter().all(Result::is_ok));
         assert_eq!(counted(), (0, 3), "whose turn has come has its place again");
         assert!(gate.call(bedrock::GetKnowledgeBase, "KB").turn().await.is_ok(), "nobody needs a place");
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_another_who_waits_for_its_turn() {
+        let gate = Gate::new(Pace { percent: 80, clock: 50 });
+        let turns = Mutex::new(Vec::new());
+        let (gate, turns) = (&gate, &turns);
+        let calls = (0..60).map(|came| async move {
+            gate.call(bedrock::GetKnowledgeBase, "KB").turn().await.expect("its turn");
+            turns.lock().push(came);
+        });
+        futures::future::join_all(calls).await;
+        assert_eq!(*turns.lock(), (0..60).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -55,6 +55,8 @@ impl Work {
         let (mut ready, mut is_ready) = (pin!(ready), false);
         loop {
             tokio::select! {
+                // All that is due stands in the queue before the next place is given away.
+                biased;
                 () = self.stop.cancelled() => break,
                 () = &mut ready, if !is_ready => is_ready = true,
                 Some(object) = due.next() => places.queue.lock().due(namespace(&object), object.clone()),
