@@ -21,7 +21,7 @@ use super::ids::Ids;
 use super::memory::Memories;
 use super::places::{Applicant, Limits};
 use super::quota::{self, Next, Reservations};
-use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
+use crate::api::{ConditionType, Pattern, Reason, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
@@ -158,13 +158,19 @@ impl Context {
         }
     }
 
-    /// Whoever has an id has its place in its namespace.
+    /// Whoever has an id has its place in its namespace, and whoever waited for one is still in line: where there may be more
+    /// Tenants than before, they are before those that happen to ask first.
     fn take_up_places(&self) {
+        let is_limited = self.settings.max_tenants_per_namespace > 0;
         for tenant in self.tenants.state() {
-            if let Ok(tenant) = &tenant.0
-                && self.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default())
-            {
+            let Ok(tenant) = &tenant.0 else { continue };
+            let accepted =
+                tenant.status.as_ref().and_then(|status| status.condition(ConditionType::Accepted));
+            let waited = accepted.is_some_and(|said| said.reason == Reason::TooManyTenants.as_str());
+            if self.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default()) {
                 self.reservations.is_in(&self.applicant(tenant).id);
+            } else if is_limited && waited && tenant.metadata.deletion_timestamp.is_none() {
+                self.reservations.waited(&self.applicant(tenant));
             }
         }
     }
@@ -787,6 +793,28 @@ mod tests {
         cx.forget("has-it");
         assert_eq!(heard(&mut woken), ["tenants/waits"]);
         assert_eq!(cx.enter(&waits, true), Ok(()));
+    }
+
+    /// The number is raised by a restart, and then all ask at about the same time.
+    #[tokio::test]
+    async fn a_restart_lets_nobody_in_before_an_older_one_that_waited() {
+        let waited = json!({"conditions": [{"type": "Accepted", "status": "False", "reason": "TooManyTenants",
+            "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+        let born = |year: u32| json!({"creationTimestamp": format!("{year}-01-01T00:00:00Z")});
+        let leaves = with(born(2001), json!({"deletionTimestamp": "2026-01-02T00:00:00Z"}));
+        let tenants = vec![
+            named("leaves", leaves, json!({"tenantId": "leaves"}), waited.clone()),
+            named("old", born(2002), json!({"tenantId": "old"}), waited.clone()),
+            named("young", born(2003), json!({"tenantId": "young"}), waited),
+        ];
+        let [old, young] = [1, 2].map(|n| read::<Tenant>(tenants[n].clone()));
+        for (limit, let_in) in [(1, false), (2, true), (0, true)] {
+            let mut cx = silent();
+            cx.settings.max_tenants_per_namespace = limit;
+            let cx = trusting(cx, tenants.clone(), vec![]).await;
+            assert_eq!(cx.enter(&cx.applicant(&young), true).is_ok(), let_in, "{limit}");
+            assert_eq!(cx.enter(&cx.applicant(&old), true), Ok(()), "{limit}");
+        }
     }
 
     #[tokio::test]

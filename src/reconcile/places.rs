@@ -26,6 +26,8 @@ pub struct Full {
     pub bound: Bound,
     /// How many have one.
     pub taken: usize,
+    /// How many older ones wait for what is free.
+    pub ahead: usize,
     /// How many there are.
     pub limit: usize,
 }
@@ -67,15 +69,19 @@ impl Places {
         self.tenants.insert(id.uid.clone(), id.owner.clone());
     }
 
-    /// Asks for a Tenant's place in its namespace. `takes`, or only wants to know.
+    /// Asks for a Tenant's place in its namespace. `takes`, or only wants to know. What is free is for the oldest that wait: a
+    /// younger one that happens to ask before they do must not have it.
     pub fn enter(&mut self, applicant: &Applicant, limit: usize, takes: bool) -> Result<(), Full> {
         let Applicant { id, .. } = applicant;
         let Some(namespace) = namespace(&id.owner) else { return Ok(()) };
         let neighbours = self.tenants.iter().filter(|(uid, _)| **uid != id.uid);
         let taken = neighbours.filter(|(_, owner)| self::namespace(owner) == Some(namespace)).count();
         let is_in = self.tenants.contains_key(&id.uid);
-        if !is_in && taken >= limit {
-            return Err(self.waits(applicant, Full { bound: Bound::Tenants(namespace.into()), taken, limit }));
+        let bound = Bound::Tenants(namespace.into());
+        let older = self.waiting.range(..age(applicant)).filter(|(_, (waits_for, _))| *waits_for == bound);
+        let ahead = older.count();
+        if !is_in && taken + ahead >= limit {
+            return Err(self.waits(applicant, Full { bound, taken, ahead, limit }));
         }
         if takes {
             self.is_in(id);
@@ -88,6 +94,13 @@ impl Places {
     pub fn promise(&mut self, id: &Identity) {
         self.knowledge_bases.insert(id.uid.clone(), id.clone());
         self.stops_waiting(&id.uid);
+    }
+
+    /// A Tenant waited for its place in its namespace before this process began.
+    pub fn waited(&mut self, applicant: &Applicant) {
+        if let Some(namespace) = namespace(&applicant.id.owner) {
+            self.line_up(applicant, Bound::Tenants(namespace.into()));
+        }
     }
 
     /// Asks for the promise of a knowledge base, given those that AWS has. `takes`, or only wants to know. One that is there
@@ -107,13 +120,13 @@ impl Places {
             let taken = others().filter(|other| self::namespace(&other.owner) == Some(namespace)).count();
             if taken >= limit && !(is_there && applicant.begun) {
                 let bound = Bound::KnowledgeBases(namespace.into());
-                return Err(self.waits(applicant, Full { bound, taken, limit }));
+                return Err(self.waits(applicant, Full { bound, taken, ahead: 0, limit }));
             }
         }
         let promised: BTreeSet<_> = others().map(|other| other.name(Layer::KnowledgeBase)).collect();
         let taken = listed.union(&promised).filter(|taken| **taken != name).count();
         if taken >= limits.account && !is_there {
-            let full = Full { bound: Bound::Account, taken, limit: limits.account };
+            let full = Full { bound: Bound::Account, taken, ahead: 0, limit: limits.account };
             return Err(self.waits(applicant, full));
         }
         if takes {
@@ -178,17 +191,24 @@ impl Places {
         self.knowledge_bases.keys().cloned().collect()
     }
 
-    /// Puts one in line.
+    /// Puts one who was refused in line.
     fn waits(&mut self, applicant: &Applicant, full: Full) -> Full {
-        let Applicant { id, born, .. } = applicant;
-        self.stops_waiting(&id.uid);
-        let (namespace, name) = match &id.owner {
-            Owner::Tenant { namespace, name, .. } => (namespace.clone(), name.clone()),
-            Owner::Stack { name } => (String::new(), name.clone()),
-        };
-        self.waiting.insert((*born, namespace, name), (full.bound.clone(), id.clone()));
+        self.line_up(applicant, full.bound.clone());
         full
     }
+
+    fn line_up(&mut self, applicant: &Applicant, bound: Bound) {
+        self.stops_waiting(&applicant.id.uid);
+        self.waiting.insert(age(applicant), (bound, applicant.id.clone()));
+    }
+}
+
+fn age(applicant: &Applicant) -> Age {
+    let (namespace, name) = match &applicant.id.owner {
+        Owner::Tenant { namespace, name, .. } => (namespace.clone(), name.clone()),
+        Owner::Stack { name } => (String::new(), name.clone()),
+    };
+    (applicant.born, namespace, name)
 }
 
 fn namespace(owner: &Owner) -> Option<&str> {
@@ -282,7 +302,7 @@ mod tests {
             assert_eq!(places.reserve(&silo("web", name, 1), &none, of(Some(2)), true), Ok(()));
         }
         let bound = Bound::KnowledgeBases("web".into());
-        let full = Full { bound: bound.clone(), taken: 2, limit: 2 };
+        let full = Full { bound: bound.clone(), taken: 2, ahead: 0, limit: 2 };
         assert_eq!(places.reserve(&silo("web", "c", 3), &none, of(Some(2)), true), Err(full));
         assert_eq!(places.reserve(&silo("shop", "d", 1), &none, of(Some(2)), true), Ok(()));
         assert_eq!(places.reserve(&silo("web", "a", 1), &none, of(Some(1)), true).unwrap_err().taken, 1);
@@ -300,11 +320,12 @@ mod tests {
         for name in ["a", "b"] {
             places.is_in(&silo("web", name, 1).id);
         }
-        let full = |taken, limit| Err(Full { bound: bound.clone(), taken, limit });
+        let full = |ahead| Err(Full { bound: bound.clone(), taken: 2, ahead, limit: 2 });
         assert_eq!(places.enter(&silo("web", "a", 1), 1, true), Ok(()), "the number was lowered");
-        assert_eq!(places.enter(&silo("web", "young", 9), 2, true), full(2, 2));
-        assert_eq!(places.enter(&silo("web", "old", 3), 2, true), full(2, 2));
-        assert_eq!(places.enter(&silo("web", "its-twin", 3), 2, true), full(2, 2));
+        assert_eq!(places.enter(&silo("web", "young", 9), 2, true), full(0));
+        assert_eq!(places.enter(&silo("web", "old", 3), 2, true), full(0));
+        assert_eq!(places.enter(&silo("web", "its-twin", 3), 2, true), full(0));
+        assert_eq!(places.enter(&silo("web", "young", 9), 2, true), full(2));
         assert_eq!(
             places.enter(&silo("shop", "c", 1), 1, true),
             Ok(()),
@@ -317,6 +338,37 @@ mod tests {
         assert_eq!(places.stops_waiting("uid-old"), std::slice::from_ref(&bound));
         assert_eq!(next(&places, &bound).as_deref(), Some("uid-young"));
         assert_eq!(places.leave("uid-young"), [], "it only waited");
+    }
+
+    /// A place that is free for a moment is for whoever was woken, and not for whoever happens to ask.
+    #[test]
+    fn nobody_gets_in_before_an_older_one_that_waits() {
+        let mut places = Places::default();
+        for name in ["a", "b"] {
+            places.is_in(&silo("web", name, 1).id);
+        }
+        for (name, second) in [("older", 3), ("old", 2)] {
+            assert!(places.enter(&silo("web", name, second), 2, true).is_err());
+        }
+        places.leave("uid-a");
+        assert!(places.enter(&silo("web", "young", 9), 2, true).is_err(), "one place, and two before it");
+        assert!(places.enter(&silo("web", "older", 3), 2, true).is_err(), "one place, and one before it");
+        assert_eq!(
+            places.enter(&silo("shop", "c", 9), 2, true),
+            Ok(()),
+            "it is before nobody of its namespace"
+        );
+        places.leave("uid-b");
+        assert_eq!(places.enter(&silo("web", "older", 3), 2, true), Ok(()), "two places, and one before it");
+        assert!(places.enter(&silo("web", "young", 9), 2, true).is_err());
+        // Who waited before the process began is in line before it asks.
+        places.waited(&silo("web", "oldest", 1));
+        assert!(places.enter(&silo("web", "old", 2), 2, true).is_err());
+        assert_eq!(places.enter(&silo("web", "oldest", 1), 2, true), Ok(()));
+        places.leave("uid-oldest");
+        // Who waits for nothing any more is before nobody.
+        places.stops_waiting("uid-old");
+        assert_eq!(places.enter(&silo("web", "young", 9), 2, true), Ok(()));
     }
 
     #[test]

@@ -49,6 +49,11 @@ impl Reservations {
         self.places.lock().is_in(id);
     }
 
+    /// A Tenant waited for its place in its namespace before this process began.
+    pub fn waited(&self, applicant: &Applicant) {
+        self.places.lock().waited(applicant);
+    }
+
     /// Promises a knowledge base without asking: it is there, or was promised before.
     pub fn promise(&self, id: &Identity) {
         self.places.lock().promise(id);
@@ -172,7 +177,7 @@ fn next(places: &Places, bounds: &[Bound]) -> Next {
 }
 
 /// In words, with what helps.
-fn refusal(Full { bound, taken, limit }: &Full, begun: bool) -> Blocked {
+fn refusal(Full { bound, taken, ahead, limit }: &Full, begun: bool) -> Blocked {
     let so_far = if begun { "The knowledge base is not made" } else { "Nothing was built" };
     let message = match bound {
         Bound::Account => format!(
@@ -182,6 +187,10 @@ fn refusal(Full { bound, taken, limit }: &Full, begun: bool) -> Blocked {
         Bound::KnowledgeBases(namespace) => format!(
             "Namespace '{namespace}' has or is promised {taken} knowledge bases and its annotation {MAX_KNOWLEDGE_BASES} is \
              {limit}. {so_far}. Use the Pool pattern, delete a Silo or Bridge tenant of the namespace, or ask an administrator"
+        ),
+        Bound::Tenants(namespace) if *ahead > 0 => format!(
+            "Namespace '{namespace}' has {taken} Tenants, {ahead} older ones wait, and --max-tenants-per-namespace is {limit}. \
+             {so_far}. Delete one, or ask an administrator"
         ),
         Bound::Tenants(namespace) => format!(
             "Namespace '{namespace}' has {taken} Tenants and --max-tenants-per-namespace is {limit}. {so_far}. Delete one, or \
@@ -395,7 +404,12 @@ mod tests {
             assert!(refused.message.contains(part), "'{part}' is not in: {}", refused.message);
         }
         assert!(!refused.message.contains("bridge-01"), "{}", refused.message);
-        rooms.enter(&bridge(3), 1, true).unwrap_err();
+        let behind = rooms.enter(&bridge(3), 1, true).unwrap_err();
+        for part in
+            ["'web' has 1 Tenants, 1 older ones wait", "--max-tenants-per-namespace is 1", "Delete one"]
+        {
+            assert!(behind.message.contains(part), "'{part}' is not in: {}", behind.message);
+        }
         assert_eq!(names(&rooms.forget("bridge-01")), ["bridge-02"]);
         assert_eq!(names(&rooms.enter(&bridge(2), 1, true).unwrap()), ["bridge-03"]);
         assert_eq!(names(&rooms.leave("bridge-02")), ["bridge-03"]);

@@ -37,6 +37,7 @@ pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result
             Ok(tenant) => live(&cx, tenant).await,
             Err(invalid) => {
                 tracing::error!(error = invalid.error, "this Tenant cannot be read; fix its spec");
+                cx.stops_waiting(&tenant.meta().uid.clone().unwrap_or_default());
                 Ok(Action::await_change())
             }
         }
@@ -50,6 +51,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
     if let Some(holder) = finalizer::held_by_another(&tenant, &cx.hold()) {
+        cx.stops_waiting(&tenant.uid().unwrap_or_default());
         conditions_writer::held_by_another(cx, &conditions_writer::subject(&tenant), &holder).await;
         return Ok(Action::await_change());
     }
@@ -161,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::api::Status;
-    use crate::reconcile::mocked::{HOLD, api_server, context, read, tenant, with};
+    use crate::reconcile::mocked::{HOLD, api_server, context, event, read, tenant, with};
     use crate::stack::accept;
 
     /// A Silo that has its id and the promise of its knowledge base, and of which `says` has been told.
@@ -190,6 +192,33 @@ mod tests {
             pause(tenant, status);
         };
         assert_eq!(passes(json!({}), "true", built).await, ["uid-acme"]);
+    }
+
+    /// It never asks, and whoever is younger would wait for it for ever.
+    #[tokio::test]
+    async fn who_is_not_ours_or_cannot_be_read_is_in_line_before_nobody() {
+        let held = "It is held by the installation 'test' and left alone by 'prod'. Two --selectors that overlap, or a \
+                    label that was moved, make it visible to both";
+        let anothers = tenant(json!({"finalizers": ["tenantry.dev/test"]}));
+        let unreadable = with(tenant(json!({})), json!({"spec": {"tenantId": 5}}));
+        for (object, events) in
+            [(anothers, vec![event("Warning", "HeldByAnother", "Reconcile", held)]), (unreadable, vec![])]
+        {
+            let server = api_server(events);
+            let mut cx = context(server.client());
+            cx.settings.max_tenants_per_namespace = 1;
+            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+                filled.set(()).unwrap();
+            }
+            cx.reservations.waited(&cx.applicant(&read(tenant(json!({})))));
+            let young = tenant(json!({"name": "young", "uid": "young",
+                "creationTimestamp": "2026-01-01T00:00:00Z"}));
+            let young = cx.applicant(&read(young));
+            cx.reservations.enter(&young, 1, false).unwrap_err();
+            let cx = Arc::new(cx);
+            reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();
+            assert!(cx.reservations.enter(&young, 1, true).is_ok());
+        }
     }
 
     #[tokio::test]
