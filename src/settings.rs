@@ -25,6 +25,8 @@ pub struct Settings {
     pub read_only: bool,
     /// How many knowledge bases this account may have, other people's included, before new ones are refused.
     pub max_knowledge_bases: usize,
+    /// How many Tenants a namespace may have; 0 = as many as it likes.
+    pub max_tenants_per_namespace: usize,
     /// How many ingestion jobs run at a time.
     pub max_ingestion_jobs: usize,
     /// How much of AWS's own limits on the rate of calls is used, in percent.
@@ -45,7 +47,7 @@ pub struct Settings {
     pub registry: Option<Table>,
     /// Divides all waits.
     pub clock: u32,
-    /// How many objects of a kind are worked on at once.
+    /// How many objects of a kind are worked on at once: the places at which namespaces take turns.
     pub concurrency: u16,
     /// How leaders are elected; `None` = this is the only process.
     pub leader_election: Option<LeaderElection>,
@@ -68,6 +70,7 @@ impl Settings {
             resync: Duration::from_secs(600),
             read_only: false,
             max_knowledge_bases: 90,
+            max_tenants_per_namespace: 0,
             max_ingestion_jobs: 5,
             pace: 80,
             take_over: None,

@@ -117,8 +117,10 @@ words! {
         SiloNotAllowed,
         /// The SharedStack has no pool, and so serves no Pool tenants.
         StackHasNoPool,
-        /// The operator's limit of knowledge bases is reached.
+        /// There is no room for one more knowledge base: the operator's limit is reached, or the namespace's.
         QuotaReserved,
+        /// The namespace has as many Tenants as the operator lets it have.
+        TooManyTenants,
         /// The KMS key may not be used: it is not tagged for it, not of the right kind, or switched off.
         KeyNotAllowed,
         /// The schedule or its time zone cannot be read.
@@ -194,6 +196,8 @@ words! {
         DocumentsRemain,
         /// Versions of documents are locked and cannot be deleted yet.
         ObjectsLocked,
+        /// S3 does not let documents be moved to what is retained; they stay, and are found by nobody.
+        DocumentsStuck,
 
         /// The annotation tenantry.dev/paused is set.
         Paused,

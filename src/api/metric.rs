@@ -85,9 +85,11 @@ metrics! {
     RECONCILE_SECONDS: Histogram "controller_runtime_reconcile_time_seconds" ["controller"]
         "How long passes took.";
     ACTIVE_WORKERS: Gauge "controller_runtime_active_workers" ["controller"]
-        "Passes under way.";
+        "Passes under way, those included that wait for AWS.";
     MAX_WORKERS: Gauge "controller_runtime_max_concurrent_reconciles" ["controller"]
-        "How many passes may be under way at once.";
+        "How many passes may work at once: the places.";
+    QUEUE_DEPTH: Gauge "workqueue_depth" ["name"]
+        "Objects that are due and wait for a place.";
     IS_LEADER: Gauge "leader_election_master_status" ["name"]
         "1 if this process leads, 0 if it stands by. Absent without leader election.";
     KUBERNETES_REQUESTS: Counter "rest_client_requests_total" ["code", "method"]

@@ -18,14 +18,15 @@ impl Reason {
     pub const fn severity(self) -> Severity {
         use Reason::{
             Accepted, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
-            DocumentsRemain, EndpointUnreachable, Failed, GracePeriod, Invalid, KeyNotAllowed, LargeDeletion,
-            Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused,
-            Progressing, Quota, QuotaReserved, ReadOnly, Ready, RecordsLost, Registered, RegistryConflict,
-            RegistryNotFound, RetainedDiffers, RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid,
-            StackHasNoPool, StackLeaving, StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced,
-            TenantIdNotAllowed, TenantIdRetained, TenantIdTaken, Throttled, Transient, Updating,
-            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
-            WaitingForRecords, WaitingForRole,
+            DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod, Invalid,
+            KeyNotAllowed, LargeDeletion, Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked,
+            OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly, Ready, RecordsLost,
+            Registered, RegistryConflict, RegistryNotFound, RetainedDiffers, RetainedTenants,
+            ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving, StackNotFound,
+            StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed, TenantIdRetained,
+            TenantIdTaken, Throttled, TooManyTenants, Transient, Updating, WaitingForBucket,
+            WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords,
+            WaitingForRole,
         };
         match self {
             // All is well, or our own work goes on.
@@ -36,11 +37,11 @@ impl Reason {
             // Something else comes first, or AWS takes its time.
             Borrowed | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
             NotYet | Throttled | Transient | SyncFailed | WaitingForRecords => Severity::Blocked,
-            DocumentsRemain | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
+            DocumentsRemain | DocumentsStuck | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
             // The spec, or whoever wrote it.
             SpecInvalid | ScheduleInvalid | TenantIdTaken | TenantIdRetained => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
-            TenantIdNotAllowed => Severity::Stalled,
+            TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
             // The account, or whoever looks after it.
             QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
             Failed | DeadlineExceeded | OwnedByAnother => Severity::Stalled,
@@ -99,6 +100,7 @@ mod tests {
             "Borrowed",
             "DocumentsRemain",
             "ObjectsLocked",
+            "DocumentsStuck",
             "Paused",
             "ReadOnly",
         ];
@@ -110,6 +112,7 @@ mod tests {
             "SiloNotAllowed",
             "StackHasNoPool",
             "QuotaReserved",
+            "TooManyTenants",
             "KeyNotAllowed",
             "ScheduleInvalid",
             "SpecInvalid",

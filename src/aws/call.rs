@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 
 use super::fault::chain;
 use super::gate::Gate;
+use super::place::Away;
 use crate::stack::fault::{Class, Fault, classify};
 use crate::stack::iam::operation::Operation;
 
@@ -161,21 +162,29 @@ impl<'a> Call<'a> {
     /// Waits for this call's turn.
     async fn turn(self) -> Result<(), Fault> {
         let Some(turnstile) = self.gate.turnstiles.get(&self.operation) else { return Ok(()) };
+        // Who finds a line stands in it.
+        if let Ok(_next) = turnstile.line.try_lock()
+            && turnstile.limiter.check().is_ok()
+        {
+            return Ok(());
+        }
         if turnstile.period < SELDOM {
+            let _away = Away::now();
+            let _next = turnstile.line.lock().await;
             turnstile.limiter.until_ready().await;
             return Ok(());
         }
-        turnstile.limiter.check().map_err(|_| {
-            let seconds = turnstile.period.as_secs_f64();
-            let message =
-                format!("it is another's turn: the operator makes this call once in {seconds:.1} seconds");
-            Fault { class: Class::NotYet, ..self.refused("Paced", &message) }
-        })
+        let seconds = turnstile.period.as_secs_f64();
+        let message =
+            format!("it is another's turn: the operator makes this call once in {seconds:.1} seconds");
+        Err(Fault { class: Class::NotYet, ..self.refused("Paced", &message) })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use aws_sdk_s3::operation::head_bucket::HeadBucketError;
     use aws_smithy_runtime_api::http::StatusCode;
@@ -185,8 +194,10 @@ mod tests {
     use crate::api::metric::AWS_REQUESTS;
     use crate::aws::fence::{Fence, Moment};
     use crate::aws::gate::Pace;
+    use crate::aws::place::{Place, with_place};
     use crate::aws::requests::Requests;
     use crate::stack::iam::operation::{bedrock, s3};
+    use parking_lot::Mutex;
 
     fn answered(status: u16, meta: ErrorMetadata) -> Fault {
         let status = StatusCode::try_from(status).expect("a status");
@@ -231,6 +242,59 @@ mod tests {
         assert_eq!((fault.class, fault.code.as_str()), (Class::NotYet, "Paced"));
         assert!(fault.message.contains("12.5 seconds"), "{fault}");
         assert!(gate.call(s3::PutObject, "key").turn().await.is_ok(), "S3 is not limited by account");
+    }
+
+    /// How many waits of a pass are under way, and how many there were.
+    #[derive(Default)]
+    struct Counted(Mutex<(i32, i32)>);
+
+    impl Place for Counted {
+        fn leave(&self) {
+            let mut counted = self.0.lock();
+            *counted = (counted.0 + 1, counted.1 + 1);
+        }
+
+        fn come_back(&self) {
+            self.0.lock().0 -= 1;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_waits_for_its_turn_has_no_place_meanwhile() {
+        let gate = Gate::new(Pace { percent: 10, clock: 1 });
+        let place = Arc::new(Counted::default());
+        let counted = || *place.0.lock();
+        let call = || with_place(place.clone(), gate.call(bedrock::GetKnowledgeBase, "KB").turn());
+        let dear = || with_place(place.clone(), gate.call(bedrock::StartIngestionJob, "source").turn());
+        assert!(call().now_or_never().expect("its turn").is_ok());
+        assert!(dear().now_or_never().expect("its turn").is_ok());
+        assert!(dear().now_or_never().expect("a refusal").is_err());
+        assert_eq!(counted(), (0, 0), "who does not wait keeps its place");
+        let (mut one, mut other) = (Box::pin(call()), Box::pin(call()));
+        assert!((&mut one).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        assert_eq!(counted(), (2, 2));
+        drop(one);
+        assert_eq!(counted(), (1, 2), "a wait that is given up is over");
+        drop(other);
+        let gate = Gate::new(Pace { percent: 100, clock: 1 });
+        let calls: Vec<_> = (0..11).map(|_| gate.call(bedrock::GetKnowledgeBase, "KB").turn()).collect();
+        let all = with_place(place.clone(), futures::future::join_all(calls)).await;
+        assert!(all.iter().all(Result::is_ok));
+        assert_eq!(counted(), (0, 3), "whose turn has come has its place again");
+        assert!(gate.call(bedrock::GetKnowledgeBase, "KB").turn().await.is_ok(), "nobody needs a place");
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_another_who_waits_for_its_turn() {
+        let gate = Gate::new(Pace { percent: 80, clock: 50 });
+        let turns = Mutex::new(Vec::new());
+        let (gate, turns) = (&gate, &turns);
+        let calls = (0..60).map(|came| async move {
+            gate.call(bedrock::GetKnowledgeBase, "KB").turn().await.expect("its turn");
+            turns.lock().push(came);
+        });
+        futures::future::join_all(calls).await;
+        assert_eq!(*turns.lock(), (0..60).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Mutex;
 
 use super::fence::Fence;
 use super::requests::Requests;
@@ -44,6 +45,9 @@ pub(super) struct Turnstile {
     /// Between two calls, in AWS's time.
     pub(super) period: Duration,
     pub(super) limiter: DefaultDirectRateLimiter,
+    /// Whoever has this is the next: first come, first served. The limiter alone lets through whoever happens to ask
+    /// when it opens, so that of a crowd one call may wait for hundreds that came after it.
+    pub(super) line: Mutex<()>,
 }
 
 impl Turnstile {
@@ -53,7 +57,7 @@ impl Turnstile {
         // A second's worth may come at once, as AWS counts by the second.
         let burst = NonZeroU32::new(rate as u32).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(period / pace.clock.max(1))?.allow_burst(burst);
-        Some(Self { period, limiter: RateLimiter::direct(quota) })
+        Some(Self { period, limiter: RateLimiter::direct(quota), line: Mutex::default() })
     }
 }
 

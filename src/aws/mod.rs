@@ -25,6 +25,7 @@ mod fence;
 mod gate;
 mod iam;
 mod kms;
+mod place;
 mod requests;
 mod s3;
 mod s3_conditional;
@@ -51,6 +52,9 @@ pub(crate) use fence::{Fence, Moment};
 pub use gate::{Gate, Pace};
 pub(crate) use iam::Roles;
 pub(crate) use kms::Keys;
+#[cfg(test)]
+pub(crate) use place::Away;
+pub(crate) use place::{Place, with_place};
 pub(crate) use requests::Requests;
 pub(crate) use s3::Buckets;
 pub(crate) use s3_conditional::{Over, Protection, Put};

@@ -7,9 +7,11 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, EncodingType, Error, ObjectIdentifier};
+use aws_sdk_s3::types::{
+    ChecksumMode, ChecksumType, Delete, EncodingType, Error, ObjectIdentifier, ServerSideEncryption,
+};
+use futures::future::try_join;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::fault::found;
@@ -170,23 +172,35 @@ impl Objects {
         }))
     }
 
-    /// The SHA-256 of an object's content, however long it is. An ETag is none where KMS encrypts, and another for a copy
-    /// of what came in parts.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
-    pub async fn digest(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Fault> {
-        let call = self.gate.call(s3::GetObject, key);
-        let request = self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
-        let Some(mut answer) = found(call.send(request.send()).await)? else {
-            return Ok(None);
-        };
-        let mut digest = Sha256::new();
-        let failed = |error: aws_smithy_types::byte_stream::error::Error| {
-            call.refused("Connection", &error.to_string())
-        };
-        while let Some(chunk) = answer.body.try_next().await.map_err(failed)? {
-            digest.update(&chunk);
-        }
-        Ok(Some(digest.finalize().to_vec()))
+    /// Whether two objects have the same content, as far as S3 can tell without reading them: they have a checksum of the same
+    /// kind over all of it, or were both written whole and without KMS, so that their ETags are checksums. IAM action
+    /// s3:GetObject.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
+    pub async fn are_same(&self, bucket: &str, one: &str, other: &str) -> Result<bool, Fault> {
+        let (one, other) = try_join(self.sums(bucket, one), self.sums(bucket, other)).await?;
+        Ok(matches!((one, other), (Some(one), Some(other)) if one.equal(&other)))
+    }
+
+    async fn sums(&self, bucket: &str, key: &str) -> Result<Option<Sums>, Fault> {
+        let request = self.client.head_object().bucket(bucket).key(key).expected_bucket_owner(&self.account);
+        let request = request.checksum_mode(ChecksumMode::Enabled);
+        let answer = found(self.gate.call(s3::HeadObject, key).send(request.send()).await)?;
+        Ok(answer.map(|it| Sums {
+            size: it.content_length.unwrap_or(-1),
+            // One of parts is a sum of sums, and says less.
+            whole: it.checksum_type != Some(ChecksumType::Composite),
+            sums: [
+                it.checksum_sha256,
+                it.checksum_crc64_nvme,
+                it.checksum_crc32,
+                it.checksum_crc32_c,
+                it.checksum_sha1,
+            ],
+            etag: it.e_tag.filter(|_| {
+                it.server_side_encryption.as_ref().is_none_or(|how| *how == ServerSideEncryption::Aes256)
+                    && it.sse_customer_algorithm.is_none()
+            }),
+        }))
     }
 
     /// Writes an object of at most 5 GB, over one of the same key, and answers with its ETag.
@@ -213,12 +227,37 @@ impl Objects {
         self.gate.call(s3::CopyObject, from).send(request.send()).await.map(drop)
     }
 
-    /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. What could not be
-    /// deleted is one fault, named after the first key.
-    pub async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), Fault> {
-        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
-        let refused = self.delete_all(bucket, objects).await?;
-        self.all_deleted(bucket, &refused)
+    /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. Answers with those that
+    /// could not be deleted, each with its reason: one of them keeps no other.
+    pub async fn delete(&self, bucket: &str, keys: &[String]) -> Result<Vec<(String, Fault)>, Fault> {
+        let (carried, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| xml_carries(key));
+        let objects = carried.iter().map(|key| ObjectIdentifier::builder().key(*key).build()).collect();
+        let call = self.gate.call(s3::DeleteObjects, bucket);
+        let mut kept: Vec<_> = self
+            .delete_all(bucket, objects)
+            .await?
+            .into_iter()
+            .map(|error| {
+                let fault =
+                    call.refused(error.code().unwrap_or_default(), error.message().unwrap_or_default());
+                let key = error.key.unwrap_or_default();
+                (key.clone(), Fault { resource: key, ..fault })
+            })
+            .collect();
+        for key in others {
+            if let Err(fault) = self.delete_one(bucket, key, None).await {
+                kept.push((key.clone(), fault));
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Deletes one object, or one version of it, whatever its key.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
+    pub async fn delete_one(&self, bucket: &str, key: &str, version: Option<&str>) -> Result<(), Fault> {
+        let request = self.client.delete_object().bucket(bucket).expected_bucket_owner(&self.account);
+        let request = request.key(key).set_version_id(version.map(Into::into));
+        self.gate.call(s3::DeleteObject, key).send(request.send()).await.map(drop)
     }
 
     /// Deletes, and answers with what could not be deleted.
@@ -254,6 +293,29 @@ impl Objects {
     }
 }
 
+/// What S3 knows of an object's content without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sums {
+    size: i64,
+    /// Whether the checksums are over all of it.
+    whole: bool,
+    /// Its checksums, one a kind.
+    sums: [Option<String>; 5],
+    /// Its ETag, where no customer's key is at work: the MD5 of what was written whole.
+    etag: Option<String>,
+}
+
+impl Sums {
+    /// Whether both are certainly of the same content.
+    fn equal(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Option<String>, &Option<String>)| one.is_some() && one == other;
+        let by_sum = self.whole && other.whole && self.sums.iter().zip(&other.sums).any(same);
+        let written_whole = |etag: &String| !etag.contains('-');
+        let by_etag = self.etag.as_ref().is_some_and(written_whole) && self.etag == other.etag;
+        self.size == other.size && (by_sum || by_etag)
+    }
+}
+
 /// A key out of a listing. S3 encodes as forms do: a space is a plus.
 pub(super) fn decoded(key: Option<String>, encoding: Option<&EncodingType>) -> String {
     let key = key.unwrap_or_default();
@@ -263,6 +325,12 @@ pub(super) fn decoded(key: Option<String>, encoding: Option<&EncodingType>) -> S
         }
         _ => key,
     }
+}
+
+/// Whether XML 1.0 can write a key, and a parser gives it back as it was. S3 takes keys that it cannot.
+/// <https://www.w3.org/TR/xml/#charsets>
+pub(super) fn xml_carries(key: &str) -> bool {
+    !key.chars().any(|c| matches!(c, '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}'))
 }
 
 fn copy_source(bucket: &str, key: &str) -> String {
@@ -280,6 +348,37 @@ mod tests {
         let decoded = |key: &str| super::decoded(Some(key.into()), Some(&EncodingType::Url));
         assert_eq!(decoded("pool/a/two+words%2B%C3%BC%01.txt"), "pool/a/two words+ü\u{1}.txt");
         assert_eq!(super::decoded(Some("a+b%20".into()), None), "a+b%20");
+    }
+
+    #[test]
+    fn what_xml_cannot_write_is_known() {
+        for key in ["pool/acme/a.md", "ü 휴 \u{10FFFF}", "\u{7F}"] {
+            assert!(xml_carries(key), "{key:?}");
+        }
+        for key in ["\u{1}", "a\rb", "a\nb", "\u{FFFE}", "\0"] {
+            assert!(!xml_carries(key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_certainly_the_same_is_the_same() {
+        let sum = |n: usize, sum: &str| {
+            let mut sums = [const { None }; 5];
+            sums[n] = Some(sum.to_string());
+            Sums { size: 3, whole: true, sums, etag: None }
+        };
+        let etag = |etag: &str| Sums { etag: Some(etag.into()), sums: [const { None }; 5], ..sum(0, "x") };
+        assert!(sum(1, "x").equal(&sum(1, "x")) && etag("x").equal(&etag("x")));
+        for (one, other) in [
+            (sum(1, "x"), sum(1, "y")),
+            (sum(1, "x"), sum(2, "x")),
+            (sum(1, "x"), Sums { size: 4, ..sum(1, "x") }),
+            (sum(1, "x"), Sums { whole: false, ..sum(1, "x") }),
+            (etag("x-2"), etag("x-2")),
+            (etag("x"), Sums { etag: None, ..etag("x") }),
+        ] {
+            assert!(!one.equal(&other), "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use aws_sdk_s3::types::{EncodingType, Error, ObjectIdentifier};
 
 use super::Objects;
 use super::fault::{found, gone};
-use super::s3_objects::decoded;
+use super::s3_objects::{decoded, xml_carries};
 use super::values::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::s3;
@@ -84,17 +84,25 @@ impl Objects {
     /// action s3:DeleteObjectVersion.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html>
     pub async fn delete_versions(&self, bucket: &str, versions: &[Version]) -> Result<Vec<Version>, Fault> {
+        let (carried, others): (Vec<_>, Vec<_>) = versions.iter().partition(|it| xml_carries(&it.key));
         let object =
-            |it: &Version| ObjectIdentifier::builder().key(&it.key).version_id(&it.version_id).build();
-        let refused = self.delete_all(bucket, versions.iter().map(object).collect()).await?;
-        let (locked, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_locked);
-        self.all_deleted(bucket, &others)?;
+            |it: &&Version| ObjectIdentifier::builder().key(&it.key).version_id(&it.version_id).build();
+        let refused = self.delete_all(bucket, carried.iter().map(object).collect()).await?;
+        let (locked, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_locked);
         let version = |error: Error| Version {
             key: error.key.unwrap_or_default(),
             version_id: error.version_id.unwrap_or_else(|| "null".into()),
             is_delete_marker: false,
         };
-        Ok(locked.into_iter().map(version).collect())
+        let mut locked: Vec<_> = locked.into_iter().map(version).collect();
+        for one in others {
+            match self.delete_one(bucket, &one.key, Some(&one.version_id)).await {
+                Err(fault) if says_locked(&fault.message) => locked.push(one.clone()),
+                deleted => deleted?,
+            }
+        }
+        self.all_deleted(bucket, &refused)?;
+        Ok(locked)
     }
 
     /// Until when a version is locked; `None` if a legal hold alone locks it, which has no end of its own.
@@ -149,5 +157,9 @@ impl Objects {
 
 /// Whether a version could not be deleted because it is locked: S3 has no code of its own for that.
 fn is_locked(error: &Error) -> bool {
-    error.message().is_some_and(|message| message.contains("object lock"))
+    error.message().is_some_and(says_locked)
+}
+
+fn says_locked(message: &str) -> bool {
+    message.contains("object lock")
 }

@@ -105,13 +105,13 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         bail!("the Tenant has no place for documents yet; `kubectl get tenant` says what it waits for");
     };
     let ledger = ledger_key(&owner_of_documents(scope, tenant));
-    let (documents, ingested) = count(aws, &bucket, &prefix, &ledger).await?;
+    let (documents, ingested, failed) = count(aws, &bucket, &prefix, &ledger).await?;
     let mut report = Report {
         documents,
         ingested,
         waiting: documents - ingested,
         last_job: None,
-        failed: Vec::new(),
+        failed,
         quarantined: quarantined(aws, &bucket, &prefix).await?,
         bucket,
         prefix,
@@ -152,14 +152,24 @@ fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
 }
 
 /// How many documents there are, and how many of them are as the last job found them.
-async fn count(aws: &Aws, bucket: &str, prefix: &str, ledger: &str) -> Result<(usize, usize), Fault> {
-    let mut known = BTreeSet::new();
+/// And which the operator had to skip.
+async fn count(
+    aws: &Aws,
+    bucket: &str,
+    prefix: &str,
+    ledger: &str,
+) -> Result<(usize, usize, Vec<Failed>), Fault> {
+    let (mut known, mut skipped) = (BTreeSet::new(), Vec::new());
     if let Some(mut lines) = aws.objects.lines(bucket, ledger).await? {
         let header = lines.next().await?;
         lines.next().await?;
         while let (Some(HEADER), Some(line)) = (header.as_deref(), lines.next().await?) {
-            let entry = Entry::parse(&line).filter(|it| it.key.starts_with(prefix));
-            known.extend(entry.filter(|it| sidecar::is_document(&it.key)).map(|it| (it.key, it.mark)));
+            let Some(entry) = Entry::parse(&line).filter(|it| it.key.starts_with(prefix)) else { continue };
+            if let Some(reason) = entry.skipped {
+                skipped.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
+            } else if sidecar::is_document(&entry.key) {
+                known.insert((entry.key, entry.mark));
+            }
         }
     }
     let (mut documents, mut ingested, mut next) = (0, 0, None);
@@ -171,7 +181,7 @@ async fn count(aws: &Aws, bucket: &str, prefix: &str, ledger: &str) -> Result<(u
         }
         next = page.next;
         if next.is_none() {
-            return Ok((documents, ingested));
+            return Ok((documents, ingested, skipped));
         }
     }
 }

@@ -45,7 +45,8 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_RESYNC", value_name = "SECONDS", default_value_t = 600)]
     resync: u64,
 
-    /// How many objects of a kind are worked on at once.
+    /// How many objects of a kind are worked on at once: the places. Namespaces take turns at them, whatever else is due,
+    /// and a pass that waits until AWS's limits allow its next call holds none.
     #[arg(long, env = "TENANTRY_CONCURRENCY", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 
@@ -57,6 +58,10 @@ pub(super) struct Run {
     /// is 100 an account and region.
     #[arg(long, env = "TENANTRY_MAX_KNOWLEDGE_BASES", value_name = "N", default_value_t = 90)]
     max_knowledge_bases: usize,
+
+    /// How many Tenants a namespace may have before new ones are refused; those that are there stay. 0: as many as it likes.
+    #[arg(long, env = "TENANTRY_MAX_TENANTS_PER_NAMESPACE", value_name = "N", default_value_t = 0)]
+    max_tenants_per_namespace: usize,
 
     /// How many ingestion jobs run at a time. AWS runs five an account and region; fewer leave room for other people's.
     #[arg(long, env = "TENANTRY_MAX_INGESTION_JOBS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -254,6 +259,7 @@ impl Run {
             resync: Duration::from_secs(self.resync),
             read_only: self.read_only,
             max_knowledge_bases: self.max_knowledge_bases,
+            max_tenants_per_namespace: self.max_tenants_per_namespace,
             max_ingestion_jobs: self.max_ingestion_jobs.into(),
             pace: self.pace,
             take_over: self.take_over,

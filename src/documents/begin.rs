@@ -1,7 +1,7 @@
 //! The beginning of a job: everything is reviewed, and a job is started if it would change anything, and nothing speaks
 //! against it.
 
-use super::findings::Findings;
+use super::findings::{Findings, Losses, Names};
 use super::review::{self, Scope};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
@@ -68,29 +68,91 @@ pub async fn begin(
 
 /// Whether the last ledger's job has run, and the last job of all has left nothing undone.
 fn nothing_is_left(findings: &Findings, jobs: &[JobSummary]) -> bool {
-    let is_done = |job: &JobSummary| job.status == "COMPLETE" && job.statistics.failed == 0;
     let its = |job: &JobSummary| Some(&job.description) == findings.last_for.as_ref();
-    jobs.first().is_some_and(is_done) && jobs.iter().any(|job| its(job) && job.status == "COMPLETE")
+    is_settled(jobs) && jobs.iter().any(|job| its(job) && job.status == "COMPLETE")
 }
 
-/// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it.
+/// Whether the last job has left nothing undone that another would do: it failed in nothing, or in as many documents as the
+/// one before, which tried them too.
+fn is_settled(jobs: &[JobSummary]) -> bool {
+    let failed = |job: &JobSummary| (job.status == "COMPLETE").then_some(job.statistics.failed);
+    match jobs {
+        [] => false,
+        [last, before @ ..] => match failed(last) {
+            None => false,
+            Some(0) => true,
+            Some(count) => before.first().and_then(failed) == Some(count),
+        },
+    }
+}
+
+/// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it. In a
+/// pool one tenant's deletions are its own affair: only many at once are somebody's mistake.
 fn large_deletion(source: &Source<'_>, findings: &Findings) -> Option<String> {
-    if !findings.is_large_deletion() {
+    let bereft = findings.bereft();
+    let is_large = if source.pool.is_some() { bereft.is_some() } else { findings.losses.is_large() };
+    if !is_large {
         return None;
     }
-    let Findings { gone, known, .. } = findings;
+    // The job before makes it another question, even if the same documents come back and go again.
     let code = approval::code(
         &source.owner_uid,
         Reason::LargeDeletion,
-        &[&source.data_source_id, &gone.to_string(), &known.to_string()],
+        &[
+            &source.data_source_id,
+            findings.last_for.as_deref().unwrap_or_default(),
+            &findings.gone_keys.digest(),
+        ],
     );
     if source.approved.as_deref() == Some(code.as_str()) {
         return None;
     }
     let Scope { bucket, prefix, .. } = source.scope();
+    let Losses { known, gone } = findings.losses;
+    let whose = match bereft {
+        Some(tenants) => {
+            let mut names = Names::default();
+            tenants.iter().for_each(|tenant| names.add(|| (*tenant).into()));
+            let all = findings.by_tenant.len();
+            format!(", a fifth or more of what each of {} of {all} tenants had: {names}", tenants.len())
+        }
+        None => String::new(),
+    };
     Some(format!(
-        "{gone} of {known} documents under s3://{bucket}/{prefix} are gone since the last job, and the next would forget \
+        "{gone} of {known} documents under s3://{bucket}/{prefix} are gone since the last job{whose}. The next would forget \
          them. Put them back if that was a mistake. {}, and the job runs",
         approval::ask(&code)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::stack::job::Statistics;
+
+    #[test]
+    fn a_document_that_never_can_be_indexed_does_not_make_every_moment_a_job() {
+        let job = |(status, failed): &(&str, i64)| JobSummary {
+            id: "J".into(),
+            status: (*status).into(),
+            description: String::new(),
+            started: Timestamp::UNIX_EPOCH,
+            updated: Timestamp::UNIX_EPOCH,
+            statistics: Statistics { failed: *failed, ..Statistics::default() },
+        };
+        for (newest_first, settled) in [
+            (&[][..], false),
+            (&[("COMPLETE", 0)], true),
+            (&[("COMPLETE", 1)], false),
+            (&[("COMPLETE", 1), ("COMPLETE", 1)], true),
+            (&[("COMPLETE", 2), ("COMPLETE", 1)], false),
+            (&[("COMPLETE", 1), ("FAILED", 1)], false),
+            (&[("FAILED", 0), ("COMPLETE", 0)], false),
+        ] {
+            let jobs: Vec<_> = newest_first.iter().map(job).collect();
+            assert_eq!(is_settled(&jobs), settled, "{newest_first:?}");
+        }
+    }
 }

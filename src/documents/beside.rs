@@ -4,7 +4,7 @@ use super::ledger::{self, Entry, Listed, Pair};
 use super::quarantine;
 use super::sidecar::{self, Pool};
 use crate::aws::Aws;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 
 /// What a review did with an object.
 #[derive(Default)]
@@ -27,6 +27,9 @@ pub(super) struct Done {
 
 /// Puts the file beside a document right. One that is right is left alone: writing it anew would make Bedrock look at the
 /// document again.
+///
+/// Whatever S3 says of one object is that object's trouble: it is skipped and told, and found by nobody, because no file
+/// beside it names a tenant. Only if a file that may name another can neither be replaced nor removed nothing goes on.
 pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -> Result<Done, Fault> {
     let document = &pair.document.entry.key;
     let (Some(key), Some(tenant)) = (sidecar::key_of(document), sidecar::tenant_of(document)) else {
@@ -40,7 +43,7 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
         return Ok(Done { line: Some(entry.clone()), ..Done::default() });
     }
     let there = match pair.sidecar {
-        Some(_) => read(aws, bucket, &key).await?,
+        Some(_) => read(aws, bucket, &key).await,
         None => None,
     };
     let content = there.as_ref().and_then(|there| there.content.as_deref());
@@ -49,16 +52,45 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
         && content == Some(&wanted.content)
     {
         let mark = ledger::mark(etag, wanted.content.len() as u64);
-        return Ok(Done { line: Some(Entry { key, mark }), ..Done::default() });
+        return Ok(Done { line: Some(Entry::new(key, mark)), ..Done::default() });
     }
     if there.is_some() {
-        quarantine::take(aws, bucket, &key).await?;
+        quarantine::keep(aws, bucket, &key).await;
     }
     let size = wanted.content.len() as u64;
-    let etag = aws.objects.put(bucket, &key, wanted.content, "application/json").await?;
     let corrected = wanted.named.is_some().then(|| document.clone());
-    let line = Some(Entry { key, mark: ledger::mark(&etag, size) });
-    Ok(Done { line, written: true, dropped: wanted.dropped, corrected, ..Done::default() })
+    let done = Done { dropped: wanted.dropped, corrected, ..Done::default() };
+    match aws.objects.put(bucket, &key, wanted.content, "application/json").await {
+        Ok(etag) => {
+            let line = Some(Entry::new(key, ledger::mark(&etag, size)));
+            Ok(Done { line, written: true, ..done })
+        }
+        Err(fault) => {
+            let set_aside =
+                there.is_some() && !content.is_some_and(|it| wanted.named.is_none() && sidecar::is_plain(it));
+            if set_aside {
+                untag(aws, bucket, &key).await?;
+            }
+            let skipped = Some(why(&fault));
+            // One that names nobody else stays, and is tried again as one that is not there.
+            let line = Some(Entry { skipped, ..Entry::new(key, ledger::ABSENT.into()) });
+            Ok(Done { line, set_aside, ..done })
+        }
+    }
+}
+
+/// What is told of a fault to whom the object belongs.
+pub(super) fn why(fault: &Fault) -> String {
+    let Fault { service, operation, code, message, .. } = fault;
+    format!("{service}:{operation}: {code}: {message}")
+}
+
+/// Takes a metadata file away, so that no filter finds the document beside it: deleted, or else written over by one that
+/// says nothing.
+pub(super) async fn untag(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
+    let Err(fault) = aws.objects.delete_one(bucket, key, None).await else { return Ok(()) };
+    tracing::warn!(bucket, key, %fault, "a metadata file cannot be deleted and is written over");
+    aws.objects.put(bucket, key, sidecar::SAYS_NOTHING.into(), "application/json").await.map(drop)
 }
 
 /// A document under a tenantId that is nobody's gets no file, so that no filter finds it, and stays where it is: whose it
@@ -75,13 +107,13 @@ async fn unclaimed(
     tracing::debug!(bucket, document, "its tenantId is nobody's");
     let mut done = Done { unclaimed: true, set_aside: pair.sidecar.is_some(), ..Done::default() };
     if pair.sidecar.is_some()
-        && let Some(there) = read(aws, bucket, &key).await?
+        && let Some(there) = read(aws, bucket, &key).await
     {
         // A job that read it may have told another tenant of this document, as with any other.
         let named = pool.rules.sidecar(tenant, there.content.as_deref()).named;
         done.corrected = named.map(|_| document.clone());
-        quarantine::take(aws, bucket, &key).await?;
-        aws.objects.delete(bucket, &[key]).await?;
+        quarantine::keep(aws, bucket, &key).await;
+        untag(aws, bucket, &key).await?;
     }
     Ok(done)
 }
@@ -92,20 +124,14 @@ struct There {
     etag: Option<String>,
 }
 
-async fn read(aws: &Aws, bucket: &str, key: &str) -> Result<Option<There>, Fault> {
+/// One that is too long, archived, slow, or under a key that nobody lets us use is not ours, and so not right: whatever
+/// keeps us from reading it, it is replaced.
+async fn read(aws: &Aws, bucket: &str, key: &str) -> Option<There> {
     match aws.objects.read(bucket, key, sidecar::MAX_SIDECAR as u64).await {
-        Ok(found) => Ok(found.map(|found| There { content: Some(found.bytes), etag: Some(found.etag) })),
-        // One that passes by itself is worth waiting for.
-        Err(fault)
-            if matches!(fault.class, Class::Throttled | Class::Transient)
-                && fault.code != "InvalidObjectState" =>
-        {
-            Err(fault)
-        }
-        // One that is too long, archived, or under a key that nobody lets us use is not ours, and so not right.
+        Ok(found) => found.map(|found| There { content: Some(found.bytes), etag: Some(found.etag) }),
         Err(fault) => {
             tracing::debug!(bucket, key, %fault, "the metadata file cannot be read and is replaced");
-            Ok(Some(There { content: None, etag: None }))
+            Some(There { content: None, etag: None })
         }
     }
 }
@@ -117,7 +143,7 @@ mod tests {
     use crate::documents::sidecar::Rules;
 
     fn listed(key: &str, same: bool) -> Listed {
-        Listed { entry: Entry { key: key.into(), mark: ledger::mark("e", 1) }, same }
+        Listed { entry: Entry::new(key.into(), ledger::mark("e", 1)), same }
     }
 
     /// What becomes of a document and the file beside it, if there is one, where AWS cannot be reached: whether each is
@@ -151,15 +177,19 @@ mod tests {
 
     #[tokio::test]
     async fn the_ledger_vouches_for_no_file_beside_what_is_nobodys() {
-        for (document, file, is_somebodys) in [
-            (true, Some(true), false),
-            (false, Some(true), false),
-            (true, None, true),
-            (true, Some(false), true),
-        ] {
-            let fault = unreached(document, file, is_somebodys).await.map(drop).unwrap_err();
-            let operation = if file.is_some() { "GetObject" } else { "PutObject" };
-            assert_eq!(fault.operation, operation, "{document} {file:?} {is_somebodys}");
+        for document in [true, false] {
+            let fault = unreached(document, Some(true), false).await.map(drop).unwrap_err();
+            assert_eq!(fault.operation, "PutObject", "it can neither be deleted nor written over");
         }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_skipped_and_what_may_name_another_is_not() {
+        let skipped = unreached(true, None, true).await.unwrap();
+        let line = skipped.line.unwrap();
+        assert!(line.skipped.unwrap().starts_with("s3:PutObject: "), "it says what did not go");
+        assert!(!skipped.written && !skipped.set_aside);
+        let fault = unreached(true, Some(false), true).await.map(drop).unwrap_err();
+        assert_eq!(fault.operation, "PutObject", "nobody knows whom it names, and it cannot be taken away");
     }
 }

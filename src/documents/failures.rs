@@ -3,7 +3,9 @@
 //! A job's own failure reasons may name documents of many tenants in one sentence. What Bedrock says of each document
 //! is about that document only: so a tenant of a pool reads of its own, and of nobody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
@@ -31,26 +33,73 @@ pub struct Failures {
 /// A pool's failures, by tenantId.
 pub type ByTenant = BTreeMap<String, Failures>;
 
+/// In the place of a tenantId, for what lies under none.
+pub const NOBODYS: &str = "";
+
+/// What a review had to skip.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// By the tenant under whose prefix it is.
+    pub by_tenant: ByTenant,
+    /// Which it is, as hashes of the keys.
+    keys: HashSet<u64>,
+}
+
+impl Skipped {
+    /// One more, and why.
+    pub fn add(&mut self, key: &str, why: &str) {
+        let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
+        self.by_tenant.entry(tenant.into()).or_default().add(key, why);
+        self.keys.insert(hash(key));
+    }
+
+    /// Whether it is, or what lies beside it.
+    fn has(&self, document: &str) -> bool {
+        let file = || format!("{document}{}", sidecar::SUFFIX);
+        !self.keys.is_empty() && (self.keys.contains(&hash(document)) || self.keys.contains(&hash(&file())))
+    }
+}
+
+fn hash(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Failures {
-    fn add(&mut self, document: &DocumentState) {
+    /// One more, and why.
+    pub fn add(&mut self, key: &str, why: &str) {
         self.count += 1;
         if self.named.len() < NAMED {
             let cut = |text: &str| text.chars().take(LENGTH).collect::<String>();
-            self.named.push(format!("{}: {}", cut(&document.key), cut(&document.why())));
+            self.named.push(format!("{}: {}", cut(key), cut(why)));
         }
+    }
+
+    /// With others of the same tenant.
+    fn and(mut self, others: Self) -> Self {
+        self.count += others.count;
+        self.named.extend(others.named);
+        self.named.truncate(NAMED);
+        self
     }
 
     /// How its tenant's documents stand.
     pub fn verdict(&self) -> Documents {
-        let more = match self.count - self.named.len() {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
         let message = format!(
-            "Documents that could not be indexed: {}{more}. Mend them and upload them again; the next job tries again",
-            self.named.join("; ")
+            "Documents that could not be indexed: {self}. Mend them and upload them again; the next job tries again"
         );
         Documents { current: Some(false), reason: Reason::DocumentsFailed, message }
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.named.join("; "))?;
+        match self.count - self.named.len() {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
 
@@ -61,16 +110,36 @@ pub fn since(jobs: &[JobSummary]) -> Option<Timestamp> {
     whole.map(|job| job.started)
 }
 
-/// What of a data source's documents could not be indexed since then, by the tenant under whose prefix it is.
-pub async fn by_tenant(aws: &Aws, kb: &str, data_source: &str, since: Timestamp) -> Result<ByTenant, Fault> {
+/// What of a data source's documents could not be indexed since then, by the tenant under whose prefix it is. What the review
+/// had to skip is told already.
+pub async fn by_tenant(
+    aws: &Aws,
+    kb: &str,
+    data_source: &str,
+    since: Timestamp,
+    skipped: &Skipped,
+) -> Result<ByTenant, Fault> {
     let mut failures = ByTenant::new();
     let each = |document: DocumentState| {
+        if skipped.has(&document.key) {
+            return;
+        }
         if let Some(tenant) = sidecar::tenant_of(&document.key).filter(|_| document.has_failed_since(since)) {
-            failures.entry(tenant.into()).or_default().add(&document);
+            failures.entry(tenant.into()).or_default().add(&document.key, &document.why());
         }
     };
     aws.documents.each(kb, data_source, each).await?;
     Ok(failures)
+}
+
+/// All of both.
+pub fn together(one: &ByTenant, other: &ByTenant) -> ByTenant {
+    let mut all = one.clone();
+    for (tenant, failures) in other {
+        let before = all.remove(tenant).unwrap_or_default();
+        all.insert(tenant.clone(), before.and(failures.clone()));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -82,8 +151,7 @@ mod tests {
         let mut failures = Failures::default();
         for n in 0..12 {
             let reason = "The file is ".to_owned() + &"very ".repeat(100) + "broken";
-            let (key, updated) = (format!("pool/a/{n}.md"), None);
-            failures.add(&DocumentState { key, status: "FAILED".into(), reason, updated });
+            failures.add(&format!("pool/a/{n}.md"), &reason);
         }
         let message = failures.verdict().message;
         assert!(message.contains("pool/a/9.md: The file is very"), "{message}");

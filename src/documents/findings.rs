@@ -1,8 +1,12 @@
 //! What a review of documents found and did, in numbers and a few names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::ledger::{Entry, Listed};
+use data_encoding::BASE64URL_NOPAD;
+use sha2::{Digest, Sha256};
+
+use super::failures::Skipped;
+use super::ledger::Entry;
 use super::sidecar;
 
 /// How many names are kept for messages.
@@ -44,15 +48,67 @@ impl std::fmt::Display for Names {
     }
 }
 
+/// Documents that somebody had at the last job, and how many of them are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// How many there were.
+    pub known: usize,
+    /// How many of them are gone.
+    pub gone: usize,
+}
+
+impl Losses {
+    /// At least a fifth.
+    fn is_a_fifth(self) -> bool {
+        self.gone > 0 && self.gone * 5 >= self.known
+    }
+
+    /// More than a fifth, and more than a handful.
+    pub fn is_large(self) -> bool {
+        self.gone >= HANDFUL && self.gone * 5 > self.known
+    }
+}
+
+/// A handful of documents is no large part of anything.
+const HANDFUL: usize = 10;
+/// So many tenants do not lose documents at once of their own accord.
+const TENANTS: usize = 3;
+
+/// A digest of the keys that are gone, in the order of the listing.
+#[derive(Clone, Debug, Default)]
+pub struct GoneKeys(Sha256);
+
+impl GoneKeys {
+    fn add(&mut self, key: &str) {
+        self.0.update(key.len().to_be_bytes());
+        self.0.update(key);
+    }
+
+    /// As text.
+    pub fn digest(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.0.clone().finalize())
+    }
+}
+
+impl PartialEq for GoneKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+}
+
+impl Eq for GoneKeys {}
+
 /// What a review found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Documents that are there.
     pub documents: usize,
-    /// Documents of the last ledger.
-    pub known: usize,
-    /// Documents of the last ledger that are gone, but for those of tenants that leave.
-    pub gone: usize,
+    /// Documents of the last ledger, and those of them that are gone, but for those of tenants that leave.
+    pub losses: Losses,
+    /// The same of each tenant of a pool.
+    pub by_tenant: BTreeMap<String, Losses>,
+    /// Which documents are gone, but for those of tenants that leave.
+    pub gone_keys: GoneKeys,
     /// Objects that are new, changed or gone, and metadata files that the review wrote or put aside.
     pub changed: usize,
     /// Metadata files among them.
@@ -67,14 +123,30 @@ pub struct Findings {
     pub corrected: Names,
     /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
     pub quarantined: Names,
+    /// Objects with which the review could not do what it had to. No filter finds them.
+    pub skipped: Skipped,
     /// The job that the last ledger was written for, by its description.
     pub last_for: Option<String>,
 }
 
 impl Findings {
-    /// Whether a job would forget an unusually large part of the documents: more than a fifth, and more than a handful.
-    pub fn is_large_deletion(&self) -> bool {
-        self.gone >= 10 && self.gone * 5 > self.known
+    /// Tenants of a pool that have each lost a fifth of their documents or more, if they are so many that somebody may have
+    /// emptied the bucket: three at least, and a fifth of all.
+    pub fn bereft(&self) -> Option<Vec<&str>> {
+        let bereft: Vec<_> = self
+            .by_tenant
+            .iter()
+            .filter(|(_, it)| it.is_a_fifth())
+            .map(|(tenant, _)| tenant.as_str())
+            .collect();
+        let many = bereft.len() >= TENANTS && bereft.len() * 5 >= self.by_tenant.len();
+        (many && self.losses.gone >= HANDFUL).then_some(bereft)
+    }
+
+    /// Tenants of a pool that have lost an unusually large part of their documents.
+    pub fn large_losses(&self) -> impl Iterator<Item = (&str, Losses)> {
+        let each = self.by_tenant.iter().map(|(tenant, losses)| (tenant.as_str(), *losses));
+        each.filter(|(_, losses)| losses.is_large())
     }
 
     /// The same, with what another review a moment ago has put right.
@@ -87,17 +159,120 @@ impl Findings {
     }
 
     pub(super) fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {
+        if !entry.is_there() {
+            return;
+        }
         self.changed += 1;
-        self.known += usize::from(sidecar::is_document(&entry.key));
-        let expected = sidecar::tenant_of(&entry.key).is_some_and(|tenant| leaving.contains(tenant));
-        self.gone += usize::from(sidecar::is_document(&entry.key) && !expected);
+        if !sidecar::is_document(&entry.key) {
+            return;
+        }
+        self.losses.known += 1;
+        let tenant = sidecar::tenant_of(&entry.key);
+        if tenant.is_some_and(|tenant| leaving.contains(tenant)) {
+            return;
+        }
+        self.losses.gone += 1;
+        self.gone_keys.add(&entry.key);
+        if let Some(tenant) = tenant {
+            let losses = self.by_tenant.entry(tenant.into()).or_default();
+            *losses = Losses { known: losses.known + 1, gone: losses.gone + 1 };
+        }
     }
 
-    pub(super) fn found(&mut self, listed: &Listed, was_known: bool) {
-        let is_document = sidecar::is_document(&listed.entry.key);
+    /// An object of the listing, beside what the ledger has under its key.
+    pub(super) fn found(&mut self, entry: &Entry, known: Option<&Entry>) {
+        let is_document = sidecar::is_document(&entry.key);
+        let has_changed = known.is_none_or(|known| known.mark != entry.mark);
         self.documents += usize::from(is_document);
-        self.known += usize::from(is_document && was_known);
-        self.changed += usize::from(!listed.same);
-        self.changed_files += usize::from(!listed.same && sidecar::is_sidecar(&listed.entry.key));
+        if is_document && known.is_some_and(Entry::is_there) {
+            self.losses.known += 1;
+            if let Some(tenant) = sidecar::tenant_of(&entry.key) {
+                // Most of what is listed follows another of the same tenant.
+                match self.by_tenant.get_mut(tenant) {
+                    Some(losses) => losses.known += 1,
+                    None => drop(self.by_tenant.insert(tenant.into(), Losses { known: 1, gone: 0 })),
+                }
+            }
+        }
+        self.changed += usize::from(has_changed);
+        self.changed_files += usize::from(has_changed && sidecar::is_sidecar(&entry.key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::ledger::mark;
+
+    fn entry(key: &str) -> Entry {
+        Entry::new(key.into(), mark("e", 1))
+    }
+
+    /// Findings of tenants that each had so many documents, of which so many are gone.
+    fn after(tenants: &[(&str, usize, usize)]) -> Findings {
+        let mut findings = Findings::default();
+        for (tenant, known, gone) in tenants {
+            for n in 0..*known {
+                let entry = entry(&format!("pool/{tenant}/{n}.md"));
+                match n < *gone {
+                    true => findings.lost(&entry, &BTreeSet::from(["leaver".to_string()])),
+                    false => findings.found(&entry, Some(&entry)),
+                }
+            }
+        }
+        findings
+    }
+
+    #[test]
+    fn one_tenants_large_deletion_is_told_and_holds_nobody() {
+        let findings = after(&[("acme", 20, 20), ("globex", 5, 0), ("umbrella", 5, 0)]);
+        assert_eq!(findings.bereft(), None);
+        let told: Vec<_> = findings.large_losses().collect();
+        assert_eq!(told, [("acme", Losses { known: 20, gone: 20 })]);
+    }
+
+    #[test]
+    fn a_bucket_that_was_emptied_waits_for_a_person() {
+        let emptied = |gone| {
+            after(&[("a", 5, gone), ("b", 5, gone), ("c", 5, gone), ("d", 5, 0)]).bereft().map(|it| it.len())
+        };
+        assert_eq!(emptied(5), Some(3));
+        assert_eq!(emptied(4), Some(3));
+        assert_eq!(emptied(3), None, "less than a handful in all");
+        assert_eq!(emptied(0), None);
+        let two = after(&[("a", 20, 20), ("b", 20, 20), ("c", 20, 3)]);
+        assert_eq!(two.bereft(), None, "two tenants, and one that lost less than a fifth");
+        let mut of_twenty: Vec<_> = ["a", "b", "c"].map(|it| (it, 9, 9)).into();
+        let others: Vec<_> = (0..13).map(|n| format!("t{n}")).collect();
+        of_twenty.extend(others.iter().map(|it| (it.as_str(), 9, 0)));
+        assert_eq!(after(&of_twenty).bereft(), None, "three of sixteen are less than a fifth");
+        assert_eq!(after(&of_twenty[..15]).bereft().map(|it| it.len()), Some(3));
+    }
+
+    #[test]
+    fn who_leaves_loses_nothing_unexpectedly() {
+        let findings = after(&[("leaver", 30, 30), ("acme", 5, 0)]);
+        assert_eq!((findings.losses.gone, findings.by_tenant.len()), (0, 1));
+    }
+
+    #[test]
+    fn other_keys_are_another_loss_however_many_there_are() {
+        let digest = |of: &[(&str, usize, usize)]| after(of).gone_keys.digest();
+        assert_eq!(digest(&[("a", 9, 5)]), digest(&[("a", 12, 5)]));
+        assert_ne!(digest(&[("a", 9, 5)]), digest(&[("b", 9, 5)]));
+        assert_ne!(digest(&[("a", 9, 5)]), digest(&[("a", 9, 4)]));
+    }
+
+    #[test]
+    fn what_was_skipped_is_neither_new_nor_gone_while_it_stays_so() {
+        let mut findings = Findings::default();
+        let skipped = Entry { skipped: Some("s3:CopyObject".into()), ..entry("pool/a/x.md") };
+        findings.found(&entry("pool/a/x.md"), Some(&skipped));
+        let absent = Entry {
+            skipped: Some("s3:PutObject".into()),
+            ..Entry::new("pool/a/y.md.metadata.json".into(), "-".into())
+        };
+        findings.lost(&absent, &BTreeSet::new());
+        assert_eq!((findings.changed, findings.losses.gone), (0, 0));
     }
 }

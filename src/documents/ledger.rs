@@ -34,20 +34,39 @@ impl Object {
 pub struct Entry {
     /// Its key.
     pub key: String,
-    /// Which of all that the key may have named.
+    /// Which of all that the key may have named; [`ABSENT`] if there should be something, and nothing is.
     pub mark: Mark,
+    /// Why the review could not do with it what it had to. It is tried again by each review.
+    pub skipped: Option<String>,
 }
 
+/// The mark of what is not there.
+pub const ABSENT: &str = "-";
+
 impl Entry {
+    /// One with which all is well.
+    pub fn new(key: String, mark: Mark) -> Self {
+        Self { key, mark, skipped: None }
+    }
+
     /// As a line, with its end. The key is in quotes, because it may hold anything.
     pub fn line(&self) -> String {
-        format!("{} {}\n", self.mark, serde_json::Value::from(self.key.as_str()))
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let skipped = self.skipped.as_ref().map(|why| format!(" {}", quoted(why))).unwrap_or_default();
+        format!("{} {}{skipped}\n", self.mark, quoted(&self.key))
     }
 
     /// Reads a line.
     pub fn parse(line: &str) -> Option<Self> {
-        let (mark, key) = line.split_once(' ')?;
-        Some(Self { key: serde_json::from_str(key).ok()?, mark: mark.into() })
+        let (mark, rest) = line.split_once(' ')?;
+        let mut texts = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+        let key = texts.next()?.ok()?;
+        Some(Self { key, mark: mark.into(), skipped: texts.next().transpose().ok()? })
+    }
+
+    /// Whether it stands for something that is there.
+    pub fn is_there(&self) -> bool {
+        self.mark != ABSENT
     }
 }
 
@@ -56,7 +75,7 @@ impl Entry {
 pub struct Listed {
     /// The object.
     pub entry: Entry,
-    /// Whether the ledger has the same.
+    /// Whether the ledger has the same, and all was well with it.
     pub same: bool,
 }
 
@@ -125,16 +144,18 @@ mod tests {
     use super::*;
 
     fn listed(key: &str, same: bool) -> Listed {
-        Listed { entry: Entry { key: key.into(), mark: mark("e", 1) }, same }
+        Listed { entry: Entry::new(key.into(), mark("e", 1)), same }
     }
 
     #[test]
     fn a_line_comes_back_whatever_the_key() {
         for key in ["pool/a/x.md", "pool/a/two words\n\"ü\"\u{1}.txt", "", "documents/ "] {
-            let entry = Entry { key: key.into(), mark: mark("\"9a\"", 7) };
-            let line = entry.line();
-            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
-            assert_eq!(Entry::parse(line.trim_end_matches('\n')), Some(entry));
+            for skipped in [None, Some("s3:CopyObject: \"no\"\nway".to_string())] {
+                let entry = Entry { skipped, ..Entry::new(key.into(), mark("\"9a\"", 7)) };
+                let line = entry.line();
+                assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+                assert_eq!(Entry::parse(line.trim_end_matches('\n')), Some(entry));
+            }
         }
         assert_eq!(Entry::parse(HEADER), None);
         assert_eq!(mark("\"9a\"", 7), mark("9a", 7));

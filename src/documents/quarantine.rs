@@ -27,6 +27,20 @@ pub async fn take(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
     aws.objects.copy(bucket, key, &key_of(key)).await
 }
 
+/// Moves a document there. It is deleted only once its copy is there.
+pub async fn banish(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
+    take(aws, bucket, key).await?;
+    aws.objects.delete_one(bucket, key, None).await
+}
+
+/// Copies a metadata file there, if S3 lets us. What becomes of the file itself does not wait for that: it may be one that
+/// nobody can copy, and as long as it stands somebody's filter may find what is beside it. The bucket keeps its version.
+pub async fn keep(aws: &Aws, bucket: &str, key: &str) {
+    if let Err(fault) = take(aws, bucket, key).await {
+        tracing::warn!(bucket, key, %fault, "a metadata file cannot be kept in quarantine; the bucket has its version");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,18 @@
 //! The move of documents within their bucket: their current versions, with the files beside them.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::BTreeSet;
 
+use futures::{StreamExt, stream};
+
+use super::failures::Failures;
+use super::sidecar::{MAX_KEY, SUFFIX, is_sidecar};
+use super::{beside, quarantine};
 use crate::api::Reason;
 use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
 use crate::stack::model::progress::{Cadence, Progress};
 
-/// Pages of a thousand objects from which one call moves something before it lets others have their turn. Pages of which
-/// everything stays put do not count: each call begins anew, and would come no further than the last.
+/// Pages of a thousand objects that one call looks at before it lets others have their turn.
 const PAGES_A_CALL: usize = 10;
 /// Objects copied side by side.
 const CONCURRENCY: usize = 16;
@@ -22,31 +26,104 @@ pub enum Meeting {
     StayPut,
 }
 
+/// How a move fares.
+#[derive(Debug)]
+pub struct Moved {
+    /// Whether the listing has come to its end.
+    pub progress: Progress,
+    /// How many objects were moved.
+    pub objects: usize,
+    /// Documents that stay where they are, because S3 does not let us move them.
+    pub stuck: Failures,
+}
+
 /// Moves everything under `from` to `to`: each object is copied, and only then deleted by its key, so that its older
-/// versions stay where they are as long as the bucket keeps them. Done once a listing has come to its end.
-pub async fn all(aws: &Aws, bucket: &str, from: &str, to: &str, meeting: Meeting) -> Result<Progress, Fault> {
-    let (mut next, mut pages) = (None::<String>, 0);
-    while pages < PAGES_A_CALL {
-        let page = aws.objects.list(bucket, from, next.as_deref(), None).await?;
-        let moved: Vec<Option<String>> = stream::iter(page.objects)
-            .map(|object| async move { one(aws, bucket, from, to, meeting, object).await })
+/// versions stay where they are as long as the bucket keeps them. Done once a listing has come to its end; a call goes on
+/// where the last one stopped.
+///
+/// An object that S3 does not let us move keeps no other: it stays, and the file beside it goes, so that no filter finds it.
+pub async fn all(
+    aws: &Aws,
+    bucket: &str,
+    from: &str,
+    to: &str,
+    meeting: Meeting,
+    stopped_at: &mut Option<String>,
+) -> Result<Moved, Fault> {
+    let (mut objects, mut stuck) = (0, Stuck::default());
+    for _ in 0..PAGES_A_CALL {
+        let page = aws.objects.list(bucket, from, stopped_at.take().as_deref(), None).await?;
+        let copied: Vec<(String, Result<Copied, Fault>)> = stream::iter(page.objects)
+            .map(|object| async move {
+                let key = object.key.clone();
+                (key, one(aws, bucket, from, to, meeting, object).await)
+            })
             .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        let moved: Vec<String> = moved.into_iter().flatten().collect();
-        tracing::info!(bucket, from, to, objects = moved.len(), "moving documents");
-        aws.objects.delete(bucket, &moved).await?;
-        pages += usize::from(!moved.is_empty());
-        next = page.next;
-        if next.is_none() {
-            return Ok(Progress::Done);
+            .collect()
+            .await;
+        let mut gone = Vec::new();
+        for (key, copied) in copied {
+            match copied {
+                Ok(Copied::Arrived) => gone.push(key),
+                Ok(Copied::Stays) => {}
+                Err(fault) => stuck.add(key, fault),
+            }
+        }
+        let kept = aws.objects.delete(bucket, &gone).await?;
+        objects += gone.len() - kept.len();
+        kept.into_iter().for_each(|(key, fault)| stuck.add(key, fault));
+        for file in stuck.files_beside() {
+            beside::untag(aws, bucket, &file).await?;
+        }
+        tracing::info!(bucket, from, to, objects, "moving documents");
+        *stopped_at = page.next;
+        if stopped_at.is_none() {
+            return Ok(Moved { progress: Progress::Done, objects, stuck: stuck.told });
         }
     }
     let message = format!("Documents are being moved from s3://{bucket}/{from} to {to}");
-    Ok(Progress::Waiting { reason: Reason::Updating, message, cadence: Cadence::Steady })
+    let progress = Progress::Waiting { reason: Reason::Updating, message, cadence: Cadence::Steady };
+    Ok(Moved { progress, objects, stuck: stuck.told })
 }
 
-/// Copies one object; its key, if it may now be deleted.
+/// What could not be moved.
+#[derive(Default)]
+struct Stuck {
+    keys: BTreeSet<String>,
+    told: Failures,
+}
+
+impl Stuck {
+    fn add(&mut self, key: String, fault: Fault) {
+        self.told.add(&key, &beside::why(&fault));
+        self.keys.insert(key);
+    }
+
+    /// The metadata files that stay beside documents that stay. One whose document has moved does no harm, and is tried
+    /// again.
+    fn files_beside(&mut self) -> Vec<String> {
+        let document = |file: &String| file.strip_suffix(SUFFIX).is_some_and(|it| self.keys.contains(it));
+        let files: Vec<_> = self.keys.iter().filter(|key| document(key)).cloned().collect();
+        self.keys.retain(|key| !files.contains(key));
+        files
+    }
+}
+
+impl Moved {
+    /// Whether all is moved that can be, and not all can.
+    pub fn is_stuck(&self) -> bool {
+        self.progress.is_done() && self.stuck.count > 0
+    }
+}
+
+/// What became of one object.
+enum Copied {
+    /// Its copy is there, or it needs none: its key may go.
+    Arrived,
+    /// What is there is newer.
+    Stays,
+}
+
 async fn one(
     aws: &Aws,
     bucket: &str,
@@ -54,19 +131,25 @@ async fn one(
     to: &str,
     meeting: Meeting,
     object: Object,
-) -> Result<Option<String>, Fault> {
+) -> Result<Copied, Fault> {
     let Object { key, size, .. } = object;
     let there = format!("{to}{}", key.strip_prefix(from).unwrap_or(&key));
+    if there.len() > MAX_KEY {
+        // A metadata file is made anew; a document so long could have none, and is nobody's.
+        if !is_sidecar(&key) {
+            quarantine::take(aws, bucket, &key).await?;
+        }
+        return Ok(Copied::Arrived);
+    }
     if meeting == Meeting::StayPut {
         // The first key in order that begins so is the key itself, if there is one.
         let page = aws.objects.list(bucket, &there, None, Some(1)).await?;
         if let Some(met) = page.objects.first().filter(|object| object.key == there) {
             // Its own copy, if a process died, or an answer was lost, between the copy and the deletion.
-            let arrived = met.size == size
-                && aws.objects.digest(bucket, &key).await? == aws.objects.digest(bucket, &there).await?;
-            return Ok(arrived.then_some(key));
+            let arrived = met.size == size && aws.objects.are_same(bucket, &key, &there).await?;
+            return Ok(if arrived { Copied::Arrived } else { Copied::Stays });
         }
     }
     aws.objects.copy(bucket, &key, &there).await?;
-    Ok(Some(key))
+    Ok(Copied::Arrived)
 }

@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::beside::{self, Done};
 use super::draft::Draft;
+use super::failures::Skipped;
 use super::findings::Findings;
 use super::ledger::{Entry, HEADER, Listed, Pair, Pairing};
 use super::quarantine;
@@ -46,7 +47,7 @@ enum Task {
     /// The file beside a document is looked at, unless it is as it was.
     Check(Pair),
     /// It belongs to nobody, and goes where no job looks.
-    Banish(String),
+    Banish(Entry),
 }
 
 /// Reviews everything, a page of the listing at a time, so that memory does not grow with the number of documents. The
@@ -138,7 +139,7 @@ fn sort(scope: &Scope<'_>, listed: Listed, pairing: &mut Pairing, tasks: &mut Ve
         return tasks.push(Task::Keep(listed.entry));
     }
     if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
-        return tasks.push(Task::Banish(key));
+        return tasks.push(Task::Banish(listed.entry));
     }
     let entry = listed.entry.clone();
     let known = pairing.next(listed);
@@ -166,6 +167,9 @@ async fn work(
             draft.differs().await?;
         }
         if let Some(entry) = line {
+            if let Some(why) = &entry.skipped {
+                findings.skipped.add(&entry.key, why);
+            }
             draft.line(&entry).await?;
         }
         findings.written += usize::from(written);
@@ -184,12 +188,41 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
             Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
             None => Ok(Done::default()),
         },
-        Task::Banish(key) => {
-            quarantine::take(aws, scope.bucket, &key).await?;
-            aws.objects.delete(scope.bucket, std::slice::from_ref(&key)).await?;
-            Ok(Done { quarantined: Some(key), ..Done::default() })
+        Task::Banish(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
+            Ok(()) => Ok(Done { quarantined: Some(entry.key), ..Done::default() }),
+            // It stays where it is. A file beside it would make some filter find it.
+            Err(fault) => {
+                let set_aside = match sidecar::key_of(&entry.key) {
+                    Some(key) => {
+                        is_there(aws, scope.bucket, &key).await? && {
+                            beside::untag(aws, scope.bucket, &key).await?;
+                            true
+                        }
+                    }
+                    None => false,
+                };
+                let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });
+                Ok(Done { line, set_aside, ..Done::default() })
+            }
+        },
+    }
+}
+
+/// What the last ledger says that its review had to skip.
+pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
+    let (mut last, mut skipped) = (Last::open(aws, scope).await?, Skipped::default());
+    while let Some(entry) = last.advance().await? {
+        if let Some(why) = &entry.skipped {
+            skipped.add(&entry.key, why);
         }
     }
+    Ok(skipped)
+}
+
+async fn is_there(aws: &Aws, bucket: &str, key: &str) -> Result<bool, Fault> {
+    // The first key in order that begins so is the key itself, if there is one.
+    let page = aws.objects.list(bucket, key, None, Some(1)).await?;
+    Ok(page.objects.first().is_some_and(|object| object.key == key))
 }
 
 /// The last ledger, as far as it has been read.
@@ -230,7 +263,7 @@ impl Last {
         scope: &Scope<'_>,
         findings: &mut Findings,
     ) -> Result<Listed, Fault> {
-        let entry = Entry { mark: object.mark(), key: object.key };
+        let entry = Entry::new(object.key.clone(), object.mark());
         while self.next.as_ref().is_some_and(|next| next.key < entry.key) {
             let gone = self.advance().await?;
             gone.iter().for_each(|gone| findings.lost(gone, scope.leaving));
@@ -239,9 +272,8 @@ impl Last {
             true => self.advance().await?,
             false => None,
         };
-        let listed = Listed { same: known.as_ref() == Some(&entry), entry };
-        findings.found(&listed, known.is_some());
-        Ok(listed)
+        findings.found(&entry, known.as_ref());
+        Ok(Listed { same: known.as_ref() == Some(&entry), entry })
     }
 
     /// All that is left in the ledger is gone.

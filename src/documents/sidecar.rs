@@ -16,6 +16,9 @@ pub(crate) const MAX_SIDECAR: usize = 10 * 1024;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
 pub(crate) const MAX_KEY: usize = 1024;
 
+/// A metadata file that names nobody: no filter finds the document beside it.
+pub(crate) const SAYS_NOTHING: &str = r#"{"metadataAttributes":{}}"#;
+
 /// Whether a key names a metadata file.
 pub(crate) fn is_sidecar(key: &str) -> bool {
     key.ends_with(SUFFIX)
@@ -139,6 +142,11 @@ impl Rules {
             "type": "RECORD_BASED_STRUCTURE_METADATA",
         }))
     }
+}
+
+/// Whether everybody reads the same in a file: it is JSON as we write it, without doubled keys or another encoding.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value.to_string().as_bytes() == bytes)
 }
 
 const ATTRIBUTES: &str = "metadataAttributes";

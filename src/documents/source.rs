@@ -24,6 +24,8 @@ pub struct Source<'a> {
     pub pool: Option<Pool<'a>>,
     /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
     pub merges: bool,
+    /// Whether some tenants were told of documents that are not indexed.
+    pub some_were_told: bool,
     /// Tenants that leave: that their documents go is expected.
     pub leaving: BTreeSet<String>,
     /// The object that owns it.

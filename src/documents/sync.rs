@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::begin::{Begun, begin};
-use super::failures::{self, ByTenant};
+use super::failures::{self, ByTenant, NOBODYS, Skipped};
 use super::findings::Findings;
 use super::review;
 use super::reviews::Reviews;
@@ -38,8 +38,12 @@ pub struct Remembered {
     looked_after: Option<String>,
     /// The job that a corrected one may have fooled.
     fooled: Option<String>,
-    /// The job whose failures were told to the tenants that they concern.
+    /// The job whose failures are known.
     told: Option<String>,
+    /// What of a pool's documents that job could not index,
+    failed: ByTenant,
+    /// and what the last review had to skip; `None` before the first.
+    skipped: Option<Skipped>,
 }
 
 /// What the step found and did.
@@ -147,13 +151,16 @@ pub async fn step(
     } else {
         None
     };
+    let failures = failures_of(aws, source, &jobs, findings.as_ref(), remembered).await;
     let documents = match begun {
         Some(Begun::Waits(message)) => {
             Documents { current: Some(false), reason: Reason::LargeDeletion, message }
         }
-        _ => verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref()),
+        _ => {
+            let skipped = remembered.skipped.as_ref().map(|it| &it.by_tenant);
+            verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped)
+        }
     };
-    let failures = failures_of(aws, source, &jobs, remembered).await;
     let next = source.schedule.as_ref().and_then(|schedule| schedule.next(now));
     let due_in = next.and_then(|next| Duration::try_from(next.duration_since(turns.now())).ok());
     Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures })
@@ -166,28 +173,50 @@ async fn failures_of(
     aws: &Aws,
     source: &Source<'_>,
     jobs: &[JobSummary],
+    findings: Option<&Findings>,
     remembered: &mut Remembered,
 ) -> Option<ByTenant> {
     source.pool?;
-    let last = jobs.iter().find(|job| !job.is_running())?;
+    let skipped = match (findings, &remembered.skipped) {
+        (Some(findings), _) => Some(findings.skipped.clone()),
+        // What an earlier process skipped is in the ledger.
+        (None, None) if source.some_were_told => review::skipped(aws, &source.scope()).await.ok(),
+        (None, None) => Some(Skipped::default()),
+        (None, Some(_)) => None,
+    };
+    let is_news = skipped.is_some() && skipped != remembered.skipped;
+    remembered.skipped = skipped.or(remembered.skipped.take());
+    let has_failed = failed(aws, source, jobs, remembered).await;
+    let skipped = remembered.skipped.as_ref()?;
+    (is_news || has_failed).then(|| failures::together(&remembered.failed, &skipped.by_tenant))
+}
+
+/// Looks up what the last job could not index; whether that is news.
+async fn failed(aws: &Aws, source: &Source<'_>, jobs: &[JobSummary], remembered: &mut Remembered) -> bool {
+    let Some(last) = jobs.iter().find(|job| !job.is_running()) else { return false };
     if remembered.told.as_ref() == Some(&last.id) {
-        return None;
+        return false;
     }
-    let since = failures::since(jobs)?;
+    let Some(since) = failures::since(jobs) else { return false };
     let mut concerned = jobs.iter().filter(|job| job.started >= since && !job.is_running());
     let any = concerned.any(|job| job.status == "FAILED" || job.statistics.failed > 0);
     let failures = match any {
-        true => failures::by_tenant(aws, &source.knowledge_base_id, &source.data_source_id, since).await,
+        true => {
+            let skipped = remembered.skipped.clone().unwrap_or_default();
+            let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
+            failures::by_tenant(aws, kb, ds, since, &skipped).await
+        }
         false => Ok(ByTenant::new()),
     };
     match failures {
         Ok(failures) => {
             remembered.told = Some(last.id.clone());
-            Some(failures)
+            remembered.failed = failures;
+            true
         }
         Err(fault) => {
             tracing::warn!(%fault, "what could not be indexed is not known yet");
-            None
+            false
         }
     }
 }
@@ -279,6 +308,7 @@ fn verdict(
     waits: bool,
     jobs: &[JobSummary],
     last: Option<&IngestionStatus>,
+    skipped: Option<&ByTenant>,
 ) -> Documents {
     let Source { bucket, prefix, .. } = source;
     let ended = jobs.iter().find(|job| !job.is_running());
@@ -318,7 +348,9 @@ fn verdict(
                 (Some(false), Reason::DocumentsFailed, message)
             }
             Some(job) => {
-                (Some(true), Reason::Synced, format!("Job {} indexed every document it found", job.id))
+                let skipped = skipped.filter(|it| !it.is_empty()).map(told_of).unwrap_or_default();
+                let message = format!("Job {} indexed every document it found{skipped}", job.id);
+                (Some(true), Reason::Synced, message)
             }
         }
     };
@@ -329,4 +361,12 @@ fn verdict(
         ));
     }
     Documents { current, reason, message }
+}
+
+/// What a pool says of the documents that its review had to skip: their tenants are told which, and nobody else.
+fn told_of(skipped: &ByTenant) -> String {
+    let (count, tenants) = (skipped.values().map(|it| it.count).sum::<usize>(), skipped.len());
+    let nobodys = skipped.get(NOBODYS).map(|it| format!("; under no tenant: {it}")).unwrap_or_default();
+    let documents = if count == 1 { "document was" } else { "documents were" };
+    format!(". {count} {documents} skipped and found by nobody, under {tenants} of its prefixes{nobodys}")
 }

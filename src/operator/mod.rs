@@ -5,10 +5,12 @@ pub(crate) mod definitions;
 pub(crate) mod installation_owner;
 pub(crate) mod lease;
 pub(crate) mod metrics;
+mod queue;
 pub(crate) mod records;
 pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod wait_for_aws;
 mod watches;
+mod work;
 
 pub use start::run;

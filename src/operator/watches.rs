@@ -1,4 +1,4 @@
-//! What is watched, and the two controllers with their context that run on it.
+//! What is watched, and what works on it with its context.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::controller::{Action, Config, Controller, Error as Trouble};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::metrics::Metrics;
 use super::records::Installation;
 use super::serve::{Health, Phase};
+use super::work::{Pass, Work, received};
 use super::{definitions, wait_for_aws};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::Aws;
@@ -33,7 +33,7 @@ use crate::documents::turns::Turns;
 use crate::reconcile::claims::Claims;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memories;
-use crate::reconcile::{Error as PassError, Guarded, offer_status, retry, shared_stack, tenant};
+use crate::reconcile::{Action, Error as PassError, Guarded, offer_status, retry, shared_stack, tenant};
 use crate::records::Kept;
 use crate::records::lock::Lock;
 use crate::settings::Settings;
@@ -127,7 +127,6 @@ pub(super) async fn lead(
 
     let filter =
         watcher::Config { label_selector: cx.settings.selector.clone(), ..watcher::Config::default() };
-    let config = Config::default().concurrency(cx.settings.concurrency);
     let tenants = {
         let cx = cx.clone();
         watch(Api::all(client.clone()), filter.clone(), tenant_writer, move |event| tenant_seen(&cx, event))
@@ -136,26 +135,21 @@ pub(super) async fn lead(
         let (cx, offers) = (cx.clone(), Mutex::default());
         watch(Api::all(client.clone()), filter, stack_writer, move |event| stack_seen(&cx, &offers, event))
     };
-    let tenants = Controller::for_stream(tenants, tenant_store)
-        .with_config(config.clone())
-        .reconcile_on(received(tenants_woken))
-        .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(
-            counted(metrics, tenant::NAME, tenant::reconcile),
-            |tenant, error, cx| retry::after(&cx, tenant.meta().uid.as_deref(), error),
-            cx.clone(),
-        )
-        .for_each(|result| async { log(result) });
-    let stacks = Controller::for_stream(stacks, stack_store)
-        .with_config(config)
-        .reconcile_on(received(stacks_woken))
-        .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(
-            counted(metrics, shared_stack::NAME, shared_stack::reconcile),
-            |stack, error, cx| retry::after(&cx, stack.meta().uid.as_deref(), error),
-            cx.clone(),
-        )
-        .for_each(|result| async { log(result) });
+    let work = |controller| Work {
+        places: cx.settings.concurrency,
+        depth: metrics.waiting(controller),
+        stop: stop.clone(),
+    };
+    let tenants = work(tenant::NAME).run(
+        stream::select(changed(tenants), received(tenants_woken)),
+        cx.caches(),
+        passes(tenant::NAME, tenant_store, metrics, &cx, tenant::reconcile),
+    );
+    let stacks = work(shared_stack::NAME).run(
+        stream::select(changed(stacks), received(stacks_woken)),
+        cx.caches(),
+        passes(shared_stack::NAME, stack_store, metrics, &cx, shared_stack::reconcile),
+    );
     let namespaces = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default())
         .default_backoff()
         .modify(|namespace| namespace.managed_fields_mut().clear())
@@ -192,20 +186,50 @@ async fn record(
     std::future::pending().await
 }
 
-/// A pass that is counted.
-fn counted<K, F>(
-    metrics: &Arc<Metrics>,
+/// Passes over a kind: each is over the object as it is when it begins, is counted, and is followed by another.
+fn passes<K, F>(
     controller: &'static str,
-    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
-) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, PassError>>
+    store: Store<Guarded<K>>,
+    metrics: &Arc<Metrics>,
+    cx: &Arc<Context>,
+    reconcile: impl Fn(Arc<Guarded<K>>, Arc<Context>) -> F,
+) -> impl Fn(&ObjectRef<Guarded<K>>) -> Option<Pass>
 where
+    K: Resource<DynamicType = ()> + Clone + 'static,
     F: Future<Output = Result<Action, PassError>> + Send + 'static,
 {
-    let metrics = metrics.clone();
-    move |object, cx| {
-        let (metrics, pass) = (metrics.clone(), reconcile(object, cx));
-        async move { metrics.pass(controller, pass).await }.boxed()
+    let (metrics, cx) = (metrics.clone(), cx.clone());
+    move |object| {
+        let span = tracing::info_span!("reconciling object", object.ref = %object);
+        let object = store.get(object)?;
+        let (uid, cx, metrics) = (object.uid(), cx.clone(), metrics.clone());
+        let pass = reconcile(object, cx.clone()).boxed();
+        let pass = async move {
+            let over = metrics.pass(controller, pass).await;
+            over.unwrap_or_else(|error| retry::after(&cx, uid.as_deref(), &error)).after
+        };
+        Some(pass.instrument(span).boxed())
     }
+}
+
+/// What a watch shows.
+fn changed<K: Resource<DynamicType = ()>>(
+    watch: impl Stream<Item = Result<K, watcher::Error>>,
+) -> impl Stream<Item = ObjectRef<K>> {
+    watch.filter_map(|event| {
+        future::ready(match event {
+            Ok(object) => Some(ObjectRef::from_obj(&object)),
+            Err(error) if definitions::is_gone(&error) => {
+                let kind = K::kind(&()).into_owned();
+                tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a watch failed; trying again");
+                None
+            }
+        })
+    })
 }
 
 /// AWS's limits on ingestion jobs, at the pace that this operator keeps.
@@ -315,27 +339,4 @@ fn stack_seen(
 /// A store is filled; each new listing fills it again.
 fn fill(filled: &SetOnce<()>) {
     let _ = filled.set(());
-}
-
-fn received<T: Send + 'static>(
-    mut receiver: mpsc::UnboundedReceiver<T>,
-) -> impl Stream<Item = T> + Send + 'static {
-    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
-}
-
-fn log<K: Resource<DynamicType: Default>>(
-    result: Result<
-        (ObjectRef<K>, kube::runtime::controller::Action),
-        Trouble<crate::reconcile::Error, watcher::Error>,
-    >,
-) {
-    match result {
-        Ok(_) | Err(Trouble::ObjectNotFound(_)) | Err(Trouble::ReconcilerFailed(..)) => {}
-        Err(Trouble::QueueError(error)) if definitions::is_gone(&error) => {
-            let kind = K::kind(&Default::default()).into_owned();
-            tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
-        }
-        Err(Trouble::QueueError(error)) => tracing::warn!(%error, "a watch failed; trying again"),
-        Err(error) => tracing::error!(%error, "the controller's runner failed"),
-    }
 }

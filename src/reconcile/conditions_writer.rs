@@ -178,9 +178,9 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
 mod tests {
     use std::time::Duration;
 
+    use crate::reconcile::Action;
     use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-    use kube::runtime::controller::Action;
 
     use super::*;
     use crate::api::{SharedStack, Tenant};

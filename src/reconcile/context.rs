@@ -19,8 +19,9 @@ use super::engine::World;
 use super::finalizer;
 use super::ids::Ids;
 use super::memory::Memories;
-use super::quota::{self, Reservations};
-use crate::api::{ConditionType, Pattern, SharedStack, Status, Tenant, hold_name};
+use super::places::{Applicant, Limits};
+use super::quota::{self, Next, Reservations};
+use crate::api::{ConditionType, Pattern, Reason, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
@@ -72,7 +73,7 @@ pub struct Context {
     pub turns: Turns,
     /// Counts reviews of documents.
     pub reviews: Reviews,
-    /// Knowledge bases that are promised.
+    /// Who has a place where there are only so many, and who waits for one.
     pub reservations: Reservations,
     /// Writes events.
     pub recorder: Recorder,
@@ -81,7 +82,7 @@ pub struct Context {
 }
 
 /// Says when each store has been filled for the first time. A store's own `wait_until_ready` wakes only the last of
-/// several tasks that wait for it, and the controller is one.
+/// several tasks that wait for it.
 #[derive(Default)]
 pub struct Filled {
     /// All Tenants are in.
@@ -124,7 +125,7 @@ impl Context {
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.memories.forget(uid);
-        self.reservations.forget(uid);
+        self.wake(self.reservations.forget(uid));
         self.turns.forget(uid);
         self.written.lock().remove(uid);
     }
@@ -143,6 +144,7 @@ impl Context {
                 self.filled.stacks.wait().await;
                 self.filled.namespaces.wait().await;
                 self.take_up_claims();
+                self.take_up_places();
                 self.take_up_promises();
                 self.take_up_jobs();
             })
@@ -156,23 +158,42 @@ impl Context {
         }
     }
 
-    /// Promises their knowledge bases anew to all that were accepted: one that is still being built is in no list.
+    /// Whoever has an id has its place in its namespace, and whoever waited for one is still in line: where there may be more
+    /// Tenants than before, they are before those that happen to ask first.
+    fn take_up_places(&self) {
+        let is_limited = self.settings.max_tenants_per_namespace > 0;
+        for tenant in self.tenants.state() {
+            let Ok(tenant) = &tenant.0 else { continue };
+            let accepted =
+                tenant.status.as_ref().and_then(|status| status.condition(ConditionType::Accepted));
+            let waited = accepted.is_some_and(|said| said.reason == Reason::TooManyTenants.as_str());
+            if self.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default()) {
+                self.reservations.is_in(&self.applicant(tenant).id);
+            } else if is_limited && waited && tenant.metadata.deletion_timestamp.is_none() {
+                self.reservations.waited(&self.applicant(tenant));
+            }
+        }
+    }
+
+    /// Promises their knowledge bases anew to all that were accepted and get on: one that is still being built is in no list.
     fn take_up_promises(&self) {
-        let accepted =
-            |status: &Option<Status>| status.as_ref().is_some_and(|it| it.is_true(ConditionType::Accepted));
+        let kept = |meta: &ObjectMeta, status: &Option<Status>| {
+            status.as_ref().is_some_and(|status| {
+                let leaves = meta.deletion_timestamp.is_some() && status.knowledge_base_id.is_none();
+                status.is_true(ConditionType::Accepted) && !leaves && quota::keeps_promise(status)
+            })
+        };
         for tenant in self.tenants.state() {
             if let Ok(tenant) = &tenant.0
-                && accepted(&tenant.status)
+                && kept(&tenant.metadata, &tenant.status)
                 && tenant.spec.pattern != Pattern::Pool
             {
-                let stack = tenant.spec.stack_ref.as_ref().map(|reference| reference.name.as_str());
-                let (id, pattern) = (&tenant.spec.tenant_id, tenant.spec.pattern);
-                self.reservations.promise(&self.tenant_identity(tenant, id, pattern, stack));
+                self.reservations.promise(&self.applicant(tenant).id);
             }
         }
         for stack in self.stacks.state() {
             if let Ok(stack) = &stack.0
-                && accepted(&stack.status)
+                && kept(&stack.metadata, &stack.status)
                 && stack.spec.pool.is_some()
             {
                 let uid = stack.uid().unwrap_or_default();
@@ -216,10 +237,119 @@ impl Context {
         self.settings.resync * 9 / 10
     }
 
-    /// Asks for room for one more knowledge base.
-    pub async fn reserve(&self, id: &Identity) -> Result<Result<(), Blocked>, Fault> {
-        let limit = self.settings.max_knowledge_bases;
-        quota::reserve(&self.aws.knowledge_bases, &self.reservations, limit, id).await
+    /// A Tenant as one that asks for a place.
+    pub fn applicant(&self, tenant: &Tenant) -> Applicant {
+        let spec = &tenant.spec;
+        let stack = spec.stack_ref.as_ref().map(|stack| stack.name.as_str());
+        let id = self.tenant_identity(tenant, &spec.tenant_id, spec.pattern, stack);
+        self.applying(id, &tenant.metadata, tenant.status.as_ref())
+    }
+
+    /// An object as one that asks for a place. Whoever makes an object can write our finalizer into it, and nobody but we
+    /// that it is accepted.
+    pub fn applying(&self, id: Identity, meta: &ObjectMeta, status: Option<&Status>) -> Applicant {
+        let hold = self.hold();
+        let is_held = meta.finalizers.iter().flatten().any(|finalizer| *finalizer == hold);
+        let begun = is_held && status.is_some_and(|status| status.is_true(ConditionType::Accepted));
+        Applicant { id, born: meta.creation_timestamp.as_ref().map(|at| at.0), begun }
+    }
+
+    /// Asks for a Tenant's place in its namespace. `takes`, or only wants to know.
+    pub fn enter(&self, applicant: &Applicant, takes: bool) -> Result<(), Blocked> {
+        if self.settings.max_tenants_per_namespace == 0 {
+            return Ok(());
+        }
+        self.forget_the_unseen();
+        let limit = self.settings.max_tenants_per_namespace;
+        self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next))
+    }
+
+    /// Whether it is known, without asking AWS, that there is no room for one more knowledge base. `namespace` is how many its
+    /// own may have.
+    pub fn is_full(&self, applicant: &Applicant, namespace: Option<usize>) -> Option<Blocked> {
+        self.reservations.is_full(self.clock, applicant, self.limits(namespace))
+    }
+
+    /// Asks for room for one more knowledge base. `namespace` is how many its own may have.
+    pub async fn reserve(
+        &self,
+        applicant: &Applicant,
+        namespace: Option<usize>,
+    ) -> Result<Result<(), Blocked>, Fault> {
+        self.forget_the_unseen();
+        let ask = || self.aws.knowledge_bases.names();
+        match self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await {
+            Ok(answer) => Ok(answer.map(|next| self.wake(next))),
+            Err(fault) => Ok(Err(Blocked::try_from(fault)?)),
+        }
+    }
+
+    fn limits(&self, namespace: Option<usize>) -> Limits {
+        Limits { account: self.settings.max_knowledge_bases, namespace }
+    }
+
+    /// An object gives the promise of its knowledge base back.
+    pub fn lapse(&self, uid: &str) {
+        self.wake(self.reservations.lapse(uid));
+    }
+
+    /// What a pass came to: an object that does not get on keeps the promise of its knowledge base only if that is there.
+    pub fn settle(&self, uid: &str, status: &Status, has_knowledge_base: bool) {
+        if !has_knowledge_base && !quota::keeps_promise(status) {
+            self.lapse(uid);
+        }
+    }
+
+    /// Nothing is made for an object that is paused, or leaves: it waits for no place, and keeps the promise of its knowledge
+    /// base only if that is there.
+    pub fn no_further(&self, uid: &str, status: &Status) {
+        let has_one = || self.memories.get(uid).sight.knowledge_base.ours().is_some();
+        self.stops_waiting(uid);
+        if status.knowledge_base_id.is_none() && !has_one() {
+            self.lapse(uid);
+        }
+    }
+
+    /// A Tenant without its tenantId has no place in its namespace.
+    pub fn leave(&self, uid: &str) {
+        self.wake(self.reservations.leave(uid));
+    }
+
+    /// An object waits for no place any more.
+    pub fn stops_waiting(&self, uid: &str) {
+        self.wake(self.reservations.stops_waiting(uid));
+    }
+
+    /// Objects that went while the watch was broken off have no place.
+    fn forget_the_unseen(&self) {
+        self.reservations.keep(self.clock, |owner, uid| {
+            let found = match owner {
+                Owner::Tenant { namespace, name, .. } => {
+                    let tenant = self.tenants.get(&ObjectRef::new(name).within(namespace));
+                    tenant.and_then(|tenant| tenant.meta().uid.clone())
+                }
+                Owner::Stack { name } => self.stack(name).and_then(|stack| stack.meta().uid.clone()),
+            };
+            found.as_deref() == Some(uid)
+        });
+    }
+
+    /// Wakes those for whom there may be a place now.
+    fn wake(&self, next: Next) {
+        for owner in next {
+            match owner {
+                Owner::Tenant { namespace, name, .. } => {
+                    let _ = self.wake_tenant.send(ObjectRef::new(&name).within(&namespace));
+                }
+                Owner::Stack { name } => self.wake_stack(&name),
+            }
+        }
+    }
+
+    /// How long the pass of an object that lives has to be put off.
+    pub fn too_early(&self, meta: &ObjectMeta) -> Option<Duration> {
+        let memory = self.memories.get(meta.uid.as_deref()?);
+        memory.too_early(self.clock, self.resync_after(), meta.generation.unwrap_or(0))
     }
 
     /// What the engine needs of all this.
@@ -252,10 +382,15 @@ impl Context {
         self.wake_tenants(|tenant| tenant.spec.borrows_from(stack));
     }
 
-    /// Wakes the Tenants of a namespace that have no hold: its labels may now allow what they did not.
+    /// Wakes the Tenants of a namespace that have no hold, or wait for a knowledge base: its labels and annotations may now
+    /// allow what they did not.
     pub fn wake_namespace(&self, namespace: &str) {
         self.wake_tenants(|tenant| {
-            tenant.namespace().as_deref() == Some(namespace) && !finalizer::is_held(tenant, &self.hold())
+            let waits = || {
+                let uid = tenant.uid().unwrap_or_default();
+                !finalizer::is_held(tenant, &self.hold()) || self.reservations.waits_for_knowledge_base(&uid)
+            };
+            tenant.namespace().as_deref() == Some(namespace) && waits()
         });
     }
 
@@ -345,6 +480,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::Reason;
     use crate::reconcile::conditions_writer::subject;
     use crate::reconcile::memory::Memory;
     use crate::reconcile::mocked::{
@@ -573,6 +709,114 @@ mod tests {
         assert_eq!(cx.reservations.promised(), ["bridge", "silo", "stack"]);
     }
 
+    /// What was Stalled when the process ended keeps no place from others when the next begins.
+    #[tokio::test]
+    async fn a_restart_gives_no_promise_to_what_does_not_get_on() {
+        let condition = |kind: &str, reason: &str| {
+            json!({"type": kind, "status": "True", "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"})
+        };
+        let says = |reason: &str| json!([condition("Accepted", "Accepted"), condition("Stalled", reason)]);
+        let leaves = json!({"deletionTimestamp": "2026-01-02T00:00:00Z"});
+        let with_one = |status: Value| with(status, json!({"knowledgeBaseId": "KB1"}));
+        let tenants = vec![
+            named("stalled", json!({}), json!({}), json!({"conditions": says("Invalid")})),
+            named("waits", json!({}), json!({}), json!({"conditions": says("QuotaReserved")})),
+            named("leaves", leaves.clone(), json!({}), accepted("True")),
+            named("has-one", json!({}), json!({}), with_one(json!({"conditions": says("Denied")}))),
+            named("leaves-one", leaves, json!({}), with_one(accepted("True"))),
+            named("is-built", json!({}), json!({}), accepted("True")),
+        ];
+        let stalled = json!({"conditions": says("Invalid")});
+        let stacks = vec![
+            stack_named("stack-stalled", json!({"pool": {}}), stalled.clone()),
+            stack_named("stack-has-one", json!({"pool": {}}), with_one(stalled)),
+        ];
+        let cx = trusting(silent(), tenants, stacks).await;
+        assert_eq!(cx.reservations.promised(), ["has-one", "is-built", "leaves-one", "stack-has-one"]);
+    }
+
+    #[tokio::test]
+    async fn a_promise_lapses_with_the_verdict_that_a_person_is_needed_and_the_next_is_woken() {
+        let mut cx = silent();
+        let (sender, mut tenants) = mpsc::unbounded_channel();
+        cx.wake_tenant = sender;
+        cx.settings.max_knowledge_bases = 0;
+        let found = ["bogus", "built", "honest"].map(|name| named(name, json!({}), json!({}), Value::Null));
+        cx.tenants = store(found.clone());
+        let [bogus, built, honest] = found.map(|it| cx.applicant(&read(it)));
+        for promised in [&bogus, &built] {
+            cx.reservations.promise(&promised.id);
+        }
+        let ask = || async { Ok(Vec::new()) };
+        let limits = cx.limits(None);
+        let refused = cx.reservations.reserve(cx.clock, &honest, limits, ask).await.unwrap();
+        assert_eq!(refused.unwrap_err().reason, Reason::QuotaReserved);
+        let mut stalled = Status::default();
+        cx.settle("bogus", &stalled, false);
+        assert_eq!(heard(&mut tenants), [] as [&str; 0], "it gets on");
+        stalled.set(ConditionType::Stalled, "True", Reason::Invalid, "", None, crate::clock::now());
+        cx.settle("built", &stalled, true);
+        assert_eq!(cx.reservations.promised(), ["bogus", "built"], "what is there keeps its place");
+        cx.settle("bogus", &stalled, false);
+        assert_eq!(cx.reservations.promised(), ["built"]);
+        assert_eq!(heard(&mut tenants), ["tenants/honest"]);
+        // Who is paused, or leaves, keeps none either, and waits for none.
+        cx.no_further("built", &Status::default());
+        assert_eq!(heard(&mut tenants), ["tenants/honest"]);
+        cx.no_further("honest", &Status::default());
+        assert_eq!(heard(&mut tenants), [] as [&str; 0]);
+        assert_eq!(cx.reservations.promised(), [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn tenants_are_counted_by_the_ids_that_they_have() {
+        let mut cx = silent();
+        let (sender, mut woken) = mpsc::unbounded_channel();
+        cx.wake_tenant = sender;
+        cx.settings.max_tenants_per_namespace = 1;
+        let held = json!({"finalizers": [HOLD]});
+        let tenants = vec![
+            named("has-it", held.clone(), json!({"tenantId": "acme"}), Value::Null),
+            named("forged", held, json!({"tenantId": "acme"}), accepted("True")),
+            named("waits", json!({}), json!({"tenantId": "globex"}), Value::Null),
+        ];
+        cx.ids.trusted("acme", "has-it");
+        let cx = trusting(cx, tenants.clone(), vec![]).await;
+        let [has_it, forged, waits] = [0, 1, 2].map(|n| cx.applicant(&read(tenants[n].clone())));
+        assert_eq!(cx.enter(&has_it, true), Ok(()));
+        for refused in [&waits, &forged] {
+            assert_eq!(cx.enter(refused, false).unwrap_err().reason, Reason::TooManyTenants);
+        }
+        cx.stops_waiting("forged");
+        assert_eq!(heard(&mut woken), ["tenants/waits"]);
+        cx.forget("has-it");
+        assert_eq!(heard(&mut woken), ["tenants/waits"]);
+        assert_eq!(cx.enter(&waits, true), Ok(()));
+    }
+
+    /// The number is raised by a restart, and then all ask at about the same time.
+    #[tokio::test]
+    async fn a_restart_lets_nobody_in_before_an_older_one_that_waited() {
+        let waited = json!({"conditions": [{"type": "Accepted", "status": "False", "reason": "TooManyTenants",
+            "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+        let born = |year: u32| json!({"creationTimestamp": format!("{year}-01-01T00:00:00Z")});
+        let leaves = with(born(2001), json!({"deletionTimestamp": "2026-01-02T00:00:00Z"}));
+        let tenants = vec![
+            named("leaves", leaves, json!({"tenantId": "leaves"}), waited.clone()),
+            named("old", born(2002), json!({"tenantId": "old"}), waited.clone()),
+            named("young", born(2003), json!({"tenantId": "young"}), waited),
+        ];
+        let [old, young] = [1, 2].map(|n| read::<Tenant>(tenants[n].clone()));
+        for (limit, let_in) in [(1, false), (2, true), (0, true)] {
+            let mut cx = silent();
+            cx.settings.max_tenants_per_namespace = limit;
+            let cx = trusting(cx, tenants.clone(), vec![]).await;
+            assert_eq!(cx.enter(&cx.applicant(&young), true).is_ok(), let_in, "{limit}");
+            assert_eq!(cx.enter(&cx.applicant(&old), true), Ok(()), "{limit}");
+        }
+    }
+
     #[tokio::test]
     async fn every_knowledge_base_that_is_there_may_have_a_job() {
         let base = |id: &str| json!({"knowledgeBaseId": id});
@@ -596,7 +840,8 @@ mod tests {
     #[tokio::test]
     async fn without_an_answer_from_aws_there_is_neither_room_nor_a_refusal() {
         let cx = silent();
-        let fault = cx.reserve(&Identity::of_stack(cx.scope.clone(), "standard", "uid")).await.unwrap_err();
+        let id = Identity::of_stack(cx.scope.clone(), "standard", "uid");
+        let fault = cx.reserve(&Applicant { id, born: None, begun: false }, None).await.unwrap_err();
         assert_eq!(fault.operation, "ListKnowledgeBases");
         assert_eq!(cx.reservations.promised(), [] as [&str; 0]);
     }

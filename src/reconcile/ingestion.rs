@@ -49,6 +49,7 @@ pub fn source<'a>(
         ledger: ledger_key(owner),
         pool: None,
         merges: false,
+        some_were_told: false,
         leaving: BTreeSet::new(),
         owner: owner.owner.clone(),
         owner_uid: owner.uid.clone(),

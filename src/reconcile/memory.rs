@@ -16,6 +16,10 @@ use crate::stack::model::progress::STALLED;
 /// How long passing failures are nobody's news.
 const QUIET: Duration = Duration::from_secs(120);
 
+/// Between two looks at all layers of an object, whatever becomes of it: each costs some twenty calls, and anybody who
+/// may change the object can ask for one.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+
 /// One object's memory, by uid.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -25,8 +29,10 @@ pub struct Memory {
     pub sight: Sight,
     /// Layers that were whole at their last look; the others are looked at again.
     pub whole: PerLayer<bool>,
-    /// When all layers were last looked at.
+    /// When all layers were last looked at, and nothing has been in doubt since.
     pub looked_at_all: Option<Instant>,
+    /// When the last look at all layers began, whatever came of it.
+    pub began_to_look: Option<Instant>,
     /// Since when each layer has been waited for.
     pub waiting_since: PerLayer<Option<Instant>>,
     /// What AWS refused in a way that needs a person, and when.
@@ -41,6 +47,8 @@ pub struct Memory {
     pub records_told: bool,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
     pub rounds: u32,
+    /// Where the move of its documents stopped, to let others have their turn.
+    pub move_stopped_at: Option<String>,
     /// Since when AWS has been failing in a way that passes.
     pub failing_since: Option<Instant>,
     /// Passes that failed in a row.
@@ -63,6 +71,20 @@ pub enum TakenAlong {
 }
 
 impl Memory {
+    /// Whether a pass looks at all layers, or only at those that were not whole.
+    pub fn looks_at_all(&self, clock: Clock, resync_after: Duration, generation: i64) -> bool {
+        let due = self.looked_at_all.is_none_or(|at| clock.since(at) >= resync_after);
+        due || self.generation != Some(generation)
+    }
+
+    /// How long a pass has to be put off, because it would look at all layers and has done so just now.
+    pub fn too_early(&self, clock: Clock, resync_after: Duration, generation: i64) -> Option<Duration> {
+        if !self.looks_at_all(clock, resync_after, generation) {
+            return None;
+        }
+        BETWEEN_LOOKS.checked_sub(clock.since(self.began_to_look?)).filter(|left| !left.is_zero())
+    }
+
     /// The way back has begun, or goes on; answers since when. Whatever was waited for on the way there is forgotten.
     pub fn leaves(&mut self) -> Instant {
         if self.leaving_since.is_none() {
@@ -184,6 +206,33 @@ mod tests {
         assert_eq!(memory.leaves(), since);
         assert_eq!(memory.leaving_since, Some(since));
         assert_eq!((memory.waiting_since.bucket, memory.refused.role), (Some(waited), Some(refused)));
+    }
+
+    #[test]
+    fn all_is_looked_at_once_in_ten_seconds_at_most() {
+        const RESYNC: Duration = Duration::from_secs(600);
+        let memory = |generation, looked: Option<f64>, began: Option<f64>| Memory {
+            generation,
+            looked_at_all: looked.map(ago),
+            began_to_look: began.map(ago),
+            ..Memory::default()
+        };
+        for (what, memory, divisor, left) in [
+            ("a first look", memory(None, None, None), 1, None),
+            ("a change long after the last look", memory(Some(1), Some(11.0), Some(11.0)), 1, None),
+            ("a change just after it", memory(Some(1), Some(3.0), Some(3.0)), 1, Some(7)),
+            ("a change during it", memory(Some(1), Some(0.0), Some(9.0)), 1, Some(1)),
+            ("no change", memory(Some(2), Some(3.0), Some(3.0)), 1, None),
+            ("a look that came to nothing", memory(None, None, Some(4.0)), 1, Some(6)),
+            ("one that was in doubt", memory(Some(2), None, Some(4.0)), 1, Some(6)),
+            ("a resync", memory(Some(2), Some(600.0), Some(601.0)), 1, None),
+            ("a change by another clock", memory(Some(1), Some(0.3), Some(0.3)), 10, Some(7)),
+            ("a change, after ten of its seconds", memory(Some(1), Some(1.1), Some(1.1)), 10, None),
+        ] {
+            let wait = memory.too_early(Clock::new(divisor), RESYNC, 2);
+            // A moment goes by between the start of the test and the question.
+            assert_eq!(wait.map(|wait| wait.as_secs_f64().ceil() as u64), left, "{what}: {wait:?}");
+        }
     }
 
     #[test]

@@ -8,10 +8,12 @@ pub(crate) mod finalizer;
 pub(crate) mod ids;
 pub(crate) mod ingestion;
 pub(crate) mod leftovers;
+pub(crate) mod listing;
 pub(crate) mod memory;
 #[cfg(test)]
 mod mocked;
 pub(crate) mod offer_status;
+pub(crate) mod places;
 pub(crate) mod quota;
 pub(crate) mod registry;
 pub(crate) mod restore_documents;
@@ -24,7 +26,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::Action;
 
 use crate::api::{Column, Ownership, PerLayer, ownership};
 use crate::records::Trouble;
@@ -36,6 +37,25 @@ pub type Guarded<K> = DeserializeGuard<K>;
 
 /// A pass that takes longer than this is given up and tried again.
 const PASS_TIMEOUT: Duration = Duration::from_secs(900);
+
+/// What follows a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// After how long there is another, although nothing happens.
+    pub after: Option<Duration>,
+}
+
+impl Action {
+    /// Another pass, at the latest after a while.
+    pub const fn requeue(after: Duration) -> Self {
+        Self { after: Some(after) }
+    }
+
+    /// Nothing, until something happens.
+    pub const fn await_change() -> Self {
+        Self { after: None }
+    }
+}
 
 /// Why a pass failed. None of these is news to a user: backoff follows, and what a person must know is a condition.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,9 @@
 //! Taking up what an earlier object of the same name left in a SharedStack's bucket.
 
+use kube::runtime::events::EventType;
+
 use super::context::Context;
+use super::memory::Memory;
 use super::{Error, conditions_writer};
 use crate::api::{Reason, Status, Tenant};
 use crate::clock;
@@ -20,8 +23,9 @@ pub async fn documents(
     id: &Identity,
     offer: &Offer,
     status: &mut Status,
+    memory: &mut Memory,
 ) -> Result<Option<Standing>, Error> {
-    match step(cx, tenant, id, offer, status).await {
+    match step(cx, tenant, id, offer, status, memory).await {
         Ok(Progress::Done) => Ok(None),
         Ok(waiting) => Ok(Some((&waiting).into())),
         Err(fault) => match Standing::from(&fault) {
@@ -39,6 +43,7 @@ async fn step(
     id: &Identity,
     offer: &Offer,
     status: &mut Status,
+    memory: &mut Memory,
 ) -> Result<Progress, Fault> {
     let Some(tenant_id) = id.tenant_id() else { return Ok(Progress::Done) };
     if cx.settings.read_only {
@@ -57,9 +62,19 @@ async fn step(
     let are_back = || status.documents_moved_time.as_ref().is_some_and(|at| Some(at.0) > marker.since);
     if marker.left == Left::Documents && marker.prefix == aside && !are_back() {
         // What was put there meanwhile is newer.
-        let moved = relocate::all(&cx.aws, &offer.bucket, &aside, &home, Meeting::StayPut).await?;
-        if !moved.is_done() {
-            return Ok(moved);
+        let stopped_at = &mut memory.move_stopped_at;
+        let moved =
+            relocate::all(&cx.aws, &offer.bucket, &aside, &home, Meeting::StayPut, stopped_at).await?;
+        if moved.stuck.count > 0 {
+            let note = format!(
+                "{}. They stay under s3://{}/{aside}; restore or copy them yourself",
+                moved.stuck, offer.bucket
+            );
+            let subject = conditions_writer::subject(tenant);
+            cx.event(&subject, EventType::Warning, Reason::DocumentsStuck, "Adopt", note).await;
+        }
+        if !moved.progress.is_done() {
+            return Ok(moved.progress);
         }
         status.documents_moved_time = Some(clock::stamp_after(marker.since));
         return Ok(Progress::waiting(Reason::Updating, "The documents that were retained are back"));

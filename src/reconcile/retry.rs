@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use kube::runtime::controller::Action;
 
-use super::Error;
 use super::context::Context;
+use super::{Action, Error};
 
 /// The distance to the next try, after `failures` in a row: a second, doubling, five minutes at the most.
 pub fn distance(failures: u32) -> Duration {

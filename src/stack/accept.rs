@@ -6,6 +6,7 @@ use kube::core::{Selector, SelectorExt};
 
 use super::cron::Schedule;
 use super::identity::Scope;
+use super::max_knowledge_bases::{self, MAX_KNOWLEDGE_BASES};
 use super::model::blocked::Blocked;
 use super::tenant_ids::{Allowed, TENANT_IDS};
 use crate::api::{
@@ -74,6 +75,17 @@ pub fn tenant_id(
          administrator, or choose another tenantId in a new Tenant"
     );
     refused(Reason::TenantIdNotAllowed, message)
+}
+
+/// How many knowledge bases may the tenants of this namespace have? What cannot be read allows none.
+pub fn knowledge_bases(namespace: &str, annotation: Option<&str>) -> Result<Option<usize>, Blocked> {
+    max_knowledge_bases::parse(annotation).or_else(|why| {
+        let message = format!(
+            "How many knowledge bases namespace '{namespace}' may have cannot be read: in its annotation \
+             {MAX_KNOWLEDGE_BASES}, {why}. Use the Pool pattern, or ask an administrator"
+        );
+        refused(Reason::QuotaReserved, message)
+    })
 }
 
 /// May a tenant of this namespace do that? Asked until the tenant has its hold: what is narrowed later leaves who is

@@ -92,3 +92,49 @@ async fn a_stack_without_room_for_its_knowledge_base_is_not_begun() {
     };
     world_without_operator(tell, test).await;
 }
+
+/// Each asked for itself: as many as wait are so many calls, and who must ask AWS for something else stands behind them.
+#[tokio::test]
+async fn thirty_for_whom_there_is_no_room_ask_aws_no_more_often_than_one() {
+    const SPEED: u32 = 30;
+    // In the terms in which waits are written down: how old an answer may be, and how often who waits asks again.
+    const ANSWER: f64 = 30.0;
+    const AGAIN: f64 = 300.0;
+    let test = async |w: World| {
+        w.double.settings(json!({"speedup": SPEED})).await;
+        w.start_operator().await;
+        w.granted().await;
+        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}").await;
+        w.ready("SharedStack/standard").await;
+        let mark = w.double.mark().await;
+        let names: Vec<_> = (0..30).map(|n| format!("bridge-{n:02}")).collect();
+        for name in &names {
+            w.apply(&format!(
+                "{{kind: Tenant, metadata: {{name: {name}}},
+                   spec: {{tenantId: {name}, pattern: Bridge, stackRef: {{name: standard}}}}}}"
+            ))
+            .await;
+        }
+        for name in &names {
+            w.condition(name, "Accepted=False/QuotaReserved").await;
+        }
+        // Until all have asked three times.
+        let times = || async {
+            let asked =
+                w.double.journal(mark).await.of("ListKnowledgeBases").only(|call| call.is_operators());
+            let times: Vec<_> = asked.iter().map(|call| call.time).collect();
+            let lasted = times.last()? - times.first()?;
+            (lasted * f64::from(SPEED) > 2.0 * AGAIN).then_some(times)
+        };
+        let times = w.eventually("all have asked again, and once more", times).await;
+        for two in times.windows(2) {
+            let between = (two[1] - two[0]) * f64::from(SPEED);
+            assert!(between > 0.8 * ANSWER, "asked again after {between} s: {times:?}");
+        }
+    };
+    let tell = |settings: &mut tenantry::settings::Settings| {
+        settings.clock = SPEED;
+        settings.max_knowledge_bases = 1;
+    };
+    world_without_operator(tell, test).await;
+}

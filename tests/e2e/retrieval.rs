@@ -27,7 +27,12 @@ impl World {
         self.ask(knowledge_base, question, None).await
     }
 
-    async fn ask(&self, knowledge_base: &str, question: &str, filter: Option<(&str, &str)>) -> Vec<Answer> {
+    pub async fn ask(
+        &self,
+        knowledge_base: &str,
+        question: &str,
+        filter: Option<(&str, &str)>,
+    ) -> Vec<Answer> {
         let retrieval = self.adapters().retrieval;
         let passages = retrieval.retrieve(knowledge_base, question, filter, 100).await.unwrap();
         passages.into_iter().map(|Passage { uri, text, .. }| (uri.unwrap(), text)).collect()

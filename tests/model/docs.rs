@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
+use kube::CustomResourceExt;
 use regex::Regex;
 use serde_json::{Value, json};
 use tenantry::api;
@@ -110,7 +111,7 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
 }
 
 /// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
-const TOLD_FLAGS: [&str; 13] = [
+const TOLD_FLAGS: [&str; 14] = [
     "leader-elect",
     "health-probe-bind-address",
     "metrics-bind-address",
@@ -122,6 +123,7 @@ const TOLD_FLAGS: [&str; 13] = [
     "require-tenant-ids",
     "permissions-boundary",
     "max-knowledge-bases",
+    "max-tenants-per-namespace",
     "log-format",
     "registry",
 ];
@@ -136,7 +138,13 @@ fn every_subcommand_and_annotation_is_told() {
             "README.md does not speak of `tenantry {name}`"
         );
     }
-    for annotation in [api::PAUSED, api::SYNC_REQUESTED_AT, api::APPROVE, "tenantry.dev/tenant-ids"] {
+    for annotation in [
+        api::PAUSED,
+        api::SYNC_REQUESTED_AT,
+        api::APPROVE,
+        "tenantry.dev/tenant-ids",
+        "tenantry.dev/max-knowledge-bases",
+    ] {
         assert!(readme.contains(annotation), "README.md does not speak of the annotation {annotation}");
     }
     let run = command.find_subcommand("run").unwrap();
@@ -147,6 +155,43 @@ fn every_subcommand_and_annotation_is_told() {
             "README.md no longer speaks of --{flag}; strike it here"
         );
         assert!(flags.contains(flag), "README.md speaks of `tenantry run --{flag}`, which is gone");
+    }
+}
+
+/// A quota on a kind that is misspelt, or an annotation that nobody reads, bounds nothing and says nothing.
+#[test]
+fn the_bounds_of_a_namespace_name_what_there_is() {
+    let page = read("docs/limits.md");
+    let [manifests] = &blocks(&page, "yaml")[..] else { panic!("one block of manifests") };
+    let manifests: Vec<Value> = serde_saphyr::from_multiple(manifests).unwrap();
+    let [namespace, quota] = &manifests[..] else { panic!("a Namespace, then its ResourceQuota") };
+    assert_eq!((&namespace["kind"], &quota["kind"]), (&json!("Namespace"), &json!("ResourceQuota")));
+    assert_eq!(namespace["metadata"]["name"], quota["metadata"]["namespace"]);
+    let counted: Vec<_> = quota["spec"]["hard"].as_object().unwrap().keys().collect();
+    assert_eq!(counted, [&format!("count/{}", Tenant::crd_name())]);
+    let source = source("src/stack", "");
+    for (annotation, value) in namespace["metadata"]["annotations"].as_object().unwrap() {
+        assert!(source.contains(&format!("= \"{annotation}\";")), "nobody reads {annotation}");
+        assert!(value.is_string(), "{annotation}: the API server takes no {value}");
+    }
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let flags: BTreeSet<_> = run.get_arguments().filter_map(clap::Arg::get_long).collect();
+    let prose: String = page.split("```").step_by(2).collect();
+    let words = quoted(&prose);
+    for word in &words {
+        let named = word.split('=').next().unwrap();
+        let is_known = match word.strip_prefix("--") {
+            Some(flag) => flags.contains(flag),
+            None if word.starts_with(char::is_uppercase) => {
+                ConditionType::parse(named).is_some() || Reason::parse(named).is_some()
+            }
+            None => true,
+        };
+        assert!(is_known, "docs/limits.md speaks of `{word}`, which is nothing of ours");
+    }
+    for word in ["TooManyTenants", "--max-tenants-per-namespace", "tenantry.dev/max-knowledge-bases"] {
+        assert!(words.contains(word), "docs/limits.md does not speak of `{word}`");
     }
 }
 

@@ -76,6 +76,7 @@ rollingUpdate:
 - {{ printf "--silo-namespaces=%s" . | quote }}
 {{- end }}
 - --max-knowledge-bases={{ int $v.maxKnowledgeBases }}
+- --max-tenants-per-namespace={{ int $v.maxTenantsPerNamespace }}
 - --max-ingestion-jobs={{ int $v.maxIngestionJobs }}
 - --pace={{ $v.pace }}
 - --resync={{ int $v.resyncSeconds }}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kube::runtime::controller::Action;
+use crate::reconcile::Action;
 use parking_lot::Mutex;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -41,6 +41,7 @@ pub struct Metrics {
     seconds: Family<Labels<1>, Histogram>,
     active: Family<Labels<1>, Gauge>,
     most: Family<Labels<1>, Gauge>,
+    waiting: Family<Labels<1>, Gauge>,
     leads: Family<Labels<1>, Gauge>,
 }
 
@@ -63,6 +64,7 @@ impl Default for Metrics {
             seconds,
             active: Family::default(),
             most: Family::default(),
+            waiting: Family::default(),
             leads: Family::default(),
         };
         metrics.register();
@@ -81,6 +83,7 @@ impl Metrics {
         register(registry, RECONCILE_SECONDS, self.seconds.clone());
         register(registry, ACTIVE_WORKERS, self.active.clone());
         register(registry, MAX_WORKERS, self.most.clone());
+        register(registry, QUEUE_DEPTH, self.waiting.clone());
         register(registry, IS_LEADER, self.leads.clone());
         register(registry, KUBERNETES_REQUESTS, self.kubernetes.clone());
         register(registry, AWS_REQUESTS, self.aws.answered.clone());
@@ -103,6 +106,11 @@ impl Metrics {
         }
         let mut registry = self.registry.lock();
         registry.register_collector(Box::new(objects::Objects(cx.clone())));
+    }
+
+    /// How many objects wait for a pass.
+    pub fn waiting(&self, controller: &str) -> Gauge {
+        self.waiting.get_or_create_owned(&QUEUE_DEPTH.of([controller]))
     }
 
     /// Whether this process leads.

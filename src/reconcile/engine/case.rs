@@ -6,6 +6,7 @@ use crate::api::{Column, ConditionType, Layer, Status};
 use crate::clock::Clock;
 use crate::layers::Hints;
 use crate::stack::identity::Identity;
+use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::{Blueprint, Want};
 use crate::stack::model::observed::Sight;
 use crate::stack::model::plan;
@@ -25,6 +26,8 @@ pub struct Case<'a> {
     pub creates_key: bool,
     /// The approval that somebody gave, if any.
     pub approved: Option<&'a str>,
+    /// Why there is no room for its knowledge base, if there is none: it is not made, and the rest is.
+    pub no_room: Option<&'a Blocked>,
     /// What the owned layers should be.
     pub blueprint: Blueprint<'a>,
 }

@@ -21,6 +21,7 @@ use self::observe::{observe, unseen};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
+use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::{self, Step};
@@ -31,6 +32,7 @@ pub struct Survey {
     want: Want,
     steps: PerLayer<Step>,
     losses: Vec<Loss>,
+    no_room: bool,
     all: bool,
 }
 
@@ -50,8 +52,10 @@ pub async fn survey(
     memory: &mut Memory,
     generation: i64,
 ) -> Result<Survey, Passed> {
-    let due = memory.looked_at_all.is_none_or(|at| world.clock.since(at) >= world.resync_after);
-    let all = due || memory.generation != Some(generation);
+    let all = memory.looks_at_all(world.clock, world.resync_after, generation);
+    if all {
+        memory.began_to_look = Some(Instant::now());
+    }
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
     if all && let Some(passed) = key_of_others(world, case, memory).await {
         return Err(passed);
@@ -80,6 +84,13 @@ pub async fn survey(
             return Err(Passed { layers, blocked, look_again, ..Passed::default() });
         }
     };
+    let no_room = !world.read_only
+        && case.no_room.is_some()
+        && steps.knowledge_base == Step::Ensure
+        && memory.sight.knowledge_base.is_absent();
+    if no_room {
+        steps.knowledge_base = Step::After(Layer::KnowledgeBase);
+    }
     // What hides the index may be just what is to be put right, such as the collection's network policy.
     if let Some((layer, fault)) = index_unseen.pop() {
         let cause = steps.iter().find(|(it, step)| **step == Step::Ensure && *it != layer);
@@ -89,12 +100,12 @@ pub async fn survey(
         };
         steps.index = Step::After(cause);
     }
-    Ok(Survey { want, steps, losses, all })
+    Ok(Survey { want, steps, losses, no_room, all })
 }
 
 /// Takes the steps that a look came to.
 pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
-    let Survey { want, steps, losses, all } = survey;
+    let Survey { want, steps, losses, no_room, all } = survey;
     if world.read_only {
         return only_plan(steps);
     }
@@ -112,6 +123,13 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
                 passed.look_again = clock::earliest(passed.look_again, Some(look_again));
             }
         }
+    }
+    if let Some(Blocked { reason, message }) = case.no_room.filter(|_| no_room) {
+        // What AWS said of it last is the better news.
+        let refused = memory.refusal(world.clock, Layer::KnowledgeBase).map(Standing::from);
+        let standing = refused.unwrap_or_else(|| Standing::Stalled(*reason, message.clone()));
+        passed.layers.knowledge_base = Some(standing);
+        passed.look_again = clock::earliest(passed.look_again, Some(STALLED));
     }
     passed
 }

@@ -176,6 +176,7 @@ struct Object {
     status: Status,
     generation: i64,
     approved: Option<String>,
+    no_room: Option<Blocked>,
     read_only: bool,
     clock: Clock,
 }
@@ -195,6 +196,7 @@ impl Object {
             status: Status::default(),
             generation: 1,
             approved: None,
+            no_room: None,
             read_only: false,
             clock: Clock::new(1),
         }
@@ -223,6 +225,7 @@ impl Object {
             status: &self.status,
             creates_key: self.sample.creates_key(),
             approved: self.approved.as_deref(),
+            no_room: self.no_room.as_ref(),
             blueprint: self.sample.blueprint(),
         }
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
+use kube::runtime::events::EventType;
 
-use crate::api::{APPROVE, Pattern, Shared, SharedStack, Sidecars, Status, Tenant};
+use crate::api::{APPROVE, Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant};
+use crate::documents::findings::{Findings, Losses};
 use crate::documents::schedule::Ask;
 use crate::documents::sidecar::{Pool, Rules};
 use crate::documents::source::Source;
@@ -13,6 +15,7 @@ use crate::reconcile::memory::Memory;
 use crate::reconcile::tenant::request;
 use crate::reconcile::{conditions_writer, ingestion};
 use crate::stack::identity::Identity;
+use crate::stack::model::outcome::Documents;
 
 /// The pool's documents: requests of its own and of its tenants, and tenants that leave.
 pub(super) async fn pool_documents(
@@ -35,22 +38,43 @@ pub(super) async fn pool_documents(
     let approved = stack.annotations().get(APPROVE).map(String::as_str);
     let rules =
         Rules { tenant_id_key: pool.tenant_id_key.clone(), attributes: pool.index.attributes.clone() };
-    let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id);
+    // What stays of a tenant that has been taken away is found by nobody any more.
+    let taken_away = taken_away(cx, &name);
+    let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
     let source = ingestion::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
     let source = source.map(|source| Source {
         pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
         merges: pool.sidecars == Sidecars::Merge,
+        some_were_told: some_were_told(cx, &name),
         leaving: leaving_of(cx, &name),
         ..source
     });
     let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     if let Some(findings) = &step.findings {
         conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
+        if findings.large_losses().next().is_some() {
+            tell_of_losses(cx, &name, findings).await;
+        }
     }
     if let Some(failures) = step.failures.take() {
         ingestion::tell_tenants(cx, &name, failures);
     }
     Some(step)
+}
+
+/// One tenant's large deletion holds nobody, and may yet be a mistake: it is told.
+async fn tell_of_losses(cx: &Context, stack: &str, findings: &Findings) {
+    let tenants = pool_tenants(cx, stack);
+    for (tenant_id, Losses { known, gone }) in findings.large_losses() {
+        if let Some(tenant) = tenants.iter().find(|tenant| tenant.spec.tenant_id == tenant_id) {
+            let note = format!(
+                "{gone} of {known} documents are gone since the last job, and the next forgets them. If that was a mistake, \
+                 put them back; older versions are in the bucket"
+            );
+            let subject = conditions_writer::subject(tenant);
+            cx.event(&subject, EventType::Warning, Reason::LargeDeletion, "Sync", note).await;
+        }
+    }
 }
 
 /// The Pool tenants that have their tenantId in this stack, from the cache. Anybody can write an object that names the
@@ -65,11 +89,30 @@ fn pool_tenants(cx: &Context, stack: &str) -> Vec<Tenant> {
     pool.filter(|tenant| has_id(tenant)).cloned().collect()
 }
 
+/// Whether the status of one of its tenants speaks of documents.
+fn some_were_told(cx: &Context, stack: &str) -> bool {
+    let told =
+        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::last(&it.conditions).is_some());
+    let borrows = |tenant: &Tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack);
+    !cx.failures.lock().contains_key(stack)
+        && cx.tenants.state().iter().any(|it| it.0.as_ref().is_ok_and(|it| borrows(it) && told(it)))
+}
+
 /// The tenantIds of those that leave it.
 pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
     let leaving =
         pool_tenants(cx, stack).into_iter().filter(|tenant| tenant.metadata.deletion_timestamp.is_some());
     leaving.map(|tenant| tenant.spec.tenant_id).collect()
+}
+
+/// The tenantIds of those that leave it, and whose documents are deleted or moved.
+fn taken_away(cx: &Context, stack: &str) -> BTreeSet<String> {
+    let is_taken = |tenant: &Tenant| {
+        let deleted = tenant.metadata.deletion_timestamp.as_ref();
+        deleted.is_some_and(|deleted| moved(tenant).is_some_and(|moved| moved >= deleted.0))
+    };
+    let tenants = pool_tenants(cx, stack).into_iter().filter(is_taken);
+    tenants.map(|tenant| tenant.spec.tenant_id).collect()
 }
 
 /// Those that ask for a job.

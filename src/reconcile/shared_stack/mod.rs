@@ -9,17 +9,18 @@ mod teardown;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::pool_documents;
-use self::resolve::room;
+use self::resolve::{Room, room};
 use self::teardown::leave;
 use super::context::Context;
 use super::engine::case::Case;
 use super::engine::{self, Passed};
 use super::leftovers::{self, Search};
-use super::{Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched};
+use super::{
+    Action, Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched,
+};
 use crate::api::{APPROVE, Column, EncryptionSettings, PAUSED, Reason, SharedStack, Status};
 use crate::clock;
 use crate::stack::accept;
@@ -58,16 +59,22 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         return Ok(Action::await_change());
     }
     if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+        cx.no_further(&stack.uid().unwrap_or_default(), &before);
         return super::teardown::paused(cx, &api, &conditions_writer::subject(&stack), stack.meta(), &before)
             .await;
+    }
+    if let Some(wait) = cx.too_early(stack.meta()) {
+        return Ok(Action::requeue(cx.clock.outside(wait)));
     }
     let shared = match accept::shared_stack(&stack.spec) {
         Ok(shared) => shared,
         Err(refused) => return refuse(cx, &api, &stack, &before, refused).await,
     };
-    if let Some(refused) = room(cx, &stack, &shared, &before).await? {
-        return refuse(cx, &api, &stack, &before, refused).await;
-    }
+    let no_room = match room(cx, &stack, &shared, &before).await? {
+        Room::Is => None,
+        Room::Refused(refused) => return refuse(cx, &api, &stack, &before, refused).await,
+        Room::Awaited(no_room) => Some(no_room),
+    };
     if !finalizer::is_held(&stack, &cx.hold()) && !cx.settings.read_only {
         stack = finalizer::take(&api, &stack, &cx.hold()).await?;
     }
@@ -83,10 +90,12 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         status: &before,
         creates_key: matches!(shared.encryption, EncryptionSettings::Create),
         approved,
+        no_room: no_room.as_ref(),
         blueprint: Blueprint::Stack(&shared),
     };
     let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, given_up } =
         engine::forward(&cx.world(), &case, &mut memory, generation).await;
+    cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }
@@ -122,6 +131,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     conditions_writer::records_lost(cx, &conditions_writer::subject(&stack)).await;
     let verdict = Verdict { blocked, layers, documents, passing, refilling, ..Verdict::default() };
     conditions_writer::judge(&mut status, &verdict, generation);
+    cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
     conditions_writer::write(cx, &api, &conditions_writer::subject(&stack), &before, &status, false).await?;
     memory.failures = if error.is_some() { memory.failures } else { 0 };
     cx.memories.put(&uid, memory);
@@ -156,6 +166,10 @@ async fn refuse(
     before: &Status,
     refused: Blocked,
 ) -> Result<Action, Error> {
+    let uid = stack.uid().unwrap_or_default();
+    if refused.reason != Reason::QuotaReserved {
+        cx.stops_waiting(&uid);
+    }
     let mut after = before.clone();
     let has_pool = stack.spec.pool.is_some();
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
@@ -163,6 +177,7 @@ async fn refuse(
     let documents = Documents::last(&before.conditions);
     let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
     conditions_writer::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
+    cx.settle(&uid, &after, cx.memories.get(&uid).sight.knowledge_base.ours().is_some());
     conditions_writer::write(cx, api, &conditions_writer::subject(stack), before, &after, false).await?;
     Ok(Action::requeue(cx.clock.outside(STALLED)))
 }

@@ -137,6 +137,7 @@ async fn step<'a>(
         status: &Status::default(),
         creates_key: false,
         approved: None,
+        no_room: None,
         blueprint: Blueprint::Nothing,
     };
     let progress = engine::back(world, &case, fate, &mut memory, documents).await;

@@ -1,10 +1,10 @@
 //! The way back of a SharedStack: not while anybody borrows from it.
 
+use crate::reconcile::Action;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
-use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
@@ -47,6 +47,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         return teardown::paused(cx, &api, &teardown::reference(&live), live.meta(), &status).await;
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
+    cx.no_further(&id.uid, &status);
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
     let case = Case {
         id: &id,
@@ -55,6 +56,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         status: &status,
         creates_key,
         approved: live.annotations().get(APPROVE).map(String::as_str),
+        no_room: None,
         blueprint: Blueprint::Nothing,
     };
     let fate = teardown::fate(cx, SharedStack::crd_name(), policy.as_ref()).await?;

@@ -43,7 +43,7 @@ pub(super) async fn go(
     ready: &Ready,
     memory: &mut Memory,
 ) -> Result<Pass, Error> {
-    let Ready { isolation, offer, grant } = ready;
+    let Ready { isolation, offer, grant, no_room } = ready;
     let (offer, spec) = (offer.as_ref(), &tenant.spec);
     let approved = tenant.annotations().get(APPROVE).map(String::as_str);
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting(approved);
@@ -57,6 +57,7 @@ pub(super) async fn go(
         status: before,
         creates_key,
         approved,
+        no_room: no_room.as_ref(),
         blueprint: Blueprint::Tenant { isolation, tags: &spec.tags },
     };
     let survey = match isolation {
@@ -83,7 +84,8 @@ pub(super) async fn go(
     };
     let mut status = before.clone();
     if let Some(offer) = offer.filter(|_| inherits)
-        && let Some(standing) = restore_documents::documents(cx, tenant, &id, offer, &mut status).await?
+        && let Some(standing) =
+            restore_documents::documents(cx, tenant, &id, offer, &mut status, memory).await?
     {
         let verdict = Verdict {
             borrowed: Some(standing),

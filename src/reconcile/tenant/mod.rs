@@ -3,6 +3,7 @@
 mod apply;
 mod pool;
 mod resolve;
+mod room;
 mod teardown;
 
 pub use apply::request;
@@ -10,13 +11,12 @@ pub use apply::request;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::{Pass, go, withhold};
 use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
+use super::{Action, Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
 use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
@@ -37,6 +37,7 @@ pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result
             Ok(tenant) => live(&cx, tenant).await,
             Err(invalid) => {
                 tracing::error!(error = invalid.error, "this Tenant cannot be read; fix its spec");
+                cx.stops_waiting(&tenant.meta().uid.clone().unwrap_or_default());
                 Ok(Action::await_change())
             }
         }
@@ -50,11 +51,13 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
     if let Some(holder) = finalizer::held_by_another(&tenant, &cx.hold()) {
+        cx.stops_waiting(&tenant.uid().unwrap_or_default());
         conditions_writer::held_by_another(cx, &conditions_writer::subject(&tenant), &holder).await;
         return Ok(Action::await_change());
     }
     if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
         step_back(cx, &tenant);
+        cx.no_further(&tenant.uid().unwrap_or_default(), &before);
         return super::teardown::paused(
             cx,
             &api,
@@ -64,13 +67,25 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         )
         .await;
     }
-    let resolved = resolve(cx, &api, &mut tenant).await?;
-    let waits_for_its_id =
-        matches!(&resolved, Resolved::Refused(Blocked { reason: Reason::TenantIdTaken, .. }));
-    if !matches!(resolved, Resolved::Go(_)) && !waits_for_its_id {
-        step_back(cx, &tenant);
+    if let Some(wait) = cx.too_early(tenant.meta()) {
+        return Ok(Action::requeue(cx.clock.outside(wait)));
     }
+    let resolved = resolve(cx, &api, &mut tenant).await?;
+    let refused_for = match &resolved {
+        Resolved::Refused(Blocked { reason, .. }) => Some(*reason),
+        _ => None,
+    };
     let uid = tenant.uid().unwrap_or_default();
+    let goes = matches!(resolved, Resolved::Go(_));
+    match refused_for {
+        // It waits for its id, and for nothing else.
+        Some(Reason::TenantIdTaken) => give_places_back(cx, &tenant),
+        _ if !goes => step_back(cx, &tenant),
+        _ => {}
+    }
+    if !goes && !matches!(refused_for, Some(Reason::QuotaReserved | Reason::TooManyTenants)) {
+        cx.stops_waiting(&uid);
+    }
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
@@ -91,7 +106,11 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
-        Resolved::Go(ready) => go(cx, &tenant, &before, &ready, &mut memory).await?,
+        Resolved::Go(ready) => {
+            let pass = go(cx, &tenant, &before, &ready, &mut memory).await;
+            cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
+            pass?
+        }
     };
     let Pass { mut verdict, mut status, look_again, error } = pass;
     let mirrored = {
@@ -104,6 +123,10 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let look_again = clock::earliest(look_again, mirrored.look_again);
     let error = error.or(mirrored.fault.map(Error::from));
     conditions_writer::judge(&mut status, &verdict, generation);
+    cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
+    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
+        cx.leave(&uid);
+    }
     let quiet = tenant.spec.pattern == Pattern::Pool;
     conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
@@ -120,7 +143,98 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
 fn step_back(cx: &Context, tenant: &Tenant) {
     let uid = tenant.uid().unwrap_or_default();
     if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
-        cx.reservations.forget(&uid);
+        give_places_back(cx, tenant);
         cx.release_claim(&tenant.spec.tenant_id, &uid);
+    }
+}
+
+/// Who has not its id keeps no place from others.
+fn give_places_back(cx: &Context, tenant: &Tenant) {
+    let uid = tenant.uid().unwrap_or_default();
+    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
+        cx.lapse(&uid);
+        cx.leave(&uid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::Status;
+    use crate::reconcile::mocked::{HOLD, api_server, context, event, read, tenant, with};
+    use crate::stack::accept;
+
+    /// A Silo that has its id and the promise of its knowledge base, and of which `says` has been told.
+    async fn passes(spec: Value, paused: &str, says: impl FnOnce(&Tenant, &mut Status)) -> Vec<String> {
+        let server = api_server([]);
+        let cx = context(server.client());
+        let metadata = json!({"finalizers": [HOLD], "annotations": {PAUSED: paused}});
+        let object = tenant(metadata);
+        let spec = with(object["spec"].clone(), spec);
+        let mut tenant = read::<Tenant>(with(object, json!({"spec": spec})));
+        cx.ids.trusted("acme", "uid-acme");
+        let mut status = Status::default();
+        says(&tenant, &mut status);
+        tenant.status = Some(status);
+        cx.reservations.promise(&cx.applicant(&tenant).id);
+        live(&cx, &tenant).await.unwrap();
+        cx.reservations.promised()
+    }
+
+    #[tokio::test]
+    async fn who_is_paused_before_it_is_built_keeps_no_knowledge_base_from_others() {
+        let pause = |tenant: &Tenant, status: &mut Status| conditions_writer::pause(status, &tenant.metadata);
+        assert_eq!(passes(json!({}), "true", pause).await, [] as [&str; 0]);
+        let built = |tenant: &Tenant, status: &mut Status| {
+            status.knowledge_base_id = Some("KB1".into());
+            pause(tenant, status);
+        };
+        assert_eq!(passes(json!({}), "true", built).await, ["uid-acme"]);
+    }
+
+    /// It never asks, and whoever is younger would wait for it for ever.
+    #[tokio::test]
+    async fn who_is_not_ours_or_cannot_be_read_is_in_line_before_nobody() {
+        let held = "It is held by the installation 'test' and left alone by 'prod'. Two --selectors that overlap, or a \
+                    label that was moved, make it visible to both";
+        let anothers = tenant(json!({"finalizers": ["tenantry.dev/test"]}));
+        let unreadable = with(tenant(json!({})), json!({"spec": {"tenantId": 5}}));
+        for (object, events) in
+            [(anothers, vec![event("Warning", "HeldByAnother", "Reconcile", held)]), (unreadable, vec![])]
+        {
+            let server = api_server(events);
+            let mut cx = context(server.client());
+            cx.settings.max_tenants_per_namespace = 1;
+            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+                filled.set(()).unwrap();
+            }
+            cx.reservations.waited(&cx.applicant(&read(tenant(json!({})))));
+            let young = tenant(json!({"name": "young", "uid": "young",
+                "creationTimestamp": "2026-01-01T00:00:00Z"}));
+            let young = cx.applicant(&read(young));
+            cx.reservations.enter(&young, 1, false).unwrap_err();
+            let cx = Arc::new(cx);
+            reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();
+            assert!(cx.reservations.enter(&young, 1, true).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_after_it_was_let_in_keeps_no_knowledge_base_from_others() {
+        let refused = |tenant: &Tenant, status: &mut Status| {
+            let refused = accept::tenant(tenant).err();
+            let layers = untouched(tenant.spec.pattern.into());
+            let verdict = Verdict { refused, layers, ..Verdict::default() };
+            conditions_writer::judge(status, &verdict, 3);
+        };
+        let unreadable = json!({"ingestion": {"schedule": "often"}});
+        assert_eq!(passes(unreadable.clone(), "false", refused).await, [] as [&str; 0]);
+        let built = |tenant: &Tenant, status: &mut Status| {
+            status.knowledge_base_id = Some("KB1".into());
+            refused(tenant, status);
+        };
+        assert_eq!(passes(unreadable, "false", built).await, ["uid-acme"]);
     }
 }

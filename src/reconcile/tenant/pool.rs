@@ -8,9 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{ConditionType, Layer, Reason, Status};
 use crate::clock;
+use crate::documents::failures::Failures;
 use crate::documents::purge;
 use crate::documents::quarantine::QUARANTINE;
-use crate::documents::relocate::{self, Meeting};
+use crate::documents::relocate::{self, Meeting, Moved};
 use crate::documents::schedule::{self, Ask};
 use crate::layers;
 use crate::reconcile::Error;
@@ -53,7 +54,8 @@ pub async fn step(
         // Without a knowledge base nobody is answered from them any more. One whose SharedStack is gone forgets them with
         // the next job that somebody runs: the last event says that it was left alone.
         memory.sight.knowledge_base = seen;
-        return Ok(take_away(cx, leaver).await?);
+        let away = take_away(cx, leaver, memory).await?;
+        return Ok(if away.is_stuck() { stuck(leaver, &away.stuck) } else { away.progress });
     };
     let remain = memory.rounds >= ROUNDS
         || status
@@ -63,7 +65,8 @@ pub async fn step(
     let gone = status.documents_moved_time.take();
     let gone = gone.filter(|gone| since.is_none_or(|since| gone.0 >= since.0));
     let Some(gone) = gone else {
-        let progress = take_away(cx, leaver).await?;
+        // What S3 does not let us move is found by nobody, and keeps nobody from forgetting the rest.
+        let Moved { progress, .. } = take_away(cx, leaver, memory).await?;
         if progress.is_done() {
             let jobs = cx.aws.jobs.list(knowledge_base, &source.id).await?;
             // A clock that was set back must not make an older job count.
@@ -89,23 +92,45 @@ pub async fn step(
         status.documents_moved_time = Some(gone);
         return Ok(Progress::Done);
     }
+    if leaver.fate != Fate::Goes {
+        let away = take_away(cx, leaver, memory).await?;
+        if away.is_stuck() && away.objects == 0 {
+            // All that had been embedded is forgotten, and nothing is new: it needs no other job.
+            status.documents_moved_time = Some(gone);
+            return Ok(stuck(leaver, &away.stuck));
+        }
+    }
     memory.rounds += 1;
     let remain = remain || memory.rounds >= ROUNDS;
     Ok(waits(leaver, remain, if remain { Cadence::After(STALLED) } else { Cadence::Steady }))
 }
 
 /// Deletes this tenant's documents, or moves them where no job looks.
-async fn take_away(cx: &Context, leaver: &Leaver<'_>) -> Result<Progress, Fault> {
+async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Result<Moved, Fault> {
     let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
     let aside = retained_prefix(leaver.id.tenant_id().unwrap_or_default());
     match leaver.fate {
         Fate::Goes => {
             // Also what it had retained once and found replaced when it came back, and what was put into quarantine.
             let quarantined = format!("{QUARANTINE}{prefix}");
-            purge::all_under(&cx.aws, &bucket, &[prefix, aside, quarantined]).await
+            let progress = purge::all_under(&cx.aws, &bucket, &[prefix, aside, quarantined]).await?;
+            Ok(Moved { progress, objects: 0, stuck: Failures::default() })
         }
-        _ => relocate::all(&cx.aws, &bucket, &prefix, &aside, Meeting::OnTop).await,
+        _ => {
+            let stopped_at = &mut memory.move_stopped_at;
+            relocate::all(&cx.aws, &bucket, &prefix, &aside, Meeting::OnTop, stopped_at).await
+        }
     }
+}
+
+/// Documents stay that S3 does not let us move.
+fn stuck(leaver: &Leaver<'_>, stuck: &Failures) -> Progress {
+    let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
+    let message = format!(
+        "{stuck}. They stay under s3://{bucket}/{prefix}, where nobody is answered from them, and cannot be moved to what is \
+         retained. Restore, replace or delete them, or set deletionPolicy to Delete; tried again every five minutes"
+    );
+    Progress::Waiting { reason: Reason::DocumentsStuck, message, cadence: Cadence::After(STALLED) }
 }
 
 fn waits(leaver: &Leaver<'_>, remain: bool, cadence: Cadence) -> Progress {

@@ -1,13 +1,11 @@
 //! Everything about a Tenant that is decided before anything of it is looked at: is it allowed, may it have its tenantId,
 //! and who lends to it.
 
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
+use super::room::{self, Room, live_namespace, namespace};
 use crate::api::{APPROVE, ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant};
-use crate::layers::existing_key;
 use crate::reconcile::context::{Context, asker};
 use crate::reconcile::{Error, finalizer, offer_status};
 use crate::records::Trouble;
@@ -16,7 +14,6 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::desired::Blueprint;
 use crate::stack::model::outcome::Standing;
 use crate::stack::offer::Offer;
 use crate::stack::record::{self, Asker, Record, Ruling};
@@ -42,6 +39,8 @@ pub(super) struct Ready {
     pub(super) offer: Option<Offer>,
     /// The id that it may have and does not have yet; none if it has it.
     pub(super) grant: Option<Grant>,
+    /// Why there is no room for its knowledge base, if there is none any more.
+    pub(super) no_room: Option<Blocked>,
 }
 
 /// A tenantId that a Tenant may have. It has it once its record says so.
@@ -73,6 +72,12 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         Ok(isolation) => isolation,
         Err(refused) => return Ok(Resolved::Refused(refused)),
     };
+    let applicant = cx.applicant(tenant);
+    if has_id {
+        cx.reservations.is_in(&applicant.id);
+    } else if let Err(refused) = cx.enter(&applicant, false) {
+        return Ok(Resolved::Refused(refused));
+    }
     let stack_name = isolation.stack().map(str::to_owned);
     let stack = stack_name.as_deref().and_then(|name| cx.stack(name));
     let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
@@ -86,13 +91,11 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         return Ok(Resolved::Waits(stack_leaves(name)));
     }
     // What the cache has not seen is unknown, and not without labels. Before an id is asked for it is looked at live.
-    let namespace = cx.namespace(&tenant.namespace().unwrap_or_default());
     if !has_id {
-        let namespace = match &namespace {
-            Some(seen) => (**seen).clone(),
-            None => live_namespace(cx, tenant).await?,
-        };
-        if let Err(refused) = admitted(cx, tenant, &namespace.metadata, &isolation, stack) {
+        let namespace = namespace(cx, tenant).await?;
+        if let Err(refused) = admitted(cx, tenant, &namespace.metadata, &isolation, stack)
+            .and_then(|_| room::is_not_full(cx, &applicant, &namespace.metadata, &isolation))
+        {
             return Ok(Resolved::Refused(refused));
         }
     }
@@ -109,6 +112,9 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         },
         _ => None,
     };
+    if !has_id && let Err(refused) = cx.enter(&applicant, true) {
+        return Ok(Resolved::Refused(refused));
+    }
     let grant = match has_id {
         true => None,
         false => match ask(cx, tenant, &isolation, stack, offer.as_ref()).await {
@@ -121,9 +127,11 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
             Err(error) => return Err(error),
         },
     };
-    if let Some(refused) = room(cx, tenant, &isolation).await? {
-        return Ok(Resolved::Refused(refused));
-    }
+    let no_room = match room::ask(cx, tenant, &applicant, &isolation).await? {
+        Room::Is => None,
+        Room::Refused(refused) => return Ok(Resolved::Refused(refused)),
+        Room::Awaited(no_room) => Some(no_room),
+    };
     if !held && !cx.settings.read_only {
         *tenant = finalizer::take(api, tenant, &cx.hold()).await?;
     }
@@ -140,7 +148,7 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         }
         return Ok(Resolved::Waits(waits));
     }
-    Ok(Resolved::Go(Box::new(Ready { isolation, offer, grant })))
+    Ok(Resolved::Go(Box::new(Ready { isolation, offer, grant, no_room })))
 }
 
 /// Whether a namespace may have such a Tenant, and whether it names the tenantId. Asked until the Tenant has its id: what
@@ -205,12 +213,6 @@ async fn ask(
     })
 }
 
-/// The namespace as the API server has it now.
-async fn live_namespace(cx: &Context, tenant: &Tenant) -> Result<PartialObjectMeta<Namespace>, Error> {
-    let name = tenant.namespace().unwrap_or_default();
-    Ok(Api::all(cx.client.clone()).get_metadata(&name).await?)
-}
-
 /// Whether something lies where an id has its documents, or had retained them.
 async fn has_documents(cx: &Context, offer: &Offer, id: &Identity) -> Result<bool, Fault> {
     let tenant_id = id.tenant_id().unwrap_or_default();
@@ -227,35 +229,6 @@ async fn lives(cx: &Context, record: &Record) -> Result<bool, Error> {
     let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &record.holder.namespace);
     let found = api.get_metadata_opt(&record.holder.name).await?;
     Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(record.holder.uid.as_str())))
-}
-
-/// What only AWS can say before anything is built: may the key be used, is there room for a knowledge base. Not asked
-/// again of a Tenant that was accepted.
-pub(super) async fn room(
-    cx: &Context,
-    tenant: &Tenant,
-    isolation: &Isolation,
-) -> Result<Option<Blocked>, Error> {
-    if matches!(isolation, Isolation::Pool(_)) {
-        return Ok(None);
-    }
-    let spec = &tenant.spec;
-    let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack());
-    let status = tenant.status.as_ref();
-    if finalizer::is_held(tenant, &cx.hold())
-        && status.is_some_and(|status| status.is_true(ConditionType::Accepted))
-    {
-        cx.reservations.promise(&id);
-        return Ok(None);
-    }
-    let blueprint = Blueprint::Tenant { isolation, tags: &spec.tags };
-    if let Some(key) = blueprint.existing_key()
-        && let Err(refused) =
-            existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await?
-    {
-        return Ok(Some(refused));
-    }
-    Ok(cx.reserve(&id).await?.err())
 }
 
 /// What the SharedStack lends, or why it does not.
@@ -296,7 +269,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reconcile::mocked::{api_server, context, get, read, tenant};
+    use crate::reconcile::mocked::{api_server, context, get, read, store, tenant};
 
     /// A namespace that the cache has not seen has no labels there, and a rule that labels must be absent would admit it.
     #[tokio::test]
@@ -312,6 +285,44 @@ mod tests {
         let api = Api::namespaced(cx.client.clone(), "tenants");
         match resolve(&cx, &api, &mut silo).await.unwrap() {
             Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
+            _ => panic!("it was let in"),
+        }
+    }
+
+    /// An administrator's word counts from when it was written, and not from when the watch has told of it.
+    #[tokio::test]
+    async fn a_bound_that_the_cache_has_not_seen_yet_holds() {
+        let namespace = |annotations| {
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"name": "tenants", "uid": "ns-1", "annotations": annotations}})
+        };
+        let now = namespace(json!({"tenantry.dev/max-knowledge-bases": "none"}));
+        let asked = || get("/api/v1/namespaces/tenants").answered(now.clone());
+        let server = api_server([asked(), asked()]);
+        let mut cx = context(server.client());
+        cx.namespaces = store([namespace(json!({}))]);
+        let mut silo = read::<Tenant>(tenant(json!({})));
+        let api = Api::namespaced(cx.client.clone(), "tenants");
+        match resolve(&cx, &api, &mut silo).await.unwrap() {
+            Resolved::Refused(refused) => {
+                assert_eq!(refused.reason, Reason::QuotaReserved);
+                assert!(refused.message.contains("'none' is no whole number"), "{}", refused.message);
+            }
+            _ => panic!("it was let in"),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_one_too_many_is_told_so_before_anything_is_asked() {
+        let mut cx = context(api_server([]).client());
+        cx.settings.max_tenants_per_namespace = 1;
+        let first = tenant(json!({"name": "first", "uid": "uid-first"}));
+        cx.tenants = store([first.clone()]);
+        cx.reservations.is_in(&cx.applicant(&read(first)).id);
+        let mut second = read::<Tenant>(tenant(json!({})));
+        let api = Api::namespaced(cx.client.clone(), "tenants");
+        match resolve(&cx, &api, &mut second).await.unwrap() {
+            Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::TooManyTenants),
             _ => panic!("it was let in"),
         }
     }

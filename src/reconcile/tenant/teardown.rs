@@ -1,11 +1,11 @@
 //! The way back of a Tenant. It reads four strings of the spec, live and unparsed, so that neither a stale cache nor
 //! an invalid spec stands in the way; what is borrowed is found by the SharedStack's name alone.
 
+use crate::reconcile::Action;
 use futures::FutureExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
-use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
@@ -67,6 +67,7 @@ impl Last {
             status: &self.status,
             creates_key: teardown::creates_key(&self.object),
             approved: None,
+            no_room: None,
             blueprint: Blueprint::Nothing,
         }
     }
@@ -104,6 +105,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         return teardown::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
     let id = cx.tenant_identity(&last.object, &last.tenant_id, last.pattern, last.stack.as_deref());
+    cx.no_further(&id.uid, &last.status);
     let claimed = match cx.settings.read_only {
         true => Ok(Claimed::NotOurs),
         false => cx.ids.claimed(&id).await,

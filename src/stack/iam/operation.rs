@@ -123,6 +123,9 @@ operations! {
         ],
         // By key it is the second half of a move; whatever is deleted for good is deleted by version.
         DeleteObjects: [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
+        // For keys that XML cannot write.
+        DeleteObject: [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
+        HeadObject: [("s3:GetObject", OwnObjects), ("kms:Decrypt", KeysOfDocuments)],
         GetObjectRetention: [("s3:GetObjectRetention", Objects)],
         CreateMultipartUpload: [("s3:PutObject", OwnObjects), ("kms:GenerateDataKey", KeysOfDocuments)],
         UploadPart: [("s3:PutObject", OwnObjects), ("kms:GenerateDataKey", KeysOfDocuments), ("kms:Decrypt", KeysOfDocuments)],

@@ -1,10 +1,9 @@
 """What IAM is asked for each call of S3 (service authorization reference of Amazon S3; aws-facts §4.1, §4.5)."""
 
 import re
-from urllib.parse import unquote
 
 from .demand import Demand, request_tags
-from .s3_names import split
+from .s3_names import source, split
 
 # Actions whose names differ from their operations'.
 ACTIONS = {
@@ -25,8 +24,10 @@ ACTIONS = {
 }
 # With a versionId these are actions of their own.
 VERSIONED = {"GetObject", "DeleteObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectAcl"}
-_HEADERS = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-acl", "x-amz-copy-source",
-            "x-amz-storage-class", "x-amz-object-ownership", "x-amz-bucket-namespace")
+_HEADERS = ("x-amz-acl", "x-amz-copy-source", "x-amz-object-ownership", "x-amz-bucket-namespace")
+# Only PutObject has these, as they were sent: what a bucket's default adds is not there. A part has those of its upload.
+_WRITTEN = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id",
+            "x-amz-server-side-encryption-customer-algorithm", "x-amz-storage-class")
 # What creates an object, and what only prepares to: to both the action is PutObject.
 _CREATES = {"PutObject": "true", "CopyObject": "true", "CompleteMultipartUpload": "true",
             "CreateMultipartUpload": "false", "UploadPart": "false", "UploadPartCopy": "false"}
@@ -48,9 +49,11 @@ def context(call):
             **{f"s3:{name}": call.headers.get(name) for name in _HEADERS}}
 
 
-def _changing(call):
+def _changing(world, call):
     """The condition keys that only a change of an object has."""
+    headers = world.s3_mends.uploads.headers(call) if call.operation in _CREATES else {}
     return {"s3:ObjectCreationOperation": _CREATES.get(call.operation),
+            **{f"s3:{name}": headers.get(name) for name in _WRITTEN},
             **{f"s3:{name}": call.headers.get(name) or None for name in _CONDITIONS.get(call.operation, ())}}
 
 
@@ -67,20 +70,18 @@ async def of(world, call, role=None):
         tags = {k.decode(): v.decode() for k, v in _TAG.findall(call.body)}
         known |= request_tags(tags)
         return [Demand(f"s3:{name}", arn(bucket), known) for name in ["CreateBucket"] + ["TagResource"] * bool(tags)]
-    demands = [Demand(f"s3:{action}", arn(bucket, key) if bucket else "*", {**known, **_changing(call)})]
-    source = call.headers.get("x-amz-copy-source")
-    if source:
-        demands.append(_source(source, known))
+    demands = [Demand(f"s3:{action}", arn(bucket, key) if bucket else "*", {**known, **_changing(world, call)})]
+    if "x-amz-copy-source" in call.headers:
+        demands.append(_source(call, known))
     demands += await _keys(world, call, bucket, key, demands, role)
     if call.headers.get("if-match") and _CREATES.get(operation) == "true":
         demands.append(Demand("s3:GetObject", arn(bucket, key), known))     # to compare its ETag
     return demands
 
 
-def _source(header, known):
-    path, _, version = unquote(header).lstrip("/").partition("?versionId=")
-    return Demand("s3:GetObjectVersion" if version else "s3:GetObject", arn(*path.partition("/")[::2]),
-                  {**known, "s3:VersionId": version or None})
+def _source(call, known):
+    bucket, key, version = source(call)
+    return Demand("s3:GetObjectVersion" if version else "s3:GetObject", arn(bucket, key), {**known, "s3:VersionId": version})
 
 
 async def _keys(world, call, bucket, key, demands, role):

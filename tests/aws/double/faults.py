@@ -6,6 +6,9 @@ count the calls that took effect.
 
 `last` is the moment at which a process dies: the call takes effect, its answer never comes, and nothing that the same
 callers ask to change later takes effect, until the script is forgotten.
+
+A rule with a `key` is about keys that a DeleteObjects names: each that matches is answered as an error and stays, the
+others are deleted. It counts the calls that name such a key.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ from .errors import AwsError
 from .journal import is_mutating
 
 _RULE = {"service": "*", "operation": "*", "resource": "*", "caller": "*", "mutating": None, "each": "rule", "first": 1,
-         "count": 1, "fault": None, "code": None, "message": "A fault that a test asked for", "status": None, "delay": 0,
+         "count": 1, "key": None, "fault": None, "code": None, "message": "A fault that a test asked for", "status": None, "delay": 0,
          "drop": None}
 _VALUES = {"each": ("rule", "operation", "resource"), "drop": (None, "before", "after", "last"),
            "fault": (None, "throttled", "failed", "denied")}
@@ -41,8 +44,9 @@ class Faults:
     def control(self, method, account, given):
         if method == "POST":
             wrong = sorted(set(given) - set(_RULE)) + [k for k, v in _VALUES.items() if given.get(k, v[0]) not in v]
-            if wrong or not any(given.get(k) for k in ("fault", "code", "delay", "drop")):
-                return 400, {"error": f"wrong or unknown: {wrong}, or none of fault, code, delay and drop"}
+            effects = {k for k in ("fault", "code", "delay", "drop") if given.get(k)}
+            if wrong or not effects or given.get("key") and effects & {"delay", "drop"}:
+                return 400, {"error": f"wrong or unknown: {wrong}, or none of fault, code, delay and drop, or key with one of the latter two"}
             rule = {"id": f"fault-{next(self._ids)}", "account": account, **_RULE, **given, "seen": 0, "hit": 0, "hits": [],
                     "counts": {}}
             self._rules.append(rule)
@@ -55,11 +59,22 @@ class Faults:
     async def before(self, world, call):
         """Do to a call that is named and not yet acted on what the script says. Every service passes here."""
         for rule in self._rules:
+            if rule["key"]:
+                continue
             if rule["drop"] in _ANSWERS:
                 if rule["drop"] == "last" and rule["hit"] and _is_whose(rule, call) and is_mutating(call.operation):
                     raise Withheld()
             elif _matches(rule, call) and _is_struck(rule, call):
                 await _strike(world, call, rule)
+
+    def of_keys(self, call, demands):
+        """What the script says of the keys that a DeleteObjects names: {key: its error}. A key comes with what is asked for it."""
+        errors = {}
+        for rule in self._rules:
+            found = {key for key in demands if fnmatch.fnmatchcase(key, rule["key"])} if rule["key"] else ()
+            if found and _matches(rule, call) and _is_struck(rule, call):
+                errors |= {key: _error(call, rule, demands[key]) for key in found}
+        return errors
 
     async def after(self, call):
         """Do to a call that has taken effect what the script says of its answer."""
@@ -95,13 +110,17 @@ def _matches(rule, call):
 async def _strike(world, call, rule):
     if rule["delay"]:
         await asyncio.sleep(rule["delay"])
-    if rule["fault"] == "denied":
-        demand = next(iter(await caller.demands(world, call, None)), None)
-        action, resource = (demand.action, demand.shown or demand.resource) if demand else (call.operation, "*")
-        raise caller.denial(call, action, resource, f"because no identity-based policy allows the {action} action")
-    if rule["fault"]:
-        raise getattr(shapes, rule["fault"])(call)
-    if rule["code"]:
-        raise AwsError(rule["code"], rule["message"], rule["status"])
+    if rule["fault"] or rule["code"]:
+        raise _error(call, rule, next(iter(await caller.demands(world, call, None)), None))
     if rule["drop"] == "before":
         raise Dropped()
+
+
+def _error(call, rule, demand):
+    """The error that a rule asks for, in the shape of the service that is called."""
+    if rule["fault"] == "denied":
+        action, resource = (demand.action, demand.shown or demand.resource) if demand else (call.operation, "*")
+        return caller.denial(call, action, resource, f"because no identity-based policy allows the {action} action")
+    if rule["fault"]:
+        return getattr(shapes, rule["fault"])(call)
+    return AwsError(rule["code"], rule["message"], rule["status"])

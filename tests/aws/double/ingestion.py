@@ -6,6 +6,7 @@ Incremental by what the last job of the same data source saw: so a new index sta
 
 import asyncio
 import json
+from urllib.parse import unquote
 
 from . import documents, store, upstream
 from .bedrock_sources import bucket_of
@@ -125,10 +126,11 @@ class _Crawl:
         while True:
             more = {"ContinuationToken": token} if token else {}
             answer = await upstream.api(self.region.account, self.region.name, "s3", "ListObjectsV2",
-                                        Bucket=self.bucket, Prefix=self.prefix, **more)
+                                        Bucket=self.bucket, Prefix=self.prefix, EncodingType="url", **more)
             for item in answer.get("Contents", []):
-                if not item["Key"].endswith("/"):
-                    found[item["Key"]] = (item["ETag"], item["LastModified"].isoformat(), item["Size"])
+                key = unquote(item["Key"])
+                if not key.endswith("/"):
+                    found[key] = (item["ETag"], item["LastModified"].isoformat(), item["Size"])
             token = answer.get("NextContinuationToken")
             if not token:
                 return found

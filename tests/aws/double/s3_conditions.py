@@ -5,17 +5,15 @@ watches its key while it is under way, an upload in parts from its beginning. Wh
 between 412 and 409 (switch `conditional_race`). A test keeps requests under way by the dwell or a hold `conditional_write`.
 """
 
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from . import s3_deletes, upstream
+from . import s3_deletes, s3_uploads, upstream
 from .errors import AwsError
 from .s3_names import split
 
 WRITES = {"PutObject", "CopyObject", "CompleteMultipartUpload"}
 _NAMES = {"if-match": "If-Match", "if-none-match": "If-None-Match"}
-_UPLOAD = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 
 
 @dataclass(eq=False)
@@ -68,7 +66,7 @@ class Conditions:
         """Refuse a write whose condition does not hold now that its turn has come.
 
         An upload in parts is refused too if its key was deleted (If-None-Match) or written (If-Match) since it began."""
-        upload = self._uploads.get(_upload_id(call))
+        upload = self._uploads.get(s3_uploads.id_of(call))
         if not call.condition or (call.operation == "CompleteMultipartUpload" and upload is None):
             return                      # of an upload that is not there MiniStack says so
         name, wanted = call.condition
@@ -103,18 +101,14 @@ class Conditions:
             return
         bucket, key = split(call)
         if call.operation == "CreateMultipartUpload":
-            self._uploads[_UPLOAD.search(answer.body).group(1).decode()] = Watch(bucket, key)
-        elif call.operation in ("CompleteMultipartUpload", "AbortMultipartUpload"):
-            self._uploads.pop(_upload_id(call), None)
+            self._uploads[s3_uploads.id_of(call, answer)] = Watch(bucket, key)
+        elif call.operation in s3_uploads.ENDS:
+            self._uploads.pop(s3_uploads.id_of(call), None)
         keys = s3_deletes.keys(call.body) if call.operation == "DeleteObjects" else {key}
         for watch in [*self._under_way, *self._uploads.values()]:
             if watch.bucket == bucket and watch.key in keys:
                 watch.written |= call.operation in WRITES
                 watch.deleted |= call.operation in ("DeleteObject", "DeleteObjects")
-
-
-def _upload_id(call):
-    return call.query.get("uploadId", [""])[0]
 
 
 def _not_accepted(header, why):

@@ -36,17 +36,20 @@ async def before(world, call, bucket):
     role = await caller.role_of(world, call)
     policy = await world.s3_mends.policy_of(call, bucket)
     known, refused = demands_s3.context(call), []
-    for element, key, version in found:
-        action = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
-        demand = Demand(action, demands_s3.arn(bucket, key), {**known, "s3:VersionId": version or None}, policy)
-        if role is not None and action not in call.actions:
-            call.actions.append(action)
+    demands = [Demand("s3:DeleteObjectVersion" if version else "s3:DeleteObject", demands_s3.arn(bucket, key),
+                      {**known, "s3:VersionId": version or None}, policy) for _, key, version in found]
+    scripted = world.faults.of_keys(call, {key: demand for (_, key, _), demand in zip(found, demands)})
+    for (element, key, version), demand in zip(found, demands):
+        if role is not None and demand.action not in call.actions:
+            call.actions.append(demand.action)
         why = caller.refusal(world, call, role, demand) if role else await world.s3_mends.denied(call, demand)
-        if why:
-            refused.append((key, version, caller.denial(call, action, demand.resource, why)))
+        error = caller.denial(call, demand.action, demand.resource, why) if why else scripted.get(key)
+        if error:
+            refused.append((key, version, error))
             root.remove(element)
     if refused:
-        _rewrite(call, ElementTree.tostring(root))
+        # A carriage return is a character of a key only as a reference: in a text it would be read as the end of a line.
+        _rewrite(call, ElementTree.tostring(root).replace(b"\r", b"&#13;"))
     return refused
 
 
@@ -59,10 +62,13 @@ def _rewrite(call, body):
 
 
 def after(answer, refused):
-    if not refused or answer.status >= 300:
+    if answer.status >= 300:
+        return answer
+    answer = replace(answer, body=answer.body.replace(b"\r", b"&#13;"))
+    if not refused:
         return answer
     errors = "".join(
-        f"<Error><Key>{escape(key)}</Key>" + (f"<VersionId>{escape(version)}</VersionId>" if version else "")
+        f"<Error><Key>{escape(key, {chr(13): '&#13;'})}</Key>" + (f"<VersionId>{escape(version)}</VersionId>" if version else "")
         + f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>" for key, version, error in refused)
     body = re.sub(rb"<(\w+:)?DeleteResult([^>]*)/>", rb"<\1DeleteResult\2></\1DeleteResult>", answer.body)
     body = re.sub(rb"(</(?:\w+:)?DeleteResult>)", lambda m: errors.encode() + m.group(1), body)

@@ -8,9 +8,9 @@ import html
 import re
 import secrets
 from dataclasses import dataclass
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
-from .s3_names import split
+from .s3_names import source, split
 
 _WRITES = {"PutObject", "CopyObject", "CompleteMultipartUpload"}
 _LISTED = re.compile(rb"<(Contents|Version)>.*?</\1>", re.DOTALL)
@@ -47,8 +47,7 @@ class Etags:
             if not value:
                 continue
             if name.startswith("x-amz-copy-source"):
-                source = unquote(call.headers.get("x-amz-copy-source", "")).lstrip("/").partition("?")[0]
-                bucket, key = source.partition("/")[::2]
+                bucket, key, _ = source(call)
             for written in self._all(bucket, key):
                 value = value.replace(written.shown, written.real)
             call.headers[name] = value

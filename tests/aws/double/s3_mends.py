@@ -7,12 +7,13 @@ import asyncio
 import json
 import re
 
-from . import caller, demands_s3, policy, s3_deletes, s3_namespaces, upstream
+from . import caller, demands_s3, policy, s3_copies, s3_deletes, s3_keys, s3_namespaces, upstream
 from .demand import Demand
 from .errors import AwsError
 from .principals import named
 from .s3_conditions import Conditions
 from .s3_names import split
+from .s3_uploads import Uploads
 
 # The account's owner can always mend a policy that locks everybody out.
 POLICY_CALLS = {"GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"}
@@ -26,6 +27,7 @@ class S3Mends:
         self._policies, self._keys = {}, {}    # (account that asks, bucket) -> what it may know of it
         self._blocked = set()           # names of buckets deleted a moment ago
         self._conditions, self._turn = Conditions(world), asyncio.Lock()
+        self.uploads = Uploads()
 
     async def before(self, call):
         """Refuse what AWS would refuse."""
@@ -38,6 +40,7 @@ class S3Mends:
         if not bucket or call.operation == "CreateBucket":
             return
         await self._expected_owner(call, bucket)
+        s3_keys.check(call)
         if call.operation == "ListObjectsV2":
             self._page(call)
         if call.operation == "PutBucketPolicy":
@@ -71,16 +74,22 @@ class S3Mends:
             async with self._turn:
                 await self._conditions.check(call, seen)
                 await s3_namespaces.before(call)
-                refused = await s3_deletes.before(self._world, call, split(call)[0]) if call.operation == "DeleteObjects" else []
-                answer = s3_deletes.after(await upstream.forward(call), refused)
+                await s3_copies.before(self._world, call)
+                if call.operation == "DeleteObjects":
+                    refused = await s3_deletes.before(self._world, call, split(call)[0])
+                    answer = s3_deletes.after(await upstream.forward(call), refused)
+                else:
+                    answer = await upstream.forward(call)
                 await self._after(call, answer)
                 return answer
 
     async def _after(self, call, answer):
         """A GetObject is refused when its key cannot decrypt; and forget what a successful change made stale."""
         bucket, key = split(call)
+        s3_keys.after(call, answer)
         self._world.s3_etags.after(call, answer)
         self._conditions.note(call, answer)
+        self.uploads.note(call, answer)
         s3_namespaces.after(call, answer)
         if answer.status == 404 and call.operation in ("GetObject", "HeadObject"):
             await self._hide(call, bucket)
@@ -159,9 +168,10 @@ class S3Mends:
         return "with an explicit deny in a resource-based policy" if verdict == "Deny" else None
 
     async def key_for(self, call, bucket):
-        """The KMS key that a write of this call is under: its own, or the bucket's default."""
+        """The KMS key that a write of this call is under: its own, or the bucket's default; none if the caller gives the key."""
         own = call.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
-        if own or call.headers.get("x-amz-server-side-encryption") == "AES256":
+        without = call.headers.get("x-amz-server-side-encryption") == "AES256"
+        if own or without or "x-amz-server-side-encryption-customer-algorithm" in call.headers:
             return own
         return await self._key_of(call, bucket)
 

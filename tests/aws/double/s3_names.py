@@ -2,7 +2,7 @@
 
 import functools
 import re
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from .model import service
 
@@ -53,3 +53,10 @@ def split(call):
     """(bucket, key) of a path-style request."""
     bucket, _, key = call.raw_path.lstrip("/").partition("/")
     return unquote(bucket), unquote(key)
+
+
+def source(call):
+    """(bucket, key, version or None) that a copy is of. A question mark that belongs to the key comes encoded."""
+    path, _, query = call.headers.get("x-amz-copy-source", "").lstrip("/").partition("?")
+    bucket, _, key = unquote(path).lstrip("/").partition("/")
+    return bucket, key, parse_qs(query).get("versionId", [None])[0]

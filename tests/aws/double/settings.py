@@ -47,6 +47,7 @@ DEFAULTS = {
         "knowledge_bases": 100, "data_sources_per_kb": 5, "jobs": 5, "jobs_per_kb": 1,
         "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
         "policy_bytes": 10240, "indexes_per_collection": 1000,
+        "copy_source_bytes": 5 * 2 ** 30,      # of what one CopyObject copies
         "roles": 1000, "inline_policy_chars": 10240, "trust_policy_chars": 2048, "tags_per_role": 50, "attached_policies": 10,
     },
     "switches": {

@@ -1,6 +1,7 @@
 """Part 7: every call of every service can be throttled, failed, denied, delayed, and dropped before or after it took effect."""
 
 import json
+import threading
 import time
 
 import boto3
@@ -8,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import HTTPClientError, ReadTimeoutError
 
-from .conftest import REGION, code, message, refused, schema, until
+from .conftest import REGION, Aws, code, message, refused, schema, until
 
 READS = {
     "s3": lambda aws: aws.s3.list_buckets(), "iam": lambda aws: aws.iam.list_roles(), "kms": lambda aws: aws.kms.list_keys(),
@@ -50,7 +51,68 @@ def test_one_caller_alone(aws):
     assert not refused(aws.kms.list_keys) and "not authorized to perform: kms:ListKeys on resource: *" in message(op.kms.list_keys)
 
 
-@pytest.mark.parametrize("wrong", [{"fault": "slow"}, {"drop": "during"}, {"operation": "GetRole"}, {"code": "X", "nth": 2}])
+def test_slow_objects_hold_up_nobody_else(aws, endpoint):
+    """Who asks for a slow object waits, and meanwhile everybody else is answered, be it for the same bucket or by the same client."""
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    for key in ("slow/1", "slow/2", "fast/1"):
+        aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=b"x")
+    other = Aws(endpoint, str(int(aws.account) + 10 ** 6))
+    other.s3.create_bucket(Bucket=other.bucket)
+    other.s3.put_object(Bucket=other.bucket, Key="slow/1", Body=b"x")
+    aws.control("POST", "faults", {"service": "s3", "operation": "GetObject", "resource": f"{aws.bucket}/slow/*", "count": 2, "delay": 2})
+    get = lambda key, who=aws: who.s3.get_object(Bucket=who.bucket, Key=key)["Body"].read()
+    answered = []
+    waiting = [threading.Thread(target=lambda key=key: answered.append(get(key))) for key in ("slow/1", "slow/2")]
+    started = time.monotonic()
+    for thread in waiting:
+        thread.start()
+    until(lambda: aws.control("GET", "faults")["faults"][0]["hit"] == 2)
+    get("fast/1")
+    get("slow/1")                                             # the third: the rule was for two
+    get("slow/1", other)
+    aws.s3.head_object(Bucket=aws.bucket, Key="slow/2")
+    aws.s3.put_object(Bucket=aws.bucket, Key="slow/2", Body=b"y")
+    assert not answered and time.monotonic() - started < 2
+    for thread in waiting:
+        thread.join()
+    assert time.monotonic() - started >= 2 and sorted(answered) == [b"x", b"y"], "it is carried out after the delay"
+
+
+def test_some_keys_of_many_cannot_be_deleted(aws):
+    """What matches is answered as an error and stays, the others are deleted; and so for as many calls as name such a key."""
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    aws.s3.put_bucket_versioning(Bucket=aws.bucket, VersioningConfiguration={"Status": "Enabled"})
+    made = {key: aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=b"x")["VersionId"] for key in ("a/1", "a/2", "b/1", "b/2")}
+    aws.control("POST", "faults", {"key": "a/*", "code": "InternalError", "message": "so", "count": 2})
+    aws.control("POST", "faults", {"key": "b/2", "fault": "denied", "count": 2})
+    delete = lambda *keys: aws.s3.delete_objects(Bucket=aws.bucket, Delete={"Quiet": True, "Objects": [
+        {"Key": key, "VersionId": made[key]} for key in keys]})
+    errors = delete("a/1", "a/2", "b/1", "b/2")["Errors"]
+    assert [(e["Key"], e["VersionId"], e["Code"]) for e in errors] == [
+        (key, made[key], wanted) for key, wanted in (("a/1", "InternalError"), ("a/2", "InternalError"), ("b/2", "AccessDenied"))]
+    assert errors[0]["Message"] == "so" and f"s3:DeleteObjectVersion on resource: \"arn:aws:s3:::{aws.bucket}/b/2\"" in errors[2]["Message"]
+    assert [v["Key"] for v in aws.s3.list_object_versions(Bucket=aws.bucket)["Versions"]] == ["a/1", "a/2", "b/2"]
+    assert "Errors" not in delete("b/1"), "it names no such key, and does not count"
+    assert [e["Key"] for e in delete("a/2")["Errors"]] == ["a/2"]
+    assert [e["Key"] for e in delete("a/1", "a/2", "b/2")["Errors"]] == ["b/2"]
+    assert "Errors" not in delete("b/2")
+    assert "Versions" not in aws.s3.list_object_versions(Bucket=aws.bucket)
+    assert [f["hit"] for f in aws.control("GET", "faults")["faults"]] == [2, 2]
+
+
+def test_a_rule_for_keys_concerns_no_other_call_and_no_other_account(aws, endpoint):
+    aws.control("POST", "faults", {"key": "*", "code": "Odd", "count": 9})
+    other = Aws(endpoint, str(int(aws.account) + 10 ** 6))
+    for who in (aws, other):
+        who.s3.create_bucket(Bucket=who.bucket)
+        who.s3.put_object(Bucket=who.bucket, Key="a", Body=b"x")
+    delete = lambda who: who.s3.delete_objects(Bucket=who.bucket, Delete={"Objects": [{"Key": "a"}]})
+    assert "Errors" not in delete(other) and delete(aws)["Errors"][0]["Code"] == "Odd"
+    aws.s3.delete_object(Bucket=aws.bucket, Key="a")
+    assert "Contents" not in aws.s3.list_objects_v2(Bucket=aws.bucket)
+
+
+@pytest.mark.parametrize("wrong", [{"key": "*"}, {"key": "*", "delay": 1}, {"key": "*", "code": "X", "drop": "before"}, {"fault": "slow"}, {"drop": "during"}, {"operation": "GetRole"}, {"code": "X", "nth": 2}])
 def test_a_script_with_mistakes_is_refused(aws, wrong):
     with pytest.raises(AssertionError, match="wrong or unknown"):
         aws.control("POST", "faults", wrong)

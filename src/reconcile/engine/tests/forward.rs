@@ -402,3 +402,46 @@ async fn trust_that_is_narrowed_while_the_knowledge_base_is_made_is_looked_at_ag
     assert!(silo.layers_of("look").contains(&Role));
     assert!(silo.is_ready());
 }
+
+fn no_room() -> Option<Blocked> {
+    Some(Blocked { reason: Reason::QuotaReserved, message: "90 of 90".into() })
+}
+
+#[tokio::test]
+async fn without_room_for_its_knowledge_base_the_rest_is_built_and_that_is_not() {
+    let mut bridge = Object::named("bridge");
+    bridge.no_room = no_room();
+    for _ in 0..5 {
+        bridge.pass().await;
+    }
+    let ensured = bridge.ensured();
+    assert!(ensured.contains(&Index) && !ensured.contains(&KnowledgeBase), "{ensured:?}");
+    let passed = bridge.pass().await;
+    assert_eq!(*standing(&passed, KnowledgeBase), Stalled(Reason::QuotaReserved, "90 of 90".into()));
+    assert!(passed.look_again.is_some(), "nobody would ask again");
+    let is_true = |kind| bridge.status.is_true(kind);
+    assert!(is_true(ConditionType::Accepted) && is_true(ConditionType::Stalled));
+    bridge.no_room = None;
+    bridge.until_ready().await;
+}
+
+#[tokio::test]
+async fn a_knowledge_base_that_is_there_is_looked_after_whatever_room_there_is() {
+    let mut bridge = Object::built("bridge").await;
+    bridge.no_room = no_room();
+    bridge.generation = 2;
+    bridge.aws(|aws| drop(ours(&mut aws.sight.knowledge_base).tags.remove("costCenter")));
+    assert_eq!(bridge.until_ready().await, [[KnowledgeBase]]);
+}
+
+#[tokio::test]
+async fn what_aws_said_of_a_knowledge_base_is_told_before_that_there_is_no_room() {
+    let mut bridge = Object::named("bridge");
+    bridge.aws(|aws| aws.refuses.knowledge_base = Some(fault(Class::Invalid)));
+    for _ in 0..5 {
+        bridge.pass().await;
+    }
+    bridge.no_room = no_room();
+    let passed = bridge.pass().await;
+    assert!(matches!(standing(&passed, KnowledgeBase), Stalled(Reason::Invalid, _)), "{:?}", passed.layers);
+}

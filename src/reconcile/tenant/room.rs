@@ -1,0 +1,101 @@
+//! Is there room for a Tenant's knowledge base, in its namespace and in the account?
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use kube::{Api, ResourceExt};
+
+use crate::api::{Isolation, Tenant};
+use crate::layers::existing_key;
+use crate::reconcile::Error;
+use crate::reconcile::context::Context;
+use crate::reconcile::places::Applicant;
+use crate::stack::accept;
+use crate::stack::max_knowledge_bases::MAX_KNOWLEDGE_BASES;
+use crate::stack::model::blocked::Blocked;
+use crate::stack::model::desired::Blueprint;
+
+/// The answer.
+pub(super) enum Room {
+    /// There is, or none is needed.
+    Is,
+    /// There is none, and nothing is built.
+    Refused(Blocked),
+    /// There is none any more. What is built is looked after, and the knowledge base waits.
+    Awaited(Blocked),
+}
+
+/// What is known without asking anybody, before a Tenant is let in.
+pub(super) fn is_not_full(
+    cx: &Context,
+    applicant: &Applicant,
+    namespace: &ObjectMeta,
+    isolation: &Isolation,
+) -> Result<(), Blocked> {
+    if matches!(isolation, Isolation::Pool(_)) {
+        return Ok(());
+    }
+    let limit = limit(namespace)?;
+    cx.is_full(applicant, limit).map_or(Ok(()), Err)
+}
+
+/// What only AWS, and the namespace as it is now, can say before anything is built. Not asked again of a Tenant that was let
+/// in, unless it has lost its promise since.
+pub(super) async fn ask(
+    cx: &Context,
+    tenant: &Tenant,
+    applicant: &Applicant,
+    isolation: &Isolation,
+) -> Result<Room, Error> {
+    if matches!(isolation, Isolation::Pool(_)) {
+        return Ok(Room::Is);
+    }
+    let id = &applicant.id;
+    if applicant.begun {
+        let has_one = tenant.status.as_ref().is_some_and(|status| status.knowledge_base_id.is_some());
+        if has_one || cx.reservations.is_promised(&id.uid) {
+            cx.reservations.promise(id);
+            return Ok(Room::Is);
+        }
+        let limit = match limit(&namespace(cx, tenant).await?.metadata) {
+            Ok(limit) => limit,
+            Err(unreadable) => return Ok(Room::Awaited(unreadable)),
+        };
+        return Ok(cx.reserve(applicant, limit).await?.map_or_else(Room::Awaited, |()| Room::Is));
+    }
+    let limit = match limit(&live_namespace(cx, tenant).await?.metadata) {
+        Ok(limit) => limit,
+        Err(unreadable) => return Ok(Room::Refused(unreadable)),
+    };
+    let blueprint = Blueprint::Tenant { isolation, tags: &tenant.spec.tags };
+    if let Some(key) = blueprint.existing_key()
+        && let Err(refused) =
+            existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await?
+    {
+        return Ok(Room::Refused(refused));
+    }
+    Ok(cx.reserve(applicant, limit).await?.map_or_else(Room::Refused, |()| Room::Is))
+}
+
+/// How many knowledge bases a namespace may have.
+fn limit(namespace: &ObjectMeta) -> Result<Option<usize>, Blocked> {
+    let annotation = namespace.annotations.as_ref().and_then(|all| all.get(MAX_KNOWLEDGE_BASES));
+    accept::knowledge_bases(namespace.name.as_deref().unwrap_or_default(), annotation.map(String::as_str))
+}
+
+/// The namespace as the cache has it, or, if that has not seen it, as it is now.
+pub(super) async fn namespace(cx: &Context, tenant: &Tenant) -> Result<PartialObjectMeta<Namespace>, Error> {
+    match cx.namespace(&tenant.namespace().unwrap_or_default()) {
+        Some(seen) => Ok((*seen).clone()),
+        None => live_namespace(cx, tenant).await,
+    }
+}
+
+/// The namespace as the API server has it now.
+pub(super) async fn live_namespace(
+    cx: &Context,
+    tenant: &Tenant,
+) -> Result<PartialObjectMeta<Namespace>, Error> {
+    let name = tenant.namespace().unwrap_or_default();
+    Ok(Api::all(cx.client.clone()).get_metadata(&name).await?)
+}
