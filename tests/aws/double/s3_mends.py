@@ -7,10 +7,11 @@ import asyncio
 import json
 import re
 
-from . import caller, demands_s3, policy, s3_copies, s3_deletes, s3_keys, s3_namespaces, upstream
+from . import caller, demands_s3, policy, s3_copies, s3_deletes, s3_keys, s3_namespaces, s3_sizes, upstream
 from .demand import Demand
 from .errors import AwsError
 from .principals import named
+from .s3_checksums import Checksums
 from .s3_conditions import Conditions
 from .s3_names import split
 from .s3_uploads import Uploads
@@ -27,7 +28,7 @@ class S3Mends:
         self._policies, self._keys = {}, {}    # (account that asks, bucket) -> what it may know of it
         self._blocked = set()           # names of buckets deleted a moment ago
         self._conditions, self._turn = Conditions(world), asyncio.Lock()
-        self.uploads = Uploads()
+        self.uploads, self._checksums = Uploads(), Checksums()
 
     async def before(self, call):
         """Refuse what AWS would refuse."""
@@ -41,6 +42,7 @@ class S3Mends:
             return
         await self._expected_owner(call, bucket)
         s3_keys.check(call)
+        s3_sizes.check(self._world, call)
         if call.operation == "ListObjectsV2":
             self._page(call)
         if call.operation == "PutBucketPolicy":
@@ -74,7 +76,7 @@ class S3Mends:
             async with self._turn:
                 await self._conditions.check(call, seen)
                 await s3_namespaces.before(call)
-                await s3_copies.before(self._world, call)
+                self._checksums.before(call, await s3_copies.before(self._world, call))
                 if call.operation == "DeleteObjects":
                     refused = await s3_deletes.before(self._world, call, split(call)[0])
                     answer = s3_deletes.after(await upstream.forward(call), refused)
@@ -87,6 +89,7 @@ class S3Mends:
         """A GetObject is refused when its key cannot decrypt; and forget what a successful change made stale."""
         bucket, key = split(call)
         s3_keys.after(call, answer)
+        await self._checksums.after(call, answer)
         self._world.s3_etags.after(call, answer)
         self._conditions.note(call, answer)
         self.uploads.note(call, answer)

@@ -48,6 +48,7 @@ DEFAULTS = {
         "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
         "policy_bytes": 10240, "indexes_per_collection": 1000,
         "copy_source_bytes": 5 * 2 ** 30,      # of what one CopyObject copies
+        "put_object_bytes": 5 * 2 ** 30,       # of what one PutObject or UploadPart brings
         "roles": 1000, "inline_policy_chars": 10240, "trust_policy_chars": 2048, "tags_per_role": 50, "attached_policies": 10,
     },
     "switches": {

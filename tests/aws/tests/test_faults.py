@@ -73,9 +73,12 @@ def test_slow_objects_hold_up_nobody_else(aws, endpoint):
     aws.s3.head_object(Bucket=aws.bucket, Key="slow/2")
     aws.s3.put_object(Bucket=aws.bucket, Key="slow/2", Body=b"y")
     assert not answered and time.monotonic() - started < 2
+    slow = lambda: [e for e in aws.journal(operation="GetObject") if "/slow/" in e["resource"]]
+    assert len(slow()) == 1, "a call is in the journal once it is answered"
     for thread in waiting:
         thread.join()
     assert time.monotonic() - started >= 2 and sorted(answered) == [b"x", b"y"], "it is carried out after the delay"
+    assert len(slow()) == 3 and max(e["time"] for e in slow()) == slow()[0]["time"], "with the time at which it came"
 
 
 def test_some_keys_of_many_cannot_be_deleted(aws):
@@ -236,3 +239,62 @@ class _Patient:
 
     def __getattr__(self, name):
         return getattr(self._aws, name)
+
+
+# S3's errors: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and those of botocore's model.
+S3_ERRORS = [
+    ("AccessDenied", 403), ("AccountProblem", 403), ("AllAccessDisabled", 403), ("BadDigest", 400), ("ConditionalRequestConflict", 409),
+    ("EntityTooLarge", 400), ("EntityTooSmall", 400), ("ExpiredToken", 400), ("InternalError", 500), ("InvalidAccessKeyId", 403),
+    ("InvalidArgument", 400), ("InvalidBucketState", 409), ("InvalidDigest", 400), ("InvalidEncryptionAlgorithmError", 400),
+    ("InvalidObjectState", 403), ("InvalidRequest", 400), ("InvalidStorageClass", 400), ("InvalidToken", 400), ("KeyTooLongError", 400),
+    ("KMS.DisabledException", 400), ("KMS.KMSInvalidStateException", 400), ("KMS.NotFoundException", 400), ("MalformedXML", 400),
+    ("MethodNotAllowed", 405), ("NoSuchBucket", 404), ("NoSuchKey", 404), ("NoSuchUpload", 404), ("NoSuchVersion", 404),
+    ("NotImplemented", 501), ("ObjectAlreadyInActiveTierError", 403), ("ObjectNotInActiveTierError", 403), ("OperationAborted", 409),
+    ("PreconditionFailed", 412), ("RequestTimeout", 400), ("RequestTimeTooSkewed", 403), ("ServiceUnavailable", 503),
+    ("SignatureDoesNotMatch", 403), ("SlowDown", 503), ("TokenRefreshRequired", 400), ("TooManyParts", 400), ("XAmzContentSHA256Mismatch", 400)]
+
+
+def object_calls(aws):
+    at = {"Bucket": aws.bucket, "Key": "a"}
+    return {"GetObject": lambda: aws.s3.get_object(**at), "PutObject": lambda: aws.s3.put_object(Body=b"y", **at),
+            "CopyObject": lambda: aws.s3.copy_object(CopySource=f"{aws.bucket}/a", Bucket=aws.bucket, Key="b"),
+            "DeleteObject": lambda: aws.s3.delete_object(**at),
+            "DeleteObjects": lambda: aws.s3.delete_objects(Bucket=aws.bucket, Delete={"Objects": [{"Key": "a"}]})}
+
+
+def test_every_error_of_s3_passes_as_it_was_scripted_and_nothing_happens(aws):
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    aws.s3.put_object(Bucket=aws.bucket, Key="a", Body=b"x")
+    text = "Not <now> & \"here\", später"
+    for operation, act in object_calls(aws).items():
+        for name, status in S3_ERRORS:
+            aws.control("POST", "faults", {"service": "s3", "operation": operation, "code": name, "status": status, "message": text})
+            response = refused(act).response
+            assert (response["Error"]["Code"], response["Error"]["Message"]) == (name, text), operation
+            assert response["ResponseMetadata"]["HTTPStatusCode"] == status, (operation, name)
+            entry = aws.journal(operation=operation)[-1]
+            assert (entry["error"], entry["status"], entry["message"]) == (name, status, text)
+    assert [o["Key"] for o in aws.s3.list_objects_v2(Bucket=aws.bucket)["Contents"]] == ["a"]
+    assert aws.s3.get_object(Bucket=aws.bucket, Key="a")["Body"].read() == b"x"
+
+
+def test_every_error_of_s3_passes_for_a_key_of_many(aws):
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    text = "Not <now> & \"here\", später"
+    for name, _ in S3_ERRORS:
+        aws.s3.put_object(Bucket=aws.bucket, Key=f"kept/{name}", Body=b"x")
+        aws.control("POST", "faults", {"service": "s3", "operation": "DeleteObjects", "key": f"kept/{name}", "code": name, "message": text})
+    aws.s3.put_object(Bucket=aws.bucket, Key="gone", Body=b"x")
+    answer = aws.s3.delete_objects(Bucket=aws.bucket, Delete={"Objects": [{"Key": "gone"}, *({"Key": f"kept/{name}"} for name, _ in S3_ERRORS)]})
+    assert [(e["Key"], e["Code"], e["Message"]) for e in answer["Errors"]] == [(f"kept/{name}", name, text) for name, _ in S3_ERRORS]
+    assert [d["Key"] for d in answer["Deleted"]] == ["gone"]
+    assert len(aws.s3.list_objects_v2(Bucket=aws.bucket)["Contents"]) == len(S3_ERRORS)
+
+
+def test_a_copy_may_fail_within_an_answer_of_200(aws):
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    aws.s3.put_object(Bucket=aws.bucket, Key="a", Body=b"x")
+    aws.control("POST", "faults", {"operation": "CopyObject", "code": "SlowDown", "status": 200})
+    copy = object_calls(aws)["CopyObject"]
+    assert code(copy) == "SlowDown" and aws.journal(operation="CopyObject")[-1]["status"] == 200
+    assert not refused(copy)

@@ -118,6 +118,18 @@ def test_one_call_copies_no_more_than_5_gb(aws, bucket):
     aws.s3.upload_part_copy(Bucket=bucket, Key="b", UploadId=upload, PartNumber=1, CopySource=f"{bucket}/large")
 
 
+def test_one_call_writes_no_more_than_5_gb(aws, bucket):
+    assert aws.control("GET", "settings")["limits"]["put_object_bytes"] == 5368709120
+    aws.settings(limits={"put_object_bytes": 10})
+    put = lambda size: aws.s3.put_object(Bucket=bucket, Key="a", Body=b"x" * size)
+    upload = aws.s3.create_multipart_upload(Bucket=bucket, Key="b")["UploadId"]
+    part = lambda size: aws.s3.upload_part(Bucket=bucket, Key="b", UploadId=upload, PartNumber=1, Body=b"x" * size)
+    for write in (put, part):
+        write(10)
+        assert (status(lambda: write(11)), code(lambda: write(11))) == (400, "EntityTooLarge")
+    assert aws.s3.head_object(Bucket=bucket, Key="a")["ContentLength"] == 10
+
+
 def test_a_question_mark_in_a_copied_key_names_no_version(aws, bucket):
     key = "a?versionId=1"
     aws.s3.put_object(Bucket=bucket, Key=key, Body=b"x", StorageClass="GLACIER")
