@@ -1,7 +1,8 @@
 //! Makes passes over the objects of one kind: one at a time over each, so many at once, and namespaces take turns.
 //!
-//! When something is due kube's scheduler knows. What is due waits in our [`Queue`] and not in kube's `Controller`: that
-//! takes what waits in the order of a hash set, so that some may wait for ever while new ones come.
+//! When something is due kube's scheduler knows. What is due waits in our [`Queue`] and not in kube's `Controller`. That
+//! takes what waits in the order of a hash set, so that some may wait for ever while new ones come. Told to begin all at
+//! once, so that they might wait in their passes, it asks each that waits whenever one ends, and begins none meanwhile.
 
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -55,10 +56,9 @@ impl Work {
         let (mut ready, mut is_ready) = (pin!(ready), false);
         loop {
             tokio::select! {
-                // All that is due stands in the queue before the next place is given away.
+                // Whose turn it is can be said once all that is due is in the queue.
                 biased;
                 () = self.stop.cancelled() => break,
-                () = &mut ready, if !is_ready => is_ready = true,
                 Some(object) = due.next() => places.queue.lock().due(namespace(&object), object.clone()),
                 Some(over) = passes.join_next() => {
                     let (object, after): (ObjectRef<K>, Option<Duration>) = over.unwrap_or_else(broken);
@@ -69,6 +69,7 @@ impl Work {
                     }
                 }
                 () = places.freed.notified() => {}
+                () = &mut ready, if !is_ready => is_ready = true,
             }
             while is_ready && let Some((_, object)) = places.next() {
                 let Some(pass) = pass(&object) else {

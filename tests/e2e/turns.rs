@@ -66,7 +66,7 @@ async fn twelve_tenants_do_not_wait_for_three_hundred_of_another_namespace() {
         let reports = first_reports(&w, &since.unwrap()).await;
         let few = w.namespace_name("few");
         let turns: Vec<_> = (0..reports.len()).filter(|at| reports[*at] == few).collect();
-        assert!(turns[0] <= 1, "{turns:?}");
+        assert!(turns[0] <= 2, "{turns:?}");
         assert_eq!(turns, (0..FEW).map(|turn| turns[0] + 2 * turn).collect::<Vec<_>>());
         for n in 0..FEW {
             w.ready(&format!("few/h{n}")).await;
