@@ -55,7 +55,7 @@ pub struct Settings {
     pub health_probe_bind_address: Option<SocketAddr>,
     /// Where `/metrics` is served, if anywhere.
     pub metrics_bind_address: Option<SocketAddr>,
-    /// How many objects have metrics of their own.
+    /// How many Tenants have metrics of their own, by name.
     pub metrics_per_object: usize,
 }
 
@@ -85,7 +85,7 @@ impl Settings {
             leader_election: None,
             health_probe_bind_address: None,
             metrics_bind_address: None,
-            metrics_per_object: 1000,
+            metrics_per_object: 0,
         }
     }
 }

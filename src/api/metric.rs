@@ -97,9 +97,11 @@ metrics! {
     BUILD: Gauge "tenantry_build_info" ["version"]
         "Always 1; the label has the release.";
     CONDITION: Gauge "tenantry_status_condition" ["kind", "namespace", "name", "type", "status", "reason"]
-        "1 for each condition of an object as it stands. Of at most `--metrics-per-object` objects, those first that are not Ready or otherwise in trouble.";
+        "1 for each condition of an object as it stands. Of all SharedStacks, and of at most `--metrics-per-object` Tenants, those first that are not Ready or otherwise in trouble.";
     DELETION: Gauge "tenantry_deletion_timestamp_seconds" ["kind", "namespace", "name"]
         "When the deletion of an object was asked for; there while it goes on. Of the same objects.";
+    OLDEST_DELETION: Gauge "tenantry_oldest_deletion_timestamp_seconds" ["kind"]
+        "When the deletion that goes on longest was asked for; there while one goes on. Of all objects.";
     LAST_JOB: Gauge "tenantry_ingestion_finished_timestamp_seconds" ["kind", "namespace", "name", "status"]
         "When the last ingestion job ended, and how. Of the same objects.";
     OBJECTS: Gauge "tenantry_objects" ["kind", "type", "status", "reason"]
@@ -119,7 +121,7 @@ metrics! {
     LONGEST_WAIT: Gauge "tenantry_ingestion_longest_wait_seconds" []
         "How long the oldest of those that wait has been waiting.";
     REVIEW_OBJECTS: Gauge "tenantry_documents_review_objects" ["owner"]
-        "How many objects a review of documents has listed so far; there while it goes on.";
+        "How many objects a review of documents has listed so far; there while it goes on. Without names, those of all Tenants are one sum, `Tenant`, which stays.";
     DOCUMENTS_REVIEWED: Counter "tenantry_documents_reviewed_total" []
         "Documents that reviews have seen.";
     SIDECARS_WRITTEN: Counter "tenantry_documents_sidecars_written_total" []

@@ -120,8 +120,9 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_METRICS_BIND_ADDRESS", value_name = "IP:PORT")]
     metrics_bind_address: Option<SocketAddr>,
 
-    /// How many objects at most have metrics of their own, those first that are not Ready. All are counted.
-    #[arg(long, env = "TENANTRY_METRICS_PER_OBJECT", value_name = "N", default_value_t = 1000)]
+    /// How many Tenants at most have metrics of their own, with namespace and name, those first that are not Ready. 0: none is
+    /// named, to whoever may scrape. All are counted, and SharedStacks are always named.
+    #[arg(long, env = "TENANTRY_METRICS_PER_OBJECT", value_name = "N", default_value_t = 0)]
     metrics_per_object: usize,
 
     /// Divides all waits but those of the leader election; for tests.

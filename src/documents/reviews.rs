@@ -11,6 +11,8 @@ use crate::stack::identity::Owner;
 /// All reviews of the process. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Reviews {
+    /// Whether the series of a Tenant's review bears its name. If not, all of them are one.
+    pub names_tenants: bool,
     /// Objects listed by each review that is under way.
     pub listed: Family<Labels<1>, Gauge>,
     /// Documents seen.
@@ -28,24 +30,32 @@ pub struct Reviews {
 impl Reviews {
     /// A review of an owner's documents begins.
     pub(crate) fn begin(&self, owner: &Owner) -> Progress<'_> {
-        let series = REVIEW_OBJECTS.of([&owner.tag()]);
-        self.listed.get_or_create(&series).set(0);
-        Progress { reviews: self, series, before: Findings::default() }
+        let is_shared = matches!(owner, Owner::Tenant { .. }) && !self.names_tenants;
+        let label = if is_shared { "Tenant".to_owned() } else { owner.tag() };
+        let series = REVIEW_OBJECTS.of([&label]);
+        // So that it can be seen before the first page.
+        drop(self.listed.get_or_create(&series));
+        Progress { reviews: self, series, is_shared, listed: 0, before: Findings::default() }
     }
 }
 
-/// A review that is under way. However it ends, its series ends with it.
+/// A review that is under way. However it ends, its series ends with it, or is less by what it has listed.
 pub(crate) struct Progress<'a> {
     reviews: &'a Reviews,
     series: Labels<1>,
+    is_shared: bool,
+    /// What it has added to its series.
+    listed: i64,
     before: Findings,
 }
 
 impl Progress<'_> {
     /// A page of the listing is done: so many objects, and all that was found so far.
     pub fn page(&mut self, objects: usize, findings: &Findings) {
-        let Reviews { listed, reviewed, written, corrected, quarantined, dropped } = self.reviews;
-        listed.get_or_create(&self.series).inc_by(i64::try_from(objects).unwrap_or(i64::MAX));
+        let Reviews { listed, reviewed, written, corrected, quarantined, dropped, .. } = self.reviews;
+        let objects = i64::try_from(objects).unwrap_or(i64::MAX);
+        self.listed = self.listed.saturating_add(objects);
+        listed.get_or_create(&self.series).inc_by(objects);
         let before = std::mem::replace(&mut self.before, findings.clone());
         for (counter, is, was) in [
             (reviewed, findings.documents, before.documents),
@@ -61,7 +71,11 @@ impl Progress<'_> {
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        self.reviews.listed.remove(&self.series);
+        if self.is_shared {
+            self.reviews.listed.get_or_create(&self.series).dec_by(self.listed);
+        } else {
+            self.reviews.listed.remove(&self.series);
+        }
     }
 }
 
@@ -82,5 +96,32 @@ mod tests {
         assert_eq!((reviews.reviewed.get(), reviews.written.get(), reviews.dropped.get()), (505, 7, 2));
         drop(progress);
         assert_eq!(listed(), None);
+    }
+
+    #[test]
+    fn reviews_of_tenants_name_none_unasked_and_leave_one_anothers_count_alone() {
+        use crate::api::Pattern;
+        let tenant = |name: &str| Owner::Tenant {
+            namespace: "bank".into(),
+            name: name.into(),
+            tenant_id: name.into(),
+            pattern: Pattern::Silo,
+            stack: None,
+        };
+        let reviews = Reviews::default();
+        let listed = |label: &str| reviews.listed.get(&REVIEW_OBJECTS.of([label])).map(|it| it.get());
+        let (acme, globex) = (tenant("acme"), tenant("globex"));
+        let (mut first, mut second) = (reviews.begin(&acme), reviews.begin(&globex));
+        first.page(10, &Findings::default());
+        second.page(5, &Findings::default());
+        assert_eq!((listed("Tenant"), listed(&acme.tag()), listed(&globex.tag())), (Some(15), None, None));
+        drop(first);
+        assert_eq!(listed("Tenant"), Some(5));
+        drop(second);
+        assert_eq!(listed("Tenant"), Some(0));
+
+        let reviews = Reviews { names_tenants: true, ..Reviews::default() };
+        let _progress = reviews.begin(&acme);
+        assert!(reviews.listed.get(&REVIEW_OBJECTS.of([&acme.tag()])).is_some());
     }
 }

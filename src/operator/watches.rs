@@ -28,6 +28,7 @@ use super::{definitions, wait_for_aws};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::Aws;
 use crate::clock::Clock;
+use crate::documents::reviews::Reviews;
 use crate::documents::scheduler::Limits;
 use crate::documents::turns::Turns;
 use crate::reconcile::claims::Claims;
@@ -103,7 +104,7 @@ pub(super) async fn lead(
         recorder: Recorder::new(client.clone(), reporter),
         clock,
         turns,
-        reviews: metrics.reviews.clone(),
+        reviews: Reviews { names_tenants: settings.metrics_per_object > 0, ..metrics.reviews.clone() },
         client: client.clone(),
         aws,
         scope,

@@ -109,7 +109,7 @@ async fn both_replicas_answer_and_say_who_leads() {
 #[tokio::test]
 async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
     let test = async |w: World| {
-        let mut operator = w.leader("first", &[]).await;
+        let mut operator = w.leader("first", &["--metrics-per-object", "1000"]).await;
         w.apply(&FLEET.yaml()).await;
         FLEET.ready(&w).await;
         // A review that takes its time is seen while it goes on.
@@ -133,7 +133,8 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
         let samples = w.eventually("documents are read, and all of that can be scraped", reviewed).await;
         let seen = assert_known(&samples);
         assert!(!seen.contains(review.0), "the review is over");
-        let busy = [review.0, "tenantry_deletion_timestamp_seconds"];
+        let busy =
+            [review.0, "tenantry_deletion_timestamp_seconds", "tenantry_oldest_deletion_timestamp_seconds"];
         let missing: Vec<_> = ALL
             .iter()
             .map(|metric| metric.name)
@@ -171,6 +172,9 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
         };
         let samples = w.eventually("its deletion is blocked", stuck).await;
         assert!(sum(&samples, "tenantry_deletion_timestamp_seconds", &[("name", &stack)]) > 1.7e9);
+        assert!(
+            sum(&samples, "tenantry_oldest_deletion_timestamp_seconds", &[("kind", "SharedStack")]) > 1.7e9
+        );
         for tenant in ["silo1", "bridge1", "pool1"] {
             w.delete(tenant).await;
         }
@@ -207,22 +211,41 @@ async fn lost_records_are_told_where_somebody_looks() {
 }
 
 #[tokio::test]
-async fn of_many_objects_those_in_trouble_come_first() {
+async fn of_tenants_those_in_trouble_are_named_if_any_are() {
     let test = async |w: World| {
-        let mut operator = w.leader("first", &["--metrics-per-object", "1"]).await;
-        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {}}").await;
-        w.ready("SharedStack/standard").await;
-        w.apply("{kind: Tenant, metadata: {name: lost}, spec: {tenantId: lost, pattern: Bridge, stackRef: {name: missing}}}").await;
-        let told = || async {
-            let samples = scrape(&operator).await;
-            let of =
-                |name: &str| samples.iter().any(|it| it.is("tenantry_status_condition", &[("name", name)]));
-            (of("lost") && !of(&w.stack_name("standard"))).then_some(samples)
-        };
-        let samples = w.eventually("only the one that is not Ready has series of its own", told).await;
-        let ready = [("kind", "SharedStack"), ("type", "Ready"), ("status", "True")];
-        assert_eq!(sum(&samples, "tenantry_objects", &ready), 1.0, "the other is counted");
-        operator.die().await;
+        let tenants = "{kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+---
+{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}
+---
+{kind: Tenant, metadata: {name: lost}, spec: {tenantId: lost, pattern: Bridge, stackRef: {name: missing}}}";
+        let (kind, type_) = (("kind", "Tenant"), ("type", "Ready"));
+        for (run, most, names) in [("first", "0", vec![]), ("second", "1", vec!["lost"])] {
+            let mut operator = w.leader(run, &["--metrics-per-object", most]).await;
+            w.apply(tenants).await;
+            w.ready("acme").await;
+            let counted = || async {
+                let samples = scrape(&operator).await;
+                let is = |status| sum(&samples, "tenantry_objects", &[kind, type_, ("status", status)]);
+                (is("True") == 1.0 && sum(&samples, "tenantry_objects", &[kind, type_]) == 2.0)
+                    .then_some(samples)
+            };
+            let samples = w.eventually("one is Ready, and the other not", counted).await;
+            let named: Vec<_> = samples
+                .iter()
+                .filter(|it| it.is("tenantry_status_condition", &[kind, type_]))
+                .map(|it| it.labels["name"].clone())
+                .collect();
+            assert_eq!(named, names, "with room for {most}");
+            let stack = w.stack_name("standard");
+            let stack = [("kind", "SharedStack"), ("name", stack.as_str()), type_];
+            assert_eq!(sum(&samples, "tenantry_status_condition", &stack), 1.0, "a SharedStack is named");
+            if names.is_empty() {
+                let tells =
+                    samples.iter().find(|it| it.labels.get("namespace").is_some_and(|it| !it.is_empty()));
+                assert!(tells.is_none(), "it names a Tenant's namespace: {tells:?}");
+            }
+            operator.die().await;
+        }
     };
     world_without_operator(|_| {}, test).await;
 }

@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
     CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, Metric,
-    OBJECTS, RECORDS_LOST, UNCLAIMED,
+    OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
 };
 use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant, condition};
 use crate::documents::scheduler::Load;
@@ -88,11 +88,10 @@ impl Collector for Objects {
         let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
         let tenants = tenants.map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
-        let mut objects: Vec<_> = tenants.chain(stacks).collect();
+        let objects: Vec<_> = stacks.chain(tenants).collect();
         count(&mut encoder, &objects)?;
-        objects.sort_by_cached_key(Object::rank);
-        objects.truncate(self.0.settings.metrics_per_object);
-        each(&mut encoder, &objects)?;
+        oldest(&mut encoder, &objects)?;
+        each(&mut encoder, &named(objects, self.0.settings.metrics_per_object))?;
         let lost = matches!(self.0.ids.phase(), Phase::Lost(_));
         write(&mut encoder, &RECORDS_LOST, [([], u64::from(lost))])?;
         jobs(&mut encoder, self.0.turns.load())
@@ -126,6 +125,33 @@ fn count(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result
     write(encoder, &OBJECTS, counts.into_iter().map(|(labels, count)| (OBJECTS.of(labels), count)))
 }
 
+/// For each kind, the deletion that goes on longest.
+fn oldest(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result {
+    let mut oldest: BTreeMap<&str, i64> = BTreeMap::new();
+    for object in objects {
+        if let Some(since) = &object.meta.deletion_timestamp {
+            let since = since.0.as_second();
+            oldest.entry(object.kind).and_modify(|it| *it = since.min(*it)).or_insert(since);
+        }
+    }
+    write(
+        encoder,
+        &OLDEST_DELETION,
+        oldest.into_iter().map(|(kind, since)| (OLDEST_DELETION.of([kind]), since)),
+    )
+}
+
+/// Those that are called by their names: all SharedStacks, which are the administrators' and few, and at most so many
+/// Tenants, whose names are those of customers.
+fn named(objects: Vec<Object<'_>>, most: usize) -> Vec<Object<'_>> {
+    let (mut named, mut tenants): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|object| object.meta.namespace.is_none());
+    tenants.sort_by_cached_key(Object::rank);
+    tenants.truncate(most);
+    named.append(&mut tenants);
+    named
+}
+
 fn each(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result {
     let conditions = objects.iter().flat_map(|object| {
         let [kind, namespace, name] = object.id();
@@ -152,6 +178,7 @@ fn each(encoder: &mut DescriptorEncoder<'_>, objects: &[Object]) -> fmt::Result 
 mod tests {
     use super::*;
     use crate::api::Reason;
+    use crate::settings::Settings;
 
     /// A Tenant of that name, with conditions by type and status.
     fn tenant(name: &str, conditions: &[(ConditionType, &str)]) -> (ObjectMeta, Status) {
@@ -160,6 +187,31 @@ mod tests {
             status.set(*kind, is, Reason::Ready, "", None, crate::clock::now());
         }
         (ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, status)
+    }
+
+    /// The names of those that are called by them, where so many Tenants may be.
+    fn names(most: usize) -> Vec<String> {
+        let stack = ObjectMeta { name: Some("standard".into()), ..ObjectMeta::default() };
+        let (acme, well) = tenant("acme", &[(ConditionType::Ready, "True")]);
+        let (globex, ill) = tenant("globex", &[(ConditionType::Ready, "False")]);
+        let [acme, globex] = [acme, globex].map(|meta| ObjectMeta { namespace: Some("bank".into()), ..meta });
+        let objects = vec![
+            Object::new("Tenant", &acme, Some(&well)),
+            Object::new("Tenant", &globex, Some(&ill)),
+            Object::new("SharedStack", &stack, None),
+        ];
+        named(objects, most).iter().map(|object| object.id()[2].to_owned()).collect()
+    }
+
+    #[test]
+    fn no_tenant_is_named_unasked() {
+        assert_eq!(names(Settings::new("demo").metrics_per_object), ["standard"]);
+    }
+
+    #[test]
+    fn of_so_many_tenants_those_in_trouble_are_named_and_of_the_stacks_all() {
+        assert_eq!(names(1), ["standard", "globex"]);
+        assert_eq!(names(9), ["standard", "globex", "acme"]);
     }
 
     #[test]
