@@ -39,6 +39,13 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// Where a page of a listing begins.
+enum From<'a> {
+    Beginning,
+    Token(&'a str),
+    After(&'a str),
+}
+
 /// An object, as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
@@ -90,27 +97,38 @@ impl Objects {
         next: Option<&str>,
         limit: Option<i32>,
     ) -> Result<Page, Fault> {
-        self.listing(bucket, prefix, next, limit, None).await
+        let from = next.map_or(From::Beginning, From::Token);
+        self.listing(bucket, prefix, from, limit, None).await
+    }
+
+    /// The same, from behind a key, whether or not there is an object of it.
+    pub async fn list_after(&self, bucket: &str, prefix: &str, key: &str) -> Result<Page, Fault> {
+        self.listing(bucket, prefix, From::After(key), None, None).await
     }
 
     /// The same, without what lies in folders below.
     pub async fn list_folder(&self, bucket: &str, prefix: &str, next: Option<&str>) -> Result<Page, Fault> {
-        self.listing(bucket, prefix, next, None, Some("/")).await
+        let from = next.map_or(From::Beginning, From::Token);
+        self.listing(bucket, prefix, from, None, Some("/")).await
     }
 
     async fn listing(
         &self,
         bucket: &str,
         prefix: &str,
-        next: Option<&str>,
+        from: From<'_>,
         limit: Option<i32>,
         delimiter: Option<&str>,
     ) -> Result<Page, Fault> {
         let request =
             self.client.list_objects_v2().bucket(bucket).expected_bucket_owner(&self.account).prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_max_keys(limit);
-        let request =
-            request.set_continuation_token(next.map(Into::into)).set_delimiter(delimiter.map(Into::into));
+        let request = match from {
+            From::Beginning => request,
+            From::Token(token) => request.continuation_token(token),
+            From::After(key) => request.start_after(key),
+        };
+        let request = request.set_delimiter(delimiter.map(Into::into));
         let answer = self.gate.call(s3::ListObjectsV2, bucket).send(request.send()).await?;
         let encoding = answer.encoding_type;
         let objects = answer.contents.unwrap_or_default().into_iter().map(|object| Object {

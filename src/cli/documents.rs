@@ -12,7 +12,8 @@ use super::inspect;
 use crate::api::{Pattern, Tenant};
 use crate::aws::Aws;
 use crate::documents::failures;
-use crate::documents::ledger::{Entry, HEADER};
+use crate::documents::index::Span;
+use crate::documents::known::{self, Known};
 use crate::documents::quarantine::QUARANTINE;
 use crate::documents::sidecar;
 use crate::stack::fault::Fault;
@@ -160,16 +161,19 @@ async fn count(
     ledger: &str,
 ) -> Result<(usize, usize, Vec<Failed>), Fault> {
     let (mut known, mut skipped) = (BTreeSet::new(), Vec::new());
-    if let Some(mut lines) = aws.objects.lines(bucket, ledger).await? {
-        let header = lines.next().await?;
-        lines.next().await?;
-        while let (Some(HEADER), Some(line)) = (header.as_deref(), lines.next().await?) {
-            let Some(entry) = Entry::parse(&line).filter(|it| it.key.starts_with(prefix)) else { continue };
-            if let Some(reason) = entry.skipped {
-                skipped.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
-            } else if sidecar::is_document(&entry.key) {
-                known.insert((entry.key, entry.mark));
-            }
+    // Only the parts of the ledger that may say something of them are read.
+    let before = prefix.trim_end_matches('/').to_owned();
+    let span = Span { after: before, until: Some(format!("{prefix}\u{10FFFF}")) };
+    let pieces = known::index(aws, bucket, ledger).await?.over(&span);
+    let mut entries = Known::new(aws, bucket, ledger, &[], pieces);
+    while let Some(entry) = entries.next().await? {
+        if !entry.key.starts_with(prefix) {
+            continue;
+        }
+        if let Some(reason) = entry.skipped {
+            skipped.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
+        } else if sidecar::is_document(&entry.key) {
+            known.insert((entry.key, entry.mark));
         }
     }
     let (mut documents, mut ingested, mut next) = (0, 0, None);

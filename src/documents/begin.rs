@@ -1,8 +1,10 @@
 //! The beginning of a job: everything is reviewed, and a job is started if it would change anything, and nothing speaks
 //! against it.
 
+use std::collections::BTreeSet;
+
 use super::findings::{Findings, Losses, Names};
-use super::review::{self, Scope};
+use super::review::{Haste, Review, Scope};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::source::Source;
@@ -20,56 +22,83 @@ pub enum Begun {
     Started,
     /// Bedrock has no room for it now, although it was this knowledge base's turn.
     NoSlot,
+}
+
+/// What a review comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It goes on, and so far nothing is known.
+    GoesOn,
     /// Nothing has changed since the last job, and that one left nothing undone: none is needed.
     Unchanged,
     /// A person must say yes first: what to tell.
     Waits(String),
+    /// A job is to be started, as soon as it may be.
+    Ready,
 }
 
-/// Reviews, and starts a job for all that is asked. The turn is used, or goes back.
+/// Reviews for all that is asked, for a while. What it has found is told once.
+pub async fn look(
+    aws: &Aws,
+    source: &Source<'_>,
+    open: &[&Ask],
+    jobs: &[JobSummary],
+    remembered: &mut Option<Review>,
+    reviews: &Reviews,
+) -> Result<(Outlook, Option<Findings>), Fault> {
+    let scope = source.scope();
+    let asks: BTreeSet<_> = open.iter().map(|ask| ask.words()).collect();
+    // Whoever fails has forgotten it, and begins again with what its ledger knows.
+    let mut review = Review::for_all(aws, &scope, asks, remembered.take()).await?;
+    let is_needed = open.iter().any(|ask| ask.needs_a_job());
+    let haste = if is_needed { Haste::Needed } else { Haste::IfNews };
+    let is_ready = review.go(aws, &scope, jobs, haste, reviews).await?;
+    let outlook = match large_deletion(source, &review.findings, jobs) {
+        _ if !is_ready => Outlook::GoesOn,
+        _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => Outlook::Unchanged,
+        Some(message) => Outlook::Waits(message),
+        None => Outlook::Ready,
+    };
+    let found = is_ready.then(|| review.news()).flatten();
+    match outlook {
+        Outlook::Unchanged => {}
+        Outlook::Waits(_) => {
+            review.is_out_of_date();
+            *remembered = Some(review);
+        }
+        Outlook::GoesOn | Outlook::Ready => *remembered = Some(review),
+    }
+    Ok((outlook, found))
+}
+
+/// Starts a job for all that is asked and reviewed. The turn is used, or goes back.
 pub async fn begin(
     aws: &Aws,
     source: &Source<'_>,
     ticket: Ticket<'_>,
     open: &[&Ask],
     jobs: &[JobSummary],
-    reviews: &Reviews,
-) -> Result<(Begun, Findings), Fault> {
+    remembered: &mut Option<Review>,
+) -> Result<Begun, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
-    let description = schedule::description(open, jobs);
-    let (findings, ledger) = review::all(aws, &source.scope(), &description, reviews).await?;
-    let is_needed = open.iter().any(|ask| ask.needs_a_job());
-    if !is_needed && findings.changed == 0 && nothing_is_left(&findings, jobs) {
-        ledger.give_up().await?;
-        return Ok((Begun::Unchanged, findings));
-    }
-    if let Some(message) = large_deletion(source, &findings) {
-        ledger.give_up().await?;
-        return Ok((Begun::Waits(message), findings));
-    }
-    // Before the job, so that no job is without its ledger; it says whose it is, in case the job does not come.
-    match findings.changed {
-        0 => ledger.give_up().await?,
-        _ => ledger.finish().await?,
-    }
+    let Some(mut review) = remembered.take() else { return Ok(Begun::NoSlot) };
+    let description = schedule::description(open, jobs, !review.is_whole());
+    review.claim(aws, &source.scope(), &description, jobs).await?;
     match aws.jobs.start(kb, ds, &description).await {
         Ok(job) => {
             ticket.started(&job);
-            tracing::info!(knowledge_base = kb, job, documents = findings.documents, "ingestion job started");
-            Ok((Begun::Started, findings))
+            let (documents, behind) = (review.findings.documents, review.behind().len());
+            tracing::info!(knowledge_base = kb, job, documents, behind, "ingestion job started");
+            *remembered = review.rest(&job);
+            Ok(Begun::Started)
         }
         Err(fault) if fault.class == Class::NotYet => {
             ticket.refused(&fault);
-            Ok((Begun::NoSlot, findings))
+            *remembered = Some(review);
+            Ok(Begun::NoSlot)
         }
         Err(fault) => Err(fault),
     }
-}
-
-/// Whether the last ledger's job has run, and the last job of all has left nothing undone.
-fn nothing_is_left(findings: &Findings, jobs: &[JobSummary]) -> bool {
-    let its = |job: &JobSummary| Some(&job.description) == findings.last_for.as_ref();
-    is_settled(jobs) && jobs.iter().any(|job| its(job) && job.status == "COMPLETE")
 }
 
 /// Whether the last job has left nothing undone that another would do: it failed in nothing, or in as many documents as the
@@ -88,7 +117,7 @@ fn is_settled(jobs: &[JobSummary]) -> bool {
 
 /// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it. In a
 /// pool one tenant's deletions are its own affair: only many at once are somebody's mistake.
-fn large_deletion(source: &Source<'_>, findings: &Findings) -> Option<String> {
+fn large_deletion(source: &Source<'_>, findings: &Findings, jobs: &[JobSummary]) -> Option<String> {
     let bereft = findings.bereft();
     let is_large = if source.pool.is_some() { bereft.is_some() } else { findings.losses.is_large() };
     if !is_large {
@@ -100,7 +129,7 @@ fn large_deletion(source: &Source<'_>, findings: &Findings) -> Option<String> {
         Reason::LargeDeletion,
         &[
             &source.data_source_id,
-            findings.last_for.as_deref().unwrap_or_default(),
+            jobs.first().map(|job| job.id.as_str()).unwrap_or_default(),
             &findings.gone_keys.digest(),
         ],
     );

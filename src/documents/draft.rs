@@ -1,64 +1,119 @@
-//! The next ledger while a review goes by. As long as it would say what the last one says nothing is written, so that a
-//! review that finds nothing changed has written nothing; from the first difference on it is, after a copy of what both
-//! have in common.
+//! The next ledger while a review goes by, a part at a time. A part that would say what the last ledger says is not written,
+//! so that a review that finds nothing changed has written nothing.
 
-use serde_json::Value;
+use std::collections::VecDeque;
 
-use super::ledger::{Entry, HEADER};
-use crate::aws::{Aws, Writer};
+use super::index::{Index, Span};
+use super::known::part_key;
+use super::ledger::Entry;
+use crate::aws::Aws;
 use crate::stack::fault::Fault;
 
+/// A part with fewer lines goes on with the next one's, if it must be written anyway.
+const FEW: usize = 10_000;
+/// No part has more.
+const MANY: usize = 20_000;
+
 /// See the [module](self).
-pub struct Draft<'a> {
-    aws: &'a Aws,
-    bucket: &'a str,
-    key: &'a str,
-    /// The description of the job that it is written for.
-    job: &'a str,
-    writer: Writer,
-    /// Lines that are as in the last ledger, from its first on, and not written yet.
-    same: usize,
+pub struct Draft {
+    /// The key behind which its lines begin.
+    after: String,
+    lines: String,
+    count: usize,
+    /// What the last ledger says of the same keys, as far as it has been read and is not compared yet.
+    last: VecDeque<Entry>,
     differs: bool,
+    /// Where parts of the last ledger end.
+    ends: VecDeque<String>,
 }
 
-impl<'a> Draft<'a> {
-    /// Nothing is known to differ yet.
-    pub fn new(aws: &'a Aws, bucket: &'a str, key: &'a str, job: &'a str) -> Self {
-        let writer = aws.objects.writer(bucket, key, "text/plain; charset=utf-8");
-        Self { aws, bucket, key, job, writer, same: 0, differs: false }
+/// Where parts are written, and what counts of them.
+pub struct Store<'a> {
+    pub aws: &'a Aws,
+    pub bucket: &'a str,
+    pub ledger: &'a str,
+    pub index: &'a mut Index,
+    /// Parts that do not count any more, or never have.
+    pub superseded: &'a mut Vec<u64>,
+}
+
+impl Draft {
+    /// Nothing is known to differ yet behind a key. `ends` are the last keys of the last ledger's parts.
+    pub fn new(after: String, ends: impl IntoIterator<Item = String>) -> Self {
+        let ends = ends.into_iter().collect();
+        Self { after, lines: String::new(), count: 0, last: VecDeque::new(), differs: false, ends }
+    }
+
+    /// What the last ledger says next.
+    pub fn last(&mut self, entry: Entry) {
+        self.last.push_back(entry);
     }
 
     /// The next line.
-    pub async fn line(&mut self, entry: &Entry) -> Result<(), Fault> {
-        if self.differs {
-            return self.writer.write(entry.line().as_bytes()).await;
+    pub async fn line(&mut self, store: &mut Store<'_>, entry: &Entry) -> Result<(), Fault> {
+        while let Some(end) = self.ends.pop_front_if(|end| end.as_str() < entry.key.as_str()) {
+            self.cut(store, end, FEW).await?;
         }
-        self.same += 1;
-        Ok(())
-    }
-
-    /// From the next line on it may say something else than the last.
-    pub async fn differs(&mut self) -> Result<(), Fault> {
-        if std::mem::replace(&mut self.differs, true) {
-            return Ok(());
-        }
-        self.writer.write(format!("{HEADER}\n{}\n", Value::from(self.job)).as_bytes()).await?;
-        if self.same == 0 {
-            return Ok(());
-        }
-        let Some(mut last) = self.aws.objects.lines(self.bucket, self.key).await? else { return Ok(()) };
-        // Its header, and the job that it was written for.
-        last.next().await?;
-        last.next().await?;
-        for _ in 0..self.same {
-            let Some(line) = last.next().await? else { break };
-            self.writer.write(format!("{line}\n").as_bytes()).await?;
+        self.until(&entry.key);
+        let last = self.last.pop_front_if(|last| last.key == entry.key);
+        self.differs |= last.as_ref() != Some(entry);
+        self.lines.push_str(&entry.line());
+        self.count += 1;
+        if self.count >= MANY {
+            self.cut(store, entry.key.clone(), 0).await?;
         }
         Ok(())
     }
 
-    /// The ledger, written as far as it is needed.
-    pub fn written(self) -> Writer {
-        self.writer
+    /// What the last ledger has before a key, and this has not.
+    fn until(&mut self, key: &str) {
+        while self.last.pop_front_if(|last| last.key.as_str() < key).is_some() {
+            self.differs = true;
+        }
+    }
+
+    /// Ends with a key of which, and of all before it, everything is said. What differs is written if it has so many lines,
+    /// and kept for the next part if not.
+    async fn cut(&mut self, store: &mut Store<'_>, key: String, at_least: usize) -> Result<(), Fault> {
+        self.until(&key);
+        self.differs |= self.last.pop_front_if(|last| last.key == key).is_some();
+        if self.differs && self.count < at_least {
+            return Ok(());
+        }
+        self.end(store, Some(key.clone())).await?;
+        self.after = key;
+        Ok(())
+    }
+
+    /// Ends a span whose last key this is: what differs is written.
+    pub async fn end(&mut self, store: &mut Store<'_>, until: Option<String>) -> Result<(), Fault> {
+        match &until {
+            Some(until) => {
+                let key = until.clone();
+                self.until(&key);
+                self.differs |= self.last.pop_front_if(|last| last.key == key).is_some();
+            }
+            None => self.differs |= !std::mem::take(&mut self.last).is_empty(),
+        }
+        let lines = std::mem::take(&mut self.lines);
+        self.count = 0;
+        if std::mem::take(&mut self.differs) {
+            let part = store.index.take_number();
+            let key = part_key(store.ledger, part);
+            store
+                .aws
+                .objects
+                .put(store.bucket, &key, lines.into_bytes(), "text/plain; charset=utf-8")
+                .await?;
+            let span = Span { after: self.after.clone(), until };
+            store.superseded.extend(store.index.replace(&span, part));
+        }
+        Ok(())
+    }
+
+    /// Goes on behind a key.
+    pub fn skip(&mut self, key: &str) {
+        self.after = key.into();
+        while self.ends.pop_front_if(|end| end.as_str() <= key).is_some() {}
     }
 }

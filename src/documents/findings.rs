@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::failures::Skipped;
-use super::ledger::Entry;
+use super::ledger::{ABSENT, Entry};
 use super::sidecar;
 
 /// How many names are kept for messages.
@@ -74,29 +74,25 @@ const HANDFUL: usize = 10;
 /// So many tenants do not lose documents at once of their own accord.
 const TENANTS: usize = 3;
 
-/// A digest of the keys that are gone, in the order of the listing.
-#[derive(Clone, Debug, Default)]
-pub struct GoneKeys(Sha256);
+/// A digest of the keys that are gone, in whatever order they were missed: the sum of their hashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoneKeys([u8; 32]);
 
 impl GoneKeys {
     fn add(&mut self, key: &str) {
-        self.0.update(key.len().to_be_bytes());
-        self.0.update(key);
+        let mut carry = 0;
+        for (sum, more) in self.0.iter_mut().zip(Sha256::digest(key)) {
+            let whole = u16::from(*sum) + u16::from(more) + carry;
+            [*sum, _] = whole.to_le_bytes();
+            carry = whole >> 8;
+        }
     }
 
     /// As text.
     pub fn digest(&self) -> String {
-        BASE64URL_NOPAD.encode(&self.0.clone().finalize())
+        BASE64URL_NOPAD.encode(&self.0)
     }
 }
-
-impl PartialEq for GoneKeys {
-    fn eq(&self, other: &Self) -> bool {
-        self.digest() == other.digest()
-    }
-}
-
-impl Eq for GoneKeys {}
 
 /// What a review found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,8 +121,6 @@ pub struct Findings {
     pub quarantined: Names,
     /// Objects with which the review could not do what it had to. No filter finds them.
     pub skipped: Skipped,
-    /// The job that the last ledger was written for, by its description.
-    pub last_for: Option<String>,
 }
 
 impl Findings {
@@ -159,7 +153,7 @@ impl Findings {
     }
 
     pub(super) fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {
-        if !entry.is_there() {
+        if entry.mark == ABSENT {
             return;
         }
         self.changed += 1;
@@ -182,7 +176,7 @@ impl Findings {
     /// An object of the listing, beside what the ledger has under its key.
     pub(super) fn found(&mut self, entry: &Entry, known: Option<&Entry>) {
         let is_document = sidecar::is_document(&entry.key);
-        let has_changed = known.is_none_or(|known| known.mark != entry.mark);
+        let has_changed = known.is_none_or(|known| !known.is_same(entry));
         self.documents += usize::from(is_document);
         if is_document && known.is_some_and(Entry::is_there) {
             self.losses.known += 1;
@@ -261,6 +255,7 @@ mod tests {
         assert_eq!(digest(&[("a", 9, 5)]), digest(&[("a", 12, 5)]));
         assert_ne!(digest(&[("a", 9, 5)]), digest(&[("b", 9, 5)]));
         assert_ne!(digest(&[("a", 9, 5)]), digest(&[("a", 9, 4)]));
+        assert_eq!(digest(&[("a", 9, 5), ("b", 9, 3)]), digest(&[("b", 9, 3), ("a", 9, 5)]), "in any order");
     }
 
     #[test]
@@ -274,5 +269,9 @@ mod tests {
         };
         findings.lost(&absent, &BTreeSet::new());
         assert_eq!((findings.changed, findings.losses.gone), (0, 0));
+        findings.lost(&Entry::gone("pool/a/z.md".into()), &BTreeSet::new());
+        assert_eq!((findings.changed, findings.losses.gone), (1, 1), "no job has forgotten it yet");
+        findings.found(&entry("pool/a/z.md"), Some(&Entry::gone("pool/a/z.md".into())));
+        assert_eq!((findings.changed, findings.losses.known), (2, 2), "it is back");
     }
 }

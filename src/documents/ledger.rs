@@ -1,4 +1,5 @@
-//! The ledger: the last listing that an ingestion job was started for, one line an object, in the listing's order.
+//! The ledger: what reviews have seen and put right, one line an object, in the listing's order. It is kept in parts
+//! ([`index`](super::index)).
 //!
 //! A listing is compared with it as it comes, so that memory does not grow with the number of documents: what is the same
 //! in both was right then and is right now.
@@ -8,10 +9,6 @@ use sha2::{Digest, Sha256};
 
 use super::sidecar;
 use crate::aws::Object;
-
-/// What a ledger begins with; the description of the job that it was written for is its second line. One that begins
-/// otherwise is none, and everything is looked at again.
-pub const HEADER: &str = "tenantry ledger 1";
 
 /// What tells an object from what its key named before: twelve characters for its ETag and its size. S3 gives a new ETag to
 /// every write under KMS, and elsewhere the same one to the same content.
@@ -34,7 +31,8 @@ impl Object {
 pub struct Entry {
     /// Its key.
     pub key: String,
-    /// Which of all that the key may have named; [`ABSENT`] if there should be something, and nothing is.
+    /// Which of all that the key may have named; [`ABSENT`] if there should be something, and nothing is, and [`GONE`]
+    /// if there was. It begins with [`UNREAD`] if nobody has looked into it.
     pub mark: Mark,
     /// Why the review could not do with it what it had to. It is tried again by each review.
     pub skipped: Option<String>,
@@ -42,6 +40,11 @@ pub struct Entry {
 
 /// The mark of what is not there.
 pub const ABSENT: &str = "-";
+/// The mark of what was there, until a job is started that forgets it.
+pub const GONE: &str = "gone";
+/// The first character of the mark of a metadata file that has no document: a document that comes to lie beside it must not
+/// find it trusted.
+pub const UNREAD: char = '~';
 
 impl Entry {
     /// One with which all is well.
@@ -64,9 +67,24 @@ impl Entry {
         Some(Self { key, mark: mark.into(), skipped: texts.next().transpose().ok()? })
     }
 
+    /// One that nobody has looked into.
+    pub fn unread(self) -> Self {
+        Self { mark: format!("{UNREAD}{}", self.mark), ..self }
+    }
+
+    /// One that is gone.
+    pub fn gone(key: String) -> Self {
+        Self::new(key, GONE.into())
+    }
+
     /// Whether it stands for something that is there.
     pub fn is_there(&self) -> bool {
-        self.mark != ABSENT
+        self.mark != ABSENT && self.mark != GONE
+    }
+
+    /// Whether it stands for what another does, whoever has looked into it.
+    pub fn is_same(&self, other: &Entry) -> bool {
+        self.mark.trim_start_matches(UNREAD) == other.mark.trim_start_matches(UNREAD)
     }
 }
 
@@ -100,7 +118,7 @@ impl Pair {
 ///
 /// A document's file comes after it, but not at once: what begins with the document's key may lie between. So what waits
 /// is a chain of keys, each the beginning of the next, and never longer than a key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pairing {
     waiting: Vec<Listed>,
 }
@@ -157,7 +175,7 @@ mod tests {
                 assert_eq!(Entry::parse(line.trim_end_matches('\n')), Some(entry));
             }
         }
-        assert_eq!(Entry::parse(HEADER), None);
+        assert_eq!(Entry::parse("tenantry ledger 1"), None);
         assert_eq!(mark("\"9a\"", 7), mark("9a", 7));
         assert_ne!(mark("9a", 7), mark("9a", 8));
         assert_eq!(mark("9a", 7).len(), 12);

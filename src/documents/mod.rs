@@ -2,14 +2,16 @@
 //!
 //! This is not a task of its own but the last step of the pass that owns a knowledge base: [`schedule`] decides what is
 //! wanted, by [`cron`](crate::stack::cron) or because somebody asks, [`turns`] whose turn it is among all passes
-//! ([`scheduler`]), [`review`] compares everything with the [`ledger`] and puts what lies [`beside`] a pool's documents right
-//! ([`sidecar`]; [`reviews`] counts), [`sync`] starts the job and reports what became of it.
+//! ([`scheduler`]), [`review`] compares everything with the [`ledger`] a [`walk`] at a time and puts what lies [`beside`] a
+//! pool's documents right ([`sidecar`]; [`reviews`] counts), [`sync`] starts the job and reports what became of it.
 
 pub(crate) mod begin;
 pub(crate) mod beside;
 pub(crate) mod draft;
 pub(crate) mod failures;
 pub mod findings;
+pub(crate) mod index;
+pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod marker;
 pub(crate) mod purge;
@@ -23,3 +25,4 @@ pub mod sidecar;
 pub(crate) mod source;
 pub(crate) mod sync;
 pub(crate) mod turns;
+pub(crate) mod walk;

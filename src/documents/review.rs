@@ -1,27 +1,30 @@
-//! A review of all documents before a job: each object of the listing is compared with the ledger, what differs is put
-//! right, and the next ledger is written as the listing goes by.
+//! A review of all documents before a job, as a value: it goes on for a while, and another pass goes on where it stopped.
+//!
+//! It goes over the keys in their order, and a tenant of a pool of whom there is much waits until the others are done: then
+//! a job may start, and those take turns. What has been gone over is in the [`index`] of the ledger; so whoever forgets a
+//! review, because the process ends, lists again what the ledger knows and looks into nothing twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
-use futures::future::try_join;
-use futures::{StreamExt, TryStreamExt, stream};
-
-use super::beside::{self, Done};
-use super::draft::Draft;
+use super::draft::Store;
 use super::failures::Skipped;
 use super::findings::Findings;
-use super::ledger::{Entry, HEADER, Listed, Pair, Pairing};
-use super::quarantine;
+use super::index::{Index, Span};
+use super::known::{self, Known, index_key, part_key};
 use super::reviews::Reviews;
+use super::schedule::Ask;
 use super::sidecar::{self, Pool};
-use crate::aws::{Aws, Lines, Object, Writer};
+use super::walk::{Left, Range, Until, Walk};
+use crate::aws::Aws;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Owner;
+use crate::stack::job::JobSummary;
 
-/// Objects put right side by side.
-const CONCURRENCY: usize = 16;
-/// Pages after which a long review says how far it is.
-const PAGES: usize = 20;
+/// How long a pass reviews before others have its place.
+const SLICE: Duration = Duration::from_secs(30);
+/// So many objects of one tenant are gone over before it is the next one's turn.
+const TURN: usize = 20_000;
 
 /// What is reviewed.
 #[derive(Clone, Copy)]
@@ -32,255 +35,229 @@ pub struct Scope<'a> {
     pub bucket: &'a str,
     /// and the prefix that the data source reads.
     pub prefix: &'a str,
-    /// The key of its ledger.
+    /// The folder of its ledger.
     pub ledger: &'a str,
     /// What stands beside the documents and whose they may be, if this is a pool. Others' metadata files are their own.
     pub pool: Option<Pool<'a>>,
+    /// Whether no job may start before everything was looked at, because there may be files that name another tenant.
+    pub all_first: bool,
     /// Tenants that leave: their documents are expected to go.
     pub leaving: &'a BTreeSet<String>,
 }
 
-/// What is to be done with an object, in the order of the listing.
-enum Task {
-    /// It is written down.
-    Keep(Entry),
-    /// The file beside a document is looked at, unless it is as it was.
-    Check(Pair),
-    /// It belongs to nobody, and goes where no job looks.
-    Banish(Entry),
+/// Who waits for a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// A job must start, whatever it finds: soon.
+    Needed,
+    /// A job must start if something has changed: as soon as that is known, except of those of whom there is much.
+    IfNews,
+    /// No job can start now.
+    None,
 }
 
-/// Reviews everything, a page of the listing at a time, so that memory does not grow with the number of documents. The
-/// next ledger is written, and not yet there: it is the ledger of the job that is started after it, and says so by that
-/// job's description.
-pub async fn all(
-    aws: &Aws,
-    scope: &Scope<'_>,
-    job: &str,
-    reviews: &Reviews,
-) -> Result<(Findings, Writer), Fault> {
-    let mut draft = Draft::new(aws, scope.bucket, scope.ledger, job);
-    match listing(aws, scope, &mut draft, reviews).await {
-        Ok(findings) => Ok((findings, draft.written())),
-        Err(fault) => {
-            draft.written().give_up().await?;
-            Err(fault)
-        }
-    }
+/// A review that is under way, or over.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// What it was begun for.
+    asks: BTreeSet<String>,
+    index: Index,
+    /// The index that is in the bucket.
+    saved: Index,
+    /// Parts that do not count any more once that is this.
+    superseded: Vec<u64>,
+    /// What comes first,
+    first: VecDeque<Range>,
+    /// and what takes turns after it.
+    later: VecDeque<Range>,
+    /// Whether something has changed of those who are not among the latter.
+    others_changed: bool,
+    /// How long it has worked.
+    worked: Duration,
+    /// What it has found,
+    pub findings: Findings,
+    /// and whether that has been told.
+    is_told: bool,
 }
 
-async fn listing(
-    aws: &Aws,
-    scope: &Scope<'_>,
-    draft: &mut Draft<'_>,
-    reviews: &Reviews,
-) -> Result<Findings, Fault> {
-    let mut progress = reviews.begin(scope.owner);
-    let mut last = Last::open(aws, scope).await?;
-    let mut findings = Findings { last_for: last.job.take(), ..Findings::default() };
-    let mut pairing = Pairing::default();
-    let mut pages = 0_usize;
-    let mut page = aws.objects.list(scope.bucket, scope.prefix, None, None).await?;
-    loop {
-        let (mut tasks, objects) = (Vec::new(), page.objects.len());
-        for object in page.objects {
-            let listed = last.compare(object, scope, &mut findings).await?;
-            sort(scope, listed, &mut pairing, &mut tasks);
-        }
-        let next = page.next;
-        if next.is_none() {
-            last.rest(scope, &mut findings).await?;
-            tasks.extend(std::mem::take(&mut pairing).end().into_iter().map(Task::Check));
-        }
-        if findings.changed > 0 {
-            draft.differs().await?;
-        }
-        // The next page comes meanwhile. What is written now lies before it.
-        let ahead = async {
-            match &next {
-                Some(next) => aws.objects.list(scope.bucket, scope.prefix, Some(next), None).await.map(Some),
-                None => Ok(None),
-            }
+impl Review {
+    /// The one that was begun for all that is asked, or a new one. What the one before has left for later stays so.
+    pub async fn for_all(
+        aws: &Aws,
+        scope: &Scope<'_>,
+        asks: BTreeSet<String>,
+        before: Option<Review>,
+    ) -> Result<Self, Fault> {
+        let before = match before {
+            Some(before) if before.asks.is_superset(&asks) => return Ok(before),
+            Some(before) if before.first.is_empty() => before,
+            _ => Self::at_the_beginning(known::index(aws, scope.bucket, scope.ledger).await?),
         };
-        let (ahead, ()) = try_join(ahead, work(aws, scope, tasks, draft, &mut findings)).await?;
-        progress.page(objects, &findings);
-        pages += 1;
-        let Some(ahead) = ahead else {
-            let Findings { documents, changed, written, dropped, unclaimed, .. } = findings;
-            tracing::info!(
-                scope.bucket,
-                scope.prefix,
-                documents,
-                changed,
-                written,
-                dropped,
-                unclaimed,
-                "documents reviewed"
-            );
-            return Ok(findings);
+        let first = Span::default().without(before.later.iter().map(|range| &range.span));
+        let first = first.into_iter().map(Range::new).collect();
+        let Review { index, saved, superseded, later, .. } = before;
+        Ok(Self { asks, first, later, saved, superseded, ..Self::at_the_beginning(index) })
+    }
+
+    fn at_the_beginning(index: Index) -> Self {
+        Self {
+            asks: BTreeSet::new(),
+            saved: index.clone(),
+            index,
+            superseded: Vec::new(),
+            first: VecDeque::new(),
+            later: VecDeque::new(),
+            others_changed: false,
+            worked: Duration::ZERO,
+            findings: Findings::default(),
+            is_told: false,
+        }
+    }
+
+    /// What it has found must be looked at anew before anything follows from it.
+    pub fn is_out_of_date(&mut self) {
+        self.asks.clear();
+    }
+
+    /// Whether everything was looked at.
+    pub fn is_whole(&self) -> bool {
+        self.first.is_empty() && self.later.is_empty()
+    }
+
+    /// Whether it has found what a job must make true, or an earlier one has not.
+    pub fn has_news(&self, jobs: &[JobSummary]) -> bool {
+        self.findings.changed > 0 || self.index.is_open(jobs)
+    }
+
+    /// What it has found, if that was not told yet.
+    pub fn news(&mut self) -> Option<Findings> {
+        (!std::mem::replace(&mut self.is_told, true)).then(|| self.findings.clone())
+    }
+
+    /// Whose documents are not all looked at.
+    pub fn behind(&self) -> BTreeSet<&str> {
+        self.later.iter().filter_map(|range| sidecar::tenant_of(range.span.until.as_deref()?)).collect()
+    }
+
+    /// Whether a job may start. Those of whom there is much keep nobody waiting, and go on while it runs.
+    fn is_ready(&self, scope: &Scope<'_>, haste: Haste) -> bool {
+        let is_waited_for = match haste {
+            Haste::Needed => self.others_changed || self.worked >= SLICE,
+            Haste::IfNews => self.others_changed,
+            Haste::None => false,
         };
-        page = ahead;
-        if pages.is_multiple_of(PAGES) {
-            tracing::info!(
-                scope.bucket,
-                scope.prefix,
-                findings.documents,
-                findings.written,
-                "reviewing documents"
-            );
-        }
+        self.first.is_empty() && (self.later.is_empty() || (is_waited_for && !scope.all_first))
     }
-}
 
-/// Says what is to be done with an object, and with the documents before it of which all is known now.
-fn sort(scope: &Scope<'_>, listed: Listed, pairing: &mut Pairing, tasks: &mut Vec<Task>) {
-    let key = listed.entry.key.clone();
-    if scope.pool.is_none() {
-        return tasks.push(Task::Keep(listed.entry));
-    }
-    if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
-        return tasks.push(Task::Banish(listed.entry));
-    }
-    let entry = listed.entry.clone();
-    let known = pairing.next(listed);
-    let is_paired = known.iter().any(|pair| pair.sidecar.as_ref().is_some_and(|it| it.entry.key == key));
-    tasks.extend(known.into_iter().map(Task::Check));
-    if !is_paired {
-        tasks.push(Task::Keep(entry));
-    }
-}
-
-async fn work(
-    aws: &Aws,
-    scope: &Scope<'_>,
-    tasks: Vec<Task>,
-    draft: &mut Draft<'_>,
-    findings: &mut Findings,
-) -> Result<(), Fault> {
-    // In their order, because the ledger has the listing's.
-    let mut done = stream::iter(tasks).map(|task| one(aws, scope, task)).buffered(CONCURRENCY);
-    while let Some(done) = done.try_next().await? {
-        let Done { line, written, set_aside, unclaimed, dropped, corrected, quarantined } = done;
-        if written || set_aside {
-            // The listing may be as it was: then this alone is what a job must make true.
-            findings.changed += 1;
-            draft.differs().await?;
-        }
-        if let Some(entry) = line {
-            if let Some(why) = &entry.skipped {
-                findings.skipped.add(&entry.key, why);
+    /// Goes on until a job may start, or for a while; whether one may.
+    pub async fn go(
+        &mut self,
+        aws: &Aws,
+        scope: &Scope<'_>,
+        jobs: &[JobSummary],
+        haste: Haste,
+        reviews: &Reviews,
+    ) -> Result<bool, Fault> {
+        let (begun, worked) = (Instant::now(), self.worked);
+        let mut progress = reviews.begin(scope.owner, &self.findings);
+        while !self.is_ready(scope, haste) && begun.elapsed() < SLICE {
+            let is_first = !self.first.is_empty();
+            let Some(range) = self.first.pop_front().or_else(|| self.later.pop_front()) else { break };
+            let is_enough = || begun.elapsed() >= SLICE;
+            let until = match is_first {
+                true => Until::Enough(&is_enough),
+                false => Until::Objects(TURN, &is_enough),
+            };
+            let store = Store {
+                aws,
+                bucket: scope.bucket,
+                ledger: scope.ledger,
+                index: &mut self.index,
+                superseded: &mut self.superseded,
+            };
+            let (findings, progress) = (&mut self.findings, &mut progress);
+            let left = Walk { aws, scope, jobs, store, findings, progress }.over(range, until).await?;
+            let Left { ahead, later, others_changed } = left;
+            self.later.extend(later);
+            self.worked = worked + begun.elapsed();
+            match is_first {
+                true => {
+                    ahead.into_iter().for_each(|range| self.first.push_front(range));
+                    self.others_changed |= others_changed;
+                }
+                false => self.later.extend(ahead),
             }
-            draft.line(&entry).await?;
         }
-        findings.written += usize::from(written);
-        findings.unclaimed += usize::from(unclaimed);
-        findings.dropped += dropped;
-        corrected.into_iter().for_each(|name| findings.corrected.add(|| name));
-        quarantined.into_iter().for_each(|name| findings.quarantined.add(|| name));
+        let is_ready = self.is_ready(scope, haste);
+        if !is_ready {
+            self.save(aws, scope).await?;
+        }
+        let Findings { documents, changed, written, dropped, unclaimed, .. } = self.findings;
+        let (bucket, prefix, behind) = (scope.bucket, scope.prefix, self.later.len());
+        tracing::info!(
+            bucket,
+            prefix,
+            documents,
+            changed,
+            written,
+            dropped,
+            unclaimed,
+            behind,
+            is_ready,
+            "documents reviewed"
+        );
+        Ok(is_ready)
     }
-    Ok(())
-}
 
-async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
-    match task {
-        Task::Keep(entry) => Ok(Done { line: Some(entry), ..Done::default() }),
-        Task::Check(pair) => match scope.pool {
-            Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
-            None => Ok(Done::default()),
-        },
-        Task::Banish(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
-            Ok(()) => Ok(Done { quarantined: Some(entry.key), ..Done::default() }),
-            // It stays where it is. A file beside it would make some filter find it.
-            Err(fault) => {
-                let set_aside = match sidecar::key_of(&entry.key) {
-                    Some(key) => {
-                        is_there(aws, scope.bucket, &key).await? && {
-                            beside::untag(aws, scope.bucket, &key).await?;
-                            true
-                        }
-                    }
-                    None => false,
-                };
-                let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });
-                Ok(Done { line, set_aside, ..Done::default() })
+    /// A job is to be started for all for which none was. The ledger says so before it is, so that no job is without its
+    /// ledger, and by the job's description, in case that it does not come.
+    pub async fn claim(
+        &mut self,
+        aws: &Aws,
+        scope: &Scope<'_>,
+        description: &str,
+        jobs: &[JobSummary],
+    ) -> Result<(), Fault> {
+        self.index.claim(description, jobs);
+        self.save(aws, scope).await
+    }
+
+    /// The job has started. What is left for later goes on, and is what the next is asked for.
+    pub fn rest(mut self, job: &str) -> Option<Self> {
+        self.asks.insert(Ask::Rest(job.into()).words());
+        let Findings { documents, unclaimed, skipped, .. } = self.findings;
+        let findings = Findings { documents, unclaimed, skipped, ..Findings::default() };
+        (!self.later.is_empty()).then_some(Self { findings, is_told: false, others_changed: false, ..self })
+    }
+
+    /// What has been gone over counts from now on, whoever goes on.
+    pub async fn save(&mut self, aws: &Aws, scope: &Scope<'_>) -> Result<(), Fault> {
+        if self.index == self.saved {
+            return Ok(());
+        }
+        let (key, text) = (index_key(scope.ledger), self.index.text().into_bytes());
+        aws.objects.put(scope.bucket, &key, text, "text/plain; charset=utf-8").await?;
+        self.saved = self.index.clone();
+        let keys: Vec<_> = self.superseded.drain(..).map(|part| part_key(scope.ledger, part)).collect();
+        for keys in keys.chunks(1_000) {
+            // Whatever stays is read by nobody, and goes with its owner.
+            if let Err(fault) = aws.objects.delete(scope.bucket, keys).await {
+                tracing::debug!(%fault, "parts of a ledger that do not count stay");
             }
-        },
+        }
+        Ok(())
     }
 }
 
-/// What the last ledger says that its review had to skip.
+/// What the last reviews had to skip.
 pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
-    let (mut last, mut skipped) = (Last::open(aws, scope).await?, Skipped::default());
-    while let Some(entry) = last.advance().await? {
+    let index = known::index(aws, scope.bucket, scope.ledger).await?;
+    let mut known = Known::new(aws, scope.bucket, scope.ledger, &[], index.over(&Span::default()));
+    let mut skipped = Skipped::default();
+    while let Some(entry) = known.next().await? {
         if let Some(why) = &entry.skipped {
             skipped.add(&entry.key, why);
         }
     }
     Ok(skipped)
-}
-
-async fn is_there(aws: &Aws, bucket: &str, key: &str) -> Result<bool, Fault> {
-    // The first key in order that begins so is the key itself, if there is one.
-    let page = aws.objects.list(bucket, key, None, Some(1)).await?;
-    Ok(page.objects.first().is_some_and(|object| object.key == key))
-}
-
-/// The last ledger, as far as it has been read.
-struct Last {
-    job: Option<String>,
-    lines: Option<Lines>,
-    next: Option<Entry>,
-}
-
-impl Last {
-    async fn open(aws: &Aws, scope: &Scope<'_>) -> Result<Self, Fault> {
-        let mut lines = aws.objects.lines(scope.bucket, scope.ledger).await?;
-        let (mut header, mut job) = (None, None);
-        if let Some(lines) = &mut lines {
-            header = lines.next().await?;
-            job = lines.next().await?.and_then(|line| serde_json::from_str(&line).ok());
-        }
-        let lines = lines.filter(|_| header.as_deref() == Some(HEADER));
-        let mut last = Last { job, lines, next: None };
-        last.advance().await?;
-        Ok(last)
-    }
-
-    /// The next line. One that cannot be read ends it: what follows counts as new.
-    async fn advance(&mut self) -> Result<Option<Entry>, Fault> {
-        let line = match &mut self.lines {
-            Some(lines) => lines.next().await?,
-            None => None,
-        };
-        let next = line.as_deref().and_then(Entry::parse);
-        Ok(std::mem::replace(&mut self.next, next))
-    }
-
-    /// Compares an object with the ledger, and notes what the ledger has before it: that is gone.
-    async fn compare(
-        &mut self,
-        object: Object,
-        scope: &Scope<'_>,
-        findings: &mut Findings,
-    ) -> Result<Listed, Fault> {
-        let entry = Entry::new(object.key.clone(), object.mark());
-        while self.next.as_ref().is_some_and(|next| next.key < entry.key) {
-            let gone = self.advance().await?;
-            gone.iter().for_each(|gone| findings.lost(gone, scope.leaving));
-        }
-        let known = match self.next.as_ref().is_some_and(|next| next.key == entry.key) {
-            true => self.advance().await?,
-            false => None,
-        };
-        findings.found(&entry, known.as_ref());
-        Ok(Listed { same: known.as_ref() == Some(&entry), entry })
-    }
-
-    /// All that is left in the ledger is gone.
-    async fn rest(&mut self, scope: &Scope<'_>, findings: &mut Findings) -> Result<(), Fault> {
-        while let Some(gone) = self.advance().await? {
-            findings.lost(&gone, scope.leaving);
-        }
-        Ok(())
-    }
 }

@@ -28,14 +28,14 @@ pub struct Reviews {
 }
 
 impl Reviews {
-    /// A review of an owner's documents begins.
-    pub(crate) fn begin(&self, owner: &Owner) -> Progress<'_> {
+    /// A review of an owner's documents begins, or goes on from what it has found.
+    pub(crate) fn begin(&self, owner: &Owner, found: &Findings) -> Progress<'_> {
         let is_shared = matches!(owner, Owner::Tenant { .. }) && !self.names_tenants;
         let label = if is_shared { "Tenant".to_owned() } else { owner.tag() };
         let series = REVIEW_OBJECTS.of([&label]);
         // So that it can be seen before the first page.
         drop(self.listed.get_or_create(&series));
-        Progress { reviews: self, series, is_shared, listed: 0, before: Findings::default() }
+        Progress { reviews: self, series, is_shared, listed: 0, before: found.clone() }
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
         let (reviews, owner) = (Reviews::default(), Owner::Stack { name: "standard".into() });
         let series = REVIEW_OBJECTS.of([&owner.tag()]);
         let listed = || reviews.listed.get(&series).map(|listed| listed.get());
-        let mut progress = reviews.begin(&owner);
+        let mut progress = reviews.begin(&owner, &Findings::default());
         assert_eq!(listed(), Some(0));
         progress.page(1000, &Findings { documents: 500, written: 7, ..Findings::default() });
         progress.page(10, &Findings { documents: 505, written: 7, dropped: 2, ..Findings::default() });
@@ -111,7 +111,8 @@ mod tests {
         let reviews = Reviews::default();
         let listed = |label: &str| reviews.listed.get(&REVIEW_OBJECTS.of([label])).map(|it| it.get());
         let (acme, globex) = (tenant("acme"), tenant("globex"));
-        let (mut first, mut second) = (reviews.begin(&acme), reviews.begin(&globex));
+        let (mut first, mut second) =
+            (reviews.begin(&acme, &Findings::default()), reviews.begin(&globex, &Findings::default()));
         first.page(10, &Findings::default());
         second.page(5, &Findings::default());
         assert_eq!((listed("Tenant"), listed(&acme.tag()), listed(&globex.tag())), (Some(15), None, None));
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(listed("Tenant"), Some(0));
 
         let reviews = Reviews { names_tenants: true, ..Reviews::default() };
-        let _progress = reviews.begin(&acme);
+        let _progress = reviews.begin(&acme, &Findings::default());
         assert!(reviews.listed.get(&REVIEW_OBJECTS.of([&acme.tag()])).is_some());
     }
 }

@@ -20,6 +20,8 @@ pub enum Ask {
     Moved(Timestamp),
     /// A metadata file that named another tenant was corrected while or after this job ran.
     Corrected(String),
+    /// What had not been looked at when this job began.
+    Rest(String),
 }
 
 /// What a job says it serves may have 200 characters.
@@ -28,6 +30,8 @@ const MAX_DESCRIPTION: usize = 200;
 const SEPARATOR: &str = "; ";
 const MOVED: &str = "moved ";
 const DUE: &str = "due ";
+/// What a job says before which not everything was looked at.
+const PARTLY: &str = "partly";
 
 impl Ask {
     /// As it stands in a job's description.
@@ -38,6 +42,7 @@ impl Ask {
             Ask::Request(hash) => format!("request {hash}"),
             Ask::Moved(at) => format!("{MOVED}{at:.6}"),
             Ask::Corrected(job) => format!("corrected {job}"),
+            Ask::Rest(job) => format!("rest {job}"),
         }
     }
 
@@ -45,7 +50,7 @@ impl Ask {
     pub fn needs_a_job(&self) -> bool {
         match self {
             Ask::First | Ask::Request(_) | Ask::Moved(_) | Ask::Corrected(_) => true,
-            Ask::Due(_) => false,
+            Ask::Due(_) | Ask::Rest(_) => false,
         }
     }
 
@@ -59,7 +64,7 @@ impl Ask {
         match self {
             Ask::Moved(at) => return moved(job).is_some_and(|served| served >= *at),
             Ask::Due(at) => return latest(job, DUE).is_some_and(|served| served >= *at),
-            Ask::First | Ask::Request(_) | Ask::Corrected(_) => {}
+            Ask::First | Ask::Request(_) | Ask::Corrected(_) | Ask::Rest(_) => {}
         }
         let words = self.words();
         job.description.split(SEPARATOR).any(|served| served == words)
@@ -73,6 +78,13 @@ pub fn moved(job: &JobSummary) -> Option<Timestamp> {
 
 fn latest(job: &JobSummary, kind: &str) -> Option<Timestamp> {
     job.description.split(SEPARATOR).find_map(|served| served.strip_prefix(kind)?.parse().ok())
+}
+
+/// What the last job asks for, if not everything was looked at before it.
+pub fn rest(newest_first: &[JobSummary]) -> Option<Ask> {
+    let last = newest_first.first()?;
+    let is_partly = last.description.split(SEPARATOR).any(|word| word == PARTLY);
+    is_partly.then(|| Ask::Rest(last.id.clone()))
 }
 
 /// What a schedule asks for now: its last moment, if the data source had a job before that. What has never had one waits
@@ -103,10 +115,10 @@ pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
 }
 
 /// The description of the next job: as many asks as fit, the others wait for the job after it. A repetition says which
-/// it is, because Bedrock silently ignores a job it believes to have seen.
-pub fn description(asks: &[&Ask], jobs: &[JobSummary]) -> String {
+/// it is, because Bedrock silently ignores a job it believes to have seen. `is_partly`: not everything was looked at.
+pub fn description(asks: &[&Ask], jobs: &[JobSummary], is_partly: bool) -> String {
     let mut words = Vec::new();
-    let mut length = "; attempt 9999".len();
+    let mut length = "; attempt 9999; partly".len();
     for ask in asks {
         let next = ask.words();
         if length + next.len() + SEPARATOR.len() > MAX_DESCRIPTION {
@@ -118,6 +130,9 @@ pub fn description(asks: &[&Ask], jobs: &[JobSummary]) -> String {
     let failed = jobs.iter().filter(|job| asks.iter().any(|ask| ask.is_served_by(job))).count();
     if failed > 0 {
         words.push(format!("attempt {}", failed + 1));
+    }
+    if is_partly {
+        words.push(PARTLY.into());
     }
     words.join(SEPARATOR)
 }
@@ -153,13 +168,24 @@ mod tests {
         assert_eq!(open(&asks, &jobs), [&asks[1]]);
         assert!(open(&asks[..1], &[job("first", "STOPPED")]).is_empty(), "somebody did not want it");
         assert_eq!(open(&asks[2..], &[job(&asks[2].words(), "STOPPED")]), [&asks[2]]);
-        assert_eq!(description(&[&asks[1]], &jobs), "request aa; attempt 2");
+        assert_eq!(description(&[&asks[1]], &jobs, false), "request aa; attempt 2");
         assert_eq!(open(&asks, &[]), asks.iter().collect::<Vec<_>>());
     }
 
     #[test]
+    fn a_job_before_which_not_all_was_looked_at_asks_for_another_and_the_next_for_none() {
+        let first = job(&description(&[&Ask::First], &[], true), "COMPLETE");
+        let rest = rest(std::slice::from_ref(&first)).unwrap();
+        assert_eq!((rest.clone(), first.description.as_str()), (Ask::Rest("J".into()), "first; partly"));
+        assert_eq!(open(std::slice::from_ref(&rest), std::slice::from_ref(&first)), [&rest]);
+        let second = job(&description(&[&rest], &[], false), "COMPLETE");
+        assert!(open(&[rest], &[second.clone(), first.clone()]).is_empty());
+        assert_eq!(super::rest(&[second, first]), None);
+    }
+
+    #[test]
     fn one_job_serves_all_who_left_before_it() {
-        let job = job(&description(&[&Ask::First, &Ask::Moved(at(5))], &[]), "COMPLETE");
+        let job = job(&description(&[&Ask::First, &Ask::Moved(at(5))], &[], false), "COMPLETE");
         assert_eq!(moved(&job), Some(at(5)));
         for (left, served) in [(4, true), (5, true), (6, false)] {
             assert_eq!(Ask::Moved(at(left)).is_served_by(&job), served, "{left}");
@@ -204,7 +230,7 @@ mod tests {
     fn a_description_fits_and_the_rest_waits() {
         let asks: Vec<_> = (0..50).map(|n| Ask::Request(format!("{n:012}"))).collect();
         let all: Vec<_> = asks.iter().collect();
-        let first = description(&all, &[]);
+        let first = description(&all, &[], true);
         assert!(first.len() <= MAX_DESCRIPTION);
         let left = open(&asks, &[job(&first, "COMPLETE")]).len();
         assert!(left > 0 && left < asks.len());

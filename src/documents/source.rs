@@ -47,6 +47,7 @@ impl Source<'_> {
             prefix: &self.prefix,
             ledger: &self.ledger,
             pool: self.pool,
+            all_first: self.merges,
             leaving: &self.leaving,
         }
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::begin::{Begun, begin};
+use super::begin::{Begun, Outlook, begin, look};
 use super::failures::{self, ByTenant, NOBODYS, Skipped};
-use super::findings::Findings;
-use super::review;
+use super::findings::{Findings, Names};
+use super::review::{self, Haste, Review};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::source::Source;
@@ -34,6 +34,8 @@ const SOON: Duration = Duration::from_secs(10);
 pub struct Remembered {
     /// What was asked for, and needed no job because nothing had changed.
     settled: BTreeSet<String>,
+    /// The review that is under way, or that a job is to follow.
+    review: Option<Review>,
     /// The job after which the metadata files were looked at again.
     looked_after: Option<String>,
     /// The job that a corrected one may have fooled.
@@ -85,8 +87,11 @@ pub async fn step(
     let mut asks: Vec<_> = due.into_iter().chain(asks.iter().cloned()).collect();
     remembered.settled.retain(|words| asks.iter().any(|ask| ask.words() == *words));
     asks.retain(|ask| !remembered.settled.contains(&ask.words()));
-    let mut findings = look_after(aws, source, &jobs, remembered, reviews).await?;
+    let looked_after = look_after(aws, source, &jobs, remembered, reviews).await?;
+    let mut goes_on = looked_after == Some(None);
+    let mut findings = looked_after.flatten();
     asks.extend(remembered.fooled.clone().map(Ask::Corrected));
+    asks.extend(schedule::rest(&jobs));
     if !jobs.iter().any(|job| job.status != "FAILED") {
         let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
         if !empty {
@@ -94,38 +99,48 @@ pub async fn step(
         }
     }
     let open = schedule::open(&asks, &jobs);
-    let mut begun = None;
     let rested =
         jobs.first().is_none_or(|last| last.status != "FAILED" || turns.since(last.updated) >= AFTER_FAILURE);
-    let mut waits = None;
+    let (mut waits, mut large_deletion) = (None, None);
     if open.is_empty() || !rested {
         turns.withdraw(kb);
-    } else if !running {
-        match turn(source, &open, turns) {
-            Turn::Wait(wait) => waits = Some(wait),
-            Turn::Yours(ticket) => {
-                let (outcome, found) = begin(aws, source, ticket, &open, &jobs, reviews).await?;
-                match &outcome {
-                    Begun::Started => {
-                        jobs = aws.jobs.list(kb, ds).await?;
-                        running = turns.listed(kb, &source.owner_uid, &jobs);
-                    }
-                    Begun::Unchanged => {
-                        turns.withdraw(kb);
-                        remembered.settled.extend(open.iter().map(|ask| ask.words()));
-                        asks.retain(|ask| !remembered.settled.contains(&ask.words()));
-                    }
-                    // Whoever asks is told when to look again, and if it is now, that is soon enough.
-                    Begun::NoSlot => match turn(source, &open, turns) {
-                        Turn::Wait(wait) => waits = Some(wait),
-                        Turn::Yours(_) => waits = Some(SOON),
-                    },
-                    Begun::Waits(_) => turns.withdraw(kb),
-                }
-                begun = Some(outcome);
-                findings = Some(found.after(findings));
+    } else if !running && !goes_on {
+        let (outlook, found) = look(aws, source, &open, &jobs, &mut remembered.review, reviews).await?;
+        findings = found.map(|found| found.after(findings.take())).or(findings);
+        match outlook {
+            Outlook::GoesOn => goes_on = true,
+            Outlook::Unchanged => {
+                turns.withdraw(kb);
+                remembered.settled.extend(open.iter().map(|ask| ask.words()));
+                asks.retain(|ask| !remembered.settled.contains(&ask.words()));
             }
+            Outlook::Waits(message) => {
+                turns.withdraw(kb);
+                large_deletion = Some(message);
+            }
+            Outlook::Ready => match turn(source, &open, turns) {
+                Turn::Wait(wait) => waits = Some(wait),
+                Turn::Yours(ticket) => {
+                    match begin(aws, source, ticket, &open, &jobs, &mut remembered.review).await? {
+                        Begun::Started => {
+                            jobs = aws.jobs.list(kb, ds).await?;
+                            running = turns.listed(kb, &source.owner_uid, &jobs);
+                        }
+                        // Whoever asks is told when to look again, and if it is now, that is soon enough.
+                        Begun::NoSlot => match turn(source, &open, turns) {
+                            Turn::Wait(wait) => waits = Some(wait),
+                            Turn::Yours(_) => waits = Some(SOON),
+                        },
+                    }
+                }
+            },
         }
+    }
+    // While a job runs, or waits for its turn, the review goes on with what was left for later.
+    if (running || waits.is_some())
+        && let Some(review) = &mut remembered.review
+    {
+        goes_on |= !review.go(aws, &source.scope(), &jobs, Haste::None, reviews).await?;
     }
     let open = schedule::open(&asks, &jobs);
     // A job that the schedule asks for flips nothing.
@@ -138,11 +153,13 @@ pub async fn step(
         None => None,
         Some(last) => Some(describe(aws, source, last, reported).await?),
     };
-    let cadence = if running {
+    let cadence = if goes_on {
+        Some(Cadence::After(Duration::ZERO))
+    } else if running {
         Some(Cadence::Steady)
     } else if let Some(wait) = waits {
         Some(Cadence::After(wait))
-    } else if let Some(Begun::Waits(_)) = begun {
+    } else if large_deletion.is_some() {
         Some(Cadence::After(WAITING))
     } else if !open.is_empty() {
         Some(Cadence::After(if rested { SOON } else { AFTER_FAILURE }))
@@ -152,13 +169,12 @@ pub async fn step(
         None
     };
     let failures = failures_of(aws, source, &jobs, findings.as_ref(), remembered).await;
-    let documents = match begun {
-        Some(Begun::Waits(message)) => {
-            Documents { current: Some(false), reason: Reason::LargeDeletion, message }
-        }
-        _ => {
+    let documents = match large_deletion {
+        Some(message) => Documents { current: Some(false), reason: Reason::LargeDeletion, message },
+        None => {
             let skipped = remembered.skipped.as_ref().map(|it| &it.by_tenant);
-            verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped)
+            let behind = remembered.review.as_ref().map(Review::behind).unwrap_or_default();
+            verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped, &behind)
         }
     };
     let next = source.schedule.as_ref().and_then(|schedule| schedule.next(now));
@@ -226,7 +242,7 @@ fn turn<'a>(source: &Source<'_>, open: &[&Ask], turns: &'a Turns) -> Turn<'a> {
     let since = open.iter().filter_map(|ask| match ask {
         Ask::Due(at) => Some(*at),
         Ask::Moved(at) => Some(turns.calendar(*at)),
-        Ask::First | Ask::Request(_) | Ask::Corrected(_) => None,
+        Ask::First | Ask::Request(_) | Ask::Corrected(_) | Ask::Rest(_) => None,
     });
     let urgent = open.iter().any(|ask| ask.is_urgent());
     turns.ask(&source.knowledge_base_id, &source.owner, since.min(), urgent)
@@ -241,17 +257,22 @@ async fn look_after(
     jobs: &[JobSummary],
     remembered: &mut Remembered,
     reviews: &Reviews,
-) -> Result<Option<Findings>, Fault> {
+) -> Result<Option<Option<Findings>>, Fault> {
     let Some(last) = jobs.first().filter(|last| source.merges && !last.is_running()) else { return Ok(None) };
     if remembered.looked_after.as_ref() == Some(&last.id) {
         return Ok(None);
     }
-    let (findings, ledger) = review::all(aws, &source.scope(), "", reviews).await?;
-    ledger.give_up().await?;
-    let knows = remembered.looked_after.replace(last.id.clone()).is_some();
-    let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);
-    remembered.fooled = fooled.then(|| last.id.clone());
-    Ok(Some(findings))
+    let (scope, asks) = (source.scope(), BTreeSet::from([format!("after {}", last.id)]));
+    let mut review = Review::for_all(aws, &scope, asks, remembered.review.take()).await?;
+    let is_over = review.go(aws, &scope, jobs, Haste::None, reviews).await?;
+    let found = is_over.then(|| review.news()).flatten();
+    remembered.review = Some(review);
+    if let Some(findings) = &found {
+        let knows = remembered.looked_after.replace(last.id.clone()).is_some();
+        let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);
+        remembered.fooled = fooled.then(|| last.id.clone());
+    }
+    Ok(Some(found))
 }
 
 /// The status of a job. Failure reasons cost one more call, which is made once, when the job has ended badly.
@@ -309,6 +330,7 @@ fn verdict(
     jobs: &[JobSummary],
     last: Option<&IngestionStatus>,
     skipped: Option<&ByTenant>,
+    behind: &BTreeSet<&str>,
 ) -> Documents {
     let Source { bucket, prefix, .. } = source;
     let ended = jobs.iter().find(|job| !job.is_running());
@@ -359,6 +381,11 @@ fn verdict(
         message.push_str(&format!(
             "{what} waits for its turn: AWS runs five at a time in an account, and starts one each ten seconds"
         ));
+    }
+    if !behind.is_empty() {
+        let mut names = Names::default();
+        behind.iter().for_each(|tenant| names.add(|| (*tenant).into()));
+        message.push_str(&format!(". Not all documents of these tenants have been looked at yet: {names}"));
     }
     Documents { current, reason, message }
 }

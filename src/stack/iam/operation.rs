@@ -127,9 +127,6 @@ operations! {
         DeleteObject: [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
         HeadObject: [("s3:GetObject", OwnObjects), ("kms:Decrypt", KeysOfDocuments)],
         GetObjectRetention: [("s3:GetObjectRetention", Objects)],
-        CreateMultipartUpload: [("s3:PutObject", OwnObjects), ("kms:GenerateDataKey", KeysOfDocuments)],
-        UploadPart: [("s3:PutObject", OwnObjects), ("kms:GenerateDataKey", KeysOfDocuments), ("kms:Decrypt", KeysOfDocuments)],
-        CompleteMultipartUpload: [("s3:PutObject", OwnObjects), ("kms:Decrypt", KeysOfDocuments)],
         AbortMultipartUpload: [("s3:AbortMultipartUpload", Objects)],
     }
     /// KMS.

@@ -1,0 +1,239 @@
+//! The index of a ledger: which of its parts says what of which keys.
+//!
+//! A ledger is kept in parts. So a change costs the part that it is in, and a review that is interrupted keeps what it has
+//! written. No part is written over: a new one takes a new number, and the index, which is one object, says what counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stack::job::JobSummary;
+
+/// What an index begins with. One that begins otherwise is none, and everything is looked at again.
+const HEADER: &str = "tenantry ledger 2";
+
+/// The keys after one, up to another and with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The key before the first; empty from the beginning.
+    pub after: String,
+    /// The last key; `None` to the end.
+    pub until: Option<String>,
+}
+
+impl Span {
+    /// Whether a key is in it.
+    pub fn has(&self, key: &str) -> bool {
+        key > self.after.as_str() && !self.is_before(key)
+    }
+
+    /// Whether all of it lies before a key.
+    pub fn is_before(&self, key: &str) -> bool {
+        self.until.as_deref().is_some_and(|until| until < key)
+    }
+
+    /// What is in both.
+    pub fn and(&self, other: &Span) -> Option<Span> {
+        let until = match (&self.until, &other.until) {
+            (Some(one), Some(other)) => Some(one.min(other).clone()),
+            (one, other) => one.clone().or(other.clone()),
+        };
+        let after = self.after.clone().max(other.after.clone());
+        let is_empty = until.as_ref().is_some_and(|until| *until <= after);
+        (!is_empty).then_some(Span { after, until })
+    }
+
+    /// What is in this and in none of the others.
+    pub fn without<'a>(self, others: impl IntoIterator<Item = &'a Span>) -> Vec<Span> {
+        others.into_iter().fold(vec![self], |rests, other| {
+            let rest = |span: Span| {
+                let before = Span { after: String::new(), until: Some(other.after.clone()) };
+                let behind = other.until.clone().map(|after| Span { after, until: None });
+                let before = (!other.after.is_empty()).then_some(before);
+                [before, behind].into_iter().flatten().filter_map(move |it| it.and(&span)).collect::<Vec<_>>()
+            };
+            rests.into_iter().flat_map(rest).collect()
+        })
+    }
+}
+
+/// A part of a ledger, and the keys for which it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// It counts for the keys after this one, up to where the next piece begins.
+    pub after: String,
+    /// The number of the part.
+    pub part: u64,
+    /// The description of the job that was started for it; `None` before there is one.
+    pub job: Option<String>,
+}
+
+impl Piece {
+    /// Whether its job was started: what it says to be gone was to be forgotten.
+    pub fn has_begun(&self, jobs: &[JobSummary]) -> bool {
+        self.job.as_ref().is_some_and(|its| jobs.iter().any(|job| job.description == *its))
+    }
+
+    /// Whether a job has made true what it says: its own, or one after that.
+    fn is_done(&self, newest_first: &[JobSummary]) -> bool {
+        let its = |its: &String| newest_first.iter().position(|job| job.description == *its);
+        let since = self.job.as_ref().and_then(its).map(|at| &newest_first[..=at]);
+        since.is_some_and(|since| since.iter().any(|job| job.status == "COMPLETE"))
+    }
+}
+
+/// See the [module](self). The pieces are in the order of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    pieces: Vec<Piece>,
+    /// The number of the next part.
+    next: u64,
+}
+
+impl Index {
+    /// Reads an index; whatever cannot be read makes it an empty one.
+    pub fn parse(text: &str) -> Self {
+        let index = || {
+            let mut lines = text.lines();
+            lines.next().filter(|header| *header == HEADER)?;
+            let next = lines.next()?.parse().ok()?;
+            Some(Self { pieces: lines.map(serde_json::from_str).collect::<Result<_, _>>().ok()?, next })
+        };
+        index().unwrap_or_default()
+    }
+
+    /// As text.
+    pub fn text(&self) -> String {
+        let line = |piece: &Piece| serde_json::json!(piece).to_string() + "\n";
+        format!("{HEADER}\n{}\n{}", self.next, self.pieces.iter().map(line).collect::<String>())
+    }
+
+    /// The pieces that count for some of a span, each with what of it.
+    pub fn over(&self, span: &Span) -> Vec<(Span, Piece)> {
+        let ends = self.pieces.iter().skip(1).map(|next| Some(next.after.clone())).chain([None]);
+        let spans =
+            ends.zip(&self.pieces).map(|(until, piece)| (Span { after: piece.after.clone(), until }, piece));
+        spans.filter_map(|(its, piece)| Some((its.and(span)?, piece.clone()))).collect()
+    }
+
+    /// A number that no part has had.
+    pub fn take_number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// For a span's keys another part counts from now on. Answers with the numbers of parts that do not count any more.
+    pub fn replace(&mut self, span: &Span, part: u64) -> Vec<u64> {
+        let rests = |(its, piece): (Span, Piece)| {
+            let rests = its.without([span]);
+            rests.into_iter().map(move |rest| Piece { after: rest.after, ..piece.clone() })
+        };
+        let before: Vec<_> = self.pieces.iter().map(|piece| piece.part).collect();
+        let mut pieces: Vec<_> = self.over(&Span::default()).into_iter().flat_map(rests).collect();
+        pieces.push(Piece { after: span.after.clone(), part, job: None });
+        pieces.sort_by(|one, other| one.after.cmp(&other.after));
+        self.pieces = pieces;
+        before.into_iter().filter(|part| self.pieces.iter().all(|piece| piece.part != *part)).collect()
+    }
+
+    /// Whether something that it says was made true by no job.
+    pub fn is_open(&self, newest_first: &[JobSummary]) -> bool {
+        self.pieces.iter().any(|piece| !piece.is_done(newest_first))
+    }
+
+    /// A job is to be started for all for which none was. Whether that changes the index.
+    pub fn claim(&mut self, description: &str, jobs: &[JobSummary]) -> bool {
+        let mut open: Vec<_> = self.pieces.iter_mut().filter(|piece| !piece.has_begun(jobs)).collect();
+        open.iter_mut().for_each(|piece| piece.job = Some(description.into()));
+        !open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn span(after: &str, until: &str) -> Span {
+        Span { after: after.into(), until: (!until.is_empty()).then(|| until.into()) }
+    }
+
+    #[test]
+    fn what_lies_beside_other_spans_is_found() {
+        assert_eq!(span("b", "f").without([]), [span("b", "f")]);
+        assert_eq!(span("b", "f").without([&span("c", "d")]), [span("b", "c"), span("d", "f")]);
+        assert_eq!(span("b", "f").without([&span("a", "c"), &span("e", "")]), [span("c", "e")]);
+        assert_eq!(span("b", "f").without([&span("", "")]), []);
+        assert_eq!(Span::default().without([&span("c", "d")]), [span("", "c"), span("d", "")]);
+    }
+
+    #[test]
+    fn an_index_comes_back_and_what_is_none_is_empty() {
+        let mut index = Index::default();
+        index.replace(&span("", "pool/a\n\"ü\""), 0);
+        index.replace(&span("pool/a\n\"ü\"", ""), 1);
+        index.claim("first", &[]);
+        assert_eq!(Index::parse(&index.text()), index);
+        for none in
+            ["", "tenantry ledger 1\n\"first\"\n", "tenantry ledger 2\n", "tenantry ledger 2\n7\nwhat?\n"]
+        {
+            assert_eq!(Index::parse(none), Index::default());
+        }
+    }
+
+    #[test]
+    fn what_no_job_has_made_true_is_open_and_the_next_one_is_for_it() {
+        let job = |description: &str, status: &str| JobSummary {
+            id: "J".into(),
+            status: status.into(),
+            description: description.into(),
+            started: Timestamp::UNIX_EPOCH,
+            updated: Timestamp::UNIX_EPOCH,
+            statistics: Default::default(),
+        };
+        let mut index = Index::default();
+        assert!(!index.is_open(&[]));
+        index.replace(&span("", "m"), 0);
+        assert!(index.is_open(&[]));
+        assert!(index.claim("one", &[]));
+        assert!(index.is_open(&[]), "it did not come");
+        let (mut failed, complete) = (vec![job("one", "FAILED")], job("two", "COMPLETE"));
+        assert!(index.is_open(&failed));
+        index.replace(&span("m", ""), 1);
+        assert!(index.claim("two", &failed), "the second part has had none");
+        assert_eq!(index.pieces[0].job.as_deref(), Some("one"), "it was started");
+        failed.insert(0, complete);
+        assert!(!index.is_open(&failed), "one after it has done all");
+        assert!(!index.claim("three", &failed));
+    }
+
+    proptest! {
+        /// Whatever is replaced in whatever order, each key is spoken for by the last part that was written for it.
+        #[test]
+        fn for_each_key_the_last_part_counts(spans in prop::collection::vec((0..9_u8, 0..10_u8), 0..12)) {
+            let key = |n: u8| char::from(b'a' + n).to_string();
+            let (mut index, mut last) = (Index::default(), [None; 9]);
+            for (after, length) in spans {
+                let until = (after + length < 9).then(|| key(after + length));
+                let span = Span { after: if after == 0 { String::new() } else { key(after - 1) }, until };
+                let part = index.take_number();
+                index.replace(&span, part);
+                for n in 0..9 {
+                    if span.has(&key(n)) {
+                        last[usize::from(n)] = Some(part);
+                    }
+                }
+                prop_assert_eq!(&Index::parse(&index.text()), &index);
+            }
+            for n in 0..9 {
+                let counts: Vec<_> = index.over(&Span::default());
+                let of_it: Vec<_> = counts.iter().filter(|(its, _)| its.has(&key(n))).collect();
+                prop_assert!(of_it.len() <= 1);
+                if let Some(part) = last[usize::from(n)] {
+                    prop_assert_eq!(of_it[0].1.part, part);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! One turn of a review over a range of keys: each object of the listing is compared with the ledger, what differs is put
+//! right, and the next ledger is written as the listing goes by.
+
+use futures::future::try_join;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::beside::{self, Done};
+use super::draft::{Draft, Store};
+use super::findings::Findings;
+use super::index::Span;
+use super::known::Known;
+use super::ledger::{Entry, Listed, Pair, Pairing};
+use super::quarantine;
+use super::review::Scope;
+use super::reviews::Progress;
+use super::sidecar;
+use crate::aws::{Aws, Object, Page};
+use crate::stack::fault::Fault;
+use crate::stack::job::JobSummary;
+
+/// Objects put right side by side.
+const CONCURRENCY: usize = 16;
+/// So many objects of a tenant of a pool are listed before others have their turn, or as many as all others had,
+const MANY: usize = 2_000;
+/// and so many of them are looked into.
+const MUCH: usize = 2 * CONCURRENCY;
+
+/// What lies ahead in a range of keys.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// The keys.
+    pub span: Span,
+    /// The documents before them whose metadata file may be among them.
+    pub pairing: Pairing,
+}
+
+impl Range {
+    /// Nothing of it has been seen.
+    pub fn new(span: Span) -> Self {
+        Self { span, pairing: Pairing::default() }
+    }
+}
+
+/// How far a turn goes.
+#[derive(Clone, Copy)]
+pub enum Until<'a> {
+    /// To the end of the range, or until this says that it is enough. A tenant of whom there is much is left for later.
+    Enough(&'a (dyn Fn() -> bool + Sync)),
+    /// The same, and not farther than so many objects. Nobody is left for later.
+    Objects(usize, &'a (dyn Fn() -> bool + Sync)),
+}
+
+/// What is left of a range after a turn.
+#[derive(Default)]
+pub struct Left {
+    /// What is next.
+    pub ahead: Option<Range>,
+    /// What of it was left for later.
+    pub later: Vec<Range>,
+    /// Whether something has changed of those who were not.
+    pub others_changed: bool,
+}
+
+/// What is to be done with an object, in the order of the listing.
+enum Task {
+    /// It is written down.
+    Keep(Entry),
+    /// The file beside a document is looked at, unless it is as it was.
+    Check(Pair),
+    /// It belongs to nobody, and goes where no job looks.
+    Banish(Entry),
+}
+
+/// A turn.
+pub struct Walk<'a, 'b> {
+    pub aws: &'a Aws,
+    pub scope: &'a Scope<'a>,
+    pub jobs: &'a [JobSummary],
+    pub store: Store<'a>,
+    pub findings: &'a mut Findings,
+    pub progress: &'a mut Progress<'b>,
+}
+
+impl Walk<'_, '_> {
+    /// Goes over a range. What of it has been gone over is in the index.
+    pub async fn over(&mut self, mut range: Range, until: Until<'_>) -> Result<Left, Fault> {
+        let Scope { bucket, prefix, ledger, .. } = *self.scope;
+        let pieces = self.store.index.over(&range.span);
+        let ends: Vec<_> = pieces.iter().filter_map(|(span, _)| span.until.clone()).collect();
+        let mut draft = Draft::new(range.span.after.clone(), ends);
+        let mut known = Known::new(self.aws, bucket, ledger, self.jobs, pieces);
+        let (mut left, mut of_one, mut listed) = (Left::default(), OfOne::default(), 0);
+        let mut page = self.list(&range.span.after).await?;
+        loop {
+            let (mut tasks, count) = (Vec::new(), page.objects.len());
+            // The last key of a tenant that is left for later.
+            let mut behind: Option<String> = None;
+            let mut is_over = false;
+            for object in std::mem::take(&mut page.objects) {
+                if behind.as_ref().is_some_and(|behind| object.key <= *behind) {
+                    continue;
+                }
+                if range.span.is_before(&object.key) {
+                    is_over = true;
+                    break;
+                }
+                let key = object.key.clone();
+                if let Until::Enough(_) = until
+                    && let Some(folder) = of_one.is_too_much(&key)
+                {
+                    let last = format!("{folder}\u{10FFFF}");
+                    let last = range.span.until.clone().map_or(last.clone(), |until| until.min(last));
+                    self.work(std::mem::take(&mut tasks), &mut draft).await?;
+                    draft.end(&mut self.store, Some(range.span.after.clone())).await?;
+                    let span = Span { after: range.span.after.clone(), until: Some(last.clone()) };
+                    left.later.push(Range { span, pairing: std::mem::take(&mut range.pairing) });
+                    known.skip(&last);
+                    draft.skip(&last);
+                    range.span.after.clone_from(&last);
+                    of_one.leave(self.findings.changed);
+                    behind = Some(last);
+                    continue;
+                }
+                self.miss(&key, &mut known, &mut draft, &mut tasks).await?;
+                left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
+                of_one.begin(&key, self.scope, self.findings.changed);
+                let listed = self.compare(object, &mut known, &mut draft).await?;
+                of_one.objects += 1;
+                of_one.looks += usize::from(!listed.same);
+                sort(self.scope, listed, &mut range.pairing, &mut tasks);
+                range.span.after = key;
+            }
+            listed += count;
+            let is_over = is_over || page.next.is_none();
+            if is_over {
+                while let Some(gone) = known.next().await? {
+                    self.gone(gone, &mut draft, &mut tasks);
+                }
+                tasks.extend(std::mem::take(&mut range.pairing).end().into_iter().map(Task::Check));
+                left.others_changed |= of_one.changed < self.findings.changed;
+            }
+            let is_enough = match until {
+                Until::Enough(is_enough) => is_enough(),
+                Until::Objects(most, is_enough) => listed >= most || is_enough(),
+            };
+            // The next page comes meanwhile. What is written now lies before it.
+            let (aws, next) = (self.aws, page.next.take());
+            let ahead = async {
+                if is_over || is_enough {
+                    return Ok(None);
+                }
+                match &behind {
+                    // The page has ended within what is left for later.
+                    Some(behind) if *behind == range.span.after => {
+                        aws.objects.list_after(bucket, prefix, behind).await.map(Some)
+                    }
+                    _ => aws.objects.list(bucket, prefix, next.as_deref(), None).await.map(Some),
+                }
+            };
+            let (ahead, ()) = try_join(ahead, self.work(tasks, &mut draft)).await?;
+            self.progress.page(count, self.findings);
+            match ahead {
+                Some(ahead) => page = ahead,
+                None if is_over => {
+                    draft.end(&mut self.store, range.span.until).await?;
+                    return Ok(left);
+                }
+                None => {
+                    draft.end(&mut self.store, Some(range.span.after.clone())).await?;
+                    left.ahead = Some(range);
+                    return Ok(left);
+                }
+            }
+        }
+    }
+
+    async fn list(&self, after: &str) -> Result<Page, Fault> {
+        let Scope { bucket, prefix, .. } = *self.scope;
+        match after {
+            "" => self.aws.objects.list(bucket, prefix, None, None).await,
+            after => self.aws.objects.list_after(bucket, prefix, after).await,
+        }
+    }
+
+    /// What the ledger has before an object is gone.
+    async fn miss(
+        &mut self,
+        key: &String,
+        known: &mut Known<'_>,
+        draft: &mut Draft,
+        tasks: &mut Vec<Task>,
+    ) -> Result<(), Fault> {
+        while known.peek().await?.is_some_and(|next| next.key < *key)
+            && let Some(gone) = known.next().await?
+        {
+            self.gone(gone, draft, tasks);
+        }
+        Ok(())
+    }
+
+    /// Compares an object with the ledger.
+    async fn compare(
+        &mut self,
+        object: Object,
+        known: &mut Known<'_>,
+        draft: &mut Draft,
+    ) -> Result<Listed, Fault> {
+        let mark = object.mark();
+        let entry = Entry::new(object.key, mark);
+        let its = match known.peek().await?.is_some_and(|next| next.key == entry.key) {
+            true => known.next().await?,
+            false => None,
+        };
+        self.findings.found(&entry, its.as_ref());
+        let same = its.as_ref() == Some(&entry);
+        its.into_iter().for_each(|its| draft.last(its));
+        Ok(Listed { same, entry })
+    }
+
+    /// Something is gone. That a document is, is written down until a job is started: nothing else would know.
+    fn gone(&mut self, gone: Entry, draft: &mut Draft, tasks: &mut Vec<Task>) {
+        self.findings.lost(&gone, self.scope.leaving);
+        if sidecar::is_document(&gone.key) {
+            tasks.push(Task::Keep(Entry::gone(gone.key.clone())));
+        }
+        draft.last(gone);
+    }
+
+    async fn work(&mut self, tasks: Vec<Task>, draft: &mut Draft) -> Result<(), Fault> {
+        let (aws, scope) = (self.aws, self.scope);
+        // In their order, because the ledger has the listing's.
+        let mut done = stream::iter(tasks).map(|task| one(aws, scope, task)).buffered(CONCURRENCY);
+        while let Some(done) = done.try_next().await? {
+            let Done { line, written, set_aside, unclaimed, dropped, corrected, quarantined } = done;
+            if let Some(entry) = line {
+                if let Some(why) = &entry.skipped {
+                    self.findings.skipped.add(&entry.key, why);
+                }
+                draft.line(&mut self.store, &entry).await?;
+            }
+            let findings = &mut *self.findings;
+            // The listing may be as it was: then this alone is what a job must make true.
+            findings.changed += usize::from(written || set_aside);
+            findings.written += usize::from(written);
+            findings.unclaimed += usize::from(unclaimed);
+            findings.dropped += dropped;
+            corrected.into_iter().for_each(|name| findings.corrected.add(|| name));
+            quarantined.into_iter().for_each(|name| findings.quarantined.add(|| name));
+        }
+        Ok(())
+    }
+}
+
+/// How much there was of the tenant of a pool whose documents are listed.
+#[derive(Default)]
+struct OfOne {
+    /// Its folder; empty where there is no tenant.
+    folder: String,
+    objects: usize,
+    looks: usize,
+    /// What there was of others before it: objects,
+    objects_before: usize,
+    /// looks into them,
+    looks_before: usize,
+    /// and changes.
+    changed: usize,
+}
+
+impl OfOne {
+    /// Whether a key is another's.
+    fn is_over(&self, key: &str) -> bool {
+        self.folder.is_empty() || !key.starts_with(&self.folder)
+    }
+
+    /// From this key on, if it is another's, another is counted.
+    fn begin(&mut self, key: &str, scope: &Scope<'_>, changed: usize) {
+        if self.is_over(key) {
+            let tenant = scope.pool.and_then(|_| sidecar::tenant_of(key));
+            let folder = tenant.map(|tenant| format!("{}{tenant}/", scope.prefix)).unwrap_or_default();
+            let objects_before = self.objects_before + self.objects;
+            let looks_before = self.looks_before + self.looks;
+            *self = Self { folder, objects_before, looks_before, changed, ..Self::default() };
+        }
+    }
+
+    /// It is left for later, and counts for nothing.
+    fn leave(&mut self, changed: usize) {
+        *self = Self { folder: String::new(), objects: 0, looks: 0, changed, ..*self };
+    }
+
+    /// Its folder, if there was so much of it that others have their turn before the next key, which is its own.
+    fn is_too_much(&self, key: &str) -> Option<&str> {
+        let is_too_much =
+            self.objects >= self.objects_before.max(MANY) || self.looks >= self.looks_before.max(MUCH);
+        (!self.is_over(key) && is_too_much).then_some(&self.folder)
+    }
+}
+
+/// Says what is to be done with an object, and with the documents before it of which all is known now.
+fn sort(scope: &Scope<'_>, listed: Listed, pairing: &mut Pairing, tasks: &mut Vec<Task>) {
+    let key = listed.entry.key.clone();
+    if scope.pool.is_none() {
+        return tasks.push(Task::Keep(listed.entry));
+    }
+    if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
+        return tasks.push(Task::Banish(listed.entry));
+    }
+    let entry = listed.entry.clone();
+    let known = pairing.next(listed);
+    let is_paired = known.iter().any(|pair| pair.sidecar.as_ref().is_some_and(|it| it.entry.key == key));
+    tasks.extend(known.into_iter().map(Task::Check));
+    match sidecar::is_sidecar(&key) {
+        true if is_paired => {}
+        // Nobody looks into it while it has no document.
+        true => tasks.push(Task::Keep(entry.unread())),
+        false => tasks.push(Task::Keep(entry)),
+    }
+}
+
+async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
+    match task {
+        Task::Keep(entry) => Ok(Done { line: Some(entry), ..Done::default() }),
+        Task::Check(pair) => match scope.pool {
+            Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
+            None => Ok(Done::default()),
+        },
+        Task::Banish(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
+            Ok(()) => Ok(Done { quarantined: Some(entry.key), ..Done::default() }),
+            // It stays where it is. A file beside it would make some filter find it.
+            Err(fault) => {
+                let set_aside = match sidecar::key_of(&entry.key) {
+                    Some(key) => {
+                        is_there(aws, scope.bucket, &key).await? && {
+                            beside::untag(aws, scope.bucket, &key).await?;
+                            true
+                        }
+                    }
+                    None => false,
+                };
+                let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });
+                Ok(Done { line, set_aside, ..Done::default() })
+            }
+        },
+    }
+}
+
+async fn is_there(aws: &Aws, bucket: &str, key: &str) -> Result<bool, Fault> {
+    // The first key in order that begins so is the key itself, if there is one.
+    let page = aws.objects.list(bucket, key, None, Some(1)).await?;
+    Ok(page.objects.first().is_some_and(|object| object.key == key))
+}
