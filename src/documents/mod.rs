@@ -10,6 +10,8 @@ pub(crate) mod beside;
 pub(crate) mod draft;
 pub(crate) mod failures;
 pub mod findings;
+#[cfg(test)]
+pub(crate) mod in_memory;
 pub(crate) mod index;
 pub(crate) mod known;
 pub(crate) mod ledger;

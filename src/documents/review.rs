@@ -158,15 +158,27 @@ impl Review {
         haste: Haste,
         reviews: &Reviews,
     ) -> Result<bool, Fault> {
+        let begun = Instant::now();
+        self.go_until(aws, scope, jobs, haste, reviews, &|| begun.elapsed() >= SLICE).await
+    }
+
+    async fn go_until(
+        &mut self,
+        aws: &Aws,
+        scope: &Scope<'_>,
+        jobs: &[JobSummary],
+        haste: Haste,
+        reviews: &Reviews,
+        is_over: &(dyn Fn() -> bool + Sync),
+    ) -> Result<bool, Fault> {
         let (begun, worked) = (Instant::now(), self.worked);
         let mut progress = reviews.begin(scope.owner, &self.findings);
-        while !self.is_ready(scope, haste) && begun.elapsed() < SLICE {
+        while !self.is_ready(scope, haste) && !is_over() {
             let is_first = !self.first.is_empty();
             let Some(range) = self.first.pop_front().or_else(|| self.later.pop_front()) else { break };
-            let is_enough = || begun.elapsed() >= SLICE;
             let until = match is_first {
-                true => Until::Enough(&is_enough),
-                false => Until::Objects(TURN, &is_enough),
+                true => Until::Enough(is_over),
+                false => Until::Objects(TURN, is_over),
             };
             let store = Store {
                 aws,
@@ -261,3 +273,6 @@ pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
     }
     Ok(skipped)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! without the operator, in the same run, each side in turn. A bench is a file here, and a line in [`benches`].
 
 mod memory;
+mod neighbours;
 mod report;
 mod s3;
 mod stamping;
@@ -30,5 +31,6 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn benches() -> anyhow::Result<Report> {
     let mut report = Report::default();
     stamping::run(&mut report).await?;
+    neighbours::run(&mut report).await?;
     Ok(report)
 }

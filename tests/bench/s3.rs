@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::ops::Bound;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use http_body_util::{BodyExt, Full};
@@ -28,9 +29,9 @@ const CONTROL: &str = "/_bench/";
 /// Objects of a page.
 const PAGE: usize = 1000;
 
-/// The key of a document, in the order of their numbers.
-pub fn document(n: usize) -> String {
-    format!("pool/acme/{n:07}.md")
+/// The key of a tenant's document, in the order of their numbers.
+pub fn document(tenant: &str, n: usize) -> String {
+    format!("pool/{tenant}/{n:07}.md")
 }
 
 /// The process. It ends with this one, because its standard input does.
@@ -55,9 +56,16 @@ impl S3 {
         &self.endpoint
     }
 
-    /// The bucket holds so many documents, and nothing else.
-    pub async fn fill(&self, documents: usize) -> anyhow::Result<()> {
-        self.control(&format!("fill?documents={documents}")).await.map(drop)
+    /// The bucket holds so many documents of each of these tenants, and nothing else.
+    pub async fn fill(&self, tenants: &[(&str, usize)]) -> anyhow::Result<()> {
+        let tenants: Vec<_> =
+            tenants.iter().map(|(tenant, documents)| format!("{tenant}={documents}")).collect();
+        self.control(&format!("fill?{}", tenants.join("&"))).await.map(drop)
+    }
+
+    /// Each call takes so long from now on, as in a network.
+    pub async fn slow(&self, by: Duration) -> anyhow::Result<()> {
+        self.control(&format!("slow?milliseconds={}", by.as_millis())).await.map(drop)
     }
 
     /// How many calls of each operation there were since this was last asked.
@@ -106,7 +114,12 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let asked = Asked::new(&head.method, head.uri.path(), head.uri.query().unwrap_or_default());
-    let answer = match body.collect().await {
+    let body = body.collect().await;
+    let by = store.lock().unwrap_or_else(PoisonError::into_inner).slow;
+    if !by.is_zero() && !asked.path.starts_with(CONTROL) {
+        tokio::time::sleep(by).await;
+    }
+    let answer = match body {
         Ok(body) => {
             let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
             store.answer(&asked, body.to_bytes())
@@ -165,7 +178,7 @@ impl From<String> for Answer {
 #[derive(Default)]
 struct Store {
     objects: BTreeMap<String, (String, Bytes)>,
-    parts: BTreeMap<usize, Bytes>,
+    slow: Duration,
     served: BTreeMap<&'static str, usize>,
     writes: usize,
 }
@@ -176,32 +189,18 @@ impl Store {
         if let Some(control) = asked.path.strip_prefix(CONTROL) {
             return self.control(control, asked);
         }
-        let is_upload = asked.query("uploadId").is_some();
         let (operation, answer) = match (&asked.method, asked.key.is_empty()) {
             (&Method::GET, true) => ("ListObjectsV2", Some(self.page(asked).into())),
             (&Method::GET, false) => ("GetObject", self.object(&asked.key)),
-            (&Method::POST, false) if is_upload => {
-                let content = std::mem::take(&mut self.parts).into_values().flatten().collect();
-                self.put(&asked.key, content);
-                ("CompleteMultipartUpload", Some("<CompleteMultipartUploadResult/>".to_owned().into()))
-            }
-            (&Method::POST, false) => {
-                let begun =
-                    "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>";
-                ("CreateMultipartUpload", Some(begun.to_owned().into()))
-            }
-            (&Method::PUT, false) if is_upload => {
-                let number = asked.query("partNumber").and_then(|number| number.parse().ok())?;
-                self.parts.insert(number, body);
-                ("UploadPart", Some(Answer { etag: format!("\"part-{number}\""), ..Answer::default() }))
+            (&Method::POST, true) => {
+                let body = String::from_utf8_lossy(&body).into_owned();
+                let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+                keys.for_each(|key| drop(self.objects.remove(key)));
+                ("DeleteObjects", Some("<DeleteResult/>".to_owned().into()))
             }
             (&Method::PUT, false) => {
                 let etag = self.put(&asked.key, body);
                 ("PutObject", Some(Answer { etag, ..Answer::default() }))
-            }
-            (&Method::DELETE, false) if is_upload => {
-                self.parts.clear();
-                ("AbortMultipartUpload", Some(Answer::default()))
             }
             _ => ("anything else", None),
         };
@@ -212,9 +211,16 @@ impl Store {
     fn control(&mut self, what: &str, asked: &Asked) -> Option<Answer> {
         match what {
             "fill" => {
-                let documents = asked.query("documents")?.parse().ok()?;
-                *self = Store::default();
-                (0..documents).for_each(|n| drop(self.put(&document(n), Bytes::from_static(b"A document."))));
+                *self = Store { slow: self.slow, ..Store::default() };
+                for (tenant, documents) in &asked.query {
+                    for n in 0..documents.parse().ok()? {
+                        self.put(&document(tenant, n), Bytes::from_static(b"A document."));
+                    }
+                }
+                Some(Answer::default())
+            }
+            "slow" => {
+                self.slow = Duration::from_millis(asked.query("milliseconds")?.parse().ok()?);
                 Some(Answer::default())
             }
             "served" => Some(serde_json::to_string(&std::mem::take(&mut self.served)).ok()?.into()),
@@ -237,7 +243,7 @@ impl Store {
     /// The token of the next page is the last key of this one.
     fn page(&self, asked: &Asked) -> String {
         let prefix = asked.query("prefix").unwrap_or_default();
-        let from = match asked.query("continuation-token") {
+        let from = match asked.query("continuation-token").or(asked.query("start-after")) {
             Some(last) => Bound::Excluded(last),
             None => Bound::Included(prefix),
         };

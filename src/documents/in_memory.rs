@@ -1,0 +1,184 @@
+//! For unit tests: as much of S3 as a review needs, in memory and behind the SDK. How S3 really behaves is the AWS double's
+//! matter.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
+
+use crate::aws::{Aws, Gate, Pace};
+
+/// The only bucket.
+pub const BUCKET: &str = "bucket";
+const ACCOUNT: &str = "111122223333";
+
+/// See the [module](self). Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct S3(Arc<Mutex<Store>>);
+
+#[derive(Debug, Default)]
+struct Store {
+    objects: BTreeMap<String, (String, Vec<u8>)>,
+    writes: usize,
+    page: usize,
+    calls: Vec<String>,
+    /// The call with this number is refused, and all after it.
+    ends_at: Option<usize>,
+}
+
+impl S3 {
+    /// An empty one, whose pages have so many objects.
+    pub fn new(page: usize) -> Self {
+        Self(Arc::new(Mutex::new(Store { page, ..Store::default() })))
+    }
+
+    /// The client that asks it.
+    pub fn aws(&self) -> Aws {
+        let connector = SharedHttpConnector::new(self.clone());
+        let credentials = Credentials::new(ACCOUNT, "not-a-secret", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url("http://127.0.0.1:1")
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        Aws::new(&config, ACCOUNT, &Gate::new(Pace::FULL))
+    }
+
+    pub fn put(&self, key: &str, content: &str) {
+        self.0.lock().put(key, content.as_bytes().to_vec());
+    }
+
+    pub fn take(&self, key: &str) {
+        self.0.lock().objects.remove(key);
+    }
+
+    pub fn content(&self, key: &str) -> Option<String> {
+        let store = self.0.lock();
+        store.objects.get(key).map(|(_, content)| String::from_utf8_lossy(content).into_owned())
+    }
+
+    /// The keys that begin so.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        self.0.lock().objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
+    /// What was asked since this was last asked for, each with its key.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().calls)
+    }
+
+    /// So many calls are answered from now on, and no more; `None`: all.
+    pub fn ends_after(&self, calls: Option<usize>) {
+        let mut store = self.0.lock();
+        store.ends_at = calls.map(|calls| store.calls.len() + calls);
+    }
+}
+
+impl HttpConnector for S3 {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (path, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let query: BTreeMap<_, _> = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (decoded(name), decoded(value)))
+            .collect();
+        let path = decoded(path);
+        let key = path.split_once(&format!("/{BUCKET}/")).map(|(_, key)| key.to_owned()).unwrap_or_default();
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let (status, etag, body) = self.0.lock().answer(request.method(), &key, &query, body);
+        let status = StatusCode::try_from(status).unwrap_or_else(|_| unreachable!("it is a status"));
+        let mut response = HttpResponse::new(status, SdkBody::from(body));
+        response.headers_mut().insert("etag", etag);
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+impl Store {
+    fn put(&mut self, key: &str, content: Vec<u8>) -> String {
+        self.writes += 1;
+        let etag = format!("\"{:032x}\"", self.writes);
+        self.objects.insert(key.into(), (etag.clone(), content));
+        etag
+    }
+
+    fn answer(
+        &mut self,
+        method: &str,
+        key: &str,
+        query: &BTreeMap<String, String>,
+        body: Vec<u8>,
+    ) -> (u16, String, Vec<u8>) {
+        let operation = match (method, key.is_empty()) {
+            ("GET", true) => "List",
+            ("POST", true) => "Delete",
+            (method, _) => method,
+        };
+        let number = self.calls.len();
+        self.calls.push(format!("{operation} {key}"));
+        if self.ends_at.is_some_and(|end| number >= end) {
+            let refused = "<Error><Code>InternalError</Code><Message>It ends here.</Message></Error>";
+            return (500, String::new(), refused.into());
+        }
+        match operation {
+            "List" => (200, String::new(), self.list(query).into_bytes()),
+            "Delete" => {
+                let body = String::from_utf8_lossy(&body).into_owned();
+                let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+                keys.for_each(|key| drop(self.objects.remove(key)));
+                (200, String::new(), "<DeleteResult/>".into())
+            }
+            "PUT" => (200, self.put(key, body), Vec::new()),
+            "DELETE" => {
+                self.objects.remove(key);
+                (204, String::new(), Vec::new())
+            }
+            "GET" => match self.objects.get(key) {
+                Some((etag, content)) => (200, etag.clone(), content.clone()),
+                None => {
+                    let none = "<Error><Code>NoSuchKey</Code><Message>It is not there.</Message></Error>";
+                    (404, String::new(), none.into())
+                }
+            },
+            _ => (501, String::new(), Vec::new()),
+        }
+    }
+
+    /// The token of the next page is the last key of this one.
+    fn list(&self, query: &BTreeMap<String, String>) -> String {
+        let prefix = query.get("prefix").map(String::as_str).unwrap_or_default();
+        let from = query.get("continuation-token").or(query.get("start-after"));
+        let from = from.map_or(Bound::Included(prefix), |from| Bound::Excluded(from.as_str()));
+        let rest = self.objects.range::<str, _>((from, Bound::Unbounded));
+        let mut rest = rest.filter(|(key, _)| key.starts_with(prefix)).peekable();
+        let (mut page, mut last) = (String::from("<ListBucketResult>"), "");
+        let most = query.get("max-keys").and_then(|it| it.parse().ok()).unwrap_or(self.page);
+        for (key, (etag, content)) in rest.by_ref().take(most) {
+            last = key;
+            let size = content.len();
+            page += &format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>{etag}</ETag><Size>{size}</Size></Contents>"
+            );
+        }
+        if rest.peek().is_some() {
+            page += &format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"
+            );
+        }
+        page + "</ListBucketResult>"
+    }
+}
