@@ -73,7 +73,7 @@ async fn twelve_tenants_do_not_wait_for_three_hundred_of_another_namespace() {
         for n in 0..FEW {
             w.ready(&format!("few/h{n}")).await;
         }
-        assert!(w.get("many/r0").await.is("Accepted=False/NamespaceNotAllowed"));
+        assert!(w.get("many/r0").await.is("Accepted=False/SiloNotAllowed"));
     };
     world_without_operator(tell, test).await;
 }
