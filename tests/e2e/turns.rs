@@ -67,11 +67,13 @@ async fn twelve_tenants_do_not_wait_for_three_hundred_of_another_namespace() {
         let few = w.namespace_name("few");
         let turns: Vec<_> = (0..reports.len()).filter(|at| reports[*at] == few).collect();
         assert!(turns[0] <= 2, "{turns:?}");
-        assert_eq!(turns, (0..FEW).map(|turn| turns[0] + 2 * turn).collect::<Vec<_>>());
+        // A pass that asks AWS reports after one that has begun behind it.
+        let in_turn = |(turn, at): (usize, &usize)| (2 * turn).abs_diff(at - turns[0]) <= 1;
+        assert!(turns.iter().enumerate().all(in_turn), "{turns:?}");
         for n in 0..FEW {
             w.ready(&format!("few/h{n}")).await;
         }
-        assert!(w.get("many/r0").await.is("Accepted=False/NamespaceNotAllowed"));
+        assert!(w.get("many/r0").await.is("Accepted=False/SiloNotAllowed"));
     };
     world_without_operator(tell, test).await;
 }
