@@ -402,7 +402,9 @@ def test_a_policy_that_refuses_what_only_its_writer_could_read_lets_all_else_in(
     deny(aws, {"Null": {ALGORITHM: "false"}}, {"Null": {KMS: "false"}, **other}, {"StringEquals": {CLASS: list(ARCHIVES)}})
     unreadable = [OWN, under(theirs), *({"StorageClass": archive} for archive in ARCHIVES), *([] if default else [under(ours)])]
     readable = [{}, {"StorageClass": "GLACIER_IR"}, {"ServerSideEncryption": "AES256"}, *([under(ours)] if default else [])]
-    for who in (aws, aws.make_operator(allow("*"))):
+    # Whoever may not use a key either meets the bucket's policy first.
+    writer = aws.make_operator(allow("s3:*"), allow("kms:*", ours), name="writer")
+    for who in (aws, aws.make_operator(allow("*")), writer):
         for more in unreadable:
             for act in writes(who, **more):
                 assert code(act) == "AccessDenied" and "with an explicit deny in a resource-based policy" in message(act), more
