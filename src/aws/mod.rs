@@ -24,6 +24,8 @@ mod fault;
 mod fence;
 mod gate;
 mod iam;
+#[cfg(test)]
+pub(crate) mod in_memory;
 mod kms;
 mod place;
 mod requests;

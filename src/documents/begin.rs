@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::findings::{Findings, Losses, Names};
-use super::review::{Haste, Review, Scope};
+use super::review::{Haste, Review};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
+use super::scope::Scope;
 use super::source::Source;
 use super::turns::Ticket;
 use crate::api::Reason;

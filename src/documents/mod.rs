@@ -10,8 +10,6 @@ pub(crate) mod beside;
 pub(crate) mod draft;
 pub(crate) mod failures;
 pub mod findings;
-#[cfg(test)]
-pub(crate) mod in_memory;
 pub(crate) mod index;
 pub(crate) mod known;
 pub(crate) mod ledger;
@@ -23,6 +21,7 @@ pub mod review;
 pub mod reviews;
 pub(crate) mod schedule;
 pub(crate) mod scheduler;
+pub mod scope;
 pub mod sidecar;
 pub(crate) mod source;
 pub(crate) mod sync;

@@ -14,36 +14,17 @@ use super::index::{Index, Span};
 use super::known::{self, Known, index_key, part_key};
 use super::reviews::Reviews;
 use super::schedule::Ask;
-use super::sidecar::{self, Pool};
+use super::scope::Scope;
+use super::sidecar;
 use super::walk::{Left, Range, Until, Walk};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
-use crate::stack::identity::Owner;
 use crate::stack::job::JobSummary;
 
 /// How long a pass reviews before others have its place.
 const SLICE: Duration = Duration::from_secs(30);
 /// So many objects of one tenant are gone over before it is the next one's turn.
 const TURN: usize = 20_000;
-
-/// What is reviewed.
-#[derive(Clone, Copy)]
-pub struct Scope<'a> {
-    /// Whose documents they are.
-    pub owner: &'a Owner,
-    /// The bucket,
-    pub bucket: &'a str,
-    /// and the prefix that the data source reads.
-    pub prefix: &'a str,
-    /// The folder of its ledger.
-    pub ledger: &'a str,
-    /// What stands beside the documents and whose they may be, if this is a pool. Others' metadata files are their own.
-    pub pool: Option<Pool<'a>>,
-    /// Whether no job may start before everything was looked at, because there may be files that name another tenant.
-    pub all_first: bool,
-    /// Tenants that leave: their documents are expected to go.
-    pub leaving: &'a BTreeSet<String>,
-}
 
 /// Who waits for a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::review::Scope;
+use super::scope::Scope;
 use super::sidecar::Pool;
 use crate::stack::cron::Schedule;
 use crate::stack::identity::Owner;

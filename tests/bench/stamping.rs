@@ -9,8 +9,9 @@ use aws_credential_types::Credentials;
 use futures::{StreamExt, TryStreamExt, stream};
 use tenantry::aws::{Aws, Gate, Pace};
 use tenantry::documents::findings::Findings;
-use tenantry::documents::review::{Haste, Review, Scope};
+use tenantry::documents::review::{Haste, Review};
 use tenantry::documents::reviews::Reviews;
+use tenantry::documents::scope::Scope;
 use tenantry::documents::sidecar::{Pool, Rules};
 use tenantry::stack::identity::Owner;
 

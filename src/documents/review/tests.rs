@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use super::*;
-use crate::documents::in_memory::{BUCKET, S3};
-use crate::documents::sidecar::Rules;
+use crate::aws::in_memory::{BUCKET, S3};
+use crate::documents::sidecar::{Pool, Rules};
+use crate::stack::identity::Owner;
 
 const LEDGER: &str = "tenantry/ledger/test";
 const TENANTS: [&str; 3] = ["acme", "globex", "umbrella"];

@@ -1,4 +1,4 @@
-//! For unit tests: as much of S3 as a review needs, in memory and behind the SDK. How S3 really behaves is the AWS double's
+//! For unit tests: as much of S3 as a review of documents needs, in memory and behind the SDK. How S3 really behaves is the AWS double's
 //! matter.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 
-use crate::aws::{Aws, Gate, Pace};
+use super::{Aws, Gate, Pace};
 
 /// The only bucket.
 pub const BUCKET: &str = "bucket";

@@ -1,0 +1,25 @@
+//! What a review looks at.
+
+use std::collections::BTreeSet;
+
+use super::sidecar::Pool;
+use crate::stack::identity::Owner;
+
+/// What is reviewed.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// Whose documents they are.
+    pub owner: &'a Owner,
+    /// The bucket,
+    pub bucket: &'a str,
+    /// and the prefix that the data source reads.
+    pub prefix: &'a str,
+    /// The folder of its ledger.
+    pub ledger: &'a str,
+    /// What stands beside the documents and whose they may be, if this is a pool. Others' metadata files are their own.
+    pub pool: Option<Pool<'a>>,
+    /// Whether no job may start before everything was looked at, because there may be files that name another tenant.
+    pub all_first: bool,
+    /// Tenants that leave: their documents are expected to go.
+    pub leaving: &'a BTreeSet<String>,
+}
