@@ -17,11 +17,11 @@ use super::schedule::Ask;
 use super::scope::Scope;
 use super::sidecar;
 use super::walk::{Left, Range, Until, Walk};
-use crate::aws::Aws;
+use crate::aws::{Aws, Away};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
 
-/// How long a pass reviews before others have its place.
+/// How long a pass reviews before it reports and goes on.
 const SLICE: Duration = Duration::from_secs(30);
 /// So many objects of one tenant are gone over before it is the next one's turn.
 const TURN: usize = 20_000;
@@ -139,6 +139,8 @@ impl Review {
         haste: Haste,
         reviews: &Reviews,
     ) -> Result<bool, Fault> {
+        // Meanwhile others have its place: it mostly waits for S3.
+        let _away = Away::now();
         let begun = Instant::now();
         self.go_until(aws, scope, jobs, haste, reviews, &|| begun.elapsed() >= SLICE).await
     }
@@ -184,6 +186,9 @@ impl Review {
         let is_ready = self.is_ready(scope, haste);
         if !is_ready {
             self.save(aws, scope).await?;
+        }
+        if self.worked == worked {
+            return Ok(is_ready);
         }
         let Findings { documents, changed, written, dropped, unclaimed, .. } = self.findings;
         let (bucket, prefix, behind) = (scope.bucket, scope.prefix, self.later.len());

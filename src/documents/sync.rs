@@ -361,7 +361,8 @@ fn verdict(
                 );
                 (Some(false), Reason::SyncFailed, message)
             }
-            Some(job) if job.statistics.failed > 0 => {
+            // In a pool that is their tenants' matter, each of which is told of its own.
+            Some(job) if job.statistics.failed > 0 && source.pool.is_none() => {
                 let why = last.map(|last| last.failure_reasons.join("; ")).unwrap_or_default();
                 let message = format!(
                     "{} documents could not be indexed by job {}: {why}",
@@ -371,7 +372,11 @@ fn verdict(
             }
             Some(job) => {
                 let skipped = skipped.filter(|it| !it.is_empty()).map(told_of).unwrap_or_default();
-                let message = format!("Job {} indexed every document it found{skipped}", job.id);
+                let failed = match job.statistics.failed {
+                    0 => String::new(),
+                    failed => format!(" but {failed}, of which their tenants are told"),
+                };
+                let message = format!("Job {} indexed every document it found{failed}{skipped}", job.id);
                 (Some(true), Reason::Synced, message)
             }
         }

@@ -174,7 +174,9 @@ async fn told_of_its_own(states: &'static str) {
             assert!(told.is("Ready=True"), "{}", told.describe());
             w.event(tenant, "DocumentsFailed").await;
         }
-        let stack = w.condition("SharedStack/standard", "DocumentsCurrent=False/DocumentsFailed").await;
+        let stack = w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        let message = stack.message("DocumentsCurrent");
+        assert!(message.contains("but 3, of which their tenants are told"), "{message}");
         assert_eq!(stack.status.ingestion.unwrap().failure_reasons.len(), 3);
 
         // A job that ends in the middle clears nobody: nothing was tried again.

@@ -82,12 +82,20 @@ async fn objects(sdk: &Sdk, bucket: &str, found: &mut Inventory) {
         let versions = page.versions.unwrap_or_default().into_iter().map(|version| version.key);
         let hidden = page.delete_markers.unwrap_or_default().into_iter().map(|marker| marker.key);
         for key in versions.chain(hidden).flatten() {
-            found.insert(format!("object {bucket}/{key}"), Tags::new());
+            found.insert(format!("object {bucket}/{}", without_part(&key)), Tags::new());
         }
         if page.is_truncated != Some(true) {
             return;
         }
         marker = Some((page.next_key_marker, page.next_version_id_marker));
+    }
+}
+
+/// A ledger is one thing, however many parts it has and whichever number they have come to.
+pub fn without_part(key: &str) -> &str {
+    match key.strip_prefix("tenantry/ledger/").and_then(|rest| rest.split_once('/')) {
+        Some((_, part)) => &key[..key.len() - part.len() - 1],
+        None => key,
     }
 }
 

@@ -64,6 +64,7 @@ mod loss;
 mod lost_answers;
 mod lost_parts;
 mod metrics;
+mod neighbours;
 mod onboarding;
 mod one_tenant_id;
 mod overlap;

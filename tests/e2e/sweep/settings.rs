@@ -1,11 +1,13 @@
 //! How everything in an account is set, which names and tags do not say: policies, trust, versions, rules, jobs.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_opensearchserverless::types::{AccessPolicyType, SecurityPolicyType};
 use aws_smithy_types::Document;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, without_part};
 use crate::world::World;
 
 /// A line for each setting of everything in an inventory. What AWS does not say is a line, too.
@@ -60,9 +62,11 @@ async fn bucket(w: &World, name: &str, lines: &mut Vec<String>) {
     say("ownership", format!("{:?}", ownership.ok().and_then(|it| it.ownership_controls)));
     // What is current; that something was there once, the inventory says.
     let mut objects = s3.list_objects_v2().bucket(name).into_paginator().send();
+    let mut holds = BTreeSet::new();
     while let Some(page) = objects.try_next().await.unwrap() {
-        page.contents().iter().for_each(|object| say("holds", format!("{:?}", object.key)));
+        holds.extend(page.contents().iter().map(|object| without_part(object.key().unwrap()).to_owned()));
     }
+    holds.iter().for_each(|key| say("holds", format!("{key:?}")));
     let uploads = s3.list_multipart_uploads().bucket(name).send().await.unwrap().uploads.unwrap_or_default();
     uploads.iter().for_each(|upload| say("unfinished", format!("{:?}", upload.key)));
 }
