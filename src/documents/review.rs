@@ -23,13 +23,15 @@ use crate::stack::job::JobSummary;
 
 /// How long a pass reviews before it reports and goes on.
 const SLICE: Duration = Duration::from_secs(30);
+/// How long a job waits, which somebody has asked for, while nothing has changed but with tenants of whom there is much.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// So many objects of one tenant are gone over before it is the next one's turn.
 const TURN: usize = 20_000;
 
 /// Who waits for a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Haste {
-    /// A job must start, whatever it finds: soon.
+    /// A job must start, whatever it finds.
     Needed,
     /// A job must start if something has changed: as soon as that is known, except of those of whom there is much.
     IfNews,
@@ -123,7 +125,7 @@ impl Review {
     /// Whether a job may start. Those of whom there is much keep nobody waiting, and go on while it runs.
     fn is_ready(&self, scope: &Scope<'_>, haste: Haste) -> bool {
         let is_waited_for = match haste {
-            Haste::Needed => self.others_changed || self.worked >= SLICE,
+            Haste::Needed => self.others_changed || self.worked >= PATIENCE,
             Haste::IfNews => self.others_changed,
             Haste::None => false,
         };
