@@ -53,7 +53,6 @@ pub(crate) use fence::{Fence, Moment};
 pub use gate::{Gate, Pace};
 pub(crate) use iam::Roles;
 pub(crate) use kms::Keys;
-#[cfg(test)]
 pub(crate) use place::Away;
 pub(crate) use place::{Place, with_place};
 pub(crate) use requests::Requests;

@@ -17,7 +17,7 @@ use super::schedule::Ask;
 use super::scope::Scope;
 use super::sidecar;
 use super::walk::{Left, Range, Until, Walk};
-use crate::aws::{Aws, Away};
+use crate::aws::{Away, Aws};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
 

@@ -34,7 +34,8 @@ async fn ten_documents_do_not_wait_for_three_thousand_slow_ones_of_another_tenan
 
         // What the reviews knew is lost, so each metadata file is read again, and S3 is slow with those of one tenant.
         w.stop_operator().await;
-        let ledger = w.sdk.s3.list_objects_v2().bucket(&bucket).prefix("tenantry/ledger/").send().await.unwrap();
+        let ledger =
+            w.sdk.s3.list_objects_v2().bucket(&bucket).prefix("tenantry/ledger/").send().await.unwrap();
         assert!(!ledger.contents().is_empty());
         for object in ledger.contents() {
             w.sdk.s3.delete_object().bucket(&bucket).key(object.key().unwrap()).send().await.unwrap();
