@@ -11,11 +11,12 @@ use crate::stack::job::JobSummary;
 const HEADER: &str = "tenantry ledger 2";
 
 /// The keys after one, up to another and with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// The key before the first; empty from the beginning.
     pub after: String,
     /// The last key; `None` to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
 }
 
@@ -58,8 +59,9 @@ impl Span {
 /// A part of a ledger, and the keys for which it counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
-    /// It counts for the keys after this one, up to where the next piece begins.
-    pub after: String,
+    /// The keys.
+    #[serde(flatten)]
+    pub span: Span,
     /// The number of the part.
     pub part: u64,
     /// The description of the job that was started for it; `None` before there is one.
@@ -106,12 +108,10 @@ impl Index {
         format!("{HEADER}\n{}\n{}", self.next, self.pieces.iter().map(line).collect::<String>())
     }
 
-    /// The pieces that count for some of a span, each with what of it.
-    pub fn over(&self, span: &Span) -> Vec<(Span, Piece)> {
-        let ends = self.pieces.iter().skip(1).map(|next| Some(next.after.clone())).chain([None]);
-        let spans =
-            ends.zip(&self.pieces).map(|(until, piece)| (Span { after: piece.after.clone(), until }, piece));
-        spans.filter_map(|(its, piece)| Some((its.and(span)?, piece.clone()))).collect()
+    /// The pieces that count for some of a span's keys, each with those of them.
+    pub fn over(&self, span: &Span) -> Vec<Piece> {
+        let pieces = self.pieces.iter();
+        pieces.filter_map(|piece| Some(Piece { span: piece.span.and(span)?, ..piece.clone() })).collect()
     }
 
     /// A number that no part has had.
@@ -123,14 +123,14 @@ impl Index {
 
     /// For a span's keys another part counts from now on. Answers with the numbers of parts that do not count any more.
     pub fn replace(&mut self, span: &Span, part: u64) -> Vec<u64> {
-        let rests = |(its, piece): (Span, Piece)| {
-            let rests = its.without([span]);
-            rests.into_iter().map(move |rest| Piece { after: rest.after, ..piece.clone() })
-        };
         let before: Vec<_> = self.pieces.iter().map(|piece| piece.part).collect();
-        let mut pieces: Vec<_> = self.over(&Span::default()).into_iter().flat_map(rests).collect();
-        pieces.push(Piece { after: span.after.clone(), part, job: None });
-        pieces.sort_by(|one, other| one.after.cmp(&other.after));
+        let rests = |piece: &Piece| {
+            let (piece, rests) = (piece.clone(), piece.span.clone().without([span]));
+            rests.into_iter().map(move |span| Piece { span, ..piece.clone() })
+        };
+        let mut pieces: Vec<_> = self.pieces.iter().flat_map(rests).collect();
+        pieces.push(Piece { span: span.clone(), part, job: None });
+        pieces.sort_by(|one, other| one.span.after.cmp(&other.span.after));
         self.pieces = pieces;
         before.into_iter().filter(|part| self.pieces.iter().all(|piece| piece.part != *part)).collect()
     }
@@ -228,11 +228,9 @@ mod tests {
             }
             for n in 0..9 {
                 let counts: Vec<_> = index.over(&Span::default());
-                let of_it: Vec<_> = counts.iter().filter(|(its, _)| its.has(&key(n))).collect();
+                let of_it: Vec<_> = counts.iter().filter(|piece| piece.span.has(&key(n))).collect();
                 prop_assert!(of_it.len() <= 1);
-                if let Some(part) = last[usize::from(n)] {
-                    prop_assert_eq!(of_it[0].1.part, part);
-                }
+                prop_assert_eq!(of_it.first().map(|piece| piece.part), last[usize::from(n)]);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::index::{Index, Piece, Span};
+use super::index::{Index, Piece};
 use super::ledger::{Entry, GONE};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
@@ -33,7 +33,7 @@ pub struct Known<'a> {
     bucket: &'a str,
     ledger: &'a str,
     jobs: &'a [JobSummary],
-    pieces: VecDeque<(Span, Piece)>,
+    pieces: VecDeque<Piece>,
     entries: VecDeque<Entry>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Known<'a> {
         bucket: &'a str,
         ledger: &'a str,
         jobs: &'a [JobSummary],
-        pieces: Vec<(Span, Piece)>,
+        pieces: Vec<Piece>,
     ) -> Self {
         Self { aws, bucket, ledger, jobs, pieces: pieces.into(), entries: VecDeque::new() }
     }
@@ -57,9 +57,9 @@ impl<'a> Known<'a> {
     /// The same, and it stays the next.
     pub async fn peek(&mut self) -> Result<Option<&Entry>, Fault> {
         while self.entries.is_empty()
-            && let Some((span, piece)) = self.pieces.pop_front()
+            && let Some(piece) = self.pieces.pop_front()
         {
-            self.entries = self.read(&span, &piece).await?;
+            self.entries = self.read(&piece).await?;
         }
         Ok(self.entries.front())
     }
@@ -67,12 +67,9 @@ impl<'a> Known<'a> {
     /// Goes on behind a key.
     pub fn skip(&mut self, key: &str) {
         while self.entries.pop_front_if(|entry| entry.key.as_str() <= key).is_some() {}
-        while self
-            .pieces
-            .pop_front_if(|(span, _)| span.until.as_deref().is_some_and(|it| it <= key))
-            .is_some()
-        {}
-        if let Some((span, _)) = self.pieces.front_mut()
+        let is_over = |piece: &mut Piece| piece.span.until.as_deref().is_some_and(|until| until <= key);
+        while self.pieces.pop_front_if(is_over).is_some() {}
+        if let Some(Piece { span, .. }) = self.pieces.front_mut()
             && span.after.as_str() < key
         {
             span.after = key.into();
@@ -80,7 +77,7 @@ impl<'a> Known<'a> {
     }
 
     /// A part's lines. One that cannot be read ends it: what follows counts as new.
-    async fn read(&self, span: &Span, piece: &Piece) -> Result<VecDeque<Entry>, Fault> {
+    async fn read(&self, piece: &Piece) -> Result<VecDeque<Entry>, Fault> {
         let (mut entries, has_begun) = (VecDeque::new(), piece.has_begun(self.jobs));
         let Some(mut lines) = self.aws.objects.lines(self.bucket, &part_key(self.ledger, piece.part)).await?
         else {
@@ -88,7 +85,7 @@ impl<'a> Known<'a> {
         };
         while let Some(entry) = lines.next().await?.as_deref().and_then(Entry::parse) {
             let is_over = has_begun && entry.mark == GONE;
-            if span.has(&entry.key) && !is_over {
+            if piece.span.has(&entry.key) && !is_over {
                 entries.push_back(entry);
             }
         }

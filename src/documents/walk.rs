@@ -86,7 +86,7 @@ impl Walk<'_, '_> {
     pub async fn over(&mut self, mut range: Range, until: Until<'_>) -> Result<Left, Fault> {
         let Scope { bucket, prefix, ledger, .. } = *self.scope;
         let pieces = self.store.index.over(&range.span);
-        let ends: Vec<_> = pieces.iter().filter_map(|(span, _)| span.until.clone()).collect();
+        let ends: Vec<_> = pieces.iter().filter_map(|piece| piece.span.until.clone()).collect();
         let mut draft = Draft::new(range.span.after.clone(), ends);
         let mut known = Known::new(self.aws, bucket, ledger, self.jobs, pieces);
         let (mut left, mut of_one, mut listed) = (Left::default(), OfOne::default(), 0);
