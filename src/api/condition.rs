@@ -168,9 +168,9 @@ words! {
 
         /// There is no document yet.
         NoDocuments,
-        /// The last job indexed every document it found.
+        /// The last job indexed every document it found; in a pool, but for those of which their tenants are told.
         Synced,
-        /// A job was asked for and has not ended yet.
+        /// A job was asked for and has not ended yet, or not all documents had been looked at before the last one.
         SyncRequested,
         /// The last job failed.
         SyncFailed,
