@@ -125,6 +125,8 @@ pub async fn step(
                         Begun::Started => {
                             jobs = aws.jobs.list(kb, ds).await?;
                             running = turns.listed(kb, &source.owner_uid, &jobs);
+                            // That is told first.
+                            goes_on = remembered.review.is_some();
                         }
                         // Whoever asks is told when to look again, and if it is now, that is soon enough.
                         Begun::NoSlot => match turn(source, &open, turns) {
@@ -137,10 +139,11 @@ pub async fn step(
         }
     }
     // While a job runs, or waits for its turn, the review goes on with what was left for later.
-    if (running || waits.is_some())
+    if !goes_on
+        && (running || waits.is_some())
         && let Some(review) = &mut remembered.review
     {
-        goes_on |= !review.go(aws, &source.scope(), &jobs, Haste::None, reviews).await?;
+        goes_on = !review.go(aws, &source.scope(), &jobs, Haste::None, reviews).await?;
     }
     let open = schedule::open(&asks, &jobs);
     // A job that the schedule asks for flips nothing.

@@ -22,26 +22,26 @@ async fn ten_documents_do_not_wait_for_three_thousand_slow_ones_of_another_tenan
         w.double.settings(json!({"object_page_size": 1000, "page_size": 1000})).await;
         w.apply(POOL).await;
         let bucket = w.ready("acme").await.status.bucket.unwrap();
-        w.annotate(STACK, "tenantry.dev/paused", Some("true")).await;
+        w.sdk.upload(&bucket, "pool/acme/first.md", "It opens at nine.").await;
+        w.request_sync(STACK).await;
+        let beside = w.sdk.s3.get_object().bucket(&bucket).key("pool/acme/first.md.metadata.json");
+        let file = beside.send().await.unwrap().body.collect().await.unwrap().to_vec();
+        let file = String::from_utf8(file).unwrap();
+
+        // Documents with files beside them that are right, as where a ledger is lost; S3 is slow with those of one tenant.
+        w.stop_operator().await;
+        w.sdk.s3.delete_bucket_policy().bucket(&bucket).send().await.unwrap();
         let upload = |n: usize| {
-            let (w, bucket) = (&w, &bucket);
-            async move { w.sdk.upload(bucket, &format!("pool/acme/{n:04}.md"), "It opens at nine.").await }
+            let (w, bucket, file) = (&w, &bucket, &file);
+            async move {
+                let key = format!("pool/acme/{n:04}.md");
+                w.sdk.upload(bucket, &key, "It opens at nine.").await;
+                w.sdk.upload(bucket, &format!("{key}.metadata.json"), file.as_str()).await;
+            }
         };
         stream::iter(0..MANY).map(upload).buffer_unordered(16).collect::<Vec<_>>().await;
-        w.annotate(STACK, "tenantry.dev/paused", None).await;
-        w.until(STACK, "has reviewed everything", |it| it.status.ingestion.is_some()).await;
-        w.condition(STACK, "DocumentsCurrent=True/Synced").await;
-
-        // What the reviews knew is lost, so each metadata file is read again, and S3 is slow with those of one tenant.
-        w.stop_operator().await;
-        let ledger =
-            w.sdk.s3.list_objects_v2().bucket(&bucket).prefix("tenantry/ledger/").send().await.unwrap();
-        assert!(!ledger.contents().is_empty());
-        for object in ledger.contents() {
-            w.sdk.s3.delete_object().bucket(&bucket).key(object.key().unwrap()).send().await.unwrap();
-        }
         let slow =
-            json!({"operation": "GetObject", "resource": "*/pool/acme/*", "count": 1_000_000, "delay": 0.2});
+            json!({"operation": "GetObject", "resource": "*/pool/acme/*", "count": 1_000_000, "delay": 0.1});
         w.double.fault(slow).await;
         for n in 0..10 {
             w.sdk.upload(&bucket, &format!("pool/globex/{n}.md"), "Globex grants 31 days of leave.").await;
@@ -68,6 +68,8 @@ async fn ten_documents_do_not_wait_for_three_thousand_slow_ones_of_another_tenan
         assert!(files("/pool/acme/") <= FEW, "{} were read before", files("/pool/acme/"));
 
         // Nobody is forgotten: the rest is looked at while that job runs, and whatever it has found is in the next.
+        w.until(STACK, "has looked at all", |it| !it.message("DocumentsCurrent").contains("looked at yet"))
+            .await;
         w.condition(STACK, "DocumentsCurrent=True/Synced").await;
         let journal = w.double.journal(mark).await;
         let read = journal.of("GetObject").only(|call| call.text().contains("/pool/acme/")).len();
