@@ -1,4 +1,5 @@
-//! The documents' bucket: private, owned outright, TLS only, encrypted, versioned, with an expiry per prefix.
+//! The documents' bucket: private, owned outright, TLS only, closed to what could not be read, encrypted, versioned, with an
+//! expiry per prefix.
 
 use crate::api::{GROUP, Layer, Reason};
 use crate::aws::{Aws, Tags};

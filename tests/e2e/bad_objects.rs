@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::door::Manner;
 use crate::pool_isolation::{QUESTION, assert_own, pool_of_two};
 use crate::world::{World, world};
 
@@ -132,14 +133,9 @@ async fn a_metadata_file_that_cannot_be_read_or_kept_names_nobody() {
                 refuse(&w, operation, &name, (code, *status)).await;
             }
         }
-        // One that is really so: nobody has its key.
-        let request = w.sdk.s3.put_object().bucket(&bucket).key("pool/acme/own-key.md.metadata.json");
-        let request = request
-            .sse_customer_algorithm("AES256")
-            .sse_customer_key("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
-        let request = request.sse_customer_key_md5("KYvwGXoFFJ42a2u2GDWhwQ==");
-        let written = request.body(naming.clone().into_bytes().into()).send().await;
-        assert!(format!("{written:?}").contains("AccessDenied") || written.is_ok(), "{written:?}");
+        // One that is really so: nobody has its key. The bucket's policy refuses it, so it is from before that.
+        let own_key = "pool/acme/own-key.md.metadata.json";
+        w.smuggle(&bucket, &[(own_key, Manner::own_key(), &naming)]).await;
         w.sdk.upload(&bucket, "pool/acme/own-key.md", "Umbrella: 98 days of annual leave.").await;
         w.sdk.upload(&bucket, "pool/umbrella/new.md", "Umbrella now grants 32 days of annual leave.").await;
         w.request_sync("umbrella").await;

@@ -28,7 +28,7 @@ const TENANTS: &str = "
 
 impl World {
     /// What `tenantry iam-policy` prints for somebody around a tenant.
-    async fn policy_of(&self, who: &str, tenant: &str, options: &[&str]) -> Value {
+    pub async fn policy_of(&self, who: &str, tenant: &str, options: &[&str]) -> Value {
         let namespace = self.namespace_name("");
         let arguments = [&["iam-policy", who, "-n", &namespace, tenant][..], options].concat();
         // The cluster is all that it is asked about.
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// A session of a role that has this policy and no other.
-    async fn session_under(&self, role: &str, policy: Value) -> SdkConfig {
+    pub async fn session_under(&self, role: &str, policy: Value) -> SdkConfig {
         session(&self.bed.aws_endpoint, &self.account, Role { name: role, policy }, role).await
     }
 }
@@ -49,7 +49,7 @@ async fn put(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<(), Str
 }
 
 /// What is large goes up in parts, and what was begun in vain is given up.
-async fn in_parts(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) {
+pub async fn in_parts(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) {
     for finish in [true, false] {
         let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.unwrap();
         let id = begun.upload_id().unwrap();

@@ -34,7 +34,8 @@ async fn what_was_changed_is_put_right() {
                 let versioning = w.sdk.s3.get_bucket_versioning().bucket(&bucket).send().await.ok()?.status?;
                 let permissions =
                     w.sdk.iam.list_role_policies().role_name(&role).send().await.ok()?.policy_names;
-                let right = policy.contains("TlsOnly")
+                let refuses = ["TlsOnly", "NoKeysOfWriters", "NoOtherKmsKeys", "NoArchives"];
+                let right = refuses.iter().all(|statement| policy.contains(statement))
                     && block.block_public_policy == Some(true)
                     && versioning == BucketVersioningStatus::Enabled
                     && permissions == policies;

@@ -42,6 +42,7 @@ mod client_policies;
 mod conditions;
 mod crash;
 mod definitions;
+mod door;
 mod drift;
 mod dry_run;
 mod edges;

@@ -86,8 +86,31 @@ pub fn permissions(scope: &Scope, want: &WantRole, collection_arn: &str) -> Valu
 /// The statement by which the operator alone writes a pool's metadata files.
 pub const SIDECARS_BY_OPERATOR_ONLY: &str = "SidecarsByOperatorOnly";
 
-/// The bucket's policy: nothing travels without TLS, and where nobody else may say whose a pool's document is, nobody else
-/// may write the file that does.
+/// The classes of objects that nobody can read before somebody has restored them.
+const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
+
+/// What a bucket takes from nobody, by the name of the statement and the condition under which it refuses: an object that
+/// only its writer could read, or nobody before it is restored. No job could index it, and no tenant find it.
+///
+/// S3 knows these keys of the requests that begin an object: PutObject, CopyObject, CreateMultipartUpload. Each stands for
+/// a header, and is not there where the header is not: such a write gets the bucket's own encryption and class, and passes.
+/// A negated operator holds for a key that is not there, and so needs `Null` beside it.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms>
+fn refused(key_arn: Option<&str>) -> [(&'static str, Value); 3] {
+    const KMS_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+    let mut other_key = json!({"Null": {KMS_KEY: "false"}});
+    if let Some(ours) = key_arn {
+        other_key["StringNotEquals"] = json!({KMS_KEY: ours});
+    }
+    [
+        ("NoKeysOfWriters", json!({"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}})),
+        ("NoOtherKmsKeys", other_key),
+        ("NoArchives", json!({"StringEquals": {"s3:x-amz-storage-class": ARCHIVES}})),
+    ]
+}
+
+/// The bucket's policy: nothing travels without TLS, nothing comes in that could not be read, and where nobody else may say
+/// whose a pool's document is, nobody else may write the file that does. It is all of the policy: what others add goes.
 pub fn bucket(scope: &Scope, want: &WantBucket) -> Value {
     let arn = format!("arn:{}:s3:::{}", scope.partition, want.name);
     let mut statements = vec![json!({
@@ -95,6 +118,13 @@ pub fn bucket(scope: &Scope, want: &WantBucket) -> Value {
         "Resource": [arn, format!("{arn}/*")],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     })];
+    statements.extend(refused(want.key_arn.as_deref()).map(|(sid, condition)| {
+        json!({
+            "Sid": sid, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+            "Resource": format!("{arn}/*"),
+            "Condition": condition,
+        })
+    }));
     if let Some(operator) = &want.only_writer_of_sidecars {
         statements.push(json!({
             "Sid": SIDECARS_BY_OPERATOR_ONLY, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
@@ -250,32 +280,61 @@ mod tests {
         assert_eq!(there["Statement"][2]["Resource"], "arn:aws-cn:s3:::b/bridge/1/*");
     }
 
-    #[test]
-    fn a_bucket_wants_tls_and_metadata_files_from_the_operator_only_if_it_says_so() {
-        let want = |operator: Option<&str>| WantBucket {
+    fn bucket_of(key_arn: Option<&str>, operator: Option<&str>) -> WantBucket {
+        WantBucket {
             name: "b".into(),
             tags: BTreeMap::new(),
             documents: crate::api::Documents::resolve(None),
             prefixes: vec!["bridge/".into(), "pool/".into()],
-            key_arn: None,
+            key_arn: key_arn.map(Into::into),
             only_writer_of_sidecars: operator.map(Into::into),
-        };
-        let mut statements = vec![json!({
-            "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
-            "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        })];
-        let expected = json!({"Version": "2012-10-17", "Statement": statements});
-        assert_eq!(bucket(&scope(), &want(None)), expected);
-        statements.push(json!({
-            "Sid": "SidecarsByOperatorOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
-            "Resource": "arn:aws:s3:::b/pool/*.metadata.json",
-            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:o"}},
-        }));
-        let expected = json!({"Version": "2012-10-17", "Statement": statements});
-        assert_eq!(bucket(&scope(), &want(Some("arn:o"))), expected);
-        let there = bucket(&in_china(), &want(None));
+        }
+    }
+
+    #[test]
+    fn a_bucket_wants_tls_and_objects_that_can_be_read_and_metadata_files_from_the_operator_only_if_it_says_so()
+     {
+        let named = json!({"Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"}});
+        let another = json!({
+            "Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},
+            "StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": KEY},
+        });
+        for (key, other_key) in [(None, named), (Some(KEY), another)] {
+            let refuse = |sid: &str, condition: Value| {
+                json!({"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+                    "Resource": "arn:aws:s3:::b/*", "Condition": condition})
+            };
+            let mut statements = vec![
+                json!({
+                    "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+                    "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }),
+                refuse(
+                    "NoKeysOfWriters",
+                    json!({"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}}),
+                ),
+                refuse("NoOtherKmsKeys", other_key),
+                refuse(
+                    "NoArchives",
+                    json!({"StringEquals": {"s3:x-amz-storage-class": ["GLACIER", "DEEP_ARCHIVE"]}}),
+                ),
+            ];
+            let expected = json!({"Version": "2012-10-17", "Statement": statements});
+            assert_eq!(bucket(&scope(), &bucket_of(key, None)), expected);
+            statements.push(json!({
+                "Sid": "SidecarsByOperatorOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+                "Resource": "arn:aws:s3:::b/pool/*.metadata.json",
+                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:o"}},
+            }));
+            let expected = json!({"Version": "2012-10-17", "Statement": statements});
+            assert_eq!(bucket(&scope(), &bucket_of(key, Some("arn:o"))), expected);
+        }
+        let there = bucket(&in_china(), &bucket_of(None, None));
         assert_eq!(there["Statement"][0]["Resource"], json!(["arn:aws-cn:s3:::b", "arn:aws-cn:s3:::b/*"]));
+        for refusal in 1..4 {
+            assert_eq!(there["Statement"][refusal]["Resource"], "arn:aws-cn:s3:::b/*");
+        }
     }
 
     #[test]

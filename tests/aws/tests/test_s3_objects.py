@@ -379,6 +379,45 @@ def test_a_policy_sees_a_kms_key_only_where_the_request_names_it(aws, bucket, ke
     assert found({"StringEqualsIfExists": {KMS: theirs}}) == [passes, refuses, refuses, refuses]
 
 
+def test_a_kms_key_is_compared_as_it_was_sent(aws, bucket, keys):
+    """By id or by alias it is not its ARN, be it the bucket's own."""
+    ours, _ = keys
+    name = f"alias/{aws.bucket}"
+    aws.kms.create_alias(AliasName=name, TargetKeyId=ours)
+    names = (ours.rpartition("/")[2], name, ours.partition(":key/")[0] + ":" + name)
+    # Without a policy none is refused so; that MiniStack does not know all of them is another matter.
+    assert all(code(act) != "AccessDenied" for key in names for act in writes(aws, **under(key)))
+    deny(aws, {"StringNotEquals": {KMS: ours}, "Null": {KMS: "false"}})
+    for key in names:
+        assert [code(act) for act in writes(aws, **under(key))] == ["AccessDenied"] * 3, key
+    assert [code(act) for act in writes(aws, **under(ours))] == [None] * 3
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_policy_that_refuses_what_only_its_writer_could_read_lets_all_else_in(aws, bucket, keys, default):
+    ours, theirs = keys
+    if not default:
+        aws.s3.delete_bucket_encryption(Bucket=bucket)
+    other = {"StringNotEquals": {KMS: ours}} if default else {}
+    deny(aws, {"Null": {ALGORITHM: "false"}}, {"Null": {KMS: "false"}, **other}, {"StringEquals": {CLASS: list(ARCHIVES)}})
+    unreadable = [OWN, under(theirs), *({"StorageClass": archive} for archive in ARCHIVES), *([] if default else [under(ours)])]
+    readable = [{}, {"StorageClass": "GLACIER_IR"}, {"ServerSideEncryption": "AES256"}, *([under(ours)] if default else [])]
+    # Whoever may not use a key either meets the bucket's policy first.
+    writer = aws.make_operator(allow("s3:*"), allow("kms:*", ours), name="writer")
+    for who in (aws, aws.make_operator(allow("*")), writer):
+        for more in unreadable:
+            for act in writes(who, **more):
+                assert code(act) == "AccessDenied" and "with an explicit deny in a resource-based policy" in message(act), more
+        for more in readable:
+            assert [code(act) for act in writes(who, **more)] == [None] * 3, more
+    assert sorted(o["Key"] for o in aws.s3.list_objects_v2(Bucket=bucket)["Contents"]) == ["a", "copy", "source"]
+    upload = aws.s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    these = {"Bucket": bucket, "Key": "parts", "UploadId": upload}
+    aws.s3.upload_part(**these, PartNumber=1, Body=b"x")
+    part = aws.s3.upload_part_copy(**these, PartNumber=1, CopySource={"Bucket": bucket, "Key": "source"})["CopyPartResult"]["ETag"]
+    aws.s3.complete_multipart_upload(**these, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+
+
 def test_a_policy_sees_a_storage_class_only_where_the_request_names_it(aws, bucket, keys):
     found = lambda condition: (deny(aws, condition), [[code(act) is None for act in writes(aws, **more)] for more in (
         {"StorageClass": "GLACIER"}, {"StorageClass": "DEEP_ARCHIVE"}, {"StorageClass": "STANDARD_IA"}, {})])[1]

@@ -6,6 +6,18 @@ fn policy_of(facts: &mut BucketFacts) -> &mut Value {
     facts.policy.as_mut().unwrap()
 }
 
+const KMS_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+
+/// When a statement of the bucket's policy holds.
+fn refuses(facts: &mut BucketFacts, statement: usize) -> &mut Value {
+    &mut policy_of(facts)["Statement"][statement]["Condition"]
+}
+
+/// The storage classes that the bucket's policy refuses.
+fn classes(facts: &mut BucketFacts) -> &mut Vec<Value> {
+    list(refuses(facts, 3), "/StringEquals/s3:x-amz-storage-class")
+}
+
 /// The one statement of a role's trust.
 fn trust(role: &mut RoleDetail) -> &mut Value {
     &mut role.trust["Statement"][0]
@@ -92,6 +104,38 @@ fn a_bucket() {
                 |it| policy_of(it)["Statement"][0]["Condition"]["Null"] = json!({"aws:SourceVpc": "true"}),
                 DIFFERS,
             ),
+            (
+                "policy",
+                "writers' own keys are let in",
+                |it| drop(list(policy_of(it), "/Statement").remove(1)),
+                DIFFERS,
+            ),
+            (
+                "policy",
+                "other KMS keys are let in",
+                |it| drop(list(policy_of(it), "/Statement").remove(2)),
+                DIFFERS,
+            ),
+            (
+                "policy",
+                "archives are let in",
+                |it| drop(list(policy_of(it), "/Statement").remove(3)),
+                DIFFERS,
+            ),
+            (
+                "policy",
+                "another KMS key is the bucket's",
+                |it| refuses(it, 2)["StringNotEquals"][KMS_KEY] = json!(KEY),
+                DIFFERS,
+            ),
+            (
+                "policy",
+                "who names no KMS key is refused",
+                |it| drop(refuses(it, 2).as_object_mut().unwrap().remove("Null")),
+                DIFFERS,
+            ),
+            ("policy", "one archive is let in", |it| drop(classes(it).pop()), DIFFERS),
+            ("policy", "the archives in another order", |it| classes(it).reverse(), &[]),
             ("policy", "in another order", |it| list(policy_of(it), "/Statement").reverse(), &[]),
             (
                 "policy",
