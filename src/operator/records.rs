@@ -33,6 +33,8 @@ use crate::stack::record::{Record, State, Terms};
 const PAGE: u32 = 500;
 /// Records that are read side by side.
 const CONCURRENCY: usize = 16;
+/// So often a list is asked for again that the API server refuses for now: about a minute.
+const TRIES: u32 = 6;
 /// So many ids a message names before it counts.
 const LISTED: usize = 10;
 
@@ -466,7 +468,20 @@ where
     K: kube::Resource<DynamicType = ()>,
 {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
-    api.list(params).await.context("the objects of this installation cannot be listed")
+    let mut failures = 0;
+    loop {
+        match api.list(params).await {
+            // It says so while its storage begins, as that of a kind does which has just been defined.
+            Err(kube::Error::Api(status))
+                if (status.code == 429 || status.code >= 500) && failures < TRIES =>
+            {
+                failures += 1;
+                tracing::warn!(kind = %K::kind(&()), %status, "a list is refused and is asked for again");
+                tokio::time::sleep(retry::distance(failures)).await;
+            }
+            listed => return listed.context("the objects of this installation cannot be listed"),
+        }
+    }
 }
 
 async fn namespace_uids(client: &Client) -> anyhow::Result<HashMap<String, String>> {

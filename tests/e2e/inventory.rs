@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_opensearchserverless::error::SdkError;
 use aws_sdk_opensearchserverless::types::{AccessPolicyType, SecurityPolicyType};
 use tenantry::api::{Column, Layer, Ownership};
 use tenantry::stack::identity::Identity;
@@ -137,7 +138,11 @@ async fn collections(sdk: &Sdk, found: &mut Inventory) {
     while let Some(page) = pages.try_next().await.unwrap() {
         for collection in page.collection_summaries.unwrap_or_default() {
             let tags = sdk.aoss.list_tags_for_resource().resource_arn(collection.arn.unwrap()).send().await;
-            let tags = tags.unwrap().tags.unwrap_or_default();
+            let tags = match tags.map_err(SdkError::into_service_error) {
+                // It has gone since it was listed.
+                Err(error) if error.is_resource_not_found_exception() => continue,
+                tags => tags.unwrap().tags.unwrap_or_default(),
+            };
             let name = format!("collection {}", collection.name.unwrap());
             found.insert(name, tags.into_iter().map(|tag| (tag.key, tag.value)).collect());
         }

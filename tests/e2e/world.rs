@@ -35,7 +35,7 @@ pub const LABEL: &str = "tenantry-e2e";
 /// How much faster than in production the operator waits. The double is as much faster.
 const CLOCK: u32 = 10;
 /// How long a test waits for anything: several times what it takes on two busy processors.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A world; a clone is the same one.
 #[derive(Clone)]
