@@ -1,6 +1,8 @@
 //! When a job is due, and what it serves. Pure: the list of earlier jobs is the only memory, so a restart forgets
 //! nothing and asks for nothing twice.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::stack::cron::Schedule;
@@ -97,6 +99,13 @@ pub fn due(
 ) -> Option<Ask> {
     let first = jobs.iter().filter(|job| job.status != "FAILED").map(|job| calendar(job.started)).min()?;
     schedule.last(now).filter(|due| *due > first).map(Ask::Due)
+}
+
+/// How long it is until a schedule asks for more than what was due when it was `asked`: no time at all if that has come
+/// meanwhile, while a review ran.
+pub fn due_in(schedule: &Schedule, asked: Timestamp, now: Timestamp) -> Option<Duration> {
+    let next = schedule.next(asked)?;
+    Some(Duration::try_from(next.duration_since(now)).unwrap_or_default())
 }
 
 /// What no job has served or is serving. One that failed has served nothing. One that somebody stopped was not wanted,
@@ -210,6 +219,20 @@ mod tests {
             Some(Ask::Due(at(1800))),
             "all that it missed is one"
         );
+    }
+
+    #[test]
+    fn what_is_due_while_a_pass_runs_is_looked_for_at_once() {
+        let settings = IngestionSettings {
+            schedule: "*/10 * * * *".into(),
+            time_zone: "Etc/UTC".into(),
+            suspend: false,
+        };
+        let schedule = Schedule::parse(&settings).unwrap();
+        for (asked, now, wait) in [(600, 600, 600), (600, 1199, 1), (1199, 1200, 0), (1190, 1500, 0)] {
+            let wait = Some(Duration::from_secs(wait));
+            assert_eq!(due_in(&schedule, at(asked), at(now)), wait, "asked at {asked}, answered at {now}");
+        }
     }
 
     #[test]

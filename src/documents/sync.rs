@@ -180,8 +180,7 @@ pub async fn step(
             verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped, &behind)
         }
     };
-    let next = source.schedule.as_ref().and_then(|schedule| schedule.next(now));
-    let due_in = next.and_then(|next| Duration::try_from(next.duration_since(turns.now())).ok());
+    let due_in = source.schedule.as_ref().and_then(|it| schedule::due_in(it, now, turns.now()));
     Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures })
 }
 
