@@ -1,10 +1,10 @@
 //! The beginning of a job: everything is reviewed, and a job is started if it would change anything, and nothing speaks
 //! against it.
 
-use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::findings::{Findings, Losses, Names};
-use super::review::{Haste, Review};
+use super::review::{Haste, Kept, Review};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
@@ -30,75 +30,89 @@ pub enum Begun {
 pub enum Outlook {
     /// It goes on, and so far nothing is known.
     GoesOn,
-    /// Nothing has changed since the last job, and that one left nothing undone: none is needed.
-    Unchanged,
+    /// Nothing has changed since the last job, and that one left nothing undone: none is needed for this.
+    Unchanged(Vec<Ask>),
     /// A person must say yes first: what to tell.
     Waits(String),
     /// A job is to be started, as soon as it may be.
     Ready,
 }
 
-/// Reviews for all that is asked, for a while. What it has found is told once.
+/// Goes on with the review that was begun for what is asked, or begins one; for a while. What it has found is told once.
 pub async fn look(
     aws: &Aws,
     source: &Source<'_>,
     open: &[&Ask],
     jobs: &[JobSummary],
-    remembered: &mut Option<Review>,
+    kept: &Kept,
     reviews: &Reviews,
+    slice: Duration,
 ) -> Result<(Outlook, Option<Findings>), Fault> {
-    let scope = source.scope();
-    let asks: BTreeSet<_> = open.iter().map(|ask| ask.words()).collect();
-    // Whoever fails has forgotten it, and begins again with what its ledger knows.
-    let mut review = Review::for_all(aws, &scope, asks, remembered.take()).await?;
-    let is_needed = open.iter().any(|ask| ask.needs_a_job());
+    let (scope, begun) = (source.scope(), Instant::now());
+    let mut review = match kept.take() {
+        Some(review) if !review.asks(jobs).is_empty() => review,
+        before => {
+            let asks = open.iter().map(|ask| Ask::clone(ask)).collect();
+            Review::anew(aws, &scope, asks, before).await?
+        }
+    };
+    let is_needed = review.asks(jobs).iter().any(|ask| ask.needs_a_job());
     let haste = if is_needed { Haste::Needed } else { Haste::IfNews };
-    let is_ready = review.go(aws, &scope, jobs, haste, reviews).await?;
+    let mut is_ready = review.go(aws, &scope, jobs, haste, reviews, slice).await?;
+    if is_ready && !review.is_fresh() {
+        let asks = review.asks(jobs).into_iter().cloned().collect();
+        review = Review::anew(aws, &scope, asks, Some(review)).await?;
+        let left = slice.saturating_sub(begun.elapsed());
+        is_ready = review.go(aws, &scope, jobs, haste, reviews, left).await?;
+    }
+    let found = is_ready.then(|| review.news()).flatten();
     let outlook = match large_deletion(source, &review.findings, jobs) {
         _ if !is_ready => Outlook::GoesOn,
-        _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => Outlook::Unchanged,
+        _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => {
+            let asks = review.asks(jobs).into_iter().cloned().collect();
+            return Ok((Outlook::Unchanged(asks), found));
+        }
         Some(message) => Outlook::Waits(message),
         None => Outlook::Ready,
     };
-    let found = is_ready.then(|| review.news()).flatten();
-    match outlook {
-        Outlook::Unchanged => {}
-        Outlook::Waits(_) => {
-            review.is_out_of_date();
-            *remembered = Some(review);
-        }
-        Outlook::GoesOn | Outlook::Ready => *remembered = Some(review),
-    }
+    kept.keep(match outlook {
+        Outlook::Waits(_) => review.waits_for_a_person(),
+        Outlook::Ready => review.waits_for_turn(),
+        _ => review,
+    });
     Ok((outlook, found))
 }
 
-/// Starts a job for all that is asked and reviewed. The turn is used, or goes back.
+/// Starts a job for all for which the review was begun. The turn is used, or goes back.
 pub async fn begin(
     aws: &Aws,
     source: &Source<'_>,
     ticket: Ticket<'_>,
-    open: &[&Ask],
     jobs: &[JobSummary],
-    remembered: &mut Option<Review>,
+    kept: &Kept,
 ) -> Result<Begun, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
-    let Some(mut review) = remembered.take() else { return Ok(Begun::NoSlot) };
-    let description = schedule::description(open, jobs, !review.is_whole());
+    let Some(mut review) = kept.take() else { return Ok(Begun::NoSlot) };
+    let description = schedule::description(&review.asks(jobs), jobs, !review.is_whole());
     review.claim(aws, &source.scope(), &description, jobs).await?;
     match aws.jobs.start(kb, ds, &description).await {
         Ok(job) => {
             ticket.started(&job);
             let (documents, behind) = (review.findings.documents, review.behind().len());
             tracing::info!(knowledge_base = kb, job, documents, behind, "ingestion job started");
-            *remembered = review.rest(&job);
+            if let Some(rest) = review.rest(&job) {
+                kept.keep(rest);
+            }
             Ok(Begun::Started)
         }
-        Err(fault) if fault.class == Class::NotYet => {
+        Err(fault) => {
             ticket.refused(&fault);
-            *remembered = Some(review);
+            if fault.class != Class::NotYet {
+                return Err(fault);
+            }
+            kept.keep(review);
             Ok(Begun::NoSlot)
         }
-        Err(fault) => Err(fault),
     }
 }
 
@@ -157,10 +171,52 @@ fn large_deletion(source: &Source<'_>, findings: &Findings, jobs: &[JobSummary])
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jiff::Timestamp;
 
     use super::*;
+    use crate::aws::in_memory::{BUCKET, S3};
+    use crate::documents::review::SLICE;
+    use crate::documents::sidecar::{Pool, Rules};
+    use crate::stack::identity::Owner;
     use crate::stack::job::Statistics;
+
+    /// Whoever asks every moment gets a job all the same: what is asked for meanwhile waits for the next.
+    #[tokio::test]
+    async fn asks_that_keep_coming_do_not_begin_a_review_anew() {
+        let s3 = S3::new(5);
+        (0..40).for_each(|n| s3.put(&format!("pool/acme/{n:02}.md"), "A text."));
+        let rules = Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() };
+        let source = Source {
+            knowledge_base_id: "KB".into(),
+            data_source_id: "DS".into(),
+            bucket: BUCKET.into(),
+            prefix: "pool/".into(),
+            ledger: "tenantry/ledger/test".into(),
+            pool: Some(Pool { rules: &rules, is_somebodys: &|_| true }),
+            merges: false,
+            some_were_told: false,
+            leaving: BTreeSet::new(),
+            owner: Owner::Stack { name: "standard".into() },
+            owner_uid: "uid".into(),
+            approved: None,
+            schedule: None,
+        };
+        let (aws, kept, reviews) = (s3.aws(), Kept::default(), Reviews::default());
+        let look = async |asked: usize, slice| {
+            let ask = Ask::Request(asked.to_string());
+            look(&aws, &source, &[&ask], &[], &kept, &reviews, slice).await.unwrap().0
+        };
+        for asked in 0..3 {
+            assert_eq!(look(asked, Duration::ZERO).await, Outlook::GoesOn);
+        }
+        assert_eq!(look(3, SLICE).await, Outlook::Ready);
+        let lists = s3.calls().into_iter().filter(|call| call.starts_with("List")).count();
+        assert!(lists <= 20, "{lists} pages were listed of 16");
+        let review = kept.take().unwrap();
+        assert_eq!(review.asks(&[]), [&Ask::Request("0".into())], "the others' is the next");
+    }
 
     #[test]
     fn a_document_that_never_can_be_indexed_does_not_make_every_moment_a_job() {

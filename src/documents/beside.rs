@@ -105,10 +105,11 @@ async fn unclaimed(
 ) -> Result<Done, Fault> {
     let document = &pair.document.entry.key;
     tracing::debug!(bucket, document, "its tenantId is nobody's");
-    let mut done = Done { unclaimed: true, set_aside: pair.sidecar.is_some(), ..Done::default() };
+    let mut done = Done { unclaimed: true, ..Done::default() };
     if pair.sidecar.is_some()
         && let Some(there) = read(aws, bucket, &key).await
     {
+        done.set_aside = true;
         // A job that read it may have told another tenant of this document, as with any other.
         let named = pool.rules.sidecar(tenant, there.content.as_deref()).named;
         done.corrected = named.map(|_| document.clone());

@@ -16,8 +16,10 @@ const MANY: usize = 20_000;
 
 /// See the [module](self).
 pub struct Draft {
-    /// The key behind which its lines begin.
+    /// The key behind which its lines begin,
     after: String,
+    /// and the last that it may speak of.
+    until: Option<String>,
     lines: String,
     count: usize,
     /// What the last ledger says of the same keys, as far as it has been read and is not compared yet.
@@ -38,10 +40,10 @@ pub struct Store<'a> {
 }
 
 impl Draft {
-    /// Nothing is known to differ yet behind a key. `ends` are the last keys of the last ledger's parts.
-    pub fn new(after: String, ends: impl IntoIterator<Item = String>) -> Self {
-        let ends = ends.into_iter().collect();
-        Self { after, lines: String::new(), count: 0, last: VecDeque::new(), differs: false, ends }
+    /// Nothing is known to differ yet in a span. `ends` are the last keys of the last ledger's parts.
+    pub fn new(span: &Span, ends: impl IntoIterator<Item = String>) -> Self {
+        let (Span { after, until }, ends) = (span.clone(), ends.into_iter().collect());
+        Self { after, until, lines: String::new(), count: 0, last: VecDeque::new(), differs: false, ends }
     }
 
     /// What the last ledger says next.
@@ -49,8 +51,11 @@ impl Draft {
         self.last.push_back(entry);
     }
 
-    /// The next line.
+    /// The next line. One beyond its span is another's.
     pub async fn line(&mut self, store: &mut Store<'_>, entry: &Entry) -> Result<(), Fault> {
+        if self.until.as_ref().is_some_and(|until| *until < entry.key) {
+            return Ok(());
+        }
         while let Some(end) = self.ends.pop_front_if(|end| end.as_str() < entry.key.as_str()) {
             self.cut(store, end, FEW).await?;
         }

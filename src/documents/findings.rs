@@ -74,6 +74,11 @@ const HANDFUL: usize = 10;
 /// So many tenants do not lose documents at once of their own accord.
 const TENANTS: usize = 3;
 
+/// Whether so many tenants of all are too many.
+fn are_many(tenants: usize, all: usize) -> bool {
+    tenants >= TENANTS && tenants * 5 >= all
+}
+
 /// A digest of the keys that are gone, in whatever order they were missed: the sum of their hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoneKeys([u8; 32]);
@@ -133,8 +138,23 @@ impl Findings {
             .filter(|(_, it)| it.is_a_fifth())
             .map(|(tenant, _)| tenant.as_str())
             .collect();
-        let many = bereft.len() >= TENANTS && bereft.len() * 5 >= self.by_tenant.len();
-        (many && self.losses.gone >= HANDFUL).then_some(bereft)
+        let are_many = are_many(bereft.len(), self.by_tenant.len());
+        (are_many && self.losses.gone >= HANDFUL).then_some(bereft)
+    }
+
+    /// Whether that may be so, if nothing is known of these.
+    pub fn may_be_bereft(&self, unknown: &BTreeSet<&str>) -> bool {
+        let bereft = self.by_tenant.iter().filter(|(_, it)| it.is_a_fifth());
+        let bereft: BTreeSet<_> =
+            bereft.map(|(tenant, _)| tenant.as_str()).chain(unknown.iter().copied()).collect();
+        let all = self.by_tenant.keys().map(String::as_str).chain(unknown.iter().copied());
+        let all = all.collect::<BTreeSet<_>>().len();
+        are_many(bereft.len(), all) && (!unknown.is_empty() || self.losses.gone >= HANDFUL)
+    }
+
+    /// Whether a tenant of a pool is known to have had a document.
+    pub fn knew(&self, tenant: Option<&str>) -> bool {
+        tenant.is_some_and(|tenant| self.by_tenant.contains_key(tenant))
     }
 
     /// Tenants of a pool that have lost an unusually large part of their documents.

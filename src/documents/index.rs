@@ -3,6 +3,8 @@
 //! A ledger is kept in parts. So a change costs the part that it is in, and a review that is interrupted keeps what it has
 //! written. No part is written over: a new one takes a new number, and the index, which is one object, says what counts.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stack::job::JobSummary;
@@ -132,7 +134,8 @@ impl Index {
         pieces.push(Piece { span: span.clone(), part, job: None });
         pieces.sort_by(|one, other| one.span.after.cmp(&other.span.after));
         self.pieces = pieces;
-        before.into_iter().filter(|part| self.pieces.iter().all(|piece| piece.part != *part)).collect()
+        let counts: BTreeSet<_> = self.pieces.iter().map(|piece| piece.part).collect();
+        before.into_iter().filter(|part| !counts.contains(part)).collect()
     }
 
     /// Whether something that it says was made true by no job.

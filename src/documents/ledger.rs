@@ -102,7 +102,7 @@ pub struct Listed {
 pub struct Pair {
     /// The document.
     pub document: Listed,
-    /// The file beside it, if it is there.
+    /// The file beside it, if it is there, or may be.
     pub sidecar: Option<Listed>,
 }
 
@@ -128,7 +128,7 @@ impl Pairing {
     /// files' keys. A metadata file without a document is nobody's.
     pub fn next(&mut self, listed: Listed) -> Vec<Pair> {
         let key = listed.entry.key.clone();
-        let mut known = self.without(|file| *file < key);
+        let mut known = self.before(&key);
         if sidecar::is_document(&key) {
             self.waiting.push(listed);
         } else if let Some(at) = self.waiting.iter().position(|document| document.file() == key) {
@@ -142,6 +142,11 @@ impl Pairing {
         self.without(|_| true)
     }
 
+    /// The documents whose file would have come before a key.
+    pub fn before(&mut self, key: &str) -> Vec<Pair> {
+        self.without(|file| file.as_str() < key)
+    }
+
     /// The documents whose file would have come by now.
     fn without(&mut self, passed: impl Fn(&String) -> bool) -> Vec<Pair> {
         let mut known: Vec<_> = self.waiting.extract_if(.., |document| passed(&document.file())).collect();
@@ -152,7 +157,7 @@ impl Pairing {
 
 impl Listed {
     /// The key of the metadata file beside it, whether or not a key can be so long.
-    fn file(&self) -> String {
+    pub fn file(&self) -> String {
         format!("{}{}", self.entry.key, sidecar::SUFFIX)
     }
 }

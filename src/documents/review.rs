@@ -5,7 +5,10 @@
 //! review, because the process ends, lists again what the ledger knows and looks into nothing twice.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::draft::Store;
 use super::failures::Skipped;
@@ -13,20 +16,21 @@ use super::findings::Findings;
 use super::index::{Index, Span};
 use super::known::{self, Known, index_key, part_key};
 use super::reviews::Reviews;
-use super::schedule::Ask;
+use super::schedule::{self, Ask};
 use super::scope::Scope;
-use super::sidecar;
 use super::walk::{Left, Range, Until, Walk};
 use crate::aws::{Away, Aws};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
 
 /// How long a pass reviews before it reports and goes on.
-const SLICE: Duration = Duration::from_secs(30);
+pub const SLICE: Duration = Duration::from_secs(30);
 /// How long a job waits, which somebody has asked for, while nothing has changed but with tenants of whom there is much.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// So many objects of one tenant are gone over before it is the next one's turn.
 const TURN: usize = 20_000;
+/// What a review has seen is true for so long, or for as long as it took: what it saw first is as old anyway.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Who waits for a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +43,40 @@ pub enum Haste {
     None,
 }
 
+/// The review of a process, for whoever goes on with it. Whoever takes it and does not come back, because a call failed or
+/// the pass ended, has lost it, and the next begins anew with what the ledger knows: an older one may speak of parts that
+/// are gone.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<Option<Review>>>);
+
+impl Kept {
+    /// Takes it.
+    pub fn take(&self) -> Option<Review> {
+        self.0.lock().take()
+    }
+
+    /// Keeps it for the next.
+    pub fn keep(&self, review: Review) {
+        *self.0.lock() = Some(review);
+    }
+
+    /// Whether one waits for its turn to start a job.
+    pub fn waits_for_turn(&self) -> bool {
+        self.0.lock().as_ref().is_some_and(|review| review.waits_for_turn)
+    }
+
+    /// Whose documents are not all looked at.
+    pub fn behind(&self) -> BTreeSet<String> {
+        let review = self.0.lock();
+        review.iter().flat_map(Review::behind).map(Into::into).collect()
+    }
+}
+
 /// A review that is under way, or over.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Review {
-    /// What it was begun for.
-    asks: BTreeSet<String>,
+    /// What it was begun for. What is asked for after that waits for the next.
+    asks: Vec<Ask>,
     index: Index,
     /// The index that is in the bucket.
     saved: Index,
@@ -55,8 +88,16 @@ pub struct Review {
     later: VecDeque<Range>,
     /// Whether something has changed of those who are not among the latter.
     others_changed: bool,
-    /// How long it has worked.
+    /// How long it has worked,
     worked: Duration,
+    /// how long on what comes first,
+    worked_first: Duration,
+    /// and when that was done.
+    saw_first: Instant,
+    /// The job after which it was begun, if it was because that has ended.
+    after: Option<String>,
+    /// Whether it waits for its turn to start a job.
+    waits_for_turn: bool,
     /// What it has found,
     pub findings: Findings,
     /// and whether that has been told.
@@ -64,27 +105,29 @@ pub struct Review {
 }
 
 impl Review {
-    /// The one that was begun for all that is asked, or a new one. What the one before has left for later stays so.
-    pub async fn for_all(
+    /// A new one. What the one before has left for later stays so, if it has seen all the rest.
+    pub async fn anew(
         aws: &Aws,
         scope: &Scope<'_>,
-        asks: BTreeSet<String>,
+        asks: Vec<Ask>,
         before: Option<Review>,
     ) -> Result<Self, Fault> {
         let before = match before {
-            Some(before) if before.asks.is_superset(&asks) => return Ok(before),
             Some(before) if before.first.is_empty() => before,
             _ => Self::at_the_beginning(known::index(aws, scope.bucket, scope.ledger).await?),
         };
         let first = Span::default().without(before.later.iter().map(|range| &range.span));
         let first = first.into_iter().map(Range::new).collect();
-        let Review { index, saved, superseded, later, .. } = before;
-        Ok(Self { asks, first, later, saved, superseded, ..Self::at_the_beginning(index) })
+        let Review { index, saved, superseded, later, others_changed, worked, .. } = before;
+        let (others_changed, worked) =
+            if later.is_empty() { (false, Duration::ZERO) } else { (others_changed, worked) };
+        let beginning = Self::at_the_beginning(index);
+        Ok(Self { asks, first, later, saved, superseded, others_changed, worked, ..beginning })
     }
 
     fn at_the_beginning(index: Index) -> Self {
         Self {
-            asks: BTreeSet::new(),
+            asks: Vec::new(),
             saved: index.clone(),
             index,
             superseded: Vec::new(),
@@ -92,14 +135,49 @@ impl Review {
             later: VecDeque::new(),
             others_changed: false,
             worked: Duration::ZERO,
+            worked_first: Duration::ZERO,
+            saw_first: Instant::now(),
+            after: None,
+            waits_for_turn: false,
             findings: Findings::default(),
             is_told: false,
         }
     }
 
-    /// What it has found must be looked at anew before anything follows from it.
-    pub fn is_out_of_date(&mut self) {
-        self.asks.clear();
+    /// What it was begun for, and no job has served.
+    pub fn asks(&self, jobs: &[JobSummary]) -> Vec<&Ask> {
+        schedule::open(&self.asks, jobs)
+    }
+
+    /// One of everything because a job has ended, or the one that was begun for that.
+    pub async fn after(
+        aws: &Aws,
+        scope: &Scope<'_>,
+        job: &str,
+        before: Option<Review>,
+    ) -> Result<Self, Fault> {
+        match before {
+            Some(before) if before.after.as_deref() == Some(job) => Ok(before),
+            before => {
+                let review = Self::anew(aws, scope, Vec::new(), before).await?;
+                Ok(Self { after: Some(job.into()), ..review })
+            }
+        }
+    }
+
+    /// A person must answer first. Then everything is looked at anew: it is begun for nothing, and nobody goes on with it.
+    pub fn waits_for_a_person(self) -> Self {
+        Self { asks: Vec::new(), ..self }
+    }
+
+    /// It waits for its turn to start a job.
+    pub fn waits_for_turn(self) -> Self {
+        Self { waits_for_turn: true, ..self }
+    }
+
+    /// Whether what it has seen first is still to be relied upon.
+    pub fn is_fresh(&self) -> bool {
+        self.saw_first.elapsed() <= FRESH.max(self.worked_first)
     }
 
     /// Whether everything was looked at.
@@ -112,6 +190,11 @@ impl Review {
         self.findings.changed > 0 || self.index.is_open(jobs)
     }
 
+    /// Whether something was made true by no job.
+    pub fn is_open(&self, jobs: &[JobSummary]) -> bool {
+        self.index.is_open(jobs)
+    }
+
     /// What it has found, if that was not told yet.
     pub fn news(&mut self) -> Option<Findings> {
         (!std::mem::replace(&mut self.is_told, true)).then(|| self.findings.clone())
@@ -119,7 +202,14 @@ impl Review {
 
     /// Whose documents are not all looked at.
     pub fn behind(&self) -> BTreeSet<&str> {
-        self.later.iter().filter_map(|range| sidecar::tenant_of(range.span.until.as_deref()?)).collect()
+        self.later.iter().filter_map(Range::tenant).collect()
+    }
+
+    /// Whether so many tenants may have lost so much that a person must be asked. Nobody knows yet what those have lost of
+    /// whom there is much, if they had something: only when all have been looked at the question is the same each time.
+    fn may_be_bereft(&self) -> bool {
+        let unknown = self.later.iter().filter(|range| range.may_lose).filter_map(Range::tenant).collect();
+        self.findings.may_be_bereft(&unknown)
     }
 
     /// Whether a job may start. Those of whom there is much keep nobody waiting, and go on while it runs.
@@ -129,7 +219,8 @@ impl Review {
             Haste::IfNews => self.others_changed,
             Haste::None => false,
         };
-        self.first.is_empty() && (self.later.is_empty() || (is_waited_for && !scope.all_first))
+        let goes_before = || is_waited_for && !scope.all_first && !self.may_be_bereft();
+        self.first.is_empty() && (self.later.is_empty() || goes_before())
     }
 
     /// Goes on until a job may start, or for a while; whether one may.
@@ -140,11 +231,12 @@ impl Review {
         jobs: &[JobSummary],
         haste: Haste,
         reviews: &Reviews,
+        slice: Duration,
     ) -> Result<bool, Fault> {
         // Meanwhile others have its place: it mostly waits for S3.
         let _away = Away::now();
         let begun = Instant::now();
-        self.go_until(aws, scope, jobs, haste, reviews, &|| begun.elapsed() >= SLICE).await
+        self.go_until(aws, scope, jobs, haste, reviews, &|| begun.elapsed() >= slice).await
     }
 
     async fn go_until(
@@ -156,7 +248,7 @@ impl Review {
         reviews: &Reviews,
         is_over: &(dyn Fn() -> bool + Sync),
     ) -> Result<bool, Fault> {
-        let (begun, worked) = (Instant::now(), self.worked);
+        let (begun, worked, worked_first) = (Instant::now(), self.worked, self.worked_first);
         let mut progress = reviews.begin(scope.owner, &self.findings);
         while !self.is_ready(scope, haste) && !is_over() {
             let is_first = !self.first.is_empty();
@@ -176,9 +268,10 @@ impl Review {
             let left = Walk { aws, scope, jobs, store, findings, progress }.over(range, until).await?;
             let Left { ahead, later, others_changed } = left;
             self.later.extend(later);
-            self.worked = worked + begun.elapsed();
+            (self.worked, self.is_told) = (worked + begun.elapsed(), false);
             match is_first {
                 true => {
+                    (self.worked_first, self.saw_first) = (worked_first + begun.elapsed(), Instant::now());
                     ahead.into_iter().for_each(|range| self.first.push_front(range));
                     self.others_changed |= others_changed;
                 }
@@ -224,10 +317,11 @@ impl Review {
 
     /// The job has started. What is left for later goes on, and is what the next is asked for.
     pub fn rest(mut self, job: &str) -> Option<Self> {
-        self.asks.insert(Ask::Rest(job.into()).words());
+        self.asks = vec![Ask::Rest(job.into())];
         let Findings { documents, unclaimed, skipped, .. } = self.findings;
         let findings = Findings { documents, unclaimed, skipped, ..Findings::default() };
-        (!self.later.is_empty()).then_some(Self { findings, is_told: false, others_changed: false, ..self })
+        let rest = Self { findings, others_changed: false, waits_for_turn: false, ..self };
+        (!rest.later.is_empty()).then_some(rest)
     }
 
     /// What has been gone over counts from now on, whoever goes on.

@@ -82,9 +82,9 @@ fn latest(job: &JobSummary, kind: &str) -> Option<Timestamp> {
     job.description.split(SEPARATOR).find_map(|served| served.strip_prefix(kind)?.parse().ok())
 }
 
-/// What the last job asks for, if not everything was looked at before it.
+/// What the last job asks for, if not everything was looked at before it. Nobody wants that of one that somebody stopped.
 pub fn rest(newest_first: &[JobSummary]) -> Option<Ask> {
-    let last = newest_first.first()?;
+    let last = newest_first.first().filter(|last| !matches!(last.status.as_str(), "STOPPING" | "STOPPED"))?;
     let is_partly = last.description.split(SEPARATOR).any(|word| word == PARTLY);
     is_partly.then(|| Ask::Rest(last.id.clone()))
 }
@@ -247,6 +247,16 @@ mod tests {
             assert_eq!(open(std::slice::from_ref(&ask), &[failed]).len(), 1, "a failed one serves nothing");
         }
         assert!(open(&[ask], &[job(&Ask::Moved(at(700)).words(), "COMPLETE")]).len() == 1);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_asked_for_unless_somebody_stopped_the_job() {
+        for (status, asks) in [("COMPLETE", true), ("FAILED", true), ("STOPPING", false), ("STOPPED", false)]
+        {
+            let partly = job(&description(&[&Ask::First], &[], true), status);
+            assert_eq!(rest(std::slice::from_ref(&partly)).is_some(), asks, "{status}");
+            assert_eq!(rest(&[job("first", status), partly]), None, "one came after it");
+        }
     }
 
     #[test]

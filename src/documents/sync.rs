@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::begin::{Begun, Outlook, begin, look};
 use super::failures::{self, ByTenant, NOBODYS, Skipped};
 use super::findings::{Findings, Names};
-use super::review::{self, Haste, Review};
+use super::review::{self, Haste, Kept, Review, SLICE};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::source::Source;
@@ -26,6 +26,8 @@ const EMPTY_PREFIX: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// How long a job that waits for a person is left alone.
 const WAITING: Duration = Duration::from_secs(300);
+/// How long whoever has waited for its turn may take to look once more. Others wait meanwhile.
+const WITH_TURN: Duration = Duration::from_secs(300);
 /// How soon to look again at what is still asked for.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -35,7 +37,7 @@ pub struct Remembered {
     /// What was asked for, and needed no job because nothing had changed.
     settled: BTreeSet<String>,
     /// The review that is under way, or that a job is to follow.
-    review: Option<Review>,
+    review: Kept,
     /// The job after which the metadata files were looked at again.
     looked_after: Option<String>,
     /// The job that a corrected one may have fooled.
@@ -46,6 +48,8 @@ pub struct Remembered {
     failed: ByTenant,
     /// and what the last review had to skip; `None` before the first.
     skipped: Option<Skipped>,
+    /// How many documents it found under tenantIds that are nobody's.
+    unclaimed: Option<usize>,
 }
 
 /// What the step found and did.
@@ -61,8 +65,10 @@ pub struct Synced {
     pub due_in: Option<Duration>,
     /// All jobs, newest first.
     pub jobs: Vec<JobSummary>,
-    /// What a review found, if there was one.
+    /// What a review found, if that is news.
     pub findings: Option<Findings>,
+    /// How many documents the last review found under tenantIds that are nobody's.
+    pub unclaimed: Option<usize>,
     /// What of a pool's documents the last job could not index, if that is news.
     pub failures: Option<ByTenant>,
 }
@@ -85,13 +91,13 @@ pub async fn step(
     let due = source.schedule.as_ref().and_then(|it| schedule::due(it, &jobs, |at| turns.calendar(at), now));
     // What the schedule asks for comes first in a description, which has not room for everything.
     let mut asks: Vec<_> = due.into_iter().chain(asks.iter().cloned()).collect();
+    asks.extend(schedule::rest(&jobs));
     remembered.settled.retain(|words| asks.iter().any(|ask| ask.words() == *words));
     asks.retain(|ask| !remembered.settled.contains(&ask.words()));
     let looked_after = look_after(aws, source, &jobs, remembered, reviews).await?;
     let mut goes_on = looked_after == Some(None);
     let mut findings = looked_after.flatten();
     asks.extend(remembered.fooled.clone().map(Ask::Corrected));
-    asks.extend(schedule::rest(&jobs));
     if !jobs.iter().any(|job| job.status != "FAILED") {
         let empty = aws.objects.list(&source.bucket, &source.prefix, None, Some(1)).await?.objects.is_empty();
         if !empty {
@@ -105,45 +111,56 @@ pub async fn step(
     if open.is_empty() || !rested {
         turns.withdraw(kb);
     } else if !running && !goes_on {
-        let (outlook, found) = look(aws, source, &open, &jobs, &mut remembered.review, reviews).await?;
-        findings = found.map(|found| found.after(findings.take())).or(findings);
-        match outlook {
-            Outlook::GoesOn => goes_on = true,
-            Outlook::Unchanged => {
-                turns.withdraw(kb);
-                remembered.settled.extend(open.iter().map(|ask| ask.words()));
-                asks.retain(|ask| !remembered.settled.contains(&ask.words()));
-            }
-            Outlook::Waits(message) => {
-                turns.withdraw(kb);
-                large_deletion = Some(message);
-            }
-            Outlook::Ready => match turn(source, &open, turns) {
-                Turn::Wait(wait) => waits = Some(wait),
-                Turn::Yours(ticket) => {
-                    match begin(aws, source, ticket, &open, &jobs, &mut remembered.review).await? {
-                        Begun::Started => {
-                            jobs = aws.jobs.list(kb, ds).await?;
-                            running = turns.listed(kb, &source.owner_uid, &jobs);
-                            // That is told first.
-                            goes_on = remembered.review.is_some();
-                        }
-                        // Whoever asks is told when to look again, and if it is now, that is soon enough.
-                        Begun::NoSlot => match turn(source, &open, turns) {
-                            Turn::Wait(wait) => waits = Some(wait),
-                            Turn::Yours(_) => waits = Some(SOON),
-                        },
-                    }
+        let ask = || turn(source, &open, turns);
+        // Whoever has waited for its turn looks once more while it has it, so that nobody else takes it meanwhile.
+        let had = remembered.review.waits_for_turn().then(ask);
+        if let Some(Turn::Wait(wait)) = had {
+            waits = Some(wait);
+        } else {
+            let slice = if had.is_some() { WITH_TURN } else { SLICE };
+            let (outlook, found) =
+                look(aws, source, &open, &jobs, &remembered.review, reviews, slice).await?;
+            findings = found.map(|found| found.after(findings.take())).or(findings);
+            match outlook {
+                Outlook::GoesOn => goes_on = true,
+                Outlook::Unchanged(settled) => {
+                    turns.withdraw(kb);
+                    remembered.settled.extend(settled.iter().map(Ask::words));
+                    asks.retain(|ask| !remembered.settled.contains(&ask.words()));
                 }
-            },
+                Outlook::Waits(message) => {
+                    turns.withdraw(kb);
+                    large_deletion = Some(message);
+                }
+                Outlook::Ready => match had.unwrap_or_else(ask) {
+                    Turn::Wait(wait) => waits = Some(wait),
+                    Turn::Yours(ticket) => {
+                        match begin(aws, source, ticket, &jobs, &remembered.review).await? {
+                            Begun::Started => {
+                                jobs = aws.jobs.list(kb, ds).await?;
+                                running = turns.listed(kb, &source.owner_uid, &jobs);
+                                // That is told first.
+                                goes_on = !remembered.review.behind().is_empty();
+                            }
+                            // Whoever asks is told when to look again, and if it is now, that is soon enough.
+                            Begun::NoSlot => match ask() {
+                                Turn::Wait(wait) => waits = Some(wait),
+                                Turn::Yours(_) => waits = Some(SOON),
+                            },
+                        }
+                    }
+                },
+            }
         }
     }
     // While a job runs, or waits for its turn, the review goes on with what was left for later.
     if !goes_on
         && (running || waits.is_some())
-        && let Some(review) = &mut remembered.review
+        && !remembered.review.behind().is_empty()
+        && let Some(mut review) = remembered.review.take()
     {
-        goes_on = !review.go(aws, &source.scope(), &jobs, Haste::None, reviews).await?;
+        goes_on = !review.go(aws, &source.scope(), &jobs, Haste::None, reviews, SLICE).await?;
+        remembered.review.keep(review);
     }
     let open = schedule::open(&asks, &jobs);
     // A job that the schedule asks for flips nothing.
@@ -171,17 +188,21 @@ pub async fn step(
     } else {
         None
     };
+    if let Some(findings) = &findings {
+        remembered.unclaimed = Some(findings.unclaimed);
+    }
+    let unclaimed = remembered.unclaimed;
     let failures = failures_of(aws, source, &jobs, findings.as_ref(), remembered).await;
     let documents = match large_deletion {
         Some(message) => Documents { current: Some(false), reason: Reason::LargeDeletion, message },
         None => {
             let skipped = remembered.skipped.as_ref().map(|it| &it.by_tenant);
-            let behind = remembered.review.as_ref().map(Review::behind).unwrap_or_default();
+            let behind = remembered.review.behind();
             verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped, &behind)
         }
     };
     let due_in = source.schedule.as_ref().and_then(|it| schedule::due_in(it, now, turns.now()));
-    Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures })
+    Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures })
 }
 
 /// What of a pool's documents could not be indexed: by the last job that went through all of them, and by those that ended
@@ -264,16 +285,20 @@ async fn look_after(
     if remembered.looked_after.as_ref() == Some(&last.id) {
         return Ok(None);
     }
-    let (scope, asks) = (source.scope(), BTreeSet::from([format!("after {}", last.id)]));
-    let mut review = Review::for_all(aws, &scope, asks, remembered.review.take()).await?;
-    let is_over = review.go(aws, &scope, jobs, Haste::None, reviews).await?;
-    let found = is_over.then(|| review.news()).flatten();
-    remembered.review = Some(review);
-    if let Some(findings) = &found {
-        let knows = remembered.looked_after.replace(last.id.clone()).is_some();
-        let fooled = findings.corrected.count > 0 || (!knows && findings.changed_files > 0);
+    let scope = source.scope();
+    // If it is cut short, nobody knows what it had corrected.
+    let before = remembered.looked_after.take();
+    let mut review = Review::after(aws, &scope, &last.id, remembered.review.take()).await?;
+    let is_over = review.go(aws, &scope, jobs, Haste::None, reviews, SLICE).await?;
+    if is_over {
+        let findings = &review.findings;
+        let may_have = before.is_none() && (findings.changed_files > 0 || review.is_open(jobs));
+        let fooled = findings.corrected.count > 0 || may_have;
         remembered.fooled = fooled.then(|| last.id.clone());
     }
+    remembered.looked_after = if is_over { Some(last.id.clone()) } else { before };
+    let found = is_over.then(|| review.news()).flatten();
+    remembered.review.keep(review);
     Ok(Some(found))
 }
 
@@ -332,7 +357,7 @@ fn verdict(
     jobs: &[JobSummary],
     last: Option<&IngestionStatus>,
     skipped: Option<&ByTenant>,
-    behind: &BTreeSet<&str>,
+    behind: &BTreeSet<String>,
 ) -> Documents {
     let Source { bucket, prefix, .. } = source;
     let ended = jobs.iter().find(|job| !job.is_running());
@@ -391,7 +416,7 @@ fn verdict(
     }
     if !behind.is_empty() {
         let mut names = Names::default();
-        behind.iter().for_each(|tenant| names.add(|| (*tenant).into()));
+        behind.iter().for_each(|tenant| names.add(|| tenant.clone()));
         message.push_str(&format!(". Not all documents of these tenants have been looked at yet: {names}"));
     }
     Documents { current, reason, message }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::scheduler::{Answer, Limits, Listed, Load, Refusal, Scheduler};
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Owner;
 use crate::stack::job::JobSummary;
 
@@ -138,6 +138,8 @@ impl Ticket<'_> {
             "ServiceQuotaExceededException" => Refusal::Full,
             "ConflictException" => Refusal::Running,
             "ThrottlingException" => Refusal::Early,
+            // It may have started all the same, and the answer was lost.
+            _ if fault.class == Class::Transient => Refusal::Running,
             // Whoever was faster has told when it was.
             _ => return,
         };

@@ -9,7 +9,7 @@ use super::draft::{Draft, Store};
 use super::findings::Findings;
 use super::index::Span;
 use super::known::Known;
-use super::ledger::{Entry, Listed, Pair, Pairing};
+use super::ledger::{ABSENT, Entry, Listed, Pair, Pairing};
 use super::quarantine;
 use super::reviews::Progress;
 use super::scope::Scope;
@@ -31,13 +31,34 @@ pub struct Range {
     /// The keys.
     pub span: Span,
     /// The documents before them whose metadata file may be among them.
-    pub pairing: Pairing,
+    pairing: Pairing,
+    /// How much there was of whoever was listed last.
+    of_one: OfOne,
+    /// Whether the ledger knew something of whoever is left for later.
+    pub may_lose: bool,
 }
 
 impl Range {
     /// Nothing of it has been seen.
     pub fn new(span: Span) -> Self {
-        Self { span, pairing: Pairing::default() }
+        Self { span, pairing: Pairing::default(), of_one: OfOne::default(), may_lose: false }
+    }
+
+    /// Whose it is, if it was left for later.
+    pub fn tenant(&self) -> Option<&str> {
+        sidecar::tenant_of(self.span.until.as_deref()?)
+    }
+
+    /// The documents that are left at its end. The file of one that lies behind it may be there.
+    fn unpaired(&mut self) -> Vec<Pair> {
+        let mut pairs = std::mem::take(&mut self.pairing).end();
+        for pair in &mut pairs {
+            let file = pair.document.file();
+            if self.span.is_before(&file) {
+                pair.sidecar = Some(Listed { entry: Entry::new(file, ABSENT.into()), same: false });
+            }
+        }
+        pairs
     }
 }
 
@@ -87,9 +108,9 @@ impl Walk<'_, '_> {
         let Scope { bucket, prefix, ledger, .. } = *self.scope;
         let pieces = self.store.index.over(&range.span);
         let ends: Vec<_> = pieces.iter().filter_map(|piece| piece.span.until.clone()).collect();
-        let mut draft = Draft::new(range.span.after.clone(), ends);
+        let mut draft = Draft::new(&range.span, ends);
         let mut known = Known::new(self.aws, bucket, ledger, self.jobs, pieces);
-        let (mut left, mut of_one, mut listed) = (Left::default(), OfOne::default(), 0);
+        let (mut left, mut listed) = (Left::default(), 0);
         let mut page = self.list(&range.span.after).await?;
         loop {
             let (mut tasks, count) = (Vec::new(), page.objects.len());
@@ -106,22 +127,30 @@ impl Walk<'_, '_> {
                 }
                 let key = object.key.clone();
                 if let Until::Enough(_) = until
-                    && let Some(folder) = of_one.is_too_much(&key)
+                    && let Some(folder) = range.of_one.is_too_much(&key)
                 {
+                    let may_lose = known.peek().await?.is_some_and(|next| next.key.starts_with(folder))
+                        || self.findings.knew(sidecar::tenant_of(&key));
                     let last = format!("{folder}\u{10FFFF}");
                     let last = range.span.until.clone().map_or(last.clone(), |until| until.min(last));
                     self.work(std::mem::take(&mut tasks), &mut draft).await?;
                     draft.end(&mut self.store, Some(range.span.after.clone())).await?;
                     let span = Span { after: range.span.after.clone(), until: Some(last.clone()) };
-                    left.later.push(Range { span, pairing: std::mem::take(&mut range.pairing) });
+                    let pairing = std::mem::take(&mut range.pairing);
+                    left.later.push(Range { pairing, may_lose, ..Range::new(span) });
                     known.skip(&last);
                     draft.skip(&last);
                     range.span.after.clone_from(&last);
-                    of_one.leave(self.findings.changed);
+                    range.of_one.leave(self.findings.changed);
                     behind = Some(last);
                     continue;
                 }
-                self.miss(&key, &mut known, &mut draft, &mut tasks).await?;
+                while known.peek().await?.is_some_and(|next| next.key < key)
+                    && let Some(gone) = known.next().await?
+                {
+                    self.gone(gone, &mut range.pairing, &mut draft, &mut tasks);
+                }
+                let of_one = &mut range.of_one;
                 left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
                 of_one.begin(&key, self.scope, self.findings.changed);
                 let listed = self.compare(object, &mut known, &mut draft).await?;
@@ -134,10 +163,10 @@ impl Walk<'_, '_> {
             let is_over = is_over || page.next.is_none();
             if is_over {
                 while let Some(gone) = known.next().await? {
-                    self.gone(gone, &mut draft, &mut tasks);
+                    self.gone(gone, &mut range.pairing, &mut draft, &mut tasks);
                 }
-                tasks.extend(std::mem::take(&mut range.pairing).end().into_iter().map(Task::Check));
-                left.others_changed |= of_one.changed < self.findings.changed;
+                tasks.extend(range.unpaired().into_iter().map(Task::Check));
+                left.others_changed |= range.of_one.changed < self.findings.changed;
             }
             let is_enough = match until {
                 Until::Enough(is_enough) => is_enough(),
@@ -182,22 +211,6 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// What the ledger has before an object is gone.
-    async fn miss(
-        &mut self,
-        key: &String,
-        known: &mut Known<'_>,
-        draft: &mut Draft,
-        tasks: &mut Vec<Task>,
-    ) -> Result<(), Fault> {
-        while known.peek().await?.is_some_and(|next| next.key < *key)
-            && let Some(gone) = known.next().await?
-        {
-            self.gone(gone, draft, tasks);
-        }
-        Ok(())
-    }
-
     /// Compares an object with the ledger.
     async fn compare(
         &mut self,
@@ -218,7 +231,8 @@ impl Walk<'_, '_> {
     }
 
     /// Something is gone. That a document is, is written down until a job is started: nothing else would know.
-    fn gone(&mut self, gone: Entry, draft: &mut Draft, tasks: &mut Vec<Task>) {
+    fn gone(&mut self, gone: Entry, pairing: &mut Pairing, draft: &mut Draft, tasks: &mut Vec<Task>) {
+        tasks.extend(pairing.before(&gone.key).into_iter().map(Task::Check));
         self.findings.lost(&gone, self.scope.leaving);
         if sidecar::is_document(&gone.key) {
             tasks.push(Task::Keep(Entry::gone(gone.key.clone())));
@@ -252,7 +266,7 @@ impl Walk<'_, '_> {
 }
 
 /// How much there was of the tenant of a pool whose documents are listed.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct OfOne {
     /// Its folder; empty where there is no tenant.
     folder: String,
@@ -303,6 +317,7 @@ fn sort(scope: &Scope<'_>, listed: Listed, pairing: &mut Pairing, tasks: &mut Ve
         return tasks.push(Task::Keep(listed.entry));
     }
     if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
+        tasks.extend(pairing.before(&key).into_iter().map(Task::Check));
         return tasks.push(Task::Banish(listed.entry));
     }
     let entry = listed.entry.clone();

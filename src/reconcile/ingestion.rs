@@ -32,8 +32,10 @@ pub struct LastStep {
     pub fault: Option<Fault>,
     /// All jobs, newest first, if they were looked at.
     pub jobs: Vec<JobSummary>,
-    /// What a review found, if there was one.
+    /// What a review found, if that is news.
     pub findings: Option<Findings>,
+    /// How many documents the last review found under tenantIds that are nobody's.
+    pub unclaimed: Option<usize>,
     /// What of a pool's documents could not be indexed, if that is news.
     pub failures: Option<ByTenant>,
 }
@@ -130,6 +132,7 @@ pub async fn last_step(
         fault: None,
         jobs: Vec::new(),
         findings: None,
+        unclaimed: None,
         failures: None,
     };
     let last = Documents::last(&before.conditions);
@@ -148,11 +151,11 @@ pub async fn last_step(
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
     match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns, &cx.reviews).await {
-        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, failures }) => {
+        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures }) => {
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
-            LastStep { documents, ingestion, look_again, fault: None, jobs, findings, failures }
+            LastStep { documents, ingestion, look_again, fault: None, jobs, findings, unclaimed, failures }
         }
         Err(fault) => match (fault.class.needs_person(), last) {
             (Some(reason), _) => LastStep {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::aws::in_memory::{BUCKET, S3};
-use crate::documents::sidecar::{Pool, Rules};
+use crate::documents::sidecar::{self, Pool, Rules};
 use crate::stack::identity::Owner;
 
 const LEDGER: &str = "tenantry/ledger/test";
@@ -57,11 +57,11 @@ impl Test {
 
     /// A review by a process that knows of no other.
     async fn begin(&self) -> Result<Review, Fault> {
-        Review::for_all(&self.aws, &self.scope(), BTreeSet::new(), None).await
+        Review::anew(&self.aws, &self.scope(), Vec::new(), None).await
     }
 
     async fn go(&self, review: &mut Review, haste: Haste) -> Result<bool, Fault> {
-        review.go(&self.aws, &self.scope(), &self.jobs, haste, &Reviews::default()).await
+        review.go(&self.aws, &self.scope(), &self.jobs, haste, &Reviews::default(), SLICE).await
     }
 
     /// One of everything.
@@ -160,9 +160,9 @@ async fn who_waits_is_not_looked_over_by_the_reviews_that_begin_meanwhile() {
     test.s3.put(&document("acme", 0), "It has changed.");
     test.s3.take(&document("acme", 399));
     test.s3.calls();
-    let asks = BTreeSet::from(["request aa".to_string()]);
+    let asks = vec![Ask::Request("aa".into())];
     let scope = test.scope();
-    let mut review = Review::for_all(&test.aws, &scope, asks, review.rest("J")).await.unwrap();
+    let mut review = Review::anew(&test.aws, &scope, asks, review.rest("J")).await.unwrap();
     assert!(test.go(&mut review, Haste::IfNews).await.unwrap());
     assert!(test.written().iter().any(|key| key.contains("/globex/")));
     assert_eq!(review.behind(), BTreeSet::from(["acme"]));
@@ -178,9 +178,115 @@ async fn where_files_may_name_another_no_job_starts_before_all_were_looked_at() 
     let mut review = test.begin().await.unwrap();
     let scope = Scope { all_first: true, ..test.scope() };
     for haste in [Haste::Needed, Haste::IfNews] {
-        assert!(review.go(&test.aws, &scope, &[], haste, &Reviews::default()).await.unwrap());
+        assert!(review.go(&test.aws, &scope, &[], haste, &Reviews::default(), SLICE).await.unwrap());
         assert!(review.is_whole());
     }
+}
+
+/// What nobody has looked at may be gone.
+#[tokio::test]
+async fn while_three_tenants_may_have_lost_a_fifth_no_job_starts_before_all_were_looked_at() {
+    for (changed, is_partly) in [(2, true), (3, false)] {
+        let mut test = Test::new(50, [100, 100, 100]);
+        let mut review = test.whole().await;
+        test.job(&mut review).await;
+        for tenant in TENANTS.iter().take(changed) {
+            (0..70).for_each(|n| test.s3.put(&document(tenant, n), "It has changed."));
+            (70..100).for_each(|n| test.s3.take(&document(tenant, n)));
+        }
+        test.s3.put(&document("umbrella", 99), "It has changed.");
+        let mut review = test.begin().await.unwrap();
+        assert!(test.go(&mut review, Haste::Needed).await.unwrap());
+        assert_eq!(review.is_whole(), !is_partly, "{changed} have changed much");
+        assert_eq!(review.findings.bereft().map(|it| it.len()), (!is_partly).then_some(3));
+    }
+}
+
+/// A tenant that had nothing has nothing to lose.
+#[tokio::test]
+async fn new_tenants_of_whom_there_is_much_hold_up_nobody() {
+    let test = Test::new(50, [3, 100, 100]);
+    let mut review = test.begin().await.unwrap();
+    assert!(test.go(&mut review, Haste::Needed).await.unwrap());
+    assert_eq!(review.behind(), BTreeSet::from(["globex", "umbrella"]));
+    assert!(review.later.iter().all(|range| !range.may_lose));
+}
+
+/// The review that was begun before goes over what comes first once more, while others wait. There a range ends between a
+/// document and the file beside it.
+#[tokio::test]
+async fn where_a_range_ends_between_a_document_and_its_file_the_file_is_read() {
+    let mut test = Test::new(50, [100, 3, 5]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    (0..100).for_each(|n| test.s3.put(&document("acme", n), "It has changed."));
+    test.s3.put(&document("globex", 0), "It has changed.");
+    let mut review = test.begin().await.unwrap();
+    assert!(test.go(&mut review, Haste::IfNews).await.unwrap());
+    let last = review.later[0].span.after.clone();
+    assert!(sidecar::is_document(&last), "{last}");
+    test.s3.calls();
+    let mut review = Review::anew(&test.aws, &test.scope(), Vec::new(), Some(review)).await.unwrap();
+    assert!(test.go(&mut review, Haste::None).await.unwrap());
+    let calls = test.s3.calls();
+    assert!(calls.contains(&format!("GET {last}{}", sidecar::SUFFIX)), "{calls:?}");
+    test.job(&mut review).await;
+    test.assert_all_is_right();
+    assert!(!test.whole().await.has_news(&test.jobs));
+}
+
+/// The last lines of a ledger are in the order of their keys, or the next review compares wrongly.
+#[tokio::test]
+async fn what_is_gone_or_banished_comes_in_its_order() {
+    let mut test = Test::new(50, [12, 3, 5]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    // The file of the sixth is missing, and what comes next is gone, or must go.
+    test.s3.take(&format!("{}{}", document("acme", 5), sidecar::SUFFIX));
+    test.s3.take(&document("acme", 6));
+    test.s3.put(&document("acme", 7), "It has changed.");
+    let long = format!("pool/acme/0005.md.n{}", "x".repeat(sidecar::MAX_KEY - "pool/acme/0005.md.n".len()));
+    test.s3.put(&long, "No file can lie beside this.");
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    test.assert_all_is_right();
+    let review = test.whole().await;
+    assert_eq!((review.findings.changed, review.findings.losses.gone), (0, 0));
+    assert!(!review.has_news(&test.jobs));
+}
+
+#[tokio::test]
+async fn what_is_found_after_the_news_is_news_too() {
+    let test = Test::new(50, [400, 3, 5]);
+    let mut review = test.begin().await.unwrap();
+    assert!(test.go(&mut review, Haste::IfNews).await.unwrap());
+    assert!(review.news().is_some() && review.news().is_none());
+    assert!(test.go(&mut review, Haste::IfNews).await.unwrap(), "it was ready before");
+    assert!(review.news().is_none());
+    assert!(test.go(&mut review, Haste::None).await.unwrap());
+    assert_eq!(review.news().map(|findings| findings.documents), Some(408));
+}
+
+#[tokio::test]
+async fn a_review_is_relied_upon_for_a_minute_or_as_long_as_it_took() {
+    let mut review = Test::new(50, [3, 3, 5]).whole().await;
+    let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+    for (took, seen, is_fresh) in [(1, 50, true), (1, 70, false), (100, 90, true), (100, 110, false)] {
+        (review.worked_first, review.saw_first) = (Duration::from_secs(took), ago(seen));
+        assert_eq!(review.is_fresh(), is_fresh, "it took {took} s and ended {seen} s ago");
+    }
+}
+
+/// Whoever fails with it has lost it, and so has everybody who remembered it.
+#[tokio::test]
+async fn a_review_is_kept_by_one_at_a_time() {
+    let test = Test::new(50, [3, 3, 5]);
+    let (kept, review) = (Kept::default(), test.begin().await.unwrap());
+    kept.keep(review.waits_for_turn());
+    let another = kept.clone();
+    assert!(another.waits_for_turn());
+    assert!(kept.take().is_some());
+    assert!(!another.waits_for_turn() && another.take().is_none());
 }
 
 /// A process ends with any of its calls; the next one finds everything out, and what it finds gone is still told.

@@ -115,14 +115,16 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut error = fault;
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole, &mut memory).await;
+    // Some of it has been told, and is not found again.
+    cx.memories.note(&uid, |noted| noted.documents = memory.documents.clone());
     let mut refilling = None;
     let documents = step.map(|step| {
         refilling = ingestion::refilling(&before, &mut status, &step);
         if refilling.is_none() {
             status.ingestion = step.ingestion.or(status.ingestion.take());
         }
-        if let Some(findings) = &step.findings {
-            status.unclaimed_documents = i64::try_from(findings.unclaimed).ok().filter(|count| *count > 0);
+        if let Some(unclaimed) = step.unclaimed {
+            status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
         }
         again = clock::earliest(again, step.look_again);
         error = error.take().or(step.fault);

@@ -108,7 +108,10 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         }
         Resolved::Go(ready) => {
             let pass = go(cx, &tenant, &before, &ready, &mut memory).await;
-            cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
+            cx.memories.note(&uid, |noted| {
+                noted.began_to_look = memory.began_to_look;
+                noted.documents = memory.documents.clone();
+            });
             pass?
         }
     };
