@@ -52,7 +52,7 @@ pub async fn look(
     let mut review = match kept.take() {
         Some(review) if !review.asks(jobs).is_empty() => review,
         before => {
-            let asks = open.iter().map(|ask| Ask::clone(ask)).collect();
+            let asks = open.iter().copied().cloned().collect();
             Review::anew(aws, &scope, asks, before).await?
         }
     };

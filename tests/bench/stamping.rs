@@ -9,7 +9,7 @@ use aws_credential_types::Credentials;
 use futures::{StreamExt, TryStreamExt, stream};
 use tenantry::aws::{Aws, Gate, Pace};
 use tenantry::documents::findings::Findings;
-use tenantry::documents::review::{Haste, Review};
+use tenantry::documents::review::{Haste, Review, SLICE};
 use tenantry::documents::reviews::Reviews;
 use tenantry::documents::scope::Scope;
 use tenantry::documents::sidecar::{Pool, Rules};
@@ -128,8 +128,8 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
         all_first: false,
         leaving: &BTreeSet::new(),
     };
-    let mut review = Review::for_all(aws, &scope, BTreeSet::new(), None).await?;
-    while !review.go(aws, &scope, &[], Haste::IfNews, &Reviews::default()).await? {}
+    let mut review = Review::anew(aws, &scope, Vec::new(), None).await?;
+    while !review.go(aws, &scope, &[], Haste::IfNews, &Reviews::default(), SLICE).await? {}
     if review.has_news(&[]) {
         review.claim(aws, &scope, "first", &[]).await?;
     }
