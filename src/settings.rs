@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::core::Selector;
 
+use crate::documents::job_size::Size;
 use crate::stack::record::IdPolicy;
 use crate::stack::registry::Table;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub max_tenants_per_namespace: usize,
     /// How many ingestion jobs run at a time.
     pub max_ingestion_jobs: usize,
+    /// What AWS takes in one ingestion job; no option, because AWS raises it for nobody.
+    pub job_size: Size,
     /// How much of AWS's own limits on the rate of calls is used, in percent.
     pub pace: u32,
     /// The cluster whose installation this operator takes over, by the uid of its kube-system namespace.
@@ -72,6 +75,7 @@ impl Settings {
             max_knowledge_bases: 90,
             max_tenants_per_namespace: 0,
             max_ingestion_jobs: 5,
+            job_size: Size::OF_A_JOB,
             pace: 80,
             take_over: None,
             installation_bucket: None,

@@ -129,7 +129,7 @@ metrics! {
     SIDECARS_CORRECTED: Counter "tenantry_documents_corrected_total" []
         "Metadata files that named another tenant and were corrected.";
     DOCUMENTS_QUARANTINED: Counter "tenantry_documents_quarantined_total" []
-        "Documents whose key names no tenant, or leaves no room, and that were moved into quarantine.";
+        "Documents that were moved into quarantine: their key names no tenant, or leaves no room, or a job had no room for them.";
     UNCLAIMED: Gauge "tenantry_documents_unclaimed" ["name"]
         "How many documents of a SharedStack's pool lay under tenantIds that are nobody's when they were last reviewed.";
     ATTRIBUTES_DROPPED: Counter "tenantry_documents_attributes_dropped_total" []

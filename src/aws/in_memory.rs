@@ -29,12 +29,21 @@ pub struct S3(Arc<Mutex<Store>>);
 
 #[derive(Debug, Default)]
 struct Store {
-    objects: BTreeMap<String, (String, Vec<u8>)>,
+    objects: BTreeMap<String, Object>,
     writes: usize,
+    /// By its clock.
+    minute: i64,
     page: usize,
     calls: Vec<String>,
     /// The call with this number is refused, and all after it.
     ends_at: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    etag: String,
+    minute: i64,
+    content: Vec<u8>,
 }
 
 impl S3 {
@@ -62,13 +71,18 @@ impl S3 {
         self.0.lock().put(key, content.as_bytes().to_vec());
     }
 
+    /// What is written from now on is written in this minute.
+    pub fn at_minute(&self, minute: i64) {
+        self.0.lock().minute = minute;
+    }
+
     pub fn take(&self, key: &str) {
         self.0.lock().objects.remove(key);
     }
 
     pub fn content(&self, key: &str) -> Option<String> {
         let store = self.0.lock();
-        store.objects.get(key).map(|(_, content)| String::from_utf8_lossy(content).into_owned())
+        store.objects.get(key).map(|it| String::from_utf8_lossy(&it.content).into_owned())
     }
 
     /// The keys that begin so.
@@ -88,6 +102,11 @@ impl S3 {
     }
 }
 
+/// The moment at which a minute begins.
+fn minute_of(minute: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(minute * 60).unwrap_or_default()
+}
+
 impl HttpConnector for S3 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (path, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
@@ -99,7 +118,14 @@ impl HttpConnector for S3 {
             .collect();
         let path = decoded(path);
         let key = path.split_once(&format!("/{BUCKET}/")).map(|(_, key)| key.to_owned()).unwrap_or_default();
-        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let copied = request.headers().get("x-amz-copy-source").map(|it| decoded(it.trim_start_matches('/')));
+        let source = copied.and_then(|it| it.strip_prefix(&format!("{BUCKET}/")).map(str::to_owned));
+        let body = match source {
+            Some(source) => {
+                self.0.lock().objects.get(&source).map(|it| it.content.clone()).unwrap_or_default()
+            }
+            None => request.body().bytes().unwrap_or_default().to_vec(),
+        };
         let (status, etag, body) = self.0.lock().answer(request.method(), &key, &query, body);
         let status = StatusCode::try_from(status).unwrap_or_else(|_| unreachable!("it is a status"));
         let mut response = HttpResponse::new(status, SdkBody::from(body));
@@ -112,7 +138,8 @@ impl Store {
     fn put(&mut self, key: &str, content: Vec<u8>) -> String {
         self.writes += 1;
         let etag = format!("\"{:032x}\"", self.writes);
-        self.objects.insert(key.into(), (etag.clone(), content));
+        let object = Object { etag: etag.clone(), minute: self.minute, content };
+        self.objects.insert(key.into(), object);
         etag
     }
 
@@ -148,7 +175,7 @@ impl Store {
                 (204, String::new(), Vec::new())
             }
             "GET" => match self.objects.get(key) {
-                Some((etag, content)) => (200, etag.clone(), content.clone()),
+                Some(it) => (200, it.etag.clone(), it.content.clone()),
                 None => {
                     let none = "<Error><Code>NoSuchKey</Code><Message>It is not there.</Message></Error>";
                     (404, String::new(), none.into())
@@ -167,11 +194,11 @@ impl Store {
         let mut rest = rest.filter(|(key, _)| key.starts_with(prefix)).peekable();
         let (mut page, mut last) = (String::from("<ListBucketResult>"), "");
         let most = query.get("max-keys").and_then(|it| it.parse().ok()).unwrap_or(self.page);
-        for (key, (etag, content)) in rest.by_ref().take(most) {
+        for (key, Object { etag, minute, content }) in rest.by_ref().take(most) {
             last = key;
-            let size = content.len();
+            let (size, written) = (content.len(), minute_of(*minute));
             page += &format!(
-                "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>{etag}</ETag><Size>{size}</Size></Contents>"
+                "<Contents><Key>{key}</Key><LastModified>{written}</LastModified><ETag>{etag}</ETag><Size>{size}</Size></Contents>"
             );
         }
         if rest.peek().is_some() {

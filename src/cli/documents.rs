@@ -14,8 +14,9 @@ use crate::aws::Aws;
 use crate::documents::failures;
 use crate::documents::index::Span;
 use crate::documents::known::{self, Known};
-use crate::documents::quarantine::QUARANTINE;
+use crate::documents::quarantine::{QUARANTINE, is_cut};
 use crate::documents::sidecar;
+use crate::documents::walk::NO_ROOM;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::job::{DocumentState, JobSummary};
@@ -195,9 +196,12 @@ async fn quarantined(aws: &Aws, bucket: &str, prefix: &str) -> Result<Vec<Quaran
     loop {
         let page = aws.objects.list(bucket, &format!("{QUARANTINE}{prefix}"), next.as_deref(), None).await?;
         found.extend(page.objects.into_iter().map(|object| Quarantined {
-            why: match sidecar::is_sidecar(&object.key) {
-                true => "a metadata file that was not as it must be: it was replaced",
-                false => "its key leaves no room for a metadata file",
+            why: if sidecar::is_sidecar(&object.key) {
+                "a metadata file that was not as it must be: it was replaced"
+            } else if is_cut(&object.key) {
+                "its key leaves no room for a metadata file"
+            } else {
+                NO_ROOM
             },
             key: object.key,
         }));

@@ -57,7 +57,12 @@ pub async fn look(
         }
     };
     let is_needed = review.asks(jobs).iter().any(|ask| ask.needs_a_job());
-    let haste = if is_needed { Haste::Needed } else { Haste::IfNews };
+    let haste = match jobs.first().map(|last| last.status.as_str()) {
+        // Nobody knew how much there was of what was left for later.
+        Some("FAILED") => Haste::None,
+        _ if is_needed => Haste::Needed,
+        _ => Haste::IfNews,
+    };
     let mut is_ready = review.go(aws, &scope, jobs, haste, reviews, slice).await?;
     if is_ready && !review.is_fresh() {
         let asks = review.asks(jobs).into_iter().cloned().collect();
@@ -177,6 +182,7 @@ mod tests {
 
     use super::*;
     use crate::aws::in_memory::{BUCKET, S3};
+    use crate::documents::job_size::Size;
     use crate::documents::review::SLICE;
     use crate::documents::sidecar::{Pool, Rules};
     use crate::stack::identity::Owner;
@@ -196,6 +202,7 @@ mod tests {
             ledger: "tenantry/ledger/test".into(),
             pool: Some(Pool { rules: &rules, is_somebodys: &|_| true }),
             merges: false,
+            limit: Size::OF_A_JOB,
             some_were_told: false,
             leaving: BTreeSet::new(),
             owner: Owner::Stack { name: "standard".into() },

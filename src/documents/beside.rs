@@ -23,6 +23,8 @@ pub(super) struct Done {
     pub corrected: Option<String>,
     /// The document that was put into quarantine.
     pub quarantined: Option<String>,
+    /// The document that was put there because the next job has no room for it.
+    pub waits: Option<String>,
 }
 
 /// Puts the file beside a document right. One that is right is left alone: writing it anew would make Bedrock look at the

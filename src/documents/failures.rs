@@ -48,9 +48,14 @@ pub struct Skipped {
 impl Skipped {
     /// One more, and why.
     pub fn add(&mut self, key: &str, why: &str) {
+        self.tell(key, why);
+        self.keys.insert(hash(key));
+    }
+
+    /// One more, and why, that no job can come upon.
+    pub fn tell(&mut self, key: &str, why: &str) {
         let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
         self.by_tenant.entry(tenant.into()).or_default().add(key, why);
-        self.keys.insert(hash(key));
     }
 
     /// Whether it is, or what lies beside it.

@@ -6,6 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::failures::Skipped;
+use super::job_size::Added;
 use super::ledger::{ABSENT, Entry};
 use super::sidecar;
 
@@ -124,6 +125,10 @@ pub struct Findings {
     pub corrected: Names,
     /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
     pub quarantined: Names,
+    /// What the next job has to add.
+    pub added: Added,
+    /// Documents that were put into quarantine because the next job would have been too large, by tenant.
+    pub set_aside: BTreeMap<String, Names>,
     /// Objects with which the review could not do what it had to. No filter finds them.
     pub skipped: Skipped,
 }

@@ -11,6 +11,7 @@ pub(crate) mod draft;
 pub(crate) mod failures;
 pub mod findings;
 pub(crate) mod index;
+pub mod job_size;
 pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod marker;

@@ -21,6 +21,12 @@ pub fn key_of(key: &str) -> String {
     format!("{}~{hash}", &whole[..end])
 }
 
+/// Whether a key there is only the beginning of what an object was called. Then that left no room for a metadata file either.
+pub fn is_cut(key: &str) -> bool {
+    // The last letter that had no room has four bytes at most.
+    key.len() > MAX_KEY - 4 && key.contains('~')
+}
+
 /// Copies an object there, over one of the same key.
 pub async fn take(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
     tracing::warn!(bucket, key, "put into quarantine");
@@ -50,6 +56,7 @@ mod tests {
         assert_eq!(key_of("pool/x.md"), "tenantry/quarantine/pool/x.md");
         let long = |end: &str| format!("pool/acme/{}{end}", "ü".repeat(500));
         let (one, two) = (key_of(&long("1")), key_of(&long("2")));
+        assert!(is_cut(&one) && is_cut(&two) && !is_cut("tenantry/quarantine/pool/x~.md"));
         assert!(one.len() <= MAX_KEY && one.starts_with("tenantry/quarantine/pool/acme/"), "{one}");
         assert_ne!(one, two);
     }

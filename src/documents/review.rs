@@ -14,6 +14,7 @@ use super::draft::Store;
 use super::failures::Skipped;
 use super::findings::Findings;
 use super::index::{Index, Span};
+use super::job_size::{self, Cuts};
 use super::known::{self, Known, index_key, part_key};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
@@ -72,6 +73,14 @@ impl Kept {
     }
 }
 
+/// Why a range is gone over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    First,
+    Again,
+    Later,
+}
+
 /// A review that is under way, or over.
 #[derive(Debug)]
 pub struct Review {
@@ -84,6 +93,8 @@ pub struct Review {
     superseded: Vec<u64>,
     /// What comes first,
     first: VecDeque<Range>,
+    /// what is looked over again, because something of it must wait,
+    again: VecDeque<Range>,
     /// and what takes turns after it.
     later: VecDeque<Range>,
     /// Whether something has changed of those who are not among the latter.
@@ -98,6 +109,8 @@ pub struct Review {
     after: Option<String>,
     /// Whether it waits for its turn to start a job.
     waits_for_turn: bool,
+    /// What must wait, because the job would be too large; `None` until that is known.
+    cuts: Option<Cuts>,
     /// What it has found,
     pub findings: Findings,
     /// and whether that has been told.
@@ -132,6 +145,7 @@ impl Review {
             index,
             superseded: Vec::new(),
             first: VecDeque::new(),
+            again: VecDeque::new(),
             later: VecDeque::new(),
             others_changed: false,
             worked: Duration::ZERO,
@@ -139,6 +153,7 @@ impl Review {
             saw_first: Instant::now(),
             after: None,
             waits_for_turn: false,
+            cuts: None,
             findings: Findings::default(),
             is_told: false,
         }
@@ -212,8 +227,32 @@ impl Review {
         self.findings.may_be_bereft(&unknown)
     }
 
+    /// What is next.
+    fn next(&mut self) -> Option<(Order, Range)> {
+        let order = |order, ranges: &mut VecDeque<Range>| Some((order, ranges.pop_front()?));
+        order(Order::First, &mut self.first)
+            .or_else(|| order(Order::Again, &mut self.again))
+            .or_else(|| order(Order::Later, &mut self.later))
+    }
+
+    /// Whether the job that may start now is no larger than AWS allows, or as small as it can be made. If not, those whose
+    /// newest documents must wait are looked over again.
+    fn leaves_room(&mut self, scope: &Scope<'_>) -> bool {
+        if self.cuts.is_none() && scope.pool.is_some() {
+            let cuts = self.findings.added.cuts(scope.limit);
+            let of = |tenant: &String| {
+                let after = format!("{}{tenant}/", scope.prefix);
+                let span = Span { until: Some(format!("{after}\u{10FFFF}")), after };
+                span.without(self.later.iter().map(|range| &range.span))
+            };
+            self.again = cuts.keys().flat_map(of).map(Range::new).collect();
+            self.cuts = Some(cuts);
+        }
+        self.again.is_empty()
+    }
+
     /// Whether a job may start. Those of whom there is much keep nobody waiting, and go on while it runs.
-    fn is_ready(&self, scope: &Scope<'_>, haste: Haste) -> bool {
+    fn has_seen_enough(&self, scope: &Scope<'_>, haste: Haste) -> bool {
         let is_waited_for = match haste {
             Haste::Needed => self.others_changed || self.worked >= PATIENCE,
             Haste::IfNews => self.others_changed,
@@ -250,13 +289,14 @@ impl Review {
     ) -> Result<bool, Fault> {
         let (begun, worked, worked_first) = (Instant::now(), self.worked, self.worked_first);
         let mut progress = reviews.begin(scope.owner, &self.findings);
-        while !self.is_ready(scope, haste) && !is_over() {
-            let is_first = !self.first.is_empty();
-            let Some(range) = self.first.pop_front().or_else(|| self.later.pop_front()) else { break };
-            let until = match is_first {
-                true => Until::Enough(is_over),
-                false => Until::Objects(TURN, is_over),
+        while !(self.has_seen_enough(scope, haste) && self.leaves_room(scope)) && !is_over() {
+            let Some((order, range)) = self.next() else { break };
+            let until = match order {
+                Order::First => Until::Enough(is_over),
+                Order::Again => Until::Objects(usize::MAX, is_over),
+                Order::Later => Until::Objects(TURN, is_over),
             };
+            let (cuts, since) = (self.cuts.as_ref().filter(|_| order == Order::Again), job_size::since(jobs));
             let store = Store {
                 aws,
                 bucket: scope.bucket,
@@ -265,20 +305,24 @@ impl Review {
                 superseded: &mut self.superseded,
             };
             let (findings, progress) = (&mut self.findings, &mut progress);
-            let left = Walk { aws, scope, jobs, store, findings, progress }.over(range, until).await?;
-            let Left { ahead, later, others_changed } = left;
+            let mut walk = Walk { aws, scope, jobs, cuts, since, store, findings, progress };
+            let Left { ahead, later, others_changed } = walk.over(range, until).await?;
             self.later.extend(later);
             (self.worked, self.is_told) = (worked + begun.elapsed(), false);
-            match is_first {
-                true => {
+            match order {
+                Order::First => {
                     (self.worked_first, self.saw_first) = (worked_first + begun.elapsed(), Instant::now());
                     ahead.into_iter().for_each(|range| self.first.push_front(range));
                     self.others_changed |= others_changed;
                 }
-                false => self.later.extend(ahead),
+                Order::Again => ahead.into_iter().for_each(|range| self.again.push_front(range)),
+                Order::Later => self.later.extend(ahead),
+            }
+            if order != Order::Again {
+                self.cuts = None;
             }
         }
-        let is_ready = self.is_ready(scope, haste);
+        let is_ready = self.has_seen_enough(scope, haste) && self.leaves_room(scope);
         if !is_ready {
             self.save(aws, scope).await?;
         }
@@ -320,7 +364,7 @@ impl Review {
         self.asks = vec![Ask::Rest(job.into())];
         let Findings { documents, unclaimed, skipped, .. } = self.findings;
         let findings = Findings { documents, unclaimed, skipped, ..Findings::default() };
-        let rest = Self { findings, others_changed: false, waits_for_turn: false, ..self };
+        let rest = Self { findings, others_changed: false, waits_for_turn: false, cuts: None, ..self };
         (!rest.later.is_empty()).then_some(rest)
     }
 

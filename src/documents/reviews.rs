@@ -61,12 +61,16 @@ impl Progress<'_> {
             (reviewed, findings.documents, before.documents),
             (written, findings.written, before.written),
             (corrected, findings.corrected.count, before.corrected.count),
-            (quarantined, findings.quarantined.count, before.quarantined.count),
+            (quarantined, in_quarantine(findings), in_quarantine(&before)),
             (dropped, findings.dropped, before.dropped),
         ] {
             counter.inc_by(is.saturating_sub(was) as u64);
         }
     }
+}
+
+fn in_quarantine(findings: &Findings) -> usize {
+    findings.quarantined.count + findings.set_aside.values().map(|names| names.count).sum::<usize>()
 }
 
 impl Drop for Progress<'_> {

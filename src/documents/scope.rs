@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::job_size::Size;
 use super::sidecar::Pool;
 use crate::stack::identity::Owner;
 
@@ -20,6 +21,8 @@ pub struct Scope<'a> {
     pub pool: Option<Pool<'a>>,
     /// Whether no job may start before everything was looked at, because there may be files that name another tenant.
     pub all_first: bool,
+    /// What one job takes. Only a pool's documents are made to wait: others are one tenant's.
+    pub limit: Size,
     /// Tenants that leave: their documents are expected to go.
     pub leaving: &'a BTreeSet<String>,
 }

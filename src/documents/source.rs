@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::job_size::Size;
 use super::scope::Scope;
 use super::sidecar::Pool;
 use crate::stack::cron::Schedule;
@@ -26,6 +27,8 @@ pub struct Source<'a> {
     pub merges: bool,
     /// Whether some tenants were told of documents that are not indexed.
     pub some_were_told: bool,
+    /// What one job takes.
+    pub limit: Size,
     /// Tenants that leave: that their documents go is expected.
     pub leaving: BTreeSet<String>,
     /// The object that owns it.
@@ -48,6 +51,7 @@ impl Source<'_> {
             ledger: &self.ledger,
             pool: self.pool,
             all_first: self.merges,
+            limit: self.limit,
             leaving: &self.leaving,
         }
     }

@@ -3,11 +3,13 @@
 
 use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 use super::beside::{self, Done};
 use super::draft::{Draft, Store};
 use super::findings::Findings;
 use super::index::Span;
+use super::job_size::Cuts;
 use super::known::Known;
 use super::ledger::{ABSENT, Entry, Listed, Pair, Pairing};
 use super::quarantine;
@@ -24,6 +26,10 @@ const CONCURRENCY: usize = 16;
 const MANY: usize = 2_000;
 /// and so many of them are looked into.
 const MUCH: usize = 2 * CONCURRENCY;
+
+/// Why a document was set aside.
+pub const NO_ROOM: &str = "put into quarantine, because AWS takes 5,000,000 files and 100 GB in one ingestion job, and one job \
+                           reads all tenants of a pool. Upload it again when the next job is over";
 
 /// What lies ahead in a range of keys.
 #[derive(Clone, Debug)]
@@ -90,6 +96,8 @@ enum Task {
     Check(Pair),
     /// It belongs to nobody, and goes where no job looks.
     Banish(Entry),
+    /// The next job has no room for it, and it goes there too.
+    SetAside(Entry),
 }
 
 /// A turn.
@@ -97,6 +105,10 @@ pub struct Walk<'a, 'b> {
     pub aws: &'a Aws,
     pub scope: &'a Scope<'a>,
     pub jobs: &'a [JobSummary],
+    /// What must wait because the job would be too large. Then this is a second look, and counts nothing anew.
+    pub cuts: Option<&'a Cuts>,
+    /// What was written before this was in an earlier job.
+    pub since: Timestamp,
     pub store: Store<'a>,
     pub findings: &'a mut Findings,
     pub progress: &'a mut Progress<'b>,
@@ -153,10 +165,17 @@ impl Walk<'_, '_> {
                 let of_one = &mut range.of_one;
                 left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
                 of_one.begin(&key, self.scope, self.findings.changed);
+                let must_wait = self.must_wait(&object);
                 let listed = self.compare(object, &mut known, &mut draft).await?;
                 of_one.objects += 1;
                 of_one.looks += usize::from(!listed.same);
-                sort(self.scope, listed, &mut range.pairing, &mut tasks);
+                match must_wait {
+                    true => {
+                        tasks.extend(range.pairing.before(&key).into_iter().map(Task::Check));
+                        tasks.push(Task::SetAside(listed.entry));
+                    }
+                    false => sort(self.scope, listed, &mut range.pairing, &mut tasks),
+                }
                 range.span.after = key;
             }
             listed += count;
@@ -211,6 +230,12 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Whether a document must wait, because the next job has no room for it.
+    fn must_wait(&self, object: &Object) -> bool {
+        let since = || self.cuts?.get(sidecar::tenant_of(&object.key)?);
+        sidecar::is_document(&object.key) && since().is_some_and(|since| object.last_modified >= *since)
+    }
+
     /// Compares an object with the ledger.
     async fn compare(
         &mut self,
@@ -218,13 +243,22 @@ impl Walk<'_, '_> {
         known: &mut Known<'_>,
         draft: &mut Draft,
     ) -> Result<Listed, Fault> {
-        let mark = object.mark();
+        let (mark, written) = (object.mark(), object.last_modified);
+        let size = u64::try_from(object.size).unwrap_or(0);
         let entry = Entry::new(object.key, mark);
         let its = match known.peek().await?.is_some_and(|next| next.key == entry.key) {
             true => known.next().await?,
             false => None,
         };
-        self.findings.found(&entry, its.as_ref());
+        if self.cuts.is_none() {
+            self.findings.found(&entry, its.as_ref());
+            if let Some(tenant) = sidecar::tenant_of(&entry.key)
+                && sidecar::is_document(&entry.key)
+                && written >= self.since
+            {
+                self.findings.added.add(tenant, written, size);
+            }
+        }
         let same = its.as_ref() == Some(&entry);
         its.into_iter().for_each(|its| draft.last(its));
         Ok(Listed { same, entry })
@@ -233,7 +267,9 @@ impl Walk<'_, '_> {
     /// Something is gone. That a document is, is written down until a job is started: nothing else would know.
     fn gone(&mut self, gone: Entry, pairing: &mut Pairing, draft: &mut Draft, tasks: &mut Vec<Task>) {
         tasks.extend(pairing.before(&gone.key).into_iter().map(Task::Check));
-        self.findings.lost(&gone, self.scope.leaving);
+        if self.cuts.is_none() {
+            self.findings.lost(&gone, self.scope.leaving);
+        }
         if sidecar::is_document(&gone.key) {
             tasks.push(Task::Keep(Entry::gone(gone.key.clone())));
         }
@@ -245,9 +281,11 @@ impl Walk<'_, '_> {
         // In their order, because the ledger has the listing's.
         let mut done = stream::iter(tasks).map(|task| one(aws, scope, task)).buffered(CONCURRENCY);
         while let Some(done) = done.try_next().await? {
-            let Done { line, written, set_aside, unclaimed, dropped, corrected, quarantined } = done;
+            let Done { line, written, set_aside, unclaimed, dropped, corrected, quarantined, waits } = done;
             if let Some(entry) = line {
-                if let Some(why) = &entry.skipped {
+                if let Some(why) = &entry.skipped
+                    && self.cuts.is_none()
+                {
                     self.findings.skipped.add(&entry.key, why);
                 }
                 draft.line(&mut self.store, &entry).await?;
@@ -256,10 +294,15 @@ impl Walk<'_, '_> {
             // The listing may be as it was: then this alone is what a job must make true.
             findings.changed += usize::from(written || set_aside);
             findings.written += usize::from(written);
-            findings.unclaimed += usize::from(unclaimed);
+            findings.unclaimed += usize::from(unclaimed && self.cuts.is_none());
             findings.dropped += dropped;
             corrected.into_iter().for_each(|name| findings.corrected.add(|| name));
             quarantined.into_iter().for_each(|name| findings.quarantined.add(|| name));
+            if let Some(key) = waits {
+                findings.skipped.tell(&key, NO_ROOM);
+                let tenant = sidecar::tenant_of(&key).unwrap_or_default().to_owned();
+                findings.set_aside.entry(tenant).or_default().add(|| key);
+            }
         }
         Ok(())
     }
@@ -338,6 +381,14 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
         Task::Check(pair) => match scope.pool {
             Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
             None => Ok(Done::default()),
+        },
+        Task::SetAside(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
+            Ok(()) => Ok(Done { waits: Some(entry.key), ..Done::default() }),
+            // It stays where it is, and the job may be too large.
+            Err(fault) => {
+                let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });
+                Ok(Done { line, ..Done::default() })
+            }
         },
         Task::Banish(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
             Ok(()) => Ok(Done { quarantined: Some(entry.key), ..Done::default() }),

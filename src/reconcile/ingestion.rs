@@ -9,6 +9,7 @@ use crate::api::{IngestionSettings, IngestionStatus, Layer, Pattern, Reason, Sta
 use crate::clock::earliest;
 use crate::documents::failures::{ByTenant, Failures};
 use crate::documents::findings::Findings;
+use crate::documents::job_size::Size;
 use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
 use crate::documents::sync::{self, Remembered, Synced};
@@ -52,6 +53,7 @@ pub fn source<'a>(
         pool: None,
         merges: false,
         some_were_told: false,
+        limit: Size::OF_A_JOB,
         leaving: BTreeSet::new(),
         owner: owner.owner.clone(),
         owner_uid: owner.uid.clone(),

@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use futures::{StreamExt, TryStreamExt, stream};
 use tenantry::aws::{Aws, Gate, Pace};
 use tenantry::documents::findings::Findings;
+use tenantry::documents::job_size::Size;
 use tenantry::documents::review::{Haste, Review, SLICE};
 use tenantry::documents::reviews::Reviews;
 use tenantry::documents::scope::Scope;
@@ -126,6 +127,7 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
         ledger: "tenantry/ledger/bench",
         pool: Some(Pool { rules, is_somebodys: &is_somebodys }),
         all_first: false,
+        limit: Size::OF_A_JOB,
         leaving: &BTreeSet::new(),
     };
     let mut review = Review::anew(aws, &scope, Vec::new(), None).await?;

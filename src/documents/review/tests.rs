@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::aws::in_memory::{BUCKET, S3};
+use crate::documents::job_size::Size;
 use crate::documents::sidecar::{self, Pool, Rules};
 use crate::stack::identity::Owner;
 
@@ -19,6 +20,7 @@ struct Test {
     rules: Rules,
     owner: Owner,
     leaving: BTreeSet<String>,
+    limit: Size,
     jobs: Vec<JobSummary>,
 }
 
@@ -39,6 +41,7 @@ impl Test {
             rules: Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() },
             owner: Owner::Stack { name: "standard".into() },
             leaving: BTreeSet::new(),
+            limit: Size::OF_A_JOB,
             jobs: Vec::new(),
         }
     }
@@ -51,6 +54,7 @@ impl Test {
             ledger: LEDGER,
             pool: Some(Pool { rules: &self.rules, is_somebodys: &is_somebodys }),
             all_first: false,
+            limit: self.limit,
             leaving: &self.leaving,
         }
     }
@@ -252,6 +256,46 @@ async fn what_is_gone_or_banished_comes_in_its_order() {
     test.assert_all_is_right();
     let review = test.whole().await;
     assert_eq!((review.findings.changed, review.findings.losses.gone), (0, 0));
+    assert!(!review.has_news(&test.jobs));
+}
+
+/// Documents that AWS would not take in the same job as all the others wait in quarantine: the newest of the largest tenant.
+#[tokio::test]
+async fn a_tenant_that_would_make_a_job_too_large_waits_with_its_newest_documents() {
+    let mut test = Test::new(7, [20, 3, 5]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    test.jobs[0].started = Timestamp::from_second(60).unwrap();
+    for (minute, numbers) in [(2, 20..30), (4, 0..3), (3, 30..40)] {
+        test.s3.at_minute(minute);
+        numbers.for_each(|n| test.s3.put(&document("acme", n), "It is new, or has changed."));
+    }
+    (0..6).for_each(|n| test.s3.put(&document("globex", n), "It is new, or has changed."));
+    // Acme's 23 and globex's 6, each with its file, but for two.
+    test.limit = Size { files: 2 * (23 + 6 - 2), ..Size::OF_A_JOB };
+    let mut review = test.begin().await.unwrap();
+    assert!(test.go(&mut review, Haste::Needed).await.unwrap());
+    let findings = review.news().unwrap();
+    let waiting: Vec<_> =
+        findings.set_aside.iter().map(|(tenant, names)| (tenant.as_str(), names.count)).collect();
+    // The newest are the three of the fourth minute.
+    assert_eq!(waiting, [("acme", 3)]);
+    assert_eq!((findings.documents, findings.losses.gone), (51, 0));
+    assert_eq!(findings.skipped.by_tenant["acme"].count, 3);
+    let aside = test.s3.keys("tenantry/quarantine/");
+    assert_eq!(
+        aside,
+        (0..3).map(|n| format!("tenantry/quarantine/{}", document("acme", n))).collect::<Vec<_>>()
+    );
+    assert_eq!(test.s3.content(&aside[0]).unwrap(), "It is new, or has changed.");
+    assert_eq!(test.s3.keys("pool/acme/").iter().filter(|key| sidecar::is_document(key)).count(), 37);
+    test.job(&mut review).await;
+    test.assert_all_is_right();
+
+    // What waits is not gone: no brake, no job.
+    test.jobs[0].started = Timestamp::from_second(5 * 60).unwrap();
+    let review = test.whole().await;
+    assert_eq!((review.findings.losses.gone, review.findings.documents), (0, 48));
     assert!(!review.has_news(&test.jobs));
 }
 

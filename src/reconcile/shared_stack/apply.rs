@@ -7,9 +7,11 @@ use kube::runtime::events::EventType;
 
 use crate::api::{APPROVE, Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant};
 use crate::documents::findings::{Findings, Losses};
+use crate::documents::quarantine::QUARANTINE;
 use crate::documents::schedule::Ask;
 use crate::documents::sidecar::{Pool, Rules};
 use crate::documents::source::Source;
+use crate::documents::walk::NO_ROOM;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::tenant::request;
@@ -47,14 +49,13 @@ pub(super) async fn pool_documents(
         merges: pool.sidecars == Sidecars::Merge,
         some_were_told: some_were_told(cx, &name),
         leaving: leaving_of(cx, &name),
+        limit: cx.settings.job_size,
         ..source
     });
     let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     if let Some(findings) = &step.findings {
         conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
-        if findings.large_losses().next().is_some() {
-            tell_of_losses(cx, &name, findings).await;
-        }
+        tell_each(cx, &name, findings).await;
     }
     if let Some(failures) = step.failures.take() {
         ingestion::tell_tenants(cx, &name, failures);
@@ -62,17 +63,29 @@ pub(super) async fn pool_documents(
     Some(step)
 }
 
-/// One tenant's large deletion holds nobody, and may yet be a mistake: it is told.
-async fn tell_of_losses(cx: &Context, stack: &str, findings: &Findings) {
-    let tenants = pool_tenants(cx, stack);
-    for (tenant_id, Losses { known, gone }) in findings.large_losses() {
+/// One tenant's large deletion holds nobody, and may yet be a mistake; nor do documents for which a job has no room. It is
+/// told.
+async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
+    let losses = findings.large_losses().map(|(tenant_id, Losses { known, gone })| {
+        let note = format!(
+            "{gone} of {known} documents are gone since the last job, and the next forgets them. If that was a mistake, put \
+             them back; older versions are in the bucket"
+        );
+        (tenant_id, Reason::LargeDeletion.as_str(), note)
+    });
+    let set_aside = findings.set_aside.iter().map(|(tenant_id, names)| {
+        let note = format!(
+            "{} of the newest documents were {NO_ROOM}. They are under {QUARANTINE}: {names}",
+            names.count
+        );
+        (tenant_id.as_str(), "DocumentsQuarantined", note)
+    });
+    let notes: Vec<_> = losses.chain(set_aside).collect();
+    let tenants = if notes.is_empty() { Vec::new() } else { pool_tenants(cx, stack) };
+    for (tenant_id, reason, note) in notes {
         if let Some(tenant) = tenants.iter().find(|tenant| tenant.spec.tenant_id == tenant_id) {
-            let note = format!(
-                "{gone} of {known} documents are gone since the last job, and the next forgets them. If that was a mistake, \
-                 put them back; older versions are in the bucket"
-            );
             let subject = conditions_writer::subject(tenant);
-            cx.event(&subject, EventType::Warning, Reason::LargeDeletion, "Sync", note).await;
+            cx.event(&subject, EventType::Warning, reason, "Sync", note).await;
         }
     }
 }

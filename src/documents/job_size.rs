@@ -1,0 +1,154 @@
+//! How much a job would have to add, and which documents must wait so that AWS's limits hold. AWS's limits are for the job,
+//! and a pool is one job: beyond them it would fail for all tenants.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{AddAssign, Sub};
+
+use jiff::Timestamp;
+
+use crate::stack::job::JobSummary;
+
+/// Files and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size {
+    /// How many files, metadata files included.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Size {
+    /// What AWS adds or changes in one job: 5,000,000 files, 100 GB.
+    /// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
+    pub const OF_A_JOB: Self = Self { files: 5_000_000, bytes: 100_000_000_000 };
+
+    fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl AddAssign for Size {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Sub for Size {
+    type Output = Self;
+
+    /// What is more than the other, if anything is.
+    fn sub(self, other: Self) -> Self {
+        Self { files: self.files.saturating_sub(other.files), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+}
+
+/// What the next job has to add, by tenant and by the minute in which it was written. Memory does not grow with the
+/// number of files, but with that of minutes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added(BTreeMap<String, BTreeMap<i64, Size>>);
+
+/// Until when documents may have been written that are in the next job, by tenant; those of others all are.
+pub type Cuts = BTreeMap<String, Timestamp>;
+
+impl Added {
+    /// A tenant's document, with the metadata file beside it.
+    pub fn add(&mut self, tenant: &str, written: Timestamp, bytes: u64) {
+        let minutes = match self.0.get_mut(tenant) {
+            Some(minutes) => minutes,
+            None => self.0.entry(tenant.into()).or_default(),
+        };
+        *minutes.entry(written.as_second().div_euclid(60)).or_default() += Size { files: 2, bytes };
+    }
+
+    /// The newest files of the largest tenant must wait, and then of the next one, until what is left is no more than a
+    /// job takes.
+    pub fn cuts(&self, limit: Size) -> Cuts {
+        let of = |minutes: &BTreeMap<i64, Size>| {
+            minutes.values().fold(Size::default(), |mut all, it| {
+                all += *it;
+                all
+            })
+        };
+        let sizes: Vec<_> = self.0.iter().map(|(tenant, minutes)| (tenant, minutes, of(minutes))).collect();
+        let mut all = Size::default();
+        sizes.iter().for_each(|(_, _, size)| all += *size);
+        let (mut cuts, mut cut, mut left) = (Cuts::new(), BTreeSet::new(), all);
+        while !(left - limit).is_nothing() {
+            let over = left - limit;
+            let largest = |size: &Size| if over.files > 0 { size.files } else { size.bytes };
+            let rest = sizes.iter().filter(|(tenant, ..)| !cut.contains(tenant));
+            let Some((tenant, minutes, _)) =
+                rest.max_by_key(|(tenant, _, size)| (largest(size), Reverse(*tenant)))
+            else {
+                break;
+            };
+            cut.insert(tenant);
+            for (minute, size) in minutes.iter().rev() {
+                left = left - *size;
+                let since = Timestamp::from_second(minute * 60).unwrap_or(Timestamp::MIN);
+                cuts.insert((*tenant).clone(), since);
+                if (left - limit).is_nothing() {
+                    break;
+                }
+            }
+        }
+        cuts
+    }
+}
+
+/// Since when nothing was in a job that came to its end: what was written before that is no news to the next.
+pub fn since(newest_first: &[JobSummary]) -> Timestamp {
+    let last = newest_first.iter().find(|job| job.status == "COMPLETE");
+    last.map_or(Timestamp::MIN, |last| last.started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60 + 59).unwrap()
+    }
+
+    fn start(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60).unwrap()
+    }
+
+    /// Documents of a byte by tenant, each with the minute in which it was written.
+    fn added(of: &[(&str, &[i64])]) -> Added {
+        let mut added = Added::default();
+        for (tenant, minutes) in of {
+            minutes.iter().for_each(|it| added.add(tenant, minute(*it), 1));
+        }
+        added
+    }
+
+    fn documents(documents: u64) -> Size {
+        Size { files: 2 * documents, ..Size::OF_A_JOB }
+    }
+
+    #[test]
+    fn the_newest_of_the_largest_wait() {
+        let added = added(&[("acme", &[1, 2, 3, 4, 4]), ("globex", &[9, 9, 9]), ("umbrella", &[])]);
+        assert_eq!(added.cuts(documents(8)), Cuts::new());
+        assert_eq!(added.cuts(documents(7)), Cuts::from([("acme".into(), start(4))]), "a minute is a whole");
+        assert_eq!(added.cuts(documents(5)), Cuts::from([("acme".into(), start(3))]));
+        // All of the largest is not enough.
+        let all = Cuts::from([("acme".into(), start(1)), ("globex".into(), start(9))]);
+        assert_eq!(added.cuts(documents(2)), all);
+        assert_eq!(added.cuts(documents(0)), all);
+    }
+
+    #[test]
+    fn bytes_count_as_files_do() {
+        let mut added = added(&[("acme", &[1, 2, 3])]);
+        added.add("globex", minute(1), 70);
+        added.add("globex", minute(2), 50);
+        let bytes = |bytes| Size { bytes, ..Size::OF_A_JOB };
+        assert_eq!(added.cuts(bytes(123)), Cuts::new());
+        assert_eq!(added.cuts(bytes(122)), Cuts::from([("globex".into(), start(2))]));
+        assert_eq!(added.cuts(bytes(72)), Cuts::from([("globex".into(), start(1))]));
+    }
+}
