@@ -14,12 +14,13 @@ pub struct Documents {
     /// 'Enabled'.
     pub versioning: Option<Versioning>,
 
-    /// After how many days an older version is deleted for good; 0 keeps it for ever. Default: 30.
+    /// After how many days an older version is deleted for good; 0 keeps it for ever. Older versions of what the operator
+    /// keeps under 'tenantry/' are too. Default: 30.
     #[schemars(range(min = 0, max = 36500))]
     pub noncurrent_expiration_days: Option<i32>,
 
-    /// After how many days a document is deleted; 0 keeps it for ever. The next ingestion then forgets it.
-    /// Default: 0.
+    /// After how many days a document is deleted, also in quarantine; 0 keeps it for ever. The next ingestion then forgets
+    /// it. Default: 0.
     #[schemars(range(min = 0, max = 36500))]
     pub expiration_days: Option<i32>,
 }

@@ -5,9 +5,7 @@ use super::sidecar::MAX_KEY;
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
 use crate::stack::hash::fingerprint;
-
-/// The folder.
-pub const QUARANTINE: &str = "tenantry/quarantine/";
+pub(crate) use crate::stack::layout::QUARANTINE;
 
 /// What an object is called there: as before, or as much of it as there is room for.
 pub fn key_of(key: &str) -> String {

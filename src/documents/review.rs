@@ -251,7 +251,12 @@ impl Review {
         self.again.is_empty()
     }
 
-    /// Whether a job may start. Those of whom there is much keep nobody waiting, and go on while it runs.
+    /// Whether a job may start.
+    fn is_ready(&mut self, scope: &Scope<'_>, haste: Haste) -> bool {
+        self.has_seen_enough(scope, haste) && self.leaves_room(scope)
+    }
+
+    /// Whether enough was looked at. Those of whom there is much keep nobody waiting, and go on while the job runs.
     fn has_seen_enough(&self, scope: &Scope<'_>, haste: Haste) -> bool {
         let is_waited_for = match haste {
             Haste::Needed => self.others_changed || self.worked >= PATIENCE,
@@ -289,7 +294,7 @@ impl Review {
     ) -> Result<bool, Fault> {
         let (begun, worked, worked_first) = (Instant::now(), self.worked, self.worked_first);
         let mut progress = reviews.begin(scope.owner, &self.findings);
-        while !(self.has_seen_enough(scope, haste) && self.leaves_room(scope)) && !is_over() {
+        while !self.is_ready(scope, haste) && !is_over() {
             let Some((order, range)) = self.next() else { break };
             let until = match order {
                 Order::First => Until::Enough(is_over),
@@ -322,7 +327,7 @@ impl Review {
                 self.cuts = None;
             }
         }
-        let is_ready = self.has_seen_enough(scope, haste) && self.leaves_room(scope);
+        let is_ready = self.is_ready(scope, haste);
         if !is_ready {
             self.save(aws, scope).await?;
         }

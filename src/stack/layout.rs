@@ -10,6 +10,8 @@ pub(crate) const POOL: &str = "pool/";
 pub(crate) const BRIDGE: &str = "bridge/";
 /// The folder of all that the operator writes for itself.
 pub(crate) const OPERATORS_OWN: &str = "tenantry/";
+/// The folder of what could not stay among the documents.
+pub(crate) const QUARANTINE: &str = "tenantry/quarantine/";
 /// What a metadata file's name ends with.
 pub(crate) const SUFFIX: &str = ".metadata.json";
 

@@ -195,3 +195,64 @@ async fn what_cannot_be_moved_is_found_by_nobody_and_keeps_nothing_else() {
     })
     .await;
 }
+
+/// A list of keys to delete is XML, which cannot carry every character that a key may have.
+#[tokio::test]
+async fn a_key_that_xml_cannot_carry_keeps_no_tenant_and_no_stack_from_leaving() {
+    world(|w| async move {
+        let bucket = pool_of_two(&w, "OperatorOnly").await;
+        for name in ["\u{1}.md", "a\rb.md", "two\nlines.md"] {
+            w.sdk.upload(&bucket, &format!("pool/acme/{name}"), "Acme grants 99 days of annual leave.").await;
+        }
+        w.request_sync("acme").await;
+        assert_own(&w, &bucket, "umbrella", "30 days").await;
+        for (tenant, policy) in [("acme", "Delete"), ("umbrella", "RetainDocuments")] {
+            w.patch(tenant, json!({"spec": {"deletionPolicy": policy}})).await;
+            w.delete(tenant).await;
+        }
+        w.gone("acme").await;
+        w.gone("umbrella").await;
+        let left = w.sdk.s3.list_object_versions().bucket(&bucket).prefix("pool/acme/").send().await.unwrap();
+        assert!(left.versions().is_empty() && left.delete_markers().is_empty(), "{left:?}");
+        w.patch("SharedStack/standard", json!({"spec": {"deletionPolicy": "Delete"}})).await;
+        w.delete("SharedStack/standard").await;
+        let asks = w.condition("SharedStack/standard", "DeletionBlocked=True/RetainedTenants").await;
+        let message = asks.message("DeletionBlocked");
+        let (_, rest) = message.split_once(&format!("{}=", tenantry::api::APPROVE)).expect("a code");
+        let code = rest.split(',').next().unwrap().to_owned();
+        w.annotate("SharedStack/standard", tenantry::api::APPROVE, Some(&code)).await;
+        w.gone("SharedStack/standard").await;
+    })
+    .await;
+}
+
+/// A job would try again, and fail again, at every moment of the schedule.
+#[tokio::test]
+async fn a_document_that_can_never_be_indexed_starts_no_job_at_each_scheduled_moment() {
+    world(|w| async move {
+        let bucket = pool_of_two(&w, "OperatorOnly").await;
+        w.sdk.upload(&bucket, "pool/acme/scan.tiff", "No text.").await;
+        w.request_sync("acme").await;
+        w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
+        let knowledge_base = w.get("acme").await.status.knowledge_base_id.unwrap();
+        w.patch("SharedStack/standard", json!({"spec": {"pool": {"ingestion": {"schedule": "* * * * *"}}}}))
+            .await;
+        // It is tried once more, in case that the cause has gone.
+        w.eventually("the schedule has started a job", || async {
+            w.jobs(&knowledge_base).await.last().filter(|job| job.starts_with("due ")).map(drop)
+        })
+        .await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        let (jobs, mark) = (w.jobs(&knowledge_base).await, w.double.mark().await);
+        w.eventually("it is due five times more", || async {
+            let looks =
+                w.double.journal(mark).await.of("GetObject").only(|call| call.text().contains("/ledger/"));
+            (looks.len() >= 5).then_some(())
+        })
+        .await;
+        assert_eq!(w.jobs(&knowledge_base).await, jobs);
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
+    })
+    .await;
+}

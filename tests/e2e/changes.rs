@@ -65,8 +65,8 @@ async fn a_changed_spec_is_changed_in_aws() {
         let versioning = w.sdk.s3.get_bucket_versioning().bucket(&bucket).send().await.unwrap().status;
         assert_eq!(versioning, Some(BucketVersioningStatus::Suspended));
         let lifecycle = w.sdk.s3.get_bucket_lifecycle_configuration().bucket(&bucket).send().await.unwrap();
-        let days = lifecycle.rules().iter().filter_map(|rule| rule.expiration()?.days());
-        assert_eq!(days.collect::<Vec<_>>(), [365]);
+        let days = lifecycle.rules().iter().filter_map(|rule| Some((rule.id()?, rule.expiration()?.days()?)));
+        assert_eq!(days.collect::<Vec<_>>(), [("documents", 365), ("tenantry/quarantine", 365)]);
         let collection = id.name(Layer::Collection);
         let network = w.sdk.aoss.get_security_policy().r#type("network".into()).name(&collection).send().await;
         let network = format!("{:?}", network.unwrap().security_policy_detail.unwrap().policy.unwrap());

@@ -54,6 +54,7 @@ mod hostile_sidecars;
 mod index_by_endpoint;
 mod ingestion;
 mod installations;
+mod job_size;
 mod keys;
 mod large_deletions;
 mod leaders;

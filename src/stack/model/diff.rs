@@ -12,6 +12,7 @@ use super::observed::{
 use super::policy;
 use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
 use crate::stack::identity::{Identity, Scope};
+use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
 use crate::stack::store::{Store, opensearch};
 
 /// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
@@ -78,23 +79,22 @@ pub fn is_versioned(want: &WantBucket) -> bool {
     want.documents.versioning == Versioning::Enabled
 }
 
-/// One rule per document prefix; none where nothing ever expires. What the operator keeps for itself under
-/// `tenantry/` is no document prefix and never expires.
+/// One rule per document prefix; none where nothing ever expires. Older versions of what the operator keeps for itself under
+/// `tenantry/` expire as those of documents do, and so does what was a document and is in quarantine now. Nothing else
+/// does.
 pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
     let documents = &want.documents;
     let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
-    if documents.expiration_days == 0 && noncurrent == 0 {
-        return Vec::new();
-    }
-    let mut rules: Vec<_> = want
-        .prefixes
-        .iter()
-        .map(|prefix| LifecycleRule {
-            prefix: prefix.clone(),
-            expiration_days: documents.expiration_days,
-            noncurrent_expiration_days: noncurrent,
-        })
-        .collect();
+    let rule = |prefix: &str, expiration_days, noncurrent_expiration_days| LifecycleRule {
+        prefix: prefix.into(),
+        expiration_days,
+        noncurrent_expiration_days,
+    };
+    let mut rules: Vec<_> =
+        want.prefixes.iter().map(|prefix| rule(prefix, documents.expiration_days, noncurrent)).collect();
+    rules.push(rule(OPERATORS_OWN, 0, noncurrent));
+    rules.push(rule(QUARANTINE, documents.expiration_days, 0));
+    rules.retain(|rule| rule.expiration_days > 0 || rule.noncurrent_expiration_days > 0);
     rules.sort();
     rules
 }

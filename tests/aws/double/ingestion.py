@@ -85,6 +85,7 @@ class _Crawl:
         stats = self.job.statistics
         stats["numberOfDocumentsScanned"] = len(keys)
         stats["numberOfMetadataDocumentsScanned"] = len(objects) - len(keys)
+        self._check_size(keys, objects)
         for key in keys:
             await self._visit(key, objects)
         for key in [key for key in self.source.seen | self.source.documents if key not in objects]:
@@ -93,6 +94,21 @@ class _Crawl:
             self.source.documents.pop(key, None)
             if self._records().pop(self._record(key), None) is not None:
                 stats["numberOfDocumentsDeleted"] += 1
+
+    def _check_size(self, keys, objects):
+        """So many files and bytes are added or changed by one job at the most. Beyond that it fails as a whole ([mem]: no
+        doc says how)."""
+        limit = lambda name: self.world.settings.limit(self.region.account, name)
+        files = size = 0
+        for key in keys:
+            sidecar = key + documents.SIDECAR
+            before = self.source.seen.get(key) or (None, None)
+            for was, now in zip(before, (objects[key], objects.get(sidecar))):
+                if now and now != was:
+                    files, size = files + 1, size + now[2]
+        if files > limit("job_files") or size > limit("job_bytes"):
+            raise AwsError("ValidationException", "The ingestion job exceeds the quota for files to add or update per "
+                           f"ingestion job, or for its size: {files} files, {size} bytes")
 
     async def _pass(self, point, name):
         await _until_stopped(self.job, self.world.clock.holds.passing(self.region.account, point, name))

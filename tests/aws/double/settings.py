@@ -45,6 +45,7 @@ DEFAULTS = {
     "rate_burst": 1.0,            # seconds' worth of requests that may come at once; one always may
     "limits": {
         "knowledge_bases": 100, "data_sources_per_kb": 5, "jobs": 5, "jobs_per_kb": 1,
+        "job_files": 5_000_000, "job_bytes": 100 * 10 ** 9,     # that one job adds or changes
         "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
         "policy_bytes": 10240, "indexes_per_collection": 1000,
         "copy_source_bytes": 5 * 2 ** 30,      # of what one CopyObject copies

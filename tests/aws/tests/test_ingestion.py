@@ -199,6 +199,22 @@ def test_one_job_a_knowledge_base_and_so_many_an_account(aws):
     assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 402
 
 
+@pytest.mark.parametrize("limit", [{"job_files": 3}, {"job_bytes": 79}])
+def test_a_job_adds_so_many_files_and_bytes_or_nothing(aws, limit):
+    kb, source = aws.make_all()
+    aws.upload("pool/a/one.md", "one words")
+    aws.ingest(kb, source)
+    aws.settings(limits=limit)
+    for name in ("two", "three"):
+        aws.upload(f"pool/a/{name}.md", "words", tenantId="a")
+    started = aws.agent.start_ingestion_job(knowledgeBaseId=kb, dataSourceId=source)["ingestionJob"]["ingestionJobId"]
+    until(lambda: aws.job(kb, source, started)["status"] == "FAILED")
+    assert "exceeds the quota" in aws.job(kb, source, started)["failureReasons"][0]
+    assert found(aws, kb) == ["one.md"]
+    aws.s3.delete_object(Bucket=aws.bucket, Key="pool/a/three.md.metadata.json")
+    assert counts(aws.ingest(kb, source))["NewDocumentsIndexed"] == 2               # what was read before does not count
+
+
 def test_jobs_are_listed_filtered_and_sorted(aws):
     kb, source = aws.make_all()
     ids = [aws.ingest(kb, source)["ingestionJobId"] for _ in range(3)]

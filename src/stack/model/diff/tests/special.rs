@@ -359,8 +359,9 @@ fn a_knowledge_base_without_a_model_differs_from_one_with_a_model() {
     assert_eq!(sentences, [expected]);
 }
 
+/// Every review may replace a metadata file, and every job writes a ledger: their older versions would be kept for ever.
 #[test]
-fn each_prefix_has_a_rule_where_something_expires() {
+fn each_prefix_has_a_rule_where_something_expires_and_what_the_operator_keeps_does_not_grow_for_ever() {
     let mut want = whole().want.bucket.unwrap();
     want.prefixes = vec!["pool/".into(), "bridge/".into()];
     use Versioning::{Enabled, Suspended};
@@ -380,7 +381,16 @@ fn each_prefix_has_a_rule_where_something_expires() {
             expiration_days,
             noncurrent_expiration_days,
         };
-        let rules = days.map(|days| vec![rule("bridge/", days), rule("pool/", days)]).unwrap_or_default();
+        let of = |(current, noncurrent)| {
+            let all = [
+                rule("bridge/", (current, noncurrent)),
+                rule("pool/", (current, noncurrent)),
+                rule("tenantry/", (0, noncurrent)),
+                rule("tenantry/quarantine/", (current, 0)),
+            ];
+            all.into_iter().filter(|it| it.expiration_days + it.noncurrent_expiration_days > 0).collect()
+        };
+        let rules: Vec<_> = days.map(of).unwrap_or_default();
         assert_eq!(lifecycle(&want), rules, "{:?}", want.documents);
     }
 }
