@@ -233,7 +233,8 @@ impl Walk<'_, '_> {
     /// Whether a document must wait, because the next job has no room for it.
     fn must_wait(&self, object: &Object) -> bool {
         let since = || self.cuts?.get(sidecar::tenant_of(&object.key)?);
-        sidecar::is_document(&object.key) && since().is_some_and(|since| object.last_modified >= *since)
+        let is_new = object.last_modified >= self.since && sidecar::is_document(&object.key);
+        is_new && since().is_some_and(|since| object.last_modified >= *since)
     }
 
     /// Compares an object with the ledger.

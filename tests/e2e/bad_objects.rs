@@ -205,7 +205,7 @@ async fn a_key_that_xml_cannot_carry_keeps_no_tenant_and_no_stack_from_leaving()
             w.sdk.upload(&bucket, &format!("pool/acme/{name}"), "Acme grants 99 days of annual leave.").await;
         }
         w.request_sync("acme").await;
-        assert_own(&w, &bucket, "umbrella", "30 days").await;
+        assert_own(&w, &bucket, "umbrella", "31 days").await;
         for (tenant, policy) in [("acme", "Delete"), ("umbrella", "RetainDocuments")] {
             w.patch(tenant, json!({"spec": {"deletionPolicy": policy}})).await;
             w.delete(tenant).await;

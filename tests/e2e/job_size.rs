@@ -34,7 +34,7 @@ async fn a_tenant_with_more_than_a_job_takes_keeps_nobody_from_being_indexed_and
 
         // Its tenant is told, and nobody else.
         let told = w.event("acme", "DocumentsQuarantined").await;
-        assert!(told.contains("5,000,000 files and 100 GB") && told.contains("pool/acme/11.md"), "{told}");
+        assert!(told.contains("5,000,000 files and 100 GB") && told.contains("pool/acme/00.md"), "{told}");
         let told = w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
         assert!(told.message("DocumentsCurrent").contains("put into quarantine"), "{}", told.describe());
         assert!(w.get("umbrella").await.condition("DocumentsCurrent").is_none());
@@ -44,6 +44,7 @@ async fn a_tenant_with_more_than_a_job_takes_keeps_nobody_from_being_indexed_and
             keys(&w, &bucket, "tenantry/quarantine/pool/acme/").await,
         );
         assert_eq!(there.len() + aside.len(), MANY + 1, "nothing is lost: {there:?} {aside:?}");
+        assert!(there.contains(&"pool/acme/handbook.md".into()), "it was in the job before: {there:?}");
         assert!(
             aside.len() > MANY - 5 && aside.contains(&"tenantry/quarantine/pool/acme/11.md".into()),
             "{aside:?}"
