@@ -468,26 +468,35 @@ where
     K: kube::Resource<DynamicType = ()>,
 {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
-    let mut failures = 0;
-    loop {
-        match api.list(params).await {
-            // It says so while its storage begins, as that of a kind does which has just been defined.
-            Err(kube::Error::Api(status))
-                if (status.code == 429 || status.code >= 500) && failures < TRIES =>
-            {
-                failures += 1;
-                tracing::warn!(kind = %K::kind(&()), %status, "a list is refused and is asked for again");
-                tokio::time::sleep(retry::distance(failures)).await;
-            }
-            listed => return listed.context("the objects of this installation cannot be listed"),
-        }
-    }
+    listed(&K::kind(&()), || api.list(params)).await
 }
 
 async fn namespace_uids(client: &Client) -> anyhow::Result<HashMap<String, String>> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let all = api.list_metadata(&ListParams::default()).await.context("namespaces cannot be listed")?;
+    let params = ListParams::default();
+    let all = listed("Namespace", || api.list_metadata(&params)).await?;
     Ok(all.items.iter().filter_map(|it| Some((it.name_any(), it.uid()?))).collect())
+}
+
+/// A list, asked for again while the API server refuses it for now. It says so while its storage begins, as that of a kind
+/// does which has just been defined.
+async fn listed<T, F: Future<Output = kube::Result<T>>>(
+    kind: &str,
+    list: impl Fn() -> F,
+) -> anyhow::Result<T> {
+    let mut failures = 0;
+    loop {
+        match list().await {
+            Err(kube::Error::Api(status))
+                if (status.code == 429 || status.code >= 500) && failures < TRIES =>
+            {
+                failures += 1;
+                tracing::warn!(kind, %status, "a list is refused and is asked for again");
+                tokio::time::sleep(retry::distance(failures)).await;
+            }
+            answer => return answer.with_context(|| format!("{kind}s cannot be listed")),
+        }
+    }
 }
 
 /// What is still there goes on: who has an id is taken from what the Tenants say, because nothing else knows.
