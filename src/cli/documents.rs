@@ -1,6 +1,6 @@
 //! `tenantry documents`: how a tenant's documents fare.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -54,6 +54,8 @@ struct Report {
     ingested: usize,
     /// Documents that are new or changed since.
     waiting: usize,
+    /// Documents that are gone since: the next job forgets them.
+    gone: usize,
     last_job: Option<LastJob>,
     /// What could not be indexed, or not all of it, and why.
     failed: Vec<Failed>,
@@ -107,11 +109,16 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         bail!("the Tenant has no place for documents yet; `kubectl get tenant` says what it waits for");
     };
     let ledger = ledger_key(&owner_of_documents(scope, tenant));
-    let (documents, ingested, failed) = count(aws, &bucket, &prefix, &ledger).await?;
+    let jobs = match (&status.knowledge_base_id, &status.data_source_id) {
+        (Some(kb), Some(ds)) => aws.jobs.list(kb, ds).await?,
+        _ => Vec::new(),
+    };
+    let Count { documents, ingested, gone, failed } = count(aws, &bucket, &prefix, &ledger, &jobs).await?;
     let mut report = Report {
         documents,
         ingested,
         waiting: documents - ingested,
+        gone,
         last_job: None,
         failed,
         quarantined: quarantined(aws, &bucket, &prefix).await?,
@@ -119,7 +126,6 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         prefix,
     };
     if let (Some(kb), Some(ds)) = (&status.knowledge_base_id, &status.data_source_id)
-        && let jobs = aws.jobs.list(kb, ds).await?
         && let Some(last) = jobs.first().cloned()
     {
         let since = failures::since(&jobs);
@@ -153,28 +159,36 @@ fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
     }
 }
 
-/// How many documents there are, and how many of them are as the last job found them.
-/// And which the operator had to skip.
+struct Count {
+    documents: usize,
+    ingested: usize,
+    gone: usize,
+    /// Which the operator had to skip.
+    failed: Vec<Failed>,
+}
+
+/// How many documents there are, how many of them are as the last job found them, and how many are no more.
 async fn count(
     aws: &Aws,
     bucket: &str,
     prefix: &str,
     ledger: &str,
-) -> Result<(usize, usize, Vec<Failed>), Fault> {
-    let (mut known, mut skipped) = (BTreeSet::new(), Vec::new());
+    jobs: &[JobSummary],
+) -> Result<Count, Fault> {
+    let (mut known, mut failed) = (BTreeMap::new(), Vec::new());
     // Only the parts of the ledger that may say something of them are read.
     let before = prefix.trim_end_matches('/').to_owned();
     let span = Span { after: before, until: Some(format!("{prefix}\u{10FFFF}")) };
     let pieces = known::index(aws, bucket, ledger).await?.over(&span);
-    let mut entries = Known::new(aws, bucket, ledger, &[], pieces);
+    let mut entries = Known::new(aws, bucket, ledger, jobs, pieces);
     while let Some(entry) = entries.next().await? {
         if !entry.key.starts_with(prefix) {
             continue;
         }
         if let Some(reason) = entry.skipped {
-            skipped.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
+            failed.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
         } else if sidecar::is_document(&entry.key) {
-            known.insert((entry.key, entry.mark));
+            known.insert(entry.key, entry.mark);
         }
     }
     let (mut documents, mut ingested, mut next) = (0, 0, None);
@@ -182,11 +196,11 @@ async fn count(
         let page = aws.objects.list(bucket, prefix, next.as_deref(), None).await?;
         for object in page.objects.into_iter().filter(|it| sidecar::is_document(&it.key)) {
             documents += 1;
-            ingested += usize::from(known.contains(&(object.key.clone(), object.mark())));
+            ingested += usize::from(known.remove(&object.key).is_some_and(|mark| mark == object.mark()));
         }
         next = page.next;
         if next.is_none() {
-            return Ok((documents, ingested, skipped));
+            return Ok(Count { documents, ingested, gone: known.len(), failed });
         }
     }
 }
@@ -213,9 +227,9 @@ async fn quarantined(aws: &Aws, bucket: &str, prefix: &str) -> Result<Vec<Quaran
 }
 
 fn as_text(report: &Report) -> String {
-    let Report { bucket, prefix, documents, ingested, waiting, .. } = report;
+    let Report { bucket, prefix, documents, ingested, waiting, gone, .. } = report;
     let mut text = format!(
-        "s3://{bucket}/{prefix}: {documents} documents, {ingested} as the last job found them, {waiting} new or changed since\n"
+        "s3://{bucket}/{prefix}: {documents} documents, {ingested} as the last job found them, {waiting} new or changed since, {gone} gone\n"
     );
     match &report.last_job {
         None => text += "no job has run yet\n",

@@ -43,6 +43,11 @@ async fn one_tenants_large_deletion_is_told_to_it_and_keeps_nobody_waiting() {
     world(|w| async move {
         let bucket = pool(&w).await;
         take(&w, &bucket, "acme", 0..12).await;
+        let told = w.tenantry(&["documents", "-n", &w.namespace_name(""), "acme"]).await;
+        assert!(
+            told.contains("0 documents, 0 as the last job found them, 0 new or changed since, 12 gone"),
+            "{told}"
+        );
         w.sdk.upload(&bucket, "pool/umbrella/new.md", "Umbrella grants 32 days of leave.").await;
         w.request_sync("umbrella").await;
         let found = w.retrieve("umbrella", "How many days of leave?").await;
