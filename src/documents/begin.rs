@@ -1,10 +1,10 @@
 //! The beginning of a job: everything is reviewed, and a job is started if it would change anything, and nothing speaks
 //! against it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::findings::{Findings, Losses, Names};
-use super::review::{Haste, Kept, Review};
+use super::review::{Haste, Kept, Review, SLICE};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
@@ -15,6 +15,9 @@ use crate::aws::Aws;
 use crate::stack::approval;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::job::JobSummary;
+
+/// How long whoever has waited for its turn may take to look once more. Others wait meanwhile.
+const WITH_TURN: Duration = Duration::from_secs(300);
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub enum Outlook {
 }
 
 /// Goes on with the review that was begun for what is asked, or begins one; for a while. What it has found is told once.
+/// Whoever has waited for its turn looks while it has it.
 pub async fn look(
     aws: &Aws,
     source: &Source<'_>,
@@ -46,31 +50,39 @@ pub async fn look(
     jobs: &[JobSummary],
     kept: &Kept,
     reviews: &Reviews,
-    slice: Duration,
+    has_turn: bool,
 ) -> Result<(Outlook, Option<Findings>), Fault> {
-    let (scope, begun) = (source.scope(), Instant::now());
-    let mut review = match kept.take() {
-        Some(review) if !review.asks(jobs).is_empty() => review,
+    let scope = source.scope();
+    let asked = |review: &Review| open.iter().all(|ask| review.serves(ask));
+    let review = match kept.take() {
+        // What is asked for meanwhile waits until those are through who come first, or else nobody would ever be.
+        Some(review)
+            if review.is_fresh()
+                && !review.asks(jobs).is_empty()
+                && (review.is_under_way() || has_turn || asked(&review)) =>
+        {
+            review
+        }
         before => {
             let asks = open.iter().copied().cloned().collect();
-            Review::anew(aws, &scope, asks, before).await?
+            let (review, before) = Review::anew(aws, &scope, asks, before).await?;
+            before.into_iter().for_each(|before| kept.tell_later(before));
+            review
         }
     };
-    let is_needed = review.asks(jobs).iter().any(|ask| ask.needs_a_job());
+    let asks = review.asks(jobs);
+    let is_needed = asks.iter().any(|ask| ask.needs_a_job());
     let haste = match jobs.first().map(|last| last.status.as_str()) {
         // Nobody knew how much there was of what was left for later.
         Some("FAILED") => Haste::None,
+        // Who was left for later is what it is for; or else one such job would follow the other.
+        _ if asks.iter().all(|ask| matches!(ask, Ask::Rest(_))) => Haste::None,
         _ if is_needed => Haste::Needed,
         _ => Haste::IfNews,
     };
-    let mut is_ready = review.go(aws, &scope, jobs, haste, reviews, slice).await?;
-    if is_ready && !review.is_fresh() {
-        let asks = review.asks(jobs).into_iter().cloned().collect();
-        review = Review::anew(aws, &scope, asks, Some(review)).await?;
-        let left = slice.saturating_sub(begun.elapsed());
-        is_ready = review.go(aws, &scope, jobs, haste, reviews, left).await?;
-    }
-    let found = is_ready.then(|| review.news()).flatten();
+    let slice = if has_turn { WITH_TURN } else { SLICE };
+    let (mut review, is_ready) = kept.go(review, aws, &scope, jobs, (haste, slice), reviews).await?;
+    let found = is_ready.then(|| kept.news(&mut review)).flatten();
     let outlook = match large_deletion(source, &review.findings, jobs) {
         _ if !is_ready => Outlook::GoesOn,
         _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => {
@@ -183,7 +195,6 @@ mod tests {
     use super::*;
     use crate::aws::in_memory::{BUCKET, S3};
     use crate::documents::job_size::Size;
-    use crate::documents::review::SLICE;
     use crate::documents::sidecar::{Pool, Rules};
     use crate::stack::identity::Owner;
     use crate::stack::job::Statistics;
@@ -211,18 +222,23 @@ mod tests {
             schedule: None,
         };
         let (aws, kept, reviews) = (s3.aws(), Kept::default(), Reviews::default());
-        let look = async |asked: usize, slice| {
-            let ask = Ask::Request(asked.to_string());
-            look(&aws, &source, &[&ask], &[], &kept, &reviews, slice).await.unwrap().0
-        };
-        for asked in 0..3 {
-            assert_eq!(look(asked, Duration::ZERO).await, Outlook::GoesOn);
-        }
-        assert_eq!(look(3, SLICE).await, Outlook::Ready);
-        let lists = s3.calls().into_iter().filter(|call| call.starts_with("List")).count();
-        assert!(lists <= 20, "{lists} pages were listed of 16");
+        let (scope, ask) = (source.scope(), Ask::Request("0".into()));
+        let (review, _) = Review::anew(&aws, &scope, vec![ask.clone()], None).await.unwrap();
+        kept.keep(review);
+        let another = Ask::Request("1".into());
+        let outlook = look(&aws, &source, &[&another, &ask], &[], &kept, &reviews, false).await.unwrap().0;
+        assert_eq!(outlook, Outlook::Ready);
         let review = kept.take().unwrap();
-        assert_eq!(review.asks(&[]), [&Ask::Request("0".into())], "the others' is the next");
+        assert_eq!(review.asks(&[]), [&ask], "the other's is the next");
+        // One that is through serves all that is asked for by now, unless it is about to begin a job.
+        for (has_turn, asks) in [(true, vec![&ask]), (false, vec![&another, &ask])] {
+            let (mut review, _) = Review::anew(&aws, &scope, vec![ask.clone()], None).await.unwrap();
+            let pace = (Haste::None, SLICE);
+            (review, _) = kept.go(review, &aws, &scope, &[], pace, &reviews).await.unwrap();
+            kept.keep(review);
+            look(&aws, &source, &[&another, &ask], &[], &kept, &reviews, has_turn).await.unwrap();
+            assert_eq!(kept.take().unwrap().asks(&[]), asks);
+        }
     }
 
     #[test]

@@ -158,8 +158,8 @@ impl Findings {
     }
 
     /// Whether a tenant of a pool is known to have had a document.
-    pub fn knew(&self, tenant: Option<&str>) -> bool {
-        tenant.is_some_and(|tenant| self.by_tenant.contains_key(tenant))
+    pub fn knew(&self, tenant: &str) -> bool {
+        self.by_tenant.contains_key(tenant)
     }
 
     /// Tenants of a pool that have lost an unusually large part of their documents.
@@ -173,8 +173,19 @@ impl Findings {
         if let Some(earlier) = earlier {
             self.corrected.extend(earlier.corrected);
             self.quarantined.extend(earlier.quarantined);
+            for (tenant, names) in earlier.set_aside {
+                self.set_aside.entry(tenant).or_default().extend(names);
+            }
         }
         self
+    }
+
+    /// What stands once a job has started for all of it: what is gone is forgotten.
+    pub fn forgotten(self) -> Self {
+        let Self { documents, unclaimed, skipped, mut by_tenant, losses, .. } = self;
+        let forget = |it: Losses| Losses { known: it.known - it.gone, gone: 0 };
+        by_tenant.values_mut().for_each(|it| *it = forget(*it));
+        Self { documents, unclaimed, skipped, by_tenant, losses: forget(losses), ..Self::default() }
     }
 
     pub(super) fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {

@@ -48,28 +48,68 @@ pub enum Haste {
 /// the pass ended, has lost it, and the next begins anew with what the ledger knows: an older one may speak of parts that
 /// are gone.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<Option<Review>>>);
+pub struct Kept(Arc<Mutex<Slot>>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    review: Option<Review>,
+    /// What reviews that came to nothing have moved or corrected, and nobody was told.
+    untold: Option<Findings>,
+}
 
 impl Kept {
     /// Takes it.
     pub fn take(&self) -> Option<Review> {
-        self.0.lock().take()
+        self.0.lock().review.take()
     }
 
     /// Keeps it for the next.
     pub fn keep(&self, review: Review) {
-        *self.0.lock() = Some(review);
+        self.0.lock().review = Some(review);
+    }
+
+    /// Goes on with a review, and keeps it; whether a job may start. If that fails, what it has moved is told later.
+    pub async fn go(
+        &self,
+        mut review: Review,
+        aws: &Aws,
+        scope: &Scope<'_>,
+        jobs: &[JobSummary],
+        pace: (Haste, Duration),
+        reviews: &Reviews,
+    ) -> Result<(Review, bool), Fault> {
+        match review.go(aws, scope, jobs, pace.0, reviews, pace.1).await {
+            Ok(is_ready) => Ok((review, is_ready)),
+            Err(fault) => {
+                review.untold().into_iter().for_each(|untold| self.tell_later(untold));
+                Err(fault)
+            }
+        }
+    }
+
+    /// What a review has found is told with what the next one finds.
+    pub fn tell_later(&self, untold: Findings) {
+        let mut slot = self.0.lock();
+        let earlier = slot.untold.take();
+        slot.untold = Some(untold.after(earlier));
+    }
+
+    /// What a review has found, if that was not told yet, with what those before it could not tell.
+    pub fn news(&self, review: &mut Review) -> Option<Findings> {
+        let news = review.news()?;
+        let untold = self.0.lock().untold.take();
+        Some(news.after(untold))
     }
 
     /// Whether one waits for its turn to start a job.
     pub fn waits_for_turn(&self) -> bool {
-        self.0.lock().as_ref().is_some_and(|review| review.waits_for_turn)
+        self.0.lock().review.as_ref().is_some_and(|review| review.waits_for_turn)
     }
 
     /// Whose documents are not all looked at.
     pub fn behind(&self) -> BTreeSet<String> {
-        let review = self.0.lock();
-        review.iter().flat_map(Review::behind).map(Into::into).collect()
+        let slot = self.0.lock();
+        slot.review.iter().flat_map(Review::behind).map(Into::into).collect()
     }
 }
 
@@ -99,12 +139,12 @@ pub struct Review {
     later: VecDeque<Range>,
     /// Whether something has changed of those who are not among the latter.
     others_changed: bool,
-    /// How long it has worked,
+    /// How long it has worked for a job, those before it included from whom it has what was left for later.
     worked: Duration,
-    /// how long on what comes first,
-    worked_first: Duration,
-    /// and when that was done.
-    saw_first: Instant,
+    /// How long it has worked itself,
+    took: Duration,
+    /// and when it did last.
+    saw_last: Instant,
     /// The job after which it was begun, if it was because that has ended.
     after: Option<String>,
     /// Whether it waits for its turn to start a job.
@@ -118,13 +158,15 @@ pub struct Review {
 }
 
 impl Review {
-    /// A new one. What the one before has left for later stays so, if it has seen all the rest.
+    /// A new one. What the one before has left for later stays so, if it has seen all the rest. Answers also with what that
+    /// has found and nobody was told, if it has moved something.
     pub async fn anew(
         aws: &Aws,
         scope: &Scope<'_>,
         asks: Vec<Ask>,
         before: Option<Review>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<(Self, Option<Findings>), Fault> {
+        let untold = before.as_ref().and_then(Self::untold);
         let before = match before {
             Some(before) if before.first.is_empty() => before,
             _ => Self::at_the_beginning(known::index(aws, scope.bucket, scope.ledger).await?),
@@ -135,7 +177,8 @@ impl Review {
         let (others_changed, worked) =
             if later.is_empty() { (false, Duration::ZERO) } else { (others_changed, worked) };
         let beginning = Self::at_the_beginning(index);
-        Ok(Self { asks, first, later, saved, superseded, others_changed, worked, ..beginning })
+        let review = Self { asks, first, later, saved, superseded, others_changed, worked, ..beginning };
+        Ok((review, untold))
     }
 
     fn at_the_beginning(index: Index) -> Self {
@@ -149,8 +192,8 @@ impl Review {
             later: VecDeque::new(),
             others_changed: false,
             worked: Duration::ZERO,
-            worked_first: Duration::ZERO,
-            saw_first: Instant::now(),
+            took: Duration::ZERO,
+            saw_last: Instant::now(),
             after: None,
             waits_for_turn: false,
             cuts: None,
@@ -170,14 +213,26 @@ impl Review {
         scope: &Scope<'_>,
         job: &str,
         before: Option<Review>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<(Self, Option<Findings>), Fault> {
         match before {
-            Some(before) if before.after.as_deref() == Some(job) => Ok(before),
+            Some(before) if before.after.as_deref() == Some(job) => Ok((before, None)),
             before => {
-                let review = Self::anew(aws, scope, Vec::new(), before).await?;
-                Ok(Self { after: Some(job.into()), ..review })
+                let (review, untold) = Self::anew(aws, scope, Vec::new(), before).await?;
+                Ok((Self { after: Some(job.into()), ..review }, untold))
             }
         }
+    }
+
+    /// Whether it was begun for this too.
+    pub fn serves(&self, ask: &Ask) -> bool {
+        self.asks.contains(ask)
+    }
+
+    /// What it has found, if it has moved something and nobody was told.
+    fn untold(&self) -> Option<Findings> {
+        let Findings { corrected, quarantined, set_aside, .. } = &self.findings;
+        let has_moved = corrected.count > 0 || quarantined.count > 0 || !set_aside.is_empty();
+        (!self.is_told && has_moved).then(|| self.findings.clone())
     }
 
     /// A person must answer first. Then everything is looked at anew: it is begun for nothing, and nobody goes on with it.
@@ -190,9 +245,14 @@ impl Review {
         Self { waits_for_turn: true, ..self }
     }
 
-    /// Whether what it has seen first is still to be relied upon.
+    /// Whether what it has seen is still to be relied upon: nobody left it lying.
     pub fn is_fresh(&self) -> bool {
-        self.saw_first.elapsed() <= FRESH.max(self.worked_first)
+        self.saw_last.elapsed() <= FRESH.max(self.took)
+    }
+
+    /// Whether it has not seen all that comes first.
+    pub fn is_under_way(&self) -> bool {
+        !self.first.is_empty()
     }
 
     /// Whether everything was looked at.
@@ -217,13 +277,14 @@ impl Review {
 
     /// Whose documents are not all looked at.
     pub fn behind(&self) -> BTreeSet<&str> {
-        self.later.iter().filter_map(Range::tenant).collect()
+        self.later.iter().filter_map(|range| range.tenant.as_deref()).collect()
     }
 
     /// Whether so many tenants may have lost so much that a person must be asked. Nobody knows yet what those have lost of
     /// whom there is much, if they had something: only when all have been looked at the question is the same each time.
     fn may_be_bereft(&self) -> bool {
-        let unknown = self.later.iter().filter(|range| range.may_lose).filter_map(Range::tenant).collect();
+        let unknown = self.later.iter().filter(|range| range.may_lose);
+        let unknown = unknown.filter_map(|range| range.tenant.as_deref()).collect();
         self.findings.may_be_bereft(&unknown)
     }
 
@@ -241,8 +302,7 @@ impl Review {
         if self.cuts.is_none() && scope.pool.is_some() {
             let cuts = self.findings.added.cuts(scope.limit);
             let of = |tenant: &String| {
-                let after = format!("{}{tenant}/", scope.prefix);
-                let span = Span { until: Some(format!("{after}\u{10FFFF}")), after };
+                let span = Range::of(scope.prefix, tenant).span;
                 span.without(self.later.iter().map(|range| &range.span))
             };
             self.again = cuts.keys().flat_map(of).map(Range::new).collect();
@@ -292,7 +352,7 @@ impl Review {
         reviews: &Reviews,
         is_over: &(dyn Fn() -> bool + Sync),
     ) -> Result<bool, Fault> {
-        let (begun, worked, worked_first) = (Instant::now(), self.worked, self.worked_first);
+        let (begun, worked, took) = (Instant::now(), self.worked, self.took);
         let mut progress = reviews.begin(scope.owner, &self.findings);
         while !self.is_ready(scope, haste) && !is_over() {
             let Some((order, range)) = self.next() else { break };
@@ -301,6 +361,7 @@ impl Review {
                 Order::Again => Until::Objects(usize::MAX, is_over),
                 Order::Later => Until::Objects(TURN, is_over),
             };
+            let (has_changed, changed) = (range.has_changed, self.findings.changed);
             let (cuts, since) = (self.cuts.as_ref().filter(|_| order == Order::Again), job_size::since(jobs));
             let store = Store {
                 aws,
@@ -313,15 +374,22 @@ impl Review {
             let mut walk = Walk { aws, scope, jobs, cuts, since, store, findings, progress };
             let Left { ahead, later, others_changed } = walk.over(range, until).await?;
             self.later.extend(later);
-            (self.worked, self.is_told) = (worked + begun.elapsed(), false);
+            (self.worked, self.took) = (worked + begun.elapsed(), took + begun.elapsed());
+            (self.saw_last, self.is_told) = (Instant::now(), false);
             match order {
                 Order::First => {
-                    (self.worked_first, self.saw_first) = (worked_first + begun.elapsed(), Instant::now());
                     ahead.into_iter().for_each(|range| self.first.push_front(range));
                     self.others_changed |= others_changed;
                 }
                 Order::Again => ahead.into_iter().for_each(|range| self.again.push_front(range)),
-                Order::Later => self.later.extend(ahead),
+                // One that is done waits for nobody: its changes are for the next job.
+                Order::Later => match ahead {
+                    None => self.others_changed |= has_changed || self.findings.changed > changed,
+                    Some(mut range) => {
+                        range.has_changed = has_changed || self.findings.changed > changed;
+                        self.later.push_back(range);
+                    }
+                },
             }
             if order != Order::Again {
                 self.cuts = None;
@@ -367,8 +435,7 @@ impl Review {
     /// The job has started. What is left for later goes on, and is what the next is asked for.
     pub fn rest(mut self, job: &str) -> Option<Self> {
         self.asks = vec![Ask::Rest(job.into())];
-        let Findings { documents, unclaimed, skipped, .. } = self.findings;
-        let findings = Findings { documents, unclaimed, skipped, ..Findings::default() };
+        let findings = self.findings.forgotten();
         let rest = Self { findings, others_changed: false, waits_for_turn: false, cuts: None, ..self };
         (!rest.later.is_empty()).then_some(rest)
     }

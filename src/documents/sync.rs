@@ -26,8 +26,6 @@ const EMPTY_PREFIX: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// How long a job that waits for a person is left alone.
 const WAITING: Duration = Duration::from_secs(300);
-/// How long whoever has waited for its turn may take to look once more. Others wait meanwhile.
-const WITH_TURN: Duration = Duration::from_secs(300);
 /// How soon to look again at what is still asked for.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -117,9 +115,8 @@ pub async fn step(
         if let Some(Turn::Wait(wait)) = had {
             waits = Some(wait);
         } else {
-            let slice = if had.is_some() { WITH_TURN } else { SLICE };
             let (outlook, found) =
-                look(aws, source, &open, &jobs, &remembered.review, reviews, slice).await?;
+                look(aws, source, &open, &jobs, &remembered.review, reviews, had.is_some()).await?;
             findings = found.map(|found| found.after(findings.take())).or(findings);
             match outlook {
                 Outlook::GoesOn => goes_on = true,
@@ -157,14 +154,16 @@ pub async fn step(
     if !goes_on
         && (running || waits.is_some())
         && !remembered.review.behind().is_empty()
-        && let Some(mut review) = remembered.review.take()
+        && let Some(review) = remembered.review.take()
     {
-        goes_on = !review.go(aws, &source.scope(), &jobs, Haste::None, reviews, SLICE).await?;
+        let (scope, pace) = (source.scope(), (Haste::None, SLICE));
+        let (review, is_over) = remembered.review.go(review, aws, &scope, &jobs, pace, reviews).await?;
+        goes_on = !is_over;
         remembered.review.keep(review);
     }
     let open = schedule::open(&asks, &jobs);
-    // A job that the schedule asks for flips nothing.
-    let wanted = |ask: &Ask| !matches!(ask, Ask::Due(_));
+    // A job that the schedule asks for flips nothing, nor does what is left of one.
+    let wanted = |ask: &Ask| !matches!(ask, Ask::Due(_) | Ask::Rest(_));
     let asked = open.iter().any(|ask| wanted(ask))
         || jobs
             .iter()
@@ -288,8 +287,10 @@ async fn look_after(
     let scope = source.scope();
     // If it is cut short, nobody knows what it had corrected.
     let before = remembered.looked_after.take();
-    let mut review = Review::after(aws, &scope, &last.id, remembered.review.take()).await?;
-    let is_over = review.go(aws, &scope, jobs, Haste::None, reviews, SLICE).await?;
+    let (review, untold) = Review::after(aws, &scope, &last.id, remembered.review.take()).await?;
+    untold.into_iter().for_each(|untold| remembered.review.tell_later(untold));
+    let pace = (Haste::None, SLICE);
+    let (mut review, is_over) = remembered.review.go(review, aws, &scope, jobs, pace, reviews).await?;
     if is_over {
         let findings = &review.findings;
         let may_have = before.is_none() && (findings.changed_files > 0 || review.is_open(jobs));
@@ -297,7 +298,7 @@ async fn look_after(
         remembered.fooled = fooled.then(|| last.id.clone());
     }
     remembered.looked_after = if is_over { Some(last.id.clone()) } else { before };
-    let found = is_over.then(|| review.news()).flatten();
+    let found = is_over.then(|| remembered.review.news(&mut review)).flatten();
     remembered.review.keep(review);
     Ok(Some(found))
 }

@@ -26,6 +26,8 @@ const CONCURRENCY: usize = 16;
 const MANY: usize = 2_000;
 /// and so many of them are looked into.
 const MUCH: usize = 2 * CONCURRENCY;
+/// So many tasks are gathered before they are done.
+const BATCH: usize = 1_000;
 
 /// Why a document was set aside.
 pub const NO_ROOM: &str = "put into quarantine, because AWS takes 5,000,000 files and 100 GB in one ingestion job, and one job \
@@ -40,19 +42,25 @@ pub struct Range {
     pairing: Pairing,
     /// How much there was of whoever was listed last.
     of_one: OfOne,
-    /// Whether the ledger knew something of whoever is left for later.
+    /// Whose it is, if it was left for later.
+    pub tenant: Option<String>,
+    /// Whether the ledger knew something of that tenant.
     pub may_lose: bool,
+    /// Whether something of that tenant has changed, as far as it was looked at.
+    pub has_changed: bool,
 }
 
 impl Range {
     /// Nothing of it has been seen.
     pub fn new(span: Span) -> Self {
-        Self { span, pairing: Pairing::default(), of_one: OfOne::default(), may_lose: false }
+        let (pairing, of_one) = (Pairing::default(), OfOne::default());
+        Self { span, pairing, of_one, tenant: None, may_lose: false, has_changed: false }
     }
 
-    /// Whose it is, if it was left for later.
-    pub fn tenant(&self) -> Option<&str> {
-        sidecar::tenant_of(self.span.until.as_deref()?)
+    /// All keys in the folder of a tenant. The last is the first that no folder of that name can have, and names nobody.
+    pub fn of(prefix: &str, tenant: &str) -> Self {
+        let span = Span { after: format!("{prefix}{tenant}/"), until: Some(format!("{prefix}{tenant}0")) };
+        Self { tenant: Some(tenant.into()), ..Self::new(span) }
     }
 
     /// The documents that are left at its end. The file of one that lies behind it may be there.
@@ -75,6 +83,16 @@ pub enum Until<'a> {
     Enough(&'a (dyn Fn() -> bool + Sync)),
     /// The same, and not farther than so many objects. Nobody is left for later.
     Objects(usize, &'a (dyn Fn() -> bool + Sync)),
+}
+
+impl Until<'_> {
+    /// Whether it is enough after so many objects.
+    fn is_enough(&self, listed: usize) -> bool {
+        match self {
+            Until::Enough(is_enough) => is_enough(),
+            Until::Objects(most, is_enough) => listed >= *most || is_enough(),
+        }
+    }
 }
 
 /// What is left of a range after a turn.
@@ -125,10 +143,10 @@ impl Walk<'_, '_> {
         let (mut left, mut listed) = (Left::default(), 0);
         let mut page = self.list(&range.span.after).await?;
         loop {
-            let (mut tasks, count) = (Vec::new(), page.objects.len());
+            let (mut tasks, mut looks, count) = (Vec::new(), 0, page.objects.len());
             // The last key of a tenant that is left for later.
             let mut behind: Option<String> = None;
-            let mut is_over = false;
+            let (mut is_over, mut is_cut) = (false, false);
             for object in std::mem::take(&mut page.objects) {
                 if behind.as_ref().is_some_and(|behind| object.key <= *behind) {
                     continue;
@@ -139,17 +157,20 @@ impl Walk<'_, '_> {
                 }
                 let key = object.key.clone();
                 if let Until::Enough(_) = until
-                    && let Some(folder) = range.of_one.is_too_much(&key)
+                    && range.of_one.is_too_much(&key)
+                    && let Some(tenant) = sidecar::tenant_of(&key)
                 {
-                    let may_lose = known.peek().await?.is_some_and(|next| next.key.starts_with(folder))
-                        || self.findings.knew(sidecar::tenant_of(&key));
-                    let last = format!("{folder}\u{10FFFF}");
-                    let last = range.span.until.clone().map_or(last.clone(), |until| until.min(last));
+                    let its = Range::of(prefix, tenant);
+                    let may_lose = known.peek().await?.is_some_and(|next| its.span.has(&next.key))
+                        || self.findings.knew(tenant);
+                    let (after, until) = (range.span.after.clone(), range.span.until.clone());
+                    let last = until.into_iter().chain(its.span.until.clone()).min().unwrap_or_default();
                     self.work(std::mem::take(&mut tasks), &mut draft).await?;
-                    draft.end(&mut self.store, Some(range.span.after.clone())).await?;
-                    let span = Span { after: range.span.after.clone(), until: Some(last.clone()) };
+                    draft.end(&mut self.store, Some(after.clone())).await?;
                     let pairing = std::mem::take(&mut range.pairing);
-                    left.later.push(Range { pairing, may_lose, ..Range::new(span) });
+                    let span = Span { after, until: Some(last.clone()) };
+                    let has_changed = range.of_one.changed < self.findings.changed;
+                    left.later.push(Range { span, pairing, may_lose, has_changed, ..its });
                     known.skip(&last);
                     draft.skip(&last);
                     range.span.after.clone_from(&last);
@@ -160,7 +181,7 @@ impl Walk<'_, '_> {
                 while known.peek().await?.is_some_and(|next| next.key < key)
                     && let Some(gone) = known.next().await?
                 {
-                    self.gone(gone, &mut range.pairing, &mut draft, &mut tasks);
+                    self.gone(gone, &mut range.pairing, &mut draft, &mut tasks).await?;
                 }
                 let of_one = &mut range.of_one;
                 left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
@@ -169,6 +190,7 @@ impl Walk<'_, '_> {
                 let listed = self.compare(object, &mut known, &mut draft).await?;
                 of_one.objects += 1;
                 of_one.looks += usize::from(!listed.same);
+                looks += usize::from(!listed.same);
                 match must_wait {
                     true => {
                         tasks.extend(range.pairing.before(&key).into_iter().map(Task::Check));
@@ -177,20 +199,25 @@ impl Walk<'_, '_> {
                     false => sort(self.scope, listed, &mut range.pairing, &mut tasks),
                 }
                 range.span.after = key;
+                if looks >= MUCH || tasks.len() >= BATCH {
+                    self.work(std::mem::take(&mut tasks), &mut draft).await?;
+                    looks = 0;
+                    is_cut = until.is_enough(0);
+                    if is_cut {
+                        break;
+                    }
+                }
             }
             listed += count;
-            let is_over = is_over || page.next.is_none();
+            let is_over = !is_cut && (is_over || page.next.is_none());
             if is_over {
                 while let Some(gone) = known.next().await? {
-                    self.gone(gone, &mut range.pairing, &mut draft, &mut tasks);
+                    self.gone(gone, &mut range.pairing, &mut draft, &mut tasks).await?;
                 }
                 tasks.extend(range.unpaired().into_iter().map(Task::Check));
                 left.others_changed |= range.of_one.changed < self.findings.changed;
             }
-            let is_enough = match until {
-                Until::Enough(is_enough) => is_enough(),
-                Until::Objects(most, is_enough) => listed >= most || is_enough(),
-            };
+            let is_enough = is_cut || until.is_enough(listed);
             // The next page comes meanwhile. What is written now lies before it.
             let (aws, next) = (self.aws, page.next.take());
             let ahead = async {
@@ -266,7 +293,16 @@ impl Walk<'_, '_> {
     }
 
     /// Something is gone. That a document is, is written down until a job is started: nothing else would know.
-    fn gone(&mut self, gone: Entry, pairing: &mut Pairing, draft: &mut Draft, tasks: &mut Vec<Task>) {
+    async fn gone(
+        &mut self,
+        gone: Entry,
+        pairing: &mut Pairing,
+        draft: &mut Draft,
+        tasks: &mut Vec<Task>,
+    ) -> Result<(), Fault> {
+        if tasks.len() >= BATCH {
+            self.work(std::mem::take(tasks), draft).await?;
+        }
         tasks.extend(pairing.before(&gone.key).into_iter().map(Task::Check));
         if self.cuts.is_none() {
             self.findings.lost(&gone, self.scope.leaving);
@@ -275,6 +311,7 @@ impl Walk<'_, '_> {
             tasks.push(Task::Keep(Entry::gone(gone.key.clone())));
         }
         draft.last(gone);
+        Ok(())
     }
 
     async fn work(&mut self, tasks: Vec<Task>, draft: &mut Draft) -> Result<(), Fault> {
@@ -346,11 +383,11 @@ impl OfOne {
         *self = Self { folder: String::new(), objects: 0, looks: 0, changed, ..*self };
     }
 
-    /// Its folder, if there was so much of it that others have their turn before the next key, which is its own.
-    fn is_too_much(&self, key: &str) -> Option<&str> {
+    /// Whether there was so much of it that others have their turn before the next key, which is its own.
+    fn is_too_much(&self, key: &str) -> bool {
         let is_too_much =
             self.objects >= self.objects_before.max(MANY) || self.looks >= self.looks_before.max(MUCH);
-        (!self.is_over(key) && is_too_much).then_some(&self.folder)
+        !self.is_over(key) && is_too_much
     }
 }
 

@@ -130,7 +130,7 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
         limit: Size::OF_A_JOB,
         leaving: &BTreeSet::new(),
     };
-    let mut review = Review::anew(aws, &scope, Vec::new(), None).await?;
+    let (mut review, _) = Review::anew(aws, &scope, Vec::new(), None).await?;
     while !review.go(aws, &scope, &[], Haste::IfNews, &Reviews::default(), SLICE).await? {}
     if review.has_news(&[]) {
         review.claim(aws, &scope, "first", &[]).await?;

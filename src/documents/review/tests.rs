@@ -61,7 +61,7 @@ impl Test {
 
     /// A review by a process that knows of no other.
     async fn begin(&self) -> Result<Review, Fault> {
-        Review::anew(&self.aws, &self.scope(), Vec::new(), None).await
+        Ok(Review::anew(&self.aws, &self.scope(), Vec::new(), None).await?.0)
     }
 
     async fn go(&self, review: &mut Review, haste: Haste) -> Result<bool, Fault> {
@@ -166,7 +166,7 @@ async fn who_waits_is_not_looked_over_by_the_reviews_that_begin_meanwhile() {
     test.s3.calls();
     let asks = vec![Ask::Request("aa".into())];
     let scope = test.scope();
-    let mut review = Review::anew(&test.aws, &scope, asks, review.rest("J")).await.unwrap();
+    let (mut review, _) = Review::anew(&test.aws, &scope, asks, review.rest("J")).await.unwrap();
     assert!(test.go(&mut review, Haste::IfNews).await.unwrap());
     assert!(test.written().iter().any(|key| key.contains("/globex/")));
     assert_eq!(review.behind(), BTreeSet::from(["acme"]));
@@ -230,7 +230,7 @@ async fn where_a_range_ends_between_a_document_and_its_file_the_file_is_read() {
     let last = review.later[0].span.after.clone();
     assert!(sidecar::is_document(&last), "{last}");
     test.s3.calls();
-    let mut review = Review::anew(&test.aws, &test.scope(), Vec::new(), Some(review)).await.unwrap();
+    let (mut review, _) = Review::anew(&test.aws, &test.scope(), Vec::new(), Some(review)).await.unwrap();
     assert!(test.go(&mut review, Haste::None).await.unwrap());
     let calls = test.s3.calls();
     assert!(calls.contains(&format!("GET {last}{}", sidecar::SUFFIX)), "{calls:?}");
@@ -316,7 +316,7 @@ async fn a_review_is_relied_upon_for_a_minute_or_as_long_as_it_took() {
     let mut review = Test::new(50, [3, 3, 5]).whole().await;
     let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
     for (took, seen, is_fresh) in [(1, 50, true), (1, 70, false), (100, 90, true), (100, 110, false)] {
-        (review.worked_first, review.saw_first) = (Duration::from_secs(took), ago(seen));
+        (review.took, review.saw_last) = (Duration::from_secs(took), ago(seen));
         assert_eq!(review.is_fresh(), is_fresh, "it took {took} s and ended {seen} s ago");
     }
 }
