@@ -178,25 +178,31 @@ async fn count(
     let (mut known, mut failed) = (BTreeMap::new(), Vec::new());
     // Only the parts of the ledger that may say something of them are read.
     let before = prefix.trim_end_matches('/').to_owned();
-    let span = Span { after: before, until: Some(format!("{prefix}\u{10FFFF}")) };
-    let pieces = known::index(aws, bucket, ledger).await?.over(&span);
-    let mut entries = Known::new(aws, bucket, ledger, jobs, pieces);
-    while let Some(entry) = entries.next().await? {
-        if !entry.key.starts_with(prefix) {
-            continue;
-        }
-        if let Some(reason) = entry.skipped {
-            failed.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
-        } else if sidecar::is_document(&entry.key) {
-            known.insert(entry.key, entry.mark);
+    let span = Span { until: Some(format!("{before}0")), after: before };
+    for piece in known::index(aws, bucket, ledger).await?.over(&span) {
+        let has_begun = piece.has_begun(jobs);
+        let mut entries = Known::new(aws, bucket, ledger, jobs, vec![piece]);
+        while let Some(entry) = entries.next().await? {
+            if !entry.key.starts_with(prefix) {
+                continue;
+            }
+            if let Some(reason) = entry.skipped {
+                failed.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
+            } else if sidecar::is_document(&entry.key) {
+                known.insert(entry.key, (entry.mark, has_begun));
+            }
         }
     }
+    // What was reviewed since is in no job before one begins.
+    let last = jobs.first().map_or(Timestamp::MIN, |last| last.started);
     let (mut documents, mut ingested, mut next) = (0, 0, None);
     loop {
         let page = aws.objects.list(bucket, prefix, next.as_deref(), None).await?;
         for object in page.objects.into_iter().filter(|it| sidecar::is_document(&it.key)) {
             documents += 1;
-            ingested += usize::from(known.remove(&object.key).is_some_and(|mark| mark == object.mark()));
+            let its = known.remove(&object.key).filter(|(mark, _)| *mark == object.mark());
+            ingested +=
+                usize::from(its.is_some_and(|(_, has_begun)| has_begun || object.last_modified < last));
         }
         next = page.next;
         if next.is_none() {

@@ -1,5 +1,7 @@
 //! The file beside a pool's document: put right, or put aside where the document is nobody's.
 
+use jiff::Timestamp;
+
 use super::ledger::{self, Entry, Listed, Pair};
 use super::quarantine;
 use super::sidecar::{self, Pool};
@@ -23,8 +25,8 @@ pub(super) struct Done {
     pub corrected: Option<String>,
     /// The document that was put into quarantine.
     pub quarantined: Option<String>,
-    /// The document that was put there because the next job has no room for it.
-    pub waits: Option<String>,
+    /// The document that was put there because the next job has no room for it, when it was written, and its bytes.
+    pub waits: Option<(String, Timestamp, u64)>,
 }
 
 /// Puts the file beside a document right. One that is right is left alone: writing it anew would make Bedrock look at the

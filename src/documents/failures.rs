@@ -3,7 +3,7 @@
 //! A job's own failure reasons may name documents of many tenants in one sentence. What Bedrock says of each document
 //! is about that document only: so a tenant of a pool reads of its own, and of nobody else's.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -56,6 +56,16 @@ impl Skipped {
     pub fn tell(&mut self, key: &str, why: &str) {
         let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
         self.by_tenant.entry(tenant.into()).or_default().add(key, why);
+    }
+
+    /// What was known of these tenants stays.
+    pub fn keep(&mut self, before: &Skipped, tenants: &BTreeSet<String>) {
+        for tenant in tenants {
+            if let Some(its) = before.by_tenant.get(tenant) {
+                self.by_tenant.entry(tenant.clone()).or_insert_with(|| its.clone());
+                self.keys.extend(&before.keys);
+            }
+        }
     }
 
     /// Whether it is, or what lies beside it.

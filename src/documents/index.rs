@@ -90,6 +90,16 @@ pub struct Index {
     pieces: Vec<Piece>,
     /// The number of the next part.
     next: u64,
+    /// Whether tenants could write metadata files themselves when the last job began, and not all was looked at since.
+    pub may_name_others: bool,
+}
+
+/// What stands in an index before its pieces.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    next: u64,
+    may_name_others: bool,
 }
 
 impl Index {
@@ -98,8 +108,9 @@ impl Index {
         let index = || {
             let mut lines = text.lines();
             lines.next().filter(|header| *header == HEADER)?;
-            let next = lines.next()?.parse().ok()?;
-            Some(Self { pieces: lines.map(serde_json::from_str).collect::<Result<_, _>>().ok()?, next })
+            let Head { next, may_name_others } = serde_json::from_str(lines.next()?).ok()?;
+            let pieces = lines.map(serde_json::from_str).collect::<Result<_, _>>().ok()?;
+            Some(Self { pieces, next, may_name_others })
         };
         index().unwrap_or_default()
     }
@@ -107,7 +118,8 @@ impl Index {
     /// As text.
     pub fn text(&self) -> String {
         let line = |piece: &Piece| serde_json::json!(piece).to_string() + "\n";
-        format!("{HEADER}\n{}\n{}", self.next, self.pieces.iter().map(line).collect::<String>())
+        let head = serde_json::json!(Head { next: self.next, may_name_others: self.may_name_others });
+        format!("{HEADER}\n{head}\n{}", self.pieces.iter().map(line).collect::<String>())
     }
 
     /// The pieces that count for some of a span's keys, each with those of them.
@@ -173,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_index_comes_back_and_what_is_none_is_empty() {
-        let mut index = Index::default();
+        let mut index = Index { may_name_others: true, ..Index::default() };
         index.replace(&span("", "pool/a\n\"ü\""), 0);
         index.replace(&span("pool/a\n\"ü\"", ""), 1);
         index.claim("first", &[]);

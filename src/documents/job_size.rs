@@ -44,6 +44,9 @@ impl Sub for Size {
     }
 }
 
+/// Of one tenant so many minutes are told apart, which are a week.
+const MINUTES: usize = 7 * 24 * 60;
+
 /// What the next job has to add, by tenant and by the minute in which it was written. Memory does not grow with the
 /// number of files, but with that of minutes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +62,21 @@ impl Added {
             Some(minutes) => minutes,
             None => self.0.entry(tenant.into()).or_default(),
         };
-        *minutes.entry(written.as_second().div_euclid(60)).or_default() += Size { files: 2, bytes };
+        *minutes.entry(minute_of(written)).or_default() += Size { files: 2, bytes };
+        // What was written long ago need not be told apart.
+        if minutes.len() > MINUTES
+            && let Some((_, oldest)) = minutes.pop_first()
+            && let Some(mut next) = minutes.first_entry()
+        {
+            *next.get_mut() += oldest;
+        }
+    }
+
+    /// It waits, and is not in the next job.
+    pub fn take(&mut self, tenant: &str, written: Timestamp, bytes: u64) {
+        if let Some(size) = self.0.get_mut(tenant).and_then(|it| it.get_mut(&minute_of(written))) {
+            *size = *size - Size { files: 2, bytes };
+        }
     }
 
     /// The newest files of the largest tenant must wait, and then of the next one, until what is left is no more than a
@@ -96,6 +113,10 @@ impl Added {
         }
         cuts
     }
+}
+
+fn minute_of(written: Timestamp) -> i64 {
+    written.as_second().div_euclid(60)
 }
 
 /// Since when nothing was in a job that came to its end: what was written before that is no news to the next.
@@ -139,6 +160,17 @@ mod tests {
         let all = Cuts::from([("acme".into(), start(1)), ("globex".into(), start(9))]);
         assert_eq!(added.cuts(documents(2)), all);
         assert_eq!(added.cuts(documents(0)), all);
+    }
+
+    #[test]
+    fn what_waits_is_in_no_job_and_memory_has_an_end() {
+        let mut added = added(&[("acme", &[1, 2, 3])]);
+        added.take("acme", minute(3), 1);
+        assert_eq!(added.cuts(documents(2)), Cuts::new());
+        let last = i64::try_from(MINUTES).unwrap() + 9;
+        (4..=last).for_each(|it| added.add("acme", minute(it), 1));
+        assert_eq!(added.0["acme"].len(), MINUTES);
+        assert_eq!(added.cuts(documents(u64::try_from(last).unwrap() - 1)), Cuts::new(), "none is lost");
     }
 
     #[test]

@@ -323,7 +323,8 @@ impl Review {
             Haste::IfNews => self.others_changed,
             Haste::None => false,
         };
-        let goes_before = || is_waited_for && !scope.all_first && !self.may_be_bereft();
+        let all_first = scope.all_first || self.index.may_name_others;
+        let goes_before = || is_waited_for && !all_first && !self.may_be_bereft();
         self.first.is_empty() && (self.later.is_empty() || goes_before())
     }
 
@@ -339,6 +340,7 @@ impl Review {
     ) -> Result<bool, Fault> {
         // Meanwhile others have its place: it mostly waits for S3.
         let _away = Away::now();
+        let _place = reviews.place().await;
         let begun = Instant::now();
         self.go_until(aws, scope, jobs, haste, reviews, &|| begun.elapsed() >= slice).await
     }
@@ -428,6 +430,8 @@ impl Review {
         description: &str,
         jobs: &[JobSummary],
     ) -> Result<(), Fault> {
+        // What was written while tenants might write such files has not been looked at before all was.
+        self.index.may_name_others = scope.all_first || (self.index.may_name_others && !self.is_whole());
         self.index.claim(description, jobs);
         self.save(aws, scope).await
     }

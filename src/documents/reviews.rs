@@ -1,8 +1,11 @@
 //! What is counted of reviews, and how far those under way are.
 
+use std::sync::Arc;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::findings::Findings;
 use crate::api::metric::{Labels, REVIEW_OBJECTS};
@@ -25,9 +28,30 @@ pub struct Reviews {
     pub quarantined: Counter,
     /// Attributes not kept.
     pub dropped: Counter,
+    /// How many more may go on at once.
+    pub(crate) places: Places,
+}
+
+/// So many reviews go on at once: each holds a part of a ledger and a page of a listing, some megabytes.
+const AT_ONCE: usize = 8;
+
+/// Whoever has none waits, in the order in which they came.
+#[derive(Clone, Debug)]
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
 }
 
 impl Reviews {
+    /// A place among those that go on; it is had until this is dropped.
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        self.places.0.clone().acquire_owned().await.ok()
+    }
+
     /// A review of an owner's documents begins, or goes on from what it has found.
     pub(crate) fn begin(&self, owner: &Owner, found: &Findings) -> Progress<'_> {
         let is_shared = matches!(owner, Owner::Tenant { .. }) && !self.names_tenants;
@@ -35,7 +59,7 @@ impl Reviews {
         let series = REVIEW_OBJECTS.of([&label]);
         // So that it can be seen before the first page.
         drop(self.listed.get_or_create(&series));
-        Progress { reviews: self, series, is_shared, listed: 0, before: found.clone() }
+        Progress { reviews: self, series, is_shared, listed: 0, before: counts(found) }
     }
 }
 
@@ -46,7 +70,7 @@ pub(crate) struct Progress<'a> {
     is_shared: bool,
     /// What it has added to its series.
     listed: i64,
-    before: Findings,
+    before: [usize; 5],
 }
 
 impl Progress<'_> {
@@ -56,21 +80,20 @@ impl Progress<'_> {
         let objects = i64::try_from(objects).unwrap_or(i64::MAX);
         self.listed = self.listed.saturating_add(objects);
         listed.get_or_create(&self.series).inc_by(objects);
-        let before = std::mem::replace(&mut self.before, findings.clone());
-        for (counter, is, was) in [
-            (reviewed, findings.documents, before.documents),
-            (written, findings.written, before.written),
-            (corrected, findings.corrected.count, before.corrected.count),
-            (quarantined, in_quarantine(findings), in_quarantine(&before)),
-            (dropped, findings.dropped, before.dropped),
-        ] {
+        let counts = counts(findings);
+        let before = std::mem::replace(&mut self.before, counts);
+        let counters = [reviewed, written, corrected, quarantined, dropped];
+        for (counter, (is, was)) in counters.into_iter().zip(counts.into_iter().zip(before)) {
             counter.inc_by(is.saturating_sub(was) as u64);
         }
     }
 }
 
-fn in_quarantine(findings: &Findings) -> usize {
-    findings.quarantined.count + findings.set_aside.values().map(|names| names.count).sum::<usize>()
+/// Documents seen, metadata files written and corrected, documents put into quarantine, attributes not kept.
+fn counts(findings: &Findings) -> [usize; 5] {
+    let Findings { documents, written, corrected, quarantined, set_aside, dropped, .. } = findings;
+    let set_aside: usize = set_aside.values().map(|names| names.count).sum();
+    [*documents, *written, corrected.count, quarantined.count + set_aside, *dropped]
 }
 
 impl Drop for Progress<'_> {

@@ -187,8 +187,14 @@ pub async fn step(
     } else {
         None
     };
-    if let Some(findings) = &findings {
-        remembered.unclaimed = Some(findings.unclaimed);
+    if let Some(findings) = &mut findings {
+        // Of those who are behind the last word stands.
+        let behind = remembered.review.behind();
+        let before = remembered.unclaimed.filter(|_| !behind.is_empty());
+        remembered.unclaimed = before.or(Some(findings.unclaimed));
+        if let Some(before) = &remembered.skipped {
+            findings.skipped.keep(before, &behind);
+        }
     }
     let unclaimed = remembered.unclaimed;
     let failures = failures_of(aws, source, &jobs, findings.as_ref(), remembered).await;

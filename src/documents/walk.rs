@@ -115,7 +115,7 @@ enum Task {
     /// It belongs to nobody, and goes where no job looks.
     Banish(Entry),
     /// The next job has no room for it, and it goes there too.
-    SetAside(Entry),
+    SetAside(Entry, Timestamp, u64),
 }
 
 /// A turn.
@@ -187,6 +187,7 @@ impl Walk<'_, '_> {
                 left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
                 of_one.begin(&key, self.scope, self.findings.changed);
                 let must_wait = self.must_wait(&object);
+                let (written, size) = (object.last_modified, u64::try_from(object.size).unwrap_or(0));
                 let listed = self.compare(object, &mut known, &mut draft).await?;
                 of_one.objects += 1;
                 of_one.looks += usize::from(!listed.same);
@@ -194,7 +195,7 @@ impl Walk<'_, '_> {
                 match must_wait {
                     true => {
                         tasks.extend(range.pairing.before(&key).into_iter().map(Task::Check));
-                        tasks.push(Task::SetAside(listed.entry));
+                        tasks.push(Task::SetAside(listed.entry, written, size));
                     }
                     false => sort(self.scope, listed, &mut range.pairing, &mut tasks),
                 }
@@ -336,9 +337,10 @@ impl Walk<'_, '_> {
             findings.dropped += dropped;
             corrected.into_iter().for_each(|name| findings.corrected.add(|| name));
             quarantined.into_iter().for_each(|name| findings.quarantined.add(|| name));
-            if let Some(key) = waits {
+            if let Some((key, written, size)) = waits {
                 findings.skipped.tell(&key, NO_ROOM);
                 let tenant = sidecar::tenant_of(&key).unwrap_or_default().to_owned();
+                findings.added.take(&tenant, written, size);
                 findings.set_aside.entry(tenant).or_default().add(|| key);
             }
         }
@@ -420,8 +422,9 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
             Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
             None => Ok(Done::default()),
         },
-        Task::SetAside(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
-            Ok(()) => Ok(Done { waits: Some(entry.key), ..Done::default() }),
+        Task::SetAside(entry, written, size) => match quarantine::banish(aws, scope.bucket, &entry.key).await
+        {
+            Ok(()) => Ok(Done { waits: Some((entry.key, written, size)), ..Done::default() }),
             // It stays where it is, and the job may be too large.
             Err(fault) => {
                 let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });

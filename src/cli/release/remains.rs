@@ -24,7 +24,7 @@ pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result
         ("documents", pool.prefix()),
         ("documents", bridge.prefix()),
         ("documents", retained_prefix(tenant_id)),
-        ("metadata files", format!("{QUARANTINE}{}", pool.prefix())),
+        ("objects in quarantine", format!("{QUARANTINE}{}", pool.prefix())),
     ];
     for name in aws.buckets.names(&format!("{}-", scope.installation)).await? {
         let tags = match aws.buckets.tags(&name).await {

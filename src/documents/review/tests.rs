@@ -299,6 +299,84 @@ async fn a_tenant_that_would_make_a_job_too_large_waits_with_its_newest_document
     assert!(!review.has_news(&test.jobs));
 }
 
+/// Keys come behind the last letter that there is, and before the next folder.
+#[tokio::test]
+async fn a_key_behind_the_last_letter_does_not_jump_over_what_is_left_for_later() {
+    let mut test = Test::new(50, [3, 3, 5]);
+    let last = |n: usize| format!("pool/acme/\u{10FFFF}{n:02}.md");
+    for n in 0..40 {
+        test.s3.put(&last(n), "A text.");
+        test.s3.put(
+            &format!("{}{}", last(n), sidecar::SUFFIX),
+            r#"{"metadataAttributes":{"tenantId":"globex"}}"#,
+        );
+    }
+    let mut review = test.begin().await.unwrap();
+    let scope = Scope { all_first: true, ..test.scope() };
+    assert!(review.go(&test.aws, &scope, &[], Haste::Needed, &Reviews::default(), SLICE).await.unwrap());
+    assert_eq!(review.findings.corrected.count, 40);
+    test.job(&mut review).await;
+    test.assert_all_is_right();
+    let review = test.whole().await;
+    assert!(!review.has_news(&test.jobs), "nor is everything new each time");
+}
+
+/// Until all was looked at, there may be files from when tenants could write them.
+#[tokio::test]
+async fn where_tenants_could_write_files_before_no_job_starts_before_all_were_looked_at() {
+    let mut test = Test::new(50, [100, 3, 5]);
+    let mut review = test.begin().await.unwrap();
+    let merge = Scope { all_first: true, ..test.scope() };
+    assert!(review.go(&test.aws, &merge, &[], Haste::Needed, &Reviews::default(), SLICE).await.unwrap());
+    review.claim(&test.aws, &merge, "job 0", &[]).await.unwrap();
+    for is_whole in [true, false] {
+        (0..100).for_each(|n| test.s3.put(&document("acme", n), "It has changed."));
+        (0..3).for_each(|n| test.s3.put(&document("globex", n), "It has changed."));
+        let mut review = test.begin().await.unwrap();
+        assert!(test.go(&mut review, Haste::IfNews).await.unwrap());
+        assert_eq!(review.is_whole(), is_whole);
+        test.job(&mut review).await;
+    }
+}
+
+/// A tenant of whom there is much, and who is through, waits for nobody else.
+#[tokio::test]
+async fn who_was_left_for_later_and_is_through_is_in_the_next_job() {
+    let test = Test::new(50, [3, 60, 400]);
+    let mut review = test.begin().await.unwrap();
+    let (first, scope) = (AtomicUsize::new(0), test.scope());
+    // Until all have been seen, of whom there is not much.
+    while !review.first.is_empty() {
+        first.store(0, Ordering::Relaxed);
+        let is_over = || first.fetch_add(1, Ordering::Relaxed) > 0;
+        review.go_until(&test.aws, &scope, &[], Haste::None, &Reviews::default(), &is_over).await.unwrap();
+    }
+    review.others_changed = false;
+    assert!(review.behind().contains("umbrella") && review.behind().contains("globex"));
+    while review.behind().contains("globex") {
+        assert!(!review.others_changed);
+        first.store(0, Ordering::Relaxed);
+        let is_over = || first.fetch_add(1, Ordering::Relaxed) > 0;
+        review.go_until(&test.aws, &scope, &[], Haste::None, &Reviews::default(), &is_over).await.unwrap();
+    }
+    assert!(review.others_changed);
+}
+
+#[tokio::test]
+async fn many_that_are_gone_are_not_gathered() {
+    let mut test = Test::new(1000, [3_000, 3, 5]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    (0..3_000).for_each(|n| test.s3.take(&document("acme", n)));
+    test.s3.take(&format!("{}{}", document("globex", 0), sidecar::SUFFIX));
+    let mut review = test.whole().await;
+    assert_eq!(review.findings.by_tenant["acme"].gone, 3_000);
+    test.job(&mut review).await;
+    test.assert_all_is_right();
+    let review = test.whole().await;
+    assert_eq!((review.findings.losses.gone, review.has_news(&test.jobs)), (0, false));
+}
+
 #[tokio::test]
 async fn what_is_found_after_the_news_is_news_too() {
     let test = Test::new(50, [400, 3, 5]);
