@@ -44,7 +44,7 @@ pub(super) async fn pool_documents(
     let taken_away = taken_away(cx, &name);
     let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
     let source =
-        ingestion::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
+        ingestion::source(status, &id, approved, cx.schedule(&pool.ingestion, &uid)).filter(|_| whole);
     let source = source.map(|source| Source {
         pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
         merges: pool.sidecars == Sidecars::Merge,
@@ -118,7 +118,7 @@ fn pool_tenants(cx: &Context, stack: &str) -> Vec<Tenant> {
 /// Whether the status of one of its tenants speaks of documents that are not indexed.
 fn some_were_told(cx: &Context, stack: &str) -> bool {
     let told =
-        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::last(&it.conditions).is_some());
+        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::were_in_trouble(&it.conditions));
     let borrows = |tenant: &Tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack);
     !cx.failures.lock().contains_key(stack)
         && cx.tenants.state().iter().any(|it| it.0.as_ref().is_ok_and(|it| borrows(it) && told(it)))
