@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::findings::{Findings, Losses, Names};
 use super::review::{Haste, Kept, Review};
 use super::reviews::Reviews;
@@ -30,8 +32,9 @@ pub enum Begun {
 pub enum Outlook {
     /// It goes on, and so far nothing is known.
     GoesOn,
-    /// Nothing has changed since the last job, and that one left nothing undone: none is needed for this.
-    Unchanged(Vec<Ask>),
+    /// Nothing had changed since the last job when the review began, and that one left nothing undone: none is needed for
+    /// this.
+    Unchanged(Vec<Ask>, Timestamp),
     /// A person must say yes first: what to tell.
     Waits(String),
     /// A job is to be started, as soon as it may be.
@@ -64,18 +67,24 @@ pub async fn look(
         _ => Haste::IfNews,
     };
     let mut is_ready = review.go(aws, &scope, jobs, haste, reviews, slice).await?;
+    let mut earlier = None;
     if is_ready && !review.is_fresh() {
+        // What it has put right is not found again.
+        earlier = review.news();
         let asks = review.asks(jobs).into_iter().cloned().collect();
         review = Review::anew(aws, &scope, asks, Some(review)).await?;
         let left = slice.saturating_sub(begun.elapsed());
         is_ready = review.go(aws, &scope, jobs, haste, reviews, left).await?;
     }
-    let found = is_ready.then(|| review.news()).flatten();
+    let found = match is_ready.then(|| review.news()).flatten() {
+        Some(found) => Some(found.after(earlier)),
+        None => earlier,
+    };
     let outlook = match large_deletion(source, &review.findings, jobs) {
         _ if !is_ready => Outlook::GoesOn,
         _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => {
             let asks = review.asks(jobs).into_iter().cloned().collect();
-            return Ok((Outlook::Unchanged(asks), found));
+            return Ok((Outlook::Unchanged(asks, review.began), found));
         }
         Some(message) => Outlook::Waits(message),
         None => Outlook::Ready,
@@ -177,8 +186,6 @@ fn large_deletion(source: &Source<'_>, findings: &Findings, jobs: &[JobSummary])
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use jiff::Timestamp;
 
     use super::*;
     use crate::aws::in_memory::{BUCKET, S3};

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::draft::Store;
@@ -84,6 +85,8 @@ enum Order {
 /// A review that is under way, or over.
 #[derive(Debug)]
 pub struct Review {
+    /// When it was begun: what comes later, it may not have seen.
+    pub began: Timestamp,
     /// What it was begun for. What is asked for after that waits for the next.
     asks: Vec<Ask>,
     index: Index,
@@ -140,6 +143,7 @@ impl Review {
 
     fn at_the_beginning(index: Index) -> Self {
         Self {
+            began: Timestamp::now(),
             asks: Vec::new(),
             saved: index.clone(),
             index,
@@ -335,6 +339,7 @@ impl Review {
             return Ok(is_ready);
         }
         let Findings { documents, changed, written, dropped, unclaimed, .. } = self.findings;
+        let lost: usize = self.findings.lost.values().map(|names| names.count).sum();
         let (bucket, prefix, behind) = (scope.bucket, scope.prefix, self.later.len());
         tracing::info!(
             bucket,
@@ -343,6 +348,7 @@ impl Review {
             changed,
             written,
             dropped,
+            lost,
             unclaimed,
             behind,
             is_ready,
