@@ -113,10 +113,11 @@ pub(super) async fn go(
         Ok(survey) => engine::go_on(&cx.world(), &case, memory, survey).await,
         Err(passed) => passed,
     };
-    let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } = passed;
+    let Passed { layers, blocked, look_again, fault, passing, adopts, drift, given_up } = passed;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
+    conditions_writer::drift_repaired(cx, &conditions_writer::subject(tenant), &drift).await;
     offer_status::give_up(&mut status, &given_up);
     offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
