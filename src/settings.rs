@@ -22,6 +22,9 @@ pub struct Settings {
     pub deletion_grace: Duration,
     /// How often everything is looked at although nothing happened.
     pub resync: Duration,
+    /// How often new documents are looked for where no schedule says so; no option, because a schedule, or `suspend`, says
+    /// otherwise for each knowledge base.
+    pub look_for_documents: Duration,
     /// Plans and reports, and changes nothing in AWS; takes no holds.
     pub read_only: bool,
     /// How many knowledge bases this account may have, other people's included, before new ones are refused.
@@ -71,6 +74,7 @@ impl Settings {
             silo_namespaces: None,
             deletion_grace: Duration::from_secs(600),
             resync: Duration::from_secs(600),
+            look_for_documents: Duration::from_secs(3600),
             read_only: false,
             max_knowledge_bases: 90,
             max_tenants_per_namespace: 0,

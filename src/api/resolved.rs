@@ -32,7 +32,7 @@ pub struct Silo {
     pub knowledge_base: KnowledgeBaseSettings,
     pub index: IndexSettings,
     pub data_deletion_policy: DataDeletionPolicy,
-    pub ingestion: Option<IngestionSettings>,
+    pub ingestion: IngestionSettings,
     pub tags: Tags,
 }
 
@@ -43,7 +43,7 @@ pub struct Bridge {
     pub knowledge_base: KnowledgeBaseSettings,
     pub index: IndexSettings,
     pub data_deletion_policy: DataDeletionPolicy,
-    pub ingestion: Option<IngestionSettings>,
+    pub ingestion: IngestionSettings,
     pub tags: Tags,
 }
 
@@ -70,7 +70,7 @@ pub struct PoolSettings {
     pub tenant_id_key: String,
     pub knowledge_base: KnowledgeBaseSettings,
     pub index: IndexSettings,
-    pub ingestion: Option<IngestionSettings>,
+    pub ingestion: IngestionSettings,
     pub sidecars: Sidecars,
 }
 
@@ -130,7 +130,7 @@ impl TenantSpec {
         let knowledge_base = || KnowledgeBase::resolve(self.knowledge_base.as_ref());
         let index = Index::resolve(self.index.as_ref());
         let data_deletion_policy = self.data_deletion_policy.unwrap_or_default();
-        let ingestion = self.ingestion.as_ref().map(Ingestion::resolve);
+        let ingestion = Ingestion::resolve(self.ingestion.as_ref());
         let tags = self.tags.clone();
         Ok(match self.pattern {
             Pattern::Silo => Isolation::Silo(Silo {
@@ -208,7 +208,7 @@ impl PoolSpec {
             tenant_id_key: self.tenant_id_key.clone(),
             knowledge_base: KnowledgeBase::resolve(self.knowledge_base.as_ref())?,
             index: Index::resolve(self.index.as_ref()),
-            ingestion: self.ingestion.as_ref().map(Ingestion::resolve),
+            ingestion: Ingestion::resolve(self.ingestion.as_ref()),
             sidecars: self.sidecars,
         })
     }

@@ -59,10 +59,12 @@ pub struct SharedStackSpec {
     pub pool: Option<PoolSpec>,
 
     /// Tags of your own on everything in AWS that the stack owns, for example for cost allocation; 40 at most.
-    /// Keys must not begin with 'aws:' or 'tenantry.dev/'. Default: none.
+    /// Keys must not begin with 'aws:' or 'tenantry.dev/', and must differ in more than case. One that is removed here
+    /// stays in AWS. Default: none.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     #[schemars(schema_with = "tags::schema")]
     #[x_kube(validation = tags::keys_are_free())]
+    #[x_kube(validation = tags::keys_differ())]
     pub tags: Tags,
 
     /// What happens in AWS when this SharedStack is deleted, which waits until the last Tenant that borrows

@@ -77,7 +77,8 @@ pub struct Status {
     /// Which version of the installation's record says that the tenantId is this Tenant's. Only the operator reads it.
     pub id_record: Option<String>,
 
-    /// The last ingestion job. A Pool tenant's is in the status of its SharedStack.
+    /// The last ingestion job. Of its pool's a Pool tenant has the times and the state, noted anew once an hour at the most;
+    /// the rest is in the status of its SharedStack.
     pub ingestion: Option<IngestionStatus>,
 
     /// Of a SharedStack with a pool: how many documents lie under 'pool/<tenantId>/' with a tenantId that is nobody's, as
@@ -142,6 +143,14 @@ pub struct Equals {
     pub value: String,
 }
 
+impl IngestionStatus {
+    /// When new documents were last looked for, if the last job came to its end: by it, or in vain since.
+    pub fn looked(&self) -> Option<&Time> {
+        let is_complete = self.last_status.as_deref() == Some("COMPLETE");
+        self.started_time.iter().filter(|_| is_complete).chain(&self.last_look_time).max_by_key(|at| at.0)
+    }
+}
+
 /// An ingestion job: it reads what is new in the bucket and forgets what is gone.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -161,6 +170,10 @@ pub struct IngestionStatus {
 
     /// What it did, once it has ended.
     pub statistics: Option<IngestionStatistics>,
+
+    /// When new or changed documents were last looked for, and there were none, so that no job was needed. A job reads
+    /// whatever is there when it starts.
+    pub last_look_time: Option<Time>,
 
     /// Why it failed, in Bedrock's words; the first ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

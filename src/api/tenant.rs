@@ -116,11 +116,13 @@ pub struct TenantSpec {
     pub answers: Option<Answers>,
 
     /// Tags of your own on everything in AWS that the tenant owns, for example for cost allocation; 40 at most.
-    /// Keys must not begin with 'aws:' or 'tenantry.dev/'. Silo and Bridge; a Pool tenant owns nothing.
+    /// Keys must not begin with 'aws:' or 'tenantry.dev/', and must differ in more than case. One that is removed here
+    /// stays in AWS. Silo and Bridge; a Pool tenant owns nothing.
     /// Default: none.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     #[schemars(schema_with = "tags::schema")]
     #[x_kube(validation = tags::keys_are_free())]
+    #[x_kube(validation = tags::keys_differ())]
     pub tags: Tags,
 
     /// What happens in AWS when this Tenant is deleted. 'Retain' leaves everything in place, with a

@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::inspect;
-use crate::api::{Pattern, Tenant};
+use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::Aws;
 use crate::documents::failures;
 use crate::documents::index::Span;
 use crate::documents::known::{self, Known};
+use crate::documents::ledger::Mark;
 use crate::documents::quarantine::{QUARANTINE, is_cut};
 use crate::documents::sidecar;
 use crate::documents::walk::NO_ROOM;
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::job::{DocumentState, JobSummary};
 use crate::stack::layout::ledger_key;
@@ -50,17 +51,38 @@ struct Report {
     prefix: String,
     /// Documents that are there now.
     documents: usize,
+    /// How they compare with the last job; absent if whoever asks may not know.
+    #[serde(flatten)]
+    since_last_job: Option<SinceLastJob>,
+    /// When new documents were last looked for, as the Tenant's status says.
+    last_looked: Option<Timestamp>,
+    /// What the Tenant's status says of them.
+    condition: Option<Said>,
+    last_job: Option<LastJob>,
+    /// What could not be indexed, or not all of it, and why.
+    failed: Vec<Failed>,
+    /// What was put into quarantine, and why.
+    quarantined: Vec<Quarantined>,
+    /// What is not known, because whoever asks may not read it.
+    unknown: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SinceLastJob {
     /// Documents that were there when the last job began, and are as they were.
     ingested: usize,
     /// Documents that are new or changed since.
     waiting: usize,
     /// Documents that are gone since: the next job forgets them.
     gone: usize,
-    last_job: Option<LastJob>,
-    /// What could not be indexed, or not all of it, and why.
-    failed: Vec<Failed>,
-    /// What was put into quarantine, and why.
-    quarantined: Vec<Quarantined>,
+}
+
+/// The condition `DocumentsCurrent`.
+#[derive(Debug, Serialize)]
+struct Said {
+    status: String,
+    reason: String,
+    message: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +107,7 @@ struct Failed {
 struct Quarantined {
     key: String,
     why: &'static str,
+    since: Timestamp,
 }
 
 impl Documents {
@@ -109,46 +132,81 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         bail!("the Tenant has no place for documents yet; `kubectl get tenant` says what it waits for");
     };
     let ledger = ledger_key(&owner_of_documents(scope, tenant));
+    let mut unknown = Vec::new();
     let jobs = match (&status.knowledge_base_id, &status.data_source_id) {
-        (Some(kb), Some(ds)) => aws.jobs.list(kb, ds).await?,
-        _ => Vec::new(),
+        (Some(kb), Some(ds)) => allowed(aws.jobs.list(kb, ds).await, "what jobs did", &mut unknown)?,
+        _ => Some(Vec::new()),
     };
-    let Count { documents, ingested, gone, failed } = count(aws, &bucket, &prefix, &ledger, &jobs).await?;
+    let what = "which documents are new since the last job";
+    let known = match &jobs {
+        Some(jobs) => allowed(known(aws, &bucket, &prefix, &ledger, jobs).await, what, &mut unknown)?,
+        None => None,
+    };
+    let said = status.conditions.iter().find(|it| it.type_ == ConditionType::DocumentsCurrent.as_str());
+    let quarantined =
+        allowed(quarantined(aws, &bucket, &prefix).await, "what is in quarantine", &mut unknown)?;
+    let count = count(aws, &bucket, &prefix, known).await?;
     let mut report = Report {
-        documents,
-        ingested,
-        waiting: documents - ingested,
-        gone,
+        documents: count.documents,
+        since_last_job: count.since_last_job,
+        last_looked: status.ingestion.as_ref().and_then(|it| Some(it.looked()?.0)),
+        condition: said.map(|it| Said {
+            status: it.status.clone(),
+            reason: it.reason.clone(),
+            message: it.message.clone(),
+        }),
         last_job: None,
-        failed,
-        quarantined: quarantined(aws, &bucket, &prefix).await?,
+        failed: count.failed,
+        quarantined: quarantined.unwrap_or_default(),
+        unknown,
         bucket,
         prefix,
     };
     if let (Some(kb), Some(ds)) = (&status.knowledge_base_id, &status.data_source_id)
+        && let Some(jobs) = jobs
         && let Some(last) = jobs.first().cloned()
     {
         let since = failures::since(&jobs);
+        let (prefix, mut failed) = (report.prefix.clone(), Vec::new());
         let each = |document: DocumentState| {
-            let is_its_own = document.key.starts_with(&report.prefix);
+            let is_its_own = document.key.starts_with(&prefix);
             if is_its_own && (since.is_some_and(|it| document.has_failed_since(it)) || document.is_partial())
             {
                 let reason = document.why();
                 let DocumentState { key, status, .. } = document;
-                report.failed.push(Failed { key, status, reason });
+                failed.push(Failed { key, status, reason });
             }
         };
-        aws.documents.each(kb, ds, each).await?;
+        let what = "which documents could not be indexed";
+        allowed(aws.documents.each(kb, ds, each).await, what, &mut report.unknown)?;
+        report.failed.extend(failed);
         // A pool's job speaks of all its tenants' documents, and may name several in one sentence.
         let speaks = last.status == "FAILED" || last.statistics.failed > 0;
         let failure_reasons = match speaks && tenant.spec.pattern != Pattern::Pool {
-            true => aws.jobs.get(kb, ds, &last.id).await?.map(|job| job.failure_reasons).unwrap_or_default(),
+            true => {
+                let job =
+                    allowed(aws.jobs.get(kb, ds, &last.id).await, "why it failed", &mut report.unknown)?;
+                job.flatten().map(|job| job.failure_reasons).unwrap_or_default()
+            }
             false => Vec::new(),
         };
         let JobSummary { id, status, started, updated, .. } = last;
         report.last_job = Some(LastJob { id, status, started, updated, failure_reasons });
     }
     Ok(report)
+}
+
+/// What may be read of something. That it may not is no reason to say nothing of the rest: whoever may only upload sees what
+/// becomes of it all the same.
+fn allowed<T>(answer: Result<T, Fault>, what: &str, unknown: &mut Vec<String>) -> Result<Option<T>, Fault> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(fault) if fault.class == Class::Denied => {
+            unknown.push(format!("{what}: whoever asks needs {} on {}", fault.action(), fault.resource));
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Who runs the jobs for a tenant's documents: itself, or the SharedStack of its pool.
@@ -159,26 +217,32 @@ fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
     }
 }
 
-struct Count {
-    documents: usize,
-    ingested: usize,
-    gone: usize,
+/// What the ledger says of a tenant's documents.
+struct InLedger {
+    known: BTreeMap<String, InJob>,
     /// Which the operator had to skip.
-    failed: Vec<Failed>,
+    skipped: Vec<Failed>,
 }
 
-/// How many documents there are, how many of them are as the last job found them, and how many are no more.
-async fn count(
+/// A document that the last job has read, if it was written before that.
+struct InJob {
+    mark: Mark,
+    written_before: Timestamp,
+}
+
+async fn known(
     aws: &Aws,
     bucket: &str,
     prefix: &str,
     ledger: &str,
     jobs: &[JobSummary],
-) -> Result<Count, Fault> {
-    let (mut known, mut failed) = (BTreeMap::new(), Vec::new());
+) -> Result<InLedger, Fault> {
+    let mut found = InLedger { known: BTreeMap::new(), skipped: Vec::new() };
     // Only the parts of the ledger that may say something of them are read.
     let before = prefix.trim_end_matches('/').to_owned();
     let span = Span { until: Some(format!("{before}0")), after: before };
+    // What was reviewed since is in no job before one begins.
+    let last = jobs.first().map_or(Timestamp::MIN, |last| last.started);
     for piece in known::index(aws, bucket, ledger).await?.over(&span) {
         let has_begun = piece.has_begun(jobs);
         let mut entries = Known::new(aws, bucket, ledger, jobs, vec![piece]);
@@ -187,26 +251,39 @@ async fn count(
                 continue;
             }
             if let Some(reason) = entry.skipped {
-                failed.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
+                found.skipped.push(Failed { key: entry.key, status: "SKIPPED".into(), reason });
             } else if sidecar::is_document(&entry.key) {
-                known.insert(entry.key, (entry.mark, has_begun));
+                let written_before = if has_begun { Timestamp::MAX } else { last };
+                found.known.insert(entry.key, InJob { mark: entry.mark, written_before });
             }
         }
     }
-    // What was reviewed since is in no job before one begins.
-    let last = jobs.first().map_or(Timestamp::MIN, |last| last.started);
+    Ok(found)
+}
+
+struct Count {
+    documents: usize,
+    since_last_job: Option<SinceLastJob>,
+    failed: Vec<Failed>,
+}
+
+/// How many documents there are, how many of them are as the last job found them, and how many are no more.
+async fn count(aws: &Aws, bucket: &str, prefix: &str, ledger: Option<InLedger>) -> Result<Count, Fault> {
+    let is_known = ledger.is_some();
+    let InLedger { mut known, skipped: failed } =
+        ledger.unwrap_or(InLedger { known: BTreeMap::new(), skipped: Vec::new() });
     let (mut documents, mut ingested, mut next) = (0, 0, None);
     loop {
         let page = aws.objects.list(bucket, prefix, next.as_deref(), None).await?;
         for object in page.objects.into_iter().filter(|it| sidecar::is_document(&it.key)) {
             documents += 1;
-            let its = known.remove(&object.key).filter(|(mark, _)| *mark == object.mark());
-            ingested +=
-                usize::from(its.is_some_and(|(_, has_begun)| has_begun || object.last_modified < last));
+            let its = known.remove(&object.key).filter(|its| its.mark == object.mark());
+            ingested += usize::from(its.is_some_and(|its| object.last_modified < its.written_before));
         }
         next = page.next;
         if next.is_none() {
-            return Ok(Count { documents, ingested, gone: known.len(), failed });
+            let since = SinceLastJob { ingested, waiting: documents - ingested, gone: known.len() };
+            return Ok(Count { documents, since_last_job: is_known.then_some(since), failed });
         }
     }
 }
@@ -217,12 +294,13 @@ async fn quarantined(aws: &Aws, bucket: &str, prefix: &str) -> Result<Vec<Quaran
         let page = aws.objects.list(bucket, &format!("{QUARANTINE}{prefix}"), next.as_deref(), None).await?;
         found.extend(page.objects.into_iter().map(|object| Quarantined {
             why: if sidecar::is_sidecar(&object.key) {
-                "a metadata file that was not as it must be: it was replaced"
+                METADATA_LOST
             } else if is_cut(&object.key) {
                 "its key leaves no room for a metadata file"
             } else {
                 NO_ROOM
             },
+            since: object.last_modified,
             key: object.key,
         }));
         next = page.next;
@@ -232,28 +310,49 @@ async fn quarantined(aws: &Aws, bucket: &str, prefix: &str) -> Result<Vec<Quaran
     }
 }
 
+/// Why a metadata file is there.
+const METADATA_LOST: &str = "a metadata file that said more than may be kept, and was replaced. Kept are attributes that the \
+                             SharedStack's pool.index.attributes declares, of that type";
+
+/// How many keys of a kind are printed; JSON has all of them.
+const NAMED: usize = 10;
+
 fn as_text(report: &Report) -> String {
-    let Report { bucket, prefix, documents, ingested, waiting, gone, .. } = report;
-    let mut text = format!(
-        "s3://{bucket}/{prefix}: {documents} documents, {ingested} as the last job found them, {waiting} new or changed since, {gone} gone\n"
-    );
+    let Report { bucket, prefix, documents, .. } = report;
+    let mut text = format!("s3://{bucket}/{prefix}: {documents} documents");
+    if let Some(SinceLastJob { ingested, waiting, gone }) = &report.since_last_job {
+        text +=
+            &format!(", {ingested} as the last job found them, {waiting} new or changed since, {gone} gone");
+    }
+    text += "\n";
     match &report.last_job {
-        None => text += "no job has run yet\n",
+        None if report.unknown.is_empty() => text += "no job has run yet\n",
+        None => {}
         Some(LastJob { id, status, started, updated, failure_reasons }) => {
             text += &format!("last job {id}: {status}, started {started:.0}, updated {updated:.0}\n");
             failure_reasons.iter().for_each(|reason| text += &format!("  {reason}\n"));
         }
     }
-    let lists: [(_, Vec<_>); 2] = [
-        (
-            "could not be indexed, or not all of it",
-            report.failed.iter().map(|it| format!("{}: {}: {}", it.key, it.status, it.reason)).collect(),
-        ),
-        ("in quarantine", report.quarantined.iter().map(|it| format!("{}: {}", it.key, it.why)).collect()),
-    ];
-    for (title, lines) in lists {
-        if !lines.is_empty() {
-            text += &format!("\n{title}:\n  {}\n", lines.join("\n  "));
+    if let Some(at) = report.last_looked {
+        text += &format!("new documents were last looked for at {at:.0}\n");
+    }
+    if let Some(Said { status, reason, message }) = &report.condition {
+        text += &format!("DocumentsCurrent is {status}, {reason}: {message}\n");
+    }
+    let mut lists: Vec<(String, Vec<String>)> = Vec::new();
+    let failed = report.failed.iter().map(|it| format!("{}: {}: {}", it.key, it.status, it.reason));
+    lists.push(("could not be indexed, or not all of it".into(), failed.collect()));
+    let mut aside: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Quarantined { key, why, since } in &report.quarantined {
+        aside.entry(why).or_default().push(format!("{key} ({since:.0})"));
+    }
+    lists.extend(aside.into_iter().map(|(why, keys)| (format!("in quarantine, {why}"), keys)));
+    lists.push(("not known".into(), report.unknown.clone()));
+    for (title, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        let first = &lines[..lines.len().min(NAMED)];
+        text += &format!("\n{title}: {}\n  {}\n", lines.len(), first.join("\n  "));
+        if lines.len() > NAMED {
+            text += &format!("  and {} more (-o json has all)\n", lines.len() - NAMED);
         }
     }
     text.trim_end().to_owned()

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::findings::{Findings, Losses, Names};
 use super::review::{Haste, Kept, Review, SLICE};
 use super::reviews::Reviews;
@@ -33,8 +35,9 @@ pub enum Begun {
 pub enum Outlook {
     /// It goes on, and so far nothing is known.
     GoesOn,
-    /// Nothing has changed since the last job, and that one left nothing undone: none is needed for this.
-    Unchanged(Vec<Ask>),
+    /// Nothing had changed since the last job when the review began, and that one left nothing undone: none is needed for
+    /// this.
+    Unchanged(Vec<Ask>, Timestamp),
     /// A person must say yes first: what to tell.
     Waits(String),
     /// A job is to be started, as soon as it may be.
@@ -87,7 +90,7 @@ pub async fn look(
         _ if !is_ready => Outlook::GoesOn,
         _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => {
             let asks = review.asks(jobs).into_iter().cloned().collect();
-            return Ok((Outlook::Unchanged(asks), found));
+            return Ok((Outlook::Unchanged(asks, review.began), found));
         }
         Some(message) => Outlook::Waits(message),
         None => Outlook::Ready,
@@ -189,8 +192,6 @@ fn large_deletion(source: &Source<'_>, findings: &Findings, jobs: &[JobSummary])
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use jiff::Timestamp;
 
     use super::*;
     use crate::aws::in_memory::{BUCKET, S3};

@@ -21,16 +21,18 @@ pub(super) struct Done {
     pub unclaimed: bool,
     /// Attributes that were not kept.
     pub dropped: usize,
-    /// The document beside which a metadata file named another tenant.
+    /// The document beside which a metadata file named another tenant,
     pub corrected: Option<String>,
+    /// or said something that is not kept.
+    pub lost: Option<String>,
     /// The document that was put into quarantine.
     pub quarantined: Option<String>,
     /// The document that was put there because the next job has no room for it, when it was written, and its bytes.
     pub waits: Option<(String, Timestamp, u64)>,
 }
 
-/// Puts the file beside a document right. One that is right is left alone: writing it anew would make Bedrock look at the
-/// document again.
+/// Puts the file beside a document right. One that is right is left alone, however it is written: writing it anew would make
+/// Bedrock look at the document again. Of one that is not the original is kept, unless ours says all that it said.
 ///
 /// Whatever S3 says of one object is that object's trouble: it is skipped and told, and found by nobody, because no file
 /// beside it names a tenant. Only if a file that may name another can neither be replaced nor removed nothing goes on.
@@ -52,18 +54,21 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
     };
     let content = there.as_ref().and_then(|there| there.content.as_deref());
     let wanted = pool.rules.sidecar(tenant, content);
-    if let Some(etag) = there.as_ref().and_then(|there| there.etag.as_ref())
-        && content == Some(&wanted.content)
+    if let Some(There { content: Some(content), etag: Some(etag) }) = &there
+        && wanted.is_there
     {
-        let mark = ledger::mark(etag, wanted.content.len() as u64);
+        let mark = ledger::mark(etag, content.len() as u64);
         return Ok(Done { line: Some(Entry::new(key, mark)), ..Done::default() });
     }
-    if there.is_some() {
+    // One that cannot be read may say anything.
+    let is_lost = wanted.is_lost || there.is_some() && content.is_none();
+    if is_lost || wanted.named.is_some() {
         quarantine::keep(aws, bucket, &key).await;
     }
     let size = wanted.content.len() as u64;
     let corrected = wanted.named.is_some().then(|| document.clone());
-    let done = Done { dropped: wanted.dropped, corrected, ..Done::default() };
+    let lost = is_lost.then(|| document.clone());
+    let done = Done { dropped: wanted.dropped, corrected, lost, ..Done::default() };
     match aws.objects.put(bucket, &key, wanted.content, "application/json").await {
         Ok(etag) => {
             let line = Some(Entry::new(key, ledger::mark(&etag, size)));
@@ -78,7 +83,9 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
             let skipped = Some(why(&fault));
             // One that names nobody else stays, and is tried again as one that is not there.
             let line = Some(Entry { skipped, ..Entry::new(key, ledger::ABSENT.into()) });
-            Ok(Done { line, set_aside, ..done })
+            // Nothing of one that stays is lost yet.
+            let lost = done.lost.clone().filter(|_| set_aside);
+            Ok(Done { line, set_aside, lost, ..done })
         }
     }
 }

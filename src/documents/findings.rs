@@ -123,6 +123,8 @@ pub struct Findings {
     pub dropped: usize,
     /// Metadata files that named another tenant.
     pub corrected: Names,
+    /// Documents beside which a metadata file said something that is not kept, by tenant.
+    pub lost: BTreeMap<String, Names>,
     /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
     pub quarantined: Names,
     /// What the next job has to add.
@@ -172,6 +174,9 @@ impl Findings {
     pub fn after(mut self, earlier: Option<Findings>) -> Self {
         if let Some(earlier) = earlier {
             self.corrected.extend(earlier.corrected);
+            for (tenant, names) in earlier.lost {
+                self.lost.entry(tenant).or_default().extend(names);
+            }
             self.quarantined.extend(earlier.quarantined);
             for (tenant, names) in earlier.set_aside {
                 self.set_aside.entry(tenant).or_default().extend(names);

@@ -27,4 +27,5 @@ pub mod sidecar;
 pub(crate) mod source;
 pub(crate) mod sync;
 pub(crate) mod turns;
+pub(crate) mod unequivocal;
 pub(crate) mod walk;

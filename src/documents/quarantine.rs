@@ -1,5 +1,5 @@
-//! Where a pool's objects go that cannot be told whose they are, and the metadata files that were replaced: no data source
-//! reads there, and nothing is lost.
+//! Where a pool's objects go that cannot be told whose they are, and the metadata files that were replaced by one that says
+//! less: no data source reads there, and nothing is lost.
 
 use super::sidecar::MAX_KEY;
 use crate::aws::Aws;
@@ -27,7 +27,7 @@ pub fn is_cut(key: &str) -> bool {
 
 /// Copies an object there, over one of the same key.
 pub async fn take(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
-    tracing::warn!(bucket, key, "put into quarantine");
+    tracing::debug!(bucket, key, "put into quarantine");
     aws.objects.copy(bucket, key, &key_of(key)).await
 }
 

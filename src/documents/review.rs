@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::draft::Store;
@@ -124,6 +125,8 @@ enum Order {
 /// A review that is under way, or over.
 #[derive(Debug)]
 pub struct Review {
+    /// When it was begun: what comes later, it may not have seen.
+    pub began: Timestamp,
     /// What it was begun for. What is asked for after that waits for the next.
     asks: Vec<Ask>,
     index: Index,
@@ -183,6 +186,7 @@ impl Review {
 
     fn at_the_beginning(index: Index) -> Self {
         Self {
+            began: Timestamp::now(),
             asks: Vec::new(),
             saved: index.clone(),
             index,
@@ -230,8 +234,8 @@ impl Review {
 
     /// What it has found, if it has moved something and nobody was told.
     fn untold(&self) -> Option<Findings> {
-        let Findings { corrected, quarantined, set_aside, .. } = &self.findings;
-        let has_moved = corrected.count > 0 || quarantined.count > 0 || !set_aside.is_empty();
+        let Findings { corrected, quarantined, set_aside, lost, .. } = &self.findings;
+        let has_moved = corrected.count + quarantined.count + set_aside.len() + lost.len() > 0;
         (!self.is_told && has_moved).then(|| self.findings.clone())
     }
 
@@ -405,6 +409,7 @@ impl Review {
             return Ok(is_ready);
         }
         let Findings { documents, changed, written, dropped, unclaimed, .. } = self.findings;
+        let lost: usize = self.findings.lost.values().map(|names| names.count).sum();
         let (bucket, prefix, behind) = (scope.bucket, scope.prefix, self.later.len());
         tracing::info!(
             bucket,
@@ -413,6 +418,7 @@ impl Review {
             changed,
             written,
             dropped,
+            lost,
             unclaimed,
             behind,
             is_ready,

@@ -89,16 +89,30 @@ pub fn rest(newest_first: &[JobSummary]) -> Option<Ask> {
     is_partly.then(|| Ask::Rest(last.id.clone()))
 }
 
+/// What a process knows of a schedule: when it first saw it, and when it last looked for documents because of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// What it has missed before that, only one that catches up with such moments asks for.
+    pub since: Timestamp,
+    /// What was due until then was looked for, and nothing had changed: whoever forgets that would look at everything at its
+    /// start.
+    pub looked: Option<Timestamp>,
+}
+
 /// What a schedule asks for now: its last moment, if the data source had a job before that. What has never had one waits
 /// for its first document. `calendar` says what the schedule sees at a moment.
 pub fn due(
     schedule: &Schedule,
     jobs: &[JobSummary],
+    seen: Seen,
     calendar: impl Fn(Timestamp) -> Timestamp,
     now: Timestamp,
 ) -> Option<Ask> {
     let first = jobs.iter().filter(|job| job.status != "FAILED").map(|job| calendar(job.started)).min()?;
-    schedule.last(now).filter(|due| *due > first).map(Ask::Due)
+    let due = schedule.last(now).filter(|due| *due > first)?;
+    let is_missed = !schedule.catches_up() && due < calendar(seen.since);
+    let was_looked_for = seen.looked.is_some_and(|looked| calendar(looked) >= due);
+    (!is_missed && !was_looked_for).then_some(Ask::Due(due))
 }
 
 /// How long it is until a schedule asks for more than what was due when it was `asked`: no time at all if that has come
@@ -204,12 +218,13 @@ mod tests {
     #[test]
     fn a_schedule_asks_for_its_last_moment_after_the_first_job() {
         let settings = IngestionSettings {
-            schedule: "*/10 * * * *".into(),
+            schedule: Some("*/10 * * * *".into()),
             time_zone: "Etc/UTC".into(),
             suspend: false,
         };
-        let schedule = Schedule::parse(&settings).unwrap();
-        let ask = |jobs: &[JobSummary], now| due(&schedule, jobs, |at| at, at(now));
+        let schedule = Schedule::parse(&settings).unwrap().unwrap();
+        let seen = Seen { since: at(1900), looked: None };
+        let ask = |jobs: &[JobSummary], now| due(&schedule, jobs, seen, |at| at, at(now));
         assert_eq!(ask(&[], 1000), None, "its first document comes first");
         assert_eq!(ask(&[job("first", "FAILED")], 1000), None);
         let first = job("first", "COMPLETE");
@@ -221,14 +236,42 @@ mod tests {
         );
     }
 
+    /// All knowledge bases would be reviewed at once.
     #[test]
-    fn what_is_due_while_a_pass_runs_is_looked_for_at_once() {
-        let settings = IngestionSettings {
-            schedule: "*/10 * * * *".into(),
+    fn a_restart_does_not_look_for_what_was_looked_for_and_the_hourly_look_is_not_caught_up_with() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let settings = |line: Option<&str>| IngestionSettings {
+            schedule: line.map(Into::into),
             time_zone: "Etc/UTC".into(),
             suspend: false,
         };
-        let schedule = Schedule::parse(&settings).unwrap();
+        let first = [job("first", "COMPLETE")];
+        for line in [None, Some("0 * * * *")] {
+            let schedule = Schedule::of(&settings(line), HOUR, "uid").unwrap();
+            let last = schedule.last(at(10_000)).unwrap();
+            let ask = |since: i64, looked: Option<i64>, now: i64| {
+                let looked = looked.map(|after| last + jiff::SignedDuration::from_secs(after));
+                let [since, now] = [since, now].map(|after| last + jiff::SignedDuration::from_secs(after));
+                due(&schedule, &first, Seen { since, looked }, |at| at, now)
+            };
+            let caught_up = line.map(|_| Ask::Due(last));
+            assert_eq!(ask(1, None, 2), caught_up, "it came while no process was there");
+            assert_eq!(ask(1, Some(0), 2), None, "an earlier process has looked");
+            assert_eq!(ask(1, Some(-1), 2), caught_up, "before it was due");
+            assert_eq!(ask(-60, Some(-1), 2), Some(Ask::Due(last)), "it came while this process was there");
+            let next = Ask::Due(last + jiff::SignedDuration::from_secs(3600));
+            assert_eq!(ask(1, Some(2), 3600), Some(next), "and the next one comes");
+        }
+    }
+
+    #[test]
+    fn what_is_due_while_a_pass_runs_is_looked_for_at_once() {
+        let settings = IngestionSettings {
+            schedule: Some("*/10 * * * *".into()),
+            time_zone: "Etc/UTC".into(),
+            suspend: false,
+        };
+        let schedule = Schedule::parse(&settings).unwrap().unwrap();
         for (asked, now, wait) in [(600, 600, 600), (600, 1199, 1), (1199, 1200, 0), (1190, 1500, 0)] {
             let wait = Some(Duration::from_secs(wait));
             assert_eq!(due_in(&schedule, at(asked), at(now)), wait, "asked at {asked}, answered at {now}");

@@ -1,10 +1,12 @@
 //! Whose a pool's document is: a pure function of its key, and the file beside it that says so to Bedrock.
 //!
-//! A file is right only if its bytes are exactly those that we would write. So nobody's reading of doubled keys, of lists
-//! where a string belongs, or of another encoding can differ from ours.
+//! A file is right only if it says exactly what the one says that we would write, and everybody reads that in it
+//! ([`unequivocal`]): so nobody's reading of doubled keys, of lists where a string belongs, or of another encoding can differ
+//! from ours. How it is written is its writer's affair: whoever uploads the same files again changes nothing.
 
 use serde_json::{Map, Value, json};
 
+use super::unequivocal;
 use crate::api::{Attribute, AttributeType};
 pub(crate) use crate::stack::layout::{POOL, SUFFIX};
 use crate::stack::names;
@@ -12,6 +14,13 @@ use crate::stack::names;
 /// A metadata file that is longer is not read by Bedrock.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>
 pub(crate) const MAX_SIDECAR: usize = 10 * 1024;
+/// Characters that Bedrock takes in an attribute's text,
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_MetadataAttributeValue.html>
+const TEXT: std::ops::RangeInclusive<usize> = 1..=2048;
+/// and texts in a list of them. What is beyond that it refuses with all that is in the file, the tenant's tag too.
+const TEXTS: std::ops::RangeInclusive<usize> = 1..=10;
+/// Stands where a column must be named and none may be: no row has it.
+const NO_COLUMN: &str = "tenantry-no-column";
 /// Bytes that S3 allows a key.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
 pub(crate) const MAX_KEY: usize = 1024;
@@ -63,11 +72,15 @@ pub struct Rules {
 pub struct Sidecar {
     /// Its content.
     pub content: Vec<u8>,
+    /// Whether the one that is there says just this, and everybody reads it so.
+    pub is_there: bool,
     /// The other tenant that the one that is there names, if it names one.
     pub named: Option<String>,
-    /// Attributes of the one that is there that are not kept, because nobody declared them or their value is of another
-    /// type.
+    /// Attributes of the one that is there that are not kept, because nobody declared them, their value is of another type, or
+    /// Bedrock does not take it.
     pub dropped: usize,
+    /// Whether anything that the one that is there says is not kept: attributes, columns, or all that nobody can read.
+    pub is_lost: bool,
 }
 
 impl Rules {
@@ -75,30 +88,49 @@ impl Rules {
     /// attributes. What cannot be read says nothing.
     /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-metadata.html>
     pub fn sidecar(&self, tenant: &str, there: Option<&[u8]>) -> Sidecar {
-        let there = there.and_then(read).unwrap_or_default();
-        let named = there.attributes.get(&self.tenant_id_key).and_then(|value| other_than(tenant, value));
+        let read = there.and_then(read);
+        let is_readable = read.is_some();
+        let there_is = there.is_some();
+        let There { attributes, records, is_all, is_unequivocal } = read.unwrap_or_default();
+        let named = attributes.get(&self.tenant_id_key).and_then(|value| other_than(tenant, value));
         let mut kept: Vec<(&str, Value)> = self
             .attributes
             .iter()
             .filter(|declared| declared.name != self.tenant_id_key)
             .filter_map(|declared| {
-                let value = there.attributes.get(&declared.name)?;
+                let value = attributes.get(&declared.name)?;
                 Some((declared.name.as_str(), typed(value, declared.type_)?))
             })
             .collect();
-        let own = usize::from(there.attributes.contains_key(&self.tenant_id_key));
-        let mut dropped = there.attributes.len() - own - kept.len();
-        let mut content = self.written(tenant, &kept, self.records(there.records.as_ref()));
-        if content.len() > MAX_SIDECAR {
-            dropped += kept.len();
-            kept.clear();
-            content = self.written(tenant, &kept, None);
+        let own = usize::from(attributes.contains_key(&self.tenant_id_key));
+        let mut dropped = attributes.len() - own - kept.len();
+        let mut structure = records.as_ref().and_then(|records| self.records(records));
+        let mut content = self.written(tenant, &kept, structure.as_ref());
+        // Of what does not fit the attributes go first. Which column is the text stays: without that all are.
+        for shorter in [structure.clone(), Some(fields(NO_COLUMN, &[])).filter(|_| structure.is_some())] {
+            if content.len() > MAX_SIDECAR {
+                dropped += kept.len();
+                kept.clear();
+                structure = shorter;
+                content = self.written(tenant, &kept, structure.as_ref());
+            }
         }
-        Sidecar { content, named, dropped }
+        let says_tenant =
+            attributes.get(&self.tenant_id_key).and_then(|own| typed(own, AttributeType::String));
+        let are_clear = attributes.values().all(is_clear);
+        let keeps_all =
+            is_readable && is_all && is_unequivocal && are_clear && dropped == 0 && records == structure;
+        Sidecar {
+            content,
+            is_there: keeps_all && says_tenant == Some(tenant.into()),
+            named,
+            dropped,
+            is_lost: there_is && !keeps_all,
+        }
     }
 
     /// The one way in which we write it: keys in the order of their bytes, no white space.
-    fn written(&self, tenant: &str, kept: &[(&str, Value)], records: Option<Value>) -> Vec<u8> {
+    fn written(&self, tenant: &str, kept: &[(&str, Value)], records: Option<&Value>) -> Vec<u8> {
         let mut attributes: Vec<_> = kept.to_vec();
         attributes.push((&self.tenant_id_key, tenant.into()));
         attributes.sort_by_key(|(name, _)| *name);
@@ -106,47 +138,56 @@ impl Rules {
             attributes.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let mut file = Map::new();
         if let Some(records) = records {
-            file.insert(STRUCTURE.into(), records);
+            file.insert(STRUCTURE.into(), records.clone());
         }
         file.insert(ATTRIBUTES.into(), attributes.into());
         Value::Object(file).to_string().into_bytes()
     }
 
-    /// How a file of records is to be read, as far as that gives no row a tenant of its own: without a list of columns
-    /// every column would become an attribute.
-    fn records(&self, there: Option<&Value>) -> Option<Value> {
-        let names = |at: &str| -> Option<Vec<String>> {
-            let fields = there?.pointer(at)?.as_array()?;
-            fields.iter().map(|field| Some(field.get("fieldName")?.as_str()?.to_owned())).collect()
+    /// How a file of records is to be read, as far as that gives no row a tenant of its own, and the index no field that
+    /// nobody declared: the wished columns, or less of them. Without any structure all columns would be text, also those
+    /// that are not to be; without a list all would be attributes. `None` if what is there names no column.
+    fn records(&self, there: &Value) -> Option<Value> {
+        // Of a field that has no name nobody knows which it is.
+        let names = |at: &str| -> Option<Vec<Option<&str>>> {
+            let fields = there.pointer(&format!("/recordBasedStructureMetadata{at}"))?.as_array()?;
+            Some(fields.iter().map(|field| field.get("fieldName")?.as_str()).collect())
         };
-        let base = "/recordBasedStructureMetadata";
-        let content = names(&format!("{base}/contentFields"))?;
-        let include = names(&format!("{base}/metadataFieldsSpecification/fieldsToInclude"))?;
-        let declared = |name: &String| {
-            self.attributes.iter().any(|it| it.name == *name && it.type_ == AttributeType::String)
-                && *name != self.tenant_id_key
-        };
-        let include: Vec<_> = include.into_iter().filter(declared).collect();
-        let [content] = &content[..] else { return None };
-        if include.is_empty() || *content == self.tenant_id_key {
+        let content = names("/contentFields");
+        let include = names("/metadataFieldsSpecification/fieldsToInclude");
+        let exclude = names("/metadataFieldsSpecification/fieldsToExclude");
+        if content.is_none() && include.is_none() && exclude.is_none() {
             return None;
         }
-        let fields = |names: &[String]| -> Vec<Value> {
-            names.iter().map(|name| json!({"fieldName": name})).collect()
-        };
-        Some(json!({
-            "recordBasedStructureMetadata": {
-                "contentFields": fields(std::slice::from_ref(content)),
-                "metadataFieldsSpecification": {"fieldsToInclude": fields(&include)},
-            },
-            "type": "RECORD_BASED_STRUCTURE_METADATA",
-        }))
+        let is_own = |name: &str| name != self.tenant_id_key;
+        let content = content.into_iter().flatten().flatten().find(|name| is_own(name)).unwrap_or(NO_COLUMN);
+        let declared = self.attributes.iter().filter(|it| it.type_ == AttributeType::String);
+        let declared: Vec<_> = declared.map(|it| it.name.as_str()).filter(|name| is_own(name)).collect();
+        let exclude = exclude.unwrap_or_default();
+        let wished = include.map_or_else(|| declared.clone(), |names| names.into_iter().flatten().collect());
+        let mut kept: Vec<&str> = Vec::new();
+        for name in wished {
+            let is_excluded = exclude.iter().any(|it| it.is_none_or(|excluded| excluded == name));
+            if declared.contains(&name) && name != content && !is_excluded && !kept.contains(&name) {
+                kept.push(name);
+            }
+        }
+        Some(fields(content, &kept))
     }
 }
 
-/// Whether everybody reads the same in a file: it is JSON as we write it, without doubled keys or another encoding.
-pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value.to_string().as_bytes() == bytes)
+/// Which column is the text, and which are attributes.
+fn fields(content: &str, include: &[&str]) -> Value {
+    let field = |name: &&str| json!({"fieldName": name});
+    let include: Vec<_> =
+        if include.is_empty() { &[NO_COLUMN][..] } else { include }.iter().map(field).collect();
+    json!({
+        "recordBasedStructureMetadata": {
+            "contentFields": [field(&content)],
+            "metadataFieldsSpecification": {"fieldsToInclude": include},
+        },
+        "type": "RECORD_BASED_STRUCTURE_METADATA",
+    })
 }
 
 const ATTRIBUTES: &str = "metadataAttributes";
@@ -157,34 +198,73 @@ const STRUCTURE: &str = "documentStructureConfiguration";
 struct There {
     attributes: Map<String, Value>,
     records: Option<Value>,
+    /// Whether that is all that it says,
+    is_all: bool,
+    /// and whether everybody reads the same.
+    is_unequivocal: bool,
 }
 
 fn read(bytes: &[u8]) -> Option<There> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let mut file: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    let value = unequivocal::read(bytes);
+    let is_unequivocal = value.is_some();
+    let value = value.or_else(|| serde_json::from_slice(unequivocal::unmarked(bytes)).ok())?;
+    let Value::Object(mut file) = value else { return None };
     let Some(Value::Object(attributes)) = file.remove(ATTRIBUTES) else { return None };
-    Some(There { attributes, records: file.remove(STRUCTURE) })
+    let records = file.remove(STRUCTURE);
+    Some(There { attributes, records, is_all: file.is_empty(), is_unequivocal })
 }
+
+/// Whether everybody reads the same in a file.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    unequivocal::read(bytes).is_some()
+}
+
+/// The members of Bedrock's long form of a value, each with its type.
+const MEMBERS: [(AttributeType, &str, &str); 4] = [
+    (AttributeType::String, "STRING", "stringValue"),
+    (AttributeType::Number, "NUMBER", "numberValue"),
+    (AttributeType::Boolean, "BOOLEAN", "booleanValue"),
+    (AttributeType::StringList, "STRING_LIST", "stringListValue"),
+];
 
 /// The value behind Bedrock's long form, and whether it is to be embedded with the text.
 fn plain(value: &Value) -> (&Value, bool) {
     let Some(inner) = value.get("value").filter(|inner| inner.is_object()) else { return (value, false) };
-    let members = ["stringValue", "numberValue", "booleanValue", "stringListValue"];
     let embedded = value.get("includeForEmbedding") == Some(&Value::Bool(true));
-    (members.iter().find_map(|member| inner.get(member)).unwrap_or(&Value::Null), embedded)
+    let found = MEMBERS.iter().find_map(|(_, _, member)| inner.get(member));
+    (found.unwrap_or(&Value::Null), embedded)
+}
+
+/// Whether everybody reads the same in a value: it is a plain one, or the long form with its one member and its type.
+fn is_clear(value: &Value) -> bool {
+    let Some(long) = value.as_object() else { return true };
+    let inner = value.get("value").and_then(Value::as_object);
+    let says_one = |inner: &Map<String, Value>| {
+        let is_member = |(_, name, member): &(_, &str, &str)| {
+            inner.contains_key(*member) && inner.get("type").and_then(Value::as_str) == Some(name)
+        };
+        inner.len() == 2 && MEMBERS.iter().any(is_member)
+    };
+    let embedding = long.get("includeForEmbedding");
+    inner.is_some_and(says_one)
+        && embedding.is_none_or(Value::is_boolean)
+        && long.len() == 1 + usize::from(embedding.is_some())
 }
 
 /// A value of the declared type, in the form in which we write it; the long one only where it says more.
 fn typed(value: &Value, type_: AttributeType) -> Option<Value> {
     let (plain, embedded) = plain(value);
-    let strings = || plain.as_array().is_some_and(|items| items.iter().all(Value::is_string));
-    let (fits, name, member) = match type_ {
-        AttributeType::String => (plain.is_string(), "STRING", "stringValue"),
-        AttributeType::Number => (plain.is_number(), "NUMBER", "numberValue"),
-        AttributeType::Boolean => (plain.is_boolean(), "BOOLEAN", "booleanValue"),
-        AttributeType::StringList => (strings(), "STRING_LIST", "stringListValue"),
+    let fits = |text: &Value| text.as_str().is_some_and(|text| TEXT.contains(&text.chars().count()));
+    let is_taken = match type_ {
+        AttributeType::String => fits(plain),
+        AttributeType::Number => plain.as_f64().is_some_and(f64::is_finite),
+        AttributeType::Boolean => plain.is_boolean(),
+        AttributeType::StringList => {
+            plain.as_array().is_some_and(|items| TEXTS.contains(&items.len()) && items.iter().all(fits))
+        }
     };
-    fits.then(|| match embedded {
+    let (_, name, member) = MEMBERS.into_iter().find(|(of, ..)| *of == type_)?;
+    is_taken.then(|| match embedded {
         false => plain.clone(),
         true => json!({"includeForEmbedding": true, "value": {member: plain, "type": name}}),
     })
@@ -216,11 +296,11 @@ mod tests {
     }
 
     fn of(there: &str) -> (String, Option<String>, usize) {
-        let Sidecar { content, named, dropped } = rules().sidecar("acme", Some(there.as_bytes()));
+        let Sidecar { content, named, dropped, .. } = rules().sidecar("acme", Some(there.as_bytes()));
         let content = String::from_utf8(content).unwrap();
         let again = rules().sidecar("acme", Some(content.as_bytes()));
         assert_eq!(String::from_utf8(again.content).unwrap(), content, "what we write stays as it is");
-        assert_eq!((again.named, again.dropped), (None, 0));
+        assert_eq!((again.named, again.dropped, again.is_there, again.is_lost), (None, 0, true, false));
         (content, named, dropped)
     }
 
@@ -315,16 +395,162 @@ mod tests {
         let (content, _, _) = of(&file(text, &format!("{kind},{tenant}")));
         assert!(content.contains(r#""fieldsToInclude":[{"fieldName":"kind"}]"#), "{content}");
         assert!(!content.contains(tenant), "{content}");
-        for (content, include) in [(text, ""), (text, tenant), (tenant, kind), ("", kind)] {
-            assert_eq!(of(&file(content, include)).0, BARE, "{content} {include}");
+    }
+
+    /// Which column is the text and which are attributes, of what is there; `None` where all columns are text.
+    fn columns(structure: Value) -> Option<(String, Vec<String>)> {
+        let there = json!({"documentStructureConfiguration": structure, "metadataAttributes": {}});
+        let (content, ..) = of(&there.to_string());
+        let content: Value = serde_json::from_str(&content).unwrap();
+        let based = &content.get(STRUCTURE)?["recordBasedStructureMetadata"];
+        let names = |fields: &Value| -> Vec<String> {
+            let name = |field: &Value| field["fieldName"].as_str().unwrap().to_owned();
+            fields.as_array().unwrap().iter().map(name).collect()
+        };
+        let [text] = <[String; 1]>::try_from(names(&based["contentFields"])).unwrap();
+        Some((text, names(&based["metadataFieldsSpecification"]["fieldsToInclude"])))
+    }
+
+    /// Excluded columns were embedded, found and answered, and rows could become other tenants'.
+    #[test]
+    fn columns_that_cannot_be_kept_as_wished_become_fewer_and_never_all() {
+        let list = |names: &[&str]| names.iter().map(|name| json!({"fieldName": name})).collect::<Vec<_>>();
+        let file = |content: Value, fields: Value| {
+            json!({"type": "RECORD_BASED_STRUCTURE_METADATA",
+                "recordBasedStructureMetadata": {"contentFields": content, "metadataFieldsSpecification": fields}})
+        };
+        let none = NO_COLUMN;
+        for (content, fields, text, attributes) in [
+            (&["text"][..], json!({"fieldsToInclude": list(&["kind"])}), "text", &["kind"][..]),
+            (&["text"], json!({"fieldsToInclude": list(&["kind", "kind", "tenantId"])}), "text", &["kind"]),
+            (&["text"], json!({"fieldsToExclude": list(&["secret"])}), "text", &["kind"]),
+            (&["text"], json!({"fieldsToExclude": list(&["secret", "kind"])}), "text", &[none]),
+            (&["text"], json!({}), "text", &["kind"]),
+            (&["text"], json!({"fieldsToInclude": list(&["undeclared", "year"])}), "text", &[none]),
+            (&["text"], json!({"fieldsToInclude": []}), "text", &[none]),
+            (&["text"], json!({"fieldsToInclude": list(&["tenantId"])}), "text", &[none]),
+            (&["kind"], json!({"fieldsToInclude": list(&["kind"])}), "kind", &[none]),
+            (&["text", "more"], json!({"fieldsToInclude": list(&["kind"])}), "text", &["kind"]),
+            (&["tenantId"], json!({"fieldsToInclude": list(&["kind"])}), none, &["kind"]),
+            (&[], json!({"fieldsToExclude": list(&["secret"])}), none, &["kind"]),
+        ] {
+            let expected = (text.to_owned(), attributes.iter().map(|it| (*it).to_owned()).collect());
+            let structure = file(list(content).into(), fields);
+            assert_eq!(columns(structure.clone()), Some(expected), "{structure}");
         }
-        let both = format!("{text},{kind}");
-        assert_eq!(of(&file(&both, kind)).0, BARE, "Bedrock wants exactly one");
+        let both = json!({"fieldsToInclude": list(&["kind"]), "fieldsToExclude": list(&["kind"])});
+        assert_eq!(columns(file(list(&["text"]).into(), both)).unwrap().1, [none]);
+        let unreadable = json!({"fieldsToExclude": [{"fieldname": "kind"}]});
+        assert_eq!(columns(file(list(&["text"]).into(), unreadable)).unwrap().1, [none], "who knows which");
+        for nothing in [json!({}), json!(7), json!({"type": "RECORD_BASED_STRUCTURE_METADATA"})] {
+            assert_eq!(columns(nothing), None, "it names no column");
+        }
+        let long = "x".repeat(MAX_SIDECAR);
+        let too_long = file(list(&["text"]).into(), json!({"fieldsToExclude": list(&["secret"])}));
+        let too_long = json!({"documentStructureConfiguration": too_long, "metadataAttributes": {"topics": [&long[..2048], &long[..2048], &long[..2048], &long[..2048], &long[..2048]]}});
+        let (content, _, dropped) = of(&too_long.to_string());
+        assert!(content.contains(r#""contentFields":[{"fieldName":"text"}]"#) && dropped == 1, "{content}");
+        let long = columns(file(list(&[&long]).into(), json!({"fieldsToInclude": list(&["kind"])})));
+        assert_eq!(long, Some((none.into(), vec![none.into()])));
+    }
+
+    /// It would be refused with all that is in it: nobody would find the document.
+    #[test]
+    fn what_bedrock_does_not_take_does_not_travel_with_the_tenants_tag() {
+        let text = |length: usize| "\u{fc}".repeat(length);
+        let all = |attributes: Value| {
+            let there = json!({"metadataAttributes": attributes}).to_string();
+            let sidecar = rules().sidecar("acme", Some(there.as_bytes()));
+            (sidecar.dropped, sidecar.is_lost, of(&there).0)
+        };
+        for (name, taken) in [
+            ("kind", json!("x")),
+            ("kind", json!(text(2048))),
+            ("topics", json!(["a"])),
+            ("topics", json!(vec!["a"; 10])),
+            ("topics", json!([text(2048)])),
+            ("year", json!(1.797e308)),
+            ("year", json!(0)),
+            ("final", json!(false)),
+        ] {
+            let (dropped, is_lost, content) = all(json!({name: taken}));
+            assert!(dropped == 0 && !is_lost && content.contains(name), "{name}: {content}");
+        }
+        for (name, refused) in [
+            ("kind", json!("")),
+            ("kind", json!(text(2049))),
+            ("topics", json!([])),
+            ("topics", json!(vec!["a"; 11])),
+            ("topics", json!(["a", ""])),
+            ("topics", json!([text(2049)])),
+            ("year", json!(null)),
+        ] {
+            let (type_, member) = match name {
+                "kind" => ("STRING", "stringValue"),
+                "topics" => ("STRING_LIST", "stringListValue"),
+                _ => ("NUMBER", "numberValue"),
+            };
+            for value in [refused.clone(), json!({"value": {"type": type_, member: refused}})] {
+                assert_eq!(
+                    all(json!({name: value, "tenantId": "acme"})),
+                    (1, true, BARE.into()),
+                    "{name}: {value}"
+                );
+            }
+        }
+    }
+
+    /// `aws s3 sync` would upload it again each time, and each time it would be processed again.
+    #[test]
+    fn a_file_that_only_looks_different_is_not_replaced_and_one_that_may_be_read_otherwise_is() {
+        let kind = r#"{"value":{"type":"STRING","stringValue":"leave"},"includeForEmbedding":false}"#;
+        let tag = r#"{"includeForEmbedding":false,"value":{"stringValue":"acme","type":"STRING"}}"#;
+        for there in [
+            r#"{"metadataAttributes":{"year":2026,"kind":"leave","tenantId":"acme"}}"#.to_owned(),
+            "{\r\n  \"metadataAttributes\": {\r\n\t\"tenantId\": \"acme\", \"year\": 2026\r\n  }\r\n}\r\n"
+                .into(),
+            format!("\u{feff}{BARE}"),
+            format!(r#"{{"metadataAttributes":{{"kind":{kind},"tenantId":{tag}}}}}"#),
+            r#"{"metadataAttributes":{"tenantId":"\u0061cme"}}"#.into(),
+        ] {
+            let sidecar = rules().sidecar("acme", Some(there.as_bytes()));
+            assert!(sidecar.is_there && !sidecar.is_lost && sidecar.named.is_none(), "{there}");
+            assert!(!rules().sidecar("umbrella", Some(there.as_bytes())).is_there, "{there}");
+        }
+        // Nothing of it is lost, and yet it must be replaced.
+        for there in [r#"{"metadataAttributes":{}}"#, r#"{"metadataAttributes":{"year":2026}}"#] {
+            let sidecar = rules().sidecar("acme", Some(there.as_bytes()));
+            assert!(!sidecar.is_there && !sidecar.is_lost, "{there}");
+        }
+        let long = |inner: &str| format!(r#"{{"metadataAttributes":{{"tenantId":{{"value":{inner}}}}}}}"#);
+        for there in [
+            r#"{"metadataAttributes":{"tenantId":"umbrella","tenantId":"acme"}}"#.to_owned(),
+            r#"{"metadataAttributes":{"tenantId":"umbrella"},"metadataAttributes":{"tenantId":"acme"}}"#
+                .into(),
+            r#"{"metadataAttributes":{"tenantId":"acme","colour":"red"}}"#.into(),
+            r#"{"metadataAttributes":{"tenantId":"acme"},"more":1}"#.into(),
+            long(r#"{"type":"STRING","stringValue":"acme","stringListValue":["umbrella"]}"#),
+            long(r#"{"type":"STRING_LIST","stringValue":"acme"}"#),
+            long(r#"{"stringValue":"acme"}"#),
+            "not JSON".into(),
+            String::new(),
+        ] {
+            let sidecar = rules().sidecar("acme", Some(there.as_bytes()));
+            assert!(!sidecar.is_there && sidecar.is_lost, "{there}");
+        }
+        for embedded in ["true", "\"false\""] {
+            let there = long(r#"{"type":"STRING","stringValue":"acme"}"#);
+            let there = there.replace("}}}}", &format!(r#"}},"includeForEmbedding":{embedded}}}}}}}"#));
+            assert!(serde_json::from_str::<Value>(&there).is_ok(), "{there}");
+            assert!(!rules().sidecar("acme", Some(there.as_bytes())).is_there, "{there}");
+        }
+        assert!(!rules().sidecar("acme", None).is_lost, "nothing was there");
     }
 
     #[test]
     fn what_would_be_too_long_keeps_its_tenant_alone() {
-        let long = format!(r#"{{"metadataAttributes":{{"kind":"{}","year":1}}}}"#, "x".repeat(MAX_SIDECAR));
+        let topics = vec!["x".repeat(2048); 5];
+        let long = json!({"metadataAttributes": {"topics": topics, "year": 1}}).to_string();
         assert_eq!(of(&long), (BARE.into(), None, 2));
     }
 

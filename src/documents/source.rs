@@ -37,7 +37,7 @@ pub struct Source<'a> {
     pub owner_uid: String,
     /// The approval that somebody gave, if any.
     pub approved: Option<String>,
-    /// The schedule that the user set, unless it rests.
+    /// When new documents are looked for, unless that rests.
     pub schedule: Option<Schedule>,
 }
 

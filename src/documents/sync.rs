@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::begin::{Begun, Outlook, begin, look};
@@ -10,7 +11,7 @@ use super::failures::{self, ByTenant, NOBODYS, Skipped};
 use super::findings::{Findings, Names};
 use super::review::{self, Haste, Kept, Review, SLICE};
 use super::reviews::Reviews;
-use super::schedule::{self, Ask};
+use super::schedule::{self, Ask, Seen};
 use super::source::Source;
 use super::turns::{Turn, Turns};
 use crate::api::{IngestionStatistics, IngestionStatus, Reason};
@@ -32,8 +33,12 @@ const SOON: Duration = Duration::from_secs(10);
 /// What a process remembers of a source; one that forgets looks once more.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered {
-    /// What was asked for, and needed no job because nothing had changed.
+    /// When the source was first seen.
+    since: Option<Timestamp>,
+    /// What was asked for, and needed no job because nothing had changed,
     settled: BTreeSet<String>,
+    /// and when that was last looked for.
+    looked: Option<Timestamp>,
     /// The review that is under way, or that a job is to follow.
     review: Kept,
     /// The job after which the metadata files were looked at again.
@@ -86,7 +91,11 @@ pub async fn step(
     let mut jobs = aws.jobs.list(kb, ds).await?;
     let mut running = turns.listed(kb, &source.owner_uid, &jobs);
     let now = turns.now();
-    let due = source.schedule.as_ref().and_then(|it| schedule::due(it, &jobs, |at| turns.calendar(at), now));
+    remembered.looked = remembered.looked.max(reported.and_then(|it| Some(it.last_look_time.as_ref()?.0)));
+    let seen =
+        Seen { since: *remembered.since.get_or_insert_with(Timestamp::now), looked: remembered.looked };
+    let due =
+        source.schedule.as_ref().and_then(|it| schedule::due(it, &jobs, seen, |at| turns.calendar(at), now));
     // What the schedule asks for comes first in a description, which has not room for everything.
     let mut asks: Vec<_> = due.into_iter().chain(asks.iter().cloned()).collect();
     asks.extend(schedule::rest(&jobs));
@@ -120,8 +129,9 @@ pub async fn step(
             findings = found.map(|found| found.after(findings.take())).or(findings);
             match outlook {
                 Outlook::GoesOn => goes_on = true,
-                Outlook::Unchanged(settled) => {
+                Outlook::Unchanged(settled, looked) => {
                     turns.withdraw(kb);
+                    remembered.looked = remembered.looked.max(Some(looked));
                     remembered.settled.extend(settled.iter().map(Ask::words));
                     asks.retain(|ask| !remembered.settled.contains(&ask.words()));
                 }
@@ -170,7 +180,10 @@ pub async fn step(
             .any(|job| job.is_running() && asks.iter().any(|ask| wanted(ask) && ask.is_served_by(job)));
     let ingestion = match jobs.first() {
         None => None,
-        Some(last) => Some(describe(aws, source, last, reported).await?),
+        Some(last) => Some(IngestionStatus {
+            last_look_time: remembered.looked.map(|at| Time(seconds(at))),
+            ..describe(aws, source, last, reported).await?
+        }),
     };
     let cadence = if goes_on {
         Some(Cadence::After(Duration::ZERO))
@@ -334,6 +347,7 @@ async fn describe(
         started_time: Some(Time(seconds(last.started))),
         finished_time: ended.then(|| Time(seconds(last.updated))),
         statistics: ended.then(|| statistics(&last.statistics)),
+        last_look_time: None,
         failure_reasons: job
             .map(|job| job.failure_reasons.into_iter().take(10).collect())
             .unwrap_or_default(),
@@ -341,8 +355,8 @@ async fn describe(
 }
 
 /// Kubernetes' times have whole seconds; what is written must equal what is read back.
-fn seconds(at: jiff::Timestamp) -> jiff::Timestamp {
-    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at)
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn statistics(job: &Statistics) -> IngestionStatistics {
@@ -410,7 +424,10 @@ fn verdict(
                     0 => String::new(),
                     failed => format!(" but {failed}, of which their tenants are told"),
                 };
-                let message = format!("Job {} indexed every document it found{failed}{skipped}", job.id);
+                let looked = last.and_then(IngestionStatus::looked).map(|at| last_looked(at, source));
+                let looked = looked.unwrap_or_default();
+                let message =
+                    format!("Job {} indexed every document it found{failed}{looked}{skipped}", job.id);
                 (Some(true), Reason::Synced, message)
             }
         }
@@ -427,6 +444,15 @@ fn verdict(
         message.push_str(&format!(". Not all documents of these tenants have been looked at yet: {names}"));
     }
     Documents { current, reason, message }
+}
+
+/// When new documents were last looked for, and if that will be so again.
+fn last_looked(at: &Time, source: &Source<'_>) -> String {
+    let rests = match source.schedule {
+        Some(_) => "",
+        None => ", and are not again before a job is asked for: `ingestion.suspend` is true",
+    };
+    format!(". New ones were last looked for at {}{rests}", at.0)
 }
 
 /// What a pool says of the documents that its review had to skip: their tenants are told which, and nobody else.

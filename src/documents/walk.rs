@@ -320,7 +320,8 @@ impl Walk<'_, '_> {
         // In their order, because the ledger has the listing's.
         let mut done = stream::iter(tasks).map(|task| one(aws, scope, task)).buffered(CONCURRENCY);
         while let Some(done) = done.try_next().await? {
-            let Done { line, written, set_aside, unclaimed, dropped, corrected, quarantined, waits } = done;
+            let Done { line, written, set_aside, unclaimed, dropped, corrected, lost, quarantined, waits } =
+                done;
             if let Some(entry) = line {
                 if let Some(why) = &entry.skipped
                     && self.cuts.is_none()
@@ -337,6 +338,10 @@ impl Walk<'_, '_> {
             findings.dropped += dropped;
             corrected.into_iter().for_each(|name| findings.corrected.add(|| name));
             quarantined.into_iter().for_each(|name| findings.quarantined.add(|| name));
+            if let Some(key) = lost {
+                let tenant = sidecar::tenant_of(&key).unwrap_or_default().to_owned();
+                findings.lost.entry(tenant).or_default().add(|| key);
+            }
             if let Some((key, written, size)) = waits {
                 findings.skipped.tell(&key, NO_ROOM);
                 let tenant = sidecar::tenant_of(&key).unwrap_or_default().to_owned();

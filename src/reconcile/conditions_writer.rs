@@ -50,6 +50,20 @@ pub async fn adopted(cx: &Context, object: &ObjectReference) {
     cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
 }
 
+/// What somebody else had changed, and is as it was: each pass that finds some again says so again. One event for all of it,
+/// because those of one reason are counted as one.
+pub async fn drift_repaired(cx: &Context, object: &ObjectReference, drift: &[String]) {
+    if drift.is_empty() {
+        return;
+    }
+    let note = format!(
+        "{}. Somebody else had changed that, and it was put right, as it will be each time: change the spec instead, or keep \
+         others from changing it",
+        drift.join("; ")
+    );
+    cx.event(object, EventType::Warning, "DriftRepaired", "Reconcile", note).await;
+}
+
 /// What a review of a pool's documents found that somebody should know of.
 pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Findings) {
     let Findings { corrected, quarantined, .. } = findings;

@@ -21,13 +21,14 @@ use super::ids::Ids;
 use super::memory::Memories;
 use super::places::{Applicant, Limits};
 use super::quota::{self, Next, Reservations};
-use crate::api::{ConditionType, Pattern, Reason, SharedStack, Status, Tenant, hold_name};
+use crate::api::{ConditionType, IngestionSettings, Pattern, Reason, SharedStack, Status, Tenant, hold_name};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
 use crate::documents::reviews::Reviews;
 use crate::documents::turns::Turns;
 use crate::settings::Settings;
+use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::blocked::Blocked;
@@ -222,6 +223,11 @@ impl Context {
                 expect(&stack.metadata, &stack.status);
             }
         }
+    }
+
+    /// When an object's documents are looked for, unless that rests.
+    pub fn schedule(&self, said: &IngestionSettings, uid: &str) -> Option<Schedule> {
+        Schedule::of(said, self.settings.look_for_documents, uid)
     }
 
     /// How long all is left alone when nothing happens: the resync period ± 10 %, spread by uid so that a restart's

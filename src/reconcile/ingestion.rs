@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use crate::api::{IngestionSettings, IngestionStatus, Layer, Pattern, Reason, Status};
-use crate::clock::earliest;
+use crate::api::{IngestionStatus, Layer, Pattern, Reason, Status};
+use crate::clock::{Clock, earliest};
 use crate::documents::failures::{ByTenant, Failures};
 use crate::documents::findings::Findings;
 use crate::documents::job_size::Size;
@@ -46,7 +46,7 @@ pub fn source<'a>(
     status: &Status,
     owner: &Identity,
     approved: Option<&str>,
-    ingestion: Option<&IngestionSettings>,
+    schedule: Option<Schedule>,
 ) -> Option<Source<'a>> {
     Some(Source {
         ledger: ledger_key(owner),
@@ -62,8 +62,7 @@ pub fn source<'a>(
         data_source_id: status.data_source_id.clone()?,
         bucket: status.bucket.clone()?,
         prefix: status.prefix.clone()?,
-        // One that cannot be read was not accepted.
-        schedule: ingestion.filter(|it| !it.suspend).and_then(|it| Schedule::parse(it).ok()),
+        schedule,
     })
 }
 
@@ -104,19 +103,56 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
             // After a restart, what was known is what its status says.
             None => {
                 failures.contains_key(id)
-                    || status.is_some_and(|it| Documents::last(&it.conditions).is_some())
+                    || status.is_some_and(|it| Documents::were_in_trouble(&it.conditions))
             }
         };
         tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack) && is_news
     });
 }
 
-/// What of a Pool tenant's documents could not be indexed; its last word stands until that is known.
-pub fn of_pool_tenant(cx: &Context, stack: &str, tenant_id: &str, before: &Status) -> Option<Documents> {
-    match cx.failures.get(stack) {
-        Some(failures) => failures.get(tenant_id).map(Failures::verdict),
-        None => Documents::last(&before.conditions),
+/// How often a Pool tenant's status follows the jobs of its pool. They may be ten thousand.
+const NOTED: Duration = Duration::from_secs(3600);
+
+/// What a Pool tenant's status says of its pool's jobs: when the last ended and documents were last looked for, as its
+/// SharedStack has it. What a job did is that one's to tell, because it did it for everybody. A tenant that has asked for a
+/// job is told of each.
+pub fn of_the_pool(
+    clock: Clock,
+    before: Option<&IngestionStatus>,
+    pools: Option<&IngestionStatus>,
+    has_asked: bool,
+) -> Option<IngestionStatus> {
+    // One that runs says nothing yet, and one that failed is its SharedStack's trouble.
+    let now = pools.filter(|it| it.last_status.as_deref() == Some("COMPLETE")).map(|it| IngestionStatus {
+        last_status: it.last_status.clone(),
+        started_time: it.started_time.clone(),
+        finished_time: it.finished_time.clone(),
+        last_look_time: it.last_look_time.clone(),
+        ..IngestionStatus::default()
+    });
+    let latest = |it: &IngestionStatus| {
+        [&it.finished_time, &it.last_look_time].into_iter().flatten().map(|at| clock.calendar(at.0)).max()
+    };
+    let is_news = |before: &IngestionStatus, now: &IngestionStatus| match (latest(before), latest(now)) {
+        (Some(before), Some(now)) => now.duration_since(before).unsigned_abs() >= NOTED,
+        _ => true,
+    };
+    match (before, now) {
+        (Some(before), Some(now)) if !has_asked && !is_news(before, &now) => Some(before.clone()),
+        (before, now) => now.or_else(|| before.cloned()),
     }
+}
+
+/// What of a Pool tenant's documents could not be indexed, or when new ones were last looked for, which its status has; its
+/// last word stands until that is known.
+pub fn of_pool_tenant(cx: &Context, stack: &str, tenant_id: &str, status: &Status) -> Option<Documents> {
+    let Some(failures) = cx.failures.get(stack) else { return Documents::last(&status.conditions) };
+    let looked = || {
+        let at = status.ingestion.as_ref()?.looked()?.0;
+        let message = format!("New documents of the pool were last looked for at {at}");
+        Some(Documents { current: Some(true), reason: Reason::Synced, message })
+    };
+    failures.get(tenant_id).map(Failures::verdict).or_else(looked)
 }
 
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.
@@ -170,5 +206,57 @@ pub async fn last_step(
                 LastStep { fault: Some(fault), ..nothing(last.unwrap_or(unknown)) }
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    /// A job that began and ended then, and when documents were looked for in vain.
+    fn job(status: &str, ended: Option<i64>, looked: Option<i64>) -> IngestionStatus {
+        let at = |minute: i64| Time(Timestamp::from_second(60 * minute).unwrap());
+        IngestionStatus {
+            last_job_id: Some("J".into()),
+            last_status: Some(status.into()),
+            started_time: ended.map(at),
+            finished_time: ended.map(at),
+            last_look_time: looked.map(at),
+            failure_reasons: vec!["pool/other/secret.md".into()],
+            ..IngestionStatus::default()
+        }
+    }
+
+    /// Ten thousand tenants may share a pool.
+    #[test]
+    fn a_pool_tenant_follows_its_pool_once_an_hour_and_reads_of_no_other_tenant() {
+        let noted = |before: Option<&IngestionStatus>, pools: Option<IngestionStatus>, has_asked| {
+            of_the_pool(Clock::new(1), before, pools.as_ref(), has_asked)
+        };
+        let first = noted(None, Some(job("COMPLETE", Some(0), None)), false).unwrap();
+        assert!(
+            first.failure_reasons.is_empty() && first.last_job_id.is_none() && first.statistics.is_none()
+        );
+        assert_eq!(first.looked(), first.finished_time.as_ref());
+        assert_eq!(noted(None, None, false), None);
+        for (pools, has_asked, is_noted) in [
+            (None, false, false),
+            (Some(job("COMPLETE", Some(59), None)), false, false),
+            (Some(job("COMPLETE", Some(60), None)), false, true),
+            (Some(job("COMPLETE", Some(0), Some(59))), false, false),
+            (Some(job("COMPLETE", Some(0), Some(60))), false, true),
+            (Some(job("COMPLETE", Some(1), None)), true, true),
+            (Some(job("IN_PROGRESS", None, Some(90))), true, false),
+            (Some(job("FAILED", Some(90), None)), true, false),
+        ] {
+            let after = noted(Some(&first), pools.clone(), has_asked);
+            assert_eq!(after != Some(first.clone()), is_noted, "{pools:?}, asked: {has_asked}");
+            assert!(after.is_some(), "what is known stays");
+        }
+        let looked = noted(Some(&first), Some(job("COMPLETE", Some(0), Some(60))), false).unwrap();
+        assert_eq!(looked.looked(), looked.last_look_time.as_ref());
     }
 }

@@ -10,6 +10,7 @@ use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
 use crate::documents::sync::Remembered;
 use crate::stack::fault::{Class, Fault};
+use crate::stack::model::desired::Want;
 use crate::stack::model::observed::Sight;
 use crate::stack::model::progress::STALLED;
 
@@ -29,6 +30,8 @@ pub struct Memory {
     pub sight: Sight,
     /// Layers that were whole at their last look; the others are looked at again.
     pub whole: PerLayer<bool>,
+    /// What was wanted of them at the last look.
+    pub want: Option<Want>,
     /// When all layers were last looked at, and nothing has been in doubt since.
     pub looked_at_all: Option<Instant>,
     /// When the last look at all layers began, whatever came of it.

@@ -28,8 +28,8 @@ pub fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Block
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
     schedule(match &isolation {
-        Isolation::Silo(silo) => silo.ingestion.as_ref(),
-        Isolation::Bridge(bridge) => bridge.ingestion.as_ref(),
+        Isolation::Silo(silo) => Some(&silo.ingestion),
+        Isolation::Bridge(bridge) => Some(&bridge.ingestion),
         Isolation::Pool(_) => None,
     })?;
     Ok(isolation)
@@ -38,7 +38,7 @@ pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
 /// A SharedStack's spec, likewise.
 pub fn shared_stack(spec: &SharedStackSpec) -> Result<Shared, Blocked> {
     let shared = spec.shared()?;
-    schedule(shared.pool.as_ref().and_then(|pool| pool.ingestion.as_ref()))?;
+    schedule(shared.pool.as_ref().map(|pool| &pool.ingestion))?;
     Ok(shared)
 }
 
@@ -153,7 +153,7 @@ mod tests {
     fn only_a_schedule_of_five_fields_in_a_real_time_zone_is_accepted() {
         let reason = |line: &str, zone: &str| {
             let settings =
-                IngestionSettings { schedule: line.into(), time_zone: zone.into(), suspend: false };
+                IngestionSettings { schedule: Some(line.into()), time_zone: zone.into(), suspend: false };
             schedule(Some(&settings)).err().map(|blocked| blocked.reason)
         };
         for line in ["0 */2 * * *", "15 4 * * 1-5", "*/30 8-18 1 * *"] {
@@ -172,5 +172,11 @@ mod tests {
             assert_eq!(reason(line, "Etc/UTC"), Some(Reason::ScheduleInvalid), "{line}");
         }
         assert_eq!(reason("0 * * * *", "Mars/Olympus"), Some(Reason::ScheduleInvalid));
+        let alone = |zone: &str| {
+            let settings = IngestionSettings { schedule: None, time_zone: zone.into(), suspend: true };
+            schedule(Some(&settings)).err().map(|blocked| blocked.reason)
+        };
+        assert_eq!(alone("Etc/UTC"), None);
+        assert_eq!(alone("Mars/Olympus"), Some(Reason::ScheduleInvalid), "also where nothing is due in it");
     }
 }

@@ -90,13 +90,25 @@ async fn an_uploader_writes_under_its_tenants_prefix_and_nowhere_else() {
         }
         for (tenant, bucket, prefix) in &places {
             let policy = w.policy_of("writer", tenant, &[]).await;
-            let s3 = Sdk::new(&w.session_under(&format!("writer-{tenant}"), policy).await).s3;
+            let session = w.session_under(&format!("writer-{tenant}"), policy).await;
+            let s3 = Sdk::new(&session).s3;
             let key = format!("{prefix}office/hours.md");
             assert_eq!(put(&s3, bucket, &key).await, Ok(()), "{tenant}");
             let listed = s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.unwrap();
             assert!(listed.contents().iter().any(|object| object.key() == Some(&key)), "{tenant}");
             s3.get_object().bucket(bucket).key(&key).send().await.unwrap();
             in_parts(&s3, bucket, &format!("{prefix}office/plan.md")).await;
+            // What it may not read is said, and the rest told all the same.
+            let namespace = w.namespace_name("");
+            let arguments = ["documents", "-n", &namespace, tenant, "-o", "json"];
+            let printed = w.tenantry_under(&session, &arguments).await;
+            let report: Value = serde_json::from_str(&printed).unwrap();
+            assert_eq!(report["documents"], 2, "{report:#}");
+            let unknown = report["unknown"].as_array().unwrap();
+            assert!(
+                !unknown.is_empty() && unknown.iter().all(|it| !it.as_str().unwrap().contains("quarantine")),
+                "{report:#}"
+            );
             s3.delete_object().bucket(bucket).key(&key).send().await.unwrap();
 
             let denied = Err("AccessDenied".to_string());

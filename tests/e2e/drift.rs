@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
-use tenantry::api::{Layer, Pattern};
+use tenantry::api::{Layer, PAUSED, Pattern};
 
 use crate::world::world_with;
 
@@ -17,6 +17,9 @@ async fn what_was_changed_is_put_right() {
             let id = w.tenant_identity("acme", Pattern::Silo, None, acme.uid());
             let (bucket, role) = (acme.status.bucket.unwrap(), id.name(Layer::Role));
 
+            // All of it is found by one look.
+            w.annotate("acme", PAUSED, Some("true")).await;
+            w.condition("acme", "Paused=True").await;
             w.sdk.s3.delete_bucket_policy().bucket(&bucket).send().await.unwrap();
             w.sdk.s3.delete_public_access_block().bucket(&bucket).send().await.unwrap();
             let suspended =
@@ -26,6 +29,8 @@ async fn what_was_changed_is_put_right() {
             request.send().await.unwrap();
             let policies = w.sdk.iam.list_role_policies().role_name(&role).send().await.unwrap().policy_names;
             w.sdk.iam.delete_role_policy().role_name(&role).policy_name(&policies[0]).send().await.unwrap();
+
+            w.annotate("acme", PAUSED, None).await;
 
             w.eventually("all of it is as it was", || async {
                 let policy = w.sdk.s3.get_bucket_policy().bucket(&bucket).send().await.ok()?.policy?;
@@ -43,6 +48,9 @@ async fn what_was_changed_is_put_right() {
             })
             .await;
             w.ready("acme").await;
+            // Whoever has changed it reads where it went.
+            let note = w.event("acme", "DriftRepaired").await;
+            assert!(note.contains(&bucket) && note.contains(&role), "{note}");
         },
     )
     .await;

@@ -1,10 +1,14 @@
 //! When documents are read, and what is said of it.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tenantry::api::SYNC_REQUESTED_AT;
+use tenantry::settings::Settings;
 
 use crate::double::Call;
-use crate::world::{World, world};
+use crate::objects::Object;
+use crate::world::{World, world, world_with};
 
 impl World {
     /// Asks for an ingestion job through a tenant, and waits until it has ended.
@@ -109,7 +113,7 @@ async fn the_first_document_starts_a_job_and_a_request_another() {
 
 #[tokio::test]
 async fn a_pool_tenants_request_runs_the_stacks_job() {
-    world(|w| async move {
+    let test = async |w: World| {
         w.apply(
             "
             {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
@@ -126,10 +130,82 @@ async fn a_pool_tenants_request_runs_the_stacks_job() {
         assert!(jobs.len() == 2 && jobs[0] == "first" && jobs[1].starts_with("request "), "{jobs:?}");
         let answers = w.retrieve("acme", "When is the office shut?").await;
         assert!(answers.iter().any(|(uri, _)| uri.ends_with("pool/acme/two.md")), "{answers:?}");
-        let acme = w.get("acme").await;
-        assert!(acme.condition("DocumentsCurrent").is_none() && acme.status.ingestion.is_none(), "they are the stack's");
-    })
-    .await;
+        // It reads when its pool was read, and of nothing that the job did for others.
+        let acme = w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        let job = acme.status.ingestion.unwrap();
+        assert!(
+            job.finished_time.is_some() && job.statistics.is_none() && job.last_job_id.is_none(),
+            "{job:?}"
+        );
+    };
+    world_with(|settings| settings.resync = Duration::from_secs(20), test).await;
+}
+
+/// An hour in the time of these tests.
+const HOURLY: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn new_documents_do_not_wait_for_a_schedule_and_an_hourly_look_starts_no_job_where_nothing_has_changed()
+{
+    let hourly = |settings: &mut Settings| {
+        (settings.look_for_documents, settings.resync) = (HOURLY, Duration::from_secs(60));
+    };
+    let test = async |w: World| {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+            ---
+            {kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Pool, stackRef: {name: standard}}}",
+        )
+        .await;
+        let status = w.ready("acme").await.status;
+        let knowledge_base = status.knowledge_base_id.unwrap();
+        w.upload("acme", &[("one.md", "The office opens at nine.")]).await;
+        w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
+        assert_eq!(w.jobs(&knowledge_base).await, ["first"]);
+        let looked = |it: &Object| it.status.ingestion.as_ref().and_then(|it| it.last_look_time.clone());
+
+        // Nothing has changed: it is listed and compared, and the time is written down.
+        let first = w.until("SharedStack/standard", "was looked through", |it| looked(it).is_some()).await;
+        let mark = w.double.mark().await;
+        w.until("SharedStack/standard", "was looked through again", |it| looked(it) > looked(&first)).await;
+        let journal = w.double.journal(mark).await;
+        let changes = journal.mutating();
+        assert!(changes.is_empty(), "a look changes nothing:\n{changes}");
+        // Its ledger is an index and one part; its documents are one page.
+        let of_documents =
+            |operation: &str, what: &str| journal.of(operation).only(|call| call.text().contains(what)).len();
+        let looks = of_documents("GetObject", "/ledger/") / 2;
+        assert!((1..=3).contains(&looks), "{journal}");
+        assert!(of_documents("ListObjectsV2", "pool/") <= looks, "{journal}");
+        assert_eq!(w.jobs(&knowledge_base).await, ["first"]);
+        let told = w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        let job = told.status.ingestion.clone().unwrap_or_default();
+        assert!(job.finished_time.is_some(), "the column Last Sync: {}", told.describe());
+
+        w.upload("acme", &[("two.md", "The office is shut on Sundays.")]).await;
+        w.eventually("it is found without being asked for", || async {
+            let answers = w.retrieve("acme", "When is the office shut?").await;
+            answers.iter().any(|(uri, _)| uri.ends_with("pool/acme/two.md")).then_some(())
+        })
+        .await;
+        assert!(w.jobs(&knowledge_base).await[1].starts_with("due "));
+
+        // While it rests nobody looks.
+        w.patch("SharedStack/standard", json!({"spec": {"pool": {"ingestion": {"suspend": true}}}})).await;
+        w.until("SharedStack/standard", "rests", |it| {
+            it.message("DocumentsCurrent").contains("`ingestion.suspend` is true")
+        })
+        .await;
+        let rests = looked(&w.get("SharedStack/standard").await);
+        let mark = w.double.mark().await;
+        w.eventually("three resyncs have passed", || async {
+            (w.double.journal(mark).await.of("ListIngestionJobs").len() >= 3).then_some(())
+        })
+        .await;
+        assert_eq!(looked(&w.get("SharedStack/standard").await), rests);
+    };
+    world_with(hourly, test).await;
 }
 
 #[tokio::test]
@@ -163,7 +239,6 @@ async fn told_of_its_own(states: &'static str) {
         }
         w.upload("acme", &[("a.broken", "?"), ("b.broken", "?")]).await;
         w.upload("other", &[("secret.broken", "?")]).await;
-        let unconcerned = w.get("third").await.version().to_owned();
         w.request_sync("SharedStack/standard").await;
         for (tenant, its_own, foreign) in
             [("acme", "pool/acme/b.broken: ", "secret"), ("other", "pool/other/secret.broken: ", "acme")]
@@ -180,7 +255,7 @@ async fn told_of_its_own(states: &'static str) {
         assert_eq!(stack.status.ingestion.unwrap().failure_reasons.len(), 3);
 
         // A job that ends in the middle clears nobody: nothing was tried again.
-        let told = w.get("acme").await.version().to_owned();
+        let told = w.get("acme").await.message("DocumentsCurrent").to_owned();
         let listing = w.double.hold("ingestion.list", "*").await;
         w.annotate("SharedStack/standard", SYNC_REQUESTED_AT, Some("for nothing")).await;
         let status = w.get("SharedStack/standard").await.status;
@@ -197,10 +272,10 @@ async fn told_of_its_own(states: &'static str) {
         stop.ingestion_job_id(running).send().await.unwrap();
         listing.release().await;
         w.condition("SharedStack/standard", "DocumentsCurrent=False/SyncFailed").await;
-        assert_eq!(w.get("acme").await.version(), told, "what failed has not been tried again");
+        assert_eq!(w.get("acme").await.message("DocumentsCurrent"), told, "what failed has not been tried again");
 
         // It is as well known after a restart, and then only who recovers hears of it.
-        let known = w.get("other").await.version().to_owned();
+        let known = w.get("other").await.message("DocumentsCurrent").to_owned();
         let mark = w.double.mark().await;
         w.restart_operator().await;
         w.eventually("the failures are asked for again", || async {
@@ -213,9 +288,10 @@ async fn told_of_its_own(states: &'static str) {
             w.sdk.s3.delete_object().bucket(&bucket).key(format!("pool/acme/{key}")).send().await.unwrap();
         }
         w.request_sync("SharedStack/standard").await;
-        w.until("acme", "is well again", |acme| acme.condition("DocumentsCurrent").is_none()).await;
-        assert_eq!(w.get("other").await.version(), known, "nothing changed for it");
-        assert_eq!(w.get("third").await.version(), unconcerned, "it was never concerned");
+        w.until("acme", "is well again", |acme| !acme.is("DocumentsCurrent=False")).await;
+        assert_eq!(w.get("other").await.message("DocumentsCurrent"), known, "nothing changed for it");
+        let third = w.get("third").await;
+        assert!(!third.is("DocumentsCurrent=False"), "it was never concerned: {}", third.describe());
     })
     .await;
 }

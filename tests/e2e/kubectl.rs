@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use aws_config::SdkConfig;
+
 use crate::world::World;
 
 /// What a program prints. It must succeed.
@@ -33,6 +35,11 @@ impl World {
     /// What `tenantry` prints. It must succeed.
     pub async fn tenantry(&self, arguments: &[&str]) -> String {
         printed(env!("CARGO_BIN_EXE_tenantry"), arguments, self.environment()).await
+    }
+
+    /// The same as somebody else sees AWS.
+    pub async fn tenantry_under(&self, session: &SdkConfig, arguments: &[&str]) -> String {
+        printed(env!("CARGO_BIN_EXE_tenantry"), arguments, self.environment_under(session).await).await
     }
 
     /// Whether `tenantry` succeeds, and what it prints and complains of.

@@ -64,6 +64,7 @@ mod limits;
 mod loss;
 mod lost_answers;
 mod lost_parts;
+mod metadata;
 mod metrics;
 mod neighbours;
 mod onboarding;

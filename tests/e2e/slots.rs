@@ -43,7 +43,7 @@ impl Crowd {
         let tenant = |name: &String| {
             format!(
                 "{{kind: Tenant, metadata: {{name: {name}}}, spec: \
-                 {{tenantId: {name}, pattern: Bridge, stackRef: {{name: standard}}}}}}"
+                 {{tenantId: {name}, pattern: Bridge, stackRef: {{name: standard}}, ingestion: {{suspend: true}}}}}}"
             )
         };
         w.apply(&names.iter().map(tenant).collect::<Vec<_>>().join("\n---\n")).await;
@@ -71,7 +71,7 @@ impl Crowd {
         let (line, due) = soon("Etc/UTC");
         let mark = w.double.mark().await;
         each(&names, async |name| {
-            w.patch(name, json!({"spec": {"ingestion": {"schedule": line}}})).await;
+            w.patch(name, json!({"spec": {"ingestion": {"schedule": line, "suspend": false}}})).await;
         })
         .await;
         assert!(Clock::new(SPEED).calendar(Timestamp::now()) < due, "it was due before all of them knew");
@@ -186,7 +186,9 @@ async fn killed_in_the_middle_it_starts_nothing_twice_and_nothing_too_much() {
 #[tokio::test]
 async fn a_schedule_runs_in_its_time_zone_and_rests_when_it_is_told() {
     let test = async |w: World| {
-        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        // The hourly look comes between nothing.
+        let acme = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo, ingestion: {suspend: true}}}";
+        w.apply(acme).await;
         let knowledge_base = w.ready("acme").await.status.knowledge_base_id.unwrap();
         w.upload("acme", &[("one.md", "The office opens at nine.")]).await;
         w.condition("acme", "DocumentsCurrent=True/Synced").await;
@@ -196,7 +198,11 @@ async fn a_schedule_runs_in_its_time_zone_and_rests_when_it_is_told() {
         w.upload("acme", &[("two.md", "It closes at five.")]).await;
         let zone = "Asia/Kolkata";
         let (line, due) = soon(zone);
-        w.patch("acme", json!({"spec": {"ingestion": {"schedule": line, "timeZone": zone}}})).await;
+        w.patch(
+            "acme",
+            json!({"spec": {"ingestion": {"schedule": line, "timeZone": zone, "suspend": false}}}),
+        )
+        .await;
         let jobs = async |count: usize| {
             w.eventually(&format!("{count} jobs were started"), || async {
                 Some(w.jobs(&knowledge_base).await).filter(|jobs| jobs.len() == count)

@@ -31,7 +31,7 @@ async fn a_resync_and_a_restart_write_nothing() {
                 w.ready(tenant).await;
                 w.upload(tenant, &[("handbook.md", "Our office opens at nine.")]).await;
             }
-            for owner in ["silo", "bridge", "SharedStack/standard"] {
+            for owner in ["silo", "bridge", "pool", "SharedStack/standard"] {
                 w.condition(owner, "DocumentsCurrent=True/Synced").await;
             }
             let (mark, before) = (w.double.mark().await, versions(&w).await);

@@ -138,6 +138,8 @@ impl World {
             deletion_grace: Duration::ZERO,
             // No test lasts so long: who wants a resync asks for it.
             resync: Duration::from_secs(36_000),
+            // Nor until documents are looked for by themselves.
+            look_for_documents: Duration::from_secs(36_000_000),
             ..Settings::new(INSTALLATION)
         };
         tell(&mut settings);

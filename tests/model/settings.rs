@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tenantry::api::{
-    ChunkingSettings, DataDeletionPolicy, Distance, EncryptionSettings, HnswSettings, Isolation,
-    NetworkSettings, PoolSpec, SharedStackSpec, Sidecars, StandbyReplicas, TenantSpec, Versioning,
+    ChunkingSettings, DataDeletionPolicy, Distance, EncryptionSettings, HnswSettings, IngestionSettings,
+    Isolation, NetworkSettings, PoolSpec, SharedStackSpec, Sidecars, StandbyReplicas, TenantSpec, Versioning,
 };
 
 use crate::crds::SCHEMAS;
@@ -33,6 +33,10 @@ fn every_default_is_described() {
         ("index.hnsw.m", "16"),
         ("index.hnsw.efConstruction", "512"),
         ("index.hnsw.efSearch", "512"),
+        (
+            "ingestion.schedule",
+            "every hour, at a moment of each knowledge base's own; what is missed is made up for by the next",
+        ),
         ("ingestion.timeZone", "'Etc/UTC'"),
         ("ingestion.suspend", "false"),
     ] {
@@ -66,7 +70,7 @@ fn a_silo_that_says_nothing_gets_the_defaults() {
     );
     assert_eq!(silo.index.distance, Distance::Euclidean);
     assert_eq!(silo.index.hnsw, HnswSettings { m: 16, ef_construction: 512, ef_search: 512 });
-    let ingestion = silo.ingestion.unwrap();
+    let ingestion = silo.ingestion;
     assert_eq!((ingestion.time_zone.as_str(), ingestion.suspend), ("Etc/UTC", false));
 }
 
@@ -75,7 +79,8 @@ fn a_pool_that_says_nothing_gets_the_defaults() {
     let spec: SharedStackSpec = serde_json::from_value(json!({"pool": {}})).unwrap();
     let pool = spec.shared().unwrap().pool.unwrap();
     assert_eq!((pool.tenant_id_key.as_str(), pool.sidecars), ("tenantId", Sidecars::OperatorOnly));
-    assert_eq!(pool.ingestion, None);
+    let hourly = IngestionSettings { schedule: None, time_zone: "Etc/UTC".into(), suspend: false };
+    assert_eq!(pool.ingestion, hourly);
 }
 
 /// Stored before a rule existed: the operator refuses it, and says which field.

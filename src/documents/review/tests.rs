@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use super::*;
+use crate::api::{Attribute, AttributeType};
 use crate::aws::in_memory::{BUCKET, S3};
 use crate::documents::job_size::Size;
 use crate::documents::sidecar::{self, Pool, Rules};
@@ -130,6 +131,34 @@ async fn what_is_right_is_listed_and_not_looked_into() {
         calls.iter().all(|call| call.starts_with("List") || call.starts_with("GET tenantry/ledger/")),
         "{calls:?}"
     );
+}
+
+/// `aws s3 sync` uploads again what differs in size from what its user has, each time that it runs.
+#[tokio::test]
+async fn metadata_files_that_are_right_are_not_rewritten_and_those_that_lose_something_are_told_once() {
+    let mut test = Test::new(50, [4, 1, 0]);
+    test.rules.attributes = vec![Attribute { name: "year".into(), type_: AttributeType::Number }];
+    let beside = |n: usize| format!("{}{}", document("acme", n), sidecar::SUFFIX);
+    let right = "{\n  \"metadataAttributes\": {\"year\": 2026, \"tenantId\": \"acme\"}\n}\n";
+    test.s3.put(&beside(0), right);
+    test.s3.put(&beside(1), r#"{"metadataAttributes":{"year":2026}}"#);
+    test.s3.put(&beside(2), r#"{"metadataAttributes":{"tenantId":"acme","year":2026,"colour":"red"}}"#);
+    test.s3.put(&beside(3), "not JSON");
+    let mut review = test.whole().await;
+    assert_eq!(test.s3.content(&beside(0)).as_deref(), Some(right), "its size is what its user has");
+    let mut whose: Vec<_> = review.findings.lost.iter().collect();
+    let (tenant, names) = whose.pop().unwrap();
+    assert!(whose.is_empty(), "nobody else has lost anything");
+    assert_eq!((tenant.as_str(), names.count), ("acme", 2));
+    assert_eq!(names.first, [document("acme", 2), document("acme", 3)]);
+    assert_eq!(
+        test.s3.keys("tenantry/quarantine/"),
+        [2, 3].map(|n| format!("tenantry/quarantine/{}", beside(n)))
+    );
+    assert_eq!(review.findings.written, 4, "three of acme's, and globex's");
+    test.job(&mut review).await;
+    let again = test.whole().await;
+    assert!(again.findings.lost.is_empty() && !again.has_news(&test.jobs));
 }
 
 #[tokio::test]

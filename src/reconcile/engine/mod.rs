@@ -23,6 +23,7 @@ use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
+use crate::stack::model::drift;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::STALLED;
@@ -32,6 +33,8 @@ pub struct Survey {
     want: Want,
     steps: PerLayer<Step>,
     losses: Vec<Loss>,
+    /// What differs of layers that were whole when the same was wanted of them.
+    drift: Vec<(Layer, String)>,
     no_room: bool,
     all: bool,
 }
@@ -56,6 +59,9 @@ pub async fn survey(
     if all {
         memory.began_to_look = Some(Instant::now());
     }
+    // A process that begins, and whoever has got another spec, cannot tell others' changes from its own.
+    let (before, was_whole) =
+        (memory.want.clone().filter(|_| memory.generation == Some(generation)), memory.whole);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
     if all && let Some(passed) = key_of_others(world, case, memory).await {
         return Err(passed);
@@ -100,12 +106,21 @@ pub async fn survey(
         };
         steps.index = Step::After(cause);
     }
-    Ok(Survey { want, steps, losses, no_room, all })
+    let drifted = |layer: Layer| -> Option<(Layer, String)> {
+        let is_news = *was_whole.get(layer)
+            && *steps.get(layer) == Step::Ensure
+            && !losses.iter().any(|loss| loss.layer == layer);
+        let before = before.as_ref().filter(|_| is_news)?;
+        Some((layer, drift::of(case.id, before, &want, &memory.sight, layer)?))
+    };
+    let drift = steps.iter().filter_map(|(layer, _)| drifted(layer)).collect();
+    memory.want = Some(want.clone());
+    Ok(Survey { want, steps, losses, drift, no_room, all })
 }
 
 /// Takes the steps that a look came to.
 pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
-    let Survey { want, steps, losses, no_room, all } = survey;
+    let Survey { want, steps, losses, drift, no_room, all } = survey;
     if world.read_only {
         return only_plan(steps);
     }
@@ -114,7 +129,9 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
     }
     let adopts = memory.sight.is_adopted(case.id);
     let results = act(world, case, &want, memory, &steps).await;
-    let mut passed = Passed { adopts, ..settle(world, case, steps, results, memory) };
+    let is_put_right = |layer: Layer| results.iter().any(|(it, result)| *it == layer && result.is_ok());
+    let drift = drift.into_iter().filter(|(layer, _)| is_put_right(*layer)).map(|(_, what)| what).collect();
+    let mut passed = Passed { adopts, drift, ..settle(world, case, steps, results, memory) };
     for Loss { layer, verdict } in losses {
         match verdict {
             loss::Verdict::GivenUp => passed.given_up.push(layer),

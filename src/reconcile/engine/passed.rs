@@ -22,6 +22,8 @@ pub struct Passed {
     pub passing: Option<(Reason, String)>,
     /// Whether it takes over what an earlier object of the same name left behind.
     pub adopts: bool,
+    /// What somebody else had changed of layers that were whole, in words. It is put right.
+    pub drift: Vec<String>,
     /// What was lost, and is made anew because somebody has approved it.
     pub given_up: Vec<Layer>,
 }

@@ -43,7 +43,8 @@ pub(super) async fn pool_documents(
     // What stays of a tenant that has been taken away is found by nobody any more.
     let taken_away = taken_away(cx, &name);
     let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
-    let source = ingestion::source(status, &id, approved, pool.ingestion.as_ref()).filter(|_| whole);
+    let source =
+        ingestion::source(status, &id, approved, cx.schedule(&pool.ingestion, &uid)).filter(|_| whole);
     let source = source.map(|source| Source {
         pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
         merges: pool.sidecars == Sidecars::Merge,
@@ -63,6 +64,9 @@ pub(super) async fn pool_documents(
     Some(step)
 }
 
+/// The reason of the event that tells a tenant of metadata that are not kept.
+const METADATA_LOST: &str = "MetadataLost";
+
 /// One tenant's large deletion holds nobody, and may yet be a mistake; nor do documents for which a job has no room. It is
 /// told.
 async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
@@ -80,7 +84,16 @@ async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
         );
         (tenant_id.as_str(), "DocumentsQuarantined", note)
     });
-    let notes: Vec<_> = losses.chain(set_aside).collect();
+    let lost = findings.lost.iter().map(|(tenant_id, names)| {
+        let note = format!(
+            "{} metadata files said more than is kept, and were replaced; the originals are under {QUARANTINE}. Kept is what the \
+             pool declares (index.attributes), of its type, in JSON that has each key once: text of 1 to 2,048 characters, lists of 1 \
+             to 10 of them, of a file of records the declared columns. Beside: {names}",
+            names.count
+        );
+        (tenant_id.as_str(), METADATA_LOST, note)
+    });
+    let notes: Vec<_> = losses.chain(set_aside).chain(lost).collect();
     let tenants = if notes.is_empty() { Vec::new() } else { pool_tenants(cx, stack) };
     for (tenant_id, reason, note) in notes {
         if let Some(tenant) = tenants.iter().find(|tenant| tenant.spec.tenant_id == tenant_id) {
@@ -102,10 +115,10 @@ fn pool_tenants(cx: &Context, stack: &str) -> Vec<Tenant> {
     pool.filter(|tenant| has_id(tenant)).cloned().collect()
 }
 
-/// Whether the status of one of its tenants speaks of documents.
+/// Whether the status of one of its tenants speaks of documents that are not indexed.
 fn some_were_told(cx: &Context, stack: &str) -> bool {
     let told =
-        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::last(&it.conditions).is_some());
+        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::were_in_trouble(&it.conditions));
     let borrows = |tenant: &Tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack);
     !cx.failures.lock().contains_key(stack)
         && cx.tenants.state().iter().any(|it| it.0.as_ref().is_ok_and(|it| borrows(it) && told(it)))

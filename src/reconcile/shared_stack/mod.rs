@@ -93,12 +93,13 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         no_room: no_room.as_ref(),
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, given_up } =
+    let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, drift, given_up } =
         engine::forward(&cx.world(), &case, &mut memory, generation).await;
     cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }
+    conditions_writer::drift_repaired(cx, &conditions_writer::subject(&stack), &drift).await;
     // What lies in a bucket that it takes over has its records before anybody new borrows.
     if matches!(layers.bucket, Some(Standing::Whole))
         && before.bucket.is_none()

@@ -105,7 +105,7 @@ pub(super) async fn go(
     let Some(survey) = survey else {
         pool(cx, tenant, &mut status, offer, memory);
         let documents =
-            offer.and_then(|offer| ingestion::of_pool_tenant(cx, &offer.stack, &spec.tenant_id, before));
+            offer.and_then(|offer| ingestion::of_pool_tenant(cx, &offer.stack, &spec.tenant_id, &status));
         let verdict = Verdict { borrowed: Some(Standing::Whole), documents, ..Verdict::default() };
         return Ok(Pass { verdict, status, look_again: None, error: None });
     };
@@ -113,20 +113,21 @@ pub(super) async fn go(
         Ok(survey) => engine::go_on(&cx.world(), &case, memory, survey).await,
         Err(passed) => passed,
     };
-    let Passed { layers, blocked, look_again, fault, passing, adopts, given_up } = passed;
+    let Passed { layers, blocked, look_again, fault, passing, adopts, drift, given_up } = passed;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
+    conditions_writer::drift_repaired(cx, &conditions_writer::subject(tenant), &drift).await;
     offer_status::give_up(&mut status, &given_up);
     offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
-    let ingestion = match isolation {
-        Isolation::Silo(silo) => silo.ingestion.clone(),
-        Isolation::Bridge(bridge) => bridge.ingestion.clone(),
+    let schedule = match isolation {
+        Isolation::Silo(silo) => cx.schedule(&silo.ingestion, &id.uid),
+        Isolation::Bridge(bridge) => cx.schedule(&bridge.ingestion, &id.uid),
         Isolation::Pool(_) => None,
     };
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
-    let source = whole.then(|| ingestion::source(&status, &id, approved, ingestion.as_ref())).flatten();
+    let source = whole.then(|| ingestion::source(&status, &id, approved, schedule)).flatten();
     let step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
     let refilling = ingestion::refilling(before, &mut status, &step);
     if refilling.is_none() {
@@ -213,6 +214,9 @@ pub(super) fn pool(
         equals: Equals { key: pool.tenant_id_key.clone(), value: tenant.spec.tenant_id.clone() },
     });
     let request = request(tenant);
+    let stack = cx.stack(&offer.stack);
+    let pools = stack.as_ref().and_then(|it| it.0.as_ref().ok()?.status.as_ref()?.ingestion.as_ref());
+    status.ingestion = ingestion::of_the_pool(cx.clock, status.ingestion.as_ref(), pools, request.is_some());
     if request.is_some() && request != memory.request {
         cx.wake_stack(&offer.stack);
     }

@@ -5,21 +5,28 @@ use serde_json::{Value, json};
 
 use crate::api::Status;
 use crate::stack::identity::Scope;
+use crate::stack::layout::{POOL, QUARANTINE};
 use crate::stack::registry::Table;
 
-/// What an uploader needs: the tenant's prefix in its bucket, and nothing beside it; where the bucket is under a customer
-/// key, that key, by way of S3. `None` while the status says no place.
+/// What an uploader needs: the tenant's prefix in its bucket, and to read what of it was put into quarantine; where the bucket
+/// is under a customer key, that key, by way of S3. `None` while the status says no place.
 pub fn writer(scope: &Scope, status: &Status) -> Option<Value> {
     let (bucket, prefix) = (status.bucket.as_ref()?, status.prefix.as_ref()?);
     let bucket = format!("arn:{}:s3:::{bucket}", scope.partition);
     let in_account = json!({"aws:ResourceAccount": scope.account});
+    let aside = format!("{QUARANTINE}{prefix}*");
     let mut statements = vec![
         json!({"Sid": "Documents", "Effect": "Allow",
             "Action": ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
             "Resource": format!("{bucket}/{prefix}*"), "Condition": {"StringEquals": in_account}}),
         json!({"Sid": "ListDocuments", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket,
-            "Condition": {"StringEquals": in_account, "StringLike": {"s3:prefix": format!("{prefix}*")}}}),
+            "Condition": {"StringEquals": in_account, "StringLike": {"s3:prefix": [format!("{prefix}*"), aside]}}}),
     ];
+    // Elsewhere nothing goes there.
+    if prefix.starts_with(POOL) {
+        statements.push(json!({"Sid": "Quarantine", "Effect": "Allow", "Action": "s3:GetObject",
+            "Resource": format!("{bucket}/{aside}"), "Condition": {"StringEquals": in_account}}));
+    }
     if let Some(key) = &status.kms_key_arn {
         statements.push(json!({"Sid": "KeyOfDocuments", "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key,
@@ -88,6 +95,21 @@ fn answers(scope: &Scope, model: &str) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_uploader_reads_what_of_its_own_is_in_quarantine_and_nothing_of_others() {
+        let scope = Scope::new("prod", "111122223333", "eu-central-1");
+        let aside = |prefix: &str| -> Vec<String> {
+            let (bucket, prefix) = (Some("docs".into()), Some(prefix.into()));
+            let policy = writer(&scope, &Status { bucket, prefix, ..Status::default() }).unwrap();
+            let statements = policy["Statement"].as_array().unwrap().iter();
+            let quarantine = statements.filter(|it| it["Sid"] == "Quarantine");
+            quarantine.map(|it| it["Resource"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(aside("pool/acme/"), ["arn:aws:s3:::docs/tenantry/quarantine/pool/acme/*"]);
+        assert_eq!(aside("bridge/acme/"), [] as [&str; 0], "nothing goes there");
+        assert_eq!(aside("documents/"), [] as [&str; 0]);
+    }
 
     #[test]
     fn a_model_is_allowed_in_every_way_that_it_can_be_named() {

@@ -14,7 +14,7 @@ use crate::stack::offer::Offer;
 use crate::stack::store::{Store, opensearch};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Want {
     /// A customer key to create.
     pub key: Option<WantKey>,
@@ -31,7 +31,7 @@ pub struct Want {
 }
 
 /// A key to be created under its alias.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WantKey {
     /// The alias without `alias/`.
     pub name: String,
@@ -40,7 +40,7 @@ pub struct WantKey {
 }
 
 /// A bucket and all its settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WantBucket {
     /// The bucket's name.
     pub name: String,
@@ -57,7 +57,7 @@ pub struct WantBucket {
 }
 
 /// A collection and its two policies, which carry its name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WantCollection {
     /// The collection's name.
     pub name: String,
@@ -70,7 +70,7 @@ pub struct WantCollection {
 }
 
 /// A service role, its inline policy, and the data access policy of its index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WantRole {
     /// The role's name.
     pub name: String,
@@ -95,7 +95,7 @@ pub struct WantRole {
 }
 
 /// A vector index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WantIndex {
     /// The index's name.
     pub name: String,
@@ -130,7 +130,7 @@ impl WantIndex {
 }
 
 /// A knowledge base and its one data source, which carries its name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WantKnowledgeBase {
     /// The knowledge base's name.
     pub name: String,

@@ -99,6 +99,11 @@ impl Documents {
         };
         Some(Documents { current, reason: Reason::parse(&said.reason)?, message: said.message.clone() })
     }
+
+    /// Whether the conditions last said that something of the documents is not as it should be.
+    pub fn were_in_trouble(conditions: &[Condition]) -> bool {
+        Self::last(conditions).is_some_and(|last| last.current == Some(false))
+    }
 }
 
 /// How a teardown stands.

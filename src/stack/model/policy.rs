@@ -30,6 +30,17 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// The statements of a policy that another has not, by their names.
+pub fn others(found: &Value, wanted: &Value) -> Vec<String> {
+    let statements = |policy: &Value| match policy.get("Statement") {
+        Some(Value::Array(statements)) => statements.clone(),
+        one => one.cloned().into_iter().collect(),
+    };
+    let wanted = statements(wanted);
+    let strange = statements(found).into_iter().filter(|it| !wanted.iter().any(|wanted| same(it, wanted)));
+    strange.map(|it| it["Sid"].as_str().unwrap_or("a statement without a name").to_owned()).collect()
+}
+
 /// Who may assume a knowledge base's role: Bedrock, for one knowledge base, or, as long as it has no id, for any of
 /// this account and region. Naming it is also AWS's own record that its index may hold vectors.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>

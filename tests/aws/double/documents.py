@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 
 SIDECAR = ".metadata.json"
@@ -10,6 +11,10 @@ MAX_SIDECAR = 10 * 1024
 MAX_DOCUMENT = 50 * 1024 * 1024
 TYPES = {"txt", "md", "html", "htm", "csv", "json", "pdf", "doc", "docx", "xls", "xlsx"}
 RESERVED = "x-amz-bedrock"
+# botocore: bedrock-agent, MetadataAttribute and MetadataAttributeValue.
+MAX_KEY = 200
+MAX_TEXT = 2048
+MAX_TEXTS = 10
 
 
 class Unreadable(Exception):
@@ -62,9 +67,15 @@ def _names(fields):
     return [field["fieldName"] for field in fields]
 
 
+def _text(value):
+    return isinstance(value, str) and 1 <= len(value) <= MAX_TEXT
+
+
 def _value(key, value):
     if key.startswith(RESERVED):
         raise Unreadable(f"the attribute {key} is reserved")
+    if not 1 <= len(key) <= MAX_KEY:
+        raise Unreadable(f"an attribute's key has {len(key)} characters; it must have 1 to {MAX_KEY}")
     if isinstance(value, dict):
         inner = value.get("value")
         kind = inner.get("type") if isinstance(inner, dict) else None
@@ -73,11 +84,14 @@ def _value(key, value):
         if member is None or member not in inner:
             raise Unreadable(f"the attribute {key} has no value of a known type")
         value = inner[member]
-    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+    if isinstance(value, list) and 1 <= len(value) <= MAX_TEXTS and all(_text(item) for item in value):
         return value
-    if isinstance(value, (str, bool, int, float)):
+    if _text(value) or isinstance(value, bool):
         return value
-    raise Unreadable(f"the attribute {key} is not a string, number, boolean or list of strings")
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return value
+    raise Unreadable(f"the attribute {key} is not a string of 1 to {MAX_TEXT} characters, a finite number, a boolean, or a "
+                     f"list of 1 to {MAX_TEXTS} such strings")
 
 
 def text_of(key, body):

@@ -91,7 +91,11 @@ def test_complete_with_failures(aws):
 MALFORMED = {
     "text.md": b"not json", "list.md": b"[]", "reserved.md": b'{"metadataAttributes": {"x-amz-bedrock-kb-source-uri": "s3://x"}}',
     "rich.md": b'{"metadataAttributes": {"tenantId": {"value": {"type": "STRING"}}}}',
-    "large.md": json.dumps({"metadataAttributes": {"tenantId": "x" * 11000}}).encode()}
+    "large.md": json.dumps({"metadataAttributes": {"tenantId": "x" * 11000}}).encode(),
+    **{f"{name}.md": json.dumps({"metadataAttributes": {"tenantId": "a", **attributes}}).encode() for name, attributes in {
+        "no-text": {"s": ""}, "long-text": {"s": "u" * 2049}, "no-texts": {"l": []}, "many-texts": {"l": ["a"] * 11},
+        "texts": {"l": ["a", ""]}, "infinite": {"n": float("inf")}, "no-number": {"n": float("nan")}, "no-key": {"": "a"},
+        "long-key": {"k" * 201: "a"}, "rich-text": {"s": {"value": {"type": "STRING", "stringValue": ""}}}}.items()}}
 
 
 @pytest.mark.parametrize("switch", ["indexed", "failed"])
@@ -104,7 +108,7 @@ def test_a_malformed_sidecar_both_ways(aws, switch):
     job = aws.ingest(kb, source)
     assert job["status"] == "COMPLETE"
     if switch == "failed":
-        assert counts(job)["DocumentsFailed"] == 5 and found(aws, kb) == []
+        assert counts(job)["DocumentsFailed"] == len(MALFORMED) and found(aws, kb) == []
     else:
         assert found(aws, kb) == sorted(MALFORMED)
         assert all("tenantId" not in r["metadata"] for r in aws.retrieve(kb, "words"))

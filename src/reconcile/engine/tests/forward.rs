@@ -87,6 +87,46 @@ async fn drift_is_put_right_in_its_own_layer() {
     }
 }
 
+/// Somebody's remediation may fight us for ever, and nobody would see it.
+#[tokio::test]
+async fn what_somebody_else_has_changed_is_not_put_right_without_a_word() {
+    let stray = json!({"Sid": "SecurityTeam", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"});
+    let changes = |silo: &mut Object, layer: Layer| {
+        silo.aws(|aws| match layer {
+            Bucket => {
+                let facts = ours(&mut aws.sight.bucket);
+                let statements = facts.policy.as_mut().unwrap()["Statement"].as_array_mut().unwrap();
+                statements.push(stray.clone());
+                facts.lifecycle.clear();
+            }
+            Collection => ours(&mut aws.sight.collection).network = None,
+            Role => ours(&mut aws.sight.role).data_access = None,
+            _ => drop(ours(&mut aws.sight.knowledge_base).tags.remove("costCenter")),
+        });
+    };
+    for (layer, told) in [
+        (Bucket, "its policy (with SecurityTeam), its lifecycle rules"),
+        (Collection, "its network policy"),
+        (Role, "the data access policy of its index"),
+        (KnowledgeBase, "its tags"),
+    ] {
+        let mut silo = Object::built("silo").await;
+        assert_eq!(silo.pass().await.drift, [] as [&str; 0], "nothing has changed");
+        changes(&mut silo, layer);
+        silo.clock = later();
+        let drift = silo.pass().await.drift;
+        assert_eq!(drift.len(), 1, "{layer:?}: {drift:?}");
+        assert!(drift[0].starts_with(layer.words()) && drift[0].ends_with(told), "{drift:?}");
+        assert_eq!(silo.pass().await.drift, [] as [&str; 0], "once each time");
+
+        // With another spec it may be our own change.
+        let mut silo = Object::built("silo").await;
+        changes(&mut silo, layer);
+        silo.generation = 2;
+        assert_eq!(silo.pass().await.drift, [] as [&str; 0]);
+    }
+}
+
 #[tokio::test]
 async fn what_is_denied_is_told_and_left_alone_while_the_rest_goes_on() {
     let mut silo = Object::named("silo");

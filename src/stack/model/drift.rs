@@ -1,0 +1,129 @@
+//! What somebody else has changed of a layer that was as it should be, in words for whoever wonders where it went.
+
+use super::desired::Want;
+use super::diff::{self, BucketChange, CollectionChange, KnowledgeBaseChange, RoleChange};
+use super::observed::{Seen, Sight};
+use super::policy;
+use crate::api::Layer;
+use crate::stack::identity::{Identity, Scope};
+
+/// What differs of a layer that is to be put right. `None` if it was not as `before` either, or another is wanted since: then it
+/// is our own change.
+pub fn of(id: &Identity, before: &Want, want: &Want, sight: &Sight, layer: Layer) -> Option<String> {
+    let is_wanted_still = match layer {
+        Layer::Key => before.key == want.key,
+        Layer::Bucket => before.bucket == want.bucket,
+        Layer::Collection => before.collection == want.collection,
+        Layer::Index => before.index == want.index,
+        Layer::Role => before.role == want.role,
+        Layer::KnowledgeBase => before.knowledge_base == want.knowledge_base,
+    };
+    let what = is_wanted_still.then(|| differs(&id.scope, want, sight, layer)).filter(|it| !it.is_empty())?;
+    Some(format!("{} {}: {}", layer.words(), id.name(layer), what.join(", ")))
+}
+
+fn differs(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> Vec<String> {
+    fn of<W, T>(
+        want: &Option<W>,
+        seen: &Seen<T>,
+        changes: impl FnOnce(&W, &T) -> Vec<String>,
+    ) -> Vec<String> {
+        match (want, seen.ours()) {
+            (Some(want), Some(facts)) => changes(want, facts),
+            _ => vec!["it was gone".into()],
+        }
+    }
+    let words = |words: &'static str| words.to_owned();
+    match layer {
+        Layer::Key => of(&want.key, &sight.key, |want, facts| {
+            let is_whole = diff::key_is_whole(want, facts);
+            (!is_whole).then(|| words("its state, alias or tags")).into_iter().collect()
+        }),
+        Layer::Bucket => of(&want.bucket, &sight.bucket, |want, facts| {
+            let change = |change| match (change, &facts.policy) {
+                (BucketChange::Policy, Some(found)) => {
+                    match &policy::others(found, &policy::bucket(scope, want))[..] {
+                        [] => words(change.words()),
+                        others => format!("{} (with {})", change.words(), others.join(", ")),
+                    }
+                }
+                _ => words(change.words()),
+            };
+            diff::bucket(scope, want, facts).into_iter().map(change).collect()
+        }),
+        Layer::Collection => of(&want.collection, &sight.collection, |want, facts| {
+            diff::collection(want, facts).into_iter().map(CollectionChange::words).map(words).collect()
+        }),
+        Layer::Index => of(&want.index, &sight.index, |want, facts| {
+            diff::missing_mappings(want, facts)
+                .into_iter()
+                .map(|(field, _)| format!("field {field}"))
+                .collect()
+        }),
+        Layer::Role => of(&want.role, &sight.role, |want, facts| {
+            diff::role(scope, want, facts).into_iter().map(RoleChange::words).map(words).collect()
+        }),
+        Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
+            diff::knowledge_base(scope, want, facts)
+                .into_iter()
+                .map(KnowledgeBaseChange::words)
+                .map(words)
+                .collect()
+        }),
+    }
+}
+
+impl BucketChange {
+    const fn words(self) -> &'static str {
+        match self {
+            BucketChange::PublicAccess => "its public access block",
+            BucketChange::Ownership => "its object ownership",
+            BucketChange::Policy => "its policy",
+            BucketChange::Encryption => "its default encryption",
+            BucketChange::Versioning => "its versioning",
+            BucketChange::Lifecycle => "its lifecycle rules",
+            BucketChange::Tags => "its tags",
+        }
+    }
+}
+
+impl CollectionChange {
+    const fn words(self) -> &'static str {
+        match self {
+            CollectionChange::Encryption => "its encryption policy",
+            CollectionChange::Network => "its network policy",
+            CollectionChange::Create => "it was gone",
+            CollectionChange::Tags => "its tags",
+            CollectionChange::NotActive => "its state",
+        }
+    }
+}
+
+impl RoleChange {
+    const fn words(self) -> &'static str {
+        match self {
+            RoleChange::Create => "it was gone",
+            RoleChange::Trust => "its trust policy",
+            RoleChange::Boundary => "its permissions boundary",
+            RoleChange::Permissions => "its permissions",
+            RoleChange::DataAccess => "the data access policy of its index",
+            RoleChange::Tags => "its tags",
+        }
+    }
+}
+
+impl KnowledgeBaseChange {
+    const fn words(self) -> &'static str {
+        match self {
+            KnowledgeBaseChange::Tags => "its tags",
+            KnowledgeBaseChange::Replace => "its collection",
+            KnowledgeBaseChange::NotActive => "its state",
+            KnowledgeBaseChange::NarrowTrust => "its role's trust policy",
+            KnowledgeBaseChange::DropDataSource | KnowledgeBaseChange::DataSourceNotAvailable => {
+                "the state of its data source"
+            }
+            KnowledgeBaseChange::CreateDataSource => "its data source was gone",
+            KnowledgeBaseChange::UpdateDataSource => "the settings of its data source",
+        }
+    }
+}
