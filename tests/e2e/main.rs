@@ -65,6 +65,7 @@ mod loss;
 mod lost_answers;
 mod lost_parts;
 mod metrics;
+mod models;
 mod neighbours;
 mod onboarding;
 mod one_tenant_id;

@@ -118,7 +118,9 @@ pub(super) async fn go(
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
     offer_status::give_up(&mut status, &given_up);
-    offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    let want = case.want(&memory.sight);
+    offer_status::owned(&mut status, &want, &memory.sight, &layers);
+    let model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, before).await;
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let ingestion = match isolation {
         Isolation::Silo(silo) => silo.ingestion.clone(),
@@ -137,6 +139,7 @@ pub(super) async fn go(
         layers,
         borrowed: offer.map(|_| Standing::Whole),
         documents: Some(step.documents),
+        model,
         passing,
         refilling,
         ..Verdict::default()
