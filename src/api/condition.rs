@@ -68,6 +68,8 @@ words! {
         StackReady,
         /// The last documents are indexed.
         DocumentsCurrent,
+        /// The embedding model stays on offer for as long as AWS has said. On objects that own a knowledge base.
+        ModelCurrent,
         /// The registry's item is as wanted. On tenants, while the operator runs with --registry.
         Registered,
         /// Deletion waits for something; there only while it is True.
@@ -178,6 +180,11 @@ words! {
         DocumentsFailed,
         /// A job would forget an unusually large part of the documents; it waits for approval.
         LargeDeletion,
+
+        /// The embedding model is on offer, and its end is not near.
+        ModelStays,
+        /// The embedding model is on its way out, or gone; the message has the date of its end.
+        ModelLegacy,
 
         /// The registry says where to ask.
         Registered,

@@ -13,10 +13,14 @@ use super::{models, rules};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = models::known_dimensions())]
 #[x_kube(validation = models::unknown_needs_dimensions())]
+#[x_kube(validation = models::no_inference_profile())]
 pub struct KnowledgeBase {
     /// The embedding model: a Bedrock model id, such as 'cohere.embed-multilingual-v3', or the ARN of a model.
     /// Default: 'amazon.titan-embed-text-v2:0'. May be set at creation only: vectors of two models cannot be
-    /// compared. Access to the model must be granted in the AWS account.
+    /// compared. An inference profile is no embedding model. Of 'amazon.nova-2-multimodal-embeddings-v1:0' and
+    /// 'amazon.titan-embed-image-v1' only what they make of text is used. Amazon's own models can be used at
+    /// once; those of others, such as Cohere, once somebody who may subscribe to them in the AWS Marketplace has
+    /// invoked them in the account.
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))]
     pub embedding_model: Option<String>,
 
@@ -28,7 +32,8 @@ pub struct KnowledgeBase {
 
     /// How documents are cut before they are embedded. Default: strategy 'FixedSize' with 300 tokens and an
     /// overlap of 20 percent. May be set at creation only: Bedrock cannot change it, and chunks of two kinds
-    /// would mix in one index.
+    /// would mix in one index. Cohere's models of version 3 take at most 512 tokens and 2,048 characters of a
+    /// chunk.
     pub chunking: Option<Chunking>,
 }
 
@@ -161,9 +166,17 @@ impl Default for ChunkingSettings {
 }
 
 impl KnowledgeBase {
+    /// The embedding model that is written, or the default.
+    pub fn model_of(written: Option<&Self>) -> &str {
+        written.and_then(|it| it.embedding_model.as_deref()).unwrap_or(models::DEFAULT_MODEL)
+    }
+
     pub fn resolve(written: Option<&Self>) -> Result<KnowledgeBaseSettings, Invalid> {
         let KnowledgeBase { embedding_model, dimensions, chunking } = written.cloned().unwrap_or_default();
         let embedding_model = embedding_model.unwrap_or_else(|| models::DEFAULT_MODEL.to_owned());
+        if models::is_inference_profile(&embedding_model) {
+            return Err(Invalid::new("knowledgeBase.embeddingModel", models::NO_INFERENCE_PROFILE));
+        }
         let (dimensions, send_dimensions) = match (models::lookup(&embedding_model), dimensions) {
             (Some(model), None) => (model.default, model.send_dimensions),
             (Some(model), Some(size)) if model.dimensions.contains(&size) => (size, model.send_dimensions),

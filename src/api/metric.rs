@@ -106,6 +106,8 @@ metrics! {
         "When the last ingestion job ended, and how. Of the same objects.";
     OBJECTS: Gauge "tenantry_objects" ["kind", "type", "status", "reason"]
         "How many objects have a condition that stands so. Of all objects.";
+    MODEL_END: Gauge "tenantry_model_end_of_life_timestamp_seconds" ["model"]
+        "When an embedding model that is in use ends; there once AWS has said so.";
     RECORDS_LOST: Gauge "tenantry_records_lost" []
         "1 while the bucket with the records of tenantIds, or a record that must be there, is gone; else 0.";
     AWS_REQUESTS: Counter "tenantry_aws_requests_total" ["service", "operation", "code"]

@@ -75,6 +75,30 @@ pub(super) fn unknown_needs_dimensions() -> Rule {
 pub(super) const UNKNOWN_NEEDS_DIMENSIONS: &str =
     "`dimensions` is required for an embedding model that Tenantry does not know";
 
+/// What the id of an inference profile begins with that AWS defines: where it may send a request.
+const PROFILES: [&str; 8] = ["us", "eu", "apac", "jp", "au", "ca", "us-gov", "global"];
+
+pub(super) const NO_INFERENCE_PROFILE: &str = "`embeddingModel` must be a model: Bedrock's knowledge bases take no inference \
+                                               profile for embeddings";
+
+/// Whether a name is that of an inference profile: by such a name Bedrock has no foundation model, and no page of AWS
+/// says that a knowledge base takes one.
+pub(super) fn is_inference_profile(model: &str) -> bool {
+    let by_region = model.split_once('.').is_some_and(|(first, _)| PROFILES.contains(&first));
+    by_region || model.contains("inference-profile/")
+}
+
+pub(super) fn no_inference_profile() -> Rule {
+    let prefixes = PROFILES.map(|prefix| format!("!self.embeddingModel.startsWith('{prefix}.')"));
+    rule(
+        format!(
+            "!has(self.embeddingModel) || ({} && !self.embeddingModel.contains('inference-profile/'))",
+            prefixes.join(" && ")
+        ),
+        NO_INFERENCE_PROFILE,
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

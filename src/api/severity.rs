@@ -19,18 +19,18 @@ impl Reason {
         use Reason::{
             Accepted, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
             DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod, Invalid,
-            KeyNotAllowed, LargeDeletion, Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked,
-            OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly, Ready, RecordsLost,
-            Registered, RegistryConflict, RegistryNotFound, RetainedDiffers, RetainedTenants,
-            ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving, StackNotFound,
-            StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed, TenantIdRetained,
-            TenantIdTaken, Throttled, TooManyTenants, Transient, Updating, WaitingForBucket,
-            WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords,
-            WaitingForRole,
+            KeyNotAllowed, LargeDeletion, Lent, ModelLegacy, ModelStays, NamespaceNotAllowed, NoDocuments,
+            NotYet, ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly,
+            Ready, RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers,
+            RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
+            StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
+            TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
+            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
+            WaitingForRecords, WaitingForRole,
         };
         match self {
             // All is well, or our own work goes on.
-            Ready | Accepted | Lent | Registered | Synced | NoDocuments => Severity::UnderWay,
+            Ready | Accepted | Lent | Registered | Synced | NoDocuments | ModelStays => Severity::UnderWay,
             Progressing | Creating | Updating | Deleting | GracePeriod | SyncRequested => Severity::UnderWay,
             WaitingForKey | WaitingForBucket | WaitingForCollection => Severity::UnderWay,
             WaitingForIndex | WaitingForRole | WaitingForKnowledgeBase => Severity::UnderWay,
@@ -44,7 +44,7 @@ impl Reason {
             TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
             // The account, or whoever looks after it.
             QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
-            Failed | DeadlineExceeded | OwnedByAnother => Severity::Stalled,
+            Failed | DeadlineExceeded | OwnedByAnother | ModelLegacy => Severity::Stalled,
             RegistryNotFound | RegistryConflict | DocumentsFailed => Severity::Stalled,
             // What only a person may decide.
             DataLost | RecordsLost | RetainedDiffers | RetainedTenants | LargeDeletion => Severity::Stalled,
@@ -85,6 +85,7 @@ mod tests {
             "NoDocuments",
             "Synced",
             "SyncRequested",
+            "ModelStays",
             "Registered",
             "GracePeriod",
         ];
@@ -128,6 +129,7 @@ mod tests {
             "EndpointUnreachable",
             "DocumentsFailed",
             "LargeDeletion",
+            "ModelLegacy",
             "RegistryNotFound",
             "RegistryConflict",
             "RetainedTenants",

@@ -4,34 +4,24 @@
 //! Three fences stand before it: the collection's network policy, IAM (`aoss:APIAccessAll`) and the data access policy.
 //! <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-clients.html>
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
 
 use aws_config::SdkConfig;
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
 
 use super::call::Call;
-use super::config::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
-use super::credentials::Credentials;
-use super::fault::{chain, found, gone};
+use super::config::OPERATION_TIMEOUT;
+use super::fault::{found, gone};
 use super::gate::Gate;
+use super::signed::{Answer, Signed, Unanswered};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::iam::operation::aoss_endpoint;
 
 /// Vector indexes, by the endpoints of their collections.
 #[derive(Clone, Debug)]
 pub struct IndexEndpoints {
-    connector: Option<SharedHttpConnector>,
-    credentials: Credentials,
-    region: String,
-    needed: Arc<AtomicBool>,
+    client: Signed,
+    needed: Arc<OnceLock<Fault>>,
     gate: Gate,
 }
 
@@ -46,28 +36,23 @@ struct Refusal {
 
 impl IndexEndpoints {
     pub(super) fn new(config: &SdkConfig, gate: &Gate) -> Self {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(OPERATION_TIMEOUT)
-            .build();
-        Self {
-            connector: aws_smithy_http_client::default_connector(&settings, config.sleep_impl()),
-            credentials: Credentials::new(config.credentials_provider()),
-            region: config.region().map(ToString::to_string).unwrap_or_default(),
-            needed: Arc::default(),
-            gate: gate.clone(),
-        }
+        Self { client: Signed::new(config, "aoss"), needed: Arc::default(), gate: gate.clone() }
     }
 
-    /// Whether the control plane has refused a vector schema since the process began: then it may not see the indexes
-    /// that were made here, either.
-    pub fn is_needed(&self) -> bool {
-        self.needed.load(Ordering::Relaxed)
+    /// What the control plane said when it first refused a vector schema, or said that it has no API for indexes, since
+    /// the process began: then it may not see the indexes that were made here, either.
+    pub fn needed(&self) -> Option<&Fault> {
+        self.needed.get()
     }
 
-    /// Notes that the control plane has refused a vector schema.
-    pub fn note_needed(&self) {
-        self.needed.store(true, Ordering::Relaxed);
+    /// That the control plane has no API for indexes, in its own words.
+    pub fn instead_of_api(&self) -> Option<&Fault> {
+        self.needed().filter(|refusal| refusal.lacks_index_api())
+    }
+
+    /// Notes that the control plane does not do.
+    pub fn note_needed(&self, refusal: &Fault) {
+        self.needed.get_or_init(|| Fault { request_id: None, ..refusal.clone() });
     }
 
     /// The settings and mappings of an index.
@@ -118,68 +103,23 @@ impl IndexEndpoints {
         url: &str,
         body: Option<&Value>,
     ) -> Result<Value, Fault> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = self.signed(method, url, body).await.map_err(|why| call.refused("Unsigned", &why))?;
-        let unreachable = |code: &str, why: &str| Fault {
-            class: Class::Unreachable,
-            ..call.refused(code, &format!("{url}: {why}"))
-        };
-        let Some(connector) = &self.connector else {
-            return Err(unreachable("Connection", "this build has no HTTP client"));
-        };
-        let exchange = async { read(connector.call(request).await.map_err(chain)?).await };
-        match tokio::time::timeout(OPERATION_TIMEOUT, exchange).await {
-            Err(_) => Err(unreachable("Timeout", "no answer")),
-            Ok(Err(why)) => Err(unreachable("Connection", &why)),
-            Ok(Ok(Err(refusal))) => Err(refusal.fault(call, url)),
-            Ok(Ok(Ok(answer))) => Ok(answer),
+        match self.client.exchange(method, url, body, OPERATION_TIMEOUT).await {
+            Ok(answer) if answer.is_success() => Ok(answer.body),
+            Ok(answer) => Err(Refusal::from(answer).fault(call, url)),
+            Err(Unanswered::Unsigned(why)) => Err(call.refused("Unsigned", &why)),
+            Err(why) => {
+                Err(Fault { class: Class::Unreachable, ..call.refused(why.code(), &format!("{url}: {why}")) })
+            }
         }
-    }
-
-    /// The request with its signature. This service wants the body's hash as a header, too.
-    async fn signed(&self, method: &str, url: &str, body: String) -> Result<HttpRequest, String> {
-        let identity = self.credentials.get().await?.into();
-        let mut settings = SigningSettings::default();
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("aoss")
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()
-            .map_err(|error| error.to_string())?
-            .into();
-        let headers = [("content-type", "application/json")];
-        let signable =
-            SignableRequest::new(method, url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
-        let signature =
-            signable.and_then(|request| sign(request, &parameters)).map_err(|it| it.to_string())?;
-        let (instructions, _) = signature.into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method(method).map_err(|error| error.to_string())?;
-        request.set_uri(url).map_err(|error| error.to_string())?;
-        let signed = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        for (name, value) in
-            headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(signed)
-        {
-            request.headers_mut().insert(name, value);
-        }
-        Ok(request)
     }
 }
 
-/// What the endpoint says; an answer that breaks off is no answer.
-async fn read(response: HttpResponse) -> Result<Result<Value, Refusal>, String> {
-    let header = |name: &str| response.headers().get(name).map(str::to_owned);
-    let status = response.status();
-    let (hint, request_id) = (header("x-aoss-response-hint"), header("x-request-id"));
-    let body = ByteStream::new(response.into_body()).collect().await.map_err(chain)?;
-    let body = serde_json::from_slice(&body.into_bytes()).unwrap_or_default();
-    Ok(match status.is_success() {
-        true => Ok(body),
-        false => Err(Refusal { status: status.as_u16(), hint: hint.unwrap_or_default(), request_id, body }),
-    })
+impl From<Answer> for Refusal {
+    fn from(answer: Answer) -> Self {
+        let hint = answer.header("x-aoss-response-hint").unwrap_or_default();
+        let request_id = answer.header("x-request-id");
+        Self { status: answer.status, hint, request_id, body: answer.body }
+    }
 }
 
 impl Refusal {

@@ -13,6 +13,10 @@ use super::fault::{found, gone};
 use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::aoss;
+use crate::stack::store::read_back::unwrapped;
+
+/// The id of no collection: AWS's have twenty characters.
+const NO_COLLECTION: &str = "none";
 
 /// Vector indexes.
 #[derive(Clone, Debug)]
@@ -32,7 +36,14 @@ impl Indexes {
         let call = self.gate.call(aoss::GetIndex, name);
         let request = self.client.get_index().id(collection_id).index_name(name);
         let answer = found(call.send(request.send()).await)?;
-        Ok(answer.map(|answer| answer.index_schema.as_ref().map(to_value).unwrap_or_default()))
+        Ok(answer.map(|answer| answer.index_schema.as_ref().map(to_value).unwrap_or_default()).map(unwrapped))
+    }
+
+    /// What is wrong with the API for indexes, if this region has none: asked of a collection that is not there.
+    pub async fn missing_api(&self) -> Option<Fault> {
+        let call = self.gate.call(aoss::GetIndex, "a collection that is not there");
+        let request = self.client.get_index().id(NO_COLLECTION).index_name(NO_COLLECTION);
+        call.send(request.send()).await.err().filter(Fault::lacks_index_api)
     }
 
     /// Makes an index; a collection has room for 1,000. `name` is in lower case and does not begin with `_` or `-`.

@@ -114,6 +114,7 @@ impl DataSources {
     }
 
     async fn resend(&self, it: DataSource) -> Result<(), Fault> {
+        let it = as_aws_takes_it(it);
         let call = self.gate.call(bedrock::UpdateDataSource, &it.data_source_id);
         let request = self.client.update_data_source().knowledge_base_id(it.knowledge_base_id);
         let request = request
@@ -126,6 +127,25 @@ impl DataSources {
             .set_vector_ingestion_configuration(it.vector_ingestion_configuration);
         call.send(request.send()).await.map(drop)
     }
+}
+
+/// What was read, as it may be sent back: an answer may have an empty text or list where nobody has set anything, and a
+/// request that has one is refused.
+fn as_aws_takes_it(mut it: DataSource) -> DataSource {
+    let is_set = |text: &String| !text.is_empty();
+    it.description = it.description.filter(is_set);
+    it.server_side_encryption_configuration =
+        it.server_side_encryption_configuration.filter(|it| it.kms_key_arn.as_ref().is_some_and(is_set));
+    if let Some(s3) = it.data_source_configuration.as_mut().and_then(|it| it.s3_configuration.as_mut()) {
+        s3.inclusion_prefixes = s3.inclusion_prefixes.take().filter(|prefixes| !prefixes.is_empty());
+        s3.bucket_owner_account_id = s3.bucket_owner_account_id.take().filter(is_set);
+    }
+    let parsing = it.vector_ingestion_configuration.as_mut().and_then(|it| it.parsing_configuration.as_mut());
+    if let Some(model) = parsing.and_then(|it| it.bedrock_foundation_model_configuration.as_mut()) {
+        model.parsing_prompt =
+            model.parsing_prompt.take().filter(|prompt| is_set(&prompt.parsing_prompt_text));
+    }
+    it
 }
 
 impl From<DataSource> for DataSourceFacts {
@@ -232,4 +252,62 @@ fn chunking(settings: &ChunkingSettings) -> Result<ChunkingConfiguration, BuildE
         ChunkingSettings::None => configuration.chunking_strategy(ChunkingStrategy::None),
     };
     configuration.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_bedrockagent::types::{
+        BedrockFoundationModelConfiguration, DataSourceStatus, ParsingConfiguration, ParsingPrompt,
+        ParsingStrategy,
+    };
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+
+    /// A data source in which each text that may be absent is `text`, and each list has it alone, or nothing.
+    fn with(text: &str) -> DataSource {
+        let s3 =
+            S3DataSourceConfiguration::builder().bucket_arn("arn:aws:s3:::b").bucket_owner_account_id(text);
+        let prefixes = if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
+        let s3 = s3.set_inclusion_prefixes(Some(prefixes)).build().unwrap();
+        let source = DataSourceConfiguration::builder().r#type(DataSourceType::S3).s3_configuration(s3);
+        let prompt = ParsingPrompt::builder().parsing_prompt_text(text).build().unwrap();
+        let model = BedrockFoundationModelConfiguration::builder().model_arn("arn:m").parsing_prompt(prompt);
+        let parsing = ParsingConfiguration::builder()
+            .parsing_strategy(ParsingStrategy::BedrockFoundationModel)
+            .bedrock_foundation_model_configuration(model.build().unwrap());
+        let ingestion =
+            VectorIngestionConfiguration::builder().parsing_configuration(parsing.build().unwrap()).build();
+        DataSource::builder()
+            .knowledge_base_id("KB")
+            .data_source_id("DS")
+            .name("n")
+            .status(DataSourceStatus::Available)
+            .created_at(DateTime::from_secs(0))
+            .updated_at(DateTime::from_secs(0))
+            .data_deletion_policy(Policy::Delete)
+            .description(text)
+            .data_source_configuration(source.build().unwrap())
+            .server_side_encryption_configuration(encryption(text))
+            .vector_ingestion_configuration(ingestion)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn what_nobody_has_set_is_not_sent_back_empty() {
+        let set = with("x");
+        assert_eq!(as_aws_takes_it(set.clone()), set, "what is set goes back as it is");
+        let sent = as_aws_takes_it(with(""));
+        assert_eq!((sent.description, sent.server_side_encryption_configuration), (None, None));
+        let s3 = sent.data_source_configuration.unwrap().s3_configuration.unwrap();
+        assert_eq!((s3.inclusion_prefixes, s3.bucket_owner_account_id), (None, None));
+        let parsing = sent.vector_ingestion_configuration.unwrap().parsing_configuration.unwrap();
+        assert_eq!(parsing.bedrock_foundation_model_configuration.unwrap().parsing_prompt, None);
+        let no_key = Some(ServerSideEncryptionConfiguration::builder().build());
+        let mut keyless = with("x");
+        keyless.server_side_encryption_configuration = no_key;
+        let sent = as_aws_takes_it(keyless);
+        assert_eq!(sent.server_side_encryption_configuration, None);
+    }
 }

@@ -21,7 +21,8 @@ impl KnowledgeBaseDocuments {
         Self { client, gate: gate.clone() }
     }
 
-    /// Shows `each` document of a data source that is in S3, page by page: there may be more than fit into memory.
+    /// Shows `each` document of a data source that is in S3, page by page: there may be more than fit into memory. A page
+    /// has 100: AWS's model has room for 1,000, but a managed knowledge base was seen to refuse more.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_ListKnowledgeBaseDocuments.html>
     pub async fn each(
         &self,
@@ -33,10 +34,11 @@ impl KnowledgeBaseDocuments {
         loop {
             let call = self.gate.call(bedrock::ListKnowledgeBaseDocuments, data_source);
             let request = self.client.list_knowledge_base_documents().knowledge_base_id(kb);
-            let request = request.data_source_id(data_source).max_results(1000).set_next_token(next);
+            let request = request.data_source_id(data_source).max_results(100).set_next_token(next);
             let page = call.send(request.send()).await?;
             page.document_details.into_iter().filter_map(state).for_each(&mut each);
-            next = page.next_token;
+            // An empty token is none: sent back, it is refused.
+            next = page.next_token.filter(|token| !token.is_empty());
             if next.is_none() {
                 return Ok(());
             }

@@ -14,6 +14,7 @@ mod bedrock;
 mod bedrock_data_sources;
 mod bedrock_documents;
 mod bedrock_jobs;
+mod bedrock_models;
 mod bedrock_retrieve;
 mod call;
 mod config;
@@ -35,6 +36,7 @@ mod s3_facts;
 mod s3_lifecycle;
 mod s3_objects;
 mod s3_versions;
+mod signed;
 mod sts;
 mod values;
 
@@ -46,6 +48,7 @@ pub(crate) use bedrock::KnowledgeBases;
 pub(crate) use bedrock_data_sources::DataSources;
 pub(crate) use bedrock_documents::KnowledgeBaseDocuments;
 pub(crate) use bedrock_jobs::Jobs;
+pub(crate) use bedrock_models::FoundationModels;
 pub use bedrock_retrieve::{Passage, Retrieval};
 pub(crate) use config::load;
 pub(crate) use dynamodb::Registry;
@@ -88,6 +91,8 @@ pub struct Aws {
     pub(crate) data_sources: DataSources,
     /// Their ingestion jobs.
     pub(crate) jobs: Jobs,
+    /// The models that they embed with.
+    pub(crate) models: FoundationModels,
     /// What became of each of their documents.
     pub(crate) documents: KnowledgeBaseDocuments,
     /// Questions to knowledge bases.
@@ -116,6 +121,7 @@ impl Aws {
             knowledge_bases: KnowledgeBases::new(bedrock.clone(), gate),
             data_sources: DataSources::new(bedrock.clone(), gate),
             jobs: Jobs::new(bedrock.clone(), gate),
+            models: FoundationModels::new(config, gate),
             documents: KnowledgeBaseDocuments::new(bedrock, gate),
             retrieval: Retrieval::new(aws_sdk_bedrockagentruntime::Client::new(config), gate),
             registry: Registry::new(aws_sdk_dynamodb::Client::new(config), gate),

@@ -139,7 +139,11 @@ impl Objects {
         });
         let folders = answer.common_prefixes.unwrap_or_default().into_iter();
         let folders = folders.map(|folder| decoded(folder.prefix, encoding.as_ref())).collect();
-        Ok(Page { objects: objects.collect(), folders, next: answer.next_continuation_token })
+        Ok(Page {
+            objects: objects.collect(),
+            folders,
+            next: answer.next_continuation_token.filter(|token| !token.is_empty()),
+        })
     }
 
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.

@@ -75,7 +75,8 @@ impl Objects {
                 .collect(),
             next: next.map(|key| VersionMarker {
                 key: decoded(Some(key), encoding.as_ref()),
-                version_id: answer.next_version_id_marker,
+                // S3 refuses an empty one.
+                version_id: answer.next_version_id_marker.filter(|id| !id.is_empty()),
             }),
         })
     }
@@ -142,7 +143,7 @@ impl Objects {
                 return Ok(uploads);
             }
             key = answer.next_key_marker.map(|key| decoded(Some(key), encoding.as_ref()));
-            upload_id = answer.next_upload_id_marker;
+            upload_id = answer.next_upload_id_marker.filter(|id| !id.is_empty());
         }
     }
 

@@ -9,7 +9,7 @@ use super::run::{bucket, installation, registry};
 use crate::api::{Pattern, Tenant};
 use crate::stack::iam::client_policy;
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
-use crate::stack::identity::Scope;
+use crate::stack::identity::{Scope, known_partition, partition_of};
 use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ struct Installed {
     account: Option<String>,
 
     /// The region. Default: any.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     region: Option<String>,
 }
 
@@ -109,6 +109,16 @@ pub(super) fn account(id: &str) -> Result<String, String> {
     }
 }
 
+pub(super) fn region(name: &str) -> Result<String, String> {
+    let legal = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    if name.split('-').count() < 3 || !name.split('-').all(legal) {
+        return Err("a region is of the form eu-central-1".into());
+    }
+    known_partition(partition_of(name)).map(|_| name.into()).map_err(|unknown| unknown.to_string())
+}
+
 fn arn(text: &str) -> Result<String, String> {
     match text.starts_with("arn:") && text.split(':').count() >= 6 {
         true => Ok(text.into()),
@@ -169,6 +179,12 @@ impl Operator {
             installation_bucket: self.installation_bucket,
             ..self.installed.audience()
         };
+        // Without a region, the ARNs that are given say in which partition it is.
+        let given = audience.role_arn.as_ref().or(audience.boundary_arn.as_ref());
+        let audience = match given.filter(|_| audience.scope.region == "*") {
+            Some(arn) => Audience { scope: audience.scope.clone().in_partition_of(arn)?, ..audience },
+            None => audience,
+        };
         let (part, limit) = match self.part {
             None => (None, MAX_INLINE_CHARS),
             Some(Part::Storage) => (Some(permissions::Part::Storage), MAX_MANAGED_CHARS),
@@ -189,8 +205,9 @@ impl OfTenant {
         let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
         let status = tenant.status.clone().unwrap_or_default();
         let arns = [status.knowledge_base_arn, status.collection_arn, status.role_arn];
-        let account = arns.iter().flatten().find_map(|arn| arn.split(':').nth(4)).context(NOT_YET)?;
-        let scope = Scope::new("", account, &status.region.context(NOT_YET)?);
+        let arn = arns.iter().flatten().next().context(NOT_YET)?;
+        let account = arn.split(':').nth(4).context(NOT_YET)?;
+        let scope = Scope::new("", account, &status.region.context(NOT_YET)?).in_partition_of(arn)?;
         Ok((tenant, scope))
     }
 }

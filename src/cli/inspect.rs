@@ -11,7 +11,7 @@ use crate::api::{Column, GROUP, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
 use crate::documents::sidecar::{is_document, is_sidecar};
-use crate::layers::{Hints, Layers};
+use crate::layers::{Glance, Hints, Layers};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::observed::{IndexFacts, Seen, Sight};
@@ -44,7 +44,7 @@ pub(super) async fn aws(installation: &str) -> anyhow::Result<(Aws, Arc<Scope>)>
     let sdk = aws::load().await;
     let caller = aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    let scope = Arc::new(Scope::new(installation, &caller.account, &region));
+    let scope = Arc::new(Scope::new(installation, &caller.account, &region).in_partition_of(&caller.arn)?);
     Ok((Aws::new(&sdk, &caller.account, &Gate::new(Pace::FULL)), scope))
 }
 
@@ -118,17 +118,24 @@ pub(super) async fn look_as_far_as_possible(
         hints.index_on_record = plan::index_on_record(&sight);
         hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
         hints.collection_id = active.map(|collection| collection.id);
-        match aws.look(id, Layer::Index, &hints).await {
-            Ok(seen) => sight.put(seen),
-            // A data access policy lets the operator see it, and nobody else need be in one. It belongs to the policy of
-            // its name, and a knowledge base would not stand without it.
-            Err(fault) if matches!(fault.class, Class::NotYet | Class::Denied) => {
-                let policy = sight.role.ours().and_then(|facts| facts.data_access.as_ref());
-                if policy.is_some() && sight.knowledge_base.ours().is_some() {
-                    sight.index = Seen::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
-                }
+        let hidden = match aws.look(id, Layer::Index, &hints).await {
+            Ok(Glance::IndexHidden(_)) => true,
+            Ok(seen) => {
+                sight.put(seen);
+                false
             }
-            Err(fault) => faults.push((Layer::Index, fault)),
+            Err(fault) if matches!(fault.class, Class::NotYet | Class::Denied) => true,
+            Err(fault) => {
+                faults.push((Layer::Index, fault));
+                false
+            }
+        };
+        // A data access policy lets the operator see it, or only its collection's endpoint does, and nobody else need be
+        // in the one or near the other. It belongs to the policy of its name, and a knowledge base would not stand
+        // without it.
+        let policy = sight.role.ours().and_then(|facts| facts.data_access.as_ref());
+        if hidden && policy.is_some() && sight.knowledge_base.ours().is_some() {
+            sight.index = Seen::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
         }
     }
     (sight, faults)

@@ -9,6 +9,8 @@ pub struct Hints {
     pub collection_endpoint: Option<String>,
     /// Whether the index was made there.
     pub index_by_endpoint: bool,
+    /// Whether the collection is the owner's and lets in AWS's own services only, so that nobody gets to its endpoint.
+    pub collection_is_shut: bool,
     /// Whether AWS has it on record that an index of our name was made for us: by our knowledge base, or by the role
     /// that trusts it.
     pub index_on_record: bool,

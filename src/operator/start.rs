@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::records::bucket::InstallationBucket;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
+use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
 /// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
 pub async fn run(
@@ -116,7 +117,21 @@ async fn identify(
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
     let guarded = |fence: &Fence| gate.clone().guarded(fence.clone(), metrics.aws.clone());
     let aws = Aws::new(sdk, &caller.account, &guarded(fence));
+    match aws.indexes.missing_api().await {
+        Some(refusal) => {
+            tracing::warn!(region, "the control plane has no API for indexes here, so {WITHOUT_INDEX_API}");
+            aws.index_endpoints.note_needed(&refusal);
+        }
+        None if !INDEX_API_REGIONS.contains(&region.as_str()) => {
+            tracing::warn!(
+                region,
+                "AWS lists no API for indexes here; if there is none, {WITHOUT_INDEX_API}"
+            );
+        }
+        None => {}
+    }
     let scope = Scope::new(&settings.installation, &caller.account, &region);
+    let scope = scope.in_partition_of(&caller.arn).context("the operator does not start")?;
     let operator = caller.principal_arn(&aws.roles).await?;
     let scope = Arc::new(Scope {
         permissions_boundary: settings.permissions_boundary.clone(),

@@ -105,6 +105,7 @@ pub(super) async fn lead(
         clock,
         turns,
         reviews: Reviews { names_tenants: settings.metrics_per_object > 0, ..metrics.reviews.clone() },
+        models: Default::default(),
         client: client.clone(),
         aws,
         scope,

@@ -176,6 +176,13 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
     {
         cx.event(object, EventType::Warning, &documents.reason, "Sync", &documents.message).await;
     }
+    // Its words change at 90, 30 and 7 days before the end, and at the end.
+    if let Some(model) = is.condition(ConditionType::ModelCurrent)
+        && model.status == "False"
+        && was.condition(ConditionType::ModelCurrent).is_none_or(|known| known.message != model.message)
+    {
+        cx.event(object, EventType::Warning, &model.reason, "Reconcile", &model.message).await;
+    }
     let unclaimed = |status: &Status| status.unclaimed_documents.unwrap_or(0);
     if unclaimed(is) > unclaimed(was) {
         // A number alone: an id that is nobody's today may have been somebody's.

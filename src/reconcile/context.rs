@@ -19,6 +19,7 @@ use super::engine::World;
 use super::finalizer;
 use super::ids::Ids;
 use super::memory::Memories;
+use super::models::Models;
 use super::places::{Applicant, Limits};
 use super::quota::{self, Next, Reservations};
 use crate::api::{ConditionType, IngestionSettings, Pattern, Reason, SharedStack, Status, Tenant, hold_name};
@@ -74,6 +75,8 @@ pub struct Context {
     pub turns: Turns,
     /// Counts reviews of documents.
     pub reviews: Reviews,
+    /// How long embedding models are on offer.
+    pub models: Models,
     /// Who has a place where there are only so many, and who waits for one.
     pub reservations: Reservations,
     /// Writes events.

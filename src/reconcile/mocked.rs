@@ -309,6 +309,7 @@ pub fn context(client: Client) -> Context {
         clock: Clock::new(1),
         turns: Turns::new(limits, |at| at, |_| {}),
         reviews: Default::default(),
+        models: Default::default(),
         client,
         aws: AWS.clone(),
         scope: Arc::new(Scope::new(INSTALLATION, "123456789012", "eu-central-1")),

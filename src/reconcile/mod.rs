@@ -12,6 +12,7 @@ pub(crate) mod listing;
 pub(crate) mod memory;
 #[cfg(test)]
 mod mocked;
+pub(crate) mod models;
 pub(crate) mod offer_status;
 pub(crate) mod places;
 pub(crate) mod quota;

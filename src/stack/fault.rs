@@ -74,17 +74,27 @@ impl fmt::Display for Fault {
             Class::Denied if CREDENTIALS.contains(&code.as_str()) => {
                 write!(f, ". Renew the credentials, and check the clock of the machine")
             }
+            _ if self.is_about_marketplace() => write!(
+                f,
+                ". If the model is sold in the AWS Marketplace, somebody who may do aws-marketplace:Subscribe and \
+                 aws-marketplace:ViewSubscriptions must invoke it once in this account"
+            ),
             Class::Denied => write!(f, ". Allow {} for {}", self.action(), self.caller()),
             // An index that the operator may not see looks the same as one whose policy has not propagated.
             Class::NotYet if code.starts_with("AccessDenied") => {
                 write!(f, ". If it stays so, allow {} for {}", self.action(), self.caller())
             }
             Class::Quota => write!(f, ". Raise the quota or make room"),
-            Class::Unreachable => write!(
-                f,
-                ". Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where \
-                 it leads, or set collection.network.access to Public"
-            ),
+            Class::Unreachable => {
+                if self.lacks_index_api() {
+                    write!(f, ". The control plane of this region has no API for indexes")?;
+                }
+                write!(
+                    f,
+                    ". Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where \
+                     it leads, or set collection.network.access to Public"
+                )
+            }
             Class::Invalid if *service == "dynamodb" => {
                 write!(f, ". Give --registry a table whose only key is tenantId, a string")
             }
@@ -95,6 +105,17 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// Whether the control plane has no API for indexes in this region, so that only a collection's endpoint does.
+    pub fn lacks_index_api(&self) -> bool {
+        INDEX_API.contains(&self.operation) && self.message.to_lowercase().contains(NO_INDEX_API)
+    }
+
+    /// Whether AWS says that this account has not subscribed to a model.
+    fn is_about_marketplace(&self) -> bool {
+        let text = self.message.to_lowercase();
+        MARKETPLACE.iter().any(|(fragment, _)| text.contains(fragment))
+    }
+
     /// Who makes the call.
     fn caller(&self) -> &'static str {
         let needs =
@@ -131,6 +152,22 @@ const CREDENTIALS: &[&str] = &[
     "InvalidAccessKeyId",
 ];
 
+/// The control plane's operations on indexes.
+const INDEX_API: [&str; 4] = ["CreateIndex", "GetIndex", "UpdateIndex", "DeleteIndex"];
+
+/// What they say, as an AccessDeniedException, in regions that do not have them. Compared in lower case.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-semantic-enrichment.html>
+const NO_INDEX_API: &str = "api is not supported";
+
+/// What is said of a model that the account has not subscribed to: Bedrock does so by itself when somebody who may
+/// invokes it first, which a knowledge base's role may not. The last may also be IAM that lags. Compared in lower case.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-access.html>
+const MARKETPLACE: &[(&str, Class)] = &[
+    ("aws-marketplace", Class::Denied),
+    ("don't have access to the model", Class::Denied),
+    ("is not able to call specified", Class::NotYet),
+];
+
 /// Messages of CreateKnowledgeBase, UpdateKnowledgeBase and CreateDataSource that are all ValidationException and
 /// tell races from mistakes; the first row that matches decides. Compared in lower case.
 const BEDROCK_VALIDATION: &[(&str, Class)] = &[
@@ -164,11 +201,11 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
         ("DeleteDataSource" | "DeleteKnowledgeBase" | "DeleteCollection", "ConflictException") => {
             Class::NotYet
         }
-        // The index is made under a data access policy that may not have propagated.
-        (
-            "CreateIndex" | "GetIndex" | "UpdateIndex" | "DeleteIndex",
-            "AccessDeniedException" | "AuthorizationException",
-        ) => Class::NotYet,
+        // Not a right is missing, but the API; otherwise the index is made under a data access policy that may not have
+        // propagated.
+        (index, "AccessDeniedException" | "AuthorizationException") if INDEX_API.contains(&index) => {
+            if text.contains(NO_INDEX_API) { Class::Unreachable } else { Class::NotYet }
+        }
         (
             "CreateKnowledgeBase"
             | "UpdateKnowledgeBase"
@@ -176,8 +213,9 @@ pub fn classify(operation: &str, code: &str, message: &str) -> Class {
             | "UpdateDataSource"
             | "StartIngestionJob",
             "ValidationException",
-        ) => BEDROCK_VALIDATION
+        ) => MARKETPLACE
             .iter()
+            .chain(BEDROCK_VALIDATION)
             .find(|(fragment, _)| text.contains(fragment))
             .map_or(Class::Invalid, |(_, class)| *class),
         // The same by the collection's endpoint, in OpenSearch's words.
@@ -304,6 +342,78 @@ mod tests {
             "The storage configuration provided is invalid... Query vector has invalid dimension: 1024";
         assert_eq!(create(dimension), Class::Invalid);
         assert_eq!(create("name must match"), Class::Invalid);
+    }
+
+    /// As AWS and those who met it have written them.
+    #[test]
+    fn what_bedrock_says_in_the_field_is_told_apart() {
+        let forbidden = "The knowledge base storage configuration provided is invalid... Request failed: [security_exception] \
+                         all shards failed";
+        let engine = "The knowledge base storage configuration provided is invalid... The OpenSearch Serverless engine type \
+                      associated with your vector index is invalid. Recreate your vector index with one of the following \
+                      valid engine types: FAISS. Then retry your request.";
+        let unsubscribed = "Model access is denied due to IAM user or service role is not authorized to perform the required \
+                            AWS Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable \
+                            access to this model.";
+        let no_access = "Knowledge base role arn:aws:iam::1:role/x is not able to call specified embedding model m: You don't \
+                         have access to the model with the specified model ID. (Service: BedrockRuntime, Status Code: 403)";
+        let unable = "Knowledge base role arn:aws:iam::1:role/x is not able to call specified bedrock embedding model m";
+        let marketplace = "aws-marketplace:Subscribe";
+        for (code, message, class, advice) in [
+            ("ValidationException", forbidden, Class::NotYet, ""),
+            ("ValidationException", engine, Class::Invalid, "Change the spec"),
+            ("ValidationException", unsubscribed, Class::Denied, marketplace),
+            ("AccessDeniedException", unsubscribed, Class::Denied, marketplace),
+            ("ValidationException", no_access, Class::Denied, marketplace),
+            ("ValidationException", unable, Class::NotYet, marketplace),
+        ] {
+            for operation in ["CreateKnowledgeBase", "StartIngestionJob"] {
+                let class_of = classify(operation, code, message);
+                assert_eq!(class_of, class, "{operation}: {message}");
+                let fault = Fault {
+                    class,
+                    service: "bedrock",
+                    operation,
+                    resource: "x".into(),
+                    code: code.into(),
+                    message: message.into(),
+                    request_id: None,
+                };
+                assert!(fault.to_string().contains(advice), "{fault}");
+            }
+        }
+    }
+
+    /// It is no right that is missing, nor a policy that has not propagated.
+    #[test]
+    fn a_region_without_an_api_for_indexes_is_not_waited_for() {
+        for operation in INDEX_API {
+            for (message, class) in [
+                ("API is not supported", Class::Unreachable),
+                ("The API is NOT supported in this region.", Class::Unreachable),
+                ("User: u is not authorized to perform: aoss:CreateIndex", Class::NotYet),
+            ] {
+                let fault = Fault {
+                    class: classify(operation, "AccessDeniedException", message),
+                    service: "aoss",
+                    operation,
+                    resource: "x".into(),
+                    code: "AccessDeniedException".into(),
+                    message: message.into(),
+                    request_id: None,
+                };
+                assert_eq!(fault.class, class, "{operation}: {message}");
+                let lacks = class == Class::Unreachable;
+                assert_eq!(fault.lacks_index_api(), lacks);
+                let said = fault.to_string();
+                assert_eq!(said.contains("vpcEndpointIds"), lacks, "{said}");
+                assert_eq!(said.contains("allow aoss:"), !lacks, "{said}");
+            }
+        }
+        assert_eq!(
+            classify("CreateCollection", "AccessDeniedException", "API is not supported"),
+            Class::Denied
+        );
     }
 
     #[test]

@@ -32,19 +32,13 @@ async fn each_owner_has_its_conditions_in_order() {
         .await;
         let summary = ["Ready", "Reconciling", "Stalled", "Accepted"];
         let answers = ["IndexReady", "RoleReady", "KnowledgeBaseReady"];
+        let documents = ["DocumentsCurrent", "ModelCurrent"];
         for (object, details) in [
-            (
-                "silo",
-                [&["KeyReady", "BucketReady", "CollectionReady"][..], &answers, &["DocumentsCurrent"]]
-                    .concat(),
-            ),
-            ("bridge", [&answers[..], &["StackReady", "DocumentsCurrent"]].concat()),
+            ("silo", [&["KeyReady", "BucketReady", "CollectionReady"][..], &answers, &documents].concat()),
+            ("bridge", [&answers[..], &["StackReady"], &documents].concat()),
             ("pool", vec!["StackReady"]),
             ("SharedStack/plain", vec!["BucketReady", "CollectionReady"]),
-            (
-                "SharedStack/pooled",
-                [&["BucketReady", "CollectionReady"][..], &answers, &["DocumentsCurrent"]].concat(),
-            ),
+            ("SharedStack/pooled", [&["BucketReady", "CollectionReady"][..], &answers, &documents].concat()),
         ] {
             let found = w.ready(object).await;
             assert_eq!(types(&found), [&summary[..], &details].concat(), "{object}");

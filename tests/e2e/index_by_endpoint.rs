@@ -1,5 +1,5 @@
-//! Where AWS's control plane takes no vector schema, the collection's own endpoint makes the index; where there is no
-//! way to that endpoint, the condition says so.
+//! Where AWS's control plane takes no vector schema, or has no API for indexes, the collection's own endpoint makes the
+//! index; where there is no way to that endpoint, the condition says so.
 
 use serde_json::json;
 use tenantry::api::{Layer, Pattern};
@@ -97,4 +97,122 @@ async fn a_private_endpoint_that_is_out_of_reach_is_said_and_goes_on_when_it_ope
         })
         .await;
     }
+}
+
+/// Most regions have none, and say so as if a right were missing.
+#[tokio::test]
+async fn a_region_without_an_api_for_indexes_is_no_region_that_is_waited_for() {
+    world(|w| async move {
+        w.double.settings(json!({"switches": {"index_api": "denied"}})).await;
+        w.apply(&silo("{access: Public}")).await;
+        w.ready("acme").await;
+        w.restart_operator().await;
+        let with_year = "pattern: Silo, index: {attributes: [{name: year, type: Number}]}";
+        w.apply(&silo("{access: Public}").replace("pattern: Silo", with_year)).await;
+        w.ready("acme").await;
+        let journal = w.double.journal(0).await;
+        for (operation, times) in [("PutIndex", 1), ("PutMapping", 1)] {
+            let done = journal.of(operation).only(|call| call.succeeded()).len();
+            assert_eq!(done, times, "{operation}: {journal}");
+        }
+        w.delete("acme").await;
+        w.gone("acme").await;
+        let journal = w.double.journal(0).await.of("DeleteIndex").only(|call| call.succeeded());
+        assert!(journal.iter().any(|call| call.service == "aoss-endpoint"), "{journal}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_collection_to_learn_that_its_index_cannot_be_made() {
+    world(|w| async move {
+        w.double.settings(json!({"switches": {"index_api": "denied"}})).await;
+        w.restart_operator().await;
+        let held = w.double.hold("collection_create", "*").await;
+        w.apply(&silo("{access: Private}")).await;
+        let told = w.condition("acme", "IndexReady=False/EndpointUnreachable").await;
+        assert!(told.is("Stalled=True/EndpointUnreachable"), "{}", told.describe());
+        assert!(told.is("CollectionReady=False/Creating"), "{}", told.describe());
+        let message = told.message("IndexReady");
+        for part in ["vpcEndpointIds", "Public", "API is not supported"] {
+            assert!(message.contains(part), "{message}");
+        }
+        w.apply(&silo("{access: Public}")).await;
+        held.release().await;
+        w.ready("acme").await;
+        assert_eq!(by_endpoint(&w.double.journal(0).await).len(), 1);
+    })
+    .await;
+}
+
+/// AWS documents UpdateIndex for fields of text alone.
+#[tokio::test]
+async fn an_attribute_that_update_index_refuses_is_added_by_the_endpoint() {
+    world(|w| async move {
+        w.double.settings(json!({"switches": {"update_index": "text"}})).await;
+        w.apply(&silo("{access: Public}")).await;
+        w.ready("acme").await;
+        let with_year = "pattern: Silo, index: {attributes: [{name: year, type: Number}]}";
+        w.apply(&silo("{access: Public}").replace("pattern: Silo", with_year)).await;
+        w.ready("acme").await;
+        let journal = w.double.journal(0).await;
+        assert_eq!(journal.of("PutMapping").only(|call| call.succeeded()).len(), 1, "{journal}");
+        assert_eq!(journal.of("UpdateIndex").len(), 1, "{journal}");
+        assert!(by_endpoint(&journal).is_empty(), "the control plane made the index");
+    })
+    .await;
+}
+
+/// However the control plane shows an index, it is not asked for the same thing twice, and it is taken over.
+#[tokio::test]
+async fn an_index_that_is_shown_in_another_way_is_not_updated_for_ever() {
+    for (shown, takes, updates) in
+        [("wrapped", "fields", 1), ("sparse", "fields", 1), ("normalised", "ignored", 1)]
+    {
+        world(|w| async move {
+            w.double.settings(json!({"switches": {"get_index": shown, "update_index": takes}})).await;
+            w.apply(&silo("{access: Public}").replace("deletionPolicy: Delete, ", "")).await;
+            w.ready("acme").await;
+            assert!(w.double.journal(0).await.of("UpdateIndex").is_empty(), "{shown}");
+            let with_year = "pattern: Silo, index: {attributes: [{name: year, type: Number}]}";
+            let later = silo("{access: Public}").replace("pattern: Silo", with_year);
+            w.apply(&later.replace("deletionPolicy: Delete", "deletionPolicy: Retain")).await;
+            w.ready("acme").await;
+            let mark = w.double.mark().await;
+            w.touch("acme").await;
+            w.ready("acme").await;
+            assert_eq!(w.double.journal(0).await.of("UpdateIndex").len(), updates, "{shown}");
+            assert!(w.double.journal(mark).await.of("UpdateIndex").is_empty(), "{shown}");
+            if takes == "ignored" {
+                return;
+            }
+            let before = w.get("acme").await;
+            w.delete("acme").await;
+            w.gone("acme").await;
+            w.apply(&later).await;
+            let after = w.ready("acme").await;
+            assert_eq!(after.status.knowledge_base_id, before.status.knowledge_base_id, "{shown}");
+        })
+        .await;
+    }
+}
+
+/// Whoever looks from elsewhere does not get to the endpoint, and the index is there all the same.
+#[tokio::test]
+async fn an_index_that_only_its_endpoint_sees_is_not_told_to_be_gone() {
+    world(|w| async move {
+        let inside = json!({"index_api": "denied", "caller_vpce": "vpce-0a1b2c3d4e5f60718"});
+        w.double.settings(json!({"switches": inside})).await;
+        let network = "{access: Private, vpcEndpointIds: [vpce-0a1b2c3d4e5f60718]}";
+        w.apply(&silo(network).replace("deletionPolicy: Delete, ", "")).await;
+        w.ready("acme").await;
+        w.delete("acme").await;
+        w.gone("acme").await;
+        w.double.settings(json!({"switches": {"caller_vpce": ""}})).await;
+        let told = w.tenantry(&["retained", "--installation", &w.settings.installation, "-o", "json"]).await;
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let things = told[0]["things"].as_array().unwrap();
+        assert!(things.iter().any(|thing| thing["what"] == "index"), "{told:#}");
+    })
+    .await;
 }

@@ -66,6 +66,7 @@ mod lost_answers;
 mod lost_parts;
 mod metadata;
 mod metrics;
+mod models;
 mod neighbours;
 mod onboarding;
 mod one_tenant_id;

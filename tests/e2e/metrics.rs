@@ -109,6 +109,8 @@ async fn both_replicas_answer_and_say_who_leads() {
 #[tokio::test]
 async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
     let test = async |w: World| {
+        let ends = json!({"legacy_models": [["amazon.titan-embed-text-v2:0", 60]]});
+        w.double.settings(json!({"switches": ends})).await;
         let mut operator = w.leader("first", &["--metrics-per-object", "1000"]).await;
         w.apply(&FLEET.yaml()).await;
         FLEET.ready(&w).await;

@@ -37,6 +37,7 @@ const ELSEWHERE: &str = "arn:aws:iam::123456789012:role/somebody/prod-ta-acme-ab
 const OPERATOR: &str = "arn:aws:iam::123456789012:role/ops/tenantry";
 const COLLECTION: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/1";
 const KNOWLEDGE_BASE: &str = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/1";
+const MODEL: &str = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0";
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/tenants";
 const LINKED: &str = "arn:aws:iam::123456789012:role/aws-service-role/observability.aoss.amazonaws.com/Any";
 const BY_S3: (&str, &str) = ("kms:ViaService", "s3.eu-central-1.amazonaws.com");
@@ -82,6 +83,7 @@ fn ours(grant: Grant) -> &'static [Sample] {
         NewKnowledgeBasesTags => &[(KNOWLEDGE_BASE, &[MADE_WITH_OUR_TAG])],
         KnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[OUR_TAG])],
+        FoundationModels => &[(MODEL, &[])],
         Registry => &[(TABLE, &[])],
         NotTheOperators => &[],
     }
@@ -145,6 +147,10 @@ fn anothers(grant: Grant) -> &'static [Sample] {
         ],
         Keys => &[("arn:aws:kms:eu-west-1:123456789012:key/1", &[])],
         KnowledgeBases => &[("arn:aws:bedrock:eu-central-1:999999999999:knowledge-base/1", &[])],
+        FoundationModels => &[
+            ("arn:aws:bedrock:eu-west-1::foundation-model/m", &[]),
+            ("arn:aws:bedrock:eu-central-1:123456789012:custom-model/m", &[]),
+        ],
         Lists | Collections | Indexes | NotTheOperators => &[],
     }
 }

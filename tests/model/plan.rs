@@ -225,3 +225,47 @@ fn the_readme_shows_what_is_printed() {
         assert!(printed.lines().any(|printed| printed == line), "'{line}' is not in\n{printed}");
     }
 }
+
+/// What a program without a cluster and without AWS is told, and whether that is an error.
+fn command(args: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tenantry")).args(args).env_clear().output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(told).unwrap())
+}
+
+#[test]
+fn no_partition_is_taken_for_another() {
+    let policy = |region| command(&["iam-policy", "operator", "--installation", "prod", "--region", region]);
+    for (region, partition) in
+        [("eusc-de-east-1", "aws-eusc"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+    {
+        let (succeeds, told) = policy(region);
+        assert!(succeeds && told.contains(&format!("arn:{partition}:s3:::prod-?a-*")), "{told}");
+        assert!(!told.contains("arn:aws:"), "{told}");
+    }
+    for region in ["us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"] {
+        let (succeeds, told) = policy(region);
+        assert!(!succeeds && told.contains("is not one that Tenantry knows"), "{told}");
+        let output = run(&["--region", region, "-f", "-"], &ten_tenants());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains("is not one that Tenantry knows"), "{told}");
+    }
+    // Without a region the role says where it is.
+    let role = "arn:aws-eusc:iam::111122223333:role/tenantry-operator";
+    let (succeeds, told) = command(&["iam-policy", "operator", "--installation", "prod", "--role-arn", role]);
+    assert!(succeeds && !told.contains("arn:aws:"), "{told}");
+}
+
+#[test]
+fn a_region_without_an_api_for_indexes_is_told_before_anything_is_built() {
+    let of = |region| told(&["--region", region, "-f", "-"], &ten_tenants());
+    assert!(of("eu-west-2").contains("AWS lists no API for indexes in eu-west-2"), "{}", of("eu-west-2"));
+    assert!(!of("eu-central-1").contains("no API for indexes"));
+}
+
+#[test]
+fn an_inference_profile_is_no_embedding_model() {
+    let model = "pattern: Silo, knowledgeBase: {embeddingModel: 'eu.cohere.embed-v4:0', dimensions: 1536}";
+    let told = refused(&tenant("acme", model));
+    assert!(told.contains("take no inference profile for embeddings"), "{told}");
+}

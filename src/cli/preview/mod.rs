@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use super::iam_policy::account;
+use super::iam_policy::{account, region};
 use super::preview::manifests::{Found, Manifests, title};
 use super::preview::report::{Ingestion, Outlook, Report, by_model, floor, sum, warnings};
 use super::price::Priced;
@@ -25,6 +25,7 @@ use crate::stack::forecast::onboarding;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
 use crate::stack::identity::{Identity, Owner, Scope};
+use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
 /// The account of AWS's own examples.
 const EXAMPLE_ACCOUNT: &str = "111122223333";
@@ -113,16 +114,6 @@ enum Output {
 
 fn at_least_one() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..)
-}
-
-fn region(name: &str) -> Result<String, String> {
-    let legal = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match name.split('-').count() >= 3 && name.split('-').all(legal) {
-        true => Ok(name.into()),
-        false => Err("a region is of the form eu-central-1".into()),
-    }
 }
 
 impl Plan {
@@ -297,6 +288,12 @@ impl Plan {
              first writes a .metadata.json beside each new document."
                 .into(),
         );
+        if !INDEX_API_REGIONS.contains(&self.region.as_str()) {
+            assumed.push(format!(
+                "AWS lists no API for indexes in {}; without one, {WITHOUT_INDEX_API}.",
+                self.region
+            ));
+        }
         let narrowed = manifests.stacks.iter().filter(|stack| stack.asks.allowed_namespaces.is_some());
         assumed.extend(narrowed.map(|stack| {
             format!(

@@ -1,10 +1,10 @@
 //! The vector index. It has no tags: it belongs to the data access policy of its name, which is made before it and
 //! goes after it. Where somebody has deleted that, our knowledge base says that it is ours, or the role that trusts it.
 //!
-//! AWS's control plane makes it, so that a private collection needs no VPC endpoint for the operator. No page of AWS's
-//! promises that it takes a vector schema: where it does not, the collection's own endpoint does.
+//! AWS's control plane makes it, so that a private collection needs no VPC endpoint for the operator. Where it has no API
+//! for indexes, as in most regions, or refuses what is asked of it, the collection's own endpoint does.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::policies::foreign_policy;
 use crate::api::{Layer, Reason};
@@ -20,11 +20,25 @@ use crate::stack::store::opensearch;
 
 /// Reads the index and whose data access policy bears its name. Without a collection there is none.
 pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexFacts>, Fault> {
-    let Some(collection_id) = &hints.collection_id else {
-        return Ok(Seen::Absent);
-    };
     let name = id.name(Layer::Index);
-    let facts = match aws.indexes.find(collection_id, &name).await? {
+    let Some(collection_id) = &hints.collection_id else {
+        // That nobody will be able to make its index is told while the collection is still being made.
+        return match aws.index_endpoints.instead_of_api() {
+            Some(refusal) if hints.collection_is_shut => Err(Fault { resource: name, ..refusal.clone() }),
+            _ => Ok(Seen::Absent),
+        };
+    };
+    let seen = match aws.indexes.find(collection_id, &name).await {
+        Err(refusal) if refusal.lacks_index_api() => {
+            aws.index_endpoints.note_needed(&refusal);
+            if hints.collection_endpoint.is_none() {
+                return Err(refusal);
+            }
+            None
+        }
+        seen => seen?,
+    };
+    let facts = match seen {
         Some(schema) => IndexFacts { schema, by_endpoint: false },
         None => match find_by_endpoint(aws, &name, hints).await? {
             Some(facts) => facts,
@@ -43,11 +57,11 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexF
     })
 }
 
-/// The control plane may not see what it refused to make. So the endpoint is asked too where the control plane has
-/// refused a schema, and where a knowledge base uses the index, before it is taken for lost.
+/// The control plane may not see what it refused to make. So the endpoint is asked too where the control plane does not
+/// do, and where a knowledge base uses the index, before it is taken for lost.
 async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option<IndexFacts>, Fault> {
     let endpoints = &aws.index_endpoints;
-    let made_there = endpoints.is_needed() || hints.index_by_endpoint;
+    let made_there = endpoints.needed().is_some() || hints.index_by_endpoint;
     let asked = made_there || hints.knowledge_base_id.is_some();
     let Some(endpoint) = hints.collection_endpoint.as_ref().filter(|_| asked) else {
         return Ok(None);
@@ -56,7 +70,10 @@ async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option
         Ok(schema) => Ok(schema.map(|schema| IndexFacts { schema, by_endpoint: true })),
         // As far as we know, nothing is made where we cannot go.
         Err(fault) if fault.class == Class::Unreachable && !made_there => Ok(None),
-        Err(fault) => Err(fault),
+        Err(fault) => Err(match endpoints.instead_of_api() {
+            Some(refusal) => after(refusal)(fault),
+            None => fault,
+        }),
     }
 }
 
@@ -80,22 +97,52 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
             if missing.is_empty() {
                 return Ok(Progress::Done);
             }
-            let mappings = json!({"properties": missing});
-            match endpoint.filter(|_| facts.by_endpoint) {
-                Some(endpoint) => {
-                    aws.index_endpoints.add_mappings(endpoint, &want.name, &mappings).await?;
-                }
-                None => {
-                    let schema = json!({"mappings": mappings});
-                    aws.indexes.update(collection_id, &want.name, &schema).await?;
-                }
-            }
+            add(aws, &want.name, collection_id, endpoint, facts, &json!({"properties": missing})).await?;
         }
     }
     Ok(Progress::waiting(Reason::Creating, format!("Index {} is being created", want.name)))
 }
 
-/// By the control plane; where that refuses the schema, by the endpoint, which has the last word on it.
+/// Whether it is for the endpoint to say the last word: the control plane has no such API, or refuses the schema.
+fn is_for_endpoint(refusal: &Fault) -> bool {
+    refusal.lacks_index_api() || refusal.code == "ValidationException"
+}
+
+/// What is told where the endpoint cannot be reached either.
+fn after(refusal: &Fault) -> impl FnOnce(Fault) -> Fault {
+    move |fault| match fault.class {
+        Class::Unreachable => {
+            let Fault { operation, message, .. } = refusal;
+            Fault { message: format!("{}; {operation} had refused it: {message}", fault.message), ..fault }
+        }
+        _ => fault,
+    }
+}
+
+/// Adds mappings, by whoever sees the index. AWS documents UpdateIndex for fields of text alone.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-semantic-enrichment.html>
+async fn add(
+    aws: &Aws,
+    name: &str,
+    collection_id: &str,
+    endpoint: Option<&str>,
+    facts: &IndexFacts,
+    mappings: &Value,
+) -> Result<(), Fault> {
+    let endpoints = &aws.index_endpoints;
+    if let Some(endpoint) = endpoint.filter(|_| facts.by_endpoint) {
+        return endpoints.add_mappings(endpoint, name, mappings).await;
+    }
+    match (aws.indexes.update(collection_id, name, &json!({"mappings": mappings})).await, endpoint) {
+        (Err(refusal), Some(endpoint)) if is_for_endpoint(&refusal) => {
+            tracing::info!(index = name, %refusal, "adding to the index by the collection's endpoint");
+            endpoints.add_mappings(endpoint, name, mappings).await.map_err(after(&refusal))
+        }
+        (answer, _) => answer,
+    }
+}
+
+/// By the control plane; where that does not do, by the endpoint, which has the last word.
 async fn create(
     aws: &Aws,
     want: &WantIndex,
@@ -104,7 +151,7 @@ async fn create(
 ) -> Result<(), Fault> {
     let schema = want.schema();
     let refusal = match aws.indexes.create(collection_id, &want.name, &schema).await {
-        Err(fault) if fault.code == "ValidationException" => fault,
+        Err(fault) if is_for_endpoint(&fault) => fault,
         made => return made,
     };
     let Some(endpoint) = endpoint else {
@@ -114,7 +161,7 @@ async fn create(
     let endpoints = &aws.index_endpoints;
     // An index has no tags; the role that fills it says for all time where it is to be looked for.
     aws.roles.tag(&want.role, &opensearch::index_by_endpoint()).await?;
-    endpoints.note_needed();
+    endpoints.note_needed(&refusal);
     let made = match endpoints.create(endpoint, &want.name, &schema).await {
         // The answer may have been lost on its way back: if so, the index is there now.
         Err(fault) if fault.class == Class::Unreachable => {
@@ -122,13 +169,7 @@ async fn create(
         }
         made => made,
     };
-    made.map_err(|fault| match fault.class {
-        Class::Unreachable => Fault {
-            message: format!("{}; CreateIndex had refused it: {}", fault.message, refusal.message),
-            ..fault
-        },
-        _ => fault,
-    })
+    made.map_err(after(&refusal))
 }
 
 async fn delete(
@@ -138,9 +179,14 @@ async fn delete(
     endpoint: Option<&str>,
     facts: &IndexFacts,
 ) -> Result<(), Fault> {
-    match endpoint.filter(|_| facts.by_endpoint) {
-        Some(endpoint) => aws.index_endpoints.delete(endpoint, name).await,
-        None => aws.indexes.delete(collection_id, name).await,
+    if let Some(endpoint) = endpoint.filter(|_| facts.by_endpoint) {
+        return aws.index_endpoints.delete(endpoint, name).await;
+    }
+    match (aws.indexes.delete(collection_id, name).await, endpoint) {
+        (Err(refusal), Some(endpoint)) if refusal.lacks_index_api() => {
+            aws.index_endpoints.delete(endpoint, name).await
+        }
+        (answer, _) => answer,
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the objects stand at the moment of a scrape. Nothing is kept between two: a series cannot outlive its object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,13 +11,16 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
 use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
-    CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, Metric,
-    OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
+    CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, MODEL_END,
+    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
 };
-use crate::api::{ConditionType, IngestionStatus, SharedStack, Status, Tenant, condition};
+use crate::api::{
+    ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, condition,
+};
 use crate::documents::scheduler::Load;
 use crate::reconcile::context::Context;
 use crate::reconcile::ids::Phase;
+use crate::reconcile::models::of_bedrock;
 
 /// See the [module](self).
 pub struct Objects(pub Arc<Context>);
@@ -85,8 +88,10 @@ impl Collector for Objects {
         let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
         let stacks: Vec<_> = stacks.collect();
         unclaimed(&mut encoder, &stacks)?;
+        let tenants: Vec<_> = tenants.collect();
+        self.models(&mut encoder, &tenants, &stacks)?;
         let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
-        let tenants = tenants.map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
+        let tenants = tenants.into_iter().map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let objects: Vec<_> = stacks.chain(tenants).collect();
         count(&mut encoder, &objects)?;
@@ -95,6 +100,28 @@ impl Collector for Objects {
         let lost = matches!(self.0.ids.phase(), Phase::Lost(_));
         write(&mut encoder, &RECORDS_LOST, [([], u64::from(lost))])?;
         jobs(&mut encoder, self.0.turns.load())
+    }
+}
+
+impl Objects {
+    /// The ends of the embedding models that are in use.
+    fn models(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        tenants: &[&Tenant],
+        stacks: &[&SharedStack],
+    ) -> fmt::Result {
+        let of_tenants =
+            tenants.iter().map(|tenant| &tenant.spec).filter(|spec| spec.pattern != Pattern::Pool);
+        let of_tenants = of_tenants.map(|spec| spec.knowledge_base.as_ref());
+        let of_pools = stacks.iter().filter_map(|stack| stack.spec.pool.as_ref());
+        let all = of_tenants.chain(of_pools.map(|pool| pool.knowledge_base.as_ref()));
+        let used: BTreeSet<_> = all.map(KnowledgeBase::model_of).collect();
+        let ends = used.into_iter().filter_map(|model| {
+            let id = of_bedrock(&self.0.scope, model)?;
+            Some((MODEL_END.of([id]), self.0.models.ends(id)?.as_second()))
+        });
+        write(encoder, &MODEL_END, ends)
     }
 }
 

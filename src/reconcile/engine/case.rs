@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{Column, ConditionType, Layer, Status};
+use crate::api::{Column, ConditionType, Layer, NetworkSettings, Status};
 use crate::clock::Clock;
 use crate::layers::Hints;
 use crate::stack::identity::Identity;
@@ -45,8 +45,15 @@ impl Case<'_> {
             knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
             bucket: self.status.bucket.clone(),
             creates_key: self.creates_key,
+            collection_is_shut: self.collection_is_shut(sight),
             ..Hints::default()
         }
+    }
+
+    /// Whether the collection is its own, and nobody will get to its endpoint.
+    fn collection_is_shut(&self, sight: &Sight) -> bool {
+        let shut = |network: &NetworkSettings| matches!(network, NetworkSettings::Private { vpc_endpoint_ids } if vpc_endpoint_ids.is_empty());
+        self.want(sight).collection.is_some_and(|collection| shut(&collection.settings.network))
     }
 
     /// How long a layer has been waited for: as long as its condition says that it is not ready, but only while it was

@@ -21,12 +21,15 @@ use self::observe::{observe, unseen};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
+use crate::stack::fault::Fault;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
+use crate::stack::model::diff;
 use crate::stack::model::drift;
+use crate::stack::model::observed::Sight;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::{self, Step};
-use crate::stack::model::progress::STALLED;
+use crate::stack::model::progress::{Progress, STALLED};
 
 /// What a look at a stack came to: what is to be done next.
 pub struct Survey {
@@ -128,9 +131,13 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
         memory.refused = PerLayer::default();
     }
     let adopts = memory.sight.is_adopted(case.id);
+    if all {
+        tell_of_what_is_not_shown(&want, &memory.sight);
+    }
     let results = act(world, case, &want, memory, &steps).await;
     let is_put_right = |layer: Layer| results.iter().any(|(it, result)| *it == layer && result.is_ok());
     let drift = drift.into_iter().filter(|(layer, _)| is_put_right(*layer)).map(|(_, what)| what).collect();
+    note_asked(&want, &results, &mut memory.sight);
     let mut passed = Passed { adopts, drift, ..settle(world, case, steps, results, memory) };
     for Loss { layer, verdict } in losses {
         match verdict {
@@ -149,6 +156,30 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
         passed.look_again = clock::earliest(passed.look_again, Some(STALLED));
     }
     passed
+}
+
+/// Fields that AWS took and does not show are not asked for again, and that is said.
+fn tell_of_what_is_not_shown(want: &Want, sight: &Sight) {
+    let (Some(want), Some(facts)) = (&want.index, sight.index.ours()) else { return };
+    let lacking = diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field);
+    let fields: Vec<_> = lacking.filter(|field| sight.index_asked.contains(field)).collect();
+    if !fields.is_empty() {
+        let index = &want.name;
+        tracing::warn!(index, ?fields, "AWS took these fields and does not show them; it is not asked again");
+    }
+}
+
+/// Notes what AWS was asked to add to the index, so that it is asked once: what it does not show it may well have.
+fn note_asked(want: &Want, results: &[(Layer, Result<Progress, Fault>)], sight: &mut Sight) {
+    let is_taken = |result: &_| matches!(result, Ok(Progress::Waiting { reason: Reason::Creating, .. }));
+    let taken = results.iter().any(|(layer, result)| *layer == Layer::Index && is_taken(result));
+    match (&want.index, sight.index.ours()) {
+        (Some(want), Some(facts)) if taken && !want.rebuild => {
+            sight.index_asked.extend(diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field));
+        }
+        (_, None) => sight.index_asked.clear(),
+        _ => {}
+    }
 }
 
 /// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.

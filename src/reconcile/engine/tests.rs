@@ -35,6 +35,8 @@ struct State {
     refuses: PerLayer<Option<Fault>>,
     /// Layers whose changes are under way and do not end.
     slow: PerLayer<bool>,
+    /// Whether an index that is there takes changes and shows none of them.
+    index_shows_no_change: bool,
     /// Why nobody sees the index: there is no way to it.
     no_way_to_index: Option<Fault>,
     /// Whether lists lag, so that a knowledge base is found by its id alone.
@@ -104,7 +106,10 @@ impl Layers for InMemory {
             if let Err(answer) = self.change("ensure", layer) {
                 return answer;
             }
-            ideal::ensure(id, layer, want, &mut self.0.lock().sight);
+            let state = &mut *self.0.lock();
+            if !(layer == Layer::Index && state.index_shows_no_change) {
+                ideal::ensure(id, layer, want, &mut state.sight);
+            }
             let needs_arn = want.role.as_ref().is_some_and(|role| role.collection_arn.is_none());
             let reason = match layer {
                 Layer::Role if needs_arn => Reason::WaitingForCollection,

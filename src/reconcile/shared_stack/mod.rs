@@ -112,7 +112,9 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
     offer_status::give_up(&mut status, &given_up);
-    offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    let want = case.want(&memory.sight);
+    offer_status::owned(&mut status, &want, &memory.sight, &layers);
+    let model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, &before).await;
     let mut error = fault;
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole, &mut memory).await;
@@ -132,7 +134,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         step.documents
     });
     conditions_writer::records_lost(cx, &conditions_writer::subject(&stack)).await;
-    let verdict = Verdict { blocked, layers, documents, passing, refilling, ..Verdict::default() };
+    let verdict = Verdict { blocked, layers, documents, model, passing, refilling, ..Verdict::default() };
     conditions_writer::judge(&mut status, &verdict, generation);
     cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
     conditions_writer::write(cx, &api, &conditions_writer::subject(&stack), &before, &status, false).await?;

@@ -119,7 +119,9 @@ pub(super) async fn go(
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(tenant), &drift).await;
     offer_status::give_up(&mut status, &given_up);
-    offer_status::owned(&mut status, &case.want(&memory.sight), &memory.sight, &layers);
+    let want = case.want(&memory.sight);
+    offer_status::owned(&mut status, &want, &memory.sight, &layers);
+    let model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, before).await;
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let schedule = match isolation {
         Isolation::Silo(silo) => cx.schedule(&silo.ingestion, &id.uid),
@@ -138,6 +140,7 @@ pub(super) async fn go(
         layers,
         borrowed: offer.map(|_| Standing::Whole),
         documents: Some(step.documents),
+        model,
         passing,
         refilling,
         ..Verdict::default()

@@ -65,6 +65,8 @@ pub enum Grant {
     KnowledgeBases,
     /// Knowledge bases with our tag.
     OwnKnowledgeBases,
+    /// Foundation models of the region, whose ends are looked up.
+    FoundationModels,
     /// The registry's table, if there is one.
     Registry,
     /// Nothing that the operator does: no statement.

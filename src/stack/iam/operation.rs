@@ -211,6 +211,7 @@ operations! {
         ListKnowledgeBaseDocuments: [("bedrock:ListKnowledgeBaseDocuments", KnowledgeBases)],
         StartIngestionJob: [("bedrock:StartIngestionJob", OwnKnowledgeBases)],
         StopIngestionJob: [("bedrock:StopIngestionJob", OwnKnowledgeBases)],
+        GetFoundationModel: [("bedrock:GetFoundationModel", FoundationModels)],
         // `tenantry retrieve` asks as whoever runs it; the operator asks no questions.
         Retrieve: [("bedrock:Retrieve", NotTheOperators)],
     }

@@ -119,6 +119,7 @@ impl Grant {
             | NewKnowledgeBasesTags
             | KnowledgeBases
             | OwnKnowledgeBases
+            | FoundationModels
             | NotTheOperators => Part::Retrieval,
         }
     }
@@ -126,7 +127,7 @@ impl Grant {
     fn resources(self, audience: &Audience) -> Vec<String> {
         use Grant::*;
         let scope = &audience.scope;
-        let Scope { installation, account, partition, .. } = scope;
+        let Scope { installation, account, partition, region, .. } = scope;
         // The second word of a bucket's name says that it is a tenant's or a SharedStack's.
         let s3 = |name: &str| vec![format!("arn:{partition}:s3:::{installation}-?a-{name}")];
         let records = || {
@@ -162,6 +163,7 @@ impl Grant {
             NewKeys | Lists | NewCollections | Collections | Policies | Indexes | NewKnowledgeBases => {
                 vec!["*".into()]
             }
+            FoundationModels => vec![format!("arn:{partition}:bedrock:{region}::foundation-model/*")],
             Registry => {
                 let table = audience.registry.iter().map(|table| format!("table/{}", table.name()));
                 table.map(|table| scope.arn("dynamodb", &table)).collect()
@@ -214,7 +216,8 @@ impl Grant {
             Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
             Buckets | InstallationBucket | Records | Objects | OwnObjects | Keys | Aliases | Lists
-            | Roles | RolesSeen | OperatorRole | Collections | Indexes | KnowledgeBases => vec![None],
+            | Roles | RolesSeen | OperatorRole | Collections | Indexes | KnowledgeBases
+            | FoundationModels => vec![None],
         }
     }
 }

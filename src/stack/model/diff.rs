@@ -1,8 +1,8 @@
 //! What is still to do on a layer, as data: the plan asks whether the list is empty, `ensure` works it off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::desired::{Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
 use super::observed::{
@@ -194,13 +194,21 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
     changes
 }
 
-/// The mappings that an index lacks: attributes that were declared after it was made.
+/// The mappings that an index lacks: attributes that were declared after it was made. Of one whose mappings are not
+/// shown nobody knows what it lacks.
 pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Value> {
-    let found = facts.schema.pointer("/mappings/properties").cloned().unwrap_or_else(|| json!({}));
+    let Some(found) = facts.schema.pointer("/mappings/properties").and_then(Value::as_object) else {
+        return Map::new();
+    };
     let wanted = want.schema();
     let wanted =
         wanted.pointer("/mappings/properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    wanted.into_iter().filter(|(field, _)| found.get(field).is_none()).collect()
+    wanted.into_iter().filter(|(field, _)| !found.contains_key(field)).collect()
+}
+
+/// The same, but for what AWS was asked to add once and still does not show: to ask again would change nothing.
+pub fn mappings_to_add(want: &WantIndex, facts: &IndexFacts, asked: &BTreeSet<String>) -> Map<String, Value> {
+    missing_mappings(want, facts).into_iter().filter(|(field, _)| !asked.contains(field)).collect()
 }
 
 /// Something of a knowledge base that differs.
@@ -320,7 +328,8 @@ pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool
         Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
         Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
         Layer::Index => {
-            whole(&want.index, &sight.index, |w, f| !w.rebuild && missing_mappings(w, f).is_empty())
+            let added = |w: &WantIndex, f: &IndexFacts| mappings_to_add(w, f, &sight.index_asked).is_empty();
+            whole(&want.index, &sight.index, |w, f| !w.rebuild && added(w, f))
         }
         Layer::Role => whole(&want.role, &sight.role, |w, f| role(scope, w, f).is_empty()),
         Layer::KnowledgeBase => {

@@ -392,6 +392,7 @@ pub fn put_together(from: PerLayer<&Sight>) -> Sight {
         collection: collection.collection.clone(),
         index: index.index.clone(),
         index_known: index.index_known,
+        index_asked: index.index_asked.clone(),
         index_hidden: index.index_hidden.clone(),
         role: role.role.clone(),
         knowledge_base: knowledge_base.knowledge_base.clone(),

@@ -1,6 +1,6 @@
 //! What AWS answered about each layer, and the pure comparison with what it should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -85,6 +85,8 @@ pub struct Sight {
     pub index: Seen<IndexFacts>,
     /// Whether the index was looked for: only an active collection can be asked.
     pub index_known: bool,
+    /// The fields that AWS was asked to add to it, and took, since the process began.
+    pub index_asked: BTreeSet<String>,
     /// Why it may be there although nobody could see it.
     pub index_hidden: Option<Fault>,
     /// The role and the data access policy.

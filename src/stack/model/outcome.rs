@@ -106,6 +106,17 @@ impl Documents {
     }
 }
 
+/// Whether the embedding model stays on offer, where the owner of a knowledge base says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// `None` = nobody could ask.
+    pub current: Option<bool>,
+    /// Why.
+    pub reason: Reason,
+    /// What a person should know.
+    pub message: String,
+}
+
 /// How a teardown stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaving {
@@ -140,6 +151,8 @@ pub struct Verdict {
     pub passing: Option<(Reason, String)>,
     /// The documents.
     pub documents: Option<Documents>,
+    /// The embedding model; `None` = the last word stands, if there is one.
+    pub model: Option<Model>,
     /// The item in the registry, where there is one.
     pub registered: Option<Standing>,
     /// The teardown, once it has begun.
@@ -171,8 +184,10 @@ impl Verdict {
         let said = |kind: &ConditionType| condition::find(previous, *kind);
         let (kept, new): (Vec<_>, Vec<_>) =
             self.unchanged().into_iter().partition(|kind| said(kind).is_some());
+        let model = (self.model.is_none() && self.leaving.is_none()).then_some(ConditionType::ModelCurrent);
         let kept: Vec<_> = kept
             .iter()
+            .chain(&model)
             .filter_map(said)
             .map(|condition| Condition { observed_generation: Some(generation), ..condition.clone() })
             .collect();
@@ -282,9 +297,13 @@ impl Verdict {
             }
             other => detail(ConditionType::StackReady, other, "What is borrowed"),
         }));
+        let status = |known: &Option<bool>| known.map_or(UNKNOWN, |known| if known { TRUE } else { FALSE });
         if let Some(Documents { current, reason, message }) = &self.documents {
-            let status = current.map_or(UNKNOWN, |current| if current { TRUE } else { FALSE });
-            drafts.push(draft(ConditionType::DocumentsCurrent, status, *reason, message.clone()));
+            let kind = ConditionType::DocumentsCurrent;
+            drafts.push(draft(kind, status(current), *reason, message.clone()));
+        }
+        if let Some(Model { current, reason, message }) = &self.model {
+            drafts.push(draft(ConditionType::ModelCurrent, status(current), *reason, message.clone()));
         }
         drafts.extend(self.registered.as_ref().and_then(|standing| match standing {
             Standing::Whole => {
@@ -743,6 +762,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_of_the_model_stands_until_there_is_news_of_it() {
+        let ends = |current, reason, message: &str| Verdict {
+            model: Some(Model { current, reason, message: message.into() }),
+            ..Verdict::default()
+        };
+        fn of_model(conditions: &[Condition]) -> Option<(&str, &str)> {
+            told(conditions, ConditionType::ModelCurrent).map(|(status, reason, _)| (status, reason))
+        }
+        let legacy = ends(Some(false), Reason::ModelLegacy, "soon");
+        let said = legacy.conditions(&[], 1, &at(1));
+        assert_eq!(of_model(&said), Some(("False", "ModelLegacy")));
+        assert!(legacy.ready(&[]), "it can still be asked");
+        assert_eq!(
+            of_model(&Verdict::default().conditions(&said, 1, &at(2))),
+            Some(("False", "ModelLegacy"))
+        );
+        assert_eq!(of_model(&Verdict::default().conditions(&[], 1, &at(2))), None);
+        let unknown = ends(None, Reason::Denied, "no").conditions(&[], 1, &at(1));
+        assert_eq!(of_model(&unknown), Some(("Unknown", "Denied")));
+        let leaving =
+            Leaving { reason: Reason::Deleting, message: String::new(), blocked: false, stalled: false };
+        let leaves = Verdict { leaving: Some(leaving), ..Verdict::default() };
+        assert_eq!(of_model(&leaves.conditions(&said, 1, &at(2))), None);
+    }
+
+    #[test]
     fn a_deletion_is_blocked_only_while_it_waits_for_others() {
         let leaving = |blocked| Verdict {
             leaving: Some(Leaving {
@@ -768,6 +813,7 @@ mod tests {
             layers: PerLayer::from_fn(|layer| Some(layer).filter(|it| *it != Layer::Role).and(whole.clone())),
             borrowed: Some(Standing::Unchanged),
             documents: Some(Documents { current: None, reason: Reason::NoDocuments, message: String::new() }),
+            model: Some(Model { current: Some(true), reason: Reason::ModelStays, message: String::new() }),
             registered: whole.clone(),
             ..Verdict::default()
         };
@@ -780,8 +826,9 @@ mod tests {
         let leaving =
             Leaving { reason: Reason::Borrowed, message: String::new(), blocked: true, stalled: true };
         let leaves = Verdict { leaving: Some(leaving), ..Verdict::default() };
-        let there: Vec<_> =
-            all.filter(|kind| !["RoleReady", "DocumentsCurrent", "Paused"].contains(kind)).collect();
+        let there: Vec<_> = all
+            .filter(|kind| !["RoleReady", "DocumentsCurrent", "ModelCurrent", "Paused"].contains(kind))
+            .collect();
         let after = leaves.conditions(&reversed, 2, &at(2));
         assert_eq!(kinds(&after), there);
         assert!(after.iter().all(|condition| condition.observed_generation == Some(2)));

@@ -14,6 +14,26 @@ pub const TEXT_FIELD: &str = "AMAZON_BEDROCK_TEXT_CHUNK";
 /// Bedrock's own metadata; stored, not searched.
 pub const METADATA_FIELD: &str = "AMAZON_BEDROCK_METADATA";
 
+/// The regions whose control plane has an API for indexes, as AWS lists them.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-semantic-enrichment.html>
+pub(crate) const INDEX_API_REGIONS: [&str; 11] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-north-1",
+    "eu-south-2",
+];
+
+/// What follows where it has none.
+pub(crate) const WITHOUT_INDEX_API: &str = "the endpoints of the collections make the indexes: a collection whose network is \
+                                            Private needs vpcEndpointIds, and an operator where they lead; or it is Public";
+
 /// The data access policy of one index: its role may read and write vectors there, and nobody else is named.
 pub(crate) fn data_access(collection: &str, index: &str, role_arn: &str) -> Value {
     json!([{"Rules": [

@@ -1,5 +1,6 @@
 //! The way back: what an index and a network policy that are there were made from. Settings may come as they were sent,
-//! or as OpenSearch shows them: nested, and every number a string.
+//! or as OpenSearch shows them: nested, every number a string, without what is the default, and all of it under the name
+//! of the index.
 
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use crate::api::{Access, Attribute, AttributeType, Distance, Network};
 pub(crate) struct FoundIndex {
     pub(crate) dimensions: Option<i32>,
     pub(crate) distance: Option<Distance>,
+    /// The distance, where it is none that we write.
+    pub(crate) other_distance: Option<String>,
     pub(crate) m: Option<i32>,
     pub(crate) ef_construction: Option<i32>,
     pub(crate) ef_search: Option<i32>,
@@ -20,15 +23,31 @@ pub(crate) struct FoundIndex {
     pub(crate) texts: Vec<String>,
 }
 
+/// The schema of an index, whether it comes alone or under the index's name, as OpenSearch has it.
+pub(crate) fn unwrapped(mut answer: Value) -> Value {
+    let wrapped = match answer.as_object_mut() {
+        Some(fields) if fields.len() == 1 && !fields.contains_key("mappings") => fields.values_mut().next(),
+        _ => None,
+    };
+    match wrapped {
+        Some(schema) if schema.get("mappings").is_some() => schema.take(),
+        _ => answer,
+    }
+}
+
 /// Reads the schema of an index.
 pub(crate) fn index(schema: &Value) -> FoundIndex {
     let vector = |path: &str| schema.pointer(&format!("/mappings/properties/{VECTOR_FIELD}{path}"));
-    let space = vector("/method/space_type").and_then(Value::as_str);
+    // Since OpenSearch 2.17 it may stand on the field.
+    let spaces = ["/method/space_type", "/space_type"];
+    let space = spaces.iter().find_map(|path| vector(path).and_then(Value::as_str));
+    let distance = [Distance::Euclidean, Distance::InnerProduct]
+        .into_iter()
+        .find(|distance| Some(space_type(*distance)) == space);
     let mut found = FoundIndex {
         dimensions: vector("/dimension").and_then(number),
-        distance: [Distance::Euclidean, Distance::InnerProduct]
-            .into_iter()
-            .find(|distance| Some(space_type(*distance)) == space),
+        distance,
+        other_distance: space.filter(|_| distance.is_none()).map(Into::into),
         m: vector("/method/parameters/m").and_then(number),
         ef_construction: vector("/method/parameters/ef_construction").and_then(number),
         ef_search: EF_SEARCH.iter().find_map(|path| schema.pointer(path)).and_then(number),
@@ -116,6 +135,7 @@ mod tests {
             let expected = FoundIndex {
                 dimensions: Some(512),
                 distance: Some(distance),
+                other_distance: None,
                 m: Some(8),
                 ef_construction: Some(100),
                 ef_search: Some(256),
@@ -138,6 +158,37 @@ mod tests {
             }
         }
         assert_eq!(index(&Value::Null), FoundIndex::default());
+    }
+
+    #[test]
+    fn a_schema_under_the_name_of_its_index_is_no_empty_schema() {
+        let schema = json!({"mappings": {"properties": {}}, "settings": {}});
+        let only_mappings = json!({"mappings": {"properties": {}}});
+        for (answer, expected) in [
+            (schema.clone(), schema.clone()),
+            (json!({"prod-ta-acme": schema}), schema.clone()),
+            (only_mappings.clone(), only_mappings.clone()),
+            (json!({"mappings": only_mappings}), json!({"mappings": only_mappings})),
+            (json!({"a": schema, "b": schema}), json!({"a": schema, "b": schema})),
+            (json!({"settings": {"index": {}}}), json!({"settings": {"index": {}}})),
+            (json!({}), json!({})),
+            (Value::Null, Value::Null),
+        ] {
+            assert_eq!(unwrapped(answer), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_is_unknown_and_what_is_shown_elsewhere_is_found() {
+        let with = |vector: Value| index(&json!({"mappings": {"properties": {VECTOR_FIELD: vector}}}));
+        let on_the_field =
+            with(json!({"type": "knn_vector", "dimension": 512, "space_type": "innerproduct"}));
+        assert_eq!(on_the_field.distance, Some(Distance::InnerProduct));
+        let bare =
+            json!({"type": "knn_vector", "dimension": 512, "method": {"space_type": null, "parameters": {}}});
+        assert_eq!(with(bare), FoundIndex { dimensions: Some(512), ..FoundIndex::default() });
+        let others = with(json!({"dimension": 512, "method": {"space_type": "cosinesimil"}}));
+        assert_eq!((others.distance, others.other_distance.as_deref()), (None, Some("cosinesimil")));
     }
 
     #[test]

@@ -29,6 +29,7 @@ async def answer(world, call):
     call.params = params
     region = world.region(call.account, call.region)
     call.resource = _resource(region, params)
+    aoss_index.check_api(world, call)
     await gate.pass_through(world, call)
     return await found(world, region, call, params)
 

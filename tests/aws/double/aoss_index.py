@@ -13,6 +13,12 @@ from .state import Index
 OPERATIONS = {}
 
 
+def check_api(world, call):
+    """Regions without these calls refuse them to everybody, whatever IAM allows."""
+    if call.operation in OPERATIONS and world.settings.switch(call.account, "index_api") == "denied":
+        raise denied("API is not supported")
+
+
 async def permit(world, region, call, collection, index, permission):
     """Refuse a caller whom no data access policy gives this permission."""
     principal = await world.roles.principal(call.caller)
@@ -73,8 +79,7 @@ async def _create(world, region, call, params):
 async def _get(world, region, call, params):
     collection = await _begin(world, region, call, params, "aoss:DescribeIndex")
     index = _existing(world, region, collection, params["indexName"])
-    shown = world.settings.switch(region.account, "get_index") == "normalised"
-    return {"indexSchema": index_shown.normalised(index) if shown else index.schema}
+    return {"indexSchema": index_shown.SHOWN[world.settings.switch(region.account, "get_index")](index)}
 
 
 async def _update(world, region, call, params):
@@ -82,7 +87,12 @@ async def _update(world, region, call, params):
     index = _existing(world, region, collection, params["indexName"])
     change = params.get("indexSchema") or {}
     index_schema.check({**change, "settings": index.schema.get("settings")}, "accept")
-    index.schema = index_schema.merged(index.schema, change)
+    how = world.settings.switch(region.account, "update_index")
+    other = [n for n, field in index_schema.properties(change).items() if field.get("type") != "text"]
+    if how == "text" and other:
+        raise validation(f"Only non-semantic text fields can be added to an index: [{other[0]}]")
+    if how != "ignored":
+        index.schema = index_schema.merged(index.schema, change)
     return {}
 
 

@@ -1,11 +1,11 @@
 """Bedrock Knowledge Bases: knowledge bases, their tags, and the dispatch of `bedrock` calls (aws-facts §1.1, §1.4).
 
-bedrock-agent and bedrock-agent-runtime share a signing name; their paths tell them apart.
+bedrock, bedrock-agent and bedrock-agent-runtime share a signing name; their paths tell them apart.
 """
 
 import re
 
-from . import bedrock_documents, bedrock_jobs, bedrock_sources, gate, retrieve, store
+from . import bedrock_documents, bedrock_jobs, bedrock_models, bedrock_sources, gate, retrieve, store
 from .bedrock_common import kb_of, once, table
 from .errors import AwsError, conflict, validation
 from .model import parse_json, parse_rest, route
@@ -16,7 +16,7 @@ OPERATIONS, operation = table()
 
 def locate(call):
     """(service, operation, labels) of a request, by the models' routes."""
-    for service in ("bedrock-agent", "bedrock-agent-runtime"):
+    for service in ("bedrock-agent", "bedrock-agent-runtime", "bedrock"):
         found = route(service, call.method, call.raw_path)
         if found:
             return service, *found
@@ -32,7 +32,7 @@ async def answer(world, call):
     call.resource = call.resource or params.get("name", "")
     await gate.pass_through(world, call)
     tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, bedrock_documents.OPERATIONS,
-              retrieve.OPERATIONS)
+              bedrock_models.OPERATIONS, retrieve.OPERATIONS)
     found = next((table[name] for table in tables if name in table), None)
     if found is None:
         raise AwsError("NotImplementedByDouble", f"{name} is not part of the double")

@@ -1,6 +1,7 @@
 """What became of each document of a data source: ListKnowledgeBaseDocuments and GetKnowledgeBaseDocuments (aws-facts §1.1)."""
 
 from .bedrock_sources import bucket_of, source_of
+from .errors import validation
 from .state import page
 
 OPERATIONS = {}
@@ -18,6 +19,9 @@ def _known(source):
 
 
 async def _list(world, region, call, params):
+    most = world.settings.limit(region.account, "documents_page")
+    if (params.get("maxResults") or 0) > most:
+        raise validation(f"maxResults must be less than or equal to {most}")
     source = source_of(region, params)
     items, token = page(world.settings, region.account, list(_known(source).items()), params)
     return {"documentDetails": [_wire(world, region, source, uri, *found) for uri, found in items], "nextToken": token}

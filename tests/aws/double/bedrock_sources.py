@@ -16,7 +16,17 @@ def source_of(region, params):
     return source
 
 
-def wire(source):
+def wire(world, source):
+    empty = world.settings.switch(source.kb.arn.split(":")[4], "unset") == "empty"
+    shown = _wire(source)
+    return {**shown, **{name: shown[name] or value for name, value in _EMPTY.items()}} if empty else shown
+
+
+# What an answer has in place of what nobody has set, with the switch `unset`.
+_EMPTY = {"description": "", "serverSideEncryptionConfiguration": {}, "failureReasons": []}
+
+
+def _wire(source):
     return {"knowledgeBaseId": source.kb.id, "dataSourceId": source.id, "name": source.name, "status": source.status,
             "description": source.description, "dataSourceConfiguration": source.configuration,
             "serverSideEncryptionConfiguration": source.encryption, "vectorIngestionConfiguration": source.ingestion,
@@ -65,13 +75,13 @@ async def create(world, region, call, params):
             ingestion=params.get("vectorIngestionConfiguration"))
         kb.sources[source.id] = source
         call.resource = f"{kb.id}/{source.id}"
-        return {"dataSource": wire(source)}
+        return {"dataSource": wire(world, source)}
     return await once(region, "CreateDataSource", params, act)
 
 
 @operation("GetDataSource")
 async def get(world, region, call, params):
-    return {"dataSource": wire(source_of(region, params))}
+    return {"dataSource": wire(world, source_of(region, params))}
 
 
 @operation("ListDataSources")
@@ -101,7 +111,7 @@ async def update(world, region, call, params):
     source.deletion_policy = params.get("dataDeletionPolicy", "DELETE")
     source.encryption = params.get("serverSideEncryptionConfiguration")
     source.status, source.failures, source.updated = "AVAILABLE", [], world.clock.now()
-    return {"dataSource": wire(source)}
+    return {"dataSource": wire(world, source)}
 
 
 @operation("DeleteDataSource")

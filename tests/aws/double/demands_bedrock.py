@@ -1,5 +1,6 @@
 """What IAM is asked for each call of Bedrock's knowledge bases (service authorization reference; aws-facts §4.5, §7)."""
 
+from . import bedrock_models
 from .demand import Demand, request_tags, resource_tags
 from .demands_iam import pass_role
 
@@ -17,6 +18,8 @@ async def of(world, call, role):
         model = model if model.startswith("arn:") else f"arn:aws:bedrock:{call.region}::foundation-model/{model}"
         return [Demand(action, "*"), Demand("bedrock:Retrieve", base + how.get("knowledgeBaseId", "*")),
                 Demand("bedrock:InvokeModel", model)]
+    if call.operation == "GetFoundationModel":
+        return [Demand(action, bedrock_models.arn(call.region, params["modelIdentifier"]))]
     if call.operation in _NO_RESOURCE:
         demands = [Demand(action, "*", tags, shown=base + "*")]
         if params.get("tags"):

@@ -19,6 +19,20 @@ def normalised(index):
     return {"settings": _nested({k: _text(v) for k, v in settings.items()}), "mappings": _mappings(index)}
 
 
+def sparse(index):
+    """Without the parameters of the method, and with the distance on the field, where OpenSearch 2.17 lets it stand."""
+    shown = normalised(index)
+    for field in (shown["mappings"].get("properties") or {}).values():
+        method = field.pop("method", None)
+        if method:
+            field["space_type"], field["method"] = method.get("space_type"), {"name": method["name"], "parameters": None}
+    return shown
+
+
+SHOWN = {"as_sent": lambda index: index.schema, "normalised": normalised, "sparse": sparse,
+         "wrapped": lambda index: {index.name: normalised(index)}}
+
+
 def _text(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -45,6 +45,7 @@ DEFAULTS = {
     "rate_burst": 1.0,            # seconds' worth of requests that may come at once; one always may
     "limits": {
         "knowledge_bases": 100, "data_sources_per_kb": 5, "jobs": 5, "jobs_per_kb": 1,
+        "documents_page": 100,     # ListKnowledgeBaseDocuments: the model has 1,000 (aws-truth 1.4)
         "job_files": 5_000_000, "job_bytes": 100 * 10 ** 9,     # that one job adds or changes
         "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
         "policy_bytes": 10240, "indexes_per_collection": 1000,
@@ -73,7 +74,12 @@ DEFAULTS = {
         "private_endpoint": "unauthorized",    # unauthorized | forbidden | closed: to callers whom no network policy admits
         "endpoint_denial": "authorization_exception",  # authorization_exception | security_exception
         "endpoint_indexes": "seen",            # seen | hidden: to the control plane, what the endpoint made ([mem])
-        "get_index": "as_sent",                # as_sent | normalised: as OpenSearch shows an index (§1.2)
+        "get_index": "as_sent",                # as_sent | normalised: as OpenSearch shows an index (§1.2) | wrapped: the same under
+                                               # its name | sparse: no default and no method's parameters, the distance on the field
+        "index_api": "supported",              # supported | denied: what regions without it say to all four calls (aws-truth 1.1)
+        "update_index": "fields",              # fields | text: only fields of text (aws-truth 1.3) | ignored: it takes and shows nothing
+        "unset": "absent",                     # absent | empty: how an answer has what nobody has set ([mem])
+        "legacy_models": [],                   # [id, days until its end or null] of models that are on their way out
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },
 }

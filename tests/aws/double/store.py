@@ -56,7 +56,7 @@ async def check_model(world, kb, role):
     if "dimensions" in asked and asked["dimensions"] not in MODELS[found.group(2)]:
         raise validation(f"The embedding model {found.group(2)} does not support {asked['dimensions']} dimensions.")
     if not await world.roles.allowed(role, "bedrock:InvokeModel", arn, {}):
-        raise validation("The knowledge base role provided is not able to call the specified bedrock embedding model "
+        raise validation(f"Knowledge base role {role.arn} is not able to call specified bedrock embedding model "
                          f"{arn}: User: {role.arn} is not authorized to perform: bedrock:InvokeModel on resource: {arn}")
 
 

@@ -57,6 +57,7 @@ class Aws:
     kms = property(lambda self: self.client("kms"))
     sts = property(lambda self: self.client("sts"))
     aoss = property(lambda self: self.client("opensearchserverless"))
+    bedrock = property(lambda self: self.client("bedrock"))
     agent = property(lambda self: self.client("bedrock-agent"))
     runtime = property(lambda self: self.client("bedrock-agent-runtime"))
 

@@ -218,3 +218,47 @@ def test_the_control_plane_may_refuse_knn(aws):
 def test_index_names(name):
     with pytest.raises(AwsError):
         index_schema.check_name(name)
+
+
+def index_calls(aws, **fields):
+    """What each of the control plane's four calls about an index is refused with."""
+    index, change = {"id": aws.collection()["id"], "indexName": "idx"}, {"mappings": {"properties": fields}}
+    return [message(call) for call in (
+        lambda: aws.aoss.create_index(**index, indexSchema=schema()), lambda: aws.aoss.get_index(**index),
+        lambda: aws.aoss.update_index(**index, indexSchema=change), lambda: aws.aoss.delete_index(**index))]
+
+
+def test_regions_without_the_index_api(aws):
+    aws.make_store()
+    aws.settings(switches={"index_api": "denied"})
+    assert index_calls(aws, year={"type": "double"}) == ["API is not supported"] * 4
+    assert code(lambda: aws.aoss.get_index(id="none", indexName="none")) == "AccessDeniedException"
+    aws.settings(switches={"index_api": "supported"})
+    assert code(lambda: aws.aoss.get_index(id="none", indexName="none")) == "ResourceNotFoundException"
+
+
+def test_what_update_index_takes(aws):
+    """aws-truth 1.3: fields of text are documented; whether it takes others, or does anything, may be turned."""
+    aws.make_store()
+    index = {"id": aws.collection()["id"], "indexName": "idx"}
+    add = lambda **fields: message(lambda: aws.aoss.update_index(**index, indexSchema={"mappings": {"properties": fields}}))
+    shown = lambda: set(aws.aoss.get_index(**index)["indexSchema"]["mappings"]["properties"]) - {"vector", "text", "metadata"}
+    aws.settings(switches={"update_index": "text"})
+    assert "year" in add(year={"type": "double"}, kind={"type": "text"}) and not shown()
+    assert not add(kind={"type": "text"}) and shown() == {"kind"}
+    aws.settings(switches={"update_index": "ignored"})
+    assert not add(year={"type": "double"}) and shown() == {"kind"}
+    aws.settings(switches={"update_index": "fields"})
+    assert not add(year={"type": "double"}) and shown() == {"kind", "year"}
+
+
+def test_what_get_index_may_leave_out(aws):
+    aws.make_store()
+    get = lambda: aws.aoss.get_index(id=aws.collection()["id"], indexName="idx")["indexSchema"]
+    aws.settings(switches={"get_index": "normalised"})
+    normalised = get()
+    aws.settings(switches={"get_index": "wrapped"})
+    assert get() == {"idx": normalised}
+    aws.settings(switches={"get_index": "sparse"})
+    assert get()["mappings"]["properties"]["vector"] == {
+        "type": "knn_vector", "dimension": 1024, "space_type": "l2", "method": {"name": "hnsw", "parameters": None}}

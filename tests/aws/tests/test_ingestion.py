@@ -84,6 +84,8 @@ def test_complete_with_failures(aws):
     (unknown,) = aws.agent.get_knowledge_base_documents(**arguments, documentIdentifiers=[
         {"dataSourceType": "S3", "s3": {"uri": f"s3://{aws.bucket}/pool/none.md"}}])["documentDetails"]
     assert unknown["status"] == "NOT_FOUND"
+    assert "less than or equal to 100" in message(lambda: aws.agent.list_knowledge_base_documents(**arguments, maxResults=101))
+    assert not refused(lambda: aws.agent.list_knowledge_base_documents(**arguments, maxResults=100))
     aws.upload("pool/a/empty.md", "no longer empty")
     assert counts(aws.ingest(kb, source)) == {"DocumentsScanned": 4, "NewDocumentsIndexed": 1, "DocumentsFailed": 2}
 

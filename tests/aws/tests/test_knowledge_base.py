@@ -1,12 +1,13 @@
 """Parts 1, 2 and 4: what CreateKnowledgeBase refuses and with which words (aws-facts §5), lifecycles, updates that
 overwrite (§1.1), and deletion that gets stuck and how it gets free (§5.5)."""
 
+import datetime
 import json
 import uuid
 
 import pytest
 
-from .conftest import MODEL, REGION, code, message, pages, refused, until
+from .conftest import MODEL, REGION, allow, code, message, pages, refused, until
 
 INVALID = "The knowledge base storage configuration provided is invalid"
 
@@ -150,6 +151,36 @@ def test_updating_a_data_source_overwrites(aws):
     assert "cannot be changed" in message(lambda: aws.agent.update_data_source(**same))          # chunking left out
     answer = aws.agent.update_data_source(**same, vectorIngestionConfiguration=chunking)["dataSource"]
     assert "description" not in answer and answer["dataDeletionPolicy"] == "DELETE"
+
+
+def test_what_nobody_has_set_may_come_back_empty_and_is_not_taken_so(aws):
+    """Members with a minimum of 1: the model refuses what an answer may well have."""
+    aws.make_store()
+    kb = aws.make_kb()
+    source = aws.make_source(kb)
+    get = lambda: aws.agent.get_data_source(knowledgeBaseId=kb, dataSourceId=source)["dataSource"]
+    assert "description" not in get()
+    aws.settings(switches={"unset": "empty"})
+    assert (get()["description"], get()["serverSideEncryptionConfiguration"], get()["failureReasons"]) == ("", {}, [])
+    same = {**aws.source_arguments(kb), "dataSourceId": source}
+    assert "'description'" in message(lambda: aws.agent.update_data_source(**same, description=get()["description"]))
+    assert not refused(lambda: aws.agent.update_data_source(**same, description="something"))
+    assert get()["description"] == "something"
+
+
+def test_the_life_of_a_foundation_model(aws):
+    life = lambda model: aws.bedrock.get_foundation_model(modelIdentifier=model)["modelDetails"]["modelLifecycle"]
+    titan = "amazon.titan-embed-text-v2:0"
+    assert life(titan) == {"status": "ACTIVE"}
+    assert code(lambda: life("amazon.titan-embed-text-v9")) == "ResourceNotFoundException"
+    aws.settings(switches={"legacy_models": [[titan, 60], ["cohere.embed-english-v3", None]]})
+    left = life(titan)["endOfLifeTime"] - datetime.datetime.now(datetime.timezone.utc)
+    assert life(titan)["status"] == "LEGACY" and 59.9 < left / datetime.timedelta(days=1) < 60.1
+    assert life("cohere.embed-english-v3") == {"status": "LEGACY"}
+    op = aws.make_operator(allow("bedrock:GetFoundationModel", f"arn:aws:bedrock:{REGION}::foundation-model/{titan}"))
+    get = lambda model: op.bedrock.get_foundation_model(modelIdentifier=model)
+    assert not refused(lambda: get(titan))
+    assert "bedrock:GetFoundationModel" in message(lambda: get("cohere.embed-english-v3"))
 
 
 def test_at_most_so_many(aws):

@@ -264,6 +264,32 @@ async fn what_hides_the_index_may_be_just_what_is_put_right() {
 }
 
 #[tokio::test]
+async fn an_update_of_the_index_that_changed_nothing_is_not_repeated() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        aws.index_shows_no_change = true;
+        let properties = &mut ours(&mut aws.sight.index).schema["mappings"]["properties"];
+        drop(properties.as_object_mut().unwrap().remove("year"));
+    });
+    for generation in 2..4 {
+        silo.generation = generation;
+        let expected = if generation == 2 { vec![vec![Index]] } else { Vec::new() };
+        assert_eq!(silo.until_ready().await, expected, "generation {generation}");
+    }
+    // What AWS refuses for now it has not taken.
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        aws.refuses.index = Some(fault(Class::NotYet));
+        let properties = &mut ours(&mut aws.sight.index).schema["mappings"]["properties"];
+        drop(properties.as_object_mut().unwrap().remove("year"));
+    });
+    silo.generation = 2;
+    silo.pass().await;
+    silo.pass().await;
+    assert_eq!(silo.ensured(), [Index, Index]);
+}
+
+#[tokio::test]
 async fn an_index_that_cannot_be_looked_at_waits_for_what_is_being_put_right() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {

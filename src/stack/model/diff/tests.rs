@@ -8,6 +8,8 @@ mod wants;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
+use serde_json::json;
+
 use super::*;
 use crate::api::ChunkingSettings;
 use crate::stack::identity::Claim;

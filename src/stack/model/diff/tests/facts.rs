@@ -349,11 +349,12 @@ fn an_index() {
                 |it| vector(it)["method"]["space_type"] = json!("innerproduct"),
                 &["index.distance is InnerProduct and should be Euclidean"],
             ),
+            ("schema", "no distance", |it| vector(it)["method"]["space_type"] = Value::Null, &[]),
             (
                 "schema",
-                "no distance",
-                |it| vector(it)["method"]["space_type"] = Value::Null,
-                &["index.distance is unknown and should be Euclidean"],
+                "a distance that nobody here writes",
+                |it| vector(it)["method"]["space_type"] = json!("cosinesimil"),
+                &["index.distance is cosinesimil and should be Euclidean"],
             ),
             (
                 "schema",

@@ -183,7 +183,17 @@ fn a_new_bucket_has_its_tags_and_gets_everything_else() {
 #[test]
 fn what_is_wanted_must_be_there_and_ours() {
     check(
-        fields!(Sight { key, bucket, collection, index, index_known, index_hidden, role, knowledge_base }),
+        fields!(Sight {
+            key,
+            bucket,
+            collection,
+            index,
+            index_known,
+            index_asked,
+            index_hidden,
+            role,
+            knowledge_base
+        }),
         |it| &mut it.sight,
         &[
             ("key", "gone", |it| it.key = Seen::Absent, &["Key: not there"]),
@@ -200,6 +210,7 @@ fn what_is_wanted_must_be_there_and_ours() {
             ("index", "gone", |it| it.index = Seen::Absent, &["Index: not there"]),
             ("index", "not ours", |it| it.index = Seen::Foreign(somebody()), &["Index: not there"]),
             ("index_known", "it was not looked for", |it| it.index_known = false, &[]),
+            ("index_asked", "something was added", |it| it.index_asked = ["year".into()].into(), &[]),
             ("index_hidden", "nobody could look", |it| it.index_hidden = Some(unreachable()), &[]),
             ("role", "gone", |it| it.role = Seen::Absent, &["Role: not there"]),
             ("role", "not ours", |it| it.role = Seen::Foreign(somebody()), &["Role: not there"]),
@@ -254,11 +265,13 @@ fn missing_mappings_are_given_as_they_are_wanted() {
     let wanted = want.schema();
     let wanted = wanted["mappings"]["properties"].as_object().unwrap();
     assert_eq!(wanted.len(), 5);
-    for nothing in
+    let empty = IndexFacts { schema: json!({"mappings": {"properties": {}}}), by_endpoint: false };
+    assert_eq!(&missing_mappings(&want, &empty), wanted);
+    for unknown in
         [json!({}), json!(null), json!({"mappings": {}}), json!({"mappings": {"properties": null}})]
     {
-        let facts = IndexFacts { schema: nothing, by_endpoint: false };
-        assert_eq!(&missing_mappings(&want, &facts), wanted, "{facts:?}");
+        let facts = IndexFacts { schema: unknown, by_endpoint: false };
+        assert!(missing_mappings(&want, &facts).is_empty(), "{facts:?}");
     }
     let mut facts = ideal::index(&want);
     let properties = facts.schema["mappings"]["properties"].as_object_mut().unwrap();
@@ -269,6 +282,11 @@ fn missing_mappings_are_given_as_they_are_wanted() {
         "year": {"type": "double"},
     });
     assert_eq!(Value::Object(missing_mappings(&want, &facts)), expected);
+    let asked = |fields: &[&str]| fields.iter().map(|field| field.to_string()).collect();
+    let left =
+        |fields: &[&str]| mappings_to_add(&want, &facts, &asked(fields)).into_iter().map(|(field, _)| field);
+    assert_eq!(left(&["year"]).collect::<Vec<_>>(), ["tenantId"], "what changed nothing is not repeated");
+    assert_eq!(left(&["year", "tenantId", "gone"]).count(), 0);
 }
 
 #[test]
@@ -322,14 +340,9 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
             &[],
         ),
         (
-            "the index has no vectors at all",
+            "what an index does not show is unknown, and does not differ",
             |it| ours(&mut it.sight.index).schema = json!({}),
-            &[
-                "knowledgeBase.dimensions is unknown and should be 1024",
-                "index.distance is unknown and should be Euclidean",
-                "index.hnsw.m is unknown and should be 16",
-                "index.hnsw.efConstruction is unknown and should be 512",
-            ],
+            &[],
         ),
         (
             "somebody else's is not compared",

@@ -1,0 +1,150 @@
+//! Requests that no SDK makes: signed, sent once, and answered in JSON.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::Headers;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use serde_json::Value;
+
+use super::config::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
+use super::credentials::Credentials;
+use super::fault::chain;
+
+/// A client of one service.
+#[derive(Clone, Debug)]
+pub(super) struct Signed {
+    connector: Option<SharedHttpConnector>,
+    credentials: Credentials,
+    region: String,
+    service: &'static str,
+}
+
+/// An answer, whether or not it is a success.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: Headers,
+    /// Null if it is no JSON.
+    pub(super) body: Value,
+}
+
+/// Why there is no answer.
+pub(super) enum Unanswered {
+    /// The request could not be signed.
+    Unsigned(String),
+    /// There was no connection, or it broke off.
+    Connection(String),
+    /// Nothing came in time.
+    Timeout,
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).map(str::to_owned)
+    }
+}
+
+impl Unanswered {
+    /// The code that a fault has in place of AWS's.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Unanswered::Unsigned(_) => "Unsigned",
+            Unanswered::Connection(_) => "Connection",
+            Unanswered::Timeout => "Timeout",
+        }
+    }
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unanswered::Unsigned(why) | Unanswered::Connection(why) => f.write_str(why),
+            Unanswered::Timeout => f.write_str("no answer"),
+        }
+    }
+}
+
+impl Signed {
+    /// A client that signs for `service`, as its endpoints want it.
+    pub(super) fn new(config: &SdkConfig, service: &'static str) -> Self {
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(OPERATION_TIMEOUT)
+            .build();
+        Self {
+            connector: aws_smithy_http_client::default_connector(&settings, config.sleep_impl()),
+            credentials: Credentials::new(config.credentials_provider()),
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            service,
+        }
+    }
+
+    /// One request, and its answer within `patience`.
+    pub(super) async fn exchange(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+        patience: Duration,
+    ) -> Result<Answer, Unanswered> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = self.signed(method, url, body).await.map_err(Unanswered::Unsigned)?;
+        let Some(connector) = &self.connector else {
+            return Err(Unanswered::Connection("this build has no HTTP client".into()));
+        };
+        let exchange = async { read(connector.call(request).await.map_err(chain)?).await };
+        match tokio::time::timeout(patience, exchange).await {
+            Err(_) => Err(Unanswered::Timeout),
+            Ok(answer) => answer.map_err(Unanswered::Connection),
+        }
+    }
+
+    /// The request with its signature. OpenSearch Serverless wants the body's hash as a header, too.
+    async fn signed(&self, method: &str, url: &str, body: String) -> Result<HttpRequest, String> {
+        let identity = self.credentials.get().await?.into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(self.service)
+            .time(SystemTime::now())
+            .settings(settings)
+            .build()
+            .map_err(|error| error.to_string())?
+            .into();
+        let headers = [("content-type", "application/json")];
+        let signable =
+            SignableRequest::new(method, url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
+        let signature =
+            signable.and_then(|request| sign(request, &parameters)).map_err(|it| it.to_string())?;
+        let (instructions, _) = signature.into_parts();
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method(method).map_err(|error| error.to_string())?;
+        request.set_uri(url).map_err(|error| error.to_string())?;
+        let signed = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (name, value) in
+            headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(signed)
+        {
+            request.headers_mut().insert(name, value);
+        }
+        Ok(request)
+    }
+}
+
+/// All of an answer; one that breaks off is none.
+async fn read(response: HttpResponse) -> Result<Answer, String> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = ByteStream::new(response.into_body()).collect().await.map_err(chain)?;
+    Ok(Answer { status, headers, body: serde_json::from_slice(&body.into_bytes()).unwrap_or_default() })
+}
