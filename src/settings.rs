@@ -51,6 +51,8 @@ pub struct Settings {
     pub permissions_boundary: Option<String>,
     /// The table that says, for clients, which knowledge base answers for which tenant.
     pub registry: Option<Table>,
+    /// Where the API server is, as messages name it.
+    pub api_server: String,
     /// Divides all waits.
     pub clock: u32,
     /// How many objects of a kind are worked on at once: the places at which namespaces take turns.
@@ -88,6 +90,7 @@ impl Settings {
             rebuild_records: false,
             permissions_boundary: None,
             registry: None,
+            api_server: "of the cluster".into(),
             clock: 1,
             concurrency: 32,
             leader_election: None,

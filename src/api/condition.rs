@@ -127,7 +127,7 @@ words! {
         KeyNotAllowed,
         /// The schedule or its time zone cannot be read.
         ScheduleInvalid,
-        /// The spec breaks a rule that is newer than the object.
+        /// The spec breaks a rule that is newer than the object, or this release cannot read it.
         SpecInvalid,
         /// The records of tenantIds cannot be read or written at the moment.
         WaitingForRecords,
@@ -145,7 +145,7 @@ words! {
 
         /// AWS asks to go slower.
         Throttled,
-        /// AWS failed in a way that passes.
+        /// AWS, or Kubernetes, failed in a way that mostly passes; the message has the cause.
         Transient,
         /// Something is not visible or not free yet in AWS.
         NotYet,

@@ -52,6 +52,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const PAUSED: &str = "tenantry.dev/paused";
 /// A new value asks for an ingestion job; a Pool tenant's asks for its stack's.
 pub const SYNC_REQUESTED_AT: &str = "tenantry.dev/sync-requested-at";
+/// A new value says that a cause was mended: what was refused is tried again at once, and everything is looked at.
+pub const RETRY_REQUESTED_AT: &str = "tenantry.dev/retry-requested-at";
 /// `<Reason>-<code>`, as a message gave it, approves what was refused.
 pub const APPROVE: &str = "tenantry.dev/approve";
 

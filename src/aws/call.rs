@@ -16,7 +16,8 @@ use futures::future::BoxFuture;
 use super::fault::chain;
 use super::gate::Gate;
 use super::place::Away;
-use crate::stack::fault::{Class, Fault, classify};
+use crate::stack::classify::classify;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::iam::operation::Operation;
 
 /// What AWS grants less often than this is not waited for.
@@ -45,6 +46,7 @@ impl Call<'_> {
         E: ProvideErrorMetadata + Error + 'static,
     {
         move |error| {
+            let mut status = 0;
             let (code, message) = match &error {
                 SdkError::ConstructionFailure(_) => return self.unfit(chain(error)),
                 SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
@@ -53,7 +55,7 @@ impl Call<'_> {
                 }
                 SdkError::DispatchFailure(_) => ("Connection".into(), chain(&error)),
                 answered => {
-                    let status = answered.raw_response().map_or(0, |response| response.status().as_u16());
+                    status = answered.raw_response().map_or(0, |response| response.status().as_u16());
                     let code = answered.code().map_or_else(|| status.to_string(), str::to_owned);
                     let message = match (answered.message(), answered) {
                         (Some(message), _) => message.to_owned(),
@@ -63,7 +65,11 @@ impl Call<'_> {
                     (code, message)
                 }
             };
-            Fault { request_id: error.request_id().map(Into::into), ..self.refused(&code, &message) }
+            let fault = self.refused(&code, &message);
+            // Whatever it is called, AWS says that it is its own fault.
+            let class =
+                if fault.class == Class::Unnamed && status >= 500 { Class::Transient } else { fault.class };
+            Fault { class, request_id: error.request_id().map(Into::into), ..fault }
         }
     }
 

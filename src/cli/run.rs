@@ -20,6 +20,10 @@ use crate::stack::names;
 use crate::stack::record;
 use crate::stack::registry::Table;
 
+/// What is logged unless RUST_LOG says otherwise. Of a server that cannot be reached, and of credentials and a region that
+/// are not there, we say more ourselves, and once.
+const LOGGED: &str = "info,kube_client::client::builder=off,aws_config=error";
+
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// This installation's name: the prefix of everything it names in AWS, and its finalizer in the cluster. One to
@@ -237,7 +241,7 @@ fn labels(text: &str) -> Result<Selector, String> {
 
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
         let logs = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
@@ -252,6 +256,7 @@ impl Run {
         config.default_retry = false;
         // A watch is renewed before that; whatever else is silent for so long is lost.
         config.read_timeout = Some(Duration::from_secs(295));
+        let api_server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config)?;
         let settings = Settings {
             selector: self.selector,
@@ -273,6 +278,7 @@ impl Run {
             rebuild_records: self.rebuild_records,
             permissions_boundary: self.permissions_boundary,
             registry: self.registry,
+            api_server,
             clock: self.clock,
             concurrency: self.concurrency,
             leader_election: self.election.terms(client.default_namespace())?,

@@ -185,7 +185,7 @@ fn large_deletion(source: &Source<'_>, findings: &Findings, jobs: &[JobSummary])
     Some(format!(
         "{gone} of {known} documents under s3://{bucket}/{prefix} are gone since the last job{whose}. The next would forget \
          them. Put them back if that was a mistake. {}, and the job runs",
-        approval::ask(&code)
+        approval::ask(&code, source.approved.as_deref())
     ))
 }
 

@@ -112,8 +112,7 @@ pub async fn step(
         }
     }
     let open = schedule::open(&asks, &jobs);
-    let rested =
-        jobs.first().is_none_or(|last| last.status != "FAILED" || turns.since(last.updated) >= AFTER_FAILURE);
+    let rested = jobs.first().is_none_or(|last| is_rested(last, &open, turns.since(last.updated)));
     let (mut waits, mut large_deletion) = (None, None);
     if open.is_empty() || !rested {
         turns.withdraw(kb);
@@ -461,4 +460,38 @@ fn told_of(skipped: &ByTenant) -> String {
     let nobodys = skipped.get(NOBODYS).map(|it| format!("; under no tenant: {it}")).unwrap_or_default();
     let documents = if count == 1 { "document was" } else { "documents were" };
     format!(". {count} {documents} skipped and found by nobody, under {tenants} of its prefixes{nobodys}")
+}
+/// Whether another job may follow the last, which ended so long ago. One that failed is left alone for a while, but for
+/// whoever has asked since: the cause may be mended.
+fn is_rested(last: &JobSummary, open: &[&Ask], ended: Duration) -> bool {
+    let anew = |ask: &&Ask| matches!(ask, Ask::Request(_)) && !ask.is_served_by(last);
+    last.status != "FAILED" || ended >= AFTER_FAILURE || open.iter().any(anew)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_failed_is_left_alone_but_for_who_has_asked_since() {
+        let job = |status: &str| JobSummary {
+            id: "J".into(),
+            status: status.into(),
+            description: "first; request before".into(),
+            started: jiff::Timestamp::UNIX_EPOCH,
+            updated: jiff::Timestamp::UNIX_EPOCH,
+            statistics: Default::default(),
+        };
+        let [first, before, after] =
+            [Ask::First, Ask::Request("before".into()), Ask::Request("after".into())];
+        let soon = Duration::from_secs(1);
+        for (status, open, ended, expected) in [
+            ("FAILED", &[&first, &before][..], soon, false),
+            ("FAILED", &[&first, &before], AFTER_FAILURE, true),
+            ("FAILED", &[&first, &before, &after], soon, true),
+            ("COMPLETE", &[&before], soon, true),
+        ] {
+            assert_eq!(is_rested(&job(status), open, ended), expected, "{status} {open:?} {ended:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::scheduler::{Answer, Limits, Listed, Load, Refusal, Scheduler};
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::identity::Owner;
 use crate::stack::job::JobSummary;
 
@@ -139,7 +139,7 @@ impl Ticket<'_> {
             "ConflictException" => Refusal::Running,
             "ThrottlingException" => Refusal::Early,
             // It may have started all the same, and the answer was lost.
-            _ if fault.class == Class::Transient => Refusal::Running,
+            _ if fault.class.may_have_happened() => Refusal::Running,
             // Whoever was faster has told when it was.
             _ => return,
         };

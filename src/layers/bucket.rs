@@ -13,9 +13,10 @@ use crate::stack::model::observed::{BucketFacts, Foreign, Seen};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
 
-/// Reads the bucket of our name and all its settings. A bucket that another account owns answers 403 to HEAD, and so
-/// does any bucket if the right to ask is missing; no body tells the two apart. One that was ours, by `known`, is still
-/// ours, and the right is missing.
+/// Reads the bucket of our name and all its settings. A bucket that another account owns answers 403 to HEAD, and so does
+/// any bucket whose owner, or whose way there, does not let us: HEAD has no body that says which. So its tags are asked
+/// for too. Of another account's bucket S3 says no more than AccessDenied; whatever else it says is the cause. One that was
+/// ours, by `known`, is still ours.
 pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Seen<BucketFacts>, Fault> {
     let name = id.name(Layer::Bucket);
     match aws.buckets.facts(&name).await {
@@ -27,11 +28,18 @@ pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Seen<
         Err(fault)
             if fault.class == Class::Denied && fault.operation == "HeadBucket" && known != Some(&name) =>
         {
-            let resource = format!(
-                "bucket {name} (another account's, unless {} is not allowed for the operator's role)",
-                fault.action()
-            );
-            Ok(Seen::Foreign(Foreign { resource, claim: Claim::Foreign }))
+            match aws.buckets.tags(&name).await {
+                Err(why) if why.is_mere_denial() => {
+                    let resource = format!(
+                        "bucket {name} (another account's; or {} is not allowed for the operator's role, or a policy of \
+                         the VPC endpoint or the organization hides it: AWS gives no reason)",
+                        fault.action()
+                    );
+                    Ok(Seen::Foreign(Foreign { resource, claim: Claim::Foreign }))
+                }
+                Err(why) if why.class == Class::Denied => Err(why),
+                _ => Err(fault),
+            }
         }
         Err(fault) => Err(fault),
     }

@@ -10,6 +10,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
+use super::causes::causes;
 use crate::api::{SharedStack, Tenant};
 use crate::clock::Clock;
 
@@ -19,15 +20,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// What to do about a definition that is not there.
 pub const ADVICE: &str = "install the chart, or run `tenantry crds | kubectl apply -f -`";
 
-/// Waits until both kinds are served; false if it is stopped before. What is missing is `said`.
-pub async fn wait(client: &Client, clock: Clock, stop: &CancellationToken, said: impl Fn(String)) -> bool {
+/// Waits until both kinds are served; false if it is stopped before. What is missing is `said`. `server` is where the API
+/// server is.
+pub async fn wait(
+    client: &Client,
+    server: &str,
+    clock: Clock,
+    stop: &CancellationToken,
+    said: impl Fn(String),
+) -> bool {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut last = String::new();
     loop {
         let missing = match missing(&definitions).await {
             Ok(missing) if missing.is_empty() => return true,
             Ok(missing) => format!("waiting for the definitions {}: {ADVICE}", missing.join(" and ")),
-            Err(error) => format!("the definitions cannot be read: {error}"),
+            Err(error) => unread(server, &error),
         };
         if missing != last {
             tracing::warn!("{missing}");
@@ -38,6 +46,16 @@ pub async fn wait(client: &Client, clock: Clock, stop: &CancellationToken, said:
             () = stop.cancelled() => return false,
             () = tokio::time::sleep(clock.outside(LOOK_AGAIN)) => {}
         }
+    }
+}
+
+/// Why they cannot be read: the API server says no, or there is no way to it.
+fn unread(server: &str, error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => {
+            format!("the API server {server} does not let the definitions be read: {status}")
+        }
+        error => format!("the API server {server} cannot be reached: {}", causes(error)),
     }
 }
 
@@ -65,4 +83,24 @@ pub fn is_gone(error: &watcher::Error) -> bool {
         _ => return false,
     };
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_reached_is_named_with_the_cause_and_one_that_refuses_with_its_words() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = format!("http://{closed}/");
+        let mut config = kube::Config::new(server.parse().unwrap());
+        config.default_retry = false;
+        let definitions: Api<CustomResourceDefinition> = Api::all(Client::try_from(config).unwrap());
+        let told = unread(&server, &missing(&definitions).await.unwrap_err());
+        assert!(told.contains(&server) && told.contains("refused"), "{told}");
+        assert_eq!(told.matches("client error").count(), 1, "each cause once: {told}");
+        let no = kube::core::Status::failure("Unauthorized", "").with_code(401).boxed();
+        let told = unread(&server, &kube::Error::Api(no));
+        assert!(told.contains(&server) && told.contains("Unauthorized"), "{told}");
+    }
 }

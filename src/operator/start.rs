@@ -43,7 +43,9 @@ pub async fn run(
     };
     let reader = client::behind(&Fence::open(), &client, &metrics.kubernetes);
     let clock = Clock::new(settings.clock);
-    if !definitions::wait(&reader, clock, &stop, |why| health.is(Phase::Waits(why))).await {
+    if !definitions::wait(&reader, &settings.api_server, clock, &stop, |why| health.is(Phase::Waits(why)))
+        .await
+    {
         return Ok(());
     }
     // Who only reads need not be alone.

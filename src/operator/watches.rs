@@ -20,6 +20,7 @@ use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::causes::causes;
 use super::metrics::Metrics;
 use super::records::Installation;
 use super::serve::{Health, Phase};
@@ -161,7 +162,9 @@ pub(super) async fn lead(
                 Ok(watcher::Event::Apply(namespace)) => cx.wake_namespace(&namespace.name_any()),
                 Ok(watcher::Event::InitDone) => fill(&cx.filled.namespaces),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "namespaces cannot be watched; trying again"),
+                Err(error) => {
+                    tracing::warn!(error = causes(&error), "namespaces cannot be watched; trying again");
+                }
             }
             async {}
         });
@@ -227,7 +230,7 @@ fn changed<K: Resource<DynamicType = ()>>(
                 None
             }
             Err(error) => {
-                tracing::warn!(%error, "a watch failed; trying again");
+                tracing::warn!(error = causes(&error), "a watch failed; trying again");
                 None
             }
         })

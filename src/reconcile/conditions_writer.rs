@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Error;
 use super::context::Context;
 use super::ids::Phase;
-use crate::api::{ConditionType, Reason, Status};
+use crate::api::{ConditionType, Reason, Severity, Status};
 use crate::clock;
 use crate::documents::findings::Findings;
 use crate::documents::quarantine::QUARANTINE;
@@ -132,49 +132,37 @@ where
     Ok(())
 }
 
+/// Trouble that is told when it begins, and when it becomes another: which condition, how it then stands, what was being
+/// done, and whether it is told for a reason.
+type Told = (ConditionType, &'static str, &'static str, fn(Reason) -> bool);
+
+const TOLD: &[Told] = &[
+    (ConditionType::Stalled, "True", "Reconcile", |_| true),
+    // What only lasts; while AWS asks to go slower, all of an account have it at once.
+    (ConditionType::Reconciling, "True", "Reconcile", |reason| reason == Reason::Transient),
+    (ConditionType::StackReady, "False", "Reconcile", |reason| reason == Reason::StackNotFound),
+    (ConditionType::DeletionBlocked, "True", "Delete", |_| true),
+    (ConditionType::Registered, "False", "Register", |reason| reason.severity() == Severity::Stalled),
+    (ConditionType::DocumentsCurrent, "False", "Sync", |reason| {
+        reason.severity() == Severity::Stalled || reason == Reason::SyncFailed
+    }),
+];
+
 /// Trouble and its end, and, unless `quiet`, the first readiness.
 async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
     let (was, is) = (before, after);
-    let stalled = |status: &Status| {
-        status.condition(ConditionType::Stalled).filter(|stalled| stalled.status == "True").cloned()
-    };
-    if let Some(trouble) = stalled(is)
-        && stalled(was).is_none_or(|known| known.reason != trouble.reason)
-    {
-        cx.event(object, EventType::Warning, &trouble.reason, "Reconcile", &trouble.message).await;
-    }
-    if let Some(blocked) = is.condition(ConditionType::DeletionBlocked)
-        && was.condition(ConditionType::DeletionBlocked).is_none_or(|known| known.reason != blocked.reason)
-    {
-        cx.event(object, EventType::Warning, &blocked.reason, "Delete", &blocked.message).await;
+    for (kind, status, action, is_told) in TOLD {
+        let stands = |of: &Status| of.condition(*kind).filter(|said| said.status == *status).cloned();
+        let Some(trouble) = stands(is) else { continue };
+        let is_told = Reason::parse(&trouble.reason).is_some_and(is_told);
+        if is_told && stands(was).is_none_or(|known| known.reason != trouble.reason) {
+            cx.event(object, EventType::Warning, &trouble.reason, action, &trouble.message).await;
+        }
     }
     let became_ready = is.is_true(ConditionType::Ready) && !was.is_true(ConditionType::Ready);
-    if became_ready && (!quiet || stalled(was).is_some()) {
-        cx.event(
-            object,
-            EventType::Normal,
-            Reason::Ready,
-            "Reconcile",
-            "Everything is built and can be asked",
-        )
-        .await;
-    }
-    if let Some(registered) = is.condition(ConditionType::Registered)
-        && registered.status == "False"
-        && matches!(
-            Reason::parse(&registered.reason),
-            Some(Reason::RegistryConflict | Reason::RegistryNotFound | Reason::Denied | Reason::Invalid)
-        )
-        && was.condition(ConditionType::Registered).is_none_or(|known| known.reason != registered.reason)
-    {
-        cx.event(object, EventType::Warning, &registered.reason, "Register", &registered.message).await;
-    }
-    if let Some(documents) = is.condition(ConditionType::DocumentsCurrent)
-        && documents.status == "False"
-        && matches!(Reason::parse(&documents.reason), Some(Reason::SyncFailed | Reason::DocumentsFailed))
-        && was.condition(ConditionType::DocumentsCurrent).is_none_or(|known| known.reason != documents.reason)
-    {
-        cx.event(object, EventType::Warning, &documents.reason, "Sync", &documents.message).await;
+    if became_ready && (!quiet || was.is_true(ConditionType::Stalled)) {
+        let note = "Everything is built and can be asked";
+        cx.event(object, EventType::Normal, Reason::Ready, "Reconcile", note).await;
     }
     // Its words change at 90, 30 and 7 days before the end, and at the end.
     if let Some(model) = is.condition(ConditionType::ModelCurrent)
@@ -461,14 +449,40 @@ mod tests {
 
     #[tokio::test]
     async fn trouble_with_the_registry_that_needs_a_person_is_told() {
-        let reasons = [Reason::RegistryConflict, Reason::RegistryNotFound, Reason::Denied, Reason::Invalid];
-        is_told_if_false(ConditionType::Registered, "Register", &reasons).await;
+        is_told_if_false(ConditionType::Registered, "Register", &needs_person()).await;
+    }
+
+    fn needs_person() -> Vec<Reason> {
+        Reason::ALL.iter().copied().filter(|reason| reason.severity() == Severity::Stalled).collect()
+    }
+
+    /// Such as LargeDeletion, Invalid, Denied, DocumentsFailed; and a job that failed is tried again, but told.
+    #[tokio::test]
+    async fn whatever_needs_a_person_about_documents_is_told_and_so_is_a_job_that_failed() {
+        let reasons = [needs_person(), vec![Reason::SyncFailed]].concat();
+        for expected in [Reason::LargeDeletion, Reason::Invalid, Reason::Denied, Reason::DocumentsFailed] {
+            assert!(reasons.contains(&expected));
+        }
+        is_told_if_false(ConditionType::DocumentsCurrent, "Sync", &reasons).await;
     }
 
     #[tokio::test]
-    async fn a_job_that_failed_or_failed_documents_is_told() {
-        let reasons = [Reason::SyncFailed, Reason::DocumentsFailed];
-        is_told_if_false(ConditionType::DocumentsCurrent, "Sync", &reasons).await;
+    async fn a_stack_that_is_not_there_and_a_failure_that_lasts_are_told() {
+        let none = says(ConditionType::StackReady, "False", Reason::StackNotFound);
+        let told = ("Warning", "StackNotFound", "Reconcile", "StackReady False: StackNotFound");
+        tells(&[], std::slice::from_ref(&none), true, &[told]).await;
+        tells(std::slice::from_ref(&none), std::slice::from_ref(&none), true, &[]).await;
+        let other = says(ConditionType::StackReady, "False", Reason::StackNotReady);
+        tells(std::slice::from_ref(&none), &[other], true, &[]).await;
+        let fails = says(ConditionType::Reconciling, "True", Reason::Transient);
+        let told = ("Warning", "Transient", "Reconcile", "Reconciling True: Transient");
+        tells(&[], std::slice::from_ref(&fails), true, &[told]).await;
+        tells(std::slice::from_ref(&fails), std::slice::from_ref(&fails), true, &[]).await;
+        for (status, reason) in
+            [("True", Reason::Creating), ("True", Reason::Throttled), ("False", Reason::Ready)]
+        {
+            tells(&[], &[says(ConditionType::Reconciling, status, reason)], true, &[]).await;
+        }
     }
 
     #[tokio::test]

@@ -22,7 +22,10 @@ use super::memory::Memories;
 use super::models::Models;
 use super::places::{Applicant, Limits};
 use super::quota::{self, Next, Reservations};
-use crate::api::{ConditionType, IngestionSettings, Pattern, Reason, SharedStack, Status, Tenant, hold_name};
+use crate::api::{
+    ConditionType, IngestionSettings, Pattern, RETRY_REQUESTED_AT, Reason, SharedStack, Status, Tenant,
+    hold_name,
+};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
@@ -359,6 +362,15 @@ impl Context {
     pub fn too_early(&self, meta: &ObjectMeta) -> Option<Duration> {
         let memory = self.memories.get(meta.uid.as_deref()?);
         memory.too_early(self.clock, self.resync_after(), meta.generation.unwrap_or(0))
+    }
+
+    /// Tries at once what somebody asks for who has mended a cause, although it was refused a moment ago.
+    pub fn heed(&self, meta: &ObjectMeta) {
+        let asked = meta.annotations.as_ref().and_then(|all| all.get(RETRY_REQUESTED_AT)).map(String::as_str);
+        let uid = meta.uid.as_deref().unwrap_or_default();
+        if self.memories.get(uid).retried.as_deref() != asked {
+            self.memories.note(uid, |memory| memory.retry(asked));
+        }
     }
 
     /// What the engine needs of all this.

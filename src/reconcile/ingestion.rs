@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
+use super::memory::{Memory, lasts};
 use crate::api::{IngestionStatus, Layer, Pattern, Reason, Status};
 use crate::clock::{Clock, earliest};
 use crate::documents::failures::{ByTenant, Failures};
@@ -12,7 +13,7 @@ use crate::documents::findings::Findings;
 use crate::documents::job_size::Size;
 use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
-use crate::documents::sync::{self, Remembered, Synced};
+use crate::documents::sync::{self, Synced};
 use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -20,6 +21,9 @@ use crate::stack::job::JobSummary;
 use crate::stack::layout::ledger_key;
 use crate::stack::model::outcome::Documents;
 use crate::stack::model::progress::STALLED;
+
+/// How long the look after documents may fail before a person should look.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// What the last step came to.
 pub struct LastStep {
@@ -161,7 +165,7 @@ pub async fn last_step(
     source: Option<&Source<'_>>,
     asks: &[Ask],
     before: &Status,
-    remembered: &mut Remembered,
+    memory: &mut Memory,
 ) -> LastStep {
     let nothing = |documents| LastStep {
         documents,
@@ -188,24 +192,42 @@ pub async fn last_step(
     }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    match sync::step(&cx.aws, source, asks, reported, remembered, &cx.turns, &cx.reviews).await {
+    match sync::step(&cx.aws, source, asks, reported, &mut memory.documents, &cx.turns, &cx.reviews).await {
         Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures }) => {
+            memory.documents_failing_since = None;
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
             LastStep { documents, ingestion, look_again, fault: None, jobs, findings, unclaimed, failures }
         }
-        Err(fault) => match (fault.class.needs_person(), last) {
-            (Some(reason), _) => LastStep {
-                look_again: Some(STALLED),
-                ..nothing(Documents { current: Some(false), reason, message: fault.to_string() })
-            },
-            (None, last) => {
-                let unknown =
-                    Documents { current: None, reason: Reason::Transient, message: fault.to_string() };
-                LastStep { fault: Some(fault), ..nothing(last.unwrap_or(unknown)) }
+        Err(fault) => {
+            let needs_person = fault.class.needs_person().is_some();
+            let lasts = lasts(&mut memory.documents_failing_since, cx.clock, !needs_person);
+            let documents = failing(&fault, lasts, last);
+            match needs_person {
+                true => LastStep { look_again: Some(STALLED), ..nothing(documents) },
+                false => LastStep { fault: Some(fault), ..nothing(documents) },
             }
-        },
+        }
+    }
+}
+
+/// How the documents stand if they cannot be looked after. What passes leaves the last word alone until it has lasted;
+/// then nobody knows.
+fn failing(fault: &Fault, lasts: Option<Duration>, last: Option<Documents>) -> Documents {
+    let message = fault.to_string();
+    match (fault.class.needs_person(), lasts) {
+        (Some(reason), _) => Documents { current: Some(false), reason, message },
+        (None, Some(lasts)) if lasts > DEADLINE => {
+            let minutes = DEADLINE.as_secs() / 60;
+            let message =
+                format!("They could not be looked after for more than {minutes} minutes. {message}");
+            Documents { current: Some(false), reason: Reason::DeadlineExceeded, message }
+        }
+        (None, lasts) => {
+            let unknown = Documents { current: None, reason: fault.class.lasting(), message };
+            last.filter(|_| lasts.is_none()).unwrap_or(unknown)
+        }
     }
 }
 
@@ -215,6 +237,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
+    use crate::stack::fault::Class;
 
     /// A job that began and ended then, and when documents were looked for in vain.
     fn job(status: &str, ended: Option<i64>, looked: Option<i64>) -> IngestionStatus {
@@ -258,5 +281,40 @@ mod tests {
         }
         let looked = noted(Some(&first), Some(job("COMPLETE", Some(0), Some(60))), false).unwrap();
         assert_eq!(looked.looked(), looked.last_look_time.as_ref());
+    }
+
+    /// `Synced` is the last word of a job, and no word on documents that nobody can look after.
+    #[test]
+    fn documents_that_cannot_be_looked_after_are_not_said_to_be_current() {
+        let fault = |class| Fault {
+            class,
+            service: "bedrock",
+            operation: "ListIngestionJobs",
+            resource: "KB1".into(),
+            code: "Code".into(),
+            message: "AWS says no".into(),
+            request_id: None,
+        };
+        let synced =
+            || Some(Documents { current: Some(true), reason: Reason::Synced, message: "job 1".into() });
+        let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+        let (no, unknown) = (Some(false), None);
+        for (class, lasts, last, current, reason) in [
+            (Class::Denied, None, synced(), no, Reason::Denied),
+            (Class::Invalid, None, None, no, Reason::Invalid),
+            (Class::Transient, None, synced(), Some(true), Reason::Synced),
+            (Class::Transient, None, None, unknown, Reason::Transient),
+            (Class::Transient, minutes(3), synced(), unknown, Reason::Transient),
+            (Class::Throttled, minutes(3), None, unknown, Reason::Throttled),
+            (Class::Unnamed, minutes(3), synced(), unknown, Reason::Transient),
+            (Class::Unnamed, minutes(31), synced(), no, Reason::DeadlineExceeded),
+            (Class::Transient, minutes(31), synced(), no, Reason::DeadlineExceeded),
+        ] {
+            let told = failing(&fault(class), lasts, last);
+            assert_eq!((told.current, told.reason), (current, reason), "{class:?} {lasts:?}");
+            let says_why = told.message.contains("AWS says no");
+            assert!(says_why || reason == Reason::Synced, "{told:?}");
+            assert!(!told.message.contains("spec"), "documents are no spec: {told:?}");
+        }
     }
 }

@@ -9,13 +9,10 @@ use parking_lot::Mutex;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
 use crate::documents::sync::Remembered;
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::model::desired::Want;
 use crate::stack::model::observed::Sight;
-use crate::stack::model::progress::STALLED;
-
-/// How long passing failures are nobody's news.
-const QUIET: Duration = Duration::from_secs(120);
+use crate::stack::model::progress::{QUIET, STALLED};
 
 /// Between two looks at all layers of an object, whatever becomes of it: each costs some twenty calls, and anybody who
 /// may change the object can ask for one.
@@ -52,14 +49,22 @@ pub struct Memory {
     pub rounds: u32,
     /// Where the move of its documents stopped, to let others have their turn.
     pub move_stopped_at: Option<String>,
-    /// Since when AWS has been failing in a way that passes.
+    /// Since when AWS, or Kubernetes, has been failing in a way that passes.
     pub failing_since: Option<Instant>,
+    /// Since when the look after its documents has been failing so.
+    pub documents_failing_since: Option<Instant>,
+    /// Since when its item in the registry cannot be looked at.
+    pub registry_failing_since: Option<Instant>,
     /// Passes that failed in a row.
     pub failures: u32,
     /// What its item in the registry says.
     pub registry: Registered,
     /// The request for a job that its SharedStack was last woken for.
     pub request: Option<String>,
+    /// What somebody last wrote who had mended a cause.
+    pub retried: Option<String>,
+    /// Layers that are being taken apart.
+    pub goes: PerLayer<bool>,
     /// By tenantId: how far a SharedStack that leaves has taken apart what its tenants had retained.
     pub taken_along: BTreeMap<String, TakenAlong>,
 }
@@ -113,14 +118,30 @@ impl Memory {
 
     /// What a person may wonder about: AWS has been failing, in a way that passes, for some minutes.
     pub fn transient(&mut self, clock: Clock, fault: Option<&Fault>) -> Option<(Reason, String)> {
-        let Some(fault) = fault else {
-            self.failing_since = None;
-            return None;
-        };
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        let reason = if fault.class == Class::Throttled { Reason::Throttled } else { Reason::Transient };
-        (clock.since(since) > QUIET).then(|| (reason, fault.to_string()))
+        let lasts = lasts(&mut self.failing_since, clock, fault.is_some());
+        fault.filter(|_| lasts.is_some()).map(|fault| (fault.class.lasting(), fault.to_string()))
     }
+
+    /// Whoever writes a new value has mended a cause: what was refused is tried again at once, and all is looked at.
+    pub fn retry(&mut self, asked: Option<&str>) {
+        if asked.is_some() && self.retried.as_deref() != asked {
+            self.refused = PerLayer::default();
+            self.registry.refused = None;
+            self.looked_at_all = None;
+            self.failures = 0;
+        }
+        self.retried = asked.map(Into::into);
+    }
+}
+
+/// Notes whether something fails, and answers for how long it has done so, once that is news.
+pub fn lasts(since: &mut Option<Instant>, clock: Clock, fails: bool) -> Option<Duration> {
+    if !fails {
+        *since = None;
+        return None;
+    }
+    let lasts = clock.since(*since.get_or_insert_with(Instant::now));
+    (lasts > QUIET).then_some(lasts)
 }
 
 /// What a process remembers of a Tenant's item in the registry.
@@ -174,6 +195,7 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::fault::Class;
 
     fn fault(class: Class, message: &str) -> Fault {
         Fault {

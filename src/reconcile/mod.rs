@@ -4,6 +4,7 @@ pub(crate) mod claims;
 pub(crate) mod conditions_writer;
 pub(crate) mod context;
 pub(crate) mod engine;
+pub(crate) mod failed;
 pub(crate) mod finalizer;
 pub(crate) mod ids;
 pub(crate) mod ingestion;
@@ -22,16 +23,17 @@ pub(crate) mod retry;
 pub(crate) mod shared_stack;
 pub(crate) mod teardown;
 pub(crate) mod tenant;
+pub(crate) mod unreadable;
+pub(crate) mod untouched;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
 
-use crate::api::{Column, Ownership, PerLayer, ownership};
+use crate::api::Reason;
 use crate::records::Trouble;
 use crate::stack::fault::Fault;
-use crate::stack::model::outcome::Standing;
 
 /// An object that may be unreadable: one of them must not blind the watch for the others.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -58,11 +60,11 @@ impl Action {
     }
 }
 
-/// Why a pass failed. None of these is news to a user: backoff follows, and what a person must know is a condition.
+/// Why a pass failed. Backoff follows; what lasts is told by [`failed`], because nobody waits for a log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Kubernetes refused.
-    #[error("Kubernetes: {0}")]
+    #[error("Kubernetes: {}", in_words(.0))]
     Kube(Box<kube::Error>),
     /// AWS refused.
     #[error("AWS: {0}")]
@@ -73,6 +75,41 @@ pub enum Error {
     /// It took too long.
     #[error("the pass took longer than {} s", PASS_TIMEOUT.as_secs())]
     Timeout,
+    /// Something failed of which the status speaks already, as far as it is news.
+    #[error("{0}")]
+    Told(Box<Error>),
+}
+
+impl Error {
+    /// Whether we looked at an old version of the object. The newer one is on its way.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Error::Kube(error) if matches!(&**error, kube::Error::Api(status) if status.code == 409))
+    }
+
+    /// Whether nobody need hear of it.
+    fn is_no_news(&self) -> bool {
+        self.is_stale() || matches!(self, Error::Told(_))
+    }
+
+    /// Why a person must act, if nothing goes on before.
+    fn needs_person(&self) -> Option<Reason> {
+        match self {
+            Error::Aws(fault) => fault.class.needs_person(),
+            Error::Records(trouble) => {
+                Some(trouble.reason()).filter(|reason| *reason != Reason::WaitingForRecords)
+            }
+            Error::Kube(_) | Error::Timeout | Error::Told(_) => None,
+        }
+    }
+
+    /// Why nothing goes on, once that has lasted.
+    fn lasting(&self) -> Reason {
+        match self {
+            Error::Aws(fault) => fault.class.lasting(),
+            Error::Records(trouble) => trouble.reason(),
+            Error::Kube(_) | Error::Timeout | Error::Told(_) => Reason::Transient,
+        }
+    }
 }
 
 impl From<kube::Error> for Error {
@@ -93,14 +130,15 @@ impl From<Trouble> for Error {
     }
 }
 
+/// What the API server says, without the structure that it says it in.
+fn in_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        error => error.to_string(),
+    }
+}
+
 /// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
 async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
     tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
-}
-
-/// The layers of an object on which nothing is done: what was said of them before stands.
-fn untouched(column: Column) -> PerLayer<Option<Standing>> {
-    PerLayer::from_fn(|layer| {
-        matches!(ownership(column, layer), Ownership::Owns).then_some(Standing::Unchanged)
-    })
 }

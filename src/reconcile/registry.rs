@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::EventType;
 
 use super::context::Context;
-use super::memory::{Memory, Registered};
+use super::memory::{Memory, Registered, lasts};
 use super::{Error, teardown};
 use crate::api::{ConditionType, Pattern, Reason, Status, Tenant};
 use crate::clock;
@@ -63,17 +63,21 @@ pub async fn mirror(
     let was_told = now.is_true(ConditionType::Registered);
     let due = memory.registry.said.as_ref().map_or(!was_told, |(said, _)| *said != hash);
     let fault = match tell(cx, table, &entry, due, memory).await {
-        Ok(()) => return Mirrored::stands(Standing::Whole),
+        Ok(()) => {
+            memory.registry_failing_since = None;
+            return Mirrored::stands(Standing::Whole);
+        }
         Err(fault) => fault,
     };
+    let passes = fault.class.may_have_happened();
+    let is_news = lasts(&mut memory.registry_failing_since, cx.clock, passes).is_some() || due;
     let trouble = match fault.class {
-        Class::Throttled if due => Standing::Waiting(Reason::Throttled, fault.to_string()),
-        Class::Transient if due => Standing::Waiting(Reason::Transient, fault.to_string()),
+        class if passes && is_news => Standing::Waiting(class.lasting(), fault.to_string()),
         Class::NotFound => Standing::Stalled(Reason::RegistryNotFound, not_found(cx, table, &fault)),
         Class::Conflict => Standing::Stalled(Reason::RegistryConflict, conflict(cx, table, &entry).await),
         _ => Standing::from(&fault),
     };
-    if matches!(fault.class, Class::Throttled | Class::Transient) {
+    if passes {
         return Mirrored { fault: Some(fault), ..Mirrored::stands(trouble) };
     }
     memory.registry = Registered { said: None, refused: Some((hash, Instant::now())) };

@@ -20,8 +20,7 @@ pub fn distance(failures: u32) -> Duration {
 
 /// The error policy of both controllers.
 pub fn after(cx: &Context, uid: Option<&str>, error: &Error) -> Action {
-    let stale = matches!(error, Error::Kube(error) if matches!(&**error, kube::Error::Api(status) if status.code == 409));
-    if stale {
+    if error.is_stale() {
         tracing::debug!(%error, "the object has changed meanwhile");
         // We looked at an old version of the object; the newer one is on its way.
         return Action::requeue(cx.clock.outside(Duration::from_secs(1)));

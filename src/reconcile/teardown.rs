@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use super::{Error, conditions_writer};
-use crate::api::{DeletionPolicy, Layer, Reason, Severity, Status};
+use crate::api::{DeletionPolicy, Layer, PerLayer, Reason, Severity, Status};
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Identity;
 use crate::stack::layout::marker_key;
 use crate::stack::model::observed::CollectionDetail;
-use crate::stack::model::outcome::{Documents, Leaving, Verdict};
+use crate::stack::model::outcome::{Documents, Leaving, Standing, Verdict};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{self, Fate};
 use crate::stack::offer::Offer;
@@ -179,15 +179,25 @@ pub async fn report(
     let uid = object.uid().unwrap_or_default();
     let mut memory = cx.memories.get(&uid);
     let waited = cx.clock.since(memory.leaves());
-    let late = *reason == Reason::NotYet && waited > DEADLINE;
-    let severity = reason.severity();
-    let stalled = late || severity == Severity::Stalled;
-    let blocked = stalled || severity == Severity::Blocked;
-    let leaving = Leaving { reason: *reason, message: message.clone(), blocked, stalled };
+    let passes = matches!(reason, Reason::NotYet | Reason::Transient | Reason::Throttled);
+    let (told, message) = match passes && waited > DEADLINE {
+        true => {
+            let minutes = DEADLINE.as_secs() / 60;
+            (Reason::DeadlineExceeded, format!("Not gone after {minutes} minutes. {message}"))
+        }
+        false => (*reason, message.clone()),
+    };
+    let stalled = told.severity() == Severity::Stalled;
+    let blocked = stalled || told.severity() == Severity::Blocked;
+    let leaving = Leaving { reason: told, message, blocked, stalled };
     let mut after = now;
+    // What is being taken apart is not as it should be, whatever was said of it last.
+    let goes = |layer: Layer| Standing::Waiting(Reason::Deleting, format!("The {layer} goes, or is gone"));
+    let layers = PerLayer::from_fn(|layer| memory.goes.get(layer).then(|| goes(layer)));
     let verdict = Verdict {
         leaving: Some(leaving),
-        documents: Documents::last(&before.conditions),
+        layers,
+        documents: Documents::last(&after.conditions),
         ..Verdict::default()
     };
     conditions_writer::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));

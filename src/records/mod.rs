@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use self::shelf::{S3, Shelf};
 use crate::api::Reason;
 use crate::aws::{Over, Put};
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::layout::{RECORDS, record_key, recorded_id};
 use crate::stack::record::Record;
 
@@ -157,7 +157,7 @@ impl Records {
             Ok(Put::Missing) => return Err(Trouble::Lost(format!("{key} in the installation's bucket"))),
             Ok(Put::Refused) => None,
             // It may have been written all the same.
-            Err(fault) if matches!(fault.class, Class::Transient | Class::Throttled) => Some(fault),
+            Err(fault) if fault.class.may_have_happened() => Some(fault),
             Err(fault) => return Err(fault.into()),
         };
         let there: Option<Kept<T>> = self.read(key).await?;

@@ -15,9 +15,15 @@ pub fn code(uid: &str, reason: Reason, facts: &[&str]) -> String {
     format!("{reason}-{}", &whole[..LENGTH])
 }
 
-/// How a message asks for approval.
-pub fn ask(code: &str) -> String {
-    format!("To go on all the same, set the annotation {APPROVE}={code}")
+/// How a message asks for approval. One that was `given` to the same question, and does not open any more or never did, is
+/// named.
+pub fn ask(code: &str, given: Option<&str>) -> String {
+    let asked = format!("To go on all the same, set the annotation {APPROVE}={code}");
+    let reason = |code: &str| code.trim().split('-').next().map(str::to_owned);
+    match given.filter(|given| *given != code && reason(given) == reason(code)) {
+        Some(given) => format!("The annotation has '{}', which does not open this. {asked}", given.trim()),
+        None => asked,
+    }
 }
 
 #[cfg(test)]
@@ -37,12 +43,30 @@ mod tests {
         }
     }
 
+    /// A misspelt or outdated code is not passed over in silence.
+    #[test]
+    fn a_code_that_does_not_open_is_named_beside_the_one_that_does() {
+        let asked = ask("DataLost-178e51", None);
+        for (given, is_named) in [
+            (Some("DataLost-000000"), true),
+            (Some("DataLost"), true),
+            (Some(" DataLost-178e51\n"), true),
+            (Some("DataLost-178e51"), false),
+            (Some("LargeDeletion-178e51"), false),
+            (None, false),
+        ] {
+            let told = ask("DataLost-178e51", given);
+            assert!(told.ends_with(&asked) && (told != asked) == is_named, "{given:?}: {told}");
+            assert!(!is_named || told.contains(given.unwrap().trim()), "{told}");
+        }
+    }
+
     /// People have copied codes into annotations: they must still open after an upgrade.
     #[test]
     fn a_code_stays_what_it_was() {
         let code = code("u-1", Reason::DataLost, &["bucket b", "1970-01-01T00:00:01Z"]);
         assert_eq!(code, "DataLost-178e51");
         let asked = "To go on all the same, set the annotation tenantry.dev/approve=DataLost-178e51";
-        assert_eq!(ask(&code), asked);
+        assert_eq!(ask(&code, None), asked);
     }
 }

@@ -1,6 +1,4 @@
-//! What went wrong in an AWS call, and the class that decides what follows.
-//!
-//! The table below is the whole policy: conditions and requeues look at the [`Class`] and at nothing else.
+//! What went wrong in an AWS call, the class that decides what follows, and what to do about it.
 
 use std::fmt;
 
@@ -27,8 +25,10 @@ pub enum Class {
     Quota,
     /// There is no way to it from where we run: a person must open one.
     Unreachable,
-    /// AWS will not take this as it is, ever: a person must change the spec.
+    /// AWS will not take this as it is, ever: a person must change what is asked for.
     Invalid,
+    /// What no row names: backoff, because it passes by itself more often than not; a person must look if it lasts.
+    Unnamed,
 }
 
 impl Class {
@@ -40,7 +40,21 @@ impl Class {
             Class::Unreachable => Some(Reason::EndpointUnreachable),
             Class::Invalid => Some(Reason::Invalid),
             Class::Throttled | Class::Transient | Class::NotYet | Class::NotFound | Class::Conflict => None,
+            Class::Unnamed => None,
         }
+    }
+
+    /// What a condition gives as its reason, once a failure that should pass by itself has lasted.
+    pub const fn lasting(self) -> Reason {
+        match self {
+            Class::Throttled => Reason::Throttled,
+            _ => Reason::Transient,
+        }
+    }
+
+    /// Whether a call that would change something may have done so, and only its answer was lost.
+    pub const fn may_have_happened(self) -> bool {
+        matches!(self, Class::Transient | Class::Throttled | Class::Unnamed)
     }
 }
 
@@ -70,50 +84,84 @@ impl fmt::Display for Fault {
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;
         }
-        match self.class {
-            Class::Denied if CREDENTIALS.contains(&code.as_str()) => {
-                write!(f, ". Renew the credentials, and check the clock of the machine")
-            }
-            _ if self.is_about_marketplace() => write!(
-                f,
-                ". If the model is sold in the AWS Marketplace, somebody who may do aws-marketplace:Subscribe and \
-                 aws-marketplace:ViewSubscriptions must invoke it once in this account"
-            ),
-            Class::Denied => write!(f, ". Allow {} for {}", self.action(), self.caller()),
-            // An index that the operator may not see looks the same as one whose policy has not propagated.
-            Class::NotYet if code.starts_with("AccessDenied") => {
-                write!(f, ". If it stays so, allow {} for {}", self.action(), self.caller())
-            }
-            Class::Quota => write!(f, ". Raise the quota or make room"),
-            Class::Unreachable => {
-                if self.lacks_index_api() {
-                    write!(f, ". The control plane of this region has no API for indexes")?;
-                }
-                write!(
-                    f,
-                    ". Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where \
-                     it leads, or set collection.network.access to Public"
-                )
-            }
-            Class::Invalid if *service == "dynamodb" => {
-                write!(f, ". Give --registry a table whose only key is tenantId, a string")
-            }
-            Class::Invalid => write!(f, ". Change the spec"),
-            _ => Ok(()),
-        }
+        self.advice().map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
 impl Fault {
+    /// The same, told to who wrote the spec from which the call came.
+    pub fn of_spec(&self) -> String {
+        let changes = || Operation::find(self.service, self.operation).is_none_or(Operation::changes);
+        match self.class {
+            Class::Unreachable if self.lacks_index_api() => {
+                format!("{self}. The control plane of this region has no API for indexes. {ENDPOINT}")
+            }
+            Class::Unreachable => format!("{self}. {ENDPOINT}"),
+            Class::Invalid if self.advice().is_none() && changes() => format!("{self}. Change the spec"),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The same, told of an object that is being deleted: its spec is not acted upon any more.
+    pub fn of_leaver(&self) -> String {
+        let away = "set deletionPolicy to Retain, and it stays";
+        match self.class {
+            Class::Unreachable => {
+                format!("{self}. Run the operator where a VPC endpoint of the collection leads; or {away}")
+            }
+            Class::Invalid if self.advice().is_none() => {
+                format!("{self}. Put right in AWS what is in the way, or delete it there; or {away}")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether the control plane has no API for indexes in this region, so that only a collection's endpoint does.
     pub fn lacks_index_api(&self) -> bool {
         INDEX_API.contains(&self.operation) && self.message.to_lowercase().contains(NO_INDEX_API)
     }
 
-    /// Whether AWS says that this account has not subscribed to a model.
-    fn is_about_marketplace(&self) -> bool {
+    /// Whether AWS refuses and says no more: neither who is refused, nor by what policy.
+    pub fn is_mere_denial(&self) -> bool {
+        let is_denial = matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "403");
+        is_denial && !self.message.contains("is not authorized to perform")
+    }
+
+    /// What to do about it, whoever reads it.
+    fn advice(&self) -> Option<String> {
+        let by_code = BY_CODE.iter().find(|(codes, _)| codes.contains(&self.code.as_str()));
+        if let Some((_, advice)) = by_code.filter(|_| self.class != Class::Unreachable) {
+            return Some((*advice).into());
+        }
         let text = self.message.to_lowercase();
-        MARKETPLACE.iter().any(|(fragment, _)| text.contains(fragment))
+        if MARKETPLACE.iter().chain(MAY_BE_MARKETPLACE).any(|words| text.contains(words)) {
+            return Some(
+                "If the model is sold in the AWS Marketplace, somebody who may do aws-marketplace:Subscribe and \
+                 aws-marketplace:ViewSubscriptions must invoke it once in this account"
+                    .into(),
+            );
+        }
+        let (action, caller) = (self.action(), self.caller());
+        match self.class {
+            Class::Denied if self.code == "403" => Some(format!(
+                "AWS gives no reason. Allow {action} for {caller}; if that is allowed, look at the policies of the \
+                 bucket, of a VPC endpoint and of the organization, and at the clock of the machine"
+            )),
+            Class::Denied => {
+                let by = BY_POLICY.iter().find(|(words, _)| text.contains(words));
+                let advice = by.map_or("Allow {action} for {caller}", |(_, advice)| *advice);
+                Some(advice.replace("{action}", &action).replace("{caller}", caller))
+            }
+            // An index that the operator may not see looks the same as one whose policy has not propagated.
+            Class::NotYet if self.code.starts_with("AccessDenied") => {
+                Some(format!("If it stays so, allow {action} for {caller}"))
+            }
+            Class::Quota => Some("Raise the quota or make room".into()),
+            Class::Invalid if self.service == "dynamodb" => {
+                Some("Give --registry a table whose only key is tenantId, a string".into())
+            }
+            _ => None,
+        }
     }
 
     /// Who makes the call.
@@ -142,206 +190,210 @@ impl Fault {
     }
 }
 
-/// What AWS says of credentials that it does not take, whatever they may do.
-const CREDENTIALS: &[&str] = &[
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "InvalidAccessKeyId",
-];
+/// How the operator gets to an index where the control plane does not.
+const ENDPOINT: &str = "Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where it \
+                        leads, or set collection.network.access to Public";
 
 /// The control plane's operations on indexes.
-const INDEX_API: [&str; 4] = ["CreateIndex", "GetIndex", "UpdateIndex", "DeleteIndex"];
+pub const INDEX_API: &[&str] = &["CreateIndex", "GetIndex", "UpdateIndex", "DeleteIndex"];
 
 /// What they say, as an AccessDeniedException, in regions that do not have them. Compared in lower case.
 /// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-semantic-enrichment.html>
-const NO_INDEX_API: &str = "api is not supported";
+pub const NO_INDEX_API: &str = "api is not supported";
 
 /// What is said of a model that the account has not subscribed to: Bedrock does so by itself when somebody who may
-/// invokes it first, which a knowledge base's role may not. The last may also be IAM that lags. Compared in lower case.
+/// invokes it first, which a knowledge base's role may not. Compared in lower case.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-access.html>
-const MARKETPLACE: &[(&str, Class)] = &[
-    ("aws-marketplace", Class::Denied),
-    ("don't have access to the model", Class::Denied),
-    ("is not able to call specified", Class::NotYet),
+pub const MARKETPLACE: &[&str] = &["aws-marketplace", "don't have access to the model"];
+/// The same, or IAM that lags.
+pub const MAY_BE_MARKETPLACE: &[&str] = &["is not able to call specified"];
+
+/// What AWS says of credentials that it does not take, or of a signature whose time is not its own.
+pub const CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidToken",
+    "TokenRefreshRequired",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
 ];
 
-/// Messages of CreateKnowledgeBase, UpdateKnowledgeBase and CreateDataSource that are all ValidationException and
-/// tell races from mistakes; the first row that matches decides. Compared in lower case.
-const BEDROCK_VALIDATION: &[(&str, Class)] = &[
-    // The engine can never become right by waiting.
-    ("engine type", Class::Invalid),
-    ("invalid dimension", Class::Invalid),
-    // IAM has not propagated the role or its trust.
-    ("cannot assume role", Class::NotYet),
-    ("unable to assume the given role", Class::NotYet),
-    // IAM has propagated the role, but not its permissions.
-    ("not authorized to perform", Class::NotYet),
-    // The data access policy, or aoss:APIAccessAll, has not propagated.
-    ("security_exception", Class::NotYet),
-    ("bad authorization", Class::NotYet),
-    ("403 forbidden", Class::NotYet),
-    // The index is not visible yet.
-    ("no such index", Class::NotYet),
-    ("storage configuration provided is invalid", Class::NotYet),
+/// What AWS says of a region, or of a service in it, that the account has not enabled.
+pub const NOT_ENABLED: &[&str] = &["OptInRequired", "RegionDisabledException"];
+
+/// What AWS says of an account that may not use a service at all.
+pub const NOT_SIGNED_UP: &[&str] = &[
+    "SubscriptionRequiredException",
+    "NotSignedUp",
+    "NotSignedUpException",
+    "AccountProblem",
+    "AllAccessDisabled",
 ];
 
-/// The class of an answer. `code` is AWS's error code; `message` its text.
-pub fn classify(operation: &str, code: &str, message: &str) -> Class {
-    let text = message.to_lowercase();
-    match (operation, code) {
-        // A knowledge base, or the account, has no free slot for another job.
-        (
-            "StartIngestionJob",
-            "ConflictException" | "ServiceQuotaExceededException" | "ThrottlingException",
-        ) => Class::NotYet,
-        // A job still runs, or something below is still going away.
-        ("DeleteDataSource" | "DeleteKnowledgeBase" | "DeleteCollection", "ConflictException") => {
-            Class::NotYet
-        }
-        // Not a right is missing, but the API; otherwise the index is made under a data access policy that may not have
-        // propagated.
-        (index, "AccessDeniedException" | "AuthorizationException") if INDEX_API.contains(&index) => {
-            if text.contains(NO_INDEX_API) { Class::Unreachable } else { Class::NotYet }
-        }
-        (
-            "CreateKnowledgeBase"
-            | "UpdateKnowledgeBase"
-            | "CreateDataSource"
-            | "UpdateDataSource"
-            | "StartIngestionJob",
-            "ValidationException",
-        ) => MARKETPLACE
-            .iter()
-            .chain(BEDROCK_VALIDATION)
-            .find(|(fragment, _)| text.contains(fragment))
-            .map_or(Class::Invalid, |(_, class)| *class),
-        // The same by the collection's endpoint, in OpenSearch's words.
-        (_, "security_exception" | "authorization_exception") => Class::NotYet,
-        (_, "resource_already_exists_exception") => Class::Conflict,
-        (_, "index_not_found_exception") => Class::NotFound,
-        (
-            _,
-            "mapper_parsing_exception"
-            | "illegal_argument_exception"
-            | "invalid_index_name_exception"
-            | "parse_exception",
-        ) => Class::Invalid,
-        // A bucket of this name was deleted a moment ago.
-        (_, "OperationAborted") => Class::NotYet,
-        // A key that somebody has switched off: KMS says so itself, or S3 for it, in front of every write.
-        (_, "KMSInvalidStateException" | "DisabledException") => Class::NotYet,
-        (_, code) if code.starts_with("KMS.") => Class::NotYet,
-        (
-            _,
-            "ThrottlingException"
-            | "Throttling"
-            | "TooManyRequestsException"
-            | "SlowDown"
-            | "RequestLimitExceeded"
-            | "RequestThrottled"
-            | "ProvisionedThroughputExceededException"
-            | "429",
-        ) => Class::Throttled,
-        (
-            _,
-            "ServiceQuotaExceededException"
-            | "OcuLimitExceededException"
-            | "LimitExceeded"
-            | "LimitExceededException"
-            | "TooManyBuckets",
-        ) => Class::Quota,
-        (
-            _,
-            "AccessDenied"
-            | "AccessDeniedException"
-            | "Forbidden"
-            | "403"
-            | "UnauthorizedOperation"
-            | "NotAuthorized",
-        ) => Class::Denied,
-        (_, code) if CREDENTIALS.contains(&code) => Class::Denied,
-        (
-            _,
-            "ConflictException"
-            | "ConditionalCheckFailedException"
-            | "BucketAlreadyExists"
-            | "BucketAlreadyOwnedByYou"
-            | "EntityAlreadyExists"
-            | "EntityAlreadyExistsException"
-            | "AlreadyExistsException"
-            | "ConcurrentModification"
-            | "ConcurrentModificationException"
-            | "DeleteConflict"
-            | "DeleteConflictException"
-            | "BucketNotEmpty",
-        ) => Class::Conflict,
-        (_, code)
-            if code.starts_with("NoSuch")
-                || code.ends_with("NotFound")
-                || code.ends_with("NotFoundException") =>
-        {
-            Class::NotFound
-        }
-        (
-            _,
-            "ResourceNotFoundException"
-            | "404"
-            | "NotFoundError"
-            | "ServerSideEncryptionConfigurationNotFoundError"
-            | "OwnershipControlsNotFoundError",
-        ) => Class::NotFound,
-        (
-            _,
-            "ValidationException"
-            | "MalformedPolicyDocument"
-            | "MalformedPolicyDocumentException"
-            | "InvalidInput"
-            | "InvalidRequest"
-            | "InvalidArgument"
-            | "MalformedXML"
-            | "MalformedPolicy"
-            | "InvalidTag"
-            | "TagException"
-            | "InvalidArnException",
-        ) => Class::Invalid,
-        // What nobody has named yet passes by itself more often than not, and backoff is safe.
-        _ => Class::Transient,
-    }
-}
+/// What S3 says of a bucket that is in another region.
+pub const ELSEWHERE: &[&str] =
+    &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
+
+/// What to do about a code, whatever was asked for.
+const BY_CODE: &[(&[&str], &str)] = &[
+    (
+        CREDENTIALS,
+        "Renew the credentials, and check the clock of the machine and whether the account has enabled the region",
+    ),
+    (NOT_ENABLED, "Enable the region for the account, and the service in it"),
+    (
+        NOT_SIGNED_UP,
+        "Whoever owns the account must sign it up for the service, or ask AWS why it is suspended",
+    ),
+    (ELSEWHERE, "A bucket of this name is in another region: check which region this is"),
+    (
+        &["Connection", "Timeout"],
+        "If it stays so, check the way to AWS: names, proxy, firewall, a VPC endpoint for the service",
+    ),
+];
+
+/// Which policy refuses, as AWS says it, and what follows. The first that is named decides.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
+const BY_POLICY: &[(&str, &str)] = &[
+    (
+        "service control policy",
+        "No right of {caller} helps: the organization's service control policy must let {action} through",
+    ),
+    (
+        "resource control policy",
+        "No right of {caller} helps: the organization's resource control policy must let {action} through",
+    ),
+    ("permissions boundary", "Allow {action} in the permissions boundary of {caller} too"),
+    ("session policy", "Allow {action} in the policy of the session of {caller} too"),
+    ("vpc endpoint policy", "Allow {action} in the policy of the VPC endpoint"),
+    ("explicit deny in an identity-based policy", "Take out what denies {action} to {caller}"),
+    (
+        "explicit deny in a resource-based policy",
+        "Take what denies {action} out of the policy of the resource",
+    ),
+    ("no resource-based policy allows", "Allow {action} for {caller} in the policy of the resource"),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_s3_says_of_a_key_is_waited_for() {
-        for code in ["KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"] {
-            assert_eq!(classify("PutObject", code, ""), Class::NotYet, "{code}");
+    fn a_denied_call_names_the_action_to_allow() {
+        let denied = |service, operation| Fault {
+            class: Class::Denied,
+            service,
+            operation,
+            resource: "x".into(),
+            code: "AccessDenied".into(),
+            message: "no.".into(),
+            request_id: None,
+        };
+        assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
+        let create = denied("iam", "CreateRole");
+        let named =
+            "User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: iam:TagRole on resource: r";
+        assert_eq!(Fault { message: named.into(), ..create }.action(), "iam:TagRole");
+        assert!(
+            denied("iam", "CreateRole")
+                .to_string()
+                .ends_with("Allow iam:CreateRole and iam:TagRole for the operator's role")
+        );
+    }
+    fn said(class: Class, operation: (&'static str, &'static str), code: &str, message: &str) -> Fault {
+        Fault {
+            class,
+            service: operation.0,
+            operation: operation.1,
+            resource: "x".into(),
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+        }
+    }
+
+    /// As AWS says which policy refuses.
+    #[test]
+    fn nobody_is_told_to_allow_what_another_policy_refuses() {
+        let create = ("s3", "CreateBucket");
+        for (by, wanted, is_the_roles) in [
+            ("with an explicit deny in a service control policy", "service control policy must let", false),
+            ("because no service control policy allows the s3:CreateBucket action", "organization's", false),
+            ("with an explicit deny in a resource control policy", "resource control policy must let", false),
+            ("with an explicit deny in a permissions boundary", "in the permissions boundary of", true),
+            ("because no permissions boundary allows the s3:CreateBucket action", "boundary", true),
+            ("because no session policy allows the s3:CreateBucket action", "policy of the session", true),
+            ("because no VPC endpoint policy allows the s3:CreateBucket action", "policy of the VPC", false),
+            ("with an explicit deny in an identity-based policy", "Take out what denies", true),
+            ("with an explicit deny in a resource-based policy", "out of the policy of the resource", false),
+            (
+                "because no resource-based policy allows the s3:CreateBucket action",
+                "for the operator's",
+                true,
+            ),
+            ("because no identity-based policy allows the s3:CreateBucket action", "Allow s3:", true),
+        ] {
+            let message =
+                format!("User: u is not authorized to perform: s3:CreateBucket on resource: r {by}");
+            let text = said(Class::Denied, create, "AccessDenied", &message).to_string();
+            assert!(text.contains(wanted) && text.contains("s3:CreateBucket"), "{text}");
+            let plain = "Allow s3:CreateBucket for the operator's role";
+            let is_plain = text.ends_with(plain);
+            assert_eq!(is_plain, by.contains("no identity-based policy"), "{text}");
+            assert!(is_the_roles || !text.ends_with("for the operator's role"), "{text}");
+        }
+        let retrieve = said(Class::Denied, ("bedrock", "Retrieve"), "AccessDeniedException", "no");
+        assert!(retrieve.to_string().contains("for whoever asks"), "a person's own right: {retrieve}");
+    }
+
+    #[test]
+    fn a_code_that_says_who_calls_or_where_asks_for_no_action_to_be_allowed() {
+        let codes = [CREDENTIALS, NOT_ENABLED, NOT_SIGNED_UP].concat();
+        for code in codes {
+            let text = said(Class::Denied, ("iam", "GetRole"), code, "no").to_string();
+            assert!(!text.contains("llow iam:GetRole"), "{text}");
+        }
+        for code in ELSEWHERE {
+            let text = said(Class::Invalid, ("s3", "CreateBucket"), code, "no").of_spec();
+            assert!(text.contains("region") && !text.contains("spec"), "{text}");
         }
     }
 
     #[test]
-    fn bedrock_races_are_told_from_mistakes_by_their_message() {
-        let create = |message| classify("CreateKnowledgeBase", "ValidationException", message);
-        for race in [
-            "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: bedrock:InvokeModel",
-            "Bedrock cannot assume role arn:aws:iam::1:role/x",
-            "The knowledge base storage configuration provided is invalid... Request failed: [security_exception] 403 Forbidden",
-            "… Dependency error document status code: 404, error message: no such index [x]",
-            "The knowledge base storage configuration provided is invalid... Bad Authorization",
-        ] {
-            assert_eq!(create(race), Class::NotYet, "{race}");
+    fn who_leaves_is_not_told_to_change_the_spec_and_who_is_built_is() {
+        let all = [Class::Throttled, Class::Transient, Class::NotYet, Class::NotFound, Class::Conflict];
+        let all =
+            [&all[..], &[Class::Denied, Class::Quota, Class::Unreachable, Class::Invalid, Class::Unnamed]];
+        for class in all.concat() {
+            for operation in [("iam", "DeleteRole"), ("iam", "GetRole"), ("dynamodb", "UpdateItem")] {
+                let text = said(class, operation, "Code", "no").of_leaver();
+                assert!(!text.contains("Change the spec") && !text.contains("collection.network"), "{text}");
+            }
         }
-        let engine = "The OpenSearch Serverless engine type associated with your vector index is invalid; use FAISS. \
-                      The storage configuration provided is invalid";
-        assert_eq!(create(engine), Class::Invalid);
-        let dimension =
-            "The storage configuration provided is invalid... Query vector has invalid dimension: 1024";
-        assert_eq!(create(dimension), Class::Invalid);
-        assert_eq!(create("name must match"), Class::Invalid);
+        let invalid = |operation| said(Class::Invalid, ("iam", operation), "ValidationError", "no");
+        assert!(invalid("CreateRole").of_spec().ends_with("Change the spec"));
+        assert_eq!(invalid("GetRole").of_spec(), invalid("GetRole").to_string(), "a look changes nothing");
+        assert!(invalid("DeleteRole").of_leaver().contains("deletionPolicy to Retain"));
+    }
+
+    #[test]
+    fn a_refusal_without_a_word_says_what_it_may_be() {
+        let text =
+            said(Class::Denied, ("s3", "HeadBucket"), "403", "AWS answers HTTP 403 and no more").to_string();
+        for wanted in ["Allow s3:ListBucket", "VPC endpoint", "organization", "clock"] {
+            assert!(text.contains(wanted), "{wanted}: {text}");
+        }
     }
 
     /// As AWS and those who met it have written them.
@@ -368,7 +420,7 @@ mod tests {
             ("ValidationException", unable, Class::NotYet, marketplace),
         ] {
             for operation in ["CreateKnowledgeBase", "StartIngestionJob"] {
-                let class_of = classify(operation, code, message);
+                let class_of = crate::stack::classify::classify(operation, code, message);
                 assert_eq!(class_of, class, "{operation}: {message}");
                 let fault = Fault {
                     class,
@@ -379,7 +431,7 @@ mod tests {
                     message: message.into(),
                     request_id: None,
                 };
-                assert!(fault.to_string().contains(advice), "{fault}");
+                assert!(fault.of_spec().contains(advice), "{fault}");
             }
         }
     }
@@ -387,14 +439,14 @@ mod tests {
     /// It is no right that is missing, nor a policy that has not propagated.
     #[test]
     fn a_region_without_an_api_for_indexes_is_not_waited_for() {
-        for operation in INDEX_API {
+        for operation in INDEX_API.iter().copied() {
             for (message, class) in [
                 ("API is not supported", Class::Unreachable),
                 ("The API is NOT supported in this region.", Class::Unreachable),
                 ("User: u is not authorized to perform: aoss:CreateIndex", Class::NotYet),
             ] {
                 let fault = Fault {
-                    class: classify(operation, "AccessDeniedException", message),
+                    class: crate::stack::classify::classify(operation, "AccessDeniedException", message),
                     service: "aoss",
                     operation,
                     resource: "x".into(),
@@ -411,78 +463,12 @@ mod tests {
             }
         }
         assert_eq!(
-            classify("CreateCollection", "AccessDeniedException", "API is not supported"),
+            crate::stack::classify::classify(
+                "CreateCollection",
+                "AccessDeniedException",
+                "API is not supported"
+            ),
             Class::Denied
-        );
-    }
-
-    #[test]
-    fn codes_fall_into_their_classes() {
-        for (operation, code, class) in [
-            ("StartIngestionJob", "ServiceQuotaExceededException", Class::NotYet),
-            ("CreateKnowledgeBase", "ServiceQuotaExceededException", Class::Quota),
-            ("CreateCollection", "OcuLimitExceededException", Class::Quota),
-            ("CreateIndex", "AccessDeniedException", Class::NotYet),
-            ("CreateRole", "AccessDenied", Class::Denied),
-            ("CreateBucket", "BucketAlreadyOwnedByYou", Class::Conflict),
-            ("CreateBucket", "OperationAborted", Class::NotYet),
-            ("GetRole", "NoSuchEntity", Class::NotFound),
-            ("GetDataSource", "ResourceNotFoundException", Class::NotFound),
-            ("GetBucketPolicy", "NoSuchBucketPolicy", Class::NotFound),
-            ("HeadBucket", "NotFound", Class::NotFound),
-            ("UpdateItem", "ConditionalCheckFailedException", Class::Conflict),
-            ("UpdateItem", "ProvisionedThroughputExceededException", Class::Throttled),
-            ("UpdateItem", "ResourceNotFoundException", Class::NotFound),
-            ("ListAliases", "ThrottlingException", Class::Throttled),
-            ("ListAliases", "InternalServerException", Class::Transient),
-        ] {
-            assert_eq!(classify(operation, code, ""), class, "{operation} {code}");
-        }
-    }
-
-    #[test]
-    fn whichever_action_is_missing_is_named() {
-        for operation in Operation::all() {
-            for (action, _) in operation.needs() {
-                let message = format!("User: u is not authorized to perform: {action} on resource: r");
-                let code = "AccessDeniedException";
-                let fault = Fault {
-                    class: classify(operation.name(), code, &message),
-                    service: operation.service(),
-                    operation: operation.name(),
-                    resource: "x".into(),
-                    code: code.into(),
-                    message,
-                    request_id: Some("R1".into()),
-                };
-                let said = fault.to_string().to_lowercase();
-                let wanted = format!("allow {} for", action.to_lowercase());
-                assert!(said.contains(&wanted), "{operation:?}: {fault}");
-                assert!(matches!(fault.class, Class::Denied | Class::NotYet), "{operation:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_denied_call_names_the_action_to_allow() {
-        let denied = |service, operation| Fault {
-            class: Class::Denied,
-            service,
-            operation,
-            resource: "x".into(),
-            code: "AccessDenied".into(),
-            message: "no.".into(),
-            request_id: None,
-        };
-        assert_eq!(denied("s3", "HeadBucket").action(), "s3:ListBucket");
-        let create = denied("iam", "CreateRole");
-        let named =
-            "User: arn:aws:sts::1:assumed-role/x/y is not authorized to perform: iam:TagRole on resource: r";
-        assert_eq!(Fault { message: named.into(), ..create }.action(), "iam:TagRole");
-        assert!(
-            denied("iam", "CreateRole")
-                .to_string()
-                .ends_with("Allow iam:CreateRole and iam:TagRole for the operator's role")
         );
     }
 }

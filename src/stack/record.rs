@@ -248,7 +248,7 @@ pub fn rule(
             "tenantId '{tenant_id}' is retained as {place}: {} left it there. Nothing was changed. Make it {place} in a new \
              object to take that over. {}: this Tenant then has the id, and what is retained stays in AWS and is forgotten",
             holder.tag(),
-            approval::ask(&code)
+            approval::ask(&code, asker.approved)
         );
         return Ruling::Refused(Blocked { reason: Reason::RetainedDiffers, message });
     }
@@ -256,7 +256,7 @@ pub fn rule(
         return Ruling::Granted { inherits: true };
     }
     let what = "what it had";
-    let message = plan::retained_by_neighbour(asker.id, tenant_id, &holder.tag(), &holder.uid, what);
+    let message = plan::retained_by_neighbour(asker.id, &holder.tag(), &holder.uid, what, asker.approved);
     Ruling::Refused(Blocked { reason: Reason::TenantIdRetained, message })
 }
 

@@ -108,7 +108,7 @@ pub async fn define(bed: &Bed) {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         let definition: CustomResourceDefinition = serde_saphyr::from_str(&text).unwrap();
         let name = definition.name_any();
-        api.patch(&name, &PatchParams::apply("e2e"), &Patch::Apply(&definition)).await.unwrap();
+        api.patch(&name, &PatchParams::apply("e2e").force(), &Patch::Apply(&definition)).await.unwrap();
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());
         let in_time = tokio::time::timeout(Duration::from_secs(60), established).await;
         in_time.unwrap_or_else(|_| panic!("{name} was not established in a minute")).unwrap();

@@ -42,11 +42,17 @@ impl World {
 
     /// Applies a file of objects, as `kubectl apply --server-side` would.
     pub async fn apply(&self, yaml: &str) {
-        for object in self.objects(yaml) {
-            if let Err(error) = self.apply_one(&object).await {
-                panic!("refused: {error}\n{object}");
-            }
+        if let Err(error) = self.try_apply(yaml).await {
+            panic!("refused: {error}\n{yaml}");
         }
+    }
+
+    /// The same, unless the API server refuses.
+    pub async fn try_apply(&self, yaml: &str) -> Result<(), kube::Error> {
+        for object in self.objects(yaml) {
+            self.apply_one(&object).await?;
+        }
+        Ok(())
     }
 
     async fn apply_one(&self, object: &Value) -> Result<DynamicObject, kube::Error> {

@@ -2,7 +2,8 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
 
 use crate::bed::{another_without_definitions, define};
 use crate::double::Call;
@@ -45,6 +46,38 @@ async fn definitions_are_waited_for() {
         let log = operator.log();
         operator.die().await;
         assert_eq!(log.matches("serving metrics").count(), 1, "it went on without a restart");
+    };
+    world_in(another_without_definitions().await, |_| {}, test).await;
+}
+
+/// As after a rollback: a newer definition let in what this release does not know.
+#[tokio::test]
+async fn an_object_that_this_release_cannot_read_says_so_itself() {
+    let test = async |w: World| {
+        define(w.bed).await;
+        let definitions: Api<CustomResourceDefinition> = Api::all(w.client.clone());
+        let policies =
+            "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy/enum/-";
+        let newer = json!([{"op": "add", "path": policies, "value": "Archive"}]);
+        let patch = Patch::Json::<()>(serde_json::from_value(newer).unwrap());
+        definitions.patch("tenants.tenantry.dev", &PatchParams::default(), &patch).await.unwrap();
+        let acme = "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo, deletionPolicy: Archive}}";
+        w.eventually("the newer definition is served", || async { w.try_apply(acme).await.ok() }).await;
+        // The older definition is back, and lets no such object in any more.
+        define(w.bed).await;
+        w.start_operator().await;
+        w.granted().await;
+        let told = w.condition("acme", "Accepted=False/SpecInvalid").await;
+        for wanted in ["Stalled=True/SpecInvalid", "Ready=False/SpecInvalid", "Reconciling=False"] {
+            assert!(told.is(wanted), "{}", told.describe());
+        }
+        assert!(told.message("Ready").contains("Archive"), "{}", told.describe());
+        w.event("acme", "SpecInvalid").await;
+        // Nobody else is held up, and once it is mended it is built.
+        w.apply("{kind: Tenant, metadata: {name: other}, spec: {tenantId: other, pattern: Silo}}").await;
+        w.ready("other").await;
+        w.patch("acme", json!({"spec": {"deletionPolicy": "Delete"}})).await;
+        w.ready("acme").await;
     };
     world_in(another_without_definitions().await, |_| {}, test).await;
 }

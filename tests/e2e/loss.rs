@@ -61,9 +61,9 @@ async fn a_bucket_that_is_gone_is_made_anew_only_if_somebody_says_so() {
 
         let mark = w.double.mark().await;
         delete_bucket(&w, &bucket).await;
-        let told = w.condition("acme", "BucketReady=False/DataLost").await;
+        let told = w.condition("acme", "Stalled=True/DataLost").await;
         assert!(
-            told.is("Stalled=True/DataLost") && told.message("Ready").contains(&bucket),
+            told.is("BucketReady=False/DataLost") && told.message("Ready").contains(&bucket),
             "{}",
             told.describe()
         );
@@ -118,8 +118,8 @@ async fn a_collection_that_is_gone_takes_its_knowledge_bases_along_only_if_someb
         let (_, collection) = stack.status.collection_arn.as_deref().unwrap().rsplit_once('/').unwrap();
         w.sdk.aoss.delete_collection().id(collection).send().await.unwrap();
 
-        let told = w.condition("SharedStack/standard", "CollectionReady=False/DataLost").await;
-        assert!(told.is("Stalled=True/DataLost"), "{}", told.describe());
+        let told = w.condition("SharedStack/standard", "Stalled=True/DataLost").await;
+        assert!(told.is("CollectionReady=False/DataLost"), "{}", told.describe());
         for tenant in ["bridge", "pool"] {
             w.condition(tenant, "Ready=False/StackNotReady").await;
         }

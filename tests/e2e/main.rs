@@ -57,6 +57,7 @@ mod installations;
 mod job_size;
 mod keys;
 mod large_deletions;
+mod lasting_faults;
 mod leaders;
 mod leaving;
 mod ledger;

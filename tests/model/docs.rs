@@ -141,6 +141,7 @@ fn every_subcommand_and_annotation_is_told() {
     for annotation in [
         api::PAUSED,
         api::SYNC_REQUESTED_AT,
+        api::RETRY_REQUESTED_AT,
         api::APPROVE,
         "tenantry.dev/tenant-ids",
         "tenantry.dev/max-knowledge-bases",

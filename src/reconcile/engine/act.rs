@@ -9,7 +9,7 @@ use super::passed::Passed;
 use super::world::World;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock;
-use crate::reconcile::memory::Memory;
+use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::desired::Want;
 use crate::stack::model::outcome::Standing;
@@ -57,6 +57,13 @@ pub(super) fn settle(
             *memory.waiting_since.get_mut(layer) = None;
         }
     }
+    let passes =
+        |result: &Result<Progress, Fault>| result.as_ref().is_err_and(|it| it.class.needs_person().is_none());
+    let lasts = memory::lasts(
+        &mut memory.failing_since,
+        world.clock,
+        results.iter().any(|(_, result)| passes(result)),
+    );
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
@@ -71,7 +78,7 @@ pub(super) fn settle(
                     None => fault = Some(failed.clone()),
                     Some(_) => memory.note_refusal(world.clock, layer, failed),
                 }
-                (failed.into(), again)
+                (Standing::after_failure(failed, layer, lasts, case.was_ready(layer)), again)
             }
         };
         *standings.get_mut(layer) =

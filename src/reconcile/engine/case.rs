@@ -56,6 +56,11 @@ impl Case<'_> {
         self.want(sight).collection.is_some_and(|collection| shut(&collection.settings.network))
     }
 
+    /// Whether a layer was as it should be when it was last looked at.
+    pub(super) fn was_ready(&self, layer: Layer) -> bool {
+        self.status.is_true(ConditionType::of(layer))
+    }
+
     /// How long a layer has been waited for: as long as its condition says that it is not ready, but only while it was
     /// being waited for. Time in which a person had to act, or in which nothing was to be changed, is not AWS's.
     pub(super) fn unready_for(&self, clock: Clock, layer: Layer, waited: Duration) -> Option<Duration> {

@@ -60,7 +60,9 @@ fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
     let said = case.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
     let Some(said) = said else {
         let message = format!("{lost}. Looking once more");
-        return Some(Loss { layer, verdict: waits(message, ONCE_MORE) });
+        // What it is to be told of is not known yet: the next look has the code.
+        let standing = Standing::Waiting(Reason::DataLost, message);
+        return Some(Loss { layer, verdict: Verdict::Waits(standing, ONCE_MORE) });
     };
     // Since when it is not ready tells this loss from every other.
     let since = said.last_transition_time.0.to_string();
@@ -71,11 +73,8 @@ fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
     let message = format!(
         "{lost}. Nothing is made anew and no job runs, because that might bury what can still be restored. {}: it is then \
          made anew, empty, and what is left is embedded again",
-        approval::ask(&code)
+        approval::ask(&code, case.approved)
     );
-    Some(Loss { layer, verdict: waits(message, STALLED) })
-}
-
-fn waits(message: String, look_again: Duration) -> Verdict {
-    Verdict::Waits(Standing::Stalled(Reason::DataLost, message), look_again)
+    let standing = Standing::Stalled(Reason::DataLost, message);
+    Some(Loss { layer, verdict: Verdict::Waits(standing, STALLED) })
 }

@@ -8,7 +8,7 @@ use super::case::Case;
 use super::passed::Passed;
 use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer};
-use crate::reconcile::memory::Memory;
+use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::model::observed::Seen;
 use crate::stack::model::outcome::Standing;
@@ -25,10 +25,12 @@ pub(super) fn unseen(
 ) -> Passed {
     let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
     let waited = world.clock.since(since);
-    let standing = Standing::from(&fault).by_deadline(layer, case.unready_for(world.clock, layer, waited));
+    let passes = Standing::from(&fault) == Standing::Unchanged;
+    let lasts = memory::lasts(&mut memory.failing_since, world.clock, passes);
+    let standing = Standing::after_failure(&fault, layer, lasts, case.was_ready(layer));
+    let standing = standing.by_deadline(layer, case.unready_for(world.clock, layer, waited));
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-    let passes = standing == Standing::Unchanged;
     *layers.get_mut(layer) = Some(standing);
     let look_again = match fault.class {
         Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),

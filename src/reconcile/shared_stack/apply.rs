@@ -53,7 +53,7 @@ pub(super) async fn pool_documents(
         limit: cx.settings.job_size,
         ..source
     });
-    let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
+    let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, memory).await;
     if let Some(findings) = &step.findings {
         conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
         tell_each(cx, &name, findings).await;

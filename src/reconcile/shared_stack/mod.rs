@@ -9,6 +9,8 @@ mod teardown;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::pool_documents;
@@ -19,9 +21,10 @@ use super::engine::case::Case;
 use super::engine::{self, Passed};
 use super::leftovers::{self, Search};
 use super::{
-    Action, Error, Guarded, conditions_writer, finalizer, ids, in_time, ingestion, offer_status, untouched,
+    Action, Error, Guarded, conditions_writer, failed, finalizer, ids, in_time, ingestion, offer_status,
+    unreadable, untouched,
 };
-use crate::api::{APPROVE, Column, EncryptionSettings, PAUSED, Reason, SharedStack, Status};
+use crate::api::{APPROVE, EncryptionSettings, PAUSED, Reason, SharedStack, Status};
 use crate::clock;
 use crate::stack::accept;
 use crate::stack::identity::Identity;
@@ -36,17 +39,27 @@ pub const NAME: &str = "sharedstack";
 /// One pass.
 pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Result<Action, Error> {
     cx.caches().await;
-    let pass = async {
-        match &stack.0 {
-            _ if stack.meta().deletion_timestamp.is_some() => leave(&cx, &stack).await,
-            Ok(stack) => live(&cx, stack).await,
-            Err(invalid) => {
-                tracing::error!(error = invalid.error, "this SharedStack cannot be read; fix its spec");
-                Ok(Action::await_change())
-            }
-        }
+    let meta = stack.meta();
+    let dynamic = || {
+        let kind = ApiResource::erase::<SharedStack>(&());
+        Api::<DynamicObject>::all_with(cx.client.clone(), &kind)
     };
-    in_time(pass.boxed()).await
+    cx.heed(meta);
+    match &stack.0 {
+        _ if meta.deletion_timestamp.is_some() => match in_time(leave(&cx, &stack).boxed()).await {
+            Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
+            done => done,
+        },
+        Ok(stack) => match in_time(live(&cx, stack).boxed()).await {
+            Err(error) => {
+                let status = stack.status.clone().unwrap_or_default();
+                let unknown = failed::Unknown { layers: untouched::of_stack(stack), borrows: false };
+                Err(failed::tell(&cx, &Api::all(cx.client.clone()), stack, &status, unknown, error).await)
+            }
+            done => done,
+        },
+        Err(invalid) => unreadable::tell(&cx, &dynamic(), meta, &invalid.error).await,
+    }
 }
 
 async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
@@ -138,11 +151,13 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     conditions_writer::judge(&mut status, &verdict, generation);
     cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
     conditions_writer::write(cx, &api, &conditions_writer::subject(&stack), &before, &status, false).await?;
-    memory.failures = if error.is_some() { memory.failures } else { 0 };
+    if error.is_none() {
+        (memory.failures, memory.failing_since) = (0, None);
+    }
     cx.memories.put(&uid, memory);
     let resync = cx.resync(&uid);
     match error {
-        Some(fault) => Err(fault.into()),
+        Some(fault) => Err(Error::Told(Box::new(fault.into()))),
         None => Ok(Action::requeue(cx.clock.outside(again.map_or(resync, |again| again.min(resync))))),
     }
 }
@@ -176,9 +191,7 @@ async fn refuse(
         cx.stops_waiting(&uid);
     }
     let mut after = before.clone();
-    let has_pool = stack.spec.pool.is_some();
-    let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
-    let layers = untouched(column);
+    let layers = untouched::of_stack(stack);
     let documents = Documents::last(&before.conditions);
     let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
     conditions_writer::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));

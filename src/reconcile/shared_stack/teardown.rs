@@ -10,7 +10,9 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::apply::pool_documents;
 use super::retained::{self, Besides};
-use crate::api::{APPROVE, Column, DeletionPolicy, Layer, PAUSED, Reason, SharedStack, Status, Tenant};
+use crate::api::{
+    APPROVE, Column, ConditionType, DeletionPolicy, Layer, PAUSED, Reason, SharedStack, Status, Tenant,
+};
 use crate::clock;
 use crate::documents::marker::{self, Left, Marker};
 use crate::documents::purge;
@@ -26,6 +28,7 @@ use crate::stack::identity::Identity;
 use crate::stack::layout::ledger_key;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::observed::Seen;
+use crate::stack::model::outcome::Documents;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::Fate;
 
@@ -41,6 +44,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     }
     let policy: Option<DeletionPolicy> = teardown::field(&live, "/spec/deletionPolicy");
     let status: Status = teardown::field(&live, "/status").unwrap_or_default();
+    let mut now = status.clone();
     let has_pool = live.data.pointer("/spec/pool").is_some();
     let creates_key = teardown::creates_key(&live);
     if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
@@ -75,8 +79,14 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
                 let mut memory = cx.memories.get(&id.uid);
                 let step = pool_documents(cx, stack, &shared, &status, &status, true, &mut memory).await;
                 cx.memories.put(&id.uid, memory);
-                if let Some(fault) = step.and_then(|step| step.fault) {
-                    return Err(fault.into());
+                if let Some(step) = step {
+                    let kind = ConditionType::DocumentsCurrent;
+                    let Documents { reason, message, .. } = &step.documents;
+                    let generation = live.metadata.generation;
+                    now.set(kind, step.documents.status(), *reason, message, generation, clock::now());
+                    if let Some(fault) = step.fault {
+                        return Err(fault.into());
+                    }
                 }
             }
             waiting
@@ -95,7 +105,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         },
     };
     if !progress.is_done() {
-        return teardown::report(cx, &api, &live, &status, status.clone(), &progress).await;
+        return teardown::report(cx, &api, &live, &status, now, &progress).await;
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => ("Retain", teardown::retained_note(cx, Fate::Stays, &id)),
@@ -284,7 +294,7 @@ async fn approval(
              {}, and it goes too{too}",
             tenants.len(),
             retained::listed(&tenants, ", "),
-            approval::ask(&code)
+            approval::ask(&code, case.approved)
         ),
         cadence: Cadence::Steady,
     }))

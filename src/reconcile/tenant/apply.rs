@@ -89,7 +89,7 @@ pub(super) async fn go(
     {
         let verdict = Verdict {
             borrowed: Some(standing),
-            layers: untouched(spec.pattern.into()),
+            layers: untouched::of_tenant(tenant),
             documents: Documents::last(&before.conditions),
             ..Verdict::default()
         };
@@ -130,7 +130,7 @@ pub(super) async fn go(
     };
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let source = whole.then(|| ingestion::source(&status, &id, approved, schedule)).flatten();
-    let step = ingestion::last_step(cx, source.as_ref(), &asks, before, &mut memory.documents).await;
+    let step = ingestion::last_step(cx, source.as_ref(), &asks, before, memory).await;
     let refilling = ingestion::refilling(before, &mut status, &step);
     if refilling.is_none() {
         status.ingestion = step.ingestion.or(status.ingestion);
@@ -190,7 +190,7 @@ pub(super) fn withhold(tenant: &Tenant, before: &Status, withheld: Blocked) -> P
     let look_again = if passes { ids::LOOK_AGAIN } else { STALLED };
     let verdict = Verdict {
         withheld: Some(withheld),
-        layers: untouched(tenant.spec.pattern.into()),
+        layers: untouched::of_tenant(tenant),
         documents: Documents::last(&before.conditions),
         ..Verdict::default()
     };

@@ -11,12 +11,16 @@ pub use apply::request;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
 use kube::{Api, Resource, ResourceExt};
 
 use self::apply::{Pass, go, withhold};
 use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{Action, Error, Guarded, conditions_writer, finalizer, in_time, registry, untouched};
+use super::{
+    Action, Error, Guarded, conditions_writer, failed, finalizer, in_time, registry, unreadable, untouched,
+};
 use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
@@ -29,20 +33,33 @@ pub const NAME: &str = "tenant";
 /// One pass.
 pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result<Action, Error> {
     cx.caches().await;
-    let pass = async {
-        if tenant.meta().deletion_timestamp.is_some() {
-            return teardown::pass(&cx, tenant.meta()).await;
-        }
-        match &tenant.0 {
-            Ok(tenant) => live(&cx, tenant).await,
-            Err(invalid) => {
-                tracing::error!(error = invalid.error, "this Tenant cannot be read; fix its spec");
-                cx.stops_waiting(&tenant.meta().uid.clone().unwrap_or_default());
-                Ok(Action::await_change())
-            }
-        }
+    let meta = tenant.meta();
+    let namespace = meta.namespace.clone().unwrap_or_default();
+    let dynamic = || {
+        let kind = ApiResource::erase::<Tenant>(&());
+        Api::<DynamicObject>::namespaced_with(cx.client.clone(), &namespace, &kind)
     };
-    in_time(pass.boxed()).await
+    cx.heed(meta);
+    match &tenant.0 {
+        _ if meta.deletion_timestamp.is_some() => match in_time(teardown::pass(&cx, meta).boxed()).await {
+            Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
+            done => done,
+        },
+        Ok(tenant) => match in_time(live(&cx, tenant).boxed()).await {
+            Err(error) => {
+                let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &namespace);
+                let status = tenant.status.clone().unwrap_or_default();
+                let borrows = tenant.spec.stack_ref.is_some();
+                let unknown = failed::Unknown { layers: untouched::of_tenant(tenant), borrows };
+                Err(failed::tell(&cx, &api, tenant, &status, unknown, error).await)
+            }
+            done => done,
+        },
+        Err(invalid) => {
+            cx.stops_waiting(&meta.uid.clone().unwrap_or_default());
+            unreadable::tell(&cx, &dynamic(), meta, &invalid.error).await
+        }
+    }
 }
 
 async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
@@ -89,14 +106,14 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut memory = cx.memories.get(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
-            let layers = untouched(tenant.spec.pattern.into());
+            let layers = untouched::of_tenant(&tenant);
             let documents = Documents::last(&before.conditions);
             let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
         Resolved::Withheld(withheld) => withhold(&tenant, &before, withheld),
         Resolved::Waits(standing) => {
-            let layers = untouched(tenant.spec.pattern.into());
+            let layers = untouched::of_tenant(&tenant);
             let verdict = Verdict {
                 borrowed: Some(standing),
                 layers,
@@ -116,6 +133,9 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         }
     };
     let Pass { mut verdict, mut status, look_again, error } = pass;
+    if error.is_none() {
+        memory.failing_since = None;
+    }
     let mirrored = {
         let (spec, ready) = (&tenant.spec, verdict.ready(&before.conditions));
         let stack = spec.stack_ref.as_ref().map(|stack| stack.name.as_str());
@@ -134,7 +154,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
         cx.memories.put(&uid, memory);
-        return Err(error);
+        return Err(Error::Told(Box::new(error)));
     }
     memory.failures = 0;
     cx.memories.put(&uid, memory);
@@ -166,7 +186,9 @@ mod tests {
 
     use super::*;
     use crate::api::Status;
-    use crate::reconcile::mocked::{HOLD, api_server, context, event, read, tenant, with};
+    use crate::reconcile::mocked::{
+        HOLD, TENANT, api_server, context, event, get_object, read, tenant, with,
+    };
     use crate::stack::accept;
 
     /// A Silo that has its id and the promise of its knowledge base, and of which `says` has been told.
@@ -204,9 +226,10 @@ mod tests {
                     label that was moved, make it visible to both";
         let anothers = tenant(json!({"finalizers": ["tenantry.dev/test"]}));
         let unreadable = with(tenant(json!({})), json!({"spec": {"tenantId": 5}}));
-        for (object, events) in
-            [(anothers, vec![event("Warning", "HeldByAnother", "Reconcile", held)]), (unreadable, vec![])]
-        {
+        for (object, events) in [
+            (anothers, vec![event("Warning", "HeldByAnother", "Reconcile", held)]),
+            (unreadable, vec![get_object(TENANT).refused(404)]),
+        ] {
             let server = api_server(events);
             let mut cx = context(server.client());
             cx.settings.max_tenants_per_namespace = 1;
@@ -228,7 +251,7 @@ mod tests {
     async fn who_is_refused_after_it_was_let_in_keeps_no_knowledge_base_from_others() {
         let refused = |tenant: &Tenant, status: &mut Status| {
             let refused = accept::tenant(tenant).err();
-            let layers = untouched(tenant.spec.pattern.into());
+            let layers = untouched::of_tenant(tenant);
             let verdict = Verdict { refused, layers, ..Verdict::default() };
             conditions_writer::judge(status, &verdict, 3);
         };
@@ -239,5 +262,26 @@ mod tests {
             refused(tenant, status);
         };
         assert_eq!(passes(unreadable, "false", built).await, ["uid-acme"]);
+    }
+
+    /// A layer that it does not have is nothing to wait for.
+    #[tokio::test]
+    async fn nobody_hears_of_a_key_that_is_not_to_be_created() {
+        let says = |spec: Value| {
+            let object = tenant(json!({}));
+            let refused =
+                read::<Tenant>(with(object.clone(), json!({"spec": with(object["spec"].clone(), spec)})));
+            let mut status = Status::default();
+            let blocked = Some(Blocked { reason: Reason::SiloNotAllowed, message: "no".into() });
+            let verdict =
+                Verdict { refused: blocked, layers: untouched::of_tenant(&refused), ..Verdict::default() };
+            conditions_writer::judge(&mut status, &verdict, 3);
+            status.condition(ConditionType::KeyReady).map(|it| it.status.clone())
+        };
+        assert_eq!(says(json!({})), None);
+        assert_eq!(says(json!({"encryption": {"key": "AWSOwned"}})), None);
+        assert_eq!(says(json!({"encryption": {"key": "Create"}})), Some("Unknown".into()));
+        let bridge = json!({"pattern": "Bridge", "stackRef": {"name": "standard"}});
+        assert_eq!(says(bridge), None);
     }
 }

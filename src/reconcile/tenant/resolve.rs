@@ -79,11 +79,14 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         return Ok(Resolved::Refused(refused));
     }
     let stack_name = isolation.stack().map(str::to_owned);
-    let stack = stack_name.as_deref().and_then(|name| cx.stack(name));
-    let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
+    let found = stack_name.as_deref().and_then(|name| cx.stack(name));
+    let stack = found.as_ref().and_then(|stack| stack.0.as_ref().ok());
     if let (Some(name), None) = (&stack_name, stack) {
-        let message = format!("There is no SharedStack '{name}'; create it, or name another in a new Tenant");
-        return Ok(Resolved::Waits(Standing::Waiting(Reason::StackNotFound, message)));
+        let (reason, message) = match found {
+            Some(_) => (Reason::StackNotReady, format!("This release cannot read the SharedStack '{name}'")),
+            None => (Reason::StackNotFound, no_stack(cx, tenant, &isolation, name, has_id)),
+        };
+        return Ok(Resolved::Waits(Standing::Waiting(reason, message)));
     }
     if let (Some(name), Some(stack), false) = (&stack_name, stack, has_id)
         && stack.metadata.deletion_timestamp.is_some()
@@ -149,6 +152,31 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         return Ok(Resolved::Waits(waits));
     }
     Ok(Resolved::Go(Box::new(Ready { isolation, offer, grant, no_room })))
+}
+
+/// A SharedStack that is not there, perhaps misspelt. Those that would serve this Tenant are named; nobody learns here of
+/// others.
+fn no_stack(cx: &Context, tenant: &Tenant, isolation: &Isolation, name: &str, has_id: bool) -> String {
+    let namespace = tenant.namespace().unwrap_or_default();
+    let labels = cx.namespace(&namespace).and_then(|it| it.metadata.labels.clone()).unwrap_or_default();
+    let silos = cx.settings.silo_namespaces.as_ref();
+    let stacks = cx.stacks.state();
+    let mut there: Vec<_> = stacks
+        .iter()
+        .filter_map(|stack| stack.0.as_ref().ok())
+        .filter(|stack| accept::namespace(&namespace, &labels, silos, isolation, Some(stack)).is_ok())
+        .map(|stack| stack.name_any())
+        .collect();
+    there.sort();
+    let there = match there[..] {
+        [] => String::new(),
+        _ => format!(" There are: {}.", there.join(", ")),
+    };
+    let instead = match has_id {
+        true => "and what this Tenant had in it is gone with it",
+        false => "or delete this Tenant, of which nothing is built, and apply it with another stackRef",
+    };
+    format!("There is no SharedStack '{name}'.{there} Create it, {instead}")
 }
 
 /// Whether a namespace may have such a Tenant, and whether it names the tenantId. Asked until the Tenant has its id: what
@@ -269,7 +297,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reconcile::mocked::{api_server, context, get, read, store, tenant};
+    use crate::reconcile::mocked::{api_server, context, get, read, shared_stack, store, tenant, with};
 
     /// A namespace that the cache has not seen has no labels there, and a rule that labels must be absent would admit it.
     #[tokio::test]
@@ -324,6 +352,34 @@ mod tests {
         match resolve(&cx, &api, &mut second).await.unwrap() {
             Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::TooManyTenants),
             _ => panic!("it was let in"),
+        }
+    }
+
+    /// Nothing is built yet, so nothing has to be copied, and no other tenantId is needed.
+    #[tokio::test]
+    async fn who_misspells_a_stack_is_told_which_there_are_for_it_and_nothing_of_others() {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "tenants", "labels": {"team": "rag"}}});
+        let stack = |name: &str, team: &str| {
+            let spec = json!({"allowedNamespaces": {"matchLabels": {"team": team}}});
+            with(shared_stack(json!({"name": name, "uid": name})), json!({"spec": spec}))
+        };
+        let unreadable = with(shared_stack(json!({"name": "newer"})), json!({"spec": {"pool": 5}}));
+        let mut cx = context(api_server([]).client());
+        cx.namespaces = store([namespace]);
+        cx.stacks = store([stack("standard", "rag"), stack("others", "web"), unreadable]);
+        let api = Api::namespaced(cx.client.clone(), "tenants");
+        for (name, reason) in [("standart", Reason::StackNotFound), ("newer", Reason::StackNotReady)] {
+            let spec = json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": name}});
+            let mut bridge = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec})));
+            match resolve(&cx, &api, &mut bridge).await.unwrap() {
+                Resolved::Waits(Standing::Waiting(told, message)) => {
+                    assert!(told == reason && message.contains(name), "{message}");
+                    assert_eq!(message.contains("standard"), name == "standart", "{message}");
+                    assert!(!message.contains("others") && !message.contains("tenantId"), "{message}");
+                }
+                _ => panic!("it goes on without its stack"),
+            }
         }
     }
 }

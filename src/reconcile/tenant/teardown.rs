@@ -26,7 +26,7 @@ use crate::stack::identity::{Claim, Identity};
 use crate::stack::layout::{ledger_key, retained_prefix};
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::observed::Seen;
-use crate::stack::model::progress::Progress;
+use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::Fate;
 use crate::stack::offer::Offer;
 use crate::stack::record::State;
@@ -88,8 +88,12 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let (Some(tenant_id), Some(pattern)) =
         (field(&object, "/spec/tenantId"), field(&object, "/spec/pattern"))
     else {
-        tracing::error!(namespace, name, "a Tenant without tenantId or pattern cannot be taken apart");
-        return Ok(Action::await_change());
+        let message = "A Tenant without a tenantId and a pattern that this release knows cannot be taken apart. Give it both, \
+                       or run the release that let it in";
+        let status: Status = field(&object, "/status").unwrap_or_default();
+        let (reason, cadence) = (Reason::SpecInvalid, Cadence::Woken);
+        let waits = Progress::Waiting { reason, message: message.into(), cadence };
+        return teardown::report(cx, &api, &object, &status, status.clone(), &waits).await;
     };
     let mut last = Last {
         tenant_id,

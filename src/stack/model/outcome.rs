@@ -3,10 +3,12 @@
 //! What needs a person is `Stalled`; what resolves itself is `Reconciling`; `Ready` sums up and is never True while
 //! the object is leaving.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::blocked::Blocked;
-use super::progress::{Progress, deadline};
+use super::progress::{PROPAGATION, Progress, deadline};
 use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity, condition};
 use crate::stack::fault::{Class, Fault};
 
@@ -40,7 +42,7 @@ impl From<&Progress> for Standing {
 impl From<&Fault> for Standing {
     fn from(fault: &Fault) -> Self {
         match (fault.class.needs_person(), fault.class) {
-            (Some(reason), _) => Standing::Stalled(reason, fault.to_string()),
+            (Some(reason), _) => Standing::Stalled(reason, fault.of_spec()),
             (None, Class::NotYet) => Standing::Waiting(Reason::NotYet, fault.to_string()),
             _ => Standing::Unchanged,
         }
@@ -53,27 +55,52 @@ impl TryFrom<Fault> for Blocked {
     /// A failure that needs a person; others are given back.
     fn try_from(fault: Fault) -> Result<Self, Fault> {
         match fault.class.needs_person() {
-            Some(reason) => Ok(Blocked { reason, message: fault.to_string() }),
+            Some(reason) => Ok(Blocked { reason, message: fault.of_spec() }),
             None => Err(fault),
         }
     }
 }
 
 impl Standing {
+    /// A layer of which a call failed. `lasts` says for how long calls have been failing so, once that is news. What was
+    /// ready still is, unless nobody knows what the failure means and it does not end.
+    pub fn after_failure(fault: &Fault, layer: Layer, lasts: Option<Duration>, was_ready: bool) -> Self {
+        let standing = Standing::from(fault);
+        let Some(lasts) = lasts.filter(|_| standing == Standing::Unchanged) else { return standing };
+        match was_ready {
+            false => Standing::Waiting(fault.class.lasting(), fault.to_string()),
+            true if fault.class == Class::Unnamed && lasts > deadline(layer) => {
+                let minutes = deadline(layer).as_secs() / 60;
+                let message = format!("It has been failing for more than {minutes} minutes. {fault}");
+                Standing::Stalled(Reason::DeadlineExceeded, message)
+            }
+            true => Standing::Unchanged,
+        }
+    }
+
     /// What is still waited for when its deadline is over needs a person; it is looked at on, and goes on by itself if
     /// the cause goes away. `since` says since when the layer has not been ready.
-    pub fn by_deadline(self, layer: Layer, since: Option<std::time::Duration>) -> Self {
+    pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
             Standing::Waiting(reason, message)
                 if reason != Reason::WaitingForCollection
-                    && since.is_some_and(|since| since > deadline(layer)) =>
+                    && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
-                let minutes = deadline(layer).as_secs() / 60;
+                let minutes = in_time(layer, reason).as_secs() / 60;
                 let message = format!("Not ready after {minutes} minutes. {message}");
                 Standing::Stalled(Reason::DeadlineExceeded, message)
             }
             other => other,
         }
+    }
+}
+
+/// How long a layer may be waited for. A knowledge base takes long to make; that AWS refuses to begin, because it does not
+/// see yet what the knowledge base stands on, is over much sooner.
+fn in_time(layer: Layer, reason: Reason) -> Duration {
+    match reason {
+        Reason::NotYet => deadline(layer).min(PROPAGATION),
+        _ => deadline(layer),
     }
 }
 
@@ -89,6 +116,11 @@ pub struct Documents {
 }
 
 impl Documents {
+    /// The condition's status.
+    pub fn status(&self) -> &'static str {
+        self.current.map_or(UNKNOWN, |current| if current { TRUE } else { FALSE })
+    }
+
     /// What the conditions last said of the documents.
     pub fn last(conditions: &[Condition]) -> Option<Self> {
         let said = condition::find(conditions, ConditionType::DocumentsCurrent)?;
@@ -147,7 +179,7 @@ pub struct Verdict {
     pub undecided: bool,
     /// Why nobody can say at the moment whether it may.
     pub withheld: Option<Blocked>,
-    /// AWS has been failing in a way that passes for so long that a person may wonder.
+    /// Something has been failing in a way that passes for so long that a person may wonder.
     pub passing: Option<(Reason, String)>,
     /// The documents.
     pub documents: Option<Documents>,
@@ -180,7 +212,7 @@ impl Verdict {
     /// message too where only a request id differs.
     pub fn conditions(&self, previous: &[Condition], generation: i64, now: &Time) -> Vec<Condition> {
         let mut drafts = self.summary(previous);
-        drafts.extend(self.details());
+        drafts.extend(self.details(previous));
         let said = |kind: &ConditionType| condition::find(previous, *kind);
         let (kept, new): (Vec<_>, Vec<_>) =
             self.unchanged().into_iter().partition(|kind| said(kind).is_some());
@@ -240,15 +272,21 @@ impl Verdict {
             })
         };
         let refilling = || self.refilling.clone().map(|(reason, message)| (false, reason, message));
-        stalled.or_else(waiting).or_else(refilling).or_else(|| {
-            if self.is_ready(previous) {
+        let is_ready = self.is_ready(previous);
+        // What keeps failing is the news, whatever else is waited for.
+        let passing = || {
+            let passing = self.passing.clone().filter(|_| !is_ready || self.refilling.is_some());
+            passing.map(|(reason, message)| (false, reason, message))
+        };
+        stalled.or_else(passing).or_else(waiting).or_else(refilling).or_else(|| {
+            if is_ready {
                 return None;
             }
-            // Only passing failures: what was said before still stands.
+            // Only failures that are nobody's news yet: what was said before still stands.
             let said = condition::find(previous, ConditionType::Ready).filter(|c| c.status != TRUE);
             let reason = said.and_then(|c| Reason::parse(&c.reason)).unwrap_or(Reason::Progressing);
             let message = said.map_or_else(|| "Looking at what is there".to_string(), |c| c.message.clone());
-            Some((false, reason, message))
+            Some((reason.severity() == Severity::Stalled, reason, message))
         })
     }
 
@@ -282,10 +320,13 @@ impl Verdict {
         drafts
     }
 
-    fn details(&self) -> Vec<Draft> {
+    fn details(&self, previous: &[Condition]) -> Vec<Draft> {
         let mut drafts = Vec::new();
         for (layer, standing) in self.layers.iter() {
             let kind = ConditionType::of(layer);
+            if self.leaving.is_some() && condition::find(previous, kind).is_none() {
+                continue;
+            }
             drafts.extend(
                 standing.as_ref().and_then(|standing| detail(kind, standing, &format!("The {layer}"))),
             );
@@ -297,13 +338,14 @@ impl Verdict {
             }
             other => detail(ConditionType::StackReady, other, "What is borrowed"),
         }));
-        let status = |known: &Option<bool>| known.map_or(UNKNOWN, |known| if known { TRUE } else { FALSE });
-        if let Some(Documents { current, reason, message }) = &self.documents {
+        if let Some(documents) = &self.documents {
+            let Documents { reason, message, .. } = documents;
             let kind = ConditionType::DocumentsCurrent;
-            drafts.push(draft(kind, status(current), *reason, message.clone()));
+            drafts.push(draft(kind, documents.status(), *reason, message.clone()));
         }
         if let Some(Model { current, reason, message }) = &self.model {
-            drafts.push(draft(ConditionType::ModelCurrent, status(current), *reason, message.clone()));
+            let status = current.map_or(UNKNOWN, |known| if known { TRUE } else { FALSE });
+            drafts.push(draft(ConditionType::ModelCurrent, status, *reason, message.clone()));
         }
         drafts.extend(self.registered.as_ref().and_then(|standing| match standing {
             Standing::Whole => {
@@ -321,10 +363,10 @@ impl Verdict {
     /// Conditions whose last word stands.
     fn unchanged(&self) -> Vec<ConditionType> {
         let leaving = self.leaving.is_some();
-        let layers = self
-            .layers
-            .iter()
-            .filter(move |(_, standing)| leaving || matches!(standing, Some(Standing::Unchanged)));
+        let layers = self.layers.iter().filter(move |(_, standing)| match standing {
+            None => leaving,
+            Some(standing) => *standing == Standing::Unchanged,
+        });
         let kinds = layers.map(|(layer, _)| ConditionType::of(layer));
         let borrowed = leaving || matches!(self.borrowed, Some(Standing::Unchanged));
         let accepted = leaving.then_some(ConditionType::Accepted);
@@ -554,7 +596,7 @@ mod tests {
     #[test]
     fn a_fault_stands_as_its_class_says() {
         type Stands = fn(Reason, &str) -> Standing;
-        let table: [(Class, Option<Stands>, Reason); 9] = [
+        let table: [(Class, Option<Stands>, Reason); 10] = [
             (Class::Denied, Some(stalled), Reason::Denied),
             (Class::Quota, Some(stalled), Reason::Quota),
             (Class::Unreachable, Some(stalled), Reason::EndpointUnreachable),
@@ -564,6 +606,7 @@ mod tests {
             (Class::Transient, None, Reason::Transient),
             (Class::Conflict, None, Reason::Transient),
             (Class::NotFound, None, Reason::Transient),
+            (Class::Unnamed, None, Reason::Transient),
         ];
         for (class, standing, reason) in table {
             let fault = Fault {
@@ -575,7 +618,7 @@ mod tests {
                 message: "AWS says so".into(),
                 request_id: Some("R1".into()),
             };
-            let text = fault.to_string();
+            let text = fault.of_spec();
             assert!(text.contains("AWS says so") && text.contains("R1"));
             let expected = standing.map_or(Standing::Unchanged, |standing| standing(reason, &text));
             assert_eq!(Standing::from(&fault), expected, "{class:?}");
@@ -584,7 +627,6 @@ mod tests {
 
     #[test]
     fn what_is_not_ready_in_time_needs_a_person() {
-        use std::time::Duration;
         let minutes = [
             (Layer::Key, 5),
             (Layer::Bucket, 5),
@@ -599,14 +641,17 @@ mod tests {
             let late = in_time + Duration::from_nanos(1);
             for reason in Reason::ALL {
                 let waits = waiting(*reason, "AWS says so");
+                let in_time = if *reason == Reason::NotYet { in_time.min(PROPAGATION) } else { in_time };
                 for since in [None, Some(Duration::ZERO), Some(in_time)] {
                     assert_eq!(waits.clone().by_deadline(layer, since), waits, "{layer}: {reason}");
                 }
                 // Its own time begins once there is a collection.
-                let message = format!("Not ready after {minutes} minutes. AWS says so");
+                let message = |minutes| format!("Not ready after {minutes} minutes. AWS says so");
                 let expected = match reason {
                     Reason::WaitingForCollection => waits.clone(),
-                    _ => stalled(Reason::DeadlineExceeded, &message),
+                    // What AWS does not see yet is over sooner than what it takes long to make.
+                    Reason::NotYet => stalled(Reason::DeadlineExceeded, &message(minutes.min(10))),
+                    _ => stalled(Reason::DeadlineExceeded, &message(minutes)),
                 };
                 assert_eq!(waits.by_deadline(layer, Some(late)), expected, "{layer}: {reason}");
             }
@@ -668,6 +713,7 @@ mod tests {
         check(|it| it.layers.role = Some(Standing::Whole), PERSON, "Quota", "the role");
         let lends_late = |it: &mut Verdict| it.borrowed = Some(waiting(Reason::StackNotReady, "not yet"));
         check(lends_late, PERSON, "StackNotFound", "no stack");
+        check(|it| it.passing = None, BY_ITSELF, "Throttled", "slower");
         check(|it| it.layers.key = Some(Standing::Whole), BY_ITSELF, "Creating", "the key waits");
         let done = |it: &mut Verdict| it.layers.collection = Some(Standing::Whole);
         check(done, BY_ITSELF, "Updating", "the collection waits");
@@ -676,6 +722,7 @@ mod tests {
         // Nothing waits but for others, so that what was said before stands: here, nothing was.
         let done = |it: &mut Verdict| it.layers.index = Some(Standing::Whole);
         check(done, BY_ITSELF, "Progressing", "Looking at what is there");
+        verdict.passing = Some((Reason::Throttled, "slower".into()));
         let conditions = verdict.conditions(&[], 1, &at(1));
         let ready = ("True", "Ready", "Everything is built and can be asked");
         assert_eq!(told(&conditions, ConditionType::Ready), Some(ready));
@@ -803,6 +850,35 @@ mod tests {
         assert_eq!(told(&blocked, ConditionType::DeletionBlocked), Some(expected));
         let goes_on = leaving(false).conditions(&blocked, 1, &at(2));
         assert_eq!(kinds(&goes_on), ["Ready", "Reconciling", "Stalled"], "and nothing new is told of layers");
+    }
+
+    #[test]
+    fn what_is_being_taken_apart_is_not_as_it_should_be() {
+        let whole = |layer| [Layer::Bucket, Layer::Role].contains(&layer).then_some(Standing::Whole);
+        let built = Verdict { layers: PerLayer::from_fn(whole), ..Verdict::default() };
+        let before = built.conditions(&[], 1, &at(1));
+        let goes =
+            |layer| [Layer::Key, Layer::Role].contains(&layer).then(|| waiting(Reason::Deleting, "it goes"));
+        let leaving =
+            Leaving { reason: Reason::Deleting, message: String::new(), blocked: false, stalled: false };
+        let leaves =
+            Verdict { layers: PerLayer::from_fn(goes), leaving: Some(leaving), ..Verdict::default() };
+        let after = leaves.conditions(&before, 1, &at(2));
+        assert_eq!(told(&after, ConditionType::RoleReady), Some(("False", "Deleting", "it goes")));
+        assert_eq!(status(&after, ConditionType::BucketReady), ("True", "Ready"), "what stays is as it was");
+        assert_eq!(told(&after, ConditionType::KeyReady), None, "nothing new is told of layers");
+    }
+
+    /// The last word on a stall is not taken back because nothing can be seen for a moment.
+    #[test]
+    fn a_passing_failure_does_not_take_a_stall_back() {
+        let layers = PerLayer { bucket: Some(Standing::Unchanged), ..PerLayer::default() };
+        let verdict = Verdict { layers, ..Verdict::default() };
+        for (reason, stalls) in [("Denied", "True"), ("DeadlineExceeded", "True"), ("Creating", "False")] {
+            let before = [said(ConditionType::Ready, "False", reason, "so")];
+            let conditions = verdict.conditions(&before, 1, &at(2));
+            assert_eq!(status(&conditions, ConditionType::Stalled), (stalls, reason));
+        }
     }
 
     /// The order of the documentation, whatever the order of what was said before.

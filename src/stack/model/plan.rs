@@ -8,7 +8,7 @@ use super::observed::{RoleDetail, Sight};
 use super::policy;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::stack::approval;
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::{Adopts, Claim, Identity};
 use crate::stack::offer::{Offer, collection_id};
 use crate::stack::store::opensearch;
 
@@ -147,8 +147,12 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
     let names: Vec<_> = found.iter().map(|foreign| foreign.resource.as_str()).collect();
     let names = names.join(", ");
     let (reason, message) = match (&first.claim, id.tenant_id()) {
-        (Claim::Neighbour { owner, uid }, Some(tenant_id)) => {
-            (Reason::TenantIdRetained, retained_by_neighbour(id, tenant_id, owner, uid, &names))
+        (Claim::Neighbour { owner, uid }, Some(_)) => {
+            let approved = match &id.adopts {
+                Adopts::Left { approved } => approved.as_deref(),
+                Adopts::Nothing => None,
+            };
+            (Reason::TenantIdRetained, retained_by_neighbour(id, owner, uid, &names, approved))
         }
         (Claim::Earlier | Claim::Adoptable, Some(tenant_id)) => (
             Reason::TenantIdRetained,
@@ -181,15 +185,16 @@ fn foreign(id: &Identity, sight: &Sight) -> Option<Blocked> {
 /// What was left behind by another Tenant of the namespace, and how it is taken over.
 pub(crate) fn retained_by_neighbour(
     id: &Identity,
-    tenant_id: &str,
     owner: &str,
     uid: &str,
     what: &str,
+    approved: Option<&str>,
 ) -> String {
+    let tenant_id = id.tenant_id().unwrap_or_default();
     format!(
         "tenantId '{tenant_id}' is retained: {owner} was deleted and left {what}. Nothing was changed. {}, and it is \
          taken over; or choose another tenantId",
-        approval::ask(&id.takeover_code(owner, uid))
+        approval::ask(&id.takeover_code(owner, uid), approved)
     )
 }
 

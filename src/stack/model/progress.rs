@@ -9,6 +9,13 @@ use crate::stack::fault::{Class, Fault};
 /// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
 pub const STALLED: Duration = Duration::from_secs(300);
 
+/// How long a failure that should pass by itself is nobody's news.
+pub const QUIET: Duration = Duration::from_secs(120);
+
+/// How long AWS may refuse what stands on something that was made a moment ago, such as a policy or a role. AWS speaks of a
+/// minute, five at most.
+pub const PROPAGATION: Duration = Duration::from_secs(10 * 60);
+
 /// How far a layer, or a whole teardown, has come. Never an error, never a sleep: whoever waits is looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -56,14 +63,14 @@ impl Progress {
         Progress::Waiting { reason: Reason::KeyNotAllowed, message: message.into(), cadence }
     }
 
-    /// What a failure is to be waited for, unless it passes by itself.
+    /// What a failure on the way back is to be waited for, unless it passes by itself.
     pub fn of_fault(fault: &Fault) -> Option<Self> {
         let (reason, cadence) = match (fault.class.needs_person(), fault.class) {
             (Some(reason), _) => (reason, Cadence::After(STALLED)),
             (None, Class::NotYet | Class::Conflict) => (Reason::NotYet, Cadence::Probe),
             _ => return None,
         };
-        Some(Progress::Waiting { reason, message: fault.to_string(), cadence })
+        Some(Progress::Waiting { reason, message: fault.of_leaver(), cadence })
     }
 
     /// Two things that go on side by side, as one. What needs a person is told before what is only waited for, and both

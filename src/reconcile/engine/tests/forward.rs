@@ -194,6 +194,84 @@ async fn a_passing_failure_is_nobodys_news_for_two_minutes() {
     }
 }
 
+/// Whether it is a look or a change that fails, and whether or not anybody knows the code.
+#[tokio::test]
+async fn what_fails_while_a_stack_is_built_is_told_with_its_cause_and_later_needs_a_person() {
+    for (class, reason) in [
+        (Class::Throttled, Reason::Throttled),
+        (Class::Transient, Reason::Transient),
+        (Class::Unnamed, Reason::Transient),
+    ] {
+        for is_look in [false, true] {
+            let mut silo = Object::named("silo");
+            silo.aws(|aws| {
+                let fails = if is_look { &mut aws.blind } else { &mut aws.refuses };
+                fails.bucket = Some(fault(class));
+            });
+            let passed = silo.pass().await;
+            assert_eq!(*standing(&passed, Bucket), Unchanged, "nobody's news yet");
+            silo.clock = later();
+            let passed = silo.pass().await;
+            let Waiting(told, message) = standing(&passed, Bucket) else { panic!("{:?}", passed.layers) };
+            assert!(*told == reason && message.contains("AWS says no"), "{message}");
+            assert!(passed.fault.is_some(), "backoff decides");
+            let ready = silo.status.condition(ConditionType::Ready).unwrap();
+            assert_eq!(
+                (ready.reason.as_str(), ready.message.contains("AWS says no")),
+                (reason.as_str(), true)
+            );
+            let earlier = jiff::SignedDuration::from_secs(2);
+            silo.status.conditions.iter_mut().for_each(|it| it.last_transition_time.0 -= earlier);
+            let passed = silo.pass().await;
+            let Stalled(told, message) = standing(&passed, Bucket) else { panic!("{:?}", passed.layers) };
+            assert!(*told == Reason::DeadlineExceeded && message.contains("AWS says no"), "{message}");
+            assert!(silo.status.is_true(ConditionType::Stalled));
+            silo.aws(|aws| (aws.refuses.bucket, aws.blind.bucket) = (None, None));
+            silo.clock = Clock::new(1);
+            silo.until_ready().await;
+            assert_eq!(silo.memory.failing_since, None);
+        }
+    }
+}
+
+/// AWS may be away for an hour, and what stands stands. What nobody can explain is for a person to look at.
+#[tokio::test]
+async fn what_was_ready_stalls_for_what_nobody_knows_and_for_nothing_else_that_passes() {
+    for (class, stalls) in [(Class::Throttled, false), (Class::Transient, false), (Class::Unnamed, true)] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| aws.blind.role = Some(fault(class)));
+        silo.generation = 2;
+        silo.pass().await;
+        assert!(silo.is_ready() && !silo.status.is_true(ConditionType::Reconciling));
+        silo.clock = later();
+        silo.pass().await;
+        let stalled = silo.status.is_true(ConditionType::Stalled);
+        assert_eq!((silo.is_ready(), stalled), (!stalls, stalls), "{:?}", silo.status.conditions);
+        assert_eq!(silo.status.is_true(ConditionType::Reconciling), !stalls, "it is told either way");
+        silo.aws(|aws| aws.blind.role = None);
+        silo.pass().await;
+        assert!(silo.is_ready() && !silo.status.is_true(ConditionType::Reconciling));
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_mended_the_cause_need_not_wait_for_the_next_try() {
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| aws.refuses.bucket = Some(fault(Class::Denied)));
+    silo.pass().await;
+    silo.aws(|aws| aws.refuses.bucket = None);
+    silo.calls();
+    silo.pass().await;
+    assert!(!silo.ensured().contains(&Bucket), "it was refused a moment ago");
+    silo.memory.retry(Some("now"));
+    silo.pass().await;
+    let calls = silo.calls();
+    assert!(calls.contains(&"ensure Bucket".to_string()), "{calls:?}");
+    silo.memory.retry(Some("now"));
+    assert!(silo.memory.looked_at_all.is_some(), "what was asked for once is not asked for again");
+    silo.until_ready().await;
+}
+
 #[tokio::test]
 async fn what_does_not_come_in_time_needs_a_person() {
     let mut silo = Object::named("silo");
@@ -376,7 +454,15 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
 /// What is said of a layer that is lost.
 fn lost(passed: &Passed, layer: Layer) -> String {
     match standing(passed, layer) {
-        Stalled(Reason::DataLost, message) => message.clone(),
+        // At first it is only looked for once more.
+        Stalled(Reason::DataLost, message) | Waiting(Reason::DataLost, message) => {
+            assert_eq!(
+                message.contains("approve="),
+                matches!(standing(passed, layer), Stalled(..)),
+                "{message}"
+            );
+            message.clone()
+        }
         other => panic!("{other:?}"),
     }
 }
