@@ -17,7 +17,7 @@ impl Reason {
     /// What this reason means wherever something is waited for. There is no other place that decides it.
     pub const fn severity(self) -> Severity {
         use Reason::{
-            Accepted, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
+            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
             DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod, Invalid,
             KeyNotAllowed, LargeDeletion, Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked,
             OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly, Ready, RecordsLost,
@@ -40,6 +40,7 @@ impl Reason {
             DocumentsRemain | DocumentsStuck | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
             // The spec, or whoever wrote it.
             SpecInvalid | ScheduleInvalid | TenantIdTaken | TenantIdRetained => Severity::Stalled,
+            AnnotationInvalid => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
             TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
             // The account, or whoever looks after it.
@@ -131,6 +132,7 @@ mod tests {
             "RegistryNotFound",
             "RegistryConflict",
             "RetainedTenants",
+            "AnnotationInvalid",
         ];
         assert_eq!(with(Severity::UnderWay), under_way);
         assert_eq!(with(Severity::Blocked), blocked);

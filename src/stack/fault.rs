@@ -65,6 +65,32 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_for(f, self.caller())
+    }
+}
+
+/// A fault, told to whoever made the call.
+#[derive(Clone, Copy, Debug)]
+pub struct ToCaller<'a>(&'a Fault);
+
+impl fmt::Display for ToCaller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_for(f, YOU)
+    }
+}
+
+/// Who made a call, to whoever made it.
+const YOU: &str = "the identity that your credentials are of";
+
+impl Fault {
+    /// The fault, told to whoever made the call with their own credentials, and may neither change the operator's rights nor
+    /// any spec.
+    pub fn to_caller(&self) -> ToCaller<'_> {
+        ToCaller(self)
+    }
+
+    /// `caller` is who made the call.
+    fn fmt_for(&self, f: &mut fmt::Formatter<'_>, caller: &str) -> fmt::Result {
         let Self { service, operation, resource, code, message, .. } = self;
         write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
         if let Some(id) = &self.request_id {
@@ -74,10 +100,10 @@ impl fmt::Display for Fault {
             Class::Denied if CREDENTIALS.contains(&code.as_str()) => {
                 write!(f, ". Renew the credentials, and check the clock of the machine")
             }
-            Class::Denied => write!(f, ". Allow {} for {}", self.action(), self.caller()),
+            Class::Denied => write!(f, ". Allow {} for {caller}", self.action()),
             // An index that the operator may not see looks the same as one whose policy has not propagated.
             Class::NotYet if code.starts_with("AccessDenied") => {
-                write!(f, ". If it stays so, allow {} for {}", self.action(), self.caller())
+                write!(f, ". If it stays so, allow {} for {caller}", self.action())
             }
             Class::Quota => write!(f, ". Raise the quota or make room"),
             Class::Unreachable => write!(
@@ -88,6 +114,7 @@ impl fmt::Display for Fault {
             Class::Invalid if *service == "dynamodb" => {
                 write!(f, ". Give --registry a table whose only key is tenantId, a string")
             }
+            Class::Invalid if caller == YOU => Ok(()),
             Class::Invalid => write!(f, ". Change the spec"),
             _ => Ok(()),
         }

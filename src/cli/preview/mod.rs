@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use super::iam_policy::account;
+use super::iam_policy::{account, region};
 use super::preview::manifests::{Found, Manifests, title};
 use super::preview::report::{Ingestion, Outlook, Report, by_model, floor, sum, warnings};
 use super::price::Priced;
@@ -113,16 +113,6 @@ enum Output {
 
 fn at_least_one() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..)
-}
-
-fn region(name: &str) -> Result<String, String> {
-    let legal = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match name.split('-').count() >= 3 && name.split('-').all(legal) {
-        true => Ok(name.into()),
-        false => Err("a region is of the form eu-central-1".into()),
-    }
 }
 
 impl Plan {

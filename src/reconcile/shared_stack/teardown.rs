@@ -10,7 +10,7 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::apply::pool_documents;
 use super::retained::{self, Besides};
-use crate::api::{APPROVE, Column, DeletionPolicy, Layer, PAUSED, Reason, SharedStack, Status, Tenant};
+use crate::api::{Column, DeletionPolicy, Layer, Reason, SharedStack, Status, Tenant, annotations};
 use crate::clock;
 use crate::documents::marker::{self, Left, Marker};
 use crate::documents::purge;
@@ -43,7 +43,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     let status: Status = teardown::field(&live, "/status").unwrap_or_default();
     let has_pool = live.data.pointer("/spec/pool").is_some();
     let creates_key = teardown::creates_key(&live);
-    if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+    if annotations::pause(live.meta()).is_some() {
         return teardown::paused(cx, &api, &teardown::reference(&live), live.meta(), &status).await;
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
@@ -55,7 +55,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         offer: None,
         status: &status,
         creates_key,
-        approved: live.annotations().get(APPROVE).map(String::as_str),
+        approved: annotations::approved(live.meta()),
         no_room: None,
         blueprint: Blueprint::Nothing,
     };
@@ -66,8 +66,12 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         Some(trouble) => Some(ids::waits(&trouble)),
         None => borrowed_by(cx, &tenants, &name).await.unwrap_or_else(|trouble| Some(ids::waits(&trouble))),
     };
+    let mut after = status.clone();
     let progress = match borrowed {
         Some(waiting) => {
+            if matches!(fate, Ok(Fate::Goes | Fate::DocumentsStay)) && !cx.settings.read_only {
+                teardown::begin_grace(cx, live.meta(), &mut after);
+            }
             // Pool tenants that leave still need their job.
             if let Ok(stack) = &seen.0
                 && let Ok(shared) = stack.spec.shared()
@@ -85,7 +89,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
             _ if cx.settings.read_only => teardown::read_only(),
             Err(waiting) => waiting.clone(),
             Ok(Fate::Stays) => teardown::or_stalled(cx, &id.uid, retain(cx, &case, Fate::Stays).await)?,
-            Ok(fate) => match teardown::grace(cx, &live) {
+            Ok(fate) => match teardown::grace(cx, live.meta(), &mut after) {
                 Some(waiting) => waiting,
                 None => {
                     let removed = remove(cx, &case, *fate, &tenants, &teardown::reference(&live)).await;
@@ -95,7 +99,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         },
     };
     if !progress.is_done() {
-        return teardown::report(cx, &api, &live, &status, status.clone(), &progress).await;
+        return teardown::report(cx, &api, &live, &status, after, &progress).await;
     }
     let (action, note) = match fate {
         Ok(Fate::Stays) | Err(_) => ("Retain", teardown::retained_note(cx, Fate::Stays, &id)),
