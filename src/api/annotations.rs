@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn what_says_neither_is_no_answer_and_is_not_repeated_at_length() {
         let long = "y".repeat(100_000);
-        for unclear in ["", " ", "ja", "treu", "2", "-1", "'true'", "true false", "tru\u{0}e", long.as_str()] {
+        for unclear in ["", " ", "ja", "treu", "2", "-1", "'true'", "true false", "tru\u{0}e", long.as_str()]
+        {
             let why = yes_or_no(unclear).unwrap_err();
             assert!(why.contains("'true' or 'false'") && why.len() < 200, "{why}");
             assert!(!why.contains('\u{0}'), "{why:?}");

@@ -17,11 +17,11 @@ impl Reason {
     /// What this reason means wherever something is waited for. There is no other place that decides it.
     pub const fn severity(self) -> Severity {
         use Reason::{
-            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
-            DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod, Invalid,
-            KeyNotAllowed, LargeDeletion, Lent, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked,
-            OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly, Ready, RecordsLost,
-            Registered, RegistryConflict, RegistryNotFound, RetainedDiffers, RetainedTenants,
+            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied,
+            DocumentsFailed, DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod,
+            Invalid, KeyNotAllowed, LargeDeletion, Lent, NamespaceNotAllowed, NoDocuments, NotYet,
+            ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly, Ready,
+            RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers, RetainedTenants,
             ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving, StackNotFound,
             StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed, TenantIdRetained,
             TenantIdTaken, Throttled, TooManyTenants, Transient, Updating, WaitingForBucket,

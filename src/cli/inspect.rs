@@ -105,15 +105,20 @@ fn nobody(fault: &Fault, region: &str) -> String {
     let never_asked = matches!(fault.code.as_str(), "Connection" | "Timeout");
     match fault.code.as_str() {
         _ if never_asked && fault.message.contains("credentials") => {
-            "there are no AWS credentials here, or they cannot be loaded: set AWS_PROFILE, or sign in again".into()
+            "there are no AWS credentials here, or they cannot be loaded: set AWS_PROFILE, or sign in again"
+                .into()
         }
         _ if never_asked => format!(
             "AWS cannot be reached in {region}: check the region, the network, HTTPS_PROXY, AWS_ENDPOINT_URL and the \
              certificates that are trusted here"
         ),
-        "InvalidRequest" => "the settings of AWS here do not go together, such as FIPS with an endpoint of one's own".into(),
+        "InvalidRequest" => {
+            "the settings of AWS here do not go together, such as FIPS with an endpoint of one's own".into()
+        }
         "InvalidClientTokenId" | "UnrecognizedClientException" => {
-            format!("AWS does not know these credentials in {region}: renew them, or let the account use that region")
+            format!(
+                "AWS does not know these credentials in {region}: renew them, or let the account use that region"
+            )
         }
         _ => "AWS does not take these credentials".into(),
     }
@@ -268,7 +273,8 @@ mod tests {
     fn what_two_installations_hold_is_not_nobodys() {
         assert_eq!(installation(&held_by(&["foregroundDeletion"])).unwrap(), None);
         assert_eq!(installation(&held_by(&["tenantry.dev/prod", "a/b"])).unwrap(), Some("prod"));
-        let refused = installation(&held_by(&["tenantry.dev/prod", "tenantry.dev/test"])).unwrap_err().to_string();
+        let refused =
+            installation(&held_by(&["tenantry.dev/prod", "tenantry.dev/test"])).unwrap_err().to_string();
         assert!(refused.contains("prod") && refused.contains("test"), "{refused}");
     }
 
@@ -283,7 +289,8 @@ mod tests {
             message: message.into(),
             request_id: None,
         };
-        let loading = "dispatch failure: other: an error occurred while loading credentials: no providers in chain";
+        let loading =
+            "dispatch failure: other: an error occurred while loading credentials: no providers in chain";
         let unreached = "dispatch failure: io error: client error (Connect): dns error";
         let said: BTreeSet<_> = [
             fault("Connection", loading),

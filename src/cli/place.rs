@@ -28,7 +28,8 @@ impl Place {
             Some(mut record) => (record.next(), record.next()),
             None => (None, None),
         };
-        let account = accounts.find(|it| names::is_account(it)).or(account.filter(|it| names::is_account(it)));
+        let account =
+            accounts.find(|it| names::is_account(it)).or(account.filter(|it| names::is_account(it)));
         let region = status.region.as_deref().or(region).filter(|it| names::is_region(it));
         Self { account: account.map(Into::into), region: region.map(Into::into) }
     }
@@ -97,7 +98,11 @@ mod tests {
             (Status::default(), None, None),
             (Status { region: region(), ..Status::default() }, None, Some("us-east-1")),
             (
-                Status { knowledge_base_arn: Some(knowledge_base.into()), region: region(), ..Status::default() },
+                Status {
+                    knowledge_base_arn: Some(knowledge_base.into()),
+                    region: region(),
+                    ..Status::default()
+                },
                 Some(ACCOUNT),
                 Some("us-east-1"),
             ),

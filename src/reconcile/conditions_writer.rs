@@ -38,7 +38,9 @@ pub fn pause(status: &mut Status, meta: &ObjectMeta) {
         ),
         _ => (
             Reason::Paused,
-            format!("The annotation {PAUSED} stops all work on this object, its teardown included; remove it to go on"),
+            format!(
+                "The annotation {PAUSED} stops all work on this object, its teardown included; remove it to go on"
+            ),
         ),
     };
     let says = |status: &mut Status, kind: ConditionType, status_: &str| {
@@ -555,7 +557,9 @@ mod tests {
 
     #[test]
     fn a_pause_that_is_not_understood_says_so() {
-        for (value, reason) in [("true", Reason::Paused), ("Yes", Reason::Paused), ("ja", Reason::AnnotationInvalid)] {
+        for (value, reason) in
+            [("true", Reason::Paused), ("Yes", Reason::Paused), ("ja", Reason::AnnotationInvalid)]
+        {
             let meta = json!({"annotations": {PAUSED: value}, "generation": 4});
             let mut after = status(&[]);
             pause(&mut after, &read::<Tenant>(tenant(meta)).metadata);
@@ -586,7 +590,8 @@ mod tests {
     #[tokio::test]
     async fn no_deletion_begins_untold() {
         let at = |second| Some(Time(Timestamp::from_second(second).unwrap()));
-        let grace = event("Normal", "GracePeriod", "Delete", &grace::says(Timestamp::from_second(1600).unwrap()));
+        let grace =
+            event("Normal", "GracePeriod", "Delete", &grace::says(Timestamp::from_second(1600).unwrap()));
         let begins = event("Normal", "Deleting", "Delete", "The deletion begins");
         for (before, after, events) in [
             ((None, None), (at(1000), None), vec![grace.clone()]),

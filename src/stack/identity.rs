@@ -460,7 +460,9 @@ mod tests {
     fn what_others_call_after_an_installation_is_not_taken_for_its_own() {
         let scope = Scope::new("prod", "123456789012", "eu-central-1");
         assert!(scope.may_have_named("prod-sa-stand-gxt44wxbqg"));
-        assert!(scope.may_have_named("prod-ta-a-2bx6vvlzwt") && scope.may_have_named("prod-tb-ab-c-2bx6vvlzwt"));
+        assert!(
+            scope.may_have_named("prod-ta-a-2bx6vvlzwt") && scope.may_have_named("prod-tb-ab-c-2bx6vvlzwt")
+        );
         for other in [
             "prod-logs",
             "prod-ta-logs",

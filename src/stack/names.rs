@@ -88,10 +88,22 @@ mod tests {
 
     #[test]
     fn a_region_and_an_account_are_what_aws_calls_so() {
-        for good in ["eu-central-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "cn-north-1", "a-b-10"] {
+        for good in
+            ["eu-central-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "cn-north-1", "a-b-10"]
+        {
             assert!(is_region(good), "{good}");
         }
-        for bad in ["", " ", "eu-central-1a", "EU-Central-1", "eu-central", "eu--1", "1-2-3", "eu_central_1", "eu-central-1 "] {
+        for bad in [
+            "",
+            " ",
+            "eu-central-1a",
+            "EU-Central-1",
+            "eu-central",
+            "eu--1",
+            "1-2-3",
+            "eu_central_1",
+            "eu-central-1 ",
+        ] {
             assert!(!is_region(bad), "{bad:?}");
         }
         assert!(is_account("111122223333"));

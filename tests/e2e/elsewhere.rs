@@ -32,7 +32,10 @@ async fn refusal(w: &World, arguments: &[&str], environment: &[(&str, &str)]) ->
     assert!(!succeeded && out.is_empty(), "{arguments:?} is not refused: {out}{error}");
     let mut lines = error.lines().filter(|line| !line.starts_with("warning:"));
     let said = lines.next().unwrap_or_default().to_owned();
-    assert!(said.starts_with("Error: ") && lines.next().is_none(), "{arguments:?} says more than a line: {error}");
+    assert!(
+        said.starts_with("Error: ") && lines.next().is_none(),
+        "{arguments:?} says more than a line: {error}"
+    );
     said
 }
 
@@ -69,7 +72,8 @@ async fn what_is_elsewhere_is_not_called_gone() {
         // A policy is about the Tenant's place, whoever prints it.
         let policy = ["iam-policy", "writer", "-n", &namespace, "acme"];
         let (_, here, _) = w.tenantry_tried(&policy).await;
-        let there = w.tenantry_tried_with(&policy, &[("AWS_REGION", FAR), ("AWS_ACCESS_KEY_ID", SOMEBODY)]).await;
+        let there =
+            w.tenantry_tried_with(&policy, &[("AWS_REGION", FAR), ("AWS_ACCESS_KEY_ID", SOMEBODY)]).await;
         assert_eq!(there.1, here);
         assert!(here.contains("s3:PutObject"), "{here}");
     })
@@ -86,7 +90,9 @@ async fn the_namespace_of_the_kubeconfig_is_not_overlooked() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, serde_saphyr::to_string(&kubeconfig).unwrap()).unwrap();
         let environment = [("KUBECONFIG", file.path().to_str().unwrap())];
-        for command in [&["delete", "--dry-run", "acme"][..], &["documents", "acme"], &["iam-policy", "reader", "acme"]] {
+        for command in
+            [&["delete", "--dry-run", "acme"][..], &["documents", "acme"], &["iam-policy", "reader", "acme"]]
+        {
             let (succeeded, out, error) = w.tenantry_tried_with(command, &environment).await;
             assert!(succeeded && out.contains("acme"), "{command:?}: {out}{error}");
             assert!(refusal(&w, command, &[]).await.contains("'default'"));
@@ -113,14 +119,18 @@ async fn no_error_of_the_command_line_hides_its_cause() {
             (("AWS_REGION", ""), "AWS_REGION"),
             (("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), "AWS_ENDPOINT_URL"),
         ] {
-            let alone = [environment, ("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", "/dev/null")];
+            let alone =
+                [environment, ("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", "/dev/null")];
             let said = refusal(&w, &retained, &alone).await;
             assert!(said.contains(remedy), "{said}");
         }
         for bad in ["", "eu-central-1a", "EU-Central-1"] {
             let policy = ["iam-policy", "destructive", "--installation", "prod", "--region", bad];
             let (succeeded, out, error) = w.tenantry_tried(&policy).await;
-            assert!(!succeeded && out.is_empty() && error.contains("of the form eu-central-1"), "'{bad}': {out}{error}");
+            assert!(
+                !succeeded && out.is_empty() && error.contains("of the form eu-central-1"),
+                "'{bad}': {out}{error}"
+            );
         }
     })
     .await;

@@ -196,12 +196,13 @@ fn the_bounds_of_a_namespace_name_what_there_is() {
 }
 
 /// Where a command lies that is printed or documented.
-const COMMANDS_IN: [&str; 7] = ["README.md", "CONTRIBUTING.md", "docs", "examples", "charts", "src", "tests/bed/demo.py"];
+const COMMANDS_IN: [&str; 7] =
+    ["README.md", "CONTRIBUTING.md", "docs", "examples", "charts", "src", "tests/bed/demo.py"];
 
 /// Commands of kubectl that change or delete something, each with the first word that names what.
 fn changing_commands(text: &str) -> Vec<(String, String)> {
     let command = Regex::new(
-        r#"kubectl(?:\s+-\S+)*\s+(?:annotate|delete|edit|label|patch|replace|scale|set)(?:\s+-\S+)*\s+([^\s`'"#]+)"#,
+        r##"kubectl(?:\s+(?:-[nfl]\s+\S+|-\S+))*\s+(?:annotate|delete|edit|label|patch|replace|scale|set)(?:\s+(?:-[nfl]\s+\S+|-\S+))*\s+([^\s`'"#]+)"##,
     );
     let found = command.unwrap();
     found.captures_iter(text).map(|found| (found[0].to_owned(), found[1].to_owned())).collect()
@@ -210,7 +211,8 @@ fn changing_commands(text: &str) -> Vec<(String, String)> {
 /// Whether another operator's kind may be meant by this word: kubectl takes whichever it finds first.
 fn is_ambiguous(what: &str) -> bool {
     let kinds = ["tenant", "tenants", "sharedstack", "sharedstacks"];
-    what.split(',').any(|it| kinds.contains(&it.split('/').next().unwrap_or_default().to_lowercase().as_str()))
+    what.split(',')
+        .any(|it| kinds.contains(&it.split('/').next().unwrap_or_default().to_lowercase().as_str()))
 }
 
 #[test]
@@ -219,7 +221,9 @@ fn no_command_that_changes_something_may_hit_another_operators_kind() {
         let found = changing_commands(&format!("run `kubectl delete {bad}`"));
         assert!(found.iter().any(|(_, what)| is_ambiguous(what)), "{bad}: {found:?}");
     }
-    for good in ["tenants.tenantry.dev acme", "namespace tenants", "-f tenants.yaml", "crd tenants.tenantry.dev"] {
+    for good in
+        ["tenants.tenantry.dev acme", "namespace tenants", "-f tenants.yaml", "crd tenants.tenantry.dev"]
+    {
         let found = changing_commands(&format!("kubectl annotate {good}"));
         assert!(!found.iter().any(|(_, what)| is_ambiguous(what)), "{good}: {found:?}");
     }
@@ -232,7 +236,11 @@ fn no_command_that_changes_something_may_hit_another_operators_kind() {
         }
     }
     assert!(commands >= 8, "only {commands} commands are found");
-    assert!(wrong.is_empty(), "other operators have a kind Tenant too; write tenants.tenantry.dev:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "other operators have a kind Tenant too; write tenants.tenantry.dev:\n{}",
+        wrong.join("\n")
+    );
 }
 
 /// A row of the table of folders in `src/lib.rs`.

@@ -74,12 +74,7 @@ impl Retained {
 }
 
 /// Refuses to say that nothing was left behind where the installation never was.
-async fn has_worked_here(
-    aws: &Aws,
-    scope: &Scope,
-    bucket: &str,
-    unseen: &mut Unseen,
-) -> anyhow::Result<()> {
+async fn has_worked_here(aws: &Aws, scope: &Scope, bucket: &str, unseen: &mut Unseen) -> anyhow::Result<()> {
     let Scope { installation, account, region, .. } = scope;
     match aws.buckets.tags(bucket).await {
         Ok(_) => Ok(()),

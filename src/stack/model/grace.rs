@@ -90,14 +90,24 @@ mod tests {
     fn the_grace_does_not_run_out_before_the_operator_could_act() {
         for (why, known, now, expected) in [
             ("it sees the deletion at once", deletion(None, None, 0), 1000, Grace::Begins(at(1000))),
-            ("it was paused, or down, for an hour", deletion(None, None, 4000), 4600, Grace::Begins(at(4600))),
+            (
+                "it was paused, or down, for an hour",
+                deletion(None, None, 4000),
+                4600,
+                Grace::Begins(at(4600)),
+            ),
             ("its clock is behind", deletion(None, None, 0), 990, Grace::Begins(at(1000))),
             ("it goes on", deletion(Some(1000), None, 0), 1599, Grace::Runs(at(1600))),
             ("it is over", deletion(Some(1000), None, 0), 1600, Grace::Ends),
             ("it is long over", deletion(Some(1000), None, 0), 9000, Grace::Ends),
             ("a process took over meanwhile", deletion(Some(1000), None, 1300), 1400, Grace::Runs(at(1600))),
             ("and is there when it ends", deletion(Some(1000), None, 1300), 1700, Grace::Ends),
-            ("it ended while nobody was there", deletion(Some(1000), None, 1600), 1700, Grace::Begins(at(1700))),
+            (
+                "it ended while nobody was there",
+                deletion(Some(1000), None, 1600),
+                1700,
+                Grace::Begins(at(1700)),
+            ),
             ("long ago", deletion(Some(1000), None, 90_000), 90_001, Grace::Begins(at(90_001))),
             ("the deletion has begun", deletion(Some(1000), Some(1600), 0), 1601, Grace::Over),
             ("and is gone on with by another", deletion(Some(1000), Some(1600), 5000), 5001, Grace::Over),

@@ -165,7 +165,8 @@ async fn the_grace_does_not_run_out_during_a_pause() {
         w.annotate("acme", PAUSED, Some("Yes")).await;
         w.condition("acme", "Paused=True").await;
         w.delete("acme").await;
-        let paused = w.until("acme", "is paused in its deletion", |told| told.is_leaving() && told.is("Paused=True"));
+        let paused =
+            w.until("acme", "is paused in its deletion", |told| told.is_leaving() && told.is("Paused=True"));
         let asked = paused.await.meta.deletion_timestamp.unwrap().0.as_second() as f64;
         wait_until(&w, asked + GRACE + 1.0).await;
         let resumed = now();
@@ -190,7 +191,14 @@ async fn the_grace_does_not_run_out_while_the_operator_is_down() {
         let first = begun.status.grace_started_time.unwrap().0;
         // It ends while nobody is there.
         w.stop_operator().await;
-        assert!(w.double.journal(mark).await.mutating().only(|call| call.operation.starts_with("Delete")).is_empty());
+        assert!(
+            w.double
+                .journal(mark)
+                .await
+                .mutating()
+                .only(|call| call.operation.starts_with("Delete"))
+                .is_empty()
+        );
         wait_until(&w, first.as_second() as f64 + GRACE + 1.0).await;
         let back = now();
         w.start_operator().await;
@@ -214,7 +222,8 @@ async fn a_process_that_takes_over_does_not_begin_the_grace_anew() {
         w.annotate("acme", PAUSED, Some("false")).await;
         w.patch("acme", json!({"spec": {"deletionPolicy": "RetainDocuments"}})).await;
         let after = w.until("acme", "was looked at again", |told| {
-            told.status.observed_generation == told.meta.generation && told.meta.generation > before.meta.generation
+            told.status.observed_generation == told.meta.generation
+                && told.meta.generation > before.meta.generation
         });
         let after = after.await;
         assert!(after.is("Ready=False/GracePeriod"), "{}", after.describe());
