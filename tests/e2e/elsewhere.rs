@@ -91,7 +91,7 @@ async fn the_namespace_of_the_kubeconfig_is_not_overlooked() {
         fs::write(&file, serde_saphyr::to_string(&kubeconfig).unwrap()).unwrap();
         let environment = [("KUBECONFIG", file.path().to_str().unwrap())];
         for command in
-            [&["delete", "--dry-run", "acme"][..], &["documents", "acme"], &["iam-policy", "reader", "acme"]]
+            [&["delete", "--dry-run", "acme"][..], &["documents", "acme"], &["iam-policy", "writer", "acme"]]
         {
             let (succeeded, out, error) = w.tenantry_tried_with(command, &environment).await;
             assert!(succeeded && out.contains("acme"), "{command:?}: {out}{error}");

@@ -259,7 +259,7 @@ async fn a_pause_that_is_spelt_otherwise_or_not_understood_lets_nothing_be_delet
             })
             .await;
         assert!(w.double.journal(mark).await.mutating().is_empty());
-        assert!(w.last_word(&leaving, "AnnotationInvalid").await.contains("until Monday"));
+        assert!(w.last_word(&leaving, "AnnotationInvalid").await.contains(PAUSED));
         w.annotate("SharedStack/standard", PAUSED, None).await;
         w.annotate("acme", PAUSED, Some("No")).await;
         w.gone("acme").await;
