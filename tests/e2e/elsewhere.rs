@@ -101,6 +101,28 @@ async fn the_namespace_of_the_kubeconfig_is_not_overlooked() {
     .await;
 }
 
+/// An operator that was meant to change nothing, and is told so in other words.
+#[tokio::test]
+async fn no_brake_of_the_operator_is_off_because_it_is_spelt_otherwise() {
+    world(|w| async move {
+        let run = ["run", "--installation", "e2e"];
+        for brake in ["TENANTRY_READ_ONLY", "TENANTRY_REQUIRE_TENANT_IDS", "TENANTRY_LEADER_ELECT"] {
+            for (value, says) in [
+                ("True", "no cluster"),
+                ("yes", "no cluster"),
+                ("1", "no cluster"),
+                ("ja", "neither yes nor no"),
+                ("", "neither yes nor no"),
+            ] {
+                let environment = [(brake, value), ("KUBECONFIG", "/nowhere")];
+                let (succeeded, _, error) = w.tenantry_tried_with(&run, &environment).await;
+                assert!(!succeeded && error.contains(says), "{brake}='{value}': {error}");
+            }
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn no_error_of_the_command_line_hides_its_cause() {
     world(|w| async move {

@@ -33,11 +33,11 @@ pub(super) struct Release {
     tenant_id: String,
 
     /// Whose: the operator's --installation.
-    #[arg(long, value_name = "NAME", value_parser = super::run::installation)]
+    #[arg(long, env = "TENANTRY_INSTALLATION", value_name = "NAME", value_parser = super::run::installation)]
     installation: String,
 
     /// The operator's --installation-bucket. Default: the bucket that it makes itself.
-    #[arg(long, value_name = "BUCKET", value_parser = super::run::bucket)]
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = super::run::bucket)]
     installation_bucket: Option<String>,
 
     /// Give it to this Tenant, which is there and has this tenantId in its spec, with all that lies under it: for one that
