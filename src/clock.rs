@@ -45,6 +45,11 @@ impl Clock {
     pub fn since_stamp(self, stamp: Timestamp) -> Duration {
         Duration::try_from(Timestamp::now().duration_since(stamp)).unwrap_or_default() * self.divisor
     }
+
+    /// How long a wait in the world outside is, in the terms in which waits are written down.
+    pub fn inside(self, wait: Duration) -> Duration {
+        wait * self.divisor
+    }
 }
 
 /// Now, in the whole seconds that Kubernetes keeps.

@@ -18,7 +18,7 @@ pub struct Settings {
     pub selector: Option<String>,
     /// Which namespaces may have Silo tenants; `None` = all.
     pub silo_namespaces: Option<Selector>,
-    /// How long after its deletion a Tenant with deletionPolicy Delete is taken apart.
+    /// For how long nothing is taken apart yet after we could have begun with it.
     pub deletion_grace: Duration,
     /// How often everything is looked at although nothing happened.
     pub resync: Duration,

@@ -193,7 +193,7 @@ words! {
         /// Somebody else wrote the registry's item of this tenantId; it is left alone.
         RegistryConflict,
 
-        /// Deletion begins when its grace period is over.
+        /// Deletion begins when its grace is over, of which the operator has told when it began.
         GracePeriod,
         /// Tenants still borrow from the SharedStack.
         Borrowed,
@@ -208,6 +208,8 @@ words! {
 
         /// The annotation tenantry.dev/paused is set.
         Paused,
+        /// The annotation tenantry.dev/paused says neither yes nor no; until it does, all work stops.
+        AnnotationInvalid,
         /// The operator runs with --read-only and changes nothing.
         ReadOnly,
     }

@@ -5,6 +5,7 @@
 //! `kubectl explain`; notes for programmers are plain comments.
 
 pub mod admission;
+pub mod annotations;
 pub(crate) mod condition;
 pub mod crds;
 pub(crate) mod index;
@@ -48,7 +49,7 @@ pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
 pub const GROUP: &str = "tenantry.dev";
 /// The only served version so far.
 pub const VERSION: &str = "v1alpha1";
-/// `"true"` stops all work on the object, its teardown included.
+/// `"true"`, or whatever else [`annotations::pause`] does not read as a no, stops all work on the object, its teardown included.
 pub const PAUSED: &str = "tenantry.dev/paused";
 /// A new value asks for an ingestion job; a Pool tenant's asks for its stack's.
 pub const SYNC_REQUESTED_AT: &str = "tenantry.dev/sync-requested-at";

@@ -17,11 +17,11 @@ impl Reason {
     /// What this reason means wherever something is waited for. There is no other place that decides it.
     pub const fn severity(self) -> Severity {
         use Reason::{
-            Accepted, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed,
-            DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod, Invalid,
-            KeyNotAllowed, LargeDeletion, Lent, ModelLegacy, ModelStays, NamespaceNotAllowed, NoDocuments,
-            NotYet, ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly,
-            Ready, RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers,
+            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied,
+            DocumentsFailed, DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod,
+            Invalid, KeyNotAllowed, LargeDeletion, Lent, ModelLegacy, ModelStays, NamespaceNotAllowed,
+            NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved,
+            ReadOnly, Ready, RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers,
             RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
             StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
             TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
@@ -40,6 +40,7 @@ impl Reason {
             DocumentsRemain | DocumentsStuck | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
             // The spec, or whoever wrote it.
             SpecInvalid | ScheduleInvalid | TenantIdTaken | TenantIdRetained => Severity::Stalled,
+            AnnotationInvalid => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
             TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
             // The account, or whoever looks after it.
@@ -133,6 +134,7 @@ mod tests {
             "RegistryNotFound",
             "RegistryConflict",
             "RetainedTenants",
+            "AnnotationInvalid",
         ];
         assert_eq!(with(Severity::UnderWay), under_way);
         assert_eq!(with(Severity::Blocked), blocked);

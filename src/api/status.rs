@@ -74,6 +74,13 @@ pub struct Status {
     /// Tenant that is being deleted.
     pub had_documents: Option<bool>,
 
+    /// When the grace of its deletion began: when the operator first could have acted upon that. A pause ends it, and it begins
+    /// anew after that. There only on an object that is being deleted.
+    pub grace_started_time: Option<Time>,
+
+    /// When the grace was over, and the operator began to delete. There only on an object that is being deleted.
+    pub deletion_started_time: Option<Time>,
+
     /// Which version of the installation's record says that the tenantId is this Tenant's. Only the operator reads it.
     pub id_record: Option<String>,
 

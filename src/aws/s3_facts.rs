@@ -1,5 +1,6 @@
 //! S3: a bucket's settings, as they are.
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{BucketVersioningStatus, ServerSideEncryption};
 use futures::try_join;
 use serde_json::Value;
@@ -52,7 +53,10 @@ impl Buckets {
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
     pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Fault> {
         let call = self.gate.call(s3::ListBuckets, "all");
-        let pages = self.client.list_buckets().prefix(prefix).max_buckets(1000).into_paginator().send();
+        let request = self.client.list_buckets().prefix(prefix).max_buckets(1000);
+        // Those of other regions answer nothing here.
+        let region = Client::config(&self.client).region().map(ToString::to_string);
+        let pages = request.set_bucket_region(region).into_paginator().send();
         let pages = call.pages(pages, |page| page.continuation_token.is_some()).await?;
         let names = pages.into_iter().flat_map(|page| page.buckets.unwrap_or_default());
         Ok(names.filter_map(|bucket| bucket.name).filter(|name| name.starts_with(prefix)).collect())

@@ -6,8 +6,9 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use kube::ResourceExt;
 
-use super::inspect;
-use crate::api::{Column, ConditionType, Layer, Reason, Tenant};
+use super::inspect::{self, OfTenant};
+use super::place::Place;
+use crate::api::{Column, ConditionType, Layer, PAUSED, Reason, Tenant, annotations};
 use crate::aws::Aws;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
@@ -17,15 +18,11 @@ use crate::stack::model::teardown_order::{Fate, fate};
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {
-    /// The Tenant's name.
-    tenant: String,
+    #[command(flatten)]
+    of: OfTenant,
 
-    /// The Tenant's namespace.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: String,
-
-    /// Say what would go, stay or be left alone, and why. Required: to delete a Tenant, use `kubectl delete`, and the
-    /// operator does the rest.
+    /// Say what would go, stay or be left alone, and why. Required: to delete a Tenant, use
+    /// `kubectl delete tenants.tenantry.dev <name>`, and the operator does the rest.
     #[arg(long, required = true)]
     dry_run: bool,
 
@@ -42,11 +39,13 @@ enum Output {
 
 impl Delete {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
-        let Some(installation) = inspect::installation(&tenant) else {
+        let tenant = self.of.find().await?;
+        let Some(installation) = inspect::installation(&tenant)? else {
             bail!("no operator holds this Tenant: it would be gone at once, and nothing in AWS with it");
         };
         let (aws, scope) = inspect::aws(installation).await?;
+        Place::must_be(&tenant, &scope)?;
+        let here = format!("{} of account {}", scope.region, scope.account);
         let (id, lender) = identities(scope, &tenant);
         let column = Column::from(tenant.spec.pattern);
         let status = tenant.status.clone().unwrap_or_default();
@@ -69,7 +68,7 @@ impl Delete {
         lines.extend(documents(&aws, &id, lender.as_ref(), fate).await?);
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&lines)?,
-            Output::Text => as_text(&tenant, &lines),
+            Output::Text => as_text(&tenant, &here, &lines),
         };
         inspect::print(&told)
     }
@@ -125,16 +124,19 @@ async fn documents(
     Ok(Some(Line { outcome, what: "documents", name, why }))
 }
 
-fn as_text(tenant: &Tenant, lines: &[Line]) -> String {
+fn as_text(tenant: &Tenant, here: &str, lines: &[Line]) -> String {
     let spec = &tenant.spec;
     let mut text = format!(
-        "Tenant {}/{}, tenantId {}, {}, deletionPolicy {}. Nothing was touched.\n",
+        "Tenant {}/{}, tenantId {}, {}, deletionPolicy {}, in {here}. Nothing was touched.\n",
         tenant.namespace().unwrap_or_default(),
         tenant.name_any(),
         spec.tenant_id,
         spec.pattern,
         spec.deletion_policy
     );
+    if annotations::pause(&tenant.metadata).is_some() {
+        text += &format!("Nothing of this happens while its annotation {PAUSED} stops all work on it.\n");
+    }
     for (outcome, title) in [
         (Outcome::Goes, "would go, in this order, once the operator's --deletion-grace is over"),
         (Outcome::Stays, "would stay"),

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::inspect;
+use super::inspect::{self, OfTenant};
+use super::place::Place;
 use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::Aws;
 use crate::documents::failures;
@@ -25,12 +26,8 @@ use crate::stack::layout::ledger_key;
 
 #[derive(Debug, Args)]
 pub(super) struct Documents {
-    /// The Tenant's name.
-    tenant: String,
-
-    /// The Tenant's namespace.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: String,
+    #[command(flatten)]
+    of: OfTenant,
 
     /// How to print it.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
@@ -112,11 +109,12 @@ struct Quarantined {
 
 impl Documents {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
-        let Some(installation) = inspect::installation(&tenant) else {
+        let tenant = self.of.find().await?;
+        let Some(installation) = inspect::installation(&tenant)? else {
             bail!("no operator holds this Tenant: nothing is known of its documents");
         };
         let (aws, scope) = inspect::aws(installation).await?;
+        Place::must_be(&tenant, &scope)?;
         let report = report(&aws, scope, &tenant).await?;
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&report)?,

@@ -4,12 +4,14 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::inspect;
+use super::inspect::{self, OfTenant};
+use super::place::Place;
 use super::run::{bucket, installation, registry};
 use crate::api::{Pattern, Tenant};
 use crate::stack::iam::client_policy;
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
 use crate::stack::identity::{Scope, known_partition, partition_of};
+use crate::stack::names;
 use crate::stack::registry::Table;
 
 #[derive(Debug, Args)]
@@ -75,16 +77,6 @@ struct Operator {
 }
 
 #[derive(Debug, Args)]
-struct OfTenant {
-    /// The Tenant's name.
-    tenant: String,
-
-    /// The Tenant's namespace.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: String,
-}
-
-#[derive(Debug, Args)]
 struct Reader {
     #[command(flatten)]
     of: OfTenant,
@@ -103,17 +95,14 @@ enum Part {
 }
 
 pub(super) fn account(id: &str) -> Result<String, String> {
-    match id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) {
+    match names::is_account(id) {
         true => Ok(id.into()),
         false => Err("an account id has twelve digits".into()),
     }
 }
 
 pub(super) fn region(name: &str) -> Result<String, String> {
-    let legal = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    if name.split('-').count() < 3 || !name.split('-').all(legal) {
+    if !names::is_region(name) {
         return Err("a region is of the form eu-central-1".into());
     }
     known_partition(partition_of(name)).map(|_| name.into()).map_err(|unknown| unknown.to_string())
@@ -132,11 +121,11 @@ impl IamPolicy {
             Who::Operator(operator) => operator.policy()?,
             Who::Destructive(installed) => permissions::destructive(&installed.audience()),
             Who::Writer(of) => {
-                let (tenant, scope) = of.find().await?;
+                let (tenant, scope) = find(&of).await?;
                 client_policy::writer(&scope, &tenant.status.unwrap_or_default()).context(NOT_YET)?
             }
             Who::Reader(Reader { of, registry }) => {
-                let (tenant, scope) = of.find().await?;
+                let (tenant, scope) = find(&of).await?;
                 if tenant.spec.pattern == Pattern::Pool {
                     eprintln!(
                         "warning: IAM cannot force a filter. Whoever has this policy and leaves the filter out is answered from \
@@ -199,15 +188,16 @@ impl Operator {
     }
 }
 
-impl OfTenant {
-    /// The Tenant, and where in AWS it is: its ARNs say so, and no AWS credentials are needed.
-    async fn find(&self) -> anyhow::Result<(Tenant, Scope)> {
-        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
-        let status = tenant.status.clone().unwrap_or_default();
-        let arns = [status.knowledge_base_arn, status.collection_arn, status.role_arn];
-        let arn = arns.iter().flatten().next().context(NOT_YET)?;
-        let account = arn.split(':').nth(4).context(NOT_YET)?;
-        let scope = Scope::new("", account, &status.region.context(NOT_YET)?).in_partition_of(arn)?;
-        Ok((tenant, scope))
-    }
+/// The Tenant, and where in AWS it is: its status says so, and no AWS credentials are needed.
+async fn find(of: &OfTenant) -> anyhow::Result<(Tenant, Scope)> {
+    let tenant = of.find().await?;
+    let status = tenant.status.clone().unwrap_or_default();
+    let Place { account, region } = Place::of(&status);
+    let scope = Scope::new("", &account.context(NOT_YET)?, &region.context(NOT_YET)?);
+    let arns = [status.knowledge_base_arn, status.collection_arn, status.role_arn];
+    let scope = match arns.iter().flatten().next() {
+        Some(arn) => scope.in_partition_of(arn)?,
+        None => scope,
+    };
+    Ok((tenant, scope))
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
-use anyhow::Context;
-use kube::{Api, Client, ResourceExt};
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use kube::{Api, Client, Config, ResourceExt};
 
 use crate::api::{Column, GROUP, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
@@ -16,36 +17,111 @@ use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::observed::{IndexFacts, Seen, Sight};
 use crate::stack::model::plan;
+use crate::stack::names;
 
 /// How many documents are counted before it is enough to say that there are more.
 const COUNTED: usize = 100_000;
 
+/// A Tenant in the cluster of the kubeconfig, as a command line names it.
+#[derive(Args, Clone, Debug)]
+pub(super) struct OfTenant {
+    /// The Tenant's name.
+    tenant: String,
+
+    /// The Tenant's namespace. Default: that of the kubeconfig's context.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+impl OfTenant {
+    /// The Tenant.
+    pub(super) async fn find(&self) -> anyhow::Result<Tenant> {
+        let cluster = cluster().await?;
+        let namespace = self.namespace.as_deref().unwrap_or(cluster.client.default_namespace());
+        cluster.tenant(&self.tenant, namespace).await
+    }
+}
+
+/// A cluster, and where it is asked.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    address: String,
+}
+
 /// The cluster of the kubeconfig.
-pub(super) async fn cluster() -> anyhow::Result<Client> {
-    Client::try_default().await.context("no cluster: set KUBECONFIG")
+pub(super) async fn cluster() -> anyhow::Result<Cluster> {
+    const NONE: &str = "no cluster is known: set KUBECONFIG, or run in a pod";
+    let config = Config::infer().await.context(NONE)?;
+    let address = config.cluster_url.to_string();
+    Ok(Cluster { client: Client::try_from(config).context(NONE)?, address })
 }
 
-/// A Tenant, in the cluster of the kubeconfig.
-pub(super) async fn tenant(name: &str, namespace: &str) -> anyhow::Result<Tenant> {
-    let client = cluster().await?;
-    let api: Api<Tenant> = Api::namespaced(client, namespace);
-    let tenant = api.get_opt(name).await?;
-    tenant.with_context(|| format!("there is no Tenant '{name}' in namespace '{namespace}'"))
+impl Cluster {
+    /// A Tenant.
+    pub(super) async fn tenant(&self, name: &str, namespace: &str) -> anyhow::Result<Tenant> {
+        let api: Api<Tenant> = Api::namespaced(self.client.clone(), namespace);
+        let tenant = api.get_opt(name).await.with_context(|| {
+            format!("Tenant {namespace}/{name} cannot be read from the API server {}", self.address)
+        })?;
+        tenant.with_context(|| {
+            format!("there is no Tenant '{name}' in namespace '{namespace}': --namespace names another")
+        })
+    }
 }
 
-/// The installation that holds a Tenant, if one does.
-pub(super) fn installation(tenant: &Tenant) -> Option<&str> {
-    let mut holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
-    holds.next().filter(|_| holds.next().is_none())
+/// The installation that holds a Tenant, if one does. Nobody can tell what becomes of one that two hold.
+pub(super) fn installation(tenant: &Tenant) -> anyhow::Result<Option<&str>> {
+    let holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
+    let holds: Vec<_> = holds.collect();
+    match holds[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => bail!(
+            "several installations hold this Tenant, {}: what becomes of it cannot be said before all but one have let go",
+            holds.join(" and ")
+        ),
+    }
 }
 
 /// AWS, as the credentials of whoever runs the command see it, and where an installation's things are in it.
 pub(super) async fn aws(installation: &str) -> anyhow::Result<(Aws, Arc<Scope>)> {
     let sdk = aws::load().await;
-    let caller = aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?;
-    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+    let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+    ensure!(!region.is_empty(), "no AWS region is set: set AWS_REGION, or a region in your AWS profile");
+    ensure!(
+        names::is_region(&region),
+        "the AWS region is '{region}', and a region is of the form eu-central-1: set AWS_REGION"
+    );
+    let caller = aws::caller(&sdk).await.map_err(|fault| {
+        let why = nobody(&fault, &region);
+        anyhow::Error::new(fault).context(why)
+    })?;
     let scope = Arc::new(Scope::new(installation, &caller.account, &region).in_partition_of(&caller.arn)?);
     Ok((Aws::new(&sdk, &caller.account, &Gate::new(Pace::FULL)), scope))
+}
+
+/// Why AWS does not say who runs the command, and what to do.
+fn nobody(fault: &Fault, region: &str) -> String {
+    let never_asked = matches!(fault.code.as_str(), "Connection" | "Timeout");
+    match fault.code.as_str() {
+        _ if never_asked && fault.message.contains("credentials") => {
+            "there are no AWS credentials here, or they cannot be loaded: set AWS_PROFILE, or sign in again"
+                .into()
+        }
+        _ if never_asked => format!(
+            "AWS cannot be reached in {region}: check the region, the network, HTTPS_PROXY, AWS_ENDPOINT_URL and the \
+             certificates that are trusted here"
+        ),
+        "InvalidRequest" => {
+            "the settings of AWS here do not go together, such as FIPS with an endpoint of one's own".into()
+        }
+        "InvalidClientTokenId" | "UnrecognizedClientException" => {
+            format!(
+                "AWS does not know these credentials in {region}: renew them, or let the account use that region"
+            )
+        }
+        _ => "AWS does not take these credentials".into(),
+    }
 }
 
 /// What a Tenant's own parts are called.
@@ -186,7 +262,56 @@ pub(super) async fn count(aws: &Aws, bucket: &str, prefix: &str) -> Result<Count
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn held_by(holds: &[&str]) -> Tenant {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant",
+            "metadata": {"name": "a", "finalizers": holds},
+            "spec": {"tenantId": "acme", "pattern": "Silo"},
+        }))
+        .unwrap()
+    }
+
+    /// "Nobody holds it, and nothing would go" must not be said of what two hold.
+    #[test]
+    fn what_two_installations_hold_is_not_nobodys() {
+        assert_eq!(installation(&held_by(&["foregroundDeletion"])).unwrap(), None);
+        assert_eq!(installation(&held_by(&["tenantry.dev/prod", "a/b"])).unwrap(), Some("prod"));
+        let refused =
+            installation(&held_by(&["tenantry.dev/prod", "tenantry.dev/test"])).unwrap_err().to_string();
+        assert!(refused.contains("prod") && refused.contains("test"), "{refused}");
+    }
+
+    #[test]
+    fn what_keeps_aws_from_saying_who_one_is_has_each_its_remedy() {
+        let fault = |code: &str, message: &str| Fault {
+            class: Class::Transient,
+            service: "sts",
+            operation: "GetCallerIdentity",
+            resource: "the credentials".into(),
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+        };
+        let loading =
+            "dispatch failure: other: an error occurred while loading credentials: no providers in chain";
+        let unreached = "dispatch failure: io error: client error (Connect): dns error";
+        let said: BTreeSet<_> = [
+            fault("Connection", loading),
+            fault("Connection", unreached),
+            fault("InvalidRequest", "Invalid Configuration: FIPS and custom endpoint are not supported"),
+            fault("InvalidClientTokenId", "The security token included in the request is invalid"),
+            fault("ExpiredToken", "The security token included in the request is expired"),
+        ]
+        .iter()
+        .map(|fault| nobody(fault, "eu-south-1"))
+        .collect();
+        assert_eq!(said.len(), 5, "{said:#?}");
+        assert_eq!(said.iter().filter(|said| said.contains("eu-south-1")).count(), 2, "{said:#?}");
+    }
 
     #[test]
     fn metadata_files_and_folders_are_no_documents() {

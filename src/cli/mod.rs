@@ -5,14 +5,18 @@ mod delete;
 mod documents;
 mod iam_policy;
 mod inspect;
+mod place;
 mod preview;
 mod price;
 mod release;
 mod retained;
 mod retrieve;
 mod run;
+mod sentence;
 
 use clap::{Parser, Subcommand};
+
+use self::sentence::Reader;
 
 /// Isolated retrieval-augmented-generation stacks on Amazon Bedrock Knowledge Bases, from a Tenant resource.
 #[derive(Debug, Parser)]
@@ -53,11 +57,21 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
-    pub async fn run(self) -> anyhow::Result<()> {
+    /// Does what the command line says. An error is one sentence.
+    pub async fn run(self) -> Result<(), String> {
         // Both kube and the AWS SDK may bring a TLS provider; whoever comes second finds ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        match self.command {
+        let reader = match self.command {
+            Command::Run(_) => Reader::Operators,
+            _ => Reader::Caller,
+        };
+        self.command.run().await.map_err(|error| sentence::of(&error, reader))
+    }
+}
+
+impl Command {
+    async fn run(self) -> anyhow::Result<()> {
+        match self {
             Command::Run(run) => run.run().await,
             Command::Crds(crds) => crds.run(),
             Command::IamPolicy(policy) => policy.run().await,

@@ -1,25 +1,21 @@
 //! `tenantry retrieve`: what a client does, done right.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::inspect;
+use super::inspect::{self, OfTenant};
+use super::place::Place;
 use crate::api::{ConditionType, Pattern, Tenant};
-use crate::aws;
-use crate::aws::{Aws, Gate, Pace, Passage};
+use crate::aws::Passage;
 
 #[derive(Debug, Args)]
 pub(super) struct Retrieve {
-    /// The Tenant's name.
-    tenant: String,
+    #[command(flatten)]
+    of: OfTenant,
 
     /// The question, of at most 1,000 characters.
     question: String,
-
-    /// The Tenant's namespace.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: String,
 
     /// How many passages to return, 1 to 100.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
@@ -48,15 +44,13 @@ impl Retrieve {
         if self.question.trim().is_empty() || self.question.chars().count() > 1000 {
             bail!("the question must have 1 to 1,000 characters");
         }
-        let tenant = inspect::tenant(&self.tenant, &self.namespace).await?;
+        let tenant = self.of.find().await?;
         let target = target(&tenant)?;
-        let sdk = aws::load().await;
-        let account =
-            aws::caller(&sdk).await.context("AWS does not know who we are; check the credentials")?.account;
+        let (aws, scope) = inspect::aws("").await?;
+        Place::must_be(&tenant, &scope)?;
         let filter = target.filter.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
-        let asked = Aws::new(&sdk, &account, &Gate::new(Pace::FULL)).retrieval;
-        let passages =
-            asked.retrieve(&target.knowledge_base_id, &self.question, filter, self.results).await?;
+        let asked = aws.retrieval.retrieve(&target.knowledge_base_id, &self.question, filter, self.results);
+        let passages = asked.await?;
         let answer = match self.output {
             Output::Json => serde_json::to_string_pretty(&as_json(&target, &passages))?,
             Output::Text => as_text(&passages),

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::api::annotations::yes_or_no;
 use crate::aws;
 use crate::operator;
 use crate::settings::LeaderElection;
@@ -41,7 +42,8 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_SILO_NAMESPACES", value_name = "LABELS", value_parser = labels)]
     silo_namespaces: Option<Selector>,
 
-    /// How long after its deletion a Tenant with deletionPolicy Delete is taken apart, in seconds.
+    /// For how long nothing is taken apart yet after the operator could have begun with a Tenant that was deleted, in seconds:
+    /// the time to say no. Neither a pause nor an operator that was down counts.
     #[arg(long, env = "TENANTRY_DELETION_GRACE", value_name = "SECONDS", default_value_t = 600)]
     deletion_grace: u64,
 
@@ -55,7 +57,7 @@ pub(super) struct Run {
     concurrency: u16,
 
     /// Plan and report, and change nothing in AWS: no call that mutates is made, and no finalizer is set.
-    #[arg(long, env = "TENANTRY_READ_ONLY")]
+    #[arg(long, env = "TENANTRY_READ_ONLY", value_parser = yes_or_no)]
     read_only: bool,
 
     /// How many knowledge bases the account may have, other people's included, before new ones are refused. AWS's limit
@@ -88,12 +90,12 @@ pub(super) struct Run {
 
     /// A namespace may have only the tenantIds that its annotation tenantry.dev/tenant-ids names; without the annotation it
     /// may have none. Default: without the annotation it may have all.
-    #[arg(long, env = "TENANTRY_REQUIRE_TENANT_IDS")]
+    #[arg(long, env = "TENANTRY_REQUIRE_TENANT_IDS", value_parser = yes_or_no)]
     require_tenant_ids: bool,
 
     /// Make records of tenantIds that were lost anew, of what the cluster and AWS have. Ids of which nothing is left there are
     /// forgotten: anybody may have them. For one start.
-    #[arg(long, env = "TENANTRY_REBUILD_RECORDS")]
+    #[arg(long, env = "TENANTRY_REBUILD_RECORDS", value_parser = yes_or_no)]
     rebuild_records: bool,
 
     /// How much of what AWS grants to the account and region is used, where AWS limits how many calls a second there may
@@ -144,7 +146,7 @@ pub(super) struct Run {
 struct Election {
     /// Act only while holding the lease tenantry-<installation>, so that several processes can run and one takes over
     /// when another dies. With 'false' this must be the only process. One that runs with --read-only needs no lease.
-    #[arg(long, env = "TENANTRY_LEADER_ELECT", value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, env = "TENANTRY_LEADER_ELECT", value_name = "BOOL", default_value_t = true, action = ArgAction::Set, value_parser = yes_or_no, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     leader_elect: bool,
 
     /// How long others wait after the last renewal that they saw before they take over, in seconds.

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::records::bucket::InstallationBucket;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
+use crate::stack::names;
 use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
 /// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
@@ -115,6 +116,10 @@ async fn identify(
     metrics: &Metrics,
 ) -> anyhow::Result<(Aws, Aws, Installation)> {
     let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
+    anyhow::ensure!(
+        names::is_region(&region),
+        "the AWS region is '{region}', and a region is of the form eu-central-1; set AWS_REGION"
+    );
     let caller = aws::caller(sdk).await?;
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
     let guarded = |fence: &Fence| gate.clone().guarded(fence.clone(), metrics.aws.clone());

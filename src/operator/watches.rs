@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
@@ -104,6 +105,7 @@ pub(super) async fn lead(
     let cx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         clock,
+        acts_since: Timestamp::now(),
         turns,
         reviews: Reviews { names_tenants: settings.metrics_per_object > 0, ..metrics.reviews.clone() },
         models: Default::default(),

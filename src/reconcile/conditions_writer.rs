@@ -12,10 +12,12 @@ use serde_json::json;
 use super::Error;
 use super::context::Context;
 use super::ids::Phase;
-use crate::api::{ConditionType, Reason, Severity, Status};
+use crate::api::annotations::{self, Pause};
+use crate::api::{ConditionType, PAUSED, Reason, Severity, Status};
 use crate::clock;
 use crate::documents::findings::Findings;
 use crate::documents::quarantine::QUARANTINE;
+use crate::stack::model::grace;
 use crate::stack::model::outcome::Verdict;
 
 /// The conditions of a verdict, put into a status.
@@ -27,9 +29,22 @@ pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
 /// An object whose work is paused. `Ready` keeps its last word only while that speaks of the object as it is: nothing
 /// is Ready that has since been changed, or is being deleted.
 pub fn pause(status: &mut Status, meta: &ObjectMeta) {
-    let message = "The annotation tenantry.dev/paused stops all work on this object, its teardown included; remove it to go on";
+    let (reason, message) = match annotations::pause(meta) {
+        Some(Pause::Unclear(why)) => (
+            Reason::AnnotationInvalid,
+            format!(
+                "The annotation {PAUSED} stops all work on this object, its teardown included, because {why}, or remove it"
+            ),
+        ),
+        _ => (
+            Reason::Paused,
+            format!(
+                "The annotation {PAUSED} stops all work on this object, its teardown included; remove it to go on"
+            ),
+        ),
+    };
     let says = |status: &mut Status, kind: ConditionType, status_: &str| {
-        status.set(kind, status_, Reason::Paused, message, meta.generation, clock::now());
+        status.set(kind, status_, reason, &message, meta.generation, clock::now());
     };
     says(status, ConditionType::Paused, "True");
     if status.observed_generation != meta.generation || meta.deletion_timestamp.is_some() {
@@ -159,6 +174,23 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
             cx.event(object, EventType::Warning, &trouble.reason, action, &trouble.message).await;
         }
     }
+    if let Some(began) = &is.grace_started_time
+        && was.grace_started_time.as_ref() != Some(began)
+    {
+        let until = grace::ends(began.0, cx.clock.outside(cx.settings.deletion_grace));
+        cx.event(object, EventType::Normal, Reason::GracePeriod, "Delete", grace::says(until)).await;
+    }
+    if let Some(began) = &is.deletion_started_time
+        && was.deletion_started_time.as_ref() != Some(began)
+    {
+        cx.event(object, EventType::Normal, Reason::Deleting, "Delete", "The deletion begins").await;
+    }
+    if let Some(paused) = is.condition(ConditionType::Paused)
+        && paused.reason == Reason::AnnotationInvalid.as_str()
+        && was.condition(ConditionType::Paused).is_none_or(|known| known.reason != paused.reason)
+    {
+        cx.event(object, EventType::Warning, &paused.reason, "Reconcile", &paused.message).await;
+    }
     let became_ready = is.is_true(ConditionType::Ready) && !was.is_true(ConditionType::Ready);
     if became_ready && (!quiet || was.is_true(ConditionType::Stalled)) {
         let note = "Everything is built and can be asked";
@@ -273,7 +305,7 @@ mod tests {
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
-                "unclaimedDocuments": null,
+                "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
             },
         });
         let patch = merge_patch(format!("{TENANT}/status"), patch);
@@ -555,6 +587,65 @@ mod tests {
             let ready = if stands { ready.clone() } else { paused(ConditionType::Ready, "False") };
             let conditions = vec![ready, bucket.clone(), paused(ConditionType::Paused, "True")];
             assert_eq!(after, Status { conditions, observed_generation: meta.generation, ..before });
+        }
+    }
+
+    #[test]
+    fn a_pause_that_is_not_understood_says_so() {
+        for (value, reason) in
+            [("true", Reason::Paused), ("Yes", Reason::Paused), ("ja", Reason::AnnotationInvalid)]
+        {
+            let meta = json!({"annotations": {PAUSED: value}, "generation": 4});
+            let mut after = status(&[]);
+            pause(&mut after, &read::<Tenant>(tenant(meta)).metadata);
+            for kind in [ConditionType::Paused, ConditionType::Ready] {
+                assert_eq!(after.condition(kind).unwrap().reason, reason.as_str(), "{value}: {kind}");
+            }
+            let names_it = after.condition(ConditionType::Paused).unwrap().message.contains("'ja'");
+            assert_eq!(names_it, value == "ja");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_is_not_understood_is_told() {
+        let unclear = [says(ConditionType::Paused, "True", Reason::AnnotationInvalid)];
+        let paused = [says(ConditionType::Paused, "True", Reason::Paused)];
+        let told: &[_] = &[("Warning", "AnnotationInvalid", "Reconcile", "Paused True: AnnotationInvalid")];
+        for (before, after, events) in [
+            (&[][..], &unclear[..], told),
+            (&paused, &unclear, told),
+            (&unclear, &unclear, &[]),
+            (&unclear, &paused, &[]),
+            (&[], &paused, &[]),
+        ] {
+            tells(before, after, true, events).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn no_deletion_begins_untold() {
+        let at = |second| Some(Time(Timestamp::from_second(second).unwrap()));
+        let grace =
+            event("Normal", "GracePeriod", "Delete", &grace::says(Timestamp::from_second(1600).unwrap()));
+        let begins = event("Normal", "Deleting", "Delete", "The deletion begins");
+        for (before, after, events) in [
+            ((None, None), (at(1000), None), vec![grace.clone()]),
+            ((at(1000), None), (at(1000), None), vec![]),
+            ((at(10), None), (at(1000), None), vec![grace]),
+            ((at(1000), None), (at(1000), at(1600)), vec![begins.clone()]),
+            ((None, None), (None, at(1600)), vec![begins]),
+            ((at(1000), at(1600)), (at(1000), at(1600)), vec![]),
+            ((at(1000), at(1600)), (None, None), vec![]),
+        ] {
+            let status = |generation, (grace_started_time, deletion_started_time)| Status {
+                observed_generation: Some(generation),
+                grace_started_time,
+                deletion_started_time,
+                ..Status::default()
+            };
+            let (before, after) = (status(3, before), status(4, after));
+            let server = api_server(std::iter::once(writes(&after)).chain(events));
+            written(&server, &context(server.client()), &before, &after).await.unwrap();
         }
     }
 

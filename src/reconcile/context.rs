@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -52,6 +53,8 @@ pub struct Context {
     pub settings: Settings,
     /// The scale of all waits.
     pub clock: Clock,
+    /// Since when this process acts.
+    pub acts_since: Timestamp,
     /// All Tenants we see.
     pub tenants: Store<Guarded<Tenant>>,
     /// All SharedStacks we see.

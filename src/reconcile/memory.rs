@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use parking_lot::Mutex;
 
 use crate::api::{Layer, PerLayer, Reason};
@@ -43,6 +44,11 @@ pub struct Memory {
     pub documents: Remembered,
     /// Whether it was written into the status that there were documents.
     pub documents_noted: bool,
+    /// When the grace of its deletion began. Like when that was over, its status says so too, unless its definition is older than
+    /// these fields and drops them.
+    pub grace_started: Option<Time>,
+    /// When that was over.
+    pub deletion_started: Option<Time>,
     /// Whether the records of what goes along with it say so.
     pub records_told: bool,
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.

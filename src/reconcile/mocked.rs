@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::{Request, Response, header};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use kube::client::Body;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, Store};
@@ -314,6 +315,7 @@ pub fn context(client: Client) -> Context {
     Context {
         recorder: Recorder::new(client.clone(), reporter),
         clock: Clock::new(1),
+        acts_since: Timestamp::UNIX_EPOCH,
         turns: Turns::new(limits, |at| at, |_| {}),
         reviews: Default::default(),
         models: Default::default(),

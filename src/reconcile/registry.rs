@@ -203,7 +203,8 @@ pub async fn tombstone(
             return Ok(Progress::Done);
         }
         Err(fault) if matches!(fault.class, Class::Conflict | Class::NotFound) => {}
-        Err(fault) if cx.clock.since_stamp(leaver.since.0) < teardown::DEADLINE => return waits(fault),
+        // Neither a pause nor an operator that was down is time in which it was tried.
+        Err(fault) if cx.clock.since(memory.leaves()) < teardown::DEADLINE => return waits(fault),
         Err(fault) => {
             let note = format!(
                 "The registry could not be told that this Tenant leaves, and its deletion goes on: {fault}. The item of \
@@ -225,7 +226,7 @@ fn waits(fault: Fault) -> Result<Progress, Error> {
         Some(Progress::Waiting { reason, message, .. }) => {
             let message = format!(
                 "The registry cannot be told that this Tenant leaves: {message}. Nothing is taken apart until then, or \
-                 until half an hour after the deletion"
+                 until that has been tried for half an hour"
             );
             Ok(Progress::Waiting { reason, message, cadence: Cadence::After(STALLED) })
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::reconcile::Action;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::DynamicObject;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -13,9 +13,11 @@ use serde::de::DeserializeOwned;
 use super::context::Context;
 use super::{Error, conditions_writer};
 use crate::api::{DeletionPolicy, Layer, PerLayer, Reason, Severity, Status};
+use crate::clock;
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Identity;
 use crate::stack::layout::marker_key;
+use crate::stack::model::grace::{self, Deletion, Grace};
 use crate::stack::model::observed::CollectionDetail;
 use crate::stack::model::outcome::{Documents, Leaving, Standing, Verdict};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
@@ -35,19 +37,57 @@ pub fn creates_key(object: &DynamicObject) -> bool {
     field::<String>(object, "/spec/encryption/key").is_some_and(|key| key == "Create")
 }
 
-/// The first brake: deletion begins some minutes after it was asked for.
-pub fn grace(cx: &Context, object: &impl ResourceExt) -> Option<Progress> {
-    let since = cx.clock.since_stamp(object.meta().deletion_timestamp.as_ref()?.0);
-    let left = cx.settings.deletion_grace.checked_sub(since).filter(|left| !left.is_zero())?;
-    let begins = cx.settings.deletion_grace.as_secs();
-    Some(Progress::Waiting {
-        reason: Reason::GracePeriod,
-        message: format!(
-            "Deletion begins {begins} seconds after it was asked for; set deletionPolicy to Retain before that to keep \
-             everything"
-        ),
-        cadence: Cadence::After(left),
-    })
+/// The first brake: deletion begins some minutes after the operator could have begun with it. Both moments are in the status
+/// before anything follows from them.
+pub fn grace(cx: &Context, meta: &ObjectMeta, status: &mut Status) -> Option<Progress> {
+    let (now, until) = match how_far(cx, meta, status)? {
+        (_, Grace::Over) => return None,
+        (now, Grace::Ends) => {
+            note(cx, meta, status, status.grace_started_time.clone(), Some(now));
+            return Some(Progress::waiting(Reason::Deleting, "The deletion begins"));
+        }
+        (now, Grace::Begins(began)) => {
+            note(cx, meta, status, Some(Time(began)), None);
+            (now, grace::ends(began, cx.clock.outside(cx.settings.deletion_grace)))
+        }
+        (now, Grace::Runs(until)) => (now, until),
+    };
+    let left = Duration::try_from(until.duration_since(now.0)).unwrap_or_default();
+    let cadence = Cadence::After(cx.clock.inside(left));
+    Some(Progress::Waiting { reason: Reason::GracePeriod, message: grace::says(until), cadence })
+}
+
+/// The grace begins although something else is waited for first: whoever reads of it can say no meanwhile.
+pub fn begin_grace(cx: &Context, meta: &ObjectMeta, status: &mut Status) {
+    if let Some((_, Grace::Begins(began))) = how_far(cx, meta, status) {
+        note(cx, meta, status, Some(Time(began)), None);
+    }
+}
+
+/// How far the grace is now, of an object that is being deleted.
+fn how_far(cx: &Context, meta: &ObjectMeta, status: &Status) -> Option<(Time, Grace)> {
+    let asked = meta.deletion_timestamp.as_ref()?.0;
+    let memory = cx.memories.get(meta.uid.as_deref().unwrap_or_default());
+    let moment = |said: &Option<Time>, noted: Option<Time>| said.clone().or(noted).map(|at| at.0);
+    let deletion = Deletion {
+        asked,
+        grace_started: moment(&status.grace_started_time, memory.grace_started),
+        started: moment(&status.deletion_started_time, memory.deletion_started),
+        acts_since: cx.acts_since,
+    };
+    let now = Time(clock::now().0.max(asked));
+    let grace = cx.clock.outside(cx.settings.deletion_grace);
+    Some((now.clone(), deletion.grace(grace, now.0)))
+}
+
+/// Puts both moments into the status, and into memory.
+fn note(cx: &Context, meta: &ObjectMeta, status: &mut Status, grace: Option<Time>, deletion: Option<Time>) {
+    cx.memories.note(meta.uid.as_deref().unwrap_or_default(), |memory| {
+        memory.grace_started = grace.clone();
+        memory.deletion_started = deletion.clone();
+    });
+    status.grace_started_time = grace;
+    status.deletion_started_time = deletion;
 }
 
 /// The second brake: what becomes of the stack. While our own definition is being deleted, everything stays: that
@@ -235,6 +275,9 @@ pub async fn paused<K: DeserializeOwned + Resource>(
     before: &Status,
 ) -> Result<Action, Error> {
     let mut after = before.clone();
+    // What it was given to think begins anew when somebody lets it go on.
+    note(cx, meta, &mut after, None, None);
+    cx.memories.note(meta.uid.as_deref().unwrap_or_default(), |memory| memory.leaving_since = None);
     conditions_writer::pause(&mut after, meta);
     conditions_writer::write(cx, api, object, before, &after, true).await?;
     Ok(Action::await_change())

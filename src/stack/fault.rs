@@ -79,12 +79,38 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_for(f, self.caller())
+    }
+}
+
+/// A fault, told to whoever made the call.
+#[derive(Clone, Copy, Debug)]
+pub struct ToCaller<'a>(&'a Fault);
+
+impl fmt::Display for ToCaller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_for(f, YOU)
+    }
+}
+
+/// Who made a call, to whoever made it.
+const YOU: &str = "the identity that your credentials are of";
+
+impl Fault {
+    /// The fault, told to whoever made the call with their own credentials, and may neither change the operator's rights nor
+    /// any spec.
+    pub fn to_caller(&self) -> ToCaller<'_> {
+        ToCaller(self)
+    }
+
+    /// `caller` is who made the call.
+    fn fmt_for(&self, f: &mut fmt::Formatter<'_>, caller: &str) -> fmt::Result {
         let Self { service, operation, resource, code, message, .. } = self;
         write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;
         }
-        self.advice().map_or(Ok(()), |advice| write!(f, ". {advice}"))
+        self.advice(caller).map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
@@ -97,7 +123,9 @@ impl Fault {
                 format!("{self}. The control plane of this region has no API for indexes. {ENDPOINT}")
             }
             Class::Unreachable => format!("{self}. {ENDPOINT}"),
-            Class::Invalid if self.advice().is_none() && changes() => format!("{self}. Change the spec"),
+            Class::Invalid if self.advice(self.caller()).is_none() && changes() => {
+                format!("{self}. Change the spec")
+            }
             _ => self.to_string(),
         }
     }
@@ -109,7 +137,7 @@ impl Fault {
             Class::Unreachable => {
                 format!("{self}. Run the operator where a VPC endpoint of the collection leads; or {away}")
             }
-            Class::Invalid if self.advice().is_none() => {
+            Class::Invalid if self.advice(self.caller()).is_none() => {
                 format!("{self}. Put right in AWS what is in the way, or delete it there; or {away}")
             }
             _ => self.to_string(),
@@ -128,7 +156,7 @@ impl Fault {
     }
 
     /// What to do about it, whoever reads it.
-    fn advice(&self) -> Option<String> {
+    fn advice(&self, caller: &str) -> Option<String> {
         let by_code = BY_CODE.iter().find(|(codes, _)| codes.contains(&self.code.as_str()));
         if let Some((_, advice)) = by_code.filter(|_| self.class != Class::Unreachable) {
             return Some((*advice).into());
@@ -141,7 +169,7 @@ impl Fault {
                     .into(),
             );
         }
-        let (action, caller) = (self.action(), self.caller());
+        let action = self.action();
         match self.class {
             Class::Denied if self.code == "403" => Some(format!(
                 "AWS gives no reason. Allow {action} for {caller}; if that is allowed, look at the policies of the \

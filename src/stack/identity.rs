@@ -102,6 +102,19 @@ impl Scope {
             && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     }
 
+    /// Whether something of this installation can be called so: [`Identity::name`] makes such names. Anybody of the account may
+    /// call a thing after an installation, and `prod-…` is what many are called.
+    pub fn may_have_named(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.installation).and_then(|rest| rest.strip_prefix('-'));
+        let [kind, slot, b'-', head @ ..] = rest.unwrap_or_default().as_bytes() else { return false };
+        let Some((head, hash)) = head.split_last_chunk::<10>() else { return false };
+        matches!(kind, b't' | b's')
+            && slot.is_ascii_lowercase()
+            && head.ends_with(b"-")
+            && (2..=6).contains(&head.len())
+            && hash.iter().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(b))
+    }
+
     /// An ARN in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
@@ -472,6 +485,7 @@ mod tests {
                     assert!(name.starts_with("prod1234-ta-"), "{name}");
                     assert!(!name.contains("--") && !name.ends_with('-'), "{name}");
                     assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+                    assert!(identity(id, pattern).scope.may_have_named(&name), "{name}");
                     assert!(seen.insert(name));
                 }
             }
@@ -482,6 +496,31 @@ mod tests {
         assert_eq!(here, other.name(Layer::Bucket), "the uid is proof, not part of the name");
         other.scope = Arc::new(Scope::new("prod1234", "123456789012", "us-east-1"));
         assert_ne!(here, other.name(Layer::Bucket));
+    }
+
+    #[test]
+    fn what_others_call_after_an_installation_is_not_taken_for_its_own() {
+        let scope = Scope::new("prod", "123456789012", "eu-central-1");
+        assert!(scope.may_have_named("prod-sa-stand-gxt44wxbqg"));
+        assert!(
+            scope.may_have_named("prod-ta-a-2bx6vvlzwt") && scope.may_have_named("prod-tb-ab-c-2bx6vvlzwt")
+        );
+        for other in [
+            "prod-logs",
+            "prod-ta-logs",
+            "prod-sa-stand-gxt44wxbq1",
+            "prod-sa-standard-gxt44wxbqg",
+            "prod-xa-stand-gxt44wxbqg",
+            "prod-s1-stand-gxt44wxbqg",
+            "prod-sa--gxt44wxbqg",
+            "prod2-sa-stand-gxt44wxbqg",
+            "prod-records-123456789012-eu-central-1-an",
+            "prod-operator",
+            "prod-",
+            "",
+        ] {
+            assert!(!scope.may_have_named(other), "{other}");
+        }
     }
 
     #[test]

@@ -36,6 +36,21 @@ pub(crate) fn is_bucket(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// Whether an account can have this number: twelve digits.
+pub(crate) fn is_account(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a region can be called so: words and a number between hyphens, such as `eu-central-1` or `us-gov-west-1`. An
+/// availability zone is none.
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+pub(crate) fn is_region(name: &str) -> bool {
+    let mut parts: Vec<_> = name.split('-').collect();
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    parts.len() >= 3 && parts.pop().is_some_and(is_number) && parts.iter().all(is_word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +83,32 @@ mod tests {
                 (id, label, object),
                 "{name:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_region_and_an_account_are_what_aws_calls_so() {
+        for good in
+            ["eu-central-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "cn-north-1", "a-b-10"]
+        {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "eu-central-1a",
+            "EU-Central-1",
+            "eu-central",
+            "eu--1",
+            "1-2-3",
+            "eu_central_1",
+            "eu-central-1 ",
+        ] {
+            assert!(!is_region(bad), "{bad:?}");
+        }
+        assert!(is_account("111122223333"));
+        for bad in ["", "11112222333", "1111222233334", "11112222333a", "*"] {
+            assert!(!is_account(bad), "{bad:?}");
         }
     }
 

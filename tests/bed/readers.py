@@ -49,7 +49,8 @@ class Status:
         self.conditions = status.get("conditions", [])
         self.by_type = {condition["type"]: condition for condition in self.conditions}
         self.leaving = "deletionTimestamp" in metadata
-        self.paused = metadata.get("annotations", {}).get("tenantry.dev/paused") == "true"
+        annotated = metadata.get("annotations", {}).get("tenantry.dev/paused") == "true"
+        self.paused = annotated or self.true("Paused")  # the operator reads what is not spelt so
         self.current = self.observed == self.generation
 
     def true(self, kind: str) -> bool:

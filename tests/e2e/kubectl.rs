@@ -44,6 +44,17 @@ impl World {
 
     /// Whether `tenantry` succeeds, and what it prints and complains of.
     pub async fn tenantry_tried(&self, arguments: &[&str]) -> (bool, String, String) {
-        tried(env!("CARGO_BIN_EXE_tenantry"), arguments, self.environment()).await
+        self.tenantry_tried_with(arguments, &[]).await
+    }
+
+    /// The same with something else in its environment.
+    pub async fn tenantry_tried_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (bool, String, String) {
+        let mut whole = self.environment();
+        whole.extend(environment.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        tried(env!("CARGO_BIN_EXE_tenantry"), arguments, whole).await
     }
 }

@@ -46,6 +46,7 @@ mod door;
 mod drift;
 mod dry_run;
 mod edges;
+mod elsewhere;
 mod examples;
 mod foreign;
 mod foreign_layers;

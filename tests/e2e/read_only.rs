@@ -2,7 +2,7 @@
 //! that asks for something else, says so, and makes no call that changes anything.
 
 use serde_json::json;
-use tenantry::api::PAUSED;
+use tenantry::api::annotations;
 
 use crate::objects::Object;
 use crate::world::World;
@@ -12,8 +12,7 @@ fn is_spoken_of(w: &World, object: &Object) -> bool {
     let ours = format!("tenantry.dev/{}", w.settings.installation);
     let finalizers = object.meta.finalizers.clone().unwrap_or_default();
     let held_by_another = !finalizers.is_empty() && !finalizers.contains(&ours);
-    let paused =
-        object.meta.annotations.as_ref().is_some_and(|all| all.get(PAUSED).is_some_and(|it| it == "true"));
+    let paused = annotations::pause(&object.meta).is_some();
     !object.is_leaving() && !held_by_another && !paused
 }
 

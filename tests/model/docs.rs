@@ -196,6 +196,54 @@ fn the_bounds_of_a_namespace_name_what_there_is() {
     }
 }
 
+/// Where a command lies that is printed or documented.
+const COMMANDS_IN: [&str; 7] =
+    ["README.md", "CONTRIBUTING.md", "docs", "examples", "charts", "src", "tests/bed/demo.py"];
+
+/// Commands of kubectl that change or delete something, each with the first word that names what.
+fn changing_commands(text: &str) -> Vec<(String, String)> {
+    let command = Regex::new(
+        r##"kubectl(?:\s+(?:-[nfl]\s+\S+|-\S+))*\s+(?:annotate|delete|edit|label|patch|replace|scale|set)(?:\s+(?:-[nfl]\s+\S+|-\S+))*\s+([^\s`'"#]+)"##,
+    );
+    let found = command.unwrap();
+    found.captures_iter(text).map(|found| (found[0].to_owned(), found[1].to_owned())).collect()
+}
+
+/// Whether another operator's kind may be meant by this word: kubectl takes whichever it finds first.
+fn is_ambiguous(what: &str) -> bool {
+    let kinds = ["tenant", "tenants", "sharedstack", "sharedstacks"];
+    what.split(',')
+        .any(|it| kinds.contains(&it.split('/').next().unwrap_or_default().to_lowercase().as_str()))
+}
+
+#[test]
+fn no_command_that_changes_something_may_hit_another_operators_kind() {
+    for bad in ["tenant acme", "tenants --all", "sharedstack/standard", "-n x tenants", "crd,Tenants a"] {
+        let found = changing_commands(&format!("run `kubectl delete {bad}`"));
+        assert!(found.iter().any(|(_, what)| is_ambiguous(what)), "{bad}: {found:?}");
+    }
+    for good in
+        ["tenants.tenantry.dev acme", "namespace tenants", "-f tenants.yaml", "crd tenants.tenantry.dev"]
+    {
+        let found = changing_commands(&format!("kubectl annotate {good}"));
+        assert!(!found.iter().any(|(_, what)| is_ambiguous(what)), "{good}: {found:?}");
+    }
+    let (mut commands, mut wrong) = (0, Vec::new());
+    for place in COMMANDS_IN {
+        let text = if root().join(place).is_dir() { source(place, "") } else { read(place) };
+        for (command, what) in changing_commands(&text) {
+            commands += 1;
+            wrong.extend(is_ambiguous(&what).then_some(format!("{place}: {command}")));
+        }
+    }
+    assert!(commands >= 8, "only {commands} commands are found");
+    assert!(
+        wrong.is_empty(),
+        "other operators have a kind Tenant too; write tenants.tenantry.dev:\n{}",
+        wrong.join("\n")
+    );
+}
+
 /// A row of the table of folders in `src/lib.rs`.
 #[test]
 fn the_map_is_that_of_the_crate() {

@@ -16,7 +16,8 @@ use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 
 use self::decision::{Decision, Holder, Left, out_of_sight};
-use super::inspect;
+use super::inspect::{self, Cluster};
+use super::place::Place;
 use crate::api::Tenant;
 use crate::records::bucket::InstallationBucket;
 use crate::records::lock::Lock;
@@ -32,11 +33,11 @@ pub(super) struct Release {
     tenant_id: String,
 
     /// Whose: the operator's --installation.
-    #[arg(long, value_name = "NAME", value_parser = super::run::installation)]
+    #[arg(long, env = "TENANTRY_INSTALLATION", value_name = "NAME", value_parser = super::run::installation)]
     installation: String,
 
     /// The operator's --installation-bucket. Default: the bucket that it makes itself.
-    #[arg(long, value_name = "BUCKET", value_parser = super::run::bucket)]
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = super::run::bucket)]
     installation_bucket: Option<String>,
 
     /// Give it to this Tenant, which is there and has this tenantId in its spec, with all that lies under it: for one that
@@ -117,7 +118,8 @@ impl Release {
         );
         let records = Records::new(Arc::new(S3::new(&aws, &bucket.name)));
         let lock = lock(&records, &scope, &bucket.name).await?;
-        let client = inspect::cluster().await?;
+        let cluster = inspect::cluster().await?;
+        let client = cluster.client.clone();
         let here = cluster_uid(&client).await?;
         let kept = records.get(&self.tenant_id).await?;
         let (record, etag) = match kept {
@@ -134,7 +136,7 @@ impl Release {
                      uid {}",
                     lock.place.cluster
                 );
-                let wanted = self.wanted(&client, scope, to, &here).await?;
+                let wanted = self.wanted(&cluster, scope, to, &here).await?;
                 decision::give(record.as_ref(), &holder, wanted)
             }
             None => {
@@ -167,13 +169,14 @@ impl Release {
     /// The record of the Tenant that is to have the id.
     async fn wanted(
         &self,
-        client: &Client,
+        cluster: &Cluster,
         scope: Arc<Scope>,
         to: &Object,
         here: &str,
     ) -> anyhow::Result<Record> {
         let Object { namespace, name } = to;
-        let tenant = inspect::tenant(name, namespace).await?;
+        let tenant = cluster.tenant(name, namespace).await?;
+        Place::must_be(&tenant, &scope)?;
         ensure!(
             tenant.spec.tenant_id == self.tenant_id,
             "the tenantId of Tenant '{namespace}/{name}' is '{}'",
@@ -183,13 +186,13 @@ impl Release {
             tenant.metadata.deletion_timestamp.is_none(),
             "Tenant '{namespace}/{name}' is being deleted: it can be given nothing"
         );
-        if let Some(other) = inspect::installation(&tenant) {
+        if let Some(other) = inspect::installation(&tenant)? {
             ensure!(
                 other == self.installation,
                 "Tenant '{namespace}/{name}' is that of installation '{other}'"
             );
         }
-        let uid = uid(client, namespace).await?;
+        let uid = uid(&cluster.client, namespace).await?;
         let record =
             Record::of(&inspect::identity(scope, &tenant), here, Some(uid), State::Held, Timestamp::now());
         record.context("a Tenant has a record")

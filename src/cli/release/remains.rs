@@ -26,7 +26,8 @@ pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result
         ("documents", retained_prefix(tenant_id)),
         ("objects in quarantine", format!("{QUARANTINE}{}", pool.prefix())),
     ];
-    for name in aws.buckets.names(&format!("{}-", scope.installation)).await? {
+    let buckets = aws.buckets.names(&format!("{}-", scope.installation)).await?;
+    for name in buckets.into_iter().filter(|name| scope.may_have_named(name)) {
         let tags = match aws.buckets.tags(&name).await {
             // Another region's, or gone meanwhile.
             Err(fault) if fault.class == Class::NotFound => continue,

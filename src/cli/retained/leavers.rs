@@ -26,16 +26,20 @@ pub(super) struct Leaver {
 pub(super) async fn leavers(aws: &Aws, scope: &Arc<Scope>, unseen: &mut Unseen) -> Vec<Leaver> {
     let prefix = format!("{}-", scope.installation);
     let mut search = Search { scope, unseen, found: BTreeMap::new() };
-    for bucket in search.unseen.or_note("the list of all buckets", aws.buckets.names(&prefix).await) {
+    let named = |name: &String| scope.may_have_named(name);
+    let buckets = search.unseen.or_note("the list of all buckets", aws.buckets.names(&prefix).await);
+    for bucket in buckets.into_iter().filter(named) {
         search.bucket(aws, &bucket).await;
     }
-    for name in search.unseen.or_note("the list of all collections", aws.collections.names(&prefix).await) {
+    let collections = aws.collections.names(&prefix).await;
+    let collections = search.unseen.or_note("the list of all collections", collections);
+    for name in collections.into_iter().filter(named) {
         let found = aws.collections.find(&name).await.map(|found| found.map(|it| it.tags));
         search.note_retained(format!("collection {name}"), found);
     }
     let names = aws.knowledge_bases.names().await;
     let names = search.unseen.or_note("the list of all knowledge bases", names).into_iter();
-    for name in names.filter(|name| name.starts_with(&prefix)) {
+    for name in names.filter(named) {
         let found = aws.knowledge_bases.find(&name, None).await.map(|found| found.map(|it| it.tags));
         search.note_retained(format!("knowledge base {name}"), found);
     }

@@ -7,22 +7,30 @@ mod estate;
 mod leavers;
 mod unseen;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum};
 
 use self::estate::{Estate, Thing};
 use self::unseen::Unseen;
 use super::inspect;
 use super::price::Priced;
+use crate::aws::Aws;
 use crate::documents::marker::Left;
+use crate::records::bucket::InstallationBucket;
+use crate::stack::fault::Class;
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Scope;
 
 #[derive(Debug, Args)]
 pub(super) struct Retained {
     /// Whose: the operator's --installation.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "TENANTRY_INSTALLATION", value_name = "NAME", value_parser = super::run::installation)]
     installation: String,
+
+    /// The operator's --installation-bucket. Default: the bucket that it makes itself. Where there is none, no operator has
+    /// worked, and nothing that is found there means nothing.
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = super::run::bucket)]
+    installation_bucket: Option<String>,
 
     /// How to print it.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
@@ -40,17 +48,16 @@ enum Output {
 
 impl Retained {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        ensure!(
-            Scope::is_valid_installation(&self.installation),
-            "--installation '{}' cannot be one: 1 to 8 characters, a letter first, then letters and digits",
-            self.installation
-        );
         let (aws, scope) = inspect::aws(&self.installation).await?;
         let prices = Prices::from(self.prices);
         let mut unseen = Unseen::default();
         let mut estates = Vec::new();
         for leaver in leavers::leavers(&aws, &scope, &mut unseen).await {
             estates.extend(estate::estate(&aws, &scope, &prices, leaver, &mut unseen).await);
+        }
+        if estates.is_empty() {
+            let bucket = InstallationBucket::of(&scope, self.installation_bucket.as_deref());
+            has_worked_here(&aws, &scope, &bucket.name, &mut unseen).await?;
         }
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&estates)?,
@@ -63,6 +70,23 @@ impl Retained {
             unseen.count()
         );
         Ok(())
+    }
+}
+
+/// Refuses to say that nothing was left behind where the installation never was.
+async fn has_worked_here(aws: &Aws, scope: &Scope, bucket: &str, unseen: &mut Unseen) -> anyhow::Result<()> {
+    let Scope { installation, account, region, .. } = scope;
+    match aws.buckets.tags(bucket).await {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.class == Class::NotFound => bail!(
+            "nothing is known of an installation '{installation}' in {region} of account {account}, where there is no bucket \
+             '{bucket}' with its records: check --installation, AWS_REGION and the credentials; a bucket of yours is named \
+             with --installation-bucket"
+        ),
+        Err(fault) => {
+            unseen.note(format!("bucket {bucket}"), &fault);
+            Ok(())
+        }
     }
 }
 

@@ -34,7 +34,7 @@ impl Unseen {
 
 /// One that could not be looked at, and why.
 pub(super) fn said(what: impl Display, why: &Fault) -> String {
-    format!("{what} could not be looked at: {why}")
+    format!("{what} could not be looked at: {}", why.to_caller())
 }
 
 #[cfg(test)]

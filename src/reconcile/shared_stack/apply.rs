@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
-use crate::api::{APPROVE, Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant};
+use crate::api::{Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant, annotations};
 use crate::documents::findings::{Findings, Losses};
 use crate::documents::quarantine::QUARANTINE;
 use crate::documents::schedule::Ask;
@@ -37,7 +37,7 @@ pub(super) async fn pool_documents(
     asks.extend(tenants.iter().filter_map(request).map(Ask::Request));
     // One job for all whose documents moved before it.
     asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
-    let approved = stack.annotations().get(APPROVE).map(String::as_str);
+    let approved = annotations::approved(&stack.metadata);
     let rules =
         Rules { tenant_id_key: pool.tenant_id_key.clone(), attributes: pool.index.attributes.clone() };
     // What stays of a tenant that has been taken away is found by nobody any more.

@@ -24,7 +24,7 @@ use super::{
     Action, Error, Guarded, conditions_writer, failed, finalizer, ids, in_time, ingestion, offer_status,
     unreadable, untouched,
 };
-use crate::api::{APPROVE, EncryptionSettings, PAUSED, Reason, SharedStack, Status};
+use crate::api::{EncryptionSettings, Reason, SharedStack, Status, annotations};
 use crate::clock;
 use crate::stack::accept;
 use crate::stack::identity::Identity;
@@ -71,7 +71,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         conditions_writer::held_by_another(cx, &conditions_writer::subject(&stack), &holder).await;
         return Ok(Action::await_change());
     }
-    if stack.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+    if annotations::pause(stack.meta()).is_some() {
         cx.no_further(&stack.uid().unwrap_or_default(), &before);
         return super::teardown::paused(cx, &api, &conditions_writer::subject(&stack), stack.meta(), &before)
             .await;
@@ -93,7 +93,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     }
     let name = stack.name_any();
     let uid = stack.uid().unwrap_or_default();
-    let approved = stack.annotations().get(APPROVE).map(String::as_str);
+    let approved = annotations::approved(&stack.metadata);
     let id = Identity::of_stack(cx.scope.clone(), &name, &uid).adopting(approved);
     let mut memory = cx.memories.get(&uid);
     let case = Case {

@@ -11,7 +11,7 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 use super::apply::pool_documents;
 use super::retained::{self, Besides};
 use crate::api::{
-    APPROVE, Column, ConditionType, DeletionPolicy, Layer, PAUSED, Reason, SharedStack, Status, Tenant,
+    Column, ConditionType, DeletionPolicy, Layer, Reason, SharedStack, Status, Tenant, annotations,
 };
 use crate::clock;
 use crate::documents::marker::{self, Left, Marker};
@@ -47,7 +47,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     let mut now = status.clone();
     let has_pool = live.data.pointer("/spec/pool").is_some();
     let creates_key = teardown::creates_key(&live);
-    if live.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+    if annotations::pause(live.meta()).is_some() {
         return teardown::paused(cx, &api, &teardown::reference(&live), live.meta(), &status).await;
     }
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
@@ -59,7 +59,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         offer: None,
         status: &status,
         creates_key,
-        approved: live.annotations().get(APPROVE).map(String::as_str),
+        approved: annotations::approved(live.meta()),
         no_room: None,
         blueprint: Blueprint::Nothing,
     };
@@ -72,6 +72,9 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     };
     let progress = match borrowed {
         Some(waiting) => {
+            if matches!(fate, Ok(Fate::Goes | Fate::DocumentsStay)) && !cx.settings.read_only {
+                teardown::begin_grace(cx, live.meta(), &mut now);
+            }
             // Pool tenants that leave still need their job.
             if let Ok(stack) = &seen.0
                 && let Ok(shared) = stack.spec.shared()
@@ -95,7 +98,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
             _ if cx.settings.read_only => teardown::read_only(),
             Err(waiting) => waiting.clone(),
             Ok(Fate::Stays) => teardown::or_stalled(cx, &id.uid, retain(cx, &case, Fate::Stays).await)?,
-            Ok(fate) => match teardown::grace(cx, &live) {
+            Ok(fate) => match teardown::grace(cx, live.meta(), &mut now) {
                 Some(waiting) => waiting,
                 None => {
                     let removed = remove(cx, &case, *fate, &tenants, &teardown::reference(&live)).await;

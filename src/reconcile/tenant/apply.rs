@@ -6,8 +6,8 @@ use kube::ResourceExt;
 
 use super::resolve::{Grant, Ready};
 use crate::api::{
-    APPROVE, EncryptionSettings, Equals, Isolation, Reason, RetrievalFilter, SYNC_REQUESTED_AT, Status,
-    Tenant,
+    EncryptionSettings, Equals, Isolation, Reason, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant,
+    annotations,
 };
 use crate::clock;
 use crate::documents::schedule::Ask;
@@ -45,7 +45,7 @@ pub(super) async fn go(
 ) -> Result<Pass, Error> {
     let Ready { isolation, offer, grant, no_room } = ready;
     let (offer, spec) = (offer.as_ref(), &tenant.spec);
-    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let approved = annotations::approved(&tenant.metadata);
     let id = cx.tenant_identity(tenant, &spec.tenant_id, spec.pattern, isolation.stack()).adopting(approved);
     let generation = tenant.metadata.generation.unwrap_or(0);
     let creates_key =
@@ -172,7 +172,7 @@ async fn take_id(
     before: &Status,
 ) -> Option<Pass> {
     let Grant { namespace_uid, named, over, .. } = grant;
-    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let approved = annotations::approved(&tenant.metadata);
     let asker = Asker { id, namespace_uid, named: *named, approved };
     let trouble = match cx.ids.give(&asker, over.as_deref()).await {
         Ok(true) => return None,

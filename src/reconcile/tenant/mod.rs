@@ -21,7 +21,7 @@ use super::context::Context;
 use super::{
     Action, Error, Guarded, conditions_writer, failed, finalizer, in_time, registry, unreadable, untouched,
 };
-use crate::api::{ConditionType, PAUSED, Pattern, Reason, Tenant};
+use crate::api::{ConditionType, Pattern, Reason, Tenant, annotations};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::outcome::{Documents, Verdict};
@@ -72,7 +72,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         conditions_writer::held_by_another(cx, &conditions_writer::subject(&tenant), &holder).await;
         return Ok(Action::await_change());
     }
-    if tenant.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+    if annotations::pause(tenant.meta()).is_some() {
         step_back(cx, &tenant);
         cx.no_further(&tenant.uid().unwrap_or_default(), &before);
         return super::teardown::paused(
@@ -185,7 +185,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::Status;
+    use crate::api::{PAUSED, Status};
     use crate::reconcile::mocked::{
         HOLD, TENANT, api_server, context, event, get_object, read, tenant, with,
     };

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, ResourceExt};
 
 use super::room::{self, Room, live_namespace, namespace};
-use crate::api::{APPROVE, ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant};
+use crate::api::{ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant, annotations};
 use crate::reconcile::context::{Context, asker};
 use crate::reconcile::{Error, finalizer, offer_status};
 use crate::records::Trouble;
@@ -215,7 +215,7 @@ async fn ask(
     };
     let id = cx.tenant_identity(tenant, &tenant.spec.tenant_id, tenant.spec.pattern, isolation.stack());
     let namespace_uid = namespace.uid().unwrap_or_default();
-    let approved = tenant.annotations().get(APPROVE).map(String::as_str);
+    let approved = annotations::approved(&tenant.metadata);
     let asker = Asker { id: &id, namespace_uid: &namespace_uid, named, approved };
     let kept = cx.ids.read(&tenant.spec.tenant_id).await?;
     let record = kept.as_ref().map(|kept| &kept.says);

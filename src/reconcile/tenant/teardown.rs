@@ -10,7 +10,7 @@ use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::pool::{self, Leaver};
-use crate::api::{Column, DeletionPolicy, Layer, PAUSED, Pattern, Reason, Status, Tenant};
+use crate::api::{Column, DeletionPolicy, Layer, Pattern, Reason, Status, Tenant, annotations};
 use crate::clock;
 use crate::documents::marker::{self, Marker};
 use crate::documents::purge;
@@ -104,7 +104,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         has_id: false,
         object,
     };
-    if last.object.annotations().get(PAUSED).is_some_and(|value| value == "true") {
+    if annotations::pause(last.object.meta()).is_some() {
         let object = teardown::reference(&last.object);
         return teardown::paused(cx, &api, &object, last.object.meta(), &last.status).await;
     }
@@ -192,7 +192,7 @@ async fn leave(
         if fate == Fate::Stays {
             return retain(cx, last, id, fate, status.had_documents == Some(true)).await;
         }
-        if let Some(waiting) = teardown::grace(cx, &last.object) {
+        if let Some(waiting) = teardown::grace(cx, last.object.meta(), status) {
             return Ok(waiting.into());
         }
         let noted = cx.memories.get(&id.uid).documents_noted;

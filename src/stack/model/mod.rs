@@ -4,6 +4,7 @@ pub(crate) mod blocked;
 pub(crate) mod desired;
 pub(crate) mod diff;
 pub(crate) mod drift;
+pub(crate) mod grace;
 #[cfg(test)]
 pub(crate) mod ideal;
 pub(crate) mod immutable;

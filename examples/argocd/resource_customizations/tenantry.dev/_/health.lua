@@ -2,16 +2,7 @@
 -- Argo CD says what Helm and Flux say; docs/status.md of Tenantry has the rules. An object that is being deleted is
 -- Progressing before Argo CD asks any script.
 
-local annotations = obj.metadata.annotations or {}
-if annotations["tenantry.dev/paused"] == "true" then
-  return { status = "Suspended", message = "Paused by the annotation tenantry.dev/paused" }
-end
-
 local status = obj.status or {}
-if status.observedGeneration ~= obj.metadata.generation then
-  return { status = "Progressing", message = "The operator has not seen the latest spec yet" }
-end
-
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
@@ -19,6 +10,16 @@ end
 
 local function is_true(kind)
   return conditions[kind] ~= nil and conditions[kind].status == "True"
+end
+
+-- The operator reads the annotation as people write it, and says in a condition what it has read.
+local annotations = obj.metadata.annotations or {}
+if annotations["tenantry.dev/paused"] == "true" or is_true("Paused") then
+  return { status = "Suspended", message = "Paused by the annotation tenantry.dev/paused" }
+end
+
+if status.observedGeneration ~= obj.metadata.generation then
+  return { status = "Progressing", message = "The operator has not seen the latest spec yet" }
 end
 
 if is_true("Reconciling") then

@@ -1,5 +1,9 @@
 local annotations = obj.metadata.annotations or {}
+-- As people write it: what the operator has read is in a condition.
 local paused = annotations["tenantry.dev/paused"] == "true"
+for _, condition in ipairs((obj.status or {}).conditions or {}) do
+  paused = paused or (condition.type == "Paused" and condition.status == "True")
+end
 local leaving = obj.metadata.deletionTimestamp ~= nil
 
 return {
