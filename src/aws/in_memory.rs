@@ -37,6 +37,8 @@ struct Store {
     calls: Vec<String>,
     /// The call with this number is refused, and all after it.
     ends_at: Option<usize>,
+    /// What is refused: an operation on keys that have this in them, with code and status.
+    refused: Option<(&'static str, String, &'static str, u16)>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +76,12 @@ impl S3 {
     /// What is written from now on is written in this minute.
     pub fn at_minute(&self, minute: i64) {
         self.0.lock().minute = minute;
+    }
+
+    /// From now on this operation on keys that have this in them is refused: `GET`, `PUT`, `COPY` (by the key that is copied)
+    /// or `DELETE`.
+    pub fn refuse(&self, operation: &'static str, fragment: &str, code: &'static str, status: u16) {
+        self.0.lock().refused = Some((operation, fragment.into(), code, status));
     }
 
     pub fn take(&self, key: &str) {
@@ -120,13 +128,16 @@ impl HttpConnector for S3 {
         let key = path.split_once(&format!("/{BUCKET}/")).map(|(_, key)| key.to_owned()).unwrap_or_default();
         let copied = request.headers().get("x-amz-copy-source").map(|it| decoded(it.trim_start_matches('/')));
         let source = copied.and_then(|it| it.strip_prefix(&format!("{BUCKET}/")).map(str::to_owned));
-        let body = match source {
+        let mut store = self.0.lock();
+        let (operation, body) = match &source {
             Some(source) => {
-                self.0.lock().objects.get(&source).map(|it| it.content.clone()).unwrap_or_default()
+                ("COPY", store.objects.get(source).map(|it| it.content.clone()).unwrap_or_default())
             }
-            None => request.body().bytes().unwrap_or_default().to_vec(),
+            None => (request.method(), request.body().bytes().unwrap_or_default().to_vec()),
         };
-        let (status, etag, body) = self.0.lock().answer(request.method(), &key, &query, body);
+        let refused = store.refused(operation, source.as_ref().unwrap_or(&key));
+        let (status, etag, body) = refused.unwrap_or_else(|| store.answer(operation, &key, &query, body));
+        drop(store);
         let status = StatusCode::try_from(status).unwrap_or_else(|_| unreachable!("it is a status"));
         let mut response = HttpResponse::new(status, SdkBody::from(body));
         response.headers_mut().insert("etag", etag);
@@ -170,6 +181,11 @@ impl Store {
                 (200, String::new(), "<DeleteResult/>".into())
             }
             "PUT" => (200, self.put(key, body), Vec::new()),
+            "COPY" => {
+                let etag = self.put(key, body);
+                let result = format!("<CopyObjectResult><ETag>{etag}</ETag></CopyObjectResult>");
+                (200, etag, result.into_bytes())
+            }
             "DELETE" => {
                 self.objects.remove(key);
                 (204, String::new(), Vec::new())
@@ -183,6 +199,15 @@ impl Store {
             },
             _ => (501, String::new(), Vec::new()),
         }
+    }
+
+    fn refused(&self, operation: &str, key: &str) -> Option<(u16, String, Vec<u8>)> {
+        let (_, _, code, status) = self
+            .refused
+            .as_ref()
+            .filter(|(its, fragment, ..)| *its == operation && key.contains(fragment.as_str()))?;
+        let body = format!("<Error><Code>{code}</Code><Message>It is refused.</Message></Error>");
+        Some((*status, String::new(), body.into_bytes()))
     }
 
     /// The token of the next page is the last key of this one.

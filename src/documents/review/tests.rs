@@ -440,6 +440,139 @@ async fn a_review_is_kept_by_one_at_a_time() {
     assert!(!another.waits_for_turn() && another.take().is_none());
 }
 
+/// What S3 says of an object, or of whoever asks for it: what its documentation lists, what is met in the field, and
+/// what nobody has seen.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+const CODES: &[(&str, u16)] = &[
+    ("AccessDenied", 403),
+    ("AccessPointAlreadyOwnedByYou", 409),
+    ("AccountProblem", 403),
+    ("AllAccessDisabled", 403),
+    ("AmbiguousGrantByEmailAddress", 400),
+    ("AuthorizationHeaderMalformed", 400),
+    ("BadDigest", 400),
+    ("BucketAlreadyExists", 409),
+    ("BucketHasAccessPointsAttached", 400),
+    ("ConditionalRequestConflict", 409),
+    ("ConnectionClosedByRequester", 400),
+    ("CredentialsNotSupported", 400),
+    ("CrossLocationLoggingProhibited", 403),
+    ("EncryptionTypeMismatch", 400),
+    ("EntityTooLarge", 400),
+    ("EntityTooSmall", 400),
+    ("ExpiredToken", 400),
+    ("IllegalLocationConstraintException", 400),
+    ("IncompleteBody", 400),
+    ("InternalError", 500),
+    ("InvalidAccessKeyId", 403),
+    ("InvalidArgument", 400),
+    ("InvalidBucketState", 409),
+    ("InvalidDigest", 400),
+    ("InvalidEncryptionAlgorithmError", 400),
+    ("InvalidObjectState", 403),
+    ("InvalidPart", 400),
+    ("InvalidPayer", 403),
+    ("InvalidRange", 416),
+    ("InvalidRequest", 400),
+    ("InvalidSecurity", 403),
+    ("InvalidStorageClass", 400),
+    ("InvalidTag", 400),
+    ("InvalidToken", 400),
+    ("InvalidURI", 400),
+    ("InvalidWriteOffset", 400),
+    ("KMS.DisabledException", 400),
+    ("KMS.InvalidKeyUsageException", 400),
+    ("KMS.KMSInvalidStateException", 400),
+    ("KMS.NotFoundException", 400),
+    ("KeyTooLongError", 400),
+    ("MalformedXML", 400),
+    ("MaxMessageLengthExceeded", 400),
+    ("MetadataTooLarge", 400),
+    ("MethodNotAllowed", 405),
+    ("MissingContentLength", 411),
+    ("NoSuchKey", 404),
+    ("NoSuchUpload", 404),
+    ("NoSuchVersion", 404),
+    ("NotImplemented", 501),
+    ("NotSignedUp", 403),
+    ("ObjectAlreadyInActiveTierError", 403),
+    ("ObjectNotInActiveTierError", 403),
+    ("OperationAborted", 409),
+    ("PermanentRedirect", 301),
+    ("PreconditionFailed", 412),
+    ("Redirect", 307),
+    ("RequestIsNotMultiPartContent", 400),
+    ("RequestTimeTooSkewed", 403),
+    ("RequestTimeout", 400),
+    ("RestoreAlreadyInProgress", 409),
+    ("ServiceUnavailable", 503),
+    ("SignatureDoesNotMatch", 403),
+    ("SlowDown", 503),
+    ("TemporaryRedirect", 307),
+    ("TokenRefreshRequired", 400),
+    ("TooManyParts", 400),
+    ("TooManyTags", 400),
+    ("UnexpectedContent", 400),
+    ("UnsupportedSignature", 400),
+    ("NobodyHasSeenThisBefore", 418),
+];
+
+#[tokio::test]
+async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
+    let naming = r#"{"metadataAttributes":{"tenantId":"globex"}}"#;
+    for (code, status) in CODES {
+        for operation in ["GET", "PUT", "COPY", "DELETE"] {
+            let test = Test::new(50, [3, 3, 5]);
+            let start = "pool/acme/long";
+            let long = format!("{start}{}", "x".repeat(sidecar::MAX_KEY - start.len()));
+            test.s3.put(&long, "No file can lie beside this.");
+            test.s3.put(&format!("{}{}", document("acme", 1), sidecar::SUFFIX), naming);
+            test.s3.put("pool/nobody/1.md", "A text.");
+            test.s3.put("pool/nobody/1.md.metadata.json", naming);
+            test.s3.refuse(operation, "/acme/", code, *status);
+            let what = format!("{operation} is refused with {code}");
+            let mut review = test.begin().await.unwrap();
+            let is_ready = test.go(&mut review, Haste::Needed).await;
+            assert!(is_ready.is_ok_and(|it| it) && review.is_whole(), "{what}");
+            for tenant in ["globex", "umbrella"] {
+                for key in
+                    test.s3.keys(&format!("pool/{tenant}/")).iter().filter(|key| sidecar::is_document(key))
+                {
+                    let wanted = test.rules.sidecar(tenant, None).content;
+                    let file = test.s3.content(&format!("{key}{}", sidecar::SUFFIX));
+                    assert_eq!(file.as_deref().map(str::as_bytes), Some(&*wanted), "{what}: {key}");
+                }
+            }
+            let skipped: Vec<_> = review.findings.skipped.by_tenant.keys().map(String::as_str).collect();
+            assert!(skipped.is_empty() || skipped == ["acme"], "{what}: {skipped:?} are told");
+            let is_told = !skipped.is_empty();
+            // A file that cannot be read is replaced, and a document that cannot be deleted was kept.
+            assert_eq!(is_told, operation != "GET", "{what}");
+            for key in test.s3.keys("pool/").iter().filter(|key| sidecar::is_sidecar(key)) {
+                let names_another =
+                    test.s3.content(key).unwrap().contains("globex") && !key.contains("/globex/");
+                assert!(!names_another, "{what}: {key} names another");
+            }
+        }
+    }
+}
+
+/// What is retained moves, but for what S3 does not let anybody move.
+#[tokio::test]
+async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
+    use crate::documents::relocate::{self, Meeting};
+    for (code, status) in CODES {
+        let test = Test::new(50, [5, 3, 5]);
+        test.s3.refuse("COPY", "/acme/0002.md", code, *status);
+        let (from, to) = ("pool/acme/", "tenantry/retained/acme/");
+        let moved = relocate::all(&test.aws, BUCKET, from, to, Meeting::OnTop, &mut None).await.unwrap();
+        assert!(moved.is_stuck() && moved.objects == 4 && moved.stuck.count == 1, "{code}: {moved:?}");
+        assert!(moved.stuck.to_string().contains(code), "{code}: {moved:?}");
+        assert_eq!(test.s3.keys(from), [document("acme", 2)], "{code}");
+        assert_eq!(test.s3.keys(to).len(), 4, "{code}");
+    }
+}
+
 /// A process ends with any of its calls; the next one finds everything out, and what it finds gone is still told.
 #[tokio::test]
 async fn cut_short_at_any_call_it_ends_as_if_it_had_not_been() {
