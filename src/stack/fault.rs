@@ -485,7 +485,7 @@ mod tests {
                 assert_eq!(fault.class, class, "{operation}: {message}");
                 let lacks = class == Class::Unreachable;
                 assert_eq!(fault.lacks_index_api(), lacks);
-                let said = fault.to_string();
+                let said = fault.of_spec();
                 assert_eq!(said.contains("vpcEndpointIds"), lacks, "{said}");
                 assert_eq!(said.contains("allow aoss:"), !lacks, "{said}");
             }
