@@ -14,9 +14,8 @@ use crate::aws::Aws;
 use crate::documents::failures;
 use crate::documents::index::Span;
 use crate::documents::known::{self, Known};
-use crate::documents::quarantine::{QUARANTINE, is_cut};
+use crate::documents::quarantine::{NO_ROOM, QUARANTINE, is_cut};
 use crate::documents::sidecar;
-use crate::documents::walk::NO_ROOM;
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::job::{DocumentState, JobSummary};
@@ -177,9 +176,7 @@ async fn count(
 ) -> Result<Count, Fault> {
     let (mut known, mut failed) = (BTreeMap::new(), Vec::new());
     // Only the parts of the ledger that may say something of them are read.
-    let before = prefix.trim_end_matches('/').to_owned();
-    let span = Span { until: Some(format!("{before}0")), after: before };
-    for piece in known::index(aws, bucket, ledger).await?.over(&span) {
+    for piece in known::index(aws, bucket, ledger).await?.over(&Span::under(prefix)) {
         let has_begun = piece.has_begun(jobs);
         let mut entries = Known::new(aws, bucket, ledger, jobs, vec![piece]);
         while let Some(entry) = entries.next().await? {
