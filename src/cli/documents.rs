@@ -16,9 +16,8 @@ use crate::documents::failures;
 use crate::documents::index::Span;
 use crate::documents::known::{self, Known};
 use crate::documents::ledger::Mark;
-use crate::documents::quarantine::{QUARANTINE, is_cut};
+use crate::documents::quarantine::{NO_ROOM, QUARANTINE, is_cut};
 use crate::documents::sidecar;
-use crate::documents::walk::NO_ROOM;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::job::{DocumentState, JobSummary};
@@ -237,11 +236,9 @@ async fn known(
 ) -> Result<InLedger, Fault> {
     let mut found = InLedger { known: BTreeMap::new(), skipped: Vec::new() };
     // Only the parts of the ledger that may say something of them are read.
-    let before = prefix.trim_end_matches('/').to_owned();
-    let span = Span { until: Some(format!("{before}0")), after: before };
     // What was reviewed since is in no job before one begins.
     let last = jobs.first().map_or(Timestamp::MIN, |last| last.started);
-    for piece in known::index(aws, bucket, ledger).await?.over(&span) {
+    for piece in known::index(aws, bucket, ledger).await?.over(&Span::under(prefix)) {
         let has_begun = piece.has_begun(jobs);
         let mut entries = Known::new(aws, bucket, ledger, jobs, vec![piece]);
         while let Some(entry) = entries.next().await? {

@@ -23,6 +23,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// All keys in a folder, whose name ends with a slash. The last is the first that no key in it can be: the character
+    /// behind a slash is a zero.
+    pub fn under(folder: &str) -> Self {
+        Self { after: folder.into(), until: Some(format!("{}0", folder.trim_end_matches('/'))) }
+    }
+
     /// Whether a key is in it.
     pub fn has(&self, key: &str) -> bool {
         key > self.after.as_str() && !self.is_before(key)

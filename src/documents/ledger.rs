@@ -22,7 +22,12 @@ pub fn mark(etag: &str, size: u64) -> Mark {
 impl Object {
     /// The mark of an object as a listing shows it.
     pub fn mark(&self) -> Mark {
-        mark(&self.etag, u64::try_from(self.size).unwrap_or(0))
+        mark(&self.etag, self.bytes())
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.size).unwrap_or(0)
     }
 }
 

@@ -7,6 +7,10 @@ use crate::stack::fault::Fault;
 use crate::stack::hash::fingerprint;
 pub(crate) use crate::stack::layout::QUARANTINE;
 
+/// Why a document was set aside.
+pub const NO_ROOM: &str = "put into quarantine, because AWS takes 5,000,000 files and 100 GB in one ingestion job, and one job \
+                           reads all tenants of a pool. Upload it again when the next job is over";
+
 /// What an object is called there: as before, or as much of it as there is room for.
 pub fn key_of(key: &str) -> String {
     let whole = format!("{QUARANTINE}{key}");

@@ -69,7 +69,8 @@ impl Kept {
         self.0.lock().review = Some(review);
     }
 
-    /// Goes on with a review, and keeps it; whether a job may start. If that fails, what it has moved is told later.
+    /// Goes on with a review; whether a job may start. If that fails the review is lost, and what it has moved is told
+    /// later.
     pub async fn go(
         &self,
         mut review: Review,

@@ -176,6 +176,15 @@ mod tests {
         }
     }
 
+    fn every_ten_minutes() -> Schedule {
+        let settings = IngestionSettings {
+            schedule: Some("*/10 * * * *".into()),
+            time_zone: "Etc/UTC".into(),
+            suspend: false,
+        };
+        Schedule::parse(&settings).unwrap().unwrap()
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
@@ -217,12 +226,7 @@ mod tests {
 
     #[test]
     fn a_schedule_asks_for_its_last_moment_after_the_first_job() {
-        let settings = IngestionSettings {
-            schedule: Some("*/10 * * * *".into()),
-            time_zone: "Etc/UTC".into(),
-            suspend: false,
-        };
-        let schedule = Schedule::parse(&settings).unwrap().unwrap();
+        let schedule = every_ten_minutes();
         let seen = Seen { since: at(1900), looked: None };
         let ask = |jobs: &[JobSummary], now| due(&schedule, jobs, seen, |at| at, at(now));
         assert_eq!(ask(&[], 1000), None, "its first document comes first");
@@ -266,12 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_due_while_a_pass_runs_is_looked_for_at_once() {
-        let settings = IngestionSettings {
-            schedule: Some("*/10 * * * *".into()),
-            time_zone: "Etc/UTC".into(),
-            suspend: false,
-        };
-        let schedule = Schedule::parse(&settings).unwrap().unwrap();
+        let schedule = every_ten_minutes();
         for (asked, now, wait) in [(600, 600, 600), (600, 1199, 1), (1199, 1200, 0), (1190, 1500, 0)] {
             let wait = Some(Duration::from_secs(wait));
             assert_eq!(due_in(&schedule, at(asked), at(now)), wait, "asked at {asked}, answered at {now}");

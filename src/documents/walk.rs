@@ -12,7 +12,7 @@ use super::index::Span;
 use super::job_size::Cuts;
 use super::known::Known;
 use super::ledger::{ABSENT, Entry, Listed, Pair, Pairing};
-use super::quarantine;
+use super::quarantine::{self, NO_ROOM};
 use super::reviews::Progress;
 use super::scope::Scope;
 use super::sidecar;
@@ -28,10 +28,6 @@ const MANY: usize = 2_000;
 const MUCH: usize = 2 * CONCURRENCY;
 /// So many tasks are gathered before they are done.
 const BATCH: usize = 1_000;
-
-/// Why a document was set aside.
-pub const NO_ROOM: &str = "put into quarantine, because AWS takes 5,000,000 files and 100 GB in one ingestion job, and one job \
-                           reads all tenants of a pool. Upload it again when the next job is over";
 
 /// What lies ahead in a range of keys.
 #[derive(Clone, Debug)]
@@ -59,8 +55,7 @@ impl Range {
 
     /// All keys in the folder of a tenant. The last is the first that no folder of that name can have, and names nobody.
     pub fn of(prefix: &str, tenant: &str) -> Self {
-        let span = Span { after: format!("{prefix}{tenant}/"), until: Some(format!("{prefix}{tenant}0")) };
-        Self { tenant: Some(tenant.into()), ..Self::new(span) }
+        Self { tenant: Some(tenant.into()), ..Self::new(Span::under(&format!("{prefix}{tenant}/"))) }
     }
 
     /// The documents that are left at its end. The file of one that lies behind it may be there.
@@ -187,7 +182,7 @@ impl Walk<'_, '_> {
                 left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
                 of_one.begin(&key, self.scope, self.findings.changed);
                 let must_wait = self.must_wait(&object);
-                let (written, size) = (object.last_modified, u64::try_from(object.size).unwrap_or(0));
+                let (written, size) = (object.last_modified, object.bytes());
                 let listed = self.compare(object, &mut known, &mut draft).await?;
                 of_one.objects += 1;
                 of_one.looks += usize::from(!listed.same);
@@ -272,8 +267,7 @@ impl Walk<'_, '_> {
         known: &mut Known<'_>,
         draft: &mut Draft,
     ) -> Result<Listed, Fault> {
-        let (mark, written) = (object.mark(), object.last_modified);
-        let size = u64::try_from(object.size).unwrap_or(0);
+        let (mark, written, size) = (object.mark(), object.last_modified, object.bytes());
         let entry = Entry::new(object.key, mark);
         let its = match known.peek().await?.is_some_and(|next| next.key == entry.key) {
             true => known.next().await?,

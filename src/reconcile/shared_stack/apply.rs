@@ -7,11 +7,10 @@ use kube::runtime::events::EventType;
 
 use crate::api::{Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant, annotations};
 use crate::documents::findings::{Findings, Losses};
-use crate::documents::quarantine::QUARANTINE;
+use crate::documents::quarantine::{NO_ROOM, QUARANTINE};
 use crate::documents::schedule::Ask;
 use crate::documents::sidecar::{Pool, Rules};
 use crate::documents::source::Source;
-use crate::documents::walk::NO_ROOM;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::tenant::request;
