@@ -1,6 +1,6 @@
 # Everything runs on this machine: a real Kubernetes API server, and a double in place of AWS.
 
-.PHONY: help demo check test sweep bench image crds tools
+.PHONY: help demo check test sweep bench image crds docs tools
 
 IMAGE ?= tenantry:latest
 # A program for this machine's own architecture, linked with what this machine links with: musl, or glibc 2.34 or newer, in which
@@ -45,6 +45,9 @@ image: ## Build the container image; IMAGE=name:tag names it, BUILD_IMAGE='docke
 
 crds: ## Write the custom resource definitions from src/api/ to crds/
 	cargo run --quiet -- crds --dir crds
+
+docs: ## Write the parts of docs/ that are made from the code
+	TENANTRY_WRITE_DOCS=1 cargo test --quiet --test model pages::no_page_says_less_than_the_code
 
 tools: ## Build the API server, etcd and the Python environment that tests and demo need
 	@python3 tests/bed/prepare.py --tests

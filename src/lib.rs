@@ -25,6 +25,21 @@
 //! `store` come before `model`, and `model` before `forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
 //! be used from `reconcile` on. A test holds the folders to it.
 //!
+//! # The words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | **stack** | what answers one customer's questions: six layers in AWS, which are key, bucket, collection, index, role and knowledge base |
+//! | **pattern** | how isolated a Tenant is, `Silo`, `Bridge` or `Pool`: it says which layers the Tenant owns and which it borrows |
+//! | **owner, borrower** | the owner of a layer builds it, watches it and deletes it; the borrower only uses it |
+//! | **pool** | the part of a SharedStack that many Pool tenants share: one index, one role and one knowledge base, with a filter in each query |
+//! | **installation** | the name of one operator's work: the prefix of all its names in AWS and its finalizer in the cluster; one cluster, one account, one region |
+//! | **pass** | one comparison of one object with AWS, and what follows: resolve, observe, plan, act, report; a resync is a pass that nothing but time has caused |
+//! | **record** | one file for each tenantId, in the installation's bucket: it says which Tenant has the id, or who left documents under it |
+//! | **sidecar** | the file `<document>.metadata.json` beside a document of a pool: it says whose the document is; Bedrock calls it the metadata file |
+//! | **review** | the look at all documents of a bucket before an ingestion job: it writes sidecars and decides whether a job is needed; what it has seen is kept in the ledger |
+//! | **grace** | the time between the deletion of a Tenant and the first change in AWS because of it, ten minutes by default: time to change one's mind |
+//!
 //! # Who acts
 //!
 //! Of several processes one: whoever holds the lease ([`operator::lease`]). Each renewal opens a [`aws::Fence`] for a

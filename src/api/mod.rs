@@ -16,6 +16,7 @@ pub(crate) mod knowledge_base;
 pub mod metric;
 pub(crate) mod models;
 pub mod placement;
+pub(crate) mod remedy;
 pub(crate) mod resolved;
 mod rules;
 pub(crate) mod selector;
@@ -34,6 +35,7 @@ pub use isolation::{Column, Layer, Ownership, Pattern, PerLayer, ownership};
 pub use knowledge_base::{
     Chunking, ChunkingSettings, ChunkingStrategy, KnowledgeBase, KnowledgeBaseSettings,
 };
+pub use models::{DEFAULT_MODEL, MODELS, Model};
 pub use resolved::{Bridge, Isolation, Pool, PoolSettings, Shared, Silo};
 pub use selector::NamespaceSelector;
 pub use severity::Severity;

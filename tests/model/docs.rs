@@ -51,6 +51,22 @@ pub fn quoted(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// The pages that people read before they use it: README.md, what stands beside it, and docs/.
+pub fn pages() -> Vec<String> {
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let beside = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned);
+    let beside = beside.into_iter().filter(|page| root().join(page).exists());
+    let mut pages: Vec<_> = beside.chain(docs).filter(|page| page.ends_with(".md")).collect();
+    pages.sort();
+    pages
+}
+
+/// README.md and docs/ as one text: what is told is told there, wherever.
+fn told() -> String {
+    pages().iter().map(read).collect()
+}
+
 /// Complains about all lines that `page` lacks.
 fn has_lines(page: &str, lines: impl IntoIterator<Item = String>) {
     let text = read(page);
@@ -91,8 +107,35 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
     let [tenant, status] = &blocks[..] else { panic!("a manifest, then its status") };
     assert_eq!(admission::refusal(tenant, None), None);
     let tenant: Tenant = serde_json::from_value(tenant.clone()).unwrap();
+    let status = is_a_status(&status["status"]);
+    assert_eq!(status.retrieval_filter.unwrap().equals.value, tenant.spec.tenant_id);
+}
 
-    let mut status = status["status"].clone();
+/// Every manifest and every status that a page shows.
+#[test]
+fn no_page_shows_an_object_that_cannot_be() {
+    let (mut manifests, mut statuses) = (0, 0);
+    for page in pages() {
+        for block in blocks(&read(&page), "yaml") {
+            let objects: Vec<Value> =
+                serde_saphyr::from_multiple(&block).unwrap_or_else(|error| panic!("{page}: {error}:\n{block}"));
+            for object in objects {
+                if ["Tenant", "SharedStack"].contains(&object["kind"].as_str().unwrap_or_default()) {
+                    assert_eq!(admission::refusal(&object, None), None, "{page}:\n{block}");
+                    manifests += 1;
+                } else if object["status"].is_object() {
+                    is_a_status(&object["status"]);
+                    statuses += 1;
+                }
+            }
+        }
+    }
+    assert!(manifests >= 1 && statuses >= 1, "{manifests} manifests, {statuses} statuses");
+}
+
+/// A status as a page shows it, without times.
+fn is_a_status(status: &Value) -> Status {
+    let mut status = status.clone();
     for condition in status["conditions"].as_array_mut().unwrap() {
         condition["lastTransitionTime"] = json!("2026-01-01T00:00:00Z"); // left out for the reader
         for (what, known) in [
@@ -106,11 +149,10 @@ fn the_manifest_is_admitted_and_its_status_is_one() {
     let unknown: Vec<_> =
         status.as_object().unwrap().keys().filter(|field| !known.contains_key(*field)).collect();
     assert!(unknown.is_empty(), "the status has no {unknown:?}");
-    let status: Status = serde_json::from_value(status).unwrap();
-    assert_eq!(status.retrieval_filter.unwrap().equals.value, tenant.spec.tenant_id);
+    serde_json::from_value(status).unwrap()
 }
 
-/// The flags of `tenantry run` that README.md speaks of; `--help` has the rest.
+/// The flags of `tenantry run` that must be told in words, beside the list of all.
 const TOLD_FLAGS: [&str; 14] = [
     "leader-elect",
     "health-probe-bind-address",
@@ -130,13 +172,10 @@ const TOLD_FLAGS: [&str; 14] = [
 
 #[test]
 fn every_subcommand_and_annotation_is_told() {
-    let readme = read("README.md");
+    let told = told();
     let command = Cli::command();
     for name in command.get_subcommands().map(clap::Command::get_name) {
-        assert!(
-            readme.contains(&format!("tenantry {name}")),
-            "README.md does not speak of `tenantry {name}`"
-        );
+        assert!(told.contains(&format!("tenantry {name}")), "no page speaks of `tenantry {name}`");
     }
     for annotation in [
         api::PAUSED,
@@ -146,16 +185,77 @@ fn every_subcommand_and_annotation_is_told() {
         "tenantry.dev/tenant-ids",
         "tenantry.dev/max-knowledge-bases",
     ] {
-        assert!(readme.contains(annotation), "README.md does not speak of the annotation {annotation}");
+        assert!(
+            read("docs/reference.md").contains(&format!("| `{annotation}")),
+            "docs/reference.md does not speak of the annotation {annotation}"
+        );
     }
     let run = command.find_subcommand("run").unwrap();
     let flags: BTreeSet<_> = run.get_arguments().filter_map(clap::Arg::get_long).collect();
+    // What is made from the command line says nothing of what people were told.
+    let in_words = told.replace(&read("docs/reference.md"), "");
     for flag in TOLD_FLAGS {
-        assert!(
-            readme.contains(&format!("`--{flag}")),
-            "README.md no longer speaks of --{flag}; strike it here"
-        );
-        assert!(flags.contains(flag), "README.md speaks of `tenantry run --{flag}`, which is gone");
+        assert!(in_words.contains(&format!("`--{flag}")), "no page speaks of --{flag} any more; strike it here");
+        assert!(flags.contains(flag), "pages speak of `tenantry run --{flag}`, which is gone");
+    }
+}
+
+/// The anchor that a forge gives a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let text = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap().replace_all(&text, "$1").into_owned();
+    let kept = text.chars().filter(|it| it.is_alphanumeric() || [' ', '-', '_'].contains(it));
+    kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+}
+
+fn prose(page: &str) -> String {
+    read(page).split("```").step_by(2).collect()
+}
+
+#[test]
+fn no_link_leads_nowhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut wrong = Vec::new();
+    for page in pages().into_iter().chain(["charts/tenantry/README.md", "tests/aws/README.md"].map(str::to_owned)) {
+        for found in link.captures_iter(&prose(&page)).filter(|found| !found[1].contains("://")) {
+            let (file, heading) = found[1].split_once('#').unwrap_or((&found[1], ""));
+            let folder = Path::new(&page).parent().unwrap();
+            let target = if file.is_empty() { PathBuf::from(&page) } else { folder.join(file) };
+            if !root().join(&target).exists() {
+                wrong.push(format!("{page}: {}", &found[1]));
+            } else if !heading.is_empty() {
+                let text = prose(target.to_str().unwrap());
+                let is_there = text.lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+                wrong.extend((!is_there).then(|| format!("{page}: {}", &found[1])));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these links lead nowhere:\n{}", wrong.join("\n"));
+}
+
+/// `[text][name]` needs `[name]: address` on the same page, and the other way round.
+#[test]
+fn no_reference_is_without_its_address() {
+    let used = Regex::new(r"\]\[([a-z]+)\]").unwrap();
+    let given = Regex::new(r"(?m)^\[([a-z]+)\]: ").unwrap();
+    for page in pages() {
+        let text = prose(&page);
+        let names = |pattern: &Regex| -> BTreeSet<String> {
+            pattern.captures_iter(&text).map(|found| found[1].to_owned()).collect()
+        };
+        assert_eq!(names(&used), names(&given), "{page}: what is used, and what is given");
+    }
+}
+
+/// It is read to the end only if it is short.
+#[test]
+fn the_readme_is_read_to_the_end() {
+    let readme = read("README.md");
+    let (lines, longest) = (readme.lines().count(), readme.lines().map(|line| line.chars().count()).max());
+    assert!(lines <= 120, "README.md has {lines} lines");
+    assert!(longest <= Some(400), "a line of README.md has {longest:?} characters");
+    for page in pages().iter().filter(|page| page.starts_with("docs/")) {
+        assert!(readme.contains(&format!("({page}")), "README.md does not lead to {page}");
     }
 }
 
@@ -251,10 +351,20 @@ fn the_map_is_that_of_the_crate() {
     let library = read("src/lib.rs");
     let rows: Vec<_> = row
         .captures_iter(&library)
-        .map(|row| format!("| [`src/{folder}/`](src/{folder}) | {} |", &row[2], folder = &row[1]))
+        .map(|row| format!("| [`src/{folder}/`](../src/{folder}) | {} |", &row[2], folder = &row[1]))
         .collect();
     assert!(rows.len() >= 8);
-    has_lines("README.md", rows);
+    has_lines("docs/architecture.md", rows);
+}
+
+/// The words that everything else uses, in both places where somebody begins to read.
+#[test]
+fn the_glossary_is_that_of_the_crate() {
+    let row = Regex::new(r"(?m)^//! (\| \*\*[^|]+\*\* \| .* \|)$").unwrap();
+    let library = read("src/lib.rs");
+    let rows: Vec<_> = row.captures_iter(&library).map(|row| row[1].to_owned()).collect();
+    assert_eq!(rows.len(), 10, "a glossary of ten lines: {rows:#?}");
+    has_lines("docs/concepts.md", rows);
 }
 
 #[test]
@@ -267,9 +377,10 @@ fn what_follows_from_a_fault_is_what_the_crate_says() {
 
 #[test]
 fn every_condition_and_reason_is_explained() {
-    let row = |word: &str, meaning: &str| format!("| `{word}` | {} |", meaning.trim());
-    let types = ConditionType::ALL.iter().map(|word| row(word.as_str(), word.meaning()));
-    let reasons = Reason::ALL.iter().map(|word| row(word.as_str(), word.meaning()));
+    let row = |word: &str, cells: &[&str]| format!("| `{word}` | {} |", cells.join(" | "));
+    let types = ConditionType::ALL.iter().map(|word| row(word.as_str(), &[word.meaning().trim()]));
+    let reasons =
+        Reason::ALL.iter().map(|word| row(word.as_str(), &[word.meaning().trim(), word.remedy()]));
     let rows: BTreeSet<String> = types.chain(reasons).collect();
     has_lines("docs/status.md", rows.iter().cloned());
     let page = read("docs/status.md");

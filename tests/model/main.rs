@@ -10,6 +10,7 @@ mod crds;
 mod docs;
 mod iam;
 mod matrix;
+mod pages;
 mod permissions;
 mod plan;
 mod purity;

@@ -87,7 +87,7 @@ fn names_are_those_of_installation_account_and_region() {
         let plan = json_of(&[&EXAMPLES, more].concat(), "");
         plan["objects"][0]["layers"][1]["name"].as_str().unwrap().to_owned()
     };
-    // README.md shows this stack's bucket.
+    // docs/preview.md shows this stack's bucket.
     let demo = ["--installation", "demo", "--account", "111122223333"];
     assert_eq!(bucket(&demo), "demo-sa-stand-gxt44wxbqg");
     assert_ne!(bucket(&[&demo[..], &["--region", "eu-central-1"]].concat()), bucket(&demo));
@@ -212,11 +212,11 @@ fn bad_input_is_told_all_at_once_with_file_and_remedy() {
     );
 }
 
-/// Every line of the README's example is one that is printed.
+/// Every line of the page's example is one that is printed.
 #[test]
-fn the_readme_shows_what_is_printed() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let example = readme.split("$ tenantry plan ").nth(1).unwrap().split("```").next().unwrap();
+fn the_page_shows_what_is_printed() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/preview.md")).unwrap();
+    let example = page.split("$ tenantry plan ").nth(1).unwrap().split("```").next().unwrap();
     let (command, shown) = example.split_once("-o json: all of it\n").unwrap();
     let command = command.replace("\\\n", " ").replace("examples/", "");
     let args: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
