@@ -20,7 +20,11 @@ impl Reason {
         match self {
             Ready | Accepted | Lent | Synced | ModelStays | Registered => "Nothing.",
             Progressing | Creating | Updating | Deleting => "Wait. The message says what is under way.",
-            WaitingForKey | WaitingForBucket | WaitingForCollection | WaitingForIndex | WaitingForRole
+            WaitingForKey
+            | WaitingForBucket
+            | WaitingForCollection
+            | WaitingForIndex
+            | WaitingForRole
             | WaitingForKnowledgeBase => "Wait. The condition of that layer says how far it is.",
 
             TenantIdTaken => {
@@ -42,7 +46,9 @@ impl Reason {
                 "Choose Bridge or Pool in a new Tenant, or ask an administrator to let the namespace have Silos \
                  (`--silo-namespaces`)."
             }
-            StackHasNoPool => "Add `pool` to the SharedStack, or name a SharedStack that has one in a new Tenant.",
+            StackHasNoPool => {
+                "Add `pool` to the SharedStack, or name a SharedStack that has one in a new Tenant."
+            }
             QuotaReserved => {
                 "Delete a knowledge base, or raise the limit that the message names: the namespace's annotation, or \
                  `--max-knowledge-bases` and AWS's quota. It goes on by itself."
@@ -83,7 +89,9 @@ impl Reason {
             DeadlineExceeded => {
                 "Mend what the message has of AWS. Then set `tenantry.dev/retry-requested-at`. It goes on by itself if AWS does."
             }
-            Failed => "Read what AWS says in the message, and mend that. Then set `tenantry.dev/retry-requested-at`.",
+            Failed => {
+                "Read what AWS says in the message, and mend that. Then set `tenantry.dev/retry-requested-at`."
+            }
             OwnedByAnother => {
                 "Remove or rename the thing that the message names, if it is yours to remove; or choose another tenantId or \
                  name."
@@ -119,7 +127,9 @@ impl Reason {
                  the documents."
             }
 
-            RegistryNotFound => "Make the table, with the string `tenantId` as its only key, or correct `--registry`.",
+            RegistryNotFound => {
+                "Make the table, with the string `tenantId` as its only key, or correct `--registry`."
+            }
             RegistryConflict => {
                 "Find out who wrote the item that the message names. Delete the item if it is nobody's: it is written anew."
             }

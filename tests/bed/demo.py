@@ -278,7 +278,8 @@ def say_how_to_use(bed: Bed) -> None:
     print("\nAll of it is still running, until Ctrl-C here. In another terminal:\n")
     for variable, value in bed.exports().items():
         print(f"  export {variable}={value}")
-    print(f"  kubectl get tenants -A\n  {OPERATOR} retrieve -n {NAMESPACE} acme \"{QUESTION}\"\n")
+    print(f"  kubectl get tenants.tenantry.dev -A\n  {OPERATOR} retrieve -n {NAMESPACE} acme \"{QUESTION}\"\n")
+    print(f"The operator's log is {bed.directory / 'operator.log'}. It waits a tenth of what messages say; docs/demo.md has more.\n")
 
 
 def hold(bed: Bed) -> None:
@@ -310,7 +311,8 @@ def main() -> int:
                 print(outcome)
                 hold(bed)
     except (Trouble, prepare.Missing) as trouble:
-        tenants, outcome = 0, f"demo: failed: {trouble}"
+        # Also of a demo that is kept: what was said of it before is over.
+        tenants, outcome, keep = 0, f"demo: failed: {trouble}", False
     if not keep:
         print(f"\n{outcome}")
     return 0 if tenants else 1

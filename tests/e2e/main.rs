@@ -74,6 +74,7 @@ mod onboarding;
 mod one_tenant_id;
 mod overlap;
 mod pace;
+mod pages;
 mod permissions;
 mod plan;
 mod pool_isolation;

@@ -117,8 +117,8 @@ fn no_page_shows_an_object_that_cannot_be() {
     let (mut manifests, mut statuses) = (0, 0);
     for page in pages() {
         for block in blocks(&read(&page), "yaml") {
-            let objects: Vec<Value> =
-                serde_saphyr::from_multiple(&block).unwrap_or_else(|error| panic!("{page}: {error}:\n{block}"));
+            let objects: Vec<Value> = serde_saphyr::from_multiple(&block)
+                .unwrap_or_else(|error| panic!("{page}: {error}:\n{block}"));
             for object in objects {
                 if ["Tenant", "SharedStack"].contains(&object["kind"].as_str().unwrap_or_default()) {
                     assert_eq!(admission::refusal(&object, None), None, "{page}:\n{block}");
@@ -195,7 +195,10 @@ fn every_subcommand_and_annotation_is_told() {
     // What is made from the command line says nothing of what people were told.
     let in_words = told.replace(&read("docs/reference.md"), "");
     for flag in TOLD_FLAGS {
-        assert!(in_words.contains(&format!("`--{flag}")), "no page speaks of --{flag} any more; strike it here");
+        assert!(
+            in_words.contains(&format!("`--{flag}")),
+            "no page speaks of --{flag} any more; strike it here"
+        );
         assert!(flags.contains(flag), "pages speak of `tenantry run --{flag}`, which is gone");
     }
 }
@@ -216,7 +219,9 @@ fn prose(page: &str) -> String {
 fn no_link_leads_nowhere() {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let mut wrong = Vec::new();
-    for page in pages().into_iter().chain(["charts/tenantry/README.md", "tests/aws/README.md"].map(str::to_owned)) {
+    for page in
+        pages().into_iter().chain(["charts/tenantry/README.md", "tests/aws/README.md"].map(str::to_owned))
+    {
         for found in link.captures_iter(&prose(&page)).filter(|found| !found[1].contains("://")) {
             let (file, heading) = found[1].split_once('#').unwrap_or((&found[1], ""));
             let folder = Path::new(&page).parent().unwrap();
@@ -379,8 +384,7 @@ fn what_follows_from_a_fault_is_what_the_crate_says() {
 fn every_condition_and_reason_is_explained() {
     let row = |word: &str, cells: &[&str]| format!("| `{word}` | {} |", cells.join(" | "));
     let types = ConditionType::ALL.iter().map(|word| row(word.as_str(), &[word.meaning().trim()]));
-    let reasons =
-        Reason::ALL.iter().map(|word| row(word.as_str(), &[word.meaning().trim(), word.remedy()]));
+    let reasons = Reason::ALL.iter().map(|word| row(word.as_str(), &[word.meaning().trim(), word.remedy()]));
     let rows: BTreeSet<String> = types.chain(reasons).collect();
     has_lines("docs/status.md", rows.iter().cloned());
     let page = read("docs/status.md");

@@ -47,9 +47,9 @@ fn row<const N: usize>(cells: [String; N]) -> String {
 /// The embedding models that are known, each with the lengths that its vectors may have.
 fn models() -> String {
     let sizes = |sizes: &[i32]| sizes.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
-    let rows = MODELS.iter().map(|model| {
-        row([format!("`{}`", model.id), sizes(model.dimensions), format!("{}", model.default)])
-    });
+    let rows = MODELS
+        .iter()
+        .map(|model| row([format!("`{}`", model.id), sizes(model.dimensions), format!("{}", model.default)]));
     format!("| model | `dimensions` | default |\n|---|---|---|\n{}", rows.collect::<String>())
 }
 
@@ -123,12 +123,16 @@ fn fields(kind: &str) -> String {
     };
     let of_tenants = kind == "Tenant";
     let mut table = match of_tenants {
-        true => "| field | values | patterns | may it change? | what it is |\n|---|---|---|---|---|\n".to_owned(),
+        true => {
+            "| field | values | patterns | may it change? | what it is |\n|---|---|---|---|---|\n".to_owned()
+        }
         false => "| field | values | may it change? | what it is |\n|---|---|---|---|\n".to_owned(),
     };
     for (path, schema) in &all {
         // Elements are described by the field that has them.
-        let Some(text) = schema["description"].as_str().filter(|_| path != "spec" && !path.ends_with(['}', ']'])) else {
+        let Some(text) =
+            schema["description"].as_str().filter(|_| path != "spec" && !path.ends_with(['}', ']']))
+        else {
             continue;
         };
         let field = format!("`{}`", path.trim_start_matches("spec."));
@@ -172,13 +176,15 @@ fn tell(before: &str, command: &Command, text: &mut String) {
     }
     for argument in arguments {
         let env = argument.get_env().map(|name| format!("`{}`", name.to_string_lossy())).unwrap_or_default();
-        let default = argument.get_default_values().iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let default =
+            argument.get_default_values().iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let default = match (default.is_empty(), argument.get_action()) {
             (false, ArgAction::Set | ArgAction::Append) => format!("`{default}`"),
             _ if argument.is_required_set() => "required".into(),
             _ => String::new(),
         };
-        let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+        let help =
+            argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
         *text += &row([format!("`{}`", usage(argument)), env, default, help]);
     }
     text.push('\n');
@@ -189,7 +195,8 @@ fn tell(before: &str, command: &Command, text: &mut String) {
 
 /// An option as it is written.
 fn usage(argument: &Arg) -> String {
-    let value = argument.get_value_names().unwrap_or_default().first().map(ToString::to_string).unwrap_or_default();
+    let value =
+        argument.get_value_names().unwrap_or_default().first().map(ToString::to_string).unwrap_or_default();
     let takes = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
     let long = argument.get_long().map(|long| match takes {
         true => format!("--{long} <{value}>"),
@@ -202,13 +209,19 @@ fn usage(argument: &Arg) -> String {
     }
 }
 
-/// Where a page shows a command of ours: a line of a shell, whatever stands before it.
+/// Where a page shows a command of ours: a line of a shell, whatever stands before it, or a cell of a table with nothing else.
 fn shown(text: &str) -> Vec<Vec<String>> {
     let fence = Regex::new("(?s)```(?:sh|console)\n(.*?)```").unwrap();
     let ours = Regex::new(r"(?m)^\s*(?:\$ )?(?:\w+=\S+ )*tenantry (.*)$").unwrap();
     let blocks = fence.captures_iter(text).map(|block| block[1].replace("\\\n", " "));
-    let lines = blocks.flat_map(|block| ours.captures_iter(&block).map(|line| line[1].to_owned()).collect::<Vec<_>>());
-    lines.map(|line| words(&line)).collect()
+    let lines = blocks
+        .flat_map(|block| ours.captures_iter(&block).map(|line| line[1].to_owned()).collect::<Vec<_>>());
+    let cell = Regex::new(r"\| `tenantry ([^`]+ [^`]+)` \|").unwrap();
+    // A cell that begins a row names the command that the row is about.
+    let rows = text.lines().filter(|line| !line.starts_with("| `tenantry "));
+    let cells =
+        rows.flat_map(|row| cell.captures_iter(row).map(|cell| cell[1].to_owned()).collect::<Vec<_>>());
+    lines.chain(cells).map(|line| words(&line)).collect()
 }
 
 /// The words of a line up to a comment, a pipe or a redirection, as a shell takes them apart; `$NAME` stands for an ARN.
@@ -239,7 +252,10 @@ fn no_page_shows_a_command_that_the_program_does_not_take() {
             commands += 1;
             let command = std::iter::once("tenantry".to_owned()).chain(words.clone());
             if let Err(refused) = Cli::try_parse_from(command) {
-                let asks = matches!(refused.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion);
+                let asks = matches!(
+                    refused.kind(),
+                    clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+                );
                 assert!(asks, "{page} shows `tenantry {}`: {refused}", words.join(" "));
             }
         }
