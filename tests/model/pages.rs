@@ -59,7 +59,9 @@ fn values(schema: &Value) -> String {
         let words = words.as_array().into_iter().flatten().filter_map(Value::as_str);
         words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
     };
-    let bounds = |low: &str, high: &str, unit: &str| match (schema[low].as_i64(), schema[high].as_i64()) {
+    // Bounds of integers are floats in the type of a schema.
+    let whole = |name: &str| schema[name].as_f64().map(|bound| bound as i64);
+    let bounds = |low: &str, high: &str, unit: &str| match (whole(low), whole(high)) {
         (Some(low), Some(high)) => format!("{low} to {high}{unit}"),
         (None, Some(high)) => format!("at most {high}{unit}"),
         _ => unit.trim().to_owned(),
@@ -79,15 +81,27 @@ fn values(schema: &Value) -> String {
     }
 }
 
-/// The fields below `path` that a rule there keeps from being changed, and what that rule still lets.
-fn kept(path: &str, schema: &Value) -> Vec<(String, &'static str)> {
-    let never = Regex::new("^`([A-Za-z.]+)` must not be changed").unwrap();
-    let grows = Regex::new("^`([A-Za-z.]+)` may be added").unwrap();
+/// What a field's rule lets happen to it after creation, and to the fields in it.
+#[derive(Clone, Copy)]
+enum Change {
+    Never,
+    OnlyMore,
+    OnlyAdded,
+}
+
+/// The fields below `path` that a rule there keeps from being changed.
+fn kept(path: &str, schema: &Value) -> Vec<(String, Change)> {
+    let words = [
+        ("must not be changed", Change::Never),
+        ("may be added to", Change::OnlyMore),
+        ("may be added but must not be removed", Change::OnlyAdded),
+    ];
     let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
     let messages = rules.filter_map(|rule| rule["message"].as_str());
     let kept = messages.filter_map(|message| {
-        let of = |field: &Regex| field.captures(message).map(|found| format!("{path}.{}", &found[1]));
-        of(&never).map(|field| (field, "never")).or(of(&grows).map(|field| (field, "only more")))
+        let (field, rest) = message.strip_prefix('`')?.split_once("` ")?;
+        let (_, change) = words.iter().find(|(words, _)| rest.starts_with(words))?;
+        Some((format!("{path}.{field}"), *change))
     });
     kept.collect()
 }
@@ -106,11 +120,18 @@ fn fields(kind: &str) -> String {
         parent["required"].as_array()?.iter().any(|field| field == name).then_some(", required")
     };
     let change = |path: &str| {
-        let of = fixed.iter().find(|(field, _)| path == field || path.starts_with(&format!("{field}.")));
+        let of = fixed.iter().find(|(field, _)| path == field).map(|(_, change)| *change);
+        // What is in a field that is never changed is not either, nor what is in one to which more may be added.
+        let around = fixed.iter().any(|(field, change)| {
+            let is_in = path.strip_prefix(field.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
+            is_in && !matches!(change, Change::OnlyAdded)
+        });
         let inside = fixed.iter().any(|(field, _)| field.starts_with(&format!("{path}.")));
         match of {
-            Some((field, "only more")) if field != path => "yes",
-            Some((_, may)) => may,
+            Some(Change::Never) => "never",
+            Some(Change::OnlyMore) => "only more",
+            Some(Change::OnlyAdded) => "may be added, not removed",
+            None if around => "never",
             None if inside => "see below",
             None => "yes",
         }
