@@ -145,7 +145,7 @@ impl Reason {
                 "If what the message lists may go, approve with its code. If not, set `deletionPolicy: Retain` on the \
                  SharedStack."
             }
-            DocumentsRemain => "Stop whoever uploads documents under the prefix that the message names.",
+            DocumentsRemain => "Stop the uploads under the prefix that the message names.",
             ObjectsLocked => {
                 "Wait until the locks run out, or lift them. Or set `deletionPolicy: Retain`: then all that is left stays."
             }
