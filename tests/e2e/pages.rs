@@ -70,8 +70,9 @@ impl<'a> Shell<'a> {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "yaml") {
                 let objects = w.objects(&fs::read_to_string(&path).unwrap());
-                let text: Vec<_> = objects.iter().map(ToString::to_string).collect();
-                fs::write(examples.join(path.file_name().unwrap()), text.join("\n---\n")).unwrap();
+                let text: Vec<_> =
+                    objects.iter().map(|object| serde_saphyr::to_string(object).unwrap()).collect();
+                fs::write(examples.join(path.file_name().unwrap()), text.join("---\n")).unwrap();
             }
         }
         Self { w, folder }
