@@ -276,13 +276,17 @@ impl Context {
         }
         self.forget_the_unseen();
         let limit = self.settings.max_tenants_per_namespace;
-        self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next))
+        let answer = self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next));
+        self.wake(self.reservations.passed_on());
+        answer
     }
 
     /// Whether it is known, without asking AWS, that there is no room for one more knowledge base. `namespace` is how many its
     /// own may have.
     pub fn is_full(&self, applicant: &Applicant, namespace: Option<usize>) -> Option<Blocked> {
-        self.reservations.is_full(self.clock, applicant, self.limits(namespace))
+        let full = self.reservations.is_full(self.clock, applicant, self.limits(namespace));
+        self.wake(self.reservations.passed_on());
+        full
     }
 
     /// Asks for room for one more knowledge base. `namespace` is how many its own may have.
@@ -293,7 +297,9 @@ impl Context {
     ) -> Result<Result<(), Blocked>, Fault> {
         self.forget_the_unseen();
         let ask = || self.aws.knowledge_bases.names();
-        match self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await {
+        let answer = self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await;
+        self.wake(self.reservations.passed_on());
+        match answer {
             Ok(answer) => Ok(answer.map(|next| self.wake(next))),
             Err(fault) => Ok(Err(Blocked::try_from(fault)?)),
         }

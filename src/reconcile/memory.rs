@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
+use crate::documents::relocate::StoppedAt;
 use crate::documents::sync::Remembered;
 use crate::stack::fault::Fault;
 use crate::stack::model::desired::Want;
@@ -54,7 +55,7 @@ pub struct Memory {
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
     pub rounds: u32,
     /// Where the move of its documents stopped, to let others have their turn.
-    pub move_stopped_at: Option<String>,
+    pub move_stopped_at: StoppedAt,
     /// Since when AWS, or Kubernetes, has been failing in a way that passes.
     pub failing_since: Option<Instant>,
     /// Since when the look after its documents has been failing so.

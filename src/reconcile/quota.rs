@@ -107,6 +107,13 @@ impl Reservations {
         next(&places, &passed_on)
     }
 
+    /// Whom those have to wake who were refused for something else than what they waited for.
+    pub fn passed_on(&self) -> Next {
+        let mut places = self.places.lock();
+        let passed_on = places.passed_on();
+        next(&places, &passed_on)
+    }
+
     /// Whoever is there no more has no place and does not wait. As often as AWS is asked: all of them are looked at.
     pub fn keep(&self, clock: Clock, is_there: impl Fn(&Owner, &str) -> bool) {
         let mut kept = self.kept.lock();
@@ -347,6 +354,24 @@ mod tests {
         assert_eq!(names(&rooms.stops_waiting("bridge-02")), ["bridge-03"]);
         assert_eq!(names(&asks(&rooms, &account, LIMITS, 3).await.unwrap()), [] as [&str; 0]);
         assert_eq!(account.asked(), 0, "nothing went in AWS, and nothing was asked");
+    }
+
+    #[tokio::test]
+    async fn who_is_woken_for_a_place_that_it_may_not_have_keeps_it_from_nobody() {
+        let (rooms, account) = (Reservations::default(), Account::default());
+        for n in 10..14 {
+            asks(&rooms, &account, LIMITS, n).await.unwrap();
+        }
+        for n in [1, 2] {
+            asks(&rooms, &account, LIMITS, n).await.unwrap_err();
+        }
+        assert_eq!(names(&rooms.passed_on()), [] as [&str; 0]);
+        assert_eq!(names(&rooms.lapse("bridge-10")), ["bridge-01"]);
+        // Meanwhile its namespace has as many as it may have.
+        asks(&rooms, &account, Limits { namespace: Some(3), ..LIMITS }, 1).await.unwrap_err();
+        assert_eq!(names(&rooms.passed_on()), ["bridge-02"], "the account has room");
+        assert_eq!(names(&rooms.passed_on()), [] as [&str; 0]);
+        asks(&rooms, &account, LIMITS, 2).await.unwrap();
     }
 
     #[tokio::test]

@@ -144,6 +144,11 @@ impl Fault {
         }
     }
 
+    /// Whether an object was written anew, or deleted, since it was looked at: a condition of ours did not hold.
+    pub fn is_overtaken(&self) -> bool {
+        ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"].contains(&self.code.as_str())
+    }
+
     /// Whether the control plane has no API for indexes in this region, so that only a collection's endpoint does.
     pub fn lacks_index_api(&self) -> bool {
         INDEX_API.contains(&self.operation) && self.message.to_lowercase().contains(NO_INDEX_API)

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::documents::failures::Failures;
 use crate::documents::purge;
 use crate::documents::quarantine::QUARANTINE;
-use crate::documents::relocate::{self, Meeting, Moved};
+use crate::documents::relocate::{self, Meeting, Move, Moved};
 use crate::documents::schedule::{self, Ask};
 use crate::layers;
 use crate::reconcile::Error;
@@ -118,7 +118,11 @@ async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Re
         }
         _ => {
             let stopped_at = &mut memory.move_stopped_at;
-            relocate::all(&cx.aws, &bucket, &prefix, &aside, Meeting::OnTop, stopped_at).await
+            let quarantined = format!("{QUARANTINE}{prefix}");
+            let own = Move { from: prefix, to: aside.clone(), meeting: Meeting::OnTop, is_read: true };
+            // Documents that were put into quarantine. A metadata file stays there: ours is beside the document.
+            let others = Move { from: quarantined, to: aside, meeting: Meeting::StayPut, is_read: false };
+            relocate::all(&cx.aws, &bucket, &[own, others], stopped_at).await
         }
     }
 }
