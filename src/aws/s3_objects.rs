@@ -303,8 +303,11 @@ impl Objects {
     pub async fn rename(&self, bucket: &str, object: &Object, to: &str) -> Result<(), Fault> {
         let Object { key, etag, .. } = object;
         self.copy(bucket, key, Some(etag), to).await?;
-        // If it is gone, an answer to us may have been lost.
-        found(self.delete_object(bucket, key, None, Some(etag)).await).map(drop)
+        match self.delete_object(bucket, key, None, Some(etag)).await {
+            // An answer to us may have been lost.
+            Err(fault) if fault.code == "NoSuchKey" => Ok(()),
+            deleted => deleted,
+        }
     }
 
     /// Deletes one object, or one version of it, whatever its key.

@@ -548,7 +548,8 @@ async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
             assert!(skipped.is_empty() || skipped == ["acme"], "{what}: {skipped:?} are told");
             let is_told = !skipped.is_empty();
             // A file that cannot be read is replaced, and a document that cannot be deleted was kept.
-            assert_eq!(is_told, operation != "GET", "{what}");
+            let is_gone = (operation, *code) == ("DELETE", "NoSuchKey");
+            assert_eq!(is_told, operation != "GET" && !is_gone, "{what}");
             for key in test.s3.keys("pool/").iter().filter(|key| sidecar::is_sidecar(key)) {
                 let names_another =
                     test.s3.content(key).unwrap().contains("globex") && !key.contains("/globex/");
