@@ -228,7 +228,7 @@ class Bed:
                 "--max-requests-inflight=0",  # 0: no limit
                 "--max-mutating-requests-inflight=0",
                 *(self._audit() if self.audit else []),
-            ])  # fmt: skip
+            ], env={**os.environ, "GOGC": "400"})  # fmt: skip  # it lives for minutes: memory is cheaper than collecting garbage
             try:
                 # The default namespace comes last, shortly after /readyz is content.
                 server.wait_until(lambda: self._answers("/readyz") and self._answers(NAMESPACE_DEFAULT))

@@ -188,10 +188,7 @@ impl World {
 
     /// The events of an object, oldest first: reason and note.
     pub async fn events(&self, object: &str) -> Vec<(String, String)> {
-        let uid = self.get(object).await.uid().to_owned();
-        let of =
-            |event: &Event| event.regarding.as_ref().is_some_and(|about| about.uid.as_ref() == Some(&uid));
-        let mut events: Vec<_> = self.all_events().await.into_iter().filter(of).collect();
+        let mut events = self.events_of(&self.get(object).await).await;
         events.sort_by_key(|event| event.creation_timestamp());
         let said = |event: Event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default());
         events.into_iter().map(said).collect()
@@ -209,11 +206,17 @@ impl World {
     /// The same of an object that is gone.
     pub async fn last_word(&self, gone: &Object, reason: &str) -> String {
         self.eventually(&format!("{} has left the event {reason}", self.name_of(gone)), || async {
-            let of_it = |event: &Event| event.regarding.as_ref().is_some_and(|it| it.uid == gone.meta.uid);
-            let events = self.all_events().await.into_iter().filter(of_it);
+            let events = self.events_of(gone).await.into_iter();
             events.filter(|event| event.reason.as_deref() == Some(reason)).find_map(|event| event.note)
         })
         .await
+    }
+
+    /// The events that regard an object. They are where it is; of what is in no namespace, in the default one.
+    pub async fn events_of(&self, object: &Object) -> Vec<Event> {
+        let namespace = object.meta.namespace.as_deref().unwrap_or("default");
+        let regarding = ListParams::default().fields(&format!("regarding.uid={}", object.uid()));
+        Api::namespaced(self.client.clone(), namespace).list(&regarding).await.unwrap().items
     }
 
     /// The events of every object.
