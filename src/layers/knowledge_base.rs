@@ -1,5 +1,6 @@
 //! The knowledge base with its one data source, which bears its name.
 
+use super::under_way;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
@@ -57,7 +58,13 @@ pub async fn ensure(
             (_, None) => {}
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {} is getting its data source", facts.id)))
+    Ok(match facts.data_source {
+        Some(_) => under_way(true, &format!("Knowledge base {}", facts.id)),
+        None => {
+            let message = format!("Knowledge base {} is getting its data source", facts.id);
+            Progress::waiting(Reason::Creating, message)
+        }
+    })
 }
 
 /// Writes the tags; data sources have none.

@@ -86,6 +86,11 @@ impl Reservations {
         next(&places, &freed)
     }
 
+    /// What AWS said of the account's knowledge bases is not said again.
+    pub fn ask_anew(&self) {
+        self.listing.spoil();
+    }
+
     /// The object has no knowledge base and does not get on: it stands in nobody's way.
     pub fn lapse(&self, uid: &str) -> Next {
         let mut places = self.places.lock();

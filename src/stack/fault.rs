@@ -48,13 +48,20 @@ impl Class {
     pub const fn lasting(self) -> Reason {
         match self {
             Class::Throttled => Reason::Throttled,
-            _ => Reason::Transient,
+            Class::Transient | Class::NotYet | Class::NotFound | Class::Conflict | Class::Unnamed => {
+                Reason::Transient
+            }
+            Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid => Reason::Transient,
         }
     }
 
     /// Whether a call that would change something may have done so, and only its answer was lost.
     pub const fn may_have_happened(self) -> bool {
-        matches!(self, Class::Transient | Class::Throttled | Class::Unnamed)
+        match self {
+            Class::Transient | Class::Throttled | Class::Unnamed => true,
+            Class::NotYet | Class::NotFound | Class::Conflict => false,
+            Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid => false,
+        }
     }
 }
 
@@ -241,6 +248,8 @@ pub const CREDENTIALS: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidToken",
+    "InvalidIdentityToken",
+    "IDPRejectedClaim",
     "TokenRefreshRequired",
     "InvalidClientTokenId",
     "UnrecognizedClientException",

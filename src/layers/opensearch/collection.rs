@@ -3,6 +3,7 @@
 use super::policies::{describe, own_policy};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
+use crate::layers::under_way;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::WantCollection;
@@ -77,7 +78,13 @@ pub async fn ensure(
             CollectionChange::NotActive => return Ok(not_active(facts)),
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Collection {name} is being created; this takes minutes")))
+    Ok(match facts.collection {
+        Some(_) => under_way(true, &format!("Collection {name}")),
+        None => {
+            let message = format!("Collection {name} is being created; this takes minutes");
+            Progress::waiting(Reason::Creating, message)
+        }
+    })
 }
 
 /// Writes the tags on the collection, and into the descriptions of its policies, which have none.

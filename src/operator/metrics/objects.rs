@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
     CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, MODEL_END,
-    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
+    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED, UNREADABLE,
 };
 use crate::api::{
     ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, condition,
@@ -84,13 +84,19 @@ fn write<const LABELS: usize, N: EncodeGaugeValue>(
 impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (tenants, stacks) = (self.0.tenants.state(), self.0.stacks.state());
+        let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
+        let unreadable = [
+            (&*tenant, tenants.iter().filter(|it| it.0.is_err()).count()),
+            (&*stack, stacks.iter().filter(|it| it.0.is_err()).count()),
+        ];
+        let unreadable = unreadable.map(|(kind, count)| (UNREADABLE.of([kind]), count as u64));
+        write(&mut encoder, &UNREADABLE, unreadable)?;
         let tenants = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
         let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
         let stacks: Vec<_> = stacks.collect();
         unclaimed(&mut encoder, &stacks)?;
         let tenants: Vec<_> = tenants.collect();
         self.models(&mut encoder, &tenants, &stacks)?;
-        let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
         let tenants = tenants.into_iter().map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let objects: Vec<_> = stacks.chain(tenants).collect();

@@ -68,7 +68,8 @@ impl Progress {
         let (reason, cadence) = match (fault.class.needs_person(), fault.class) {
             (Some(reason), _) => (reason, Cadence::After(STALLED)),
             (None, Class::NotYet | Class::Conflict) => (Reason::NotYet, Cadence::Probe),
-            _ => return None,
+            (None, Class::Throttled | Class::Transient | Class::NotFound | Class::Unnamed) => return None,
+            (None, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid) => return None,
         };
         Some(Progress::Waiting { reason, message: fault.of_leaver(), cadence })
     }
