@@ -1,7 +1,6 @@
 //! The documents' bucket: private, owned outright, TLS only, closed to what could not be read, encrypted, versioned, with an
 //! expiry per prefix.
 
-use super::under_way;
 use crate::api::{GROUP, Layer};
 use crate::aws::{Aws, Tags};
 use crate::documents::purge;
@@ -73,7 +72,7 @@ pub async fn ensure(
             BucketChange::Lifecycle => aws.buckets.put_lifecycle(name, &diff::lifecycle(want)).await?,
         }
     }
-    Ok(under_way(seen.ours().is_some(), &format!("Bucket {name}")))
+    Ok(Progress::under_way(seen.ours().is_some(), &format!("Bucket {name}")))
 }
 
 /// Writes the tags beside what others have tagged it with: S3 replaces all of them at once.

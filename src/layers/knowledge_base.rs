@@ -1,6 +1,5 @@
 //! The knowledge base with its one data source, which bears its name.
 
-use super::under_way;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
@@ -59,7 +58,7 @@ pub async fn ensure(
         }
     }
     Ok(match facts.data_source {
-        Some(_) => under_way(true, &format!("Knowledge base {}", facts.id)),
+        Some(_) => Progress::under_way(true, &format!("Knowledge base {}", facts.id)),
         None => {
             let message = format!("Knowledge base {} is getting its data source", facts.id);
             Progress::waiting(Reason::Creating, message)

@@ -215,14 +215,6 @@ impl Sight {
     }
 }
 
-/// What has just been asked for: that something is made, or that what is there is changed.
-fn under_way(is_there: bool, what: &str) -> Progress {
-    match is_there {
-        true => Progress::waiting(Reason::Updating, format!("{what} is being changed")),
-        false => Progress::waiting(Reason::Creating, format!("{what} is being created")),
-    }
-}
-
 /// AWS's races are waiting, not failing; and what somebody made or removed meanwhile is looked at again.
 fn waiting_is_no_fault(result: Result<Progress, Fault>) -> Result<Progress, Fault> {
     match result {

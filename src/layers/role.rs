@@ -1,7 +1,6 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
 use super::opensearch::policies::{describe, own_policy};
-use super::under_way;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
@@ -101,7 +100,7 @@ pub async fn ensure(
             format!("Role {name} gets its permissions with the collection's id"),
         )
     } else {
-        under_way(facts.role.is_some(), &format!("Role {name}"))
+        Progress::under_way(facts.role.is_some(), &format!("Role {name}"))
     })
 }
 

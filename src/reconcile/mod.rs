@@ -13,7 +13,7 @@ pub(crate) mod leftovers;
 pub(crate) mod listing;
 pub(crate) mod memory;
 #[cfg(test)]
-mod mocked;
+pub(crate) mod mocked;
 pub(crate) mod models;
 pub(crate) mod offer_status;
 pub(crate) mod places;

@@ -323,6 +323,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_made_room_is_not_refused_for_what_was_counted_before() {
+        let (rooms, account) = (Reservations::default(), Account::default());
+        account.has.lock().extend((0..4).map(|n| format!("somebodys-{n}")));
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_err());
+        account.has.lock().clear();
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_err(), "it was counted a moment ago");
+        rooms.ask_anew();
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn of_fifty_who_ask_at_once_no_more_get_room_than_there_is() {
         let (rooms, account) = (Reservations::default(), Account::default());
         account.has.lock().insert("somebodys".into());

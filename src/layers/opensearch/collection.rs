@@ -3,7 +3,6 @@
 use super::policies::{describe, own_policy};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
-use crate::layers::under_way;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::WantCollection;
@@ -79,7 +78,7 @@ pub async fn ensure(
         }
     }
     Ok(match facts.collection {
-        Some(_) => under_way(true, &format!("Collection {name}")),
+        Some(_) => Progress::under_way(true, &format!("Collection {name}")),
         None => {
             let message = format!("Collection {name} is being created; this takes minutes");
             Progress::waiting(Reason::Creating, message)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::policies::foreign_policy;
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
-use crate::layers::{Hints, under_way};
+use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Claim, Identity};
 use crate::stack::model::desired::WantIndex;
@@ -100,7 +100,7 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
             add(aws, &want.name, collection_id, endpoint, facts, &json!({"properties": missing})).await?;
         }
     }
-    Ok(under_way(seen.ours().is_some() && !want.rebuild, &format!("Index {}", want.name)))
+    Ok(Progress::under_way(seen.ours().is_some() && !want.rebuild, &format!("Index {}", want.name)))
 }
 
 /// Whether it is for the endpoint to say the last word: the control plane has no such API, or refuses the schema.

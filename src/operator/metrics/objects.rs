@@ -266,4 +266,24 @@ mod tests {
         let order: Vec<_> = objects.iter().map(|object| &object.id()[2][..1]).collect();
         assert_eq!(order, ["e", "f", "b", "c", "d", "a", "g"]);
     }
+
+    /// No condition says so where the API server takes no status of it.
+    #[tokio::test]
+    async fn an_object_that_cannot_be_read_is_not_missing_from_all_metrics() {
+        use crate::reconcile::mocked::{api_server, context, store, tenant, with};
+        use prometheus_client::encoding::text::encode;
+        use prometheus_client::registry::Registry;
+        use serde_json::json;
+
+        let mut cx = context(api_server([]).client());
+        cx.tenants = store([with(tenant(json!({})), json!({"spec": {"tenantId": 5}}))]);
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Objects(Arc::new(cx))));
+        let mut page = String::new();
+        encode(&mut page, &registry).unwrap();
+        for (kind, count) in [("Tenant", 1), ("SharedStack", 0)] {
+            let line = format!("tenantry_objects_unreadable{{kind=\"{kind}\"}} {count}");
+            assert!(page.contains(&line), "{page}");
+        }
+    }
 }

@@ -205,10 +205,14 @@ mod tests {
         let refused = merge_patch(format!("{TENANT}/status"), json!("*")).refused(409);
         let server = api_server([refused]);
         let cx = context(server.client());
-        let tenant = read::<Tenant>(tenant(json!({"finalizers": [HOLD]})));
+        let mut tenant = read::<Tenant>(tenant(json!({"finalizers": [HOLD]})));
+        let mut built = Status { knowledge_base_id: Some("KB1".into()), ..Status::default() };
+        built.set(ConditionType::Accepted, "True", Reason::Accepted, "", Some(3), clock::now());
+        tenant.status = Some(built);
         cx.ids.trusted("acme", "uid-acme");
         cx.reservations.promise(&cx.applicant(&tenant).id);
-        assert!(live(&cx, &tenant).await.unwrap_err().is_stale());
+        let error = live(&cx, &tenant).await.unwrap_err();
+        assert!(error.is_stale(), "{error}");
         let memory = cx.memories.get("uid-acme");
         assert!(memory.failing_since.is_some() && memory.began_to_look.is_some(), "{memory:?}");
     }

@@ -308,7 +308,7 @@ fn no_code_that_aws_is_known_to_give_is_without_its_class_its_conditions_and_its
 #[test]
 fn no_code_that_botocore_names_for_what_we_call_is_unnamed_and_none_goes_untold() {
     let named = |code: &str| CODES.iter().find(|(_, codes)| codes.contains(&code)).map(|(class, _)| *class);
-    let lines = include_str!("tests/botocore.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("../../../tests/botocore.txt").lines().filter(|line| !line.starts_with('#'));
     let mut services = std::collections::BTreeSet::new();
     for line in lines {
         let mut words = line.split(' ');
@@ -320,7 +320,7 @@ fn no_code_that_botocore_names_for_what_we_call_is_unnamed_and_none_goes_untold(
         }
         assert_is_told(class, code);
     }
-    let ours = Operation::all().map(Operation::service).filter(|service| *service != "aoss");
+    let ours = Operation::all().map(Operation::service).filter(|service| !service.starts_with("aoss"));
     for service in ours.chain(["opensearchserverless", "bedrock-agent", "bedrock-agent-runtime"]) {
         assert!(services.contains(service), "{service} has no codes");
     }

@@ -51,6 +51,14 @@ impl Progress {
         Progress::Waiting { reason, message: message.into(), cadence: Cadence::Steady }
     }
 
+    /// What has just been asked for: that something is made, or that what is there is changed.
+    pub fn under_way(is_there: bool, what: &str) -> Self {
+        match is_there {
+            true => Self::waiting(Reason::Updating, format!("{what} is being changed")),
+            false => Self::waiting(Reason::Creating, format!("{what} is being created")),
+        }
+    }
+
     /// Given up by AWS: a person must act, and nothing changes before.
     pub fn failed(message: impl Into<String>) -> Self {
         let cadence = Cadence::After(STALLED);
