@@ -200,14 +200,17 @@ async fn what_aws_does_not_take_in_time_is_told_while_a_stack_is_built_while_it_
             w.ready(name).await;
         }
 
+        let witness = w.witness();
         strike(1).await;
         for (name, ..) in LATER {
             w.patch(name, json!({"spec": {"tags": {"team": "blue"}}})).await;
         }
         for (name, code, ..) in LATER {
-            let told = is_told(name, code, "Reconciling=True/NotYet").await;
-            assert!(told.is("Ready=True"), "it answers as before: {}", told.describe());
-            is_told(name, code, "Stalled=True/DeadlineExceeded").await;
+            let told = is_told(name, code, "Stalled=True/DeadlineExceeded").await;
+            let mut versions = witness.versions(&w, &told).await.into_iter();
+            let answers = |it: &Object| it.is("Reconciling=True/NotYet") && it.is("Ready=True");
+            let meanwhile = versions.any(|it| it.uid() == told.uid() && answers(&it));
+            assert!(meanwhile, "it answered as before until its time was over: {}", told.describe());
         }
         w.double.heal().await;
         for (name, ..) in LATER {
