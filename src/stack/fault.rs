@@ -31,6 +31,8 @@ pub enum Class {
     Unnamed,
 }
 
+// What is new has to say what follows from it.
+#[deny(clippy::wildcard_enum_match_arm)]
 impl Class {
     /// What a condition gives as its reason, if nothing goes on without a person.
     pub const fn needs_person(self) -> Option<Reason> {
