@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::config::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
 use super::credentials::Credentials;
-use super::fault::chain;
+use crate::stack::causes::causes;
 
 /// A client of one service.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl Signed {
         let Some(connector) = &self.connector else {
             return Err(Unanswered::Connection("this build has no HTTP client".into()));
         };
-        let exchange = async { read(connector.call(request).await.map_err(chain)?).await };
+        let exchange = async { read(connector.call(request).await.map_err(|error| causes(&error))?).await };
         match tokio::time::timeout(patience, exchange).await {
             Err(_) => Err(Unanswered::Timeout),
             Ok(answer) => answer.map_err(Unanswered::Connection),
@@ -145,6 +145,6 @@ impl Signed {
 /// All of an answer; one that breaks off is none.
 async fn read(response: HttpResponse) -> Result<Answer, String> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = ByteStream::new(response.into_body()).collect().await.map_err(chain)?;
+    let body = ByteStream::new(response.into_body()).collect().await.map_err(|error| causes(&error))?;
     Ok(Answer { status, headers, body: serde_json::from_slice(&body.into_bytes()).unwrap_or_default() })
 }

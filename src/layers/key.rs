@@ -59,11 +59,11 @@ async fn complete(aws: &Aws, want: &WantKey, facts: &KeyFacts) -> Result<Progres
     let key = &facts.arn;
     if !carries(&facts.tags, &want.tags) {
         tag(aws, facts, &want.tags).await?;
-        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {key} got its tags")));
+        return Ok(Progress::waiting(Reason::Updating, format!("KMS key {key} got its tags")));
     }
     if !facts.has_alias {
         aws.keys.put_alias(&want.name, key).await?;
-        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {key} got its alias")));
+        return Ok(Progress::waiting(Reason::Updating, format!("KMS key {key} got its alias")));
     }
     Ok(Progress::waiting(Reason::NotYet, format!("KMS key {key} is {}", facts.state)))
 }

@@ -163,7 +163,7 @@ const TOLD: &[Told] = &[
     }),
 ];
 
-/// Trouble and its end, and, unless `quiet`, the first readiness.
+/// Trouble and its end, and readiness; if `quiet`, the first alone.
 async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
     let (was, is) = (before, after);
     for (kind, status, action, is_told) in TOLD {
@@ -192,7 +192,9 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
         cx.event(object, EventType::Warning, &paused.reason, "Reconcile", &paused.message).await;
     }
     let became_ready = is.is_true(ConditionType::Ready) && !was.is_true(ConditionType::Ready);
-    if became_ready && (!quiet || was.is_true(ConditionType::Stalled)) {
+    // All tenants of a pool follow it at once; each is told of once.
+    let is_first = was.knowledge_base_id.is_none() && is.knowledge_base_id.is_some();
+    if became_ready && (!quiet || is_first || was.is_true(ConditionType::Stalled)) {
         let note = "Everything is built and can be asked";
         cx.event(object, EventType::Normal, Reason::Ready, "Reconcile", note).await;
     }
@@ -305,7 +307,7 @@ mod tests {
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
-                "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
+                "reindexing": null, "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
             },
         });
         let patch = merge_patch(format!("{TENANT}/status"), patch);
@@ -452,6 +454,28 @@ mod tests {
             let (before, after) = (list(before), list(after));
             tells(&before, &after, false, if_loud).await;
             tells(&before, &after, true, if_quiet).await;
+        }
+    }
+
+    /// Ten thousand of them follow their pool, so only the first readiness is news.
+    #[tokio::test]
+    async fn no_pool_tenant_becomes_ready_for_the_first_time_without_a_word() {
+        let says = |ready: &str, knowledge_base: Option<&str>| Status {
+            knowledge_base_id: knowledge_base.map(Into::into),
+            ..status(&[says(ConditionType::Ready, ready, Reason::Ready)])
+        };
+        for (before, after, is_told) in [
+            (Status::default(), says("True", Some("KB1")), true),
+            (says("False", None), says("True", Some("KB1")), true),
+            (says("False", Some("KB1")), says("True", Some("KB1")), false),
+            (says("False", None), says("False", Some("KB1")), false),
+        ] {
+            let told = is_told
+                .then(|| event("Normal", "Ready", "Reconcile", "Everything is built and can be asked"));
+            let after = Status { observed_generation: Some(4), ..after };
+            let server = api_server(std::iter::once(writes(&after)).chain(told));
+            let api: Api<Tenant> = Api::namespaced(server.client(), "tenants");
+            write(&context(server.client()), &api, &acme(), &before, &after, true).await.unwrap();
         }
     }
 

@@ -86,6 +86,11 @@ impl Reservations {
         next(&places, &freed)
     }
 
+    /// What AWS said of the account's knowledge bases is not said again.
+    pub fn ask_anew(&self) {
+        self.listing.spoil();
+    }
+
     /// The object has no knowledge base and does not get on: it stands in nobody's way.
     pub fn lapse(&self, uid: &str) -> Next {
         let mut places = self.places.lock();
@@ -322,6 +327,17 @@ mod tests {
         assert_eq!(account.asked(), 1);
         assert!(rooms.is_full(Clock::new(1), &bridge(1), LIMITS).is_some());
         assert_eq!(account.asked(), 0, "what is known is known without asking");
+    }
+
+    #[tokio::test]
+    async fn who_has_made_room_is_not_refused_for_what_was_counted_before() {
+        let (rooms, account) = (Reservations::default(), Account::default());
+        account.has.lock().extend((0..4).map(|n| format!("somebodys-{n}")));
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_err());
+        account.has.lock().clear();
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_err(), "it was counted a moment ago");
+        rooms.ask_anew();
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_ok());
     }
 
     #[tokio::test]

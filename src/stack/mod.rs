@@ -3,6 +3,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod approval;
+pub(crate) mod causes;
 pub(crate) mod classify;
 pub(crate) mod cron;
 pub(crate) mod fault;

@@ -118,9 +118,9 @@ impl World {
         self.until(object, &format!("has {wanted}"), |found| found.is(wanted)).await
     }
 
-    /// Waits until an object is Ready.
+    /// Waits until an object is Ready, and nothing of it is being changed.
     pub async fn ready(&self, object: &str) -> Object {
-        self.condition(object, "Ready=True").await
+        self.until(object, "is Ready", Object::is_done).await
     }
 
     /// Waits until an object is no more.

@@ -13,4 +13,5 @@ mod matrix;
 mod permissions;
 mod plan;
 mod purity;
+mod sentences;
 mod settings;

@@ -269,3 +269,16 @@ fn an_inference_profile_is_no_embedding_model() {
     let told = refused(&tenant("acme", model));
     assert!(told.contains("take no inference profile for embeddings"), "{told}");
 }
+
+/// AWS documents how long a schema may be for CloudFormation, and not for the call that makes it.
+#[test]
+fn no_schema_that_may_be_too_long_is_planned_without_a_word() {
+    let warned = |count: usize| {
+        let attributes = (0..count).map(|n| format!("{{name: longattribute{n}, type: String}}"));
+        let attributes = attributes.collect::<Vec<_>>().join(", ");
+        let silo = tenant("acme", &format!("pattern: Silo, index: {{attributes: [{attributes}]}}"));
+        let warnings = json_of(&["-f", "-"], &silo)["warnings"].to_string();
+        warnings.contains("2480") && warnings.contains("CreateIndex")
+    };
+    assert!(warned(30) && !warned(10));
+}

@@ -116,6 +116,25 @@ fn at_least_one() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..)
 }
 
+/// The longest schema of an index that AWS documents, in characters, for CloudFormation; for CreateIndex it documents none.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html>
+const SCHEMA: usize = 2_480;
+
+/// Indexes whose schema may be refused: they are made all the same where the endpoint can be reached.
+fn large_schemas(objects: &[Outlook], prospects: &[Prospect]) -> Vec<String> {
+    let all = objects.iter().zip(prospects);
+    let large =
+        all.filter_map(|(it, prospect)| Some((it, prospect.schema.filter(|length| *length > SCHEMA)?)));
+    let said = large.map(|(it, length)| {
+        format!(
+            "{}: the schema of its index has {length} characters with all its attributes, and AWS documents {SCHEMA}; should \
+             CreateIndex refuse it, {WITHOUT_INDEX_API}.",
+            it.object
+        )
+    });
+    said.collect()
+}
+
 impl Plan {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let manifests = match Manifests::read(&self.files, &self.namespace) {
@@ -206,7 +225,10 @@ impl Plan {
             ingestion: by_model(&objects, rates),
             rates,
             floor: floor(&objects, capacities, &prices),
-            warnings: warnings(&objects, &quotas),
+            warnings: warnings(&objects, &quotas)
+                .into_iter()
+                .chain(large_schemas(&objects, &prospects))
+                .collect(),
             assumptions: self.assumptions(manifests),
             skipped: manifests.skipped.clone(),
             objects,

@@ -131,10 +131,7 @@ pub(super) async fn go(
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let source = whole.then(|| ingestion::source(&status, &id, approved, schedule)).flatten();
     let step = ingestion::last_step(cx, source.as_ref(), &asks, before, memory).await;
-    let refilling = ingestion::refilling(before, &mut status, &step);
-    if refilling.is_none() {
-        status.ingestion = step.ingestion.or(status.ingestion);
-    }
+    let refilling = ingestion::reindexing(before, &mut status, &step);
     let verdict = Verdict {
         blocked,
         layers,

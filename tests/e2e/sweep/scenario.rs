@@ -285,7 +285,7 @@ impl Scenario {
         for object in w.all().await {
             let current = |object: &Object| {
                 let documents = object.condition("DocumentsCurrent");
-                object.is("Ready=True") && documents.is_none_or(|documents| documents.status == "True")
+                object.is_done() && documents.is_none_or(|documents| documents.status == "True")
             };
             w.until(&w.name_of(&object), "is Ready, and its documents current", current).await;
         }
