@@ -51,9 +51,65 @@ pub(crate) fn is_region(name: &str) -> bool {
     parts.len() >= 3 && parts.pop().is_some_and(is_number) && parts.iter().all(is_word)
 }
 
+/// The regions that there were when this release was made, in the partitions that Tenantry knows.
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+const REGIONS: [&str; 39] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Whether this release has heard of a region. AWS opens new ones: one that is not known is doubtful, and not wrong.
+pub(crate) fn is_known_region(name: &str) -> bool {
+    REGIONS.binary_search(&name).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_region_that_is_known_is_overlooked() {
+        assert!(REGIONS.is_sorted());
+        assert!(REGIONS.iter().all(|region| is_region(region) && is_known_region(region)));
+        assert!(!is_known_region("eu-cental-1") && !is_known_region(""));
+    }
 
     #[test]
     fn names_are_what_the_api_server_takes() {
