@@ -58,6 +58,18 @@ rollingUpdate:
 {{- default .Release.Namespace .Values.leaderElection.namespace }}
 {{- end }}
 
+{{/* The ports of the proxies, as a JSON list: those of their schemes where they name none. */}}
+{{- define "tenantry.proxyPorts" -}}
+{{- $ports := list }}
+{{- range list .Values.proxy.https .Values.proxy.http }}
+{{- if . }}
+{{- $port := regexFind ":[0-9]+$" (trimSuffix "/" .) | trimPrefix ":" }}
+{{- $ports = append $ports (default (ternary 443 80 (hasPrefix "https:" .)) $port | float64) }}
+{{- end }}
+{{- end }}
+{{- $ports | toJson }}
+{{- end }}
+
 {{/* The flags of `tenantry run`. */}}
 {{- define "tenantry.args" -}}
 {{- $v := .Values -}}
