@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
+use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
 use super::run::{bucket, installation, registry};
@@ -23,14 +24,18 @@ pub(super) struct IamPolicy {
 #[derive(Debug, Subcommand)]
 enum Who {
     /// The operator's own role: what it needs to build, look and repair.
+    #[command(after_help = help::after("tenantry iam-policy operator --installation prod --permissions-boundary $BOUNDARY", &[]))]
     Operator(Operator),
     /// What the operator's role needs beside that to delete. Without it nothing that was built is deleted: a Tenant or
     /// SharedStack that must go waits, and its conditions name the action that is missing.
+    #[command(after_help = help::after("tenantry iam-policy destructive --installation prod", &[]))]
     Destructive(Installed),
     /// Whoever uploads a tenant's documents: its prefix, and nothing else. Read from the Tenant in the cluster.
+    #[command(after_help = help::after("tenantry iam-policy writer -n tenants acme", &help::CLUSTER))]
     Writer(OfTenant),
     /// Whoever asks a tenant's knowledge base, and with `answers.model` has that model answer. Read from the Tenant in the
     /// cluster.
+    #[command(after_help = help::after("tenantry iam-policy reader -n tenants acme", &help::CLUSTER))]
     Reader(Reader),
 }
 
