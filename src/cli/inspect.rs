@@ -1,13 +1,14 @@
 //! What the commands share: the Tenant, AWS as whoever runs them sees it, and what an owner has there.
 
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use kube::{Api, Client, Config, ResourceExt};
 
+use super::terminal;
 use crate::api::{Column, GROUP, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
@@ -146,6 +147,10 @@ pub(super) fn owner_of_bucket(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> 
 
 /// Prints an answer. Whoever read as much as they wanted, as `head` does, is no trouble.
 pub(super) fn print(told: &str) -> anyhow::Result<()> {
+    let told = match std::io::stdout().is_terminal() {
+        true => terminal::harmless(told),
+        false => told.into(),
+    };
     match writeln!(std::io::stdout(), "{told}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),

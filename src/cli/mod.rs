@@ -13,6 +13,7 @@ mod retained;
 mod retrieve;
 mod run;
 mod sentence;
+mod terminal;
 
 use clap::{Parser, Subcommand};
 
@@ -65,7 +66,10 @@ impl Cli {
             Command::Run(_) => Reader::Operators,
             _ => Reader::Caller,
         };
-        self.command.run().await.map_err(|error| sentence::of(&error, reader))
+        self.command
+            .run()
+            .await
+            .map_err(|error| terminal::harmless(&sentence::of(&error, reader)).into_owned())
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::terminal::OneLineEach;
 use crate::api::annotations::yes_or_no;
 use crate::aws;
 use crate::operator;
@@ -249,7 +250,7 @@ impl Run {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
-            LogFormat::Text => logs.init(),
+            LogFormat::Text => logs.with_writer(|| OneLineEach(std::io::stderr())).init(),
             LogFormat::Json => logs.json().init(),
         }
         let mut config =

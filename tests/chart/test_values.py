@@ -170,6 +170,7 @@ LIST = {"apiVersion": "v1", "kind": "List", "items": [TENANT]}
     "values, complaint",
     [
         ({"installation": ""}, "installation is not set"),
+        ({"serviceAccount.create": False, "serviceAccount.name": ""}, "serviceAccount.name is not set"),
         ({"installation": "Prod"}, "does not match pattern"),
         ({"installation": "ninechars"}, "does not match pattern"),
         ({"image.repository": ""}, "image.repository is not set"),

@@ -25,7 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "tenantry.serviceAccountName" -}}
-{{- default (ternary (include "tenantry.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- default (include "tenantry.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
 {{- define "tenantry.image" -}}
