@@ -85,8 +85,8 @@ const ENDPOINTS_ARE_PRIVATE: &str = "`vpcEndpointIds` must not be set with `acce
 pub struct Encryption {
     /// 'AWSOwned': keys of the AWS services, free of charge. 'Create': a KMS key made for this stack and
     /// deleted with it. 'Existing': the KMS key named by `kmsKeyArn`; it must be symmetric, enabled, of the
-    /// same account and region, and carry the tag 'tenantry.dev/allow' with the installation or the namespace
-    /// as its value.
+    /// same account and region, and carry the tag 'tenantry.dev/allow' with the value 'namespace/<namespace>'
+    /// for a Silo, or 'installation/<installation>' for a SharedStack.
     pub key: EncryptionKey,
 
     /// The KMS key of 'Existing', by its key ARN; an alias or a multi-region key is not accepted.

@@ -156,7 +156,7 @@ pub struct StackRef {
 #[serde(rename_all = "camelCase")]
 pub struct Answers {
     /// The model, by id, inference profile or ARN (also a custom model's), for example 'amazon.nova-pro-v1:0'.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))]
     pub model: String,
 }
 

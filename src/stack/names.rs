@@ -36,6 +36,13 @@ pub(crate) fn is_bucket(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// Whether a model can be called so: an id, an inference profile or an ARN, as the API server takes it. A wildcard, or a variable
+/// of IAM's, would be any model's name in a policy.
+pub(crate) fn is_model(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b"._:/-".contains(&b);
+    (1..=2048).contains(&name.len()) && name.bytes().all(inner) && name.as_bytes()[0].is_ascii_alphanumeric()
+}
+
 /// Whether an account can have this number: twelve digits.
 pub(crate) fn is_account(id: &str) -> bool {
     id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
@@ -109,6 +116,23 @@ mod tests {
         assert!(is_account("111122223333"));
         for bad in ["", "11112222333", "1111222233334", "11112222333a", "*"] {
             assert!(!is_account(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_of_a_model_is_more_than_one_model() {
+        for good in [
+            "amazon.nova-pro-v1:0",
+            "eu.amazon.nova-pro-v1:0",
+            "arn:aws:bedrock:eu-central-1:111122223333:custom-model/x/1",
+            "m",
+        ] {
+            assert!(is_model(good), "{good}");
+        }
+        for bad in
+            ["", "*", "arn:*", "amazon.?", "${aws:username}", "a b", "a\n", "-a", "arn:aws:bedrock:*::x", "ä"]
+        {
+            assert!(!is_model(bad), "{bad:?}");
         }
     }
 

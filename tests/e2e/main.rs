@@ -51,6 +51,7 @@ mod examples;
 mod foreign;
 mod foreign_layers;
 mod forged;
+mod guarded;
 mod hostile_sidecars;
 mod index_by_endpoint;
 mod ingestion;
