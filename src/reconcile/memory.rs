@@ -12,6 +12,7 @@ use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
 use crate::documents::relocate::StoppedAt;
 use crate::documents::sync::Remembered;
+use crate::layers::existing_key::OldTag;
 use crate::stack::fault::Fault;
 use crate::stack::model::desired::Want;
 use crate::stack::model::observed::Sight;
@@ -32,6 +33,8 @@ pub struct Memory {
     pub whole: PerLayer<bool>,
     /// What was wanted of them at the last look.
     pub want: Option<Want>,
+    /// A tag of its key that the next release will not read, which its owner is to be told of.
+    pub old_tag: Option<OldTag>,
     /// When all layers were last looked at, and nothing has been in doubt since.
     pub looked_at_all: Option<Instant>,
     /// When the last look at all layers began, whatever came of it.

@@ -13,6 +13,7 @@ pub mod iam;
 pub mod identity;
 pub(crate) mod job;
 pub mod layout;
+pub mod lent;
 pub(crate) mod lifecycle;
 pub(crate) mod max_knowledge_bases;
 pub mod model;

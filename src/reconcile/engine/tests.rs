@@ -10,6 +10,7 @@ use super::*;
 use crate::api::{ConditionType, Status};
 use crate::aws::Tags;
 use crate::clock::{self, Clock};
+use crate::layers::existing_key::OldTag;
 use crate::layers::{Answer, Glance, Hints, Layers};
 use crate::reconcile::offer_status;
 use crate::stack::fault::{Class, Fault};
@@ -157,12 +158,12 @@ impl Layers for InMemory {
         .boxed()
     }
 
-    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<(), Blocked>> {
+    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
         async move {
             let mut state = self.0.lock();
             state.journal.push("look at the key".into());
             match &state.existing_key {
-                None => Ok(Ok(())),
+                None => Ok(Ok(None)),
                 Some(Ok(blocked)) => Ok(Err(blocked.clone())),
                 Some(Err(fault)) => Err(fault.clone()),
             }

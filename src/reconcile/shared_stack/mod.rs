@@ -112,6 +112,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(&stack), &drift).await;
+    conditions_writer::tag_is_old(cx, &conditions_writer::subject(&stack), &mut memory).await;
     // What lies in a bucket that it takes over has its records before anybody new borrows.
     if matches!(layers.bucket, Some(Standing::Whole))
         && before.bucket.is_none()

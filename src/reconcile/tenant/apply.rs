@@ -118,6 +118,7 @@ pub(super) async fn go(
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(tenant), &drift).await;
+    conditions_writer::tag_is_old(cx, &conditions_writer::subject(tenant), memory).await;
     offer_status::give_up(&mut status, &given_up);
     let want = case.want(&memory.sight);
     offer_status::owned(&mut status, &want, &memory.sight, &layers);

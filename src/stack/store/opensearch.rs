@@ -50,9 +50,9 @@ pub(crate) fn data_access(collection: &str, index: &str, role_arn: &str) -> Valu
 
 /// The operator's own grant: indexes of this installation, no right to any document in them.
 pub(crate) fn operator_grant(scope: &Scope, operator_arn: &str) -> Value {
-    let installation = &scope.installation;
+    let indexes = scope.prefixes().map(|prefix| format!("index/{prefix}*/*"));
     json!([{"Rules": [
-        {"ResourceType": "index", "Resource": [format!("index/{installation}-*/*")],
+        {"ResourceType": "index", "Resource": indexes,
          "Permission": ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:UpdateIndex", "aoss:DeleteIndex"]},
     ], "Principal": [operator_arn]}])
 }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn the_operator_makes_indexes_and_reads_none() {
         let expected = json!([{"Rules": [
-            {"ResourceType": "index", "Resource": ["index/prod-*/*"],
+            {"ResourceType": "index", "Resource": ["index/prod-sa-*/*", "index/prod-ta-*/*"],
              "Permission": ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:UpdateIndex", "aoss:DeleteIndex"]},
         ], "Principal": ["arn:o"]}]);
         assert_eq!(operator_grant(&scope(), "arn:o"), expected);
