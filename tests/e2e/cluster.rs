@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
 use kube::core::{ApiResource, Resource};
@@ -167,6 +168,30 @@ impl World {
     pub async fn delete(&self, object: &str) {
         let (api, name) = self.find(object);
         api.delete(&name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Removes all objects of this world, whatever holds them. Their operator must have ended, and AWS keeps what they have.
+    pub async fn remove_all(&self) {
+        let removed = self.all_as_they_are().await.into_iter().map(|object| async move {
+            let (name, client) = (object.name_any(), self.client.clone());
+            let api: Api<DynamicObject> = match object.namespace() {
+                Some(namespace) => {
+                    Api::namespaced_with(client, &namespace, &ApiResource::erase::<Tenant>(&()))
+                }
+                None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
+            };
+            let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            api.patch(&name, &PatchParams::default(), &unheld).await?;
+            api.delete(&name, &DeleteParams::default()).await
+        });
+        for removed in join_all(removed).await {
+            match removed {
+                Ok(_) => {}
+                // It was leaving, and nothing holds it any more.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Sets an annotation, or removes it.

@@ -36,7 +36,7 @@ async def run(options):
 
     server = uvicorn.Server(uvicorn.Config(
         app, http=app.world.connections.protocol(), ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-        date_header=False, timeout_keep_alive=120, timeout_graceful_shutdown=0.2))
+        date_header=False, proxy_headers=False, timeout_keep_alive=120, timeout_graceful_shutdown=0.2))
 
     def stop():
         server.should_exit = True
