@@ -19,8 +19,8 @@ demo: ## Onboard the tenants of examples/ and ask each a question; KEEP=1 leaves
 
 check: ## Format, lints, unit and model tests: what to run after each change
 	cargo fmt --check
-	cargo clippy --quiet --all-targets -- -D warnings
-	cargo test --quiet --lib --test model
+	cargo clippy --quiet --locked --all-targets -- -D warnings
+	cargo test --quiet --locked --lib --test model
 
 test: ## Run every check and test
 	@python3 tests/bed/check.py

@@ -140,6 +140,24 @@ fn child_fits_parent() -> kube::core::Rule {
     )
 }
 
+/// Bedrock cannot change how documents are cut.
+pub(super) fn chunking_stays(instead: &str) -> kube::core::Rule {
+    let is_usual = |root: &str| {
+        let chunking = format!("{root}.knowledgeBase.chunking");
+        let has =
+            |field: &str, value: i32| format!("has({chunking}.{field}) && {chunking}.{field} == {value}");
+        format!(
+            "{chunking}.strategy == 'FixedSize' && {} && {}",
+            has("maxTokens", USUAL_TOKENS),
+            has("overlapPercentage", USUAL_OVERLAP)
+        )
+    };
+    let words = format!(
+        " (left out, it is 'FixedSize' with {USUAL_TOKENS} tokens and an overlap of {USUAL_OVERLAP} percent)"
+    );
+    rules::fixed_where("knowledgeBase.chunking", is_usual, &words, instead)
+}
+
 /// A knowledge base with every default filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnowledgeBaseSettings {
@@ -159,9 +177,14 @@ pub enum ChunkingSettings {
     None,
 }
 
+/// How many tokens a chunk has where nothing is written.
+const USUAL_TOKENS: i32 = 300;
+/// And how much of it is repeated, in percent.
+const USUAL_OVERLAP: i32 = 20;
+
 impl Default for ChunkingSettings {
     fn default() -> Self {
-        ChunkingSettings::FixedSize { max_tokens: 300, overlap_percentage: 20 }
+        ChunkingSettings::FixedSize { max_tokens: USUAL_TOKENS, overlap_percentage: USUAL_OVERLAP }
     }
 }
 

@@ -106,6 +106,8 @@ metrics! {
         "When the last ingestion job ended, and how. Of the same objects.";
     OBJECTS: Gauge "tenantry_objects" ["kind", "type", "status", "reason"]
         "How many objects have a condition that stands so. Of all objects.";
+    UNREADABLE: Gauge "tenantry_objects_unreadable" ["kind"]
+        "How many objects this release cannot read, such as those that a newer definition let in. Nothing is done for them, and no other metric counts them.";
     MODEL_END: Gauge "tenantry_model_end_of_life_timestamp_seconds" ["model"]
         "When an embedding model that is in use ends; there once AWS has said so.";
     RECORDS_LOST: Gauge "tenantry_records_lost" []

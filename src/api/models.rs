@@ -2,7 +2,7 @@
 
 use kube::core::Rule;
 
-use super::rules::rule;
+use super::rules::{fixed, fixed_where, present, rule};
 
 /// What is known of one embedding model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +61,28 @@ pub(super) fn known_dimensions_message() -> String {
         "`dimensions` must be a vector size of the embedding model: {}",
         sizes.collect::<Vec<_>>().join(", ")
     )
+}
+
+/// The model that a spec under `root` has, written or not.
+fn model_of(root: &str) -> String {
+    let field = "knowledgeBase.embeddingModel";
+    format!("(({}) ? {root}.{field} : '{DEFAULT_MODEL}')", present(root, field))
+}
+
+/// Vectors of two models cannot be compared.
+pub(super) fn model_stays(instead: &str) -> Rule {
+    fixed("knowledgeBase.embeddingModel", &format!("'{DEFAULT_MODEL}'"), instead)
+}
+
+/// Vectors of two lengths do not fit into one index. A model that nobody knows has no usual size, and always a written one.
+pub(super) fn dimensions_stay(instead: &str) -> Rule {
+    let table = MODELS.iter().map(|model| format!("'{}': {}", model.id, model.default));
+    let table = format!("{{{}}}", table.collect::<Vec<_>>().join(", "));
+    let is_usual = |root: &str| {
+        let model = model_of(root);
+        format!("{model} in {table} && {root}.knowledgeBase.dimensions == {table}[{model}]")
+    };
+    fixed_where("knowledgeBase.dimensions", is_usual, " (left out, it is the model's usual size)", instead)
 }
 
 /// Nothing is known of other models, and an index cannot be made without the size.

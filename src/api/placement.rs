@@ -75,7 +75,12 @@ pub(super) fn placed(field: &str) -> Rule {
         return rule("false", format!("`{field}` has no placement"));
     };
     let patterns = placement.patterns.iter().map(|pattern| format!("'{pattern}'")).collect::<Vec<_>>();
-    rule(format!("!has(self.{field}) || self.pattern in [{}]", patterns.join(", ")), placement.instead)
+    // An empty map says nothing: templates write one where there is none.
+    let absent = match field {
+        "tags" => "!has(self.tags) || self.tags.size() == 0".to_owned(),
+        _ => format!("!has(self.{field})"),
+    };
+    rule(format!("{absent} || self.pattern in [{}]", patterns.join(", ")), placement.instead)
 }
 
 /// Bridge and Pool cannot be without a stack.

@@ -3,8 +3,8 @@
 //! A Tenant is parsed once; after that, illegal states cannot be written down. The API server has
 //! refused them already, unless the object was stored before the rule existed.
 //!
-//! An unset immutable field means "as it was created". The defaults here are what a *new* thing is
-//! created with; whether an existing one still fits is asked of the spec, where the field is `None`.
+//! A field that is left out and one that has its default written down mean the same here, and so they do to the rules that
+//! keep fields from changing.
 
 use super::placement::{PLACEMENTS, STACK_REF_REQUIRED};
 use super::tags::Tags;

@@ -15,19 +15,34 @@ pub fn unchanging(field: &str, instead: &str) -> Rule {
     )
 }
 
-/// An optional field, perhaps of an optional parent, that is decided at creation: afterwards it is not changed,
-/// added or removed. Without the last two it could be removed and then added with another value.
-// Two optionals (`self.?a.?b`) would compare more shortly, but the API server cannot estimate what that costs.
-pub fn fixed(path: &str, instead: &str) -> Rule {
+/// An optional field, perhaps of an optional parent, that is decided at creation. Left out it is its default, a literal of
+/// CEL: that may be written down afterwards, and be left out again.
+pub fn fixed(path: &str, default: &str, instead: &str) -> Rule {
+    let is_default = |root: &str| format!("{root}.{path} == {default}");
+    fixed_where(path, is_default, &format!(" (left out, it is {default})"), instead)
+}
+
+/// The same of a field that has no default: it is not added or removed either.
+pub fn fixed_as_it_is(path: &str, instead: &str) -> Rule {
+    fixed_where(path, |_| "false".into(), "", instead)
+}
+
+/// The same where it takes an expression to say whether the field, which is there, is as if it were left out; and words to
+/// say what that is.
+pub fn fixed_where(path: &str, is_default: impl Fn(&str) -> String, default: &str, instead: &str) -> Rule {
+    // Two optionals (`self.?a.?b`) would compare more shortly, but the API server cannot estimate what that costs.
     let (now, before) = (present("self", path), present("oldSelf", path));
+    let (now_default, before_default) = (is_default("self"), is_default("oldSelf"));
     rule(
-        format!("({now}) ? ({before} && self.{path} == oldSelf.{path}) : !({before})"),
-        format!("`{path}` must not be changed, added or removed after creation; {instead}"),
+        format!(
+            "({now}) ? (({before}) ? self.{path} == oldSelf.{path} : ({now_default})) : (!({before}) || ({before_default}))"
+        ),
+        format!("`{path}` must not be changed after creation{default}; {instead}"),
     )
 }
 
 /// Whether `path` is there, parent by parent.
-fn present(root: &str, path: &str) -> String {
+pub fn present(root: &str, path: &str) -> String {
     let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
     ends.map(|end| format!("has({root}.{})", &path[..end])).collect::<Vec<_>>().join(" && ")
 }

@@ -15,6 +15,7 @@ pub enum Severity {
 
 impl Reason {
     /// What this reason means wherever something is waited for. There is no other place that decides it.
+    #[deny(clippy::wildcard_enum_match_arm)]
     pub const fn severity(self) -> Severity {
         use Reason::{
             Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied,

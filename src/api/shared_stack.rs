@@ -3,11 +3,11 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::rules::{SECOND_STACK, fixed, rule, unchanging};
+use super::rules::{SECOND_STACK, fixed, fixed_as_it_is, rule, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector,
-    Sidecars, Status, index,
+    Sidecars, Status, index, knowledge_base, models,
 };
 
 /// What the stack is, whom it serves, and what survives its deletion.
@@ -36,8 +36,9 @@ use super::{
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = fixed("encryption", SECOND_STACK))]
-#[x_kube(validation = fixed("collection.standbyReplicas", SECOND_STACK))]
+#[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_STACK))]
+#[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_STACK))]
+#[x_kube(validation = fixed("collection.standbyReplicas", "'Enabled'", SECOND_STACK))]
 #[x_kube(validation = pool_stays())]
 pub struct SharedStackSpec {
     /// The namespaces whose Tenants may borrow from this stack. Default: all of them. When it is narrowed
@@ -80,11 +81,13 @@ pub struct SharedStackSpec {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = unchanging("tenantIdKey", SECOND_STACK))]
-#[x_kube(validation = fixed("knowledgeBase.embeddingModel", SECOND_STACK))]
-#[x_kube(validation = fixed("knowledgeBase.dimensions", SECOND_STACK))]
-#[x_kube(validation = fixed("knowledgeBase.chunking", SECOND_STACK))]
-#[x_kube(validation = fixed("index.distance", SECOND_STACK))]
-#[x_kube(validation = fixed("index.hnsw", SECOND_STACK))]
+#[x_kube(validation = models::model_stays(SECOND_STACK))]
+#[x_kube(validation = models::dimensions_stay(SECOND_STACK))]
+#[x_kube(validation = knowledge_base::chunking_stays(SECOND_STACK))]
+#[x_kube(validation = fixed("index.distance", "'Euclidean'", SECOND_STACK))]
+#[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_STACK))]
+#[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_STACK))]
+#[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_STACK))]
 #[x_kube(validation = index::attributes_only_grow(SECOND_STACK))]
 #[x_kube(validation = tenant_id_key_is_its_own())]
 pub struct PoolSpec {

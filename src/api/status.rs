@@ -88,6 +88,10 @@ pub struct Status {
     /// the rest is in the status of its SharedStack.
     pub ingestion: Option<IngestionStatus>,
 
+    /// Whether the index was lost and is made anew, and not all documents are embedded again: until they are, 'Ready' is False.
+    /// Absent otherwise.
+    pub reindexing: Option<bool>,
+
     /// Of a SharedStack with a pool: how many documents lie under 'pool/<tenantId>/' with a tenantId that is nobody's, as
     /// the last look before a job found them. No query finds them, and they are neither moved nor deleted: create the
     /// Tenant, and the next job reads them for it, or move them to where they belong. Absent while there are none.

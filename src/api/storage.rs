@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
+use super::rules::rule;
 
 /// How the bucket keeps documents.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -56,7 +57,7 @@ pub enum StandbyReplicas {
 /// policy still decide.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.access == 'Private' || !has(self.vpcEndpointIds)", ENDPOINTS_ARE_PRIVATE))]
+#[x_kube(validation = ("self.access == 'Private' || !has(self.vpcEndpointIds) || self.vpcEndpointIds.size() == 0", ENDPOINTS_ARE_PRIVATE))]
 pub struct Network {
     /// 'Private': AWS services and the VPC endpoints below. 'Public': everybody.
     pub access: Access,
@@ -85,17 +86,13 @@ const ENDPOINTS_ARE_PRIVATE: &str = "`vpcEndpointIds` must not be set with `acce
 pub struct Encryption {
     /// 'AWSOwned': keys of the AWS services, free of charge. 'Create': a KMS key made for this stack and
     /// deleted with it. 'Existing': the KMS key named by `kmsKeyArn`; it must be symmetric, enabled, of the
-    /// same account and region, and carry the tag 'tenantry.dev/allow' with the installation or the namespace
-    /// as its value.
+    /// same account and region, and carry the tag 'tenantry.dev/allow' with the value 'namespace/<namespace>'
+    /// for a Silo, or 'installation/<installation>' for a SharedStack.
     pub key: EncryptionKey,
 
     /// The KMS key of 'Existing', by its key ARN; an alias or a multi-region key is not accepted.
-    #[schemars(
-        length(min = 1, max = 256),
-        regex(
-            pattern = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-        )
-    )]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = is_key_arn())]
     pub kms_key_arn: Option<String>,
 }
 
@@ -108,6 +105,15 @@ pub enum EncryptionKey {
 
 const KEY_ARN_IFF_EXISTING: &str =
     "`kmsKeyArn` is required with `key` 'Existing', and must not be set with any other";
+
+/// A pattern alone would not say what is wrong with an alias.
+fn is_key_arn() -> kube::core::Rule {
+    rule(
+        "self.matches('^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",
+        "`kmsKeyArn` must be a key's own ARN, arn:aws:kms:<region>:<account>:key/<its id>: an alias could be led to another \
+         key, and a multi-region key (mrk-…) is not accepted; `aws kms describe-key --key-id <alias>` has the ARN",
+    )
+}
 
 /// What the bucket does with documents, with every default filled in. Zero days mean for ever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::{placed, stack_is_named};
-use super::rules::{SECOND_TENANT, fixed, unchanging};
+use super::rules::{SECOND_TENANT, fixed, fixed_as_it_is, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
-    index,
+    index, knowledge_base, models,
 };
 
 /// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.
@@ -37,6 +37,7 @@ use super::{
     printcolumn(name = "Index", type_ = "string", json_path = ".status.indexName"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.ingestion.finishedTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Tenant Id", type_ = "string", json_path = ".spec.tenantId", priority = 1),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket", priority = 1),
     printcolumn(name = "Prefix", type_ = "string", json_path = ".status.prefix", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
@@ -56,14 +57,17 @@ use super::{
 // What is decided at creation, and the way to migrate.
 #[x_kube(validation = unchanging("tenantId", SECOND_TENANT))]
 #[x_kube(validation = unchanging("pattern", SECOND_TENANT))]
-#[x_kube(validation = fixed("stackRef", SECOND_TENANT))]
-#[x_kube(validation = fixed("encryption", SECOND_TENANT))]
-#[x_kube(validation = fixed("collection.standbyReplicas", SECOND_TENANT))]
-#[x_kube(validation = fixed("knowledgeBase.embeddingModel", SECOND_TENANT))]
-#[x_kube(validation = fixed("knowledgeBase.dimensions", SECOND_TENANT))]
-#[x_kube(validation = fixed("knowledgeBase.chunking", SECOND_TENANT))]
-#[x_kube(validation = fixed("index.distance", SECOND_TENANT))]
-#[x_kube(validation = fixed("index.hnsw", SECOND_TENANT))]
+#[x_kube(validation = fixed_as_it_is("stackRef", SECOND_TENANT))]
+#[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_TENANT))]
+#[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_TENANT))]
+#[x_kube(validation = fixed("collection.standbyReplicas", "'Enabled'", SECOND_TENANT))]
+#[x_kube(validation = models::model_stays(SECOND_TENANT))]
+#[x_kube(validation = models::dimensions_stay(SECOND_TENANT))]
+#[x_kube(validation = knowledge_base::chunking_stays(SECOND_TENANT))]
+#[x_kube(validation = fixed("index.distance", "'Euclidean'", SECOND_TENANT))]
+#[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_TENANT))]
+#[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_TENANT))]
+#[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_TENANT))]
 #[x_kube(validation = index::attributes_only_grow(SECOND_TENANT))]
 pub struct TenantSpec {
     /// The tenant's identity in AWS, unique in an installation: it ends up in names, policies, prefixes and
@@ -156,7 +160,7 @@ pub struct StackRef {
 #[serde(rename_all = "camelCase")]
 pub struct Answers {
     /// The model, by id, inference profile or ARN (also a custom model's), for example 'amazon.nova-pro-v1:0'.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))]
     pub model: String,
 }
 

@@ -18,12 +18,13 @@ use crate::stack::model::observed::CollectionDetail;
 #[derive(Clone, Debug)]
 pub struct Collections {
     client: Client,
+    fips: bool,
     gate: Gate,
 }
 
 impl Collections {
-    pub(super) fn new(client: Client, gate: &Gate) -> Self {
-        Self { client, gate: gate.clone() }
+    pub(super) fn new(client: Client, fips: bool, gate: &Gate) -> Self {
+        Self { client, fips, gate: gate.clone() }
     }
 
     /// A collection and its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
@@ -41,7 +42,7 @@ impl Collections {
                 None => Ok(None),
             };
         };
-        let detail = CollectionDetail::from(detail);
+        let detail = told(detail, self.fips);
         let tags = found(self.tags(&detail.arn).await)?;
         Ok(tags.map(|tags| CollectionDetail { tags, ..detail }))
     }
@@ -99,19 +100,22 @@ impl Collections {
     }
 }
 
-impl From<Detail> for CollectionDetail {
-    fn from(detail: Detail) -> Self {
-        let failure: Vec<_> = detail.failure_code.into_iter().chain(detail.failure_message).collect();
-        Self {
-            id: detail.id.unwrap_or_default(),
-            arn: detail.arn.unwrap_or_default(),
-            status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
-            endpoint: detail.collection_endpoint,
-            kms_key_arn: customer_key(detail.kms_key_arn),
-            standby_replicas: detail.standby_replicas.map(|it| it.as_str().to_owned()).unwrap_or_default(),
-            failure: (!failure.is_empty()).then(|| failure.join(": ")),
-            tags: Tags::new(),
-        }
+/// A collection as AWS tells of it. Whoever asks for FIPS endpoints has the collection's too; one without has none.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_FipsEndpoints.html>
+fn told(detail: Detail, fips: bool) -> CollectionDetail {
+    let failure: Vec<_> = detail.failure_code.into_iter().chain(detail.failure_message).collect();
+    CollectionDetail {
+        id: detail.id.unwrap_or_default(),
+        arn: detail.arn.unwrap_or_default(),
+        status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+        endpoint: match fips {
+            true => detail.fips_endpoints.and_then(|endpoints| endpoints.collection_endpoint),
+            false => detail.collection_endpoint,
+        },
+        kms_key_arn: customer_key(detail.kms_key_arn),
+        standby_replicas: detail.standby_replicas.map(|it| it.as_str().to_owned()).unwrap_or_default(),
+        failure: (!failure.is_empty()).then(|| failure.join(": ")),
+        tags: Tags::new(),
     }
 }
 
@@ -137,4 +141,26 @@ fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
 /// AWS writes `auto` where it uses a key of its own.
 fn customer_key(arn: Option<String>) -> Option<String> {
     arn.filter(|arn| arn.starts_with("arn:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_opensearchserverless::types::FipsEndpoints;
+
+    use super::*;
+
+    /// What must go by FIPS endpoints alone may not fall back to others.
+    #[test]
+    fn a_collections_endpoint_is_not_another_than_was_asked_for() {
+        let plain = || Detail::builder().collection_endpoint("https://plain");
+        let fips = || FipsEndpoints::builder().collection_endpoint("https://fips").build();
+        for (detail, of_plain, of_fips) in [
+            (plain().fips_endpoints(fips()).build(), Some("https://plain"), Some("https://fips")),
+            (plain().build(), Some("https://plain"), None),
+            (Detail::builder().build(), None, None),
+        ] {
+            assert_eq!(told(detail.clone(), false).endpoint.as_deref(), of_plain);
+            assert_eq!(told(detail, true).endpoint.as_deref(), of_fips);
+        }
+    }
 }

@@ -13,9 +13,9 @@ use aws_smithy_types::error::operation::BuildError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::fault::chain;
 use super::gate::Gate;
 use super::place::Away;
+use crate::stack::causes::causes;
 use crate::stack::classify::classify;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::iam::operation::Operation;
@@ -48,19 +48,19 @@ impl Call<'_> {
         move |error| {
             let mut status = 0;
             let (code, message) = match &error {
-                SdkError::ConstructionFailure(_) => return self.unfit(chain(error)),
-                SdkError::TimeoutError(_) => ("Timeout".into(), chain(&error)),
+                SdkError::ConstructionFailure(_) => return self.unfit(causes(&error)),
+                SdkError::TimeoutError(_) => ("Timeout".into(), causes(&error)),
                 SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                    ("Timeout".into(), chain(&error))
+                    ("Timeout".into(), causes(&error))
                 }
-                SdkError::DispatchFailure(_) => ("Connection".into(), chain(&error)),
+                SdkError::DispatchFailure(_) => ("Connection".into(), causes(&error)),
                 answered => {
                     status = answered.raw_response().map_or(0, |response| response.status().as_u16());
                     let code = answered.code().map_or_else(|| status.to_string(), str::to_owned);
                     let message = match (answered.message(), answered) {
                         (Some(message), _) => message.to_owned(),
                         (None, SdkError::ServiceError(_)) => format!("AWS answers HTTP {status} and no more"),
-                        (None, unreadable) => chain(unreadable),
+                        (None, unreadable) => causes(unreadable),
                     };
                     (code, message)
                 }
@@ -89,7 +89,7 @@ impl Call<'_> {
 
     /// A request that the SDK would not even build.
     pub(super) fn unbuilt(self) -> impl FnOnce(BuildError) -> Fault {
-        move |error| self.unfit(chain(error))
+        move |error| self.unfit(causes(&error))
     }
 
     /// An answer that lacks what it is there for.

@@ -6,14 +6,19 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
+use super::way::{self, NoWay};
+
 /// How long one call may take, its answer's body not counted.
 pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may take to stand.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The configuration that the environment gives: credentials, region, and `AWS_ENDPOINT_URL` where it is set.
-pub async fn load() -> SdkConfig {
-    aws_config::load_defaults(BehaviorVersion::latest()).await
+/// The configuration that the environment gives: credentials, region, proxies, authorities, and `AWS_ENDPOINT_URL` where it
+/// is set.
+pub async fn load() -> Result<SdkConfig, NoWay> {
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(way::client()?).load().await;
+    way::is_open(config.endpoint_url())?;
+    Ok(config)
 }
 
 /// Without retries and with our timeouts: backoff is the controller's, and it has to see every refusal.

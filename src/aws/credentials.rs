@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
-use super::fault::chain;
+use crate::stack::causes::causes;
 
 /// How long before their end credentials are renewed.
 const EARLY: Duration = Duration::from_secs(300);
@@ -39,7 +39,7 @@ impl Credentials {
         let Some(provider) = &self.provider else {
             return Err("there are no AWS credentials".into());
         };
-        let fresh = provider.provide_credentials().await.map_err(chain)?;
+        let fresh = provider.provide_credentials().await.map_err(|error| causes(&error))?;
         *last = Some(fresh.clone());
         Ok(fresh)
     }

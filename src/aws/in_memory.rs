@@ -39,6 +39,8 @@ struct Store {
     ends_at: Option<usize>,
     /// What is refused: an operation on keys that have this in them, with code and status.
     refused: Option<(&'static str, String, &'static str, u16)>,
+    /// After this operation on this key its object is written anew, once.
+    rewritten: Option<(&'static str, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +86,11 @@ impl S3 {
         self.0.lock().refused = Some((operation, fragment.into(), code, status));
     }
 
+    /// Once this operation on this key has been answered, somebody writes its object anew.
+    pub fn rewrite_after(&self, operation: &'static str, key: &str) {
+        self.0.lock().rewritten = Some((operation, key.into()));
+    }
+
     pub fn take(&self, key: &str) {
         self.0.lock().objects.remove(key);
     }
@@ -126,6 +133,10 @@ impl HttpConnector for S3 {
             .collect();
         let path = decoded(path);
         let key = path.split_once(&format!("/{BUCKET}/")).map(|(_, key)| key.to_owned()).unwrap_or_default();
+        let condition = ["if-match", "x-amz-copy-source-if-match"]
+            .into_iter()
+            .find_map(|name| request.headers().get(name))
+            .map(str::to_owned);
         let copied = request.headers().get("x-amz-copy-source").map(|it| decoded(it.trim_start_matches('/')));
         let source = copied.and_then(|it| it.strip_prefix(&format!("{BUCKET}/")).map(str::to_owned));
         let mut store = self.0.lock();
@@ -135,8 +146,13 @@ impl HttpConnector for S3 {
             }
             None => (request.method(), request.body().bytes().unwrap_or_default().to_vec()),
         };
-        let refused = store.refused(operation, source.as_ref().unwrap_or(&key));
+        let at = source.as_ref().unwrap_or(&key);
+        let refused = store.refused(operation, at).or_else(|| store.is_overtaken(at, condition.as_deref()));
         let (status, etag, body) = refused.unwrap_or_else(|| store.answer(operation, &key, &query, body));
+        if store.rewritten.as_ref().is_some_and(|(its, key)| *its == operation && key == at) {
+            store.rewritten = None;
+            store.put(at, b"It was written anew.".to_vec());
+        }
         drop(store);
         let status = StatusCode::try_from(status).unwrap_or_else(|_| unreachable!("it is a status"));
         let mut response = HttpResponse::new(status, SdkBody::from(body));
@@ -176,9 +192,24 @@ impl Store {
             "List" => (200, String::new(), self.list(query).into_bytes()),
             "Delete" => {
                 let body = String::from_utf8_lossy(&body).into_owned();
-                let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-                keys.for_each(|key| drop(self.objects.remove(key)));
-                (200, String::new(), "<DeleteResult/>".into())
+                let text = |of: &str, tag: &str| {
+                    let rest = of.split_once(&format!("<{tag}>"))?.1;
+                    Some(rest.split_once('<')?.0.replace("&quot;", "\""))
+                };
+                let mut errors = String::new();
+                for object in body.split("<Object>").skip(1) {
+                    let key = text(object, "Key").unwrap_or_default();
+                    let refused = self.refused("DELETE", &key);
+                    match refused.or_else(|| self.is_overtaken(&key, text(object, "ETag").as_deref())) {
+                        Some((_, _, why)) => {
+                            let why = String::from_utf8_lossy(&why)
+                                .replace("<Error>", &format!("<Error><Key>{key}</Key>"));
+                            errors += &why;
+                        }
+                        None => drop(self.objects.remove(&key)),
+                    }
+                }
+                (200, String::new(), format!("<DeleteResult>{errors}</DeleteResult>").into_bytes())
             }
             "PUT" => (200, self.put(key, body), Vec::new()),
             "COPY" => {
@@ -199,6 +230,17 @@ impl Store {
             },
             _ => (501, String::new(), Vec::new()),
         }
+    }
+
+    /// The answer, if a condition does not hold.
+    fn is_overtaken(&self, key: &str, etag: Option<&str>) -> Option<(u16, String, Vec<u8>)> {
+        let (code, status) = match self.objects.get(key) {
+            Some(object) if etag.is_none_or(|etag| etag == object.etag) => return None,
+            Some(_) => ("PreconditionFailed", 412),
+            None => etag.map(|_| ("NoSuchKey", 404))?,
+        };
+        let body = format!("<Error><Code>{code}</Code><Message>It was overtaken.</Message></Error>");
+        Some((status, String::new(), body.into_bytes()))
     }
 
     fn refused(&self, operation: &str, key: &str) -> Option<(u16, String, Vec<u8>)> {

@@ -39,6 +39,7 @@ mod s3_versions;
 mod signed;
 mod sts;
 mod values;
+mod way;
 
 pub(crate) use aoss::Collections;
 pub(crate) use aoss_endpoint::IndexEndpoints;
@@ -108,6 +109,7 @@ impl Aws {
         let config = &config::patient(config);
         let s3 = s3::client(config);
         let aoss = aws_sdk_opensearchserverless::Client::new(config);
+        let fips = config.use_fips() == Some(true);
         let bedrock = aws_sdk_bedrockagent::Client::new(config);
         Self {
             keys: Keys::new(aws_sdk_kms::Client::new(config), gate),
@@ -115,7 +117,7 @@ impl Aws {
             objects: Objects::new(s3, account, gate),
             roles: Roles::new(aws_sdk_iam::Client::new(config), gate),
             policies: Policies::new(aoss.clone(), gate),
-            collections: Collections::new(aoss.clone(), gate),
+            collections: Collections::new(aoss.clone(), fips, gate),
             indexes: Indexes::new(aoss, gate),
             index_endpoints: IndexEndpoints::new(config, gate),
             knowledge_bases: KnowledgeBases::new(bedrock.clone(), gate),

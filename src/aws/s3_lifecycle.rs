@@ -1,10 +1,10 @@
-//! S3: when objects and their older versions expire, one rule a prefix.
+//! S3: when objects, their older versions and unfinished uploads expire, one rule a prefix.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html>
 
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{
-    BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule as Rule,
-    LifecycleRuleFilter, NoncurrentVersionExpiration,
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration,
+    LifecycleRule as Rule, LifecycleRuleFilter, NoncurrentVersionExpiration,
 };
 
 use super::Buckets;
@@ -28,10 +28,11 @@ impl Buckets {
         Ok(rules)
     }
 
-    /// Replaces all rules. Those that expire nothing are left out, since S3 refuses a rule without an action; without
+    /// Replaces all rules. Those that do nothing are left out, since S3 refuses a rule without an action; without
     /// any rule the whole configuration goes (IAM action s3:PutLifecycleConfiguration too).
     pub async fn put_lifecycle(&self, name: &str, rules: &[LifecycleRule]) -> Result<(), Fault> {
-        let rules: Result<Vec<_>, _> = rules.iter().filter(|rule| expires(rule)).map(written).collect();
+        let rules: Result<Vec<_>, _> =
+            rules.iter().filter(|rule| rule.does_anything()).map(written).collect();
         let call = self.gate.call(s3::PutBucketLifecycleConfiguration, name);
         let rules = rules.map_err(call.unbuilt())?;
         if rules.is_empty() {
@@ -49,21 +50,23 @@ impl Buckets {
     }
 }
 
-fn expires(rule: &LifecycleRule) -> bool {
-    rule.expiration_days > 0 || rule.noncurrent_expiration_days > 0
-}
-
 fn written(rule: &LifecycleRule) -> Result<Rule, BuildError> {
     let days = |days: i32| (days > 0).then_some(days);
     let current = days(rule.expiration_days).map(|days| LifecycleExpiration::builder().days(days).build());
+    // A delete marker whose versions have all expired would stay for ever. With days of their own objects' markers go too.
+    let markers = || LifecycleExpiration::builder().expired_object_delete_marker(true).build();
+    let current = current.or_else(|| days(rule.noncurrent_expiration_days).map(|_| markers()));
     let noncurrent = days(rule.noncurrent_expiration_days)
         .map(|days| NoncurrentVersionExpiration::builder().noncurrent_days(days).build());
+    let uploads = days(rule.abort_uploads_days)
+        .map(|days| AbortIncompleteMultipartUpload::builder().days_after_initiation(days).build());
     Rule::builder()
         .id(rule.prefix.trim_end_matches('/'))
         .status(ExpirationStatus::Enabled)
         .filter(LifecycleRuleFilter::builder().prefix(&rule.prefix).build())
         .set_expiration(current)
         .set_noncurrent_version_expiration(noncurrent)
+        .set_abort_incomplete_multipart_upload(uploads)
         .build()
 }
 
@@ -73,7 +76,13 @@ fn read(rule: &Rule) -> LifecycleRule {
     let current = rule.expiration.as_ref().and_then(|expiration| expiration.days).unwrap_or(0);
     let noncurrent =
         rule.noncurrent_version_expiration.as_ref().and_then(|it| it.noncurrent_days).unwrap_or(0);
-    let ours = LifecycleRule { prefix, expiration_days: current, noncurrent_expiration_days: noncurrent };
+    let uploads = rule.abort_incomplete_multipart_upload.as_ref();
+    let ours = LifecycleRule {
+        prefix,
+        expiration_days: current,
+        noncurrent_expiration_days: noncurrent,
+        abort_uploads_days: uploads.and_then(|uploads| uploads.days_after_initiation).unwrap_or(0),
+    };
     match written(&ours) {
         Ok(mut again) => {
             again.id.clone_from(&rule.id);
@@ -84,7 +93,7 @@ fn read(rule: &Rule) -> LifecycleRule {
 }
 
 fn never_written(rule: LifecycleRule) -> LifecycleRule {
-    LifecycleRule { expiration_days: -1, noncurrent_expiration_days: -1, ..rule }
+    LifecycleRule { expiration_days: -1, noncurrent_expiration_days: -1, abort_uploads_days: -1, ..rule }
 }
 
 #[cfg(test)]
@@ -93,10 +102,21 @@ mod tests {
 
     #[test]
     fn our_own_rules_read_back_as_written_and_no_others_do() {
-        let ours =
-            LifecycleRule { prefix: "pool/".into(), expiration_days: 0, noncurrent_expiration_days: 30 };
+        let days = |expiration_days, noncurrent_expiration_days, abort_uploads_days| LifecycleRule {
+            prefix: "pool/".into(),
+            expiration_days,
+            noncurrent_expiration_days,
+            abort_uploads_days,
+        };
+        for ours in [days(400, 0, 0), days(0, 0, 7), days(400, 30, 7)] {
+            assert_eq!(read(&written(&ours).expect("a rule")), ours);
+        }
+        let ours = days(0, 30, 0);
         let rule = written(&ours).expect("a rule");
         assert_eq!(read(&rule), ours);
+        let markers = |rule: &Rule| rule.expiration.as_ref().and_then(|it| it.expired_object_delete_marker);
+        assert_eq!(markers(&rule), Some(true), "a marker alone does not stay for ever");
+        assert_eq!(markers(&written(&days(400, 30, 0)).expect("a rule")), None, "S3 takes one or the other");
         let mut off = rule.clone();
         off.status = ExpirationStatus::Disabled;
         assert_eq!(read(&off).expiration_days, -1);

@@ -239,11 +239,12 @@ impl Objects {
         Ok(answer.e_tag.unwrap_or_default())
     }
 
-    /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata. Needs s3:GetObject
-    /// and s3:PutObject.
+    /// Copies the current version of an object of at most 5 GB within the bucket, with its metadata; with an ETag only if
+    /// it still has that one. Needs s3:GetObject and s3:PutObject.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
-    pub async fn copy(&self, bucket: &str, from: &str, to: &str) -> Result<(), Fault> {
+    pub async fn copy(&self, bucket: &str, from: &str, etag: Option<&str>, to: &str) -> Result<(), Fault> {
         let request = self.client.copy_object().bucket(bucket).key(to).copy_source(copy_source(bucket, from));
+        let request = request.set_copy_source_if_match(etag.map(Into::into));
         let request =
             request.expected_bucket_owner(&self.account).expected_source_bucket_owner(&self.account);
         self.gate.call(s3::CopyObject, from).send(request.send()).await.map(drop)
@@ -252,8 +253,31 @@ impl Objects {
     /// Deletes up to 1,000 objects; where the bucket keeps versions, each gets a delete marker. Answers with those that
     /// could not be deleted, each with its reason: one of them keeps no other.
     pub async fn delete(&self, bucket: &str, keys: &[String]) -> Result<Vec<(String, Fault)>, Fault> {
-        let (carried, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| xml_carries(key));
-        let objects = carried.iter().map(|key| ObjectIdentifier::builder().key(*key).build()).collect();
+        self.delete_many(bucket, keys.iter().map(|key| (key.as_str(), None))).await
+    }
+
+    /// The same, but for what was written anew since it was listed: that stays, and its fault [is overtaken](Fault::is_overtaken).
+    /// Needs s3:GetObject too.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
+    pub async fn delete_unchanged(
+        &self,
+        bucket: &str,
+        objects: &[Object],
+    ) -> Result<Vec<(String, Fault)>, Fault> {
+        let named = objects.iter().map(|object| (object.key.as_str(), Some(object.etag.as_str())));
+        self.delete_many(bucket, named).await
+    }
+
+    async fn delete_many(
+        &self,
+        bucket: &str,
+        named: impl Iterator<Item = (&str, Option<&str>)>,
+    ) -> Result<Vec<(String, Fault)>, Fault> {
+        let (carried, others): (Vec<_>, Vec<_>) = named.partition(|(key, _)| xml_carries(key));
+        let objects = carried
+            .iter()
+            .map(|(key, etag)| ObjectIdentifier::builder().key(*key).set_e_tag(etag.map(Into::into)).build());
+        let objects = objects.collect();
         let call = self.gate.call(s3::DeleteObjects, bucket);
         let mut kept: Vec<_> = self
             .delete_all(bucket, objects)
@@ -266,19 +290,42 @@ impl Objects {
                 (key.clone(), Fault { resource: key, ..fault })
             })
             .collect();
-        for key in others {
-            if let Err(fault) = self.delete_one(bucket, key, None).await {
-                kept.push((key.clone(), fault));
+        for (key, etag) in others {
+            if let Err(fault) = self.delete_object(bucket, key, None, etag).await {
+                kept.push((key.into(), fault));
             }
         }
         Ok(kept)
     }
 
+    /// Moves an object under another key: its copy is there before it goes. What was written anew since it was listed stays,
+    /// and the fault [is overtaken](Fault::is_overtaken).
+    pub async fn rename(&self, bucket: &str, object: &Object, to: &str) -> Result<(), Fault> {
+        let Object { key, etag, .. } = object;
+        self.copy(bucket, key, Some(etag), to).await?;
+        match self.delete_object(bucket, key, None, Some(etag)).await {
+            // An answer to us may have been lost.
+            Err(fault) if fault.code == "NoSuchKey" => Ok(()),
+            deleted => deleted,
+        }
+    }
+
     /// Deletes one object, or one version of it, whatever its key.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
     pub async fn delete_one(&self, bucket: &str, key: &str, version: Option<&str>) -> Result<(), Fault> {
+        self.delete_object(bucket, key, version, None).await
+    }
+
+    async fn delete_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        etag: Option<&str>,
+    ) -> Result<(), Fault> {
         let request = self.client.delete_object().bucket(bucket).expected_bucket_owner(&self.account);
         let request = request.key(key).set_version_id(version.map(Into::into));
+        let request = request.set_if_match(etag.map(Into::into));
         self.gate.call(s3::DeleteObject, key).send(request.send()).await.map(drop)
     }
 

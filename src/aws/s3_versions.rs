@@ -27,6 +27,8 @@ pub struct Version {
     pub version_id: String,
     /// Whether it only says that the object is deleted.
     pub is_delete_marker: bool,
+    /// Whether it is the newest of its key, which a listing of objects shows if it is no delete marker.
+    pub is_latest: bool,
 }
 
 /// The last version of a page.
@@ -60,18 +62,19 @@ impl Objects {
         let request = request.set_version_id_marker(after.and_then(|marker| marker.version_id.clone()));
         let answer = self.gate.call(s3::ListObjectVersions, bucket).send(request.send()).await?;
         let encoding = answer.encoding_type;
-        let version = |key, version_id: Option<String>, is_delete_marker| Version {
+        let version = |key, version_id: Option<String>, is_latest: Option<bool>, is_delete_marker| Version {
             key: decoded(key, encoding.as_ref()),
             version_id: version_id.unwrap_or_else(|| "null".into()),
             is_delete_marker,
+            is_latest: is_latest == Some(true),
         };
         let versions = answer.versions.unwrap_or_default().into_iter();
         let markers = answer.delete_markers.unwrap_or_default().into_iter();
         let next = answer.next_key_marker.filter(|_| answer.is_truncated == Some(true));
         Ok(VersionPage {
             versions: versions
-                .map(|it| version(it.key, it.version_id, false))
-                .chain(markers.map(|it| version(it.key, it.version_id, true)))
+                .map(|it| version(it.key, it.version_id, it.is_latest, false))
+                .chain(markers.map(|it| version(it.key, it.version_id, it.is_latest, true)))
                 .collect(),
             next: next.map(|key| VersionMarker {
                 key: decoded(Some(key), encoding.as_ref()),
@@ -90,12 +93,19 @@ impl Objects {
             |it: &&Version| ObjectIdentifier::builder().key(&it.key).version_id(&it.version_id).build();
         let refused = self.delete_all(bucket, carried.iter().map(object).collect()).await?;
         let (locked, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_locked);
-        let version = |error: Error| Version {
-            key: error.key.unwrap_or_default(),
-            version_id: error.version_id.unwrap_or_else(|| "null".into()),
-            is_delete_marker: false,
+        let names = |error: &Error, one: &Version| {
+            error.key.as_deref() == Some(&one.key)
+                && error.version_id.as_deref().unwrap_or("null") == one.version_id
         };
-        let mut locked: Vec<_> = locked.into_iter().map(version).collect();
+        let as_named = |error: &Error| Version {
+            key: error.key.clone().unwrap_or_default(),
+            version_id: error.version_id.clone().unwrap_or_else(|| "null".into()),
+            is_delete_marker: false,
+            is_latest: false,
+        };
+        let asked = |error: &Error| versions.iter().find(|one| names(error, one)).cloned();
+        let mut locked: Vec<_> =
+            locked.iter().map(|error| asked(error).unwrap_or_else(|| as_named(error))).collect();
         for one in others {
             match self.delete_one(bucket, &one.key, Some(&one.version_id)).await {
                 Err(fault) if says_locked(&fault.message) => locked.push(one.clone()),

@@ -15,12 +15,13 @@ use serde_json::Value;
 
 use super::config::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
 use super::credentials::Credentials;
-use super::fault::chain;
+use super::way;
+use crate::stack::causes::causes;
 
 /// A client of one service.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
-    connector: Option<SharedHttpConnector>,
+    connector: Result<SharedHttpConnector, String>,
     credentials: Credentials,
     region: String,
     service: &'static str,
@@ -82,7 +83,7 @@ impl Signed {
             .read_timeout(OPERATION_TIMEOUT)
             .build();
         Self {
-            connector: aws_smithy_http_client::default_connector(&settings, config.sleep_impl()),
+            connector: way::connector(&settings, config.sleep_impl()).map_err(|error| error.to_string()),
             credentials: Credentials::new(config.credentials_provider()),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             service,
@@ -99,10 +100,8 @@ impl Signed {
     ) -> Result<Answer, Unanswered> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = self.signed(method, url, body).await.map_err(Unanswered::Unsigned)?;
-        let Some(connector) = &self.connector else {
-            return Err(Unanswered::Connection("this build has no HTTP client".into()));
-        };
-        let exchange = async { read(connector.call(request).await.map_err(chain)?).await };
+        let connector = self.connector.as_ref().map_err(|why| Unanswered::Connection(why.clone()))?;
+        let exchange = async { read(connector.call(request).await.map_err(|error| causes(&error))?).await };
         match tokio::time::timeout(patience, exchange).await {
             Err(_) => Err(Unanswered::Timeout),
             Ok(answer) => answer.map_err(Unanswered::Connection),
@@ -145,6 +144,6 @@ impl Signed {
 /// All of an answer; one that breaks off is none.
 async fn read(response: HttpResponse) -> Result<Answer, String> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = ByteStream::new(response.into_body()).collect().await.map_err(chain)?;
+    let body = ByteStream::new(response.into_body()).collect().await.map_err(|error| causes(&error))?;
     Ok(Answer { status, headers, body: serde_json::from_slice(&body.into_bytes()).unwrap_or_default() })
 }

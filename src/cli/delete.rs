@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use kube::ResourceExt;
 
+use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
 use crate::api::{Column, ConditionType, Layer, PAUSED, Reason, Tenant, annotations};
@@ -17,6 +18,7 @@ use crate::stack::identity::{Identity, Scope};
 use crate::stack::model::teardown_order::{Fate, fate};
 
 #[derive(Debug, Args)]
+#[command(after_help = help::after("tenantry delete --dry-run -n tenants acme", &help::both()))]
 pub(super) struct Delete {
     #[command(flatten)]
     of: OfTenant,

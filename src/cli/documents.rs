@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
 use crate::api::{ConditionType, Pattern, Tenant};
@@ -24,6 +25,7 @@ use crate::stack::job::{DocumentState, JobSummary};
 use crate::stack::layout::ledger_key;
 
 #[derive(Debug, Args)]
+#[command(after_help = help::after("tenantry documents -n tenants acme -o json", &help::both()))]
 pub(super) struct Documents {
     #[command(flatten)]
     of: OfTenant,

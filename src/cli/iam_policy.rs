@@ -4,12 +4,14 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
+use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
 use super::run::{bucket, installation, registry};
 use crate::api::{Pattern, Tenant};
-use crate::stack::iam::client_policy;
+use crate::stack::iam::guard::{self, MAX_GUARD_CHARS};
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
+use crate::stack::iam::{boundary, client_policy};
 use crate::stack::identity::{Scope, known_partition, partition_of};
 use crate::stack::names;
 use crate::stack::registry::Table;
@@ -23,14 +25,26 @@ pub(super) struct IamPolicy {
 #[derive(Debug, Subcommand)]
 enum Who {
     /// The operator's own role: what it needs to build, look and repair.
+    #[command(after_help = help::after("tenantry iam-policy operator --installation prod --permissions-boundary $BOUNDARY", &[]))]
     Operator(Operator),
     /// What the operator's role needs beside that to delete. Without it nothing that was built is deleted: a Tenant or
     /// SharedStack that must go waits, and its conditions name the action that is missing.
+    #[command(after_help = help::after("tenantry iam-policy destructive --installation prod", &[]))]
     Destructive(Installed),
+    /// The permissions boundary for the roles that the operator makes: all that a knowledge base of this installation needs, and
+    /// nothing of anybody else's.
+    Boundary(Boundary),
+    /// A service control policy of the organization, for the account that the operator works in. It refuses what no other policy
+    /// can: that somebody of the account uses the operator's roles, and that the operator puts its tags on others' keys and
+    /// knowledge bases. It only denies; whatever allows, such as FullAWSAccess, stays beside it. It binds nobody in the
+    /// organization's management account.
+    Guard(Guard),
     /// Whoever uploads a tenant's documents: its prefix, and nothing else. Read from the Tenant in the cluster.
+    #[command(after_help = help::after("tenantry iam-policy writer -n tenants acme", &help::CLUSTER))]
     Writer(OfTenant),
     /// Whoever asks a tenant's knowledge base, and with `answers.model` has that model answer. Read from the Tenant in the
     /// cluster.
+    #[command(after_help = help::after("tenantry iam-policy reader -n tenants acme", &help::CLUSTER))]
     Reader(Reader),
 }
 
@@ -77,6 +91,27 @@ struct Operator {
 }
 
 #[derive(Debug, Args)]
+struct Boundary {
+    #[command(flatten)]
+    installed: Installed,
+
+    /// An embedding model that knowledge bases may invoke, by id or ARN; may be repeated. Default: all that Bedrock offers in
+    /// the region. One that is an account's own must be named, by its ARN.
+    #[arg(long = "embedding-model", value_name = "MODEL", value_parser = model)]
+    embedding_models: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Guard {
+    #[command(flatten)]
+    installed: Installed,
+
+    /// The role that the operator runs as.
+    #[arg(long, value_name = "ARN", value_parser = arn)]
+    role_arn: String,
+}
+
+#[derive(Debug, Args)]
 struct Reader {
     #[command(flatten)]
     of: OfTenant,
@@ -115,11 +150,28 @@ fn arn(text: &str) -> Result<String, String> {
     }
 }
 
+fn model(text: &str) -> Result<String, String> {
+    match names::is_model(text) {
+        true => Ok(text.into()),
+        false => Err("a model is an id or an ARN, without wildcards".into()),
+    }
+}
+
 impl IamPolicy {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let policy = match self.who {
             Who::Operator(operator) => operator.policy()?,
-            Who::Destructive(installed) => permissions::destructive(&installed.audience()),
+            Who::Destructive(installed) => permissions::destructive(&installed.audience()?),
+            Who::Boundary(Boundary { installed, embedding_models }) => {
+                let arn = embedding_models.iter().find(|model| model.starts_with("arn:")).cloned();
+                let scope = installed.scope(arn.as_ref())?;
+                within(boundary::boundary(&scope, &embedding_models), MAX_MANAGED_CHARS)?
+            }
+            Who::Guard(Guard { installed, role_arn }) => {
+                let scope = installed.scope(Some(&role_arn))?;
+                not_made_by_itself(&scope, Some(&role_arn))?;
+                within(guard::guard(&scope, &role_arn), MAX_GUARD_CHARS)?
+            }
             Who::Writer(of) => {
                 let (tenant, scope) = find(&of).await?;
                 client_policy::writer(&scope, &tenant.status.unwrap_or_default()).context(NOT_YET)?
@@ -135,7 +187,7 @@ impl IamPolicy {
                 }
                 let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
                 let status = tenant.status.clone().unwrap_or_default();
-                client_policy::reader(&scope, &tenant.spec.tenant_id, &status, model, registry.as_ref())
+                client_policy::reader(&scope, &tenant.spec.tenant_id, &status, model, registry.as_ref())?
                     .context(NOT_YET)?
             }
         };
@@ -145,11 +197,41 @@ impl IamPolicy {
 
 const NOT_YET: &str = "the Tenant is not built yet; `kubectl get tenant` says what it waits for";
 
+/// A policy that IAM, or AWS Organizations, takes.
+fn within(policy: Value, limit: usize) -> anyhow::Result<Value> {
+    let length = permissions::length(&policy);
+    if length > limit {
+        bail!("the policy has {length} characters, and AWS takes {limit}: give fewer or shorter ARNs");
+    }
+    Ok(policy)
+}
+
+/// The operator gives rights to roles under its path, and would be one of them.
+fn not_made_by_itself(scope: &Scope, role_arn: Option<&String>) -> anyhow::Result<()> {
+    let path = scope.role_path();
+    match role_arn.filter(|arn| arn.contains(&format!(":role{path}"))) {
+        Some(arn) => bail!(
+            "the operator may change all roles under {path}, and {arn} is one: it could give itself any right. Make its role \
+             under another path"
+        ),
+        None => Ok(()),
+    }
+}
+
 impl Installed {
-    fn audience(self) -> Audience {
+    /// Without a region, an ARN that is given says in which partition it is.
+    fn scope(self, arn: Option<&String>) -> anyhow::Result<Scope> {
         let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
         let scope = Scope::new(&self.installation, &any(self.account), &any(self.region));
-        Audience { scope, role_arn: None, boundary_arn: None, registry: None, installation_bucket: None }
+        match arn.filter(|_| scope.region == "*") {
+            Some(arn) => Ok(scope.in_partition_of(arn)?),
+            None => Ok(scope),
+        }
+    }
+
+    fn audience(self) -> anyhow::Result<Audience> {
+        let scope = self.scope(None)?;
+        Ok(Audience { scope, role_arn: None, boundary_arn: None, registry: None, installation_bucket: None })
     }
 }
 
@@ -158,33 +240,24 @@ impl Operator {
         if self.permissions_boundary.is_none() {
             eprintln!(
                 "warning: without --permissions-boundary whoever has this policy can make a role that may do anything. Give \
-                 the ARN of a policy that bounds it, here and to `tenantry run`"
+                 the ARN of the policy that `tenantry iam-policy boundary` prints, here and to `tenantry run`"
             );
         }
+        let scope = self.installed.scope(self.role_arn.as_ref().or(self.permissions_boundary.as_ref()))?;
+        not_made_by_itself(&scope, self.role_arn.as_ref())?;
         let audience = Audience {
+            scope,
             role_arn: self.role_arn,
             boundary_arn: self.permissions_boundary,
             registry: self.registry,
             installation_bucket: self.installation_bucket,
-            ..self.installed.audience()
-        };
-        // Without a region, the ARNs that are given say in which partition it is.
-        let given = audience.role_arn.as_ref().or(audience.boundary_arn.as_ref());
-        let audience = match given.filter(|_| audience.scope.region == "*") {
-            Some(arn) => Audience { scope: audience.scope.clone().in_partition_of(arn)?, ..audience },
-            None => audience,
         };
         let (part, limit) = match self.part {
             None => (None, MAX_INLINE_CHARS),
             Some(Part::Storage) => (Some(permissions::Part::Storage), MAX_MANAGED_CHARS),
             Some(Part::Retrieval) => (Some(permissions::Part::Retrieval), MAX_MANAGED_CHARS),
         };
-        let policy = permissions::operator(&audience, part);
-        let length = permissions::length(&policy);
-        if length > limit {
-            bail!("the policy has {length} characters, and IAM takes {limit}: give shorter ARNs");
-        }
-        Ok(policy)
+        within(permissions::operator(&audience, part), limit)
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the commands share: the Tenant, AWS as whoever runs them sees it, and what an owner has there.
 
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
-use kube::{Api, Client, Config, ResourceExt};
+use kube::ResourceExt;
 
+use super::cluster::InCluster;
+use super::terminal;
 use crate::api::{Column, GROUP, HOLD_PREFIX, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
@@ -31,41 +33,17 @@ pub(super) struct OfTenant {
     /// The Tenant's namespace. Default: that of the kubeconfig's context.
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
+
+    #[command(flatten)]
+    within: InCluster,
 }
 
 impl OfTenant {
     /// The Tenant.
     pub(super) async fn find(&self) -> anyhow::Result<Tenant> {
-        let cluster = cluster().await?;
+        let cluster = self.within.connect().await?;
         let namespace = self.namespace.as_deref().unwrap_or(cluster.client.default_namespace());
         cluster.tenant(&self.tenant, namespace).await
-    }
-}
-
-/// A cluster, and where it is asked.
-pub(super) struct Cluster {
-    pub(super) client: Client,
-    address: String,
-}
-
-/// The cluster of the kubeconfig.
-pub(super) async fn cluster() -> anyhow::Result<Cluster> {
-    const NONE: &str = "no cluster is known: set KUBECONFIG, or run in a pod";
-    let config = Config::infer().await.context(NONE)?;
-    let address = config.cluster_url.to_string();
-    Ok(Cluster { client: Client::try_from(config).context(NONE)?, address })
-}
-
-impl Cluster {
-    /// A Tenant.
-    pub(super) async fn tenant(&self, name: &str, namespace: &str) -> anyhow::Result<Tenant> {
-        let api: Api<Tenant> = Api::namespaced(self.client.clone(), namespace);
-        let tenant = api.get_opt(name).await.with_context(|| {
-            format!("Tenant {namespace}/{name} cannot be read from the API server {}", self.address)
-        })?;
-        tenant.with_context(|| {
-            format!("there is no Tenant '{name}' in namespace '{namespace}': --namespace names another")
-        })
     }
 }
 
@@ -85,7 +63,7 @@ pub(super) fn installation(tenant: &Tenant) -> anyhow::Result<Option<&str>> {
 
 /// AWS, as the credentials of whoever runs the command see it, and where an installation's things are in it.
 pub(super) async fn aws(installation: &str) -> anyhow::Result<(Aws, Arc<Scope>)> {
-    let sdk = aws::load().await;
+    let sdk = aws::load().await?;
     let region = sdk.region().map(ToString::to_string).unwrap_or_default();
     ensure!(!region.is_empty(), "no AWS region is set: set AWS_REGION, or a region in your AWS profile");
     ensure!(
@@ -112,6 +90,9 @@ fn nobody(fault: &Fault, region: &str) -> String {
             "AWS cannot be reached in {region}: check the region, the network, HTTPS_PROXY, AWS_ENDPOINT_URL and the \
              certificates that are trusted here"
         ),
+        "407" => "the proxy before AWS wants to know who asks: write user and password into HTTPS_PROXY, as \
+                  http://<user>:<password>@<host>:<port>"
+            .into(),
         "InvalidRequest" => {
             "the settings of AWS here do not go together, such as FIPS with an endpoint of one's own".into()
         }
@@ -146,6 +127,10 @@ pub(super) fn owner_of_bucket(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> 
 
 /// Prints an answer. Whoever read as much as they wanted, as `head` does, is no trouble.
 pub(super) fn print(told: &str) -> anyhow::Result<()> {
+    let told = match std::io::stdout().is_terminal() {
+        true => terminal::harmless(told),
+        false => told.into(),
+    };
     match writeln!(std::io::stdout(), "{told}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
@@ -302,6 +287,7 @@ mod tests {
         let said: BTreeSet<_> = [
             fault("Connection", loading),
             fault("Connection", unreached),
+            fault("407", ""),
             fault("InvalidRequest", "Invalid Configuration: FIPS and custom endpoint are not supported"),
             fault("InvalidClientTokenId", "The security token included in the request is invalid"),
             fault("ExpiredToken", "The security token included in the request is expired"),
@@ -309,7 +295,7 @@ mod tests {
         .iter()
         .map(|fault| nobody(fault, "eu-south-1"))
         .collect();
-        assert_eq!(said.len(), 5, "{said:#?}");
+        assert_eq!(said.len(), 6, "{said:#?}");
         assert_eq!(said.iter().filter(|said| said.contains("eu-south-1")).count(), 2, "{said:#?}");
     }
 

@@ -1,8 +1,10 @@
 //! The command line: one verb a file.
 
+mod cluster;
 mod crds;
 mod delete;
 mod documents;
+mod help;
 mod iam_policy;
 mod inspect;
 mod place;
@@ -13,6 +15,7 @@ mod retained;
 mod retrieve;
 mod run;
 mod sentence;
+mod terminal;
 
 use clap::{Parser, Subcommand};
 
@@ -65,7 +68,10 @@ impl Cli {
             Command::Run(_) => Reader::Operators,
             _ => Reader::Caller,
         };
-        self.command.run().await.map_err(|error| sentence::of(&error, reader))
+        self.command
+            .run()
+            .await
+            .map_err(|error| terminal::harmless(&sentence::of(&error, reader)).into_owned())
     }
 }
 
@@ -92,5 +98,34 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         super::Cli::command().debug_assert();
+    }
+
+    /// What a command's help must say that it reads, besides its options.
+    #[test]
+    fn no_help_is_without_an_example_and_what_is_read_of_the_environment() {
+        let (cluster, aws) = (&["KUBECONFIG", "--context"][..], &["AWS_REGION", "HTTPS_PROXY"][..]);
+        for (path, reads) in [
+            ("run", [cluster, aws, &["RUST_LOG"]].concat()),
+            ("crds", vec![]),
+            ("plan", vec![]),
+            ("iam-policy operator", vec![]),
+            ("iam-policy destructive", vec![]),
+            ("iam-policy writer", cluster.to_vec()),
+            ("iam-policy reader", cluster.to_vec()),
+            ("delete", [cluster, aws].concat()),
+            ("documents", [cluster, aws].concat()),
+            ("release", [cluster, aws].concat()),
+            ("retrieve", [cluster, aws].concat()),
+            ("retained", [aws, &["TENANTRY_INSTALLATION"]].concat()),
+        ] {
+            let mut root = super::Cli::command();
+            let command = path
+                .split(' ')
+                .fold(&mut root, |command, name| command.find_subcommand_mut(name).expect(path));
+            let help = command.render_long_help().to_string();
+            for part in reads.iter().chain(&["Example: "]) {
+                assert!(help.contains(part), "{path} --help says nothing of {part}:\n{help}");
+            }
+        }
     }
 }

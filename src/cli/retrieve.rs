@@ -4,12 +4,14 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
 use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::Passage;
 
 #[derive(Debug, Args)]
+#[command(after_help = help::after("tenantry retrieve -n tenants acme 'How many days of annual leave?' --results 3", &help::both()))]
 pub(super) struct Retrieve {
     #[command(flatten)]
     of: OfTenant,

@@ -4,13 +4,16 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{ArgAction, Args};
 use kube::core::Selector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::cluster::InCluster;
+use super::help;
+use super::terminal::OneLineEach;
 use crate::api::annotations::yes_or_no;
 use crate::aws;
 use crate::operator;
@@ -26,6 +29,7 @@ use crate::stack::registry::Table;
 const LOGGED: &str = "info,kube_client::client::builder=off,aws_config=error";
 
 #[derive(Debug, Args)]
+#[command(after_help = help::after("tenantry run --installation prod --read-only", &[&[help::LOG][..], &help::both()].concat()))]
 pub(super) struct Run {
     /// This installation's name: the prefix of everything it names in AWS, and its finalizer in the cluster. One to
     /// eight lower-case letters and digits, beginning with a letter. Never change it while Tenants exist.
@@ -134,6 +138,9 @@ pub(super) struct Run {
     /// Divides all waits but those of the leader election; for tests.
     #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
     clock: u32,
+
+    #[command(flatten)]
+    within: InCluster,
 
     // Last, because its heading would cover whatever came after it.
     #[command(flatten)]
@@ -249,11 +256,10 @@ impl Run {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
-            LogFormat::Text => logs.init(),
+            LogFormat::Text => logs.with_writer(|| OneLineEach(std::io::stderr())).init(),
             LogFormat::Json => logs.json().init(),
         }
-        let mut config =
-            kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
+        let mut config = self.within.config().await?;
         // Backoff is ours, by object and by class of failure.
         config.default_retry = false;
         // A watch is renewed before that; whatever else is silent for so long is lost.
@@ -294,7 +300,7 @@ impl Run {
         }
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone()));
-        operator::run(settings, client, &aws::load().await, stop).await
+        operator::run(settings, client, &aws::load().await?, stop).await
     }
 }
 

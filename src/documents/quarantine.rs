@@ -2,7 +2,7 @@
 //! less: no data source reads there, and nothing is lost.
 
 use super::sidecar::MAX_KEY;
-use crate::aws::Aws;
+use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
 use crate::stack::hash::fingerprint;
 pub(crate) use crate::stack::layout::QUARANTINE;
@@ -30,21 +30,22 @@ pub fn is_cut(key: &str) -> bool {
 }
 
 /// Copies an object there, over one of the same key.
-pub async fn take(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
-    tracing::debug!(bucket, key, "put into quarantine");
-    aws.objects.copy(bucket, key, &key_of(key)).await
+pub async fn take(aws: &Aws, bucket: &str, object: &Object) -> Result<(), Fault> {
+    let Object { key, etag, .. } = object;
+    tracing::debug!(bucket, key, "copied into quarantine");
+    aws.objects.copy(bucket, key, Some(etag), &key_of(key)).await
 }
 
-/// Moves a document there. It is deleted only once its copy is there.
-pub async fn banish(aws: &Aws, bucket: &str, key: &str) -> Result<(), Fault> {
-    take(aws, bucket, key).await?;
-    aws.objects.delete_one(bucket, key, None).await
+/// Moves a document there, over one of the same key. What was written anew since it was listed stays.
+pub async fn banish(aws: &Aws, bucket: &str, object: &Object) -> Result<(), Fault> {
+    tracing::debug!(bucket, key = object.key, "put into quarantine");
+    aws.objects.rename(bucket, object, &key_of(&object.key)).await
 }
 
 /// Copies a metadata file there, if S3 lets us. What becomes of the file itself does not wait for that: it may be one that
 /// nobody can copy, and as long as it stands somebody's filter may find what is beside it. The bucket keeps its version.
 pub async fn keep(aws: &Aws, bucket: &str, key: &str) {
-    if let Err(fault) = take(aws, bucket, key).await {
+    if let Err(fault) = aws.objects.copy(bucket, key, None, &key_of(key)).await {
         tracing::warn!(bucket, key, %fault, "a metadata file cannot be kept in quarantine; the bucket has its version");
     }
 }

@@ -26,7 +26,29 @@ pub enum Meeting {
     StayPut,
 }
 
-/// How a move fares.
+/// What goes where, within a bucket.
+#[derive(Clone, Debug)]
+pub struct Move {
+    /// The prefix that it has,
+    pub from: String,
+    /// and the one that it gets instead.
+    pub to: String,
+    /// What happens where another object has that key.
+    pub meeting: Meeting,
+    /// Whether jobs read what it leaves behind.
+    pub is_read: bool,
+}
+
+/// Where a call stopped: the next one goes on there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoppedAt {
+    /// So many of the moves are done.
+    done: usize,
+    /// The page of the next one.
+    page: Option<String>,
+}
+
+/// How moves fare.
 #[derive(Debug)]
 pub struct Moved {
     /// Whether the listing has come to its end.
@@ -37,50 +59,64 @@ pub struct Moved {
     pub stuck: Failures,
 }
 
-/// Moves everything under `from` to `to`: each object is copied, and only then deleted by its key, so that its older
-/// versions stay where they are as long as the bucket keeps them. Done once a listing has come to its end; a call goes on
-/// where the last one stopped.
+/// Moves everything, one move after the other: each object is copied, and only then deleted by its key, so that its older
+/// versions stay where they are as long as the bucket keeps them. Done once each listing has come to its end; a call goes on
+/// where the last one stopped. What was written anew between its copy and its end is not deleted, and moved again.
 ///
-/// An object that S3 does not let us move keeps no other: it stays, and the file beside it goes, so that no filter finds it.
+/// An object that S3 does not let us move keeps no other: it stays. Where jobs read it the file beside it goes, so that no
+/// filter finds it.
 pub async fn all(
     aws: &Aws,
     bucket: &str,
-    from: &str,
-    to: &str,
-    meeting: Meeting,
-    stopped_at: &mut Option<String>,
+    moves: &[Move],
+    stopped_at: &mut StoppedAt,
 ) -> Result<Moved, Fault> {
-    let (mut objects, mut stuck) = (0, Stuck::default());
+    let (mut objects, mut stuck, mut overtaken) = (0, Stuck::default(), false);
     for _ in 0..PAGES_A_CALL {
-        let page = aws.objects.list(bucket, from, stopped_at.take().as_deref(), None).await?;
-        let copied: Vec<(String, Result<Copied, Fault>)> = stream::iter(page.objects)
+        let Some(to_move) = moves.get(stopped_at.done) else { break };
+        let Move { from, to, is_read, .. } = to_move;
+        let page = aws.objects.list(bucket, from, stopped_at.page.take().as_deref(), None).await?;
+        let copied: Vec<(Object, Result<Copied, Fault>)> = stream::iter(page.objects)
             .map(|object| async move {
-                let key = object.key.clone();
-                (key, one(aws, bucket, from, to, meeting, object).await)
+                let copied = one(aws, bucket, to_move, &object).await;
+                (object, copied)
             })
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
-        let mut gone = Vec::new();
-        for (key, copied) in copied {
+        let (mut gone, mut faults) = (Vec::new(), Vec::new());
+        for (object, copied) in copied {
             match copied {
-                Ok(Copied::Arrived) => gone.push(key),
+                Ok(Copied::Arrived) => gone.push(object),
                 Ok(Copied::Stays) => {}
-                Err(fault) => stuck.add(key, fault),
+                Err(fault) => faults.push((object.key, fault)),
             }
         }
-        let kept = aws.objects.delete(bucket, &gone).await?;
+        let kept = aws.objects.delete_unchanged(bucket, &gone).await?;
         objects += gone.len() - kept.len();
-        kept.into_iter().for_each(|(key, fault)| stuck.add(key, fault));
-        for file in stuck.files_beside() {
-            beside::untag(aws, bucket, &file).await?;
+        for (key, fault) in faults.into_iter().chain(kept) {
+            match fault.is_overtaken() {
+                true => overtaken = true,
+                false => stuck.add(key, fault),
+            }
+        }
+        let files = stuck.files_beside();
+        for file in files.iter().filter(|_| *is_read) {
+            beside::untag(aws, bucket, file).await?;
         }
         tracing::info!(bucket, from, to, objects, "moving documents");
-        *stopped_at = page.next;
-        if stopped_at.is_none() {
-            return Ok(Moved { progress: Progress::Done, objects, stuck: stuck.told });
+        stopped_at.page = page.next;
+        if stopped_at.page.is_none() {
+            stopped_at.done += 1;
         }
     }
+    if overtaken {
+        *stopped_at = StoppedAt::default();
+    }
+    let Some(Move { from, to, .. }) = moves.get(stopped_at.done) else {
+        *stopped_at = StoppedAt::default();
+        return Ok(Moved { progress: Progress::Done, objects, stuck: stuck.told });
+    };
     let message = format!("Documents are being moved from s3://{bucket}/{from} to {to}");
     let progress = Progress::Waiting { reason: Reason::Updating, message, cadence: Cadence::Steady };
     Ok(Moved { progress, objects, stuck: stuck.told })
@@ -127,29 +163,27 @@ enum Copied {
 async fn one(
     aws: &Aws,
     bucket: &str,
-    from: &str,
-    to: &str,
-    meeting: Meeting,
-    object: Object,
+    Move { from, to, meeting, .. }: &Move,
+    object: &Object,
 ) -> Result<Copied, Fault> {
-    let Object { key, size, .. } = object;
-    let there = format!("{to}{}", key.strip_prefix(from).unwrap_or(&key));
+    let Object { key, size, etag, .. } = object;
+    let there = format!("{to}{}", key.strip_prefix(from.as_str()).unwrap_or(key));
     if there.len() > MAX_KEY {
         // A metadata file is made anew; a document so long could have none, and is nobody's.
-        if !is_sidecar(&key) {
-            quarantine::take(aws, bucket, &key).await?;
+        if !is_sidecar(key) {
+            quarantine::take(aws, bucket, object).await?;
         }
         return Ok(Copied::Arrived);
     }
-    if meeting == Meeting::StayPut {
+    if *meeting == Meeting::StayPut {
         // The first key in order that begins so is the key itself, if there is one.
         let page = aws.objects.list(bucket, &there, None, Some(1)).await?;
         if let Some(met) = page.objects.first().filter(|object| object.key == there) {
             // Its own copy, if a process died, or an answer was lost, between the copy and the deletion.
-            let arrived = met.size == size && aws.objects.are_same(bucket, &key, &there).await?;
+            let arrived = met.size == *size && aws.objects.are_same(bucket, key, &there).await?;
             return Ok(if arrived { Copied::Arrived } else { Copied::Stays });
         }
     }
-    aws.objects.copy(bucket, &key, &there).await?;
+    aws.objects.copy(bucket, key, Some(etag), &there).await?;
     Ok(Copied::Arrived)
 }

@@ -108,9 +108,9 @@ enum Task {
     /// The file beside a document is looked at, unless it is as it was.
     Check(Pair),
     /// It belongs to nobody, and goes where no job looks.
-    Banish(Entry),
+    Banish(Object),
     /// The next job has no room for it, and it goes there too.
-    SetAside(Entry, Timestamp, u64),
+    SetAside(Object),
 }
 
 /// A turn.
@@ -182,17 +182,16 @@ impl Walk<'_, '_> {
                 left.others_changed |= of_one.is_over(&key) && of_one.changed < self.findings.changed;
                 of_one.begin(&key, self.scope, self.findings.changed);
                 let must_wait = self.must_wait(&object);
-                let (written, size) = (object.last_modified, object.bytes());
-                let listed = self.compare(object, &mut known, &mut draft).await?;
+                let listed = self.compare(&object, &mut known, &mut draft).await?;
                 of_one.objects += 1;
                 of_one.looks += usize::from(!listed.same);
                 looks += usize::from(!listed.same);
                 match must_wait {
                     true => {
                         tasks.extend(range.pairing.before(&key).into_iter().map(Task::Check));
-                        tasks.push(Task::SetAside(listed.entry, written, size));
+                        tasks.push(Task::SetAside(object));
                     }
-                    false => sort(self.scope, listed, &mut range.pairing, &mut tasks),
+                    false => sort(self.scope, object, listed, &mut range.pairing, &mut tasks),
                 }
                 range.span.after = key;
                 if looks >= MUCH || tasks.len() >= BATCH {
@@ -263,12 +262,12 @@ impl Walk<'_, '_> {
     /// Compares an object with the ledger.
     async fn compare(
         &mut self,
-        object: Object,
+        object: &Object,
         known: &mut Known<'_>,
         draft: &mut Draft,
     ) -> Result<Listed, Fault> {
-        let (mark, written, size) = (object.mark(), object.last_modified, object.bytes());
-        let entry = Entry::new(object.key, mark);
+        let (written, size) = (object.last_modified, object.bytes());
+        let entry = Entry::new(object.key.clone(), object.mark());
         let its = match known.peek().await?.is_some_and(|next| next.key == entry.key) {
             true => known.next().await?,
             false => None,
@@ -393,14 +392,14 @@ impl OfOne {
 }
 
 /// Says what is to be done with an object, and with the documents before it of which all is known now.
-fn sort(scope: &Scope<'_>, listed: Listed, pairing: &mut Pairing, tasks: &mut Vec<Task>) {
+fn sort(scope: &Scope<'_>, object: Object, listed: Listed, pairing: &mut Pairing, tasks: &mut Vec<Task>) {
     let key = listed.entry.key.clone();
     if scope.pool.is_none() {
         return tasks.push(Task::Keep(listed.entry));
     }
     if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
         tasks.extend(pairing.before(&key).into_iter().map(Task::Check));
-        return tasks.push(Task::Banish(listed.entry));
+        return tasks.push(Task::Banish(object));
     }
     let entry = listed.entry.clone();
     let known = pairing.next(listed);
@@ -421,20 +420,19 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
             Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
             None => Ok(Done::default()),
         },
-        Task::SetAside(entry, written, size) => match quarantine::banish(aws, scope.bucket, &entry.key).await
-        {
-            Ok(()) => Ok(Done { waits: Some((entry.key, written, size)), ..Done::default() }),
-            // It stays where it is, and the job may be too large.
-            Err(fault) => {
-                let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });
-                Ok(Done { line, ..Done::default() })
+        Task::SetAside(object) => match quarantine::banish(aws, scope.bucket, &object).await {
+            Ok(()) => {
+                let bytes = object.bytes();
+                Ok(Done { waits: Some((object.key, object.last_modified, bytes)), ..Done::default() })
             }
+            // It stays where it is, and the job may be too large.
+            Err(fault) => Ok(Done { line: Some(skipped(object, &fault)), ..Done::default() }),
         },
-        Task::Banish(entry) => match quarantine::banish(aws, scope.bucket, &entry.key).await {
-            Ok(()) => Ok(Done { quarantined: Some(entry.key), ..Done::default() }),
+        Task::Banish(object) => match quarantine::banish(aws, scope.bucket, &object).await {
+            Ok(()) => Ok(Done { quarantined: Some(object.key), ..Done::default() }),
             // It stays where it is. A file beside it would make some filter find it.
             Err(fault) => {
-                let set_aside = match sidecar::key_of(&entry.key) {
+                let set_aside = match sidecar::key_of(&object.key) {
                     Some(key) => {
                         is_there(aws, scope.bucket, &key).await? && {
                             beside::untag(aws, scope.bucket, &key).await?;
@@ -443,11 +441,16 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
                     }
                     None => false,
                 };
-                let line = Some(Entry { skipped: Some(beside::why(&fault)), ..entry });
-                Ok(Done { line, set_aside, ..Done::default() })
+                Ok(Done { line: Some(skipped(object, &fault)), set_aside, ..Done::default() })
             }
         },
     }
+}
+
+/// What the ledger says of an object with which nothing can be done.
+fn skipped(object: Object, fault: &Fault) -> Entry {
+    let mark = object.mark();
+    Entry { skipped: Some(beside::why(fault)), ..Entry::new(object.key, mark) }
 }
 
 async fn is_there(aws: &Aws, bucket: &str, key: &str) -> Result<bool, Fault> {

@@ -1,7 +1,7 @@
 //! The documents' bucket: private, owned outright, TLS only, closed to what could not be read, encrypted, versioned, with an
 //! expiry per prefix.
 
-use crate::api::{GROUP, Layer, Reason};
+use crate::api::{GROUP, Layer};
 use crate::aws::{Aws, Tags};
 use crate::documents::purge;
 use crate::stack::fault::{Class, Fault};
@@ -72,7 +72,7 @@ pub async fn ensure(
             BucketChange::Lifecycle => aws.buckets.put_lifecycle(name, &diff::lifecycle(want)).await?,
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Bucket {name} is being set up")))
+    Ok(Progress::under_way(seen.ours().is_some(), &format!("Bucket {name}")))
 }
 
 /// Writes the tags beside what others have tagged it with: S3 replaces all of them at once.

@@ -5,14 +5,24 @@ use crate::aws::Keys;
 use crate::stack::accept::{key_is_here, not_allowed, refused};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Scope;
+use crate::stack::lent;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::diff;
 
-/// The tag by which a key's owner lets us use it; its value is our installation, or the namespace of one Tenant.
-const ALLOW: &str = "tenantry.dev/allow";
+/// A tag that the next release will not read any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldTag {
+    /// The key that bears it.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
 
 /// May the stack be encrypted with this existing key? Asked before anything is written. A Tenant may use keys that
-/// name its namespace; a SharedStack only keys that name the installation.
+/// name its namespace; a SharedStack keys that name the installation.
+///
+/// Whoever asks for a key that is not lent to them learns nothing of it, not even whether there is one; the log has it for the
+/// administrator.
 pub async fn may_be_used(
     keys: &Keys,
     scope: &Scope,
@@ -22,39 +32,47 @@ pub async fn may_be_used(
     if let elsewhere @ Err(_) = key_is_here(scope, arn) {
         return Ok(elsewhere);
     }
+    let not_lent = |why: &str| {
+        tracing::info!(key = arn, namespace, why, "a key that is not lent was asked for");
+        let wanted = lent::wanted(&scope.installation, namespace);
+        let who = "whoever owns it lends it by the tag";
+        Ok(not_allowed(arn, &format!("no key of this ARN is lent; {who} {} = '{wanted}'", lent::TAG)))
+    };
     let found = match keys.describe(arn).await {
         Ok(found) => found,
-        Err(fault) if fault.class == Class::Denied => return Ok(not_allowed(arn, &fault.to_string())),
+        Err(fault) if fault.class == Class::Denied => return not_lent(&fault.to_string()),
         Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
     };
-    let Some((key, tags)) = found else { return Ok(not_allowed(arn, "there is no such key")) };
-    let allowed = tags.get(ALLOW).map(String::as_str);
-    let by_installation = allowed == Some(scope.installation.as_str());
-    let by_namespace = namespace.is_some() && allowed == namespace;
+    let Some((key, tags)) = found else { return not_lent("there is no such key") };
+    let tag = tags.get(lent::TAG).map(String::as_str);
+    if !lent::is_lent(tag, &scope.installation, namespace) {
+        return not_lent(&format!("its tag {} is {tag:?}", lent::TAG));
+    }
     let why = if !key.symmetric {
         "it is not symmetric".to_string()
     } else if key.multi_region {
         "it is a multi-Region key, which OpenSearch Serverless does not take".to_string()
     } else if key.state != "Enabled" {
         format!("it is {}, not Enabled", key.state)
-    } else if !(by_installation || by_namespace) {
-        let or_namespace = namespace.map(|namespace| format!(" or '{namespace}'")).unwrap_or_default();
-        format!("it must be tagged {ALLOW} = '{}'{or_namespace} by whoever owns it", scope.installation)
     } else {
         return Ok(Ok(()));
     };
     Ok(not_allowed(arn, &why))
 }
 
-/// Can this existing key still be used? Whoever owns it may switch it off at any time.
-pub async fn can_be_used(keys: &Keys, arn: &str) -> Result<Result<(), Blocked>, Fault> {
+/// Can this existing key still be used? Whoever owns it may switch it off at any time. Answers with its tag, if that is one of
+/// which the next release knows nothing.
+pub async fn can_be_used(keys: &Keys, arn: &str) -> Result<Result<Option<OldTag>, Blocked>, Fault> {
     let unusable = match keys.describe(arn).await {
-        Ok(Some((key, _))) => diff::unusable(&key.arn, &key.state),
-        Ok(None) => Some(format!("KMS key {arn} is gone, and with it all that it has encrypted")),
+        Ok(Some((key, tags))) => match diff::unusable(&key.arn, &key.state) {
+            None => {
+                let value = tags.get(lent::TAG).filter(|value| lent::is_old(value)).cloned();
+                return Ok(Ok(value.map(|value| OldTag { key: key.arn, value })));
+            }
+            Some(why) => why,
+        },
+        Ok(None) => format!("KMS key {arn} is gone, and with it all that it has encrypted"),
         Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
     };
-    Ok(match unusable {
-        Some(why) => refused(Reason::KeyNotAllowed, format!("{why}. Nothing is changed until then")),
-        None => Ok(()),
-    })
+    Ok(refused(Reason::KeyNotAllowed, format!("{unusable}. Nothing is changed until then")))
 }

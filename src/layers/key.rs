@@ -3,16 +3,13 @@
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
+use crate::stack::iam::grant::DELETION_WINDOW_DAYS;
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::WantKey;
 use crate::stack::model::diff::{carries, key_is_whole, unusable};
 use crate::stack::model::observed::{KeyFacts, Seen};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
-
-/// Days between scheduling a key's deletion and losing it for good: the longest that KMS grants (7 to 30).
-/// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
-const DELETION_WINDOW_DAYS: i32 = 30;
 
 /// Finds the key by its alias, or, if one is to be created, by its tags: a process may have died between creating the
 /// two, or somebody may have pointed the alias elsewhere.
@@ -59,11 +56,11 @@ async fn complete(aws: &Aws, want: &WantKey, facts: &KeyFacts) -> Result<Progres
     let key = &facts.arn;
     if !carries(&facts.tags, &want.tags) {
         tag(aws, facts, &want.tags).await?;
-        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {key} got its tags")));
+        return Ok(Progress::waiting(Reason::Updating, format!("KMS key {key} got its tags")));
     }
     if !facts.has_alias {
         aws.keys.put_alias(&want.name, key).await?;
-        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {key} got its alias")));
+        return Ok(Progress::waiting(Reason::Updating, format!("KMS key {key} got its alias")));
     }
     Ok(Progress::waiting(Reason::NotYet, format!("KMS key {key} is {}", facts.state)))
 }

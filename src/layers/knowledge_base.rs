@@ -57,7 +57,13 @@ pub async fn ensure(
             (_, None) => {}
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {} is getting its data source", facts.id)))
+    Ok(match facts.data_source {
+        Some(_) => Progress::under_way(true, &format!("Knowledge base {}", facts.id)),
+        None => {
+            let message = format!("Knowledge base {} is getting its data source", facts.id);
+            Progress::waiting(Reason::Creating, message)
+        }
+    })
 }
 
 /// Writes the tags; data sources have none.

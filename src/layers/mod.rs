@@ -15,6 +15,7 @@ pub use hints::Hints;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use self::existing_key::OldTag;
 use self::opensearch::{collection, index};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
@@ -57,8 +58,8 @@ pub trait Layers: Sync {
         hints: &'a Hints,
     ) -> Answer<'a, Progress>;
 
-    /// Whether a key that is somebody's own can still be used, or why not.
-    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<(), Blocked>>;
+    /// Whether a key that is somebody's own can still be used, or why not; and its tag, if that is of an older release.
+    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>>;
 }
 
 impl Layers for Aws {
@@ -173,7 +174,7 @@ impl Layers for Aws {
         .boxed()
     }
 
-    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<(), Blocked>> {
+    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
         existing_key::can_be_used(&self.keys, arn).boxed()
     }
 }

@@ -100,7 +100,7 @@ pub async fn ensure(
             format!("Role {name} gets its permissions with the collection's id"),
         )
     } else {
-        Progress::waiting(Reason::Creating, format!("Role {name} is being created"))
+        Progress::under_way(facts.role.is_some(), &format!("Role {name}"))
     })
 }
 

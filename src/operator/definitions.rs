@@ -10,9 +10,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
-use super::causes::causes;
 use crate::api::{SharedStack, Tenant};
 use crate::clock::Clock;
+use crate::stack::causes::causes;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::bail;
+use serde_json::Value;
 
 use crate::api::GROUP;
 use crate::aws::{Aws, PolicyKind};
@@ -95,7 +96,22 @@ impl Grant {
             return Ok(());
         }
         let description = self.description();
-        Ok(aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &description, &found.version).await?)
+        match aws.policies.update(PolicyKind::DataAccess, &name, &wanted, &description, &found.version).await
+        {
+            // An older release's grant is wider than what we may write policies over, and as good.
+            Err(fault)
+                if fault.class == Class::Denied && said == wants && is_ours(&found.document, &wanted) =>
+            {
+                tracing::warn!(
+                    policy = name,
+                    %fault,
+                    "the operator's grant covers more than its collections, and may not be narrowed: delete it, and restart the \
+                     operator, which makes it anew"
+                );
+                Ok(())
+            }
+            updated => Ok(updated?),
+        }
     }
 
     /// The cluster that a grant names, if it is not ours.
@@ -103,6 +119,12 @@ impl Grant {
         let mut said = Identity::parse_description(&found.description);
         said.remove(&format!("{GROUP}/cluster")).filter(|cluster| *cluster != self.cluster)
     }
+}
+
+/// Whether a grant is for whom another is, whatever each covers.
+fn is_ours(found: &Value, wanted: &Value) -> bool {
+    let principal = |grant: &Value| grant.pointer("/0/Principal").cloned().unwrap_or_default();
+    policy::same(&principal(found), &principal(wanted))
 }
 
 async fn find(aws: &Aws, name: &str) -> Result<Option<PolicyFacts>, Fault> {

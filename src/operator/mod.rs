@@ -1,6 +1,5 @@
 //! The process: it starts, waits for what it needs, is elected, watches the cluster, and says how it is.
 
-mod causes;
 pub(crate) mod client;
 pub(crate) mod definitions;
 pub(crate) mod installation_owner;

@@ -10,7 +10,7 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
@@ -21,7 +21,6 @@ use tokio::sync::{OnceCell, SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::causes::causes;
 use super::metrics::Metrics;
 use super::records::Installation;
 use super::serve::{Health, Phase};
@@ -35,11 +34,13 @@ use crate::documents::scheduler::Limits;
 use crate::documents::turns::Turns;
 use crate::reconcile::claims::Claims;
 use crate::reconcile::context::Context;
+use crate::reconcile::events::Events;
 use crate::reconcile::memory::Memories;
 use crate::reconcile::{Action, Error as PassError, Guarded, offer_status, retry, shared_stack, tenant};
 use crate::records::Kept;
 use crate::records::lock::Lock;
 use crate::settings::Settings;
+use crate::stack::causes::causes;
 use crate::stack::iam::operation::bedrock;
 use crate::stack::identity::{Identity, Owner, Scope};
 
@@ -103,7 +104,7 @@ pub(super) async fn lead(
     };
     let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
     let cx = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
+        events: Events::new(client.clone(), reporter),
         clock,
         acts_since: Timestamp::now(),
         turns,

@@ -2,7 +2,7 @@
 //! person wants to know.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
@@ -12,11 +12,14 @@ use serde_json::json;
 use super::Error;
 use super::context::Context;
 use super::ids::Phase;
+use super::memory::Memory;
 use crate::api::annotations::{self, Pause};
 use crate::api::{ConditionType, PAUSED, Reason, Severity, Status};
 use crate::clock;
 use crate::documents::findings::Findings;
 use crate::documents::quarantine::QUARANTINE;
+use crate::layers::existing_key::OldTag;
+use crate::stack::lent;
 use crate::stack::model::grace;
 use crate::stack::model::outcome::Verdict;
 
@@ -79,20 +82,39 @@ pub async fn drift_repaired(cx: &Context, object: &ObjectReference, drift: &[Str
     cx.event(object, EventType::Warning, "DriftRepaired", "Reconcile", note).await;
 }
 
-/// What a review of a pool's documents found that somebody should know of.
+/// The key's tag is of an older release: said again at each look at all, because the next release will not read it.
+pub async fn tag_is_old(cx: &Context, object: &ObjectReference, memory: &mut Memory) {
+    let Some(OldTag { key, value }) = memory.old_tag.take() else { return };
+    let installation = lent::to_installation(&cx.scope.installation);
+    let namespace = lent::to_namespace(object.namespace.as_deref().unwrap_or("<namespace>"));
+    let note = format!(
+        "KMS key {key} is tagged {} = '{value}', which does not say whether that is an installation or a namespace. The next \
+         release will not read it. Whoever owns the key tags it '{installation}', for SharedStacks, or '{namespace}', for Silo \
+         tenants of that namespace",
+        lent::TAG
+    );
+    cx.event(object, EventType::Warning, "KeyTagOld", "Reconcile", note).await;
+}
+
+/// What a review of a pool's documents found that somebody should know of. In numbers: whoever may read events of the namespace
+/// `default`, where those of SharedStacks are, reads them.
 pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Findings) {
     let Findings { corrected, quarantined, .. } = findings;
     if corrected.count > 0 {
+        tracing::warn!(stack = object.name, %corrected, "metadata files named another tenant beside these documents");
         let note = format!(
-            "Metadata files named another tenant than the one under whose prefix they are, and were corrected; the \
-             originals are in {QUARANTINE}. Beside: {corrected}"
+            "{} metadata files named another tenant than the one under whose prefix they are, and were corrected; the \
+             originals are in {QUARANTINE}, and the operator's log has their names",
+            corrected.count
         );
         cx.event(object, EventType::Warning, "SidecarCorrected", "Sync", note).await;
     }
     if quarantined.count > 0 {
+        tracing::warn!(stack = object.name, keys = %quarantined, "documents were put into quarantine");
         let note = format!(
-            "These keys name no tenant, or leave no room for a metadata file, and were moved to {QUARANTINE}, so that \
-             nobody is answered from them: {quarantined}. Put them under pool/<tenantId>/"
+            "The keys of {} documents name no tenant, or leave no room for a metadata file: they were moved to {QUARANTINE}, so \
+             that nobody is answered from them, and the operator's log has their names. Put them under pool/<tenantId>/",
+            quarantined.count
         );
         cx.event(object, EventType::Warning, "DocumentsQuarantined", "Sync", note).await;
     }
@@ -163,7 +185,30 @@ const TOLD: &[Told] = &[
     }),
 ];
 
-/// Trouble and its end, and, unless `quiet`, the first readiness.
+/// Reasons whose messages name tenants, their namespaces or their documents.
+const NAMES_TENANTS: [Reason; 7] = [
+    Reason::Borrowed,
+    Reason::RetainedTenants,
+    Reason::LargeDeletion,
+    Reason::SyncFailed,
+    Reason::DocumentsRemain,
+    Reason::DocumentsStuck,
+    Reason::ObjectsLocked,
+];
+
+/// What an event says of trouble. Those of SharedStacks are in the namespace `default`, and more people read them than the
+/// SharedStack: they name nobody's tenant.
+fn told_of(object: &ObjectReference, kind: ConditionType, trouble: &Condition) -> String {
+    let names_tenants = Reason::parse(&trouble.reason).filter(|reason| NAMES_TENANTS.contains(reason));
+    match names_tenants.filter(|_| object.namespace.is_none()) {
+        Some(reason) => {
+            format!("{} The condition {kind} of the SharedStack has the details", reason.meaning())
+        }
+        None => trouble.message.clone(),
+    }
+}
+
+/// Trouble and its end, and readiness; if `quiet`, the first alone.
 async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
     let (was, is) = (before, after);
     for (kind, status, action, is_told) in TOLD {
@@ -171,7 +216,8 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
         let Some(trouble) = stands(is) else { continue };
         let is_told = Reason::parse(&trouble.reason).is_some_and(is_told);
         if is_told && stands(was).is_none_or(|known| known.reason != trouble.reason) {
-            cx.event(object, EventType::Warning, &trouble.reason, action, &trouble.message).await;
+            cx.event(object, EventType::Warning, &trouble.reason, action, told_of(object, *kind, &trouble))
+                .await;
         }
     }
     if let Some(began) = &is.grace_started_time
@@ -192,7 +238,9 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
         cx.event(object, EventType::Warning, &paused.reason, "Reconcile", &paused.message).await;
     }
     let became_ready = is.is_true(ConditionType::Ready) && !was.is_true(ConditionType::Ready);
-    if became_ready && (!quiet || was.is_true(ConditionType::Stalled)) {
+    // All tenants of a pool follow it at once; each is told of once.
+    let is_first = was.knowledge_base_id.is_none() && is.knowledge_base_id.is_some();
+    if became_ready && (!quiet || is_first || was.is_true(ConditionType::Stalled)) {
         let note = "Everything is built and can be asked";
         cx.event(object, EventType::Normal, Reason::Ready, "Reconcile", note).await;
     }
@@ -221,7 +269,7 @@ mod tests {
 
     use crate::reconcile::Action;
     use jiff::Timestamp;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
     use crate::api::{SharedStack, Tenant};
@@ -305,7 +353,7 @@ mod tests {
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
-                "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
+                "reindexing": null, "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
             },
         });
         let patch = merge_patch(format!("{TENANT}/status"), patch);
@@ -452,6 +500,28 @@ mod tests {
             let (before, after) = (list(before), list(after));
             tells(&before, &after, false, if_loud).await;
             tells(&before, &after, true, if_quiet).await;
+        }
+    }
+
+    /// Ten thousand of them follow their pool, so only the first readiness is news.
+    #[tokio::test]
+    async fn no_pool_tenant_becomes_ready_for_the_first_time_without_a_word() {
+        let says = |ready: &str, knowledge_base: Option<&str>| Status {
+            knowledge_base_id: knowledge_base.map(Into::into),
+            ..status(&[says(ConditionType::Ready, ready, Reason::Ready)])
+        };
+        for (before, after, is_told) in [
+            (Status::default(), says("True", Some("KB1")), true),
+            (says("False", None), says("True", Some("KB1")), true),
+            (says("False", Some("KB1")), says("True", Some("KB1")), false),
+            (says("False", None), says("False", Some("KB1")), false),
+        ] {
+            let told = is_told
+                .then(|| event("Normal", "Ready", "Reconcile", "Everything is built and can be asked"));
+            let after = Status { observed_generation: Some(4), ..after };
+            let server = api_server(std::iter::once(writes(&after)).chain(told));
+            let api: Api<Tenant> = Api::namespaced(server.client(), "tenants");
+            write(&context(server.client()), &api, &acme(), &before, &after, true).await.unwrap();
         }
     }
 
@@ -685,6 +755,25 @@ mod tests {
         held_by_another(&cx, &acme(), "test").await;
     }
 
+    #[test]
+    fn an_event_of_a_shared_stack_names_no_tenant() {
+        let stack = subject(&read::<SharedStack>(shared_stack(json!({}))));
+        for reason in Reason::ALL {
+            let trouble = Condition {
+                reason: reason.to_string(),
+                message: "Tenant team-a/acme, pool/acme/salaries.md".into(),
+                ..says(ConditionType::Stalled, "True", *reason)
+            };
+            let said = told_of(&stack, ConditionType::Stalled, &trouble);
+            assert_eq!(said.contains("acme"), !NAMES_TENANTS.contains(reason), "{said}");
+            assert_eq!(
+                told_of(&acme(), ConditionType::Stalled, &trouble),
+                trouble.message,
+                "its own is told"
+            );
+        }
+    }
+
     #[tokio::test]
     async fn documents_that_are_nobodys_are_told_when_they_become_more() {
         for (before, after, is_told) in [
@@ -710,11 +799,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_review_corrected_or_put_into_quarantine_is_told() {
-        let corrected = "Metadata files named another tenant than the one under whose prefix they are, and were \
-                         corrected; the originals are in tenantry/quarantine/. Beside: pool/a/x.md and 1 more";
-        let quarantined = "These keys name no tenant, or leave no room for a metadata file, and were moved to \
-                           tenantry/quarantine/, so that nobody is answered from them: pool/y.md. Put them under \
-                           pool/<tenantId>/";
+        let corrected = "2 metadata files named another tenant than the one under whose prefix they are, and were \
+                         corrected; the originals are in tenantry/quarantine/, and the operator's log has their names";
+        let quarantined = "The keys of 1 documents name no tenant, or leave no room for a metadata file: they were moved to \
+                           tenantry/quarantine/, so that nobody is answered from them, and the operator's log has their \
+                           names. Put them under pool/<tenantId>/";
         let stack = shared_stack(json!({}));
         let corrected = event_of(&stack, "Warning", "SidecarCorrected", "Sync", corrected);
         let quarantined = event_of(&stack, "Warning", "DocumentsQuarantined", "Sync", quarantined);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use parking_lot::{Mutex, MutexGuard};
@@ -17,6 +17,7 @@ use tokio::sync::{OnceCell, SetOnce, mpsc};
 use super::Guarded;
 use super::claims::{Age, Asker, Claims};
 use super::engine::World;
+use super::events::Events;
 use super::finalizer;
 use super::ids::Ids;
 use super::memory::Memories;
@@ -86,7 +87,7 @@ pub struct Context {
     /// Who has a place where there are only so many, and who waits for one.
     pub reservations: Reservations,
     /// Writes events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// Set once all stores are filled and it is known who has which tenantId.
     pub ready: OnceCell<()>,
 }
@@ -276,13 +277,17 @@ impl Context {
         }
         self.forget_the_unseen();
         let limit = self.settings.max_tenants_per_namespace;
-        self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next))
+        let answer = self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next));
+        self.wake(self.reservations.passed_on());
+        answer
     }
 
     /// Whether it is known, without asking AWS, that there is no room for one more knowledge base. `namespace` is how many its
     /// own may have.
     pub fn is_full(&self, applicant: &Applicant, namespace: Option<usize>) -> Option<Blocked> {
-        self.reservations.is_full(self.clock, applicant, self.limits(namespace))
+        let full = self.reservations.is_full(self.clock, applicant, self.limits(namespace));
+        self.wake(self.reservations.passed_on());
+        full
     }
 
     /// Asks for room for one more knowledge base. `namespace` is how many its own may have.
@@ -293,7 +298,9 @@ impl Context {
     ) -> Result<Result<(), Blocked>, Fault> {
         self.forget_the_unseen();
         let ask = || self.aws.knowledge_bases.names();
-        match self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await {
+        let answer = self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await;
+        self.wake(self.reservations.passed_on());
+        match answer {
             Ok(answer) => Ok(answer.map(|next| self.wake(next))),
             Err(fault) => Ok(Err(Blocked::try_from(fault)?)),
         }
@@ -373,6 +380,8 @@ impl Context {
         let uid = meta.uid.as_deref().unwrap_or_default();
         if self.memories.get(uid).retried.as_deref() != asked {
             self.memories.note(uid, |memory| memory.retry(asked));
+            // What was in the way may have been deleted by somebody else.
+            self.reservations.ask_anew();
         }
     }
 
@@ -480,7 +489,7 @@ impl Context {
         };
         // An event that is told again counts on, whichever version of the object it is told of.
         let object = &ObjectReference { resource_version: None, ..object.clone() };
-        if let Err(error) = self.recorder.publish(&event, object).await {
+        if let Err(error) = self.events.tell(&event, object).await {
             tracing::warn!(%error, "an event could not be written");
         }
     }
@@ -506,7 +515,6 @@ mod tests {
     use super::*;
     use crate::api::Reason;
     use crate::reconcile::conditions_writer::subject;
-    use crate::reconcile::memory::Memory;
     use crate::reconcile::mocked::{
         HOLD, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
     };
@@ -604,7 +612,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_that_is_told_again_counts_on_whatever_became_of_its_object() {
+    async fn no_event_is_lost_because_another_of_its_reason_was_told_a_moment_ago() {
         let counted = |count: u32| {
             let event = json!({
                 "apiVersion": "events.k8s.io/v1", "kind": "Event", "eventTime": "*",
@@ -624,7 +632,7 @@ mod tests {
             counted(2),
             counted(3).refused(500),
             counted(3),
-            // kube tells events apart by all but their notes: the first note stays for six minutes.
+            event("Warning", "Denied", "Reconcile", "another note"),
             counted(4),
             event("Warning", "Denied", "Register", "no"),
             event("Warning", "Quota", "Reconcile", "no"),
@@ -637,6 +645,7 @@ mod tests {
             ("8", EventType::Warning, "Denied", "Reconcile", "no"),
             ("9", EventType::Warning, "Denied", "Reconcile", "no"),
             ("9", EventType::Warning, "Denied", "Reconcile", "another note"),
+            ("9", EventType::Warning, "Denied", "Reconcile", "no"),
             ("9", EventType::Warning, "Denied", "Register", "no"),
             ("9", EventType::Warning, "Quota", "Reconcile", "no"),
             ("9", EventType::Normal, "Denied", "Reconcile", "no"),
@@ -645,9 +654,21 @@ mod tests {
         }
         let seen = server.seen();
         let name = |asked: usize| seen[asked].body["metadata"]["name"].as_str().unwrap().to_string();
-        for patch in 1..=4 {
+        for patch in [1, 2, 3, 5] {
             assert_eq!(seen[patch].target, format!("{EVENTS}/{}", name(0)), "it is the same event");
             assert_eq!(seen[patch].body["eventTime"], seen[0].body["eventTime"]);
+        }
+    }
+
+    /// As `kubectl delete events --all` does.
+    #[tokio::test]
+    async fn no_event_is_lost_because_somebody_has_deleted_the_one_that_it_would_count_on() {
+        let told = event("Warning", "Denied", "Reconcile", "no");
+        let counted_on = merge_patch(format!("{EVENTS}/acme.*"), json!("*"));
+        let server = api_server([told.clone(), counted_on.refused(404), told]);
+        let cx = context(server.client());
+        for _ in 0..2 {
+            cx.event(&acme("7"), EventType::Warning, "Denied", "Reconcile", "no").await;
         }
     }
 
@@ -878,7 +899,7 @@ mod tests {
         });
         let cx = trusting(silent(), tenants.into(), vec![]).await;
         for uid in ["gone", "stays"] {
-            cx.memories.put(uid, Memory { rounds: 5, ..Memory::default() });
+            cx.memories.lend(uid).rounds = 5;
             cx.written.lock().insert(uid.into(), "8".into());
         }
         cx.forget("gone");

@@ -70,28 +70,27 @@ pub fn source<'a>(
     })
 }
 
-/// What stands for a job that must come first: the index was made anew, and until everything is embedded again nobody
-/// finds what they found yesterday.
+/// What releases before this one wrote as the state of the last job, instead of `status.reindexing`.
 const REFILLING: &str = "REFILLING";
 
 /// Notes that the documents have a new data source, and says while they are not all embedded again. The status is the
-/// memory: the note is replaced by the job that ends it.
-pub fn refilling(before: &Status, status: &mut Status, step: &LastStep) -> Option<(Reason, String)> {
-    let note = |status: &Status| {
-        status.ingestion.as_ref().and_then(|i| i.last_status.clone()).as_deref() == Some(REFILLING)
-    };
+/// memory.
+pub fn reindexing(before: &Status, status: &mut Status, step: &LastStep) -> Option<(Reason, String)> {
+    let as_before = |it: &IngestionStatus| it.last_status.as_deref() == Some(REFILLING);
+    status.ingestion = status.ingestion.take().filter(|it| !as_before(it));
+    let noted = before.reindexing == Some(true) || before.ingestion.as_ref().is_some_and(as_before);
     let renewed = before.data_source_id.is_some()
         && status.data_source_id.is_some()
         && status.data_source_id != before.data_source_id;
-    if !renewed && !note(before) {
-        return None;
-    }
     let filled = !renewed && step.jobs.iter().any(|job| job.status == "COMPLETE");
-    if filled || step.documents.reason == Reason::NoDocuments {
+    let goes_on = (renewed || noted) && !filled && step.documents.reason != Reason::NoDocuments;
+    status.reindexing = goes_on.then_some(true);
+    if !goes_on {
+        status.ingestion = step.ingestion.clone().or(status.ingestion.take());
         return None;
     }
-    status.ingestion =
-        Some(IngestionStatus { last_status: Some(REFILLING.into()), ..IngestionStatus::default() });
+    // What the jobs of the data source before this one did says nothing of it.
+    status.ingestion = None;
     let message = "The index was lost and is made anew; Ready again when every document is embedded again";
     Some((Reason::Updating, message.into()))
 }
@@ -238,6 +237,58 @@ mod tests {
 
     use super::*;
     use crate::stack::fault::Class;
+
+    /// What is documented as Bedrock's word on a job is that, and nobody else's.
+    #[test]
+    fn an_index_that_is_made_anew_is_not_told_as_the_state_of_a_job() {
+        let step = |jobs: &[&str], reason| LastStep {
+            documents: Documents { current: None, reason, message: String::new() },
+            ingestion: Some(job("IN_PROGRESS", None, None)),
+            look_again: None,
+            fault: None,
+            jobs: jobs.iter().map(|status| JobSummary { status: (*status).into(), ..summary() }).collect(),
+            findings: None,
+            unclaimed: None,
+            failures: None,
+        };
+        let status = |source: &str, reindexing, last: &str| Status {
+            data_source_id: Some(source.into()),
+            reindexing,
+            ingestion: Some(job(last, None, None)),
+            ..Status::default()
+        };
+        let (waits, none) = (Reason::SyncRequested, Reason::NoDocuments);
+        let noted = Some(true);
+        for (before, source, step, goes_on) in [
+            (status("DS1", None, "COMPLETE"), "DS1", step(&["COMPLETE"], waits), false),
+            (status("DS1", None, "COMPLETE"), "DS2", step(&[], waits), true),
+            // A job that ended before the data source was made anew.
+            (status("DS1", None, "COMPLETE"), "DS2", step(&["COMPLETE"], waits), true),
+            (status("DS2", noted, "FAILED"), "DS2", step(&["FAILED", "IN_PROGRESS"], waits), true),
+            (status("DS2", noted, "FAILED"), "DS2", step(&["FAILED", "COMPLETE"], waits), false),
+            (status("DS2", noted, "FAILED"), "DS2", step(&[], none), false),
+            (status("DS2", None, REFILLING), "DS2", step(&[], waits), true),
+            (status("DS2", None, REFILLING), "DS2", step(&["COMPLETE"], waits), false),
+        ] {
+            let mut after = Status { data_source_id: Some(source.into()), ..before.clone() };
+            let told = reindexing(&before, &mut after, &step);
+            assert_eq!(told.map(|(reason, _)| reason), goes_on.then_some(Reason::Updating), "{before:?}");
+            assert_eq!(after.reindexing, goes_on.then_some(true), "{before:?}");
+            assert_eq!(after.ingestion, step.ingestion.filter(|_| !goes_on), "{before:?}");
+        }
+    }
+
+    fn summary() -> JobSummary {
+        let at = Timestamp::UNIX_EPOCH;
+        JobSummary {
+            id: "J".into(),
+            status: String::new(),
+            description: String::new(),
+            started: at,
+            updated: at,
+            statistics: Default::default(),
+        }
+    }
 
     /// A job that began and ended then, and when documents were looked for in vain.
     fn job(status: &str, ended: Option<i64>, looked: Option<i64>) -> IngestionStatus {

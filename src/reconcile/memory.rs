@@ -1,6 +1,7 @@
 //! What a process remembers of an object between passes: nothing that a restart may not forget.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,9 @@ use parking_lot::Mutex;
 
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
+use crate::documents::relocate::StoppedAt;
 use crate::documents::sync::Remembered;
+use crate::layers::existing_key::OldTag;
 use crate::stack::fault::Fault;
 use crate::stack::model::desired::Want;
 use crate::stack::model::observed::Sight;
@@ -30,12 +33,18 @@ pub struct Memory {
     pub whole: PerLayer<bool>,
     /// What was wanted of them at the last look.
     pub want: Option<Want>,
+    /// A tag of its key that the next release will not read, which its owner is to be told of.
+    pub old_tag: Option<OldTag>,
     /// When all layers were last looked at, and nothing has been in doubt since.
     pub looked_at_all: Option<Instant>,
     /// When the last look at all layers began, whatever came of it.
     pub began_to_look: Option<Instant>,
     /// Since when each layer has been waited for.
     pub waiting_since: PerLayer<Option<Instant>>,
+    /// Layers that were not ready, or not changed, in time.
+    pub late: PerLayer<bool>,
+    /// What somebody else has changed of layers that were whole, in words, until it is put right.
+    pub drift: PerLayer<Option<String>>,
     /// What AWS refused in a way that needs a person, and when.
     pub refused: PerLayer<Option<(Instant, Fault)>>,
     /// Since when its way back has been going on.
@@ -54,7 +63,7 @@ pub struct Memory {
     /// Ingestion jobs that should have forgotten a leaver's documents and found new ones.
     pub rounds: u32,
     /// Where the move of its documents stopped, to let others have their turn.
-    pub move_stopped_at: Option<String>,
+    pub move_stopped_at: StoppedAt,
     /// Since when AWS, or Kubernetes, has been failing in a way that passes.
     pub failing_since: Option<Instant>,
     /// Since when the look after its documents has been failing so.
@@ -99,6 +108,14 @@ impl Memory {
         BETWEEN_LOOKS.checked_sub(clock.since(self.began_to_look?)).filter(|left| !left.is_zero())
     }
 
+    /// All was looked at for this generation. Another spec has its own time, and what it wants may be what others changed.
+    pub fn takes_up(&mut self, generation: i64) {
+        if self.generation.replace(generation) != Some(generation) {
+            self.late = PerLayer::default();
+            self.drift = PerLayer::default();
+        }
+    }
+
     /// The way back has begun, or goes on; answers since when. Whatever was waited for on the way there is forgotten.
     pub fn leaves(&mut self) -> Instant {
         if self.leaving_since.is_none() {
@@ -135,6 +152,12 @@ impl Memory {
             self.registry.refused = None;
             self.looked_at_all = None;
             self.failures = 0;
+            // What it was waited for begins anew.
+            (self.waiting_since, self.late) = (PerLayer::default(), PerLayer::default());
+            self.leaving_since = self.leaving_since.map(|_| Instant::now());
+            self.failing_since = None;
+            self.documents_failing_since = None;
+            self.registry_failing_since = None;
         }
         self.retried = asked.map(Into::into);
     }
@@ -159,19 +182,22 @@ pub struct Registered {
     pub refused: Option<(String, Instant)>,
 }
 
-/// The memories of all objects. A pass takes one out, works on it and puts it back; two passes of one object never
-/// run at once.
+/// The memories of all objects. A pass borrows one and works on it; two passes of one object never run at once.
 #[derive(Default)]
 pub struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
 
 impl Memories {
-    /// A copy to work on.
+    /// A copy, to look at.
     pub fn get(&self, uid: &str) -> Memory {
         self.0.lock().get(uid).map(|memory| Memory::clone(memory)).unwrap_or_default()
     }
 
-    /// What the pass has learned.
-    pub fn put(&self, uid: &str, memory: Memory) {
+    /// One to work on. Whatever becomes of the pass, what it has learned is put back.
+    pub fn lend(&self, uid: &str) -> Lent<'_> {
+        Lent { memories: self, uid: uid.into(), memory: self.get(uid) }
+    }
+
+    fn put(&self, uid: &str, memory: Memory) {
         self.0.lock().insert(uid.into(), Arc::new(memory));
     }
 
@@ -195,6 +221,33 @@ impl Memories {
             failures = memory.failures;
         });
         failures
+    }
+}
+
+/// A memory that a pass works on: while it does, nobody else notes anything.
+pub struct Lent<'a> {
+    memories: &'a Memories,
+    uid: String,
+    memory: Memory,
+}
+
+impl Deref for Lent<'_> {
+    type Target = Memory;
+
+    fn deref(&self) -> &Memory {
+        &self.memory
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.memories.put(&self.uid, std::mem::take(&mut self.memory));
     }
 }
 
@@ -328,6 +381,55 @@ mod tests {
             assert_eq!(memory.transient(Clock::new(1000), None), None);
             assert_eq!(memory.failing_since, None, "what has passed begins anew");
         }
+    }
+
+    #[test]
+    fn nothing_that_a_pass_has_learned_is_forgotten_because_it_failed_or_was_cut_off() {
+        let memories = Memories::default();
+        let fails = || -> Result<(), ()> {
+            let mut memory = memories.lend("a");
+            memory.rounds = 5;
+            Err(())?;
+            memory.rounds = 6;
+            Ok(())
+        };
+        assert!(fails().is_err());
+        assert_eq!(memories.get("a").rounds, 5);
+        let cut_off = async {
+            let mut memory = memories.lend("a");
+            memory.rounds = 7;
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(futures::FutureExt::now_or_never(cut_off), None);
+        assert_eq!(memories.get("a").rounds, 7);
+    }
+
+    #[test]
+    fn whoever_has_mended_a_cause_gives_everything_its_whole_time_again() {
+        let waited = Some(ago(3600.0));
+        let mut memory = Memory {
+            failing_since: waited,
+            documents_failing_since: waited,
+            registry_failing_since: waited,
+            leaving_since: waited,
+            looked_at_all: waited,
+            failures: 7,
+            ..Memory::default()
+        };
+        (memory.waiting_since.role, memory.late.role) = (waited, true);
+        memory.refused.role = Some((ago(1.0), fault(Class::Denied, "no")));
+        memory.retry(None);
+        assert_eq!((memory.waiting_since.role, memory.failures), (waited, 7), "nobody has asked");
+        memory.retry(Some("now"));
+        let since = [memory.failing_since, memory.documents_failing_since, memory.registry_failing_since];
+        assert_eq!(since, [None; 3]);
+        assert_eq!((memory.waiting_since.role, memory.late.role, memory.failures), (None, false, 0));
+        assert!(memory.refused.role.is_none() && memory.looked_at_all.is_none());
+        assert!(memory.leaving_since > waited, "it goes on leaving");
+        // What stays in its annotations is asked for once.
+        memory.waiting_since.role = waited;
+        memory.retry(Some("now"));
+        assert_eq!(memory.waiting_since.role, waited);
     }
 
     #[test]

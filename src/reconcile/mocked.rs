@@ -10,7 +10,7 @@ use http::{Request, Response, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube::client::Body;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OnceCell, mpsc};
 
 use super::context::Context;
+use super::events::Events;
 use super::ids::Ids;
 use crate::aws::{Aws, Gate, SdkConfig};
 use crate::clock::Clock;
@@ -313,7 +314,7 @@ pub fn context(client: Client) -> Context {
     let reporter = Reporter { controller: "tenantry".into(), instance: Some(INSTALLATION.into()) };
     let limits = Limits { jobs: 5, interval: Duration::ZERO };
     Context {
-        recorder: Recorder::new(client.clone(), reporter),
+        events: Events::new(client.clone(), reporter),
         clock: Clock::new(1),
         acts_since: Timestamp::UNIX_EPOCH,
         turns: Turns::new(limits, |at| at, |_| {}),

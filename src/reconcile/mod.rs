@@ -4,6 +4,7 @@ pub(crate) mod claims;
 pub(crate) mod conditions_writer;
 pub(crate) mod context;
 pub(crate) mod engine;
+pub(crate) mod events;
 pub(crate) mod failed;
 pub(crate) mod finalizer;
 pub(crate) mod ids;
@@ -12,7 +13,7 @@ pub(crate) mod leftovers;
 pub(crate) mod listing;
 pub(crate) mod memory;
 #[cfg(test)]
-mod mocked;
+pub(crate) mod mocked;
 pub(crate) mod models;
 pub(crate) mod offer_status;
 pub(crate) mod places;
@@ -33,6 +34,7 @@ use kube::core::DeserializeGuard;
 
 use crate::api::Reason;
 use crate::records::Trouble;
+use crate::stack::causes::causes;
 use crate::stack::fault::Fault;
 
 /// An object that may be unreadable: one of them must not blind the watch for the others.
@@ -134,7 +136,7 @@ impl From<Trouble> for Error {
 fn in_words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
-        error => error.to_string(),
+        error => causes(error),
     }
 }
 

@@ -72,7 +72,8 @@ impl Models {
         want: &Want,
         before: &Status,
     ) -> Option<Model> {
-        let model = of_bedrock(scope, &want.knowledge_base.as_ref()?.embedding_model_arn)?;
+        let arn = &want.knowledge_base.as_ref()?.embedding_model_arn;
+        let Some(model) = of_bedrock(scope, arn) else { return Some(of_others(arn)) };
         match self.lifecycle(clock, model, || bedrock.lifecycle(model)).await {
             Ok(lifecycle) => {
                 let Word { stays, message } = lifecycle::word(model, lifecycle.as_ref(), Timestamp::now());
@@ -97,6 +98,15 @@ impl Models {
         let known = known.get(model)?;
         (clock.since(known.asked) < known.good_for).then(|| known.answer.clone())
     }
+}
+
+/// What is said of a model that is not Bedrock's own: a custom one, or one of another region.
+fn of_others(arn: &str) -> Model {
+    let message = format!(
+        "{arn} is no model that Bedrock itself offers in this region: AWS gives it no end, and nobody tells when whoever provides \
+         it ends it"
+    );
+    Model { current: Some(true), reason: Reason::ModelStays, message }
 }
 
 /// The id of a model that Bedrock itself offers in this region: others have no end that it knows.
@@ -172,5 +182,26 @@ mod tests {
         ] {
             assert_eq!(of_bedrock(&scope, others), None, "{others}");
         }
+    }
+
+    #[tokio::test]
+    async fn no_knowledge_base_with_a_custom_model_is_without_a_word_on_it() {
+        use crate::reconcile::mocked::{api_server, context};
+        use crate::stack::model::ideal;
+
+        let sample = ideal::samples().remove(0);
+        let mut want = sample.want(&sample.built());
+        let custom = "arn:aws:bedrock:eu-central-1:123456789012:custom-model/m";
+        want.knowledge_base.as_mut().unwrap().embedding_model_arn = custom.into();
+        let cx = context(api_server([]).client());
+        let word =
+            cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, &Status::default()).await.unwrap();
+        assert_eq!((word.current, word.reason), (Some(true), Reason::ModelStays));
+        assert!(word.message.contains(custom), "{}", word.message);
+        want.knowledge_base = None;
+        assert_eq!(
+            cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, &Status::default()).await,
+            None
+        );
     }
 }

@@ -61,6 +61,8 @@ pub struct Places {
     tenants: BTreeMap<String, Owner>,
     knowledge_bases: BTreeMap<String, Identity>,
     waiting: BTreeMap<Age, (Bound, Identity)>,
+    /// What somebody waited for who now waits for something else: it may have been woken for it, and the next must be.
+    passed_on: Vec<Bound>,
 }
 
 impl Places {
@@ -167,6 +169,11 @@ impl Places {
         bounds
     }
 
+    /// What was passed on by those who were refused since this was last asked.
+    pub fn passed_on(&mut self) -> Vec<Bound> {
+        std::mem::take(&mut self.passed_on)
+    }
+
     /// Whether an object waits for a knowledge base.
     pub fn waits_for_knowledge_base(&self, uid: &str) -> bool {
         let mut waiting = self.waiting.values();
@@ -198,7 +205,8 @@ impl Places {
     }
 
     fn line_up(&mut self, applicant: &Applicant, bound: Bound) {
-        self.stops_waiting(&applicant.id.uid);
+        let before = self.stops_waiting(&applicant.id.uid);
+        self.passed_on.extend(before.into_iter().filter(|before| *before != bound));
         self.waiting.insert(age(applicant), (bound, applicant.id.clone()));
     }
 }

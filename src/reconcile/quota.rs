@@ -86,6 +86,11 @@ impl Reservations {
         next(&places, &freed)
     }
 
+    /// What AWS said of the account's knowledge bases is not said again.
+    pub fn ask_anew(&self) {
+        self.listing.spoil();
+    }
+
     /// The object has no knowledge base and does not get on: it stands in nobody's way.
     pub fn lapse(&self, uid: &str) -> Next {
         let mut places = self.places.lock();
@@ -104,6 +109,13 @@ impl Reservations {
     pub fn stops_waiting(&self, uid: &str) -> Next {
         let mut places = self.places.lock();
         let passed_on = places.stops_waiting(uid);
+        next(&places, &passed_on)
+    }
+
+    /// Whom those have to wake who were refused for something else than what they waited for.
+    pub fn passed_on(&self) -> Next {
+        let mut places = self.places.lock();
+        let passed_on = places.passed_on();
         next(&places, &passed_on)
     }
 
@@ -318,6 +330,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_made_room_is_not_refused_for_what_was_counted_before() {
+        let (rooms, account) = (Reservations::default(), Account::default());
+        account.has.lock().extend((0..4).map(|n| format!("somebodys-{n}")));
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_err());
+        account.has.lock().clear();
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_err(), "it was counted a moment ago");
+        rooms.ask_anew();
+        assert!(asks(&rooms, &account, LIMITS, 1).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn of_fifty_who_ask_at_once_no_more_get_room_than_there_is() {
         let (rooms, account) = (Reservations::default(), Account::default());
         account.has.lock().insert("somebodys".into());
@@ -347,6 +370,24 @@ mod tests {
         assert_eq!(names(&rooms.stops_waiting("bridge-02")), ["bridge-03"]);
         assert_eq!(names(&asks(&rooms, &account, LIMITS, 3).await.unwrap()), [] as [&str; 0]);
         assert_eq!(account.asked(), 0, "nothing went in AWS, and nothing was asked");
+    }
+
+    #[tokio::test]
+    async fn who_is_woken_for_a_place_that_it_may_not_have_keeps_it_from_nobody() {
+        let (rooms, account) = (Reservations::default(), Account::default());
+        for n in 10..14 {
+            asks(&rooms, &account, LIMITS, n).await.unwrap();
+        }
+        for n in [1, 2] {
+            asks(&rooms, &account, LIMITS, n).await.unwrap_err();
+        }
+        assert_eq!(names(&rooms.passed_on()), [] as [&str; 0]);
+        assert_eq!(names(&rooms.lapse("bridge-10")), ["bridge-01"]);
+        // Meanwhile its namespace has as many as it may have.
+        asks(&rooms, &account, Limits { namespace: Some(3), ..LIMITS }, 1).await.unwrap_err();
+        assert_eq!(names(&rooms.passed_on()), ["bridge-02"], "the account has room");
+        assert_eq!(names(&rooms.passed_on()), [] as [&str; 0]);
+        asks(&rooms, &account, LIMITS, 2).await.unwrap();
     }
 
     #[tokio::test]

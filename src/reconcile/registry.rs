@@ -124,8 +124,6 @@ async fn tell(
         tracing::info!(tenant = entry.tenant_id, state = entry.state.as_str(), %table, "registered");
     }
     memory.registry = Registered { said: Some((hash, Instant::now())), refused: None };
-    // A status that is refused, because the object has changed meanwhile, is no reason to write again.
-    cx.memories.note(&entry.uid, |kept| kept.registry = memory.registry.clone());
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::{Error, conditions_writer};
 use crate::api::{Reason, Status, Tenant};
 use crate::clock;
 use crate::documents::marker::{self, Left};
-use crate::documents::relocate::{self, Meeting};
+use crate::documents::relocate::{self, Meeting, Move};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::layout::retained_prefix;
@@ -63,8 +63,8 @@ async fn step(
     if marker.left == Left::Documents && marker.prefix == aside && !are_back() {
         // What was put there meanwhile is newer.
         let stopped_at = &mut memory.move_stopped_at;
-        let moved =
-            relocate::all(&cx.aws, &offer.bucket, &aside, &home, Meeting::StayPut, stopped_at).await?;
+        let back = Move { from: aside.clone(), to: home, meeting: Meeting::StayPut, is_read: false };
+        let moved = relocate::all(&cx.aws, &offer.bucket, &[back], stopped_at).await?;
         if moved.stuck.count > 0 {
             let note = format!(
                 "{}. They stay under s3://{}/{aside}; restore or copy them yourself",

@@ -136,9 +136,7 @@ pub fn or_stalled(cx: &Context, uid: &str, result: Result<Progress, Error>) -> R
     if let Some(progress) = Progress::of_fault(fault) {
         return Ok(progress);
     }
-    let mut memory = cx.memories.get(uid);
-    let passing = memory.transient(cx.clock, Some(fault));
-    cx.memories.put(uid, memory);
+    let passing = cx.memories.lend(uid).transient(cx.clock, Some(fault));
     match passing {
         Some((reason, message)) => Ok(Progress::Waiting { reason, message, cadence: Cadence::Probe }),
         None => result,
@@ -217,7 +215,7 @@ pub async fn report(
         return Ok(Action::await_change());
     };
     let uid = object.uid().unwrap_or_default();
-    let mut memory = cx.memories.get(&uid);
+    let mut memory = cx.memories.lend(&uid);
     let waited = cx.clock.since(memory.leaves());
     let passes = matches!(reason, Reason::NotYet | Reason::Transient | Reason::Throttled);
     let (told, message) = match passes && waited > DEADLINE {
@@ -246,7 +244,6 @@ pub async fn report(
     if !matches!(reason, Reason::Throttled | Reason::Transient) {
         memory.failing_since = None;
     }
-    cx.memories.put(&uid, memory);
     let again = cadence.look_again(waited).map(|again| again.min(STALLED));
     let again = again.unwrap_or_else(|| cx.resync(&uid));
     Ok(Action::requeue(cx.clock.outside(again)))

@@ -31,6 +31,8 @@ pub enum Class {
     Unnamed,
 }
 
+// What is new has to say what follows from it.
+#[deny(clippy::wildcard_enum_match_arm)]
 impl Class {
     /// What a condition gives as its reason, if nothing goes on without a person.
     pub const fn needs_person(self) -> Option<Reason> {
@@ -48,13 +50,20 @@ impl Class {
     pub const fn lasting(self) -> Reason {
         match self {
             Class::Throttled => Reason::Throttled,
-            _ => Reason::Transient,
+            Class::Transient | Class::NotYet | Class::NotFound | Class::Conflict | Class::Unnamed => {
+                Reason::Transient
+            }
+            Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid => Reason::Transient,
         }
     }
 
     /// Whether a call that would change something may have done so, and only its answer was lost.
     pub const fn may_have_happened(self) -> bool {
-        matches!(self, Class::Transient | Class::Throttled | Class::Unnamed)
+        match self {
+            Class::Transient | Class::Throttled | Class::Unnamed => true,
+            Class::NotYet | Class::NotFound | Class::Conflict => false,
+            Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid => false,
+        }
     }
 }
 
@@ -142,6 +151,11 @@ impl Fault {
             }
             _ => self.to_string(),
         }
+    }
+
+    /// Whether an object was written anew, or deleted, since it was looked at: a condition of ours did not hold.
+    pub fn is_overtaken(&self) -> bool {
+        ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"].contains(&self.code.as_str())
     }
 
     /// Whether the control plane has no API for indexes in this region, so that only a collection's endpoint does.
@@ -241,6 +255,8 @@ pub const CREDENTIALS: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidToken",
+    "InvalidIdentityToken",
+    "IDPRejectedClaim",
     "TokenRefreshRequired",
     "InvalidClientTokenId",
     "UnrecognizedClientException",

@@ -17,6 +17,11 @@ const OWNED: &str = "owned";
 /// The state of what was left behind on purpose.
 pub const RETAINED: &str = "retained";
 
+/// How names in AWS tell a tenant's things,
+const TENANTS: char = 't';
+/// and a SharedStack's.
+const STACKS: char = 's';
+
 /// The partitions that Tenantry knows, with the domains of their services: over IPv4 alone, and over both.
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 const PARTITIONS: [(&str, &str, &str); 4] = [
@@ -113,6 +118,17 @@ impl Scope {
             && head.ends_with(b"-")
             && (2..=6).contains(&head.len())
             && hash.iter().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(b))
+    }
+
+    /// What the names of this installation's things begin with: a SharedStack's, and a tenant's. No shorter beginning is ours
+    /// alone: `prod-…` is what many things of an account are called.
+    pub fn prefixes(&self) -> [String; 2] {
+        [STACKS, TENANTS].map(|kind| format!("{}-{kind}{}-", self.installation, Slot::A.letter()))
+    }
+
+    /// A pattern of IAM's of all these names, and of few others, where there is no room for two.
+    pub fn either(&self) -> String {
+        format!("{}-?{}-*", self.installation, Slot::A.letter())
     }
 
     /// An ARN in this account and region.
@@ -318,8 +334,8 @@ impl Identity {
     /// The resource's name in AWS: at most 28 characters of `[a-z0-9-]`, legal in every service.
     pub fn name(&self, layer: Layer) -> String {
         let (kind, pattern, id) = match &self.owner {
-            Owner::Tenant { tenant_id, pattern, .. } => ("t", pattern.to_string(), tenant_id),
-            Owner::Stack { name } => ("s", "SharedStack".to_string(), name),
+            Owner::Tenant { tenant_id, pattern, .. } => (TENANTS, pattern.to_string(), tenant_id),
+            Owner::Stack { name } => (STACKS, "SharedStack".to_string(), name),
         };
         let scope = &self.scope;
         let slot = self.slot.letter();

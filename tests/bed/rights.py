@@ -28,7 +28,8 @@ OPTIONS = [
 def granted(who: str, *options: str) -> set[tuple[str, str]]:
     """The statements and actions of a policy, as the program prints it."""
     printed = subprocess.run([OPERATOR, "iam-policy", who, *SCOPE, *options], stdout=subprocess.PIPE, check=True).stdout
-    return {(statement["Sid"], action) for statement in json.loads(printed)["Statement"] for action in statement["Action"]}
+    allowed = [statement for statement in json.loads(printed)["Statement"] if statement["Effect"] == "Allow"]
+    return {(statement["Sid"], action) for statement in allowed for action in statement["Action"]}
 
 
 def needed(lines: list[str]) -> set[tuple[str, str]]:

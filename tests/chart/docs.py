@@ -11,7 +11,3 @@ def blocks(page: str, language: str) -> list[str]:
     """The fenced blocks of a page in a language."""
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
-
-def boundary() -> str:
-    """The permissions boundary of docs/install.md."""
-    return blocks("docs/install.md", "json")[0]

@@ -124,7 +124,9 @@ def test_a_definition_cannot_be_deleted_by_mistake(cluster: Cluster) -> None:
     assert cluster.get("crd", tenants)["metadata"].get("deletionTimestamp") is None
     # What is not ours goes, and ours if somebody says so.
     assert refusal("podmonitors.monitoring.coreos.com") == ""
-    cluster.kubectl("annotate", "crd", tenants, "tenantry.dev/allow-deletion=true")
-    assert refusal(tenants) == ""
-    cluster.kubectl("annotate", "crd", tenants, "--overwrite", "tenantry.dev/allow-deletion=yes")
-    assert "would delete every Tenant" in refusal(tenants)
+    for yes in ["true", "True", "yes", "1", " on"]:
+        cluster.kubectl("annotate", "crd", tenants, "--overwrite", f"tenantry.dev/allow-deletion={yes}")
+        assert refusal(tenants) == "", yes
+    for neither in ["false", "no", "0", "ja", "", "true false"]:
+        cluster.kubectl("annotate", "crd", tenants, "--overwrite", f"tenantry.dev/allow-deletion={neither}")
+        assert "would delete every Tenant" in refusal(tenants), neither

@@ -16,10 +16,10 @@ def test_the_values_of_the_installation_are_values() -> None:
     (values,) = (yaml.safe_load(block) for block in blocks("docs/install.md", "yaml"))
     (deployment,) = of_kind(render(values=values), "Deployment")
     assert "--read-only" in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
-    for policy in map(json.loads, blocks("docs/install.md", "json")):
-        subject = str(policy["Statement"][0].get("Condition", ""))
-        assert not subject or f"system:serviceaccount:{deployment['metadata']['namespace']}:{account}" in subject
+    account, namespace = deployment["spec"]["template"]["spec"]["serviceAccountName"], deployment["metadata"]["namespace"]
+    pods, irsa = (json.loads(block)["Statement"][0]["Condition"]["StringEquals"] for block in blocks("docs/install.md", "json"))
+    assert pods["aws:RequestTag/kubernetes-namespace"] == namespace and pods["aws:RequestTag/kubernetes-service-account"] == account
+    assert f"system:serviceaccount:{namespace}:{account}" in irsa.values()
 
 
 def test_the_readmes_command_gives_all_that_must_be_given() -> None:

@@ -152,6 +152,41 @@ def test_where_the_chart_and_a_value_say_the_same_the_value_wins() -> None:
     assert (deployment["metadata"]["labels"]["release"], monitor["metadata"]["labels"]["release"]) == ("of-all", "prometheus")
 
 
+def environment(manifests: list[chart.Manifest]) -> dict[str, Any]:
+    (deployment,) = chart.of_kind(manifests, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in container["env"]}
+
+
+def test_what_is_said_of_the_way_to_aws_reaches_the_operator_and_is_let_out() -> None:
+    given = {
+        "proxy": {"https": "http://proxy.example.com:3128", "http": "https://proxy.example.com", "except": "10.0.0.0/8"},
+        "authorities.configMap": "authorities",
+        "aws": {"region": "eusc-de-east-1", "fipsEndpoints": True, "dualStackEndpoints": True},
+    }
+    manifests = chart.render(CHART / "ci" / "minimal.yaml", values=given)
+    expected = {
+        "HTTPS_PROXY": "http://proxy.example.com:3128", "HTTP_PROXY": "https://proxy.example.com", "NO_PROXY": "10.0.0.0/8",
+        "AWS_CA_BUNDLE": "/etc/tenantry/authorities/ca.crt", "AWS_REGION": "eusc-de-east-1",
+        "AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true",
+    }  # fmt: skip
+    assert expected.items() <= environment(manifests).items()
+    (deployment,), (policy,) = (chart.of_kind(manifests, kind) for kind in ("Deployment", "NetworkPolicy"))
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["volumes"] == [{"name": "authorities", "configMap": {"name": "authorities", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]
+    assert pod["containers"][0]["volumeMounts"] == [{"name": "authorities", "mountPath": "/etc/tenantry/authorities", "readOnly": True}]
+    ports = {port["port"] for rule in policy["spec"]["egress"] if "to" not in rule for port in rule["ports"]}
+    assert ports == {53, 443, 6443, 3128}
+    plain = environment(chart.render(CHART / "ci" / "minimal.yaml"))
+    assert not [name for name in plain if "PROXY" in name or name in ("AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT")]
+
+
+def test_a_proxy_with_a_password_comes_from_a_secret() -> None:
+    secret = {"secretKeyRef": {"name": "proxy", "key": "url"}}
+    manifests = chart.render(CHART / "ci" / "minimal.yaml", values={"extraEnv": [{"name": "HTTPS_PROXY", "valueFrom": secret}]})
+    assert environment(manifests)["HTTPS_PROXY"] == secret
+
+
 def test_without_its_definitions_the_chart_says_so(tmp_path: Path) -> None:
     """As where Git makes of a symbolic link a file that says where it leads."""
     incomplete = shutil.copytree(CHART, tmp_path / "tenantry", ignore=shutil.ignore_patterns("crds"))
@@ -170,12 +205,13 @@ LIST = {"apiVersion": "v1", "kind": "List", "items": [TENANT]}
     "values, complaint",
     [
         ({"installation": ""}, "installation is not set"),
-        ({"installation": "Prod"}, "does not match pattern"),
-        ({"installation": "ninechars"}, "does not match pattern"),
+        ({"serviceAccount.create": False, "serviceAccount.name": ""}, "serviceAccount.name is not set"),
+        ({"installation": "Prod"}, "installation is .Prod., and must be one to eight lower-case letters"),
+        ({"installation": "production"}, "one to eight lower-case letters and digits, beginning with a letter"),
         ({"image.repository": ""}, "image.repository is not set"),
         ({"permissionsBoundary": ""}, "set allowRolesWithoutBoundary=true"),
-        ({"permissionsBoundary": "tenantry-boundary"}, "does not match pattern"),
-        ({"permissionsBoundary": "arn:aws:iam::111122223333:role/no-policy"}, "does not match pattern"),
+        ({"permissionsBoundary": "tenantry-boundary"}, "must be the ARN of a policy"),
+        ({"permissionsBoundary": "arn:aws:iam::111122223333:role/no-policy"}, "must be the ARN of a policy"),
         ({"allowRolesWithoutBoundary": True}, "contradict one another"),
         ({"leaderElection.enabled": False}, "two operators would do everything twice"),
         ({"leaderElection.leaseDurationSeconds": 10}, "leaseDurationSeconds must be greater"),
@@ -186,10 +222,27 @@ LIST = {"apiVersion": "v1", "kind": "List", "items": [TENANT]}
         ({"metrics.serviceMonitor.enabled": True, "metrics.service.enabled": False}, "needs metrics.service.enabled"),
         ({"metrics.port": 8081}, "must differ"),
         ({"crds.keep": False}, "the definitions must not be deleted"),
-        ({"pace": "101%"}, "does not match pattern"),
-        ({"siloNamespaces": "premium"}, "does not match pattern"),
-        ({"registry": "tenants"}, "does not match pattern"),
-        ({"installationBucket": "Not_A_Bucket"}, "does not match pattern"),
+        ({"pace": "101%"}, "pace is .101%., and must be a whole percentage"),
+        ({"pace": 0.8}, "pace is .0.8., and must be a whole percentage"),
+        ({"pace": 0}, "must be a whole percentage"),
+        ({"siloNamespaces": "premium"}, "must be labels, such as tier=premium"),
+        ({"registry": "mytable"}, "registry is .mytable., and must be dynamodb:<table>"),
+        ({"installationBucket": "Not_A_Bucket"}, "must be a bucket's name"),
+        ({"aws.region": "eu-central-1a"}, "must be a region, such as eu-central-1"),
+        ({"aws.endpointUrl": "aws.example.com"}, "must be a URL that begins with"),
+        ({"takeOver": "other-cluster"}, "must be the uid of a kube-system namespace"),
+        ({"image.digest": "sha256:1"}, "must be sha256: and 64 hexadecimal digits"),
+        ({"bindAddress": "::"}, r"must be an address, such as 0.0.0.0 or \[::\]"),
+        ({"metrics.serviceMonitor.interval": "30"}, "such as 30s"),
+        ({"proxy.https": "proxy.example.com:3128"}, "must be a proxy's URL without a user"),
+        ({"proxy.https": "http://me:secret@proxy.example.com:3128"}, "belongs into a Secret, and as HTTPS_PROXY into extraEnv"),
+        ({"aws": {"endpointUrl": "https://aws.example.com", "fipsEndpoints": True}}, "aws.endpointUrl contradicts aws.fipsEndpoints"),
+        ({"authorities.key": "../ca.crt"}, "must be a key of the ConfigMap"),
+        ({"extraEnv": [{"name": "AWS_USE_FIPS_ENDPOINT", "value": True}]}, "/extraEnv/0/value.*got boolean, want string"),
+        ({"extraEnv": [{"name": "WORKERS", "value": 2}]}, "/extraEnv/0/value.*got number, want string"),
+        ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0.*missing property .name."),
+        ({"tolerations": [{"key": "x", "value": True}]}, "/tolerations/0/value.*got boolean, want string"),
+        ({"metrics.serviceMonitor.relabelings": [{"targetLabel": "shard", "replacement": 1}]}, "/relabelings/0/replacement.*got number, want string"),
         ({"enabled": True}, "enabled is for charts that depend on this one"),
         ({"commonLabels": {"team": "rag", "helm.sh/chart": "other"}}, "commonLabels has helm.sh/chart"),
         ({"podLabels": {"app.kubernetes.io/name": "other"}}, "podLabels has app.kubernetes.io/name"),

@@ -102,8 +102,12 @@ pub async fn session(endpoint: &str, account: &str, role: Role<'_>, name: &str) 
         let put = iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
         put.policy_document(role.policy.to_string()).send().await.unwrap();
     }
-    let sts = aws_sdk_sts::Client::new(&root);
-    let assume = sts.assume_role().role_arn(role_arn(account, role.name)).role_session_name(name);
+    session_at(endpoint, &root, &role_arn(account, role.name), name).await
+}
+
+/// A session of a role that is there, as whom it trusts.
+pub async fn session_at(endpoint: &str, by: &SdkConfig, role_arn: &str, name: &str) -> SdkConfig {
+    let assume = aws_sdk_sts::Client::new(by).assume_role().role_arn(role_arn).role_session_name(name);
     let keys = assume.send().await.unwrap().credentials.unwrap();
     let (id, secret, token) = (keys.access_key_id, keys.secret_access_key, Some(keys.session_token));
     config(endpoint, Credentials::new(id, secret, token, None, "e2e")).await

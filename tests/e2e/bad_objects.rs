@@ -75,7 +75,10 @@ async fn no_object_of_a_tenant_keeps_another_from_being_indexed_or_forgotten() {
             let text = "Acme grants 99 days of annual leave to employees.";
             w.sdk.upload(&bucket, &format!("pool/acme/put-{code}.md"), text).await;
             w.sdk.upload(&bucket, &long(&format!("copy-{code}")), text).await;
-            w.sdk.upload(&bucket, &long(&format!("delete-{code}")), text).await;
+            // One that is gone when it should go is no trouble.
+            if *code != "NoSuchKey" {
+                w.sdk.upload(&bucket, &long(&format!("delete-{code}")), text).await;
+            }
         }
         w.sdk.upload(&bucket, "pool/umbrella/new.md", "Umbrella now grants 32 days of annual leave.").await;
         w.request_sync("umbrella").await;
@@ -84,7 +87,7 @@ async fn no_object_of_a_tenant_keeps_another_from_being_indexed_or_forgotten() {
         assert!(!own.iter().any(|(_, text)| text.contains("99 days")), "{own:?}");
 
         // Whoever they belong to is told, and nobody else.
-        let count = 3 * CODES.len();
+        let count = 3 * CODES.len() - 1;
         let told = w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
         let more = format!("and {} more", count - 10);
         assert!(told.message("DocumentsCurrent").contains(&more), "{}", told.describe());
@@ -96,6 +99,9 @@ async fn no_object_of_a_tenant_keeps_another_from_being_indexed_or_forgotten() {
         let failed = report["failed"].as_array().unwrap();
         for (code, _) in CODES {
             for what in ["put", "copy", "delete"] {
+                if (what, *code) == ("delete", "NoSuchKey") {
+                    continue;
+                }
                 let is_it = |it: &&Value| it["key"].as_str().unwrap().contains(&format!("/{what}-{code}"));
                 let it = failed.iter().find(is_it).unwrap_or_else(|| panic!("{what} {code}: {report:#}"));
                 assert!(it["status"] == "SKIPPED" && it["reason"].as_str().unwrap().contains(code), "{it}");

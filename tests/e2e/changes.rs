@@ -87,3 +87,44 @@ async fn a_changed_spec_is_changed_in_aws() {
     })
     .await;
 }
+
+/// `Ready` is what people are woken by.
+#[tokio::test]
+async fn what_answers_is_not_unready_while_its_spec_is_changed() {
+    world(|w| async move {
+        w.apply(
+            "{kind: Tenant, metadata: {name: acme},
+              spec: {tenantId: acme, pattern: Silo, encryption: {key: Create}, tags: {team: red}}}",
+        )
+        .await;
+        let before = w.ready("acme").await;
+        let witness = w.witness();
+        w.patch(
+            "acme",
+            json!({"spec": {
+                "tags": {"team": "blue"},
+                "documents": {"versioning": "Suspended", "expirationDays": 365},
+                "collection": {"network": {"access": "Public"}},
+                "index": {"attributes": [{"name": "year", "type": "Number"}]},
+                "dataDeletionPolicy": "Retain",
+            }}),
+        )
+        .await;
+        let after = w.ready("acme").await;
+        let versions = witness.versions(&w, &after).await;
+        for version in &versions {
+            let ready = version.condition("Ready").unwrap();
+            assert_eq!(ready.status, "True", "it answered all the time:\n{}", version.describe());
+        }
+        assert!(
+            versions.iter().any(|it| it.is("Reconciling=True/Updating")),
+            "nobody was told of the change"
+        );
+        let since =
+            |object: &crate::objects::Object| object.condition("Ready").unwrap().last_transition_time.clone();
+        assert_eq!(since(&after), since(&before));
+        let told = w.events("acme").await.into_iter().filter(|(reason, _)| reason == "Ready").count();
+        assert_eq!(told, 1, "once it became Ready");
+    })
+    .await;
+}

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
 use kube::core::{ApiResource, Resource};
@@ -118,9 +119,9 @@ impl World {
         self.until(object, &format!("has {wanted}"), |found| found.is(wanted)).await
     }
 
-    /// Waits until an object is Ready.
+    /// Waits until an object is Ready, and nothing of it is being changed.
     pub async fn ready(&self, object: &str) -> Object {
-        self.condition(object, "Ready=True").await
+        self.until(object, "is Ready", Object::is_done).await
     }
 
     /// Waits until an object is no more.
@@ -169,6 +170,30 @@ impl World {
         api.delete(&name, &DeleteParams::default()).await.unwrap();
     }
 
+    /// Removes all objects of this world, whatever holds them. Their operator must have ended, and AWS keeps what they have.
+    pub async fn remove_all(&self) {
+        let removed = self.all_as_they_are().await.into_iter().map(|object| async move {
+            let (name, client) = (object.name_any(), self.client.clone());
+            let api: Api<DynamicObject> = match object.namespace() {
+                Some(namespace) => {
+                    Api::namespaced_with(client, &namespace, &ApiResource::erase::<Tenant>(&()))
+                }
+                None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
+            };
+            let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            api.patch(&name, &PatchParams::default(), &unheld).await?;
+            api.delete(&name, &DeleteParams::default()).await
+        });
+        for removed in join_all(removed).await {
+            match removed {
+                Ok(_) => {}
+                // It was leaving, and nothing holds it any more.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
     /// Sets an annotation, or removes it.
     pub async fn annotate(&self, object: &str, annotation: &str, value: Option<&str>) {
         self.patch(object, json!({"metadata": {"annotations": {annotation: value}}})).await;
@@ -188,10 +213,7 @@ impl World {
 
     /// The events of an object, oldest first: reason and note.
     pub async fn events(&self, object: &str) -> Vec<(String, String)> {
-        let uid = self.get(object).await.uid().to_owned();
-        let of =
-            |event: &Event| event.regarding.as_ref().is_some_and(|about| about.uid.as_ref() == Some(&uid));
-        let mut events: Vec<_> = self.all_events().await.into_iter().filter(of).collect();
+        let mut events = self.events_of(&self.get(object).await).await;
         events.sort_by_key(|event| event.creation_timestamp());
         let said = |event: Event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default());
         events.into_iter().map(said).collect()
@@ -209,11 +231,17 @@ impl World {
     /// The same of an object that is gone.
     pub async fn last_word(&self, gone: &Object, reason: &str) -> String {
         self.eventually(&format!("{} has left the event {reason}", self.name_of(gone)), || async {
-            let of_it = |event: &Event| event.regarding.as_ref().is_some_and(|it| it.uid == gone.meta.uid);
-            let events = self.all_events().await.into_iter().filter(of_it);
+            let events = self.events_of(gone).await.into_iter();
             events.filter(|event| event.reason.as_deref() == Some(reason)).find_map(|event| event.note)
         })
         .await
+    }
+
+    /// The events that regard an object. They are where it is; of what is in no namespace, in the default one.
+    pub async fn events_of(&self, object: &Object) -> Vec<Event> {
+        let namespace = object.meta.namespace.as_deref().unwrap_or("default");
+        let regarding = ListParams::default().fields(&format!("regarding.uid={}", object.uid()));
+        Api::namespaced(self.client.clone(), namespace).list(&regarding).await.unwrap().items
     }
 
     /// The events of every object.

@@ -18,7 +18,7 @@ const DELAY: u64 = 40;
 const START: u64 = 600;
 
 async fn all_ready(w: &World) -> bool {
-    w.all().await.iter().all(|object| object.is("Ready=True"))
+    w.all().await.iter().all(|object| object.is_done())
 }
 
 #[tokio::test]

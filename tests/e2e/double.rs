@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 /// The session under which the operator calls AWS, and by which the journal tells its calls from the test's.
 pub const OPERATOR: &str = "operator";
@@ -15,6 +17,8 @@ pub struct Double {
     endpoint: String,
     account: String,
     http: reqwest::Client,
+    /// What has been read of the journal: tests ask for it over and over, and it only grows.
+    read: Arc<Mutex<Vec<Arc<Call>>>>,
 }
 
 /// A call that somebody made to AWS.
@@ -43,12 +47,12 @@ pub fn is_of_records(resource: &str) -> bool {
 
 /// Calls in the order in which they were answered.
 #[derive(Clone, Debug)]
-pub struct Journal(Vec<Call>);
+pub struct Journal(Vec<Arc<Call>>);
 
 impl Deref for Journal {
-    type Target = [Call];
+    type Target = [Arc<Call>];
 
-    fn deref(&self) -> &[Call] {
+    fn deref(&self) -> &[Arc<Call>] {
         &self.0
     }
 }
@@ -96,12 +100,17 @@ impl fmt::Display for Journal {
 impl Journal {
     /// Entries as the double shows them.
     pub fn read(entries: Value) -> Journal {
-        Journal(serde_json::from_value(entries).unwrap())
+        let calls: Vec<Call> = serde_json::from_value(entries).unwrap();
+        Journal(calls.into_iter().map(Arc::new).collect())
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Call> {
+        self.0.iter().map(Deref::deref)
     }
 
     /// Calls that are as `wanted`.
     pub fn only(&self, wanted: impl Fn(&Call) -> bool) -> Journal {
-        Journal(self.iter().filter(|call| wanted(call)).cloned().collect())
+        Journal(self.0.iter().filter(|call| wanted(call)).cloned().collect())
     }
 
     /// Calls that change something. The records of tenantIds are apart: whoever comes or goes writes one.
@@ -135,7 +144,8 @@ impl Journal {
 
 impl Double {
     pub fn new(endpoint: &str, account: &str) -> Self {
-        Self { endpoint: endpoint.into(), account: account.into(), http: reqwest::Client::new() }
+        let (endpoint, account) = (endpoint.into(), account.into());
+        Self { endpoint, account, http: reqwest::Client::new(), read: Arc::default() }
     }
 
     async fn control(&self, method: reqwest::Method, what: &str, body: Option<Value>) -> Value {
@@ -157,9 +167,11 @@ impl Double {
 
     /// Everybody's calls after `mark`.
     pub async fn journal_of_all(&self, mark: u64) -> Journal {
-        let url = format!("journal?since={mark}");
+        let mut read = self.read.lock().await;
+        let url = format!("journal?since={}", read.last().map_or(0, |call| call.seq));
         let entries = self.control(reqwest::Method::GET, &url, None).await["entries"].take();
-        Journal::read(entries)
+        read.extend(Journal::read(entries).0);
+        Journal(read.iter().filter(|call| call.seq > mark).cloned().collect())
     }
 
     /// The number of the last call so far.
@@ -186,6 +198,8 @@ impl Double {
 
     /// Forgets the journal.
     pub async fn forget(&self) {
+        let mut read = self.read.lock().await;
+        read.clear();
         self.control(reqwest::Method::DELETE, "journal", None).await;
     }
 

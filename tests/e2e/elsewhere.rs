@@ -87,6 +87,10 @@ async fn the_namespace_of_the_kubeconfig_is_not_overlooked() {
         let mut kubeconfig = Kubeconfig::read_from(&w.bed.kubeconfig).unwrap();
         let context = kubeconfig.contexts[0].context.as_mut().unwrap();
         context.namespace = Some(w.namespace_name(""));
+        let mut other = kubeconfig.contexts[0].clone();
+        other.name = "other".into();
+        other.context.as_mut().unwrap().namespace = Some("kube-public".into());
+        kubeconfig.contexts.push(other);
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, serde_saphyr::to_string(&kubeconfig).unwrap()).unwrap();
         let environment = [("KUBECONFIG", file.path().to_str().unwrap())];
@@ -96,6 +100,10 @@ async fn the_namespace_of_the_kubeconfig_is_not_overlooked() {
             let (succeeded, out, error) = w.tenantry_tried_with(command, &environment).await;
             assert!(succeeded && out.contains("acme"), "{command:?}: {out}{error}");
             assert!(refusal(&w, command, &[]).await.contains("'default'"));
+            let elsewhere = [command, &["--context", "other"]].concat();
+            assert!(refusal(&w, &elsewhere, &environment).await.contains("'kube-public'"));
+            let nowhere = [command, &["--context", "nowhere"]].concat();
+            assert!(refusal(&w, &nowhere, &environment).await.contains("the kubeconfig cannot be used"));
         }
     })
     .await;

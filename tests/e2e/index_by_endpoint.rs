@@ -2,7 +2,7 @@
 //! index; where there is no way to that endpoint, the condition says so.
 
 use serde_json::json;
-use tenantry::api::{Layer, Pattern};
+use tenantry::api::{Layer, Pattern, RETRY_REQUESTED_AT};
 
 use crate::double::Journal;
 use crate::world::{World, world};
@@ -74,6 +74,34 @@ async fn an_endpoint_that_cannot_be_reached_any_more_loses_no_index() {
         assert_eq!(after.status.data_source_id, before.status.data_source_id);
         let lost = w.double.journal(mark).await.only(|call| call.operation.starts_with("Delete"));
         assert!(lost.is_empty(), "{lost}");
+    })
+    .await;
+}
+
+/// In a collection that it borrows, an index that nobody gets to would stay, with all its vectors.
+#[tokio::test]
+async fn a_bridge_whose_index_is_out_of_reach_does_not_wait_for_ever_without_a_word() {
+    world(|w| async move {
+        the_control_plane_takes_no_vectors(&w).await;
+        w.double.settings(json!({"switches": {"private_endpoint": "closed"}})).await;
+        let network = |access: &str| json!({"spec": {"collection": {"network": {"access": access}}}});
+        w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {collection: {network: {access: Public}}}}")
+            .await;
+        w.apply(
+            "{kind: Tenant, metadata: {name: acme},
+              spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}, deletionPolicy: Delete}}",
+        )
+        .await;
+        w.ready("acme").await;
+        w.patch("SharedStack/standard", network("Private")).await;
+        w.ready("SharedStack/standard").await;
+        w.delete("acme").await;
+        let told = w.condition("acme", "DeletionBlocked=True/EndpointUnreachable").await;
+        assert!(told.is("Stalled=True/EndpointUnreachable"), "{}", told.describe());
+        w.patch("SharedStack/standard", network("Public")).await;
+        w.ready("SharedStack/standard").await;
+        w.annotate("acme", RETRY_REQUESTED_AT, Some("now")).await;
+        w.gone("acme").await;
     })
     .await;
 }

@@ -48,7 +48,7 @@ impl World {
 async fn another_cluster_does_not_start_before_it_takes_over() {
     let test = async |w: World| {
         let role = w.own_role();
-        let policy = json!([{"Rules": [{"ResourceType": "index", "Resource": ["index/e2e-*/*"],
+        let policy = json!([{"Rules": [{"ResourceType": "index", "Resource": ["index/e2e-sa-*/*", "index/e2e-ta-*/*"],
             "Permission": ["aoss:CreateIndex"]}], "Principal": [role]}]);
         let create = w.sdk.aoss.create_access_policy().r#type(AccessPolicyType::Data).name(GRANT);
         let create = create.description("installation=e2e,owner=operator,cluster=over-there");
@@ -194,4 +194,37 @@ async fn read_only_repairs_builds_and_deletes_nothing() {
         assert_eq!(w.inventory().await, before);
     })
     .await;
+}
+
+/// An older release's grant covers whatever begins with the installation's name, and what the operator may do ends before that.
+#[tokio::test]
+async fn a_grant_that_may_not_be_narrowed_keeps_no_operator_from_working() {
+    let test = async |w: World| {
+        let covers = async |what: &str| {
+            let get = w.sdk.aoss.get_access_policy().r#type(AccessPolicyType::Data).name(GRANT);
+            let found = get.send().await.ok()?.access_policy_detail?;
+            format!("{:?}", found.policy?).contains(what).then_some(())
+        };
+        w.start_operator().await;
+        w.granted().await;
+        w.stop_operator().await;
+        let (_, version) = grant(&w).await;
+        let principal = crate::aws::role_arn(&w.account, "tenantry-operator");
+        let wide = json!([{"Rules": [{"ResourceType": "index", "Resource": ["index/e2e-*/*"],
+            "Permission": ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:UpdateIndex", "aoss:DeleteIndex"]}],
+            "Principal": [principal]}]);
+        let update = w.sdk.aoss.update_access_policy().r#type(AccessPolicyType::Data).name(GRANT);
+        update.policy(wide.to_string()).policy_version(version).send().await.unwrap();
+        w.start_operator().await;
+        w.apply("{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Silo}}").await;
+        w.ready("acme").await;
+        assert!(covers("index/e2e-*/*").await.is_some(), "it may not be narrowed");
+        // What a person does about it.
+        w.stop_operator().await;
+        let delete = w.sdk.aoss.delete_access_policy().r#type(AccessPolicyType::Data).name(GRANT);
+        delete.send().await.unwrap();
+        w.start_operator().await;
+        w.eventually("the grant is made anew", async || covers("index/e2e-ta-*/*").await).await;
+    };
+    world_without_operator(|_| {}, test).await;
 }

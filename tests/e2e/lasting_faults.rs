@@ -153,6 +153,124 @@ async fn a_failure_that_lasts_is_told_while_a_stack_is_built_while_it_stands_and
     .await;
 }
 
+/// What AWS will take a little later, and then does not: it is waited for, and told when its time is over. A code, and the
+/// operations that it comes from: while the Tenant is built, changed, and deleted.
+const LATER: [(&str, &str, u16, [&str; 3]); 3] = [
+    ("notyet", "EntityTemporarilyUnmodifiable", 409, ["PutRolePolicy", "TagRole", "DeleteRole"]),
+    ("conflict", "ConcurrentModification", 409, ["PutRolePolicy", "TagRole", "DeleteRole"]),
+    // What is not there needs no deletion.
+    ("notfound", "NoSuchEntity", 404, ["PutRolePolicy", "TagRole", ""]),
+];
+
+/// The other classes, and what was asked to change while everything answers.
+#[tokio::test]
+async fn what_aws_does_not_take_in_time_is_told_while_a_stack_is_built_while_it_is_changed_and_while_it_goes()
+{
+    world_with(fast, |w| async move {
+        bridge_stack(&w).await;
+        let strike = async |stage: usize| {
+            for (name, code, status, operations) in LATER {
+                let role = w.tenant_identity(name, Pattern::Bridge, Some("standard"), "").name(Layer::Role);
+                let mut rule = coded(code, status);
+                rule["operation"] = json!(operations[stage]);
+                rule["resource"] = json!(format!("*{role}*"));
+                rule["count"] = json!(1_000_000);
+                w.double.fault(rule).await;
+            }
+        };
+        let is_told = async |name: &str, code: &str, wanted: &str| {
+            let told = w.condition(name, wanted).await;
+            let (kind, _) = wanted.split_once('=').unwrap();
+            assert!(told.message(kind).contains(code), "{}", told.describe());
+            told
+        };
+        strike(0).await;
+        for (name, ..) in LATER {
+            w.apply(&format!(
+                "{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, pattern: Bridge, \
+                 stackRef: {{name: standard}}, deletionPolicy: Delete}}}}"
+            ))
+            .await;
+        }
+        for (name, code, ..) in LATER {
+            is_told(name, code, "Stalled=True/DeadlineExceeded").await;
+        }
+        w.double.heal().await;
+        for (name, ..) in LATER {
+            w.ready(name).await;
+        }
+
+        let witness = w.witness();
+        strike(1).await;
+        for (name, ..) in LATER {
+            w.patch(name, json!({"spec": {"tags": {"team": "blue"}}})).await;
+        }
+        for (name, code, ..) in LATER {
+            let told = is_told(name, code, "Stalled=True/DeadlineExceeded").await;
+            let mut versions = witness.versions(&w, &told).await.into_iter();
+            let answers = |it: &Object| it.is("Reconciling=True/NotYet") && it.is("Ready=True");
+            let meanwhile = versions.any(|it| it.uid() == told.uid() && answers(&it));
+            assert!(meanwhile, "it answered as before until its time was over: {}", told.describe());
+        }
+        w.double.heal().await;
+        for (name, ..) in LATER {
+            w.ready(name).await;
+        }
+
+        strike(2).await;
+        for (name, ..) in LATER {
+            w.delete(name).await;
+        }
+        for (name, code, ..) in LATER.into_iter().filter(|(.., operations)| !operations[2].is_empty()) {
+            let told = is_told(name, code, "Stalled=True/DeadlineExceeded").await;
+            assert!(told.is("DeletionBlocked=True/DeadlineExceeded"), "{}", told.describe());
+        }
+        w.double.heal().await;
+        for (name, ..) in LATER {
+            w.gone(name).await;
+        }
+    })
+    .await;
+}
+
+/// A change that AWS refuses, or does not answer, while everything answers: `Ready` goes only where a person must act.
+#[tokio::test]
+async fn no_change_that_fails_goes_untold_or_takes_ready_along_that_passes_by_itself() {
+    world_with(fast, |w| async move {
+        bridge_stack(&w).await;
+        let rows = rows();
+        for row in &rows {
+            w.apply(&format!(
+                "{{kind: Tenant, metadata: {{name: {0}}}, spec: {{tenantId: {0}, pattern: Bridge, \
+                 stackRef: {{name: standard}}, deletionPolicy: Delete}}}}",
+                row.name
+            ))
+            .await;
+        }
+        for row in &rows {
+            w.ready(row.name).await;
+        }
+        for row in &rows {
+            let role = w.tenant_identity(row.name, Pattern::Bridge, Some("standard"), "").name(Layer::Role);
+            let mut rule = row.fault.clone();
+            rule["operation"] = json!("TagRole");
+            rule["resource"] = json!(format!("*{role}*"));
+            rule["count"] = json!(1_000_000);
+            w.double.fault(rule).await;
+            w.patch(row.name, json!({"spec": {"tags": {"team": "blue"}}})).await;
+        }
+        for row in &rows {
+            let told = row.is_told(&w, row.of_ready).await;
+            assert_eq!(told.is("Ready=True"), row.of_ready.starts_with("Reconciling"), "{}", told.describe());
+        }
+        w.double.heal().await;
+        for row in &rows {
+            w.ready(row.name).await;
+        }
+    })
+    .await;
+}
+
 /// What is refused is tried again after five minutes, or when somebody says that the cause is gone.
 #[tokio::test]
 async fn whoever_has_mended_a_cause_need_not_wait_for_the_next_try() {

@@ -47,6 +47,11 @@ impl Object {
         })
     }
 
+    /// Whether everything is as the newest spec says, and nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.is("Ready=True") && !self.is("Reconciling=True")
+    }
+
     pub fn uid(&self) -> &str {
         self.meta.uid.as_deref().unwrap()
     }

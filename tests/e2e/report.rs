@@ -12,10 +12,9 @@ pub async fn of(world: &World) -> String {
     text += "\n== Objects\n";
     objects.iter().for_each(|object| text += &object.describe());
     text += "\n== Events\n";
-    for event in world.all_events().await {
-        let about = event.regarding.unwrap_or_default();
-        if objects.iter().any(|object| object.meta.uid == about.uid) {
-            let (name, reason) = (about.name.unwrap_or_default(), event.reason.unwrap_or_default());
+    for object in &objects {
+        for event in world.events_of(object).await {
+            let (name, reason) = (world.name_of(object), event.reason.unwrap_or_default());
             text += &format!("{name}: {reason}: {}\n", event.note.unwrap_or_default());
         }
     }

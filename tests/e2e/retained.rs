@@ -1,6 +1,6 @@
 //! `tenantry retained` finds all that was left behind, and what it prints purges it.
 
-use aws_sdk_s3::types::{Tag, Tagging};
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag, Tagging};
 use serde_json::{Value, json};
 
 use crate::inventory;
@@ -167,6 +167,45 @@ async fn what_can_be_looked_at_is_printed_whatever_else_is_gone_or_forbidden() {
         assert!(whats(bridge).contains(&"knowledge base") && !whats(bridge).contains(&"documents"), "{bridge:#}");
         let silo = found.iter().find(|it| it["tenantId"] == "silo").unwrap();
         assert_eq!(documents(silo), "1", "{silo:#}");
+    })
+    .await;
+}
+
+/// Anybody of the account may call a bucket after an installation, and one installation may work in two regions.
+#[tokio::test]
+async fn no_bucket_that_merely_begins_like_the_installation_ends_the_list() {
+    world(|w| async move {
+        w.apply("{kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo}}").await;
+        w.ready("silo").await;
+        w.delete("silo").await;
+        w.gone("silo").await;
+        let (installation, account) = (&w.settings.installation, &w.account);
+        let letters: String = account.bytes().rev().take(10).map(|digit| (b'a' + digit - b'0') as char).collect();
+        let theirs = format!("{installation}-logs-{account}");
+        let (abroad, closed) = (format!("{installation}-ta-far-{letters}"), format!("{installation}-ta-shut-{letters}"));
+        for (bucket, region) in [(&theirs, None), (&closed, None), (&abroad, Some("eu-west-1"))] {
+            let place = region.map(|region| {
+                let constraint = BucketLocationConstraint::from(region);
+                CreateBucketConfiguration::builder().location_constraint(constraint).build()
+            });
+            let create = w.sdk.s3.create_bucket().bucket(bucket);
+            create.set_create_bucket_configuration(place).send().await.unwrap();
+        }
+        let refused = |bucket: &str| json!({"operation": "GetBucketTagging", "resource": bucket, "fault": "denied", "count": 1_000_000});
+        w.double.fault(refused(&theirs)).await;
+        let found = estates(&w).await;
+        assert_eq!(found.len(), 1, "what cannot be ours, or is elsewhere, is not looked at: {found:#?}");
+        // One that could be ours may hide something.
+        w.double.fault(refused(&closed)).await;
+        let (succeeded, out, error) = w.tenantry_tried(&ask(&w, &["-o", "json"])).await;
+        w.double.heal().await;
+        assert!(!succeeded && error.contains(&format!("bucket {closed} could not be looked at")), "{error}");
+        assert!(!error.contains("the operator's role") && !error.contains(&abroad), "{error}");
+        let found: Vec<Value> = serde_json::from_str(&out).unwrap();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        for bucket in [&theirs, &closed, &abroad] {
+            w.sdk.s3.delete_bucket().bucket(bucket).send().await.ok();
+        }
     })
     .await;
 }

@@ -123,6 +123,8 @@ pub async fn world_in<F: Future<Output = ()>>(
         println!("{}", report::of(&world).await);
         resume_unwind(panic);
     }
+    // Every operator reads all objects of the cluster when it starts, of whatever test.
+    world.remove_all().await;
 }
 
 impl World {

@@ -37,7 +37,9 @@ def buildah(tmp_path_factory):
 @pytest.fixture(scope="session")
 def image(buildah):
     build = " ".join([*buildah.command, "bud", "--isolation", "chroot"])
-    subprocess.run(["make", "image", "IMAGE=tenantry:test", f"BUILD_IMAGE={build}"], cwd=ROOT, check=True)
+    # Not optimised: that takes most of the time of a release build, and nothing here depends on it.
+    quick = {**os.environ, "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0"}
+    subprocess.run(["make", "image", "IMAGE=tenantry:test", f"BUILD_IMAGE={build}"], cwd=ROOT, env=quick, check=True)
     return "tenantry:test"
 
 
@@ -97,5 +99,5 @@ def test_it_finds_aws_by_name(buildah, container, double):
     port = double.rsplit(":", 1)[1]
     environment = [f"AWS_ENDPOINT_URL=http://localhost:{port}", "AWS_ACCESS_KEY_ID=111122223333", "AWS_SECRET_ACCESS_KEY=not-a-secret",
                    "AWS_REGION=us-east-1"]
-    told = buildah.run(container, "retained", "--installation", "prod", environment=environment)
-    assert "nothing" in told.stdout.lower(), told.stdout + told.stderr
+    told = buildah.run(container, "retained", "--installation", "prod", environment=environment, check=False)
+    assert "there is no bucket 'prod-records-111122223333-us-east-1-an'" in told.stderr, told.stdout + told.stderr

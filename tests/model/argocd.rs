@@ -85,21 +85,45 @@ fn every_option_is_explained() {
     }
 }
 
-/// Who may write to the tenants' repository makes Tenants and SharedStacks. In another project it would be anything.
+/// The project of each kind's repository.
+fn projects() -> Vec<Value> {
+    let text = read(format!("{FOLDER}/project.yaml"));
+    text.split("\n---\n").map(|one| serde_saphyr::from_str(one).unwrap()).collect()
+}
+
+/// Who may write to the tenants' repository makes Tenants. In another project it would be anything.
 #[test]
-fn the_tenants_repository_is_a_source_in_their_project_only() {
-    let project = &yaml(&format!("{FOLDER}/project.yaml"));
-    let theirs = project["spec"]["sourceRepos"].as_array().unwrap();
-    for list in ["clusterResourceWhitelist", "namespaceResourceWhitelist"] {
-        let kinds = project["spec"][list].as_array().unwrap();
-        let ours =
-            |kind: &Value| kind["group"] == "tenantry.dev" && KINDS.contains(&kind["kind"].as_str().unwrap());
-        assert!(!kinds.is_empty() && kinds.iter().all(ours), "{list} of project.yaml");
+fn a_repository_is_a_source_in_its_project_only() {
+    for project in projects() {
+        let theirs = project["spec"]["sourceRepos"].as_array().unwrap();
+        for (file, whole) in applications() {
+            let spec = &application(&whole)["spec"];
+            assert!(spec["source"]["repoURL"].is_string(), "{file} has one source");
+            let (within, from) = (spec["project"] == project["metadata"]["name"], &spec["source"]["repoURL"]);
+            assert_eq!(within, theirs.contains(from), "{file}: its project and its repository");
+        }
     }
-    for (file, whole) in applications() {
-        let spec = &application(&whole)["spec"];
-        assert!(spec["source"]["repoURL"].is_string(), "{file} has one source");
-        let (within, from) = (spec["project"] == project["metadata"]["name"], &spec["source"]["repoURL"]);
-        assert_eq!(within, theirs.contains(from), "{file}: its project and its repository");
-    }
+}
+
+/// S34: a file of one tenant, with a second document in it, changed the SharedStack of all.
+#[test]
+fn no_file_of_the_tenants_changes_a_shared_stack() {
+    let made_by = |project: &str| -> Vec<Value> {
+        let projects = projects();
+        let spec = &projects.iter().find(|it| it["metadata"]["name"] == project).unwrap()["spec"];
+        let list = |name: &str| spec[name].as_array().cloned();
+        // What Argo CD does where a list is absent.
+        let everything = json!({"group": "*", "kind": "*"});
+        let namespaced = match list("namespaceResourceBlacklist") {
+            Some(forbidden) if forbidden == [everything.clone()] => Vec::new(),
+            _ => list("namespaceResourceWhitelist").unwrap_or_else(|| vec![everything]),
+        };
+        [list("clusterResourceWhitelist").unwrap_or_default(), namespaced].concat()
+    };
+    assert_eq!(made_by("tenants"), [json!({"group": "tenantry.dev", "kind": "Tenant"})]);
+    assert_eq!(made_by("shared-stacks"), [json!({"group": "tenantry.dev", "kind": "SharedStack"})]);
+    let sources = projects().into_iter().flat_map(|it| it["spec"]["sourceRepos"].as_array().unwrap().clone());
+    let sources: Vec<_> = sources.map(|it| it.to_string()).collect();
+    let unique: std::collections::BTreeSet<_> = sources.iter().collect();
+    assert_eq!(sources.len(), unique.len(), "no repository is in both projects");
 }

@@ -45,6 +45,20 @@ fn every_field_has_a_description() {
     });
 }
 
+/// Who looks after a hundred Tenants asks which of them has an id, or where documents of an id lie.
+#[test]
+fn no_column_that_an_administrator_looks_for_is_missing() {
+    let crds = api::crds::crds();
+    let tenant = crds.iter().find(|crd| crd.spec.names.kind == "Tenant").unwrap();
+    let columns = tenant.spec.versions[0].additional_printer_columns.as_ref().unwrap();
+    for (name, path) in
+        [("Tenant Id", ".spec.tenantId"), ("Bucket", ".status.bucket"), ("Prefix", ".status.prefix")]
+    {
+        let column = columns.iter().find(|column| column.name == name).expect(name);
+        assert_eq!(column.json_path, path);
+    }
+}
+
 /// Without bounds the API server cannot estimate what a rule costs.
 #[test]
 fn everything_users_write_has_bounds() {

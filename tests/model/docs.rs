@@ -12,6 +12,7 @@ use tenantry::api;
 use tenantry::api::{Column, ConditionType, Layer, Ownership, Reason, Status, Tenant, metric, ownership};
 use tenantry::cli::Cli;
 use tenantry::stack::iam::permissions::{self, Audience};
+use tenantry::stack::iam::{boundary, guard};
 use tenantry::stack::identity::Scope;
 
 use crate::admission;
@@ -460,7 +461,7 @@ fn every_reason_is_given_by_somebody() {
 }
 
 #[test]
-fn the_operators_policy_is_what_is_printed() {
+fn the_policies_of_the_pages_are_what_is_printed() {
     let audience = Audience {
         scope: Scope::new("prod", "111122223333", "eu-central-1"),
         role_arn: Some("arn:aws:iam::111122223333:role/tenantry-operator".into()),
@@ -472,6 +473,8 @@ fn the_operators_policy_is_what_is_printed() {
     for (who, printed, options) in [
         ("operator", permissions::operator(&audience, None), role),
         ("destructive", permissions::destructive(&audience), ""),
+        ("boundary", boundary::boundary(&audience.scope, &[]), ""),
+        ("guard", guard::guard(&audience.scope, audience.role_arn.as_deref().unwrap()), role),
     ] {
         let file = format!("docs/{who}-policy.json");
         assert!(

@@ -1,5 +1,5 @@
-//! As much of IAM's evaluation as the operator's policy uses: statements that allow, resources with wildcards, and the
-//! conditions it is made of. What is not known here allows nothing.
+//! As much of IAM's evaluation as the printed policies use: statements that allow and deny, resources with wildcards, and the
+//! conditions they are made of.
 
 use serde_json::Value;
 
@@ -14,18 +14,30 @@ pub struct Request<'a> {
     pub context: &'a [(&'a str, &'a str)],
 }
 
-/// Whether a policy allows it.
+/// Whether a policy allows it: some statement does, and none denies it.
 pub fn allows(policy: &Value, request: Request<'_>) -> bool {
+    !denies(policy, request) && applies(policy, "Allow", request)
+}
+
+/// Whether a policy denies it, whatever else allows it.
+pub fn denies(policy: &Value, request: Request<'_>) -> bool {
+    applies(policy, "Deny", request)
+}
+
+fn applies(policy: &Value, effect: &str, request: Request<'_>) -> bool {
     let statements = policy["Statement"].as_array().unwrap();
-    statements.iter().any(|statement| {
-        assert_eq!(statement["Effect"], "Allow");
+    statements.iter().filter(|statement| statement["Effect"] == effect).any(|statement| {
+        let named = |key: &str| list(&statement[key]).any(|pattern| like(pattern, request.resource));
+        let about =
+            if statement["NotResource"].is_null() { named("Resource") } else { !named("NotResource") };
         list(&statement["Action"]).any(|action| action == request.action)
-            && list(&statement["Resource"]).any(|pattern| like(pattern, request.resource))
+            && about
             && holds(&statement["Condition"], request.context)
     })
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &str> {
+/// A list, or the one entry that stands for it.
+pub fn list(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().chain(Some(value)).filter_map(Value::as_str)
 }
 
@@ -39,11 +51,17 @@ fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
                 list(wanted).any(|wanted| test(wanted, value))
             };
             match how.as_str() {
-                "StringEquals" | "Bool" => values.next().is_some_and(|value| any(&|a, b| a == b, value)),
+                "StringEquals" | "Bool" | "ArnEquals" | "NumericEquals" => {
+                    values.next().is_some_and(|value| any(&|a, b| a == b, value))
+                }
+                "NumericEqualsIfExists" => values.next().is_none_or(|value| any(&|a, b| a == b, value)),
                 "StringLike" => values.next().is_some_and(|value| any(&like, value)),
+                // Also where the key is not there.
+                "StringNotEquals" => values.next().is_none_or(|value| !any(&|a, b| a == b, value)),
+                "StringNotLike" => values.next().is_none_or(|value| !any(&like, value)),
                 "Null" => values.peek().is_none() == (wanted == "true"),
                 "ForAllValues:StringEquals" => values.all(|value| any(&|a, b| a == b, value)),
-                _ => false,
+                other => panic!("{other} is not known here"),
             }
         },
     )

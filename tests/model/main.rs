@@ -14,4 +14,5 @@ mod pages;
 mod permissions;
 mod plan;
 mod purity;
+mod sentences;
 mod settings;

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tenantry::stack::iam::boundary::boundary;
 use tenantry::stack::iam::grant::{Grant, Need};
+use tenantry::stack::iam::guard::{MAX_GUARD_CHARS, guard};
 use tenantry::stack::iam::operation::Operation;
 use tenantry::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length};
 use tenantry::stack::identity::Scope;
 
-use crate::iam::{Request, allows};
+use crate::iam::{Request, allows, denies};
 
 fn audience() -> Audience {
     Audience {
@@ -21,19 +23,29 @@ fn audience() -> Audience {
 }
 
 const OUR_TAG: (&str, &str) = ("aws:ResourceTag/tenantry.dev/installation", "prod");
-const LENT: (&str, &str) = ("aws:ResourceTag/tenantry.dev/allow", "prod");
+const LENT: (&str, &str) = ("aws:ResourceTag/tenantry.dev/allow", "installation/prod");
+const LENT_TO_NAMESPACE: (&str, &str) = ("aws:ResourceTag/tenantry.dev/allow", "namespace/team-a");
+/// As an older release wrote it.
+const LENT_OF_OLD: (&str, &str) = ("aws:ResourceTag/tenantry.dev/allow", "team-a");
+const LENT_TO_ANOTHER: (&str, &str) = ("aws:ResourceTag/tenantry.dev/allow", "installation/prod2");
+const IN_30_DAYS: (&str, &str) = ("kms:ScheduleKeyDeletionPendingWindowInDays", "30");
+const IN_7_DAYS: (&str, &str) = ("kms:ScheduleKeyDeletionPendingWindowInDays", "7");
+const OF_OUR_OBJECT: (&str, &str) =
+    ("kms:EncryptionContext:aws:s3:arn", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/pool/acme/a.txt");
+const OF_OTHERS_OBJECT: (&str, &str) =
+    ("kms:EncryptionContext:aws:s3:arn", "arn:aws:s3:::prod-customer-data/payroll.csv");
 const MADE_WITH_OUR_TAG: (&str, &str) = ("aws:RequestTag/tenantry.dev/installation", "prod");
 const OUR_ACCOUNT: (&str, &str) = ("aws:ResourceAccount", "123456789012");
-const OUR_COLLECTION: (&str, &str) = ("aoss:collection", "prod-ta-acme-abc");
+const OUR_COLLECTION: (&str, &str) = ("aoss:collection", "prod-ta-acme-2bx6vvlzwt");
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1";
-const BUCKET: &str = "arn:aws:s3:::prod-ta-acme-abc";
+const BUCKET: &str = "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt";
 const RECORDS: &str = "arn:aws:s3:::prod-records-123456789012-eu-central-1-an";
 const LOCK: &str = "arn:aws:s3:::prod-records-123456789012-eu-central-1-an/lock.json";
 const RECORD: &str = "arn:aws:s3:::prod-records-123456789012-eu-central-1-an/tenants/acme.json";
-const OBJECT: &str = "arn:aws:s3:::prod-ta-acme-abc/documents/a.txt";
-const ROLE: &str = "arn:aws:iam::123456789012:role/tenantry/prod/prod-ta-acme-abc";
-const PATHLESS: &str = "arn:aws:iam::123456789012:role/prod-ta-acme-abc";
-const ELSEWHERE: &str = "arn:aws:iam::123456789012:role/somebody/prod-ta-acme-abc";
+const OBJECT: &str = "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/a.txt";
+const ROLE: &str = "arn:aws:iam::123456789012:role/tenantry/prod/prod-ta-acme-2bx6vvlzwt";
+const PATHLESS: &str = "arn:aws:iam::123456789012:role/prod-ta-acme-2bx6vvlzwt";
+const ELSEWHERE: &str = "arn:aws:iam::123456789012:role/somebody/prod-ta-acme-2bx6vvlzwt";
 const OPERATOR: &str = "arn:aws:iam::123456789012:role/ops/tenantry";
 const COLLECTION: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/1";
 const KNOWLEDGE_BASE: &str = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/1";
@@ -57,18 +69,21 @@ fn ours(grant: Grant) -> &'static [Sample] {
         Buckets => &[(BUCKET, &[OUR_ACCOUNT])],
         Objects => &[(OBJECT, &[OUR_ACCOUNT])],
         OwnObjects => &[
-            ("arn:aws:s3:::prod-sa-stand-abc/pool/acme/a.txt", &[OUR_ACCOUNT]),
-            ("arn:aws:s3:::prod-sa-stand-abc/tenantry/retained/acme.json", &[OUR_ACCOUNT]),
+            ("arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/pool/acme/a.txt", &[OUR_ACCOUNT]),
+            ("arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/tenantry/retained/acme.json", &[OUR_ACCOUNT]),
         ],
         NewKeys => &[("*", &[MADE_WITH_OUR_TAG])],
-        NewKeysTags => &[(KEY, &[MADE_WITH_OUR_TAG])],
-        OwnKeys => &[(KEY, &[OUR_TAG])],
+        NewTags => &[(KEY, &[MADE_WITH_OUR_TAG]), (KNOWLEDGE_BASE, &[MADE_WITH_OUR_TAG])],
+        OwnKeys => &[(KEY, &[OUR_TAG]), (KEY, &[OUR_TAG, IN_30_DAYS])],
         Keys => &[(KEY, &[])],
-        Aliases => &[("arn:aws:kms:eu-central-1:123456789012:alias/prod-ta-acme-abc", &[])],
-        KeysOfCollections => {
-            &[(KEY, &[OUR_TAG, BY_AOSS, FOR_AWS, GRANTED]), (KEY, &[LENT, BY_AOSS, FOR_AWS, GRANTED])]
-        }
-        KeysOfDocuments => &[(KEY, &[OUR_TAG, BY_S3]), (KEY, &[LENT, BY_S3])],
+        Aliases => &[("arn:aws:kms:eu-central-1:123456789012:alias/prod-ta-acme-2bx6vvlzwt", &[])],
+        KeysOfCollections => &[
+            (KEY, &[OUR_TAG, BY_AOSS, FOR_AWS, GRANTED]),
+            (KEY, &[LENT, BY_AOSS, FOR_AWS, GRANTED]),
+            (KEY, &[LENT_TO_NAMESPACE, BY_AOSS, FOR_AWS, GRANTED]),
+            (KEY, &[LENT_OF_OLD, BY_AOSS, FOR_AWS, GRANTED]),
+        ],
+        KeysOfDocuments => &[(KEY, &[BY_S3, OF_OUR_OBJECT])],
         Lists | Collections | Indexes => &[("*", &[])],
         NewRoles => &[(ROLE, &[("iam:PermissionsBoundary", "arn:aws:iam::123456789012:policy/edge")])],
         Roles => &[(ROLE, &[])],
@@ -76,11 +91,10 @@ fn ours(grant: Grant) -> &'static [Sample] {
         OperatorRole => &[(OPERATOR, &[])],
         RolesPassed => &[(ROLE, &[("iam:PassedToService", "bedrock.amazonaws.com")])],
         ServiceLinkedRole => &[(LINKED, &[("iam:AWSServiceName", "observability.aoss.amazonaws.com")])],
-        NewCollections | NewKnowledgeBases => &[("*", &[MADE_WITH_OUR_TAG])],
-        OwnCollections => &[(COLLECTION, &[OUR_TAG])],
-        Policies => &[("*", &[OUR_COLLECTION])],
+        NewThings => &[("*", &[MADE_WITH_OUR_TAG])],
+        OwnCollections => &[(COLLECTION, &[OUR_TAG, OUR_COLLECTION])],
+        Policies => &[("*", &[OUR_COLLECTION]), ("*", &[("aoss:collection", "prod-sa-*")])],
         InsideCollections => &[(COLLECTION, &[OUR_COLLECTION])],
-        NewKnowledgeBasesTags => &[(KNOWLEDGE_BASE, &[MADE_WITH_OUR_TAG])],
         KnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[OUR_TAG])],
         FoundationModels => &[(MODEL, &[])],
@@ -96,8 +110,10 @@ fn anothers(grant: Grant) -> &'static [Sample] {
         NewBuckets | Buckets => {
             &[
                 ("arn:aws:s3:::prod2-ta-acme-abc", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]),
-                // A customer's own bucket, whose name begins like ours.
+                // A customer's own buckets, whose names begin like ours.
                 ("arn:aws:s3:::prod-customer-data", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]),
+                ("arn:aws:s3:::prod-qa-acme-2bx6vvlzwt", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]),
+                ("arn:aws:s3:::prod-ta-documents", &[MADE_WITH_OUR_TAG, OUR_ACCOUNT]),
                 (BUCKET, &[]),
             ]
         }
@@ -115,31 +131,61 @@ fn anothers(grant: Grant) -> &'static [Sample] {
             (RECORD, &[OUR_ACCOUNT]),
             (LOCK, &[OUR_ACCOUNT]),
         ],
-        OwnObjects => &[(OBJECT, &[OUR_ACCOUNT]), ("arn:aws:s3:::prod2-sa-x/pool/a", &[OUR_ACCOUNT])],
+        OwnObjects => &[
+            (OBJECT, &[OUR_ACCOUNT]),
+            ("arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/bridge/acme/a.txt", &[OUR_ACCOUNT]),
+            ("arn:aws:s3:::prod2-sa-stand-2bx6vvlzwt/pool/a", &[OUR_ACCOUNT]),
+        ],
         OwnKeys => {
             &[(KEY, &[]), (KEY, &[LENT]), (KEY, &[("aws:ResourceTag/tenantry.dev/installation", "prod2")])]
         }
         KeysOfCollections => {
             &[(KEY, &[BY_AOSS, FOR_AWS]), (KEY, &[OUR_TAG, BY_AOSS]), (KEY, &[LENT, FOR_AWS])]
         }
-        KeysOfDocuments => &[(KEY, &[BY_S3]), (KEY, &[OUR_TAG]), (KEY, &[LENT, BY_AOSS])],
-        Aliases => &[("arn:aws:kms:eu-central-1:123456789012:alias/prod2-x", &[])],
+        KeysOfDocuments => &[
+            (KEY, &[OF_OUR_OBJECT]),
+            (KEY, &[LENT, BY_AOSS, OF_OUR_OBJECT]),
+            (KEY, &[OUR_TAG, BY_S3]),
+            (KEY, &[OUR_TAG, BY_S3, OF_OTHERS_OBJECT]),
+            (KEY, &[LENT_TO_NAMESPACE, BY_S3, OF_OTHERS_OBJECT]),
+        ],
+        Aliases => &[
+            ("arn:aws:kms:eu-central-1:123456789012:alias/prod2-x", &[]),
+            ("arn:aws:kms:eu-central-1:123456789012:alias/prod-finance", &[]),
+        ],
         NewRoles => {
             &[(ROLE, &[]), (ROLE, &[("iam:PermissionsBoundary", "arn:aws:iam::123456789012:policy/wide")])]
         }
-        Roles => {
-            &[(PATHLESS, &[]), ("arn:aws:iam::123456789012:role/tenantry/prod2/x", &[]), (OPERATOR, &[])]
-        }
-        RolesSeen => &[("arn:aws:iam::123456789012:role/admin", &[])],
+        Roles => &[
+            (PATHLESS, &[]),
+            ("arn:aws:iam::123456789012:role/tenantry/prod2/prod2-ta-acme-2bx6vvlzwt", &[]),
+            (OPERATOR, &[]),
+        ],
+        RolesSeen => &[
+            ("arn:aws:iam::123456789012:role/admin", &[]),
+            ("arn:aws:iam::123456789012:role/prod-admin", &[]),
+        ],
         OperatorRole => &[("arn:aws:iam::123456789012:role/admin", &[])],
         RolesPassed => &[(ROLE, &[]), (ROLE, &[("iam:PassedToService", "lambda.amazonaws.com")])],
         ServiceLinkedRole => &[(LINKED, &[("iam:AWSServiceName", "ecs.amazonaws.com")])],
-        Policies => &[("*", &[]), ("*", &[("aoss:collection", "prod2-x")])],
-        InsideCollections => &[(COLLECTION, &[]), (COLLECTION, &[("aoss:collection", "prod2-x")])],
-        NewKeys | NewKeysTags | NewCollections | NewKnowledgeBases | NewKnowledgeBasesTags => {
-            &[(KEY, &[]), ("*", &[])]
-        }
-        OwnCollections => &[(COLLECTION, &[])],
+        Policies => &[
+            ("*", &[]),
+            ("*", &[("aoss:collection", "prod2-x")]),
+            ("*", &[("aoss:collection", "prod-finance")]),
+            ("*", &[("aoss:collection", "prod-*")]),
+        ],
+        InsideCollections => &[
+            (COLLECTION, &[]),
+            (COLLECTION, &[("aoss:collection", "prod2-x")]),
+            (COLLECTION, &[("aoss:collection", "prod-finance")]),
+        ],
+        NewKeys | NewTags | NewThings => &[(KEY, &[]), ("*", &[])],
+        // Somebody has put our tag on it.
+        OwnCollections => &[
+            (COLLECTION, &[]),
+            (COLLECTION, &[OUR_TAG, ("aoss:collection", "prod-finance")]),
+            (COLLECTION, &[OUR_COLLECTION]),
+        ],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
         Registry => &[
             ("arn:aws:dynamodb:eu-central-1:123456789012:table/tenants2", &[]),
@@ -179,7 +225,7 @@ fn a_table_is_named_only_where_there_is_a_registry() {
 #[test]
 fn what_deletes_for_good_is_apart() {
     let actions = |policy: &Value| -> BTreeSet<String> {
-        let statements = policy["Statement"].as_array().unwrap().iter();
+        let statements = policy["Statement"].as_array().unwrap().iter().filter(|it| it["Effect"] == "Allow");
         let actions = statements.flat_map(|it| it["Action"].as_array().unwrap());
         actions.map(|action| action.as_str().unwrap().to_owned()).collect()
     };
@@ -212,7 +258,9 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
 
 fn without(policy: &Value, action: &str) -> Value {
     let mut policy = policy.clone();
-    for statement in policy["Statement"].as_array_mut().unwrap() {
+    for statement in
+        policy["Statement"].as_array_mut().unwrap().iter_mut().filter(|it| it["Effect"] == "Allow")
+    {
         statement["Action"].as_array_mut().unwrap().retain(|it| it != action);
     }
     policy
@@ -269,9 +317,9 @@ fn it_is_a_policy_that_iam_takes() {
     };
     for audience in [longest, anywhere] {
         let policy = permissions::operator(&audience, None);
-        // A role's inline policies are counted together.
-        let inline = length(&policy) + length(&permissions::destructive(&audience));
-        assert!(inline <= MAX_INLINE_CHARS, "{inline} characters");
+        // A role's inline policies are counted together: what deletes may have to be a managed one.
+        assert!(length(&policy) <= MAX_INLINE_CHARS, "{} characters", length(&policy));
+        assert!(length(&permissions::destructive(&audience)) <= MAX_MANAGED_CHARS);
         let parts = [Part::Storage, Part::Retrieval].map(|part| permissions::operator(&audience, Some(part)));
         for part in &parts {
             assert!(length(part) <= MAX_MANAGED_CHARS, "{} characters", length(part));
@@ -288,9 +336,21 @@ fn it_is_a_policy_that_iam_takes() {
             for action in statement["Action"].as_array().unwrap() {
                 assert!(!action.as_str().unwrap().contains('*'), "{sid}: {action}");
             }
-            assert!(!statement["Resource"].as_array().unwrap().is_empty(), "{sid}");
+            let resources = [&statement["Resource"], &statement["NotResource"]];
+            assert!(resources.iter().any(|it| it.as_array().is_some_and(|it| !it.is_empty())), "{sid}");
         }
         assert_eq!(policy, permissions::operator(&audience, None), "the same each time");
+    }
+}
+
+/// Whoever has put our tag on a key, or made it, has a month to cancel its deletion.
+#[test]
+fn no_key_goes_sooner_than_in_thirty_days() {
+    let schedule = |context| Request { action: "kms:ScheduleKeyDeletion", resource: KEY, context };
+    for (context, is_allowed) in
+        [(&[OUR_TAG, IN_30_DAYS][..], true), (&[OUR_TAG], true), (&[OUR_TAG, IN_7_DAYS], false)]
+    {
+        assert_eq!(allows(&operator(), schedule(context)), is_allowed, "{context:?}");
     }
 }
 
@@ -299,14 +359,13 @@ fn it_is_a_policy_that_iam_takes() {
 const EVERYTHING: &[(Grant, &str)] = &[
     (Grant::NewKeys, "a key has no ARN before it is made; it must be made with our tag"),
     (Grant::Lists, "an account's keys and knowledge bases are listed whole"),
-    (Grant::NewCollections, "the action knows no resource; it must be made with our tag"),
+    (Grant::NewThings, "the actions know no resource; what is made must be made with our tag"),
     (Grant::Collections, "these reads know no resource"),
     (Grant::Policies, "these actions know no resource; the policy must be about our collections"),
     (
         Grant::Indexes,
         "these actions know no resource; aoss:APIAccessAll and the data access policy narrow them",
     ),
-    (Grant::NewKnowledgeBases, "the action knows no resource; it must be made with our tag"),
 ];
 
 #[test]
@@ -314,7 +373,7 @@ fn nothing_is_allowed_on_everything_without_a_reason() {
     let policy = operator();
     let statements = policy["Statement"].as_array().unwrap().iter();
     let open: BTreeSet<_> = statements
-        .filter(|it| it["Resource"] == json!(["*"]))
+        .filter(|it| it["Resource"] == json!(["*"]) && it["Effect"] == "Allow")
         .map(|it| it["Sid"].as_str().unwrap())
         .map(|sid| sid.strip_prefix("Delete").unwrap_or(sid).to_owned())
         .collect();
@@ -334,4 +393,153 @@ fn nobody_is_allowed_to_delete_records() {
     }
     let ask = Request { action: "s3:DeleteBucket", resource: RECORDS, context: &[OUR_ACCOUNT] };
     assert!(!allows(&all, ask));
+}
+
+/// The operator's principal, as IAM names a session's.
+const AS_OPERATOR: (&str, &str) = ("aws:PrincipalArn", OPERATOR);
+
+fn organizations() -> Value {
+    guard(&audience().scope, OPERATOR)
+}
+
+/// S13: whoever has the operator's session wrote itself into the policy of a Silo's bucket, or the trust of a Silo's role.
+#[test]
+fn no_policy_of_a_bucket_or_a_role_lets_the_operator_in() {
+    let policy = operator();
+    for (action, resource) in [
+        ("s3:GetObject", OBJECT),
+        ("s3:GetObjectVersion", OBJECT),
+        ("s3:PutObject", OBJECT),
+        ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/bridge/acme/a.txt"),
+        ("s3:GetObject", "arn:aws:s3:::somebody-elses/pool/a.txt"),
+        ("s3:DeleteObject", RECORD),
+        ("s3:DeleteObjectVersion", LOCK),
+        ("s3:DeleteBucket", RECORDS),
+        ("sts:AssumeRole", ROLE),
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:role/admin"),
+    ] {
+        let request = Request { action, resource, context: &[OUR_ACCOUNT, AS_OPERATOR] };
+        assert!(denies(&policy, request), "{action} on {resource}");
+    }
+    for (action, resource) in [
+        ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/pool/acme/a.txt"),
+        ("s3:PutObject", "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/tenantry/ledger/x"),
+        ("s3:GetObject", RECORD),
+        ("s3:PutObject", LOCK),
+        ("s3:DeleteObjectVersion", OBJECT),
+    ] {
+        let request = Request { action, resource, context: &[OUR_ACCOUNT, AS_OPERATOR] };
+        assert!(allows(&policy, request), "{action} on {resource}");
+    }
+}
+
+#[test]
+fn the_guard_is_in_the_way_of_nothing_that_the_operator_does() {
+    let guard = organizations();
+    for (action, grant) in operations().flat_map(|row| row.needs()) {
+        for (resource, context) in ours(*grant) {
+            let context = [context.to_vec(), vec![AS_OPERATOR]].concat();
+            // What is being made has no id yet: it is asked for on any. What is there bears our tags.
+            let (resource, more) = match (*action, *resource) {
+                ("kms:TagResource", KEY) => ("arn:aws:kms:eu-central-1:123456789012:key/*", None),
+                ("bedrock:TagResource", KNOWLEDGE_BASE) => {
+                    ("arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/*", None)
+                }
+                (_, resource) => (resource, Some(OUR_TAG)),
+            };
+            let context: Vec<_> = context.into_iter().chain(more).collect();
+            assert!(
+                !denies(&guard, Request { action, resource, context: &context }),
+                "{action} on {resource}"
+            );
+        }
+    }
+    for (action, resource) in THERE {
+        let context = [AS_OPERATOR, OUR_TAG, MADE_WITH_OUR_TAG];
+        let tags_again = Request { action, resource, context: &context };
+        assert!(!denies(&guard, tags_again), "its own tags are put right");
+    }
+    assert!(length(&guard) <= MAX_GUARD_CHARS, "{}", length(&guard));
+}
+
+/// Something that is there.
+const THERE: [(&str, &str); 3] = [
+    ("kms:TagResource", "arn:aws:kms:eu-central-1:123456789012:key/6f1e0c1e-0000-4000-8000-000000000001"),
+    ("kms:TagResource", "arn:aws:kms:eu-central-1:123456789012:key/mrk-6f1e0c1e000040008000000000000001"),
+    ("bedrock:TagResource", "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/KB12345678"),
+];
+
+/// S13: our tag was put on finance's key, and then it was ours to delete.
+#[test]
+fn under_the_guard_nothing_that_is_there_becomes_ours_by_a_tag() {
+    let guard = organizations();
+    let theirs = ("aws:ResourceTag/tenantry.dev/installation", "prod2");
+    for (action, resource) in THERE {
+        for tags in [&[AS_OPERATOR, MADE_WITH_OUR_TAG][..], &[AS_OPERATOR, MADE_WITH_OUR_TAG, theirs]] {
+            assert!(
+                denies(&guard, Request { action, resource, context: tags }),
+                "{action} on {resource}: {tags:?}"
+            );
+        }
+        let admin = ("aws:PrincipalArn", "arn:aws:iam::123456789012:role/admin");
+        let context = [admin, MADE_WITH_OUR_TAG];
+        assert!(!denies(&guard, Request { action, resource, context: &context }), "others tag as they like");
+    }
+}
+
+/// S13, S14: the trust of a role was opened to somebody of the account.
+#[test]
+fn under_the_guard_nobody_of_the_account_uses_a_role_of_the_operators_making() {
+    for by in [OPERATOR, "arn:aws:iam::123456789012:role/admin", "arn:aws:iam::123456789012:root"] {
+        let context = [("aws:PrincipalArn", by)];
+        let assume = |resource| Request { action: "sts:AssumeRole", resource, context: &context };
+        assert!(denies(&organizations(), assume(ROLE)), "{by}");
+        assert!(!denies(&organizations(), assume("arn:aws:iam::123456789012:role/another")), "{by}");
+    }
+}
+
+/// S14: a role within the boundary that `docs/install.md` had read the whole account.
+#[test]
+fn a_role_within_the_boundary_reaches_nothing_of_anybody_elses() {
+    let boundary = boundary(&audience().scope, &[]);
+    let out_of_reach: [(&str, Sample); 9] = [
+        ("s3:GetObject", ("arn:aws:s3:::other-bucket/payroll/x.csv", &[OUR_ACCOUNT])),
+        ("s3:GetObject", ("arn:aws:s3:::prod-customer-data/documents/x.csv", &[OUR_ACCOUNT])),
+        ("s3:GetObject", ("arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/a.md", &[])),
+        ("s3:GetObject", (RECORD, &[OUR_ACCOUNT])),
+        (
+            "s3:GetObject",
+            ("arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/tenantry/retained/acme.json", &[OUR_ACCOUNT]),
+        ),
+        ("aoss:APIAccessAll", (COLLECTION, &[("aoss:collection", "finance")])),
+        ("kms:Decrypt", (KEY, &[])),
+        ("kms:Decrypt", (KEY, &[LENT_TO_ANOTHER])),
+        ("bedrock:InvokeModel", ("arn:aws:bedrock:eu-central-1:123456789012:custom-model/x/1", &[])),
+    ];
+    for (action, (resource, context)) in out_of_reach {
+        assert!(!allows(&boundary, Request { action, resource, context }), "{action} on {resource}");
+    }
+    let statements = boundary["Statement"].as_array().unwrap().iter();
+    let actions: BTreeSet<_> = statements.flat_map(|it| crate::iam::list(&it["Action"])).collect();
+    let actions: Vec<_> = actions.into_iter().collect();
+    let needed = [
+        "aoss:APIAccessAll",
+        "bedrock:InvokeModel",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "s3:GetObject",
+        "s3:ListBucket",
+    ];
+    assert_eq!(actions, needed);
+    let widest = boundary_of_anywhere();
+    assert!(length(&widest) <= MAX_MANAGED_CHARS, "{}", length(&widest));
+    let titan = ["amazon.titan-embed-text-v2:0".to_string()];
+    let narrow = tenantry::stack::iam::boundary::boundary(&audience().scope, &titan);
+    let invoke = |resource| Request { action: "bedrock:InvokeModel", resource, context: &[] };
+    assert!(allows(&narrow, invoke(MODEL)));
+    assert!(!allows(&narrow, invoke("arn:aws:bedrock:eu-central-1::foundation-model/another")));
+}
+
+fn boundary_of_anywhere() -> Value {
+    boundary(&Scope::new("prod1234", "*", "*"), &[])
 }

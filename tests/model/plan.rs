@@ -240,7 +240,7 @@ fn no_partition_is_taken_for_another() {
         [("eusc-de-east-1", "aws-eusc"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
     {
         let (succeeds, told) = policy(region);
-        assert!(succeeds && told.contains(&format!("arn:{partition}:s3:::prod-?a-*")), "{told}");
+        assert!(succeeds && told.contains(&format!("arn:{partition}:s3:::prod-ta-*")), "{told}");
         assert!(!told.contains("arn:aws:"), "{told}");
     }
     for region in ["us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"] {
@@ -263,9 +263,72 @@ fn a_region_without_an_api_for_indexes_is_told_before_anything_is_built() {
     assert!(!of("eu-central-1").contains("no API for indexes"));
 }
 
+/// What kubectl takes, plan takes.
+#[test]
+fn no_manifest_that_kubectl_takes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("b.yml"), tenant("b", "pattern: Silo")).unwrap();
+    let utf16: Vec<u8> = tenant("a", "pattern: Silo").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(path("a.yaml"), [&[0xFF, 0xFE][..], &utf16].concat()).unwrap();
+    std::fs::write(path("notes.txt"), "no: manifest: at all").unwrap();
+    std::fs::create_dir(path("c.yaml")).unwrap();
+    let plan = json_of(&["-f", folder.path().to_str().unwrap()], "");
+    let objects = plan["objects"].as_array().unwrap().iter().map(|it| it["object"].as_str().unwrap());
+    assert_eq!(objects.collect::<Vec<_>>(), ["Tenant/default/a", "Tenant/default/b"]);
+    let empty = tempfile::tempdir().unwrap();
+    let said = run(&["-f", empty.path().to_str().unwrap()], "");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("no .yaml, .yml or .json in this folder"));
+
+    let generated = tenant("a", "pattern: Silo").replace("name: a", "generateName: acme-");
+    let other = tenant("b", "pattern: Silo").replace("name: b", "generateName: acme-");
+    let plan = json_of(&["-f", "-"], &(generated + &other));
+    assert_eq!(plan["objects"][0]["object"], "Tenant/default/acme-xxxxx");
+    assert!(plan["assumptions"].to_string().contains("Tenant acme-xxxxx has a generateName"));
+    // To kubectl 0100 is 64.
+    let days = |days: &str| tenant("a", &format!("pattern: Silo, documents: {{expirationDays: {days}}}"));
+    assert!(run(&["-f", "-"], &days("0100")).status.success());
+    let said = refused(&tenant("a", "pattern: Silo").replace("tenantId: a", "tenantId: 0042"));
+    assert!(said.contains("spec.tenantId in body must be of type string: \"integer\""), "{said}");
+    let twice = "apiVersion: tenantry.dev/v1alpha1\nkind: Tenant\nmetadata: {name: a}\nspec:\n  tenantId: a\n  tenantId: b\n";
+    let said = refused(twice);
+    assert!(said.contains("line 6: `tenantId` is there twice") && !said.contains("Policy"), "{said}");
+}
+
+/// What cannot be known here is said, and not passed over.
+#[test]
+fn what_plan_cannot_know_is_no_secret() {
+    let assumed = |region: &str, knowledge_base: &str| {
+        let spec = format!("pattern: Silo, knowledgeBase: {knowledge_base}");
+        let plan = json_of(&["-f", "-", "--region", region], &tenant("a", &spec));
+        plan["assumptions"].to_string()
+    };
+    let (known, unknown) =
+        ("eu-central-1", "{embeddingModel: openai.text-embedding-3-small, dimensions: 1536}");
+    assert!(
+        assumed(known, unknown)
+            .contains("openai.text-embedding-3-small is no embedding model that this release knows")
+    );
+    assert!(!assumed(known, "{}").contains("this release knows"));
+    assert!(assumed("eu-cental-1", "{}").contains("eu-cental-1 is no region that this release knows"));
+}
+
 #[test]
 fn an_inference_profile_is_no_embedding_model() {
     let model = "pattern: Silo, knowledgeBase: {embeddingModel: 'eu.cohere.embed-v4:0', dimensions: 1536}";
     let told = refused(&tenant("acme", model));
     assert!(told.contains("take no inference profile for embeddings"), "{told}");
+}
+
+/// AWS documents how long a schema may be for CloudFormation, and not for the call that makes it.
+#[test]
+fn no_schema_that_may_be_too_long_is_planned_without_a_word() {
+    let warned = |count: usize| {
+        let attributes = (0..count).map(|n| format!("{{name: longattribute{n}, type: String}}"));
+        let attributes = attributes.collect::<Vec<_>>().join(", ");
+        let silo = tenant("acme", &format!("pattern: Silo, index: {{attributes: [{attributes}]}}"));
+        let warnings = json_of(&["-f", "-"], &silo)["warnings"].to_string();
+        warnings.contains("2480") && warnings.contains("CreateIndex")
+    };
+    assert!(warned(30) && !warned(10));
 }

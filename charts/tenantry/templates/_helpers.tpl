@@ -25,7 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "tenantry.serviceAccountName" -}}
-{{- default (ternary (include "tenantry.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- default (include "tenantry.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
 {{- define "tenantry.image" -}}
@@ -56,6 +56,18 @@ rollingUpdate:
 
 {{- define "tenantry.leaseNamespace" -}}
 {{- default .Release.Namespace .Values.leaderElection.namespace }}
+{{- end }}
+
+{{/* The ports of the proxies, as a JSON list: those of their schemes where they name none. */}}
+{{- define "tenantry.proxyPorts" -}}
+{{- $ports := list }}
+{{- range list .Values.proxy.https .Values.proxy.http }}
+{{- if . }}
+{{- $port := regexFind ":[0-9]+$" (trimSuffix "/" .) | trimPrefix ":" }}
+{{- $ports = append $ports (default (ternary 443 80 (hasPrefix "https:" .)) $port | float64) }}
+{{- end }}
+{{- end }}
+{{- $ports | toJson }}
 {{- end }}
 
 {{/* The flags of `tenantry run`. */}}

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
@@ -27,6 +28,8 @@ pub(super) struct Manifests {
     pub(super) tenants: Vec<Found<Tenant, Isolation>>,
     /// What is of other kinds.
     pub(super) skipped: Vec<String>,
+    /// Objects that the API server will name, by the names that stand for theirs here.
+    pub(super) unnamed: Vec<String>,
     /// SharedStacks of which something is wrong: whoever borrows from them need not be told that they are missing.
     broken: Vec<String>,
 }
@@ -36,13 +39,16 @@ impl Manifests {
     /// is in this one.
     pub(super) fn read(files: &[String], namespace: &str) -> Result<Self, Vec<String>> {
         let (mut manifests, mut wrong) = (Self::default(), Vec::new());
-        for file in files {
-            let shown = if file == "-" { "standard input" } else { file };
-            match documents(file) {
-                Err(error) => wrong.push(format!("{shown}: {error}")),
-                Ok(documents) => {
+        for file in files.iter().flat_map(|file| with_those_inside(file)) {
+            let read = file.and_then(|file| match documents(&file) {
+                Ok(documents) => Ok((file, documents)),
+                Err(error) => Err(format!("{}: {error}", shown(&file))),
+            });
+            match read {
+                Err(error) => wrong.push(error),
+                Ok((file, documents)) => {
                     for (number, document) in (1..).zip(documents) {
-                        manifests.take(shown, number, document, namespace, &mut wrong);
+                        manifests.take(shown(&file), number, document, namespace, &mut wrong);
                     }
                 }
             }
@@ -69,7 +75,6 @@ impl Manifests {
     ) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text(&document["apiVersion"]), text(&document["kind"]));
-        let name = text(&document["metadata"]["name"]);
         if (version.as_str(), kind.as_str()) == ("v1", "List") {
             for (number, item) in (1..).zip(document["items"].as_array_mut().into_iter().flatten()) {
                 self.take(file, number, item.take(), namespace, wrong);
@@ -80,6 +85,7 @@ impl Manifests {
             return wrong.push(format!("{file}: document {number} has no `apiVersion` or no `kind`"));
         }
         if version.split_once('/').is_none_or(|(group, _)| group != GROUP) {
+            let name = text(&document["metadata"]["name"]);
             return self.skipped.push(format!("{file}: {kind} '{name}' of {version} was skipped"));
         }
         if version != format!("{GROUP}/{VERSION}") || !matches!(kind.as_str(), "Tenant" | "SharedStack") {
@@ -96,6 +102,13 @@ impl Manifests {
         {
             document["metadata"]["namespace"] = json!(namespace);
         }
+        let prefix = text(&document["metadata"]["generateName"]);
+        if text(&document["metadata"]["name"]).is_empty() && !prefix.is_empty() {
+            let name = generated(&prefix, self.unnamed.len());
+            self.unnamed.push(format!("{kind} {name}"));
+            document["metadata"]["name"] = json!(name);
+        }
+        let name = text(&document["metadata"]["name"]);
         let refusals = admission::refusals(&document, None);
         let who = if name.is_empty() { format!("in document {number}") } else { format!("\"{name}\"") };
         if !refusals.is_empty() {
@@ -174,16 +187,113 @@ fn parse<T: DeserializeOwned, S>(
     Ok(Found { file: file.into(), object, asks })
 }
 
+/// What the API server could make of `generateName`: it appends five characters, and cuts the rest to fit.
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#generated-values>
+fn generated(prefix: &str, number: usize) -> String {
+    let number = if number == 0 { String::new() } else { number.to_string() };
+    let prefix: String = prefix.chars().take(58).collect();
+    format!("{prefix}{number:x>5}")
+}
+
+/// A file's name as one shows it.
+fn shown(file: &str) -> &str {
+    if file == "-" { "standard input" } else { file }
+}
+
+/// A file; in place of a folder what kubectl would read in it: its own files with manifests, and not those of folders within.
+fn with_those_inside(file: &str) -> Vec<Result<String, String>> {
+    if !Path::new(file).is_dir() {
+        return vec![Ok(file.to_owned())];
+    }
+    let entries = match fs::read_dir(file) {
+        Ok(entries) => entries,
+        Err(error) => return vec![Err(format!("{file}: {error}"))],
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file());
+    let is_manifest = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| ["json", "yaml", "yml"].contains(&extension))
+    };
+    let mut inside: Vec<_> = paths.filter(is_manifest).map(|path| path.display().to_string()).collect();
+    inside.sort();
+    if inside.is_empty() {
+        return vec![Err(format!("{file}: there is no .yaml, .yml or .json in this folder"))];
+    }
+    inside.into_iter().map(Ok).collect()
+}
+
 /// The documents of a file that are not empty.
 fn documents(file: &str) -> Result<Vec<Value>, String> {
     let read = match file {
         "-" => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map(|_| text)
+            let mut bytes = Vec::new();
+            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
         }
-        file => fs::read_to_string(file),
+        file => fs::read(file),
     };
-    let text = read.map_err(|error| error.to_string())?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| error.to_string())?;
+    let text = text(read.map_err(|error| error.to_string())?)?;
+    // As kubectl reads numbers: 0100 is 64.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let documents = serde_saphyr::from_multiple_with_options(&text, options);
+    let documents: Vec<Value> = documents.map_err(|error| unreadable(&error))?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+}
+
+/// A file's text: UTF-8, or the UTF-16 of some editors and shells, which says so at its beginning.
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    const NEITHER: &str = "it is no text in UTF-8 or UTF-16";
+    let of = |unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes[2..].as_chunks();
+        let text = String::from_utf16(&pairs.iter().copied().map(unit).collect::<Vec<_>>());
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| NEITHER.to_owned())
+    };
+    match bytes[..] {
+        [0xFF, 0xFE, ..] => of(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => of(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|_| NEITHER.into()),
+    }
+}
+
+/// Why a file is no YAML. A reader of manifests sets no options of a library.
+fn unreadable(error: &serde_saphyr::Error) -> String {
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key, location } => format!(
+            "line {}: `{}` is there twice in one map: remove one",
+            location.line(),
+            key.as_deref().unwrap_or("a key")
+        ),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_that_is_generated_is_longer_than_a_name_or_there_twice() {
+        assert_eq!(generated("acme-", 0), "acme-xxxxx");
+        assert_eq!(generated("acme-", 12), "acme-xxx12");
+        assert_eq!(generated(&"a".repeat(100), 0).len(), 63);
+    }
+
+    #[test]
+    fn what_kubectl_takes_for_text_is_text() {
+        let written = "kind: Tenant # ü\n";
+        let units = written.encode_utf16();
+        let little: Vec<u8> = units.clone().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = units.flat_map(u16::to_be_bytes).collect();
+        for bytes in [
+            written.as_bytes().to_vec(),
+            [&[0xFF, 0xFE][..], &little].concat(),
+            [&[0xFE, 0xFF][..], &big].concat(),
+        ] {
+            assert_eq!(text(bytes).as_deref(), Ok(written));
+        }
+        for bytes in
+            [vec![0xC3, 0x28], [&[0xFF, 0xFE][..], &little[1..]].concat(), vec![0xFF, 0xFE, 0x00, 0xD8]]
+        {
+            assert!(text(bytes).unwrap_err().contains("UTF-16"));
+        }
+    }
 }

@@ -16,7 +16,7 @@ use super::preview::manifests::{Found, Manifests, title};
 use super::preview::report::{Ingestion, Outlook, Report, by_model, floor, sum, warnings};
 use super::price::Priced;
 use super::run::installation;
-use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Pattern, Shared, Tenant};
+use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Pattern, Shared, Tenant, models};
 use crate::stack::accept;
 use crate::stack::forecast::estimate::{self, Load, Rates, Sizes};
 use crate::stack::forecast::limits::Capacity;
@@ -25,6 +25,7 @@ use crate::stack::forecast::onboarding;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
 use crate::stack::identity::{Identity, Owner, Scope};
+use crate::stack::names;
 use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
 /// The account of AWS's own examples.
@@ -36,8 +37,8 @@ const EXAMPLE_ACCOUNT: &str = "111122223333";
                         --region eu-central-1 --documents 1000 --tokens-per-document 8000"
 )]
 pub(super) struct Plan {
-    /// Files with Tenants and the SharedStacks that they borrow from; '-' is the standard input. A file may hold several
-    /// documents; those of other kinds are skipped.
+    /// Files with Tenants and the SharedStacks that they borrow from, or folders of them; '-' is the standard input. A file
+    /// may hold several documents; those of other kinds are skipped.
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
     files: Vec<String>,
 
@@ -114,6 +115,25 @@ enum Output {
 
 fn at_least_one() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..)
+}
+
+/// The longest schema of an index that AWS documents, in characters, for CloudFormation; for CreateIndex it documents none.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html>
+const SCHEMA: usize = 2_480;
+
+/// Indexes whose schema may be refused: they are made all the same where the endpoint can be reached.
+fn large_schemas(objects: &[Outlook], prospects: &[Prospect]) -> Vec<String> {
+    let all = objects.iter().zip(prospects);
+    let large =
+        all.filter_map(|(it, prospect)| Some((it, prospect.schema.filter(|length| *length > SCHEMA)?)));
+    let said = large.map(|(it, length)| {
+        format!(
+            "{}: the schema of its index has {length} characters with all its attributes, and AWS documents {SCHEMA}; should \
+             CreateIndex refuse it, {WITHOUT_INDEX_API}.",
+            it.object
+        )
+    });
+    said.collect()
 }
 
 impl Plan {
@@ -206,7 +226,10 @@ impl Plan {
             ingestion: by_model(&objects, rates),
             rates,
             floor: floor(&objects, capacities, &prices),
-            warnings: warnings(&objects, &quotas),
+            warnings: warnings(&objects, &quotas)
+                .into_iter()
+                .chain(large_schemas(&objects, &prospects))
+                .collect(),
             assumptions: self.assumptions(manifests),
             skipped: manifests.skipped.clone(),
             objects,
@@ -267,6 +290,36 @@ impl Plan {
                 self.installation, self.account, self.region
             ));
         }
+        if !names::is_known_region(&self.region) {
+            assumed.push(format!(
+                "{} is no region that this release knows: it may be new, or misspelt. Nothing here asks AWS.",
+                self.region
+            ));
+        }
+        let embeddings =
+            manifests.stacks.iter().filter_map(|it| Some(&it.asks.pool.as_ref()?.knowledge_base));
+        let embeddings = embeddings.chain(manifests.tenants.iter().filter_map(|it| match &it.asks {
+            Isolation::Silo(silo) => Some(&silo.knowledge_base),
+            Isolation::Bridge(bridge) => Some(&bridge.knowledge_base),
+            Isolation::Pool(_) => None,
+        }));
+        let unknown: BTreeSet<_> = embeddings
+            .filter(|it| models::lookup(&it.embedding_model).is_none())
+            .map(|it| (it.embedding_model.as_str(), it.dimensions))
+            .collect();
+        assumed.extend(unknown.into_iter().map(|(model, dimensions)| {
+            format!(
+                "{model} is no embedding model that this release knows: that Bedrock has it in {}, and makes vectors of \
+                 {dimensions} dimensions with it, is taken from the manifest.",
+                self.region
+            )
+        }));
+        assumed.extend(manifests.unnamed.iter().map(|object| {
+            format!(
+                "{object} has a generateName: its name, and all that is called after it, ends in characters that the API \
+                 server chooses."
+            )
+        }));
         assumed.push(format!(
             "Each Tenant brings {} documents of {} tokens (--documents, --tokens-per-document), all of them new; a later \
              job embeds only what has changed. One request embeds one chunk, and nothing else asks the model.",

@@ -16,7 +16,9 @@ use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 
 use self::decision::{Decision, Holder, Left, out_of_sight};
-use super::inspect::{self, Cluster};
+use super::cluster::{Cluster, InCluster};
+use super::help;
+use super::inspect;
 use super::place::Place;
 use crate::api::Tenant;
 use crate::records::bucket::InstallationBucket;
@@ -27,6 +29,7 @@ use crate::stack::names;
 use crate::stack::record::{Record, State};
 
 #[derive(Debug, Args)]
+#[command(after_help = help::after("tenantry release acme --installation prod --dry-run", &help::both()))]
 pub(super) struct Release {
     /// The tenantId.
     #[arg(value_name = "TENANT_ID", value_parser = tenant_id)]
@@ -48,6 +51,9 @@ pub(super) struct Release {
     /// Say what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    within: InCluster,
 
     /// How to print it.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
@@ -118,7 +124,7 @@ impl Release {
         );
         let records = Records::new(Arc::new(S3::new(&aws, &bucket.name)));
         let lock = lock(&records, &scope, &bucket.name).await?;
-        let cluster = inspect::cluster().await?;
+        let cluster = self.within.connect().await?;
         let client = cluster.client.clone();
         let here = cluster_uid(&client).await?;
         let kept = records.get(&self.tenant_id).await?;

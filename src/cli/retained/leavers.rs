@@ -7,6 +7,7 @@ use super::unseen::Unseen;
 use crate::api::GROUP;
 use crate::aws::{Aws, Tags};
 use crate::cli::inspect;
+use crate::cli::terminal;
 use crate::documents::marker::{self, Marker};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, RETAINED, Scope};
@@ -93,7 +94,7 @@ impl Search<'_> {
                 Err(fault) => self.unseen.note(which, &fault),
                 Ok(content) => match read(&content, stack) {
                     Ok((tags, marker)) => self.note(tags, Some(marker)),
-                    Err(why) => eprintln!("{which} is left out: {why}"),
+                    Err(why) => terminal::note(&format!("{which} is left out: {why}")),
                 },
             }
             Ok(())
@@ -112,7 +113,7 @@ impl Search<'_> {
         let content = aws.objects.get(bucket, &marker_key(id), MAX_MARKER).await;
         let content = self.unseen.or_note(&which, content)?;
         let marker = serde_json::from_slice(&content);
-        marker.inspect_err(|why| eprintln!("{which} is left out: {why}")).ok()
+        marker.inspect_err(|why| terminal::note(&format!("{which} is left out: {why}"))).ok()
     }
 }
 

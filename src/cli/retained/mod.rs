@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use self::estate::{Estate, Thing};
 use self::unseen::Unseen;
+use super::help;
 use super::inspect;
 use super::price::Priced;
 use crate::aws::Aws;
@@ -22,6 +23,7 @@ use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Scope;
 
 #[derive(Debug, Args)]
+#[command(after_help = help::after("AWS_REGION=eu-central-1 tenantry retained --installation prod", &help::AWS))]
 pub(super) struct Retained {
     /// Whose: the operator's --installation.
     #[arg(long, env = "TENANTRY_INSTALLATION", value_name = "NAME", value_parser = super::run::installation)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::cli::terminal;
 use crate::stack::fault::{Class, Fault};
 
 /// What could not be looked at so far.
@@ -11,7 +12,7 @@ pub(super) struct Unseen(usize);
 impl Unseen {
     /// Nobody knows what is there.
     pub(super) fn note(&mut self, what: impl Display, why: &Fault) {
-        eprintln!("{}", said(what, why));
+        terminal::note(&said(what, why));
         self.0 += 1;
     }
 
@@ -19,7 +20,7 @@ impl Unseen {
     pub(super) fn or_note<T: Default>(&mut self, what: impl Display, answer: Result<T, Fault>) -> T {
         answer.unwrap_or_else(|fault| {
             match fault.class {
-                Class::NotFound => eprintln!("{what} is gone"),
+                Class::NotFound => terminal::note(&format!("{what} is gone")),
                 _ => self.note(what, &fault),
             }
             T::default()

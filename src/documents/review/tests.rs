@@ -8,6 +8,7 @@ use super::*;
 use crate::api::{Attribute, AttributeType};
 use crate::aws::in_memory::{BUCKET, S3};
 use crate::documents::job_size::Size;
+use crate::documents::relocate::{self, Meeting, Move, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
 use crate::stack::identity::Owner;
 
@@ -547,7 +548,8 @@ async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
             assert!(skipped.is_empty() || skipped == ["acme"], "{what}: {skipped:?} are told");
             let is_told = !skipped.is_empty();
             // A file that cannot be read is replaced, and a document that cannot be deleted was kept.
-            assert_eq!(is_told, operation != "GET", "{what}");
+            let is_gone = (operation, *code) == ("DELETE", "NoSuchKey");
+            assert_eq!(is_told, operation != "GET" && !is_gone, "{what}");
             for key in test.s3.keys("pool/").iter().filter(|key| sidecar::is_sidecar(key)) {
                 let names_another =
                     test.s3.content(key).unwrap().contains("globex") && !key.contains("/globex/");
@@ -557,19 +559,85 @@ async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
     }
 }
 
+/// What acme leaves behind, as a Pool tenant that leaves does and as one that comes back does.
+fn moves(meeting: Meeting) -> [Move; 1] {
+    let (from, to) = ("pool/acme/".into(), "tenantry/retained/acme/".into());
+    [Move { from, to, meeting, is_read: meeting == Meeting::OnTop }]
+}
+
 /// What is retained moves, but for what S3 does not let anybody move.
 #[tokio::test]
 async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
-    use crate::documents::relocate::{self, Meeting};
     for (code, status) in CODES {
-        let test = Test::new(50, [5, 3, 5]);
-        test.s3.refuse("COPY", "/acme/0002.md", code, *status);
-        let (from, to) = ("pool/acme/", "tenantry/retained/acme/");
-        let moved = relocate::all(&test.aws, BUCKET, from, to, Meeting::OnTop, &mut None).await.unwrap();
-        assert!(moved.is_stuck() && moved.objects == 4 && moved.stuck.count == 1, "{code}: {moved:?}");
-        assert!(moved.stuck.to_string().contains(code), "{code}: {moved:?}");
-        assert_eq!(test.s3.keys(from), [document("acme", 2)], "{code}");
-        assert_eq!(test.s3.keys(to).len(), 4, "{code}");
+        for (operation, meeting) in [
+            ("COPY", Meeting::OnTop),
+            ("COPY", Meeting::StayPut),
+            ("DELETE", Meeting::OnTop),
+            ("HEAD", Meeting::StayPut),
+        ] {
+            let what = format!("{operation}, {meeting:?}: {code}");
+            let test = Test::new(50, [5, 3, 5]);
+            let stuck = document("acme", 2);
+            test.s3.refuse(operation, &stuck, code, *status);
+            if operation == "HEAD" {
+                // Another is there, and S3 does not say whether it is the same.
+                test.s3.put("tenantry/retained/acme/0002.md", "A text.");
+            }
+            let mut stopped_at = StoppedAt::default();
+            let moved = relocate::all(&test.aws, BUCKET, &moves(meeting), &mut stopped_at).await.unwrap();
+            assert_eq!(moved.objects, 4, "{what}: {moved:?}");
+            assert_eq!(test.s3.keys("pool/acme/"), [stuck], "{what}");
+            if operation == "HEAD" {
+                // Its answers have no body, and so no code.
+                continue;
+            }
+            // One that was written anew, or is gone, is moved again.
+            if ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"].contains(code) {
+                assert!(!moved.progress.is_done() && moved.stuck.count == 0, "{what}: {moved:?}");
+                continue;
+            }
+            assert!(moved.is_stuck() && moved.stuck.count == 1, "{what}: {moved:?}");
+            assert!(moved.stuck.to_string().contains(code), "{what}: {moved:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_uploaded_anew_while_it_moves_is_not_deleted() {
+    for meeting in [Meeting::OnTop, Meeting::StayPut] {
+        let test = Test::new(2, [5, 0, 0]);
+        let key = document("acme", 2);
+        test.s3.rewrite_after("COPY", &key);
+        let mut stopped_at = StoppedAt::default();
+        let moved = relocate::all(&test.aws, BUCKET, &moves(meeting), &mut stopped_at).await.unwrap();
+        assert!(!moved.progress.is_done() && !moved.is_stuck(), "{moved:?}");
+        assert_eq!(test.s3.content(&key).as_deref(), Some("It was written anew."));
+        if meeting == Meeting::OnTop {
+            let moved = relocate::all(&test.aws, BUCKET, &moves(meeting), &mut stopped_at).await.unwrap();
+            assert!(moved.progress.is_done() && !moved.is_stuck(), "{moved:?}");
+            let there = test.s3.content("tenantry/retained/acme/0002.md");
+            assert_eq!(there.as_deref(), Some("It was written anew."));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_uploaded_anew_while_it_is_put_into_quarantine_is_not_deleted() {
+    let nobodys = format!("pool/acme/{}", "x".repeat(sidecar::MAX_KEY - "pool/acme/".len()));
+    for (key, limit) in
+        [(&nobodys, Size::OF_A_JOB), (&document("acme", 2), Size { files: 16, ..Size::OF_A_JOB })]
+    {
+        let mut test = Test::new(50, [3, 3, 3]);
+        test.limit = limit;
+        test.s3.at_minute(1);
+        test.s3.put(key, "A text.");
+        test.s3.rewrite_after("COPY", key);
+        test.whole().await;
+        assert_eq!(test.s3.content(key).as_deref(), Some("It was written anew."));
+        test.limit = Size::OF_A_JOB;
+        test.whole().await;
+        let stays = test.s3.content(key).is_some();
+        assert_eq!(stays, *key != nobodys, "{key}");
     }
 }
 

@@ -77,7 +77,13 @@ pub async fn ensure(
             CollectionChange::NotActive => return Ok(not_active(facts)),
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Collection {name} is being created; this takes minutes")))
+    Ok(match facts.collection {
+        Some(_) => Progress::under_way(true, &format!("Collection {name}")),
+        None => {
+            let message = format!("Collection {name} is being created; this takes minutes");
+            Progress::waiting(Reason::Creating, message)
+        }
+    })
 }
 
 /// Writes the tags on the collection, and into the descriptions of its policies, which have none.

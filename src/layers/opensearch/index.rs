@@ -100,7 +100,7 @@ pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Res
             add(aws, &want.name, collection_id, endpoint, facts, &json!({"properties": missing})).await?;
         }
     }
-    Ok(Progress::waiting(Reason::Creating, format!("Index {} is being created", want.name)))
+    Ok(Progress::under_way(seen.ours().is_some() && !want.rebuild, &format!("Index {}", want.name)))
 }
 
 /// Whether it is for the endpoint to say the last word: the control plane has no such API, or refuses the schema.

@@ -50,6 +50,10 @@ fn decide(now: Instant, me: &str, seen: Option<&Seen>) -> Next {
     }
 }
 
+/// How many times as long as ours a promise may be. Whoever may write the Lease could otherwise keep everybody out for years; one
+/// of another configuration is hardly longer.
+const LONGEST: u32 = 10;
+
 /// What is now known, from what was known and what the API server says. The same version is as old as it was.
 fn observe(now: Instant, before: Option<Seen>, found: Option<&Lease>, default: Duration) -> Option<Seen> {
     let Some(found) = found else { return before.map(|before| Seen { version: None, ..before }) };
@@ -62,7 +66,7 @@ fn observe(now: Instant, before: Option<Seen>, found: Option<&Lease>, default: D
     Some(Seen {
         holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
         version,
-        promised: promised.map_or(default, Duration::from_secs),
+        promised: promised.map_or(default, Duration::from_secs).min(default * LONGEST),
         since: now,
     })
 }
@@ -146,6 +150,17 @@ mod tests {
         watcher.sees(0, Some(&lease("1", Some("other"), 4)));
         assert_eq!(watcher.sees(1, None), Next::Wait(3 * SECOND));
         assert_eq!(watcher.sees(4, None), Next::Create);
+    }
+
+    #[test]
+    fn a_promise_of_years_keeps_nobody_out_for_longer_than_ten_of_ours() {
+        let for_ever = lease("1", Some("other"), i32::MAX);
+        let mut watcher = Watcher::new();
+        assert_eq!(watcher.sees(0, Some(&for_ever)), Next::Wait(150 * SECOND));
+        assert_eq!(watcher.sees(60, None), Next::Wait(90 * SECOND), "also once it is deleted");
+        assert_eq!(watcher.sees(150, None), Next::Create);
+        let longer = lease("1", Some("other"), 60);
+        assert_eq!(Watcher::new().sees(0, Some(&longer)), Next::Wait(60 * SECOND), "another configuration's");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
     CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, MODEL_END,
-    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
+    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED, UNREADABLE,
 };
 use crate::api::{
     ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, condition,
@@ -84,13 +84,19 @@ fn write<const LABELS: usize, N: EncodeGaugeValue>(
 impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (tenants, stacks) = (self.0.tenants.state(), self.0.stacks.state());
+        let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
+        let unreadable = [
+            (&*tenant, tenants.iter().filter(|it| it.0.is_err()).count()),
+            (&*stack, stacks.iter().filter(|it| it.0.is_err()).count()),
+        ];
+        let unreadable = unreadable.map(|(kind, count)| (UNREADABLE.of([kind]), count as u64));
+        write(&mut encoder, &UNREADABLE, unreadable)?;
         let tenants = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
         let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
         let stacks: Vec<_> = stacks.collect();
         unclaimed(&mut encoder, &stacks)?;
         let tenants: Vec<_> = tenants.collect();
         self.models(&mut encoder, &tenants, &stacks)?;
-        let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
         let tenants = tenants.into_iter().map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let objects: Vec<_> = stacks.chain(tenants).collect();
@@ -259,5 +265,25 @@ mod tests {
         objects.sort_by_cached_key(Object::rank);
         let order: Vec<_> = objects.iter().map(|object| &object.id()[2][..1]).collect();
         assert_eq!(order, ["e", "f", "b", "c", "d", "a", "g"]);
+    }
+
+    /// No condition says so where the API server takes no status of it.
+    #[tokio::test]
+    async fn an_object_that_cannot_be_read_is_not_missing_from_all_metrics() {
+        use crate::reconcile::mocked::{api_server, context, store, tenant, with};
+        use prometheus_client::encoding::text::encode;
+        use prometheus_client::registry::Registry;
+        use serde_json::json;
+
+        let mut cx = context(api_server([]).client());
+        cx.tenants = store([with(tenant(json!({})), json!({"spec": {"tenantId": 5}}))]);
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Objects(Arc::new(cx))));
+        let mut page = String::new();
+        encode(&mut page, &registry).unwrap();
+        for (kind, count) in [("Tenant", 1), ("SharedStack", 0)] {
+            let line = format!("tenantry_objects_unreadable{{kind=\"{kind}\"}} {count}");
+            assert!(page.contains(&line), "{page}");
+        }
     }
 }

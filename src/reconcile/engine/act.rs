@@ -7,10 +7,11 @@ use futures::future::join_all;
 use super::case::Case;
 use super::passed::Passed;
 use super::world::World;
-use crate::api::{Layer, PerLayer, Reason};
+use crate::api::{ConditionType, Layer, PerLayer, Reason};
 use crate::clock;
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
+use crate::stack::model::answers;
 use crate::stack::model::desired::Want;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::Step;
@@ -36,10 +37,35 @@ pub(super) async fn act(
     .await
 }
 
+/// A layer that is waited for, or is late. What is late is so until it is as it should be: that AWS goes on refusing it is no
+/// other news.
+pub(super) fn in_time(
+    world: &World<'_>,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    layer: Layer,
+    standing: Standing,
+    waited: Duration,
+) -> Standing {
+    let late = memory.late.get_mut(layer);
+    let since = match standing {
+        _ if *late => Some(Duration::MAX),
+        Standing::Answers(..) => Some(waited),
+        _ => case.unready_for(world.clock, layer, waited),
+    };
+    let standing = standing.by_deadline(layer, since);
+    match standing {
+        Standing::Unchanged => {}
+        _ => *late = matches!(standing, Standing::Stalled(Reason::DeadlineExceeded, _)),
+    }
+    standing
+}
+
 /// What has become of the steps, and when to look again.
 pub(super) fn settle(
     world: &World<'_>,
     case: &Case<'_>,
+    want: &Want,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
     memory: &mut Memory,
@@ -52,9 +78,16 @@ pub(super) fn settle(
     memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
     // A knowledge base that is being made narrows its role's trust.
     memory.whole.role &= steps.knowledge_base != Step::Ensure;
+    let answers = case.status.is_true(ConditionType::Ready);
+    let answers = steps.map(|layer, _| answers && answers::go_on(&case.id.scope, want, &memory.sight, layer));
     for (layer, step) in steps.iter() {
         if *step != Step::Ensure {
             *memory.waiting_since.get_mut(layer) = None;
+            *memory.late.get_mut(layer) = false;
+        }
+        if let (Step::After(needed), true) = (step, *answers.get(layer)) {
+            let message = format!("The {layer} is changed after the {needed}");
+            *standings.get_mut(layer) = Some(Standing::Answers(Reason::waiting_for(*needed), message));
         }
     }
     let passes =
@@ -81,8 +114,11 @@ pub(super) fn settle(
                 (Standing::after_failure(failed, layer, lasts, case.was_ready(layer)), again)
             }
         };
-        *standings.get_mut(layer) =
-            Some(standing.by_deadline(layer, case.unready_for(world.clock, layer, waited)));
+        let standing = match standing {
+            Standing::Waiting(reason, message) if *answers.get(layer) => Standing::Answers(reason, message),
+            standing => standing,
+        };
+        *standings.get_mut(layer) = Some(in_time(world, case, memory, layer, standing, waited));
         if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }

@@ -19,7 +19,7 @@ use self::case::Case;
 use self::loss::Loss;
 use self::observe::{observe, unseen};
 use super::memory::Memory;
-use crate::api::{Layer, PerLayer, Reason};
+use crate::api::{Layer, PerLayer, Reason, Severity};
 use crate::clock;
 use crate::stack::fault::Fault;
 use crate::stack::model::blocked::Blocked;
@@ -36,8 +36,6 @@ pub struct Survey {
     want: Want,
     steps: PerLayer<Step>,
     losses: Vec<Loss>,
-    /// What differs of layers that were whole when the same was wanted of them.
-    drift: Vec<(Layer, String)>,
     no_room: bool,
     all: bool,
 }
@@ -76,7 +74,7 @@ pub async fn survey(
     }
     if all {
         memory.looked_at_all = Some(Instant::now());
-        memory.generation = Some(generation);
+        memory.takes_up(generation);
     }
     let want = case.want(&memory.sight);
     let losses = loss::losses(case, &want, &memory.sight);
@@ -116,14 +114,17 @@ pub async fn survey(
         let before = before.as_ref().filter(|_| is_news)?;
         Some((layer, drift::of(case.id, before, &want, &memory.sight, layer)?))
     };
-    let drift = steps.iter().filter_map(|(layer, _)| drifted(layer)).collect();
+    let drift: Vec<_> = steps.iter().filter_map(|(layer, _)| drifted(layer)).collect();
+    for (layer, what) in drift {
+        *memory.drift.get_mut(layer) = Some(what);
+    }
     memory.want = Some(want.clone());
-    Ok(Survey { want, steps, losses, drift, no_room, all })
+    Ok(Survey { want, steps, losses, no_room, all })
 }
 
 /// Takes the steps that a look came to.
 pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
-    let Survey { want, steps, losses, drift, no_room, all } = survey;
+    let Survey { want, steps, losses, no_room, all } = survey;
     if world.read_only {
         return only_plan(steps);
     }
@@ -135,10 +136,9 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
         tell_of_what_is_not_shown(&want, &memory.sight);
     }
     let results = act(world, case, &want, memory, &steps).await;
-    let is_put_right = |layer: Layer| results.iter().any(|(it, result)| *it == layer && result.is_ok());
-    let drift = drift.into_iter().filter(|(layer, _)| is_put_right(*layer)).map(|(_, what)| what).collect();
+    let drift = put_right(&steps, &results, memory);
     note_asked(&want, &results, &mut memory.sight);
-    let mut passed = Passed { adopts, drift, ..settle(world, case, steps, results, memory) };
+    let mut passed = Passed { adopts, drift, ..settle(world, case, &want, steps, results, memory) };
     for Loss { layer, verdict } in losses {
         match verdict {
             loss::Verdict::GivenUp => passed.given_up.push(layer),
@@ -158,6 +158,23 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
     passed
 }
 
+/// What somebody else had changed and is put right now, however long that took.
+fn put_right(
+    steps: &PerLayer<Step>,
+    results: &[(Layer, Result<Progress, Fault>)],
+    memory: &mut Memory,
+) -> Vec<String> {
+    let goes_on = |result: &Result<Progress, Fault>| match result {
+        Ok(Progress::Done) => true,
+        Ok(Progress::Waiting { reason, .. }) => reason.severity() == Severity::UnderWay,
+        Err(_) => false,
+    };
+    let right = |layer: &Layer| {
+        *steps.get(*layer) == Step::Whole || results.iter().any(|(it, result)| it == layer && goes_on(result))
+    };
+    Layer::ALL.into_iter().filter(right).filter_map(|layer| memory.drift.get_mut(layer).take()).collect()
+}
+
 /// Fields that AWS took and does not show are not asked for again, and that is said.
 fn tell_of_what_is_not_shown(want: &Want, sight: &Sight) {
     let (Some(want), Some(facts)) = (&want.index, sight.index.ours()) else { return };
@@ -171,7 +188,9 @@ fn tell_of_what_is_not_shown(want: &Want, sight: &Sight) {
 
 /// Notes what AWS was asked to add to the index, so that it is asked once: what it does not show it may well have.
 fn note_asked(want: &Want, results: &[(Layer, Result<Progress, Fault>)], sight: &mut Sight) {
-    let is_taken = |result: &_| matches!(result, Ok(Progress::Waiting { reason: Reason::Creating, .. }));
+    let is_taken = |result: &_| {
+        matches!(result, Ok(Progress::Waiting { reason: Reason::Creating | Reason::Updating, .. }))
+    };
     let taken = results.iter().any(|(layer, result)| *layer == Layer::Index && is_taken(result));
     match (&want.index, sight.index.ours()) {
         (Some(want), Some(facts)) if taken && !want.rebuild => {
@@ -186,7 +205,10 @@ fn note_asked(want: &Want, results: &[(Layer, Result<Progress, Fault>)], sight: 
 async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
     let usable = world.layers.existing_key(case.blueprint.existing_key()?).await;
     let (blocked, fault) = match usable {
-        Ok(Ok(())) => return None,
+        Ok(Ok(old_tag)) => {
+            memory.old_tag = old_tag;
+            return None;
+        }
         Ok(Err(blocked)) => (Some(blocked), None),
         Err(fault) => (None, Some(fault)),
     };

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 
+use super::act::in_time;
 use super::case::Case;
 use super::passed::Passed;
 use super::world::World;
@@ -28,7 +29,7 @@ pub(super) fn unseen(
     let passes = Standing::from(&fault) == Standing::Unchanged;
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, passes);
     let standing = Standing::after_failure(&fault, layer, lasts, case.was_ready(layer));
-    let standing = standing.by_deadline(layer, case.unready_for(world.clock, layer, waited));
+    let standing = in_time(world, case, memory, layer, standing, waited);
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     *layers.get_mut(layer) = Some(standing);

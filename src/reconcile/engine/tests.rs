@@ -10,6 +10,7 @@ use super::*;
 use crate::api::{ConditionType, Status};
 use crate::aws::Tags;
 use crate::clock::{self, Clock};
+use crate::layers::existing_key::OldTag;
 use crate::layers::{Answer, Glance, Hints, Layers};
 use crate::reconcile::offer_status;
 use crate::stack::fault::{Class, Fault};
@@ -107,12 +108,21 @@ impl Layers for InMemory {
                 return answer;
             }
             let state = &mut *self.0.lock();
+            let was_there = match layer {
+                Layer::Key => state.sight.key.ours().is_some(),
+                Layer::Bucket => state.sight.bucket.ours().is_some(),
+                Layer::Collection => state.sight.has_active_collection(),
+                Layer::Index => state.sight.index.ours().is_some(),
+                Layer::Role => state.sight.role.ours().is_some_and(|facts| facts.role.is_some()),
+                Layer::KnowledgeBase => state.sight.knowledge_base.ours().is_some(),
+            };
             if !(layer == Layer::Index && state.index_shows_no_change) {
                 ideal::ensure(id, layer, want, &mut state.sight);
             }
             let needs_arn = want.role.as_ref().is_some_and(|role| role.collection_arn.is_none());
             let reason = match layer {
                 Layer::Role if needs_arn => Reason::WaitingForCollection,
+                _ if was_there => Reason::Updating,
                 _ => Reason::Creating,
             };
             Ok(Progress::waiting(reason, format!("The {layer} is on its way")))
@@ -148,12 +158,12 @@ impl Layers for InMemory {
         .boxed()
     }
 
-    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<(), Blocked>> {
+    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
         async move {
             let mut state = self.0.lock();
             state.journal.push("look at the key".into());
             match &state.existing_key {
-                None => Ok(Ok(())),
+                None => Ok(Ok(None)),
                 Some(Ok(blocked)) => Ok(Err(blocked.clone())),
                 Some(Err(fault)) => Err(fault.clone()),
             }
@@ -264,7 +274,7 @@ impl Object {
         let mut changes = Vec::new();
         for _ in 0..20 {
             self.pass().await;
-            if self.is_ready() {
+            if self.is_ready() && !self.status.is_true(ConditionType::Reconciling) {
                 return changes;
             }
             changes.push(self.ensured());

@@ -95,7 +95,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let uid = stack.uid().unwrap_or_default();
     let approved = annotations::approved(&stack.metadata);
     let id = Identity::of_stack(cx.scope.clone(), &name, &uid).adopting(approved);
-    let mut memory = cx.memories.get(&uid);
+    let mut memory = cx.memories.lend(&uid);
     let case = Case {
         id: &id,
         column: shared.column(),
@@ -108,11 +108,11 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     };
     let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, drift, given_up } =
         engine::forward(&cx.world(), &case, &mut memory, generation).await;
-    cx.memories.note(&uid, |noted| noted.began_to_look = memory.began_to_look);
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(&stack), &drift).await;
+    conditions_writer::tag_is_old(cx, &conditions_writer::subject(&stack), &mut memory).await;
     // What lies in a bucket that it takes over has its records before anybody new borrows.
     if matches!(layers.bucket, Some(Standing::Whole))
         && before.bucket.is_none()
@@ -131,14 +131,9 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut error = fault;
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole, &mut memory).await;
-    // Some of it has been told, and is not found again.
-    cx.memories.note(&uid, |noted| noted.documents = memory.documents.clone());
     let mut refilling = None;
     let documents = step.map(|step| {
-        refilling = ingestion::refilling(&before, &mut status, &step);
-        if refilling.is_none() {
-            status.ingestion = step.ingestion.or(status.ingestion.take());
-        }
+        refilling = ingestion::reindexing(&before, &mut status, &step);
         if let Some(unclaimed) = step.unclaimed {
             status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
         }
@@ -154,7 +149,6 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     if error.is_none() {
         (memory.failures, memory.failing_since) = (0, None);
     }
-    cx.memories.put(&uid, memory);
     let resync = cx.resync(&uid);
     match error {
         Some(fault) => Err(Error::Told(Box::new(fault.into()))),

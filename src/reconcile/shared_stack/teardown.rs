@@ -79,9 +79,9 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
             if let Ok(stack) = &seen.0
                 && let Ok(shared) = stack.spec.shared()
             {
-                let mut memory = cx.memories.get(&id.uid);
+                let mut memory = cx.memories.lend(&id.uid);
                 let step = pool_documents(cx, stack, &shared, &status, &status, true, &mut memory).await;
-                cx.memories.put(&id.uid, memory);
+                drop(memory);
                 if let Some(step) = step {
                     let kind = ConditionType::DocumentsCurrent;
                     let Documents { reason, message, .. } = &step.documents;
@@ -169,14 +169,13 @@ async fn borrowed_by(
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
 async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
-    let mut memory = cx.memories.get(&case.id.uid);
+    let mut memory = cx.memories.lend(&case.id.uid);
     engine::retain(&cx.world(), case, fate, &mut memory).await?;
     if let Seen::Ours(_) = memory.sight.bucket {
         let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
         let marker = Marker::of(case.id, left, clock::stamp_after(None).0);
         marker::leave(&cx.aws, &case.id.name(Layer::Bucket), case.id, &marker).await?;
     }
-    cx.memories.put(&case.id.uid, memory);
     Ok(Progress::Done)
 }
 
@@ -203,10 +202,9 @@ async fn remove(
             return Ok(waiting);
         }
     }
-    let mut memory = cx.memories.get(&id.uid);
-    let progress = take_apart(cx, case, fate, &losing, &mut memory, object).await;
-    cx.memories.put(&id.uid, memory);
-    let progress = progress?;
+    let mut memory = cx.memories.lend(&id.uid);
+    let progress = take_apart(cx, case, fate, &losing, &mut memory, object).await?;
+    drop(memory);
     if !progress.is_done() || fate == Fate::Goes {
         return Ok(progress);
     }

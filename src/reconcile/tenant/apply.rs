@@ -118,6 +118,7 @@ pub(super) async fn go(
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(tenant), &drift).await;
+    conditions_writer::tag_is_old(cx, &conditions_writer::subject(tenant), memory).await;
     offer_status::give_up(&mut status, &given_up);
     let want = case.want(&memory.sight);
     offer_status::owned(&mut status, &want, &memory.sight, &layers);
@@ -131,10 +132,7 @@ pub(super) async fn go(
     let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
     let source = whole.then(|| ingestion::source(&status, &id, approved, schedule)).flatten();
     let step = ingestion::last_step(cx, source.as_ref(), &asks, before, memory).await;
-    let refilling = ingestion::refilling(before, &mut status, &step);
-    if refilling.is_none() {
-        status.ingestion = step.ingestion.or(status.ingestion);
-    }
+    let refilling = ingestion::reindexing(before, &mut status, &step);
     let verdict = Verdict {
         blocked,
         layers,

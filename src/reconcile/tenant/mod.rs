@@ -103,7 +103,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     if !goes && !matches!(refused_for, Some(Reason::QuotaReserved | Reason::TooManyTenants)) {
         cx.stops_waiting(&uid);
     }
-    let mut memory = cx.memories.get(&uid);
+    let mut memory = cx.memories.lend(&uid);
     let pass = match resolved {
         Resolved::Refused(refused) => {
             let layers = untouched::of_tenant(&tenant);
@@ -123,14 +123,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
-        Resolved::Go(ready) => {
-            let pass = go(cx, &tenant, &before, &ready, &mut memory).await;
-            cx.memories.note(&uid, |noted| {
-                noted.began_to_look = memory.began_to_look;
-                noted.documents = memory.documents.clone();
-            });
-            pass?
-        }
+        Resolved::Go(ready) => go(cx, &tenant, &before, &ready, &mut memory).await?,
     };
     let Pass { mut verdict, mut status, look_again, error } = pass;
     if error.is_none() {
@@ -153,11 +146,9 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let quiet = tenant.spec.pattern == Pattern::Pool;
     conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
     if let Some(error) = error {
-        cx.memories.put(&uid, memory);
         return Err(Error::Told(Box::new(error)));
     }
     memory.failures = 0;
-    cx.memories.put(&uid, memory);
     let again = look_again.map_or(cx.resync(&uid), |again| again.min(cx.resync(&uid)));
     Ok(Action::requeue(cx.clock.outside(again)))
 }
@@ -187,7 +178,7 @@ mod tests {
     use super::*;
     use crate::api::{PAUSED, Status};
     use crate::reconcile::mocked::{
-        HOLD, TENANT, api_server, context, event, get_object, read, tenant, with,
+        HOLD, TENANT, api_server, context, event, get_object, merge_patch, read, tenant, with,
     };
     use crate::stack::accept;
 
@@ -206,6 +197,24 @@ mod tests {
         cx.reservations.promise(&cx.applicant(&tenant).id);
         live(&cx, &tenant).await.unwrap();
         cx.reservations.promised()
+    }
+
+    /// The next pass would make a call again that was refused a moment ago, and all deadlines would begin anew.
+    #[tokio::test]
+    async fn what_a_pass_has_learned_is_not_forgotten_with_a_status_that_cannot_be_written() {
+        let refused = merge_patch(format!("{TENANT}/status"), json!("*")).refused(409);
+        let server = api_server([refused]);
+        let cx = context(server.client());
+        let mut tenant = read::<Tenant>(tenant(json!({"finalizers": [HOLD]})));
+        let mut built = Status { knowledge_base_id: Some("KB1".into()), ..Status::default() };
+        built.set(ConditionType::Accepted, "True", Reason::Accepted, "", Some(3), clock::now());
+        tenant.status = Some(built);
+        cx.ids.trusted("acme", "uid-acme");
+        cx.reservations.promise(&cx.applicant(&tenant).id);
+        let error = live(&cx, &tenant).await.unwrap_err();
+        assert!(error.is_stale(), "{error}");
+        let memory = cx.memories.get("uid-acme");
+        assert!(memory.failing_since.is_some() && memory.began_to_look.is_some(), "{memory:?}");
     }
 
     #[tokio::test]

@@ -9,9 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::{ConditionType, Layer, Reason, Status};
 use crate::clock;
 use crate::documents::failures::Failures;
-use crate::documents::purge;
+use crate::documents::purge::{self, Purged};
 use crate::documents::quarantine::QUARANTINE;
-use crate::documents::relocate::{self, Meeting, Moved};
+use crate::documents::relocate::{self, Meeting, Move};
 use crate::documents::schedule::{self, Ask};
 use crate::layers;
 use crate::reconcile::Error;
@@ -54,8 +54,8 @@ pub async fn step(
         // Without a knowledge base nobody is answered from them any more. One whose SharedStack is gone forgets them with
         // the next job that somebody runs: the last event says that it was left alone.
         memory.sight.knowledge_base = seen;
-        let away = take_away(cx, leaver, memory).await?;
-        return Ok(if away.is_stuck() { stuck(leaver, &away.stuck) } else { away.progress });
+        let Away { progress, stays, .. } = take_away(cx, leaver, memory).await?;
+        return Ok(stays.filter(|_| progress.is_done()).unwrap_or(progress));
     };
     let remain = memory.rounds >= ROUNDS
         || status
@@ -65,8 +65,8 @@ pub async fn step(
     let gone = status.documents_moved_time.take();
     let gone = gone.filter(|gone| since.is_none_or(|since| gone.0 >= since.0));
     let Some(gone) = gone else {
-        // What S3 does not let us move is found by nobody, and keeps nobody from forgetting the rest.
-        let Moved { progress, .. } = take_away(cx, leaver, memory).await?;
+        // What S3 does not let us move or delete is found by nobody, and keeps nobody from forgetting the rest.
+        let Away { progress, .. } = take_away(cx, leaver, memory).await?;
         if progress.is_done() {
             let jobs = cx.aws.jobs.list(knowledge_base, &source.id).await?;
             // A clock that was set back must not make an older job count.
@@ -84,20 +84,24 @@ pub async fn step(
         return Ok(waits(leaver, remain, Cadence::Steady));
     }
     let bucket = stack.name(Layer::Bucket);
-    let left = match fate {
-        Fate::Goes => !cx.aws.objects.versions(&bucket, &id.prefix(), None).await?.versions.is_empty(),
-        _ => !cx.aws.objects.list(&bucket, &id.prefix(), None, Some(1)).await?.objects.is_empty(),
-    };
-    if !left {
+    let has_come = !cx.aws.objects.list(&bucket, &id.prefix(), None, Some(1)).await?.objects.is_empty();
+    let mut is_left = has_come;
+    if *fate == Fate::Goes {
+        for prefix in all_of(id) {
+            is_left |= !cx.aws.objects.versions(&bucket, &prefix, None).await?.versions.is_empty();
+        }
+    }
+    if !is_left {
         status.documents_moved_time = Some(gone);
         return Ok(Progress::Done);
     }
-    if leaver.fate != Fate::Goes {
-        let away = take_away(cx, leaver, memory).await?;
-        if away.is_stuck() && away.objects == 0 {
+    // What a job may have read meanwhile is deleted only once the status asks for another.
+    if !(has_come && *fate == Fate::Goes) {
+        let Away { progress, changed, stays } = take_away(cx, leaver, memory).await?;
+        if let Some(stays) = stays.filter(|_| progress.is_done() && !changed) {
             // All that had been embedded is forgotten, and nothing is new: it needs no other job.
             status.documents_moved_time = Some(gone);
-            return Ok(stuck(leaver, &away.stuck));
+            return Ok(stays);
         }
     }
     memory.rounds += 1;
@@ -105,20 +109,44 @@ pub async fn step(
     Ok(waits(leaver, remain, if remain { Cadence::After(STALLED) } else { Cadence::Steady }))
 }
 
+/// How far documents are out of the way.
+struct Away {
+    /// Done once a job can be asked to forget them.
+    progress: Progress,
+    /// Whether any was touched.
+    changed: bool,
+    /// What is told of those that stay, where nobody finds them: S3 does not let us move or delete them.
+    stays: Option<Progress>,
+}
+
+/// Where all of a tenant's documents are: also what it had retained once and found replaced when it came back, and what was put
+/// into quarantine.
+fn all_of(id: &Identity) -> [String; 3] {
+    let aside = retained_prefix(id.tenant_id().unwrap_or_default());
+    [id.prefix(), aside, format!("{QUARANTINE}{}", id.prefix())]
+}
+
 /// Deletes this tenant's documents, or moves them where no job looks.
-async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Result<Moved, Fault> {
-    let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
-    let aside = retained_prefix(leaver.id.tenant_id().unwrap_or_default());
+async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Result<Away, Fault> {
+    let bucket = leaver.stack.name(Layer::Bucket);
     match leaver.fate {
         Fate::Goes => {
-            // Also what it had retained once and found replaced when it came back, and what was put into quarantine.
-            let quarantined = format!("{QUARANTINE}{prefix}");
-            let progress = purge::all_under(&cx.aws, &bucket, &[prefix, aside, quarantined]).await?;
-            Ok(Moved { progress, objects: 0, stuck: Failures::default() })
+            let all = all_of(leaver.id);
+            let Purged { progress, changed } = purge::all_out_of_sight(&cx.aws, &bucket, &all).await?;
+            Ok(match purge::is_locked(&progress) {
+                true => Away { progress: Progress::Done, changed, stays: Some(progress) },
+                false => Away { progress, changed, stays: None },
+            })
         }
         _ => {
+            let [prefix, aside, quarantined] = all_of(leaver.id);
             let stopped_at = &mut memory.move_stopped_at;
-            relocate::all(&cx.aws, &bucket, &prefix, &aside, Meeting::OnTop, stopped_at).await
+            let own = Move { from: prefix, to: aside.clone(), meeting: Meeting::OnTop, is_read: true };
+            // Documents that were put into quarantine. A metadata file stays there: ours is beside the document.
+            let others = Move { from: quarantined, to: aside, meeting: Meeting::StayPut, is_read: false };
+            let moved = relocate::all(&cx.aws, &bucket, &[own, others], stopped_at).await?;
+            let stays = moved.is_stuck().then(|| stuck(leaver, &moved.stuck));
+            Ok(Away { progress: moved.progress, changed: moved.objects > 0, stays })
         }
     }
 }
@@ -143,8 +171,8 @@ fn waits(leaver: &Leaver<'_>, remain: bool, cadence: Cadence) -> Progress {
         (Reason::DocumentsRemain, message)
     } else {
         let message = format!(
-            "The documents under s3://{bucket}/{prefix} are gone; an ingestion job of the pool must forget what was \
-             embedded of them. The SharedStack's DocumentsCurrent says how its jobs fare"
+            "The documents under s3://{bucket}/{prefix} are gone, or hidden where they are locked; an ingestion job of the \
+             pool must forget what was embedded of them. The SharedStack's DocumentsCurrent says how its jobs fare"
         );
         (Reason::Deleting, message)
     };

@@ -169,10 +169,10 @@ async fn unregister(
 ) -> Result<Progress, Error> {
     let Some(since) = &last.object.metadata.deletion_timestamp else { return Ok(Progress::Done) };
     let object = &teardown::reference(&last.object);
-    let mut memory = cx.memories.get(&id.uid);
+    let mut memory = cx.memories.lend(&id.uid);
     let leaver = registry::Leaver { id, pattern: last.pattern, fate, since, object };
     let told = registry::tombstone(cx, &leaver, status, &mut memory).await;
-    cx.memories.put(&id.uid, memory);
+    drop(memory);
     teardown::or_stalled(cx, &id.uid, told)
 }
 
@@ -263,9 +263,8 @@ async fn retain(
         None => None,
     };
     let case = last.case(id, offer.as_ref());
-    let mut memory = cx.memories.get(&id.uid);
+    let mut memory = cx.memories.lend(&id.uid);
     engine::retain(&cx.world(), &case, fate, &mut memory).await?;
-    cx.memories.put(&id.uid, memory);
     if stays && there && (last.has_id || last.stack.is_none()) {
         let what = if fate == Fate::Stays { marker::Left::Everything } else { marker::Left::Documents };
         let marker = Marker::of(id, what, clock::stamp_after(None).0);
@@ -325,16 +324,14 @@ async fn leave_pool(
     if !is_stacks(&layers::bucket::look(&cx.aws, stack, last.status.bucket.as_deref()).await?) {
         return Ok(Progress::Done);
     }
-    let mut memory = cx.memories.get(&id.uid);
+    let mut memory = cx.memories.lend(&id.uid);
     let since = last.object.metadata.deletion_timestamp.as_ref();
     let leaver = Leaver { id, stack, stack_name, since, fate };
-    let progress = pool::step(cx, &leaver, status, &mut memory).await;
-    cx.memories.put(&id.uid, memory);
-    progress
+    pool::step(cx, &leaver, status, &mut memory).await
 }
 
 async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
-    let mut memory = cx.memories.get(&id.uid);
+    let mut memory = cx.memories.lend(&id.uid);
     let stack_id = last.stack.as_deref().map(|stack| stack_identity(cx, stack));
     let offer = match &stack_id {
         Some(stack_id) => teardown::borrowed(cx, stack_id).await?,
@@ -343,9 +340,7 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
     let case = last.case(id, offer.as_ref());
     let bucket_of = stack_id.as_ref().filter(|_| last.has_id);
     let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
-    let progress = engine::back(&cx.world(), &case, fate, &mut memory, documents).await;
-    cx.memories.put(&id.uid, memory);
-    Ok(progress?)
+    Ok(engine::back(&cx.world(), &case, fate, &mut memory, documents).await?)
 }
 
 /// Deletes this Tenant's ledger, and, unless they stay, its documents in a bucket that it borrows.

@@ -75,6 +75,8 @@ pub struct Prospect {
     pub capacity: Option<Capacity>,
     /// How documents become vectors in the knowledge base that it owns.
     pub knowledge_base: Option<KnowledgeBaseSettings>,
+    /// The characters of its index's schema, where it has an index.
+    pub schema: Option<usize>,
     /// What it takes of AWS's limits.
     pub counts: Counts,
 }
@@ -149,6 +151,7 @@ impl Prospect {
         Self {
             calls: onboarding::calls(&id, &want),
             costs: key.into_iter().chain(collection).collect(),
+            schema: want.index.as_ref().map(|index| index.schema().to_string().chars().count()),
             counts: Counts::of(&want),
             id,
             column,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::api::Status;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{POOL, QUARANTINE};
+use crate::stack::names;
 use crate::stack::registry::Table;
 
 /// What an uploader needs: the tenant's prefix in its bucket, and to read what of it was put into quarantine; where the bucket
@@ -36,7 +37,9 @@ pub fn writer(scope: &Scope, status: &Status) -> Option<Value> {
 }
 
 /// What a client needs that asks the tenant's knowledge base; with the model that answers, if the Tenant names one, and
-/// the tenant's item in the registry, if there is one. `None` while the status names no knowledge base.
+/// the tenant's item in the registry, if there is one. `None` while the status names no knowledge base. Whoever wrote the Tenant
+/// chose the model, and whoever attaches the policy need not be the same: a name that means more than one model is refused,
+/// whatever the API server took.
 ///
 /// `RetrieveAndGenerate` knows no resource; which knowledge base it may ask is `Retrieve`'s.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/knowledge-base-prereq-permissions-general.html>
@@ -46,8 +49,11 @@ pub fn reader(
     status: &Status,
     model: Option<&str>,
     registry: Option<&Table>,
-) -> Option<Value> {
-    let knowledge_base = status.knowledge_base_arn.as_ref()?;
+) -> Result<Option<Value>, ManyModels> {
+    let Some(knowledge_base) = &status.knowledge_base_arn else { return Ok(None) };
+    if let Some(many) = model.filter(|model| !names::is_model(model)) {
+        return Err(ManyModels(many.into()));
+    }
     let mut statements = vec![
         json!({"Sid": "Ask", "Effect": "Allow", "Action": "bedrock:Retrieve", "Resource": knowledge_base}),
     ];
@@ -62,8 +68,15 @@ pub fn reader(
             "Resource": scope.arn("dynamodb", &format!("table/{}", table.name())),
             "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [tenant_id]}}}));
     }
-    Some(json!({"Version": "2012-10-17", "Statement": statements}))
+    Ok(Some(json!({"Version": "2012-10-17", "Statement": statements})))
 }
+
+/// What is no name of one model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`answers.model` of this Tenant is {0:?}, which is no model's name: in a policy it could mean any. Set it to the id or the ARN of one"
+)]
+pub struct ManyModels(String);
 
 /// Geographies of cross-region inference profiles.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>
@@ -109,6 +122,18 @@ mod tests {
         assert_eq!(aside("pool/acme/"), ["arn:aws:s3:::docs/tenantry/quarantine/pool/acme/*"]);
         assert_eq!(aside("bridge/acme/"), [] as [&str; 0], "nothing goes there");
         assert_eq!(aside("documents/"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_model_that_is_a_pattern_gets_into_no_policy() {
+        let scope = Scope::new("prod", "111122223333", "eu-central-1");
+        let arn = "arn:aws:bedrock:eu-central-1:111122223333:knowledge-base/KB1".to_string();
+        let status = Status { knowledge_base_arn: Some(arn), ..Status::default() };
+        let of = |model| reader(&scope, "acme", &status, model, None);
+        for many in ["*", "arn:*", "arn:aws:bedrock:*:111122223333:inference-profile/*", "${aws:username}"] {
+            assert_eq!(of(Some(many)), Err(ManyModels(many.into())));
+        }
+        assert!(of(Some("amazon.nova-pro-v1:0")).is_ok() && of(None).is_ok());
     }
 
     #[test]

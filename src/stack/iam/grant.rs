@@ -1,5 +1,9 @@
 //! The places in AWS where the operator is allowed anything: each is one statement of its policies.
 
+/// Days between scheduling a key's deletion and losing it for good: the longest that KMS grants (7 to 30).
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
+pub const DELETION_WINDOW_DAYS: i32 = 30;
+
 /// A place in AWS where actions are allowed: one statement, of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grant {
@@ -18,8 +22,9 @@ pub enum Grant {
     Records,
     /// Keys made with our tag. A key has no ARN before it is made.
     NewKeys,
-    /// Tagging keys, as long as our own tag goes along: it is how they are made, and IAM cannot tell the two apart.
-    NewKeysTags,
+    /// Tagging keys and knowledge bases, as long as our own tag goes along: it is how they are made, and IAM cannot tell the two
+    /// apart.
+    NewTags,
     /// Keys with our tag.
     OwnKeys,
     /// Any key: an `Existing` one is looked at before it is used, and one of ours without an alias is found by tags.
@@ -28,7 +33,7 @@ pub enum Grant {
     Aliases,
     /// Keys of ours, or that somebody lends, for collections: AOSS is let in by a grant.
     KeysOfCollections,
-    /// The same keys, for objects, by way of S3.
+    /// Whatever keys the objects in our buckets are under, for those, by way of S3.
     KeysOfDocuments,
     /// Lists of an account's keys and knowledge bases, which know no narrower resource.
     Lists,
@@ -45,11 +50,11 @@ pub enum Grant {
     RolesPassed,
     /// The role that AOSS makes for itself with an account's first collection.
     ServiceLinkedRole,
-    /// Collections made or tagged with our tag: the actions know no narrower resource.
-    NewCollections,
+    /// Collections made or tagged with our tag, and knowledge bases made with it: the actions know no narrower resource.
+    NewThings,
     /// Looking at collections and policies: the actions know no narrower resource.
     Collections,
-    /// Collections with our tag.
+    /// Collections with our tag and of our names.
     OwnCollections,
     /// Policies over collections of our names: the actions know no narrower resource.
     Policies,
@@ -57,10 +62,6 @@ pub enum Grant {
     Indexes,
     /// Whatever the data access policy says, in collections of our names.
     InsideCollections,
-    /// Knowledge bases made with our tag: the action knows no narrower resource.
-    NewKnowledgeBases,
-    /// Tagging knowledge bases, as long as our own tag goes along.
-    NewKnowledgeBasesTags,
     /// Any knowledge base: one of our name may be somebody else's.
     KnowledgeBases,
     /// Knowledge bases with our tag.

@@ -131,12 +131,12 @@ operations! {
     }
     /// KMS.
     kms {
-        CreateKey: [("kms:CreateKey", NewKeys), ("kms:TagResource", NewKeysTags)],
+        CreateKey: [("kms:CreateKey", NewKeys), ("kms:TagResource", NewTags)],
         // Both the alias and its key must allow it.
         CreateAlias: [("kms:CreateAlias", Aliases), ("kms:CreateAlias", OwnKeys)],
         DeleteAlias: [("kms:DeleteAlias", Aliases), ("kms:DeleteAlias", OwnKeys)],
         ScheduleKeyDeletion: [("kms:ScheduleKeyDeletion", OwnKeys)],
-        TagResource: [("kms:TagResource", NewKeysTags)],
+        TagResource: [("kms:TagResource", NewTags)],
         DescribeKey: [("kms:DescribeKey", Keys)],
         ListResourceTags: [("kms:ListResourceTags", Keys)],
         ListKeys: [("kms:ListKeys", Lists)],
@@ -158,14 +158,14 @@ operations! {
     /// OpenSearch Serverless. Whoever puts a collection under a customer key must be able to let AOSS use that key.
     aoss {
         CreateCollection: [
-            ("aoss:CreateCollection", NewCollections), ("aoss:TagResource", NewCollections),
+            ("aoss:CreateCollection", NewThings), ("aoss:TagResource", NewThings),
             ("iam:CreateServiceLinkedRole", ServiceLinkedRole),
             ("kms:DescribeKey", Keys), ("kms:CreateGrant", KeysOfCollections),
         ],
         BatchGetCollection: [("aoss:BatchGetCollection", Collections)],
         ListCollections: [("aoss:ListCollections", NotTheOperators)],
         ListTagsForResource: [("aoss:ListTagsForResource", Collections)],
-        TagResource: [("aoss:TagResource", NewCollections)],
+        TagResource: [("aoss:TagResource", NewThings)],
         DeleteCollection: [("aoss:DeleteCollection", OwnCollections)],
         CreateSecurityPolicy: [
             ("aoss:CreateSecurityPolicy", Policies),
@@ -193,13 +193,13 @@ operations! {
     /// Bedrock.
     bedrock {
         CreateKnowledgeBase: [
-            ("bedrock:CreateKnowledgeBase", NewKnowledgeBases), ("bedrock:TagResource", NewKnowledgeBasesTags),
+            ("bedrock:CreateKnowledgeBase", NewThings), ("bedrock:TagResource", NewTags),
             ("iam:PassRole", RolesPassed),
         ],
         ListKnowledgeBases: [("bedrock:ListKnowledgeBases", Lists)],
         GetKnowledgeBase: [("bedrock:GetKnowledgeBase", KnowledgeBases)],
         ListTagsForResource: [("bedrock:ListTagsForResource", KnowledgeBases)],
-        TagResource: [("bedrock:TagResource", NewKnowledgeBasesTags)],
+        TagResource: [("bedrock:TagResource", NewTags)],
         DeleteKnowledgeBase: [("bedrock:DeleteKnowledgeBase", OwnKnowledgeBases)],
         ListDataSources: [("bedrock:ListDataSources", KnowledgeBases)],
         GetDataSource: [("bedrock:GetDataSource", KnowledgeBases)],

@@ -2,17 +2,18 @@
 //! rows of [`crate::stack::iam::operation`] need there. What deletes for good is a policy of its own, which may be withheld.
 //!
 //! What the operator makes bears its installation in name, path or tag, and only that may it change. It looks at
-//! more: what is not there has no tags, and a refusal would hide whether it is.
+//! more: what is not there has no tags, and a refusal would hide whether it is. What it never does it is denied
+//! ([`denials`]): it writes policies of buckets and roles, and could otherwise write itself into them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::grant::{Grant, Need};
+use super::grant::{DELETION_WINDOW_DAYS, Grant, Need};
 use super::operation::Operation;
-use crate::api::GROUP;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{LOCK, OPERATORS_OWN, POOL, RECORDS};
+use crate::stack::lent;
 use crate::stack::registry::Table;
 
 /// What a role's inline policies may have together, white space not counted: room for all in one document.
@@ -47,9 +48,41 @@ pub struct Audience {
 
 /// What the operator's role needs to build, look and repair, or one part of it.
 pub fn operator(audience: &Audience, part: Option<Part>) -> Value {
-    policy(audience, "", |(action, grant)| {
+    let mut policy = policy(audience, "", |(action, grant)| {
         !is_destructive(action) && part.is_none_or(|part| grant.part() == part)
-    })
+    });
+    if let Some(statements) = policy["Statement"].as_array_mut() {
+        let denied = denials(audience).into_iter().filter(|(of, _)| part.is_none_or(|part| part == *of));
+        statements.extend(denied.map(|(_, statement)| statement));
+    }
+    policy
+}
+
+/// What the operator never does. Whoever may write a bucket's policy, or a role's trust, can let themselves in by that, and
+/// needs no other right then; only an explicit denial stands against it.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+fn denials(audience: &Audience) -> [(Part, Value); 3] {
+    let records = audience.bucket_of_records();
+    let bucket = format!("arn:{}:s3:::{}", audience.scope.partition, audience.scope.either());
+    let own = [format!("{bucket}/{POOL}*"), format!("{bucket}/{OPERATORS_OWN}*"), format!("{records}/*")];
+    // The bucket, and all that is in it.
+    let records = [format!("{records}*")];
+    [
+        (
+            Part::Storage,
+            json!({"Sid": "NoOthersDocuments", "Effect": "Deny", "NotResource": own,
+                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]}),
+        ),
+        (
+            Part::Storage,
+            json!({"Sid": "NoRecordIsForgotten", "Effect": "Deny", "Resource": records,
+                "Action": ["s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion"]}),
+        ),
+        (
+            Part::Retrieval,
+            json!({"Sid": "NoOtherRole", "Effect": "Deny", "Resource": ["*"], "Action": ["sts:AssumeRole"]}),
+        ),
+    ]
 }
 
 /// What it needs beside that to take apart: without it nothing that was built is ever deleted, and whatever must go waits
@@ -72,7 +105,7 @@ fn policy(audience: &Audience, verb: &str, holds: impl Fn(&Need) -> bool) -> Val
         grants.entry(*grant).or_default().insert(action);
     }
     let statements = grants.iter().flat_map(|(grant, actions)| {
-        let conditions = grant.conditions(audience);
+        let conditions = grant.conditions(audience, !verb.is_empty());
         conditions.into_iter().enumerate().map(move |(n, condition)| {
             let number = if n == 0 { String::new() } else { (n + 1).to_string() };
             let sid = format!("{verb}{grant:?}{number}");
@@ -99,70 +132,51 @@ impl Grant {
         use Grant::*;
         match self {
             NewBuckets | Buckets | InstallationBucket | Records | Objects | OwnObjects | NewKeys
-            | NewKeysTags | OwnKeys | Keys | Aliases | KeysOfCollections | KeysOfDocuments | Registry => {
+            | NewTags | OwnKeys | Keys | Aliases | KeysOfCollections | KeysOfDocuments | Registry => {
                 Part::Storage
             }
-            Lists
-            | NewRoles
-            | Roles
-            | RolesSeen
-            | OperatorRole
-            | RolesPassed
-            | ServiceLinkedRole
-            | NewCollections
-            | Collections
-            | OwnCollections
-            | Policies
-            | Indexes
-            | InsideCollections
-            | NewKnowledgeBases
-            | NewKnowledgeBasesTags
-            | KnowledgeBases
-            | OwnKnowledgeBases
-            | FoundationModels
-            | NotTheOperators => Part::Retrieval,
+            Lists | NewRoles | Roles | RolesSeen | OperatorRole | RolesPassed | ServiceLinkedRole
+            | NewThings | Collections | OwnCollections | Policies | Indexes | InsideCollections
+            | KnowledgeBases | OwnKnowledgeBases | FoundationModels | NotTheOperators => Part::Retrieval,
         }
     }
 
     fn resources(self, audience: &Audience) -> Vec<String> {
         use Grant::*;
         let scope = &audience.scope;
-        let Scope { installation, account, partition, region, .. } = scope;
-        // The second word of a bucket's name says that it is a tenant's or a SharedStack's.
-        let s3 = |name: &str| vec![format!("arn:{partition}:s3:::{installation}-?a-{name}")];
-        let records = || {
-            let given = audience.installation_bucket.clone();
-            format!("arn:{partition}:s3:::{}", given.unwrap_or_else(|| scope.installation_bucket()))
-        };
+        let Scope { account, partition, region, .. } = scope;
+        let named = scope.prefixes().map(|prefix| format!("{prefix}{NAME}"));
+        let [stacks, tenants] = &named;
+        let bucket = |name: &str| format!("arn:{partition}:s3:::{name}");
+        let s3 = |what: &str| named.iter().map(|name| format!("{}{what}", bucket(name))).collect();
+        let records = || audience.bucket_of_records();
         let role = |name: String| format!("arn:{partition}:iam::{account}:role{name}");
+        // Nobody else has roles there.
         let ours = || role(format!("{}*", scope.role_path()));
         match self {
             NewBuckets => {
                 let made = audience.installation_bucket.is_none().then(records);
-                s3("*").into_iter().chain(made).collect()
+                named.iter().map(|name| bucket(name)).chain(made).collect()
             }
-            Buckets => s3("*"),
+            Buckets => s3(""),
             InstallationBucket => vec![records()],
             Records => vec![format!("{}/{LOCK}", records()), format!("{}/{RECORDS}*", records())],
-            Objects => s3("*/*"),
-            OwnObjects => {
-                [POOL, OPERATORS_OWN].iter().flat_map(|prefix| s3(&format!("*/{prefix}*"))).collect()
-            }
-            NewKeysTags | OwnKeys | Keys | KeysOfCollections | KeysOfDocuments => {
-                vec![scope.arn("kms", "key/*")]
-            }
-            Aliases => vec![scope.arn("kms", &format!("alias/{installation}-*"))],
+            Objects => s3("/*"),
+            // Only a SharedStack has a pool.
+            OwnObjects => [(stacks, POOL), (stacks, OPERATORS_OWN), (tenants, OPERATORS_OWN)]
+                .map(|(name, prefix)| format!("{}/{prefix}*", bucket(name)))
+                .to_vec(),
+            NewTags => vec![scope.arn("kms", "key/*"), scope.arn("bedrock", "knowledge-base/*")],
+            OwnKeys | Keys | KeysOfCollections | KeysOfDocuments => vec![scope.arn("kms", "key/*")],
+            Aliases => named.iter().map(|name| scope.arn("kms", &format!("alias/{name}"))).collect(),
             NewRoles | Roles | RolesPassed => vec![ours()],
-            RolesSeen => vec![role(format!("/{installation}-*")), role(format!("/*/{installation}-*"))],
+            // To look, and no more: with fewer letters.
+            RolesSeen => ["/", "/*/"].map(|path| role(format!("{path}{}", scope.either()))).to_vec(),
             OperatorRole => vec![audience.role_arn.clone().unwrap_or_else(|| role("/*".into()))],
             ServiceLinkedRole => vec![role(format!("/aws-service-role/{OBSERVABILITY}/*"))],
             OwnCollections | InsideCollections => vec![scope.arn("aoss", "collection/*")],
-            NewKnowledgeBasesTags | KnowledgeBases | OwnKnowledgeBases => {
-                vec![scope.arn("bedrock", "knowledge-base/*")]
-            }
-            NewKeys | Lists | NewCollections | Collections | Policies | Indexes | NewKnowledgeBases => {
-                vec!["*".into()]
-            }
+            KnowledgeBases | OwnKnowledgeBases => vec![scope.arn("bedrock", "knowledge-base/*")],
+            NewKeys | Lists | NewThings | Collections | Policies | Indexes => vec!["*".into()],
             FoundationModels => vec![format!("arn:{partition}:bedrock:{region}::foundation-model/*")],
             Registry => {
                 let table = audience.registry.iter().map(|table| format!("table/{}", table.name()));
@@ -173,37 +187,41 @@ impl Grant {
     }
 
     /// One statement for each: conditions in one statement must all hold, and this is how IAM says "or".
-    fn conditions(self, audience: &Audience) -> Vec<Option<Value>> {
+    fn conditions(self, audience: &Audience, deletes: bool) -> Vec<Option<Value>> {
         use Grant::*;
         let Scope { installation, account, region, .. } = &audience.scope;
         let made_with_our_tag =
-            json!({"StringEquals": {format!("aws:RequestTag/{GROUP}/installation"): installation}});
-        let our_tag =
-            json!({"StringEquals": {format!("aws:ResourceTag/{GROUP}/installation"): installation}});
-        // The operator itself sees whether the tag's value allows this installation or namespace.
-        let lent = json!({"Null": {format!("aws:ResourceTag/{GROUP}/allow"): "false"}});
-        let our_names = json!({"StringLike": {"aoss:collection": format!("{installation}-*")}});
-        let by = |service: &str| json!({"StringLike": {"kms:ViaService": format!("{service}.{region}.amazonaws.com")}});
+            json!({"StringEquals": {format!("aws:RequestTag/{INSTALLATION}"): installation}});
+        let our_tag = || json!({"StringEquals": {resource_tag(INSTALLATION): installation}});
+        let our_names = json!({"StringLike": {"aoss:collection": collections(&audience.scope)}});
         match self {
-            NewBuckets
-            | NewKeys
-            | NewKeysTags
-            | NewCollections
-            | NewKnowledgeBases
-            | NewKnowledgeBasesTags => {
-                vec![Some(made_with_our_tag)]
+            NewBuckets | NewKeys | NewTags | NewThings => vec![Some(made_with_our_tag)],
+            OwnKnowledgeBases => vec![Some(our_tag())],
+            // A tag can be put on what is another's; a name stays what it was.
+            OwnCollections => vec![Some(all([our_tag(), our_names]))],
+            OwnKeys if !deletes => vec![Some(our_tag())],
+            // A key goes so late that somebody can cancel it, whoever has put our tag on it.
+            OwnKeys => {
+                let days = json!({"NumericEqualsIfExists": {"kms:ScheduleKeyDeletionPendingWindowInDays": DELETION_WINDOW_DAYS.to_string()}});
+                vec![Some(all([our_tag(), days]))]
             }
-            OwnKeys | OwnCollections | OwnKnowledgeBases => vec![Some(our_tag)],
             // Names of buckets are shared by all of AWS: one of ours may be another account's.
             Buckets | InstallationBucket | Records | Objects | OwnObjects if account != "*" => {
                 vec![Some(json!({"StringEquals": {"aws:ResourceAccount": account}}))]
             }
             KeysOfCollections => {
                 let grant = json!({"Bool": {"kms:GrantIsForAWSResource": "true"},
+                    "StringLike": {"kms:ViaService": format!("aoss.{region}.amazonaws.com")},
                     "ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt", "GenerateDataKey"]}});
-                [our_tag, lent].map(|key| Some(all([key, by("aoss"), grant.clone()]))).to_vec()
+                // The operator itself sees to whom a key is lent.
+                let lent = json!({"Null": {resource_tag(lent::TAG): "false"}});
+                [our_tag(), lent].map(|key| Some(all([key, grant.clone()]))).to_vec()
             }
-            KeysOfDocuments => [our_tag, lent].map(|key| Some(all([key, by("s3")]))).to_vec(),
+            // Whatever key that is: under it nothing can be read but what lies in our buckets.
+            KeysOfDocuments => vec![Some(json!({"StringLike": {
+                "kms:ViaService": format!("s3.{region}.amazonaws.com"),
+                "kms:EncryptionContext:aws:s3:arn": audience.encrypted_for(),
+            }}))],
             NewRoles => {
                 let boundary = audience.boundary_arn.as_ref();
                 vec![boundary.map(|arn| json!({"StringEquals": {"iam:PermissionsBoundary": arn}}))]
@@ -222,11 +240,48 @@ impl Grant {
     }
 }
 
+/// What the name of a thing has after its beginning: as much of its id as there is room for, and a hash of ten characters.
+const NAME: &str = "*-??????????";
+/// The tag that says whose a thing is.
+pub(super) const INSTALLATION: &str = "tenantry.dev/installation";
+
+/// The condition key of a resource's tag.
+pub(super) fn resource_tag(tag: &str) -> String {
+    format!("aws:ResourceTag/{tag}")
+}
+
+/// Collections of our names. Policies over them name them by pattern, and a pattern ends as no name does.
+pub(super) fn collections(scope: &Scope) -> [String; 2] {
+    scope.prefixes().map(|prefix| format!("{prefix}*"))
+}
+
+impl Audience {
+    fn bucket_of_records(&self) -> String {
+        let given = self.installation_bucket.clone();
+        let name = given.unwrap_or_else(|| self.scope.installation_bucket());
+        format!("arn:{}:s3:::{name}", self.scope.partition)
+    }
+
+    /// What S3 encrypts for us, as it tells KMS: an object, or, where the bucket has a key of its own, the bucket.
+    fn encrypted_for(&self) -> Vec<String> {
+        let buckets =
+            self.scope.prefixes().map(|prefix| format!("arn:{}:s3:::{prefix}*", self.scope.partition));
+        buckets.into_iter().chain([format!("{}*", self.bucket_of_records())]).collect()
+    }
+}
+
 /// The service whose linked role an account's first collection needs.
 /// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-service-linked-roles.html>
 const OBSERVABILITY: &str = "observability.aoss.amazonaws.com";
 
-/// Conditions that must all hold, as one; no two of them compare the same way.
-fn all<const N: usize>(conditions: [Value; N]) -> Value {
-    conditions.into_iter().filter_map(|it| it.as_object().cloned()).flatten().collect()
+/// Conditions that must all hold, as one; no two of them compare the same key in the same way.
+pub(super) fn all<const N: usize>(conditions: [Value; N]) -> Value {
+    let mut together = serde_json::Map::new();
+    for (how, keys) in conditions.into_iter().filter_map(|it| it.as_object().cloned()).flatten() {
+        let all = together.entry(how).or_insert_with(|| json!({}));
+        if let (Some(all), Value::Object(keys)) = (all.as_object_mut(), keys) {
+            all.extend(keys);
+        }
+    }
+    together.into()
 }

@@ -79,9 +79,12 @@ pub fn is_versioned(want: &WantBucket) -> bool {
     want.documents.versioning == Versioning::Enabled
 }
 
-/// One rule per document prefix; none where nothing ever expires. Older versions of what the operator keeps for itself under
+/// How many days an upload of the operator's own may take. It takes minutes: one that is older was cut short.
+const UPLOAD_DAYS: i32 = 7;
+
+/// One rule per document prefix where anything expires. Older versions of what the operator keeps for itself under
 /// `tenantry/` expire as those of documents do, and so does what was a document and is in quarantine now. Nothing else
-/// does.
+/// does. Uploads in parts that the operator did not finish are given up.
 pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
     let documents = &want.documents;
     let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
@@ -89,12 +92,13 @@ pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
         prefix: prefix.into(),
         expiration_days,
         noncurrent_expiration_days,
+        abort_uploads_days: 0,
     };
     let mut rules: Vec<_> =
         want.prefixes.iter().map(|prefix| rule(prefix, documents.expiration_days, noncurrent)).collect();
-    rules.push(rule(OPERATORS_OWN, 0, noncurrent));
+    rules.push(LifecycleRule { abort_uploads_days: UPLOAD_DAYS, ..rule(OPERATORS_OWN, 0, noncurrent) });
     rules.push(rule(QUARANTINE, documents.expiration_days, 0));
-    rules.retain(|rule| rule.expiration_days > 0 || rule.noncurrent_expiration_days > 0);
+    rules.retain(LifecycleRule::does_anything);
     rules.sort();
     rules
 }

@@ -33,26 +33,29 @@ fn differs(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> Vec<Strin
             _ => vec!["it was gone".into()],
         }
     }
-    let words = |words: &'static str| words.to_owned();
+    fn all(words: impl IntoIterator<Item = Option<&'static str>>) -> Vec<String> {
+        words.into_iter().flatten().map(str::to_owned).collect()
+    }
     match layer {
+        // Its state is for a person to change.
         Layer::Key => of(&want.key, &sight.key, |want, facts| {
-            let is_whole = diff::key_is_whole(want, facts);
-            (!is_whole).then(|| words("its state, alias or tags")).into_iter().collect()
+            let carries = diff::carries(&facts.tags, &want.tags);
+            all([(!carries).then_some("its tags"), (!facts.has_alias).then_some("its alias")])
         }),
         Layer::Bucket => of(&want.bucket, &sight.bucket, |want, facts| {
             let change = |change| match (change, &facts.policy) {
                 (BucketChange::Policy, Some(found)) => {
                     match &policy::others(found, &policy::bucket(scope, want))[..] {
-                        [] => words(change.words()),
+                        [] => change.words().to_owned(),
                         others => format!("{} (with {})", change.words(), others.join(", ")),
                     }
                 }
-                _ => words(change.words()),
+                _ => change.words().to_owned(),
             };
             diff::bucket(scope, want, facts).into_iter().map(change).collect()
         }),
         Layer::Collection => of(&want.collection, &sight.collection, |want, facts| {
-            diff::collection(want, facts).into_iter().map(CollectionChange::words).map(words).collect()
+            all(diff::collection(want, facts).into_iter().map(CollectionChange::words))
         }),
         Layer::Index => of(&want.index, &sight.index, |want, facts| {
             diff::missing_mappings(want, facts)
@@ -61,14 +64,10 @@ fn differs(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> Vec<Strin
                 .collect()
         }),
         Layer::Role => of(&want.role, &sight.role, |want, facts| {
-            diff::role(scope, want, facts).into_iter().map(RoleChange::words).map(words).collect()
+            all(diff::role(scope, want, facts).into_iter().map(RoleChange::words).map(Some))
         }),
         Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
-            diff::knowledge_base(scope, want, facts)
-                .into_iter()
-                .map(KnowledgeBaseChange::words)
-                .map(words)
-                .collect()
+            all(diff::knowledge_base(scope, want, facts).into_iter().map(KnowledgeBaseChange::words))
         }),
     }
 }
@@ -88,13 +87,14 @@ impl BucketChange {
 }
 
 impl CollectionChange {
-    const fn words(self) -> &'static str {
+    /// `None` for what AWS does, and nobody puts right.
+    const fn words(self) -> Option<&'static str> {
         match self {
-            CollectionChange::Encryption => "its encryption policy",
-            CollectionChange::Network => "its network policy",
-            CollectionChange::Create => "it was gone",
-            CollectionChange::Tags => "its tags",
-            CollectionChange::NotActive => "its state",
+            CollectionChange::Encryption => Some("its encryption policy"),
+            CollectionChange::Network => Some("its network policy"),
+            CollectionChange::Create => Some("it was gone"),
+            CollectionChange::Tags => Some("its tags"),
+            CollectionChange::NotActive => None,
         }
     }
 }
@@ -113,17 +113,19 @@ impl RoleChange {
 }
 
 impl KnowledgeBaseChange {
-    const fn words(self) -> &'static str {
+    /// `None` for what AWS does, and nobody puts right.
+    const fn words(self) -> Option<&'static str> {
         match self {
-            KnowledgeBaseChange::Tags => "its tags",
-            KnowledgeBaseChange::Replace => "its collection",
-            KnowledgeBaseChange::NotActive => "its state",
-            KnowledgeBaseChange::NarrowTrust => "its role's trust policy",
-            KnowledgeBaseChange::DropDataSource | KnowledgeBaseChange::DataSourceNotAvailable => {
-                "the state of its data source"
-            }
-            KnowledgeBaseChange::CreateDataSource => "its data source was gone",
-            KnowledgeBaseChange::UpdateDataSource => "the settings of its data source",
+            KnowledgeBaseChange::Tags => Some("its tags"),
+            KnowledgeBaseChange::Replace => Some("its collection"),
+            KnowledgeBaseChange::NarrowTrust => Some("its role's trust policy"),
+            KnowledgeBaseChange::DropDataSource => Some("the index of its data source"),
+            KnowledgeBaseChange::CreateDataSource => Some("its data source was gone"),
+            KnowledgeBaseChange::UpdateDataSource => Some("the settings of its data source"),
+            KnowledgeBaseChange::NotActive | KnowledgeBaseChange::DataSourceNotAvailable => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

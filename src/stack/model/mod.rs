@@ -1,5 +1,6 @@
 //! The reconcile model: what is desired, what was observed, how they differ, what the next steps are, and the outcome.
 
+pub(crate) mod answers;
 pub(crate) mod blocked;
 pub(crate) mod desired;
 pub(crate) mod diff;

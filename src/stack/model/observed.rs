@@ -207,6 +207,16 @@ pub struct LifecycleRule {
     pub expiration_days: i32,
     /// Noncurrent versions expire after so many days; 0 = never.
     pub noncurrent_expiration_days: i32,
+    /// Uploads in parts that were begun and not finished are given up after so many days; 0 = never.
+    pub abort_uploads_days: i32,
+}
+
+impl LifecycleRule {
+    /// Whether it has any effect: S3 refuses one that has none.
+    pub fn does_anything(&self) -> bool {
+        let Self { prefix: _, expiration_days, noncurrent_expiration_days, abort_uploads_days } = self;
+        [expiration_days, noncurrent_expiration_days, abort_uploads_days].into_iter().any(|days| *days > 0)
+    }
 }
 
 /// A collection and the two policies of its name.

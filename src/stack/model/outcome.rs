@@ -19,6 +19,8 @@ pub enum Standing {
     Whole,
     /// On its way.
     Waiting(Reason, String),
+    /// Being changed, or not seen, while what stands answers as before.
+    Answers(Reason, String),
     /// Not reached, because another layer comes first.
     After(Layer),
     /// It cannot go on without a person.
@@ -44,7 +46,9 @@ impl From<&Fault> for Standing {
         match (fault.class.needs_person(), fault.class) {
             (Some(reason), _) => Standing::Stalled(reason, fault.of_spec()),
             (None, Class::NotYet) => Standing::Waiting(Reason::NotYet, fault.to_string()),
-            _ => Standing::Unchanged,
+            (None, Class::Throttled | Class::Transient | Class::NotFound) => Standing::Unchanged,
+            (None, Class::Conflict | Class::Unnamed) => Standing::Unchanged,
+            (None, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid) => Standing::Unchanged,
         }
     }
 }
@@ -65,7 +69,10 @@ impl Standing {
     /// A layer of which a call failed. `lasts` says for how long calls have been failing so, once that is news. What was
     /// ready still is, unless nobody knows what the failure means and it does not end.
     pub fn after_failure(fault: &Fault, layer: Layer, lasts: Option<Duration>, was_ready: bool) -> Self {
-        let standing = Standing::from(fault);
+        let standing = match Standing::from(fault) {
+            Standing::Waiting(reason, message) if was_ready => Standing::Answers(reason, message),
+            standing => standing,
+        };
         let Some(lasts) = lasts.filter(|_| standing == Standing::Unchanged) else { return standing };
         match was_ready {
             false => Standing::Waiting(fault.class.lasting(), fault.to_string()),
@@ -79,10 +86,10 @@ impl Standing {
     }
 
     /// What is still waited for when its deadline is over needs a person; it is looked at on, and goes on by itself if
-    /// the cause goes away. `since` says since when the layer has not been ready.
+    /// the cause goes away. `since` says since when the layer has not been ready, or has been changed.
     pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
-            Standing::Waiting(reason, message)
+            Standing::Waiting(reason, message) | Standing::Answers(reason, message)
                 if reason != Reason::WaitingForCollection
                     && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
@@ -240,7 +247,7 @@ impl Verdict {
     /// Whether everything is as it should be, or was when it was last looked at.
     fn is_ready(&self, previous: &[Condition]) -> bool {
         let whole = |kind: ConditionType, standing: &Option<Standing>| match standing {
-            None | Some(Standing::Whole) => true,
+            None | Some(Standing::Whole | Standing::Answers(..)) => true,
             Some(Standing::Unchanged) => condition::is_true(previous, kind),
             Some(_) => false,
         };
@@ -290,13 +297,21 @@ impl Verdict {
         })
     }
 
+    /// What is done, or waited for, while everything answers.
+    fn meanwhile(&self) -> Option<(Reason, String)> {
+        self.layers.iter().find_map(|(_, standing)| match standing {
+            Some(Standing::Answers(reason, message)) => Some((*reason, message.clone())),
+            _ => None,
+        })
+    }
+
     fn summary(&self, previous: &[Condition]) -> Vec<Draft> {
         use ConditionType::{Accepted, Ready, Reconciling, Stalled};
         let mut drafts = match self.trouble(previous) {
             None => vec![
                 draft(Ready, TRUE, Reason::Ready, "Everything is built and can be asked"),
-                match &self.passing {
-                    Some((reason, message)) => draft(Reconciling, TRUE, *reason, message.clone()),
+                match self.passing.clone().or_else(|| self.meanwhile()) {
+                    Some((reason, message)) => draft(Reconciling, TRUE, reason, message),
                     None => draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
                 },
                 draft(Stalled, FALSE, Reason::Ready, "Nothing waits for a person"),
@@ -380,6 +395,7 @@ impl Verdict {
 fn detail(kind: ConditionType, standing: &Standing, what: &str) -> Option<Draft> {
     match standing {
         Standing::Whole => Some(draft(kind, TRUE, Reason::Ready, format!("{what} is as it should be"))),
+        Standing::Answers(reason, message) => Some(draft(kind, TRUE, *reason, message.clone())),
         Standing::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         Standing::After(layer) => {
             Some(draft(kind, UNKNOWN, Reason::waiting_for(*layer), format!("{what} waits for the {layer}")))
@@ -407,7 +423,7 @@ fn settle(draft: Draft, previous: &[Condition], generation: i64, now: &Time) -> 
 }
 
 /// A message without its request ids: every retry has another, and none of them is news.
-fn news(message: &str) -> String {
+pub(crate) fn news(message: &str) -> String {
     let mut rest = message;
     let mut kept = String::new();
     while let Some((before, after)) = rest.split_once(" (request ") {
@@ -496,6 +512,33 @@ mod tests {
         assert_eq!(status(&still, ConditionType::Reconciling), ("True", "Transient"));
         let bucket = done.iter().find(|condition| condition.type_ == "BucketReady").unwrap();
         assert_eq!(bucket.last_transition_time, at(1));
+    }
+
+    #[test]
+    fn what_is_changed_while_it_answers_takes_nobodys_ready_away() {
+        let whole = Verdict {
+            layers: PerLayer {
+                bucket: Some(Standing::Whole),
+                role: Some(Standing::Whole),
+                ..PerLayer::default()
+            },
+            ..Verdict::default()
+        };
+        let before = whole.conditions(&[], 1, &at(1));
+        let mut changing = whole.clone();
+        changing.layers.bucket = Some(Standing::Answers(Reason::Updating, "it is changed".into()));
+        let during = changing.conditions(&before, 2, &at(2));
+        assert!(changing.ready(&before));
+        assert_eq!(status(&during, ConditionType::Ready), ("True", "Ready"));
+        assert_eq!(status(&during, ConditionType::Reconciling), ("True", "Updating"));
+        assert_eq!(status(&during, ConditionType::Stalled), ("False", "Ready"));
+        assert_eq!(status(&during, ConditionType::BucketReady), ("True", "Updating"));
+        // A look that fails in between leaves it so.
+        changing.layers.bucket = Some(Standing::Unchanged);
+        assert_eq!(status(&changing.conditions(&during, 2, &at(3)), ConditionType::Ready), ("True", "Ready"));
+        let after = whole.conditions(&during, 2, &at(4));
+        assert_eq!(after[0].last_transition_time, at(1), "it was Ready all the time");
+        assert_eq!(status(&after, ConditionType::Reconciling), ("False", "Ready"));
     }
 
     #[test]

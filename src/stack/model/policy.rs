@@ -291,6 +291,45 @@ mod tests {
         assert_eq!(there["Statement"][2]["Resource"], "arn:aws-cn:s3:::b/bridge/1/*");
     }
 
+    /// What a role needs is within the boundary of all: every action, on resources that it covers.
+    #[test]
+    fn the_boundary_cuts_off_nothing_that_a_role_needs() {
+        let scope = scope();
+        let boundary = crate::stack::iam::boundary::boundary(&scope, &[]);
+        let list = |value: &Value| -> Vec<String> {
+            let one = || vec![value.clone()];
+            let all = value.as_array().cloned().unwrap_or_else(one);
+            all.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+        };
+        let covers = |pattern: &String, arn: &String| match pattern.strip_suffix('*') {
+            Some(start) if !start.contains('*') => arn.starts_with(start),
+            Some(start) => {
+                let (bucket, rest) = start.split_once('*').unwrap();
+                arn.strip_prefix(bucket).is_some_and(|it| it.contains(rest))
+            }
+            None => pattern == arn,
+        };
+        for (bucket, prefix) in [
+            ("prod-ta-acme-f43zkbv6n7", "documents/"),
+            ("prod-sa-stand-gxt44wxbqg", "bridge/acme/"),
+            ("prod-sa-stand-gxt44wxbqg", "pool/"),
+        ] {
+            let role = WantRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
+            let policy = permissions(&scope, &role, &scope.arn("aoss", "collection/abc"));
+            for needs in policy["Statement"].as_array().unwrap() {
+                for (action, arn) in list(&needs["Action"]).iter().flat_map(|action| {
+                    list(&needs["Resource"]).into_iter().map(move |arn| (action.clone(), arn))
+                }) {
+                    let within = boundary["Statement"].as_array().unwrap().iter().any(|statement| {
+                        list(&statement["Action"]).contains(&action)
+                            && list(&statement["Resource"]).iter().any(|pattern| covers(pattern, &arn))
+                    });
+                    assert!(within, "{action} on {arn}");
+                }
+            }
+        }
+    }
+
     fn bucket_of(key_arn: Option<&str>, operator: Option<&str>) -> WantBucket {
         WantBucket {
             name: "b".into(),

@@ -51,6 +51,14 @@ impl Progress {
         Progress::Waiting { reason, message: message.into(), cadence: Cadence::Steady }
     }
 
+    /// What has just been asked for: that something is made, or that what is there is changed.
+    pub fn under_way(is_there: bool, what: &str) -> Self {
+        match is_there {
+            true => Self::waiting(Reason::Updating, format!("{what} is being changed")),
+            false => Self::waiting(Reason::Creating, format!("{what} is being created")),
+        }
+    }
+
     /// Given up by AWS: a person must act, and nothing changes before.
     pub fn failed(message: impl Into<String>) -> Self {
         let cadence = Cadence::After(STALLED);
@@ -68,7 +76,8 @@ impl Progress {
         let (reason, cadence) = match (fault.class.needs_person(), fault.class) {
             (Some(reason), _) => (reason, Cadence::After(STALLED)),
             (None, Class::NotYet | Class::Conflict) => (Reason::NotYet, Cadence::Probe),
-            _ => return None,
+            (None, Class::Throttled | Class::Transient | Class::NotFound | Class::Unnamed) => return None,
+            (None, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid) => return None,
         };
         Some(Progress::Waiting { reason, message: fault.of_leaver(), cadence })
     }

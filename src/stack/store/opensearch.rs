@@ -11,6 +11,10 @@ use crate::stack::identity::Scope;
 pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
 /// The chunk's text; indexed, so that hybrid search works.
 pub const TEXT_FIELD: &str = "AMAZON_BEDROCK_TEXT_CHUNK";
+/// Bedrock, as policies name it.
+const BEDROCK: &str = "bedrock.amazonaws.com";
+/// Whom a private collection lets in: Bedrock, and the control plane's index calls.
+const SERVICES: [&str; 2] = [BEDROCK, "aoss.amazonaws.com"];
 /// Bedrock's own metadata; stored, not searched.
 pub const METADATA_FIELD: &str = "AMAZON_BEDROCK_METADATA";
 
@@ -46,9 +50,9 @@ pub(crate) fn data_access(collection: &str, index: &str, role_arn: &str) -> Valu
 
 /// The operator's own grant: indexes of this installation, no right to any document in them.
 pub(crate) fn operator_grant(scope: &Scope, operator_arn: &str) -> Value {
-    let installation = &scope.installation;
+    let indexes = scope.prefixes().map(|prefix| format!("index/{prefix}*/*"));
     json!([{"Rules": [
-        {"ResourceType": "index", "Resource": [format!("index/{installation}-*/*")],
+        {"ResourceType": "index", "Resource": indexes,
          "Permission": ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:UpdateIndex", "aoss:DeleteIndex"]},
     ], "Principal": [operator_arn]}])
 }
@@ -70,14 +74,41 @@ pub(crate) fn network(collection: &str, access: &NetworkSettings) -> Value {
     match access {
         NetworkSettings::Public => json!([{"Rules": rules, "AllowFromPublic": true}]),
         NetworkSettings::Private { vpc_endpoint_ids } => {
-            let services = ["bedrock.amazonaws.com", "aoss.amazonaws.com"];
-            let mut policy = json!({"Rules": rules, "AllowFromPublic": false, "SourceServices": services});
+            let mut policy = json!({"Rules": rules, "AllowFromPublic": false, "SourceServices": SERVICES});
             if !vpc_endpoint_ids.is_empty() {
                 policy["SourceVPCEs"] = json!(vpc_endpoint_ids);
             }
             json!([policy])
         }
     }
+}
+
+/// Whether a network policy lets Bedrock ask the collection.
+pub(crate) fn lets_bedrock_in(policy: &Value) -> bool {
+    let parts = policy.as_array().map_or(std::slice::from_ref(policy), Vec::as_slice);
+    parts.iter().any(|part| {
+        let services = part["SourceServices"].as_array().into_iter().flatten();
+        part["AllowFromPublic"] == true || services.into_iter().any(|it| it == BEDROCK)
+    })
+}
+
+/// The same network policy with no service but Bedrock let in, if it lets in more: AWS documents each service alone, and none
+/// that would make indexes where it has no API for them.
+/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-semantic-enrichment.html>
+pub(crate) fn with_bedrock_alone(policy: &Value) -> Option<Value> {
+    with_services(policy, &SERVICES, &SERVICES[..1])
+}
+
+/// The same network policy with all services let in, if it lets in Bedrock alone.
+pub(crate) fn with_all_services(policy: &Value) -> Option<Value> {
+    with_services(policy, &SERVICES[..1], &SERVICES)
+}
+
+fn with_services(policy: &Value, found: &[&str], wanted: &[&str]) -> Option<Value> {
+    let mut policy = policy.clone();
+    let services = policy.pointer_mut("/0/SourceServices").filter(|it| **it == json!(found))?;
+    *services = json!(wanted);
+    Some(policy)
 }
 
 /// The index's settings and mappings. FAISS is the only engine that Bedrock takes; what is not declared here is
@@ -130,6 +161,32 @@ pub(crate) fn index_by_endpoint() -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_lets_bedrock_in_is_told_from_what_does_not() {
+        let network = |access| network("c", &access);
+        let private = |ids: &[&str]| NetworkSettings::Private {
+            vpc_endpoint_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        for (policy, is_in) in [
+            (network(NetworkSettings::Public), true),
+            (network(private(&[])), true),
+            (network(private(&["vpce-1"])), true),
+            (with_bedrock_alone(&network(private(&[]))).unwrap(), true),
+            (json!([{"AllowFromPublic": false, "SourceVPCEs": ["vpce-1"]}]), false),
+            (json!([{"AllowFromPublic": false, "SourceServices": ["aoss.amazonaws.com"]}]), false),
+            (json!([]), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(lets_bedrock_in(&policy), is_in, "{policy}");
+        }
+        let whole = network(private(&["vpce-1"]));
+        assert_eq!(with_all_services(&with_bedrock_alone(&whole).unwrap()), Some(whole.clone()));
+        assert_eq!(
+            (with_all_services(&whole), with_bedrock_alone(&network(NetworkSettings::Public))),
+            (None, None)
+        );
+    }
+
     use super::*;
     use crate::api::{Attribute, HnswSettings};
 
@@ -160,7 +217,7 @@ mod tests {
     #[test]
     fn the_operator_makes_indexes_and_reads_none() {
         let expected = json!([{"Rules": [
-            {"ResourceType": "index", "Resource": ["index/prod-*/*"],
+            {"ResourceType": "index", "Resource": ["index/prod-sa-*/*", "index/prod-ta-*/*"],
              "Permission": ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:UpdateIndex", "aoss:DeleteIndex"]},
         ], "Principal": ["arn:o"]}]);
         assert_eq!(operator_grant(&scope(), "arn:o"), expected);

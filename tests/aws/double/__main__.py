@@ -10,8 +10,8 @@ import socket
 import sys
 import threading
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
+import uvicorn
+import uvloop
 
 
 def arguments():
@@ -32,35 +32,32 @@ async def run(options):
     bound.bind(("127.0.0.1", options.port))
     bound.listen(512)      # from here on connections wait for us, so the line below may be printed
     app = App(options.speedup, options.evidence)
-    app.world.connections.watch()
     app.world.endpoint = f"http://127.0.0.1:{bound.getsockname()[1]}"
 
-    config = Config()
-    config.bind = [f"fd://{bound.fileno()}"]
-    config.accesslog, config.errorlog = None, logging.getLogger("hypercorn.error")
-    config.graceful_timeout = 0.2
-    config.keep_alive_timeout = 120
+    server = uvicorn.Server(uvicorn.Config(
+        app, http=app.world.connections.protocol(), ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+        date_header=False, proxy_headers=False, timeout_keep_alive=120, timeout_graceful_shutdown=0.2))
 
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    def stop():
+        server.should_exit = True
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     if not options.detached:
         # Whoever started us holds our stdin: when it closes, they are gone, however they went.
         def watch():
             while os.read(0, 4096):
                 pass
-            loop.call_soon_threadsafe(stop.set)
+            stop()
         threading.Thread(target=watch, daemon=True).start()
-    server = asyncio.ensure_future(serve(app, config, shutdown_trigger=stop.wait))
-    await asyncio.sleep(0)
     print(json.dumps({"endpoint": app.world.endpoint}), flush=True)
-    await server
+    await server.serve([bound])
 
 
 def main():
     options = arguments()
     logging.basicConfig(stream=sys.stderr, level=options.log, format="%(levelname)s %(name)s %(message)s")
-    asyncio.run(run(options))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(options))
 
 
 main()

@@ -42,15 +42,10 @@ class App:
         world.s3_mends, world.s3_etags, world.evidence = S3Mends(world), Etags(), Evidence(evidence)
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "lifespan":
-            while True:
-                message = await receive()
-                await send({"type": message["type"] + ".complete"})
-                if message["type"] == "lifespan.shutdown":
-                    return
-        if scope["type"] != "http":
+        body = await _body(receive)
+        if body is None:
             return
-        call = Call.of(scope, await _body(receive))
+        call = Call.of(scope, body)
         if call.path.startswith("/_double/"):
             status, value = await control.answer(self.world, call)
             await _send(send, status, {"content-type": "application/json"}, json.dumps(value).encode())
@@ -58,9 +53,10 @@ class App:
         try:
             status, headers, body = await self._journalled(call)
         except Dropped as dropped:
-            while isinstance(dropped, Withheld) and (await receive())["type"] != "http.disconnect":
+            if not isinstance(dropped, Withheld):
+                self.world.connections.reset(scope["client"])
+            while (await receive())["type"] != "http.disconnect":
                 pass
-            self.world.connections.reset(scope["client"])
             return
         await _send(send, status, headers, body, head=call.method == "HEAD")
 
@@ -115,11 +111,14 @@ class App:
 
 
 async def _body(receive):
+    """The whole body, or None if the client has gone before the end of it: such a request has not arrived."""
     chunks = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         chunks.append(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
+        if not message.get("more_body"):
             return b"".join(chunks)
 
 

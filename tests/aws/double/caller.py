@@ -1,10 +1,10 @@
 """May the caller do this? Every call of a session is checked against its role's policies, by principals.Roles.refusal.
 
-An account's root (the 12-digit key) may do all. What is asked for each call is in demands_*.py; what changes late, in
+An account's root (the 12-digit key) may do all that its organization lets it. What is asked for each call is in demands_*.py; what changes late, in
 principals.py (`lag.role`). The switch `enforce_caller` turns the checks off.
 """
 
-from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3
+from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3, organization
 from .errors import AwsError
 from .principals import SESSION, Role, about
 
@@ -14,8 +14,11 @@ _DEMANDS = {"s3": demands_s3.of, "iam": demands_iam.of, "sts": demands_iam.of, "
 
 async def role_of(world, call):
     """The role whose policies bind this caller, or None if nothing does."""
-    if not SESSION.fullmatch(call.caller) or not world.settings.switch(call.account, "enforce_caller"):
+    if not world.settings.switch(call.account, "enforce_caller"):
         return None
+    if not SESSION.fullmatch(call.caller):
+        bound = organization.levels(world, call.account)
+        return Role(call.caller, "root", {}, [organization.EVERYTHING], None) if bound else None
     role = await world.roles.of_caller(call.caller)
     # A session outlives its role, and may then do nothing.
     return role or Role(call.caller, "", {}, [], None)
@@ -43,7 +46,8 @@ async def check(world, call):
 
 def refusal(world, call, role, demand, vpce=None):
     context = {"aws:RequestedRegion": call.region, "aws:SourceVpce": vpce or None, **demand.context}
-    why = world.roles.refusal(role, demand.action, demand.resource, context, demand.policy, demand.guarded)
+    why = organization.refusal(world, role.arn, demand.action, demand.resource, about(role, context))
+    why = why or world.roles.refusal(role, demand.action, demand.resource, context, demand.policy, demand.guarded)
     if why is None:
         world.evidence.note(role, demand.action, demand.resource, about(role, context))
     return why

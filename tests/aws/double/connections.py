@@ -3,31 +3,30 @@
 import socket
 import struct
 
-from hypercorn.asyncio import run
-from hypercorn.asyncio.tcp_server import TCPServer
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class Connections:
     def __init__(self):
-        self._writers = {}
+        self._transports = {}
 
-    def watch(self):
-        """From now on every connection that the server accepts is known by its client's address."""
-        known = self._writers
+    def protocol(self):
+        """What the server is to speak with: HTTP, on connections that are known by their clients' addresses."""
+        known = self._transports
 
-        class Known(TCPServer):
-            async def run(self):
-                client = tuple(self.writer.get_extra_info("peername")[:2])
-                known[client] = self.writer
-                try:
-                    await super().run()
-                finally:
-                    known.pop(client, None)
-        run.TCPServer = Known
+        class Known(HttpToolsProtocol):
+            def connection_made(self, transport):
+                super().connection_made(transport)
+                known[self.client] = transport
+
+            def connection_lost(self, exc):
+                known.pop(self.client, None)
+                super().connection_lost(exc)
+        return Known
 
     def reset(self, client):
         """Break a connection at once: the client sees "connection reset by peer"."""
-        writer = self._writers.get(tuple(client))
-        if writer:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+        transport = self._transports.get(tuple(client))
+        if transport:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()

@@ -74,7 +74,7 @@ async def of(world, call, role=None):
     if "x-amz-copy-source" in call.headers:
         demands.append(_source(call, known))
     demands += await _keys(world, call, bucket, key, demands, role)
-    if call.headers.get("if-match") and _CREATES.get(operation) == "true":
+    if call.headers.get("if-match", "*") != "*" and (_CREATES.get(operation) == "true" or operation == "DeleteObject"):
         demands.append(Demand("s3:GetObject", arn(bucket, key), known))     # to compare its ETag
     return demands
 

@@ -39,7 +39,7 @@ class Withheld(Dropped):
 
 class Faults:
     def __init__(self):
-        self._ids, self._rules = itertools.count(1), []
+        self._ids, self._rules = itertools.count(1), {}         # account, or None for all -> its rules
 
     def control(self, method, account, given):
         if method == "POST":
@@ -49,16 +49,21 @@ class Faults:
                 return 400, {"error": f"wrong or unknown: {wrong}, or none of fault, code, delay and drop, or key with one of the latter two"}
             rule = {"id": f"fault-{next(self._ids)}", "account": account, **_RULE, **given, "seen": 0, "hit": 0, "hits": [],
                     "counts": {}}
-            self._rules.append(rule)
+            self._rules.setdefault(account, []).append(rule)
             return 200, {"id": rule["id"]}
         if method == "DELETE":
-            self._rules = [r for r in self._rules if account is not None and r["account"] != account]
+            for known in list(self._rules) if account is None else [account]:
+                self._rules.pop(known, None)
             return 200, {}
-        return 200, {"faults": [r for r in self._rules if account is None or r["account"] == account]}
+        return 200, {"faults": [r for known, rules in self._rules.items() if account in (None, known) for r in rules]}
+
+    def _of(self, account):
+        """The rules that an account's calls are under. Other tests' are not looked at."""
+        return (*self._rules.get(None, ()), *self._rules.get(account, ()))
 
     async def before(self, world, call):
         """Do to a call that is named and not yet acted on what the script says. Every service passes here."""
-        for rule in self._rules:
+        for rule in self._of(call.account):
             if rule["key"]:
                 continue
             if rule["drop"] in _ANSWERS:
@@ -70,7 +75,7 @@ class Faults:
     def of_keys(self, call, demands):
         """What the script says of the keys that a DeleteObjects names: {key: its error}. A key comes with what is asked for it."""
         errors = {}
-        for rule in self._rules:
+        for rule in self._of(call.account):
             found = {key for key in demands if fnmatch.fnmatchcase(key, rule["key"])} if rule["key"] else ()
             if found and _matches(rule, call) and _is_struck(rule, call):
                 errors |= {key: _error(call, rule, demands[key]) for key in found}
@@ -78,7 +83,7 @@ class Faults:
 
     async def after(self, call):
         """Do to a call that has taken effect what the script says of its answer."""
-        for rule in self._rules:
+        for rule in self._of(call.account):
             if rule["drop"] in _ANSWERS and _matches(rule, call) and _is_struck(rule, call):
                 await asyncio.sleep(rule["delay"])
                 raise Withheld() if rule["drop"] == "last" else Dropped()
@@ -98,7 +103,7 @@ def _is_struck(rule, call):
 
 
 def _is_whose(rule, call):
-    return rule["account"] in (None, call.account) and fnmatch.fnmatchcase(call.caller, rule["caller"])
+    return fnmatch.fnmatchcase(call.caller, rule["caller"])
 
 
 def _matches(rule, call):

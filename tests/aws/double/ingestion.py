@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from . import documents, store, upstream
 from .bedrock_sources import bucket_of
+from .demand import resource_tags
 from .documents import Unreadable
 from .errors import AwsError
 
@@ -256,6 +257,6 @@ async def key_state(region, key):
 
 async def key_allows(world, region, role, arn, action, context):
     """A key policy must allow: the role itself, or the account, which leaves it to the role's own policies."""
-    text = await upstream.api(region.account, region.name, "kms", "GetKeyPolicy", KeyId=arn, PolicyName="default")
-    return world.roles.refusal(role, action, arn, {"kms:CallerAccount": region.account, **context},
-                               json.loads(text["Policy"]), guarded=True) is None
+    key = await world.keys.get(region.account, region.name, arn)
+    context = {"kms:CallerAccount": region.account, **(resource_tags(key.tags) if key else {}), **context}
+    return key is not None and await world.roles.allowed(role, action, arn, context, key.policy, guarded=True)

@@ -1,6 +1,6 @@
 """KMS and STS as AWS refuses them, where MiniStack does not."""
 
-from . import caller, policy, upstream
+from . import caller, organization, policy, upstream
 from .errors import AwsError
 from .principals import named
 
@@ -37,6 +37,7 @@ async def check_assume_role(world, call):
     bound = await caller.role_of(world, call)
     if bound:
         call.actions.append(action)
-        why = world.roles.refusal(bound, action, arn, context, role.trust, guarded=True)
+        why = organization.refusal(world, principal, action, arn, context)
+        why = why or world.roles.refusal(bound, action, arn, context, role.trust, guarded=True)
         if why:
             raise caller.denial(call, action, arn, why)

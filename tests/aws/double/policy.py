@@ -23,6 +23,12 @@ def like(pattern, text):
     return bool(_glob(pattern).fullmatch(text))
 
 
+@functools.lru_cache(maxsize=65536)
+def names(patterns, action):
+    """Does any of these patterns mean the action? No statement has many patterns, but every call is held against all statements."""
+    return any(like(pattern.lower(), action.lower()) for pattern in patterns)
+
+
 def arn_like(pattern, arn):
     """Each of the six parts by itself, so that a wildcard cannot swallow a colon."""
     wanted, found = pattern.split(":", 5), arn.split(":", 5)
@@ -55,11 +61,10 @@ def _applies(statement, effect, action, resource, context, principal):
                 return False
         elif not principal(statement.get("Principal")):
             return False
-    lower = action.lower()
     if "NotAction" in statement:
-        if any(like(a.lower(), lower) for a in as_list(statement["NotAction"])):
+        if names(tuple(as_list(statement["NotAction"])), action):
             return False
-    elif not any(like(a.lower(), lower) for a in as_list(statement.get("Action"))):
+    elif not names(tuple(as_list(statement.get("Action"))), action):
         return False
     if "NotResource" in statement:
         if any(like(substitute(r, context), resource) for r in as_list(statement["NotResource"])):
@@ -72,11 +77,15 @@ def _applies(statement, effect, action, resource, context, principal):
 
 def substitute(text, context):
     """Policy variables such as ${aws:PrincipalTag/tenant}."""
+    if "${" not in text:
+        return text
     known = {k.lower(): v for k, v in context.items()}
     return re.sub(r"\$\{([^}]+)\}", lambda m: str(known.get(m.group(1).lower(), m.group(0))), text)
 
 
 def conditions_hold(conditions, context, unknown=False):
+    if not conditions:
+        return True
     known = {k.lower(): v for k, v in context.items() if v is not None}
     for operator, block in conditions.items():
         for key, wanted in block.items():

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from . import policy, upstream
+from . import organization, policy, upstream
 from .errors import AwsError
 
 # IAM calls after which a role may mean something else.
@@ -125,9 +125,11 @@ class Roles:
                 return None
             raise
 
-    async def allowed(self, role, action, resource, context, resource_policy=None):
+    async def allowed(self, role, action, resource, context, resource_policy=None, guarded=False):
         """May this role do that?"""
-        return self.refusal(role, action, resource, context, resource_policy) is None
+        if organization.refusal(self._world, role.arn, action, resource, about(role, context)):
+            return False
+        return self.refusal(role, action, resource, context, resource_policy, guarded) is None
 
     @staticmethod
     def refusal(role, action, resource, context, resource_policy=None, guarded=False):

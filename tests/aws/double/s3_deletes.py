@@ -12,19 +12,19 @@ _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
 def _parse(body):
-    """[(element, key, version)] and their parent, whatever namespace they are in."""
+    """[(element, key, version, ETag)] and their parent, whatever namespace they are in."""
     root = ElementTree.fromstring(body)
     found = []
     for element in list(root):
         if element.tag.removeprefix(_NAMESPACE) == "Object":
             texts = {child.tag.removeprefix(_NAMESPACE): child.text or "" for child in element}
-            found.append((element, texts.get("Key", ""), texts.get("VersionId", "")))
+            found.append((element, texts.get("Key", ""), texts.get("VersionId", ""), texts.get("ETag", "")))
     return root, found
 
 
 def keys(body):
     """The keys that a request names."""
-    return {key for _, key, _ in _parse(body)[1]}
+    return {key for _, key, *_ in _parse(body)[1]}
 
 
 async def before(world, call, bucket):
@@ -37,17 +37,23 @@ async def before(world, call, bucket):
     policy = await world.s3_mends.policy_of(call, bucket)
     known, refused = demands_s3.context(call), []
     demands = [Demand("s3:DeleteObjectVersion" if version else "s3:DeleteObject", demands_s3.arn(bucket, key),
-                      {**known, "s3:VersionId": version or None}, policy) for _, key, version in found]
-    scripted = world.faults.of_keys(call, {key: demand for (_, key, _), demand in zip(found, demands)})
-    for (element, key, version), demand in zip(found, demands):
-        if role is not None and demand.action not in call.actions:
-            call.actions.append(demand.action)
-        why = caller.refusal(world, call, role, demand) if role else await world.s3_mends.denied(call, demand)
-        error = caller.denial(call, demand.action, demand.resource, why) if why else scripted.get(key)
+                      {**known, "s3:VersionId": version or None}, policy) for _, key, version, _ in found]
+    scripted = world.faults.of_keys(call, {key: demand for (_, key, *_), demand in zip(found, demands)})
+    for (element, key, version, etag), demand in zip(found, demands):
+        error = None
+        # To compare an ETag takes the right to read the object.
+        for demand in [demand] + [replace(demand, action="s3:GetObject")] * (etag not in ("", "*")):
+            if role is not None and demand.action not in call.actions:
+                call.actions.append(demand.action)
+            why = caller.refusal(world, call, role, demand) if role else await world.s3_mends.denied(call, demand)
+            error = error or (caller.denial(call, demand.action, demand.resource, why) if why else scripted.get(key))
         if error:
             refused.append((key, version, error))
             root.remove(element)
-    if refused:
+        for child in element if etag else ():
+            if child.tag.removeprefix(_NAMESPACE) == "ETag":
+                child.text = world.s3_etags.real(bucket, key, version or None, etag)
+    if refused or any(etag for *_, etag in found):
         # A carriage return is a character of a key only as a reference: in a text it would be read as the end of a line.
         _rewrite(call, ElementTree.tostring(root).replace(b"\r", b"&#13;"))
     return refused

@@ -41,17 +41,21 @@ class Etags:
 
     def before(self, call):
         """ETags in a request's conditions, translated to MiniStack's."""
-        bucket, key = split(call)
         for name in _CONDITIONS:
             value = call.headers.get(name)
             if not value:
                 continue
-            if name.startswith("x-amz-copy-source"):
-                bucket, key, _ = source(call)
-            for written in self._all(bucket, key):
-                value = value.replace(written.shown, written.real)
+            own = (*split(call), call.query.get("versionId", [None])[0])
+            value = self.real(*(source(call) if name.startswith("x-amz-copy-source") else own), value)
             call.headers[name] = value
             call.raw_headers = [(k, value.encode() if k.decode().lower() == name else v) for k, v in call.raw_headers]
+
+    def real(self, bucket, key, version, etags):
+        """MiniStack's for the ETags that an object has, in a text. Those that it had name nothing, also of the same bytes."""
+        known = self._all(bucket, key)
+        for written in [w for w in known if w.version == version] if version else known[-1:]:
+            etags = etags.replace(written.shown, written.real)
+        return etags
 
     def after(self, call, answer):
         """Remember what was written, forget what is gone, and show no MD5."""

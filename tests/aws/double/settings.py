@@ -11,6 +11,10 @@ DEFAULTS = {
     "speedup": 10.0,
     "page_size": 2,
     "object_page_size": 1000,     # of S3's listings of objects: AWS's own is 1,000, and no more
+    "organization": {
+        "levels": [],             # of service control policies above the account, each a list: organization.py
+        "management_account": False,
+    },
     "dwell": {
         "collection_create": 60.0, "collection_update": 5.0, "collection_delete": 20.0,
         "index_create": 1.0,

@@ -144,6 +144,36 @@ def test_conditions_of_reads_and_deletions(aws, s3):
     assert not refused(lambda: s3.delete_object(**at, IfMatch=etag))
 
 
+@pytest.mark.parametrize("versioned", [False, True])
+def test_only_what_is_unchanged_is_deleted_or_copied(aws, s3, versioned):
+    """Under KMS the same bytes written again are another object."""
+    if versioned:
+        version(aws)
+    key = aws.kms.create_key()["KeyMetadata"]["Arn"]
+    kms = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    first = write(aws, body=b"same", **kms)
+    second = write(aws, body=b"same", **kms)
+    at, where = {"Bucket": aws.bucket, "Key": "k"}, f"{aws.bucket}/k"
+    copy = lambda etag: s3.copy_object(Bucket=aws.bucket, Key="copy", CopySource=where, CopySourceIfMatch=etag)
+    assert code(lambda: copy(first)) == "PreconditionFailed" and not refused(lambda: copy(second))
+    assert code(lambda: s3.delete_object(**at, IfMatch=first)) == "PreconditionFailed"
+    many = lambda etag: s3.delete_objects(Bucket=aws.bucket, Delete={"Objects": [{"Key": "k", "ETag": etag}, {"Key": "copy"}]})
+    assert [(e["Key"], e["Code"]) for e in many(first)["Errors"]] == [("k", "PreconditionFailed")]
+    assert read(aws) == b"same" and code(lambda: read(aws, "copy")) == "NoSuchKey"
+    assert "Errors" not in many(second) and code(lambda: read(aws)) == "NoSuchKey"
+    assert code(lambda: s3.delete_object(**at, IfMatch=second)) == "NoSuchKey"
+
+
+def test_to_delete_what_is_unchanged_one_must_be_allowed_to_read_it(aws, s3):
+    etag, at = write(aws), {"Bucket": aws.bucket, "Key": "k"}
+    op = aws.make_operator(allow("s3:DeleteObject"))
+    assert code(lambda: op.s3.delete_object(**at, IfMatch=etag)) == "AccessDenied"
+    errors = op.s3.delete_objects(Bucket=aws.bucket, Delete={"Objects": [{"Key": "k", "ETag": etag}]})["Errors"]
+    assert [(e["Key"], e["Code"]) for e in errors] == [("k", "AccessDenied")]
+    aws.may(allow("s3:DeleteObject"), allow("s3:GetObject"))
+    assert not refused(lambda: op.s3.delete_object(**at, IfMatch=etag))
+
+
 # Uploads in parts: what others do between their beginning and their end
 
 def test_parts_and_a_deletion_meanwhile(aws, s3):

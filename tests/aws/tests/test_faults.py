@@ -1,6 +1,7 @@
 """Part 7: every call of every service can be throttled, failed, denied, delayed, and dropped before or after it took effect."""
 
 import json
+import socket
 import threading
 import time
 
@@ -298,3 +299,17 @@ def test_a_copy_may_fail_within_an_answer_of_200(aws):
     copy = object_calls(aws)["CopyObject"]
     assert code(copy) == "SlowDown" and aws.journal(operation="CopyObject")[-1]["status"] == 200
     assert not refused(copy)
+
+
+def test_a_request_that_breaks_off_has_not_arrived(aws):
+    """Half of a body is not written for the whole. An object of those bytes would be there, or be refused and be in the journal."""
+    aws.s3.create_bucket(Bucket=aws.bucket)
+    host, _, port = aws.endpoint.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall((f"PUT /{aws.bucket}/half.md HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n"
+                            f"Authorization: AWS4-HMAC-SHA256 Credential={aws.account}/20260101/{REGION}/s3/aws4_request, "
+                            "SignedHeaders=host, Signature=0\r\n\r\nhalf of it").encode())
+        aws.s3.list_objects_v2(Bucket=aws.bucket)       # it has been read by now
+    for _ in range(5):
+        assert aws.s3.list_objects_v2(Bucket=aws.bucket)["KeyCount"] == 0
+    assert [e["operation"] for e in aws.journal() if e["mutating"]] == ["CreateBucket"]

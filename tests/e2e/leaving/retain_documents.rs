@@ -52,6 +52,11 @@ async fn the_documents_stay_and_come_back() {
             assert!(found.len() >= 2, "{found:?}");
             documents.push(found);
         }
+        // A document that had no room in a job goes along.
+        let (bucket, prefix) = at(&leave[2]);
+        let late = "Nobody has read this yet.";
+        w.sdk.upload(&bucket, &format!("tenantry/quarantine/{prefix}late.md"), late).await;
+        documents[2].insert(("late.md".into(), late.into()));
         let mark = w.double.mark().await;
         for name in LEAVE {
             w.delete(name).await;
@@ -130,6 +135,7 @@ async fn the_documents_stay_and_come_back() {
         let back = texts(&w, &bucket, &prefix).await;
         assert!(back.iter().any(|(key, text)| key == "hours.md" && text.ends_with(b"at four.")), "the newer stays");
         assert!(back.iter().any(|(key, _)| key == "deep/er.md"), "{back:?}");
+        assert!(back.iter().any(|(key, _)| key == "late.md"), "{back:?}");
         let aside = texts(&w, &bucket, "tenantry/retained/acme-pool/").await;
         assert!(aside.iter().any(|(key, _)| key == "hours.md"), "and the older is not lost: {aside:?}");
 

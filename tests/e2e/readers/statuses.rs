@@ -112,6 +112,18 @@ async fn of_one_that_changes_or_is_paused() {
 }
 
 #[tokio::test]
+async fn of_one_that_answers_while_it_is_changed() {
+    world(|w| async move {
+        w.apply(SILO).await;
+        w.ready("acme").await;
+        w.patch("acme", json!({"spec": {"documents": {"expirationDays": 365}}})).await;
+        assert_is(&w, "updating", &w.condition("acme", "Reconciling=True/Updating").await).await;
+        w.ready("acme").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn of_those_that_cannot_be_built() {
     world(|w| async move {
         w.apply(

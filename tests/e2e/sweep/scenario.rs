@@ -285,7 +285,7 @@ impl Scenario {
         for object in w.all().await {
             let current = |object: &Object| {
                 let documents = object.condition("DocumentsCurrent");
-                object.is("Ready=True") && documents.is_none_or(|documents| documents.status == "True")
+                object.is_done() && documents.is_none_or(|documents| documents.status == "True")
             };
             w.until(&w.name_of(&object), "is Ready, and its documents current", current).await;
         }
@@ -310,13 +310,7 @@ async fn next_job(w: &World, before: Option<String>) {
 impl World {
     /// Leaves nothing that others would have to look past: in the cluster, in the journal, in the script of faults.
     pub async fn cleared(&self) {
-        for object in self.all().await {
-            let name = self.name_of(&object);
-            self.patch(&name, json!({"metadata": {"finalizers": null}})).await;
-            if !object.is_leaving() {
-                self.delete(&name).await;
-            }
-        }
+        self.remove_all().await;
         self.double.heal().await;
         self.double.forget().await;
     }

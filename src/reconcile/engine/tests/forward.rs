@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
 use crate::stack::model::outcome::Standing::{After, Stalled, Unchanged, Waiting, Whole};
 use crate::stack::model::policy;
 use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
@@ -85,6 +86,164 @@ async fn drift_is_put_right_in_its_own_layer() {
         silo.generation = 2;
         assert_eq!(silo.until_ready().await, [[layer]], "{layer:?}");
     }
+}
+
+/// What of a stack may differ while everybody is answered, and what may not.
+type Differs = (&'static str, fn(&mut Sight), bool);
+
+const DIFFERS: &[Differs] = &[
+    ("all tags", untag, true),
+    ("the bucket's policy", |it| ours(&mut it.bucket).policy = None, true),
+    ("the bucket's lifecycle", |it| ours(&mut it.bucket).lifecycle.clear(), true),
+    ("the bucket's versioning", |it| ours(&mut it.bucket).versioned = false, true),
+    ("the encryption policy", |it| ours(&mut it.collection).encryption = None, true),
+    ("who may reach the collection", network_of_others, true),
+    ("the network policy", |it| ours(&mut it.collection).network = None, false),
+    ("a field of the index", forget_a_field, true),
+    ("the index", |it| it.index = Seen::Absent, false),
+    ("the description of the data access", undescribe, true),
+    ("the data access policy", |it| ours(&mut it.role).data_access = None, false),
+    ("the role's permissions", |it| role(it).policies.clear(), false),
+    ("the role's trust", |it| role(it).trust = json!({}), false),
+    ("what the data source deletes", |it| source(it).data_deletion_policy = "NEVER".into(), true),
+    ("the data source", |it| ours(&mut it.knowledge_base).data_source = None, false),
+    ("the knowledge base's state", |it| ours(&mut it.knowledge_base).status = "UPDATING".into(), false),
+];
+
+fn role(sight: &mut Sight) -> &mut RoleDetail {
+    ours(&mut sight.role).role.as_mut().unwrap()
+}
+
+fn source(sight: &mut Sight) -> &mut DataSourceFacts {
+    ours(&mut sight.knowledge_base).data_source.as_mut().unwrap()
+}
+
+fn untag(sight: &mut Sight) {
+    ours(&mut sight.bucket).tags.remove("costCenter");
+    ours(&mut sight.collection).collection.as_mut().unwrap().tags.remove("costCenter");
+    role(sight).tags.remove("costCenter");
+    ours(&mut sight.knowledge_base).tags.remove("costCenter");
+}
+
+fn network_of_others(sight: &mut Sight) {
+    let network = ours(&mut sight.collection).network.as_mut().unwrap();
+    network.document[0]["SourceVPCEs"] = json!(["vpce-others"]);
+}
+
+fn forget_a_field(sight: &mut Sight) {
+    let schema = &mut ours(&mut sight.index).schema;
+    schema["mappings"]["properties"].as_object_mut().unwrap().remove("AMAZON_BEDROCK_METADATA");
+}
+
+fn undescribe(sight: &mut Sight) {
+    ours(&mut sight.role).data_access.as_mut().unwrap().description = "others".into();
+}
+
+/// `Ready` is what people are woken by.
+#[tokio::test]
+async fn what_answers_is_not_unready_while_it_is_changed() {
+    for (what, differ, answers) in DIFFERS {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| differ(&mut aws.sight));
+        silo.generation = 2;
+        silo.pass().await;
+        let conditions = &silo.status.conditions;
+        assert_eq!(silo.is_ready(), *answers, "{what}: {conditions:?}");
+        let reconciling = silo.status.condition(ConditionType::Reconciling).unwrap();
+        assert_eq!(reconciling.status, "True", "{what}: {reconciling:?}");
+        if *answers {
+            assert_eq!(reconciling.reason, "Updating", "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_change_of_another_layer_goes_on_answering() {
+    let mut silo = Object::built("silo with a key").await;
+    silo.aws(|aws| {
+        ours(&mut aws.sight.key).has_alias = false;
+        untag(&mut aws.sight);
+    });
+    silo.generation = 2;
+    for _ in 0..10 {
+        silo.pass().await;
+        assert!(silo.is_ready(), "{:?}", silo.status.conditions);
+    }
+    assert!(!silo.status.is_true(ConditionType::Reconciling), "{:?}", silo.status.conditions);
+}
+
+/// What AWS does not let us see for a moment answers all the same.
+#[tokio::test]
+async fn what_answers_is_not_unready_because_it_is_not_seen_for_a_moment() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| aws.blind.index = Some(fault(Class::NotYet)));
+    silo.generation = 2;
+    silo.pass().await;
+    let reconciling = silo.status.condition(ConditionType::Reconciling).unwrap();
+    assert_eq!((silo.is_ready(), reconciling.reason.as_str()), (true, "NotYet"));
+}
+
+/// A change, or a look, that AWS refuses for longer than that may take, is told once, and until it is over.
+#[tokio::test]
+async fn what_is_late_does_not_stall_and_go_on_by_turns() {
+    for (class, is_look) in [(Class::NotYet, true), (Class::Unnamed, true), (Class::Unnamed, false)] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| {
+            let fails = if is_look { &mut aws.blind } else { &mut aws.refuses };
+            fails.index = Some(fault(class));
+            forget_a_field(&mut aws.sight);
+        });
+        silo.generation = 2;
+        silo.pass().await;
+        assert!(silo.is_ready(), "{class:?}: {:?}", silo.status.conditions);
+        silo.clock = later();
+        for _ in 0..3 {
+            silo.pass().await;
+            let stalled = silo.status.condition(ConditionType::Stalled).unwrap();
+            let said = (stalled.status.as_str(), stalled.reason.as_str());
+            assert_eq!(said, ("True", "DeadlineExceeded"), "{class:?}: {stalled:?}");
+        }
+        // Whoever says that the cause is gone gives it all its time anew.
+        silo.clock = Clock::new(1);
+        silo.memory.retry(Some("now"));
+        silo.pass().await;
+        assert!(!silo.memory.late.index, "{class:?}");
+        silo.aws(|aws| (aws.refuses.index, aws.blind.index) = (None, None));
+        silo.until_ready().await;
+    }
+}
+
+/// Who has said that the cause is gone is not told at once that the time is over.
+#[tokio::test]
+async fn a_deadline_that_is_over_begins_anew_when_somebody_has_mended_the_cause() {
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| aws.slow.collection = true);
+    silo.pass().await;
+    silo.clock = later();
+    let earlier = jiff::SignedDuration::from_secs(2);
+    silo.status.conditions.iter_mut().for_each(|it| it.last_transition_time.0 -= earlier);
+    silo.pass().await;
+    assert!(silo.status.is_true(ConditionType::Stalled));
+    silo.clock = Clock::new(1);
+    silo.memory.retry(Some("now"));
+    silo.pass().await;
+    assert!(!silo.status.is_true(ConditionType::Stalled), "{:?}", silo.status.conditions);
+}
+
+/// What fails is put right later, and told then.
+#[tokio::test]
+async fn what_somebody_else_has_changed_is_told_although_it_could_not_be_put_right_at_once() {
+    let mut silo = Object::built("silo").await;
+    silo.aws(|aws| {
+        aws.refuses.bucket = Some(fault(Class::Transient));
+        ours(&mut aws.sight.bucket).policy = None;
+    });
+    silo.memory.looked_at_all = None;
+    assert_eq!(silo.pass().await.drift, [] as [&str; 0], "it is not put right");
+    silo.aws(|aws| aws.refuses.bucket = None);
+    let drift = silo.pass().await.drift;
+    assert_eq!(drift.len(), 1, "{drift:?}");
+    assert_eq!(silo.pass().await.drift, [] as [&str; 0], "once");
 }
 
 /// Somebody's remediation may fight us for ever, and nobody would see it.

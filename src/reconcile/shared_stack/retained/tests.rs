@@ -7,6 +7,7 @@ use super::*;
 use crate::api::{Layer, Reason};
 use crate::aws::Tags;
 use crate::clock::Clock;
+use crate::layers::existing_key::OldTag;
 use crate::layers::{Answer, Glance, Hints, Layers};
 use crate::stack::fault::Class;
 use crate::stack::identity::Claim;
@@ -77,7 +78,7 @@ impl Layers for Tenants {
         panic!("nobody tags a {layer} that goes")
     }
 
-    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<(), Blocked>> {
+    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
         panic!("nobody asks for a key")
     }
 }

@@ -166,12 +166,13 @@ fn a_bucket() {
         ],
     );
     check(
-        fields!(LifecycleRule { prefix, expiration_days, noncurrent_expiration_days }),
+        fields!(LifecycleRule { prefix, expiration_days, noncurrent_expiration_days, abort_uploads_days }),
         |it| &mut ours(&mut it.sight.bucket).lifecycle[0],
         &[
             ("prefix", "all of the bucket", |it| it.prefix.clear(), &["Bucket: Lifecycle"]),
             ("expiration_days", "sooner", |it| it.expiration_days = 399, &["Bucket: Lifecycle"]),
             ("expiration_days", "never", |it| it.expiration_days = 0, &["Bucket: Lifecycle"]),
+            ("abort_uploads_days", "sooner", |it| it.abort_uploads_days += 1, &["Bucket: Lifecycle"]),
             (
                 "noncurrent_expiration_days",
                 "later",

@@ -389,21 +389,22 @@ fn each_prefix_has_a_rule_where_something_expires_and_what_the_operator_keeps_do
     ] {
         want.documents = DocumentsSettings { versioning, noncurrent_expiration_days, expiration_days };
         assert_eq!(is_versioned(&want), versioning == Enabled);
-        let rule = |prefix: &str, (expiration_days, noncurrent_expiration_days)| LifecycleRule {
-            prefix: prefix.into(),
-            expiration_days,
-            noncurrent_expiration_days,
-        };
-        let of = |(current, noncurrent)| {
-            let all = [
-                rule("bridge/", (current, noncurrent)),
-                rule("pool/", (current, noncurrent)),
-                rule("tenantry/", (0, noncurrent)),
-                rule("tenantry/quarantine/", (current, 0)),
-            ];
-            all.into_iter().filter(|it| it.expiration_days + it.noncurrent_expiration_days > 0).collect()
-        };
-        let rules: Vec<_> = days.map(of).unwrap_or_default();
+        let rule =
+            |prefix: &str, expiration_days, noncurrent_expiration_days, abort_uploads_days| LifecycleRule {
+                prefix: prefix.into(),
+                expiration_days,
+                noncurrent_expiration_days,
+                abort_uploads_days,
+            };
+        let (current, noncurrent) = days.unwrap_or_default();
+        let mut rules = vec![
+            rule("bridge/", current, noncurrent, 0),
+            rule("pool/", current, noncurrent, 0),
+            // What a crash leaves of an upload is given up, whatever is kept for ever.
+            rule("tenantry/", 0, noncurrent, 7),
+            rule("tenantry/quarantine/", current, 0, 0),
+        ];
+        rules.retain(|it| it.expiration_days + it.noncurrent_expiration_days + it.abort_uploads_days > 0);
         assert_eq!(lifecycle(&want), rules, "{:?}", want.documents);
     }
 }

@@ -1,0 +1,248 @@
+//! The way to AWS: through the proxies that the environment names, and by which certificate authorities a server is known.
+//!
+//! Credentials that a machine hands out are fetched straight, from an address that no proxy can reach: who answers for it
+//! elsewhere could give us anybody's.
+
+use std::fs;
+use std::net::IpAddr;
+
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+/// The environment variable with a file of authorities, in place of the system's.
+/// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>
+const BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// What names an address that hands out credentials.
+const CREDENTIALS: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+
+/// Why there is no way to AWS.
+#[derive(Debug, thiserror::Error)]
+pub enum NoWay {
+    /// The authorities of AWS_CA_BUNDLE cannot be used.
+    #[error(
+        "AWS_CA_BUNDLE names {path}, and {why}: it must be a file with certificates of authorities in PEM"
+    )]
+    Bundle { path: String, why: String },
+    /// A proxy that cannot be used.
+    #[error(
+        "the environment names a SOCKS proxy before AWS, which is reached by http and https proxies only: set HTTPS_PROXY to \
+         one, or except AWS with NO_PROXY"
+    )]
+    Socks,
+}
+
+/// Both ways: who asks does not know which is taken.
+#[derive(Debug)]
+struct Ways<T> {
+    straight: T,
+    by_proxy: T,
+    /// Hosts that are asked straight besides the link-local ones.
+    hosts: Vec<String>,
+}
+
+/// A client of all services.
+pub(super) fn client() -> Result<SharedHttpClient, NoWay> {
+    let context = trusted()?;
+    let client = |proxy: ProxyConfig| {
+        let context = context.clone();
+        Builder::new().build_with_connector_fn(move |settings, components| {
+            let sleep = components.and_then(RuntimeComponents::sleep_impl);
+            one_way(&context, proxy.clone(), settings, sleep)
+        })
+    };
+    Ok(SharedHttpClient::new(Ways {
+        straight: client(ProxyConfig::disabled()),
+        by_proxy: client(ProxyConfig::from_env()),
+        hosts: hosts(),
+    }))
+}
+
+/// The same for requests that no SDK makes.
+pub(super) fn connector(
+    settings: &HttpConnectorSettings,
+    sleep: Option<SharedAsyncSleep>,
+) -> Result<SharedHttpConnector, NoWay> {
+    let context = trusted()?;
+    let connector = |proxy| one_way(&context, proxy, Some(settings), sleep.clone());
+    Ok(SharedHttpConnector::new(Ways {
+        straight: connector(ProxyConfig::disabled()),
+        by_proxy: connector(ProxyConfig::from_env()),
+        hosts: hosts(),
+    }))
+}
+
+fn one_way(
+    context: &TlsContext,
+    proxy: ProxyConfig,
+    settings: Option<&HttpConnectorSettings>,
+    sleep: Option<SharedAsyncSleep>,
+) -> Connector {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+    let mut builder = Connector::builder().proxy_config(proxy);
+    builder.set_connector_settings(settings.cloned()).set_sleep_impl(sleep);
+    builder.tls_provider(provider).tls_context(context.clone()).build()
+}
+
+impl<T: HttpConnector> HttpConnector for Ways<T> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match is_asked_straight(request.uri(), &self.hosts) {
+            true => self.straight.call(request),
+            false => self.by_proxy.call(request),
+        }
+    }
+}
+
+impl HttpClient for Ways<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Ways {
+            straight: self.straight.http_connector(settings, components),
+            by_proxy: self.by_proxy.http_connector(settings, components),
+            hosts: self.hosts.clone(),
+        })
+    }
+}
+
+/// Refuses proxies that the SDK would take for others, and wait for in vain.
+pub(super) fn is_open(endpoint: Option<&str>) -> Result<(), NoWay> {
+    if is_by_socks(&Matcher::from_env(), endpoint) { Err(NoWay::Socks) } else { Ok(()) }
+}
+
+fn is_by_socks(proxies: &Matcher, endpoint: Option<&str>) -> bool {
+    let endpoint = endpoint.and_then(|url| url.parse().ok());
+    let endpoint = endpoint.unwrap_or_else(|| Uri::from_static("https://amazonaws.com"));
+    let proxy = proxies.intercept(&endpoint);
+    proxy.is_some_and(|proxy| proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks")))
+}
+
+/// The hosts that the environment names for credentials.
+fn hosts() -> Vec<String> {
+    let named = CREDENTIALS.iter().filter_map(|name| std::env::var(name).ok());
+    named.filter_map(|url| url.parse::<Uri>().ok()?.host().map(str::to_owned)).collect()
+}
+
+/// Whether a host hands out credentials: of a pod, a task or an instance, by an address that leads no further than its
+/// machine, or the one that the environment names.
+fn is_asked_straight(uri: &str, hosts: &[String]) -> bool {
+    let uri: Option<Uri> = uri.parse().ok();
+    let Some(host) = uri.as_ref().and_then(Uri::host) else { return false };
+    let link_local = match host.trim_matches(['[', ']']).parse() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        // Where instances and pods have IPv6 alone: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+        Ok(IpAddr::V6(address)) => address.segments()[..2] == [0xfd00, 0xec2],
+        Err(_) => false,
+    };
+    link_local || hosts.iter().any(|it| it == host)
+}
+
+/// By whom a server must be vouched for.
+fn trusted() -> Result<TlsContext, NoWay> {
+    let store = match std::env::var(BUNDLE).ok().filter(|path| !path.is_empty()) {
+        None => TrustStore::default(),
+        Some(path) => {
+            let text = fs::read_to_string(&path).map_err(|error| error.to_string());
+            let usable = text.and_then(|text| authorities(&text));
+            let usable = usable.map_err(|why| NoWay::Bundle { path, why })?;
+            usable.into_iter().fold(TrustStore::empty(), TrustStore::with_pem_certificate)
+        }
+    };
+    // Its builder never fails.
+    Ok(TlsContext::builder().with_trust_store(store).build().unwrap_or_default())
+}
+
+/// The certificates of a bundle that can be used, each as it stands there. One that nobody could use is passed over, as
+/// the system's are; the SDK would panic at it.
+fn authorities(bundle: &str) -> Result<Vec<String>, String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let blocks = bundle
+        .split_inclusive(END)
+        .filter_map(|text| text.find("-----BEGIN CERTIFICATE-----").map(|at| &text[at..]));
+    let is_usable = |block: &&str| {
+        let certificate = CertificateDer::from_pem_slice(block.as_bytes());
+        certificate.is_ok_and(|certificate| RootCertStore::empty().add(certificate).is_ok())
+    };
+    let usable: Vec<_> = blocks.filter(is_usable).map(str::to_owned).collect();
+    if usable.is_empty() { Err("there is none in it".into()) } else { Ok(usable) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever answers for such an address behind a proxy could hand out anybody's credentials.
+    #[test]
+    fn no_proxy_is_asked_for_the_credentials_of_a_machine() {
+        let named = ["localhost".to_owned(), "127.0.0.2".to_owned()];
+        for straight in [
+            "http://169.254.170.23/v1/credentials",
+            "http://169.254.170.2/v2/credentials/x",
+            "http://169.254.169.254/latest/api/token",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "http://[fd00:ec2::254]:80/latest",
+            "http://localhost:9911/role",
+            "http://127.0.0.2/",
+        ] {
+            assert!(is_asked_straight(straight, &named), "{straight}");
+        }
+        for by_proxy in [
+            "https://sts.eu-central-1.amazonaws.com/",
+            "http://127.0.0.1:4566/bucket/key",
+            "https://[fd00::1]/",
+            "https://169.254.170.23.example.com/",
+            "/no/host",
+            "",
+        ] {
+            assert!(!is_asked_straight(by_proxy, &named), "{by_proxy}");
+        }
+    }
+
+    #[test]
+    fn no_socks_proxy_is_taken_for_one_that_speaks_http() {
+        let of = |all: &str, https: &str, no: &str, endpoint| {
+            is_by_socks(&Matcher::builder().all(all).https(https).no(no).build(), endpoint)
+        };
+        let local = Some("http://127.0.0.1:4566");
+        for scheme in ["socks4", "socks5", "socks5h"] {
+            let socks = format!("{scheme}://127.0.0.1:1080");
+            assert!(
+                of(&socks, "", "", None) && of("", &socks, "localhost", None) && of(&socks, "", "", local)
+            );
+            assert!(!of(&socks, "", "amazonaws.com", None) && !of("", &socks, "*", None));
+            assert!(!of(&socks, "http://proxy", "", None) && !of(&socks, "", "127.0.0.1", local));
+        }
+        assert!(!of("", "", "", None) && !of("http://proxy", "https://proxy", "", None));
+    }
+
+    #[test]
+    fn a_bundle_that_nobody_can_use_is_refused_and_breaks_nothing() {
+        let good = include_str!("../../tests/assets/authority.pem");
+        let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for empty in ["", "no certificate", junk, "-----BEGIN CERTIFICATE-----\n"] {
+            assert!(authorities(empty).is_err(), "{empty}");
+        }
+        for (bundle, count) in [
+            (good.to_owned(), 1),
+            (format!("# a remark\r\n{good}"), 1),
+            (format!("{junk}{good}{junk}\n{good}"), 2),
+        ] {
+            assert_eq!(authorities(&bundle).unwrap().len(), count);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The permissions boundary of the roles that the operator makes: what any of them may ever do, whatever becomes of the
+//! operator. It is all that the role of some knowledge base of the installation needs
+//! ([`crate::stack::model::policy::permissions`]), and of nobody else's things.
+
+use serde_json::{Value, json};
+
+use super::permissions::{INSTALLATION, all, collections, resource_tag};
+use crate::stack::identity::Scope;
+use crate::stack::layout::{BRIDGE, DOCUMENTS, POOL};
+use crate::stack::lent;
+
+/// The boundary; `models` are the embedding models that may be invoked, by id or ARN. None: all that Bedrock itself offers in
+/// the region.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>
+pub fn boundary(scope: &Scope, models: &[String]) -> Value {
+    let Scope { account, partition, .. } = scope;
+    let models: Vec<_> = match models {
+        [] => vec![scope.model_arn("*")],
+        some => some.iter().map(|model| scope.model_arn(model)).collect(),
+    };
+    let [stacks, tenants] = scope.prefixes().map(|prefix| format!("arn:{partition}:s3:::{prefix}*"));
+    let documents = [(&tenants, DOCUMENTS), (&stacks, BRIDGE), (&stacks, POOL)];
+    let in_account = match account.as_str() {
+        "*" => json!({}),
+        account => json!({"StringEquals": {"aws:ResourceAccount": account}}),
+    };
+    let listed = json!({"StringLike": {"s3:prefix": documents.map(|(_, prefix)| format!("{prefix}*"))}});
+    let mut statements = vec![
+        json!({"Sid": "Embed", "Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": models}),
+        json!({"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": [&stacks, &tenants],
+            "Condition": all([in_account.clone(), listed])}),
+        json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
+            "Resource": documents.map(|(bucket, prefix)| format!("{bucket}/{prefix}*"))}),
+        json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll",
+            "Resource": scope.arn("aoss", "collection/*"),
+            "Condition": {"StringLike": {"aoss:collection": collections(scope)}}}),
+    ];
+    if account != "*" {
+        statements[2]["Condition"] = in_account;
+    }
+    statements.extend(usable_keys(scope).into_iter().enumerate().map(|(n, key)| {
+        json!({"Sid": format!("Keys{}", n + 1), "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": scope.arn("kms", "key/*"), "Condition": key})
+    }));
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// Keys that the stacks of an installation may be under: its own, those lent to it, and those lent to one of its namespaces. The
+/// operator itself sees which namespace that is. A value without a kind is of an older release.
+fn usable_keys(scope: &Scope) -> [Value; 3] {
+    let lent = resource_tag(lent::TAG);
+    let ours = lent::to_installation(&scope.installation);
+    [
+        json!({"StringEquals": {resource_tag(INSTALLATION): scope.installation}}),
+        json!({"StringEquals": {&lent: ours}}),
+        json!({"Null": {&lent: "false"}, "StringNotLike": {&lent: lent::to_installation("*")}}),
+    ]
+}

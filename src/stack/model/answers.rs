@@ -1,0 +1,78 @@
+//! Whether questions are answered while something of a stack is put right. Bedrock answers from the collection, as the role;
+//! it asks neither the bucket nor any tag.
+
+use super::desired::{Want, WantRole};
+use super::diff::{self, CollectionChange, KnowledgeBaseChange, RoleChange};
+use super::observed::{CollectionFacts, RoleFacts, Seen, Sight};
+use super::policy;
+use crate::api::Layer;
+use crate::stack::identity::Scope;
+use crate::stack::store::opensearch;
+
+/// Whether what differs of a layer that is there keeps nobody from being answered. Where that cannot be told, it may.
+pub fn go_on(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool {
+    fn of<W, T>(want: &Option<W>, seen: &Seen<T>, go_on: impl FnOnce(&W, &T) -> bool) -> bool {
+        matches!((want, seen.ours()), (Some(want), Some(facts)) if go_on(want, facts))
+    }
+    match layer {
+        Layer::Key => of(&want.key, &sight.key, |_, facts| facts.state == "Enabled"),
+        Layer::Bucket => of(&want.bucket, &sight.bucket, |_, _| true),
+        Layer::Collection => of(&want.collection, &sight.collection, |want, facts| {
+            diff::collection(want, facts).into_iter().all(|change| change.lets_answers_be(facts))
+        }),
+        // What lacks a field finds all that it found before.
+        Layer::Index => of(&want.index, &sight.index, |want, _| !want.rebuild),
+        Layer::Role => of(&want.role, &sight.role, |want, facts| {
+            diff::role(scope, want, facts)
+                .into_iter()
+                .all(|change| change.lets_answers_be(scope, want, facts))
+        }),
+        Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
+            diff::knowledge_base(scope, want, facts).into_iter().all(KnowledgeBaseChange::lets_answers_be)
+        }),
+    }
+}
+
+impl CollectionChange {
+    fn lets_answers_be(self, facts: &CollectionFacts) -> bool {
+        match self {
+            CollectionChange::Encryption | CollectionChange::Tags => true,
+            CollectionChange::Network => {
+                facts.network.as_ref().is_some_and(|found| opensearch::lets_bedrock_in(&found.document))
+            }
+            CollectionChange::Create | CollectionChange::NotActive => false,
+        }
+    }
+}
+
+impl RoleChange {
+    fn lets_answers_be(self, scope: &Scope, want: &WantRole, facts: &RoleFacts) -> bool {
+        match self {
+            RoleChange::Tags => true,
+            // Another one may take away what the role needs.
+            RoleChange::Boundary => facts.role.as_ref().is_some_and(|role| role.boundary.is_none()),
+            // Its description stands for tags.
+            RoleChange::DataAccess => {
+                let says = |found: &serde_json::Value| policy::same(found, &want.data_access(scope));
+                facts.data_access.as_ref().is_some_and(|found| says(&found.document))
+            }
+            RoleChange::Create | RoleChange::Trust | RoleChange::Permissions => false,
+        }
+    }
+}
+
+impl KnowledgeBaseChange {
+    const fn lets_answers_be(self) -> bool {
+        match self {
+            KnowledgeBaseChange::Tags
+            | KnowledgeBaseChange::NarrowTrust
+            | KnowledgeBaseChange::UpdateDataSource => true,
+            // A data source that goes may take its vectors along.
+            KnowledgeBaseChange::Replace
+            | KnowledgeBaseChange::DropDataSource
+            | KnowledgeBaseChange::NotActive
+            | KnowledgeBaseChange::CreateDataSource
+            | KnowledgeBaseChange::DataSourceNotAvailable => false,
+        }
+    }
+}

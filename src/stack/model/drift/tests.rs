@@ -1,0 +1,152 @@
+//! Whatever somebody else may change of a stack, and what is said of it.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::stack::model::ideal::{self, Sample, ours};
+use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
+
+/// The layer, what somebody did, and what is said of it once it is put right.
+type Row = (Layer, fn(&mut Sight), &'static str);
+
+const ROWS: &[Row] = &[
+    (Layer::Key, |it| ours(&mut it.key).tags.clear(), "its tags"),
+    (Layer::Key, |it| ours(&mut it.key).has_alias = false, "its alias"),
+    // Only a person switches a key on again; its layer says so.
+    (Layer::Key, |it| ours(&mut it.key).state = "Disabled".into(), ""),
+    (Layer::Bucket, |it| ours(&mut it.bucket).tags.clear(), "its tags"),
+    (Layer::Bucket, |it| ours(&mut it.bucket).blocks_public_access = false, "its public access block"),
+    (Layer::Bucket, |it| ours(&mut it.bucket).object_ownership = None, "its object ownership"),
+    (Layer::Bucket, |it| ours(&mut it.bucket).policy = None, "its policy"),
+    (Layer::Bucket, |it| ours(&mut it.bucket).key_arn = None, "its default encryption"),
+    (Layer::Bucket, |it| ours(&mut it.bucket).versioned = false, "its versioning"),
+    (Layer::Bucket, |it| ours(&mut it.bucket).lifecycle.clear(), "its lifecycle rules"),
+    (Layer::Collection, |it| ours(&mut it.collection).encryption = None, "its encryption policy"),
+    (Layer::Collection, |it| ours(&mut it.collection).network = None, "its network policy"),
+    (Layer::Collection, |it| ours(&mut it.collection).collection.as_mut().unwrap().tags.clear(), "its tags"),
+    (Layer::Collection, |it| it.collection = Seen::Absent, "it was gone"),
+    // AWS's own doing.
+    (
+        Layer::Collection,
+        |it| ours(&mut it.collection).collection.as_mut().unwrap().status = "FAILED".into(),
+        "",
+    ),
+    (Layer::Index, |it| it.index = Seen::Absent, "it was gone"),
+    (Layer::Index, forget_a_field, "field AMAZON_BEDROCK_METADATA"),
+    (Layer::Role, |it| it.role = Seen::Absent, "it was gone"),
+    (Layer::Role, |it| role(it).trust = json!({}), "its trust policy"),
+    (Layer::Role, |it| role(it).boundary = None, "its permissions boundary"),
+    (Layer::Role, |it| role(it).policies.clear(), "its permissions"),
+    (Layer::Role, |it| ours(&mut it.role).data_access = None, "the data access policy of its index"),
+    (Layer::Role, |it| role(it).tags.clear(), "its tags"),
+    (Layer::KnowledgeBase, |it| it.knowledge_base = Seen::Absent, "it was gone"),
+    (Layer::KnowledgeBase, |it| ours(&mut it.knowledge_base).tags.clear(), "its tags"),
+    (
+        Layer::KnowledgeBase,
+        |it| ours(&mut it.knowledge_base).collection_arn = Some("another".into()),
+        "its collection",
+    ),
+    (Layer::KnowledgeBase, |it| ours(&mut it.knowledge_base).data_source = None, "its data source was gone"),
+    (
+        Layer::KnowledgeBase,
+        |it| source(it).data_deletion_policy = "NEVER".into(),
+        "the settings of its data source",
+    ),
+    (Layer::KnowledgeBase, |it| ours(&mut it.knowledge_base).status = "FAILED".into(), ""),
+    (Layer::KnowledgeBase, |it| source(it).status = "DELETE_UNSUCCESSFUL".into(), ""),
+];
+
+fn role(sight: &mut Sight) -> &mut RoleDetail {
+    ours(&mut sight.role).role.as_mut().unwrap()
+}
+
+fn source(sight: &mut Sight) -> &mut DataSourceFacts {
+    ours(&mut sight.knowledge_base).data_source.as_mut().unwrap()
+}
+
+fn forget_a_field(sight: &mut Sight) {
+    let schema = &mut ours(&mut sight.index).schema;
+    schema["mappings"]["properties"].as_object_mut().unwrap().remove("AMAZON_BEDROCK_METADATA");
+}
+
+/// A stack that owns every layer, and a boundary around its role.
+fn everything() -> Sample {
+    let spec = json!({
+        "encryption": {"key": "Create"}, "tags": {"costCenter": "42"}, "documents": {"expirationDays": 400}, "pool": {},
+    });
+    let mut sample = ideal::stack("everything", spec);
+    let boundary = Some("arn:aws:iam::123456789012:policy/boundary".into());
+    sample.id.scope = Arc::new(Scope { permissions_boundary: boundary, ..Scope::clone(&sample.id.scope) });
+    sample
+}
+
+#[test]
+fn nothing_that_somebody_may_change_is_put_right_without_a_word() {
+    let sample = everything();
+    let sight = sample.built();
+    let want = sample.want(&sight);
+    for layer in Layer::ALL {
+        assert_eq!(of(&sample.id, &want, &want, &sight, layer), None, "nobody has changed the {layer}");
+        assert!(ROWS.iter().any(|(of, ..)| *of == layer), "the {layer} has no row");
+    }
+    for (layer, change, words) in ROWS {
+        let mut found = sight.clone();
+        change(&mut found);
+        let said = of(&sample.id, &want, &want, &found, *layer);
+        let name = sample.id.name(*layer);
+        let wanted = (!words.is_empty()).then(|| format!("{} {name}: {words}", layer.words()));
+        match (&said, &wanted) {
+            // What is gone lacks more.
+            (Some(said), Some(wanted)) => assert!(said.starts_with(wanted.as_str()), "{said}"),
+            _ => assert_eq!(said, wanted, "{layer}: {words}"),
+        }
+        let whole = diff::is_whole(&sample.id.scope, &want, &found, *layer);
+        assert!(!whole, "nothing differs: {layer}, {words}");
+    }
+}
+
+/// Each has words of its own, and a row.
+#[test]
+fn no_difference_is_without_its_row() {
+    let told: Vec<_> = ROWS.iter().map(|(_, _, words)| *words).collect();
+    let bucket = [
+        BucketChange::PublicAccess,
+        BucketChange::Ownership,
+        BucketChange::Policy,
+        BucketChange::Encryption,
+        BucketChange::Versioning,
+        BucketChange::Lifecycle,
+        BucketChange::Tags,
+    ];
+    let collection = [
+        CollectionChange::Encryption,
+        CollectionChange::Network,
+        CollectionChange::Create,
+        CollectionChange::Tags,
+        CollectionChange::NotActive,
+    ];
+    let role = [
+        RoleChange::Create,
+        RoleChange::Trust,
+        RoleChange::Boundary,
+        RoleChange::Permissions,
+        RoleChange::DataAccess,
+        RoleChange::Tags,
+    ];
+    let knowledge_base = [
+        KnowledgeBaseChange::Tags,
+        KnowledgeBaseChange::Replace,
+        KnowledgeBaseChange::NotActive,
+        KnowledgeBaseChange::CreateDataSource,
+        KnowledgeBaseChange::DataSourceNotAvailable,
+        KnowledgeBaseChange::UpdateDataSource,
+    ];
+    let words = bucket.map(|it| Some(it.words())).into_iter();
+    let words = words.chain(collection.map(CollectionChange::words));
+    let words = words.chain(role.map(|it| Some(it.words())));
+    for words in words.chain(knowledge_base.map(KnowledgeBaseChange::words)).flatten() {
+        assert!(told.contains(&words), "{words} has no row");
+    }
+}
