@@ -194,3 +194,19 @@ async fn a_mistaken_deletion_of_a_tenant_is_taken_back_as_the_page_says() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_misspelt_shared_stack_is_corrected_as_the_page_says() {
+    world(|w| async move {
+        deployed(&w, &["shared-stack.yaml"], &[]).await;
+        let pool = fs::read_to_string(root().join("examples/pool.yaml")).unwrap();
+        let acme = pool.split("---").next().unwrap();
+        w.apply(&acme.replace("name: standard", "name: standart")).await;
+        w.condition("tenants/acme", "StackReady=False/StackNotFound").await;
+        w.delete("tenants/acme").await;
+        w.gone("tenants/acme").await;
+        w.apply(acme).await;
+        w.ready("tenants/acme").await;
+    })
+    .await;
+}
