@@ -72,7 +72,11 @@ async fn a_pool_tenant_costs_two_writes_and_its_record() {
         let record = |id: &str| format!("PutObject {}/tenants/{id}.json", w.records());
         assert_eq!(asked, [record("acme"), record("umbrella")], "AWS was asked:\n{journal}");
         w.event("acme", "Ready").await;
-        assert_eq!(w.events("acme").await.len(), 1, "a Pool tenant that simply becomes Ready makes one event");
+        assert_eq!(
+            w.events("acme").await.len(),
+            1,
+            "a Pool tenant that simply becomes Ready makes one event"
+        );
     })
     .await;
 }
