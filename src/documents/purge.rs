@@ -140,7 +140,9 @@ async fn are_locked(
     };
     let unseen = match then {
         Locked::Stays => "",
-        Locked::Hidden => " Nobody is answered from them: a delete marker lies on each.",
+        Locked::Hidden => {
+            " Nobody is answered from them: a delete marker lies on each, which whoever wants the document back deletes."
+        }
     };
     let message = format!(
         "{count} versions under s3://{bucket}/{prefix} are locked and cannot be deleted; the first, of {}, {until}. All \

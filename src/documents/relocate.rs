@@ -37,6 +37,9 @@ pub struct Move {
     pub meeting: Meeting,
     /// Whether jobs read what it leaves behind.
     pub is_read: bool,
+    /// Whether metadata files go along. Those that were put into quarantine do not: they may name another tenant, and a document
+    /// may come to lie beside them.
+    pub with_files: bool,
 }
 
 /// Where a call stopped: the next one goes on there.
@@ -57,6 +60,8 @@ pub struct Moved {
     pub objects: usize,
     /// Documents that stay where they are, because S3 does not let us move them.
     pub stuck: Failures,
+    /// Whether somebody writes or deletes documents while they are moved.
+    pub overtaken: bool,
 }
 
 /// Moves everything, one move after the other: each object is copied, and only then deleted by its key, so that its older
@@ -115,11 +120,11 @@ pub async fn all(
     }
     let Some(Move { from, to, .. }) = moves.get(stopped_at.done) else {
         *stopped_at = StoppedAt::default();
-        return Ok(Moved { progress: Progress::Done, objects, stuck: stuck.told });
+        return Ok(Moved { progress: Progress::Done, objects, stuck: stuck.told, overtaken });
     };
     let message = format!("Documents are being moved from s3://{bucket}/{from} to {to}");
     let progress = Progress::Waiting { reason: Reason::Updating, message, cadence: Cadence::Steady };
-    Ok(Moved { progress, objects, stuck: stuck.told })
+    Ok(Moved { progress, objects, stuck: stuck.told, overtaken })
 }
 
 /// What could not be moved.
@@ -156,17 +161,20 @@ impl Moved {
 enum Copied {
     /// Its copy is there, or it needs none: its key may go.
     Arrived,
-    /// What is there is newer.
+    /// It has no business there, or what is there is newer.
     Stays,
 }
 
 async fn one(
     aws: &Aws,
     bucket: &str,
-    Move { from, to, meeting, .. }: &Move,
+    Move { from, to, meeting, with_files, .. }: &Move,
     object: &Object,
 ) -> Result<Copied, Fault> {
     let Object { key, size, etag, .. } = object;
+    if is_sidecar(key) && !with_files {
+        return Ok(Copied::Stays);
+    }
     let there = format!("{to}{}", key.strip_prefix(from.as_str()).unwrap_or(key));
     if there.len() > MAX_KEY {
         // A metadata file is made anew; a document so long could have none, and is nobody's.

@@ -425,6 +425,8 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
                 let bytes = object.bytes();
                 Ok(Done { waits: Some((object.key, object.last_modified, bytes)), ..Done::default() })
             }
+            // It was written anew: the next review looks at it.
+            Err(fault) if fault.is_overtaken() => Ok(Done::default()),
             // It stays where it is, and the job may be too large.
             Err(fault) => Ok(Done { line: Some(skipped(object, &fault)), ..Done::default() }),
         },
@@ -441,7 +443,9 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
                     }
                     None => false,
                 };
-                Ok(Done { line: Some(skipped(object, &fault)), set_aside, ..Done::default() })
+                // What was written anew is looked at by the next review.
+                let line = (!fault.is_overtaken()).then(|| skipped(object, &fault));
+                Ok(Done { line, set_aside, ..Done::default() })
             }
         },
     }

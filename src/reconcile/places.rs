@@ -87,7 +87,8 @@ impl Places {
         }
         if takes {
             self.is_in(id);
-            self.stops_waiting(&id.uid);
+            // What else it waits for it goes on waiting for.
+            self.waiting.retain(|_, (waits_for, waiting)| waiting.uid != id.uid || *waits_for != bound);
         }
         Ok(())
     }

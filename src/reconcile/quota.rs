@@ -388,6 +388,14 @@ mod tests {
         assert_eq!(names(&rooms.passed_on()), ["bridge-02"], "the account has room");
         assert_eq!(names(&rooms.passed_on()), [] as [&str; 0]);
         asks(&rooms, &account, LIMITS, 2).await.unwrap();
+        // Who has its place in the namespace goes on waiting for another.
+        for n in [3, 4] {
+            asks(&rooms, &account, LIMITS, n).await.unwrap_err();
+        }
+        assert_eq!(names(&rooms.lapse("bridge-11")), ["bridge-03", "bridge-01"]);
+        rooms.enter(&bridge(3), 9, true).unwrap();
+        asks(&rooms, &account, Limits { namespace: Some(3), ..LIMITS }, 3).await.unwrap_err();
+        assert_eq!(names(&rooms.passed_on()), ["bridge-04"], "it did not lose its place in line");
     }
 
     #[tokio::test]

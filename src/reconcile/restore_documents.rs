@@ -63,7 +63,13 @@ async fn step(
     if marker.left == Left::Documents && marker.prefix == aside && !are_back() {
         // What was put there meanwhile is newer.
         let stopped_at = &mut memory.move_stopped_at;
-        let back = Move { from: aside.clone(), to: home, meeting: Meeting::StayPut, is_read: false };
+        let back = Move {
+            from: aside.clone(),
+            to: home,
+            meeting: Meeting::StayPut,
+            is_read: false,
+            with_files: true,
+        };
         let moved = relocate::all(&cx.aws, &offer.bucket, &[back], stopped_at).await?;
         if moved.stuck.count > 0 {
             let note = format!(

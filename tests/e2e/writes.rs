@@ -71,7 +71,12 @@ async fn a_pool_tenant_costs_two_writes_and_its_record() {
             journal.iter().map(|call| format!("{} {}", call.operation, call.resource)).collect();
         let record = |id: &str| format!("PutObject {}/tenants/{id}.json", w.records());
         assert_eq!(asked, [record("acme"), record("umbrella")], "AWS was asked:\n{journal}");
-        assert!(w.events("acme").await.is_empty(), "a Pool tenant that simply becomes Ready makes no event");
+        w.event("acme", "Ready").await;
+        assert_eq!(
+            w.events("acme").await.len(),
+            1,
+            "a Pool tenant that simply becomes Ready makes one event"
+        );
     })
     .await;
 }

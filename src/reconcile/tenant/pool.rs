@@ -11,7 +11,7 @@ use crate::clock;
 use crate::documents::failures::Failures;
 use crate::documents::purge::{self, Purged};
 use crate::documents::quarantine::QUARANTINE;
-use crate::documents::relocate::{self, Meeting, Move};
+use crate::documents::relocate::{self, Meeting, Move, Moved};
 use crate::documents::schedule::{self, Ask};
 use crate::layers;
 use crate::reconcile::Error;
@@ -66,7 +66,11 @@ pub async fn step(
     let gone = gone.filter(|gone| since.is_none_or(|since| gone.0 >= since.0));
     let Some(gone) = gone else {
         // What S3 does not let us move or delete is found by nobody, and keeps nobody from forgetting the rest.
-        let Away { progress, .. } = take_away(cx, leaver, memory).await?;
+        let Away { progress, overtaken, .. } = take_away(cx, leaver, memory).await?;
+        memory.rounds += u32::from(overtaken);
+        if overtaken && memory.rounds >= ROUNDS {
+            return Ok(waits(leaver, true, Cadence::After(STALLED)));
+        }
         if progress.is_done() {
             let jobs = cx.aws.jobs.list(knowledge_base, &source.id).await?;
             // A clock that was set back must not make an older job count.
@@ -97,7 +101,7 @@ pub async fn step(
     }
     // What a job may have read meanwhile is deleted only once the status asks for another.
     if !(has_come && *fate == Fate::Goes) {
-        let Away { progress, changed, stays } = take_away(cx, leaver, memory).await?;
+        let Away { progress, changed, stays, .. } = take_away(cx, leaver, memory).await?;
         if let Some(stays) = stays.filter(|_| progress.is_done() && !changed) {
             // All that had been embedded is forgotten, and nothing is new: it needs no other job.
             status.documents_moved_time = Some(gone);
@@ -117,6 +121,8 @@ struct Away {
     changed: bool,
     /// What is told of those that stay, where nobody finds them: S3 does not let us move or delete them.
     stays: Option<Progress>,
+    /// Whether somebody writes there meanwhile.
+    overtaken: bool,
 }
 
 /// Where all of a tenant's documents are: also what it had retained once and found replaced when it came back, and what was put
@@ -134,19 +140,31 @@ async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Re
             let all = all_of(leaver.id);
             let Purged { progress, changed } = purge::all_out_of_sight(&cx.aws, &bucket, &all).await?;
             Ok(match purge::is_locked(&progress) {
-                true => Away { progress: Progress::Done, changed, stays: Some(progress) },
-                false => Away { progress, changed, stays: None },
+                true => Away { progress: Progress::Done, changed, stays: Some(progress), overtaken: false },
+                false => Away { progress, changed, stays: None, overtaken: false },
             })
         }
         _ => {
             let [prefix, aside, quarantined] = all_of(leaver.id);
             let stopped_at = &mut memory.move_stopped_at;
-            let own = Move { from: prefix, to: aside.clone(), meeting: Meeting::OnTop, is_read: true };
-            // Documents that were put into quarantine. A metadata file stays there: ours is beside the document.
-            let others = Move { from: quarantined, to: aside, meeting: Meeting::StayPut, is_read: false };
+            let own = Move {
+                from: prefix,
+                to: aside.clone(),
+                meeting: Meeting::OnTop,
+                is_read: true,
+                with_files: true,
+            };
+            let others = Move {
+                from: quarantined,
+                to: aside,
+                meeting: Meeting::StayPut,
+                is_read: false,
+                with_files: false,
+            };
             let moved = relocate::all(&cx.aws, &bucket, &[own, others], stopped_at).await?;
             let stays = moved.is_stuck().then(|| stuck(leaver, &moved.stuck));
-            Ok(Away { progress: moved.progress, changed: moved.objects > 0, stays })
+            let Moved { progress, objects, overtaken, .. } = moved;
+            Ok(Away { progress, changed: objects > 0, stays, overtaken })
         }
     }
 }
