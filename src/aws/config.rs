@@ -17,7 +17,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// is set.
 pub async fn load() -> Result<SdkConfig, NoWay> {
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(way::client()?).load().await;
-    way::is_open(config.endpoint_url())?;
+    way::is_open(&config)?;
     Ok(config)
 }
 

@@ -6,6 +6,7 @@
 use std::fs;
 use std::net::IpAddr;
 
+use aws_config::SdkConfig;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
@@ -21,6 +22,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::stack::identity::{domain, partition_of};
 
 /// The environment variable with a file of authorities, in place of the system's.
 /// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>
@@ -121,14 +124,26 @@ impl HttpClient for Ways<SharedHttpClient> {
 }
 
 /// Refuses proxies that the SDK would take for others, and wait for in vain.
-pub(super) fn is_open(endpoint: Option<&str>) -> Result<(), NoWay> {
-    if is_by_socks(&Matcher::from_env(), endpoint) { Err(NoWay::Socks) } else { Ok(()) }
+pub(super) fn is_open(config: &SdkConfig) -> Result<(), NoWay> {
+    let region = config.region().map(AsRef::as_ref);
+    let asked = asked_first(config.endpoint_url(), region, config.use_dual_stack().unwrap_or_default());
+    if is_by_socks(&Matcher::from_env(), &asked) { Err(NoWay::Socks) } else { Ok(()) }
 }
 
-fn is_by_socks(proxies: &Matcher, endpoint: Option<&str>) -> bool {
-    let endpoint = endpoint.and_then(|url| url.parse().ok());
-    let endpoint = endpoint.unwrap_or_else(|| Uri::from_static("https://amazonaws.com"));
-    let proxy = proxies.intercept(&endpoint);
+/// What is asked before anything else: whose the credentials are. Proxies may be excepted for a partition, or a region, alone.
+fn asked_first(endpoint: Option<&str>, region: Option<&str>, dual_stack: bool) -> String {
+    match (endpoint, region) {
+        (Some(endpoint), _) => endpoint.into(),
+        (None, Some(region)) => {
+            format!("https://sts.{region}.{}", domain(partition_of(region), dual_stack))
+        }
+        // Nothing is asked without a region; whoever starts says so.
+        (None, None) => "https://sts.amazonaws.com".into(),
+    }
+}
+
+fn is_by_socks(proxies: &Matcher, asked: &str) -> bool {
+    let proxy = asked.parse().ok().and_then(|asked| proxies.intercept(&asked));
     proxy.is_some_and(|proxy| proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks")))
 }
 
@@ -216,7 +231,8 @@ mod tests {
     #[test]
     fn no_socks_proxy_is_taken_for_one_that_speaks_http() {
         let of = |all: &str, https: &str, no: &str, endpoint| {
-            is_by_socks(&Matcher::builder().all(all).https(https).no(no).build(), endpoint)
+            let asked = asked_first(endpoint, Some("eu-central-1"), false);
+            is_by_socks(&Matcher::builder().all(all).https(https).no(no).build(), &asked)
         };
         let local = Some("http://127.0.0.1:4566");
         for scheme in ["socks4", "socks5", "socks5h"] {
@@ -228,6 +244,27 @@ mod tests {
             assert!(!of(&socks, "http://proxy", "", None) && !of(&socks, "", "127.0.0.1", local));
         }
         assert!(!of("", "", "", None) && !of("http://proxy", "https://proxy", "", None));
+    }
+
+    /// It was asked about `amazonaws.com`, wherever the region is.
+    #[test]
+    fn no_way_is_refused_that_does_not_lead_by_the_proxy() {
+        for (region, dual_stack, asked, excepted) in [
+            ("eu-central-1", false, "https://sts.eu-central-1.amazonaws.com", ".eu-central-1.amazonaws.com"),
+            ("eu-central-1", true, "https://sts.eu-central-1.api.aws", "api.aws"),
+            ("us-gov-west-1", false, "https://sts.us-gov-west-1.amazonaws.com", "amazonaws.com"),
+            ("cn-north-1", false, "https://sts.cn-north-1.amazonaws.com.cn", ".amazonaws.com.cn"),
+            ("cn-north-1", true, "https://sts.cn-north-1.api.amazonwebservices.com.cn", "com.cn"),
+            ("eusc-de-east-1", false, "https://sts.eusc-de-east-1.amazonaws.eu", "amazonaws.eu"),
+        ] {
+            assert_eq!(asked_first(None, Some(region), dual_stack), asked);
+            let but = |no: &str| Matcher::builder().all("socks5://127.0.0.1:1080").no(no).build();
+            assert!(!is_by_socks(&but(excepted), asked), "{asked}, but for {excepted}");
+            assert!(is_by_socks(&but("example.com"), asked), "{asked}");
+        }
+        let elsewhere = asked_first(None, Some("eusc-de-east-1"), false);
+        let proxies = Matcher::builder().all("socks5://127.0.0.1:1080").no("amazonaws.com").build();
+        assert!(is_by_socks(&proxies, &elsewhere), "another partition is excepted");
     }
 
     #[test]

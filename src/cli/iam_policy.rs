@@ -34,10 +34,10 @@ enum Who {
     /// The permissions boundary for the roles that the operator makes: all that a knowledge base of this installation needs, and
     /// nothing of anybody else's.
     Boundary(Boundary),
-    /// A service control policy of the organization, for the account that the operator works in. It refuses what no other policy
-    /// can: that somebody of the account uses the operator's roles, and that the operator puts its tags on others' keys and
-    /// knowledge bases. It only denies; whatever allows, such as FullAWSAccess, stays beside it. It binds nobody in the
-    /// organization's management account.
+    /// Two policies of the organization, for the account that the operator works in: a service control policy, and with `--kind
+    /// resource` a resource control policy. They refuse what no other policy can: that anybody but a service uses the roles that
+    /// the operator makes, and that the operator puts its tags on others' keys and knowledge bases. They only deny; whatever
+    /// allows, such as FullAWSAccess, stays beside them. They bind nothing in the organization's management account.
     Guard(Guard),
     /// Whoever uploads a tenant's documents: its prefix, and nothing else. Read from the Tenant in the cluster.
     #[command(after_help = help::after("tenantry iam-policy writer -n tenants acme", &help::CLUSTER))]
@@ -61,6 +61,10 @@ struct Installed {
     /// The region. Default: any.
     #[arg(long, value_name = "REGION", value_parser = region)]
     region: Option<String>,
+
+    /// The partition, such as aws-us-gov. Default: the one of the region, or of an ARN that is given; of neither, aws.
+    #[arg(long, value_name = "PARTITION", value_parser = partition)]
+    partition: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -69,11 +73,11 @@ struct Operator {
     installed: Installed,
 
     /// The role that the operator runs as. It looks itself up, for its path: without this it may look up any role.
-    #[arg(long, value_name = "ARN", value_parser = arn)]
+    #[arg(long, value_name = "ARN", value_parser = role)]
     role_arn: Option<String>,
 
     /// Let the operator make roles only within this permissions boundary.
-    #[arg(long, value_name = "ARN", value_parser = arn)]
+    #[arg(long, value_name = "ARN", value_parser = bounding)]
     permissions_boundary: Option<String>,
 
     /// The registry that `tenantry run` is given, as dynamodb:<table>. Default: none, and nothing is allowed there.
@@ -107,8 +111,20 @@ struct Guard {
     installed: Installed,
 
     /// The role that the operator runs as.
-    #[arg(long, value_name = "ARN", value_parser = arn)]
+    #[arg(long, value_name = "ARN", value_parser = role)]
     role_arn: String,
+
+    /// Which of the two to print.
+    #[arg(long, value_enum, value_name = "KIND", default_value = "service")]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// The service control policy: it binds whoever is of the account.
+    Service,
+    /// The resource control policy: it keeps the roles from whoever is not, and from whoever comes by an identity provider.
+    Resource,
 }
 
 #[derive(Debug, Args)]
@@ -143,10 +159,24 @@ pub(super) fn region(name: &str) -> Result<String, String> {
     known_partition(partition_of(name)).map(|_| name.into()).map_err(|unknown| unknown.to_string())
 }
 
-fn arn(text: &str) -> Result<String, String> {
-    match text.starts_with("arn:") && text.split(':').count() >= 6 {
+fn partition(name: &str) -> Result<String, String> {
+    known_partition(name).map(Into::into).map_err(|unknown| unknown.to_string())
+}
+
+fn role(text: &str) -> Result<String, String> {
+    match names::is_iam_arn(text, "role") {
         true => Ok(text.into()),
-        false => Err("an ARN is of the form arn:aws:iam::<account>:<resource>".into()),
+        false => Err("a role's ARN is of the form arn:aws:iam::<twelve digits>:role/<path and name>, without wildcards; that of a \
+                      session (sts, assumed-role) names no role, `aws iam get-role` has the role's"
+            .into()),
+    }
+}
+
+/// A policy that can bound roles.
+pub(super) fn bounding(text: &str) -> Result<String, String> {
+    match names::is_iam_arn(text, "policy") {
+        true => Ok(text.into()),
+        false => Err("a policy's ARN is of the form arn:aws:iam::<twelve digits>:policy/<path and name>, without wildcards".into()),
     }
 }
 
@@ -163,14 +193,19 @@ impl IamPolicy {
             Who::Operator(operator) => operator.policy()?,
             Who::Destructive(installed) => permissions::destructive(&installed.audience()?),
             Who::Boundary(Boundary { installed, embedding_models }) => {
-                let arn = embedding_models.iter().find(|model| model.starts_with("arn:")).cloned();
-                let scope = installed.scope(arn.as_ref())?;
+                let arns = embedding_models.iter().filter(|model| model.starts_with("arn:"));
+                let arns: Vec<_> = arns.map(|arn| ("--embedding-model", arn.as_str())).collect();
+                let scope = installed.scope(&arns)?;
                 within(boundary::boundary(&scope, &embedding_models), MAX_MANAGED_CHARS)?
             }
-            Who::Guard(Guard { installed, role_arn }) => {
-                let scope = installed.scope(Some(&role_arn))?;
+            Who::Guard(Guard { installed, role_arn, kind }) => {
+                let scope = installed.scope(&[("--role-arn", &role_arn)])?;
                 not_made_by_itself(&scope, Some(&role_arn))?;
-                within(guard::guard(&scope, &role_arn), MAX_GUARD_CHARS)?
+                let policy = match kind {
+                    Kind::Service => guard::guard(&scope, &role_arn),
+                    Kind::Resource => guard::resource_guard(&scope),
+                };
+                within(policy, MAX_GUARD_CHARS)?
             }
             Who::Writer(of) => {
                 let (tenant, scope) = find(&of).await?;
@@ -219,19 +254,39 @@ fn not_made_by_itself(scope: &Scope, role_arn: Option<&String>) -> anyhow::Resul
 }
 
 impl Installed {
-    /// Without a region, an ARN that is given says in which partition it is.
-    fn scope(self, arn: Option<&String>) -> anyhow::Result<Scope> {
-        let any = |given: Option<String>| given.unwrap_or_else(|| "*".into());
-        let scope = Scope::new(&self.installation, &any(self.account), &any(self.region));
-        match arn.filter(|_| scope.region == "*") {
-            Some(arn) => Ok(scope.in_partition_of(arn)?),
-            None => Ok(scope),
+    /// Where the policy holds, by its own options and by the ARNs that others have; an error where they contradict one another.
+    fn scope(&self, arns: &[(&str, &str)]) -> anyhow::Result<Scope> {
+        let (mut partitions, mut accounts) = (Vec::new(), Vec::new());
+        partitions.extend(self.region.iter().map(|region| ("--region", partition_of(region))));
+        partitions.extend(self.partition.iter().map(|partition| ("--partition", partition.as_str())));
+        accounts.extend(self.account.iter().map(|account| ("--account", account.as_str())));
+        for (option, arn) in arns {
+            let mut parts = arn.split(':');
+            partitions.push((option, known_partition(parts.nth(1).unwrap_or_default())?));
+            // AWS's own policies and models are of no account.
+            accounts.extend(parts.nth(2).filter(|id| names::is_account(id)).map(|id| (*option, id)));
         }
+        let partition = agreed("partition", &partitions)?.unwrap_or("aws").into();
+        agreed("account", &accounts)?;
+        let any = |given: &Option<String>| given.clone().unwrap_or_else(|| "*".into());
+        let scope = Scope::new(&self.installation, &any(&self.account), &any(&self.region));
+        Ok(Scope { partition, ..scope })
     }
 
-    fn audience(self) -> anyhow::Result<Audience> {
-        let scope = self.scope(None)?;
+    fn audience(&self) -> anyhow::Result<Audience> {
+        let scope = self.scope(&[])?;
         Ok(Audience { scope, role_arn: None, boundary_arn: None, registry: None, installation_bucket: None })
+    }
+}
+
+/// What all options say that say anything.
+fn agreed<'a>(what: &str, said: &[(&str, &'a str)]) -> anyhow::Result<Option<&'a str>> {
+    let Some((option, first)) = said.first() else { return Ok(None) };
+    match said.iter().find(|(_, other)| other != first) {
+        Some((another, other)) => {
+            bail!("{option} is of the {what} {first}, and {another} of {other}: give what is of one {what}")
+        }
+        None => Ok(Some(first)),
     }
 }
 
@@ -243,7 +298,10 @@ impl Operator {
                  the ARN of the policy that `tenantry iam-policy boundary` prints, here and to `tenantry run`"
             );
         }
-        let scope = self.installed.scope(self.role_arn.as_ref().or(self.permissions_boundary.as_ref()))?;
+        let arns = [("--role-arn", &self.role_arn), ("--permissions-boundary", &self.permissions_boundary)];
+        let arns: Vec<_> =
+            arns.iter().filter_map(|(option, arn)| Some((*option, arn.as_deref()?))).collect();
+        let scope = self.installed.scope(&arns)?;
         not_made_by_itself(&scope, self.role_arn.as_ref())?;
         let audience = Audience {
             scope,

@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::cluster::InCluster;
 use super::help;
+use super::iam_policy::bounding;
 use super::terminal::OneLineEach;
 use crate::api::annotations::yes_or_no;
 use crate::aws;
@@ -108,7 +109,7 @@ pub(super) struct Run {
     pace: u32,
 
     /// The ARN of an IAM policy that bounds what any role made here may ever do.
-    #[arg(long, env = "TENANTRY_PERMISSIONS_BOUNDARY", value_name = "ARN")]
+    #[arg(long, env = "TENANTRY_PERMISSIONS_BOUNDARY", value_name = "ARN", value_parser = bounding)]
     permissions_boundary: Option<String>,
 
     /// A table of DynamoDB that says, for clients that do not read the cluster, which knowledge base answers for which

@@ -22,6 +22,11 @@ const TENANTS: char = 't';
 /// and a SharedStack's.
 const STACKS: char = 's';
 
+/// How many characters of an id a name has at most,
+const HEAD: usize = 5;
+/// and of its hash.
+const HASH: usize = 10;
+
 /// The partitions that Tenantry knows, with the domains of their services: over IPv4 alone, and over both.
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 const PARTITIONS: [(&str, &str, &str); 4] = [
@@ -112,11 +117,11 @@ impl Scope {
     pub fn may_have_named(&self, name: &str) -> bool {
         let rest = name.strip_prefix(&self.installation).and_then(|rest| rest.strip_prefix('-'));
         let [kind, slot, b'-', head @ ..] = rest.unwrap_or_default().as_bytes() else { return false };
-        let Some((head, hash)) = head.split_last_chunk::<10>() else { return false };
+        let Some((head, hash)) = head.split_last_chunk::<HASH>() else { return false };
         matches!(kind, b't' | b's')
             && slot.is_ascii_lowercase()
             && head.ends_with(b"-")
-            && (2..=6).contains(&head.len())
+            && (2..=HEAD + 1).contains(&head.len())
             && hash.iter().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(b))
     }
 
@@ -124,6 +129,12 @@ impl Scope {
     /// alone: `prod-…` is what many things of an account are called.
     pub fn prefixes(&self) -> [String; 2] {
         [STACKS, TENANTS].map(|kind| format!("{}-{kind}{}-", self.installation, Slot::A.letter()))
+    }
+
+    /// Patterns of IAM's of all names that begin so, one for each length: a `*` in the middle would go over the slash that ends a
+    /// bucket's name, and so would mean objects of other buckets too.
+    pub fn of_each_length(prefix: &str) -> impl Iterator<Item = String> {
+        (1..=HEAD).map(move |head| format!("{prefix}{}-{}", "?".repeat(head), "?".repeat(HASH)))
     }
 
     /// A pattern of IAM's of all these names, and of few others, where there is no room for two.
@@ -343,8 +354,8 @@ impl Identity {
         let inputs =
             format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{slot}");
         let digest = Sha256::digest(inputs);
-        let hash = &BASE32_NOPAD.encode(&digest)[..10].to_lowercase();
-        let head: String = id.chars().take(5).collect();
+        let hash = &BASE32_NOPAD.encode(&digest)[..HASH].to_lowercase();
+        let head: String = id.chars().take(HEAD).collect();
         format!("{installation}-{kind}{slot}-{}-{hash}", head.trim_end_matches('-'))
     }
 

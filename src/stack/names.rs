@@ -48,6 +48,20 @@ pub(crate) fn is_account(id: &str) -> bool {
     id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether this is the ARN of something of IAM's that is `role` or `policy`: `arn:<partition>:iam::<account>:<kind>/<path and name>`,
+/// without wildcards. AWS's own policies have `aws` in place of an account.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
+pub(crate) fn is_iam_arn(text: &str, kind: &str) -> bool {
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    let &["arn", partition, "iam", "", account, thing] = parts.as_slice() else { return false };
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@/-".contains(&b);
+    let path = thing.strip_prefix(kind).and_then(|path| path.strip_prefix('/'));
+    !partition.is_empty()
+        && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        && (is_account(account) || (kind == "policy" && account == "aws"))
+        && path.is_some_and(|path| path.bytes().all(inner) && !path.split('/').any(str::is_empty))
+}
+
 /// Whether a region can be called so: words and a number between hyphens, such as `eu-central-1` or `us-gov-west-1`. An
 /// availability zone is none.
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>

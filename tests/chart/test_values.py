@@ -175,10 +175,40 @@ def test_what_is_said_of_the_way_to_aws_reaches_the_operator_and_is_let_out() ->
     pod = deployment["spec"]["template"]["spec"]
     assert pod["volumes"] == [{"name": "authorities", "configMap": {"name": "authorities", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]
     assert pod["containers"][0]["volumeMounts"] == [{"name": "authorities", "mountPath": "/etc/tenantry/authorities", "readOnly": True}]
-    ports = {port["port"] for rule in policy["spec"]["egress"] if "to" not in rule for port in rule["ports"]}
-    assert ports == {53, 443, 6443, 3128}
+    assert ports_of(policy, anywhere=True) == {53, 443, 6443} and ports_of(policy, anywhere=False) == {80, 3128}
     plain = environment(chart.render(CHART / "ci" / "minimal.yaml"))
     assert not [name for name in plain if "PROXY" in name or name in ("AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT")]
+
+
+def ports_of(policy: chart.Manifest, *, anywhere: bool) -> set[int]:
+    """The ports that lead out, to any address or to those that a rule names."""
+    return {port["port"] for rule in policy["spec"]["egress"] if ("to" not in rule) == anywhere for port in rule["ports"]}
+
+
+@pytest.mark.parametrize(
+    "given, elsewhere",
+    [
+        ({"proxy.https": "http://proxy.example.com"}, {80}),
+        ({"proxy.http": "http://proxy.example.com:80/", "proxy.https": "http://proxy.example.com:3128"}, {80, 3128}),
+        ({"networkPolicy.egressPorts": [443, 80]}, {80}),
+        ({"networkPolicy.egressPorts": [80], "proxy.https": "https://proxy.example.com"}, {80, 443}),
+        ({"networkPolicy.egressPorts": []}, set()),
+    ],
+    ids=str,
+)
+def test_no_port_leads_to_the_metadata_of_the_node(given: Values, elsewhere: set[int]) -> None:
+    (policy,) = chart.of_kind(chart.render(CHART / "ci" / "minimal.yaml", values=given), "NetworkPolicy")
+    assert 80 not in ports_of(policy, anywhere=True)
+    closed = [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::/32"]}},
+    ]
+    agent = [{"ipBlock": {"cidr": "169.254.170.23/32"}}, {"ipBlock": {"cidr": "fd00:ec2::23/128"}}]
+    rules = [rule for rule in policy["spec"]["egress"] if "to" in rule]
+    assert [rule["to"] for rule in rules] == [closed, agent][0 if elsewhere else 1 :]
+    assert {port["port"] for rule in rules[:-1] for port in rule["ports"]} == elsewhere
+    # A rule without ports would let out to all of them.
+    assert all(rule["ports"] for rule in policy["spec"]["egress"])
 
 
 def test_a_proxy_with_a_password_comes_from_a_secret() -> None:
@@ -206,6 +236,8 @@ LIST = {"apiVersion": "v1", "kind": "List", "items": [TENANT]}
     [
         ({"installation": ""}, "installation is not set"),
         ({"serviceAccount.create": False, "serviceAccount.name": ""}, "serviceAccount.name is not set"),
+        ({"serviceAccount.create": False, "serviceAccount.name": "default"}, "serviceAccount.name is .default."),
+        ({"serviceAccount.name": "default"}, "serviceAccount.name is .default."),
         ({"installation": "Prod"}, "installation is .Prod., and must be one to eight lower-case letters"),
         ({"installation": "production"}, "one to eight lower-case letters and digits, beginning with a letter"),
         ({"image.repository": ""}, "image.repository is not set"),

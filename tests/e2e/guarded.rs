@@ -6,7 +6,10 @@ use aws_sdk_iam::types::Tag as RoleTag;
 use aws_sdk_kms::types::Tag as KeyTag;
 use aws_sdk_opensearchserverless::types::Tag as CollectionTag;
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{
+    BucketLifecycleConfiguration, Delete, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+    LifecycleRuleFilter, ObjectIdentifier,
+};
 use serde_json::{Value, json};
 use tenantry::settings::Settings;
 
@@ -55,8 +58,11 @@ impl World {
     async fn under_guard(&self, is: bool) {
         let operator = role_arn(&self.account, OPERATORS);
         let guard = self.policy("guard", &["--role-arn", &operator]).await;
+        let of_resources = self.policy("guard", &["--kind", "resource", "--role-arn", &operator]).await;
         let own = if is { json!(["FullAWSAccess", guard]) } else { json!(["FullAWSAccess"]) };
-        self.double.settings(json!({"organization": {"levels": [["FullAWSAccess"], own]}})).await;
+        let resources = if is { json!([of_resources]) } else { json!([]) };
+        let organization = json!({"levels": [["FullAWSAccess"], own], "resources": resources});
+        self.double.settings(json!({"organization": organization})).await;
     }
 
     /// Somebody's key, lent to whom this says.
@@ -231,6 +237,22 @@ async fn a_stolen_session_reaches_nothing_of_others_and_no_silos_bucket() {
             is_refused("use a Silo's role", assume(by, &role).send().await, BY_GUARD);
         }
 
+        // By an identity provider, where nobody signs what asks.
+        let provider = format!("arn:aws:iam::{}:oidc-provider/thief.example.com", w.account);
+        let federated = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": provider}}]});
+        let update =
+            stolen.iam.update_assume_role_policy().role_name(name).policy_document(federated.to_string());
+        update.send().await.unwrap();
+        let as_pod = || {
+            let assume = others.assume_role_with_web_identity().role_arn(&role);
+            assume.role_session_name("thief").web_identity_token("any").send()
+        };
+        assert!(as_pod().await.is_err(), "a Silo's role was used by an identity provider");
+        w.under_guard(false).await;
+        as_pod().await.unwrap();
+        w.under_guard(true).await;
+
         // A role of one's own: within the boundary alone, and of use to nobody.
         let own = format!("{INSTALLATION}-ta-x-aaaaaaaaaa");
         let create = || {
@@ -271,6 +293,12 @@ async fn a_stolen_session_reaches_nothing_of_others_and_no_silos_bucket() {
             .unwrap();
         let delete = s3.delete_object().bucket(&records).key("tenants/acme.json");
         is_refused("forget whose an id is", delete.send().await, BY_DENIAL);
+        let days = LifecycleExpiration::builder().days(1).build();
+        let rule = LifecycleRule::builder().id("all").status(ExpirationStatus::Enabled).expiration(days);
+        let rule = rule.filter(LifecycleRuleFilter::builder().prefix("").build()).build().unwrap();
+        let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
+        let put = s3.put_bucket_lifecycle_configuration().bucket(&records).lifecycle_configuration(rules);
+        is_refused("let all records expire", put.send().await, BY_DENIAL);
     };
     world_without_operator(|settings| settings.clock = SPEED, test).await;
 }

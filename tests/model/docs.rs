@@ -475,8 +475,9 @@ fn the_policies_of_the_pages_are_what_is_printed() {
         ("destructive", permissions::destructive(&audience), ""),
         ("boundary", boundary::boundary(&audience.scope, &[]), ""),
         ("guard", guard::guard(&audience.scope, audience.role_arn.as_deref().unwrap()), role),
+        ("guard --kind resource", guard::resource_guard(&audience.scope), role),
     ] {
-        let file = format!("docs/{who}-policy.json");
+        let file = format!("docs/{}-policy.json", who.replace(" --kind ", "-of-"));
         assert!(
             read(&file) == format!("{printed:#}\n"),
             "{file} is out of date; refresh it with: cargo run -- iam-policy {who} --installation prod \

@@ -51,11 +51,15 @@ fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
                 list(wanted).any(|wanted| test(wanted, value))
             };
             match how.as_str() {
+                // Of many values one is enough, where nobody says for how many it must hold.
                 "StringEquals" | "Bool" | "ArnEquals" | "NumericEquals" => {
-                    values.next().is_some_and(|value| any(&|a, b| a == b, value))
+                    values.any(|value| any(&|a, b| a == b, value))
                 }
+                "BoolIfExists" => values.peek().is_none() || values.any(|value| any(&|a, b| a == b, value)),
                 "NumericEqualsIfExists" => values.next().is_none_or(|value| any(&|a, b| a == b, value)),
-                "StringLike" => values.next().is_some_and(|value| any(&like, value)),
+                "StringLike" => values.any(|value| any(&like, value)),
+                // Also of no values.
+                "ForAllValues:StringLike" => values.all(|value| any(&like, value)),
                 // Also where the key is not there.
                 "StringNotEquals" => values.next().is_none_or(|value| !any(&|a, b| a == b, value)),
                 "StringNotLike" => values.next().is_none_or(|value| !any(&like, value)),

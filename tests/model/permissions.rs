@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tenantry::stack::iam::boundary::boundary;
 use tenantry::stack::iam::grant::{Grant, Need};
-use tenantry::stack::iam::guard::{MAX_GUARD_CHARS, guard};
+use tenantry::stack::iam::guard::{MAX_GUARD_CHARS, guard, resource_guard};
 use tenantry::stack::iam::operation::Operation;
 use tenantry::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS, Part, length};
 use tenantry::stack::identity::Scope;
@@ -93,7 +93,11 @@ fn ours(grant: Grant) -> &'static [Sample] {
         ServiceLinkedRole => &[(LINKED, &[("iam:AWSServiceName", "observability.aoss.amazonaws.com")])],
         NewThings => &[("*", &[MADE_WITH_OUR_TAG])],
         OwnCollections => &[(COLLECTION, &[OUR_TAG, OUR_COLLECTION])],
-        Policies => &[("*", &[OUR_COLLECTION]), ("*", &[("aoss:collection", "prod-sa-*")])],
+        Policies => &[
+            ("*", &[OUR_COLLECTION]),
+            ("*", &[("aoss:collection", "prod-sa-*")]),
+            ("*", &[("aoss:collection", "prod-sa-*"), ("aoss:collection", "prod-ta-*")]),
+        ],
         InsideCollections => &[(COLLECTION, &[OUR_COLLECTION])],
         KnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[OUR_TAG])],
@@ -173,17 +177,22 @@ fn anothers(grant: Grant) -> &'static [Sample] {
             ("*", &[("aoss:collection", "prod2-x")]),
             ("*", &[("aoss:collection", "prod-finance")]),
             ("*", &[("aoss:collection", "prod-*")]),
+            // A policy about two: one of ours opens none of another's.
+            ("*", &[OUR_COLLECTION, ("aoss:collection", "finance")]),
+            ("*", &[("aoss:collection", "finance"), OUR_COLLECTION]),
         ],
         InsideCollections => &[
             (COLLECTION, &[]),
             (COLLECTION, &[("aoss:collection", "prod2-x")]),
             (COLLECTION, &[("aoss:collection", "prod-finance")]),
+            (COLLECTION, &[("aoss:collection", "prod-ta-finance")]),
         ],
         NewKeys | NewTags | NewThings => &[(KEY, &[]), ("*", &[])],
         // Somebody has put our tag on it.
         OwnCollections => &[
             (COLLECTION, &[]),
             (COLLECTION, &[OUR_TAG, ("aoss:collection", "prod-finance")]),
+            (COLLECTION, &[OUR_TAG, ("aoss:collection", "prod-ta-finance")]),
             (COLLECTION, &[OUR_COLLECTION]),
         ],
         OwnKnowledgeBases => &[(KNOWLEDGE_BASE, &[])],
@@ -301,13 +310,15 @@ fn what_is_anothers_is_out_of_reach() {
 
 #[test]
 fn it_is_a_policy_that_iam_takes() {
-    let longest = Audience {
-        scope: Scope::new("prod1234", "123456789012", "ap-northeast-1"),
-        role_arn: Some(format!("arn:aws:iam::123456789012:role/{}", "r".repeat(64))),
-        boundary_arn: Some(format!("arn:aws:iam::123456789012:policy/{}", "b".repeat(128))),
+    let longest = |partition: &str, region: &str| Audience {
+        scope: Scope::new("prod1234", "123456789012", region),
+        role_arn: Some(format!("arn:{partition}:iam::123456789012:role/{}", "r".repeat(64))),
+        boundary_arn: Some(format!("arn:{partition}:iam::123456789012:policy/{}", "b".repeat(128))),
         registry: format!("dynamodb:{}", "t".repeat(255)).parse().ok(),
         installation_bucket: Some("b".repeat(63)),
     };
+    let [longest, longest_of_government] =
+        [("aws", "ap-northeast-1"), ("aws-us-gov", "us-gov-west-1")].map(|(it, region)| longest(it, region));
     let anywhere = Audience {
         scope: Scope::new("p", "*", "*"),
         role_arn: None,
@@ -315,7 +326,7 @@ fn it_is_a_policy_that_iam_takes() {
         registry: None,
         installation_bucket: None,
     };
-    for audience in [longest, anywhere] {
+    for audience in [longest, longest_of_government, anywhere] {
         let policy = permissions::operator(&audience, None);
         // A role's inline policies are counted together: what deletes may have to be a managed one.
         assert!(length(&policy) <= MAX_INLINE_CHARS, "{} characters", length(&policy));
@@ -391,8 +402,11 @@ fn nobody_is_allowed_to_delete_records() {
             assert!(!allows(&all, ask), "{action} on {record}");
         }
     }
-    let ask = Request { action: "s3:DeleteBucket", resource: RECORDS, context: &[OUR_ACCOUNT] };
-    assert!(!allows(&all, ask));
+    // A rule that lets them expire, or writes others over them, does the same. Nor does a policy of the bucket help.
+    for action in ["s3:DeleteBucket", "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration"] {
+        let ask = Request { action, resource: RECORDS, context: &[OUR_ACCOUNT] };
+        assert!(!allows(&all, ask) && denies(&all, ask), "{action}");
+    }
 }
 
 /// The operator's principal, as IAM names a session's.
@@ -412,6 +426,16 @@ fn no_policy_of_a_bucket_or_a_role_lets_the_operator_in() {
         ("s3:PutObject", OBJECT),
         ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/bridge/acme/a.txt"),
         ("s3:GetObject", "arn:aws:s3:::somebody-elses/pool/a.txt"),
+        // To IAM a slash is a letter: folders within a key that are called as ours.
+        ("s3:GetObject", "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/pool/rules.md"),
+        ("s3:GetObject", "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/tenantry/rules.md"),
+        ("s3:DeleteObject", "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/x-aaaaaaaaaa/tenantry/a"),
+        ("s3:PutObject", "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/a-aaaaaaaaaa/pool/a.txt"),
+        ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/bridge/acme/pool/a.txt"),
+        ("s3:GetObject", "arn:aws:s3:::prod-sa-a-2bx6vvlzwt/bridge/aaaaaaaa/pool/a.txt"),
+        ("s3:GetObjectVersion", "arn:aws:s3:::prod-sa-a-b-2bx6vvlzwt/bridge/b-aaaaaaaaaa/pool/a.txt"),
+        ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/bridge/acme/tenantry/a.txt"),
+        ("s3:GetObject", "arn:aws:s3:::prod-ta-documents/x-aaaaaaaaaa/tenantry/a.txt"),
         ("s3:DeleteObject", RECORD),
         ("s3:DeleteObjectVersion", LOCK),
         ("s3:DeleteBucket", RECORDS),
@@ -424,12 +448,27 @@ fn no_policy_of_a_bucket_or_a_role_lets_the_operator_in() {
     for (action, resource) in [
         ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/pool/acme/a.txt"),
         ("s3:PutObject", "arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/tenantry/ledger/x"),
+        ("s3:GetObject", "arn:aws:s3:::prod-sa-a-2bx6vvlzwt/pool/acme/tenantry/a.txt"),
+        ("s3:DeleteObject", "arn:aws:s3:::prod-sa-a-b-2bx6vvlzwt/pool/acme/a.txt"),
         ("s3:GetObject", RECORD),
         ("s3:PutObject", LOCK),
         ("s3:DeleteObjectVersion", OBJECT),
     ] {
         let request = Request { action, resource, context: &[OUR_ACCOUNT, AS_OPERATOR] };
         assert!(allows(&policy, request), "{action} on {resource}");
+    }
+}
+
+/// A customer's bucket whose name begins like ours, and whose keys have folders that end like ours.
+#[test]
+fn no_version_in_a_bucket_of_anothers_is_deleted() {
+    for resource in [
+        "arn:aws:s3:::prod-ta-documents/x-aaaaaaaaaa/payroll.csv",
+        "arn:aws:s3:::prod-sa-customer/a-aaaaaaaaaa/b",
+        "arn:aws:s3:::prod-ta-customer-2bx6vvlzwt/a",
+    ] {
+        let ask = Request { action: "s3:DeleteObjectVersion", resource, context: &[OUR_ACCOUNT] };
+        assert!(!allows(&operator(), ask), "{resource}");
     }
 }
 
@@ -498,13 +537,42 @@ fn under_the_guard_nobody_of_the_account_uses_a_role_of_the_operators_making() {
     }
 }
 
+/// Whoever comes by an identity provider signs nothing: no denial of a principal's binds them, only one of the role's.
+#[test]
+fn under_the_guard_of_resources_nobody_but_a_service_uses_a_role_of_the_operators_making() {
+    let guard = resource_guard(&audience().scope);
+    let of_another_account = ("aws:PrincipalArn", "arn:aws:iam::999999999999:role/thief");
+    let (nobodys, services) =
+        (("aws:PrincipalIsAWSService", "false"), ("aws:PrincipalIsAWSService", "true"));
+    for action in ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"] {
+        for context in [&[][..], &[nobodys], &[nobodys, AS_OPERATOR], &[nobodys, of_another_account]] {
+            assert!(denies(&guard, Request { action, resource: ROLE, context }), "{action}: {context:?}");
+            let another = Request { action, resource: "arn:aws:iam::123456789012:role/another", context };
+            assert!(!denies(&guard, another), "{action}");
+        }
+        let bedrock = Request { action, resource: ROLE, context: &[services] };
+        assert!(!denies(&guard, bedrock), "{action}");
+    }
+    // What AWS takes as such a policy: it denies, to everybody.
+    for statement in guard["Statement"].as_array().unwrap() {
+        assert_eq!((&statement["Effect"], &statement["Principal"]), (&json!("Deny"), &json!("*")));
+    }
+    let longest = resource_guard(&Scope::new("prod1234", "123456789012", "us-gov-west-1"));
+    assert!(length(&longest) <= MAX_GUARD_CHARS, "{}", length(&longest));
+}
+
 /// S14: a role within the boundary that `docs/install.md` had read the whole account.
 #[test]
 fn a_role_within_the_boundary_reaches_nothing_of_anybody_elses() {
     let boundary = boundary(&audience().scope, &[]);
-    let out_of_reach: [(&str, Sample); 9] = [
+    let out_of_reach: [(&str, Sample); 13] = [
         ("s3:GetObject", ("arn:aws:s3:::other-bucket/payroll/x.csv", &[OUR_ACCOUNT])),
         ("s3:GetObject", ("arn:aws:s3:::prod-customer-data/documents/x.csv", &[OUR_ACCOUNT])),
+        // A customer's own, whose names begin like ours.
+        ("s3:GetObject", ("arn:aws:s3:::prod-ta-documents/documents/x.csv", &[OUR_ACCOUNT])),
+        ("s3:GetObject", ("arn:aws:s3:::prod-ta-documents/x-aaaaaaaaaa/documents/x.csv", &[OUR_ACCOUNT])),
+        ("s3:ListBucket", ("arn:aws:s3:::prod-ta-documents", &[OUR_ACCOUNT, ("s3:prefix", "documents/")])),
+        ("aoss:APIAccessAll", (COLLECTION, &[("aoss:collection", "prod-ta-finance")])),
         ("s3:GetObject", ("arn:aws:s3:::prod-ta-acme-2bx6vvlzwt/documents/a.md", &[])),
         ("s3:GetObject", (RECORD, &[OUR_ACCOUNT])),
         (
@@ -518,6 +586,15 @@ fn a_role_within_the_boundary_reaches_nothing_of_anybody_elses() {
     ];
     for (action, (resource, context)) in out_of_reach {
         assert!(!allows(&boundary, Request { action, resource, context }), "{action} on {resource}");
+    }
+    let within: [(&str, Sample); 4] = [
+        ("s3:GetObject", (OBJECT, &[OUR_ACCOUNT])),
+        ("s3:GetObject", ("arn:aws:s3:::prod-sa-a-b-2bx6vvlzwt/bridge/acme/a/b.md", &[OUR_ACCOUNT])),
+        ("s3:ListBucket", (BUCKET, &[OUR_ACCOUNT, ("s3:prefix", "documents/")])),
+        ("aoss:APIAccessAll", (COLLECTION, &[OUR_COLLECTION])),
+    ];
+    for (action, (resource, context)) in within {
+        assert!(allows(&boundary, Request { action, resource, context }), "{action} on {resource}");
     }
     let statements = boundary["Statement"].as_array().unwrap().iter();
     let actions: BTreeSet<_> = statements.flat_map(|it| crate::iam::list(&it["Action"])).collect();

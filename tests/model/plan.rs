@@ -256,6 +256,73 @@ fn no_partition_is_taken_for_another() {
     assert!(succeeds && !told.contains("arn:aws:"), "{told}");
 }
 
+/// What is printed without a region was of the partition aws, wherever the account is.
+#[test]
+fn no_policy_is_printed_for_a_partition_that_nobody_named() {
+    let role = ["--role-arn", "arn:aws-us-gov:iam::111122223333:role/tenantry-operator"];
+    let bounding = ["--permissions-boundary", "arn:aws-us-gov:iam::111122223333:policy/tenantry-boundary"];
+    let given = ["--partition", "aws-us-gov"];
+    let of = |who: &str, more: &[&str]| command(&[&["iam-policy", who, "--installation", "prod"], more].concat());
+    for (who, more) in [
+        ("destructive", &given[..]),
+        ("boundary", &given),
+        ("operator", &given),
+        ("operator", &bounding),
+        ("guard", &role),
+        ("guard", &[&role[..], &["--kind", "resource"]].concat()),
+    ] {
+        let (succeeds, told) = of(who, more);
+        assert!(succeeds && told.contains("arn:aws-us-gov:") && !told.contains("arn:aws:"), "{who}: {told}");
+    }
+    for (who, more) in [
+        ("destructive", &[&given[..], &["--region", "eu-central-1"]].concat()[..]),
+        ("boundary", &["--partition", "aws-cn", "--region", "us-gov-west-1"]),
+        ("operator", &[&role[..], &["--region", "eu-central-1"]].concat()),
+        ("operator", &[&role[..], &["--permissions-boundary", "arn:aws:iam::111122223333:policy/b"]].concat()),
+        ("guard", &[&role[..], &["--partition", "aws"]].concat()),
+        ("boundary", &[&given[..], &["--embedding-model", "arn:aws:bedrock:eu-central-1::foundation-model/m"]].concat()),
+    ] {
+        let (succeeds, told) = of(who, more);
+        assert!(!succeeds && told.contains("give what is of one partition"), "{who} {more:?}: {told}");
+    }
+    let (succeeds, told) = of("destructive", &["--partition", "aws-iso"]);
+    assert!(!succeeds && told.contains("is not one that Tenantry knows"), "{told}");
+}
+
+/// The ARN of a session, as `aws sts get-caller-identity` tells it, was taken, and the guard bound nobody.
+#[test]
+fn nothing_but_a_role_is_taken_for_the_operators_role() {
+    let guard = |role: &str, more: &[&str]| {
+        command(&[&["iam-policy", "guard", "--installation", "prod", "--role-arn", role], more].concat())
+    };
+    let of = |option: &str, arn: &str| command(&["iam-policy", "operator", "--installation", "prod", option, arn]);
+    for arn in [
+        "arn:aws:sts::111122223333:assumed-role/tenantry-operator/session",
+        "arn:aws:iam::111122223333:user/tenantry-operator",
+        "arn:aws:iam::111122223333:role/",
+        "arn:aws:iam::111122223333:role/*",
+        "arn:aws:iam::111122223333:role/tenantry-operato?",
+        "arn:aws:iam::*:role/tenantry-operator",
+        "arn:aws:iam::11112222333:role/tenantry-operator",
+        "arn:aws:iam::aws:role/tenantry-operator",
+        "arn:aws:iam:eu-central-1:111122223333:role/tenantry-operator",
+        "tenantry-operator",
+    ] {
+        for (succeeds, told) in [guard(arn, &[]), of("--role-arn", arn)] {
+            assert!(!succeeds && told.contains("a role's ARN is of the form"), "{arn}: {told}");
+        }
+    }
+    for arn in ["arn:aws:iam::111122223333:role/b", "arn:aws:iam::111122223333:policy/*", "b"] {
+        let (succeeds, told) = of("--permissions-boundary", arn);
+        assert!(!succeeds && told.contains("a policy's ARN is of the form"), "{arn}: {told}");
+    }
+    let role = "arn:aws:iam::111122223333:role/ops/tenantry-operator";
+    assert!(guard(role, &["--account", "111122223333"]).0 && of("--role-arn", role).0);
+    assert!(of("--permissions-boundary", "arn:aws:iam::aws:policy/ReadOnlyAccess").0);
+    let (succeeds, told) = guard(role, &["--account", "999999999999"]);
+    assert!(!succeeds && told.contains("give what is of one account"), "{told}");
+}
+
 #[test]
 fn a_region_without_an_api_for_indexes_is_told_before_anything_is_built() {
     let of = |region| told(&["--region", region, "-f", "-"], &ten_tenants());

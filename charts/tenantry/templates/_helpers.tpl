@@ -70,6 +70,25 @@ rollingUpdate:
 {{- $ports | toJson }}
 {{- end }}
 
+{{/* The ports that lead out, as JSON: anywhere, and elsewhere than to the node, which has its metadata on port 80. */}}
+{{- define "tenantry.egressPorts" -}}
+{{- $anywhere := list }}
+{{- $elsewhere := list }}
+{{- range .Values.networkPolicy.egressPorts }}
+{{- if eq (int .) 80 }}
+{{- $elsewhere = append $elsewhere (int .) }}
+{{- else }}
+{{- $anywhere = append $anywhere (int .) }}
+{{- end }}
+{{- end }}
+{{- range include "tenantry.proxyPorts" . | fromJsonArray }}
+{{- if not (has (int .) $anywhere) }}
+{{- $elsewhere = append $elsewhere (int .) }}
+{{- end }}
+{{- end }}
+{{- dict "anywhere" (uniq $anywhere) "elsewhere" (uniq $elsewhere) | toJson }}
+{{- end }}
+
 {{/* The flags of `tenantry run`. */}}
 {{- define "tenantry.args" -}}
 {{- $v := .Values -}}

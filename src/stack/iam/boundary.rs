@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::permissions::{INSTALLATION, all, collections, resource_tag};
+use super::permissions::{INSTALLATION, all, named, resource_tag};
 use crate::stack::identity::Scope;
 use crate::stack::layout::{BRIDGE, DOCUMENTS, POOL};
 use crate::stack::lent;
@@ -18,8 +18,12 @@ pub fn boundary(scope: &Scope, models: &[String]) -> Value {
         [] => vec![scope.model_arn("*")],
         some => some.iter().map(|model| scope.model_arn(model)).collect(),
     };
-    let [stacks, tenants] = scope.prefixes().map(|prefix| format!("arn:{partition}:s3:::{prefix}*"));
+    let buckets = named(scope).map(|name| format!("arn:{partition}:s3:::{name}"));
+    let [stacks, tenants] = scope.prefixes();
     let documents = [(&tenants, DOCUMENTS), (&stacks, BRIDGE), (&stacks, POOL)];
+    let objects = documents.iter().flat_map(|(prefix, folder)| {
+        Scope::of_each_length(prefix).map(move |name| format!("arn:{partition}:s3:::{name}/{folder}*"))
+    });
     let in_account = match account.as_str() {
         "*" => json!({}),
         account => json!({"StringEquals": {"aws:ResourceAccount": account}}),
@@ -27,13 +31,13 @@ pub fn boundary(scope: &Scope, models: &[String]) -> Value {
     let listed = json!({"StringLike": {"s3:prefix": documents.map(|(_, prefix)| format!("{prefix}*"))}});
     let mut statements = vec![
         json!({"Sid": "Embed", "Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": models}),
-        json!({"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": [&stacks, &tenants],
+        json!({"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": buckets,
             "Condition": all([in_account.clone(), listed])}),
         json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
-            "Resource": documents.map(|(bucket, prefix)| format!("{bucket}/{prefix}*"))}),
+            "Resource": objects.collect::<Vec<_>>()}),
         json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll",
             "Resource": scope.arn("aoss", "collection/*"),
-            "Condition": {"StringLike": {"aoss:collection": collections(scope)}}}),
+            "Condition": {"StringLike": {"aoss:collection": named(scope)}}}),
     ];
     if account != "*" {
         statements[2]["Condition"] = in_account;

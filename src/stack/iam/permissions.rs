@@ -63,20 +63,29 @@ pub fn operator(audience: &Audience, part: Option<Part>) -> Value {
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 fn denials(audience: &Audience) -> [(Part, Value); 3] {
     let records = audience.bucket_of_records();
-    let bucket = format!("arn:{}:s3:::{}", audience.scope.partition, audience.scope.either());
-    let own = [format!("{bucket}/{POOL}*"), format!("{bucket}/{OPERATORS_OWN}*"), format!("{records}/*")];
+    let [stacks, _] = audience.scope.prefixes();
+    let either = audience.scope.either();
+    let folders = [(stacks.as_str(), POOL), (either.trim_end_matches('*'), OPERATORS_OWN)];
+    // No key of a Silo or a Bridge tenant looks like one of these, whatever folders it names.
+    let own = folders.into_iter().flat_map(|(prefix, folder)| {
+        let buckets = Scope::of_each_length(prefix);
+        buckets.map(move |name| format!("arn:{}:s3:::{name}/{folder}*", audience.scope.partition))
+    });
+    let own: Vec<_> = own.chain([format!("{records}/*")]).collect();
     // The bucket, and all that is in it.
     let records = [format!("{records}*")];
     [
         (
             Part::Storage,
             json!({"Sid": "NoOthersDocuments", "Effect": "Deny", "NotResource": own,
-                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]}),
+                "Action": ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]}),
         ),
         (
             Part::Storage,
             json!({"Sid": "NoRecordIsForgotten", "Effect": "Deny", "Resource": records,
-                "Action": ["s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion"]}),
+                // By a rule S3 itself deletes, or overwrites.
+                "Action": ["s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion",
+                    "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration"]}),
         ),
         (
             Part::Retrieval,
@@ -109,7 +118,7 @@ fn policy(audience: &Audience, verb: &str, holds: impl Fn(&Need) -> bool) -> Val
         conditions.into_iter().enumerate().map(move |(n, condition)| {
             let number = if n == 0 { String::new() } else { (n + 1).to_string() };
             let sid = format!("{verb}{grant:?}{number}");
-            let resources = grant.resources(audience);
+            let resources = grant.resources(audience, !verb.is_empty());
             let mut statement =
                 json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources});
             if let Some(condition) = condition {
@@ -141,11 +150,11 @@ impl Grant {
         }
     }
 
-    fn resources(self, audience: &Audience) -> Vec<String> {
+    fn resources(self, audience: &Audience, deletes: bool) -> Vec<String> {
         use Grant::*;
         let scope = &audience.scope;
         let Scope { account, partition, region, .. } = scope;
-        let named = scope.prefixes().map(|prefix| format!("{prefix}{NAME}"));
+        let named = named(scope);
         let [stacks, tenants] = &named;
         let bucket = |name: &str| format!("arn:{partition}:s3:::{name}");
         let s3 = |what: &str| named.iter().map(|name| format!("{}{what}", bucket(name))).collect();
@@ -161,6 +170,12 @@ impl Grant {
             Buckets => s3(""),
             InstallationBucket => vec![records()],
             Records => vec![format!("{}/{LOCK}", records()), format!("{}/{RECORDS}*", records())],
+            // Versions that are deleted are lost: of no bucket but ours.
+            Objects if deletes => {
+                let prefixes = scope.prefixes();
+                let names = prefixes.iter().flat_map(|prefix| Scope::of_each_length(prefix));
+                names.map(|name| bucket(&format!("{name}/*"))).collect()
+            }
             Objects => s3("/*"),
             // Only a SharedStack has a pool.
             OwnObjects => [(stacks, POOL), (stacks, OPERATORS_OWN), (tenants, OPERATORS_OWN)]
@@ -193,7 +208,12 @@ impl Grant {
         let made_with_our_tag =
             json!({"StringEquals": {format!("aws:RequestTag/{INSTALLATION}"): installation}});
         let our_tag = || json!({"StringEquals": {resource_tag(INSTALLATION): installation}});
-        let our_names = json!({"StringLike": {"aoss:collection": collections(&audience.scope)}});
+        let our_names = json!({"StringLike": {"aoss:collection": named(&audience.scope)}});
+        // A policy may be about many: none of them may be another's, and it must be about some.
+        let all_ours = || {
+            json!({"ForAllValues:StringLike": {"aoss:collection": collections(&audience.scope)},
+                "Null": {"aoss:collection": "false"}})
+        };
         match self {
             NewBuckets | NewKeys | NewTags | NewThings => vec![Some(made_with_our_tag)],
             OwnKnowledgeBases => vec![Some(our_tag())],
@@ -230,7 +250,8 @@ impl Grant {
                 vec![Some(json!({"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}))]
             }
             ServiceLinkedRole => vec![Some(json!({"StringEquals": {"iam:AWSServiceName": OBSERVABILITY}}))],
-            Policies | InsideCollections => vec![Some(our_names)],
+            Policies => vec![Some(all_ours())],
+            InsideCollections => vec![Some(our_names)],
             Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
             Buckets | InstallationBucket | Records | Objects | OwnObjects | Keys | Aliases | Lists
@@ -250,8 +271,14 @@ pub(super) fn resource_tag(tag: &str) -> String {
     format!("aws:ResourceTag/{tag}")
 }
 
-/// Collections of our names. Policies over them name them by pattern, and a pattern ends as no name does.
-pub(super) fn collections(scope: &Scope) -> [String; 2] {
+/// What things of an installation are called: a SharedStack's, and a tenant's. The `*` goes over slashes, of which a bucket's own
+/// ARN, an alias of ours and a collection have none.
+pub(super) fn named(scope: &Scope) -> [String; 2] {
+    scope.prefixes().map(|prefix| format!("{prefix}{NAME}"))
+}
+
+/// Policies over collections of our names. They name them by pattern, and a pattern ends as no name does.
+fn collections(scope: &Scope) -> [String; 2] {
     scope.prefixes().map(|prefix| format!("{prefix}*"))
 }
 

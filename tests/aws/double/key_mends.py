@@ -34,10 +34,11 @@ async def check_assume_role(world, call):
                "sts:ExternalId": call.params.get("ExternalId")}
     if role is None or policy.decide([role.trust], action, arn, context, named(principal)) != "Allow":
         raise caller.denial(call, action, arn, f"because no resource-based policy allows the {action} action")
+    why = organization.keeps(world, action, arn, {**context, "aws:PrincipalIsAWSService": "false"})
     bound = await caller.role_of(world, call)
     if bound:
         call.actions.append(action)
-        why = organization.refusal(world, principal, action, arn, context)
+        why = organization.refusal(world, principal, action, arn, context) or why
         why = why or world.roles.refusal(bound, action, arn, context, role.trust, guarded=True)
-        if why:
-            raise caller.denial(call, action, arn, why)
+    if why:
+        raise caller.denial(call, action, arn, why)

@@ -1,8 +1,12 @@
-"""Service control policies of the organization that an account is in (Organizations user guide, "SCP evaluation").
+"""Policies of the organization that an account is in: service control policies (Organizations user guide, "SCP evaluation"), and
+resource control policies ("RCP evaluation"), as far as they are about the use of roles.
 
 `organization.levels` of an account's settings has a list of policies for each level above it: the root, its units, itself. At each
 some policy must allow a call, and none may deny it. They give no right. They bind every principal of the account, its root too,
 wherever the resource is; but nobody of the organization's management account, no role that is linked to a service, and no service.
+
+`organization.resources` has resource control policies, which deny. They bind whoever asks for a role of the account, of whatever
+account they are, also whoever is nobody's principal and comes by an identity provider; but for no role that is linked to a service.
 """
 
 from . import policy
@@ -29,3 +33,13 @@ def refusal(world, principal, action, resource, context):
     if None in verdicts:
         return f"because no service control policy allows the {action} action"
     return None
+
+
+def keeps(world, action, role, context):
+    """Why the organization of the role's account does not let it be used, in AWS's words, or None. The context says who asks, if
+    anybody signs for it."""
+    own = world.settings.of(role.split(":")[4])["organization"]
+    if own["management_account"] or ":role/aws-service-role/" in role:
+        return None
+    denied = policy.decide(own["resources"], action, role, context, lambda element: element == "*") == "Deny"
+    return "with an explicit deny in a resource control policy" if denied else None

@@ -139,7 +139,8 @@ def _condition(operator, found, wanted):
         # A missing key: nothing matches, except what is negated, optional or about all of no values.
         return optional or quantifier == "ForAllValues" or (negated and quantifier == "")
     matches = [any(test(w, v) for w in wanted) != negated for v in values]
-    return any(matches) if quantifier == "ForAnyValue" else all(matches)
+    # Of many values one is enough where nobody says for how many it must hold; of what is negated, none may be named.
+    return any(matches) if quantifier == "ForAnyValue" or (quantifier == "" and not negated) else all(matches)
 
 
 def names_match(pattern, name):

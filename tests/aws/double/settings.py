@@ -13,6 +13,7 @@ DEFAULTS = {
     "object_page_size": 1000,     # of S3's listings of objects: AWS's own is 1,000, and no more
     "organization": {
         "levels": [],             # of service control policies above the account, each a list: organization.py
+        "resources": [],          # resource control policies above the account
         "management_account": False,
     },
     "dwell": {

@@ -4,7 +4,7 @@ and when it has to delete vectors. Each refusal has the message of aws-facts §5
 
 import re
 
-from . import access, aoss_index, index_schema
+from . import access, aoss_index, index_schema, organization
 from .errors import validation
 
 # Dimensions by model; the first is the default (aws-facts §3). Titan v2 and Cohere v4 let one choose.
@@ -32,7 +32,9 @@ async def role_of(world, kb, arn=None):
     role = await world.roles.by_arn(arn)
     if role is None:
         raise validation(f"Amazon Bedrock cannot assume role {arn}. Verify that the role exists.")
-    if not world.roles.assumable(role, "bedrock.amazonaws.com", source_context(kb)):
+    context = {**source_context(kb), "aws:PrincipalIsAWSService": "true"}
+    kept = organization.keeps(world, "sts:AssumeRole", role.arn, context)
+    if kept or not world.roles.assumable(role, "bedrock.amazonaws.com", context):
         raise validation("Bedrock Knowledge Base was unable to assume the given role. "
                          "Provide the proper permissions and retry the request.")
     return role

@@ -9,7 +9,7 @@ import json
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from . import policy, upstream
+from . import organization, policy, upstream
 from .errors import AwsError
 
 ACTION = "AssumeRoleWithWebIdentity"
@@ -38,7 +38,7 @@ async def answer(world, call):
     await world.faults.before(world, call)
     world.rates.check(call)
     role = await world.roles.by_arn(arn)
-    if role is None or not _trusts(role, _claims(form["WebIdentityToken"])):
+    if role is None or organization.keeps(world, f"sts:{ACTION}", arn, {}) or not _trusts(role, _claims(form["WebIdentityToken"])):
         raise AwsError("AccessDenied", f"Not authorized to perform sts:{ACTION}", 403)
     given = await upstream.api(call.account, call.region, "sts", "AssumeRole", RoleArn=arn, RoleSessionName=session)
     keys = given["Credentials"]

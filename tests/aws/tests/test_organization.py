@@ -3,12 +3,15 @@
 import json
 from types import SimpleNamespace
 
+import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from double import organization
 from double.settings import Settings
 
-from .conftest import allow, code, message, refused
+from .conftest import REGION, allow, code, message, refused
 
 FULL = "FullAWSAccess"
 
@@ -99,6 +102,46 @@ def test_nobody_assumes_a_role_that_the_organization_keeps(aws):
         under(aws, [FULL, deny("sts:AssumeRole", f"arn:aws:iam::{aws.account}:role/kept/*")])
         assert code(lambda: who.assume(arn)) == "AccessDenied"
         under(aws)
+
+
+ONLY_SERVICES = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+
+
+def kept(role, *actions):
+    return document({**allow(list(actions), role, effect="Deny", **ONLY_SERVICES), "Principal": "*"})
+
+
+def test_a_role_that_is_kept_is_used_by_nobody_but_a_service(aws):
+    """Of whatever account; what SCPs bind is the caller, and here it is the role."""
+    trust = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": aws.root}})
+    arn = aws.iam.create_role(RoleName="kept", Path="/kept/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    aws.assume(arn)
+    aws.settings(organization={"resources": [kept(arn, "sts:AssumeRole")]})
+    told = message(lambda: aws.assume(arn))
+    assert told.endswith("with an explicit deny in a resource control policy"), told
+    aws.make_store()
+    aws.settings(organization={"resources": [kept(f"arn:aws:iam::{aws.account}:role/*", "sts:AssumeRole")]})
+    aws.make_kb()
+    everybody = document({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"})
+    aws.settings(organization={"resources": [everybody]})
+    told = message(lambda: aws.agent.create_knowledge_base(**aws.kb_arguments(name="another")))
+    assert "unable to assume the given role" in told, told
+
+
+def test_a_role_that_is_kept_is_used_by_nobody_who_comes_by_an_identity_provider(aws):
+    trust = document({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+                      "Principal": {"Federated": f"arn:aws:iam::{aws.account}:oidc-provider/oidc.example"}})
+    arn = aws.iam.create_role(RoleName="kept", Path="/kept/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    sts = boto3.client("sts", region_name=REGION, endpoint_url=aws.endpoint, config=Config(
+        signature_version=UNSIGNED, retries={"total_max_attempts": 1}))
+
+    def become():
+        return sts.assume_role_with_web_identity(RoleArn=arn, RoleSessionName="pod", WebIdentityToken="any")
+    under(aws, [FULL, deny("sts:*", arn)])
+    become()
+    for own, code_of in (({"management_account": True}, None), ({"management_account": False}, "AccessDenied")):
+        aws.settings(organization={"levels": [], "resources": [kept(arn, "sts:AssumeRoleWithWebIdentity")], **own})
+        assert code(become) == code_of
 
 
 @pytest.mark.parametrize("setting", [{"organization": {"policies": []}}, {"organization": []}])

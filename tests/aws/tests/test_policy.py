@@ -50,6 +50,9 @@ CONTEXT = {"aws:SourceAccount": "1", "aws:SourceArn": "arn:aws:bedrock:r:1:knowl
     ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}, False),
     ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a"]}}, True),
     ({"ForAnyValue:StringEquals": {"aws:Missing": ["a"]}}, False),
+    ({"StringEquals": {"aws:TagKeys": ["a"]}}, True),                                    # of many one is enough
+    ({"StringNotEquals": {"aws:TagKeys": ["a"]}}, False),
+    ({"StringEquals": {"aws:TagKeys": ["c"]}}, False),
     ({"StringEquals": {"aws:SourceAccount": "1"}, "StringLike": {"s3:prefix": "x"}}, False),
     ({"NumericLessThan": {"aws:SourceAccount": "2"}}, True),
     ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, False),                             # not known here: does not allow
