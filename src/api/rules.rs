@@ -50,5 +50,8 @@ pub fn present(root: &str, path: &str) -> String {
 /// How to migrate what a tenant's documents or its identity depend on.
 pub const SECOND_TENANT: &str =
     "create a second Tenant with another `tenantId`, copy the documents to it and delete this one";
+/// How to come to another stack. It may only have been misspelt.
+pub const ANOTHER_STACK: &str = "while nothing is built, delete this Tenant and apply it with another `stackRef`; afterwards create a \
+                                 second Tenant with another `tenantId`, copy the documents to it and delete this one";
 /// How to migrate what all borrowers of a stack share.
 pub const SECOND_STACK: &str = "create a second SharedStack and move its tenants there one by one";

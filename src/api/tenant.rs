@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::{placed, stack_is_named};
-use super::rules::{SECOND_TENANT, fixed, fixed_as_it_is, unchanging};
+use super::rules::{ANOTHER_STACK, SECOND_TENANT, fixed, fixed_as_it_is, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
@@ -57,7 +57,7 @@ use super::{
 // What is decided at creation, and the way to migrate.
 #[x_kube(validation = unchanging("tenantId", SECOND_TENANT))]
 #[x_kube(validation = unchanging("pattern", SECOND_TENANT))]
-#[x_kube(validation = fixed_as_it_is("stackRef", SECOND_TENANT))]
+#[x_kube(validation = fixed_as_it_is("stackRef", ANOTHER_STACK))]
 #[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_TENANT))]
 #[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_TENANT))]
 #[x_kube(validation = fixed("collection.standbyReplicas", "'Enabled'", SECOND_TENANT))]

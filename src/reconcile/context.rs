@@ -382,6 +382,7 @@ impl Context {
             self.memories.note(uid, |memory| memory.retry(asked));
             // What was in the way may have been deleted by somebody else.
             self.reservations.ask_anew();
+            self.models.ask_anew();
         }
     }
 

@@ -88,6 +88,13 @@ impl Models {
         }
     }
 
+    /// Somebody has mended a cause: Bedrock is asked again where it did not answer.
+    pub fn ask_anew(&self) {
+        for known in self.known.lock().values_mut().filter(|known| known.good_for == AGAIN) {
+            known.good_for = Duration::ZERO;
+        }
+    }
+
     /// When a model ends, if that is known.
     pub fn ends(&self, model: &str) -> Option<Timestamp> {
         self.known.lock().get(model)?.answer.as_ref().ok()?.as_ref()?.ends
@@ -162,6 +169,14 @@ mod tests {
         assert_eq!(models.lifecycle(now, "m", refused).await, Err(fault()));
         let unasked = || async { panic!("it was asked just now") };
         assert_eq!(models.lifecycle(now, "m", unasked).await, Err(fault()));
+        models.ask_anew();
+        assert_eq!(models.lifecycle(now, "m", || async { Ok(None) }).await, Ok(None), "its cause was mended");
+        models.ask_anew();
+        assert_eq!(
+            models.lifecycle(now, "m", unasked).await,
+            Ok(None),
+            "what was answered is good for a day"
+        );
         let ends = Timestamp::from_second(1_800_000_000).ok();
         let known = Some(Lifecycle { is_legacy: true, ends });
         let answers = || async { Ok(Some(Lifecycle { is_legacy: true, ends })) };
