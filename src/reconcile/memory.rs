@@ -42,7 +42,7 @@ pub struct Memory {
     /// Since when each layer has been waited for.
     pub waiting_since: PerLayer<Option<Instant>>,
     /// Layers that were not ready, or not changed, in time.
-    pub late: PerLayer<bool>,
+    pub late: PerLayer<Option<Late>>,
     /// What somebody else has changed of layers that were whole, in words, until it is put right.
     pub drift: PerLayer<Option<String>>,
     /// What AWS refused in a way that needs a person, and when.
@@ -82,6 +82,15 @@ pub struct Memory {
     pub goes: PerLayer<bool>,
     /// By tenantId: how far a SharedStack that leaves has taken apart what its tenants had retained.
     pub taken_along: BTreeMap<String, TakenAlong>,
+}
+
+/// Why something was not ready in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// AWS was at work on it for too long.
+    AtWork,
+    /// AWS did not begin, or did not answer.
+    NotBegun,
 }
 
 /// What a tenant had retained, on its way out with the SharedStack.
@@ -416,14 +425,14 @@ mod tests {
             failures: 7,
             ..Memory::default()
         };
-        (memory.waiting_since.role, memory.late.role) = (waited, true);
+        (memory.waiting_since.role, memory.late.role) = (waited, Some(Late::AtWork));
         memory.refused.role = Some((ago(1.0), fault(Class::Denied, "no")));
         memory.retry(None);
         assert_eq!((memory.waiting_since.role, memory.failures), (waited, 7), "nobody has asked");
         memory.retry(Some("now"));
         let since = [memory.failing_since, memory.documents_failing_since, memory.registry_failing_since];
         assert_eq!(since, [None; 3]);
-        assert_eq!((memory.waiting_since.role, memory.late.role, memory.failures), (None, false, 0));
+        assert_eq!((memory.waiting_since.role, memory.late.role, memory.failures), (None, None, 0));
         assert!(memory.refused.role.is_none() && memory.looked_at_all.is_none());
         assert!(memory.leaving_since > waited, "it goes on leaving");
         // What stays in its annotations is asked for once.

@@ -179,7 +179,8 @@ async fn read_only_repairs_builds_and_deletes_nothing() {
 
         let operator = w.another_operator(|settings| settings.read_only = true).await;
         for (object, wanted) in [
-            ("silo1", "BucketReady=False/ReadOnly"),
+            ("silo1", "BucketReady=True/ReadOnly"),
+            ("silo1", "Ready=True"),
             ("bridge1", "RoleReady=False/ReadOnly"),
             ("late", "Ready=False/ReadOnly"),
             ("pool1", "Ready=False/ReadOnly"),

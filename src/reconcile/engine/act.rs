@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use super::case::Case;
+use super::observe::{is_passing, of_unseen};
 use super::passed::Passed;
 use super::world::World;
-use crate::api::{ConditionType, Layer, PerLayer, Reason};
+use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
 use crate::clock;
-use crate::reconcile::memory::{self, Memory};
+use crate::reconcile::memory::{self, Late, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
 use crate::stack::model::desired::Want;
@@ -38,25 +39,33 @@ pub(super) async fn act(
 }
 
 /// A layer that is waited for, or is late. What is late is so until it is as it should be: that AWS goes on refusing it is no
-/// other news.
+/// other news. Once AWS is at work on what it refused, that has all its time.
 pub(super) fn in_time(
     world: &World<'_>,
     case: &Case<'_>,
     memory: &mut Memory,
     layer: Layer,
     standing: Standing,
-    waited: Duration,
+    at_work: bool,
+    mut waited: Duration,
 ) -> Standing {
     let late = memory.late.get_mut(layer);
+    if at_work && *late == Some(Late::NotBegun) {
+        (*late, waited) = (None, Duration::ZERO);
+        *memory.waiting_since.get_mut(layer) = Some(Instant::now());
+    }
     let since = match standing {
-        _ if *late => Some(Duration::MAX),
+        _ if late.is_some() => Some(Duration::MAX),
         Standing::Answers(..) => Some(waited),
         _ => case.unready_for(world.clock, layer, waited),
     };
     let standing = standing.by_deadline(layer, since);
     match standing {
         Standing::Unchanged => {}
-        _ => *late = matches!(standing, Standing::Stalled(Reason::DeadlineExceeded, _)),
+        Standing::Stalled(Reason::DeadlineExceeded, _) => {
+            late.get_or_insert(if at_work { Late::AtWork } else { Late::NotBegun });
+        }
+        _ => *late = None,
     }
     standing
 }
@@ -68,40 +77,42 @@ pub(super) fn settle(
     want: &Want,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
+    index_unseen: Option<Fault>,
     memory: &mut Memory,
 ) -> Passed {
-    let mut standings = steps.map(|_, step| match step {
+    let goes_on = steps.map(|layer, _| answers::go_on(&case.id.scope, want, &memory.sight, layer));
+    let answers = goes_on.map(|_, goes_on| goes_on && case.status.is_true(ConditionType::Ready));
+    let mut standings = steps.map(|layer, step| match step {
         Step::None => None,
         Step::Whole | Step::Ensure => Some(Standing::Whole),
-        Step::After(layer) => Some(Standing::After(layer)),
+        Step::After(needed) if *answers.get(layer) => {
+            let message = format!("The {layer} is changed after the {needed}");
+            Some(Standing::Answers(Reason::waiting_for(needed), message))
+        }
+        Step::After(needed) => Some(Standing::After(needed)),
+        Step::Unseen => Some(Standing::Unchanged),
     });
     memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
     // A knowledge base that is being made narrows its role's trust.
     memory.whole.role &= steps.knowledge_base != Step::Ensure;
-    let answers = case.status.is_true(ConditionType::Ready);
-    let answers = steps.map(|layer, _| answers && answers::go_on(&case.id.scope, want, &memory.sight, layer));
     for (layer, step) in steps.iter() {
-        if *step != Step::Ensure {
+        if !matches!(step, Step::Ensure | Step::Unseen) {
             *memory.waiting_since.get_mut(layer) = None;
-            *memory.late.get_mut(layer) = false;
-        }
-        if let (Step::After(needed), true) = (step, *answers.get(layer)) {
-            let message = format!("The {layer} is changed after the {needed}");
-            *standings.get_mut(layer) = Some(Standing::Answers(Reason::waiting_for(*needed), message));
+            *memory.late.get_mut(layer) = None;
         }
     }
     let passes =
         |result: &Result<Progress, Fault>| result.as_ref().is_err_and(|it| it.class.needs_person().is_none());
-    let lasts = memory::lasts(
-        &mut memory.failing_since,
-        world.clock,
-        results.iter().any(|(_, result)| passes(result)),
-    );
+    let fails =
+        results.iter().any(|(_, result)| passes(result)) || index_unseen.as_ref().is_some_and(is_passing);
+    let lasts = memory::lasts(&mut memory.failing_since, world.clock, fails);
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
         let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
         let waited = world.clock.since(*since);
+        let (was_ready, goes_on) = (case.was_ready(layer), *goes_on.get(layer));
+        let at_work = matches!(&result, Ok(Progress::Waiting { reason, .. }) if reason.severity() == Severity::UnderWay);
         let (standing, again) = match &result {
             Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
@@ -111,18 +122,29 @@ pub(super) fn settle(
                     None => fault = Some(failed.clone()),
                     Some(_) => memory.note_refusal(world.clock, layer, failed),
                 }
-                (Standing::after_failure(failed, layer, lasts, case.was_ready(layer)), again)
+                (Standing::after_failure(failed, layer, lasts, was_ready && goes_on), again)
             }
         };
-        let standing = match standing {
-            Standing::Waiting(reason, message) if *answers.get(layer) => Standing::Answers(reason, message),
-            standing => standing,
-        };
-        *standings.get_mut(layer) = Some(in_time(world, case, memory, layer, standing, waited));
+        let standing = standing.answering(*answers.get(layer));
+        *standings.get_mut(layer) =
+            Some(match in_time(world, case, memory, layer, standing, at_work, waited) {
+                // Why it is not done yet is nobody's news; that it is not, is.
+                Standing::Unchanged if was_ready => {
+                    let message = format!("The {layer} is not as it should be yet");
+                    Standing::Waiting(Reason::Updating, message).answering(goes_on)
+                }
+                standing => standing,
+            });
         if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }
         look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));
+    }
+    if let Some(failed) = index_unseen {
+        let (standing, again) = of_unseen(world, case, memory, Layer::Index, &failed, lasts);
+        standings.index = Some(standing);
+        look_again = clock::earliest(look_again, again);
+        fault = fault.or(Some(failed).filter(is_passing));
     }
     if let (Some(hidden), Some(Standing::After(_))) = (&memory.sight.index_hidden, &standings.index) {
         standings.index = Some(hidden.into());

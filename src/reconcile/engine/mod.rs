@@ -17,11 +17,12 @@ use std::time::Instant;
 use self::act::{act, settle};
 use self::case::Case;
 use self::loss::Loss;
-use self::observe::{observe, unseen};
+use self::observe::{is_passing, observe, unseen};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason, Severity};
 use crate::clock;
 use crate::stack::fault::Fault;
+use crate::stack::model::answers;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Want;
 use crate::stack::model::diff;
@@ -29,13 +30,14 @@ use crate::stack::model::drift;
 use crate::stack::model::observed::Sight;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan::{self, Step};
-use crate::stack::model::progress::{Progress, STALLED};
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
 /// What a look at a stack came to: what is to be done next.
 pub struct Survey {
     want: Want,
     steps: PerLayer<Step>,
     losses: Vec<Loss>,
+    index_unseen: Option<Fault>,
     no_room: bool,
     all: bool,
 }
@@ -67,8 +69,9 @@ pub async fn survey(
     if all && let Some(passed) = key_of_others(world, case, memory).await {
         return Err(passed);
     }
-    let (mut index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
+    let (index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
         observe(world, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
+    let mut index_unseen = index_unseen.into_iter().map(|(_, fault)| fault).next();
     if let Some((layer, fault)) = others_unseen.pop() {
         return Err(unseen(world, case, memory, layer, fault));
     }
@@ -98,14 +101,20 @@ pub async fn survey(
     if no_room {
         steps.knowledge_base = Step::After(Layer::KnowledgeBase);
     }
-    // What hides the index may be just what is to be put right, such as the collection's network policy.
-    if let Some((layer, fault)) = index_unseen.pop() {
-        let cause = steps.iter().find(|(it, step)| **step == Step::Ensure && *it != layer);
-        let Some((cause, _)) = cause else {
+    if let Some(fault) = index_unseen.take() {
+        let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Ensure;
+        if !Layer::ALL.iter().any(moving) {
             memory.looked_at_all = None;
-            return Err(unseen(world, case, memory, layer, fault));
+            return Err(unseen(world, case, memory, Layer::Index, fault));
+        }
+        // What hides the index may be just what is to be put right, such as the collection's network policy.
+        let hides =
+            |layer: &Layer| moving(layer) && !answers::go_on(&case.id.scope, &want, &memory.sight, *layer);
+        let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
+        (steps.index, index_unseen) = match cause.filter(|_| !is_passing(&fault)) {
+            Some(cause) => (Step::After(cause), None),
+            None => (Step::Unseen, Some(fault)),
         };
-        steps.index = Step::After(cause);
     }
     let drifted = |layer: Layer| -> Option<(Layer, String)> {
         let is_news = *was_whole.get(layer)
@@ -119,14 +128,14 @@ pub async fn survey(
         *memory.drift.get_mut(layer) = Some(what);
     }
     memory.want = Some(want.clone());
-    Ok(Survey { want, steps, losses, no_room, all })
+    Ok(Survey { want, steps, losses, index_unseen, no_room, all })
 }
 
 /// Takes the steps that a look came to.
 pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
-    let Survey { want, steps, losses, no_room, all } = survey;
+    let Survey { want, steps, losses, index_unseen, no_room, all } = survey;
     if world.read_only {
-        return only_plan(steps);
+        return settle(world, case, &want, steps, only_planned(&steps), index_unseen, memory);
     }
     if all {
         memory.refused = PerLayer::default();
@@ -138,7 +147,8 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
     let results = act(world, case, &want, memory, &steps).await;
     let drift = put_right(&steps, &results, memory);
     note_asked(&want, &results, &mut memory.sight);
-    let mut passed = Passed { adopts, drift, ..settle(world, case, &want, steps, results, memory) };
+    let mut passed =
+        Passed { adopts, drift, ..settle(world, case, &want, steps, results, index_unseen, memory) };
     for Loss { layer, verdict } in losses {
         match verdict {
             loss::Verdict::GivenUp => passed.given_up.push(layer),
@@ -196,7 +206,7 @@ fn note_asked(want: &Want, results: &[(Layer, Result<Progress, Fault>)], sight: 
         (Some(want), Some(facts)) if taken && !want.rebuild => {
             sight.index_asked.extend(diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field));
         }
-        (_, None) => sight.index_asked.clear(),
+        (_, None) if sight.index_known => sight.index_asked.clear(),
         _ => {}
     }
 }
@@ -220,19 +230,15 @@ async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) 
 }
 
 /// With `--read-only` the plan is all there is.
-fn only_plan(steps: PerLayer<Step>) -> Passed {
-    let layers = steps.map(|layer, step| match step {
-        Step::None => None,
-        Step::Whole => Some(Standing::Whole),
-        Step::After(needed) => Some(Standing::After(needed)),
-        Step::Ensure => {
-            let message = format!(
-                "The operator runs with --read-only; without it, it would make or change the {layer}"
-            );
-            Some(Standing::Waiting(Reason::ReadOnly, message))
-        }
+fn only_planned(steps: &PerLayer<Step>) -> Vec<(Layer, Result<Progress, Fault>)> {
+    let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
+    let planned = moving.map(|(layer, _)| {
+        let message =
+            format!("The operator runs with --read-only; without it, it would make or change the {layer}");
+        let (reason, cadence) = (Reason::ReadOnly, Cadence::Woken);
+        (layer, Ok(Progress::Waiting { reason, message, cadence }))
     });
-    Passed { layers, ..Passed::default() }
+    planned.collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What AWS has of the layers that an object owns.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
@@ -24,22 +24,38 @@ pub(super) fn unseen(
     layer: Layer,
     fault: Fault,
 ) -> Passed {
-    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
-    let waited = world.clock.since(since);
-    let passes = Standing::from(&fault) == Standing::Unchanged;
-    let lasts = memory::lasts(&mut memory.failing_since, world.clock, passes);
-    let standing = Standing::after_failure(&fault, layer, lasts, case.was_ready(layer));
-    let standing = in_time(world, case, memory, layer, standing, waited);
+    let lasts = memory::lasts(&mut memory.failing_since, world.clock, is_passing(&fault));
+    let (standing, look_again) = of_unseen(world, case, memory, layer, &fault, lasts);
     let want = case.want(&memory.sight);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
     *layers.get_mut(layer) = Some(standing);
+    let fault = Some(fault).filter(is_passing);
+    let passing = memory.transient(world.clock, fault.as_ref());
+    Passed { layers, look_again, fault, passing, ..Passed::default() }
+}
+
+/// Whether a failure is nobody's news as long as it does not last.
+pub(super) fn is_passing(fault: &Fault) -> bool {
+    Standing::from(fault) == Standing::Unchanged
+}
+
+/// How a layer stands that cannot be looked at, and when to look again.
+pub(super) fn of_unseen(
+    world: &World<'_>,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    layer: Layer,
+    fault: &Fault,
+    lasts: Option<Duration>,
+) -> (Standing, Option<Duration>) {
+    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+    let waited = world.clock.since(since);
+    let standing = Standing::after_failure(fault, layer, lasts, case.was_ready(layer));
     let look_again = match fault.class {
         Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
         _ => Some(STALLED),
     };
-    let fault = passes.then_some(fault);
-    let passing = memory.transient(world.clock, fault.as_ref());
-    Passed { layers, look_again, fault, passing, ..Passed::default() }
+    (in_time(world, case, memory, layer, standing, false, waited), look_again)
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers

@@ -66,13 +66,18 @@ impl TryFrom<Fault> for Blocked {
 }
 
 impl Standing {
+    /// The same of what answers as before meanwhile, if it does.
+    pub fn answering(self, answers: bool) -> Self {
+        match self {
+            Standing::Waiting(reason, message) if answers => Standing::Answers(reason, message),
+            other => other,
+        }
+    }
+
     /// A layer of which a call failed. `lasts` says for how long calls have been failing so, once that is news. What was
     /// ready still is, unless nobody knows what the failure means and it does not end.
     pub fn after_failure(fault: &Fault, layer: Layer, lasts: Option<Duration>, was_ready: bool) -> Self {
-        let standing = match Standing::from(fault) {
-            Standing::Waiting(reason, message) if was_ready => Standing::Answers(reason, message),
-            standing => standing,
-        };
+        let standing = Standing::from(fault).answering(was_ready);
         let Some(lasts) = lasts.filter(|_| standing == Standing::Unchanged) else { return standing };
         match was_ready {
             false => Standing::Waiting(fault.class.lasting(), fault.to_string()),
@@ -90,7 +95,7 @@ impl Standing {
     pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
             Standing::Waiting(reason, message) | Standing::Answers(reason, message)
-                if reason != Reason::WaitingForCollection
+                if !matches!(reason, Reason::WaitingForCollection | Reason::ReadOnly)
                     && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
                 let minutes = in_time(layer, reason).as_secs() / 60;
@@ -291,16 +296,25 @@ impl Verdict {
             }
             // Only failures that are nobody's news yet: what was said before still stands.
             let said = condition::find(previous, ConditionType::Ready).filter(|c| c.status != TRUE);
-            let reason = said.and_then(|c| Reason::parse(&c.reason)).unwrap_or(Reason::Progressing);
-            let message = said.map_or_else(|| "Looking at what is there".to_string(), |c| c.message.clone());
+            let said =
+                said.map(|c| (Reason::parse(&c.reason).unwrap_or(Reason::Progressing), c.message.clone()));
+            let (reason, message) = said
+                .or_else(|| self.meanwhile(previous))
+                .unwrap_or_else(|| (Reason::Progressing, "Looking at what is there".into()));
             Some((reason.severity() == Severity::Stalled, reason, message))
         })
     }
 
-    /// What is done, or waited for, while everything answers.
-    fn meanwhile(&self) -> Option<(Reason, String)> {
-        self.layers.iter().find_map(|(_, standing)| match standing {
+    /// What is done, or waited for, while everything answers. What was begun is not done because a look failed since.
+    fn meanwhile(&self, previous: &[Condition]) -> Option<(Reason, String)> {
+        self.layers.iter().find_map(|(layer, standing)| match standing {
             Some(Standing::Answers(reason, message)) => Some((*reason, message.clone())),
+            Some(Standing::Unchanged) => {
+                let said =
+                    condition::find(previous, ConditionType::of(layer)).filter(|c| c.status == TRUE)?;
+                let reason = Reason::parse(&said.reason).filter(|reason| *reason != Reason::Ready)?;
+                Some((reason, said.message.clone()))
+            }
             _ => None,
         })
     }
@@ -310,7 +324,7 @@ impl Verdict {
         let mut drafts = match self.trouble(previous) {
             None => vec![
                 draft(Ready, TRUE, Reason::Ready, "Everything is built and can be asked"),
-                match self.passing.clone().or_else(|| self.meanwhile()) {
+                match self.passing.clone().or_else(|| self.meanwhile(previous)) {
                     Some((reason, message)) => draft(Reconciling, TRUE, reason, message),
                     None => draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
                 },
@@ -534,9 +548,13 @@ mod tests {
         assert_eq!(status(&during, ConditionType::Stalled), ("False", "Ready"));
         assert_eq!(status(&during, ConditionType::BucketReady), ("True", "Updating"));
         // A look that fails in between leaves it so.
-        changing.layers.bucket = Some(Standing::Unchanged);
-        assert_eq!(status(&changing.conditions(&during, 2, &at(3)), ConditionType::Ready), ("True", "Ready"));
-        let after = whole.conditions(&during, 2, &at(4));
+        changing.layers = changing.layers.map(|_, it| it.map(|_| Standing::Unchanged));
+        let unseen = changing.conditions(&during, 2, &at(3));
+        assert_eq!(unseen, during, "what was begun is not done");
+        changing.layers.role = Some(Standing::After(Layer::Key));
+        let ready = changing.conditions(&during, 2, &at(3));
+        assert_eq!(status(&ready, ConditionType::Ready), ("False", "Updating"), "rather than a mere look");
+        let after = whole.conditions(&unseen, 2, &at(4));
         assert_eq!(after[0].last_transition_time, at(1), "it was Ready all the time");
         assert_eq!(status(&after, ConditionType::Reconciling), ("False", "Ready"));
     }
@@ -692,6 +710,8 @@ mod tests {
                 let message = |minutes| format!("Not ready after {minutes} minutes. AWS says so");
                 let expected = match reason {
                     Reason::WaitingForCollection => waits.clone(),
+                    // Nobody is at work.
+                    Reason::ReadOnly => waits.clone(),
                     // What AWS does not see yet is over sooner than what it takes long to make.
                     Reason::NotYet => stalled(Reason::DeadlineExceeded, &message(minutes.min(10))),
                     _ => stalled(Reason::DeadlineExceeded, &message(minutes)),

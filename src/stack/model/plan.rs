@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Ensure,
     /// Another layer comes first.
     After(Layer),
+    /// It could not be looked at: it is left alone. No plan comes to this.
+    Unseen,
 }
 
 /// What must be whole before a layer is touched. The role needs only the collection's *name* for its data access

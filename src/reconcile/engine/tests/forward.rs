@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
-use crate::stack::model::outcome::Standing::{After, Stalled, Unchanged, Waiting, Whole};
+use crate::stack::model::outcome::Standing::{After, Answers, Stalled, Unchanged, Waiting, Whole};
 use crate::stack::model::policy;
 use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
 
@@ -183,6 +183,139 @@ async fn what_answers_is_not_unready_because_it_is_not_seen_for_a_moment() {
     assert_eq!((silo.is_ready(), reconciling.reason.as_str()), (true, "NotYet"));
 }
 
+/// A look at the index that fails is told, or not, as if nothing else differed: the bucket hides no index.
+#[tokio::test]
+async fn an_index_that_is_not_seen_for_a_moment_is_not_unready_because_another_layer_differs() {
+    for class in [Class::Throttled, Class::Transient, Class::Unnamed, Class::NotYet] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| {
+            ours(&mut aws.sight.bucket).lifecycle.clear();
+            aws.blind.index = Some(fault(class));
+        });
+        silo.generation = 2;
+        for _ in 0..3 {
+            silo.pass().await;
+            assert!(silo.is_ready(), "{class:?}: {:?}", silo.status.conditions);
+            assert!(silo.status.is_true(ConditionType::IndexReady), "{class:?}");
+        }
+        assert_eq!(silo.ensured(), [Bucket], "{class:?}: the rest goes on");
+        silo.aws(|aws| aws.blind.index = None);
+        assert_eq!(silo.until_ready().await, Vec::<Vec<Layer>>::new());
+    }
+}
+
+/// What differs may never be put right: nobody may, or it is refused for good.
+#[tokio::test]
+async fn why_the_index_cannot_be_seen_is_not_kept_back_because_another_layer_differs() {
+    for read_only in [false, true] {
+        for (class, reason) in [
+            (Class::Denied, Reason::Denied),
+            (Class::NotYet, Reason::DeadlineExceeded),
+            (Class::Unnamed, Reason::DeadlineExceeded),
+            (Class::Transient, Reason::Transient),
+        ] {
+            let mut silo = Object::built("silo").await;
+            silo.read_only = read_only;
+            silo.aws(|aws| {
+                ours(&mut aws.sight.bucket).lifecycle.clear();
+                aws.refuses.bucket = Some(fault(Class::Transient));
+                aws.blind.index = Some(fault(class));
+            });
+            silo.generation = 2;
+            silo.pass().await;
+            silo.clock = later();
+            silo.pass().await;
+            let passes = class == Class::Transient;
+            let kind = if passes { ConditionType::Reconciling } else { ConditionType::Stalled };
+            let told = silo.status.condition(kind).unwrap();
+            let said = (told.status.as_str(), told.reason.as_str());
+            assert_eq!(said, ("True", reason.as_str()), "{class:?}, {read_only}: {told:?}");
+            assert_eq!(silo.is_ready(), passes, "{class:?}");
+        }
+    }
+}
+
+/// That it cannot be put right at once does not make it answer.
+#[tokio::test]
+async fn what_may_not_answer_is_not_ready_because_the_call_that_repairs_it_fails() {
+    let classes = [Class::NotYet, Class::Throttled, Class::Transient, Class::Conflict, Class::Unnamed];
+    for (what, differ, _) in DIFFERS.iter().filter(|(.., answers)| !answers) {
+        for class in classes {
+            let mut silo = Object::built("silo").await;
+            silo.aws(|aws| {
+                differ(&mut aws.sight);
+                aws.refuses = PerLayer::from_fn(|_| Some(fault(class)));
+            });
+            silo.generation = 2;
+            for _ in 0..3 {
+                silo.pass().await;
+                let conditions = &silo.status.conditions;
+                assert!(!silo.is_ready(), "{what}, {class:?}: {conditions:?}");
+                assert!(silo.status.is_true(ConditionType::Reconciling), "{what}, {class:?}: {conditions:?}");
+            }
+            silo.aws(|aws| aws.refuses = PerLayer::default());
+            if *what != "the knowledge base's state" {
+                silo.until_ready().await;
+            }
+        }
+    }
+}
+
+/// Whoever waits for the end of a change does not take a failure for it, and the failure is still nobody's news.
+#[tokio::test]
+async fn a_change_is_not_done_because_the_call_that_makes_it_fails() {
+    for (what, differ, _) in DIFFERS.iter().filter(|(.., answers)| *answers) {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| {
+            differ(&mut aws.sight);
+            aws.refuses = PerLayer::from_fn(|_| Some(fault(Class::Transient)));
+        });
+        silo.generation = 2;
+        for (clock, reason) in [(Clock::new(1), Reason::Updating), (later(), Reason::Transient)] {
+            silo.clock = clock;
+            for _ in 0..3 {
+                silo.pass().await;
+                let reconciling = silo.status.condition(ConditionType::Reconciling).unwrap();
+                let said = (reconciling.status.as_str(), reconciling.reason.as_str());
+                assert_eq!((silo.is_ready(), said), (true, ("True", reason.as_str())), "{what}");
+            }
+        }
+    }
+}
+
+/// AWS has accepted it, and works: nobody needs to act. What then takes too long itself is for a person.
+#[tokio::test]
+async fn what_aws_has_begun_at_last_is_not_stalled_for_having_begun_late() {
+    let mut silo = Object::named("silo");
+    let hours_ago = |silo: &mut Object| {
+        silo.memory.waiting_since.collection = Instant::now().checked_sub(Duration::from_secs(7200));
+        let earlier = jiff::SignedDuration::from_secs(7200);
+        silo.status.conditions.iter_mut().for_each(|it| it.last_transition_time.0 -= earlier);
+    };
+    let stalls = |silo: &Object, reason: Reason| {
+        let stalled = silo.status.condition(ConditionType::Stalled).unwrap();
+        assert_eq!(stalled.reason, reason.as_str(), "{stalled:?}");
+        assert_eq!(stalled.status == "True", reason.severity() == Severity::Stalled);
+    };
+    silo.aws(|aws| aws.refuses.collection = Some(fault(Class::NotYet)));
+    silo.pass().await;
+    hours_ago(&mut silo);
+    silo.pass().await;
+    stalls(&silo, Reason::DeadlineExceeded);
+    silo.aws(|aws| (aws.refuses.collection, aws.slow.collection) = (None, true));
+    for _ in 0..3 {
+        silo.pass().await;
+        stalls(&silo, Reason::Creating);
+    }
+    hours_ago(&mut silo);
+    for _ in 0..3 {
+        silo.pass().await;
+        stalls(&silo, Reason::DeadlineExceeded);
+    }
+    silo.aws(|aws| aws.slow.collection = false);
+    silo.until_ready().await;
+}
+
 /// A change, or a look, that AWS refuses for longer than that may take, is told once, and until it is over.
 #[tokio::test]
 async fn what_is_late_does_not_stall_and_go_on_by_turns() {
@@ -207,7 +340,7 @@ async fn what_is_late_does_not_stall_and_go_on_by_turns() {
         silo.clock = Clock::new(1);
         silo.memory.retry(Some("now"));
         silo.pass().await;
-        assert!(!silo.memory.late.index, "{class:?}");
+        assert_eq!(silo.memory.late.index, None, "{class:?}");
         silo.aws(|aws| (aws.refuses.index, aws.blind.index) = (None, None));
         silo.until_ready().await;
     }
@@ -339,7 +472,7 @@ async fn a_passing_failure_is_nobodys_news_for_two_minutes() {
         });
         silo.generation = 2;
         let passed = silo.pass().await;
-        assert_eq!(*standing(&passed, Bucket), Unchanged);
+        assert!(matches!(standing(&passed, Bucket), Answers(Reason::Updating, _)), "{:?}", passed.layers);
         assert_eq!(passed.fault.map(|fault| fault.class), Some(class), "backoff decides");
         assert_eq!(passed.passing, None);
         assert!(silo.memory.refused.bucket.is_none() && silo.is_ready(), "what stood still stands");
@@ -670,6 +803,25 @@ async fn who_only_reads_says_what_it_would_do() {
     silo.aws(|aws| aws.sight = silo.sample.built());
     silo.memory = Memory::default();
     assert_eq!(*standing(&silo.pass().await, Bucket), Whole);
+}
+
+/// What it leaves as it is goes on answering, however long.
+#[tokio::test]
+async fn who_only_reads_takes_nobodys_ready_away() {
+    for (what, differ, answers) in DIFFERS {
+        let mut silo = Object::built("silo").await;
+        silo.read_only = true;
+        silo.aws(|aws| differ(&mut aws.sight));
+        silo.generation = 2;
+        for clock in [Clock::new(1), later(), later()] {
+            silo.clock = clock;
+            silo.pass().await;
+            let reconciling = silo.status.condition(ConditionType::Reconciling).unwrap();
+            let said = (reconciling.status.as_str(), reconciling.reason.as_str());
+            assert_eq!((silo.is_ready(), said), (*answers, ("True", "ReadOnly")), "{what}");
+        }
+        assert_eq!(silo.ensured(), [], "{what}");
+    }
 }
 
 #[tokio::test]

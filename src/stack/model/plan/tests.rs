@@ -53,6 +53,7 @@ fn row(steps: &PerLayer<Step>) -> String {
         Step::After(Layer::Index) => 'i',
         Step::After(Layer::Role) => 'r',
         Step::After(Layer::KnowledgeBase) => 'K',
+        Step::Unseen => '?',
     };
     steps.iter().map(|(_, step)| cell(step)).collect()
 }
