@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
+use super::arn::{bounding, role};
 use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
@@ -163,23 +164,6 @@ fn partition(name: &str) -> Result<String, String> {
     known_partition(name).map(Into::into).map_err(|unknown| unknown.to_string())
 }
 
-fn role(text: &str) -> Result<String, String> {
-    match names::is_iam_arn(text, "role") {
-        true => Ok(text.into()),
-        false => Err("a role's ARN is of the form arn:aws:iam::<twelve digits>:role/<path and name>, without wildcards; that of a \
-                      session (sts, assumed-role) names no role, `aws iam get-role` has the role's"
-            .into()),
-    }
-}
-
-/// A policy that can bound roles.
-pub(super) fn bounding(text: &str) -> Result<String, String> {
-    match names::is_iam_arn(text, "policy") {
-        true => Ok(text.into()),
-        false => Err("a policy's ARN is of the form arn:aws:iam::<twelve digits>:policy/<path and name>, without wildcards".into()),
-    }
-}
-
 fn model(text: &str) -> Result<String, String> {
     match names::is_model(text) {
         true => Ok(text.into()),
@@ -299,8 +283,7 @@ impl Operator {
             );
         }
         let arns = [("--role-arn", &self.role_arn), ("--permissions-boundary", &self.permissions_boundary)];
-        let arns: Vec<_> =
-            arns.iter().filter_map(|(option, arn)| Some((*option, arn.as_deref()?))).collect();
+        let arns: Vec<_> = arns.iter().filter_map(|(option, arn)| Some((*option, arn.as_deref()?))).collect();
         let scope = self.installed.scope(&arns)?;
         not_made_by_itself(&scope, self.role_arn.as_ref())?;
         let audience = Audience {

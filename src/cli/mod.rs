@@ -1,5 +1,6 @@
 //! The command line: one verb a file.
 
+mod arn;
 mod cluster;
 mod crds;
 mod delete;

@@ -11,9 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::arn::bounding;
 use super::cluster::InCluster;
 use super::help;
-use super::iam_policy::bounding;
 use super::terminal::OneLineEach;
 use crate::api::annotations::yes_or_no;
 use crate::aws;

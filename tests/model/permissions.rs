@@ -542,8 +542,7 @@ fn under_the_guard_nobody_of_the_account_uses_a_role_of_the_operators_making() {
 fn under_the_guard_of_resources_nobody_but_a_service_uses_a_role_of_the_operators_making() {
     let guard = resource_guard(&audience().scope);
     let of_another_account = ("aws:PrincipalArn", "arn:aws:iam::999999999999:role/thief");
-    let (nobodys, services) =
-        (("aws:PrincipalIsAWSService", "false"), ("aws:PrincipalIsAWSService", "true"));
+    let (nobodys, services) = (("aws:PrincipalIsAWSService", "false"), ("aws:PrincipalIsAWSService", "true"));
     for action in ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"] {
         for context in [&[][..], &[nobodys], &[nobodys, AS_OPERATOR], &[nobodys, of_another_account]] {
             assert!(denies(&guard, Request { action, resource: ROLE, context }), "{action}: {context:?}");

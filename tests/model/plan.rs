@@ -262,7 +262,8 @@ fn no_policy_is_printed_for_a_partition_that_nobody_named() {
     let role = ["--role-arn", "arn:aws-us-gov:iam::111122223333:role/tenantry-operator"];
     let bounding = ["--permissions-boundary", "arn:aws-us-gov:iam::111122223333:policy/tenantry-boundary"];
     let given = ["--partition", "aws-us-gov"];
-    let of = |who: &str, more: &[&str]| command(&[&["iam-policy", who, "--installation", "prod"], more].concat());
+    let of =
+        |who: &str, more: &[&str]| command(&[&["iam-policy", who, "--installation", "prod"], more].concat());
     for (who, more) in [
         ("destructive", &given[..]),
         ("boundary", &given),
@@ -278,9 +279,16 @@ fn no_policy_is_printed_for_a_partition_that_nobody_named() {
         ("destructive", &[&given[..], &["--region", "eu-central-1"]].concat()[..]),
         ("boundary", &["--partition", "aws-cn", "--region", "us-gov-west-1"]),
         ("operator", &[&role[..], &["--region", "eu-central-1"]].concat()),
-        ("operator", &[&role[..], &["--permissions-boundary", "arn:aws:iam::111122223333:policy/b"]].concat()),
+        (
+            "operator",
+            &[&role[..], &["--permissions-boundary", "arn:aws:iam::111122223333:policy/b"]].concat(),
+        ),
         ("guard", &[&role[..], &["--partition", "aws"]].concat()),
-        ("boundary", &[&given[..], &["--embedding-model", "arn:aws:bedrock:eu-central-1::foundation-model/m"]].concat()),
+        (
+            "boundary",
+            &[&given[..], &["--embedding-model", "arn:aws:bedrock:eu-central-1::foundation-model/m"]]
+                .concat(),
+        ),
     ] {
         let (succeeds, told) = of(who, more);
         assert!(!succeeds && told.contains("give what is of one partition"), "{who} {more:?}: {told}");
@@ -295,7 +303,8 @@ fn nothing_but_a_role_is_taken_for_the_operators_role() {
     let guard = |role: &str, more: &[&str]| {
         command(&[&["iam-policy", "guard", "--installation", "prod", "--role-arn", role], more].concat())
     };
-    let of = |option: &str, arn: &str| command(&["iam-policy", "operator", "--installation", "prod", option, arn]);
+    let of =
+        |option: &str, arn: &str| command(&["iam-policy", "operator", "--installation", "prod", option, arn]);
     for arn in [
         "arn:aws:sts::111122223333:assumed-role/tenantry-operator/session",
         "arn:aws:iam::111122223333:user/tenantry-operator",

@@ -77,12 +77,12 @@ fn denials(audience: &Audience) -> [(Part, Value); 3] {
     [
         (
             Part::Storage,
-            json!({"Sid": "NoOthersDocuments", "Effect": "Deny", "NotResource": own,
+            json!({"Sid": "NotTheirs", "Effect": "Deny", "NotResource": own,
                 "Action": ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]}),
         ),
         (
             Part::Storage,
-            json!({"Sid": "NoRecordIsForgotten", "Effect": "Deny", "Resource": records,
+            json!({"Sid": "RecordsStay", "Effect": "Deny", "Resource": records,
                 // By a rule S3 itself deletes, or overwrites.
                 "Action": ["s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion",
                     "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration"]}),

@@ -136,7 +136,7 @@ def test_a_role_that_is_kept_is_used_by_nobody_who_comes_by_an_identity_provider
         signature_version=UNSIGNED, retries={"total_max_attempts": 1}))
 
     def become():
-        return sts.assume_role_with_web_identity(RoleArn=arn, RoleSessionName="pod", WebIdentityToken="any")
+        return sts.assume_role_with_web_identity(RoleArn=arn, RoleSessionName="pod", WebIdentityToken="token")
     under(aws, [FULL, deny("sts:*", arn)])
     become()
     for own, code_of in (({"management_account": True}, None), ({"management_account": False}, "AccessDenied")):
