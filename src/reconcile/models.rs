@@ -169,14 +169,11 @@ mod tests {
         assert_eq!(models.lifecycle(now, "m", refused).await, Err(fault()));
         let unasked = || async { panic!("it was asked just now") };
         assert_eq!(models.lifecycle(now, "m", unasked).await, Err(fault()));
+        assert_eq!(models.lifecycle(now, "o", refused).await, Err(fault()));
         models.ask_anew();
-        assert_eq!(models.lifecycle(now, "m", || async { Ok(None) }).await, Ok(None), "its cause was mended");
+        assert_eq!(models.lifecycle(now, "o", || async { Ok(None) }).await, Ok(None), "its cause was mended");
         models.ask_anew();
-        assert_eq!(
-            models.lifecycle(now, "m", unasked).await,
-            Ok(None),
-            "what was answered is good for a day"
-        );
+        assert_eq!(models.lifecycle(now, "o", unasked).await, Ok(None), "what was answered is good for a day");
         let ends = Timestamp::from_second(1_800_000_000).ok();
         let known = Some(Lifecycle { is_legacy: true, ends });
         let answers = || async { Ok(Some(Lifecycle { is_legacy: true, ends })) };
