@@ -39,9 +39,9 @@
 //!
 //! | class | what follows |
 //! |---|---|
-//! | Throttled, Transient | tried again with growing distance; after two minutes `Reconciling` says so, and of what was never ready the layer; that is `Stalled` after its deadline |
+//! | Throttled, Transient | tried again with growing distance; after two minutes `Reconciling` says so, and of what was never ready, or may not answer, the layer; that is `Stalled` after its deadline |
 //! | Unnamed: a code that nobody knows | likewise; `Stalled` after the layer's deadline, also of what was ready |
-//! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely, and `Ready` stays where answers do; `Stalled` after the layer's deadline |
+//! | NotYet, Conflict, NotFound | waiting: looked at again, ever more rarely, and `Ready` stays where answers do; `Stalled` after the layer's deadline, until AWS is at work on it: that has all its time |
 //! | Denied, Quota, Unreachable | `Stalled`, with what to allow, raise or open in the message; tried again every five minutes |
 //! | Invalid | `Stalled` until the cause is gone; tried again every five minutes |
 
