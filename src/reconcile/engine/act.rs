@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use super::case::Case;
-use super::observe::{is_passing, of_unseen};
 use super::passed::Passed;
+use super::unready::{in_time, is_passing, of_unseen};
 use super::world::World;
 use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
 use crate::clock;
-use crate::reconcile::memory::{self, Late, Memory};
+use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
 use crate::stack::model::desired::Want;
@@ -36,38 +36,6 @@ pub(super) async fn act(
         (layer, result)
     }))
     .await
-}
-
-/// A layer that is waited for, or is late. What is late is so until it is as it should be: that AWS goes on refusing it is no
-/// other news. Once AWS is at work on what it refused, that has all its time.
-pub(super) fn in_time(
-    world: &World<'_>,
-    case: &Case<'_>,
-    memory: &mut Memory,
-    layer: Layer,
-    standing: Standing,
-    at_work: bool,
-    mut waited: Duration,
-) -> Standing {
-    let late = memory.late.get_mut(layer);
-    if at_work && *late == Some(Late::NotBegun) {
-        (*late, waited) = (None, Duration::ZERO);
-        *memory.waiting_since.get_mut(layer) = Some(Instant::now());
-    }
-    let since = match standing {
-        _ if late.is_some() => Some(Duration::MAX),
-        Standing::Answers(..) => Some(waited),
-        _ => case.unready_for(world.clock, layer, waited),
-    };
-    let standing = standing.by_deadline(layer, since);
-    match standing {
-        Standing::Unchanged => {}
-        Standing::Stalled(Reason::DeadlineExceeded, _) => {
-            late.get_or_insert(if at_work { Late::AtWork } else { Late::NotBegun });
-        }
-        _ => *late = None,
-    }
-    standing
 }
 
 /// What has become of the steps, and when to look again.

@@ -6,6 +6,7 @@ pub(crate) mod loss;
 mod observe;
 mod passed;
 mod teardown;
+mod unready;
 mod world;
 
 pub use passed::Passed;
@@ -17,7 +18,8 @@ use std::time::Instant;
 use self::act::{act, settle};
 use self::case::Case;
 use self::loss::Loss;
-use self::observe::{is_passing, observe, unseen};
+use self::observe::{observe, unseen};
+use self::unready::is_passing;
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason, Severity};
 use crate::clock;

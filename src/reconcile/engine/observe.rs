@@ -1,20 +1,17 @@
 //! What AWS has of the layers that an object owns.
 
-use std::time::{Duration, Instant};
-
 use futures::future::join_all;
 
-use super::act::in_time;
 use super::case::Case;
 use super::passed::Passed;
+use super::unready::{is_passing, of_unseen};
 use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer};
 use crate::reconcile::memory::{self, Memory};
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::model::observed::Seen;
 use crate::stack::model::outcome::Standing;
 use crate::stack::model::plan;
-use crate::stack::model::progress::{Cadence, STALLED};
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
 pub(super) fn unseen(
@@ -32,30 +29,6 @@ pub(super) fn unseen(
     let fault = Some(fault).filter(is_passing);
     let passing = memory.transient(world.clock, fault.as_ref());
     Passed { layers, look_again, fault, passing, ..Passed::default() }
-}
-
-/// Whether a failure is nobody's news as long as it does not last.
-pub(super) fn is_passing(fault: &Fault) -> bool {
-    Standing::from(fault) == Standing::Unchanged
-}
-
-/// How a layer stands that cannot be looked at, and when to look again.
-pub(super) fn of_unseen(
-    world: &World<'_>,
-    case: &Case<'_>,
-    memory: &mut Memory,
-    layer: Layer,
-    fault: &Fault,
-    lasts: Option<Duration>,
-) -> (Standing, Option<Duration>) {
-    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
-    let waited = world.clock.since(since);
-    let standing = Standing::after_failure(fault, layer, lasts, case.was_ready(layer));
-    let look_again = match fault.class {
-        Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
-        _ => Some(STALLED),
-    };
-    (in_time(world, case, memory, layer, standing, false, waited), look_again)
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers

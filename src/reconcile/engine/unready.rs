@@ -1,0 +1,67 @@
+//! How a layer stands that is waited for, or cannot be looked at: as what it was, until its time is over.
+
+use std::time::{Duration, Instant};
+
+use super::case::Case;
+use super::world::World;
+use crate::api::{Layer, Reason};
+use crate::reconcile::memory::{Late, Memory};
+use crate::stack::fault::{Class, Fault};
+use crate::stack::model::outcome::Standing;
+use crate::stack::model::progress::{Cadence, STALLED};
+
+/// A layer that is waited for, or is late. What is late is so until it is as it should be: that AWS goes on refusing it is no
+/// other news. Once AWS is at work on what it refused, that has all its time.
+pub(super) fn in_time(
+    world: &World<'_>,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    layer: Layer,
+    standing: Standing,
+    at_work: bool,
+    mut waited: Duration,
+) -> Standing {
+    let late = memory.late.get_mut(layer);
+    if at_work && *late == Some(Late::NotBegun) {
+        (*late, waited) = (None, Duration::ZERO);
+        *memory.waiting_since.get_mut(layer) = Some(Instant::now());
+    }
+    let since = match standing {
+        _ if late.is_some() => Some(Duration::MAX),
+        Standing::Answers(..) => Some(waited),
+        _ => case.unready_for(world.clock, layer, waited),
+    };
+    let standing = standing.by_deadline(layer, since);
+    match standing {
+        Standing::Unchanged => {}
+        Standing::Stalled(Reason::DeadlineExceeded, _) => {
+            late.get_or_insert(if at_work { Late::AtWork } else { Late::NotBegun });
+        }
+        _ => *late = None,
+    }
+    standing
+}
+
+/// Whether a failure is nobody's news as long as it does not last.
+pub(super) fn is_passing(fault: &Fault) -> bool {
+    Standing::from(fault) == Standing::Unchanged
+}
+
+/// How a layer stands that cannot be looked at, and when to look again.
+pub(super) fn of_unseen(
+    world: &World<'_>,
+    case: &Case<'_>,
+    memory: &mut Memory,
+    layer: Layer,
+    fault: &Fault,
+    lasts: Option<Duration>,
+) -> (Standing, Option<Duration>) {
+    let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+    let waited = world.clock.since(since);
+    let standing = Standing::after_failure(fault, layer, lasts, case.was_ready(layer));
+    let look_again = match fault.class {
+        Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
+        _ => Some(STALLED),
+    };
+    (in_time(world, case, memory, layer, standing, false, waited), look_again)
+}
