@@ -61,9 +61,12 @@ def role(cluster: Cluster) -> dict[str, str]:
     iam = administrator.client("iam", **aws)
     iam.create_policy(PolicyName="tenantry-boundary", PolicyDocument=program("iam-policy", "boundary", "--installation", "prod", "--account", ACCOUNT))
     iam.create_role(RoleName="tenantry-operator", AssumeRolePolicyDocument=json.dumps(TRUST))
-    for policy, options in {"operator": ["--role-arn", ROLE, "--permissions-boundary", BOUNDARY], "destructive": []}.items():
-        printed = program("iam-policy", policy, "--installation", "prod", "--account", ACCOUNT, *options)
-        iam.put_role_policy(RoleName="tenantry-operator", PolicyName=policy, PolicyDocument=printed)
+    scope = ["--installation", "prod", "--account", ACCOUNT]
+    printed = program("iam-policy", "operator", *scope, "--role-arn", ROLE, "--permissions-boundary", BOUNDARY)
+    iam.put_role_policy(RoleName="tenantry-operator", PolicyName="operator", PolicyDocument=printed)
+    printed = program("iam-policy", "destructive", *scope)
+    destructive = iam.create_policy(PolicyName="tenantry-destructive", PolicyDocument=printed)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="tenantry-operator", PolicyArn=destructive)
     keys = administrator.client("sts", **aws).assume_role(RoleArn=ROLE, RoleSessionName="operator")["Credentials"]
     return {
         "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],

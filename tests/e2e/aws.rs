@@ -1,5 +1,7 @@
 //! The test's own view of AWS: the SDKs themselves, under a session that is not the operator's.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sts::config::Credentials;
@@ -12,8 +14,10 @@ use tenantry::stack::identity::Scope;
 pub const REGION: &str = "us-east-1";
 /// The data access policy that lets the test look at the indexes of its world, and delete them.
 pub const TESTS_GRANT: &str = "tests-own";
-/// The one policy of the roles that operator and test run as.
-pub const ROLE_POLICY: &str = "all";
+/// The inline policy of the roles that operator and test run as,
+const ROLE_POLICY: &str = "all";
+/// and how managed ones begin beside it, with what deletes: inline there is no room for both.
+const DELETES: &str = "deletes-";
 
 /// All clients of one session.
 pub struct Sdk {
@@ -99,10 +103,38 @@ pub async fn session(endpoint: &str, account: &str, role: Role<'_>, name: &str) 
             "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}}]});
         let create = iam.create_role().role_name(role.name).path("/e2e/");
         create.assume_role_policy_document(trust.to_string()).send().await.unwrap();
-        let put = iam.put_role_policy().role_name(role.name).policy_name(ROLE_POLICY);
-        put.policy_document(role.policy.to_string()).send().await.unwrap();
+        role_may(&iam, account, role.name, &role.policy).await;
     }
     session_at(endpoint, &root, &role_arn(account, role.name), name).await
+}
+
+/// Lets a role do this, and nothing else.
+pub async fn role_may(iam: &aws_sdk_iam::Client, account: &str, role: &str, policy: &Value) {
+    let of =
+        |statements: Vec<&Value>| json!({"Version": policy["Version"], "Statement": statements}).to_string();
+    let deletes = |it: &&Value| it["Sid"].as_str().is_some_and(|sid| sid.starts_with("Delete"));
+    let (deletes, rest): (Vec<_>, Vec<_>) = policy["Statement"].as_array().unwrap().iter().partition(deletes);
+    let mut wanted = None;
+    if !deletes.is_empty() {
+        let document = of(deletes);
+        let mut hasher = DefaultHasher::new();
+        document.hash(&mut hasher);
+        let name = format!("{DELETES}{:x}", hasher.finish());
+        let arn = format!("arn:aws:iam::{account}:policy/{name}");
+        if iam.get_policy().policy_arn(&arn).send().await.is_err() {
+            iam.create_policy().policy_name(&name).policy_document(document).send().await.unwrap();
+        }
+        iam.attach_role_policy().role_name(role).policy_arn(&arn).send().await.unwrap();
+        wanted = Some(arn);
+    }
+    let put = iam.put_role_policy().role_name(role).policy_name(ROLE_POLICY);
+    put.policy_document(of(rest)).send().await.unwrap();
+    let attached = iam.list_attached_role_policies().role_name(role).send().await.unwrap();
+    for arn in attached.attached_policies().iter().filter_map(|it| it.policy_arn()) {
+        if Some(arn) != wanted.as_deref() && arn.contains(&format!(":policy/{DELETES}")) {
+            iam.detach_role_policy().role_name(role).policy_arn(arn).send().await.unwrap();
+        }
+    }
 }
 
 /// A session of a role that is there, as whom it trusts.

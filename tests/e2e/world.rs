@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{REGION, ROLE_POLICY, Role, Sdk, TESTS_GRANT, session};
+use crate::aws::{REGION, Role, Sdk, TESTS_GRANT, role_may, session};
 use crate::bed::{Bed, bed};
 use crate::double::{Call, Double, OPERATOR};
 use crate::inventory::{self, Inventory};
@@ -327,7 +327,6 @@ impl World {
 
     /// Gives a role another policy.
     pub async fn role_may(&self, role: &str, policy: Value) {
-        let put = self.sdk.iam.put_role_policy().role_name(role).policy_name(ROLE_POLICY);
-        put.policy_document(policy.to_string()).send().await.unwrap();
+        role_may(&self.sdk.iam, &self.account, role, &policy).await;
     }
 }
