@@ -173,7 +173,11 @@ mod tests {
         models.ask_anew();
         assert_eq!(models.lifecycle(now, "o", || async { Ok(None) }).await, Ok(None), "its cause was mended");
         models.ask_anew();
-        assert_eq!(models.lifecycle(now, "o", unasked).await, Ok(None), "what was answered is good for a day");
+        assert_eq!(
+            models.lifecycle(now, "o", unasked).await,
+            Ok(None),
+            "what was answered is good for a day"
+        );
         let ends = Timestamp::from_second(1_800_000_000).ok();
         let known = Some(Lifecycle { is_legacy: true, ends });
         let answers = || async { Ok(Some(Lifecycle { is_legacy: true, ends })) };

@@ -99,7 +99,8 @@ async fn kubectl_shows_the_columns() {
         .await;
         let acme = w.ready("acme").await;
         let rows = table(&w, &["get", "tenants", "-n", &w.namespace_name(""), "-o", "wide"]).await;
-        let columns = "NAME READY REASON PATTERN KNOWLEDGE BASE INDEX LAST SYNC AGE TENANT ID BUCKET PREFIX MESSAGE";
+        let columns =
+            "NAME READY REASON PATTERN KNOWLEDGE BASE INDEX LAST SYNC AGE TENANT ID BUCKET PREFIX MESSAGE";
         assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>().join(" "), columns);
         for cell in ["acme", "True", "Ready", "Pool", "pool/acme/"] {
             assert!(rows[1].contains(cell), "{cell} is not in: {}", rows[1]);
