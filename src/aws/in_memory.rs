@@ -161,6 +161,12 @@ impl HttpConnector for S3 {
     }
 }
 
+/// An answer that refuses: its status, no ETag, and a body that has the code.
+fn refusal(status: u16, code: &str) -> (u16, String, Vec<u8>) {
+    let body = format!("<Error><Code>{code}</Code><Message>It is refused.</Message></Error>");
+    (status, String::new(), body.into_bytes())
+}
+
 impl Store {
     fn put(&mut self, key: &str, content: Vec<u8>) -> String {
         self.writes += 1;
@@ -185,8 +191,7 @@ impl Store {
         let number = self.calls.len();
         self.calls.push(format!("{operation} {key}"));
         if self.ends_at.is_some_and(|end| number >= end) {
-            let refused = "<Error><Code>InternalError</Code><Message>It ends here.</Message></Error>";
-            return (500, String::new(), refused.into());
+            return refusal(500, "InternalError");
         }
         match operation {
             "List" => (200, String::new(), self.list(query).into_bytes()),
@@ -223,10 +228,7 @@ impl Store {
             }
             "GET" => match self.objects.get(key) {
                 Some(it) => (200, it.etag.clone(), it.content.clone()),
-                None => {
-                    let none = "<Error><Code>NoSuchKey</Code><Message>It is not there.</Message></Error>";
-                    (404, String::new(), none.into())
-                }
+                None => refusal(404, "NoSuchKey"),
             },
             _ => (501, String::new(), Vec::new()),
         }
@@ -234,13 +236,11 @@ impl Store {
 
     /// The answer, if a condition does not hold.
     fn is_overtaken(&self, key: &str, etag: Option<&str>) -> Option<(u16, String, Vec<u8>)> {
-        let (code, status) = match self.objects.get(key) {
-            Some(object) if etag.is_none_or(|etag| etag == object.etag) => return None,
-            Some(_) => ("PreconditionFailed", 412),
-            None => etag.map(|_| ("NoSuchKey", 404))?,
-        };
-        let body = format!("<Error><Code>{code}</Code><Message>It was overtaken.</Message></Error>");
-        Some((status, String::new(), body.into_bytes()))
+        match self.objects.get(key) {
+            Some(object) if etag.is_none_or(|etag| etag == object.etag) => None,
+            Some(_) => Some(refusal(412, "PreconditionFailed")),
+            None => etag.map(|_| refusal(404, "NoSuchKey")),
+        }
     }
 
     fn refused(&self, operation: &str, key: &str) -> Option<(u16, String, Vec<u8>)> {
@@ -248,8 +248,7 @@ impl Store {
             .refused
             .as_ref()
             .filter(|(its, fragment, ..)| *its == operation && key.contains(fragment.as_str()))?;
-        let body = format!("<Error><Code>{code}</Code><Message>It is refused.</Message></Error>");
-        Some((*status, String::new(), body.into_bytes()))
+        Some(refusal(*status, code))
     }
 
     /// The token of the next page is the last key of this one.

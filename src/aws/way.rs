@@ -57,21 +57,27 @@ struct Ways<T> {
     hosts: Vec<String>,
 }
 
+impl<T> Ways<T> {
+    /// Both of the environment.
+    fn of(way: impl Fn(ProxyConfig) -> T) -> Self {
+        Self {
+            straight: way(ProxyConfig::disabled()),
+            by_proxy: way(ProxyConfig::from_env()),
+            hosts: hosts(),
+        }
+    }
+}
+
 /// A client of all services.
 pub(super) fn client() -> Result<SharedHttpClient, NoWay> {
     let context = trusted()?;
-    let client = |proxy: ProxyConfig| {
+    Ok(SharedHttpClient::new(Ways::of(|proxy| {
         let context = context.clone();
         Builder::new().build_with_connector_fn(move |settings, components| {
             let sleep = components.and_then(RuntimeComponents::sleep_impl);
             one_way(&context, proxy.clone(), settings, sleep)
         })
-    };
-    Ok(SharedHttpClient::new(Ways {
-        straight: client(ProxyConfig::disabled()),
-        by_proxy: client(ProxyConfig::from_env()),
-        hosts: hosts(),
-    }))
+    })))
 }
 
 /// The same for requests that no SDK makes.
@@ -80,12 +86,7 @@ pub(super) fn connector(
     sleep: Option<SharedAsyncSleep>,
 ) -> Result<SharedHttpConnector, NoWay> {
     let context = trusted()?;
-    let connector = |proxy| one_way(&context, proxy, Some(settings), sleep.clone());
-    Ok(SharedHttpConnector::new(Ways {
-        straight: connector(ProxyConfig::disabled()),
-        by_proxy: connector(ProxyConfig::from_env()),
-        hosts: hosts(),
-    }))
+    Ok(SharedHttpConnector::new(Ways::of(|proxy| one_way(&context, proxy, Some(settings), sleep.clone()))))
 }
 
 fn one_way(

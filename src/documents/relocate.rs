@@ -105,9 +105,10 @@ pub async fn all(
                 false => stuck.add(key, fault),
             }
         }
-        let files = stuck.files_beside();
-        for file in files.iter().filter(|_| *is_read) {
-            beside::untag(aws, bucket, file).await?;
+        if *is_read {
+            for file in stuck.files_beside() {
+                beside::untag(aws, bucket, &file).await?;
+            }
         }
         tracing::info!(bucket, from, to, objects, "moving documents");
         stopped_at.page = page.next;

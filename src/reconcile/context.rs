@@ -277,17 +277,13 @@ impl Context {
         }
         self.forget_the_unseen();
         let limit = self.settings.max_tenants_per_namespace;
-        let answer = self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next));
-        self.wake(self.reservations.passed_on());
-        answer
+        self.passing_on(self.reservations.enter(applicant, limit, takes).map(|next| self.wake(next)))
     }
 
     /// Whether it is known, without asking AWS, that there is no room for one more knowledge base. `namespace` is how many its
     /// own may have.
     pub fn is_full(&self, applicant: &Applicant, namespace: Option<usize>) -> Option<Blocked> {
-        let full = self.reservations.is_full(self.clock, applicant, self.limits(namespace));
-        self.wake(self.reservations.passed_on());
-        full
+        self.passing_on(self.reservations.is_full(self.clock, applicant, self.limits(namespace)))
     }
 
     /// Asks for room for one more knowledge base. `namespace` is how many its own may have.
@@ -299,11 +295,16 @@ impl Context {
         self.forget_the_unseen();
         let ask = || self.aws.knowledge_bases.names();
         let answer = self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await;
-        self.wake(self.reservations.passed_on());
-        match answer {
+        match self.passing_on(answer) {
             Ok(answer) => Ok(answer.map(|next| self.wake(next))),
             Err(fault) => Ok(Err(Blocked::try_from(fault)?)),
         }
+    }
+
+    /// Who was refused for something else than what it waited for wakes the next of those who wait for that.
+    fn passing_on<T>(&self, answer: T) -> T {
+        self.wake(self.reservations.passed_on());
+        answer
     }
 
     fn limits(&self, namespace: Option<usize>) -> Limits {

@@ -95,6 +95,15 @@ async fn bridge_stack(w: &World) {
     w.ready("SharedStack/standard").await;
 }
 
+/// Applies a tenant that borrows from it.
+async fn bridge(w: &World, name: &str) {
+    w.apply(&format!(
+        "{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, pattern: Bridge, \
+         stackRef: {{name: standard}}, deletionPolicy: Delete}}}}"
+    ))
+    .await;
+}
+
 #[tokio::test]
 async fn a_failure_that_lasts_is_told_while_a_stack_is_built_while_it_stands_and_while_it_goes() {
     world_with(fast, |w| async move {
@@ -102,12 +111,7 @@ async fn a_failure_that_lasts_is_told_while_a_stack_is_built_while_it_stands_and
         let rows = rows();
         for row in &rows {
             row.strikes(&w).await;
-            w.apply(&format!(
-                "{{kind: Tenant, metadata: {{name: {0}}}, spec: {{tenantId: {0}, pattern: Bridge, \
-                 stackRef: {{name: standard}}, deletionPolicy: Delete}}}}",
-                row.name
-            ))
-            .await;
+            bridge(&w, row.name).await;
         }
         for row in &rows {
             let told = row.is_told(&w, row.told).await;
@@ -186,11 +190,7 @@ async fn what_aws_does_not_take_in_time_is_told_while_a_stack_is_built_while_it_
         };
         strike(0).await;
         for (name, ..) in LATER {
-            w.apply(&format!(
-                "{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, pattern: Bridge, \
-                 stackRef: {{name: standard}}, deletionPolicy: Delete}}}}"
-            ))
-            .await;
+            bridge(&w, name).await;
         }
         for (name, code, ..) in LATER {
             is_told(name, code, "Stalled=True/DeadlineExceeded").await;
@@ -240,12 +240,7 @@ async fn no_change_that_fails_goes_untold_or_takes_ready_along_that_passes_by_it
         bridge_stack(&w).await;
         let rows = rows();
         for row in &rows {
-            w.apply(&format!(
-                "{{kind: Tenant, metadata: {{name: {0}}}, spec: {{tenantId: {0}, pattern: Bridge, \
-                 stackRef: {{name: standard}}, deletionPolicy: Delete}}}}",
-                row.name
-            ))
-            .await;
+            bridge(&w, row.name).await;
         }
         for row in &rows {
             w.ready(row.name).await;
