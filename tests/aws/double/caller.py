@@ -45,11 +45,11 @@ async def check(world, call):
 
 
 def refusal(world, call, role, demand, vpce=None):
-    context = {"aws:RequestedRegion": call.region, "aws:SourceVpce": vpce or None, **demand.context}
-    why = organization.refusal(world, role.arn, demand.action, demand.resource, about(role, context))
+    context = about(role, {"aws:RequestedRegion": call.region, "aws:SourceVpce": vpce or None, **demand.context})
+    why = organization.refusal(world, role.arn, demand.action, demand.resource, context)
     why = why or world.roles.refusal(role, demand.action, demand.resource, context, demand.policy, demand.guarded)
     if why is None:
-        world.evidence.note(role, demand.action, demand.resource, about(role, context))
+        world.evidence.note(role, demand.action, demand.resource, context)
     return why
 
 
