@@ -61,9 +61,9 @@ pub const RETRY_REQUESTED_AT: &str = "tenantry.dev/retry-requested-at";
 pub const APPROVE: &str = "tenantry.dev/approve";
 
 /// The finalizer of one installation. Who carries it may have things in AWS.
-pub fn hold_name(installation: &str) -> String {
+pub fn finalizer_name(installation: &str) -> String {
     format!("{GROUP}/{installation}")
 }
 
 /// What every hold begins with: any installation's, ours included.
-pub const HOLD_PREFIX: &str = "tenantry.dev/";
+pub const FINALIZER_PREFIX: &str = "tenantry.dev/";

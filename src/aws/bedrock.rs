@@ -16,7 +16,7 @@ use crate::api::GROUP;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
 use crate::stack::identity::{RETAINED, Scope};
-use crate::stack::model::desired::WantKnowledgeBase;
+use crate::stack::model::desired::DesiredKnowledgeBase;
 use crate::stack::model::observed::KnowledgeBaseFacts;
 use crate::stack::store::Store;
 use crate::stack::store::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
@@ -92,7 +92,7 @@ impl KnowledgeBases {
     /// knowledge bases. Also needs bedrock:TagResource, and iam:PassRole for the role. A role, policy or index that has
     /// not propagated yet is a ValidationException that only its message tells from a mistake.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateKnowledgeBase.html>
-    pub async fn create(&self, want: &WantKnowledgeBase) -> Result<String, Fault> {
+    pub async fn create(&self, want: &DesiredKnowledgeBase) -> Result<String, Fault> {
         let call = self.gate.call(bedrock::CreateKnowledgeBase, &want.name);
         // The token is a fresh one of the SDK's: Bedrock would silently ignore one that it has seen, even if what it
         // made then is long gone. The name makes this call idempotent.
@@ -170,7 +170,7 @@ impl From<KnowledgeBase> for KnowledgeBaseFacts {
     }
 }
 
-fn configuration(want: &WantKnowledgeBase) -> Result<KnowledgeBaseConfiguration, BuildError> {
+fn configuration(want: &DesiredKnowledgeBase) -> Result<KnowledgeBaseConfiguration, BuildError> {
     let model = want.dimensions.map(|dimensions| {
         let bedrock = BedrockEmbeddingModelConfiguration::builder().dimensions(dimensions).build();
         EmbeddingModelConfiguration::builder().bedrock_embedding_model_configuration(bedrock).build()

@@ -18,7 +18,7 @@ use super::gate::Gate;
 use crate::api::{ChunkingSettings, DataDeletionPolicy};
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
-use crate::stack::model::desired::WantKnowledgeBase;
+use crate::stack::model::desired::DesiredKnowledgeBase;
 use crate::stack::model::observed::DataSourceFacts;
 
 /// Data sources of knowledge bases.
@@ -42,7 +42,12 @@ impl DataSources {
     /// characters; a knowledge base has room for five data sources. Bedrock's token is a fresh one: the name makes this
     /// call idempotent.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_CreateDataSource.html>
-    pub async fn create(&self, kb: &str, want: &WantKnowledgeBase, account: &str) -> Result<String, Fault> {
+    pub async fn create(
+        &self,
+        kb: &str,
+        want: &DesiredKnowledgeBase,
+        account: &str,
+    ) -> Result<String, Fault> {
         let call = self.gate.call(bedrock::CreateDataSource, &want.name);
         let source = source(want, account).map_err(call.unbuilt())?;
         let chunking = chunking(&want.chunking).map_err(call.unbuilt())?;
@@ -63,7 +68,7 @@ impl DataSources {
         &self,
         kb: &str,
         id: &str,
-        want: &WantKnowledgeBase,
+        want: &DesiredKnowledgeBase,
         account: &str,
     ) -> Result<(), Fault> {
         let call = self.gate.call(bedrock::UpdateDataSource, id);
@@ -169,7 +174,7 @@ impl From<DataSource> for DataSourceFacts {
     }
 }
 
-fn source(want: &WantKnowledgeBase, account: &str) -> Result<DataSourceConfiguration, BuildError> {
+fn source(want: &DesiredKnowledgeBase, account: &str) -> Result<DataSourceConfiguration, BuildError> {
     // The role is of the same partition as its bucket.
     let partition = want.role_arn.split(':').nth(1).unwrap_or("aws");
     let s3 = S3DataSourceConfiguration::builder()

@@ -15,7 +15,7 @@ use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
 use crate::stack::forecast::deletion_preview::{self, Lender, Line, Outcome};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::model::teardown_order::{Fate, fate};
+use crate::stack::model::teardown_order::{OnDelete, on_delete};
 
 #[derive(Debug, Args)]
 #[command(after_help = help::after("tenantry delete --dry-run -n tenants acme", &help::both()))]
@@ -62,12 +62,12 @@ impl Delete {
             creates_key: status.kms_key_arn.is_some(),
             ..Hints::default()
         };
-        let sight = inspect::look(&aws, &id, lender.as_ref(), column, hints).await?;
-        let fate = fate(Some(&tenant.spec.deletion_policy));
-        let mut lines: Vec<_> = registered(&tenant, fate).into_iter().collect();
+        let observed = inspect::look(&aws, &id, lender.as_ref(), column, hints).await?;
+        let on_delete = on_delete(Some(&tenant.spec.deletion_policy));
+        let mut lines: Vec<_> = registered(&tenant, on_delete).into_iter().collect();
         let lent = lender.as_ref().map(|id| Lender { id, key_arn: lent_key.as_deref() });
-        lines.extend(deletion_preview::lines(&id, lent, column, fate, &sight));
-        lines.extend(documents(&aws, &id, lender.as_ref(), fate).await?);
+        lines.extend(deletion_preview::lines(&id, lent, column, on_delete, &observed));
+        lines.extend(documents(&aws, &id, lender.as_ref(), on_delete).await?);
         let told = match self.output {
             Output::Json => serde_json::to_string_pretty(&lines)?,
             Output::Text => as_text(&tenant, &here, &lines),
@@ -84,17 +84,17 @@ fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>
 }
 
 /// The registry's item, if the operator has a registry: the Tenant's status says so, and whose the item is.
-fn registered(tenant: &Tenant, fate: Fate) -> Option<Line> {
+fn registered(tenant: &Tenant, on_delete: OnDelete) -> Option<Line> {
     let registered = tenant.status.as_ref()?.condition(ConditionType::Registered)?;
-    let (outcome, why) = match fate {
+    let (outcome, why) = match on_delete {
         _ if registered.reason == Reason::RegistryNotFound.as_str() => return None,
         _ if registered.reason == Reason::RegistryConflict.as_str() => {
             (Outcome::LeftAlone, "somebody else has written it")
         }
-        Fate::Stays => {
+        OnDelete::Keep => {
             (Outcome::Stays, "a tombstone, 'retained', from the first moment on: clients ask no more")
         }
-        Fate::DocumentsStay | Fate::Goes => {
+        OnDelete::KeepDocuments | OnDelete::Delete => {
             (Outcome::Stays, "a tombstone, 'deleted', before anything else goes: clients ask no more")
         }
     };
@@ -106,20 +106,20 @@ async fn documents(
     aws: &Aws,
     id: &Identity,
     lender: Option<&Identity>,
-    fate: Fate,
+    on_delete: OnDelete,
 ) -> anyhow::Result<Option<Line>> {
     let Some(bucket) = lender.map(|lender| lender.name(Layer::Bucket)) else { return Ok(None) };
     let counted = inspect::count(aws, &bucket, &id.prefix()).await?;
     let name = format!("{counted} under s3://{bucket}/{}", id.prefix());
-    let (outcome, why) = match fate {
-        Fate::Goes => {
+    let (outcome, why) = match on_delete {
+        OnDelete::Delete => {
             (Outcome::Goes, "they are this tenant's, with all versions; their vectors go with them")
         }
-        Fate::DocumentsStay if id.prefix().starts_with(POOL) => (
+        OnDelete::KeepDocuments if id.prefix().starts_with(POOL) => (
             Outcome::Stays,
             "deletionPolicy RetainDocuments: they move to tenantry/retained/, and their vectors go",
         ),
-        Fate::Stays | Fate::DocumentsStay => {
+        OnDelete::Keep | OnDelete::KeepDocuments => {
             (Outcome::Stays, "deletionPolicy keeps them: a marker says who left them")
         }
     };

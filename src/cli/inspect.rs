@@ -10,14 +10,14 @@ use kube::ResourceExt;
 
 use super::cluster::InCluster;
 use super::terminal;
-use crate::api::{Column, GROUP, HOLD_PREFIX, Layer, Ownership, Tenant};
+use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
 use crate::documents::sidecar::{is_document, is_sidecar};
-use crate::layers::{Glance, Hints, Layers};
+use crate::layers::{Hints, LayerObservation, Layers};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
-use crate::stack::model::observed::{IndexFacts, Seen, Sight};
+use crate::stack::model::observed::{IndexFacts, Observation, Observed};
 use crate::stack::model::plan;
 use crate::stack::names;
 
@@ -49,7 +49,7 @@ impl OfTenant {
 
 /// The installation that holds a Tenant, if one does. Nobody can tell what becomes of one that two hold.
 pub(super) fn installation(tenant: &Tenant) -> anyhow::Result<Option<&str>> {
-    let holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
+    let holds = tenant.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(FINALIZER_PREFIX));
     let holds: Vec<_> = holds.collect();
     match holds[..] {
         [] => Ok(None),
@@ -144,9 +144,9 @@ pub(super) async fn look(
     lender: Option<&Identity>,
     column: Column,
     hints: Hints,
-) -> Result<Sight, Fault> {
-    let (sight, faults) = look_as_far_as_possible(aws, id, lender, column, hints).await;
-    faults.into_iter().next().map_or(Ok(sight), |(_, fault)| Err(fault))
+) -> Result<Observation, Fault> {
+    let (observed, faults) = look_as_far_as_possible(aws, id, lender, column, hints).await;
+    faults.into_iter().next().map_or(Ok(observed), |(_, fault)| Err(fault))
 }
 
 /// The same, and the layers that could not be looked at, which are absent from it.
@@ -156,33 +156,33 @@ pub(super) async fn look_as_far_as_possible(
     lender: Option<&Identity>,
     column: Column,
     mut hints: Hints,
-) -> (Sight, Vec<(Layer, Fault)>) {
-    let (mut sight, mut faults) = (Sight::default(), Vec::new());
+) -> (Observation, Vec<(Layer, Fault)>) {
+    let (mut observed, mut faults) = (Observation::default(), Vec::new());
     let owned = || column.layers(Ownership::Owns);
     for layer in owned().filter(|layer| *layer != Layer::Index) {
         match aws.look(id, layer, &hints).await {
-            Ok(seen) => sight.put(seen),
+            Ok(seen) => observed.put(seen),
             Err(fault) => faults.push((layer, fault)),
         }
     }
     if owned().any(|layer| layer == Layer::Index) {
         let collection = match lender {
             Some(lender) => aws.collections.find(&lender.name(Layer::Collection)).await,
-            None => Ok(sight.collection.ours().and_then(|facts| facts.collection.clone())),
+            None => Ok(observed.collection.ours().and_then(|facts| facts.collection.clone())),
         };
         let collection = collection.unwrap_or_else(|fault| {
             faults.push((Layer::Index, fault));
             None
         });
         let active = collection.filter(|collection| collection.status == "ACTIVE");
-        hints.index_by_endpoint = plan::index_by_endpoint(&sight);
-        hints.index_on_record = plan::index_on_record(&sight);
+        hints.index_by_endpoint = plan::index_by_endpoint(&observed);
+        hints.index_on_record = plan::index_on_record(&observed);
         hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
         hints.collection_id = active.map(|collection| collection.id);
         let hidden = match aws.look(id, Layer::Index, &hints).await {
-            Ok(Glance::IndexHidden(_)) => true,
+            Ok(LayerObservation::IndexHidden(_)) => true,
             Ok(seen) => {
-                sight.put(seen);
+                observed.put(seen);
                 false
             }
             Err(fault) if matches!(fault.class, Class::NotYet | Class::Denied) => true,
@@ -194,12 +194,12 @@ pub(super) async fn look_as_far_as_possible(
         // A data access policy lets the operator see it, or only its collection's endpoint does, and nobody else need be
         // in the one or near the other. It belongs to the policy of its name, and a knowledge base would not stand
         // without it.
-        let policy = sight.role.ours().and_then(|facts| facts.data_access.as_ref());
-        if hidden && policy.is_some() && sight.knowledge_base.ours().is_some() {
-            sight.index = Seen::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
+        let policy = observed.role.ours().and_then(|facts| facts.data_access.as_ref());
+        if hidden && policy.is_some() && observed.knowledge_base.ours().is_some() {
+            observed.index = Observed::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
         }
     }
-    (sight, faults)
+    (observed, faults)
 }
 
 /// Documents under a prefix and the metadata files beside them, their current versions alone.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::findings::{Findings, Losses, Names};
+use super::job_slots::Permit;
 use super::review::{Haste, Kept, Review, SLICE};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
 use super::source::Source;
-use super::turns::Ticket;
 use crate::api::Reason;
 use crate::aws::Aws;
 use crate::stack::approval;
@@ -107,7 +107,7 @@ pub async fn look(
 pub async fn begin(
     aws: &Aws,
     source: &Source<'_>,
-    ticket: Ticket<'_>,
+    permit: Permit<'_>,
     jobs: &[JobSummary],
     kept: &Kept,
 ) -> Result<Begun, Fault> {
@@ -117,7 +117,7 @@ pub async fn begin(
     review.claim(aws, &source.scope(), &description, jobs).await?;
     match aws.jobs.start(kb, ds, &description).await {
         Ok(job) => {
-            ticket.started(&job);
+            permit.started(&job);
             let (documents, behind) = (review.findings.documents, review.behind().len());
             tracing::info!(knowledge_base = kb, job, documents, behind, "ingestion job started");
             if let Some(rest) = review.rest(&job) {
@@ -126,7 +126,7 @@ pub async fn begin(
             Ok(Begun::Started)
         }
         Err(fault) => {
-            ticket.refused(&fault);
+            permit.refused(&fault);
             if fault.class != Class::NotYet {
                 return Err(fault);
             }

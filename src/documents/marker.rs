@@ -9,7 +9,7 @@ use super::purge;
 use crate::api::{GROUP, Pattern};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
-use crate::stack::identity::{Claim, Identity, Owner};
+use crate::stack::identity::{Identity, Owner, OwnershipClaim};
 use crate::stack::layout::{MARKERS, marker_key, retained_prefix};
 use crate::stack::model::progress::Progress;
 use crate::stack::names;
@@ -77,7 +77,7 @@ impl Marker {
 
     /// Whose what was left is, compared with `id`: judged as by tags, because it says the same. It lies in the bucket of
     /// the stack that `id` names.
-    pub fn claim(&self, id: &Identity) -> Claim {
+    pub fn claim(&self, id: &Identity) -> OwnershipClaim {
         let stack = id.tags().remove(&format!("{GROUP}/stack"));
         id.claim(&self.tags(stack.as_deref()))
     }

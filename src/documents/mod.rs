@@ -1,7 +1,7 @@
 //! The documents: whose each one is, when they are read, and how they go.
 //!
 //! This is not a task of its own but the last step of the pass that owns a knowledge base: [`schedule`] decides what is
-//! wanted, by [`cron`](crate::stack::cron) or because somebody asks, [`turns`] whose turn it is among all passes
+//! wanted, by [`cron`](crate::stack::cron) or because somebody asks, [`job_slots`] whose turn it is among all passes
 //! ([`scheduler`]), [`review`] compares everything with the [`ledger`] a [`walk`] at a time and puts what lies [`beside`] a
 //! pool's documents right ([`sidecar`]; [`reviews`] counts), [`sync`] starts the job and reports what became of it.
 
@@ -12,6 +12,7 @@ pub(crate) mod failures;
 pub mod findings;
 pub(crate) mod index;
 pub mod job_size;
+pub(crate) mod job_slots;
 pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod marker;
@@ -26,6 +27,5 @@ pub mod scope;
 pub mod sidecar;
 pub(crate) mod source;
 pub(crate) mod sync;
-pub(crate) mod turns;
 pub(crate) mod unequivocal;
 pub(crate) mod walk;

@@ -37,7 +37,7 @@ pub async fn take(aws: &Aws, bucket: &str, object: &Object) -> Result<(), Fault>
 }
 
 /// Moves a document there, over one of the same key. What was written anew since it was listed stays.
-pub async fn banish(aws: &Aws, bucket: &str, object: &Object) -> Result<(), Fault> {
+pub async fn quarantine(aws: &Aws, bucket: &str, object: &Object) -> Result<(), Fault> {
     tracing::debug!(bucket, key = object.key, "put into quarantine");
     aws.objects.rename(bucket, object, &key_of(&object.key)).await
 }

@@ -19,11 +19,11 @@ const CONCURRENCY: usize = 16;
 
 /// What happens to an object where another already has the name that it would get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meeting {
+pub enum OnConflict {
     /// What is moved comes on top.
-    OnTop,
+    Overwrite,
     /// What is there is newer and stays, and the other stays where it is; but for what has arrived already.
-    StayPut,
+    KeepExisting,
 }
 
 /// What goes where, within a bucket.
@@ -34,7 +34,7 @@ pub struct Move {
     /// and the one that it gets instead.
     pub to: String,
     /// What happens where another object has that key.
-    pub meeting: Meeting,
+    pub on_conflict: OnConflict,
     /// Whether jobs read what it leaves behind.
     pub is_read: bool,
     /// Whether metadata files go along. Those that were put into quarantine do not: they may name another tenant, and a document
@@ -169,7 +169,7 @@ enum Copied {
 async fn one(
     aws: &Aws,
     bucket: &str,
-    Move { from, to, meeting, with_files, .. }: &Move,
+    Move { from, to, on_conflict, with_files, .. }: &Move,
     object: &Object,
 ) -> Result<Copied, Fault> {
     let Object { key, size, etag, .. } = object;
@@ -184,7 +184,7 @@ async fn one(
         }
         return Ok(Copied::Arrived);
     }
-    if *meeting == Meeting::StayPut {
+    if *on_conflict == OnConflict::KeepExisting {
         // The first key in order that begins so is the key itself, if there is one.
         let page = aws.objects.list(bucket, &there, None, Some(1)).await?;
         if let Some(met) = page.objects.first().filter(|object| object.key == there) {

@@ -117,7 +117,7 @@ pub struct Listed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It may start a job, or give the turn back.
-    Turn,
+    JobSlot,
     /// Not yet; look again then, if nobody wakes you.
     Wait(Duration),
 }
@@ -155,7 +155,7 @@ pub struct Scheduler<O> {
     unheard: BTreeMap<String, String>,
     owners: BTreeMap<String, String>,
     waiting: BTreeMap<String, Waiting<O>>,
-    turns: BTreeMap<String, Timestamp>,
+    job_slots: BTreeMap<String, Timestamp>,
     running: BTreeMap<String, Running>,
     last: Option<Timestamp>,
     /// AWS was full: until when nobody tries, and how long that was.
@@ -179,7 +179,7 @@ impl<O: Clone> Scheduler<O> {
             unheard: BTreeMap::new(),
             owners: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            turns: BTreeMap::new(),
+            job_slots: BTreeMap::new(),
             running: BTreeMap::new(),
             last: None,
             full: None,
@@ -233,8 +233,8 @@ impl<O: Clone> Scheduler<O> {
         let waiting = Waiting { rank, owner, until: after(now, CALL), told: true };
         self.waiting.insert(base.into(), waiting);
         if self.due(now).contains(&base) {
-            self.turns.insert(base.into(), now);
-            return Answer::Turn;
+            self.job_slots.insert(base.into(), now);
+            return Answer::JobSlot;
         }
         let opens = self.opens(now);
         let next = self.next(now).is_some_and(|next| next == base) && self.has_room(now);
@@ -259,7 +259,7 @@ impl<O: Clone> Scheduler<O> {
 
     /// A turn was used.
     pub fn started(&mut self, base: &str, job: &str, now: Timestamp) {
-        self.turns.remove(base);
+        self.job_slots.remove(base);
         self.waiting.remove(base);
         self.last = Some(now);
         self.full = None;
@@ -284,7 +284,7 @@ impl<O: Clone> Scheduler<O> {
 
     /// A turn ended without a job. Whoever had it keeps its age, and stands in nobody's way until it asks again.
     pub fn give_back(&mut self, base: &str, now: Timestamp) {
-        if self.turns.remove(base).is_none() {
+        if self.job_slots.remove(base).is_none() {
             return;
         }
         if let Some(waiting) = self.waiting.get_mut(base) {
@@ -301,7 +301,7 @@ impl<O: Clone> Scheduler<O> {
         for base in gone {
             self.owners.remove(&base);
             self.waiting.remove(&base);
-            self.turns.remove(&base);
+            self.job_slots.remove(&base);
             self.running.remove(&base);
         }
         self.reconsider(now);
@@ -362,14 +362,14 @@ impl<O: Clone> Scheduler<O> {
 
     fn bases(&self, now: Timestamp) -> BTreeSet<&str> {
         let running = self.running.iter().filter(|(_, running)| now <= after(running.seen, UNSEEN));
-        running.map(|(base, _)| base).chain(self.turns.keys()).map(String::as_str).collect()
+        running.map(|(base, _)| base).chain(self.job_slots.keys()).map(String::as_str).collect()
     }
 
     /// Before this nobody starts. A clock that was set back holds nobody up.
     fn opens(&self, now: Timestamp) -> Option<Timestamp> {
         let began = after(self.began, if self.unheard.is_empty() { self.limits.interval } else { PATIENCE });
-        let turns = self.turns.values().copied().chain(self.last).filter(|at| *at <= now).max();
-        let paced = turns.map(|at| after(at, self.limits.interval));
+        let job_slots = self.job_slots.values().copied().chain(self.last).filter(|at| *at <= now).max();
+        let paced = job_slots.map(|at| after(at, self.limits.interval));
         let full = self.full.map(|(until, _)| until).filter(|until| *until <= after(now, FULL.1));
         Some(began).filter(|_| self.began <= now).max(paced).max(full)
     }

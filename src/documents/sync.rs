@@ -9,11 +9,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::begin::{Begun, Outlook, begin, look};
 use super::failures::{self, ByTenant, NOBODYS, Skipped};
 use super::findings::{Findings, Names};
+use super::job_slots::{JobSlot, JobSlots};
 use super::review::{self, Haste, Kept, Review, SLICE};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask, Seen};
 use super::source::Source;
-use super::turns::{Turn, Turns};
 use crate::api::{IngestionStatistics, IngestionStatus, Reason};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
@@ -84,18 +84,20 @@ pub async fn step(
     asks: &[Ask],
     reported: Option<&IngestionStatus>,
     remembered: &mut Remembered,
-    turns: &Turns,
+    job_slots: &JobSlots,
     reviews: &Reviews,
 ) -> Result<Synced, Fault> {
     let (kb, ds) = (&source.knowledge_base_id, &source.data_source_id);
     let mut jobs = aws.jobs.list(kb, ds).await?;
-    let mut running = turns.listed(kb, &source.owner_uid, &jobs);
-    let now = turns.now();
+    let mut running = job_slots.listed(kb, &source.owner_uid, &jobs);
+    let now = job_slots.now();
     remembered.looked = remembered.looked.max(reported.and_then(|it| Some(it.last_look_time.as_ref()?.0)));
     let seen =
         Seen { since: *remembered.since.get_or_insert_with(Timestamp::now), looked: remembered.looked };
-    let due =
-        source.schedule.as_ref().and_then(|it| schedule::due(it, &jobs, seen, |at| turns.calendar(at), now));
+    let due = source
+        .schedule
+        .as_ref()
+        .and_then(|it| schedule::due(it, &jobs, seen, |at| job_slots.calendar(at), now));
     // What the schedule asks for comes first in a description, which has not room for everything.
     let mut asks: Vec<_> = due.into_iter().chain(asks.iter().cloned()).collect();
     asks.extend(schedule::rest(&jobs));
@@ -112,15 +114,15 @@ pub async fn step(
         }
     }
     let open = schedule::open(&asks, &jobs);
-    let rested = jobs.first().is_none_or(|last| is_rested(last, &open, turns.since(last.updated)));
+    let rested = jobs.first().is_none_or(|last| is_rested(last, &open, job_slots.since(last.updated)));
     let (mut waits, mut large_deletion) = (None, None);
     if open.is_empty() || !rested {
-        turns.withdraw(kb);
+        job_slots.withdraw(kb);
     } else if !running && !goes_on {
-        let ask = || turn(source, &open, turns);
+        let ask = || turn(source, &open, job_slots);
         // Whoever has waited for its turn looks once more while it has it, so that nobody else takes it meanwhile.
         let had = remembered.review.waits_for_turn().then(ask);
-        if let Some(Turn::Wait(wait)) = had {
+        if let Some(JobSlot::Wait(wait)) = had {
             waits = Some(wait);
         } else {
             let (outlook, found) =
@@ -129,29 +131,29 @@ pub async fn step(
             match outlook {
                 Outlook::GoesOn => goes_on = true,
                 Outlook::Unchanged(settled, looked) => {
-                    turns.withdraw(kb);
+                    job_slots.withdraw(kb);
                     remembered.looked = remembered.looked.max(Some(looked));
                     remembered.settled.extend(settled.iter().map(Ask::words));
                     asks.retain(|ask| !remembered.settled.contains(&ask.words()));
                 }
                 Outlook::Waits(message) => {
-                    turns.withdraw(kb);
+                    job_slots.withdraw(kb);
                     large_deletion = Some(message);
                 }
                 Outlook::Ready => match had.unwrap_or_else(ask) {
-                    Turn::Wait(wait) => waits = Some(wait),
-                    Turn::Yours(ticket) => {
-                        match begin(aws, source, ticket, &jobs, &remembered.review).await? {
+                    JobSlot::Wait(wait) => waits = Some(wait),
+                    JobSlot::Yours(permit) => {
+                        match begin(aws, source, permit, &jobs, &remembered.review).await? {
                             Begun::Started => {
                                 jobs = aws.jobs.list(kb, ds).await?;
-                                running = turns.listed(kb, &source.owner_uid, &jobs);
+                                running = job_slots.listed(kb, &source.owner_uid, &jobs);
                                 // That is told first.
                                 goes_on = !remembered.review.behind().is_empty();
                             }
                             // Whoever asks is told when to look again, and if it is now, that is soon enough.
                             Begun::NoSlot => match ask() {
-                                Turn::Wait(wait) => waits = Some(wait),
-                                Turn::Yours(_) => waits = Some(SOON),
+                                JobSlot::Wait(wait) => waits = Some(wait),
+                                JobSlot::Yours(_) => waits = Some(SOON),
                             },
                         }
                     }
@@ -218,7 +220,7 @@ pub async fn step(
             verdict(source, asked, waits.is_some(), &jobs, ingestion.as_ref(), skipped, &behind)
         }
     };
-    let due_in = source.schedule.as_ref().and_then(|it| schedule::due_in(it, now, turns.now()));
+    let due_in = source.schedule.as_ref().and_then(|it| schedule::due_in(it, now, job_slots.now()));
     Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures })
 }
 
@@ -278,14 +280,14 @@ async fn failed(aws: &Aws, source: &Source<'_>, jobs: &[JobSummary], remembered:
 }
 
 /// Asks for a turn for all that is open; what has no age of its own is as old as its asking.
-fn turn<'a>(source: &Source<'_>, open: &[&Ask], turns: &'a Turns) -> Turn<'a> {
+fn turn<'a>(source: &Source<'_>, open: &[&Ask], job_slots: &'a JobSlots) -> JobSlot<'a> {
     let since = open.iter().filter_map(|ask| match ask {
         Ask::Due(at) => Some(*at),
-        Ask::Moved(at) => Some(turns.calendar(*at)),
+        Ask::Moved(at) => Some(job_slots.calendar(*at)),
         Ask::First | Ask::Request(_) | Ask::Corrected(_) | Ask::Rest(_) => None,
     });
     let urgent = open.iter().any(|ask| ask.is_urgent());
-    turns.ask(&source.knowledge_base_id, &source.owner, since.min(), urgent)
+    job_slots.ask(&source.knowledge_base_id, &source.owner, since.min(), urgent)
 }
 
 /// Where tenants may write metadata files of their own, one may have named another tenant after it was reviewed and before

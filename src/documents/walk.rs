@@ -108,7 +108,7 @@ enum Task {
     /// The file beside a document is looked at, unless it is as it was.
     Check(Pair),
     /// It belongs to nobody, and goes where no job looks.
-    Banish(Object),
+    Quarantine(Object),
     /// The next job has no room for it, and it goes there too.
     SetAside(Object),
 }
@@ -399,7 +399,7 @@ fn sort(scope: &Scope<'_>, object: Object, listed: Listed, pairing: &mut Pairing
     }
     if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
         tasks.extend(pairing.before(&key).into_iter().map(Task::Check));
-        return tasks.push(Task::Banish(object));
+        return tasks.push(Task::Quarantine(object));
     }
     let entry = listed.entry.clone();
     let known = pairing.next(listed);
@@ -420,7 +420,7 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
             Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
             None => Ok(Done::default()),
         },
-        Task::SetAside(object) => match quarantine::banish(aws, scope.bucket, &object).await {
+        Task::SetAside(object) => match quarantine::quarantine(aws, scope.bucket, &object).await {
             Ok(()) => {
                 let bytes = object.bytes();
                 Ok(Done { waits: Some((object.key, object.last_modified, bytes)), ..Done::default() })
@@ -430,7 +430,7 @@ async fn one(aws: &Aws, scope: &Scope<'_>, task: Task) -> Result<Done, Fault> {
             // It stays where it is, and the job may be too large.
             Err(fault) => Ok(Done { line: Some(skipped(object, &fault)), ..Done::default() }),
         },
-        Task::Banish(object) => match quarantine::banish(aws, scope.bucket, &object).await {
+        Task::Quarantine(object) => match quarantine::quarantine(aws, scope.bucket, &object).await {
             Ok(()) => Ok(Done { quarantined: Some(object.key), ..Done::default() }),
             // It stays where it is. A file beside it would make some filter find it.
             Err(fault) => {

@@ -5,11 +5,11 @@ use crate::api::{GROUP, Layer};
 use crate::aws::{Aws, Tags};
 use crate::documents::purge;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Claim, Identity, RETAINED};
+use crate::stack::identity::{Identity, OwnershipClaim, RETAINED};
 use crate::stack::layout;
-use crate::stack::model::desired::WantBucket;
+use crate::stack::model::desired::DesiredBucket;
 use crate::stack::model::diff::{self, BucketChange};
-use crate::stack::model::observed::{BucketFacts, Foreign, Seen};
+use crate::stack::model::observed::{BucketFacts, Foreign, Observed};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
 
@@ -17,13 +17,13 @@ use crate::stack::model::progress::Progress;
 /// any bucket whose owner, or whose way there, does not let us: HEAD has no body that says which. So its tags are asked
 /// for too. Of another account's bucket S3 says no more than AccessDenied; whatever else it says is the cause. One that was
 /// ours, by `known`, is still ours.
-pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Seen<BucketFacts>, Fault> {
+pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Observed<BucketFacts>, Fault> {
     let name = id.name(Layer::Bucket);
     match aws.buckets.facts(&name).await {
-        Ok(None) => Ok(Seen::Absent),
+        Ok(None) => Ok(Observed::Absent),
         Ok(Some(facts)) => {
             let tags = facts.tags.clone();
-            Ok(Seen::by_tags(id, || format!("bucket {name}"), &tags, facts))
+            Ok(Observed::by_tags(id, || format!("bucket {name}"), &tags, facts))
         }
         Err(fault)
             if fault.class == Class::Denied && fault.operation == "HeadBucket" && known != Some(&name) =>
@@ -35,7 +35,7 @@ pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Seen<
                          the VPC endpoint or the organization hides it: AWS gives no reason)",
                         fault.action()
                     );
-                    Ok(Seen::Foreign(Foreign { resource, claim: Claim::Foreign }))
+                    Ok(Observed::Foreign(Foreign { resource, claim: OwnershipClaim::Foreign }))
                 }
                 Err(why) if why.class == Class::Denied => Err(why),
                 _ => Err(fault),
@@ -49,8 +49,8 @@ pub async fn look(aws: &Aws, id: &Identity, known: Option<&str>) -> Result<Seen<
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
-    want: &WantBucket,
-    seen: &Seen<BucketFacts>,
+    want: &DesiredBucket,
+    seen: &Observed<BucketFacts>,
 ) -> Result<Progress, Fault> {
     let fresh = diff::new_bucket(want);
     let facts = match seen.ours() {
@@ -88,7 +88,7 @@ pub async fn tag(aws: &Aws, id: &Identity, facts: &BucketFacts, tags: &Tags) -> 
 }
 
 /// Empties the bucket, a bounded batch a call, then deletes it.
-pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<BucketFacts>) -> Result<Progress, Fault> {
+pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<BucketFacts>) -> Result<Progress, Fault> {
     if seen.ours().is_none() {
         return Ok(Progress::Done);
     }

@@ -5,26 +5,26 @@ use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::iam::grant::DELETION_WINDOW_DAYS;
 use crate::stack::identity::Identity;
-use crate::stack::model::desired::WantKey;
+use crate::stack::model::desired::DesiredKey;
 use crate::stack::model::diff::{carries, key_is_whole, unusable};
-use crate::stack::model::observed::{KeyFacts, Seen};
+use crate::stack::model::observed::{KeyFacts, Observed};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
 
 /// Finds the key by its alias, or, if one is to be created, by its tags: a process may have died between creating the
 /// two, or somebody may have pointed the alias elsewhere.
-pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Seen<KeyFacts>, Fault> {
+pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Observed<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
     let behind_alias = match aws.keys.find(&name).await? {
-        Some(facts) => Seen::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()),
-        None => Seen::Absent,
+        Some(facts) => Observed::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()),
+        None => Observed::Absent,
     };
-    if !creates_key || matches!(behind_alias, Seen::Ours(_)) {
+    if !creates_key || matches!(behind_alias, Observed::Ours(_)) {
         return Ok(behind_alias);
     }
     Ok(match (aws.keys.find_by_tags(&id.tags()).await?, behind_alias) {
         (Some(facts), behind_alias) => {
-            Seen::Ours(KeyFacts { foreign: behind_alias.foreign().cloned(), ..facts })
+            Observed::Ours(KeyFacts { foreign: behind_alias.foreign().cloned(), ..facts })
         }
         (None, behind_alias) => behind_alias,
     })
@@ -34,8 +34,8 @@ pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Seen<Ke
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
-    want: &WantKey,
-    seen: &Seen<KeyFacts>,
+    want: &DesiredKey,
+    seen: &Observed<KeyFacts>,
 ) -> Result<Progress, Fault> {
     match seen.ours() {
         None => {
@@ -52,7 +52,7 @@ pub async fn ensure(
 }
 
 /// What a key lacks that can be used.
-async fn complete(aws: &Aws, want: &WantKey, facts: &KeyFacts) -> Result<Progress, Fault> {
+async fn complete(aws: &Aws, want: &DesiredKey, facts: &KeyFacts) -> Result<Progress, Fault> {
     let key = &facts.arn;
     if !carries(&facts.tags, &want.tags) {
         tag(aws, facts, &want.tags).await?;
@@ -72,7 +72,7 @@ pub async fn tag(aws: &Aws, facts: &KeyFacts, tags: &Tags) -> Result<(), Fault> 
 
 /// Schedules the deletion, then removes the alias: in that order, or a crash between them would leave a key that
 /// nobody finds again.
-pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<KeyFacts>) -> Result<Progress, Fault> {
+pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<KeyFacts>) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
         return Ok(Progress::Done);
     };

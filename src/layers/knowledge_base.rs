@@ -4,29 +4,33 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::model::desired::WantKnowledgeBase;
+use crate::stack::model::desired::DesiredKnowledgeBase;
 use crate::stack::model::diff::{self, KnowledgeBaseChange};
-use crate::stack::model::observed::{DataSourceFacts, KnowledgeBaseFacts, Seen};
+use crate::stack::model::observed::{DataSourceFacts, KnowledgeBaseFacts, Observed};
 use crate::stack::model::policy;
 use crate::stack::model::progress::{Cadence, Progress};
 
 /// Finds the knowledge base of our name, by the id that status remembers or in the account's list, and its data
 /// source.
-pub async fn look(aws: &Aws, id: &Identity, hint: Option<&str>) -> Result<Seen<KnowledgeBaseFacts>, Fault> {
+pub async fn look(
+    aws: &Aws,
+    id: &Identity,
+    hint: Option<&str>,
+) -> Result<Observed<KnowledgeBaseFacts>, Fault> {
     let name = id.name(Layer::KnowledgeBase);
     let Some(mut facts) = aws.knowledge_bases.find(&name, hint).await? else {
-        return Ok(Seen::Absent);
+        return Ok(Observed::Absent);
     };
     facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
-    Ok(Seen::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
+    Ok(Observed::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
 }
 
 /// Creates the knowledge base, then, once it is active, its data source.
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
-    want: &WantKnowledgeBase,
-    seen: &Seen<KnowledgeBaseFacts>,
+    want: &DesiredKnowledgeBase,
+    seen: &Observed<KnowledgeBaseFacts>,
 ) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
         let made = aws.knowledge_bases.create(want).await?;
@@ -99,7 +103,7 @@ fn why(reasons: &[String]) -> String {
 
 /// Stops a running job; sets the data source to RETAIN, so that Bedrock has nothing to erase and cannot get stuck on
 /// a store that is going away; then data source, then knowledge base, each awaited.
-pub async fn teardown(aws: &Aws, seen: &Seen<KnowledgeBaseFacts>) -> Result<Progress, Fault> {
+pub async fn teardown(aws: &Aws, seen: &Observed<KnowledgeBaseFacts>) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
         return Ok(Progress::Done);
     };

@@ -22,10 +22,10 @@ use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::desired::Want;
+use crate::stack::model::desired::Desired;
 use crate::stack::model::diff::carries;
 use crate::stack::model::observed::{
-    BucketFacts, CollectionFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, RoleFacts, Seen, Sight,
+    BucketFacts, CollectionFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, Observation, Observed, RoleFacts,
 };
 use crate::stack::model::progress::{Cadence, Progress};
 
@@ -35,26 +35,32 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Fault>>;
 /// The verbs of all layers, and a look at a key that is somebody's own. AWS answers, or in tests a stack in memory.
 pub trait Layers: Sync {
     /// Reads one layer.
-    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, Glance>;
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, LayerObservation>;
 
     /// Brings one owned layer a step closer to what is wanted.
     fn ensure<'a>(
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        want: &'a Want,
-        sight: &'a Sight,
+        want: &'a Desired,
+        observed: &'a Observation,
     ) -> Answer<'a, Progress>;
 
     /// Writes tags on what is there of one layer and ours. Once more is once.
-    fn tag<'a>(&'a self, id: &'a Identity, layer: Layer, sight: &'a Sight, tags: &'a Tags) -> Answer<'a, ()>;
+    fn tag<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        observed: &'a Observation,
+        tags: &'a Tags,
+    ) -> Answer<'a, ()>;
 
     /// Takes one owned layer a step further apart; Done once nothing of ours is left of it.
     fn teardown<'a>(
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        sight: &'a Sight,
+        observed: &'a Observation,
         hints: &'a Hints,
     ) -> Answer<'a, Progress>;
 
@@ -63,19 +69,21 @@ pub trait Layers: Sync {
 }
 
 impl Layers for Aws {
-    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, Glance> {
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, LayerObservation> {
         async move {
             Ok(match layer {
-                Layer::Key => Glance::Key(key::look(self, id, hints.creates_key).await?),
-                Layer::Bucket => Glance::Bucket(bucket::look(self, id, hints.bucket.as_deref()).await?),
-                Layer::Collection => Glance::Collection(collection::look(self, id).await?),
+                Layer::Key => LayerObservation::Key(key::look(self, id, hints.creates_key).await?),
+                Layer::Bucket => {
+                    LayerObservation::Bucket(bucket::look(self, id, hints.bucket.as_deref()).await?)
+                }
+                Layer::Collection => LayerObservation::Collection(collection::look(self, id).await?),
                 Layer::Index => match index::look(self, id, hints).await {
                     // Reason to say so and to go on with all else, such as the network policy that may be the cause.
-                    Err(fault) if fault.class == Class::Unreachable => Glance::IndexHidden(fault),
-                    seen => Glance::Index(seen?),
+                    Err(fault) if fault.class == Class::Unreachable => LayerObservation::IndexHidden(fault),
+                    seen => LayerObservation::Index(seen?),
                 },
-                Layer::Role => Glance::Role(role::look(self, id).await?),
-                Layer::KnowledgeBase => Glance::KnowledgeBase(
+                Layer::Role => LayerObservation::Role(role::look(self, id).await?),
+                Layer::KnowledgeBase => LayerObservation::KnowledgeBase(
                     knowledge_base::look(self, id, hints.knowledge_base_id.as_deref()).await?,
                 ),
             })
@@ -87,33 +95,33 @@ impl Layers for Aws {
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        want: &'a Want,
-        sight: &'a Sight,
+        want: &'a Desired,
+        observed: &'a Observation,
     ) -> Answer<'a, Progress> {
         async move {
             let done = match layer {
                 Layer::Key => match &want.key {
-                    Some(want) => key::ensure(self, id, want, &sight.key).await,
+                    Some(want) => key::ensure(self, id, want, &observed.key).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::Bucket => match &want.bucket {
-                    Some(want) => bucket::ensure(self, id, want, &sight.bucket).await,
+                    Some(want) => bucket::ensure(self, id, want, &observed.bucket).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::Collection => match &want.collection {
-                    Some(want) => collection::ensure(self, want, &sight.collection).await,
+                    Some(want) => collection::ensure(self, want, &observed.collection).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::Index => match &want.index {
-                    Some(want) => index::ensure(self, want, &sight.index).await,
+                    Some(want) => index::ensure(self, want, &observed.index).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::Role => match &want.role {
-                    Some(want) => role::ensure(self, id, want, &sight.role).await,
+                    Some(want) => role::ensure(self, id, want, &observed.role).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::KnowledgeBase => match &want.knowledge_base {
-                    Some(want) => knowledge_base::ensure(self, id, want, &sight.knowledge_base).await,
+                    Some(want) => knowledge_base::ensure(self, id, want, &observed.knowledge_base).await,
                     None => Ok(Progress::Done),
                 },
             };
@@ -122,29 +130,35 @@ impl Layers for Aws {
         .boxed()
     }
 
-    fn tag<'a>(&'a self, id: &'a Identity, layer: Layer, sight: &'a Sight, tags: &'a Tags) -> Answer<'a, ()> {
+    fn tag<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        observed: &'a Observation,
+        tags: &'a Tags,
+    ) -> Answer<'a, ()> {
         async move {
             match layer {
-                Layer::Key => match sight.key.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                Layer::Key => match observed.key.ours().filter(|facts| !carries(&facts.tags, tags)) {
                     Some(facts) => key::tag(self, facts, tags).await,
                     None => Ok(()),
                 },
-                Layer::Bucket => match sight.bucket.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                Layer::Bucket => match observed.bucket.ours().filter(|facts| !carries(&facts.tags, tags)) {
                     Some(facts) => bucket::tag(self, id, facts, tags).await,
                     None => Ok(()),
                 },
-                Layer::Collection => match sight.collection.ours() {
+                Layer::Collection => match observed.collection.ours() {
                     Some(facts) => collection::tag(self, &id.name(layer), facts, tags).await,
                     None => Ok(()),
                 },
                 // It belongs to the data access policy of its name, which is the role's.
                 Layer::Index => Ok(()),
-                Layer::Role => match sight.role.ours() {
+                Layer::Role => match observed.role.ours() {
                     Some(facts) => role::tag(self, id, facts, tags).await,
                     None => Ok(()),
                 },
                 Layer::KnowledgeBase => {
-                    match sight.knowledge_base.ours().filter(|facts| !carries(&facts.tags, tags)) {
+                    match observed.knowledge_base.ours().filter(|facts| !carries(&facts.tags, tags)) {
                         Some(facts) => knowledge_base::tag(self, facts, tags).await,
                         None => Ok(()),
                     }
@@ -158,17 +172,17 @@ impl Layers for Aws {
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        sight: &'a Sight,
+        observed: &'a Observation,
         hints: &'a Hints,
     ) -> Answer<'a, Progress> {
         async move {
             waiting_is_no_fault(match layer {
-                Layer::Key => key::teardown(self, id, &sight.key).await,
-                Layer::Bucket => bucket::teardown(self, id, &sight.bucket).await,
-                Layer::Collection => collection::teardown(self, id, &sight.collection).await,
-                Layer::Index => index::teardown(self, id, hints, &sight.index).await,
-                Layer::Role => role::teardown(self, id, &sight.role).await,
-                Layer::KnowledgeBase => knowledge_base::teardown(self, &sight.knowledge_base).await,
+                Layer::Key => key::teardown(self, id, &observed.key).await,
+                Layer::Bucket => bucket::teardown(self, id, &observed.bucket).await,
+                Layer::Collection => collection::teardown(self, id, &observed.collection).await,
+                Layer::Index => index::teardown(self, id, hints, &observed.index).await,
+                Layer::Role => role::teardown(self, id, &observed.role).await,
+                Layer::KnowledgeBase => knowledge_base::teardown(self, &observed.knowledge_base).await,
             })
         }
         .boxed()
@@ -180,38 +194,38 @@ impl Layers for Aws {
 }
 
 /// One layer, looked at.
-pub enum Glance {
+pub enum LayerObservation {
     /// See [`key::look`].
-    Key(Seen<KeyFacts>),
+    Key(Observed<KeyFacts>),
     /// See [`bucket::look`].
-    Bucket(Seen<BucketFacts>),
+    Bucket(Observed<BucketFacts>),
     /// See [`collection::look`].
-    Collection(Seen<CollectionFacts>),
+    Collection(Observed<CollectionFacts>),
     /// See [`index::look`].
-    Index(Seen<IndexFacts>),
+    Index(Observed<IndexFacts>),
     /// It may be where there is no way to.
     IndexHidden(Fault),
     /// See [`role::look`].
-    Role(Seen<RoleFacts>),
+    Role(Observed<RoleFacts>),
     /// See [`knowledge_base::look`].
-    KnowledgeBase(Seen<KnowledgeBaseFacts>),
+    KnowledgeBase(Observed<KnowledgeBaseFacts>),
 }
 
-impl Sight {
+impl Observation {
     /// Puts one layer's look in its place.
-    pub fn put(&mut self, glance: Glance) {
+    pub fn put(&mut self, glance: LayerObservation) {
         match glance {
-            Glance::Key(seen) => self.key = seen,
-            Glance::Bucket(seen) => self.bucket = seen,
-            Glance::Collection(seen) => self.collection = seen,
-            Glance::Index(seen) => (self.index, self.index_hidden) = (seen, None),
-            Glance::IndexHidden(fault) => {
-                self.index = Seen::Absent;
+            LayerObservation::Key(seen) => self.key = seen,
+            LayerObservation::Bucket(seen) => self.bucket = seen,
+            LayerObservation::Collection(seen) => self.collection = seen,
+            LayerObservation::Index(seen) => (self.index, self.index_hidden) = (seen, None),
+            LayerObservation::IndexHidden(fault) => {
+                self.index = Observed::Absent;
                 self.index_known = false;
                 self.index_hidden = Some(fault);
             }
-            Glance::Role(seen) => self.role = seen,
-            Glance::KnowledgeBase(seen) => self.knowledge_base = seen,
+            LayerObservation::Role(seen) => self.role = seen,
+            LayerObservation::KnowledgeBase(seen) => self.knowledge_base = seen,
         }
     }
 }

@@ -5,19 +5,19 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::model::desired::WantRole;
+use crate::stack::model::desired::DesiredRole;
 use crate::stack::model::diff::{self, ROLE_POLICY, RoleChange};
-use crate::stack::model::observed::{Foreign, RoleFacts, Seen};
+use crate::stack::model::observed::{Foreign, Observed, RoleFacts};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
 
 /// Reads the role and the data access policy of its index; each must prove to be ours on its own.
-pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
+pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<RoleFacts>, Fault> {
     let (name, index) = (id.name(Layer::Role), id.name(Layer::Index));
     let (role, data_access) =
         futures::try_join!(aws.roles.find(&name), aws.policies.find(PolicyKind::DataAccess, &index))?;
     if role.is_none() && data_access.is_none() {
-        return Ok(Seen::Absent);
+        return Ok(Observed::Absent);
     }
     let mut foreign = None;
     let data_access = own_policy(id, "data access policy", &index, data_access, &mut foreign);
@@ -29,8 +29,8 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
         _ => role,
     };
     Ok(match foreign {
-        Some(foreign) if role.is_none() && data_access.is_none() => Seen::Foreign(foreign),
-        foreign => Seen::Ours(RoleFacts { role, data_access, foreign }),
+        Some(foreign) if role.is_none() && data_access.is_none() => Observed::Foreign(foreign),
+        foreign => Observed::Ours(RoleFacts { role, data_access, foreign }),
     })
 }
 
@@ -39,8 +39,8 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<RoleFacts>, Fault> {
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
-    want: &WantRole,
-    seen: &Seen<RoleFacts>,
+    want: &DesiredRole,
+    seen: &Observed<RoleFacts>,
 ) -> Result<Progress, Fault> {
     let none = RoleFacts::default();
     let facts = seen.ours().unwrap_or(&none);
@@ -120,7 +120,7 @@ async fn tag_itself(aws: &Aws, name: &str, facts: &RoleFacts, tags: &Tags) -> Re
 }
 
 /// The data access policy, the role's inline policies, the role.
-pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<RoleFacts>) -> Result<Progress, Fault> {
+pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<RoleFacts>) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
         return Ok(Progress::Done);
     };

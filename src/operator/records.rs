@@ -13,7 +13,7 @@ use kube::core::ApiResource;
 use kube::{Api, Client, ResourceExt};
 
 use super::installation_owner::Grant;
-use crate::api::{GROUP, Layer, SharedStack, Status, Tenant, hold_name};
+use crate::api::{GROUP, Layer, SharedStack, Status, Tenant, finalizer_name};
 use crate::aws::Aws;
 use crate::clock;
 use crate::reconcile::context::Context;
@@ -67,12 +67,12 @@ impl Installation {
     /// us is ours alone: an operator elsewhere that works on it would build it twice. One page of Tenants tells.
     pub async fn is_here(&self, client: &Client, settings: &Settings) -> anyhow::Result<()> {
         let scope = &self.grant.scope;
-        let hold = hold_name(&scope.installation);
+        let finalizer = finalizer_name(&scope.installation);
         let params = ListParams { label_selector: settings.selector.clone(), ..ListParams::default() };
         let params = params.limit(PAGE);
         let mut seen = page::<SharedStack>(client, &params).await?.items;
         seen.extend(page::<Tenant>(client, &params).await?.items);
-        for object in seen.iter().filter(|object| finalizer::is_held(*object, &hold)) {
+        for object in seen.iter().filter(|object| finalizer::has_finalizer(*object, &finalizer)) {
             let status: Status = field(object, "/status").unwrap_or_default();
             if let Some(elsewhere) = elsewhere(scope, &status) {
                 let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
@@ -239,10 +239,10 @@ impl Installation {
     /// The Tenants of this place that bear our hold, whatever their labels are: one that has lost its label keeps its id.
     async fn holders(&self, client: &Client) -> anyhow::Result<Vec<Holder>> {
         let scope = &self.grant.scope;
-        let hold = hold_name(&scope.installation);
+        let finalizer = finalizer_name(&scope.installation);
         let mut holders = Vec::new();
         for object in objects::<Tenant>(client).await? {
-            if finalizer::is_held(&object, &hold)
+            if finalizer::has_finalizer(&object, &finalizer)
                 && let Some(holder) = Holder::of(scope, object)
             {
                 holders.push(holder);
@@ -353,12 +353,14 @@ impl Installation {
     }
 
     async fn record_all(&self, cx: &Context, lock: &Kept<Lock>) -> anyhow::Result<()> {
-        let (hold, mut recorded, mut held_up) = (cx.hold(), 0, None);
+        let (finalizer, mut recorded, mut held_up) = (cx.finalizer(), 0, None);
         for stack in objects::<SharedStack>(&cx.client).await? {
             let status: Status = field(&stack, "/status").unwrap_or_default();
             let id =
                 Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
-            if !finalizer::is_held(&stack, &hold) || status.bucket.as_ref() != Some(&id.name(Layer::Bucket)) {
+            if !finalizer::has_finalizer(&stack, &finalizer)
+                || status.bucket.as_ref() != Some(&id.name(Layer::Bucket))
+            {
                 continue;
             }
             match leftovers::record(cx, &id, Search::Everything).await {

@@ -29,10 +29,10 @@ use super::{definitions, wait_for_aws};
 use crate::api::{SharedStack, Tenant};
 use crate::aws::Aws;
 use crate::clock::Clock;
+use crate::documents::job_slots::JobSlots;
 use crate::documents::reviews::Reviews;
 use crate::documents::scheduler::Limits;
-use crate::documents::turns::Turns;
-use crate::reconcile::claims::Claims;
+use crate::reconcile::claims::TenantIdClaims;
 use crate::reconcile::context::Context;
 use crate::reconcile::events::Events;
 use crate::reconcile::memory::Memories;
@@ -91,9 +91,9 @@ pub(super) async fn lead(
     let (namespace_store, namespace_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
-    let turns = {
+    let job_slots = {
         let (tenants, stacks) = (wake_tenant.clone(), wake_stack.clone());
-        turns(&settings, move |owner| match owner {
+        job_slots(&settings, move |owner| match owner {
             Owner::Tenant { namespace, name, .. } => {
                 let _ = tenants.send(ObjectRef::new(name).within(namespace));
             }
@@ -107,7 +107,7 @@ pub(super) async fn lead(
         events: Events::new(client.clone(), reporter),
         clock,
         acts_since: Timestamp::now(),
-        turns,
+        job_slots,
         reviews: Reviews { names_tenants: settings.metrics_per_object > 0, ..metrics.reviews.clone() },
         models: Default::default(),
         client: client.clone(),
@@ -119,7 +119,7 @@ pub(super) async fn lead(
         namespaces: namespace_store,
         filled: Default::default(),
         ids,
-        claims: Claims::default(),
+        claims: TenantIdClaims::default(),
         memories: Memories::default(),
         wake_tenant,
         wake_stack,
@@ -241,11 +241,11 @@ fn changed<K: Resource<DynamicType = ()>>(
 }
 
 /// AWS's limits on ingestion jobs, at the pace that this operator keeps.
-fn turns(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> Turns {
+fn job_slots(settings: &Settings, wake: impl Fn(&Owner) + Send + Sync + 'static) -> JobSlots {
     let (clock, pace) = (Clock::new(settings.clock), f64::from(settings.pace.clamp(1, 100)) / 100.0);
     let rate = bedrock::StartIngestionJob.per_second().unwrap_or(1.0) * pace;
     let limits = Limits { jobs: settings.max_ingestion_jobs, interval: Duration::from_secs_f64(1.0 / rate) };
-    Turns::new(limits, move |at| clock.calendar(at), wake)
+    JobSlots::new(limits, move |at| clock.calendar(at), wake)
 }
 
 /// Ends some time after `stop`: passes under way may finish, but a process that is asked to end does end; at once if

@@ -15,7 +15,7 @@ pub type Age = (Option<jiff::Timestamp>, String);
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct Claimant {
     /// Its age.
     pub age: Age,
     /// What to wake when the id is free.
@@ -24,7 +24,7 @@ pub struct Asker {
 
 /// The holders of all tenantIds.
 #[derive(Default)]
-pub struct Claims(Mutex<Inner>);
+pub struct TenantIdClaims(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -33,7 +33,7 @@ struct Inner {
     waiting: HashMap<String, BTreeMap<Age, ObjectRef<Guarded<Tenant>>>>,
 }
 
-impl Claims {
+impl TenantIdClaims {
     /// Notes who has an id, as the records say.
     pub fn found(&self, tenant_id: &str, uid: &str) {
         self.0.lock().holders.insert(tenant_id.into(), uid.into());
@@ -45,25 +45,25 @@ impl Claims {
     }
 
     /// Asks for an id: true if the asker has it now. Who does not get it waits, and is woken when it is free.
-    pub fn ask(&self, tenant_id: &str, asker: &Asker) -> bool {
+    pub fn ask(&self, tenant_id: &str, claimant: &Claimant) -> bool {
         let mut inner = self.0.lock();
         if let Some(holder) = inner.holders.get(tenant_id) {
-            let holds = *holder == asker.age.1;
+            let holds = *holder == claimant.age.1;
             if !holds {
                 inner
                     .waiting
                     .entry(tenant_id.into())
                     .or_default()
-                    .insert(asker.age.clone(), asker.object.clone());
+                    .insert(claimant.age.clone(), claimant.object.clone());
             }
             return holds;
         }
         let waiting = inner.waiting.entry(tenant_id.into()).or_default();
-        waiting.insert(asker.age.clone(), asker.object.clone());
-        let oldest = waiting.keys().next() == Some(&asker.age);
+        waiting.insert(claimant.age.clone(), claimant.object.clone());
+        let oldest = waiting.keys().next() == Some(&claimant.age);
         if oldest {
-            waiting.remove(&asker.age);
-            inner.holders.insert(tenant_id.into(), asker.age.1.clone());
+            waiting.remove(&claimant.age);
+            inner.holders.insert(tenant_id.into(), claimant.age.1.clone());
         }
         oldest
     }
@@ -99,15 +99,15 @@ impl Claims {
 mod tests {
     use super::*;
 
-    fn asker(second: i64, uid: &str) -> Asker {
+    fn claimant(second: i64, uid: &str) -> Claimant {
         let age = (jiff::Timestamp::from_second(second).ok(), uid.to_string());
-        Asker { age, object: ObjectRef::new(uid).within("ns") }
+        Claimant { age, object: ObjectRef::new(uid).within("ns") }
     }
 
     #[test]
     fn the_first_to_ask_has_it_until_it_lets_go_and_then_the_oldest() {
-        let claims = Claims::default();
-        let (young, old, oldest) = (asker(3, "young"), asker(2, "old"), asker(1, "oldest"));
+        let claims = TenantIdClaims::default();
+        let (young, old, oldest) = (claimant(3, "young"), claimant(2, "old"), claimant(1, "oldest"));
         assert!(claims.ask("acme", &young));
         assert!(claims.ask("acme", &young), "asking again changes nothing");
         assert!(!claims.ask("acme", &old) && !claims.ask("acme", &oldest));
@@ -120,17 +120,17 @@ mod tests {
 
     #[test]
     fn who_has_it_by_the_records_has_it() {
-        let claims = Claims::default();
+        let claims = TenantIdClaims::default();
         claims.found("acme", "a");
-        assert!(claims.ask("acme", &asker(3, "a")));
-        assert!(!claims.ask("acme", &asker(1, "c")));
+        assert!(claims.ask("acme", &claimant(3, "a")));
+        assert!(!claims.ask("acme", &claimant(1, "c")));
         assert!(claims.is_holder("acme", "a") && !claims.is_holder("acme", "c"));
     }
 
     #[test]
     fn who_waits_and_cannot_go_on_stands_in_nobodys_way() {
-        let claims = Claims::default();
-        let (holder, paused, next) = (asker(1, "holder"), asker(2, "paused"), asker(3, "next"));
+        let claims = TenantIdClaims::default();
+        let (holder, paused, next) = (claimant(1, "holder"), claimant(2, "paused"), claimant(3, "next"));
         assert!(claims.ask("acme", &holder) && !claims.ask("acme", &paused) && !claims.ask("acme", &next));
         claims.release("acme", "holder");
         assert!(!claims.ask("acme", &next), "an older one waits");
@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn what_the_watch_has_missed_is_given_up_too() {
-        let claims = Claims::default();
-        let (gone, next) = (asker(1, "gone"), asker(2, "next"));
+        let claims = TenantIdClaims::default();
+        let (gone, next) = (claimant(1, "gone"), claimant(2, "next"));
         assert!(claims.ask("acme", &gone) && !claims.ask("acme", &next));
         claims.found("other", "stays");
         assert_eq!(claims.keep(|uid| uid != "gone"), std::slice::from_ref(&next.object));

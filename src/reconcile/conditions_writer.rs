@@ -21,10 +21,10 @@ use crate::documents::quarantine::QUARANTINE;
 use crate::layers::existing_key::OldTag;
 use crate::stack::lent;
 use crate::stack::model::grace;
-use crate::stack::model::outcome::Verdict;
+use crate::stack::model::outcome::Outcome;
 
 /// The conditions of a verdict, put into a status.
-pub fn judge(status: &mut Status, verdict: &Verdict, generation: i64) {
+pub fn set_conditions(status: &mut Status, verdict: &Outcome, generation: i64) {
     status.conditions = verdict.conditions(&status.conditions, generation, &clock::now());
     status.observed_generation = Some(generation);
 }
@@ -606,9 +606,9 @@ mod tests {
 
     #[test]
     fn a_verdict_is_put_into_the_status_that_stands() {
-        let verdict = Verdict {
+        let verdict = Outcome {
             refused: Some(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         let mut judged = Status {
             observed_generation: Some(3),
@@ -619,7 +619,7 @@ mod tests {
             ])
         };
         let (before, began) = (judged.clone(), clock::now());
-        judge(&mut judged, &verdict, 4);
+        set_conditions(&mut judged, &verdict, 4);
         let at = judged.condition(ConditionType::Stalled).unwrap().last_transition_time.clone();
         assert!(began <= at && at <= clock::now());
         let conditions = verdict.conditions(&before.conditions, 4, &at);

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
-use super::claims::{Age, Asker, Claims};
+use super::claims::{Age, Claimant, TenantIdClaims};
 use super::engine::World;
 use super::events::Events;
 use super::finalizer;
@@ -26,13 +26,13 @@ use super::places::{Applicant, Limits};
 use super::quota::{self, Next, Reservations};
 use crate::api::{
     ConditionType, IngestionSettings, Pattern, RETRY_REQUESTED_AT, Reason, SharedStack, Status, Tenant,
-    hold_name,
+    finalizer_name,
 };
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
+use crate::documents::job_slots::JobSlots;
 use crate::documents::reviews::Reviews;
-use crate::documents::turns::Turns;
 use crate::settings::Settings;
 use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
@@ -67,7 +67,7 @@ pub struct Context {
     /// Who has which tenantId, as the records say.
     pub ids: Ids,
     /// Who asks for which tenantId.
-    pub claims: Claims,
+    pub claims: TenantIdClaims,
     /// What passes remember.
     pub memories: Memories,
     /// Wakes a Tenant.
@@ -75,11 +75,11 @@ pub struct Context {
     /// Wakes a SharedStack.
     pub wake_stack: mpsc::UnboundedSender<ObjectRef<Guarded<SharedStack>>>,
     /// By SharedStack: what of its pool's documents could not be indexed, by tenantId. Absent until that is known.
-    pub failures: Shelf<Arc<ByTenant>>,
+    pub failures: PerStack<Arc<ByTenant>>,
     /// By uid: the version of each object that our last word in its status made.
-    pub written: Shelf<String>,
+    pub written: PerStack<String>,
     /// Whose turn it is to start an ingestion job.
-    pub turns: Turns,
+    pub job_slots: JobSlots,
     /// Counts reviews of documents.
     pub reviews: Reviews,
     /// How long embedding models are on offer.
@@ -112,15 +112,15 @@ impl Filled {
 }
 
 /// Values by a SharedStack's name.
-pub struct Shelf<T>(Mutex<HashMap<String, T>>);
+pub struct PerStack<T>(Mutex<HashMap<String, T>>);
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for PerStack<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone> Shelf<T> {
+impl<T: Clone> PerStack<T> {
     /// All of them, locked.
     pub fn lock(&self) -> MutexGuard<'_, HashMap<String, T>> {
         self.0.lock()
@@ -137,13 +137,13 @@ impl Context {
     pub fn forget(&self, uid: &str) {
         self.memories.forget(uid);
         self.wake(self.reservations.forget(uid));
-        self.turns.forget(uid);
+        self.job_slots.forget(uid);
         self.written.lock().remove(uid);
     }
 
     /// Our finalizer.
-    pub fn hold(&self) -> String {
-        hold_name(&self.settings.installation)
+    pub fn finalizer(&self) -> String {
+        finalizer_name(&self.settings.installation)
     }
 
     /// Waits until the caches can be trusted: all stores filled. Caches still decide only what is
@@ -218,7 +218,7 @@ impl Context {
         let expect = |meta: &ObjectMeta, status: &Option<Status>| {
             let base = status.as_ref().and_then(|status| status.knowledge_base_id.as_deref());
             if let (Some(base), Some(uid)) = (base, &meta.uid) {
-                self.turns.expect(base, uid);
+                self.job_slots.expect(base, uid);
             }
         };
         for tenant in self.tenants.state() {
@@ -264,9 +264,9 @@ impl Context {
     /// An object as one that asks for a place. Whoever makes an object can write our finalizer into it, and nobody but we
     /// that it is accepted.
     pub fn applying(&self, id: Identity, meta: &ObjectMeta, status: Option<&Status>) -> Applicant {
-        let hold = self.hold();
-        let is_held = meta.finalizers.iter().flatten().any(|finalizer| *finalizer == hold);
-        let begun = is_held && status.is_some_and(|status| status.is_true(ConditionType::Accepted));
+        let finalizer = self.finalizer();
+        let has_finalizer = meta.finalizers.iter().flatten().any(|it| *it == finalizer);
+        let begun = has_finalizer && status.is_some_and(|status| status.is_true(ConditionType::Accepted));
         Applicant { id, born: meta.creation_timestamp.as_ref().map(|at| at.0), begun }
     }
 
@@ -326,7 +326,7 @@ impl Context {
     /// Nothing is made for an object that is paused, or leaves: it waits for no place, and keeps the promise of its knowledge
     /// base only if that is there.
     pub fn no_further(&self, uid: &str, status: &Status) {
-        let has_one = || self.memories.get(uid).sight.knowledge_base.ours().is_some();
+        let has_one = || self.memories.get(uid).observed.knowledge_base.ours().is_some();
         self.stops_waiting(uid);
         if status.knowledge_base_id.is_none() && !has_one() {
             self.lapse(uid);
@@ -423,7 +423,8 @@ impl Context {
         self.wake_tenants(|tenant| {
             let waits = || {
                 let uid = tenant.uid().unwrap_or_default();
-                !finalizer::is_held(tenant, &self.hold()) || self.reservations.waits_for_knowledge_base(&uid)
+                !finalizer::has_finalizer(tenant, &self.finalizer())
+                    || self.reservations.waits_for_knowledge_base(&uid)
             };
             tenant.namespace().as_deref() == Some(namespace) && waits()
         });
@@ -503,10 +504,10 @@ pub fn reference(tenant: &Tenant) -> ObjectRef<Guarded<Tenant>> {
 }
 
 /// A Tenant as one that asks for its tenantId.
-pub fn asker(tenant: &Tenant) -> Asker {
+pub fn claimant(tenant: &Tenant) -> Claimant {
     let age: Age =
         (tenant.meta().creation_timestamp.as_ref().map(|at| at.0), tenant.uid().unwrap_or_default());
-    Asker { age, object: reference(tenant) }
+    Claimant { age, object: reference(tenant) }
 }
 
 #[cfg(test)]
@@ -518,9 +519,9 @@ mod tests {
     use crate::api::Reason;
     use crate::reconcile::conditions_writer::subject;
     use crate::reconcile::mocked::{
-        HOLD, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
+        FINALIZER, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
     };
-    use crate::stack::identity::{Adopts, Slot};
+    use crate::stack::identity::{Adopts, Generation};
 
     const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/tenants/events";
 
@@ -546,7 +547,7 @@ mod tests {
     }
 
     fn unreadable(name: &str) -> Value {
-        named(name, json!({"finalizers": [HOLD]}), json!({"tenantId": 5}), json!({}))
+        named(name, json!({"finalizers": [FINALIZER]}), json!({"tenantId": 5}), json!({}))
     }
 
     fn accepted(status: &str) -> Value {
@@ -677,7 +678,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_about_a_pass_is_derived_from_the_settings() {
         let mut cx = silent();
-        assert_eq!(cx.hold(), HOLD);
+        assert_eq!(cx.finalizer(), FINALIZER);
         // 90 % and up to a fifth more.
         for (uid, millis) in [("", 540_000), ("a", 598_200), ("ab", 594_000), ("uid-acme", 616_800)] {
             assert_eq!(cx.resync(uid), Duration::from_millis(millis), "{uid}");
@@ -715,8 +716,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_has_an_id_by_the_records_asks_for_it_first() {
-        let held =
-            |year: u32| json!({"creationTimestamp": format!("{year}-01-01T00:00:00Z"), "finalizers": [HOLD]});
+        let held = |year: u32| json!({"creationTimestamp": format!("{year}-01-01T00:00:00Z"), "finalizers": [FINALIZER]});
         let tenants = vec![
             named("old", held(2001), json!({"tenantId": "first"}), json!({"prefix": "documents/"})),
             named("young", held(2003), json!({"tenantId": "first"}), Value::Null),
@@ -822,7 +822,7 @@ mod tests {
         let (sender, mut woken) = mpsc::unbounded_channel();
         cx.wake_tenant = sender;
         cx.settings.max_tenants_per_namespace = 1;
-        let held = json!({"finalizers": [HOLD]});
+        let held = json!({"finalizers": [FINALIZER]});
         let tenants = vec![
             named("has-it", held.clone(), json!({"tenantId": "acme"}), Value::Null),
             named("forged", held, json!({"tenantId": "acme"}), accepted("True")),
@@ -880,7 +880,7 @@ mod tests {
         for (base, may_have) in
             [("KBSILO", true), ("KBBRIDGE", true), ("KBSTACK", true), ("KBOFTHEPOOL", false)]
         {
-            assert_eq!(cx.turns.too_early(base).is_some(), may_have, "{base}");
+            assert_eq!(cx.job_slots.too_early(base).is_some(), may_have, "{base}");
         }
     }
 
@@ -908,7 +908,7 @@ mod tests {
         for (uid, remembered) in [("gone", false), ("stays", true)] {
             assert_eq!(cx.memories.get(uid).rounds == 5, remembered, "{uid}");
             assert_eq!(cx.written.get(uid).is_some(), remembered, "{uid}");
-            assert_eq!(cx.turns.too_early(uid).is_some(), remembered, "{uid}");
+            assert_eq!(cx.job_slots.too_early(uid).is_some(), remembered, "{uid}");
         }
         assert_eq!(cx.reservations.promised(), ["stays"]);
     }
@@ -938,9 +938,9 @@ mod tests {
         let borrows = |stack: &str| json!({"pattern": "Bridge", "stackRef": {"name": stack}});
         let elsewhere = |finalizers: &[&str]| json!({"namespace": "elsewhere", "finalizers": finalizers});
         cx.tenants = store([
-            named("a", json!({"finalizers": [HOLD]}), borrows("standard"), Value::Null),
+            named("a", json!({"finalizers": [FINALIZER]}), borrows("standard"), Value::Null),
             named("b", json!({}), borrows("other"), Value::Null),
-            named("c", elsewhere(&[HOLD]), json!({}), Value::Null),
+            named("c", elsewhere(&[FINALIZER]), json!({}), Value::Null),
             named("d", elsewhere(&["tenantry.dev/test"]), borrows("standard"), Value::Null),
             unreadable("unreadable"),
         ]);
@@ -963,7 +963,7 @@ mod tests {
         let mut cx = silent();
         let (sender, mut tenants) = mpsc::unbounded_channel();
         cx.wake_tenant = sender;
-        let asks = |name: &str| asker(&read(named(name, json!({}), json!({}), Value::Null)));
+        let asks = |name: &str| claimant(&read(named(name, json!({}), json!({}), Value::Null)));
         assert!(cx.claims.ask("acme", &asks("holder")) && !cx.claims.ask("acme", &asks("waits")));
         cx.release_claim("acme", "somebody");
         assert_eq!(heard(&mut tenants), [] as [&str; 0]);
@@ -986,13 +986,13 @@ mod tests {
                 stack: Some("standard".into()),
             },
             uid: "uid-acme".into(),
-            slot: Slot::A,
+            generation: Generation::A,
             adopts: Adopts::Nothing,
         };
         assert_eq!(identity, expected);
         let found = ObjectRef::new("acme").within("tenants");
         assert_eq!(reference(&tenant), found);
         let born = "2026-01-01T00:00:00Z".parse().unwrap();
-        assert_eq!(asker(&tenant), Asker { age: (Some(born), "uid-acme".into()), object: found });
+        assert_eq!(claimant(&tenant), Claimant { age: (Some(born), "uid-acme".into()), object: found });
     }
 }

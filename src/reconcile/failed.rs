@@ -12,21 +12,21 @@ use super::memory::lasts;
 use super::{Error, conditions_writer, finalizer, teardown};
 use crate::api::{ConditionType, PerLayer, Reason, Status};
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::{Documents, Standing, Verdict};
+use crate::stack::model::outcome::{Documents, LayerStatus, Outcome};
 use crate::stack::model::progress::{Cadence, Progress};
 
 /// What of an object nothing is known of in such a pass.
 pub struct Unknown {
     /// The layers that it owns.
-    pub layers: PerLayer<Option<Standing>>,
+    pub layers: PerLayer<Option<LayerStatus>>,
     /// Whether it borrows.
     pub borrows: bool,
 }
 
 /// What is said of an object of which no pass could be made for so long.
-fn verdict(before: &Status, unknown: Unknown, error: &Error, lasts: Option<Duration>) -> Option<Verdict> {
+fn verdict(before: &Status, unknown: Unknown, error: &Error, lasts: Option<Duration>) -> Option<Outcome> {
     let late = lasts.is_some_and(|lasts| lasts > teardown::DEADLINE) && !before.is_true(ConditionType::Ready);
-    let (passing, blocked) = match (error.needs_person(), lasts) {
+    let (transient, blocked) = match (error.needs_person(), lasts) {
         (Some(reason), _) => (None, Some(Blocked { reason, message: error.to_string() })),
         (None, Some(_)) if late => {
             let minutes = teardown::DEADLINE.as_secs() / 60;
@@ -36,14 +36,14 @@ fn verdict(before: &Status, unknown: Unknown, error: &Error, lasts: Option<Durat
         (None, Some(_)) => (Some((error.lasting(), error.to_string())), None),
         (None, None) => return None,
     };
-    Some(Verdict {
+    Some(Outcome {
         layers: unknown.layers,
-        borrowed: unknown.borrows.then_some(Standing::Unchanged),
+        borrowed: unknown.borrows.then_some(LayerStatus::Unchanged),
         undecided: !before.is_true(ConditionType::Accepted),
         documents: Documents::last(&before.conditions),
-        passing,
+        transient,
         blocked,
-        ..Verdict::default()
+        ..Outcome::default()
     })
 }
 
@@ -68,9 +68,9 @@ where
     cx.memories.note(&uid, |memory| lasting = lasts(&mut memory.failing_since, cx.clock, passes));
     if let Some(verdict) = verdict(before, unknown, &error, lasting) {
         let mut after = before.clone();
-        conditions_writer::judge(&mut after, &verdict, meta.generation.unwrap_or(0));
+        conditions_writer::set_conditions(&mut after, &verdict, meta.generation.unwrap_or(0));
         // Objects that get nowhere keep no place from others.
-        cx.settle(&uid, &after, cx.memories.get(&uid).sight.knowledge_base.ours().is_some());
+        cx.settle(&uid, &after, cx.memories.get(&uid).observed.knowledge_base.ours().is_some());
         let object = conditions_writer::subject(object);
         if let Err(unsaid) = conditions_writer::write(cx, api, &object, before, &after, true).await {
             tracing::debug!(%unsaid, "a failure could not be told");
@@ -90,7 +90,7 @@ pub async fn tell_leaver(cx: &Context, api: &Api<DynamicObject>, meta: &ObjectMe
         return error;
     }
     let live = api.get_opt(meta.name.as_deref().unwrap_or_default()).await.ok().flatten();
-    let live = live.filter(|it| it.uid() == meta.uid && finalizer::is_held(it, &cx.hold()));
+    let live = live.filter(|it| it.uid() == meta.uid && finalizer::has_finalizer(it, &cx.finalizer()));
     if let Some(live) = live.filter(|it| it.metadata.deletion_timestamp.is_some()) {
         let before: Status = teardown::field(&live, "/status").unwrap_or_default();
         let reason = error.needs_person().unwrap_or_else(|| error.lasting());
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn unknown() -> Unknown {
-        let layers = PerLayer { role: Some(Standing::Unchanged), ..PerLayer::default() };
+        let layers = PerLayer { role: Some(LayerStatus::Unchanged), ..PerLayer::default() };
         Unknown { layers, borrows: true }
     }
 
@@ -179,7 +179,7 @@ mod tests {
                 continue;
             };
             let mut after = before.clone();
-            conditions_writer::judge(&mut after, &verdict, 1);
+            conditions_writer::set_conditions(&mut after, &verdict, 1);
             let of = |kind| after.condition(kind).map(|it| (it.status.as_str(), it.reason.as_str())).unwrap();
             let reconciling = after.condition(ConditionType::Reconciling).unwrap();
             let (ready, stalled, reason) = expected.unwrap_or_else(|| panic!("{error}: {after:?}"));

@@ -1,4 +1,4 @@
-//! The hold: our finalizer, written before the first AWS write and removed after the last.
+//! The finalizer: our finalizer, written before the first AWS write and removed after the last.
 //!
 //! Both patches test the uid, so that neither can land on a successor of the same name. kube's own helper does not,
 //! and it takes any success of a cleanup for its end.
@@ -10,27 +10,27 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::api::HOLD_PREFIX;
+use crate::api::FINALIZER_PREFIX;
 
-/// Whether an object carries the hold.
-pub fn is_held(object: &impl ResourceExt, hold: &str) -> bool {
-    object.finalizers().iter().any(|finalizer| finalizer == hold)
+/// Whether an object carries the finalizer.
+pub fn has_finalizer(object: &impl ResourceExt, finalizer: &str) -> bool {
+    object.finalizers().iter().any(|it| it == finalizer)
 }
 
-/// Whose hold an object carries, if it is another installation's and not ours.
-pub fn held_by_another(object: &impl ResourceExt, hold: &str) -> Option<String> {
-    let mut holds = object.finalizers().iter().filter_map(|finalizer| finalizer.strip_prefix(HOLD_PREFIX));
-    if is_held(object, hold) { None } else { holds.next().map(Into::into) }
+/// Whose finalizer an object carries, if it is another installation's and not ours.
+pub fn held_by_another(object: &impl ResourceExt, finalizer: &str) -> Option<String> {
+    let mut others = object.finalizers().iter().filter_map(|it| it.strip_prefix(FINALIZER_PREFIX));
+    if has_finalizer(object, finalizer) { None } else { others.next().map(Into::into) }
 }
 
-/// Puts the hold on, and returns the object as it then is.
-pub async fn take<K>(api: &Api<K>, object: &impl ResourceExt, hold: &str) -> Result<K, kube::Error>
+/// Puts the finalizer on, and returns the object as it then is.
+pub async fn take<K>(api: &Api<K>, object: &impl ResourceExt, finalizer: &str) -> Result<K, kube::Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     let add = match object.finalizers() {
-        [] => json!({"op": "add", "path": "/metadata/finalizers", "value": [hold]}),
-        _ => json!({"op": "add", "path": "/metadata/finalizers/-", "value": hold}),
+        [] => json!({"op": "add", "path": "/metadata/finalizers", "value": [finalizer]}),
+        _ => json!({"op": "add", "path": "/metadata/finalizers/-", "value": finalizer}),
     };
     patch(
         api,
@@ -44,12 +44,16 @@ where
     .await
 }
 
-/// Takes the hold off, and returns the object as it then is, unless it is gone or had none.
-pub async fn release<K>(api: &Api<K>, object: &impl ResourceExt, hold: &str) -> Result<Option<K>, kube::Error>
+/// Takes the finalizer off, and returns the object as it then is, unless it is gone or had none.
+pub async fn release<K>(
+    api: &Api<K>,
+    object: &impl ResourceExt,
+    finalizer: &str,
+) -> Result<Option<K>, kube::Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    let Some(at) = object.finalizers().iter().position(|finalizer| finalizer == hold) else {
+    let Some(at) = object.finalizers().iter().position(|it| it == finalizer) else {
         return Ok(None);
     };
     let path = format!("/metadata/finalizers/{at}");
@@ -58,7 +62,7 @@ where
         object,
         json!([
             {"op": "test", "path": "/metadata/uid", "value": object.uid()},
-            {"op": "test", "path": path, "value": hold},
+            {"op": "test", "path": path, "value": finalizer},
             {"op": "remove", "path": path},
         ]),
     )
@@ -88,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::api::Tenant;
-    use crate::reconcile::mocked::{HOLD, TENANT, api_server, json_patch, read, tenant};
+    use crate::reconcile::mocked::{FINALIZER, TENANT, api_server, json_patch, read, tenant};
 
     fn api(client: Client) -> Api<Tenant> {
         Api::namespaced(client, "tenants")
@@ -121,32 +125,32 @@ mod tests {
     fn releasing(path: &str) -> Value {
         json!([
             {"op": "test", "path": "/metadata/uid", "value": "uid-acme"},
-            {"op": "test", "path": path, "value": HOLD},
+            {"op": "test", "path": path, "value": FINALIZER},
             {"op": "remove", "path": path},
         ])
     }
 
     #[tokio::test]
     async fn the_hold_is_added_to_the_finalizers_of_the_object_that_was_read() {
-        let whole_list = json!({"op": "add", "path": "/metadata/finalizers", "value": [HOLD]});
-        let behind_others = json!({"op": "add", "path": "/metadata/finalizers/-", "value": HOLD});
+        let whole_list = json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]});
+        let behind_others = json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER});
         for (before, add, after) in [
-            (json!([]), whole_list, json!([HOLD])),
-            (json!(["a/b"]), behind_others.clone(), json!(["a/b", HOLD])),
-            (json!(["a/b", "c/d"]), behind_others, json!(["a/b", "c/d", HOLD])),
+            (json!([]), whole_list, json!([FINALIZER])),
+            (json!(["a/b"]), behind_others.clone(), json!(["a/b", FINALIZER])),
+            (json!(["a/b", "c/d"]), behind_others, json!(["a/b", "c/d", FINALIZER])),
         ] {
             let server = api_server([json_patch(TENANT, taking(add)).answered(patched(after.clone()))]);
-            let taken = take(&api(server.client()), &with_finalizers(before), HOLD).await.unwrap();
+            let taken = take(&api(server.client()), &with_finalizers(before), FINALIZER).await.unwrap();
             assert_eq!(taken, read(patched(after)));
         }
     }
 
     #[tokio::test]
     async fn a_hold_that_is_refused_is_an_error() {
-        let add = json!({"op": "add", "path": "/metadata/finalizers", "value": [HOLD]});
+        let add = json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]});
         for refusal in [403, 404, 409, 422] {
             let server = api_server([json_patch(TENANT, taking(add.clone())).refused(refusal)]);
-            let taken = take(&api(server.client()), &with_finalizers(json!([])), HOLD).await;
+            let taken = take(&api(server.client()), &with_finalizers(json!([])), FINALIZER).await;
             assert_eq!(code(taken.unwrap_err()), refusal);
         }
     }
@@ -154,13 +158,13 @@ mod tests {
     #[tokio::test]
     async fn the_hold_is_removed_from_wherever_it_is() {
         for (before, path, after) in [
-            (json!([HOLD]), "/metadata/finalizers/0", json!([])),
-            (json!([HOLD, "a/b", "c/d"]), "/metadata/finalizers/0", json!(["a/b", "c/d"])),
-            (json!(["a/b", HOLD, "c/d"]), "/metadata/finalizers/1", json!(["a/b", "c/d"])),
-            (json!(["a/b", "c/d", HOLD]), "/metadata/finalizers/2", json!(["a/b", "c/d"])),
+            (json!([FINALIZER]), "/metadata/finalizers/0", json!([])),
+            (json!([FINALIZER, "a/b", "c/d"]), "/metadata/finalizers/0", json!(["a/b", "c/d"])),
+            (json!(["a/b", FINALIZER, "c/d"]), "/metadata/finalizers/1", json!(["a/b", "c/d"])),
+            (json!(["a/b", "c/d", FINALIZER]), "/metadata/finalizers/2", json!(["a/b", "c/d"])),
         ] {
             let server = api_server([json_patch(TENANT, releasing(path)).answered(patched(after.clone()))]);
-            let released = release(&api(server.client()), &with_finalizers(before), HOLD).await.unwrap();
+            let released = release(&api(server.client()), &with_finalizers(before), FINALIZER).await.unwrap();
             assert_eq!(released, Some(read(patched(after))));
         }
     }
@@ -170,7 +174,7 @@ mod tests {
         let server = api_server([]);
         for finalizers in [json!([]), json!(["a/b"]), json!(["tenantry.dev/prod2", "tenantry.dev/pro"])] {
             let released: Option<Tenant> =
-                release(&api(server.client()), &with_finalizers(finalizers), HOLD).await.unwrap();
+                release(&api(server.client()), &with_finalizers(finalizers), FINALIZER).await.unwrap();
             assert_eq!(released, None);
         }
     }
@@ -182,7 +186,8 @@ mod tests {
         {
             let asked = json_patch(TENANT, releasing("/metadata/finalizers/0"));
             let server = api_server([asked.refused(refusal)]);
-            let released = release(&api(server.client()), &with_finalizers(json!([HOLD])), HOLD).await;
+            let released =
+                release(&api(server.client()), &with_finalizers(json!([FINALIZER])), FINALIZER).await;
             match expected {
                 None => assert_eq!(released.unwrap(), None),
                 Some(expected) => assert_eq!(code(released.unwrap_err()), expected),
@@ -195,18 +200,18 @@ mod tests {
         for (finalizers, ours, anothers) in [
             (json!([]), false, None),
             (json!(["foregroundDeletion"]), false, None),
-            (json!([HOLD]), true, None),
-            (json!(["a/b", HOLD]), true, None),
+            (json!([FINALIZER]), true, None),
+            (json!(["a/b", FINALIZER]), true, None),
             (json!(["tenantry.dev/test"]), false, Some("test")),
             (json!(["a/b", "tenantry.dev/test", "tenantry.dev/third"]), false, Some("test")),
-            (json!(["tenantry.dev/test", HOLD]), true, None),
-            (json!([HOLD, "tenantry.dev/test"]), true, None),
+            (json!(["tenantry.dev/test", FINALIZER]), true, None),
+            (json!([FINALIZER, "tenantry.dev/test"]), true, None),
             (json!(["tenantry.dev/prod2"]), false, Some("prod2")),
             (json!(["tenantry.development/x", "sub.tenantry.dev/x", "tenantry.dev"]), false, None),
         ] {
             let tenant = with_finalizers(finalizers.clone());
-            assert_eq!(is_held(&tenant, HOLD), ours, "{finalizers}");
-            assert_eq!(held_by_another(&tenant, HOLD).as_deref(), anothers, "{finalizers}");
+            assert_eq!(has_finalizer(&tenant, FINALIZER), ours, "{finalizers}");
+            assert_eq!(held_by_another(&tenant, FINALIZER).as_deref(), anothers, "{finalizers}");
         }
     }
 }

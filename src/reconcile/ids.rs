@@ -13,7 +13,7 @@ use crate::records::{Kept, Records, Trouble, Wrote};
 use crate::stack::hash::fingerprint;
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::progress::{Cadence, Progress};
-use crate::stack::record::{Asker, IdPolicy, Record, Ruling, State, Terms, may_live, rule};
+use crate::stack::record::{Claimant, IdPolicy, Record, Ruling, State, Terms, may_live, rule};
 
 /// How soon to ask again where the records do not answer.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -220,20 +220,20 @@ impl Ids {
     }
 
     /// Whether it is worth a look at the cluster if the Tenant that a record names is still there.
-    pub fn may_live(&self, record: &Record, asker: &Asker<'_>) -> bool {
-        may_live(record, asker, &self.terms)
+    pub fn may_live(&self, record: &Record, claimant: &Claimant<'_>) -> bool {
+        may_live(record, claimant, &self.terms)
     }
 
     /// What an asker is told. Nothing is written.
-    pub fn rule(&self, record: Option<&Record>, asker: &Asker<'_>, lives: bool) -> Ruling {
-        rule(record, asker, &self.terms, lives, (self.now)())
+    pub fn rule(&self, record: Option<&Record>, claimant: &Claimant<'_>, lives: bool) -> Ruling {
+        rule(record, claimant, &self.terms, lives, (self.now)())
     }
 
     /// Gives an id to whoever was told that it may have it, over the record that was read then; `false` if somebody else
     /// has written one meanwhile, and all is to be decided anew.
-    pub async fn give(&self, asker: &Asker<'_>, over: Option<&str>) -> Result<bool, Trouble> {
-        let (id, cluster) = (asker.id, &self.terms.cluster);
-        let namespace = Some(asker.namespace_uid.to_owned());
+    pub async fn give(&self, claimant: &Claimant<'_>, over: Option<&str>) -> Result<bool, Trouble> {
+        let (id, cluster) = (claimant.id, &self.terms.cluster);
+        let namespace = Some(claimant.namespace_uid.to_owned());
         let Some(record) = Record::of(id, cluster, namespace, State::Held, (self.now)()) else {
             return Ok(false);
         };

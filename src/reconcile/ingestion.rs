@@ -184,14 +184,15 @@ pub async fn last_step(
             message: "Documents are read once the knowledge base is ready".into(),
         }));
     };
-    if let Some(wait) = cx.turns.too_early(&source.knowledge_base_id)
+    if let Some(wait) = cx.job_slots.too_early(&source.knowledge_base_id)
         && let Some(last) = &last
     {
         return LastStep { look_again: Some(wait), ..nothing(last.clone()) };
     }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    match sync::step(&cx.aws, source, asks, reported, &mut memory.documents, &cx.turns, &cx.reviews).await {
+    match sync::step(&cx.aws, source, asks, reported, &mut memory.documents, &cx.job_slots, &cx.reviews).await
+    {
         Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures }) => {
             memory.documents_failing_since = None;
             let waited =

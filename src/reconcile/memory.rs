@@ -14,8 +14,8 @@ use crate::documents::relocate::StoppedAt;
 use crate::documents::sync::Remembered;
 use crate::layers::existing_key::OldTag;
 use crate::stack::fault::Fault;
-use crate::stack::model::desired::Want;
-use crate::stack::model::observed::Sight;
+use crate::stack::model::desired::Desired;
+use crate::stack::model::observed::Observation;
 use crate::stack::model::progress::{QUIET, STALLED};
 
 /// Between two looks at all layers of an object, whatever becomes of it: each costs some twenty calls, and anybody who
@@ -28,11 +28,11 @@ pub struct Memory {
     /// The generation it was made for.
     pub generation: Option<i64>,
     /// What the last looks saw.
-    pub sight: Sight,
+    pub observed: Observation,
     /// Layers that were whole at their last look; the others are looked at again.
     pub whole: PerLayer<bool>,
     /// What was wanted of them at the last look.
-    pub want: Option<Want>,
+    pub want: Option<Desired>,
     /// A tag of its key that the next release will not read, which its owner is to be told of.
     pub old_tag: Option<OldTag>,
     /// When all layers were last looked at, and nothing has been in doubt since.

@@ -24,8 +24,8 @@ use super::events::Events;
 use super::ids::Ids;
 use crate::aws::{Aws, Gate, SdkConfig};
 use crate::clock::Clock;
+use crate::documents::job_slots::JobSlots;
 use crate::documents::scheduler::Limits;
-use crate::documents::turns::Turns;
 use crate::records::Records;
 use crate::records::in_memory::InMemory;
 use crate::settings::Settings;
@@ -34,7 +34,7 @@ use crate::stack::record::Terms;
 
 /// The installation of [`context`], and the hold that goes with it.
 pub const INSTALLATION: &str = "prod";
-pub const HOLD: &str = "tenantry.dev/prod";
+pub const FINALIZER: &str = "tenantry.dev/prod";
 
 /// A request, as far as tests look at it. In one that is expected, a text that ends in `*` stands for every text that
 /// begins so: what has the time of day in it. `*` alone stands for anything.
@@ -317,7 +317,7 @@ pub fn context(client: Client) -> Context {
         events: Events::new(client.clone(), reporter),
         clock: Clock::new(1),
         acts_since: Timestamp::UNIX_EPOCH,
-        turns: Turns::new(limits, |at| at, |_| {}),
+        job_slots: JobSlots::new(limits, |at| at, |_| {}),
         reviews: Default::default(),
         models: Default::default(),
         client,

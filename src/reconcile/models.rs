@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Scope;
 use crate::stack::lifecycle::{self, Lifecycle, Word};
-use crate::stack::model::desired::Want;
+use crate::stack::model::desired::Desired;
 use crate::stack::model::outcome::Model;
 
 /// How long an answer is good.
@@ -69,7 +69,7 @@ impl Models {
         clock: Clock,
         scope: &Scope,
         bedrock: &FoundationModels,
-        want: &Want,
+        want: &Desired,
         before: &Status,
     ) -> Option<Model> {
         let arn = &want.knowledge_base.as_ref()?.embedding_model_arn;

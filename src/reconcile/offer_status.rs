@@ -5,9 +5,9 @@ use kube::ResourceExt;
 
 use crate::api::{Layer, PerLayer, Reason, SharedStack, Status};
 use crate::stack::identity::Identity;
-use crate::stack::model::desired::Want;
-use crate::stack::model::observed::Sight;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::desired::Desired;
+use crate::stack::model::observed::Observation;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::offer::{Offer, PoolOffer};
 
 /// What a SharedStack lends. An id stands in its status from the moment its layer was first whole, so a passing error
@@ -55,7 +55,7 @@ pub fn borrowed(status: &mut Status, offer: &Offer) {
 }
 
 /// Forgets what was lost and is made anew: it is not lent any more, and not missed.
-pub fn give_up(status: &mut Status, layers: &[Layer]) {
+pub fn approve_loss(status: &mut Status, layers: &[Layer]) {
     if layers.contains(&Layer::Bucket) {
         status.bucket = None;
     }
@@ -65,14 +65,19 @@ pub fn give_up(status: &mut Status, layers: &[Layer]) {
 }
 
 /// Writes into a status what the whole layers of its own are called.
-pub fn owned(status: &mut Status, want: &Want, sight: &Sight, layers: &PerLayer<Option<Standing>>) {
-    let whole = |layer: Layer| matches!(layers.get(layer), Some(Standing::Whole));
+pub fn owned(
+    status: &mut Status,
+    want: &Desired,
+    observed: &Observation,
+    layers: &PerLayer<Option<LayerStatus>>,
+) {
+    let whole = |layer: Layer| matches!(layers.get(layer), Some(LayerStatus::Ready));
     if let (true, Some(bucket)) = (whole(Layer::Bucket), &want.bucket) {
         status.bucket = Some(bucket.name.clone());
         status.kms_key_arn = bucket.key_arn.clone();
     }
     if let (true, Some(collection)) =
-        (whole(Layer::Collection), sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
+        (whole(Layer::Collection), observed.collection.ours().and_then(|facts| facts.collection.as_ref()))
     {
         status.collection_arn = Some(collection.arn.clone());
         status.collection_endpoint = collection.endpoint.clone();
@@ -80,11 +85,12 @@ pub fn owned(status: &mut Status, want: &Want, sight: &Sight, layers: &PerLayer<
     if let (true, Some(index)) = (whole(Layer::Index), &want.index) {
         status.index_name = Some(index.name.clone());
     }
-    if let (true, Some(role)) = (whole(Layer::Role), sight.role.ours().and_then(|facts| facts.role.as_ref()))
+    if let (true, Some(role)) =
+        (whole(Layer::Role), observed.role.ours().and_then(|facts| facts.role.as_ref()))
     {
         status.role_arn = Some(role.arn.clone());
     }
-    if let (true, Some(facts)) = (whole(Layer::KnowledgeBase), sight.knowledge_base.ours()) {
+    if let (true, Some(facts)) = (whole(Layer::KnowledgeBase), observed.knowledge_base.ours()) {
         status.knowledge_base_id = Some(facts.id.clone());
         status.knowledge_base_arn = Some(facts.arn.clone());
         status.data_source_id = facts.data_source.as_ref().map(|source| source.id.clone());

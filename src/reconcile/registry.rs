@@ -17,16 +17,16 @@ use crate::api::{ConditionType, Pattern, Reason, Status, Tenant};
 use crate::clock;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::registry::{Entry, State, Table};
 
 /// What a pass made of it.
 #[derive(Default)]
 pub struct Mirrored {
     /// How the item stands; none without a registry.
-    pub standing: Option<Standing>,
+    pub standing: Option<LayerStatus>,
     /// When to try again.
     pub look_again: Option<Duration>,
     /// A passing failure: backoff decides when to try again.
@@ -34,7 +34,7 @@ pub struct Mirrored {
 }
 
 impl Mirrored {
-    fn stands(standing: Standing) -> Self {
+    fn stands(standing: LayerStatus) -> Self {
         Self { standing: Some(standing), ..Self::default() }
     }
 }
@@ -51,31 +51,31 @@ pub async fn mirror(
     let Some(table) = &cx.settings.registry else { return Mirrored::default() };
     let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
     let entry = Entry::ready(id, tenant.spec.pattern, now, model).filter(|_| ready);
-    let Some(entry) = entry else { return Mirrored::stands(Standing::Unchanged) };
+    let Some(entry) = entry else { return Mirrored::stands(LayerStatus::Unchanged) };
     if cx.settings.read_only {
         return only_look(cx, table, &entry).await;
     }
     let hash = entry.hash();
     let refused = memory.registry.refused.as_ref().filter(|(what, _)| *what == hash);
     if let Some(left) = refused.and_then(|(_, at)| STALLED.checked_sub(cx.clock.since(*at))) {
-        return Mirrored { look_again: Some(left), ..Mirrored::stands(Standing::Unchanged) };
+        return Mirrored { look_again: Some(left), ..Mirrored::stands(LayerStatus::Unchanged) };
     }
     let was_told = now.is_true(ConditionType::Registered);
     let due = memory.registry.said.as_ref().map_or(!was_told, |(said, _)| *said != hash);
     let fault = match tell(cx, table, &entry, due, memory).await {
         Ok(()) => {
             memory.registry_failing_since = None;
-            return Mirrored::stands(Standing::Whole);
+            return Mirrored::stands(LayerStatus::Ready);
         }
         Err(fault) => fault,
     };
     let passes = fault.class.may_have_happened();
     let is_news = lasts(&mut memory.registry_failing_since, cx.clock, passes).is_some() || due;
     let trouble = match fault.class {
-        class if passes && is_news => Standing::Waiting(class.lasting(), fault.to_string()),
-        Class::NotFound => Standing::Stalled(Reason::RegistryNotFound, not_found(cx, table, &fault)),
-        Class::Conflict => Standing::Stalled(Reason::RegistryConflict, conflict(cx, table, &entry).await),
-        _ => Standing::from(&fault),
+        class if passes && is_news => LayerStatus::Waiting(class.lasting(), fault.to_string()),
+        Class::NotFound => LayerStatus::Stalled(Reason::RegistryNotFound, not_found(cx, table, &fault)),
+        Class::Conflict => LayerStatus::Stalled(Reason::RegistryConflict, conflict(cx, table, &entry).await),
+        _ => LayerStatus::from(&fault),
     };
     if passes {
         return Mirrored { fault: Some(fault), ..Mirrored::stands(trouble) };
@@ -87,17 +87,17 @@ pub async fn mirror(
 /// With `--read-only` what an item says is all there is to know.
 async fn only_look(cx: &Context, table: &Table, entry: &Entry) -> Mirrored {
     match cx.aws.registry.get(table.name(), &entry.tenant_id).await {
-        Ok(Some(item)) if item.is(entry) => Mirrored::stands(Standing::Whole),
+        Ok(Some(item)) if item.is(entry) => Mirrored::stands(LayerStatus::Ready),
         Ok(_) => {
             let message =
                 "The operator runs with --read-only; without it, it would write the registry's item";
-            Mirrored::stands(Standing::Waiting(Reason::ReadOnly, message.into()))
+            Mirrored::stands(LayerStatus::Waiting(Reason::ReadOnly, message.into()))
         }
         Err(fault) if fault.class == Class::NotFound => {
             let message = not_found(cx, table, &fault);
-            Mirrored::stands(Standing::Stalled(Reason::RegistryNotFound, message))
+            Mirrored::stands(LayerStatus::Stalled(Reason::RegistryNotFound, message))
         }
-        Err(fault) => Mirrored::stands(Standing::from(&fault)),
+        Err(fault) => Mirrored::stands(LayerStatus::from(&fault)),
     }
 }
 
@@ -159,13 +159,13 @@ async fn conflict(cx: &Context, table: &Table, entry: &Entry) -> String {
 }
 
 /// One who leaves.
-pub struct Leaver<'a> {
+pub struct DeletedTenant<'a> {
     /// Who.
     pub id: &'a Identity,
     /// Its pattern.
     pub pattern: Pattern,
     /// What becomes of its stack.
-    pub fate: Fate,
+    pub on_delete: OnDelete,
     /// When it was deleted.
     pub since: &'a Time,
     /// Where to tell of it.
@@ -178,12 +178,12 @@ pub struct Leaver<'a> {
 /// there, holds up nothing.
 pub async fn tombstone(
     cx: &Context,
-    leaver: &Leaver<'_>,
+    leaver: &DeletedTenant<'_>,
     status: &mut Status,
     memory: &mut Memory,
 ) -> Result<Progress, Error> {
     let Some(table) = &cx.settings.registry else { return Ok(Progress::Done) };
-    let state = if leaver.fate == Fate::Stays { State::Retained } else { State::Deleted };
+    let state = if leaver.on_delete == OnDelete::Keep { State::Retained } else { State::Deleted };
     let entry = Entry::tombstone(leaver.id, leaver.pattern, state, leaver.since.0.to_string());
     let Some(entry) = entry else { return Ok(Progress::Done) };
     let hash = entry.hash();

@@ -8,11 +8,11 @@ use super::{Error, conditions_writer};
 use crate::api::{Reason, Status, Tenant};
 use crate::clock;
 use crate::documents::marker::{self, Left};
-use crate::documents::relocate::{self, Meeting, Move};
+use crate::documents::relocate::{self, Move, OnConflict};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::layout::retained_prefix;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::Progress;
 use crate::stack::offer::Offer;
 
@@ -24,12 +24,12 @@ pub async fn documents(
     offer: &Offer,
     status: &mut Status,
     memory: &mut Memory,
-) -> Result<Option<Standing>, Error> {
+) -> Result<Option<LayerStatus>, Error> {
     match step(cx, tenant, id, offer, status, memory).await {
         Ok(Progress::Done) => Ok(None),
         Ok(waiting) => Ok(Some((&waiting).into())),
-        Err(fault) => match Standing::from(&fault) {
-            Standing::Unchanged => Err(fault.into()),
+        Err(fault) => match LayerStatus::from(&fault) {
+            LayerStatus::Unchanged => Err(fault.into()),
             standing => Ok(Some(standing)),
         },
     }
@@ -66,7 +66,7 @@ async fn step(
         let back = Move {
             from: aside.clone(),
             to: home,
-            meeting: Meeting::StayPut,
+            on_conflict: OnConflict::KeepExisting,
             is_read: false,
             with_files: true,
         };

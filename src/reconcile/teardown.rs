@@ -19,9 +19,9 @@ use crate::stack::identity::Identity;
 use crate::stack::layout::marker_key;
 use crate::stack::model::grace::{self, Deletion, Grace};
 use crate::stack::model::observed::CollectionDetail;
-use crate::stack::model::outcome::{Documents, Leaving, Standing, Verdict};
+use crate::stack::model::outcome::{Documents, LayerStatus, Leaving, Outcome};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
-use crate::stack::model::teardown_order::{self, Fate};
+use crate::stack::model::teardown_order::{self, OnDelete};
 use crate::stack::offer::Offer;
 
 /// How long AWS may refuse a step of the way back before a person should look.
@@ -93,19 +93,19 @@ fn note(cx: &Context, meta: &ObjectMeta, status: &mut Status, grace: Option<Time
 /// The second brake: what becomes of the stack. While our own definition is being deleted, everything stays: that
 /// deletes all objects at once and passes admission by, and whoever does it seldom means the documents. An error is a
 /// wait: without an answer nothing is deleted.
-pub async fn fate(
+pub async fn on_delete(
     cx: &Context,
     definition: &str,
     policy: Option<&DeletionPolicy>,
-) -> Result<Result<Fate, Progress>, Error> {
-    let fate = teardown_order::fate(policy);
-    if fate == Fate::Stays {
-        return Ok(Ok(fate));
+) -> Result<Result<OnDelete, Progress>, Error> {
+    let on_delete = teardown_order::on_delete(policy);
+    if on_delete == OnDelete::Keep {
+        return Ok(Ok(on_delete));
     }
     let definitions: Api<CustomResourceDefinition> = Api::all(cx.client.clone());
     match definitions.get_metadata_opt(definition).await {
-        Ok(Some(found)) if found.metadata.deletion_timestamp.is_none() => Ok(Ok(fate)),
-        Ok(_) => Ok(Ok(Fate::Stays)),
+        Ok(Some(found)) if found.metadata.deletion_timestamp.is_none() => Ok(Ok(on_delete)),
+        Ok(_) => Ok(Ok(OnDelete::Keep)),
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(Progress::Waiting {
             reason: Reason::Denied,
             message: format!(
@@ -136,24 +136,24 @@ pub fn or_stalled(cx: &Context, uid: &str, result: Result<Progress, Error>) -> R
     if let Some(progress) = Progress::of_fault(fault) {
         return Ok(progress);
     }
-    let passing = cx.memories.lend(uid).transient(cx.clock, Some(fault));
-    match passing {
+    let transient = cx.memories.lend(uid).transient(cx.clock, Some(fault));
+    match transient {
         Some((reason, message)) => Ok(Progress::Waiting { reason, message, cadence: Cadence::Probe }),
         None => result,
     }
 }
 
 /// What is said of a way back that ends with something left: what it costs, and where it is listed.
-pub fn retained_note(cx: &Context, fate: Fate, id: &Identity) -> String {
-    let sight = cx.memories.get(&id.uid).sight;
-    let (policy, what, cost) = match fate {
-        Fate::DocumentsStay => (
+pub fn retained_note(cx: &Context, on_delete: OnDelete, id: &Identity) -> String {
+    let observed = cx.memories.get(&id.uid).observed;
+    let (policy, what, cost) = match on_delete {
+        OnDelete::KeepDocuments => (
             "RetainDocuments",
             "the documents stay in AWS and everything else is deleted",
-            Prices::LIST.key_of(&sight),
+            Prices::LIST.key_of(&observed),
         ),
         _ => {
-            let cost = Prices::LIST.key_of(&sight) + Prices::LIST.collection_of(&sight);
+            let cost = Prices::LIST.key_of(&observed) + Prices::LIST.collection_of(&observed);
             ("Retain", "everything stays in AWS", cost)
         }
     };
@@ -169,11 +169,11 @@ pub fn retained_note(cx: &Context, fate: Fate, id: &Identity) -> String {
 /// again.
 pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
     let memory = cx.memories.get(uid);
-    let foreign: Vec<_> = memory.sight.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
+    let foreign: Vec<_> = memory.observed.foreign().iter().map(|foreign| foreign.resource.as_str()).collect();
     if foreign.is_empty() {
         return format!("Everything of this {kind} in AWS is deleted");
     }
-    let key = memory.sight.key.ours().filter(|_| memory.sight.stays(Layer::Key));
+    let key = memory.observed.key.ours().filter(|_| memory.observed.stays(Layer::Key));
     let key =
         key.map(|key| format!("; and KMS key {}, which may have encrypted it", key.arn)).unwrap_or_default();
     format!(
@@ -230,15 +230,15 @@ pub async fn report(
     let leaving = Leaving { reason: told, message, blocked, stalled };
     let mut after = now;
     // What is being taken apart is not as it should be, whatever was said of it last.
-    let goes = |layer: Layer| Standing::Waiting(Reason::Deleting, format!("The {layer} goes, or is gone"));
+    let goes = |layer: Layer| LayerStatus::Waiting(Reason::Deleting, format!("The {layer} goes, or is gone"));
     let layers = PerLayer::from_fn(|layer| memory.goes.get(layer).then(|| goes(layer)));
-    let verdict = Verdict {
+    let verdict = Outcome {
         leaving: Some(leaving),
         layers,
         documents: Documents::last(&after.conditions),
-        ..Verdict::default()
+        ..Outcome::default()
     };
-    conditions_writer::judge(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
+    conditions_writer::set_conditions(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
     conditions_writer::write(cx, api, &reference(object), before, &after, true).await?;
     memory.failures = 0;
     if !matches!(reason, Reason::Throttled | Reason::Transient) {

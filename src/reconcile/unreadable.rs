@@ -21,7 +21,7 @@ pub async fn tell(
 ) -> Result<Action, Error> {
     let found = api.get_opt(meta.name.as_deref().unwrap_or_default()).await?;
     let Some(object) = found.filter(|it| it.uid() == meta.uid) else { return Ok(Action::await_change()) };
-    if let Some(holder) = finalizer::held_by_another(&object, &cx.hold()) {
+    if let Some(holder) = finalizer::held_by_another(&object, &cx.finalizer()) {
         conditions_writer::held_by_another(cx, &teardown::reference(&object), &holder).await;
         return Ok(Action::await_change());
     }

@@ -3,23 +3,23 @@
 use crate::api::{
     Column, Encryption, EncryptionKey, Layer, Ownership, PerLayer, SharedStack, Tenant, ownership,
 };
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::outcome::LayerStatus;
 
 /// Those of a Tenant.
-pub fn of_tenant(tenant: &Tenant) -> PerLayer<Option<Standing>> {
+pub fn of_tenant(tenant: &Tenant) -> PerLayer<Option<LayerStatus>> {
     owned(tenant.spec.pattern.into(), tenant.spec.encryption.as_ref())
 }
 
 /// Those of a SharedStack.
-pub fn of_stack(stack: &SharedStack) -> PerLayer<Option<Standing>> {
+pub fn of_stack(stack: &SharedStack) -> PerLayer<Option<LayerStatus>> {
     let column = if stack.spec.pool.is_some() { Column::SharedStackWithPool } else { Column::SharedStack };
     owned(column, stack.spec.encryption.as_ref())
 }
 
 /// A key is among them only if it is to be created.
-fn owned(column: Column, encryption: Option<&Encryption>) -> PerLayer<Option<Standing>> {
+fn owned(column: Column, encryption: Option<&Encryption>) -> PerLayer<Option<LayerStatus>> {
     let creates_key = encryption.is_some_and(|encryption| encryption.key == EncryptionKey::Create);
     let is_owned =
         |layer| ownership(column, layer) == Ownership::Owns && (layer != Layer::Key || creates_key);
-    PerLayer::from_fn(|layer| is_owned(layer).then_some(Standing::Unchanged))
+    PerLayer::from_fn(|layer| is_owned(layer).then_some(LayerStatus::Unchanged))
 }

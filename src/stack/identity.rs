@@ -116,10 +116,10 @@ impl Scope {
     /// call a thing after an installation, and `prod-…` is what many are called.
     pub fn may_have_named(&self, name: &str) -> bool {
         let rest = name.strip_prefix(&self.installation).and_then(|rest| rest.strip_prefix('-'));
-        let [kind, slot, b'-', head @ ..] = rest.unwrap_or_default().as_bytes() else { return false };
+        let [kind, generation, b'-', head @ ..] = rest.unwrap_or_default().as_bytes() else { return false };
         let Some((head, hash)) = head.split_last_chunk::<HASH>() else { return false };
         matches!(kind, b't' | b's')
-            && slot.is_ascii_lowercase()
+            && generation.is_ascii_lowercase()
             && head.ends_with(b"-")
             && (2..=HEAD + 1).contains(&head.len())
             && hash.iter().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(b))
@@ -128,7 +128,7 @@ impl Scope {
     /// What the names of this installation's things begin with: a SharedStack's, and a tenant's. No shorter beginning is ours
     /// alone: `prod-…` is what many things of an account are called.
     pub fn prefixes(&self) -> [String; 2] {
-        [STACKS, TENANTS].map(|kind| format!("{}-{kind}{}-", self.installation, Slot::A.letter()))
+        [STACKS, TENANTS].map(|kind| format!("{}-{kind}{}-", self.installation, Generation::A.letter()))
     }
 
     /// Patterns of IAM's of all names that begin so, one for each length: a `*` in the middle would go over the slash that ends a
@@ -139,7 +139,7 @@ impl Scope {
 
     /// A pattern of IAM's of all these names, and of few others, where there is no room for two.
     pub fn either(&self) -> String {
-        format!("{}-?{}-*", self.installation, Slot::A.letter())
+        format!("{}-?{}-*", self.installation, Generation::A.letter())
     }
 
     /// An ARN in this account and region.
@@ -194,16 +194,16 @@ impl Scope {
 
 /// Room for a replacement of the same stack to be built beside it one day; `a` until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Slot {
+pub enum Generation {
     /// The only slot in use today.
     #[default]
     A,
 }
 
-impl Slot {
+impl Generation {
     const fn letter(self) -> char {
         match self {
-            Slot::A => 'a',
+            Generation::A => 'a',
         }
     }
 }
@@ -241,7 +241,7 @@ pub struct Identity {
     /// The owner's Kubernetes uid: what tells an object from its namesake of yesterday.
     pub uid: String,
     /// Which of the owner's stacks.
-    pub slot: Slot,
+    pub generation: Generation,
     /// What of that which others left behind counts as ours.
     pub adopts: Adopts,
 }
@@ -262,7 +262,7 @@ pub enum Adopts {
 
 /// Who a resource's tags say it belongs to, compared with an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum OwnershipClaim {
     /// Installation, owner and uid are ours.
     Ours,
     /// Everything but the uid is ours: what an earlier object of this name left behind. That object is gone: two of
@@ -334,7 +334,7 @@ impl Identity {
 
     /// The identity of an owner in a scope, who takes over nothing; `uid` may be empty where only names are needed.
     pub fn new(scope: Arc<Scope>, owner: Owner, uid: &str) -> Self {
-        Self { scope, owner, uid: uid.into(), slot: Slot::A, adopts: Adopts::Nothing }
+        Self { scope, owner, uid: uid.into(), generation: Generation::A, adopts: Adopts::Nothing }
     }
 
     /// The same owner, who takes over what was left behind, as far as it may.
@@ -349,14 +349,14 @@ impl Identity {
             Owner::Stack { name } => (STACKS, "SharedStack".to_string(), name),
         };
         let scope = &self.scope;
-        let slot = self.slot.letter();
+        let generation = self.generation.letter();
         let Scope { installation, account, region, .. } = &**scope;
         let inputs =
-            format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{slot}");
+            format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{generation}");
         let digest = Sha256::digest(inputs);
         let hash = &BASE32_NOPAD.encode(&digest)[..HASH].to_lowercase();
         let head: String = id.chars().take(HEAD).collect();
-        format!("{installation}-{kind}{slot}-{}-{hash}", head.trim_end_matches('-'))
+        format!("{installation}-{kind}{generation}-{}-{hash}", head.trim_end_matches('-'))
     }
 
     /// The key prefix under which this owner's documents live in the bucket it uses, with its closing slash.
@@ -433,7 +433,7 @@ impl Identity {
     }
 
     /// Whose a resource with these tags is. Ours is only what proves it: installation, owner and uid.
-    pub fn claim(&self, tags: &BTreeMap<String, String>) -> Claim {
+    pub fn claim(&self, tags: &BTreeMap<String, String>) -> OwnershipClaim {
         let ours = self.tags();
         let same = |key: &str| {
             let key = format!("{GROUP}/{key}");
@@ -442,15 +442,15 @@ impl Identity {
         let has = |key: &str| tags.contains_key(&format!("{GROUP}/{key}"));
         let like_ours = ["tenant-id", "pattern", "stack"].into_iter().all(same);
         match (same("installation"), same("owner"), same("owner-uid")) {
-            (true, true, true) => Claim::Ours,
-            (true, true, false) if has("owner-uid") && like_ours => Claim::Adoptable,
-            (true, true, false) => Claim::Earlier,
+            (true, true, true) => OwnershipClaim::Ours,
+            (true, true, false) if has("owner-uid") && like_ours => OwnershipClaim::Adoptable,
+            (true, true, false) => OwnershipClaim::Earlier,
             (true, false, false) if has("owner-uid") && like_ours && self.is_neighbour(tags) => {
                 let tag = |key: &str| tags.get(&format!("{GROUP}/{key}")).cloned().unwrap_or_default();
-                Claim::Neighbour { owner: tag("owner"), uid: tag("owner-uid") }
+                OwnershipClaim::Neighbour { owner: tag("owner"), uid: tag("owner-uid") }
             }
-            (true, false, _) if has("tenant-id") && same("tenant-id") => Claim::Earlier,
-            _ => Claim::Foreign,
+            (true, false, _) if has("tenant-id") && same("tenant-id") => OwnershipClaim::Earlier,
+            _ => OwnershipClaim::Foreign,
         }
     }
 
@@ -464,10 +464,10 @@ impl Identity {
     }
 
     /// Whether a resource with these tags may be treated as our own.
-    pub fn owns(&self, claim: &Claim) -> bool {
+    pub fn owns(&self, claim: &OwnershipClaim) -> bool {
         match (claim, &self.adopts) {
-            (Claim::Ours, _) | (Claim::Adoptable, Adopts::Left { .. }) => true,
-            (Claim::Neighbour { owner, uid }, Adopts::Left { approved: Some(approved) }) => {
+            (OwnershipClaim::Ours, _) | (OwnershipClaim::Adoptable, Adopts::Left { .. }) => true,
+            (OwnershipClaim::Neighbour { owner, uid }, Adopts::Left { approved: Some(approved) }) => {
                 *approved == self.takeover_code(owner, uid)
             }
             _ => false,
@@ -496,7 +496,7 @@ mod tests {
                 stack: None,
             },
             uid: "u-1".into(),
-            slot: Slot::A,
+            generation: Generation::A,
             adopts: Adopts::Nothing,
         }
     }
@@ -558,29 +558,34 @@ mod tests {
             tags.insert(format!("{GROUP}/{key}"), value.into());
             tags
         };
-        assert_eq!(id.claim(&id.tags()), Claim::Ours);
-        assert_eq!(id.claim(&with("state", "retained")), Claim::Ours);
-        assert_eq!(id.claim(&with("owner-uid", "u-0")), Claim::Adoptable);
-        assert!(!id.owns(&Claim::Adoptable) && id.clone().adopting(None).owns(&Claim::Adoptable));
+        assert_eq!(id.claim(&id.tags()), OwnershipClaim::Ours);
+        assert_eq!(id.claim(&with("state", "retained")), OwnershipClaim::Ours);
+        assert_eq!(id.claim(&with("owner-uid", "u-0")), OwnershipClaim::Adoptable);
+        assert!(
+            !id.owns(&OwnershipClaim::Adoptable)
+                && id.clone().adopting(None).owns(&OwnershipClaim::Adoptable)
+        );
         let mut changed = with("owner-uid", "u-0");
         changed.insert(format!("{GROUP}/pattern"), "Pool".into());
-        assert_eq!(id.claim(&changed), Claim::Earlier, "another pattern is another stack");
-        assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), Claim::Earlier);
+        assert_eq!(id.claim(&changed), OwnershipClaim::Earlier, "another pattern is another stack");
+        assert_eq!(id.claim(&with("owner", "Tenant/elsewhere/acme")), OwnershipClaim::Earlier);
         let mut neighbours = with("owner-uid", "u-0");
         for elsewhere in ["Tenant/tenants-2/old", "Tenant/tenant/old", "SharedStack/tenants"] {
             neighbours.insert(format!("{GROUP}/owner"), elsewhere.into());
-            assert_eq!(id.claim(&neighbours), Claim::Earlier, "{elsewhere} is another namespace");
+            assert_eq!(id.claim(&neighbours), OwnershipClaim::Earlier, "{elsewhere} is another namespace");
         }
         neighbours.insert(format!("{GROUP}/owner"), "Tenant/tenants/old".into());
         let neighbour = id.claim(&neighbours);
-        assert!(matches!(&neighbour, Claim::Neighbour { owner, .. } if owner == "Tenant/tenants/old"));
+        assert!(
+            matches!(&neighbour, OwnershipClaim::Neighbour { owner, .. } if owner == "Tenant/tenants/old")
+        );
         let code = id.takeover_code("Tenant/tenants/old", "u-0");
         assert!(id.clone().adopting(Some(&code)).owns(&neighbour));
         for approved in [None, Some("TenantIdRetained-000000")] {
             assert!(!id.clone().adopting(approved).owns(&neighbour), "{approved:?}");
         }
-        assert_eq!(id.claim(&with("installation", "other")), Claim::Foreign);
-        assert_eq!(id.claim(&BTreeMap::new()), Claim::Foreign);
+        assert_eq!(id.claim(&with("installation", "other")), OwnershipClaim::Foreign);
+        assert_eq!(id.claim(&BTreeMap::new()), OwnershipClaim::Foreign);
         let with_the_users = id.tags().into_iter().chain([("costCenter".into(), "42".into())]).collect();
         assert_eq!(Identity::parse_description(&Identity::description(&with_the_users)), id.tags());
         assert_eq!(Owner::of_tags(&id.tags()), Some(id.owner.clone()));
@@ -739,21 +744,21 @@ mod tests {
                 let mut tags = with(&id, &[unlike, &[("owner", owner), ("owner-uid", uid)]].concat());
                 let claim = id.claim(&tags);
                 let letter = match &claim {
-                    Claim::Ours => 'O',
-                    Claim::Adoptable => 'A',
-                    Claim::Neighbour { owner: theirs, uid: had } => {
+                    OwnershipClaim::Ours => 'O',
+                    OwnershipClaim::Adoptable => 'A',
+                    OwnershipClaim::Neighbour { owner: theirs, uid: had } => {
                         assert_eq!((Some(theirs.as_str()), Some(had.as_str())), (owner, uid));
                         'N'
                     }
-                    Claim::Earlier => 'E',
-                    Claim::Foreign => 'F',
+                    OwnershipClaim::Earlier => 'E',
+                    OwnershipClaim::Foreign => 'F',
                 };
                 assert_eq!(letter, expected, "{tags:?}");
                 for installation in [None, Some("prod"), Some("")] {
                     let key = format!("{GROUP}/installation");
                     tags.remove(&key);
                     tags.extend(installation.map(|it| (key, it.to_owned())));
-                    assert_eq!(id.claim(&tags), Claim::Foreign, "{tags:?}");
+                    assert_eq!(id.claim(&tags), OwnershipClaim::Foreign, "{tags:?}");
                 }
             }
         }
@@ -763,13 +768,13 @@ mod tests {
     fn a_stack_has_no_neighbours_and_takes_no_tenants_things() {
         let id = Identity::of_stack(bridge().scope, "standard", "u-1");
         for (changes, claim) in [
-            (&[][..], Claim::Ours),
-            (&[("owner-uid", Some("u-0"))], Claim::Adoptable),
-            (&[("owner-uid", None)], Claim::Earlier),
-            (&[("owner-uid", Some("u-0")), ("tenant-id", Some("acme"))], Claim::Earlier),
-            (&[("owner-uid", Some("u-0")), ("owner", Some("SharedStack/other"))], Claim::Foreign),
-            (&[("owner-uid", Some("u-0")), ("owner", Some("Tenant/tenants/acme"))], Claim::Foreign),
-            (&[("owner", Some("Tenant/tenants/acme"))], Claim::Foreign),
+            (&[][..], OwnershipClaim::Ours),
+            (&[("owner-uid", Some("u-0"))], OwnershipClaim::Adoptable),
+            (&[("owner-uid", None)], OwnershipClaim::Earlier),
+            (&[("owner-uid", Some("u-0")), ("tenant-id", Some("acme"))], OwnershipClaim::Earlier),
+            (&[("owner-uid", Some("u-0")), ("owner", Some("SharedStack/other"))], OwnershipClaim::Foreign),
+            (&[("owner-uid", Some("u-0")), ("owner", Some("Tenant/tenants/acme"))], OwnershipClaim::Foreign),
+            (&[("owner", Some("Tenant/tenants/acme"))], OwnershipClaim::Foreign),
         ] {
             assert_eq!(id.claim(&with(&id, changes)), claim, "{changes:?}");
         }
@@ -785,8 +790,14 @@ mod tests {
             id.takeover_code("Tenant/tenants/older", "u-0"),
             id.takeover_code("Tenant/tenants/old", "u-00"),
         ];
-        let neighbour = Claim::Neighbour { owner: "Tenant/tenants/old".into(), uid: "u-0".into() };
-        let claims = [Claim::Ours, Claim::Adoptable, neighbour, Claim::Earlier, Claim::Foreign];
+        let neighbour = OwnershipClaim::Neighbour { owner: "Tenant/tenants/old".into(), uid: "u-0".into() };
+        let claims = [
+            OwnershipClaim::Ours,
+            OwnershipClaim::Adoptable,
+            neighbour,
+            OwnershipClaim::Earlier,
+            OwnershipClaim::Foreign,
+        ];
         let owned = |id: &Identity| claims.clone().map(|claim| id.owns(&claim));
         assert_eq!(owned(&id), [true, false, false, false, false], "on the way back");
         assert_eq!(owned(&id.clone().adopting(None)), [true, true, false, false, false]);

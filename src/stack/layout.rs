@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::api::Pattern;
-    use crate::stack::identity::{Adopts, Owner, Scope, Slot};
+    use crate::stack::identity::{Adopts, Generation, Owner, Scope};
 
     fn scope() -> Scope {
         Scope::new("prod", "123456789012", "eu-central-1")
@@ -81,7 +81,7 @@ mod tests {
             scope: stack.scope.clone(),
             owner,
             uid: "u-2".into(),
-            slot: Slot::A,
+            generation: Generation::A,
             adopts: Adopts::Nothing,
         };
         assert_eq!(marker_key(&stack), "tenantry/retained-stack.json");

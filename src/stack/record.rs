@@ -152,7 +152,7 @@ pub struct Terms {
 
 /// Who asks for an id.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct Claimant<'a> {
     /// What it would be called in AWS, whose uid it has, and what somebody has approved.
     pub id: &'a Identity,
     /// The uid of its namespace.
@@ -178,7 +178,7 @@ pub enum Ruling {
     Refused(Blocked),
 }
 
-impl Asker<'_> {
+impl Claimant<'_> {
     fn parts(&self) -> (&str, &str, &str, Pattern, Option<&str>) {
         match &self.id.owner {
             Owner::Tenant { namespace, name, tenant_id, pattern, stack } => {
@@ -203,41 +203,41 @@ impl Asker<'_> {
 }
 
 /// Whether a record may be another object's that is alive: it is worth a look at the cluster.
-pub fn may_live(record: &Record, asker: &Asker<'_>, terms: &Terms) -> bool {
+pub fn may_live(record: &Record, claimant: &Claimant<'_>, terms: &Terms) -> bool {
     let Holder { cluster, uid, .. } = &record.holder;
     record.state == State::Held
-        && *uid != asker.id.uid
+        && *uid != claimant.id.uid
         && (*cluster == terms.cluster || cluster.is_empty())
-        && asker.is_same_owner(&record.holder, terms)
+        && claimant.is_same_owner(&record.holder, terms)
 }
 
 /// Who gets an id. `lives` says whether the holder that a `held` record names is still there.
 pub fn rule(
     record: Option<&Record>,
-    asker: &Asker<'_>,
+    claimant: &Claimant<'_>,
     terms: &Terms,
     lives: bool,
     now: Timestamp,
 ) -> Ruling {
     const NOTHING_LEFT: Ruling = Ruling::Granted { inherits: false };
     let Some(record) = record else { return NOTHING_LEFT };
-    let (_, name, tenant_id, pattern, stack) = asker.parts();
+    let (_, name, tenant_id, pattern, stack) = claimant.parts();
     let holder = &record.holder;
     let never_used = record.empty && now.duration_since(record.since) >= EMPTY_FOR;
     match record.state {
-        State::Held if holder.uid == asker.id.uid => return Ruling::Held,
+        State::Held if holder.uid == claimant.id.uid => return Ruling::Held,
         State::Free => return NOTHING_LEFT,
         State::Gone if terms.policy == IdPolicy::Reuse || never_used => return NOTHING_LEFT,
-        _ if !asker.is_same_owner(holder, terms) => return Ruling::Refused(taken(tenant_id)),
+        _ if !claimant.is_same_owner(holder, terms) => return Ruling::Refused(taken(tenant_id)),
         State::Gone => return NOTHING_LEFT,
         State::Held if lives => return Ruling::Refused(taken(tenant_id)),
         State::Held | State::Retained => {}
     }
-    let approves = |code: &str| asker.approved == Some(code);
+    let approves = |code: &str| claimant.approved == Some(code);
     if (record.pattern, record.stack.as_deref()) != (pattern, stack) {
         let place = Place(record.pattern, record.stack.as_deref());
         let code = approval::code(
-            &asker.id.uid,
+            &claimant.id.uid,
             Reason::RetainedDiffers,
             &[&holder.tag(), &holder.uid, &place.to_string()],
         );
@@ -248,15 +248,16 @@ pub fn rule(
             "tenantId '{tenant_id}' is retained as {place}: {} left it there. Nothing was changed. Make it {place} in a new \
              object to take that over. {}: this Tenant then has the id, and what is retained stays in AWS and is forgotten",
             holder.tag(),
-            approval::ask(&code, asker.approved)
+            approval::ask(&code, claimant.approved)
         );
         return Ruling::Refused(Blocked { reason: Reason::RetainedDiffers, message });
     }
-    if holder.name == name || approves(&asker.id.takeover_code(&holder.tag(), &holder.uid)) {
+    if holder.name == name || approves(&claimant.id.takeover_code(&holder.tag(), &holder.uid)) {
         return Ruling::Granted { inherits: true };
     }
     let what = "what it had";
-    let message = plan::retained_by_neighbour(asker.id, &holder.tag(), &holder.uid, what, asker.approved);
+    let message =
+        plan::retained_by_neighbour(claimant.id, &holder.tag(), &holder.uid, what, claimant.approved);
     Ruling::Refused(Blocked { reason: Reason::TenantIdRetained, message })
 }
 

@@ -234,7 +234,8 @@ async fn of_tenants_those_in_trouble_are_named_if_any_are() {
                 let tenants = is("True") == 1.0 && sum(&samples, "tenantry_objects", &[kind, type_]) == 2.0;
                 (tenants && sum(&samples, "tenantry_status_condition", &stack) == 1.0).then_some(samples)
             };
-            let samples = w.eventually("one is Ready, the other not, and the SharedStack is named", counted).await;
+            let samples =
+                w.eventually("one is Ready, the other not, and the SharedStack is named", counted).await;
             let named: Vec<_> = samples
                 .iter()
                 .filter(|it| it.is("tenantry_status_condition", &[kind, type_]))

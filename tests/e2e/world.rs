@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tenantry::api::Pattern;
 use tenantry::operator;
 use tenantry::settings::Settings;
-use tenantry::stack::identity::{Adopts, Identity, Owner, Scope, Slot};
+use tenantry::stack::identity::{Adopts, Generation, Identity, Owner, Scope};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -267,7 +267,13 @@ impl World {
             pattern,
             stack: stack.map(|stack| self.stack_name(stack)),
         };
-        Identity { scope: self.scope(), owner, uid: uid.into(), slot: Slot::A, adopts: Adopts::Nothing }
+        Identity {
+            scope: self.scope(),
+            owner,
+            uid: uid.into(),
+            generation: Generation::A,
+            adopts: Adopts::Nothing,
+        }
     }
 
     /// The operator's own grant, which is there as soon as it runs.

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::core::WatchEvent;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use tenantry::api::{Tenant, hold_name};
+use tenantry::api::{Tenant, finalizer_name};
 
 use crate::world::{INSTALLATION, LABEL, World, world};
 
@@ -102,7 +102,7 @@ async fn the_hold_comes_before_the_first_aws_write() {
         policy.remove(&w).await;
         for object in ["acme", "SharedStack/standard"] {
             let ready = w.ready(object).await;
-            assert_eq!(ready.meta.finalizers, Some(vec![hold_name(INSTALLATION)]));
+            assert_eq!(ready.meta.finalizers, Some(vec![finalizer_name(INSTALLATION)]));
         }
     })
     .await;

@@ -18,8 +18,8 @@ use crate::stack::forecast::deletion_preview::{self, Outcome};
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::layout::retained_prefix;
-use crate::stack::model::observed::Sight;
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::observed::Observation;
+use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::model::written::{self, Written};
 
 /// All that one owner left behind.
@@ -74,21 +74,25 @@ pub(super) async fn estate(
         Owner::Stack { .. } => (Column::SharedStackWithPool, None, None),
     };
     let hints = Hints { creates_key: true, ..Hints::default() };
-    let (sight, faults) = inspect::look_as_far_as_possible(aws, &id, lender.as_ref(), column, hints).await;
+    let (observed, faults) = inspect::look_as_far_as_possible(aws, &id, lender.as_ref(), column, hints).await;
     let mut notes = Vec::new();
     for (layer, fault) in &faults {
         let what = format!("{} of {}", layer.words(), id.owner_tag());
         unseen.note(&what, fault);
         notes.push(said(layer.words(), fault));
     }
-    let lines = deletion_preview::lines(&id, None, column, Fate::Stays, &sight);
+    let lines = deletion_preview::lines(&id, None, column, OnDelete::Keep, &observed);
     let mut things: Vec<Thing> = lines
         .into_iter()
         .filter(|line| line.outcome == Outcome::Stays)
-        .map(|line| Thing { what: line.what, name: line.name, monthly_usd: cost(prices, &sight, line.what) })
+        .map(|line| Thing {
+            what: line.what,
+            name: line.name,
+            monthly_usd: cost(prices, &observed, line.what),
+        })
         .collect();
     let lent = lender.as_ref().map(|lender| lender.name(Layer::Bucket));
-    let own = sight.bucket.ours().map(|_| id.name(Layer::Bucket));
+    let own = observed.bucket.ours().map(|_| id.name(Layer::Bucket));
     // Where the documents are is one of two places, whatever a marker says.
     let aside = id.tenant_id().map(retained_prefix);
     let is_aside = marker.as_ref().is_some_and(|marker| Some(&marker.prefix) == aside.as_ref());
@@ -109,7 +113,7 @@ pub(super) async fn estate(
             }
         }
     }
-    let Written { spec, unsure } = written::spec(&id, &sight);
+    let Written { spec, unsure } = written::spec(&id, &observed);
     notes.extend(unsure.into_iter().map(|what| format!("not known, and not in the manifest: {what}")));
     Some(Estate {
         owner: id.owner_tag(),
@@ -127,10 +131,10 @@ pub(super) async fn estate(
 }
 
 /// What a thing costs a month while nobody uses it. All that is not here costs nothing by itself.
-fn cost(prices: &Prices, sight: &Sight, what: &str) -> f64 {
+fn cost(prices: &Prices, observed: &Observation, what: &str) -> f64 {
     match what {
-        "collection" => prices.collection_of(sight),
-        what if what.starts_with("key") => prices.key_of(sight),
+        "collection" => prices.collection_of(observed),
+        what if what.starts_with("key") => prices.key_of(observed),
         _ => 0.0,
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::api::{Attribute, AttributeType};
 use crate::aws::in_memory::{BUCKET, S3};
 use crate::documents::job_size::Size;
-use crate::documents::relocate::{self, Meeting, Move, StoppedAt};
+use crate::documents::relocate::{self, Move, OnConflict, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
 use crate::stack::identity::Owner;
 
@@ -565,22 +565,22 @@ async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
 }
 
 /// What acme leaves behind, as a Pool tenant that leaves does and as one that comes back does.
-fn moves(meeting: Meeting) -> [Move; 1] {
+fn moves(on_conflict: OnConflict) -> [Move; 1] {
     let (from, to) = ("pool/acme/".into(), "tenantry/retained/acme/".into());
-    [Move { from, to, meeting, is_read: meeting == Meeting::OnTop, with_files: true }]
+    [Move { from, to, on_conflict, is_read: on_conflict == OnConflict::Overwrite, with_files: true }]
 }
 
 /// What is retained moves, but for what S3 does not let anybody move.
 #[tokio::test]
 async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
     for (code, status) in CODES {
-        for (operation, meeting) in [
-            ("COPY", Meeting::OnTop),
-            ("COPY", Meeting::StayPut),
-            ("DELETE", Meeting::OnTop),
-            ("HEAD", Meeting::StayPut),
+        for (operation, on_conflict) in [
+            ("COPY", OnConflict::Overwrite),
+            ("COPY", OnConflict::KeepExisting),
+            ("DELETE", OnConflict::Overwrite),
+            ("HEAD", OnConflict::KeepExisting),
         ] {
-            let what = format!("{operation}, {meeting:?}: {code}");
+            let what = format!("{operation}, {on_conflict:?}: {code}");
             let test = Test::new(50, [5, 3, 5]);
             let stuck = document("acme", 2);
             test.s3.refuse(operation, &stuck, code, *status);
@@ -589,7 +589,7 @@ async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
                 test.s3.put("tenantry/retained/acme/0002.md", "A text.");
             }
             let mut stopped_at = StoppedAt::default();
-            let moved = relocate::all(&test.aws, BUCKET, &moves(meeting), &mut stopped_at).await.unwrap();
+            let moved = relocate::all(&test.aws, BUCKET, &moves(on_conflict), &mut stopped_at).await.unwrap();
             assert_eq!(moved.objects, 4, "{what}: {moved:?}");
             assert_eq!(test.s3.keys("pool/acme/"), [stuck], "{what}");
             if operation == "HEAD" {
@@ -610,16 +610,16 @@ async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
 
 #[tokio::test]
 async fn what_is_uploaded_anew_while_it_moves_is_not_deleted() {
-    for meeting in [Meeting::OnTop, Meeting::StayPut] {
+    for on_conflict in [OnConflict::Overwrite, OnConflict::KeepExisting] {
         let test = Test::new(2, [5, 0, 0]);
         let key = document("acme", 2);
         test.s3.rewrite_after("COPY", &key);
         let mut stopped_at = StoppedAt::default();
-        let moved = relocate::all(&test.aws, BUCKET, &moves(meeting), &mut stopped_at).await.unwrap();
+        let moved = relocate::all(&test.aws, BUCKET, &moves(on_conflict), &mut stopped_at).await.unwrap();
         assert!(!moved.progress.is_done() && !moved.is_stuck(), "{moved:?}");
         assert_eq!(test.s3.content(&key).as_deref(), Some("It was written anew."));
-        if meeting == Meeting::OnTop {
-            let moved = relocate::all(&test.aws, BUCKET, &moves(meeting), &mut stopped_at).await.unwrap();
+        if on_conflict == OnConflict::Overwrite {
+            let moved = relocate::all(&test.aws, BUCKET, &moves(on_conflict), &mut stopped_at).await.unwrap();
             assert!(moved.progress.is_done() && !moved.is_stuck(), "{moved:?}");
             let there = test.s3.content("tenantry/retained/acme/0002.md");
             assert_eq!(there.as_deref(), Some("It was written anew."));
@@ -634,7 +634,7 @@ async fn no_metadata_file_of_a_quarantine_comes_back_with_what_is_retained() {
     let from = "tenantry/quarantine/pool/acme/";
     test.s3.put(&format!("{from}1.md.metadata.json"), r#"{"metadataAttributes":{"tenantId":"globex"}}"#);
     test.s3.put(&format!("{from}2.md"), "A text.");
-    let [back] = moves(Meeting::StayPut);
+    let [back] = moves(OnConflict::KeepExisting);
     let moves = [Move { from: from.into(), with_files: false, ..back }];
     let moved = relocate::all(&test.aws, BUCKET, &moves, &mut StoppedAt::default()).await.unwrap();
     assert!(moved.progress.is_done() && !moved.is_stuck(), "{moved:?}");
@@ -677,8 +677,8 @@ async fn cut_short_at_any_call_it_ends_as_if_it_had_not_been() {
         let cut = async {
             let mut review = test.begin().await?;
             // It is saved after every page.
-            let turns = AtomicUsize::new(0);
-            let is_over = || !turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
+            let job_slots = AtomicUsize::new(0);
+            let is_over = || !job_slots.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
             let scope = test.scope();
             while !review
                 .go_until(&test.aws, &scope, &test.jobs, Haste::None, &Reviews::default(), &is_over)

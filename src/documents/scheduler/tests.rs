@@ -130,7 +130,7 @@ impl Account {
         self.call(now);
         match answer {
             Answer::Wait(wait) => self.bases[n].look = self.bases[n].look.min(now + wait.as_secs().max(1)),
-            Answer::Turn => {
+            Answer::JobSlot => {
                 let ends = now + self.dice.u64(..15);
                 (self.bases[n].review, self.bases[n].look) = (Some(ends), ends);
             }
@@ -268,7 +268,7 @@ fn whoever_does_not_come_for_its_turn_stands_in_nobodys_way() {
     assert!(wait(scheduler.ask("gone", 1, Some(at(1)), false, at(5))));
     assert!(wait(scheduler.ask("next", 2, Some(at(2)), false, at(6))));
     assert!(wait(scheduler.ask("next", 2, Some(at(2)), false, at(12))), "an older one is expected");
-    assert_eq!(scheduler.ask("next", 2, Some(at(2)), false, at(60)), Answer::Turn);
+    assert_eq!(scheduler.ask("next", 2, Some(at(2)), false, at(60)), Answer::JobSlot);
     scheduler.give_back("next", at(61));
     assert!(!wait(scheduler.ask("gone", 1, Some(at(1)), false, at(70))), "and it still may come");
     scheduler.forget("nobody", at(71));
@@ -283,7 +283,7 @@ fn the_load_counts_who_runs_and_who_waits() {
     let mut scheduler = Scheduler::new(LIMITS, at(0));
     let idle = Load { running: 0, waiting: 0, slots: 5, longest_wait: Duration::ZERO };
     assert_eq!(scheduler.load(at(20)), idle);
-    assert_eq!(scheduler.ask("first", 1, Some(at(12)), false, at(20)), Answer::Turn);
+    assert_eq!(scheduler.ask("first", 1, Some(at(12)), false, at(20)), Answer::JobSlot);
     scheduler.ask("second", 2, Some(at(15)), false, at(21));
     scheduler.ask("third", 3, Some(at(18)), false, at(22));
     let busy = Load { running: 1, waiting: 2, longest_wait: Duration::from_secs(10), ..idle };

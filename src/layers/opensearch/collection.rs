@@ -5,15 +5,15 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::model::desired::WantCollection;
+use crate::stack::model::desired::DesiredCollection;
 use crate::stack::model::diff::{self, CollectionChange};
-use crate::stack::model::observed::{CollectionFacts, Foreign, Seen};
+use crate::stack::model::observed::{CollectionFacts, Foreign, Observed};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
 
 /// Reads the collection and its policies; each must prove to be ours on its own. Under a collection that is somebody
 /// else's, no policy is ours to change.
-pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fault> {
+pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<CollectionFacts>, Fault> {
     let name = id.name(Layer::Collection);
     let (encryption, network, collection) = futures::try_join!(
         aws.policies.find(PolicyKind::Encryption, &name),
@@ -21,26 +21,26 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Seen<CollectionFacts>, Fau
         aws.collections.find(&name),
     )?;
     if encryption.is_none() && network.is_none() && collection.is_none() {
-        return Ok(Seen::Absent);
+        return Ok(Observed::Absent);
     }
     if let Some(collection) = &collection {
         let claim = id.claim(&collection.tags);
         if !id.owns(&claim) {
-            return Ok(Seen::Foreign(Foreign { resource: format!("collection {name}"), claim }));
+            return Ok(Observed::Foreign(Foreign { resource: format!("collection {name}"), claim }));
         }
     }
     let mut foreign = None;
     let encryption = own_policy(id, "encryption policy", &name, encryption, &mut foreign);
     let network = own_policy(id, "network policy", &name, network, &mut foreign);
-    Ok(Seen::Ours(CollectionFacts { encryption, network, collection, foreign }))
+    Ok(Observed::Ours(CollectionFacts { encryption, network, collection, foreign }))
 }
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then
 /// patience.
 pub async fn ensure(
     aws: &Aws,
-    want: &WantCollection,
-    seen: &Seen<CollectionFacts>,
+    want: &DesiredCollection,
+    seen: &Observed<CollectionFacts>,
 ) -> Result<Progress, Fault> {
     let none = CollectionFacts::default();
     let facts = seen.ours().unwrap_or(&none);
@@ -125,7 +125,7 @@ fn not_active(facts: &CollectionFacts) -> Progress {
 }
 
 /// The collection first, then, once it is gone, its policies.
-pub async fn teardown(aws: &Aws, id: &Identity, seen: &Seen<CollectionFacts>) -> Result<Progress, Fault> {
+pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<CollectionFacts>) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
         return Ok(Progress::Done);
     };

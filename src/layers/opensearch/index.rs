@@ -11,21 +11,21 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind};
 use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Claim, Identity};
-use crate::stack::model::desired::WantIndex;
+use crate::stack::identity::{Identity, OwnershipClaim};
+use crate::stack::model::desired::DesiredIndex;
 use crate::stack::model::diff;
-use crate::stack::model::observed::{Foreign, IndexFacts, Seen};
+use crate::stack::model::observed::{Foreign, IndexFacts, Observed};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
 
 /// Reads the index and whose data access policy bears its name. Without a collection there is none.
-pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexFacts>, Fault> {
+pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<IndexFacts>, Fault> {
     let name = id.name(Layer::Index);
     let Some(collection_id) = &hints.collection_id else {
         // That nobody will be able to make its index is told while the collection is still being made.
         return match aws.index_endpoints.instead_of_api() {
             Some(refusal) if hints.collection_is_shut => Err(Fault { resource: name, ..refusal.clone() }),
-            _ => Ok(Seen::Absent),
+            _ => Ok(Observed::Absent),
         };
     };
     let seen = match aws.indexes.find(collection_id, &name).await {
@@ -42,17 +42,17 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Seen<IndexF
         Some(schema) => IndexFacts { schema, by_endpoint: false },
         None => match find_by_endpoint(aws, &name, hints).await? {
             Some(facts) => facts,
-            None => return Ok(Seen::Absent),
+            None => return Ok(Observed::Absent),
         },
     };
     let resource = format!("index {name}");
     let access = aws.policies.find(PolicyKind::DataAccess, &name).await?;
     Ok(match access {
-        None if hints.index_on_record => Seen::Ours(facts),
-        None => Seen::Foreign(Foreign { resource, claim: Claim::Foreign }),
+        None if hints.index_on_record => Observed::Ours(facts),
+        None => Observed::Foreign(Foreign { resource, claim: OwnershipClaim::Foreign }),
         Some(access) => match foreign_policy(id, "index", &name, Some(&access)) {
-            Some(foreign) => Seen::Foreign(foreign),
-            None => Seen::Ours(facts),
+            Some(foreign) => Observed::Foreign(foreign),
+            None => Observed::Ours(facts),
         },
     })
 }
@@ -78,7 +78,7 @@ async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option
 }
 
 /// Creates the index, or adds the mappings of attributes declared later.
-pub async fn ensure(aws: &Aws, want: &WantIndex, seen: &Seen<IndexFacts>) -> Result<Progress, Fault> {
+pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>) -> Result<Progress, Fault> {
     let Some(collection_id) = &want.collection_id else {
         return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
     };
@@ -145,7 +145,7 @@ async fn add(
 /// By the control plane; where that does not do, by the endpoint, which has the last word.
 async fn create(
     aws: &Aws,
-    want: &WantIndex,
+    want: &DesiredIndex,
     collection_id: &str,
     endpoint: Option<&str>,
 ) -> Result<(), Fault> {
@@ -195,7 +195,7 @@ pub async fn teardown(
     aws: &Aws,
     id: &Identity,
     hints: &Hints,
-    seen: &Seen<IndexFacts>,
+    seen: &Observed<IndexFacts>,
 ) -> Result<Progress, Fault> {
     let (Some(facts), Some(collection_id)) = (seen.ours(), &hints.collection_id) else {
         return Ok(Progress::Done);

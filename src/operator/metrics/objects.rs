@@ -105,7 +105,7 @@ impl Collector for Objects {
         each(&mut encoder, &named(objects, self.0.settings.metrics_per_object))?;
         let lost = matches!(self.0.ids.phase(), Phase::Lost(_));
         write(&mut encoder, &RECORDS_LOST, [([], u64::from(lost))])?;
-        jobs(&mut encoder, self.0.turns.load())
+        jobs(&mut encoder, self.0.job_slots.load())
     }
 }
 

@@ -13,8 +13,8 @@ use crate::clock;
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
-use crate::stack::model::desired::Want;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::desired::Desired;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
@@ -23,15 +23,15 @@ use crate::stack::model::progress::{Cadence, Progress, STALLED};
 pub(super) async fn act(
     world: &World<'_>,
     case: &Case<'_>,
-    want: &Want,
+    want: &Desired,
     memory: &Memory,
     steps: &PerLayer<Step>,
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
-    let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
+    let moving = steps.iter().filter(|(_, step)| **step == Step::Apply);
     join_all(moving.map(|(layer, _)| async move {
         let result = match memory.refusal(world.clock, layer) {
             Some(fault) => Err(fault.clone()),
-            None => world.layers.ensure(case.id, layer, want, &memory.sight).await,
+            None => world.layers.ensure(case.id, layer, want, &memory.observed).await,
         };
         (layer, result)
     }))
@@ -39,32 +39,32 @@ pub(super) async fn act(
 }
 
 /// What has become of the steps, and when to look again.
-pub(super) fn settle(
+pub(super) fn collect(
     world: &World<'_>,
     case: &Case<'_>,
-    want: &Want,
+    want: &Desired,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
     index_unseen: Option<Fault>,
     memory: &mut Memory,
 ) -> Passed {
-    let goes_on = steps.map(|layer, _| answers::go_on(&case.id.scope, want, &memory.sight, layer));
+    let goes_on = steps.map(|layer, _| answers::go_on(&case.id.scope, want, &memory.observed, layer));
     let answers = goes_on.map(|_, goes_on| goes_on && case.status.is_true(ConditionType::Ready));
     let mut standings = steps.map(|layer, step| match step {
         Step::None => None,
-        Step::Whole | Step::Ensure => Some(Standing::Whole),
-        Step::After(needed) if *answers.get(layer) => {
+        Step::UpToDate | Step::Apply => Some(LayerStatus::Ready),
+        Step::WaitFor(needed) if *answers.get(layer) => {
             let message = format!("The {layer} is changed after the {needed}");
-            Some(Standing::Answers(Reason::waiting_for(needed), message))
+            Some(LayerStatus::Serving(Reason::waiting_for(needed), message))
         }
-        Step::After(needed) => Some(Standing::After(needed)),
-        Step::Unseen => Some(Standing::Unchanged),
+        Step::WaitFor(needed) => Some(LayerStatus::WaitingFor(needed)),
+        Step::Unseen => Some(LayerStatus::Unchanged),
     });
-    memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::Whole));
+    memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::UpToDate));
     // A knowledge base that is being made narrows its role's trust.
-    memory.whole.role &= steps.knowledge_base != Step::Ensure;
+    memory.whole.role &= steps.knowledge_base != Step::Apply;
     for (layer, step) in steps.iter() {
-        if !matches!(step, Step::Ensure | Step::Unseen) {
+        if !matches!(step, Step::Apply | Step::Unseen) {
             *memory.waiting_since.get_mut(layer) = None;
             *memory.late.get_mut(layer) = None;
         }
@@ -82,7 +82,7 @@ pub(super) fn settle(
         let (was_ready, goes_on) = (case.was_ready(layer), *goes_on.get(layer));
         let at_work = matches!(&result, Ok(Progress::Waiting { reason, .. }) if reason.severity() == Severity::UnderWay);
         let (standing, again) = match &result {
-            Ok(Progress::Done) => (Standing::Whole, Cadence::Steady.look_again(waited)),
+            Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
             Err(failed) => {
                 let again = failed.class.needs_person().map(|_| STALLED);
@@ -90,16 +90,16 @@ pub(super) fn settle(
                     None => fault = Some(failed.clone()),
                     Some(_) => memory.note_refusal(world.clock, layer, failed),
                 }
-                (Standing::after_failure(failed, layer, lasts, was_ready && goes_on), again)
+                (LayerStatus::after_failure(failed, layer, lasts, was_ready && goes_on), again)
             }
         };
         let standing = standing.answering(*answers.get(layer));
         *standings.get_mut(layer) =
             Some(match in_time(world, case, memory, layer, standing, at_work, waited) {
                 // Why it is not done yet is nobody's news; that it is not, is.
-                Standing::Unchanged if was_ready => {
+                LayerStatus::Unchanged if was_ready => {
                     let message = format!("The {layer} is not as it should be yet");
-                    Standing::Waiting(Reason::Updating, message).answering(goes_on)
+                    LayerStatus::Waiting(Reason::Updating, message).answering(goes_on)
                 }
                 standing => standing,
             });
@@ -114,10 +114,12 @@ pub(super) fn settle(
         look_again = clock::earliest(look_again, again);
         fault = fault.or(Some(failed).filter(is_passing));
     }
-    if let (Some(hidden), Some(Standing::After(_))) = (&memory.sight.index_hidden, &standings.index) {
+    if let (Some(hidden), Some(LayerStatus::WaitingFor(_))) =
+        (&memory.observed.index_hidden, &standings.index)
+    {
         standings.index = Some(hidden.into());
         look_again = clock::earliest(look_again, Some(STALLED));
     }
-    let passing = memory.transient(world.clock, fault.as_ref());
-    Passed { layers: standings, look_again, fault, passing, ..Passed::default() }
+    let transient = memory.transient(world.clock, fault.as_ref());
+    Passed { layers: standings, look_again, fault, transient, ..Passed::default() }
 }

@@ -7,8 +7,8 @@ use crate::clock::Clock;
 use crate::layers::Hints;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::desired::{Blueprint, Want};
-use crate::stack::model::observed::Sight;
+use crate::stack::model::desired::{Blueprint, Desired};
+use crate::stack::model::observed::Observation;
 use crate::stack::model::plan;
 use crate::stack::offer::Offer;
 
@@ -34,26 +34,26 @@ pub struct Case<'a> {
 
 impl Case<'_> {
     /// What the owned layers should be, given what the layers seen lend.
-    pub fn want(&self, sight: &Sight) -> Want {
-        self.blueprint.want(self.id, self.offer, &plan::handles(sight, self.offer))
+    pub fn want(&self, observed: &Observation) -> Desired {
+        self.blueprint.want(self.id, self.offer, &plan::handles(observed, self.offer))
     }
 
     /// Where to look first.
-    pub(super) fn hints(&self, sight: &Sight) -> Hints {
-        let seen = sight.knowledge_base.ours().map(|facts| facts.id.clone());
+    pub(super) fn hints(&self, observed: &Observation) -> Hints {
+        let seen = observed.knowledge_base.ours().map(|facts| facts.id.clone());
         Hints {
             knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
             bucket: self.status.bucket.clone(),
             creates_key: self.creates_key,
-            collection_is_shut: self.collection_is_shut(sight),
+            collection_is_shut: self.collection_is_shut(observed),
             ..Hints::default()
         }
     }
 
     /// Whether the collection is its own, and nobody will get to its endpoint.
-    fn collection_is_shut(&self, sight: &Sight) -> bool {
+    fn collection_is_shut(&self, observed: &Observation) -> bool {
         let shut = |network: &NetworkSettings| matches!(network, NetworkSettings::Private { vpc_endpoint_ids } if vpc_endpoint_ids.is_empty());
-        self.want(sight).collection.is_some_and(|collection| shut(&collection.settings.network))
+        self.want(observed).collection.is_some_and(|collection| shut(&collection.settings.network))
     }
 
     /// Whether a layer was as it should be when it was last looked at.

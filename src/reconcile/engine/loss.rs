@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::case::Case;
 use crate::api::{ConditionType, Layer, Reason};
 use crate::stack::approval;
-use crate::stack::model::desired::Want;
-use crate::stack::model::observed::Sight;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::desired::Desired;
+use crate::stack::model::observed::Observation;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::STALLED;
 
 /// The layers that hold what cannot be made again.
@@ -22,38 +22,41 @@ pub struct Loss {
     /// Which.
     pub layer: Layer,
     /// What follows.
-    pub verdict: Verdict,
+    pub decision: LossDecision,
 }
 
 /// What follows from a loss.
-pub enum Verdict {
+pub enum LossDecision {
     /// Somebody has approved that it is made anew.
-    GivenUp,
+    Approved,
     /// It waits: what to say of it, and when to look again.
-    Waits(Standing, Duration),
+    Waits(LayerStatus, Duration),
 }
 
 /// What is lost.
-pub fn losses(case: &Case<'_>, want: &Want, sight: &Sight) -> Vec<Loss> {
+pub fn losses(case: &Case<'_>, want: &Desired, observed: &Observation) -> Vec<Loss> {
     WITH_DATA
         .into_iter()
         .filter(|layer| want.owns(*layer))
-        .filter_map(|layer| loss(case, sight, layer))
+        .filter_map(|layer| loss(case, observed, layer))
         .collect()
 }
 
-fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
+fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
     let lost = match layer {
         Layer::Bucket => case
             .status
             .bucket
             .as_ref()
-            .filter(|_| sight.bucket.is_absent())
+            .filter(|_| observed.bucket.is_absent())
             .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
         _ => {
-            let there = sight.collection.ours().is_some_and(|facts| facts.collection.is_some());
-            let known =
-                case.status.collection_arn.as_ref().filter(|_| !there && sight.foreign_of(layer).is_none());
+            let there = observed.collection.ours().is_some_and(|facts| facts.collection.is_some());
+            let known = case
+                .status
+                .collection_arn
+                .as_ref()
+                .filter(|_| !there && observed.foreign_of(layer).is_none());
             known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
         }
     }?;
@@ -61,20 +64,20 @@ fn loss(case: &Case<'_>, sight: &Sight, layer: Layer) -> Option<Loss> {
     let Some(said) = said else {
         let message = format!("{lost}. Looking once more");
         // What it is to be told of is not known yet: the next look has the code.
-        let standing = Standing::Waiting(Reason::DataLost, message);
-        return Some(Loss { layer, verdict: Verdict::Waits(standing, ONCE_MORE) });
+        let standing = LayerStatus::Waiting(Reason::DataLost, message);
+        return Some(Loss { layer, decision: LossDecision::Waits(standing, ONCE_MORE) });
     };
     // Since when it is not ready tells this loss from every other.
     let since = said.last_transition_time.0.to_string();
     let code = approval::code(&case.id.uid, Reason::DataLost, &[&lost, &since]);
     if case.approved == Some(code.as_str()) {
-        return Some(Loss { layer, verdict: Verdict::GivenUp });
+        return Some(Loss { layer, decision: LossDecision::Approved });
     }
     let message = format!(
         "{lost}. Nothing is made anew and no job runs, because that might bury what can still be restored. {}: it is then \
          made anew, empty, and what is left is embedded again",
         approval::ask(&code, case.approved)
     );
-    let standing = Standing::Stalled(Reason::DataLost, message);
-    Some(Loss { layer, verdict: Verdict::Waits(standing, STALLED) })
+    let standing = LayerStatus::Stalled(Reason::DataLost, message);
+    Some(Loss { layer, decision: LossDecision::Waits(standing, STALLED) })
 }

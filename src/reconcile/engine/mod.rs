@@ -10,14 +10,14 @@ mod unready;
 mod world;
 
 pub use passed::Passed;
-pub use teardown::{back, retain};
+pub use teardown::{retain, teardown};
 pub use world::World;
 
 use std::time::Instant;
 
-use self::act::{act, settle};
+use self::act::{act, collect};
 use self::case::Case;
-use self::loss::Loss;
+use self::loss::{Loss, LossDecision};
 use self::observe::{observe, unseen};
 use self::unready::is_passing;
 use super::memory::Memory;
@@ -26,17 +26,17 @@ use crate::clock;
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::desired::Want;
+use crate::stack::model::desired::Desired;
 use crate::stack::model::diff;
 use crate::stack::model::drift;
-use crate::stack::model::observed::Sight;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::observed::Observation;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
 /// What a look at a stack came to: what is to be done next.
 pub struct Survey {
-    want: Want,
+    want: Desired,
     steps: PerLayer<Step>,
     losses: Vec<Loss>,
     index_unseen: Option<Fault>,
@@ -45,7 +45,7 @@ pub struct Survey {
 }
 
 /// Brings a stack one step closer to what it should be.
-pub async fn forward(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
+pub async fn reconcile(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
     match survey(world, case, memory, generation).await {
         Ok(survey) => go_on(world, case, memory, survey).await,
         Err(passed) => passed,
@@ -81,49 +81,49 @@ pub async fn survey(
         memory.looked_at_all = Some(Instant::now());
         memory.takes_up(generation);
     }
-    let want = case.want(&memory.sight);
-    let losses = loss::losses(case, &want, &memory.sight);
-    let mut steps = match plan::plan(case.id, &want, &memory.sight) {
+    let want = case.want(&memory.observed);
+    let losses = loss::losses(case, &want, &memory.observed);
+    let mut steps = match plan::plan(case.id, &want, &memory.observed) {
         // What is lost waits for nobody but a person, and all that builds on it waits for that.
         Ok(steps) => steps.map(|layer, step| match losses.iter().find(|loss| loss.layer == layer) {
-            Some(Loss { verdict: loss::Verdict::Waits(..), .. }) => Step::After(layer),
+            Some(Loss { decision: LossDecision::Waits(..), .. }) => Step::WaitFor(layer),
             _ => step,
         }),
         Err(blocked) => {
             memory.looked_at_all = None;
-            let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+            let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
             let (blocked, look_again) = (Some(blocked), Some(STALLED));
             return Err(Passed { layers, blocked, look_again, ..Passed::default() });
         }
     };
     let no_room = !world.read_only
         && case.no_room.is_some()
-        && steps.knowledge_base == Step::Ensure
-        && memory.sight.knowledge_base.is_absent();
+        && steps.knowledge_base == Step::Apply
+        && memory.observed.knowledge_base.is_absent();
     if no_room {
-        steps.knowledge_base = Step::After(Layer::KnowledgeBase);
+        steps.knowledge_base = Step::WaitFor(Layer::KnowledgeBase);
     }
     if let Some(fault) = index_unseen.take() {
-        let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Ensure;
+        let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Apply;
         if !Layer::ALL.iter().any(moving) {
             memory.looked_at_all = None;
             return Err(unseen(world, case, memory, Layer::Index, fault));
         }
         // What hides the index may be just what is to be put right, such as the collection's network policy.
         let hides =
-            |layer: &Layer| moving(layer) && !answers::go_on(&case.id.scope, &want, &memory.sight, *layer);
+            |layer: &Layer| moving(layer) && !answers::go_on(&case.id.scope, &want, &memory.observed, *layer);
         let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
         (steps.index, index_unseen) = match cause.filter(|_| !is_passing(&fault)) {
-            Some(cause) => (Step::After(cause), None),
+            Some(cause) => (Step::WaitFor(cause), None),
             None => (Step::Unseen, Some(fault)),
         };
     }
     let drifted = |layer: Layer| -> Option<(Layer, String)> {
         let is_news = *was_whole.get(layer)
-            && *steps.get(layer) == Step::Ensure
+            && *steps.get(layer) == Step::Apply
             && !losses.iter().any(|loss| loss.layer == layer);
         let before = before.as_ref().filter(|_| is_news)?;
-        Some((layer, drift::of(case.id, before, &want, &memory.sight, layer)?))
+        Some((layer, drift::of(case.id, before, &want, &memory.observed, layer)?))
     };
     let drift: Vec<_> = steps.iter().filter_map(|(layer, _)| drifted(layer)).collect();
     for (layer, what) in drift {
@@ -137,24 +137,24 @@ pub async fn survey(
 pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
     let Survey { want, steps, losses, index_unseen, no_room, all } = survey;
     if world.read_only {
-        return settle(world, case, &want, steps, only_planned(&steps), index_unseen, memory);
+        return collect(world, case, &want, steps, only_planned(&steps), index_unseen, memory);
     }
     if all {
         memory.refused = PerLayer::default();
     }
-    let adopts = memory.sight.is_adopted(case.id);
+    let adopts = memory.observed.is_adopted(case.id);
     if all {
-        tell_of_what_is_not_shown(&want, &memory.sight);
+        tell_of_what_is_not_shown(&want, &memory.observed);
     }
     let results = act(world, case, &want, memory, &steps).await;
     let drift = put_right(&steps, &results, memory);
-    note_asked(&want, &results, &mut memory.sight);
+    note_asked(&want, &results, &mut memory.observed);
     let mut passed =
-        Passed { adopts, drift, ..settle(world, case, &want, steps, results, index_unseen, memory) };
-    for Loss { layer, verdict } in losses {
-        match verdict {
-            loss::Verdict::GivenUp => passed.given_up.push(layer),
-            loss::Verdict::Waits(standing, look_again) => {
+        Passed { adopts, drift, ..collect(world, case, &want, steps, results, index_unseen, memory) };
+    for Loss { layer, decision } in losses {
+        match decision {
+            LossDecision::Approved => passed.approved_loss.push(layer),
+            LossDecision::Waits(standing, look_again) => {
                 *passed.layers.get_mut(layer) = Some(standing);
                 passed.look_again = clock::earliest(passed.look_again, Some(look_again));
             }
@@ -162,8 +162,8 @@ pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, surv
     }
     if let Some(Blocked { reason, message }) = case.no_room.filter(|_| no_room) {
         // What AWS said of it last is the better news.
-        let refused = memory.refusal(world.clock, Layer::KnowledgeBase).map(Standing::from);
-        let standing = refused.unwrap_or_else(|| Standing::Stalled(*reason, message.clone()));
+        let refused = memory.refusal(world.clock, Layer::KnowledgeBase).map(LayerStatus::from);
+        let standing = refused.unwrap_or_else(|| LayerStatus::Stalled(*reason, message.clone()));
         passed.layers.knowledge_base = Some(standing);
         passed.look_again = clock::earliest(passed.look_again, Some(STALLED));
     }
@@ -182,16 +182,17 @@ fn put_right(
         Err(_) => false,
     };
     let right = |layer: &Layer| {
-        *steps.get(*layer) == Step::Whole || results.iter().any(|(it, result)| it == layer && goes_on(result))
+        *steps.get(*layer) == Step::UpToDate
+            || results.iter().any(|(it, result)| it == layer && goes_on(result))
     };
     Layer::ALL.into_iter().filter(right).filter_map(|layer| memory.drift.get_mut(layer).take()).collect()
 }
 
 /// Fields that AWS took and does not show are not asked for again, and that is said.
-fn tell_of_what_is_not_shown(want: &Want, sight: &Sight) {
-    let (Some(want), Some(facts)) = (&want.index, sight.index.ours()) else { return };
+fn tell_of_what_is_not_shown(want: &Desired, observed: &Observation) {
+    let (Some(want), Some(facts)) = (&want.index, observed.index.ours()) else { return };
     let lacking = diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field);
-    let fields: Vec<_> = lacking.filter(|field| sight.index_asked.contains(field)).collect();
+    let fields: Vec<_> = lacking.filter(|field| observed.index_asked.contains(field)).collect();
     if !fields.is_empty() {
         let index = &want.name;
         tracing::warn!(index, ?fields, "AWS took these fields and does not show them; it is not asked again");
@@ -199,16 +200,18 @@ fn tell_of_what_is_not_shown(want: &Want, sight: &Sight) {
 }
 
 /// Notes what AWS was asked to add to the index, so that it is asked once: what it does not show it may well have.
-fn note_asked(want: &Want, results: &[(Layer, Result<Progress, Fault>)], sight: &mut Sight) {
+fn note_asked(want: &Desired, results: &[(Layer, Result<Progress, Fault>)], observed: &mut Observation) {
     let is_taken = |result: &_| {
         matches!(result, Ok(Progress::Waiting { reason: Reason::Creating | Reason::Updating, .. }))
     };
     let taken = results.iter().any(|(layer, result)| *layer == Layer::Index && is_taken(result));
-    match (&want.index, sight.index.ours()) {
+    match (&want.index, observed.index.ours()) {
         (Some(want), Some(facts)) if taken && !want.rebuild => {
-            sight.index_asked.extend(diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field));
+            observed
+                .index_asked
+                .extend(diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field));
         }
-        (_, None) if sight.index_known => sight.index_asked.clear(),
+        (_, None) if observed.index_known => observed.index_asked.clear(),
         _ => {}
     }
 }
@@ -225,15 +228,15 @@ async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) 
         Err(fault) => (None, Some(fault)),
     };
     memory.looked_at_all = None;
-    let want = case.want(&memory.sight);
-    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
-    let passing = memory.transient(world.clock, fault.as_ref());
-    Some(Passed { layers, blocked, look_again: Some(STALLED), fault, passing, ..Passed::default() })
+    let want = case.want(&memory.observed);
+    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
+    let transient = memory.transient(world.clock, fault.as_ref());
+    Some(Passed { layers, blocked, look_again: Some(STALLED), fault, transient, ..Passed::default() })
 }
 
 /// With `--read-only` the plan is all there is.
 fn only_planned(steps: &PerLayer<Step>) -> Vec<(Layer, Result<Progress, Fault>)> {
-    let moving = steps.iter().filter(|(_, step)| **step == Step::Ensure);
+    let moving = steps.iter().filter(|(_, step)| **step == Step::Apply);
     let planned = moving.map(|(layer, _)| {
         let message =
             format!("The operator runs with --read-only; without it, it would make or change the {layer}");

@@ -9,8 +9,8 @@ use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer};
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
-use crate::stack::model::observed::Seen;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::observed::Observed;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::plan;
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
@@ -23,12 +23,12 @@ pub(super) fn unseen(
 ) -> Passed {
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, is_passing(&fault));
     let (standing, look_again) = of_unseen(world, case, memory, layer, &fault, lasts);
-    let want = case.want(&memory.sight);
-    let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(Standing::Unchanged));
+    let want = case.want(&memory.observed);
+    let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
     *layers.get_mut(layer) = Some(standing);
     let fault = Some(fault).filter(is_passing);
-    let passing = memory.transient(world.clock, fault.as_ref());
-    Passed { layers, look_again, fault, passing, ..Passed::default() }
+    let transient = memory.transient(world.clock, fault.as_ref());
+    Passed { layers, look_again, fault, transient, ..Passed::default() }
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
@@ -40,37 +40,38 @@ pub(super) async fn observe(
     wanted: impl Fn(&Memory, Layer) -> bool,
 ) -> Vec<(Layer, Fault)> {
     let mut unseen = Vec::new();
-    let mut hints = case.hints(&memory.sight);
+    let mut hints = case.hints(&memory.observed);
     let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
-        let active = case.offer.is_some() || memory.sight.has_active_collection();
-        let handles = plan::handles(&memory.sight, case.offer);
+        let active = case.offer.is_some() || memory.observed.has_active_collection();
+        let handles = plan::handles(&memory.observed, case.offer);
         hints.collection_id = handles.collection_id.filter(|_| active);
         hints.collection_endpoint = handles.collection_endpoint;
-        hints.index_by_endpoint = plan::index_by_endpoint(&memory.sight);
-        hints.index_on_record = plan::index_on_record(&memory.sight);
+        hints.index_by_endpoint = plan::index_by_endpoint(&memory.observed);
+        hints.index_on_record = plan::index_on_record(&memory.observed);
         let looks = wave.iter().map(|layer| world.layers.look(case.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
-            memory.sight.index_known = hints.collection_id.is_some();
+            memory.observed.index_known = hints.collection_id.is_some();
         }
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
             match glance {
-                Ok(glance) => memory.sight.put(glance),
+                Ok(glance) => memory.observed.put(glance),
                 Err(fault) => unseen.push((*layer, fault)),
             }
         }
     }
     if unseen.iter().any(|(layer, _)| *layer == Layer::Index) {
-        (memory.sight.index, memory.sight.index_known, memory.sight.index_hidden) =
-            (Seen::Absent, false, None);
+        (memory.observed.index, memory.observed.index_known, memory.observed.index_hidden) =
+            (Observed::Absent, false, None);
     }
     // A list may lag behind; the role knows which knowledge base it was made for, and by its id it is seen at once.
-    let trusted = plan::trusted_id(&memory.sight).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
-    if let (true, Some(id)) = (memory.sight.knowledge_base.is_absent(), trusted) {
+    let trusted =
+        plan::trusted_id(&memory.observed).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
+    if let (true, Some(id)) = (memory.observed.knowledge_base.is_absent(), trusted) {
         hints.knowledge_base_id = Some(id);
         match world.layers.look(case.id, Layer::KnowledgeBase, &hints).await {
-            Ok(glance) => memory.sight.put(glance),
+            Ok(glance) => memory.observed.put(glance),
             Err(fault) => unseen.push((Layer::KnowledgeBase, fault)),
         }
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::stack::fault::Fault;
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::outcome::LayerStatus;
 
 /// How the layers stand, and when to look again.
 #[derive(Default)]
 pub struct Passed {
     /// How each owned layer stands.
-    pub layers: PerLayer<Option<Standing>>,
+    pub layers: PerLayer<Option<LayerStatus>>,
     /// Something with our name is not ours: nothing was done.
     pub blocked: Option<Blocked>,
     /// When to look again.
@@ -19,11 +19,11 @@ pub struct Passed {
     /// A passing failure: backoff decides when to look again.
     pub fault: Option<Fault>,
     /// The same, once it has lasted long enough to be news.
-    pub passing: Option<(Reason, String)>,
+    pub transient: Option<(Reason, String)>,
     /// Whether it takes over what an earlier object of the same name left behind.
     pub adopts: bool,
     /// What somebody else had changed of layers that were whole, in words. It is put right.
     pub drift: Vec<String>,
     /// What was lost, and is made anew because somebody has approved it.
-    pub given_up: Vec<Layer>,
+    pub approved_loss: Vec<Layer>,
 }

@@ -13,16 +13,16 @@ use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
 use crate::stack::model::plan;
 use crate::stack::model::progress::{Cadence, Progress};
-use crate::stack::model::teardown_order::{Fate, ORDER, is_built_on};
+use crate::stack::model::teardown_order::{ORDER, OnDelete, is_built_on};
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
 pub async fn retain(
     world: &World<'_>,
     case: &Case<'_>,
-    fate: Fate,
+    on_delete: OnDelete,
     memory: &mut Memory,
 ) -> Result<(), Fault> {
-    let stays = |layer: &Layer| fate.keeps(*layer);
+    let stays = |layer: &Layer| on_delete.keeps(*layer);
     // An index has no tags, and whether anybody can see it does not matter.
     let tagged = |_: &Memory, layer| layer != Layer::Index && stays(&layer);
     if let Some((_, fault)) = observe(world, case, memory, tagged).await.into_iter().next() {
@@ -30,43 +30,43 @@ pub async fn retain(
     }
     let tags = case.id.retained_tags();
     let owned = case.column.layers(Ownership::Owns).filter(stays);
-    let tagged = owned.map(|layer| world.layers.tag(case.id, layer, &memory.sight, &tags));
+    let tagged = owned.map(|layer| world.layers.tag(case.id, layer, &memory.observed, &tags));
     join_all(tagged).await.into_iter().collect()
 }
 
 /// Takes what is owned, and does not stay, one step further apart: every layer on which nothing stands any more, side by
 /// side. `documents` are what the owner has in a bucket that it borrows, and go like a bucket of its own. Done only in a
 /// pass that finds nothing of ours left.
-pub async fn back(
+pub async fn teardown(
     world: &World<'_>,
     case: &Case<'_>,
-    fate: Fate,
+    on_delete: OnDelete,
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
     memory.leaves();
     let mut stuck = observe(world, case, memory, |_, _| true).await;
     // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
-    stuck.extend(memory.sight.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
+    stuck.extend(memory.observed.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
     stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
-    let handles = plan::handles(&memory.sight, case.offer);
+    let handles = plan::handles(&memory.observed, case.offer);
     let hints = Hints {
         collection_id: handles.collection_id,
         collection_endpoint: handles.collection_endpoint,
-        ..case.hints(&memory.sight)
+        ..case.hints(&memory.observed)
     };
     // What cannot be seen may well stand. A key that has encrypted what is left alone stays too.
     let is_stuck = |layer: Layer| stuck.iter().any(|(it, _)| *it == layer);
     let stands =
-        |layer: Layer| is_stuck(layer) || (memory.sight.is_ours(layer) && !memory.sight.stays(layer));
+        |layer: Layer| is_stuck(layer) || (memory.observed.is_ours(layer) && !memory.observed.stays(layer));
     let owned = ORDER.into_iter().filter(|layer| ownership(case.column, *layer) == Ownership::Owns);
-    let goes = owned.filter(|layer| !fate.keeps(*layer));
+    let goes = owned.filter(|layer| !on_delete.keeps(*layer));
     let goes: Vec<_> = goes.collect();
     memory.goes = PerLayer::from_fn(|layer| goes.contains(&layer));
     let standing: Vec<_> = goes.into_iter().filter(|layer| stands(*layer)).collect();
     let is_free = |below: Layer| !standing.iter().any(|above| is_built_on(*above, below));
     let free = standing.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
-    let torn = join_all(free.map(|layer| tear(world, case, layer, memory, &hints)));
+    let torn = join_all(free.map(|layer| teardown_layer(world, case, layer, memory, &hints)));
     let documents = async {
         match is_free(Layer::Bucket) {
             true => documents.await,
@@ -76,12 +76,12 @@ pub async fn back(
     let (torn, documents) = futures::join!(torn, documents);
     let stuck = stuck.into_iter().filter(|(layer, _)| standing.contains(layer));
     let layers = stuck.map(|(layer, fault)| (layer, Err(fault))).chain(torn).collect();
-    left(world, memory, layers, documents)
+    remaining(world, memory, layers, documents)
 }
 
 /// One layer's step back. What AWS refused in a way that needs a person is left alone for a while, even if other layers
 /// bring on the next pass before.
-async fn tear(
+async fn teardown_layer(
     world: &World<'_>,
     case: &Case<'_>,
     layer: Layer,
@@ -90,14 +90,14 @@ async fn tear(
 ) -> (Layer, Result<Progress, Fault>) {
     let result = match memory.refusal(world.clock, layer) {
         Some(fault) => Err(fault.clone()),
-        None => world.layers.teardown(case.id, layer, &memory.sight, hints).await,
+        None => world.layers.teardown(case.id, layer, &memory.observed, hints).await,
     };
     let looks = || format!("The {layer} was deleted; looking whether anything is left");
     (layer, result.map(|progress| progress.or(|| Progress::waiting(Reason::Deleting, looks()))))
 }
 
 /// What is left to wait for, of all that goes on side by side. A failure that passes is told once it has lasted.
-fn left(
+fn remaining(
     world: &World<'_>,
     memory: &mut Memory,
     layers: Vec<(Layer, Result<Progress, Fault>)>,

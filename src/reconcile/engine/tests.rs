@@ -11,15 +11,15 @@ use crate::api::{ConditionType, Status};
 use crate::aws::Tags;
 use crate::clock::{self, Clock};
 use crate::layers::existing_key::OldTag;
-use crate::layers::{Answer, Glance, Hints, Layers};
+use crate::layers::{Answer, Hints, LayerObservation, Layers};
 use crate::reconcile::offer_status;
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Adopts, Claim, Identity};
+use crate::stack::identity::{Adopts, Identity, OwnershipClaim};
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::desired::{Blueprint, Want};
+use crate::stack::model::desired::{Blueprint, Desired};
 use crate::stack::model::ideal::{self, Sample, ours};
-use crate::stack::model::observed::{Foreign, Seen, Sight};
-use crate::stack::model::outcome::Verdict;
+use crate::stack::model::observed::{Foreign, Observation, Observed};
+use crate::stack::model::outcome::Outcome;
 use crate::stack::model::progress::Progress;
 
 /// AWS as one stack sees it: nothing takes time, unless it is told to.
@@ -29,7 +29,7 @@ struct InMemory(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// What there is.
-    sight: Sight,
+    observed: Observation,
     /// What each layer's looks are answered with, instead of what there is.
     blind: PerLayer<Option<Fault>>,
     /// What each layer's changes are answered with, instead of being made.
@@ -63,31 +63,33 @@ impl InMemory {
 }
 
 impl Layers for InMemory {
-    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, Glance> {
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, LayerObservation> {
         async move {
             let mut state = self.0.lock();
             state.journal.push(format!("look {layer:?}"));
             if let Some(fault) = state.blind.get(layer) {
                 return Err(fault.clone());
             }
-            let sight = &state.sight;
+            let observed = &state.observed;
             Ok(match layer {
-                Layer::Key => Glance::Key(judged(id, &sight.key, |it| Some(&it.tags))),
-                Layer::Bucket => Glance::Bucket(judged(id, &sight.bucket, |it| Some(&it.tags))),
-                Layer::Collection => Glance::Collection(judged(id, &sight.collection, |it| {
+                Layer::Key => LayerObservation::Key(judged(id, &observed.key, |it| Some(&it.tags))),
+                Layer::Bucket => LayerObservation::Bucket(judged(id, &observed.bucket, |it| Some(&it.tags))),
+                Layer::Collection => LayerObservation::Collection(judged(id, &observed.collection, |it| {
                     Some(&it.collection.as_ref()?.tags)
                 })),
-                Layer::Index if hints.collection_id.is_none() => Glance::Index(Seen::Absent),
+                Layer::Index if hints.collection_id.is_none() => LayerObservation::Index(Observed::Absent),
                 Layer::Index => match &state.no_way_to_index {
-                    Some(fault) => Glance::IndexHidden(fault.clone()),
-                    None => Glance::Index(sight.index.clone()),
+                    Some(fault) => LayerObservation::IndexHidden(fault.clone()),
+                    None => LayerObservation::Index(observed.index.clone()),
                 },
-                Layer::Role => Glance::Role(judged(id, &sight.role, |it| Some(&it.role.as_ref()?.tags))),
-                Layer::KnowledgeBase => Glance::KnowledgeBase(match &sight.knowledge_base {
-                    Seen::Ours(facts)
+                Layer::Role => {
+                    LayerObservation::Role(judged(id, &observed.role, |it| Some(&it.role.as_ref()?.tags)))
+                }
+                Layer::KnowledgeBase => LayerObservation::KnowledgeBase(match &observed.knowledge_base {
+                    Observed::Ours(facts)
                         if state.lists_lag && hints.knowledge_base_id.as_ref() != Some(&facts.id) =>
                     {
-                        Seen::Absent
+                        Observed::Absent
                     }
                     seen => judged(id, seen, |it| Some(&it.tags)),
                 }),
@@ -100,8 +102,8 @@ impl Layers for InMemory {
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        want: &'a Want,
-        _: &'a Sight,
+        want: &'a Desired,
+        _: &'a Observation,
     ) -> Answer<'a, Progress> {
         async move {
             if let Err(answer) = self.change("ensure", layer) {
@@ -109,15 +111,15 @@ impl Layers for InMemory {
             }
             let state = &mut *self.0.lock();
             let was_there = match layer {
-                Layer::Key => state.sight.key.ours().is_some(),
-                Layer::Bucket => state.sight.bucket.ours().is_some(),
-                Layer::Collection => state.sight.has_active_collection(),
-                Layer::Index => state.sight.index.ours().is_some(),
-                Layer::Role => state.sight.role.ours().is_some_and(|facts| facts.role.is_some()),
-                Layer::KnowledgeBase => state.sight.knowledge_base.ours().is_some(),
+                Layer::Key => state.observed.key.ours().is_some(),
+                Layer::Bucket => state.observed.bucket.ours().is_some(),
+                Layer::Collection => state.observed.has_active_collection(),
+                Layer::Index => state.observed.index.ours().is_some(),
+                Layer::Role => state.observed.role.ours().is_some_and(|facts| facts.role.is_some()),
+                Layer::KnowledgeBase => state.observed.knowledge_base.ours().is_some(),
             };
             if !(layer == Layer::Index && state.index_shows_no_change) {
-                ideal::ensure(id, layer, want, &mut state.sight);
+                ideal::ensure(id, layer, want, &mut state.observed);
             }
             let needs_arn = want.role.as_ref().is_some_and(|role| role.collection_arn.is_none());
             let reason = match layer {
@@ -130,7 +132,13 @@ impl Layers for InMemory {
         .boxed()
     }
 
-    fn tag<'a>(&'a self, _: &'a Identity, layer: Layer, _: &'a Sight, tags: &'a Tags) -> Answer<'a, ()> {
+    fn tag<'a>(
+        &'a self,
+        _: &'a Identity,
+        layer: Layer,
+        _: &'a Observation,
+        tags: &'a Tags,
+    ) -> Answer<'a, ()> {
         async move {
             let state = tags.get("tenantry.dev/state").cloned().unwrap_or_default();
             match self.change(&format!("tag {state}"), layer) {
@@ -145,14 +153,14 @@ impl Layers for InMemory {
         &'a self,
         _: &'a Identity,
         layer: Layer,
-        _: &'a Sight,
+        _: &'a Observation,
         _: &'a Hints,
     ) -> Answer<'a, Progress> {
         async move {
             if let Err(answer) = self.change("teardown", layer) {
                 return answer;
             }
-            ideal::teardown(layer, &mut self.0.lock().sight);
+            ideal::teardown(layer, &mut self.0.lock().observed);
             Ok(Progress::Done)
         }
         .boxed()
@@ -173,10 +181,14 @@ impl Layers for InMemory {
 }
 
 /// What is there as its tags say whose it is.
-fn judged<T: Clone>(id: &Identity, seen: &Seen<T>, tags: impl FnOnce(&T) -> Option<&Tags>) -> Seen<T> {
+fn judged<T: Clone>(
+    id: &Identity,
+    seen: &Observed<T>,
+    tags: impl FnOnce(&T) -> Option<&Tags>,
+) -> Observed<T> {
     match seen {
-        Seen::Ours(facts) => match tags(facts) {
-            Some(tags) => Seen::by_tags(id, || "something".into(), tags, facts.clone()),
+        Observed::Ours(facts) => match tags(facts) {
+            Some(tags) => Observed::by_tags(id, || "something".into(), tags, facts.clone()),
             None => seen.clone(),
         },
         other => other.clone(),
@@ -225,7 +237,7 @@ impl Object {
     /// One of which everything is built, seen and told.
     async fn built(name: &str) -> Self {
         let mut object = Self::named(name);
-        object.aws.0.lock().sight = object.sample.built();
+        object.aws.0.lock().observed = object.sample.built();
         object.pass().await;
         assert!(object.is_ready(), "{:?}", object.status.conditions);
         object.calls();
@@ -253,16 +265,16 @@ impl Object {
     /// One pass, and the status that follows from it.
     async fn pass(&mut self) -> Passed {
         let mut memory = self.memory.clone();
-        let passed = forward(&self.world(), &self.case(), &mut memory, self.generation).await;
+        let passed = reconcile(&self.world(), &self.case(), &mut memory, self.generation).await;
         let mut status = self.status.clone();
-        offer_status::give_up(&mut status, &passed.given_up);
-        let want = self.case().want(&memory.sight);
-        offer_status::owned(&mut status, &want, &memory.sight, &passed.layers);
-        let verdict = Verdict {
+        offer_status::approve_loss(&mut status, &passed.approved_loss);
+        let want = self.case().want(&memory.observed);
+        offer_status::owned(&mut status, &want, &memory.observed, &passed.layers);
+        let verdict = Outcome {
             blocked: passed.blocked.clone(),
             layers: passed.layers.clone(),
-            passing: passed.passing.clone(),
-            ..Verdict::default()
+            transient: passed.transient.clone(),
+            ..Outcome::default()
         };
         status.conditions = verdict.conditions(&status.conditions, self.generation, &clock::now());
         (self.memory, self.status) = (memory, status);
@@ -324,10 +336,10 @@ fn fault(class: Class) -> Fault {
 }
 
 fn foreign() -> Foreign {
-    Foreign { resource: "bucket b".into(), claim: Claim::Foreign }
+    Foreign { resource: "bucket b".into(), claim: OwnershipClaim::Foreign }
 }
 
 /// What is reported of one layer.
-fn standing(passed: &Passed, layer: Layer) -> &Standing {
+fn standing(passed: &Passed, layer: Layer) -> &LayerStatus {
     passed.layers.get(layer).as_ref().unwrap_or_else(|| panic!("nothing is said of the {layer}"))
 }

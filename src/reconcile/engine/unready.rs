@@ -7,7 +7,7 @@ use super::world::World;
 use crate::api::{Layer, Reason};
 use crate::reconcile::memory::{Late, Memory};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::{Cadence, STALLED};
 
 /// A layer that is waited for, or is late. What is late is so until it is as it should be: that AWS goes on refusing it is no
@@ -17,10 +17,10 @@ pub(super) fn in_time(
     case: &Case<'_>,
     memory: &mut Memory,
     layer: Layer,
-    standing: Standing,
+    standing: LayerStatus,
     at_work: bool,
     mut waited: Duration,
-) -> Standing {
+) -> LayerStatus {
     let late = memory.late.get_mut(layer);
     if at_work && *late == Some(Late::NotBegun) {
         (*late, waited) = (None, Duration::ZERO);
@@ -28,13 +28,13 @@ pub(super) fn in_time(
     }
     let since = match standing {
         _ if late.is_some() => Some(Duration::MAX),
-        Standing::Answers(..) => Some(waited),
+        LayerStatus::Serving(..) => Some(waited),
         _ => case.unready_for(world.clock, layer, waited),
     };
     let standing = standing.by_deadline(layer, since);
     match standing {
-        Standing::Unchanged => {}
-        Standing::Stalled(Reason::DeadlineExceeded, _) => {
+        LayerStatus::Unchanged => {}
+        LayerStatus::Stalled(Reason::DeadlineExceeded, _) => {
             late.get_or_insert(if at_work { Late::AtWork } else { Late::NotBegun });
         }
         _ => *late = None,
@@ -44,7 +44,7 @@ pub(super) fn in_time(
 
 /// Whether a failure is nobody's news as long as it does not last.
 pub(super) fn is_passing(fault: &Fault) -> bool {
-    Standing::from(fault) == Standing::Unchanged
+    LayerStatus::from(fault) == LayerStatus::Unchanged
 }
 
 /// How a layer stands that cannot be looked at, and when to look again.
@@ -55,10 +55,10 @@ pub(super) fn of_unseen(
     layer: Layer,
     fault: &Fault,
     lasts: Option<Duration>,
-) -> (Standing, Option<Duration>) {
+) -> (LayerStatus, Option<Duration>) {
     let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
     let waited = world.clock.since(since);
-    let standing = Standing::after_failure(fault, layer, lasts, case.was_ready(layer));
+    let standing = LayerStatus::after_failure(fault, layer, lasts, case.was_ready(layer));
     let look_again = match fault.class {
         Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
         _ => Some(STALLED),

@@ -30,8 +30,8 @@ fn ours() -> Identity {
     tenant("tenants", "u-1")
 }
 
-fn asker(id: &Identity) -> Asker<'_> {
-    Asker { id, namespace_uid: "n-1", named: false, approved: None }
+fn claimant(id: &Identity) -> Claimant<'_> {
+    Claimant { id, namespace_uid: "n-1", named: false, approved: None }
 }
 
 /// A process that knows nothing yet.
@@ -55,7 +55,7 @@ async fn started(shelf: &Arc<InMemory>) -> Ids {
 async fn given() -> (Arc<InMemory>, String) {
     let shelf = Arc::new(InMemory::default());
     let ids = started(&shelf).await;
-    assert_eq!(ids.give(&asker(&ours()), None).await, Ok(true));
+    assert_eq!(ids.give(&claimant(&ours()), None).await, Ok(true));
     let word = ids.word("acme", "u-1").unwrap();
     shelf.calls();
     (shelf, word)
@@ -71,9 +71,9 @@ async fn whoever_is_new_costs_one_write_and_no_look() {
     let ids = started(&shelf).await;
     assert!(!ids.has_record("acme"));
     let kept = ids.read("acme").await.unwrap();
-    assert_eq!(ids.rule(None, &asker(&ours()), false), Ruling::Granted { inherits: false });
+    assert_eq!(ids.rule(None, &claimant(&ours()), false), Ruling::Granted { inherits: false });
     assert_eq!(kept, None);
-    assert_eq!(ids.give(&asker(&ours()), None).await, Ok(true));
+    assert_eq!(ids.give(&claimant(&ours()), None).await, Ok(true));
     assert_eq!(shelf.calls(), [PUT]);
     assert!(ids.is_holder("acme", "u-1") && ids.has_record("acme") && !ids.is_holder("acme", "u-2"));
 }
@@ -156,7 +156,7 @@ async fn one_that_was_never_given_its_id_bars_the_way_to_an_earlier_leaders_writ
     assert_eq!(later.claimed(&ours()).await, Ok(Claimed::NotOurs));
     assert_eq!(shelf.calls(), [PUT]);
     assert_eq!(state(&shelf).as_deref(), Some("free"));
-    assert_eq!(earlier.give(&asker(&ours()), None).await, Ok(false), "it arrives late");
+    assert_eq!(earlier.give(&claimant(&ours()), None).await, Ok(false), "it arrives late");
     assert_eq!(state(&shelf).as_deref(), Some("free"));
     assert_eq!(later.claimed(&ours()).await, Ok(Claimed::NotOurs), "asked again after a crash");
     assert!(
@@ -192,7 +192,7 @@ async fn one_that_was_never_given_an_id_that_others_had_bars_the_way_too() {
         let successor = tenant("tenants", "u-2");
         assert_eq!(later.claimed(&successor).await, Ok(Claimed::NotOurs));
         assert_eq!(
-            earlier.give(&asker(&successor), Some(&read.etag)).await,
+            earlier.give(&claimant(&successor), Some(&read.etag)).await,
             Ok(false),
             "{left:?}: it arrives late"
         );
@@ -217,15 +217,15 @@ async fn a_tenant_that_leaves_does_not_touch_what_another_has() {
 async fn whoever_is_overtaken_is_told_so_and_gets_the_right_answer_next() {
     let shelf = Arc::new(InMemory::default());
     let (one, other) = (started(&shelf).await, started(&shelf).await);
-    assert_eq!(one.give(&asker(&ours()), None).await, Ok(true));
+    assert_eq!(one.give(&claimant(&ours()), None).await, Ok(true));
     let second = tenant("others", "u-2");
     assert_eq!(other.read("acme").await, Ok(None), "it has no reason to look");
-    assert_eq!(other.give(&asker(&second), None).await, Ok(false));
+    assert_eq!(other.give(&claimant(&second), None).await, Ok(false));
     assert!(other.is_holder("acme", "u-1") && !other.is_holder("acme", "u-2"));
     let kept = other.read("acme").await.unwrap().unwrap();
-    let told = other.rule(Some(&kept.says), &asker(&second), false);
+    let told = other.rule(Some(&kept.says), &claimant(&second), false);
     assert_eq!(told, Ruling::Refused(crate::stack::record::taken("acme")));
-    assert_eq!(other.rule(Some(&kept.says), &asker(&ours()), false), Ruling::Held);
+    assert_eq!(other.rule(Some(&kept.says), &claimant(&ours()), false), Ruling::Held);
 }
 
 #[tokio::test]
@@ -317,10 +317,10 @@ async fn where_the_records_do_not_answer_nobody_gets_or_leaves_and_later_all_is_
     let ids = reading(&shelf);
     ids.are_complete();
     let waits = |trouble: &Trouble| matches!(trouble, Trouble::Away(_));
-    assert!(ids.give(&asker(&ours()), None).await.is_err_and(|trouble| waits(&trouble)));
+    assert!(ids.give(&claimant(&ours()), None).await.is_err_and(|trouble| waits(&trouble)));
     assert!(ids.claimed(&ours()).await.is_err_and(|trouble| waits(&trouble)));
     assert!(!ids.is_holder("acme", "u-1"));
     away.store(false, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(ids.phase(), Phase::Complete);
-    assert_eq!(ids.give(&asker(&ours()), None).await, Ok(true));
+    assert_eq!(ids.give(&claimant(&ours()), None).await, Ok(true));
 }

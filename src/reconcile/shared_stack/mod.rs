@@ -30,7 +30,7 @@ use crate::stack::accept;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
-use crate::stack::model::outcome::{Documents, Standing, Verdict};
+use crate::stack::model::outcome::{Documents, LayerStatus, Outcome};
 use crate::stack::model::progress::STALLED;
 
 /// What metrics call this controller.
@@ -67,7 +67,7 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut stack = seen.clone();
     let before = stack.status.clone().unwrap_or_default();
     let generation = stack.metadata.generation.unwrap_or(0);
-    if let Some(holder) = finalizer::held_by_another(&stack, &cx.hold()) {
+    if let Some(holder) = finalizer::held_by_another(&stack, &cx.finalizer()) {
         conditions_writer::held_by_another(cx, &conditions_writer::subject(&stack), &holder).await;
         return Ok(Action::await_change());
     }
@@ -88,8 +88,8 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         Room::Refused(refused) => return refuse(cx, &api, &stack, &before, refused).await,
         Room::Awaited(no_room) => Some(no_room),
     };
-    if !finalizer::is_held(&stack, &cx.hold()) && !cx.settings.read_only {
-        stack = finalizer::take(&api, &stack, &cx.hold()).await?;
+    if !finalizer::has_finalizer(&stack, &cx.finalizer()) && !cx.settings.read_only {
+        stack = finalizer::take(&api, &stack, &cx.finalizer()).await?;
     }
     let name = stack.name_any();
     let uid = stack.uid().unwrap_or_default();
@@ -106,15 +106,15 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         no_room: no_room.as_ref(),
         blueprint: Blueprint::Stack(&shared),
     };
-    let Passed { mut layers, blocked, look_again: mut again, fault, passing, adopts, drift, given_up } =
-        engine::forward(&cx.world(), &case, &mut memory, generation).await;
+    let Passed { mut layers, blocked, look_again: mut again, fault, transient, adopts, drift, approved_loss } =
+        engine::reconcile(&cx.world(), &case, &mut memory, generation).await;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(&stack)).await;
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(&stack), &drift).await;
     conditions_writer::tag_is_old(cx, &conditions_writer::subject(&stack), &mut memory).await;
     // What lies in a bucket that it takes over has its records before anybody new borrows.
-    if matches!(layers.bucket, Some(Standing::Whole))
+    if matches!(layers.bucket, Some(LayerStatus::Ready))
         && before.bucket.is_none()
         && let Err(unread) = record_markers(cx, &id).await
     {
@@ -124,16 +124,16 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
     let mut status = before.clone();
     status.region = Some(cx.scope.region.clone());
     status.prefix = shared.pool.as_ref().map(|_| id.prefix());
-    offer_status::give_up(&mut status, &given_up);
-    let want = case.want(&memory.sight);
-    offer_status::owned(&mut status, &want, &memory.sight, &layers);
+    offer_status::approve_loss(&mut status, &approved_loss);
+    let want = case.want(&memory.observed);
+    offer_status::owned(&mut status, &want, &memory.observed, &layers);
     let model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, &before).await;
     let mut error = fault;
-    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(LayerStatus::Ready)));
     let step = pool_documents(cx, &stack, &shared, &before, &status, whole, &mut memory).await;
-    let mut refilling = None;
+    let mut reindexing = None;
     let documents = step.map(|step| {
-        refilling = ingestion::reindexing(&before, &mut status, &step);
+        reindexing = ingestion::reindexing(&before, &mut status, &step);
         if let Some(unclaimed) = step.unclaimed {
             status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
         }
@@ -142,9 +142,9 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
         step.documents
     });
     conditions_writer::records_lost(cx, &conditions_writer::subject(&stack)).await;
-    let verdict = Verdict { blocked, layers, documents, model, passing, refilling, ..Verdict::default() };
-    conditions_writer::judge(&mut status, &verdict, generation);
-    cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
+    let verdict = Outcome { blocked, layers, documents, model, transient, reindexing, ..Outcome::default() };
+    conditions_writer::set_conditions(&mut status, &verdict, generation);
+    cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
     conditions_writer::write(cx, &api, &conditions_writer::subject(&stack), &before, &status, false).await?;
     if error.is_none() {
         (memory.failures, memory.failing_since) = (0, None);
@@ -157,15 +157,15 @@ async fn live(cx: &Context, seen: &SharedStack) -> Result<Action, Error> {
 }
 
 /// Records the tenants that left something in the bucket, as far as they have no record.
-async fn record_markers(cx: &Context, id: &Identity) -> Result<(), Standing> {
+async fn record_markers(cx: &Context, id: &Identity) -> Result<(), LayerStatus> {
     if cx.settings.read_only {
         return Ok(());
     }
-    let waits = |why: String| Standing::Waiting(Reason::WaitingForRecords, why);
+    let waits = |why: String| LayerStatus::Waiting(Reason::WaitingForRecords, why);
     match leftovers::record(cx, id, Search::Markers).await {
         Ok(_) => Ok(()),
-        Err(Error::Aws(fault)) => Err(match Standing::from(&*fault) {
-            stalled @ Standing::Stalled(..) => stalled,
+        Err(Error::Aws(fault)) => Err(match LayerStatus::from(&*fault) {
+            stalled @ LayerStatus::Stalled(..) => stalled,
             _ => waits(fault.to_string()),
         }),
         Err(other) => Err(waits(other.to_string())),
@@ -187,9 +187,9 @@ async fn refuse(
     let mut after = before.clone();
     let layers = untouched::of_stack(stack);
     let documents = Documents::last(&before.conditions);
-    let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
-    conditions_writer::judge(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
-    cx.settle(&uid, &after, cx.memories.get(&uid).sight.knowledge_base.ours().is_some());
+    let verdict = Outcome { refused: Some(refused), layers, documents, ..Outcome::default() };
+    conditions_writer::set_conditions(&mut after, &verdict, stack.metadata.generation.unwrap_or(0));
+    cx.settle(&uid, &after, cx.memories.get(&uid).observed.knowledge_base.ours().is_some());
     conditions_writer::write(cx, api, &conditions_writer::subject(stack), before, &after, false).await?;
     Ok(Action::requeue(cx.clock.outside(STALLED)))
 }

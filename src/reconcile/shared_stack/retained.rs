@@ -17,7 +17,7 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Owner};
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::progress::{Cadence, Progress};
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::offer::Offer;
 
 /// How many names a message lists before it counts.
@@ -68,7 +68,7 @@ pub(super) async fn take_along<'a>(
     world: &World<'_>,
     offer: Option<&Offer>,
     leavers: &[(&str, &Besides)],
-    fate: Fate,
+    on_delete: OnDelete,
     memory: &mut Memory,
     documents: impl Fn(&Identity) -> BoxFuture<'a, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
@@ -89,7 +89,7 @@ pub(super) async fn take_along<'a>(
                 memory.taken_along.insert(tenant_id.to_string(), TakenAlong::Gone(vec![left]));
             }
             Besides::Layers(id) => {
-                let step = step(world, offer, tenant_id, id, fate, before, documents(id));
+                let step = step(world, offer, tenant_id, id, on_delete, before, documents(id));
                 steps.push(step.boxed());
             }
         }
@@ -99,7 +99,7 @@ pub(super) async fn take_along<'a>(
     for (tenant_id, after, progress) in stepped {
         let standing = match progress {
             Ok(Progress::Done) => {
-                let foreign = after.sight.foreign();
+                let foreign = after.observed.foreign();
                 let left =
                     foreign.iter().map(|foreign| format!("{} (tenantId {tenant_id})", foreign.resource));
                 TakenAlong::Gone(left.collect())
@@ -126,7 +126,7 @@ async fn step<'a>(
     offer: Option<&Offer>,
     tenant_id: &'a str,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     mut memory: Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> (&'a str, Memory, Result<Progress, Fault>) {
@@ -140,7 +140,7 @@ async fn step<'a>(
         no_room: None,
         blueprint: Blueprint::Nothing,
     };
-    let progress = engine::back(world, &case, fate, &mut memory, documents).await;
+    let progress = engine::teardown(world, &case, on_delete, &mut memory, documents).await;
     (tenant_id, memory, progress)
 }
 

@@ -27,10 +27,10 @@ use crate::stack::approval;
 use crate::stack::identity::Identity;
 use crate::stack::layout::ledger_key;
 use crate::stack::model::desired::Blueprint;
-use crate::stack::model::observed::Seen;
+use crate::stack::model::observed::Observed;
 use crate::stack::model::outcome::Documents;
 use crate::stack::model::progress::{Cadence, Progress};
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::teardown_order::OnDelete;
 
 /// One pass of a SharedStack that is being deleted.
 pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<Action, Error> {
@@ -39,7 +39,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     let Some(live) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.meta().uid) else {
         return Ok(Action::await_change());
     };
-    if live.meta().deletion_timestamp.is_none() || !finalizer::is_held(&live, &cx.hold()) {
+    if live.meta().deletion_timestamp.is_none() || !finalizer::has_finalizer(&live, &cx.finalizer()) {
         return Ok(Action::await_change());
     }
     let policy: Option<DeletionPolicy> = teardown::field(&live, "/spec/deletionPolicy");
@@ -63,7 +63,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
         no_room: None,
         blueprint: Blueprint::Nothing,
     };
-    let fate = teardown::fate(cx, SharedStack::crd_name(), policy.as_ref()).await?;
+    let on_delete = teardown::on_delete(cx, SharedStack::crd_name(), policy.as_ref()).await?;
     let tenants = tenants(cx).await?;
     let borrowed = match cx.ids.closed() {
         // Who borrows, and what was retained, cannot be told.
@@ -72,7 +72,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     };
     let progress = match borrowed {
         Some(waiting) => {
-            if matches!(fate, Ok(Fate::Goes | Fate::DocumentsStay)) && !cx.settings.read_only {
+            if matches!(on_delete, Ok(OnDelete::Delete | OnDelete::KeepDocuments)) && !cx.settings.read_only {
                 teardown::begin_grace(cx, live.meta(), &mut now);
             }
             // Pool tenants that leave still need their job.
@@ -94,14 +94,14 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
             }
             waiting
         }
-        None => match &fate {
+        None => match &on_delete {
             _ if cx.settings.read_only => teardown::read_only(),
             Err(waiting) => waiting.clone(),
-            Ok(Fate::Stays) => teardown::or_stalled(cx, &id.uid, retain(cx, &case, Fate::Stays).await)?,
-            Ok(fate) => match teardown::grace(cx, live.meta(), &mut now) {
+            Ok(OnDelete::Keep) => teardown::or_stalled(cx, &id.uid, retain(cx, &case, OnDelete::Keep).await)?,
+            Ok(on_delete) => match teardown::grace(cx, live.meta(), &mut now) {
                 Some(waiting) => waiting,
                 None => {
-                    let removed = remove(cx, &case, *fate, &tenants, &teardown::reference(&live)).await;
+                    let removed = remove(cx, &case, *on_delete, &tenants, &teardown::reference(&live)).await;
                     teardown::or_stalled(cx, &id.uid, removed)?
                 }
             },
@@ -110,15 +110,17 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     if !progress.is_done() {
         return teardown::report(cx, &api, &live, &status, now, &progress).await;
     }
-    let (action, note) = match fate {
-        Ok(Fate::Stays) | Err(_) => ("Retain", teardown::retained_note(cx, Fate::Stays, &id)),
-        Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", teardown::retained_note(cx, fate, &id)),
-        Ok(Fate::Goes) => ("Delete", teardown::deleted_note(cx, "SharedStack", &id.uid)),
+    let (action, note) = match on_delete {
+        Ok(OnDelete::Keep) | Err(_) => ("Retain", teardown::retained_note(cx, OnDelete::Keep, &id)),
+        Ok(on_delete @ OnDelete::KeepDocuments) => {
+            ("RetainDocuments", teardown::retained_note(cx, on_delete, &id))
+        }
+        Ok(OnDelete::Delete) => ("Delete", teardown::deleted_note(cx, "SharedStack", &id.uid)),
     };
     let left_alone = retained::left_alone(&cx.memories.get(&id.uid));
     let note = if left_alone.is_empty() { note } else { format!("{note}; {left_alone}") };
     cx.event(&teardown::reference(&live), EventType::Normal, action, "Delete", note).await;
-    finalizer::release(&api, &live, &cx.hold()).await?;
+    finalizer::release(&api, &live, &cx.finalizer()).await?;
     cx.forget(&id.uid);
     cx.failures.lock().remove(&name);
     Ok(Action::await_change())
@@ -145,7 +147,7 @@ async fn borrowed_by(
     let held = tenants
         .iter()
         .filter(|tenant| tenant.data.pointer("/spec/stackRef/name").and_then(|v| v.as_str()) == Some(name))
-        .filter(|tenant| finalizer::is_held(*tenant, &cx.hold()));
+        .filter(|tenant| finalizer::has_finalizer(*tenant, &cx.finalizer()));
     let mut borrowing = Vec::new();
     for tenant in held {
         let tenant_id: String = teardown::field(tenant, "/spec/tenantId").unwrap_or_default();
@@ -168,11 +170,11 @@ async fn borrowed_by(
 }
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
-async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, Error> {
+async fn retain(cx: &Context, case: &Case<'_>, on_delete: OnDelete) -> Result<Progress, Error> {
     let mut memory = cx.memories.lend(&case.id.uid);
-    engine::retain(&cx.world(), case, fate, &mut memory).await?;
-    if let Seen::Ours(_) = memory.sight.bucket {
-        let left = if fate == Fate::Stays { Left::Everything } else { Left::Documents };
+    engine::retain(&cx.world(), case, on_delete, &mut memory).await?;
+    if let Observed::Ours(_) = memory.observed.bucket {
+        let left = if on_delete == OnDelete::Keep { Left::Everything } else { Left::Documents };
         let marker = Marker::of(case.id, left, clock::stamp_after(None).0);
         marker::leave(&cx.aws, &case.id.name(Layer::Bucket), case.id, &marker).await?;
     }
@@ -183,32 +185,32 @@ async fn retain(cx: &Context, case: &Case<'_>, fate: Fate) -> Result<Progress, E
 async fn remove(
     cx: &Context,
     case: &Case<'_>,
-    fate: Fate,
+    on_delete: OnDelete,
     tenants: &[DynamicObject],
     object: &ObjectReference,
 ) -> Result<Progress, Error> {
     let id = case.id;
     let mut losing = Vec::new();
-    if let Seen::Ours(_) = layers::bucket::look(&cx.aws, id, case.status.bucket.as_deref()).await? {
+    if let Observed::Ours(_) = layers::bucket::look(&cx.aws, id, case.status.bucket.as_deref()).await? {
         let alive = tenants.iter().filter_map(ResourceExt::uid).collect();
         for (tenant_id, marker) in marker::retained(&cx.aws, &id.name(Layer::Bucket)).await? {
             // Where the documents stay, who has retained nothing else loses nothing.
-            if fate == Fate::Goes || marker.left == Left::Everything {
+            if on_delete == OnDelete::Delete || marker.left == Left::Everything {
                 let besides = retained::besides(id, &tenant_id, &marker, &alive);
                 losing.push((tenant_id, marker, besides));
             }
         }
-        if let Some(waiting) = approval(cx, case, fate, &losing).await? {
+        if let Some(waiting) = approval(cx, case, on_delete, &losing).await? {
             return Ok(waiting);
         }
     }
     let mut memory = cx.memories.lend(&id.uid);
-    let progress = take_apart(cx, case, fate, &losing, &mut memory, object).await?;
+    let progress = take_apart(cx, case, on_delete, &losing, &mut memory, object).await?;
     drop(memory);
-    if !progress.is_done() || fate == Fate::Goes {
+    if !progress.is_done() || on_delete == OnDelete::Delete {
         return Ok(progress);
     }
-    let progress = retain(cx, case, fate).await?;
+    let progress = retain(cx, case, on_delete).await?;
     for (_, marker, besides) in losing {
         if let Besides::Layers(tenant) = besides {
             let marker = Marker { left: Left::Documents, ..marker };
@@ -222,34 +224,34 @@ async fn remove(
 async fn take_apart(
     cx: &Context,
     case: &Case<'_>,
-    fate: Fate,
+    on_delete: OnDelete,
     losing: &[(String, Marker, Besides)],
     memory: &mut Memory,
     object: &ObjectReference,
 ) -> Result<Progress, Error> {
     let leavers: Vec<_> =
         losing.iter().map(|(tenant_id, _, besides)| (tenant_id.as_str(), besides)).collect();
-    let gone = take_along(cx, case.id, fate, &leavers, memory, object).await?;
+    let gone = take_along(cx, case.id, on_delete, &leavers, memory, object).await?;
     if !gone.is_done() {
         return Ok(gone);
     }
-    let told = tell_records(cx, fate, losing, memory).await;
+    let told = tell_records(cx, on_delete, losing, memory).await;
     if !told.is_done() {
         return Ok(told);
     }
     let documents = async { Ok(Progress::Done) }.boxed();
-    Ok(engine::back(&cx.world(), case, fate, memory, documents).await?)
+    Ok(engine::teardown(&cx.world(), case, on_delete, memory, documents).await?)
 }
 
 /// The records say that the ids of what goes along are gone, before the bucket is emptied: its markers are how this is known
 /// after a crash. Where the documents stay, so do the ids.
 async fn tell_records(
     cx: &Context,
-    fate: Fate,
+    on_delete: OnDelete,
     losing: &[(String, Marker, Besides)],
     memory: &mut Memory,
 ) -> Progress {
-    if memory.records_told || fate != Fate::Goes {
+    if memory.records_told || on_delete != OnDelete::Delete {
         return Progress::Done;
     }
     for (tenant_id, marker, _) in losing {
@@ -265,7 +267,7 @@ async fn tell_records(
 async fn approval(
     cx: &Context,
     case: &Case<'_>,
-    fate: Fate,
+    on_delete: OnDelete,
     losing: &[(String, Marker, Besides)],
 ) -> Result<Option<Progress>, Error> {
     let id = case.id;
@@ -277,7 +279,7 @@ async fn approval(
     }
     // Its own marker is written when all but the documents is gone: then only the tenants' are still to be put right, and
     // those that are change the code.
-    if fate == Fate::DocumentsStay {
+    if on_delete == OnDelete::KeepDocuments {
         let own = marker::find(&cx.aws, &id.name(Layer::Bucket), id).await?;
         if own.is_some_and(|own| own.owner_uid == id.uid && own.left == Left::Documents) {
             return Ok(None);
@@ -306,7 +308,7 @@ async fn approval(
 async fn take_along(
     cx: &Context,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     leavers: &[(&str, &Besides)],
     memory: &mut Memory,
     object: &ObjectReference,
@@ -320,16 +322,16 @@ async fn take_along(
     let documents = |tenant: &Identity| {
         let (bucket, ledger) = (id.name(Layer::Bucket), ledger_key(tenant));
         async move {
-            match fate {
-                Fate::DocumentsStay => purge::all_under(&cx.aws, &bucket, &[ledger]).await,
+            match on_delete {
+                OnDelete::KeepDocuments => purge::all_under(&cx.aws, &bucket, &[ledger]).await,
                 // All of the bucket goes.
-                Fate::Goes | Fate::Stays => Ok(Progress::Done),
+                OnDelete::Delete | OnDelete::Keep => Ok(Progress::Done),
             }
         }
         .boxed()
     };
     let progress =
-        retained::take_along(&cx.world(), offer.as_ref(), leavers, fate, memory, documents).await?;
+        retained::take_along(&cx.world(), offer.as_ref(), leavers, on_delete, memory, documents).await?;
     let left_alone = retained::left_alone(memory);
     if progress.is_done() && !left_alone.is_empty() {
         let note = format!("The SharedStack goes; {left_alone}");

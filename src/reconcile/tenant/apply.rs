@@ -23,14 +23,14 @@ use crate::stack::hash::fingerprint;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
-use crate::stack::model::outcome::{Documents, Standing, Verdict};
+use crate::stack::model::outcome::{Documents, LayerStatus, Outcome};
 use crate::stack::model::progress::STALLED;
 use crate::stack::offer::Offer;
-use crate::stack::record::Asker;
+use crate::stack::record::Claimant;
 
 /// What a pass has to report.
 pub(super) struct Pass {
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Outcome,
     pub(super) status: Status,
     pub(super) look_again: Option<Duration>,
     pub(super) error: Option<Error>,
@@ -87,11 +87,11 @@ pub(super) async fn go(
         && let Some(standing) =
             restore_documents::documents(cx, tenant, &id, offer, &mut status, memory).await?
     {
-        let verdict = Verdict {
+        let verdict = Outcome {
             borrowed: Some(standing),
             layers: untouched::of_tenant(tenant),
             documents: Documents::last(&before.conditions),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         return Ok(Pass { verdict, status, look_again: Some(Duration::from_secs(1)), error: None });
     }
@@ -106,22 +106,22 @@ pub(super) async fn go(
         pool(cx, tenant, &mut status, offer, memory);
         let documents =
             offer.and_then(|offer| ingestion::of_pool_tenant(cx, &offer.stack, &spec.tenant_id, &status));
-        let verdict = Verdict { borrowed: Some(Standing::Whole), documents, ..Verdict::default() };
+        let verdict = Outcome { borrowed: Some(LayerStatus::Ready), documents, ..Outcome::default() };
         return Ok(Pass { verdict, status, look_again: None, error: None });
     };
     let passed = match survey {
         Ok(survey) => engine::go_on(&cx.world(), &case, memory, survey).await,
         Err(passed) => passed,
     };
-    let Passed { layers, blocked, look_again, fault, passing, adopts, drift, given_up } = passed;
+    let Passed { layers, blocked, look_again, fault, transient, adopts, drift, approved_loss } = passed;
     if adopts {
         conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;
     }
     conditions_writer::drift_repaired(cx, &conditions_writer::subject(tenant), &drift).await;
     conditions_writer::tag_is_old(cx, &conditions_writer::subject(tenant), memory).await;
-    offer_status::give_up(&mut status, &given_up);
-    let want = case.want(&memory.sight);
-    offer_status::owned(&mut status, &want, &memory.sight, &layers);
+    offer_status::approve_loss(&mut status, &approved_loss);
+    let want = case.want(&memory.observed);
+    offer_status::owned(&mut status, &want, &memory.observed, &layers);
     let model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, before).await;
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
     let schedule = match isolation {
@@ -129,19 +129,19 @@ pub(super) async fn go(
         Isolation::Bridge(bridge) => cx.schedule(&bridge.ingestion, &id.uid),
         Isolation::Pool(_) => None,
     };
-    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(Standing::Whole)));
+    let whole = blocked.is_none() && layers.iter().all(|(_, l)| matches!(l, None | Some(LayerStatus::Ready)));
     let source = whole.then(|| ingestion::source(&status, &id, approved, schedule)).flatten();
     let step = ingestion::last_step(cx, source.as_ref(), &asks, before, memory).await;
-    let refilling = ingestion::reindexing(before, &mut status, &step);
-    let verdict = Verdict {
+    let reindexing = ingestion::reindexing(before, &mut status, &step);
+    let verdict = Outcome {
         blocked,
         layers,
-        borrowed: offer.map(|_| Standing::Whole),
+        borrowed: offer.map(|_| LayerStatus::Ready),
         documents: Some(step.documents),
         model,
-        passing,
-        refilling,
-        ..Verdict::default()
+        transient,
+        reindexing,
+        ..Outcome::default()
     };
     let error = fault.or(step.fault).map(Error::from);
     Ok(Pass { verdict, status, look_again: clock::earliest(look_again, step.look_again), error })
@@ -149,14 +149,14 @@ pub(super) async fn go(
 
 /// A Tenant that may have its id, and does not take it because of what it has seen.
 fn not_begun(before: &Status, passed: Passed) -> Pass {
-    let Passed { layers, blocked, look_again, fault, passing, .. } = passed;
-    let verdict = Verdict {
+    let Passed { layers, blocked, look_again, fault, transient, .. } = passed;
+    let verdict = Outcome {
         undecided: blocked.is_none(),
         refused: blocked,
         layers,
-        passing,
+        transient,
         documents: Documents::last(&before.conditions),
-        ..Verdict::default()
+        ..Outcome::default()
     };
     Pass { verdict, status: before.clone(), look_again, error: fault.map(Error::from) }
 }
@@ -171,8 +171,8 @@ async fn take_id(
 ) -> Option<Pass> {
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = annotations::approved(&tenant.metadata);
-    let asker = Asker { id, namespace_uid, named: *named, approved };
-    let trouble = match cx.ids.give(&asker, over.as_deref()).await {
+    let claimant = Claimant { id, namespace_uid, named: *named, approved };
+    let trouble = match cx.ids.give(&claimant, over.as_deref()).await {
         Ok(true) => return None,
         // It is read again.
         Ok(false) => Trouble::Contended,
@@ -186,11 +186,11 @@ async fn take_id(
 pub(super) fn withhold(tenant: &Tenant, before: &Status, withheld: Blocked) -> Pass {
     let passes = withheld.reason == Reason::WaitingForRecords;
     let look_again = if passes { ids::LOOK_AGAIN } else { STALLED };
-    let verdict = Verdict {
+    let verdict = Outcome {
         withheld: Some(withheld),
         layers: untouched::of_tenant(tenant),
         documents: Documents::last(&before.conditions),
-        ..Verdict::default()
+        ..Outcome::default()
     };
     Pass { verdict, status: before.clone(), look_again: Some(look_again), error: None }
 }

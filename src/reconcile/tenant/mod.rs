@@ -24,7 +24,7 @@ use super::{
 use crate::api::{ConditionType, Pattern, Reason, Tenant, annotations};
 use crate::clock;
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::{Documents, Verdict};
+use crate::stack::model::outcome::{Documents, Outcome};
 use crate::stack::model::progress::STALLED;
 
 /// What metrics call this controller.
@@ -67,7 +67,7 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     let mut tenant = seen.clone();
     let before = tenant.status.clone().unwrap_or_default();
     let generation = tenant.metadata.generation.unwrap_or(0);
-    if let Some(holder) = finalizer::held_by_another(&tenant, &cx.hold()) {
+    if let Some(holder) = finalizer::held_by_another(&tenant, &cx.finalizer()) {
         cx.stops_waiting(&tenant.uid().unwrap_or_default());
         conditions_writer::held_by_another(cx, &conditions_writer::subject(&tenant), &holder).await;
         return Ok(Action::await_change());
@@ -108,18 +108,18 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
         Resolved::Refused(refused) => {
             let layers = untouched::of_tenant(&tenant);
             let documents = Documents::last(&before.conditions);
-            let verdict = Verdict { refused: Some(refused), layers, documents, ..Verdict::default() };
+            let verdict = Outcome { refused: Some(refused), layers, documents, ..Outcome::default() };
             Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
         }
         Resolved::Withheld(withheld) => withhold(&tenant, &before, withheld),
         Resolved::Waits(standing) => {
             let layers = untouched::of_tenant(&tenant);
-            let verdict = Verdict {
+            let verdict = Outcome {
                 borrowed: Some(standing),
                 layers,
                 undecided: !before.is_true(ConditionType::Accepted),
                 documents: Documents::last(&before.conditions),
-                ..Verdict::default()
+                ..Outcome::default()
             };
             Pass { verdict, status: before.clone(), look_again: None, error: None }
         }
@@ -138,8 +138,8 @@ async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
     verdict.registered = mirrored.standing;
     let look_again = clock::earliest(look_again, mirrored.look_again);
     let error = error.or(mirrored.fault.map(Error::from));
-    conditions_writer::judge(&mut status, &verdict, generation);
-    cx.settle(&uid, &status, memory.sight.knowledge_base.ours().is_some());
+    conditions_writer::set_conditions(&mut status, &verdict, generation);
+    cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
     if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
         cx.leave(&uid);
     }
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::api::{PAUSED, Status};
     use crate::reconcile::mocked::{
-        HOLD, TENANT, api_server, context, event, get_object, merge_patch, read, tenant, with,
+        FINALIZER, TENANT, api_server, context, event, get_object, merge_patch, read, tenant, with,
     };
     use crate::stack::accept;
 
@@ -186,7 +186,7 @@ mod tests {
     async fn passes(spec: Value, paused: &str, says: impl FnOnce(&Tenant, &mut Status)) -> Vec<String> {
         let server = api_server([]);
         let cx = context(server.client());
-        let metadata = json!({"finalizers": [HOLD], "annotations": {PAUSED: paused}});
+        let metadata = json!({"finalizers": [FINALIZER], "annotations": {PAUSED: paused}});
         let object = tenant(metadata);
         let spec = with(object["spec"].clone(), spec);
         let mut tenant = read::<Tenant>(with(object, json!({"spec": spec})));
@@ -205,7 +205,7 @@ mod tests {
         let refused = merge_patch(format!("{TENANT}/status"), json!("*")).refused(409);
         let server = api_server([refused]);
         let cx = context(server.client());
-        let mut tenant = read::<Tenant>(tenant(json!({"finalizers": [HOLD]})));
+        let mut tenant = read::<Tenant>(tenant(json!({"finalizers": [FINALIZER]})));
         let mut built = Status { knowledge_base_id: Some("KB1".into()), ..Status::default() };
         built.set(ConditionType::Accepted, "True", Reason::Accepted, "", Some(3), clock::now());
         tenant.status = Some(built);
@@ -261,8 +261,8 @@ mod tests {
         let refused = |tenant: &Tenant, status: &mut Status| {
             let refused = accept::tenant(tenant).err();
             let layers = untouched::of_tenant(tenant);
-            let verdict = Verdict { refused, layers, ..Verdict::default() };
-            conditions_writer::judge(status, &verdict, 3);
+            let verdict = Outcome { refused, layers, ..Outcome::default() };
+            conditions_writer::set_conditions(status, &verdict, 3);
         };
         let unreadable = json!({"ingestion": {"schedule": "often"}});
         assert_eq!(passes(unreadable.clone(), "false", refused).await, [] as [&str; 0]);
@@ -283,8 +283,8 @@ mod tests {
             let mut status = Status::default();
             let blocked = Some(Blocked { reason: Reason::SiloNotAllowed, message: "no".into() });
             let verdict =
-                Verdict { refused: blocked, layers: untouched::of_tenant(&refused), ..Verdict::default() };
-            conditions_writer::judge(&mut status, &verdict, 3);
+                Outcome { refused: blocked, layers: untouched::of_tenant(&refused), ..Outcome::default() };
+            conditions_writer::set_conditions(&mut status, &verdict, 3);
             status.condition(ConditionType::KeyReady).map(|it| it.status.clone())
         };
         assert_eq!(says(json!({})), None);

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::documents::failures::Failures;
 use crate::documents::purge::{self, Purged};
 use crate::documents::quarantine::QUARANTINE;
-use crate::documents::relocate::{self, Meeting, Move, Moved};
+use crate::documents::relocate::{self, Move, Moved, OnConflict};
 use crate::documents::schedule::{self, Ask};
 use crate::layers;
 use crate::reconcile::Error;
@@ -21,13 +21,13 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::layout::retained_prefix;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::teardown_order::OnDelete;
 
 /// After so many jobs, in each of which documents had come again, a person should know.
 const ROUNDS: u32 = 3;
 
 /// One who leaves.
-pub struct Leaver<'a> {
+pub struct DeletedTenant<'a> {
     /// Who.
     pub id: &'a Identity,
     /// The SharedStack, whose bucket is there and its own.
@@ -37,23 +37,23 @@ pub struct Leaver<'a> {
     /// When it was deleted.
     pub since: Option<&'a Time>,
     /// What becomes of its documents.
-    pub fate: Fate,
+    pub on_delete: OnDelete,
 }
 
 /// Takes a Pool tenant one step further away.
 pub async fn step(
     cx: &Context,
-    leaver: &Leaver<'_>,
+    leaver: &DeletedTenant<'_>,
     status: &mut Status,
     memory: &mut Memory,
 ) -> Result<Progress, Error> {
-    let Leaver { id, stack, stack_name, since, fate } = leaver;
+    let DeletedTenant { id, stack, stack_name, since, on_delete } = leaver;
     let seen = layers::knowledge_base::look(&cx.aws, stack, status.knowledge_base_id.as_deref()).await?;
     let source = seen.ours().and_then(|facts| Some((facts.id.as_str(), facts.data_source.as_ref()?)));
     let Some((knowledge_base, source)) = source else {
         // Without a knowledge base nobody is answered from them any more. One whose SharedStack is gone forgets them with
         // the next job that somebody runs: the last event says that it was left alone.
-        memory.sight.knowledge_base = seen;
+        memory.observed.knowledge_base = seen;
         let Away { progress, stays, .. } = take_away(cx, leaver, memory).await?;
         return Ok(stays.filter(|_| progress.is_done()).unwrap_or(progress));
     };
@@ -90,7 +90,7 @@ pub async fn step(
     let bucket = stack.name(Layer::Bucket);
     let has_come = !cx.aws.objects.list(&bucket, &id.prefix(), None, Some(1)).await?.objects.is_empty();
     let mut is_left = has_come;
-    if *fate == Fate::Goes {
+    if *on_delete == OnDelete::Delete {
         for prefix in all_of(id) {
             is_left |= !cx.aws.objects.versions(&bucket, &prefix, None).await?.versions.is_empty();
         }
@@ -100,7 +100,7 @@ pub async fn step(
         return Ok(Progress::Done);
     }
     // What a job may have read meanwhile is deleted only once the status asks for another.
-    if !(has_come && *fate == Fate::Goes) {
+    if !(has_come && *on_delete == OnDelete::Delete) {
         let Away { progress, changed, stays, .. } = take_away(cx, leaver, memory).await?;
         if let Some(stays) = stays.filter(|_| progress.is_done() && !changed) {
             // All that had been embedded is forgotten, and nothing is new: it needs no other job.
@@ -133,10 +133,10 @@ fn all_of(id: &Identity) -> [String; 3] {
 }
 
 /// Deletes this tenant's documents, or moves them where no job looks.
-async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Result<Away, Fault> {
+async fn take_away(cx: &Context, leaver: &DeletedTenant<'_>, memory: &mut Memory) -> Result<Away, Fault> {
     let bucket = leaver.stack.name(Layer::Bucket);
-    match leaver.fate {
-        Fate::Goes => {
+    match leaver.on_delete {
+        OnDelete::Delete => {
             let all = all_of(leaver.id);
             let Purged { progress, changed } = purge::all_out_of_sight(&cx.aws, &bucket, &all).await?;
             Ok(match purge::is_locked(&progress) {
@@ -150,14 +150,14 @@ async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Re
             let own = Move {
                 from: prefix,
                 to: aside.clone(),
-                meeting: Meeting::OnTop,
+                on_conflict: OnConflict::Overwrite,
                 is_read: true,
                 with_files: true,
             };
             let others = Move {
                 from: quarantined,
                 to: aside,
-                meeting: Meeting::StayPut,
+                on_conflict: OnConflict::KeepExisting,
                 is_read: false,
                 with_files: false,
             };
@@ -170,7 +170,7 @@ async fn take_away(cx: &Context, leaver: &Leaver<'_>, memory: &mut Memory) -> Re
 }
 
 /// Documents stay that S3 does not let us move.
-fn stuck(leaver: &Leaver<'_>, stuck: &Failures) -> Progress {
+fn stuck(leaver: &DeletedTenant<'_>, stuck: &Failures) -> Progress {
     let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
     let message = format!(
         "{stuck}. They stay under s3://{bucket}/{prefix}, where nobody is answered from them, and cannot be moved to what is \
@@ -179,7 +179,7 @@ fn stuck(leaver: &Leaver<'_>, stuck: &Failures) -> Progress {
     Progress::Waiting { reason: Reason::DocumentsStuck, message, cadence: Cadence::After(STALLED) }
 }
 
-fn waits(leaver: &Leaver<'_>, remain: bool, cadence: Cadence) -> Progress {
+fn waits(leaver: &DeletedTenant<'_>, remain: bool, cadence: Cadence) -> Progress {
     let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
     let (reason, message) = if remain {
         let message = format!(

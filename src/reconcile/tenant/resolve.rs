@@ -6,7 +6,7 @@ use kube::{Api, ResourceExt};
 
 use super::room::{self, Room, live_namespace, namespace};
 use crate::api::{ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant, annotations};
-use crate::reconcile::context::{Context, asker};
+use crate::reconcile::context::{Context, claimant};
 use crate::reconcile::{Error, finalizer, offer_status};
 use crate::records::Trouble;
 use crate::stack::accept;
@@ -14,9 +14,9 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::Standing;
+use crate::stack::model::outcome::LayerStatus;
 use crate::stack::offer::Offer;
-use crate::stack::record::{self, Asker, Record, Ruling};
+use crate::stack::record::{self, Claimant, Record, Ruling};
 use crate::stack::tenant_ids::TENANT_IDS;
 
 /// What `resolve` comes to.
@@ -26,7 +26,7 @@ pub(super) enum Resolved {
     /// Nobody can say at the moment whether it may.
     Withheld(Blocked),
     /// It waits for its SharedStack.
-    Waits(Standing),
+    Waits(LayerStatus),
     /// On with it.
     Go(Box<Ready>),
 }
@@ -64,7 +64,7 @@ impl From<&Trouble> for Resolved {
 /// Everything that is decided without looking at the stack. Ends with the hold on and the SharedStack looked at live:
 /// flag, then look, so that a SharedStack that is leaving either sees the hold or is seen leaving.
 pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result<Resolved, Error> {
-    let held = finalizer::is_held(tenant, &cx.hold());
+    let held = finalizer::has_finalizer(tenant, &cx.finalizer());
     let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), tenant.uid().unwrap_or_default());
     // Whoever makes an object can write our finalizer into it; a record only we write.
     let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
@@ -86,7 +86,7 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
             Some(_) => (Reason::StackNotReady, format!("This release cannot read the SharedStack '{name}'")),
             None => (Reason::StackNotFound, no_stack(cx, tenant, &isolation, name, has_id)),
         };
-        return Ok(Resolved::Waits(Standing::Waiting(reason, message)));
+        return Ok(Resolved::Waits(LayerStatus::Waiting(reason, message)));
     }
     if let (Some(name), Some(stack), false) = (&stack_name, stack, has_id)
         && stack.metadata.deletion_timestamp.is_some()
@@ -105,11 +105,11 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
     if let Some(Err(refused)) = stack.map(|stack| accept::stack_serves(&isolation, stack)) {
         return Ok(Resolved::Refused(refused));
     }
-    if !has_id && !cx.claims.ask(&tenant_id, &asker(tenant)) {
+    if !has_id && !cx.claims.ask(&tenant_id, &claimant(tenant)) {
         return Ok(Resolved::Refused(record::taken(&tenant_id)));
     }
     let offer = match (&stack_name, stack) {
-        (Some(name), Some(stack)) => match borrow(cx, tenant, name, stack) {
+        (Some(name), Some(stack)) => match offer_from(cx, tenant, name, stack) {
             Ok(offer) => Some(offer),
             Err(waits) => return Ok(Resolved::Waits(waits)),
         },
@@ -136,7 +136,7 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
         Room::Awaited(no_room) => Some(no_room),
     };
     if !held && !cx.settings.read_only {
-        *tenant = finalizer::take(api, tenant, &cx.hold()).await?;
+        *tenant = finalizer::take(api, tenant, &cx.finalizer()).await?;
     }
     let accepted =
         held && tenant.status.as_ref().is_some_and(|status| status.is_true(ConditionType::Accepted));
@@ -145,7 +145,7 @@ pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant
     {
         if !held {
             // Nothing was built under it yet, and the SharedStack waits for it to go.
-            if let Some(released) = finalizer::release(api, tenant, &cx.hold()).await? {
+            if let Some(released) = finalizer::release(api, tenant, &cx.finalizer()).await? {
                 *tenant = released;
             }
         }
@@ -216,18 +216,18 @@ async fn ask(
     let id = cx.tenant_identity(tenant, &tenant.spec.tenant_id, tenant.spec.pattern, isolation.stack());
     let namespace_uid = namespace.uid().unwrap_or_default();
     let approved = annotations::approved(&tenant.metadata);
-    let asker = Asker { id: &id, namespace_uid: &namespace_uid, named, approved };
+    let claimant = Claimant { id: &id, namespace_uid: &namespace_uid, named, approved };
     let kept = cx.ids.read(&tenant.spec.tenant_id).await?;
     let record = kept.as_ref().map(|kept| &kept.says);
-    let lives = match record.filter(|record| cx.ids.may_live(record, &asker)) {
+    let lives = match record.filter(|record| cx.ids.may_live(record, &claimant)) {
         Some(record) => lives(cx, record).await?,
         None => false,
     };
-    let ruling = cx.ids.rule(record, &asker, lives);
+    let ruling = cx.ids.rule(record, &claimant, lives);
     // Somebody may have written where an id once was, after all was gone: that is no stranger's to read.
     if let (Ruling::Granted { .. }, Some(record), Some(offer)) = (&ruling, record, offer)
         && record.was_held()
-        && !asker.is_same_owner(&record.holder, &cx.ids.terms)
+        && !claimant.is_same_owner(&record.holder, &cx.ids.terms)
         && has_documents(cx, offer, &id).await?
     {
         return Ok(Err(record::taken(&tenant.spec.tenant_id)));
@@ -260,35 +260,37 @@ async fn lives(cx: &Context, record: &Record) -> Result<bool, Error> {
 }
 
 /// What the SharedStack lends, or why it does not.
-pub(super) fn borrow(
+pub(super) fn offer_from(
     cx: &Context,
     tenant: &Tenant,
     name: &str,
     stack: &SharedStack,
-) -> Result<Offer, Standing> {
+) -> Result<Offer, LayerStatus> {
     let id = Identity::of_stack(cx.scope.clone(), name, "");
     let needs_pool = tenant.spec.pattern == Pattern::Pool;
     let offer = offer_status::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
     offer.ok_or_else(|| {
         let message =
             format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
-        Standing::Waiting(Reason::StackNotReady, message)
+        LayerStatus::Waiting(Reason::StackNotReady, message)
     })
 }
 
 /// The SharedStack as the API server has it now: there, and not leaving.
-pub(super) async fn look_live(cx: &Context, name: &str) -> Result<Option<Standing>, Error> {
+pub(super) async fn look_live(cx: &Context, name: &str) -> Result<Option<LayerStatus>, Error> {
     let stack = Api::<SharedStack>::all(cx.client.clone()).get_metadata_opt(name).await?;
     Ok(match stack {
-        None => Some(Standing::Waiting(Reason::StackNotFound, format!("There is no SharedStack '{name}'"))),
+        None => {
+            Some(LayerStatus::Waiting(Reason::StackNotFound, format!("There is no SharedStack '{name}'")))
+        }
         Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(stack_leaves(name)),
         Some(_) => None,
     })
 }
 
-pub(super) fn stack_leaves(name: &str) -> Standing {
+pub(super) fn stack_leaves(name: &str) -> LayerStatus {
     let message = format!("SharedStack '{name}' is being deleted; name another in a new Tenant");
-    Standing::Waiting(Reason::StackLeaving, message)
+    LayerStatus::Waiting(Reason::StackLeaving, message)
 }
 
 #[cfg(test)]
@@ -373,7 +375,7 @@ mod tests {
             let spec = json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": name}});
             let mut bridge = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec})));
             match resolve(&cx, &api, &mut bridge).await.unwrap() {
-                Resolved::Waits(Standing::Waiting(told, message)) => {
+                Resolved::Waits(LayerStatus::Waiting(told, message)) => {
                     assert!(told == reason && message.contains(name), "{message}");
                     assert_eq!(message.contains("standard"), name == "standart", "{message}");
                     assert!(!message.contains("others") && !message.contains("tenantId"), "{message}");

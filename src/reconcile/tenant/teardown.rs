@@ -9,7 +9,7 @@ use kube::core::ApiResource;
 use kube::runtime::events::EventType;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
-use super::pool::{self, Leaver};
+use super::pool::{self, DeletedTenant};
 use crate::api::{Column, DeletionPolicy, Layer, Pattern, Reason, Status, Tenant, annotations};
 use crate::clock;
 use crate::documents::marker::{self, Marker};
@@ -22,17 +22,17 @@ use crate::reconcile::ids::{self, Claimed};
 use crate::reconcile::teardown::{self, field};
 use crate::reconcile::{Error, finalizer, registry};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::{Identity, OwnershipClaim};
 use crate::stack::layout::{ledger_key, retained_prefix};
 use crate::stack::model::desired::Blueprint;
-use crate::stack::model::observed::Seen;
+use crate::stack::model::observed::Observed;
 use crate::stack::model::progress::{Cadence, Progress};
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::offer::Offer;
 use crate::stack::record::State;
 
 /// The four strings, and what else a way back needs.
-struct Last {
+struct LastSpec {
     object: DynamicObject,
     tenant_id: String,
     pattern: Pattern,
@@ -57,7 +57,7 @@ impl From<Progress> for Left {
     }
 }
 
-impl Last {
+impl LastSpec {
     /// The object, as the engine takes it on the way back.
     fn case<'a>(&'a self, id: &'a Identity, offer: Option<&'a Offer>) -> Case<'a> {
         Case {
@@ -82,7 +82,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     let Some(object) = api.get_opt(&name).await?.filter(|live| live.uid() == seen.uid) else {
         return Ok(Action::await_change());
     };
-    if object.meta().deletion_timestamp.is_none() || !finalizer::is_held(&object, &cx.hold()) {
+    if object.meta().deletion_timestamp.is_none() || !finalizer::has_finalizer(&object, &cx.finalizer()) {
         return Ok(Action::await_change());
     }
     let (Some(tenant_id), Some(pattern)) =
@@ -95,7 +95,7 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
         let waits = Progress::Waiting { reason, message: message.into(), cadence };
         return teardown::report(cx, &api, &object, &status, status.clone(), &waits).await;
     };
-    let mut last = Last {
+    let mut last = LastSpec {
         tenant_id,
         pattern,
         stack: field(&object, "/spec/stackRef/name"),
@@ -116,19 +116,19 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     };
     last.has_id = claimed == Ok(Claimed::Ours);
     let claimed_before = claimed == Ok(Claimed::Over);
-    let fate = teardown::fate(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
+    let on_delete = teardown::on_delete(cx, Tenant::crd_name(), last.policy.as_ref()).await?;
     let mut status = last.status.clone();
-    let told = match &fate {
-        Ok(fate) if last.has_id => unregister(cx, &last, &id, *fate, &mut status).await?,
+    let told = match &on_delete {
+        Ok(on_delete) if last.has_id => unregister(cx, &last, &id, *on_delete, &mut status).await?,
         _ => Progress::Done,
     };
-    let left = match (&fate, claimed) {
+    let left = match (&on_delete, claimed) {
         _ if cx.settings.read_only => teardown::read_only().into(),
         (_, Err(trouble)) => ids::waits(&trouble).into(),
         (_, Ok(Claimed::Over)) => Progress::Done.into(),
         (Err(waiting), _) => waiting.clone().into(),
         _ if !told.is_done() => told.into(),
-        (Ok(fate), _) => leave(cx, &last, &id, *fate, &mut status).await?,
+        (Ok(on_delete), _) => leave(cx, &last, &id, *on_delete, &mut status).await?,
     };
     let progress = match left {
         Left { progress: Progress::Done, stays } if last.has_id => {
@@ -139,17 +139,19 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
     if !progress.is_done() {
         return teardown::report(cx, &api, &last.object, &last.status, status, &progress).await;
     }
-    let (action, note) = match fate {
-        Ok(Fate::Stays) | Err(_) => ("Retain", teardown::retained_note(cx, Fate::Stays, &id)),
-        Ok(fate @ Fate::DocumentsStay) => ("RetainDocuments", teardown::retained_note(cx, fate, &id)),
-        Ok(Fate::Goes) => ("Delete", teardown::deleted_note(cx, "Tenant", &id.uid)),
+    let (action, note) = match on_delete {
+        Ok(OnDelete::Keep) | Err(_) => ("Retain", teardown::retained_note(cx, OnDelete::Keep, &id)),
+        Ok(on_delete @ OnDelete::KeepDocuments) => {
+            ("RetainDocuments", teardown::retained_note(cx, on_delete, &id))
+        }
+        Ok(OnDelete::Delete) => ("Delete", teardown::deleted_note(cx, "Tenant", &id.uid)),
     };
     let note = match last.has_id || claimed_before {
         true => note,
         false => format!("The tenantId was not this Tenant's: what lies under it was left alone. {note}"),
     };
     cx.event(&teardown::reference(&last.object), EventType::Normal, action, "Delete", note).await;
-    finalizer::release(&api, &last.object, &cx.hold()).await?;
+    finalizer::release(&api, &last.object, &cx.finalizer()).await?;
     let uid = last.object.uid().unwrap_or_default();
     cx.forget(&uid);
     cx.release_claim(&last.tenant_id, &uid);
@@ -162,15 +164,15 @@ pub async fn pass(cx: &Context, seen: &ObjectMeta) -> Result<Action, Error> {
 /// Tells the registry, before anything else is done.
 async fn unregister(
     cx: &Context,
-    last: &Last,
+    last: &LastSpec,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     status: &mut Status,
 ) -> Result<Progress, Error> {
     let Some(since) = &last.object.metadata.deletion_timestamp else { return Ok(Progress::Done) };
     let object = &teardown::reference(&last.object);
     let mut memory = cx.memories.lend(&id.uid);
-    let leaver = registry::Leaver { id, pattern: last.pattern, fate, since, object };
+    let leaver = registry::DeletedTenant { id, pattern: last.pattern, on_delete, since, object };
     let told = registry::tombstone(cx, &leaver, status, &mut memory).await;
     drop(memory);
     teardown::or_stalled(cx, &id.uid, told)
@@ -179,9 +181,9 @@ async fn unregister(
 /// Leaves or takes away, as far as this goes in one pass. A refusal that needs a person is a wait.
 async fn leave(
     cx: &Context,
-    last: &Last,
+    last: &LastSpec,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     status: &mut Status,
 ) -> Result<Left, Error> {
     let mut stays = false;
@@ -189,8 +191,8 @@ async fn leave(
         if last.has_id && status.had_documents != Some(true) && has_documents(cx, last, id).await? {
             status.had_documents = Some(true);
         }
-        if fate == Fate::Stays {
-            return retain(cx, last, id, fate, status.had_documents == Some(true)).await;
+        if on_delete == OnDelete::Keep {
+            return retain(cx, last, id, on_delete, status.had_documents == Some(true)).await;
         }
         if let Some(waiting) = teardown::grace(cx, last.object.meta(), status) {
             return Ok(waiting.into());
@@ -201,7 +203,7 @@ async fn leave(
             cx.memories.note(&id.uid, |memory| memory.documents_noted = true);
             return Ok(Progress::waiting(Reason::Deleting, "The deletion begins").into());
         }
-        remove(cx, last, id, fate, status).await
+        remove(cx, last, id, on_delete, status).await
     };
     let progress = gone.await.map(|left| {
         stays = left.stays;
@@ -211,7 +213,13 @@ async fn leave(
 }
 
 /// The last step before the hold is taken off: the record says what became of the id.
-async fn give_up_id(cx: &Context, last: &Last, id: &Identity, stays: bool, had_documents: bool) -> Progress {
+async fn give_up_id(
+    cx: &Context,
+    last: &LastSpec,
+    id: &Identity,
+    stays: bool,
+    had_documents: bool,
+) -> Progress {
     let state = if stays { State::Retained } else { State::Gone };
     let namespace = cx.namespace(&last.object.namespace().unwrap_or_default()).and_then(|it| it.uid());
     match cx.ids.leave(id, state, !stays && !had_documents, namespace).await {
@@ -221,7 +229,7 @@ async fn give_up_id(cx: &Context, last: &Last, id: &Identity, stays: bool, had_d
 }
 
 /// Whether anything lies under its prefix, or aside. A bucket that stood once and is gone may have had it.
-async fn has_documents(cx: &Context, last: &Last, id: &Identity) -> Result<bool, Fault> {
+async fn has_documents(cx: &Context, last: &LastSpec, id: &Identity) -> Result<bool, Fault> {
     let owner = last.stack.as_deref().map_or_else(|| id.clone(), |stack| stack_identity(cx, stack));
     for prefix in [id.prefix(), retained_prefix(&last.tenant_id)] {
         let page = match cx.aws.objects.versions(&owner.name(Layer::Bucket), &prefix, None).await {
@@ -239,9 +247,9 @@ async fn has_documents(cx: &Context, last: &Last, id: &Identity) -> Result<bool,
 /// never had a document.
 async fn retain(
     cx: &Context,
-    last: &Last,
+    last: &LastSpec,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     had_documents: bool,
 ) -> Result<Left, Error> {
     let owner = match &last.stack {
@@ -250,23 +258,24 @@ async fn retain(
     };
     let stays = match last.pattern {
         Pattern::Silo => true,
-        Pattern::Bridge if fate == Fate::Stays => {
-            last.has_id || matches!(layers::role::look(&cx.aws, id).await?, Seen::Ours(_))
+        Pattern::Bridge if on_delete == OnDelete::Keep => {
+            last.has_id || matches!(layers::role::look(&cx.aws, id).await?, Observed::Ours(_))
         }
         Pattern::Bridge => last.has_id,
         Pattern::Pool => last.has_id && had_documents,
     };
     let bucket = layers::bucket::look(&cx.aws, &owner, last.status.bucket.as_deref()).await?;
-    let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Seen::Ours(_)) };
+    let there = if last.stack.is_some() { is_stacks(&bucket) } else { matches!(bucket, Observed::Ours(_)) };
     let offer = match &last.stack {
         Some(_) => teardown::borrowed(cx, &owner).await?,
         None => None,
     };
     let case = last.case(id, offer.as_ref());
     let mut memory = cx.memories.lend(&id.uid);
-    engine::retain(&cx.world(), &case, fate, &mut memory).await?;
+    engine::retain(&cx.world(), &case, on_delete, &mut memory).await?;
     if stays && there && (last.has_id || last.stack.is_none()) {
-        let what = if fate == Fate::Stays { marker::Left::Everything } else { marker::Left::Documents };
+        let what =
+            if on_delete == OnDelete::Keep { marker::Left::Everything } else { marker::Left::Documents };
         let marker = Marker::of(id, what, clock::stamp_after(None).0);
         marker::leave(&cx.aws, &owner.name(Layer::Bucket), id, &marker).await?;
     }
@@ -281,11 +290,13 @@ fn stack_identity(cx: &Context, stack: &str) -> Identity {
 
 /// Whether what was seen is that SharedStack's, be it of today or of an earlier object of its name: a tenant's
 /// documents in it are the tenant's either way.
-fn is_stacks<T>(seen: &Seen<T>) -> bool {
+fn is_stacks<T>(seen: &Observed<T>) -> bool {
     match seen {
-        Seen::Ours(_) => true,
-        Seen::Foreign(foreign) => matches!(foreign.claim, Claim::Adoptable | Claim::Earlier),
-        Seen::Absent => false,
+        Observed::Ours(_) => true,
+        Observed::Foreign(foreign) => {
+            matches!(foreign.claim, OwnershipClaim::Adoptable | OwnershipClaim::Earlier)
+        }
+        Observed::Absent => false,
     }
 }
 
@@ -293,18 +304,18 @@ fn is_stacks<T>(seen: &Seen<T>) -> bool {
 /// stay; of what stays, the marker is the last thing that is written.
 async fn remove(
     cx: &Context,
-    last: &Last,
+    last: &LastSpec,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     status: &mut Status,
 ) -> Result<Left, Error> {
     let progress = match last.pattern {
-        Pattern::Pool => leave_pool(cx, last, id, fate, status).await?,
-        Pattern::Silo | Pattern::Bridge => take_apart(cx, last, id, fate).await?,
+        Pattern::Pool => leave_pool(cx, last, id, on_delete, status).await?,
+        Pattern::Silo | Pattern::Bridge => take_apart(cx, last, id, on_delete).await?,
     };
-    match (progress, fate) {
-        (Progress::Done, Fate::DocumentsStay) => {
-            retain(cx, last, id, fate, status.had_documents == Some(true)).await
+    match (progress, on_delete) {
+        (Progress::Done, OnDelete::KeepDocuments) => {
+            retain(cx, last, id, on_delete, status.had_documents == Some(true)).await
         }
         (progress, _) => Ok(progress.into()),
     }
@@ -312,9 +323,9 @@ async fn remove(
 
 async fn leave_pool(
     cx: &Context,
-    last: &Last,
+    last: &LastSpec,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
     status: &mut Status,
 ) -> Result<Progress, Error> {
     let Some(stack_name) = last.stack.as_deref().filter(|_| last.has_id) else {
@@ -326,11 +337,16 @@ async fn leave_pool(
     }
     let mut memory = cx.memories.lend(&id.uid);
     let since = last.object.metadata.deletion_timestamp.as_ref();
-    let leaver = Leaver { id, stack, stack_name, since, fate };
+    let leaver = DeletedTenant { id, stack, stack_name, since, on_delete };
     pool::step(cx, &leaver, status, &mut memory).await
 }
 
-async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Result<Progress, Error> {
+async fn take_apart(
+    cx: &Context,
+    last: &LastSpec,
+    id: &Identity,
+    on_delete: OnDelete,
+) -> Result<Progress, Error> {
     let mut memory = cx.memories.lend(&id.uid);
     let stack_id = last.stack.as_deref().map(|stack| stack_identity(cx, stack));
     let offer = match &stack_id {
@@ -339,17 +355,17 @@ async fn take_apart(cx: &Context, last: &Last, id: &Identity, fate: Fate) -> Res
     };
     let case = last.case(id, offer.as_ref());
     let bucket_of = stack_id.as_ref().filter(|_| last.has_id);
-    let documents = borrowed_documents(cx, last, bucket_of, id, fate).boxed();
-    Ok(engine::back(&cx.world(), &case, fate, &mut memory, documents).await?)
+    let documents = borrowed_documents(cx, last, bucket_of, id, on_delete).boxed();
+    Ok(engine::teardown(&cx.world(), &case, on_delete, &mut memory, documents).await?)
 }
 
 /// Deletes this Tenant's ledger, and, unless they stay, its documents in a bucket that it borrows.
 async fn borrowed_documents(
     cx: &Context,
-    last: &Last,
+    last: &LastSpec,
     stack_id: Option<&Identity>,
     id: &Identity,
-    fate: Fate,
+    on_delete: OnDelete,
 ) -> Result<Progress, Fault> {
     let Some(stack_id) = stack_id else {
         return Ok(Progress::Done);
@@ -358,7 +374,7 @@ async fn borrowed_documents(
         return Ok(Progress::Done);
     }
     let mut prefixes = vec![ledger_key(id)];
-    if fate == Fate::Goes {
+    if on_delete == OnDelete::Delete {
         prefixes.push(id.prefix());
     }
     purge::all_under(&cx.aws, &stack_id.name(Layer::Bucket), &prefixes).await

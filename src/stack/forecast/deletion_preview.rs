@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::api::{Column, Layer, Ownership, ownership};
 use crate::stack::identity::Identity;
-use crate::stack::model::observed::{Seen, Sight};
-use crate::stack::model::teardown_order::{Fate, ORDER};
+use crate::stack::model::observed::{Observation, Observed};
+use crate::stack::model::teardown_order::{ORDER, OnDelete};
 
 /// What becomes of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,24 +52,25 @@ pub fn lines(
     id: &Identity,
     lender: Option<Lender<'_>>,
     column: Column,
-    fate: Fate,
-    sight: &Sight,
+    on_delete: OnDelete,
+    observed: &Observation,
 ) -> Vec<Line> {
-    let outcome = |layer| match fate.keeps(layer) {
+    let outcome = |layer| match on_delete.keeps(layer) {
         true => (Outcome::Stays, RETAINED),
         false => (Outcome::Goes, OWNED),
     };
     let owned = ORDER.into_iter().filter(|layer| ownership(column, *layer) == Ownership::Owns);
     let owned = owned.flat_map(|layer| {
         let (outcome, why) = outcome(layer);
-        let ours = things(id, sight, layer).into_iter();
-        let foreign = sight.foreign_of(layer).map(|foreign| Line {
+        let ours = things(id, observed, layer).into_iter();
+        let foreign = observed.foreign_of(layer).map(|foreign| Line {
             outcome: Outcome::LeftAlone,
             what: layer.words(),
             name: foreign.resource.clone(),
             why: FOREIGN,
         });
-        let (outcome, why) = if sight.stays(layer) { (Outcome::LeftAlone, ENCRYPTS) } else { (outcome, why) };
+        let (outcome, why) =
+            if observed.stays(layer) { (Outcome::LeftAlone, ENCRYPTS) } else { (outcome, why) };
         ours.map(|(what, name)| Line { outcome, what, name, why }).chain(foreign).collect::<Vec<_>>()
     });
     let borrowed = column.layers(Ownership::Borrows).filter_map(|layer| {
@@ -84,31 +85,31 @@ pub fn lines(
 }
 
 /// What there is of a layer that is ours: what it is, and its name.
-fn things(id: &Identity, sight: &Sight, layer: Layer) -> Vec<(&'static str, String)> {
+fn things(id: &Identity, observed: &Observation, layer: Layer) -> Vec<(&'static str, String)> {
     fn of<T>(
-        seen: &Seen<T>,
+        seen: &Observed<T>,
         things: impl FnOnce(&T) -> Vec<Option<(&'static str, String)>>,
     ) -> Vec<(&'static str, String)> {
         seen.ours().map(things).unwrap_or_default().into_iter().flatten().collect()
     }
     match layer {
-        Layer::Key => of(&sight.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
-        Layer::Bucket => of(&sight.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
-        Layer::Collection => of(&sight.collection, |facts| {
+        Layer::Key => of(&observed.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
+        Layer::Bucket => of(&observed.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
+        Layer::Collection => of(&observed.collection, |facts| {
             vec![
                 facts.collection.as_ref().map(|it| ("collection", it.arn.clone())),
                 facts.network.as_ref().map(|_| ("network policy", id.name(layer))),
                 facts.encryption.as_ref().map(|_| ("encryption policy", id.name(layer))),
             ]
         }),
-        Layer::Index => of(&sight.index, |_| vec![Some(("index", id.name(layer)))]),
-        Layer::Role => of(&sight.role, |facts| {
+        Layer::Index => of(&observed.index, |_| vec![Some(("index", id.name(layer)))]),
+        Layer::Role => of(&observed.role, |facts| {
             vec![
                 facts.data_access.as_ref().map(|_| ("data access policy", id.name(Layer::Index))),
                 facts.role.as_ref().map(|role| ("role", role.arn.clone())),
             ]
         }),
-        Layer::KnowledgeBase => of(&sight.knowledge_base, |facts| {
+        Layer::KnowledgeBase => of(&observed.knowledge_base, |facts| {
             vec![
                 facts.data_source.as_ref().map(|source| ("data source", source.id.clone())),
                 Some(("knowledge base", facts.arn.clone())),
@@ -130,7 +131,7 @@ mod tests {
         let bridge = ideal::samples().into_iter().find(|sample| sample.name == "bridge").unwrap();
         let alone = |key_arn| {
             let lender = Some(Lender { id: &stack, key_arn });
-            let all = lines(&bridge.id, lender, Pattern::Bridge.into(), Fate::Goes, &bridge.built());
+            let all = lines(&bridge.id, lender, Pattern::Bridge.into(), OnDelete::Delete, &bridge.built());
             let alone = all.into_iter().filter(|line| line.outcome == Outcome::LeftAlone);
             alone.map(|line| (line.what, line.name)).collect::<Vec<_>>()
         };

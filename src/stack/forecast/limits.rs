@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::stack::model::desired::Want;
+use crate::stack::model::desired::Desired;
 
 const BEDROCK: &str = "https://docs.aws.amazon.com/general/latest/gr/bedrock.html";
 const OPENSEARCH: &str = "https://docs.aws.amazon.com/general/latest/gr/opensearch-service.html";
@@ -78,8 +78,8 @@ pub struct Quota {
 
 impl Counts {
     /// What an owner takes.
-    pub fn of(want: &Want) -> Self {
-        let Want { key, bucket, collection, role, index, knowledge_base } = want;
+    pub fn of(want: &Desired) -> Self {
+        let Desired { key, bucket, collection, role, index, knowledge_base } = want;
         let in_collection = role.as_ref().zip(index.as_ref()).map(|(role, _)| (role.collection.clone(), 1));
         Self {
             keys: key.is_some().into(),

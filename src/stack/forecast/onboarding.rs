@@ -9,7 +9,9 @@ use serde::Serialize;
 use crate::api::Layer;
 use crate::stack::iam::operation::{Operation, aoss, bedrock, iam, kms, s3};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::model::desired::{Want, WantBucket, WantCollection, WantKnowledgeBase, WantRole};
+use crate::stack::model::desired::{
+    Desired, DesiredBucket, DesiredCollection, DesiredKnowledgeBase, DesiredRole,
+};
 use crate::stack::model::diff::{self, BucketChange, CollectionChange, KnowledgeBaseChange, RoleChange};
 use crate::stack::model::observed::{CollectionFacts, KnowledgeBaseFacts, RoleFacts};
 use crate::stack::model::plan::needs;
@@ -38,7 +40,7 @@ pub fn of_operator(scope: &Scope) -> Call {
 }
 
 /// All that an owner's onboarding changes in AWS, in the order in which that is done.
-pub fn calls(id: &Identity, want: &Want) -> Vec<Call> {
+pub fn calls(id: &Identity, want: &Desired) -> Vec<Call> {
     let mut layers: Vec<_> = Layer::ALL.into_iter().filter(|layer| want.owns(*layer)).collect();
     layers.sort_by_key(|layer| step(want, *layer));
     let of_layer = |layer: Layer| {
@@ -51,7 +53,7 @@ pub fn calls(id: &Identity, want: &Want) -> Vec<Call> {
 }
 
 /// When a layer's turn comes, beginning with 1: after all that it needs and this owner builds.
-fn step(want: &Want, layer: Layer) -> usize {
+fn step(want: &Desired, layer: Layer) -> usize {
     let needed = needs(layer).iter().filter(|needed| want.owns(**needed));
     1 + needed.map(|needed| step(want, *needed)).max().unwrap_or_default()
 }
@@ -63,8 +65,8 @@ fn call(step: usize, layer: &'static str, operation: Operation, what: &'static s
     Call { step, layer, service: operation.service(), operation: operation.name(), what, name }
 }
 
-fn of_layer(id: &Identity, want: &Want, layer: Layer) -> Vec<Made> {
-    let Want { key, bucket, collection, role, index, knowledge_base } = want;
+fn of_layer(id: &Identity, want: &Desired, layer: Layer) -> Vec<Made> {
+    let Desired { key, bucket, collection, role, index, knowledge_base } = want;
     let made = match layer {
         Layer::Key => key.as_ref().map(|want| {
             let name = &want.name;
@@ -79,7 +81,7 @@ fn of_layer(id: &Identity, want: &Want, layer: Layer) -> Vec<Made> {
     made.unwrap_or_default()
 }
 
-fn of_bucket(scope: &Scope, want: &WantBucket) -> Vec<Made> {
+fn of_bucket(scope: &Scope, want: &DesiredBucket) -> Vec<Made> {
     let changes = diff::bucket(scope, want, &diff::new_bucket(want)).into_iter().map(|change| match change {
         BucketChange::Tags => s3::PutBucketTagging,
         BucketChange::PublicAccess => s3::PutPublicAccessBlock,
@@ -93,7 +95,7 @@ fn of_bucket(scope: &Scope, want: &WantBucket) -> Vec<Made> {
     calls.map(|operation| Made(operation, "bucket", want.name.clone())).collect()
 }
 
-fn of_collection(want: &WantCollection) -> Vec<Made> {
+fn of_collection(want: &DesiredCollection) -> Vec<Made> {
     let changes = diff::collection(want, &CollectionFacts::default()).into_iter();
     let calls = changes.filter_map(|change| match change {
         CollectionChange::Encryption => Some((aoss::CreateSecurityPolicy, "encryption policy")),
@@ -106,7 +108,7 @@ fn of_collection(want: &WantCollection) -> Vec<Made> {
     calls.map(|(operation, what)| Made(operation, what, want.name.clone())).collect()
 }
 
-fn of_role(scope: &Scope, want: &WantRole) -> Vec<Made> {
+fn of_role(scope: &Scope, want: &DesiredRole) -> Vec<Made> {
     let mut changes = diff::role(scope, want, &RoleFacts::default());
     // Its permissions name the collection's id: where that is being made at the same time, they come last.
     if want.collection_arn.is_none() {
@@ -123,7 +125,7 @@ fn of_role(scope: &Scope, want: &WantRole) -> Vec<Made> {
     calls.collect()
 }
 
-fn of_knowledge_base(id: &Identity, want: &WantKnowledgeBase) -> Vec<Made> {
+fn of_knowledge_base(id: &Identity, want: &DesiredKnowledgeBase) -> Vec<Made> {
     let facts = KnowledgeBaseFacts {
         id: String::new(),
         arn: String::new(),

@@ -1,6 +1,6 @@
 //! What things cost while nobody uses them.
 
-use crate::stack::model::observed::Sight;
+use crate::stack::model::observed::Observation;
 
 /// Hours of a month, as AWS counts them.
 const HOURS: f64 = 730.0;
@@ -31,14 +31,14 @@ impl Prices {
     }
 
     /// A month of the collection that was seen, if there is one.
-    pub fn collection_of(&self, sight: &Sight) -> f64 {
-        let collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
+    pub fn collection_of(&self, observed: &Observation) -> f64 {
+        let collection = observed.collection.ours().and_then(|facts| facts.collection.as_ref());
         collection.map_or(0.0, |it| self.collection(it.standby_replicas != "DISABLED"))
     }
 
     /// A month of the key that was seen, if there is one.
-    pub fn key_of(&self, sight: &Sight) -> f64 {
-        sight.key.ours().map_or(0.0, |_| self.key_month)
+    pub fn key_of(&self, observed: &Observation) -> f64 {
+        observed.key.ours().map_or(0.0, |_| self.key_month)
     }
 
     /// A month of so many bytes.
@@ -63,7 +63,7 @@ mod tests {
         assert!((prices.collection(true) - 350.4).abs() < 1e-9);
         assert!((prices.collection(false) - 175.2).abs() < 1e-9);
         assert!((prices.bytes(10 << 30) - 0.23).abs() < 1e-9);
-        assert!(prices.collection_of(&Sight::default()).abs() < f64::EPSILON, "nothing is there");
+        assert!(prices.collection_of(&Observation::default()).abs() < f64::EPSILON, "nothing is there");
         assert!(prices.words().contains("$0.24 an OCU-hour"));
     }
 }

@@ -11,8 +11,8 @@ use crate::api::{
     Shared, StandbyReplicas, ownership,
 };
 use crate::stack::identity::{Identity, Owner};
-use crate::stack::model::desired::{Blueprint, Handles, Want};
-use crate::stack::model::observed::Sight;
+use crate::stack::model::desired::{Blueprint, Desired, Handles};
+use crate::stack::model::observed::Observation;
 use crate::stack::model::plan;
 use crate::stack::offer::Offer;
 
@@ -116,7 +116,7 @@ impl Prospect {
         };
         let offer = lender.map(|(lender, shared)| offer(lender, &shared.encryption));
         let own = storage.map(|(encryption, _)| handles(&id, encryption)).unwrap_or_default();
-        let handles = offer.as_ref().map_or(own, |offer| plan::handles(&Sight::default(), Some(offer)));
+        let handles = offer.as_ref().map_or(own, |offer| plan::handles(&Observation::default(), Some(offer)));
         let want = Blueprint::Tenant { isolation, tags: &tags }.want(&id, offer.as_ref(), &handles);
         let encryption = storage.map(|it| it.0).or(lender.map(|it| &it.1.encryption));
         let encryption = encryption.unwrap_or(&EncryptionSettings::AwsOwned);
@@ -128,7 +128,7 @@ impl Prospect {
         id: Identity,
         column: Column,
         layers: Vec<Line>,
-        want: Want,
+        want: Desired,
         storage: Option<(&EncryptionSettings, &CollectionSettings)>,
         knowledge_base: Option<KnowledgeBaseSettings>,
         prices: &Prices,

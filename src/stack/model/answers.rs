@@ -1,33 +1,33 @@
 //! Whether questions are answered while something of a stack is put right. Bedrock answers from the collection, as the role;
 //! it asks neither the bucket nor any tag.
 
-use super::desired::{Want, WantRole};
+use super::desired::{Desired, DesiredRole};
 use super::diff::{self, CollectionChange, KnowledgeBaseChange, RoleChange};
-use super::observed::{CollectionFacts, RoleFacts, Seen, Sight};
+use super::observed::{CollectionFacts, Observation, Observed, RoleFacts};
 use super::policy;
 use crate::api::Layer;
 use crate::stack::identity::Scope;
 use crate::stack::store::opensearch;
 
 /// Whether what differs of a layer that is there keeps nobody from being answered. Where that cannot be told, it may.
-pub fn go_on(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool {
-    fn of<W, T>(want: &Option<W>, seen: &Seen<T>, go_on: impl FnOnce(&W, &T) -> bool) -> bool {
+pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) -> bool {
+    fn of<W, T>(want: &Option<W>, seen: &Observed<T>, go_on: impl FnOnce(&W, &T) -> bool) -> bool {
         matches!((want, seen.ours()), (Some(want), Some(facts)) if go_on(want, facts))
     }
     match layer {
-        Layer::Key => of(&want.key, &sight.key, |_, facts| facts.state == "Enabled"),
-        Layer::Bucket => of(&want.bucket, &sight.bucket, |_, _| true),
-        Layer::Collection => of(&want.collection, &sight.collection, |want, facts| {
+        Layer::Key => of(&want.key, &observed.key, |_, facts| facts.state == "Enabled"),
+        Layer::Bucket => of(&want.bucket, &observed.bucket, |_, _| true),
+        Layer::Collection => of(&want.collection, &observed.collection, |want, facts| {
             diff::collection(want, facts).into_iter().all(|change| change.lets_answers_be(facts))
         }),
         // What lacks a field finds all that it found before.
-        Layer::Index => of(&want.index, &sight.index, |want, _| !want.rebuild),
-        Layer::Role => of(&want.role, &sight.role, |want, facts| {
+        Layer::Index => of(&want.index, &observed.index, |want, _| !want.rebuild),
+        Layer::Role => of(&want.role, &observed.role, |want, facts| {
             diff::role(scope, want, facts)
                 .into_iter()
                 .all(|change| change.lets_answers_be(scope, want, facts))
         }),
-        Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
+        Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
             diff::knowledge_base(scope, want, facts).into_iter().all(KnowledgeBaseChange::lets_answers_be)
         }),
     }
@@ -46,7 +46,7 @@ impl CollectionChange {
 }
 
 impl RoleChange {
-    fn lets_answers_be(self, scope: &Scope, want: &WantRole, facts: &RoleFacts) -> bool {
+    fn lets_answers_be(self, scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> bool {
         match self {
             RoleChange::Tags => true,
             // Another one may take away what the role needs.

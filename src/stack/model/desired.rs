@@ -15,24 +15,24 @@ use crate::stack::store::{Store, opensearch};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Want {
+pub struct Desired {
     /// A customer key to create.
-    pub key: Option<WantKey>,
+    pub key: Option<DesiredKey>,
     /// The bucket.
-    pub bucket: Option<WantBucket>,
+    pub bucket: Option<DesiredBucket>,
     /// The collection with its encryption and network policies.
-    pub collection: Option<WantCollection>,
+    pub collection: Option<DesiredCollection>,
     /// The service role with its data access policy.
-    pub role: Option<WantRole>,
+    pub role: Option<DesiredRole>,
     /// The vector index.
-    pub index: Option<WantIndex>,
+    pub index: Option<DesiredIndex>,
     /// The knowledge base with its data source.
-    pub knowledge_base: Option<WantKnowledgeBase>,
+    pub knowledge_base: Option<DesiredKnowledgeBase>,
 }
 
 /// A key to be created under its alias.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WantKey {
+pub struct DesiredKey {
     /// The alias without `alias/`.
     pub name: String,
     /// The owner's tags.
@@ -41,7 +41,7 @@ pub struct WantKey {
 
 /// A bucket and all its settings.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WantBucket {
+pub struct DesiredBucket {
     /// The bucket's name.
     pub name: String,
     /// The owner's tags.
@@ -58,7 +58,7 @@ pub struct WantBucket {
 
 /// A collection and its two policies, which carry its name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WantCollection {
+pub struct DesiredCollection {
     /// The collection's name.
     pub name: String,
     /// The owner's tags.
@@ -71,7 +71,7 @@ pub struct WantCollection {
 
 /// A service role, its inline policy, and the data access policy of its index.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WantRole {
+pub struct DesiredRole {
     /// The role's name.
     pub name: String,
     /// The owner's tags.
@@ -96,7 +96,7 @@ pub struct WantRole {
 
 /// A vector index.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WantIndex {
+pub struct DesiredIndex {
     /// The index's name.
     pub name: String,
     /// The collection's id, once there is one.
@@ -115,14 +115,14 @@ pub struct WantIndex {
     pub rebuild: bool,
 }
 
-impl WantRole {
+impl DesiredRole {
     /// The data access policy of its index.
     pub fn data_access(&self, scope: &Scope) -> Value {
         opensearch::data_access(&self.collection, &self.index, &scope.role_arn(&self.name))
     }
 }
 
-impl WantIndex {
+impl DesiredIndex {
     /// The index's settings and mappings.
     pub fn schema(&self) -> Value {
         opensearch::index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
@@ -131,7 +131,7 @@ impl WantIndex {
 
 /// A knowledge base and its one data source, which carries its name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WantKnowledgeBase {
+pub struct DesiredKnowledgeBase {
     /// The knowledge base's name.
     pub name: String,
     /// The owner's tags.
@@ -209,7 +209,7 @@ pub enum Blueprint<'a> {
 
 impl Blueprint<'_> {
     /// What the owned layers should be, given what earlier layers lend.
-    pub fn want(&self, id: &Identity, offer: Option<&Offer>, handles: &Handles) -> Want {
+    pub fn want(&self, id: &Identity, offer: Option<&Offer>, handles: &Handles) -> Desired {
         let handles = match self.existing_key() {
             Some(key) => &Handles { key_arn: Some(key.into()), ..handles.clone() },
             None => handles,
@@ -217,7 +217,7 @@ impl Blueprint<'_> {
         match self {
             Blueprint::Tenant { isolation, tags } => of_tenant(id, isolation, tags, offer, handles),
             Blueprint::Stack(shared) => of_stack(id, shared, handles),
-            Blueprint::Nothing => Want::default(),
+            Blueprint::Nothing => Desired::default(),
         }
     }
 
@@ -241,7 +241,7 @@ fn of_tenant(
     tags: &BTreeMap<String, String>,
     offer: Option<&Offer>,
     handles: &Handles,
-) -> Want {
+) -> Desired {
     match isolation {
         Isolation::Silo(silo) => {
             let base = Base {
@@ -258,7 +258,7 @@ fn of_tenant(
         }
         Isolation::Bridge(bridge) => {
             let Some(offer) = offer else {
-                return Want::default();
+                return Desired::default();
             };
             let base = Base {
                 id,
@@ -267,7 +267,7 @@ fn of_tenant(
                 bucket: offer.bucket.clone(),
                 collection: offer.collection_name.clone(),
             };
-            let mut want = Want::default();
+            let mut want = Desired::default();
             base.retrieval(
                 &mut want,
                 &bridge.knowledge_base,
@@ -277,11 +277,11 @@ fn of_tenant(
             );
             want
         }
-        Isolation::Pool(_) => Want::default(),
+        Isolation::Pool(_) => Desired::default(),
     }
 }
 
-fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Want {
+fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
     let base = Base {
         id,
         tags: &shared.tags,
@@ -322,12 +322,12 @@ impl Base<'_> {
         documents: &DocumentsSettings,
         collection: &CollectionSettings,
         prefixes: Vec<String>,
-    ) -> Want {
+    ) -> Desired {
         let key_arn = self.handles.key_arn.clone();
-        Want {
+        Desired {
             key: matches!(encryption, EncryptionSettings::Create)
-                .then(|| WantKey { name: self.id.name(Layer::Key), tags: self.tags() }),
-            bucket: Some(WantBucket {
+                .then(|| DesiredKey { name: self.id.name(Layer::Key), tags: self.tags() }),
+            bucket: Some(DesiredBucket {
                 name: self.bucket.clone(),
                 tags: self.tags(),
                 documents: *documents,
@@ -335,19 +335,19 @@ impl Base<'_> {
                 key_arn: key_arn.clone(),
                 only_writer_of_sidecars: None,
             }),
-            collection: Some(WantCollection {
+            collection: Some(DesiredCollection {
                 name: self.collection.clone(),
                 tags: self.tags(),
                 settings: collection.clone(),
                 key_arn,
             }),
-            ..Want::default()
+            ..Desired::default()
         }
     }
 
     fn retrieval(
         &self,
-        want: &mut Want,
+        want: &mut Desired,
         kb: &KnowledgeBaseSettings,
         index: &IndexSettings,
         data_deletion_policy: DataDeletionPolicy,
@@ -357,7 +357,7 @@ impl Base<'_> {
         let role = id.name(Layer::Role);
         let index_name = id.name(Layer::Index);
         let model = id.scope.model_arn(&kb.embedding_model);
-        want.role = Some(WantRole {
+        want.role = Some(DesiredRole {
             name: role.clone(),
             tags: self.tags(),
             bucket: self.bucket.clone(),
@@ -369,7 +369,7 @@ impl Base<'_> {
             key_arn: handles.key_arn.clone(),
             trusted: handles.knowledge_base_arn.clone(),
         });
-        want.index = Some(WantIndex {
+        want.index = Some(DesiredIndex {
             name: index_name.clone(),
             collection_id: handles.collection_id.clone(),
             collection_endpoint: handles.collection_endpoint.clone(),
@@ -379,7 +379,7 @@ impl Base<'_> {
             tenant_id_key,
             rebuild: handles.rebuild == Rebuild::Index,
         });
-        want.knowledge_base = Some(WantKnowledgeBase {
+        want.knowledge_base = Some(DesiredKnowledgeBase {
             name: id.name(Layer::KnowledgeBase),
             tags: self.tags(),
             role_arn: id.scope.role_arn(&role),
@@ -426,7 +426,7 @@ mod tests {
         }
     }
 
-    fn want(sample: &Sample, handles: &Handles) -> Want {
+    fn want(sample: &Sample, handles: &Handles) -> Desired {
         sample.blueprint().want(&sample.id, sample.offer.as_ref(), handles)
     }
 
@@ -514,7 +514,7 @@ mod tests {
     #[test]
     fn everything_has_its_own_name() {
         let sample = silo(json!({"encryption": {"key": "Create"}}));
-        let Want { key, bucket, collection, role, index, knowledge_base } = want(&sample, &lent());
+        let Desired { key, bucket, collection, role, index, knowledge_base } = want(&sample, &lent());
         let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
         let name = |layer| sample.id.name(layer);
         assert_eq!(key.unwrap().name, name(Layer::Key));
@@ -531,7 +531,7 @@ mod tests {
     fn what_earlier_layers_lend_is_used_where_it_belongs() {
         let sample = silo(json!({}));
         for handles in [lent(), Handles::default()] {
-            let Want { key: _, bucket, collection, role, index, knowledge_base } = want(&sample, &handles);
+            let Desired { key: _, bucket, collection, role, index, knowledge_base } = want(&sample, &handles);
             let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
             let store = handles.collection_arn.clone().map(|collection_arn| Store::OpenSearchServerless {
                 collection_arn,
@@ -636,7 +636,7 @@ mod tests {
         ] {
             let mut expected = sample.id.tags();
             expected.insert("costCenter".into(), "42".into());
-            let Want { key, bucket, collection, role, index: _, knowledge_base } = want(&sample, &lent());
+            let Desired { key, bucket, collection, role, index: _, knowledge_base } = want(&sample, &lent());
             let all = [
                 key.map(|it| it.tags),
                 bucket.map(|it| it.tags),
@@ -668,7 +668,7 @@ mod tests {
         ] {
             for sample in [silo(json!({"knowledgeBase": settings})), pool(json!({"knowledgeBase": settings}))]
             {
-                let Want { role, index, knowledge_base, .. } = want(&sample, &lent());
+                let Desired { role, index, knowledge_base, .. } = want(&sample, &lent());
                 let knowledge_base = knowledge_base.unwrap();
                 assert_eq!(index.unwrap().dimensions, dimensions, "{settings}");
                 assert_eq!(knowledge_base.dimensions, told, "{settings}");

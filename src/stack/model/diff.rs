@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::desired::{Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole};
+use super::desired::{
+    Desired, DesiredBucket, DesiredCollection, DesiredIndex, DesiredKey, DesiredKnowledgeBase, DesiredRole,
+};
 use super::observed::{
     BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
-    PolicyFacts, RoleFacts, Seen, Sight,
+    Observation, Observed, PolicyFacts, RoleFacts,
 };
 use super::policy;
 use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
@@ -48,12 +50,12 @@ pub enum BucketChange {
 }
 
 /// A bucket that has just been made: it has its tags, and nothing else of which one could be sure.
-pub fn new_bucket(want: &WantBucket) -> BucketFacts {
+pub fn new_bucket(want: &DesiredBucket) -> BucketFacts {
     BucketFacts { tags: want.tags.clone(), ..BucketFacts::default() }
 }
 
 /// What differs between a bucket and its wanted shape.
-pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<BucketChange> {
+pub fn bucket(scope: &Scope, want: &DesiredBucket, facts: &BucketFacts) -> Vec<BucketChange> {
     use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
     let policy = policy::bucket(scope, want);
     [
@@ -75,7 +77,7 @@ pub fn bucket(scope: &Scope, want: &WantBucket, facts: &BucketFacts) -> Vec<Buck
 }
 
 /// Whether the bucket is to keep noncurrent versions.
-pub fn is_versioned(want: &WantBucket) -> bool {
+pub fn is_versioned(want: &DesiredBucket) -> bool {
     want.documents.versioning == Versioning::Enabled
 }
 
@@ -85,7 +87,7 @@ const UPLOAD_DAYS: i32 = 7;
 /// One rule per document prefix where anything expires. Older versions of what the operator keeps for itself under
 /// `tenantry/` expire as those of documents do, and so does what was a document and is in quarantine now. Nothing else
 /// does. Uploads in parts that the operator did not finish are given up.
-pub fn lifecycle(want: &WantBucket) -> Vec<LifecycleRule> {
+pub fn lifecycle(want: &DesiredBucket) -> Vec<LifecycleRule> {
     let documents = &want.documents;
     let noncurrent = if is_versioned(want) { documents.noncurrent_expiration_days } else { 0 };
     let rule = |prefix: &str, expiration_days, noncurrent_expiration_days| LifecycleRule {
@@ -120,7 +122,7 @@ pub enum CollectionChange {
 }
 
 /// What differs between a collection with its policies and the wanted ones.
-pub fn collection(want: &WantCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
+pub fn collection(want: &DesiredCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
     let network = opensearch::network(&want.name, &want.settings.network);
     let mut changes = Vec::new();
     let described = |policy: &PolicyFacts| describes(policy, &want.tags);
@@ -163,7 +165,7 @@ pub enum RoleChange {
 }
 
 /// What differs between a role with its data access policy and the wanted ones.
-pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange> {
+pub fn role(scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> Vec<RoleChange> {
     let mut changes = Vec::new();
     match &facts.role {
         None => changes.extend([RoleChange::Create, RoleChange::Permissions]),
@@ -200,7 +202,7 @@ pub fn role(scope: &Scope, want: &WantRole, facts: &RoleFacts) -> Vec<RoleChange
 
 /// The mappings that an index lacks: attributes that were declared after it was made. Of one whose mappings are not
 /// shown nobody knows what it lacks.
-pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Value> {
+pub fn missing_mappings(want: &DesiredIndex, facts: &IndexFacts) -> Map<String, Value> {
     let Some(found) = facts.schema.pointer("/mappings/properties").and_then(Value::as_object) else {
         return Map::new();
     };
@@ -211,7 +213,11 @@ pub fn missing_mappings(want: &WantIndex, facts: &IndexFacts) -> Map<String, Val
 }
 
 /// The same, but for what AWS was asked to add once and still does not show: to ask again would change nothing.
-pub fn mappings_to_add(want: &WantIndex, facts: &IndexFacts, asked: &BTreeSet<String>) -> Map<String, Value> {
+pub fn mappings_to_add(
+    want: &DesiredIndex,
+    facts: &IndexFacts,
+    asked: &BTreeSet<String>,
+) -> Map<String, Value> {
     missing_mappings(want, facts).into_iter().filter(|(field, _)| !asked.contains(field)).collect()
 }
 
@@ -239,7 +245,7 @@ pub enum KnowledgeBaseChange {
 /// What differs between a knowledge base with its data source and the wanted ones.
 pub fn knowledge_base(
     scope: &Scope,
-    want: &WantKnowledgeBase,
+    want: &DesiredKnowledgeBase,
     facts: &KnowledgeBaseFacts,
 ) -> Vec<KnowledgeBaseChange> {
     let store = want.store.as_ref().map(|Store::OpenSearchServerless { collection_arn, .. }| collection_arn);
@@ -272,7 +278,7 @@ pub fn knowledge_base(
     changes
 }
 
-fn same_data_source(scope: &Scope, want: &WantKnowledgeBase, found: &DataSourceFacts) -> bool {
+fn same_data_source(scope: &Scope, want: &DesiredKnowledgeBase, found: &DataSourceFacts) -> bool {
     found.bucket_arn == format!("arn:{}:s3:::{}", scope.partition, want.bucket)
         && found.prefix.as_deref() == Some(&want.prefix)
         && found.data_deletion_policy == want.data_deletion_policy.in_aws()
@@ -305,7 +311,7 @@ impl StandbyReplicas {
 }
 
 /// Whether a key is ready to encrypt.
-pub fn key_is_whole(want: &WantKey, facts: &KeyFacts) -> bool {
+pub fn key_is_whole(want: &DesiredKey, facts: &KeyFacts) -> bool {
     facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
 }
 
@@ -320,25 +326,28 @@ pub fn unusable(arn: &str, state: &str) -> Option<String> {
 }
 
 /// Whether a layer that is owned is as it should be.
-pub fn is_whole(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> bool {
-    fn whole<W, T>(want: &Option<W>, seen: &Seen<T>, same: impl FnOnce(&W, &T) -> bool) -> bool {
+pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) -> bool {
+    fn whole<W, T>(want: &Option<W>, seen: &Observed<T>, same: impl FnOnce(&W, &T) -> bool) -> bool {
         match want {
             None => true,
             Some(want) => seen.ours().is_some_and(|facts| same(want, facts)),
         }
     }
     match layer {
-        Layer::Key => whole(&want.key, &sight.key, key_is_whole),
-        Layer::Bucket => whole(&want.bucket, &sight.bucket, |w, f| bucket(scope, w, f).is_empty()),
-        Layer::Collection => whole(&want.collection, &sight.collection, |w, f| collection(w, f).is_empty()),
+        Layer::Key => whole(&want.key, &observed.key, key_is_whole),
+        Layer::Bucket => whole(&want.bucket, &observed.bucket, |w, f| bucket(scope, w, f).is_empty()),
+        Layer::Collection => {
+            whole(&want.collection, &observed.collection, |w, f| collection(w, f).is_empty())
+        }
         Layer::Index => {
-            let added = |w: &WantIndex, f: &IndexFacts| mappings_to_add(w, f, &sight.index_asked).is_empty();
-            whole(&want.index, &sight.index, |w, f| !w.rebuild && added(w, f))
+            let added =
+                |w: &DesiredIndex, f: &IndexFacts| mappings_to_add(w, f, &observed.index_asked).is_empty();
+            whole(&want.index, &observed.index, |w, f| !w.rebuild && added(w, f))
         }
-        Layer::Role => whole(&want.role, &sight.role, |w, f| role(scope, w, f).is_empty()),
-        Layer::KnowledgeBase => {
-            whole(&want.knowledge_base, &sight.knowledge_base, |w, f| knowledge_base(scope, w, f).is_empty())
-        }
+        Layer::Role => whole(&want.role, &observed.role, |w, f| role(scope, w, f).is_empty()),
+        Layer::KnowledgeBase => whole(&want.knowledge_base, &observed.knowledge_base, |w, f| {
+            knowledge_base(scope, w, f).is_empty()
+        }),
     }
 }
 

@@ -1,15 +1,21 @@
 //! What somebody else has changed of a layer that was as it should be, in words for whoever wonders where it went.
 
-use super::desired::Want;
+use super::desired::Desired;
 use super::diff::{self, BucketChange, CollectionChange, KnowledgeBaseChange, RoleChange};
-use super::observed::{Seen, Sight};
+use super::observed::{Observation, Observed};
 use super::policy;
 use crate::api::Layer;
 use crate::stack::identity::{Identity, Scope};
 
 /// What differs of a layer that is to be put right. `None` if it was not as `before` either, or another is wanted since: then it
 /// is our own change.
-pub fn of(id: &Identity, before: &Want, want: &Want, sight: &Sight, layer: Layer) -> Option<String> {
+pub fn of(
+    id: &Identity,
+    before: &Desired,
+    want: &Desired,
+    observed: &Observation,
+    layer: Layer,
+) -> Option<String> {
     let is_wanted_still = match layer {
         Layer::Key => before.key == want.key,
         Layer::Bucket => before.bucket == want.bucket,
@@ -18,14 +24,15 @@ pub fn of(id: &Identity, before: &Want, want: &Want, sight: &Sight, layer: Layer
         Layer::Role => before.role == want.role,
         Layer::KnowledgeBase => before.knowledge_base == want.knowledge_base,
     };
-    let what = is_wanted_still.then(|| differs(&id.scope, want, sight, layer)).filter(|it| !it.is_empty())?;
+    let what =
+        is_wanted_still.then(|| differs(&id.scope, want, observed, layer)).filter(|it| !it.is_empty())?;
     Some(format!("{} {}: {}", layer.words(), id.name(layer), what.join(", ")))
 }
 
-fn differs(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> Vec<String> {
+fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) -> Vec<String> {
     fn of<W, T>(
         want: &Option<W>,
-        seen: &Seen<T>,
+        seen: &Observed<T>,
         changes: impl FnOnce(&W, &T) -> Vec<String>,
     ) -> Vec<String> {
         match (want, seen.ours()) {
@@ -38,11 +45,11 @@ fn differs(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> Vec<Strin
     }
     match layer {
         // Its state is for a person to change.
-        Layer::Key => of(&want.key, &sight.key, |want, facts| {
+        Layer::Key => of(&want.key, &observed.key, |want, facts| {
             let carries = diff::carries(&facts.tags, &want.tags);
             all([(!carries).then_some("its tags"), (!facts.has_alias).then_some("its alias")])
         }),
-        Layer::Bucket => of(&want.bucket, &sight.bucket, |want, facts| {
+        Layer::Bucket => of(&want.bucket, &observed.bucket, |want, facts| {
             let change = |change| match (change, &facts.policy) {
                 (BucketChange::Policy, Some(found)) => {
                     match &policy::others(found, &policy::bucket(scope, want))[..] {
@@ -54,19 +61,19 @@ fn differs(scope: &Scope, want: &Want, sight: &Sight, layer: Layer) -> Vec<Strin
             };
             diff::bucket(scope, want, facts).into_iter().map(change).collect()
         }),
-        Layer::Collection => of(&want.collection, &sight.collection, |want, facts| {
+        Layer::Collection => of(&want.collection, &observed.collection, |want, facts| {
             all(diff::collection(want, facts).into_iter().map(CollectionChange::words))
         }),
-        Layer::Index => of(&want.index, &sight.index, |want, facts| {
+        Layer::Index => of(&want.index, &observed.index, |want, facts| {
             diff::missing_mappings(want, facts)
                 .into_iter()
                 .map(|(field, _)| format!("field {field}"))
                 .collect()
         }),
-        Layer::Role => of(&want.role, &sight.role, |want, facts| {
+        Layer::Role => of(&want.role, &observed.role, |want, facts| {
             all(diff::role(scope, want, facts).into_iter().map(RoleChange::words).map(Some))
         }),
-        Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
+        Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
             all(diff::knowledge_base(scope, want, facts).into_iter().map(KnowledgeBaseChange::words))
         }),
     }

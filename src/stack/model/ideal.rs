@@ -8,12 +8,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::desired::{
-    Blueprint, Want, WantBucket, WantCollection, WantIndex, WantKey, WantKnowledgeBase, WantRole,
+    Blueprint, Desired, DesiredBucket, DesiredCollection, DesiredIndex, DesiredKey, DesiredKnowledgeBase,
+    DesiredRole,
 };
 use super::diff::{self, KnowledgeBaseChange, ROLE_POLICY};
 use super::observed::{
     BucketFacts, CollectionDetail, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts,
-    KnowledgeBaseFacts, PolicyFacts, RoleDetail, RoleFacts, Seen, Sight,
+    KnowledgeBaseFacts, Observation, Observed, PolicyFacts, RoleDetail, RoleFacts,
 };
 use super::plan;
 use super::policy;
@@ -70,33 +71,33 @@ impl Sample {
     }
 
     /// What it wants, given what was seen.
-    pub fn want(&self, sight: &Sight) -> Want {
-        self.blueprint().want(&self.id, self.offer.as_ref(), &plan::handles(sight, self.offer.as_ref()))
+    pub fn want(&self, observed: &Observation) -> Desired {
+        self.blueprint().want(&self.id, self.offer.as_ref(), &plan::handles(observed, self.offer.as_ref()))
     }
 
     /// Its stack once everything is built.
-    pub fn built(&self) -> Sight {
-        let mut sight = self.nothing();
+    pub fn built(&self) -> Observation {
+        let mut observed = self.nothing();
         // A layer at a time: each is made from what the layers before it lend.
         for layer in [Layer::Key, Layer::Bucket, Layer::Collection, Layer::Role, Layer::Index] {
-            self.step(layer, &mut sight);
+            self.step(layer, &mut observed);
         }
         // It comes first, and its data source after it.
-        self.step(Layer::KnowledgeBase, &mut sight);
-        self.step(Layer::KnowledgeBase, &mut sight);
-        sight
+        self.step(Layer::KnowledgeBase, &mut observed);
+        self.step(Layer::KnowledgeBase, &mut observed);
+        observed
     }
 
-    fn step(&self, layer: Layer, sight: &mut Sight) {
-        let want = self.want(sight);
+    fn step(&self, layer: Layer, observed: &mut Observation) {
+        let want = self.want(observed);
         if want.owns(layer) {
-            ensure(&self.id, layer, &want, sight);
+            ensure(&self.id, layer, &want, observed);
         }
     }
 
     /// What is seen before anything is built.
-    pub fn nothing(&self) -> Sight {
-        Sight { index_known: true, ..Sight::default() }
+    pub fn nothing(&self) -> Observation {
+        Observation { index_known: true, ..Observation::default() }
     }
 }
 
@@ -184,15 +185,15 @@ pub fn samples() -> Vec<Sample> {
 }
 
 /// The facts of what is ours.
-pub fn ours<T>(seen: &mut Seen<T>) -> &mut T {
+pub fn ours<T>(seen: &mut Observed<T>) -> &mut T {
     match seen {
-        Seen::Ours(facts) => facts,
+        Observed::Ours(facts) => facts,
         _ => panic!("it is not there"),
     }
 }
 
 /// What AWS answers about a key that is as wanted.
-pub fn key(id: &Identity, want: &WantKey) -> KeyFacts {
+pub fn key(id: &Identity, want: &DesiredKey) -> KeyFacts {
     KeyFacts {
         arn: id.scope.arn("kms", &format!("key/{}", want.name)),
         has_alias: true,
@@ -203,7 +204,7 @@ pub fn key(id: &Identity, want: &WantKey) -> KeyFacts {
 }
 
 /// What AWS answers about a bucket that is as wanted.
-pub fn bucket(scope: &Scope, want: &WantBucket) -> BucketFacts {
+pub fn bucket(scope: &Scope, want: &DesiredBucket) -> BucketFacts {
     BucketFacts {
         tags: want.tags.clone(),
         blocks_public_access: true,
@@ -220,7 +221,7 @@ fn described(document: Value, tags: &BTreeMap<String, String>) -> PolicyFacts {
 }
 
 /// What AWS answers about a collection that is as wanted, with its two policies.
-pub fn collection(scope: &Scope, want: &WantCollection) -> CollectionFacts {
+pub fn collection(scope: &Scope, want: &DesiredCollection) -> CollectionFacts {
     // Twenty characters, as AWS's own ids have.
     let id = format!("{:0>20}", crate::stack::hash::fingerprint(&want.name));
     CollectionFacts {
@@ -241,13 +242,13 @@ pub fn collection(scope: &Scope, want: &WantCollection) -> CollectionFacts {
 }
 
 /// What AWS answers about an index that is as wanted.
-pub fn index(want: &WantIndex) -> IndexFacts {
+pub fn index(want: &DesiredIndex) -> IndexFacts {
     IndexFacts { schema: want.schema(), by_endpoint: false }
 }
 
 /// What AWS answers about a role that is as wanted, with the data access policy of its index. Before the collection has
 /// an ARN it has no permissions.
-pub fn role(scope: &Scope, want: &WantRole) -> RoleFacts {
+pub fn role(scope: &Scope, want: &DesiredRole) -> RoleFacts {
     let arn = scope.role_arn(&want.name);
     let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
     RoleFacts {
@@ -264,11 +265,11 @@ pub fn role(scope: &Scope, want: &WantRole) -> RoleFacts {
 }
 
 /// What AWS answers about a knowledge base that is as wanted, with its data source.
-pub fn knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBaseFacts {
+pub fn knowledge_base(scope: &Scope, want: &DesiredKnowledgeBase) -> KnowledgeBaseFacts {
     KnowledgeBaseFacts { data_source: Some(data_source(scope, want)), ..bare_knowledge_base(scope, want) }
 }
 
-fn bare_knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBaseFacts {
+fn bare_knowledge_base(scope: &Scope, want: &DesiredKnowledgeBase) -> KnowledgeBaseFacts {
     let id = crate::stack::hash::fingerprint(&want.name)[..10].to_uppercase();
     KnowledgeBaseFacts {
         arn: scope.arn("bedrock", &format!("knowledge-base/{id}")),
@@ -286,7 +287,7 @@ fn bare_knowledge_base(scope: &Scope, want: &WantKnowledgeBase) -> KnowledgeBase
     }
 }
 
-fn data_source(scope: &Scope, want: &WantKnowledgeBase) -> DataSourceFacts {
+fn data_source(scope: &Scope, want: &DesiredKnowledgeBase) -> DataSourceFacts {
     DataSourceFacts {
         id: format!("D{}", &crate::stack::hash::fingerprint(&want.name)[..9].to_uppercase()),
         status: "AVAILABLE".into(),
@@ -301,41 +302,41 @@ fn data_source(scope: &Scope, want: &WantKnowledgeBase) -> DataSourceFacts {
 
 /// One step of a layer towards what is wanted, done at once. In the same order as the real one: a knowledge base before
 /// its data source, and an index that must be made anew goes before it comes.
-pub fn ensure(id: &Identity, layer: Layer, want: &Want, sight: &mut Sight) {
+pub fn ensure(id: &Identity, layer: Layer, want: &Desired, observed: &mut Observation) {
     let scope = &id.scope;
     match layer {
-        Layer::Key => sight.key = Seen::Ours(key(id, want.key.as_ref().unwrap())),
-        Layer::Bucket => sight.bucket = Seen::Ours(bucket(scope, want.bucket.as_ref().unwrap())),
+        Layer::Key => observed.key = Observed::Ours(key(id, want.key.as_ref().unwrap())),
+        Layer::Bucket => observed.bucket = Observed::Ours(bucket(scope, want.bucket.as_ref().unwrap())),
         Layer::Collection => {
-            sight.collection = Seen::Ours(collection(scope, want.collection.as_ref().unwrap()));
+            observed.collection = Observed::Ours(collection(scope, want.collection.as_ref().unwrap()));
         }
         Layer::Index => {
             let want = want.index.as_ref().unwrap();
-            sight.index = match sight.index.ours() {
-                Some(_) if want.rebuild => Seen::Absent,
-                _ => Seen::Ours(index(want)),
+            observed.index = match observed.index.ours() {
+                Some(_) if want.rebuild => Observed::Absent,
+                _ => Observed::Ours(index(want)),
             };
-            sight.index_known = true;
+            observed.index_known = true;
         }
         Layer::Role => {
             let want = want.role.as_ref().unwrap();
             let mut facts = role(scope, want);
             // The knowledge base narrows the trust; a role that is there keeps the one it has, if it is a right one.
             if let (Some(found), Some(wanted)) =
-                (sight.role.ours().and_then(|facts| facts.role.as_ref()), &mut facts.role)
+                (observed.role.ours().and_then(|facts| facts.role.as_ref()), &mut facts.role)
                 && found.trust == policy::trust(scope, None)
             {
                 wanted.trust = found.trust.clone();
             }
-            sight.role = Seen::Ours(facts);
+            observed.role = Observed::Ours(facts);
         }
-        Layer::KnowledgeBase => step_knowledge_base(scope, want.knowledge_base.as_ref().unwrap(), sight),
+        Layer::KnowledgeBase => step_knowledge_base(scope, want.knowledge_base.as_ref().unwrap(), observed),
     }
 }
 
-fn step_knowledge_base(scope: &Scope, want: &WantKnowledgeBase, sight: &mut Sight) {
-    let Seen::Ours(facts) = &mut sight.knowledge_base else {
-        sight.knowledge_base = Seen::Ours(bare_knowledge_base(scope, want));
+fn step_knowledge_base(scope: &Scope, want: &DesiredKnowledgeBase, observed: &mut Observation) {
+    let Observed::Ours(facts) = &mut observed.knowledge_base else {
+        observed.knowledge_base = Observed::Ours(bare_knowledge_base(scope, want));
         return;
     };
     for change in diff::knowledge_base(scope, want, facts) {
@@ -344,7 +345,7 @@ fn step_knowledge_base(scope: &Scope, want: &WantKnowledgeBase, sight: &mut Sigh
             KnowledgeBaseChange::NotActive => facts.status = "ACTIVE".into(),
             KnowledgeBaseChange::NarrowTrust => {
                 let trust = policy::trust(scope, Some(&facts.arn));
-                if let Seen::Ours(RoleFacts { role: Some(role), .. }) = &mut sight.role {
+                if let Observed::Ours(RoleFacts { role: Some(role), .. }) = &mut observed.role {
                     role.trust = trust;
                 }
             }
@@ -363,7 +364,7 @@ fn step_knowledge_base(scope: &Scope, want: &WantKnowledgeBase, sight: &mut Sigh
             // Its data source goes first.
             KnowledgeBaseChange::Replace => {
                 if facts.data_source.take().is_none() {
-                    sight.knowledge_base = Seen::Absent;
+                    observed.knowledge_base = Observed::Absent;
                 }
                 return;
             }
@@ -372,21 +373,21 @@ fn step_knowledge_base(scope: &Scope, want: &WantKnowledgeBase, sight: &mut Sigh
 }
 
 /// One step of a layer on the way back, done at once.
-pub fn teardown(layer: Layer, sight: &mut Sight) {
+pub fn teardown(layer: Layer, observed: &mut Observation) {
     match layer {
-        Layer::Key => sight.key = Seen::Absent,
-        Layer::Bucket => sight.bucket = Seen::Absent,
-        Layer::Collection => sight.collection = Seen::Absent,
-        Layer::Index => sight.index = Seen::Absent,
-        Layer::Role => sight.role = Seen::Absent,
-        Layer::KnowledgeBase => sight.knowledge_base = Seen::Absent,
+        Layer::Key => observed.key = Observed::Absent,
+        Layer::Bucket => observed.bucket = Observed::Absent,
+        Layer::Collection => observed.collection = Observed::Absent,
+        Layer::Index => observed.index = Observed::Absent,
+        Layer::Role => observed.role = Observed::Absent,
+        Layer::KnowledgeBase => observed.knowledge_base = Observed::Absent,
     }
 }
 
 /// A sight in which each layer was chosen by itself: of a stack that is built, or anything else.
-pub fn put_together(from: PerLayer<&Sight>) -> Sight {
+pub fn put_together(from: PerLayer<&Observation>) -> Observation {
     let PerLayer { key, bucket, collection, index, role, knowledge_base } = from;
-    Sight {
+    Observation {
         key: key.key.clone(),
         bucket: bucket.bucket.clone(),
         collection: collection.collection.clone(),
@@ -406,10 +407,10 @@ mod tests {
     #[test]
     fn what_is_built_is_whole() {
         for sample in samples() {
-            let sight = sample.built();
-            let want = sample.want(&sight);
-            let steps = plan::plan(&sample.id, &want, &sight).unwrap();
-            let whole = PerLayer::from_fn(|layer| if want.owns(layer) { Step::Whole } else { Step::None });
+            let observed = sample.built();
+            let want = sample.want(&observed);
+            let steps = plan::plan(&sample.id, &want, &observed).unwrap();
+            let whole = PerLayer::from_fn(|layer| if want.owns(layer) { Step::UpToDate } else { Step::None });
             assert_eq!(steps, whole, "{}", sample.name);
         }
     }

@@ -4,14 +4,14 @@
 use serde::Serialize;
 use serde_saphyr::FlowMap;
 
-use super::desired::Want;
-use super::observed::Sight;
+use super::desired::Desired;
+use super::observed::Observation;
 use crate::api::{Chunking, ChunkingSettings, Distance, StandbyReplicas};
 use crate::stack::identity::Scope;
 use crate::stack::store::read_back;
 
 /// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
-pub fn immutable(scope: &Scope, want: &Want, sight: &Sight) -> Vec<String> {
+pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |setting: &str, has: Option<String>, wanted: String| {
         let has = has.unwrap_or_else(|| "unknown".into());
@@ -21,7 +21,7 @@ pub fn immutable(scope: &Scope, want: &Want, sight: &Sight) -> Vec<String> {
     };
     let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
     if let (Some(want), Some(found)) =
-        (&want.collection, sight.collection.ours().and_then(|facts| facts.collection.as_ref()))
+        (&want.collection, observed.collection.ours().and_then(|facts| facts.collection.as_ref()))
     {
         let has = StandbyReplicas::of_aws(&found.standby_replicas).map(|it| in_yaml(&it));
         compare("collection.standbyReplicas", has, in_yaml(&want.settings.standby_replicas));
@@ -29,7 +29,7 @@ pub fn immutable(scope: &Scope, want: &Want, sight: &Sight) -> Vec<String> {
             compare("the collection's key", Some(key(&found.kms_key_arn)), key(&want.key_arn));
         }
     }
-    if let (Some(want), Some(found)) = (&want.knowledge_base, sight.knowledge_base.ours()) {
+    if let (Some(want), Some(found)) = (&want.knowledge_base, observed.knowledge_base.ours()) {
         let model = |arn: &String| scope.model_of(arn).to_owned();
         let has = found.embedding_model_arn.as_ref().map(model);
         compare("knowledgeBase.embeddingModel", has, model(&want.embedding_model_arn));
@@ -38,7 +38,7 @@ pub fn immutable(scope: &Scope, want: &Want, sight: &Sight) -> Vec<String> {
             compare("knowledgeBase.chunking", source.chunking.map(chunking), chunking(want.chunking));
         }
     }
-    if let (Some(want), Some(found)) = (&want.index, sight.index.ours()) {
+    if let (Some(want), Some(found)) = (&want.index, observed.index.ours()) {
         let found = read_back::index(&found.schema);
         let text = |number: Option<i32>| number.map(|it| it.to_string());
         let hnsw = want.settings.hnsw;

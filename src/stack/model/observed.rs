@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::api::{ChunkingSettings, Layer};
 use crate::stack::fault::Fault;
-use crate::stack::identity::{Claim, Identity};
+use crate::stack::identity::{Identity, OwnershipClaim};
 
 /// One layer, as looked at.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen<T> {
+pub enum Observed<T> {
     /// Nothing has our name.
     Absent,
     /// It carries our name and proves to be ours.
@@ -25,18 +25,18 @@ pub struct Foreign {
     /// What and which, such as `bucket prod-ta-acme-…`.
     pub resource: String,
     /// Left behind by an earlier object of ours, or anybody's.
-    pub claim: Claim,
+    pub claim: OwnershipClaim,
 }
 
 // Not derived: a derived Default would ask it of `T` too.
 #[allow(clippy::derivable_impls)]
-impl<T> Default for Seen<T> {
+impl<T> Default for Observed<T> {
     fn default() -> Self {
-        Seen::Absent
+        Observed::Absent
     }
 }
 
-impl<T> Seen<T> {
+impl<T> Observed<T> {
     /// Judges a resource by its tags.
     pub fn by_tags(
         id: &Identity,
@@ -45,15 +45,15 @@ impl<T> Seen<T> {
         facts: T,
     ) -> Self {
         match id.claim(tags) {
-            claim if id.owns(&claim) => Seen::Ours(facts),
-            claim => Seen::Foreign(Foreign { resource: resource(), claim }),
+            claim if id.owns(&claim) => Observed::Ours(facts),
+            claim => Observed::Foreign(Foreign { resource: resource(), claim }),
         }
     }
 
     /// The facts, if it is ours.
     pub fn ours(&self) -> Option<&T> {
         match self {
-            Seen::Ours(facts) => Some(facts),
+            Observed::Ours(facts) => Some(facts),
             _ => None,
         }
     }
@@ -61,28 +61,28 @@ impl<T> Seen<T> {
     /// Whose it is, if it is not ours.
     pub fn foreign(&self) -> Option<&Foreign> {
         match self {
-            Seen::Foreign(foreign) => Some(foreign),
+            Observed::Foreign(foreign) => Some(foreign),
             _ => None,
         }
     }
 
     /// Whether nothing has our name.
     pub fn is_absent(&self) -> bool {
-        matches!(self, Seen::Absent)
+        matches!(self, Observed::Absent)
     }
 }
 
 /// All layers of one owner, as looked at. Layers that the owner borrows stay `Absent`.
 #[derive(Clone, Debug, Default)]
-pub struct Sight {
+pub struct Observation {
     /// The customer key.
-    pub key: Seen<KeyFacts>,
+    pub key: Observed<KeyFacts>,
     /// The bucket.
-    pub bucket: Seen<BucketFacts>,
+    pub bucket: Observed<BucketFacts>,
     /// The collection and its policies.
-    pub collection: Seen<CollectionFacts>,
+    pub collection: Observed<CollectionFacts>,
     /// The vector index.
-    pub index: Seen<IndexFacts>,
+    pub index: Observed<IndexFacts>,
     /// Whether the index was looked for: only an active collection can be asked.
     pub index_known: bool,
     /// The fields that AWS was asked to add to it, and took, since the process began.
@@ -90,12 +90,12 @@ pub struct Sight {
     /// Why it may be there although nobody could see it.
     pub index_hidden: Option<Fault>,
     /// The role and the data access policy.
-    pub role: Seen<RoleFacts>,
+    pub role: Observed<RoleFacts>,
     /// The knowledge base and its data source.
-    pub knowledge_base: Seen<KnowledgeBaseFacts>,
+    pub knowledge_base: Observed<KnowledgeBaseFacts>,
 }
 
-impl Sight {
+impl Observation {
     /// Whether anything of it still bears the uid of an earlier owner, who left it behind.
     pub fn is_adopted(&self, id: &Identity) -> bool {
         let Self { key, bucket, collection, role, knowledge_base, .. } = self;
@@ -112,7 +112,10 @@ impl Sight {
             role.and_then(|facts| facts.role.as_ref()).map(|it| it.tags.clone()),
             knowledge_base.ours().map(|facts| facts.tags.clone()),
         ];
-        tags.iter().flatten().map(|tags| id.claim(tags)).any(|claim| claim != Claim::Ours && id.owns(&claim))
+        tags.iter()
+            .flatten()
+            .map(|tags| id.claim(tags))
+            .any(|claim| claim != OwnershipClaim::Ours && id.owns(&claim))
     }
 
     /// Everything that has our name and is not ours.
@@ -146,11 +149,11 @@ impl Sight {
 
     /// What of one layer has our name and is not ours: all of it, or a part beside ours.
     pub fn foreign_of(&self, layer: Layer) -> Option<&Foreign> {
-        fn of<T>(seen: &Seen<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {
+        fn of<T>(seen: &Observed<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {
             match seen {
-                Seen::Absent => None,
-                Seen::Ours(facts) => beside(facts),
-                Seen::Foreign(foreign) => Some(foreign),
+                Observed::Absent => None,
+                Observed::Ours(facts) => beside(facts),
+                Observed::Foreign(foreign) => Some(foreign),
             }
         }
         match layer {
@@ -358,7 +361,7 @@ mod tests {
     const UID: &str = "tenantry.dev/owner-uid";
 
     fn somebodys(resource: &str) -> Foreign {
-        Foreign { resource: resource.into(), claim: Claim::Foreign }
+        Foreign { resource: resource.into(), claim: OwnershipClaim::Foreign }
     }
 
     fn of_earlier(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -368,13 +371,13 @@ mod tests {
     }
 
     /// One that owns every layer, and all of it built.
-    fn built() -> (Sample, Sight) {
+    fn built() -> (Sample, Observation) {
         let sample = ideal::stack(
             "everything",
             serde_json::json!({"encryption": {"key": "Create"}, "tags": {"costCenter": "42"}, "pool": {}}),
         );
-        let sight = sample.built();
-        (sample, sight)
+        let observed = sample.built();
+        (sample, observed)
     }
 
     #[test]
@@ -387,24 +390,24 @@ mod tests {
         with_others.insert("others".into(), "own".into());
         let mut elsewhere = tags.clone();
         elsewhere.insert("tenantry.dev/installation".into(), "test".into());
-        let foreign = |claim| Seen::Foreign(Foreign { resource: "thing x".into(), claim });
+        let foreign = |claim| Observed::Foreign(Foreign { resource: "thing x".into(), claim });
         for (id, tags, expected) in [
-            (&id, &tags, Seen::Ours(7)),
-            (&adopting, &tags, Seen::Ours(7)),
-            (&id, &with_others, Seen::Ours(7)),
-            (&adopting, &earlier, Seen::Ours(7)),
-            (&id, &earlier, foreign(Claim::Adoptable)),
-            (&adopting, &elsewhere, foreign(Claim::Foreign)),
-            (&adopting, &BTreeMap::new(), foreign(Claim::Foreign)),
+            (&id, &tags, Observed::Ours(7)),
+            (&adopting, &tags, Observed::Ours(7)),
+            (&id, &with_others, Observed::Ours(7)),
+            (&adopting, &earlier, Observed::Ours(7)),
+            (&id, &earlier, foreign(OwnershipClaim::Adoptable)),
+            (&adopting, &elsewhere, foreign(OwnershipClaim::Foreign)),
+            (&adopting, &BTreeMap::new(), foreign(OwnershipClaim::Foreign)),
         ] {
-            let seen = Seen::by_tags(id, || "thing x".into(), tags, 7);
+            let seen = Observed::by_tags(id, || "thing x".into(), tags, 7);
             assert_eq!(seen, expected);
-            let is_ours = expected == Seen::Ours(7);
+            let is_ours = expected == Observed::Ours(7);
             assert_eq!(seen.ours(), is_ours.then_some(&7));
             assert_eq!(seen.foreign().is_some(), !is_ours);
             assert!(!seen.is_absent());
         }
-        let absent = Seen::<i32>::default();
+        let absent = Observed::<i32>::default();
         assert!(absent.is_absent() && absent.ours().is_none() && absent.foreign().is_none());
     }
 
@@ -414,7 +417,7 @@ mod tests {
             let tags = of_earlier(&Identity::parse_description(&policy.description));
             policy.description = Identity::description(&tags);
         }
-        type Case = (&'static str, fn(&mut Sight));
+        type Case = (&'static str, fn(&mut Observation));
         let places: &[Case] = &[
             ("key", |it| ours(&mut it.key).tags = of_earlier(&ours(&mut it.key).tags)),
             ("bucket", |it| ours(&mut it.bucket).tags = of_earlier(&ours(&mut it.bucket).tags)),
@@ -434,12 +437,12 @@ mod tests {
                 facts.tags = of_earlier(&facts.tags);
             }),
         ];
-        let (sample, sight) = built();
+        let (sample, observed) = built();
         let adopting = sample.id.clone().adopting(None);
-        assert!(!sight.is_adopted(&adopting), "all of it is its own");
-        assert!(!Sight::default().is_adopted(&adopting), "there is nothing");
+        assert!(!observed.is_adopted(&adopting), "all of it is its own");
+        assert!(!Observation::default().is_adopted(&adopting), "there is nothing");
         for (what, mutate) in places {
-            let mut it = sight.clone();
+            let mut it = observed.clone();
             mutate(&mut it);
             assert!(it.is_adopted(&adopting), "{what}");
             assert!(!it.is_adopted(&sample.id), "{what}: who takes over nothing has adopted nothing");
@@ -449,49 +452,49 @@ mod tests {
     /// All of a layer, or a part of it beside ours; an index, a bucket and a knowledge base have no parts.
     #[test]
     fn what_is_somebody_elses_is_told_layer_by_layer() {
-        type Case = (Layer, &'static str, fn(&mut Sight, Foreign));
+        type Case = (Layer, &'static str, fn(&mut Observation, Foreign));
         let cases: &[Case] = &[
-            (Layer::Key, "all", |it, other| it.key = Seen::Foreign(other)),
+            (Layer::Key, "all", |it, other| it.key = Observed::Foreign(other)),
             (Layer::Key, "part", |it, other| ours(&mut it.key).foreign = Some(other)),
-            (Layer::Bucket, "all", |it, other| it.bucket = Seen::Foreign(other)),
-            (Layer::Collection, "all", |it, other| it.collection = Seen::Foreign(other)),
+            (Layer::Bucket, "all", |it, other| it.bucket = Observed::Foreign(other)),
+            (Layer::Collection, "all", |it, other| it.collection = Observed::Foreign(other)),
             (Layer::Collection, "part", |it, other| ours(&mut it.collection).foreign = Some(other)),
-            (Layer::Index, "all", |it, other| it.index = Seen::Foreign(other)),
-            (Layer::Role, "all", |it, other| it.role = Seen::Foreign(other)),
+            (Layer::Index, "all", |it, other| it.index = Observed::Foreign(other)),
+            (Layer::Role, "all", |it, other| it.role = Observed::Foreign(other)),
             (Layer::Role, "part", |it, other| ours(&mut it.role).foreign = Some(other)),
-            (Layer::KnowledgeBase, "all", |it, other| it.knowledge_base = Seen::Foreign(other)),
+            (Layer::KnowledgeBase, "all", |it, other| it.knowledge_base = Observed::Foreign(other)),
         ];
-        let (_, sight) = built();
-        assert!(sight.foreign().is_empty() && Sight::default().foreign().is_empty());
+        let (_, observed) = built();
+        assert!(observed.foreign().is_empty() && Observation::default().foreign().is_empty());
         for (layer, how, mutate) in cases {
-            let mut it = sight.clone();
+            let mut it = observed.clone();
             mutate(&mut it, somebodys("x"));
             for other in Layer::ALL {
                 let expected = (other == *layer).then(|| somebodys("x"));
                 assert_eq!(it.foreign_of(other), expected.as_ref(), "{how} of {layer:?}: {other:?}");
-                assert_eq!(Sight::default().foreign_of(other), None);
+                assert_eq!(Observation::default().foreign_of(other), None);
             }
             assert_eq!(it.foreign(), [&somebodys("x")], "{how} of {layer:?}");
         }
-        let both = Sight {
-            bucket: Seen::Foreign(somebodys("first")),
-            role: Seen::Foreign(somebodys("second")),
-            ..Sight::default()
+        let both = Observation {
+            bucket: Observed::Foreign(somebodys("first")),
+            role: Observed::Foreign(somebodys("second")),
+            ..Observation::default()
         };
         assert_eq!(both.foreign(), [&somebodys("first"), &somebodys("second")], "in build order");
     }
 
     #[test]
     fn a_key_stays_while_what_it_may_encrypt_is_somebody_elses() {
-        type Case = (&'static str, fn(&mut Sight), &'static [Layer]);
+        type Case = (&'static str, fn(&mut Observation), &'static [Layer]);
         let cases: &[Case] = &[
             ("all is ours", |_| {}, &[]),
-            ("the bucket", |it| it.bucket = Seen::Foreign(somebodys("x")), &[Layer::Key]),
-            ("the collection", |it| it.collection = Seen::Foreign(somebodys("x")), &[Layer::Key]),
+            ("the bucket", |it| it.bucket = Observed::Foreign(somebodys("x")), &[Layer::Key]),
+            ("the collection", |it| it.collection = Observed::Foreign(somebodys("x")), &[Layer::Key]),
             // A policy beside our collection encrypts nothing.
             ("a policy", |it| ours(&mut it.collection).foreign = Some(somebodys("x")), &[]),
-            ("the role", |it| it.role = Seen::Foreign(somebodys("x")), &[]),
-            ("the index", |it| it.index = Seen::Foreign(somebodys("x")), &[]),
+            ("the role", |it| it.role = Observed::Foreign(somebodys("x")), &[]),
+            ("the index", |it| it.index = Observed::Foreign(somebodys("x")), &[]),
         ];
         for (what, mutate, staying) in cases {
             let (_, mut it) = built();
@@ -503,8 +506,8 @@ mod tests {
 
     #[test]
     fn any_part_of_a_collection_is_something() {
-        let (_, mut sight) = built();
-        let whole = ours(&mut sight.collection).clone();
+        let (_, mut observed) = built();
+        let whole = ours(&mut observed.collection).clone();
         let none = CollectionFacts::default();
         for (what, facts, any) in [
             ("nothing", none.clone(), false),

@@ -14,41 +14,43 @@ use crate::stack::fault::{Class, Fault};
 
 /// How a layer, or all that is borrowed, stands after a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LayerStatus {
     /// As it should be.
-    Whole,
+    Ready,
     /// On its way.
     Waiting(Reason, String),
     /// Being changed, or not seen, while what stands answers as before.
-    Answers(Reason, String),
+    Serving(Reason, String),
     /// Not reached, because another layer comes first.
-    After(Layer),
+    WaitingFor(Layer),
     /// It cannot go on without a person.
     Stalled(Reason, String),
     /// Not looked at, or a passing failure that nobody needs to read of: the last word stands.
     Unchanged,
 }
 
-impl From<&Progress> for Standing {
+impl From<&Progress> for LayerStatus {
     fn from(progress: &Progress) -> Self {
         match progress {
-            Progress::Done => Standing::Whole,
+            Progress::Done => LayerStatus::Ready,
             Progress::Waiting { reason, message, .. } if reason.severity() == Severity::Stalled => {
-                Standing::Stalled(*reason, message.clone())
+                LayerStatus::Stalled(*reason, message.clone())
             }
-            Progress::Waiting { reason, message, .. } => Standing::Waiting(*reason, message.clone()),
+            Progress::Waiting { reason, message, .. } => LayerStatus::Waiting(*reason, message.clone()),
         }
     }
 }
 
-impl From<&Fault> for Standing {
+impl From<&Fault> for LayerStatus {
     fn from(fault: &Fault) -> Self {
         match (fault.class.needs_person(), fault.class) {
-            (Some(reason), _) => Standing::Stalled(reason, fault.of_spec()),
-            (None, Class::NotYet) => Standing::Waiting(Reason::NotYet, fault.to_string()),
-            (None, Class::Throttled | Class::Transient | Class::NotFound) => Standing::Unchanged,
-            (None, Class::Conflict | Class::Unnamed) => Standing::Unchanged,
-            (None, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid) => Standing::Unchanged,
+            (Some(reason), _) => LayerStatus::Stalled(reason, fault.of_spec()),
+            (None, Class::NotYet) => LayerStatus::Waiting(Reason::NotYet, fault.to_string()),
+            (None, Class::Throttled | Class::Transient | Class::NotFound) => LayerStatus::Unchanged,
+            (None, Class::Conflict | Class::Unnamed) => LayerStatus::Unchanged,
+            (None, Class::Denied | Class::Quota | Class::Unreachable | Class::Invalid) => {
+                LayerStatus::Unchanged
+            }
         }
     }
 }
@@ -65,11 +67,11 @@ impl TryFrom<Fault> for Blocked {
     }
 }
 
-impl Standing {
+impl LayerStatus {
     /// The same of what answers as before meanwhile, if it does.
     pub fn answering(self, answers: bool) -> Self {
         match self {
-            Standing::Waiting(reason, message) if answers => Standing::Answers(reason, message),
+            LayerStatus::Waiting(reason, message) if answers => LayerStatus::Serving(reason, message),
             other => other,
         }
     }
@@ -77,16 +79,16 @@ impl Standing {
     /// A layer of which a call failed. `lasts` says for how long calls have been failing so, once that is news. What was
     /// ready still is, unless nobody knows what the failure means and it does not end.
     pub fn after_failure(fault: &Fault, layer: Layer, lasts: Option<Duration>, was_ready: bool) -> Self {
-        let standing = Standing::from(fault).answering(was_ready);
-        let Some(lasts) = lasts.filter(|_| standing == Standing::Unchanged) else { return standing };
+        let standing = LayerStatus::from(fault).answering(was_ready);
+        let Some(lasts) = lasts.filter(|_| standing == LayerStatus::Unchanged) else { return standing };
         match was_ready {
-            false => Standing::Waiting(fault.class.lasting(), fault.to_string()),
+            false => LayerStatus::Waiting(fault.class.lasting(), fault.to_string()),
             true if fault.class == Class::Unnamed && lasts > deadline(layer) => {
                 let minutes = deadline(layer).as_secs() / 60;
                 let message = format!("It has been failing for more than {minutes} minutes. {fault}");
-                Standing::Stalled(Reason::DeadlineExceeded, message)
+                LayerStatus::Stalled(Reason::DeadlineExceeded, message)
             }
-            true => Standing::Unchanged,
+            true => LayerStatus::Unchanged,
         }
     }
 
@@ -94,13 +96,13 @@ impl Standing {
     /// the cause goes away. `since` says since when the layer has not been ready, or has been changed.
     pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
-            Standing::Waiting(reason, message) | Standing::Answers(reason, message)
+            LayerStatus::Waiting(reason, message) | LayerStatus::Serving(reason, message)
                 if !matches!(reason, Reason::WaitingForCollection | Reason::ReadOnly)
                     && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
                 let minutes = in_time(layer, reason).as_secs() / 60;
                 let message = format!("Not ready after {minutes} minutes. {message}");
-                Standing::Stalled(Reason::DeadlineExceeded, message)
+                LayerStatus::Stalled(Reason::DeadlineExceeded, message)
             }
             other => other,
         }
@@ -176,29 +178,29 @@ pub struct Leaving {
 
 /// Everything a pass found out.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict {
+pub struct Outcome {
     /// Why the object may not be acted upon.
     pub refused: Option<Blocked>,
     /// Why the whole stack is refused: something of our name is not ours.
     pub blocked: Option<Blocked>,
     /// Every owned layer.
-    pub layers: PerLayer<Option<Standing>>,
+    pub layers: PerLayer<Option<LayerStatus>>,
     /// All that is borrowed.
-    pub borrowed: Option<Standing>,
+    pub borrowed: Option<LayerStatus>,
     /// Everything stands, and yet it cannot be asked: what it would answer from is being made anew.
-    pub refilling: Option<(Reason, String)>,
+    pub reindexing: Option<(Reason, String)>,
     /// Whether it is still open if the object may be acted upon.
     pub undecided: bool,
     /// Why nobody can say at the moment whether it may.
     pub withheld: Option<Blocked>,
     /// Something has been failing in a way that passes for so long that a person may wonder.
-    pub passing: Option<(Reason, String)>,
+    pub transient: Option<(Reason, String)>,
     /// The documents.
     pub documents: Option<Documents>,
     /// The embedding model; `None` = the last word stands, if there is one.
     pub model: Option<Model>,
     /// The item in the registry, where there is one.
-    pub registered: Option<Standing>,
+    pub registered: Option<LayerStatus>,
     /// The teardown, once it has begun.
     pub leaving: Option<Leaving>,
 }
@@ -219,7 +221,7 @@ fn draft(kind: ConditionType, status: &'static str, reason: Reason, message: imp
     Draft { kind, status, reason, message: message.into() }
 }
 
-impl Verdict {
+impl Outcome {
     /// The conditions that follow, in the order of the documentation. What did not change keeps its time, and its
     /// message too where only a request id differs.
     pub fn conditions(&self, previous: &[Condition], generation: i64, now: &Time) -> Vec<Condition> {
@@ -251,9 +253,9 @@ impl Verdict {
 
     /// Whether everything is as it should be, or was when it was last looked at.
     fn is_ready(&self, previous: &[Condition]) -> bool {
-        let whole = |kind: ConditionType, standing: &Option<Standing>| match standing {
-            None | Some(Standing::Whole | Standing::Answers(..)) => true,
-            Some(Standing::Unchanged) => condition::is_true(previous, kind),
+        let whole = |kind: ConditionType, standing: &Option<LayerStatus>| match standing {
+            None | Some(LayerStatus::Ready | LayerStatus::Serving(..)) => true,
+            Some(LayerStatus::Unchanged) => condition::is_true(previous, kind),
             Some(_) => false,
         };
         self.layers.iter().all(|(layer, standing)| whole(ConditionType::of(layer), standing))
@@ -274,23 +276,23 @@ impl Verdict {
         let standings =
             || self.layers.iter().filter_map(|(_, standing)| standing.as_ref()).chain(self.borrowed.as_ref());
         let stalled = standings().find_map(|standing| match standing {
-            Standing::Stalled(reason, message) => Some((true, *reason, message.clone())),
+            LayerStatus::Stalled(reason, message) => Some((true, *reason, message.clone())),
             _ => None,
         });
         let waiting = || {
             standings().find_map(|standing| match standing {
-                Standing::Waiting(reason, message) => Some((false, *reason, message.clone())),
+                LayerStatus::Waiting(reason, message) => Some((false, *reason, message.clone())),
                 _ => None,
             })
         };
-        let refilling = || self.refilling.clone().map(|(reason, message)| (false, reason, message));
+        let reindexing = || self.reindexing.clone().map(|(reason, message)| (false, reason, message));
         let is_ready = self.is_ready(previous);
         // What keeps failing is the news, whatever else is waited for.
-        let passing = || {
-            let passing = self.passing.clone().filter(|_| !is_ready || self.refilling.is_some());
-            passing.map(|(reason, message)| (false, reason, message))
+        let transient = || {
+            let transient = self.transient.clone().filter(|_| !is_ready || self.reindexing.is_some());
+            transient.map(|(reason, message)| (false, reason, message))
         };
-        stalled.or_else(passing).or_else(waiting).or_else(refilling).or_else(|| {
+        stalled.or_else(transient).or_else(waiting).or_else(reindexing).or_else(|| {
             if is_ready {
                 return None;
             }
@@ -308,8 +310,8 @@ impl Verdict {
     /// What is done, or waited for, while everything answers. What was begun is not done because a look failed since.
     fn meanwhile(&self, previous: &[Condition]) -> Option<(Reason, String)> {
         self.layers.iter().find_map(|(layer, standing)| match standing {
-            Some(Standing::Answers(reason, message)) => Some((*reason, message.clone())),
-            Some(Standing::Unchanged) => {
+            Some(LayerStatus::Serving(reason, message)) => Some((*reason, message.clone())),
+            Some(LayerStatus::Unchanged) => {
                 let said =
                     condition::find(previous, ConditionType::of(layer)).filter(|c| c.status == TRUE)?;
                 let reason = Reason::parse(&said.reason).filter(|reason| *reason != Reason::Ready)?;
@@ -324,7 +326,7 @@ impl Verdict {
         let mut drafts = match self.trouble(previous) {
             None => vec![
                 draft(Ready, TRUE, Reason::Ready, "Everything is built and can be asked"),
-                match self.passing.clone().or_else(|| self.meanwhile(previous)) {
+                match self.transient.clone().or_else(|| self.meanwhile(previous)) {
                     Some((reason, message)) => draft(Reconciling, TRUE, reason, message),
                     None => draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
                 },
@@ -362,7 +364,7 @@ impl Verdict {
         }
         let borrowed = self.borrowed.as_ref();
         drafts.extend(borrowed.and_then(|standing| match standing {
-            Standing::Whole => {
+            LayerStatus::Ready => {
                 Some(draft(ConditionType::StackReady, TRUE, Reason::Lent, "All that is borrowed is lent"))
             }
             other => detail(ConditionType::StackReady, other, "What is borrowed"),
@@ -377,7 +379,7 @@ impl Verdict {
             drafts.push(draft(ConditionType::ModelCurrent, status, *reason, message.clone()));
         }
         drafts.extend(self.registered.as_ref().and_then(|standing| match standing {
-            Standing::Whole => {
+            LayerStatus::Ready => {
                 let message = "The registry says where to ask";
                 Some(draft(ConditionType::Registered, TRUE, Reason::Registered, message))
             }
@@ -394,28 +396,28 @@ impl Verdict {
         let leaving = self.leaving.is_some();
         let layers = self.layers.iter().filter(move |(_, standing)| match standing {
             None => leaving,
-            Some(standing) => *standing == Standing::Unchanged,
+            Some(standing) => *standing == LayerStatus::Unchanged,
         });
         let kinds = layers.map(|(layer, _)| ConditionType::of(layer));
-        let borrowed = leaving || matches!(self.borrowed, Some(Standing::Unchanged));
+        let borrowed = leaving || matches!(self.borrowed, Some(LayerStatus::Unchanged));
         let accepted = leaving.then_some(ConditionType::Accepted);
-        let registered = leaving || matches!(self.registered, Some(Standing::Unchanged));
+        let registered = leaving || matches!(self.registered, Some(LayerStatus::Unchanged));
         let registered = registered.then_some(ConditionType::Registered);
         let borrowed = borrowed.then_some(ConditionType::StackReady);
         kinds.chain(borrowed).chain(accepted).chain(registered).collect()
     }
 }
 
-fn detail(kind: ConditionType, standing: &Standing, what: &str) -> Option<Draft> {
+fn detail(kind: ConditionType, standing: &LayerStatus, what: &str) -> Option<Draft> {
     match standing {
-        Standing::Whole => Some(draft(kind, TRUE, Reason::Ready, format!("{what} is as it should be"))),
-        Standing::Answers(reason, message) => Some(draft(kind, TRUE, *reason, message.clone())),
-        Standing::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
-        Standing::After(layer) => {
+        LayerStatus::Ready => Some(draft(kind, TRUE, Reason::Ready, format!("{what} is as it should be"))),
+        LayerStatus::Serving(reason, message) => Some(draft(kind, TRUE, *reason, message.clone())),
+        LayerStatus::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
+        LayerStatus::WaitingFor(layer) => {
             Some(draft(kind, UNKNOWN, Reason::waiting_for(*layer), format!("{what} waits for the {layer}")))
         }
-        Standing::Stalled(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
-        Standing::Unchanged => None,
+        LayerStatus::Stalled(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
+        LayerStatus::Unchanged => None,
     }
 }
 
@@ -460,12 +462,12 @@ mod tests {
         (&found.status, &found.reason)
     }
 
-    fn building() -> Verdict {
-        let mut verdict = Verdict::default();
+    fn building() -> Outcome {
+        let mut verdict = Outcome::default();
         verdict.layers.collection =
-            Some(Standing::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
-        verdict.layers.bucket = Some(Standing::Whole);
-        verdict.layers.index = Some(Standing::After(Layer::Collection));
+            Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
+        verdict.layers.bucket = Some(LayerStatus::Ready);
+        verdict.layers.index = Some(LayerStatus::WaitingFor(Layer::Collection));
         verdict
     }
 
@@ -484,14 +486,14 @@ mod tests {
     #[test]
     fn what_needs_a_person_is_stalled_with_the_same_reason() {
         let mut verdict = building();
-        verdict.layers.role = Some(Standing::Stalled(Reason::Denied, "iam:CreateRole".into()));
+        verdict.layers.role = Some(LayerStatus::Stalled(Reason::Denied, "iam:CreateRole".into()));
         let conditions = verdict.conditions(&[], 1, &at(1));
         assert_eq!(status(&conditions, ConditionType::Stalled), ("True", "Denied"));
         assert_eq!(status(&conditions, ConditionType::Reconciling), ("False", "Denied"));
         assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Denied"));
-        let refused = Verdict {
+        let refused = Outcome {
             refused: Some(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         let conditions = refused.conditions(&[], 1, &at(1));
         assert_eq!(status(&conditions, ConditionType::Accepted), ("False", "TenantIdTaken"));
@@ -503,24 +505,24 @@ mod tests {
         let first = building().conditions(&[], 1, &at(1));
         let mut again = building();
         again.layers.collection =
-            Some(Standing::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
+            Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
         assert_eq!(again.conditions(&first, 1, &at(2)), first, "another request id is no news");
-        again.layers.collection = Some(Standing::Unchanged);
+        again.layers.collection = Some(LayerStatus::Unchanged);
         let later = again.conditions(&first, 1, &at(2));
         assert_eq!(status(&later, ConditionType::CollectionReady), ("False", "Creating"));
         assert_eq!(
             status(&later, ConditionType::Ready),
             ("False", "Creating"),
-            "a passing failure is no news"
+            "a transient failure is no news"
         );
-        again.layers.collection = Some(Standing::Whole);
-        again.layers.index = Some(Standing::Whole);
+        again.layers.collection = Some(LayerStatus::Ready);
+        again.layers.index = Some(LayerStatus::Ready);
         let done = again.conditions(&first, 1, &at(3));
         assert_eq!(status(&done, ConditionType::Ready), ("True", "Ready"));
         assert_eq!(done[0].last_transition_time, at(3));
         let mut failing = again.clone();
-        failing.layers.bucket = Some(Standing::Unchanged);
-        failing.passing = Some((Reason::Transient, "AWS answers with 503".into()));
+        failing.layers.bucket = Some(LayerStatus::Unchanged);
+        failing.transient = Some((Reason::Transient, "AWS answers with 503".into()));
         let still = failing.conditions(&done, 1, &at(4));
         assert_eq!(status(&still, ConditionType::Ready), ("True", "Ready"), "what was whole still counts");
         assert_eq!(status(&still, ConditionType::Reconciling), ("True", "Transient"));
@@ -530,17 +532,17 @@ mod tests {
 
     #[test]
     fn what_is_changed_while_it_answers_takes_nobodys_ready_away() {
-        let whole = Verdict {
+        let whole = Outcome {
             layers: PerLayer {
-                bucket: Some(Standing::Whole),
-                role: Some(Standing::Whole),
+                bucket: Some(LayerStatus::Ready),
+                role: Some(LayerStatus::Ready),
                 ..PerLayer::default()
             },
-            ..Verdict::default()
+            ..Outcome::default()
         };
         let before = whole.conditions(&[], 1, &at(1));
         let mut changing = whole.clone();
-        changing.layers.bucket = Some(Standing::Answers(Reason::Updating, "it is changed".into()));
+        changing.layers.bucket = Some(LayerStatus::Serving(Reason::Updating, "it is changed".into()));
         let during = changing.conditions(&before, 2, &at(2));
         assert!(changing.ready(&before));
         assert_eq!(status(&during, ConditionType::Ready), ("True", "Ready"));
@@ -548,10 +550,10 @@ mod tests {
         assert_eq!(status(&during, ConditionType::Stalled), ("False", "Ready"));
         assert_eq!(status(&during, ConditionType::BucketReady), ("True", "Updating"));
         // A look that fails in between leaves it so.
-        changing.layers = changing.layers.map(|_, it| it.map(|_| Standing::Unchanged));
+        changing.layers = changing.layers.map(|_, it| it.map(|_| LayerStatus::Unchanged));
         let unseen = changing.conditions(&during, 2, &at(3));
         assert_eq!(unseen, during, "what was begun is not done");
-        changing.layers.role = Some(Standing::After(Layer::Key));
+        changing.layers.role = Some(LayerStatus::WaitingFor(Layer::Key));
         let ready = changing.conditions(&during, 2, &at(3));
         assert_eq!(status(&ready, ConditionType::Ready), ("False", "Updating"), "rather than a mere look");
         let after = whole.conditions(&unseen, 2, &at(4));
@@ -561,20 +563,20 @@ mod tests {
 
     #[test]
     fn trouble_with_the_registry_leaves_ready_alone() {
-        let mut verdict = Verdict { registered: Some(Standing::Unchanged), ..Verdict::default() };
+        let mut verdict = Outcome { registered: Some(LayerStatus::Unchanged), ..Outcome::default() };
         let first = verdict.conditions(&[], 1, &at(1));
         assert_eq!(status(&first, ConditionType::Registered), ("Unknown", "Progressing"));
-        verdict.registered = Some(Standing::Whole);
+        verdict.registered = Some(LayerStatus::Ready);
         let told = verdict.conditions(&first, 1, &at(2));
         assert_eq!(status(&told, ConditionType::Registered), ("True", "Registered"));
-        let conflict = Standing::Stalled(Reason::RegistryConflict, "not ours (request 1)".into());
+        let conflict = LayerStatus::Stalled(Reason::RegistryConflict, "not ours (request 1)".into());
         verdict.registered = Some(conflict);
         let refused = verdict.conditions(&told, 1, &at(3));
         assert_eq!(status(&refused, ConditionType::Registered), ("False", "RegistryConflict"));
         assert_eq!(status(&refused, ConditionType::Ready), ("True", "Ready"));
         assert_eq!(status(&refused, ConditionType::Stalled), ("False", "Ready"));
         assert!(verdict.ready(&told));
-        verdict.registered = Some(Standing::Unchanged);
+        verdict.registered = Some(LayerStatus::Unchanged);
         assert_eq!(verdict.conditions(&refused, 1, &at(4)), refused, "its last word stands");
         verdict.registered = None;
         let without = verdict.conditions(&refused, 1, &at(5));
@@ -605,12 +607,12 @@ mod tests {
         );
     }
 
-    fn waiting(reason: Reason, message: &str) -> Standing {
-        Standing::Waiting(reason, message.into())
+    fn waiting(reason: Reason, message: &str) -> LayerStatus {
+        LayerStatus::Waiting(reason, message.into())
     }
 
-    fn stalled(reason: Reason, message: &str) -> Standing {
-        Standing::Stalled(reason, message.into())
+    fn stalled(reason: Reason, message: &str) -> LayerStatus {
+        LayerStatus::Stalled(reason, message.into())
     }
 
     fn said(kind: ConditionType, status: &str, reason: &str, message: &str) -> Condition {
@@ -636,7 +638,7 @@ mod tests {
 
     #[test]
     fn what_was_last_said_of_the_documents_is_read_back() {
-        let conditions = |documents| Verdict { documents, ..Verdict::default() }.conditions(&[], 1, &at(1));
+        let conditions = |documents| Outcome { documents, ..Outcome::default() }.conditions(&[], 1, &at(1));
         for current in [Some(true), Some(false), None] {
             let said = Documents { current, reason: Reason::SyncFailed, message: "why".into() };
             assert_eq!(Documents::last(&conditions(Some(said.clone()))), Some(said));
@@ -646,17 +648,17 @@ mod tests {
 
     #[test]
     fn a_progress_stands_as_its_reason_says() {
-        assert_eq!(Standing::from(&Progress::Done), Standing::Whole);
+        assert_eq!(LayerStatus::from(&Progress::Done), LayerStatus::Ready);
         for reason in Reason::ALL {
             let person = reason.severity() == Severity::Stalled;
             let expected = if person { stalled(*reason, "why") } else { waiting(*reason, "why") };
-            assert_eq!(Standing::from(&Progress::waiting(*reason, "why")), expected, "{reason}");
+            assert_eq!(LayerStatus::from(&Progress::waiting(*reason, "why")), expected, "{reason}");
         }
     }
 
     #[test]
     fn a_fault_stands_as_its_class_says() {
-        type Stands = fn(Reason, &str) -> Standing;
+        type Stands = fn(Reason, &str) -> LayerStatus;
         let table: [(Class, Option<Stands>, Reason); 10] = [
             (Class::Denied, Some(stalled), Reason::Denied),
             (Class::Quota, Some(stalled), Reason::Quota),
@@ -681,8 +683,8 @@ mod tests {
             };
             let text = fault.of_spec();
             assert!(text.contains("AWS says so") && text.contains("R1"));
-            let expected = standing.map_or(Standing::Unchanged, |standing| standing(reason, &text));
-            assert_eq!(Standing::from(&fault), expected, "{class:?}");
+            let expected = standing.map_or(LayerStatus::Unchanged, |standing| standing(reason, &text));
+            assert_eq!(LayerStatus::from(&fault), expected, "{class:?}");
         }
     }
 
@@ -719,9 +721,9 @@ mod tests {
                 assert_eq!(waits.by_deadline(layer, Some(late)), expected, "{layer}: {reason}");
             }
             let others = [
-                Standing::Whole,
-                Standing::After(Layer::Key),
-                Standing::Unchanged,
+                LayerStatus::Ready,
+                LayerStatus::WaitingFor(Layer::Key),
+                LayerStatus::Unchanged,
                 stalled(Reason::Denied, "no"),
             ];
             for other in others {
@@ -736,30 +738,30 @@ mod tests {
         const PERSON: (&str, &str) = ("False", "True");
         const BY_ITSELF: (&str, &str) = ("True", "False");
         let blocked = |reason, message: &str| Some(Blocked { reason, message: message.into() });
-        let mut verdict = Verdict {
+        let mut verdict = Outcome {
             refused: blocked(Reason::TenantIdTaken, "refused"),
             blocked: blocked(Reason::OwnedByAnother, "blocked"),
             layers: PerLayer {
                 key: Some(waiting(Reason::Creating, "the key waits")),
                 bucket: Some(stalled(Reason::Denied, "the bucket")),
                 collection: Some(waiting(Reason::Updating, "the collection waits")),
-                index: Some(Standing::After(Layer::Collection)),
+                index: Some(LayerStatus::WaitingFor(Layer::Collection)),
                 role: Some(stalled(Reason::Quota, "the role")),
                 knowledge_base: None,
             },
             borrowed: Some(stalled(Reason::StackNotFound, "no stack")),
-            refilling: Some((Reason::SyncRequested, "refilling".into())),
-            passing: Some((Reason::Throttled, "slower".into())),
+            reindexing: Some((Reason::SyncRequested, "reindexing".into())),
+            transient: Some((Reason::Throttled, "slower".into())),
             leaving: Some(Leaving {
                 reason: Reason::Deleting,
                 message: "leaving".into(),
                 blocked: false,
                 stalled: false,
             }),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         let mut check =
-            |step: fn(&mut Verdict), (reconciling, stalls): (&str, &str), reason: &str, why: &str| {
+            |step: fn(&mut Outcome), (reconciling, stalls): (&str, &str), reason: &str, why: &str| {
                 let conditions = verdict.conditions(&[], 1, &at(1));
                 let told = |kind| told(&conditions, kind).unwrap();
                 assert_eq!(told(ConditionType::Ready), ("False", reason, why));
@@ -772,27 +774,27 @@ mod tests {
         check(|it| it.leaving = None, PERSON, "Deleting", "leaving");
         check(|it| it.refused = None, PERSON, "TenantIdTaken", "refused");
         check(|it| it.blocked = None, PERSON, "OwnedByAnother", "blocked");
-        check(|it| it.layers.bucket = Some(Standing::Whole), PERSON, "Denied", "the bucket");
-        check(|it| it.layers.role = Some(Standing::Whole), PERSON, "Quota", "the role");
-        let lends_late = |it: &mut Verdict| it.borrowed = Some(waiting(Reason::StackNotReady, "not yet"));
+        check(|it| it.layers.bucket = Some(LayerStatus::Ready), PERSON, "Denied", "the bucket");
+        check(|it| it.layers.role = Some(LayerStatus::Ready), PERSON, "Quota", "the role");
+        let lends_late = |it: &mut Outcome| it.borrowed = Some(waiting(Reason::StackNotReady, "not yet"));
         check(lends_late, PERSON, "StackNotFound", "no stack");
-        check(|it| it.passing = None, BY_ITSELF, "Throttled", "slower");
-        check(|it| it.layers.key = Some(Standing::Whole), BY_ITSELF, "Creating", "the key waits");
-        let done = |it: &mut Verdict| it.layers.collection = Some(Standing::Whole);
+        check(|it| it.transient = None, BY_ITSELF, "Throttled", "slower");
+        check(|it| it.layers.key = Some(LayerStatus::Ready), BY_ITSELF, "Creating", "the key waits");
+        let done = |it: &mut Outcome| it.layers.collection = Some(LayerStatus::Ready);
         check(done, BY_ITSELF, "Updating", "the collection waits");
-        check(|it| it.borrowed = Some(Standing::Whole), BY_ITSELF, "StackNotReady", "not yet");
-        check(|it| it.refilling = None, BY_ITSELF, "SyncRequested", "refilling");
+        check(|it| it.borrowed = Some(LayerStatus::Ready), BY_ITSELF, "StackNotReady", "not yet");
+        check(|it| it.reindexing = None, BY_ITSELF, "SyncRequested", "reindexing");
         // Nothing waits but for others, so that what was said before stands: here, nothing was.
-        let done = |it: &mut Verdict| it.layers.index = Some(Standing::Whole);
+        let done = |it: &mut Outcome| it.layers.index = Some(LayerStatus::Ready);
         check(done, BY_ITSELF, "Progressing", "Looking at what is there");
-        verdict.passing = Some((Reason::Throttled, "slower".into()));
+        verdict.transient = Some((Reason::Throttled, "slower".into()));
         let conditions = verdict.conditions(&[], 1, &at(1));
         let ready = ("True", "Ready", "Everything is built and can be asked");
         assert_eq!(told(&conditions, ConditionType::Ready), Some(ready));
         assert_eq!(told(&conditions, ConditionType::Reconciling), Some(("True", "Throttled", "slower")));
         let nobody = ("False", "Ready", "Nothing waits for a person");
         assert_eq!(told(&conditions, ConditionType::Stalled), Some(nobody));
-        verdict.passing = None;
+        verdict.transient = None;
         let conditions = verdict.conditions(&[], 1, &at(1));
         let nothing = ("False", "Ready", "Nothing is left to do");
         assert_eq!(told(&conditions, ConditionType::Reconciling), Some(nothing));
@@ -813,7 +815,7 @@ mod tests {
         ];
         let before = [said(ConditionType::Accepted, "True", "Accepted", "as before")];
         for (refused, undecided, expected) in table {
-            let mut verdict = Verdict { refused, undecided, ..Verdict::default() };
+            let mut verdict = Outcome { refused, undecided, ..Outcome::default() };
             let conditions = verdict.conditions(&[], 1, &at(1));
             assert_eq!(told(&conditions, ConditionType::Accepted), Some(expected));
             verdict.leaving = leaving();
@@ -826,17 +828,17 @@ mod tests {
 
     #[test]
     fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
-        let after = Standing::After(Layer::KnowledgeBase);
+        let after = LayerStatus::WaitingFor(Layer::KnowledgeBase);
         let table = [
-            (Standing::Whole, "True", "Ready", "The {} is as it should be"),
+            (LayerStatus::Ready, "True", "Ready", "The {} is as it should be"),
             (waiting(Reason::Creating, "it comes"), "False", "Creating", "it comes"),
             (after.clone(), "Unknown", "WaitingForKnowledgeBase", "The {} waits for the knowledge base"),
             (stalled(Reason::Failed, "it failed"), "False", "Failed", "it failed"),
-            (Standing::Unchanged, "Unknown", "Progressing", "Not begun"),
+            (LayerStatus::Unchanged, "Unknown", "Progressing", "Not begun"),
         ];
         for (standing, status, reason, message) in table {
             for layer in Layer::ALL {
-                let mut verdict = Verdict::default();
+                let mut verdict = Outcome::default();
                 *verdict.layers.get_mut(layer) = Some(standing.clone());
                 let conditions = verdict.conditions(&[], 1, &at(1));
                 let message = message.replace("{}", layer.words());
@@ -846,14 +848,14 @@ mod tests {
             }
         }
         let table = [
-            (Standing::Whole, ("True", "Lent", "All that is borrowed is lent")),
+            (LayerStatus::Ready, ("True", "Lent", "All that is borrowed is lent")),
             (waiting(Reason::StackNotReady, "soon"), ("False", "StackNotReady", "soon")),
             (after, ("Unknown", "WaitingForKnowledgeBase", "What is borrowed waits for the knowledge base")),
             (stalled(Reason::StackNotFound, "none"), ("False", "StackNotFound", "none")),
-            (Standing::Unchanged, ("Unknown", "Progressing", "Not begun")),
+            (LayerStatus::Unchanged, ("Unknown", "Progressing", "Not begun")),
         ];
         for (standing, expected) in table {
-            let verdict = Verdict { borrowed: Some(standing), ..Verdict::default() };
+            let verdict = Outcome { borrowed: Some(standing), ..Outcome::default() };
             let conditions = verdict.conditions(&[], 1, &at(1));
             assert_eq!(told(&conditions, ConditionType::StackReady), Some(expected));
         }
@@ -863,7 +865,7 @@ mod tests {
     fn documents_are_current_or_not_or_nobody_knows() {
         for (current, status) in [(Some(true), "True"), (Some(false), "False"), (None, "Unknown")] {
             let documents = Some(Documents { current, reason: Reason::Synced, message: "job 1".into() });
-            let verdict = Verdict { documents, ..Verdict::default() };
+            let verdict = Outcome { documents, ..Outcome::default() };
             let conditions = verdict.conditions(&[], 1, &at(1));
             let expected = (status, "Synced", "job 1");
             assert_eq!(told(&conditions, ConditionType::DocumentsCurrent), Some(expected));
@@ -873,9 +875,9 @@ mod tests {
 
     #[test]
     fn what_was_said_of_the_model_stands_until_there_is_news_of_it() {
-        let ends = |current, reason, message: &str| Verdict {
+        let ends = |current, reason, message: &str| Outcome {
             model: Some(Model { current, reason, message: message.into() }),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         fn of_model(conditions: &[Condition]) -> Option<(&str, &str)> {
             told(conditions, ConditionType::ModelCurrent).map(|(status, reason, _)| (status, reason))
@@ -885,28 +887,28 @@ mod tests {
         assert_eq!(of_model(&said), Some(("False", "ModelLegacy")));
         assert!(legacy.ready(&[]), "it can still be asked");
         assert_eq!(
-            of_model(&Verdict::default().conditions(&said, 1, &at(2))),
+            of_model(&Outcome::default().conditions(&said, 1, &at(2))),
             Some(("False", "ModelLegacy"))
         );
-        assert_eq!(of_model(&Verdict::default().conditions(&[], 1, &at(2))), None);
+        assert_eq!(of_model(&Outcome::default().conditions(&[], 1, &at(2))), None);
         let unknown = ends(None, Reason::Denied, "no").conditions(&[], 1, &at(1));
         assert_eq!(of_model(&unknown), Some(("Unknown", "Denied")));
         let leaving =
             Leaving { reason: Reason::Deleting, message: String::new(), blocked: false, stalled: false };
-        let leaves = Verdict { leaving: Some(leaving), ..Verdict::default() };
+        let leaves = Outcome { leaving: Some(leaving), ..Outcome::default() };
         assert_eq!(of_model(&leaves.conditions(&said, 1, &at(2))), None);
     }
 
     #[test]
     fn a_deletion_is_blocked_only_while_it_waits_for_others() {
-        let leaving = |blocked| Verdict {
+        let leaving = |blocked| Outcome {
             leaving: Some(Leaving {
                 reason: Reason::Borrowed,
                 message: "2 borrow".into(),
                 blocked,
                 stalled: false,
             }),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         let blocked = leaving(true).conditions(&[], 1, &at(1));
         let expected = ("True", "Borrowed", "2 borrow");
@@ -917,15 +919,15 @@ mod tests {
 
     #[test]
     fn what_is_being_taken_apart_is_not_as_it_should_be() {
-        let whole = |layer| [Layer::Bucket, Layer::Role].contains(&layer).then_some(Standing::Whole);
-        let built = Verdict { layers: PerLayer::from_fn(whole), ..Verdict::default() };
+        let whole = |layer| [Layer::Bucket, Layer::Role].contains(&layer).then_some(LayerStatus::Ready);
+        let built = Outcome { layers: PerLayer::from_fn(whole), ..Outcome::default() };
         let before = built.conditions(&[], 1, &at(1));
         let goes =
             |layer| [Layer::Key, Layer::Role].contains(&layer).then(|| waiting(Reason::Deleting, "it goes"));
         let leaving =
             Leaving { reason: Reason::Deleting, message: String::new(), blocked: false, stalled: false };
         let leaves =
-            Verdict { layers: PerLayer::from_fn(goes), leaving: Some(leaving), ..Verdict::default() };
+            Outcome { layers: PerLayer::from_fn(goes), leaving: Some(leaving), ..Outcome::default() };
         let after = leaves.conditions(&before, 1, &at(2));
         assert_eq!(told(&after, ConditionType::RoleReady), Some(("False", "Deleting", "it goes")));
         assert_eq!(status(&after, ConditionType::BucketReady), ("True", "Ready"), "what stays is as it was");
@@ -935,8 +937,8 @@ mod tests {
     /// The last word on a stall is not taken back because nothing can be seen for a moment.
     #[test]
     fn a_passing_failure_does_not_take_a_stall_back() {
-        let layers = PerLayer { bucket: Some(Standing::Unchanged), ..PerLayer::default() };
-        let verdict = Verdict { layers, ..Verdict::default() };
+        let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
+        let verdict = Outcome { layers, ..Outcome::default() };
         for (reason, stalls) in [("Denied", "True"), ("DeadlineExceeded", "True"), ("Creating", "False")] {
             let before = [said(ConditionType::Ready, "False", reason, "so")];
             let conditions = verdict.conditions(&before, 1, &at(2));
@@ -947,14 +949,14 @@ mod tests {
     /// The order of the documentation, whatever the order of what was said before.
     #[test]
     fn conditions_are_listed_in_their_order() {
-        let whole = Some(Standing::Whole);
-        let verdict = Verdict {
+        let whole = Some(LayerStatus::Ready);
+        let verdict = Outcome {
             layers: PerLayer::from_fn(|layer| Some(layer).filter(|it| *it != Layer::Role).and(whole.clone())),
-            borrowed: Some(Standing::Unchanged),
+            borrowed: Some(LayerStatus::Unchanged),
             documents: Some(Documents { current: None, reason: Reason::NoDocuments, message: String::new() }),
             model: Some(Model { current: Some(true), reason: Reason::ModelStays, message: String::new() }),
             registered: whole.clone(),
-            ..Verdict::default()
+            ..Outcome::default()
         };
         let before = verdict.conditions(&[], 1, &at(1));
         let all = ConditionType::ALL.iter().map(|kind| kind.as_str());
@@ -964,7 +966,7 @@ mod tests {
         let reversed: Vec<_> = before.iter().rev().cloned().collect();
         let leaving =
             Leaving { reason: Reason::Borrowed, message: String::new(), blocked: true, stalled: true };
-        let leaves = Verdict { leaving: Some(leaving), ..Verdict::default() };
+        let leaves = Outcome { leaving: Some(leaving), ..Outcome::default() };
         let there: Vec<_> = all
             .filter(|kind| !["RoleReady", "DocumentsCurrent", "ModelCurrent", "Paused"].contains(kind))
             .collect();
@@ -978,13 +980,13 @@ mod tests {
     /// What was not looked at counts as it was last seen.
     #[test]
     fn what_is_unchanged_counts_as_what_was_said_of_it() {
-        let layers = PerLayer { bucket: Some(Standing::Unchanged), ..PerLayer::default() };
-        let of_layers = Verdict { layers, ..Verdict::default() };
-        let of_the_stack = Verdict { borrowed: Some(Standing::Unchanged), ..Verdict::default() };
-        let both = Verdict { borrowed: Some(Standing::Unchanged), ..of_layers.clone() };
+        let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
+        let of_layers = Outcome { layers, ..Outcome::default() };
+        let of_the_stack = Outcome { borrowed: Some(LayerStatus::Unchanged), ..Outcome::default() };
+        let both = Outcome { borrowed: Some(LayerStatus::Unchanged), ..of_layers.clone() };
         let (bucket, stack) = (ConditionType::BucketReady, ConditionType::StackReady);
         type Said<'a> = &'a [(ConditionType, &'a str)];
-        let table: [(&Verdict, Said, bool); 11] = [
+        let table: [(&Outcome, Said, bool); 11] = [
             (&of_layers, &[], false),
             (&of_layers, &[(bucket, "True")], true),
             (&of_layers, &[(bucket, "False")], false),
@@ -1017,8 +1019,8 @@ mod tests {
     /// While only passing failures keep it from being ready, `Ready` goes on saying why it was not.
     #[test]
     fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
-        let layers = PerLayer { bucket: Some(Standing::Unchanged), ..PerLayer::default() };
-        let verdict = Verdict { layers, ..Verdict::default() };
+        let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
+        let verdict = Outcome { layers, ..Outcome::default() };
         let accepted = said(ConditionType::Accepted, "False", "SpecInvalid", "another condition's");
         let looking = ("False", "Progressing", "Looking at what is there");
         for (status, reason, message, expected) in [
@@ -1045,11 +1047,11 @@ mod tests {
             (waiting(Reason::Creating, "it comes at last (request 2)"), "it comes at last (request 2)", 1),
             (waiting(Reason::Updating, "it comes (request 2)"), "it comes (request 2)", 1),
             (stalled(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
-            (Standing::After(Layer::Role), "The key waits for the role", 2),
-            (Standing::Whole, "The key is as it should be", 2),
+            (LayerStatus::WaitingFor(Layer::Role), "The key waits for the role", 2),
+            (LayerStatus::Ready, "The key is as it should be", 2),
         ] {
             let layers = PerLayer { key: Some(standing.clone()), ..PerLayer::default() };
-            let verdict = Verdict { layers, ..Verdict::default() };
+            let verdict = Outcome { layers, ..Outcome::default() };
             let conditions = verdict.conditions(&[elsewhere.clone(), before.clone()], 1, &at(2));
             let key = conditions.iter().find(|condition| condition.type_ == "KeyReady").unwrap();
             assert_eq!(
@@ -1062,7 +1064,7 @@ mod tests {
         let before = said(ConditionType::KeyReady, "True", "Creating", "it comes (request 1)");
         let layers =
             PerLayer { key: Some(waiting(Reason::Creating, "it comes (request 2)")), ..PerLayer::default() };
-        let conditions = Verdict { layers, ..Verdict::default() }.conditions(&[before], 1, &at(2));
+        let conditions = Outcome { layers, ..Outcome::default() }.conditions(&[before], 1, &at(2));
         let expected = ("False", "Creating", "it comes (request 2)");
         assert_eq!(told(&conditions, ConditionType::KeyReady), Some(expected));
     }

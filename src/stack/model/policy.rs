@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::desired::{WantBucket, WantRole};
+use super::desired::{DesiredBucket, DesiredRole};
 use crate::stack::identity::Scope;
 use crate::stack::layout::{POOL, SUFFIX};
 
@@ -67,7 +67,7 @@ pub fn trusted(trust: &Value) -> Option<&str> {
 
 /// What a knowledge base's role may do: exactly its model, its prefix, its collection and its key.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>
-pub fn permissions(scope: &Scope, want: &WantRole, collection_arn: &str) -> Value {
+pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> Value {
     let Scope { account, region, partition, .. } = scope;
     let bucket = &want.bucket;
     let prefix = &want.prefix;
@@ -122,7 +122,7 @@ fn refused(key_arn: Option<&str>) -> [(&'static str, Value); 3] {
 
 /// The bucket's policy: nothing travels without TLS, nothing comes in that could not be read, and where nobody else may say
 /// whose a pool's document is, nobody else may write the file that does. It is all of the policy: what others add goes.
-pub fn bucket(scope: &Scope, want: &WantBucket) -> Value {
+pub fn bucket(scope: &Scope, want: &DesiredBucket) -> Value {
     let arn = format!("arn:{}:s3:::{}", scope.partition, want.name);
     let mut statements = vec![json!({
         "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
@@ -171,8 +171,8 @@ mod tests {
         Scope::new("prod", "123456789012", "cn-north-1")
     }
 
-    fn role_of(key_arn: Option<&str>) -> WantRole {
-        WantRole {
+    fn role_of(key_arn: Option<&str>) -> DesiredRole {
+        DesiredRole {
             name: "r".into(),
             tags: BTreeMap::new(),
             bucket: "b".into(),
@@ -317,7 +317,7 @@ mod tests {
             ("prod-sa-stand-gxt44wxbqg", "bridge/acme/"),
             ("prod-sa-stand-gxt44wxbqg", "pool/"),
         ] {
-            let role = WantRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
+            let role = DesiredRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
             let policy = permissions(&scope, &role, &scope.arn("aoss", "collection/abc"));
             for needs in policy["Statement"].as_array().unwrap() {
                 for (action, arn) in list(&needs["Action"]).iter().flat_map(|action| {
@@ -333,8 +333,8 @@ mod tests {
         }
     }
 
-    fn bucket_of(key_arn: Option<&str>, operator: Option<&str>) -> WantBucket {
-        WantBucket {
+    fn bucket_of(key_arn: Option<&str>, operator: Option<&str>) -> DesiredBucket {
+        DesiredBucket {
             name: "b".into(),
             tags: BTreeMap::new(),
             documents: crate::api::Documents::resolve(None),

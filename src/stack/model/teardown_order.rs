@@ -19,33 +19,33 @@ pub fn is_built_on(above: Layer, below: Layer) -> bool {
 
 /// What a deletion does to a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum OnDelete {
     /// Everything stays; a marker says who left it.
-    Stays,
+    Keep,
     /// The documents stay, with the key that they are encrypted with and a marker; what answers from them goes.
-    DocumentsStay,
+    KeepDocuments,
     /// Everything goes.
-    Goes,
+    Delete,
 }
 
-impl Fate {
+impl OnDelete {
     /// Whether a layer stays.
     pub const fn keeps(self, layer: Layer) -> bool {
         match self {
-            Fate::Stays => true,
-            Fate::DocumentsStay => matches!(layer, Layer::Bucket | Layer::Key),
-            Fate::Goes => false,
+            OnDelete::Keep => true,
+            OnDelete::KeepDocuments => matches!(layer, Layer::Bucket | Layer::Key),
+            OnDelete::Delete => false,
         }
     }
 }
 
 /// Deletion's outcome. A policy that is missing, or that this version cannot read, keeps what is there: it must never
 /// cost anybody their documents.
-pub(crate) fn fate(policy: Option<&DeletionPolicy>) -> Fate {
+pub(crate) fn on_delete(policy: Option<&DeletionPolicy>) -> OnDelete {
     match policy {
-        Some(DeletionPolicy::Delete) => Fate::Goes,
-        Some(DeletionPolicy::RetainDocuments) => Fate::DocumentsStay,
-        Some(DeletionPolicy::Retain) | None => Fate::Stays,
+        Some(DeletionPolicy::Delete) => OnDelete::Delete,
+        Some(DeletionPolicy::RetainDocuments) => OnDelete::KeepDocuments,
+        Some(DeletionPolicy::Retain) | None => OnDelete::Keep,
     }
 }
 
@@ -78,14 +78,15 @@ mod tests {
 
     #[test]
     fn only_delete_deletes() {
-        assert_eq!(fate(Some(&DeletionPolicy::Delete)), Fate::Goes);
-        assert_eq!(fate(Some(&DeletionPolicy::Retain)), Fate::Stays);
-        assert_eq!(fate(Some(&DeletionPolicy::RetainDocuments)), Fate::DocumentsStay);
-        assert_eq!(fate(None), Fate::Stays);
+        assert_eq!(on_delete(Some(&DeletionPolicy::Delete)), OnDelete::Delete);
+        assert_eq!(on_delete(Some(&DeletionPolicy::Retain)), OnDelete::Keep);
+        assert_eq!(on_delete(Some(&DeletionPolicy::RetainDocuments)), OnDelete::KeepDocuments);
+        assert_eq!(on_delete(None), OnDelete::Keep);
         for layer in Layer::ALL {
-            assert!(Fate::Stays.keeps(layer) && !Fate::Goes.keeps(layer));
+            assert!(OnDelete::Keep.keeps(layer) && !OnDelete::Delete.keeps(layer));
         }
-        let kept: Vec<_> = Layer::ALL.into_iter().filter(|layer| Fate::DocumentsStay.keeps(*layer)).collect();
+        let kept: Vec<_> =
+            Layer::ALL.into_iter().filter(|layer| OnDelete::KeepDocuments.keeps(*layer)).collect();
         assert_eq!(kept, [Layer::Key, Layer::Bucket], "documents that nobody can decrypt are not kept");
     }
 }

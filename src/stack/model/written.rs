@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::observed::{LifecycleRule, Sight};
+use super::observed::{LifecycleRule, Observation};
 use super::policy::SIDECARS_BY_OPERATOR_ONLY;
 use crate::api::{
     AttributeType, ChunkingSettings, Collection, DataDeletionPolicy, DeletionPolicy, Documents, Encryption,
@@ -27,11 +27,11 @@ pub struct Written {
 }
 
 /// The spec that takes over what was seen of an owner, with every setting that was read; on deletion all of it goes.
-pub fn spec(id: &Identity, sight: &Sight) -> Written {
+pub fn spec(id: &Identity, observed: &Observation) -> Written {
     let mut unsure = Vec::new();
     let spec = match &id.owner {
         Owner::Tenant { tenant_id, pattern, stack, .. } => {
-            let settings = retrieval(&id.scope, sight, &mut unsure);
+            let settings = retrieval(&id.scope, observed, &mut unsure);
             let mut index = settings.index;
             // A text is a text to queries, whether it came alone or in a list.
             let texts = settings.texts.iter().map(|name| read_back::attribute(name, AttributeType::String));
@@ -42,11 +42,11 @@ pub fn spec(id: &Identity, sight: &Sight) -> Written {
                 stack_ref: stack.clone().map(|name| StackRef { name }),
                 knowledge_base: set(settings.knowledge_base),
                 index: set(index),
-                data_deletion_policy: data_deletion_policy(sight),
+                data_deletion_policy: data_deletion_policy(observed),
                 ingestion: None,
-                encryption: encryption(sight),
-                documents: documents(sight, &[id.prefix()]),
-                collection: collection(sight),
+                encryption: encryption(observed),
+                documents: documents(observed, &[id.prefix()]),
+                collection: collection(observed),
                 answers: None,
                 tags: Default::default(),
                 deletion_policy: DeletionPolicy::Delete,
@@ -54,10 +54,10 @@ pub fn spec(id: &Identity, sight: &Sight) -> Written {
         }
         Owner::Stack { .. } => serde_json::to_value(SharedStackSpec {
             allowed_namespaces: None,
-            encryption: encryption(sight),
-            documents: documents(sight, &[BRIDGE.into(), POOL.into()]),
-            collection: collection(sight),
-            pool: pool(&id.scope, sight, &mut unsure),
+            encryption: encryption(observed),
+            documents: documents(observed, &[BRIDGE.into(), POOL.into()]),
+            collection: collection(observed),
+            pool: pool(&id.scope, observed, &mut unsure),
             tags: Default::default(),
             deletion_policy: DeletionPolicy::Delete,
         }),
@@ -74,10 +74,10 @@ struct Retrieval {
     texts: Vec<String>,
 }
 
-fn retrieval(scope: &Scope, sight: &Sight, unsure: &mut Vec<String>) -> Retrieval {
-    let facts = sight.knowledge_base.ours();
+fn retrieval(scope: &Scope, observed: &Observation, unsure: &mut Vec<String>) -> Retrieval {
+    let facts = observed.knowledge_base.ours();
     let model = facts.and_then(|facts| facts.embedding_model_arn.as_deref()).map(|arn| scope.model_of(arn));
-    let index = sight.index.ours();
+    let index = observed.index.ours();
     let found = index.map(|facts| read_back::index(&facts.schema)).unwrap_or_default();
     if index.is_some() && found == Default::default() {
         unsure.push(
@@ -117,12 +117,12 @@ fn retrieval(scope: &Scope, sight: &Sight, unsure: &mut Vec<String>) -> Retrieva
 }
 
 /// What Pool tenants shared, if there was a pool.
-fn pool(scope: &Scope, sight: &Sight, unsure: &mut Vec<String>) -> Option<PoolSpec> {
-    if !Layer::ALL.iter().any(|layer| is_pools(*layer) && sight.is_ours(*layer)) {
+fn pool(scope: &Scope, observed: &Observation, unsure: &mut Vec<String>) -> Option<PoolSpec> {
+    if !Layer::ALL.iter().any(|layer| is_pools(*layer) && observed.is_ours(*layer)) {
         return None;
     }
     let mut of_pool = Vec::new();
-    let Retrieval { knowledge_base, mut index, mut texts } = retrieval(scope, sight, &mut of_pool);
+    let Retrieval { knowledge_base, mut index, mut texts } = retrieval(scope, observed, &mut of_pool);
     unsure.extend(of_pool.into_iter().map(|what| format!("pool.{what}")));
     let key = match &texts[..] {
         texts if texts.iter().any(|name| name == TENANT_ID) => TENANT_ID.to_owned(),
@@ -139,7 +139,7 @@ fn pool(scope: &Scope, sight: &Sight, unsure: &mut Vec<String>) -> Option<PoolSp
         unsure.push(format!("pool.index.attributes: whether {names} are 'String' or 'StringList'"));
     }
     index.attributes.extend(texts.iter().map(|name| read_back::attribute(name, AttributeType::String)));
-    let policy = sight.bucket.ours().and_then(|facts| facts.policy.as_ref());
+    let policy = observed.bucket.ours().and_then(|facts| facts.policy.as_ref());
     if policy.is_some_and(|policy| !policy.to_string().contains(SIDECARS_BY_OPERATOR_ONLY)) {
         // What lets more people in is for a person to say.
         unsure.push(
@@ -162,26 +162,26 @@ fn is_pools(layer: Layer) -> bool {
 
 const TENANT_ID: &str = "tenantId";
 
-fn data_deletion_policy(sight: &Sight) -> Option<DataDeletionPolicy> {
-    let source = sight.knowledge_base.ours()?.data_source.as_ref()?;
+fn data_deletion_policy(observed: &Observation) -> Option<DataDeletionPolicy> {
+    let source = observed.knowledge_base.ours()?.data_source.as_ref()?;
     let retain = DataDeletionPolicy::Retain;
     (source.data_deletion_policy == retain.in_aws()).then_some(retain)
 }
 
 /// The key of the collection or, where that is gone, of the bucket. It is existing unless it was created.
-fn encryption(sight: &Sight) -> Option<Encryption> {
-    if sight.key.ours().is_some() {
+fn encryption(observed: &Observation) -> Option<Encryption> {
+    if observed.key.ours().is_some() {
         return Some(Encryption { key: EncryptionKey::Create, kms_key_arn: None });
     }
-    let of_collection = sight.collection.ours().and_then(|facts| facts.collection.as_ref());
+    let of_collection = observed.collection.ours().and_then(|facts| facts.collection.as_ref());
     let of_collection = of_collection.and_then(|facts| facts.kms_key_arn.clone());
-    let arn = of_collection.or_else(|| sight.bucket.ours()?.key_arn.clone())?;
+    let arn = of_collection.or_else(|| observed.bucket.ours()?.key_arn.clone())?;
     Some(Encryption { key: EncryptionKey::Existing, kms_key_arn: Some(arn) })
 }
 
 /// Not one of these is immutable; but the defaults would delete older versions that were to be kept for ever.
-fn documents(sight: &Sight, prefixes: &[String]) -> Option<Documents> {
-    let facts = sight.bucket.ours()?;
+fn documents(observed: &Observation, prefixes: &[String]) -> Option<Documents> {
+    let facts = observed.bucket.ours()?;
     let ours =
         |rule: &&LifecycleRule| prefixes.contains(&rule.prefix) && rule.noncurrent_expiration_days >= 0;
     let rule = facts.lifecycle.iter().find(ours);
@@ -197,8 +197,8 @@ fn documents(sight: &Sight, prefixes: &[String]) -> Option<Documents> {
     })
 }
 
-fn collection(sight: &Sight) -> Option<Collection> {
-    let facts = sight.collection.ours()?;
+fn collection(observed: &Observation) -> Option<Collection> {
+    let facts = observed.collection.ours()?;
     let replicas = facts.collection.as_ref().and_then(|it| StandbyReplicas::of_aws(&it.standby_replicas));
     let network = facts.network.as_ref().and_then(|policy| read_back::network(&policy.document));
     let is_usual = |network: &crate::api::Network| {
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
     use crate::api::Isolation;
     use crate::stack::model::ideal::{self, Sample, ours};
-    use crate::stack::model::observed::Seen;
+    use crate::stack::model::observed::Observed;
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
 
@@ -344,13 +344,13 @@ mod tests {
 
     #[test]
     fn what_nobody_could_read_is_said() {
-        type Case = (&'static str, Value, fn(&mut Sight), Value, &'static [&'static str]);
+        type Case = (&'static str, Value, fn(&mut Observation), Value, &'static [&'static str]);
         let hnsw = json!({"index": {"hnsw": {"m": 8}}, "knowledgeBase": {"dimensions": 512}});
         let texts = |names: &[&str]| -> Value {
             names.iter().map(|name| json!({"name": name, "type": "String"})).collect()
         };
         let attributes = |names: &[&str]| json!({"index": {"attributes": texts(names)}});
-        let hidden: fn(&mut Sight) = |it| ours(&mut it.index).schema = Value::Null;
+        let hidden: fn(&mut Observation) = |it| ours(&mut it.index).schema = Value::Null;
         let cases: Vec<Case> = vec![
             (
                 "whoever asks may not look into the index, and the knowledge base knows the dimensions",
@@ -386,7 +386,7 @@ mod tests {
             (
                 "only the documents are left",
                 tenant("Bridge", json!({"knowledgeBase": knowledge_base()})),
-                |it| *it = Sight::default(),
+                |it| *it = Observation::default(),
                 tenant("Bridge", json!({})),
                 &[],
             ),
@@ -414,7 +414,7 @@ mod tests {
             (
                 "a bucket is left of a stack with a pool, and its collection's key with it",
                 with(pool(json!({})), json!({"encryption": {"key": "Existing", "kmsKeyArn": KEY}})),
-                |it| *it = Sight { bucket: std::mem::take(&mut it.bucket), ..Sight::default() },
+                |it| *it = Observation { bucket: std::mem::take(&mut it.bucket), ..Observation::default() },
                 stack(json!({"encryption": {"key": "Existing", "kmsKeyArn": KEY}})),
                 &[],
             ),
@@ -424,10 +424,11 @@ mod tests {
                 |it| {
                     let foreign = crate::stack::model::observed::Foreign {
                         resource: "x".into(),
-                        claim: crate::stack::identity::Claim::Foreign,
+                        claim: crate::stack::identity::OwnershipClaim::Foreign,
                     };
-                    (it.key, it.bucket) = (Seen::Foreign(foreign.clone()), Seen::Foreign(foreign.clone()));
-                    it.collection = Seen::Foreign(foreign);
+                    (it.key, it.bucket) =
+                        (Observed::Foreign(foreign.clone()), Observed::Foreign(foreign.clone()));
+                    it.collection = Observed::Foreign(foreign);
                 },
                 tenant("Silo", json!({})),
                 &[],
@@ -435,9 +436,9 @@ mod tests {
         ];
         for (what, spec, happens, expected, unsure) in cases {
             let sample = sample(&spec);
-            let mut sight = sample.built();
-            happens(&mut sight);
-            let written = super::spec(&sample.id, &sight);
+            let mut observed = sample.built();
+            happens(&mut observed);
+            let written = super::spec(&sample.id, &observed);
             assert_eq!(written.spec, expected, "{what}");
             assert_eq!(written.unsure.len(), unsure.len(), "{what}: {:?}", written.unsure);
             for (said, begins) in written.unsure.iter().zip(unsure) {

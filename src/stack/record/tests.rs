@@ -149,11 +149,12 @@ impl Row {
         approved: Option<&str>,
     ) -> Ruling {
         let terms = Terms { cluster: "here".into(), took_over: vec!["the-old-one".into()], policy };
-        let asker = Asker { id: &self.id, namespace_uid: self.namespace_uid, named: self.named, approved };
+        let claimant =
+            Claimant { id: &self.id, namespace_uid: self.namespace_uid, named: self.named, approved };
         let record = state.map(|state| self.record(state));
         let lives = state.is_some_and(|(.., lives)| lives)
-            && record.as_ref().is_some_and(|record| may_live(record, &asker, &terms));
-        rule(record.as_ref(), &asker, &terms, lives, NOW)
+            && record.as_ref().is_some_and(|record| may_live(record, &claimant, &terms));
+        rule(record.as_ref(), &claimant, &terms, lives, NOW)
     }
 
     fn takeover_code(&self) -> String {
@@ -285,9 +286,9 @@ fn only_one_of_ones_own_that_this_cluster_could_know_is_looked_for() {
                 took_over: vec!["the-old-one".into()],
                 policy: IdPolicy::PerNamespace,
             };
-            let asker =
-                Asker { id: &row.id, namespace_uid: row.namespace_uid, named: row.named, approved: None };
-            held.is_some_and(|held| may_live(&row.record(held), &asker, &terms))
+            let claimant =
+                Claimant { id: &row.id, namespace_uid: row.namespace_uid, named: row.named, approved: None };
+            held.is_some_and(|held| may_live(&row.record(held), &claimant, &terms))
         })
         .collect();
     assert_eq!(

@@ -125,28 +125,28 @@ async fn references(scenarios: Vec<Scenario>, side_by_side: usize) -> Vec<Refere
 }
 
 /// How a run ended.
-enum Verdict {
+enum Outcome {
     AsTheReference,
     /// The call never came.
     Missed,
     Failed(String),
 }
 
-async fn judge(run: &Run, reference: &Ended) -> Verdict {
+async fn judge(run: &Run, reference: &Ended) -> Outcome {
     for _ in 0..TRIES {
         let ended = match run.run(bed().await).await {
             Ok(ended) => ended,
-            Err(failure) => return Verdict::Failed(failure),
+            Err(failure) => return Outcome::Failed(failure),
         };
         let differences = ended.outcome.differences(&reference.outcome);
         if !differences.is_empty() {
-            return Verdict::Failed(format!("{}\n{}", differences.join("\n"), ended.journal.mutating()));
+            return Outcome::Failed(format!("{}\n{}", differences.join("\n"), ended.journal.mutating()));
         }
         if ended.struck > 0 {
-            return Verdict::AsTheReference;
+            return Outcome::AsTheReference;
         }
     }
-    Verdict::Missed
+    Outcome::Missed
 }
 
 /// Runs all of them, goes on when one fails, and says in the end what came of it.
@@ -168,17 +168,17 @@ async fn sweep(references: &[Reference], runs: Vec<Run>, side_by_side: usize) {
     while let Some((run, verdict, taken)) = judged.next().await {
         done += 1;
         let said = match verdict {
-            Verdict::AsTheReference => "ok",
+            Outcome::AsTheReference => "ok",
             // How often the operator says how far it is depends on how fast all else is.
-            Verdict::Missed if run.is_a_later_report() => {
+            Outcome::Missed if run.is_a_later_report() => {
                 fewer += 1;
                 "it was said in fewer words this time"
             }
-            Verdict::Missed => {
+            Outcome::Missed => {
                 failed.push(run.to_string());
                 "FAILED: the call never came"
             }
-            Verdict::Failed(failure) => {
+            Outcome::Failed(failure) => {
                 println!("\n{run} failed:\n{failure}");
                 failed.push(run.to_string());
                 "FAILED"

@@ -1,12 +1,16 @@
 //! The way back.
 
 use super::*;
-use crate::stack::model::teardown_order::Fate;
+use crate::stack::model::teardown_order::OnDelete;
 use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
 
 impl Object {
     /// One pass on the way back, `documents` being what becomes of those in a borrowed bucket.
-    async fn back(&mut self, fate: Fate, documents: Result<Progress, Fault>) -> Result<Progress, Fault> {
+    async fn back(
+        &mut self,
+        on_delete: OnDelete,
+        documents: Result<Progress, Fault>,
+    ) -> Result<Progress, Fault> {
         let mut memory = self.memory.clone();
         let journal = &self.aws.0;
         let documents = async {
@@ -15,20 +19,20 @@ impl Object {
         }
         .boxed();
         let case = Case { blueprint: Blueprint::Nothing, ..self.case() };
-        let progress = back(&self.world(), &case, fate, &mut memory, documents).await;
+        let progress = teardown(&self.world(), &case, on_delete, &mut memory, documents).await;
         self.memory = memory;
         progress
     }
 
     async fn goes(&mut self) -> Result<Progress, Fault> {
-        self.back(Fate::Goes, Ok(Progress::Done)).await
+        self.back(OnDelete::Delete, Ok(Progress::Done)).await
     }
 
     /// What each pass took apart, until nothing was left.
-    async fn until_gone(&mut self, fate: Fate) -> Vec<Vec<Layer>> {
+    async fn until_gone(&mut self, on_delete: OnDelete) -> Vec<Vec<Layer>> {
         let mut passes = Vec::new();
         for _ in 0..20 {
-            let progress = self.back(fate, Ok(Progress::Done)).await.unwrap();
+            let progress = self.back(on_delete, Ok(Progress::Done)).await.unwrap();
             if progress.is_done() {
                 return passes;
             }
@@ -48,18 +52,22 @@ fn waits_for(progress: &Result<Progress, Fault>) -> Option<Reason> {
 #[tokio::test]
 async fn a_stack_goes_in_the_order_in_which_it_leans() {
     let mut silo = Object::built("silo with a key").await;
-    let passes = silo.until_gone(Fate::Goes).await;
+    let passes = silo.until_gone(OnDelete::Delete).await;
     let expected: [&[Layer]; 4] = [&[KnowledgeBase], &[Index, Bucket], &[Collection, Role], &[Key]];
     assert_eq!(passes, expected);
     let mut bridge = Object::built("bridge").await;
     let expected: [&[Layer]; 3] = [&[KnowledgeBase], &[Index], &[Role]];
-    assert_eq!(bridge.until_gone(Fate::Goes).await, expected, "what is borrowed is nobody's to take apart");
+    assert_eq!(
+        bridge.until_gone(OnDelete::Delete).await,
+        expected,
+        "what is borrowed is nobody's to take apart"
+    );
 }
 
 #[tokio::test]
 async fn it_is_done_only_in_a_pass_that_finds_nothing_left() {
     let mut stack = Object::built("shared stack").await;
-    stack.aws(|aws| (aws.sight.bucket, aws.sight.collection) = (Seen::Absent, Seen::Absent));
+    stack.aws(|aws| (aws.observed.bucket, aws.observed.collection) = (Observed::Absent, Observed::Absent));
     let progress = stack.goes().await;
     assert_eq!(waits_for(&progress), Some(Reason::Deleting));
     assert_eq!(stack.layers_of("teardown"), [Key]);
@@ -69,10 +77,10 @@ async fn it_is_done_only_in_a_pass_that_finds_nothing_left() {
 #[tokio::test]
 async fn documents_that_stay_keep_their_bucket_and_its_key() {
     let mut silo = Object::built("silo with a key").await;
-    let flat = silo.until_gone(Fate::DocumentsStay).await.concat();
+    let flat = silo.until_gone(OnDelete::KeepDocuments).await.concat();
     assert_eq!(flat, [KnowledgeBase, Index, Collection, Role]);
-    let sight = &silo.aws.0.lock().sight;
-    assert!(sight.bucket.ours().is_some() && sight.key.ours().is_some());
+    let observed = &silo.aws.0.lock().observed;
+    assert!(observed.bucket.ours().is_some() && observed.key.ours().is_some());
 }
 
 #[tokio::test]
@@ -94,15 +102,15 @@ async fn what_is_stuck_holds_up_only_what_it_stands_on() {
     silo.aws(|aws| aws.refuses.bucket = None);
     silo.memory = Memory::default();
     let expected: [&[Layer]; 2] = [&[Bucket], &[Key]];
-    assert_eq!(silo.until_gone(Fate::Goes).await, expected);
+    assert_eq!(silo.until_gone(OnDelete::Delete).await, expected);
 }
 
 #[tokio::test]
 async fn what_cannot_be_seen_may_well_stand() {
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.blind.index = Some(fault(Class::Denied)));
-    let _ = silo.until_gone(Fate::Goes).await;
-    assert!(silo.aws.0.lock().sight.collection.ours().is_none(), "its own collection takes it along");
+    let _ = silo.until_gone(OnDelete::Delete).await;
+    assert!(silo.aws.0.lock().observed.collection.ours().is_none(), "its own collection takes it along");
 
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.blind.bucket = Some(fault(Class::Denied)));
@@ -125,20 +133,20 @@ async fn what_cannot_be_seen_may_well_stand() {
 #[tokio::test]
 async fn what_is_not_ours_is_left_alone_with_the_key_that_may_have_encrypted_it() {
     let mut silo = Object::built("silo with a key").await;
-    silo.aws(|aws| aws.sight.bucket = Seen::Foreign(foreign()));
-    let flat = silo.until_gone(Fate::Goes).await.concat();
+    silo.aws(|aws| aws.observed.bucket = Observed::Foreign(foreign()));
+    let flat = silo.until_gone(OnDelete::Delete).await.concat();
     assert_eq!(flat, [KnowledgeBase, Index, Collection, Role]);
-    assert!(silo.aws.0.lock().sight.key.ours().is_some());
+    assert!(silo.aws.0.lock().observed.key.ours().is_some());
 }
 
 #[tokio::test]
 async fn documents_in_a_borrowed_bucket_go_when_nobody_answers_from_them_any_more() {
     let mut bridge = Object::built("bridge").await;
     let emptying = || Ok(Progress::waiting(Reason::Deleting, "documents go"));
-    bridge.back(Fate::Goes, emptying()).await.unwrap();
+    bridge.back(OnDelete::Delete, emptying()).await.unwrap();
     assert!(!bridge.calls().contains(&"documents".to_string()), "the knowledge base stands");
     for _ in 0..4 {
-        assert_eq!(waits_for(&bridge.back(Fate::Goes, emptying()).await), Some(Reason::Deleting));
+        assert_eq!(waits_for(&bridge.back(OnDelete::Delete, emptying()).await), Some(Reason::Deleting));
     }
     assert!(bridge.calls().contains(&"documents".to_string()));
     assert_eq!(bridge.goes().await, Ok(Progress::Done));
@@ -154,7 +162,7 @@ async fn failures_that_pass_are_told_once_they_have_lasted() {
     assert_eq!(waits_for(&silo.goes().await), Some(Reason::Transient));
     silo.aws(|aws| aws.refuses.knowledge_base = None);
     silo.clock = Clock::new(1);
-    silo.until_gone(Fate::Goes).await;
+    silo.until_gone(OnDelete::Delete).await;
     assert_eq!(silo.memory.failing_since, None);
 }
 
@@ -177,16 +185,16 @@ async fn the_way_back_begins_without_grudges_of_the_way_there() {
 
 #[tokio::test]
 async fn what_stays_is_marked_as_left_behind() {
-    for (fate, tagged) in [
-        (Fate::Stays, vec![Key, Bucket, Collection, Index, Role, KnowledgeBase]),
-        (Fate::DocumentsStay, vec![Key, Bucket]),
+    for (on_delete, tagged) in [
+        (OnDelete::Keep, vec![Key, Bucket, Collection, Index, Role, KnowledgeBase]),
+        (OnDelete::KeepDocuments, vec![Key, Bucket]),
     ] {
         let silo = Object::built("silo with a key").await;
         // An index has no tags, and whether anybody can see it does not matter.
         silo.aws(|aws| aws.blind.index = Some(fault(Class::Denied)));
         let mut memory = silo.memory.clone();
         let case = Case { blueprint: Blueprint::Nothing, ..silo.case() };
-        retain(&silo.world(), &case, fate, &mut memory).await.unwrap();
+        retain(&silo.world(), &case, on_delete, &mut memory).await.unwrap();
         assert_eq!(silo.layers_of("tag retained"), tagged);
     }
     let silo = Object::built("silo").await;
@@ -196,7 +204,7 @@ async fn what_stays_is_marked_as_left_behind() {
             aws.blind.role = look.then(|| fault(Class::Transient));
             aws.refuses.bucket = tag.then(|| fault(Class::Transient));
         });
-        let retained = retain(&silo.world(), &case, Fate::Stays, &mut Memory::default()).await;
+        let retained = retain(&silo.world(), &case, OnDelete::Keep, &mut Memory::default()).await;
         assert_eq!(retained.map_err(|fault| fault.class), Err(Class::Transient));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
-use crate::stack::model::outcome::Standing::{After, Answers, Stalled, Unchanged, Waiting, Whole};
+use crate::stack::model::outcome::LayerStatus::{Ready, Serving, Stalled, Unchanged, Waiting, WaitingFor};
 use crate::stack::model::policy;
 use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
 
@@ -30,8 +30,8 @@ async fn what_can_move_moves_and_what_builds_on_it_waits() {
 async fn a_layer_that_waits_says_for_which() {
     let mut silo = Object::named("silo");
     let passed = silo.pass().await;
-    assert_eq!(*standing(&passed, Index), After(Collection));
-    assert_eq!(*standing(&passed, KnowledgeBase), After(Bucket));
+    assert_eq!(*standing(&passed, Index), WaitingFor(Collection));
+    assert_eq!(*standing(&passed, KnowledgeBase), WaitingFor(Bucket));
     assert!(
         matches!(standing(&passed, Role), Waiting(Reason::WaitingForCollection, _)),
         "{:?}",
@@ -61,7 +61,7 @@ async fn while_something_waits_only_that_is_looked_at() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.slow.collection = true;
-        if let Seen::Ours(facts) = &mut aws.sight.collection {
+        if let Observed::Ours(facts) = &mut aws.observed.collection {
             facts.network = None;
         }
     });
@@ -78,10 +78,10 @@ async fn drift_is_put_right_in_its_own_layer() {
     for layer in [Bucket, Collection, Role, KnowledgeBase] {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| match layer {
-            Bucket => ours(&mut aws.sight.bucket).policy = None,
-            Collection => ours(&mut aws.sight.collection).network = None,
-            Role => ours(&mut aws.sight.role).data_access = None,
-            _ => drop(ours(&mut aws.sight.knowledge_base).tags.remove("costCenter")),
+            Bucket => ours(&mut aws.observed.bucket).policy = None,
+            Collection => ours(&mut aws.observed.collection).network = None,
+            Role => ours(&mut aws.observed.role).data_access = None,
+            _ => drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")),
         });
         silo.generation = 2;
         assert_eq!(silo.until_ready().await, [[layer]], "{layer:?}");
@@ -89,7 +89,7 @@ async fn drift_is_put_right_in_its_own_layer() {
 }
 
 /// What of a stack may differ while everybody is answered, and what may not.
-type Differs = (&'static str, fn(&mut Sight), bool);
+type Differs = (&'static str, fn(&mut Observation), bool);
 
 const DIFFERS: &[Differs] = &[
     ("all tags", untag, true),
@@ -100,7 +100,7 @@ const DIFFERS: &[Differs] = &[
     ("who may reach the collection", network_of_others, true),
     ("the network policy", |it| ours(&mut it.collection).network = None, false),
     ("a field of the index", forget_a_field, true),
-    ("the index", |it| it.index = Seen::Absent, false),
+    ("the index", |it| it.index = Observed::Absent, false),
     ("the description of the data access", undescribe, true),
     ("the data access policy", |it| ours(&mut it.role).data_access = None, false),
     ("the role's permissions", |it| role(it).policies.clear(), false),
@@ -110,33 +110,33 @@ const DIFFERS: &[Differs] = &[
     ("the knowledge base's state", |it| ours(&mut it.knowledge_base).status = "UPDATING".into(), false),
 ];
 
-fn role(sight: &mut Sight) -> &mut RoleDetail {
-    ours(&mut sight.role).role.as_mut().unwrap()
+fn role(observed: &mut Observation) -> &mut RoleDetail {
+    ours(&mut observed.role).role.as_mut().unwrap()
 }
 
-fn source(sight: &mut Sight) -> &mut DataSourceFacts {
-    ours(&mut sight.knowledge_base).data_source.as_mut().unwrap()
+fn source(observed: &mut Observation) -> &mut DataSourceFacts {
+    ours(&mut observed.knowledge_base).data_source.as_mut().unwrap()
 }
 
-fn untag(sight: &mut Sight) {
-    ours(&mut sight.bucket).tags.remove("costCenter");
-    ours(&mut sight.collection).collection.as_mut().unwrap().tags.remove("costCenter");
-    role(sight).tags.remove("costCenter");
-    ours(&mut sight.knowledge_base).tags.remove("costCenter");
+fn untag(observed: &mut Observation) {
+    ours(&mut observed.bucket).tags.remove("costCenter");
+    ours(&mut observed.collection).collection.as_mut().unwrap().tags.remove("costCenter");
+    role(observed).tags.remove("costCenter");
+    ours(&mut observed.knowledge_base).tags.remove("costCenter");
 }
 
-fn network_of_others(sight: &mut Sight) {
-    let network = ours(&mut sight.collection).network.as_mut().unwrap();
+fn network_of_others(observed: &mut Observation) {
+    let network = ours(&mut observed.collection).network.as_mut().unwrap();
     network.document[0]["SourceVPCEs"] = json!(["vpce-others"]);
 }
 
-fn forget_a_field(sight: &mut Sight) {
-    let schema = &mut ours(&mut sight.index).schema;
+fn forget_a_field(observed: &mut Observation) {
+    let schema = &mut ours(&mut observed.index).schema;
     schema["mappings"]["properties"].as_object_mut().unwrap().remove("AMAZON_BEDROCK_METADATA");
 }
 
-fn undescribe(sight: &mut Sight) {
-    ours(&mut sight.role).data_access.as_mut().unwrap().description = "others".into();
+fn undescribe(observed: &mut Observation) {
+    ours(&mut observed.role).data_access.as_mut().unwrap().description = "others".into();
 }
 
 /// `Ready` is what people are woken by.
@@ -144,7 +144,7 @@ fn undescribe(sight: &mut Sight) {
 async fn what_answers_is_not_unready_while_it_is_changed() {
     for (what, differ, answers) in DIFFERS {
         let mut silo = Object::built("silo").await;
-        silo.aws(|aws| differ(&mut aws.sight));
+        silo.aws(|aws| differ(&mut aws.observed));
         silo.generation = 2;
         silo.pass().await;
         let conditions = &silo.status.conditions;
@@ -161,8 +161,8 @@ async fn what_answers_is_not_unready_while_it_is_changed() {
 async fn who_waits_for_a_change_of_another_layer_goes_on_answering() {
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| {
-        ours(&mut aws.sight.key).has_alias = false;
-        untag(&mut aws.sight);
+        ours(&mut aws.observed.key).has_alias = false;
+        untag(&mut aws.observed);
     });
     silo.generation = 2;
     for _ in 0..10 {
@@ -189,7 +189,7 @@ async fn an_index_that_is_not_seen_for_a_moment_is_not_unready_because_another_l
     for class in [Class::Throttled, Class::Transient, Class::Unnamed, Class::NotYet] {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| {
-            ours(&mut aws.sight.bucket).lifecycle.clear();
+            ours(&mut aws.observed.bucket).lifecycle.clear();
             aws.blind.index = Some(fault(class));
         });
         silo.generation = 2;
@@ -217,7 +217,7 @@ async fn why_the_index_cannot_be_seen_is_not_kept_back_because_another_layer_dif
             let mut silo = Object::built("silo").await;
             silo.read_only = read_only;
             silo.aws(|aws| {
-                ours(&mut aws.sight.bucket).lifecycle.clear();
+                ours(&mut aws.observed.bucket).lifecycle.clear();
                 aws.refuses.bucket = Some(fault(Class::Transient));
                 aws.blind.index = Some(fault(class));
             });
@@ -243,7 +243,7 @@ async fn what_may_not_answer_is_not_ready_because_the_call_that_repairs_it_fails
         for class in classes {
             let mut silo = Object::built("silo").await;
             silo.aws(|aws| {
-                differ(&mut aws.sight);
+                differ(&mut aws.observed);
                 aws.refuses = PerLayer::from_fn(|_| Some(fault(class)));
             });
             silo.generation = 2;
@@ -267,7 +267,7 @@ async fn a_change_is_not_done_because_the_call_that_makes_it_fails() {
     for (what, differ, _) in DIFFERS.iter().filter(|(.., answers)| *answers) {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| {
-            differ(&mut aws.sight);
+            differ(&mut aws.observed);
             aws.refuses = PerLayer::from_fn(|_| Some(fault(Class::Transient)));
         });
         silo.generation = 2;
@@ -324,7 +324,7 @@ async fn what_is_late_does_not_stall_and_go_on_by_turns() {
         silo.aws(|aws| {
             let fails = if is_look { &mut aws.blind } else { &mut aws.refuses };
             fails.index = Some(fault(class));
-            forget_a_field(&mut aws.sight);
+            forget_a_field(&mut aws.observed);
         });
         silo.generation = 2;
         silo.pass().await;
@@ -369,7 +369,7 @@ async fn what_somebody_else_has_changed_is_told_although_it_could_not_be_put_rig
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.refuses.bucket = Some(fault(Class::Transient));
-        ours(&mut aws.sight.bucket).policy = None;
+        ours(&mut aws.observed.bucket).policy = None;
     });
     silo.memory.looked_at_all = None;
     assert_eq!(silo.pass().await.drift, [] as [&str; 0], "it is not put right");
@@ -386,14 +386,14 @@ async fn what_somebody_else_has_changed_is_not_put_right_without_a_word() {
     let changes = |silo: &mut Object, layer: Layer| {
         silo.aws(|aws| match layer {
             Bucket => {
-                let facts = ours(&mut aws.sight.bucket);
+                let facts = ours(&mut aws.observed.bucket);
                 let statements = facts.policy.as_mut().unwrap()["Statement"].as_array_mut().unwrap();
                 statements.push(stray.clone());
                 facts.lifecycle.clear();
             }
-            Collection => ours(&mut aws.sight.collection).network = None,
-            Role => ours(&mut aws.sight.role).data_access = None,
-            _ => drop(ours(&mut aws.sight.knowledge_base).tags.remove("costCenter")),
+            Collection => ours(&mut aws.observed.collection).network = None,
+            Role => ours(&mut aws.observed.role).data_access = None,
+            _ => drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")),
         });
     };
     for (layer, told) in [
@@ -468,17 +468,17 @@ async fn a_passing_failure_is_nobodys_news_for_two_minutes() {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| {
             aws.refuses.bucket = Some(fault(class));
-            ours(&mut aws.sight.bucket).policy = None;
+            ours(&mut aws.observed.bucket).policy = None;
         });
         silo.generation = 2;
         let passed = silo.pass().await;
-        assert!(matches!(standing(&passed, Bucket), Answers(Reason::Updating, _)), "{:?}", passed.layers);
+        assert!(matches!(standing(&passed, Bucket), Serving(Reason::Updating, _)), "{:?}", passed.layers);
         assert_eq!(passed.fault.map(|fault| fault.class), Some(class), "backoff decides");
-        assert_eq!(passed.passing, None);
+        assert_eq!(passed.transient, None);
         assert!(silo.memory.refused.bucket.is_none() && silo.is_ready(), "what stood still stands");
         silo.clock = later();
         let passed = silo.pass().await;
-        assert_eq!(passed.passing.map(|(reason, _)| reason), Some(reason));
+        assert_eq!(passed.transient.map(|(reason, _)| reason), Some(reason));
         silo.aws(|aws| aws.refuses.bucket = None);
         silo.clock = Clock::new(1);
         silo.pass().await;
@@ -603,14 +603,14 @@ async fn without_knowing_what_is_there_nothing_is_done_anywhere() {
 #[tokio::test]
 async fn what_is_not_ours_stops_the_whole_stack() {
     let mut silo = Object::named("silo");
-    silo.aws(|aws| aws.sight.bucket = Seen::Foreign(foreign()));
+    silo.aws(|aws| aws.observed.bucket = Observed::Foreign(foreign()));
     let passed = silo.pass().await;
     let blocked = passed.blocked.as_ref().map(|blocked| blocked.reason);
     assert_eq!((blocked, passed.look_again), (Some(Reason::OwnedByAnother), Some(STALLED)));
     assert_eq!(silo.ensured(), []);
     silo.pass().await;
     assert_eq!(silo.layers_of("look").len(), 6, "it is looked at anew, or nobody would see it gone");
-    silo.aws(|aws| aws.sight.bucket = Seen::Absent);
+    silo.aws(|aws| aws.observed.bucket = Observed::Absent);
     silo.until_ready().await;
 }
 
@@ -619,7 +619,7 @@ async fn what_hides_the_index_may_be_just_what_is_put_right() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.no_way_to_index = Some(fault(Class::Unreachable));
-        ours(&mut aws.sight.collection).network = None;
+        ours(&mut aws.observed.collection).network = None;
     });
     silo.generation = 2;
     let passed = silo.pass().await;
@@ -638,7 +638,7 @@ async fn an_update_of_the_index_that_changed_nothing_is_not_repeated() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.index_shows_no_change = true;
-        let properties = &mut ours(&mut aws.sight.index).schema["mappings"]["properties"];
+        let properties = &mut ours(&mut aws.observed.index).schema["mappings"]["properties"];
         drop(properties.as_object_mut().unwrap().remove("year"));
     });
     for generation in 2..4 {
@@ -650,7 +650,7 @@ async fn an_update_of_the_index_that_changed_nothing_is_not_repeated() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.refuses.index = Some(fault(Class::NotYet));
-        let properties = &mut ours(&mut aws.sight.index).schema["mappings"]["properties"];
+        let properties = &mut ours(&mut aws.observed.index).schema["mappings"]["properties"];
         drop(properties.as_object_mut().unwrap().remove("year"));
     });
     silo.generation = 2;
@@ -664,11 +664,11 @@ async fn an_index_that_cannot_be_looked_at_waits_for_what_is_being_put_right() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.blind.index = Some(fault(Class::Denied));
-        ours(&mut aws.sight.role).data_access = None;
+        ours(&mut aws.observed.role).data_access = None;
     });
     silo.generation = 2;
     let passed = silo.pass().await;
-    assert_eq!((silo.ensured(), standing(&passed, Index)), (vec![Role], &After(Role)));
+    assert_eq!((silo.ensured(), standing(&passed, Index)), (vec![Role], &WaitingFor(Role)));
     let passed = silo.pass().await;
     assert_eq!(silo.ensured(), [], "with nothing to put right it is told");
     assert!(matches!(standing(&passed, Index), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
@@ -679,7 +679,7 @@ async fn an_index_that_cannot_be_looked_at_waits_for_what_is_being_put_right() {
 #[tokio::test]
 async fn vectors_of_a_knowledge_base_that_is_gone_go_before_a_new_one_comes() {
     let mut silo = Object::built("silo").await;
-    silo.aws(|aws| aws.sight.knowledge_base = Seen::Absent);
+    silo.aws(|aws| aws.observed.knowledge_base = Observed::Absent);
     silo.generation = 2;
     // The index goes, and comes; the trust names the one that is gone until then.
     let expected: [&[Layer]; 5] = [&[Index], &[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
@@ -689,11 +689,11 @@ async fn vectors_of_a_knowledge_base_that_is_gone_go_before_a_new_one_comes() {
 #[tokio::test]
 async fn an_index_that_is_lost_takes_its_data_source_along() {
     let mut silo = Object::built("silo").await;
-    silo.aws(|aws| aws.sight.index = Seen::Absent);
+    silo.aws(|aws| aws.observed.index = Observed::Absent);
     silo.generation = 2;
     let passed = silo.pass().await;
     assert_eq!(silo.ensured(), [KnowledgeBase], "first the data source goes");
-    assert_eq!(*standing(&passed, Index), After(KnowledgeBase));
+    assert_eq!(*standing(&passed, Index), WaitingFor(KnowledgeBase));
     let expected: [&[Layer]; 2] = [&[Index], &[KnowledgeBase]];
     assert_eq!(silo.until_ready().await, expected);
 }
@@ -714,8 +714,8 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
     for (layer, leaning) in [(Bucket, vec![KnowledgeBase]), (Collection, vec![Index, KnowledgeBase])] {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| match layer {
-            Bucket => aws.sight.bucket = Seen::Absent,
-            _ => aws.sight.collection = Seen::Absent,
+            Bucket => aws.observed.bucket = Observed::Absent,
+            _ => aws.observed.collection = Observed::Absent,
         });
         silo.generation = 2;
         let untouched = |silo: &Object, why: &str| {
@@ -733,11 +733,11 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
             message.split("tenantry.dev/approve=").nth(1).unwrap().split(':').next().unwrap().to_owned();
         untouched(&silo, "seen twice");
         silo.approved = Some("DataLost-000000".into());
-        assert_eq!(silo.pass().await.given_up, []);
+        assert_eq!(silo.pass().await.approved_loss, []);
         untouched(&silo, "another's code");
         silo.approved = Some(code);
         let passed = silo.pass().await;
-        assert_eq!(passed.given_up, [layer]);
+        assert_eq!(passed.approved_loss, [layer]);
         assert!(silo.ensured().contains(&layer));
         silo.until_ready().await;
     }
@@ -762,11 +762,11 @@ fn lost(passed: &Passed, layer: Layer) -> String {
 #[tokio::test]
 async fn what_was_not_lost_after_all_goes_on_by_itself() {
     let mut silo = Object::built("silo").await;
-    let bucket = silo.aws.0.lock().sight.bucket.clone();
-    silo.aws(|aws| aws.sight.bucket = Seen::Absent);
+    let bucket = silo.aws.0.lock().observed.bucket.clone();
+    silo.aws(|aws| aws.observed.bucket = Observed::Absent);
     silo.generation = 2;
     silo.pass().await;
-    silo.aws(|aws| aws.sight.bucket = bucket);
+    silo.aws(|aws| aws.observed.bucket = bucket);
     assert_eq!(silo.until_ready().await, Vec::<Vec<Layer>>::new());
 }
 
@@ -799,10 +799,10 @@ async fn who_only_reads_says_what_it_would_do() {
     assert!(
         matches!(standing(&passed, Bucket), Waiting(Reason::ReadOnly, message) if message.contains("the bucket"))
     );
-    assert_eq!(*standing(&passed, Index), After(Collection));
-    silo.aws(|aws| aws.sight = silo.sample.built());
+    assert_eq!(*standing(&passed, Index), WaitingFor(Collection));
+    silo.aws(|aws| aws.observed = silo.sample.built());
     silo.memory = Memory::default();
-    assert_eq!(*standing(&silo.pass().await, Bucket), Whole);
+    assert_eq!(*standing(&silo.pass().await, Bucket), Ready);
 }
 
 /// What it leaves as it is goes on answering, however long.
@@ -811,7 +811,7 @@ async fn who_only_reads_takes_nobodys_ready_away() {
     for (what, differ, answers) in DIFFERS {
         let mut silo = Object::built("silo").await;
         silo.read_only = true;
-        silo.aws(|aws| differ(&mut aws.sight));
+        silo.aws(|aws| differ(&mut aws.observed));
         silo.generation = 2;
         for clock in [Clock::new(1), later(), later()] {
             silo.clock = clock;
@@ -828,7 +828,7 @@ async fn who_only_reads_takes_nobodys_ready_away() {
 async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values() {
     let earlier = Object::named("silo").sample.built();
     let mut silo = Object::named("silo");
-    silo.aws(|aws| aws.sight = earlier.clone());
+    silo.aws(|aws| aws.observed = earlier.clone());
     silo.sample.id.uid = "another".into();
     let passed = silo.pass().await;
     assert!(passed.blocked.is_some() && !passed.adopts, "nobody said that it may");
@@ -841,7 +841,7 @@ async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values()
 
     let spec = json!({"tenantId": "acme", "pattern": "Silo", "index": {"hnsw": {"m": 32}}});
     let mut other = Object::new(ideal::tenant("other settings", spec));
-    other.aws(|aws| aws.sight = earlier);
+    other.aws(|aws| aws.observed = earlier);
     other.sample.id.uid = "another".into();
     other.sample.id.adopts = Adopts::Left { approved: None };
     let blocked = other.pass().await.blocked.unwrap();
@@ -854,8 +854,8 @@ async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values()
 async fn trust_that_is_narrowed_while_the_knowledge_base_is_made_is_looked_at_again() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
-        ours(&mut aws.sight.knowledge_base).data_source = None;
-        let role = ours(&mut aws.sight.role).role.as_mut().unwrap();
+        ours(&mut aws.observed.knowledge_base).data_source = None;
+        let role = ours(&mut aws.observed.role).role.as_mut().unwrap();
         role.trust = policy::trust(&ideal::scope(), None);
     });
     silo.generation = 2;
@@ -893,7 +893,7 @@ async fn a_knowledge_base_that_is_there_is_looked_after_whatever_room_there_is()
     let mut bridge = Object::built("bridge").await;
     bridge.no_room = no_room();
     bridge.generation = 2;
-    bridge.aws(|aws| drop(ours(&mut aws.sight.knowledge_base).tags.remove("costCenter")));
+    bridge.aws(|aws| drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")));
     assert_eq!(bridge.until_ready().await, [[KnowledgeBase]]);
 }
 

@@ -14,12 +14,12 @@ use super::super::{Claimed, Ids, Phase};
 use super::cluster::{Cluster, Document, Object, scope};
 use crate::api::{APPROVE, Pattern, Reason};
 use crate::aws::{Content, Over, Put};
-use crate::reconcile::claims::{self, Claims};
+use crate::reconcile::claims::{self, TenantIdClaims};
 use crate::records::in_memory::InMemory;
 use crate::records::{Records, Shelf, Trouble};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::layout::record_key;
-use crate::stack::record::{Asker, Record, Ruling, State, Terms};
+use crate::stack::record::{Claimant, Record, Ruling, State, Terms};
 
 /// The bucket as a leader reaches it: once it is no leader any more it begins no write.
 struct Fenced(Arc<InMemory>, Arc<AtomicBool>);
@@ -68,7 +68,7 @@ pub struct World {
 pub struct Process {
     world: Rc<World>,
     pub ids: Ids,
-    pub claims: Claims,
+    pub claims: TenantIdClaims,
     unused: RefCell<BTreeMap<String, bool>>,
     is_over: Arc<AtomicBool>,
     pub has_started: Cell<bool>,
@@ -91,7 +91,7 @@ impl Process {
         Rc::new(Self {
             world: world.clone(),
             ids: Ids::new(records, terms, &scope(), false).by(super::now),
-            claims: Claims::default(),
+            claims: TenantIdClaims::default(),
             unused: RefCell::default(),
             is_over,
             has_started: Cell::new(false),
@@ -183,7 +183,7 @@ impl Process {
         let object = ObjectRef::new(&seen.name).within(&seen.namespace);
         let age =
             (jiff::Timestamp::from_second(i64::try_from(seen.version).unwrap_or(0)).ok(), seen.uid.clone());
-        if !has_id && !self.claims.ask(&seen.tenant_id, &claims::Asker { age, object }) {
+        if !has_id && !self.claims.ask(&seen.tenant_id, &claims::Claimant { age, object }) {
             return Ok(());
         }
         let grant = if has_id { None } else { self.ask(&seen).await? };
@@ -198,8 +198,8 @@ impl Process {
         }
         if let Some((over, namespace_uid)) = grant {
             self.survey(&seen).await?;
-            let asker = self.asker(&id, &seen, &namespace_uid);
-            let given = self.ids.give(&asker, over.as_deref()).await?;
+            let claimant = self.claimant(&id, &seen, &namespace_uid);
+            let given = self.ids.give(&claimant, over.as_deref()).await?;
             if !given {
                 return Err(Stop);
             }
@@ -216,13 +216,13 @@ impl Process {
         Ok(())
     }
 
-    fn asker<'a>(
+    fn claimant<'a>(
         &self,
         id: &'a crate::stack::identity::Identity,
         seen: &'a Object,
         namespace_uid: &'a str,
-    ) -> Asker<'a> {
-        Asker { id, namespace_uid, named: seen.named, approved: seen.approved.as_deref() }
+    ) -> Claimant<'a> {
+        Claimant { id, namespace_uid, named: seen.named, approved: seen.approved.as_deref() }
     }
 
     /// Asks for the id: over which record it may be given, if it is not its own already.
@@ -233,14 +233,14 @@ impl Process {
         let namespace =
             self.request(|cluster| cluster.namespaces.get(&seen.namespace).cloned()).await?.ok_or(Stop)?;
         let id = seen.id();
-        let asker = Asker { named: namespace.named, ..self.asker(&id, seen, &namespace.uid) };
+        let claimant = Claimant { named: namespace.named, ..self.claimant(&id, seen, &namespace.uid) };
         let kept = self.ids.read(&seen.tenant_id).await?;
         let record = kept.as_ref().map(|kept| &kept.says);
-        let lives = match record.filter(|record| self.ids.may_live(record, &asker)) {
+        let lives = match record.filter(|record| self.ids.may_live(record, &claimant)) {
             Some(record) => self.request(|cluster| cluster.objects.contains_key(&record.holder.uid)).await?,
             None => false,
         };
-        match self.ids.rule(record, &asker, lives) {
+        match self.ids.rule(record, &claimant, lives) {
             Ruling::Held => Ok(None),
             Ruling::Granted { .. } => Ok(Some((kept.map(|kept| kept.etag), namespace.uid))),
             Ruling::Refused(refused) => {

@@ -8,13 +8,13 @@ use crate::api::{Layer, Reason};
 use crate::aws::Tags;
 use crate::clock::Clock;
 use crate::layers::existing_key::OldTag;
-use crate::layers::{Answer, Glance, Hints, Layers};
+use crate::layers::{Answer, Hints, LayerObservation, Layers};
 use crate::stack::fault::Class;
-use crate::stack::identity::Claim;
+use crate::stack::identity::OwnershipClaim;
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::desired::Want;
+use crate::stack::model::desired::Desired;
 use crate::stack::model::ideal;
-use crate::stack::model::observed::{Foreign, Seen, Sight};
+use crate::stack::model::observed::{Foreign, Observation, Observed};
 
 /// AWS as some tenants see it, by uid.
 #[derive(Default)]
@@ -22,20 +22,20 @@ struct Tenants(Mutex<BTreeMap<String, Has>>);
 
 #[derive(Default)]
 struct Has {
-    sight: Sight,
+    observed: Observation,
     /// What each change is answered with instead of being made.
     refuses: Option<Fault>,
     torn: Vec<Layer>,
 }
 
 impl Layers for Tenants {
-    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, _: &'a Hints) -> Answer<'a, Glance> {
+    fn look<'a>(&'a self, id: &'a Identity, layer: Layer, _: &'a Hints) -> Answer<'a, LayerObservation> {
         async move {
-            let sight = &self.0.lock()[&id.uid].sight;
+            let observed = &self.0.lock()[&id.uid].observed;
             Ok(match layer {
-                Layer::Index => Glance::Index(sight.index.clone()),
-                Layer::Role => Glance::Role(sight.role.clone()),
-                Layer::KnowledgeBase => Glance::KnowledgeBase(sight.knowledge_base.clone()),
+                Layer::Index => LayerObservation::Index(observed.index.clone()),
+                Layer::Role => LayerObservation::Role(observed.role.clone()),
+                Layer::KnowledgeBase => LayerObservation::KnowledgeBase(observed.knowledge_base.clone()),
                 other => panic!("a Bridge tenant owns no {other}"),
             })
         }
@@ -46,7 +46,7 @@ impl Layers for Tenants {
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        _: &'a Sight,
+        _: &'a Observation,
         _: &'a Hints,
     ) -> Answer<'a, Progress> {
         async move {
@@ -56,7 +56,7 @@ impl Layers for Tenants {
             match &has.refuses {
                 Some(fault) => Err(fault.clone()),
                 None => {
-                    ideal::teardown(layer, &mut has.sight);
+                    ideal::teardown(layer, &mut has.observed);
                     Ok(Progress::Done)
                 }
             }
@@ -68,13 +68,13 @@ impl Layers for Tenants {
         &'a self,
         _: &'a Identity,
         layer: Layer,
-        _: &'a Want,
-        _: &'a Sight,
+        _: &'a Desired,
+        _: &'a Observation,
     ) -> Answer<'a, Progress> {
         panic!("nobody makes a {layer} on the way back")
     }
 
-    fn tag<'a>(&'a self, _: &'a Identity, layer: Layer, _: &'a Sight, _: &'a Tags) -> Answer<'a, ()> {
+    fn tag<'a>(&'a self, _: &'a Identity, layer: Layer, _: &'a Observation, _: &'a Tags) -> Answer<'a, ()> {
         panic!("nobody tags a {layer} that goes")
     }
 
@@ -89,7 +89,7 @@ impl Tenants {
         let bridge = ideal::samples().into_iter().find(|sample| sample.name == "bridge").unwrap();
         let tenants = Self::default();
         for name in names {
-            tenants.0.lock().insert(uid(name), Has { sight: bridge.built(), ..Has::default() });
+            tenants.0.lock().insert(uid(name), Has { observed: bridge.built(), ..Has::default() });
         }
         let leavers = names.iter().map(|name| (name.to_string(), named(name))).collect();
         (tenants, leavers)
@@ -123,7 +123,7 @@ impl Tenants {
             async { documents }.boxed()
         };
         let offer = ideal::lent_by("standard");
-        take_along(&world, Some(&offer), &leavers, Fate::Goes, memory, documents).await
+        take_along(&world, Some(&offer), &leavers, OnDelete::Delete, memory, documents).await
     }
 }
 
@@ -254,8 +254,8 @@ async fn what_is_in_the_bucket_is_waited_for_too() {
 #[tokio::test]
 async fn what_is_not_theirs_is_left_alone_and_named() {
     let (tenants, mut leavers) = Tenants::with(&["acme", "globex"]);
-    let others = Foreign { resource: "role somebodys".into(), claim: Claim::Foreign };
-    tenants.change("acme", |has| has.sight.role = Seen::Foreign(others));
+    let others = Foreign { resource: "role somebodys".into(), claim: OwnershipClaim::Foreign };
+    tenants.change("acme", |has| has.observed.role = Observed::Foreign(others));
     leavers.push(("lost".into(), Besides::Unknown));
     leavers.push(("pool".into(), Besides::Nothing));
     let mut memory = Memory::default();

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::ChunkingSettings;
-use crate::stack::identity::Claim;
+use crate::stack::identity::OwnershipClaim;
 use crate::stack::model::ideal::{self, ours};
 use crate::stack::model::immutable::immutable;
 use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
@@ -28,8 +28,8 @@ const USERS: &str = "costCenter";
 #[derive(Clone, Debug)]
 struct Stack {
     scope: Scope,
-    want: Want,
-    sight: Sight,
+    want: Desired,
+    observed: Observation,
 }
 
 /// Everything is built and as wanted.
@@ -54,24 +54,25 @@ fn build() -> Stack {
         ..Scope::clone(&sample.id.scope)
     };
     sample.id.scope = Arc::new(scope.clone());
-    let mut sight = sample.built();
-    let want = sample.want(&sight);
+    let mut observed = sample.built();
+    let want = sample.want(&observed);
     // What `built` makes first does not know its collection yet.
-    sight.knowledge_base = Seen::Ours(ideal::knowledge_base(&scope, want.knowledge_base.as_ref().unwrap()));
-    Stack { scope, want, sight }
+    observed.knowledge_base =
+        Observed::Ours(ideal::knowledge_base(&scope, want.knowledge_base.as_ref().unwrap()));
+    Stack { scope, want, observed }
 }
 
 impl Stack {
     /// What differs in all layers, and what of that nobody can change.
     fn differences(&self) -> Vec<String> {
-        let Self { scope, want, sight } = self;
+        let Self { scope, want, observed } = self;
         let mut all = Vec::new();
         for layer in Layer::ALL {
             let found = self.of(layer);
-            assert_eq!(is_whole(scope, want, sight, layer), found.is_empty(), "{layer:?}: {found:?}");
+            assert_eq!(is_whole(scope, want, observed, layer), found.is_empty(), "{layer:?}: {found:?}");
             all.extend(found.into_iter().map(|difference| format!("{layer:?}: {difference}")));
         }
-        all.extend(immutable(scope, want, sight));
+        all.extend(immutable(scope, want, observed));
         all
     }
 
@@ -79,30 +80,36 @@ impl Stack {
         fn said<C: std::fmt::Debug>(changes: Vec<C>) -> Vec<String> {
             changes.iter().map(|change| format!("{change:?}")).collect()
         }
-        fn of<W, T>(want: &Option<W>, seen: &Seen<T>, diff: impl Fn(&W, &T) -> Vec<String>) -> Vec<String> {
+        fn of<W, T>(
+            want: &Option<W>,
+            seen: &Observed<T>,
+            diff: impl Fn(&W, &T) -> Vec<String>,
+        ) -> Vec<String> {
             match (want, seen) {
                 (None, _) => Vec::new(),
-                (Some(want), Seen::Ours(facts)) => diff(want, facts),
-                (Some(_), Seen::Absent | Seen::Foreign(_)) => vec!["not there".into()],
+                (Some(want), Observed::Ours(facts)) => diff(want, facts),
+                (Some(_), Observed::Absent | Observed::Foreign(_)) => vec!["not there".into()],
             }
         }
-        let Self { scope, want, sight } = self;
+        let Self { scope, want, observed } = self;
         match layer {
-            Layer::Key => of(&want.key, &sight.key, |want, facts| match key_is_whole(want, facts) {
+            Layer::Key => of(&want.key, &observed.key, |want, facts| match key_is_whole(want, facts) {
                 true => Vec::new(),
                 false => vec!["not whole".into()],
             }),
-            Layer::Bucket => of(&want.bucket, &sight.bucket, |want, facts| said(bucket(scope, want, facts))),
-            Layer::Collection => {
-                of(&want.collection, &sight.collection, |want, facts| said(collection(want, facts)))
+            Layer::Bucket => {
+                of(&want.bucket, &observed.bucket, |want, facts| said(bucket(scope, want, facts)))
             }
-            Layer::Index => of(&want.index, &sight.index, |want, facts| {
+            Layer::Collection => {
+                of(&want.collection, &observed.collection, |want, facts| said(collection(want, facts)))
+            }
+            Layer::Index => of(&want.index, &observed.index, |want, facts| {
                 let missing = missing_mappings(want, facts);
                 let missing = missing.keys().map(|field| format!("lacks {field}"));
                 missing.chain(want.rebuild.then(|| "must go first".into())).collect()
             }),
-            Layer::Role => of(&want.role, &sight.role, |want, facts| said(role(scope, want, facts))),
-            Layer::KnowledgeBase => of(&want.knowledge_base, &sight.knowledge_base, |want, facts| {
+            Layer::Role => of(&want.role, &observed.role, |want, facts| said(role(scope, want, facts))),
+            Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
                 said(knowledge_base(scope, want, facts))
             }),
         }
@@ -152,17 +159,17 @@ fn tag(tags: &mut BTreeMap<String, String>, key: &str) {
 }
 
 fn somebody() -> Foreign {
-    Foreign { resource: "somebody else's".into(), claim: Claim::Foreign }
+    Foreign { resource: "somebody else's".into(), claim: OwnershipClaim::Foreign }
 }
 
 #[test]
 fn what_is_as_wanted_differs_in_nothing() {
     for sample in ideal::samples() {
         let name = sample.name;
-        let sight = sample.built();
-        let want = sample.want(&sight);
+        let observed = sample.built();
+        let want = sample.want(&observed);
         let scope = &sample.id.scope;
-        let Want { key, bucket, collection, role, index, knowledge_base } = &want;
+        let Desired { key, bucket, collection, role, index, knowledge_base } = &want;
         let mut owned = 0;
         if let Some(want) = key {
             owned += 1;
@@ -190,7 +197,7 @@ fn what_is_as_wanted_differs_in_nothing() {
             assert_eq!(super::knowledge_base(scope, want, &facts), [], "{name}");
         }
         assert!(owned >= 3, "{name} owns only {owned} layers");
-        let stack = Stack { scope: Scope::clone(scope), want, sight };
+        let stack = Stack { scope: Scope::clone(scope), want, observed };
         assert_eq!(stack.differences(), Vec::<String>::new(), "{name}");
     }
     assert_eq!(whole().differences(), Vec::<String>::new());

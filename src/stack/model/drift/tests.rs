@@ -9,7 +9,7 @@ use crate::stack::model::ideal::{self, Sample, ours};
 use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
 
 /// The layer, what somebody did, and what is said of it once it is put right.
-type Row = (Layer, fn(&mut Sight), &'static str);
+type Row = (Layer, fn(&mut Observation), &'static str);
 
 const ROWS: &[Row] = &[
     (Layer::Key, |it| ours(&mut it.key).tags.clear(), "its tags"),
@@ -26,22 +26,22 @@ const ROWS: &[Row] = &[
     (Layer::Collection, |it| ours(&mut it.collection).encryption = None, "its encryption policy"),
     (Layer::Collection, |it| ours(&mut it.collection).network = None, "its network policy"),
     (Layer::Collection, |it| ours(&mut it.collection).collection.as_mut().unwrap().tags.clear(), "its tags"),
-    (Layer::Collection, |it| it.collection = Seen::Absent, "it was gone"),
+    (Layer::Collection, |it| it.collection = Observed::Absent, "it was gone"),
     // AWS's own doing.
     (
         Layer::Collection,
         |it| ours(&mut it.collection).collection.as_mut().unwrap().status = "FAILED".into(),
         "",
     ),
-    (Layer::Index, |it| it.index = Seen::Absent, "it was gone"),
+    (Layer::Index, |it| it.index = Observed::Absent, "it was gone"),
     (Layer::Index, forget_a_field, "field AMAZON_BEDROCK_METADATA"),
-    (Layer::Role, |it| it.role = Seen::Absent, "it was gone"),
+    (Layer::Role, |it| it.role = Observed::Absent, "it was gone"),
     (Layer::Role, |it| role(it).trust = json!({}), "its trust policy"),
     (Layer::Role, |it| role(it).boundary = None, "its permissions boundary"),
     (Layer::Role, |it| role(it).policies.clear(), "its permissions"),
     (Layer::Role, |it| ours(&mut it.role).data_access = None, "the data access policy of its index"),
     (Layer::Role, |it| role(it).tags.clear(), "its tags"),
-    (Layer::KnowledgeBase, |it| it.knowledge_base = Seen::Absent, "it was gone"),
+    (Layer::KnowledgeBase, |it| it.knowledge_base = Observed::Absent, "it was gone"),
     (Layer::KnowledgeBase, |it| ours(&mut it.knowledge_base).tags.clear(), "its tags"),
     (
         Layer::KnowledgeBase,
@@ -58,16 +58,16 @@ const ROWS: &[Row] = &[
     (Layer::KnowledgeBase, |it| source(it).status = "DELETE_UNSUCCESSFUL".into(), ""),
 ];
 
-fn role(sight: &mut Sight) -> &mut RoleDetail {
-    ours(&mut sight.role).role.as_mut().unwrap()
+fn role(observed: &mut Observation) -> &mut RoleDetail {
+    ours(&mut observed.role).role.as_mut().unwrap()
 }
 
-fn source(sight: &mut Sight) -> &mut DataSourceFacts {
-    ours(&mut sight.knowledge_base).data_source.as_mut().unwrap()
+fn source(observed: &mut Observation) -> &mut DataSourceFacts {
+    ours(&mut observed.knowledge_base).data_source.as_mut().unwrap()
 }
 
-fn forget_a_field(sight: &mut Sight) {
-    let schema = &mut ours(&mut sight.index).schema;
+fn forget_a_field(observed: &mut Observation) {
+    let schema = &mut ours(&mut observed.index).schema;
     schema["mappings"]["properties"].as_object_mut().unwrap().remove("AMAZON_BEDROCK_METADATA");
 }
 
@@ -85,14 +85,14 @@ fn everything() -> Sample {
 #[test]
 fn nothing_that_somebody_may_change_is_put_right_without_a_word() {
     let sample = everything();
-    let sight = sample.built();
-    let want = sample.want(&sight);
+    let observed = sample.built();
+    let want = sample.want(&observed);
     for layer in Layer::ALL {
-        assert_eq!(of(&sample.id, &want, &want, &sight, layer), None, "nobody has changed the {layer}");
+        assert_eq!(of(&sample.id, &want, &want, &observed, layer), None, "nobody has changed the {layer}");
         assert!(ROWS.iter().any(|(of, ..)| *of == layer), "the {layer} has no row");
     }
     for (layer, change, words) in ROWS {
-        let mut found = sight.clone();
+        let mut found = observed.clone();
         change(&mut found);
         let said = of(&sample.id, &want, &want, &found, *layer);
         let name = sample.id.name(*layer);

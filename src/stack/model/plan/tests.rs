@@ -14,12 +14,12 @@ use crate::stack::identity::Owner;
 use crate::stack::model::ideal::{self, Sample};
 use crate::stack::model::observed::{
     BucketFacts, CollectionFacts, DataSourceFacts, Foreign, IndexFacts, KeyFacts, KnowledgeBaseFacts,
-    PolicyFacts, RoleFacts, Seen,
+    Observed, PolicyFacts, RoleFacts,
 };
 use crate::stack::store::opensearch;
 
 /// Every sample with its stack as it is once it is built.
-static BUILT: LazyLock<Vec<(Sample, Sight)>> =
+static BUILT: LazyLock<Vec<(Sample, Observation)>> =
     LazyLock::new(|| ideal::samples().into_iter().map(|sample| (sample.clone(), sample.built())).collect());
 
 /// What each layer was built on, told once more.
@@ -45,14 +45,14 @@ fn owns(sample: &Sample, layer: Layer) -> bool {
 fn row(steps: &PerLayer<Step>) -> String {
     let cell = |step: &Step| match step {
         Step::None => '-',
-        Step::Whole => '.',
-        Step::Ensure => 'E',
-        Step::After(Layer::Key) => 'k',
-        Step::After(Layer::Bucket) => 'b',
-        Step::After(Layer::Collection) => 'c',
-        Step::After(Layer::Index) => 'i',
-        Step::After(Layer::Role) => 'r',
-        Step::After(Layer::KnowledgeBase) => 'K',
+        Step::UpToDate => '.',
+        Step::Apply => 'E',
+        Step::WaitFor(Layer::Key) => 'k',
+        Step::WaitFor(Layer::Bucket) => 'b',
+        Step::WaitFor(Layer::Collection) => 'c',
+        Step::WaitFor(Layer::Index) => 'i',
+        Step::WaitFor(Layer::Role) => 'r',
+        Step::WaitFor(Layer::KnowledgeBase) => 'K',
         Step::Unseen => '?',
     };
     steps.iter().map(|(_, step)| cell(step)).collect()
@@ -64,28 +64,28 @@ fn masked(row: &str, sample: &Sample) -> String {
     cells.map(|(layer, cell)| if owns(sample, layer) { cell } else { '-' }).collect()
 }
 
-fn plan_of(sample: &Sample, sight: &Sight) -> Result<PerLayer<Step>, Blocked> {
-    plan(&sample.id, &sample.want(sight), sight)
+fn plan_of(sample: &Sample, observed: &Observation) -> Result<PerLayer<Step>, Blocked> {
+    plan(&sample.id, &sample.want(observed), observed)
 }
 
-fn row_of(sample: &Sample, sight: &Sight) -> String {
-    row(&plan_of(sample, sight).unwrap())
+fn row_of(sample: &Sample, observed: &Observation) -> String {
+    row(&plan_of(sample, observed).unwrap())
 }
 
 /// What is seen of the world: an index is looked for only in a collection that is active.
-fn look(sample: &Sample, world: &Sight) -> Sight {
+fn look(sample: &Sample, world: &Observation) -> Observation {
     let collection = world.collection.ours().and_then(|facts| facts.collection.as_ref());
     let index_known =
         sample.offer.is_some() || collection.is_some_and(|collection| collection.status == "ACTIVE");
-    let index = if index_known { world.index.clone() } else { Seen::Absent };
-    Sight { index, index_known, ..world.clone() }
+    let index = if index_known { world.index.clone() } else { Observed::Absent };
+    Observation { index, index_known, ..world.clone() }
 }
 
 /// A way in which a layer can differ from what is wanted, and the plan that follows for one that owns all layers.
 struct Way {
     layer: Layer,
     name: &'static str,
-    change: fn(&mut Sight),
+    change: fn(&mut Observation),
     row: &'static str,
 }
 
@@ -95,12 +95,12 @@ impl fmt::Debug for Way {
     }
 }
 
-const fn way(layer: Layer, name: &'static str, row: &'static str, change: fn(&mut Sight)) -> Way {
+const fn way(layer: Layer, name: &'static str, row: &'static str, change: fn(&mut Observation)) -> Way {
     Way { layer, name, change, row }
 }
 
-fn change<T>(seen: &mut Seen<T>, change: impl FnOnce(&mut T)) {
-    if let Seen::Ours(facts) = seen {
+fn change<T>(seen: &mut Observed<T>, change: impl FnOnce(&mut T)) {
+    if let Observed::Ours(facts) = seen {
         change(facts);
     }
 }
@@ -111,36 +111,36 @@ fn change_some<T>(it: &mut Option<T>, change: impl FnOnce(&mut T)) {
     }
 }
 
-fn key(sight: &mut Sight, by: fn(&mut KeyFacts)) {
-    change(&mut sight.key, by);
+fn key(observed: &mut Observation, by: fn(&mut KeyFacts)) {
+    change(&mut observed.key, by);
 }
 
-fn bucket(sight: &mut Sight, by: fn(&mut BucketFacts)) {
-    change(&mut sight.bucket, by);
+fn bucket(observed: &mut Observation, by: fn(&mut BucketFacts)) {
+    change(&mut observed.bucket, by);
 }
 
-fn collection(sight: &mut Sight, by: fn(&mut CollectionFacts)) {
-    change(&mut sight.collection, by);
+fn collection(observed: &mut Observation, by: fn(&mut CollectionFacts)) {
+    change(&mut observed.collection, by);
 }
 
-fn index(sight: &mut Sight, by: fn(&mut IndexFacts)) {
-    change(&mut sight.index, by);
+fn index(observed: &mut Observation, by: fn(&mut IndexFacts)) {
+    change(&mut observed.index, by);
 }
 
-fn role_with_access(sight: &mut Sight, by: fn(&mut RoleFacts)) {
-    change(&mut sight.role, by);
+fn role_with_access(observed: &mut Observation, by: fn(&mut RoleFacts)) {
+    change(&mut observed.role, by);
 }
 
-fn role_itself(sight: &mut Sight, by: fn(&mut RoleDetail)) {
-    change(&mut sight.role, |facts| change_some(&mut facts.role, by));
+fn role_itself(observed: &mut Observation, by: fn(&mut RoleDetail)) {
+    change(&mut observed.role, |facts| change_some(&mut facts.role, by));
 }
 
-fn knowledge_base(sight: &mut Sight, by: fn(&mut KnowledgeBaseFacts)) {
-    change(&mut sight.knowledge_base, by);
+fn knowledge_base(observed: &mut Observation, by: fn(&mut KnowledgeBaseFacts)) {
+    change(&mut observed.knowledge_base, by);
 }
 
-fn data_source(sight: &mut Sight, by: fn(&mut DataSourceFacts)) {
-    change(&mut sight.knowledge_base, |facts| change_some(&mut facts.data_source, by));
+fn data_source(observed: &mut Observation, by: fn(&mut DataSourceFacts)) {
+    change(&mut observed.knowledge_base, |facts| change_some(&mut facts.data_source, by));
 }
 
 fn forget_a_tag(tags: &mut BTreeMap<String, String>) {
@@ -254,40 +254,42 @@ fn by_name(name: &str) -> &'static Way {
 }
 
 /// Whoever could have left something of our name.
-fn claims() -> [Claim; 4] {
-    let neighbour = Claim::Neighbour { owner: "Tenant/tenants/old".into(), uid: BEFORE.into() };
-    [Claim::Adoptable, Claim::Earlier, neighbour, Claim::Foreign]
+fn claims() -> [OwnershipClaim; 4] {
+    let neighbour = OwnershipClaim::Neighbour { owner: "Tenant/tenants/old".into(), uid: BEFORE.into() };
+    [OwnershipClaim::Adoptable, OwnershipClaim::Earlier, neighbour, OwnershipClaim::Foreign]
 }
 
 /// Makes a whole layer somebody else's, and says what it is called.
-fn take(sight: &mut Sight, layer: Layer, claim: &Claim) -> String {
+fn take(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) -> String {
     let resource = format!("somebody's {layer}");
     let foreign = Foreign { resource: resource.clone(), claim: claim.clone() };
     match layer {
-        Layer::Key => sight.key = Seen::Foreign(foreign),
-        Layer::Bucket => sight.bucket = Seen::Foreign(foreign),
-        Layer::Collection => sight.collection = Seen::Foreign(foreign),
-        Layer::Index => sight.index = Seen::Foreign(foreign),
-        Layer::Role => sight.role = Seen::Foreign(foreign),
-        Layer::KnowledgeBase => sight.knowledge_base = Seen::Foreign(foreign),
+        Layer::Key => observed.key = Observed::Foreign(foreign),
+        Layer::Bucket => observed.bucket = Observed::Foreign(foreign),
+        Layer::Collection => observed.collection = Observed::Foreign(foreign),
+        Layer::Index => observed.index = Observed::Foreign(foreign),
+        Layer::Role => observed.role = Observed::Foreign(foreign),
+        Layer::KnowledgeBase => observed.knowledge_base = Observed::Foreign(foreign),
     }
     resource
 }
 
 /// Puts something of somebody else's beside a layer of ours, where that can be: an alias, one of two policies, the data
 /// access policy.
-fn put_beside(sight: &mut Sight, layer: Layer, claim: &Claim) -> Option<String> {
+fn put_beside(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) -> Option<String> {
     let resource = format!("what is beside the {layer}");
     let foreign = Some(Foreign { resource: resource.clone(), claim: claim.clone() });
     match layer {
-        Layer::Key => change(&mut sight.key, |facts| facts.foreign = foreign),
-        Layer::Collection => change(&mut sight.collection, |facts| {
+        Layer::Key => change(&mut observed.key, |facts| facts.foreign = foreign),
+        Layer::Collection => change(&mut observed.collection, |facts| {
             (facts.network, facts.foreign) = (None, foreign);
         }),
-        Layer::Role => change(&mut sight.role, |facts| (facts.data_access, facts.foreign) = (None, foreign)),
+        Layer::Role => {
+            change(&mut observed.role, |facts| (facts.data_access, facts.foreign) = (None, foreign))
+        }
         Layer::Bucket | Layer::Index | Layer::KnowledgeBase => {}
     }
-    sight.foreign_of(layer).is_some().then_some(resource)
+    observed.foreign_of(layer).is_some().then_some(resource)
 }
 
 // The table.
@@ -358,7 +360,7 @@ const WAY_UP: [(&str, &[&str]); 5] = [
 fn a_stack_is_built_in_at_most_six_passes() {
     for ((sample, _), (name, rows)) in BUILT.iter().zip(WAY_UP) {
         assert_eq!(sample.name, name);
-        let mut world = Sight::default();
+        let mut world = Observation::default();
         assert_eq!(passes(sample, look(sample, &world), &mut world, |_, _| ()), rows, "{name}");
         assert!(moving(rows) <= 6, "{name}");
     }
@@ -370,7 +372,7 @@ fn a_stack_is_built_in_at_most_six_passes() {
 fn what_keeps_its_vectors_in_a_collection_that_is_gone_takes_the_longest() {
     let (sample, built) = &BUILT[1];
     let (index, knowledge_base) = (built.index.clone(), built.knowledge_base.clone());
-    let mut world = Sight { index, knowledge_base, ..Sight::default() };
+    let mut world = Observation { index, knowledge_base, ..Observation::default() };
     (by_name(WITHOUT_A_MAPPING).change)(&mut world);
     (by_name(IN_ANOTHER_COLLECTION).change)(&mut world);
     let as_from_nothing = ["Ekkckb", ".EEcEb", "...rEi", "...E.i", ".....E", ".....E"];
@@ -383,12 +385,13 @@ fn what_keeps_its_vectors_in_a_collection_that_is_gone_takes_the_longest() {
 #[test]
 fn an_index_that_could_not_be_looked_for_takes_one_pass_more() {
     let (sample, built) = &BUILT[1];
-    let mut world = Sight { index: built.index.clone(), role: built.role.clone(), ..Sight::default() };
+    let mut world =
+        Observation { index: built.index.clone(), role: built.role.clone(), ..Observation::default() };
     let rows = ["Ekkccb", ".EEccb", "...Eii", "...rEi", "...E.i", ".....E", ".....E", "......"];
     assert_eq!(passes(sample, look(sample, &world), &mut world, |_, _| ()), rows);
     for (sample, built) in BUILT.iter().filter(|(sample, _)| owns(sample, Layer::Role)) {
-        let mut world = Sight { knowledge_base: Seen::Absent, ..built.clone() };
-        let unlooked = Sight { index_known: false, index: Seen::Absent, ..world.clone() };
+        let mut world = Observation { knowledge_base: Observed::Absent, ..built.clone() };
+        let unlooked = Observation { index_known: false, index: Observed::Absent, ..world.clone() };
         let rows = ["...rci", "...Eii", "...rEi", "...E.i", ".....E", ".....E", "......"];
         let rows = rows.map(|row| masked(row, sample));
         assert_eq!(passes(sample, unlooked, &mut world, |_, _| ()), rows, "{}", sample.name);
@@ -420,20 +423,20 @@ fn anything_of_somebody_elses_stops_everything() {
     for (whose, claim, reason, parts) in table {
         let samples = BUILT.iter().filter(|(sample, _)| sample.id.tenant_id().is_some() == whose);
         for ((sample, built), layer) in samples.flat_map(|it| Layer::ALL.map(|layer| (it, layer))) {
-            let refused = |resource: String, sight: &Sight| {
-                let blocked = plan_of(sample, sight).unwrap_err();
+            let refused = |resource: String, observed: &Observation| {
+                let blocked = plan_of(sample, observed).unwrap_err();
                 let case = format!("{}, {layer}, {claim:?}: {}", sample.name, blocked.message);
                 assert_eq!(blocked.reason, reason, "{case}");
                 for part in parts.into_iter().chain([resource.as_str(), "Nothing was changed"]) {
                     assert!(blocked.message.contains(part), "no '{part}' in {case}");
                 }
             };
-            let mut sight = built.clone();
-            refused(take(&mut sight, layer, claim), &sight);
-            let mut sight = built.clone();
-            if let Some(resource) = put_beside(&mut sight, layer, claim) {
+            let mut observed = built.clone();
+            refused(take(&mut observed, layer, claim), &observed);
+            let mut observed = built.clone();
+            if let Some(resource) = put_beside(&mut observed, layer, claim) {
                 assert!(owns(sample, layer));
-                refused(resource, &sight);
+                refused(resource, &observed);
             }
         }
     }
@@ -443,9 +446,9 @@ fn anything_of_somebody_elses_stops_everything() {
 fn whoever_has_no_tenant_id_is_not_told_to_choose_another() {
     for (sample, built) in BUILT.iter().filter(|(sample, _)| sample.id.tenant_id().is_none()) {
         for claim in claims() {
-            let mut sight = built.clone();
-            take(&mut sight, Layer::Bucket, &claim);
-            let blocked = plan_of(sample, &sight).unwrap_err();
+            let mut observed = built.clone();
+            take(&mut observed, Layer::Bucket, &claim);
+            let blocked = plan_of(sample, &observed).unwrap_err();
             assert!(!blocked.message.contains("tenantId"), "{}: {}", sample.name, blocked.message);
         }
     }
@@ -459,15 +462,15 @@ fn everything_foreign_is_named_and_the_first_layer_gives_the_reason() {
     for (first, others, reason) in
         [(&neighbour, &foreign, Reason::TenantIdRetained), (&foreign, &neighbour, Reason::OwnedByAnother)]
     {
-        let mut sight = built.clone();
+        let mut observed = built.clone();
         let names = Layer::ALL.map(|layer| {
             let claim = if layer == Layer::Key { first } else { others };
             match parts.contains(&layer) {
-                true => put_beside(&mut sight, layer, claim).unwrap(),
-                false => take(&mut sight, layer, claim),
+                true => put_beside(&mut observed, layer, claim).unwrap(),
+                false => take(&mut observed, layer, claim),
             }
         });
-        let blocked = plan_of(sample, &sight).unwrap_err();
+        let blocked = plan_of(sample, &observed).unwrap_err();
         assert_eq!(blocked.reason, reason);
         assert!(blocked.message.contains(&names.join(", ")), "{}", blocked.message);
     }
@@ -485,12 +488,12 @@ fn the_code_in_the_message_opens_what_a_neighbour_left_and_no_other_does() {
             let facts = built.knowledge_base.ours().unwrap().clone();
             let facts = KnowledgeBaseFacts { tags: neighbour.tags(), ..facts };
             let tags = facts.tags.clone();
-            let knowledge_base = Seen::by_tags(id, || "knowledge base k".into(), &tags, facts);
-            Sight { knowledge_base, ..built.clone() }
+            let knowledge_base = Observed::by_tags(id, || "knowledge base k".into(), &tags, facts);
+            Observation { knowledge_base, ..built.clone() }
         };
         let planned = |id: &Identity| {
-            let sight = seen_by(id);
-            plan(id, &sample.want(&sight), &sight)
+            let observed = seen_by(id);
+            plan(id, &sample.want(&observed), &observed)
         };
         let message = planned(&sample.id).unwrap_err().message;
         let code = message.split_once("tenantry.dev/approve=").unwrap().1.split_once(',').unwrap().0;
@@ -533,19 +536,19 @@ fn a_want_owns_the_layers_that_it_has() {
         let want = sample.want(built);
         for layer in Layer::ALL {
             assert_eq!(want.owns(layer), owns(sample, layer), "{}: {layer}", sample.name);
-            assert!(!Want::default().owns(layer));
+            assert!(!Desired::default().owns(layer));
         }
     }
     let want = BUILT[1].0.want(&BUILT[1].1);
-    let Want { key, bucket, collection, role, index, knowledge_base } = want;
-    let none = Want::default;
+    let Desired { key, bucket, collection, role, index, knowledge_base } = want;
+    let none = Desired::default;
     for (layer, want) in [
-        (Layer::Key, Want { key, ..none() }),
-        (Layer::Bucket, Want { bucket, ..none() }),
-        (Layer::Collection, Want { collection, ..none() }),
-        (Layer::Index, Want { index, ..none() }),
-        (Layer::Role, Want { role, ..none() }),
-        (Layer::KnowledgeBase, Want { knowledge_base, ..none() }),
+        (Layer::Key, Desired { key, ..none() }),
+        (Layer::Bucket, Desired { bucket, ..none() }),
+        (Layer::Collection, Desired { collection, ..none() }),
+        (Layer::Index, Desired { index, ..none() }),
+        (Layer::Role, Desired { role, ..none() }),
+        (Layer::KnowledgeBase, Desired { knowledge_base, ..none() }),
     ] {
         assert_eq!(Layer::ALL.map(|it| want.owns(it)), Layer::ALL.map(|it| it == layer), "{layer}");
     }
@@ -553,19 +556,19 @@ fn a_want_owns_the_layers_that_it_has() {
 
 #[test]
 fn nothing_lends_nothing() {
-    assert_eq!(handles(&Sight::default(), None), Handles::default());
-    let only_its_policies = Seen::Ours(CollectionFacts::default());
-    let sight = Sight { collection: only_its_policies, ..Sight::default() };
-    assert_eq!(handles(&sight, None), Handles::default());
-    let only_its_access_policy = Seen::Ours(RoleFacts::default());
-    let sight = Sight { role: only_its_access_policy, ..Sight::default() };
-    assert_eq!(handles(&sight, None), Handles::default());
+    assert_eq!(handles(&Observation::default(), None), Handles::default());
+    let only_its_policies = Observed::Ours(CollectionFacts::default());
+    let observed = Observation { collection: only_its_policies, ..Observation::default() };
+    assert_eq!(handles(&observed, None), Handles::default());
+    let only_its_access_policy = Observed::Ours(RoleFacts::default());
+    let observed = Observation { role: only_its_access_policy, ..Observation::default() };
+    assert_eq!(handles(&observed, None), Handles::default());
     for claim in claims() {
-        let mut sight = BUILT[1].1.clone();
+        let mut observed = BUILT[1].1.clone();
         for layer in Layer::ALL {
-            take(&mut sight, layer, &claim);
+            take(&mut observed, layer, &claim);
         }
-        assert_eq!(handles(&sight, None), Handles::default(), "what is somebody else's lends nothing");
+        assert_eq!(handles(&observed, None), Handles::default(), "what is somebody else's lends nothing");
     }
 }
 
@@ -594,7 +597,7 @@ fn what_is_seen_lends_and_an_offer_wins() {
     };
     assert_eq!(handles(built, Some(&offer)), lent(&offer));
     let alone = Handles { knowledge_base_arn: None, trust_is_narrow: false, ..lent(&offer) };
-    assert_eq!(handles(&Sight::default(), Some(&offer)), alone);
+    assert_eq!(handles(&Observation::default(), Some(&offer)), alone);
     let quiet = Offer { collection_endpoint: None, ..offer.clone() };
     assert_eq!(handles(built, Some(&quiet)), lent(&quiet), "one's own endpoint leads to no lent collection");
     let keyless = Offer { kms_key_arn: None, ..offer };
@@ -604,9 +607,9 @@ fn what_is_seen_lends_and_an_offer_wins() {
 #[test]
 fn a_collection_that_is_being_made_has_an_id_and_no_endpoint() {
     let (_, built) = &BUILT[0];
-    let mut sight = built.clone();
-    (by_name("it is being created").change)(&mut sight);
-    assert_eq!(handles(&sight, None), Handles { collection_endpoint: None, ..handles(built, None) });
+    let mut observed = built.clone();
+    (by_name("it is being created").change)(&mut observed);
+    assert_eq!(handles(&observed, None), Handles { collection_endpoint: None, ..handles(built, None) });
 }
 
 /// What the role and the knowledge base say of what was there: by what the role trusts, and whether the knowledge base
@@ -628,29 +631,29 @@ fn the_trust_of_the_role_is_the_record_of_a_knowledge_base() {
         ("absent", false, None, false),
     ];
     for (role, stands, trusted, on_record) in table {
-        let mut sight = built.clone();
+        let mut observed = built.clone();
         match role {
             "narrow" => {}
-            "absent" => sight.role = Seen::Absent,
-            way => (by_name(way).change)(&mut sight),
+            "absent" => observed.role = Observed::Absent,
+            way => (by_name(way).change)(&mut observed),
         }
         if !stands {
-            sight.knowledge_base = Seen::Absent;
+            observed.knowledge_base = Observed::Absent;
         }
-        assert_eq!(trusted_id(&sight).as_deref(), trusted, "{role}, {stands}");
-        assert_eq!(index_on_record(&sight), on_record, "{role}, {stands}");
-        let lent = handles(&sight, None);
+        assert_eq!(trusted_id(&observed).as_deref(), trusted, "{role}, {stands}");
+        assert_eq!(index_on_record(&observed), on_record, "{role}, {stands}");
+        let lent = handles(&observed, None);
         assert_eq!(lent.trust_is_narrow, trusted.is_some(), "{role}, {stands}");
         assert_eq!(lent.rebuild == Rebuild::Index, trusted.is_some() && !stands, "{role}, {stands}");
         if !stands {
-            take(&mut sight, Layer::KnowledgeBase, &Claim::Foreign);
-            assert_eq!(index_on_record(&sight), on_record, "somebody else's is no record of ours");
-            assert_eq!(handles(&sight, None).rebuild, Rebuild::Nothing, "{role}: it is there");
+            take(&mut observed, Layer::KnowledgeBase, &OwnershipClaim::Foreign);
+            assert_eq!(index_on_record(&observed), on_record, "somebody else's is no record of ours");
+            assert_eq!(handles(&observed, None).rebuild, Rebuild::Nothing, "{role}: it is there");
         }
     }
-    let mut sight = built.clone();
-    take(&mut sight, Layer::Role, &Claim::Foreign);
-    assert_eq!((trusted_id(&sight), index_by_endpoint(&sight)), (None, false));
+    let mut observed = built.clone();
+    take(&mut observed, Layer::Role, &OwnershipClaim::Foreign);
+    assert_eq!((trusted_id(&observed), index_by_endpoint(&observed)), (None, false));
     assert_eq!(sample.name, "silo");
 }
 
@@ -658,19 +661,19 @@ fn the_trust_of_the_role_is_the_record_of_a_knowledge_base() {
 fn the_role_says_where_its_index_was_made() {
     let (_, built) = &BUILT[0];
     let tagged = |value: Option<&str>| {
-        let mut sight = built.clone();
-        change(&mut sight.role, |facts| {
+        let mut observed = built.clone();
+        change(&mut observed.role, |facts| {
             let tag = value.map(|value| (format!("{GROUP}/index"), value.to_owned()));
             facts.role.as_mut().unwrap().tags.extend(tag);
         });
-        sight
+        observed
     };
     assert!(index_by_endpoint(&tagged(Some("endpoint"))));
     assert!(!index_by_endpoint(&tagged(Some("control plane"))));
     assert!(!index_by_endpoint(&tagged(None)));
-    assert!(!index_by_endpoint(&Sight::default()));
-    let only_its_access_policy = Seen::Ours(RoleFacts::default());
-    assert!(!index_by_endpoint(&Sight { role: only_its_access_policy, ..Sight::default() }));
+    assert!(!index_by_endpoint(&Observation::default()));
+    let only_its_access_policy = Observed::Ours(RoleFacts::default());
+    assert!(!index_by_endpoint(&Observation { role: only_its_access_policy, ..Observation::default() }));
 }
 
 /// What must be made anew: by whether the knowledge base is there and fills, what the role trusts, whether the index was
@@ -702,24 +705,24 @@ fn only_what_lost_its_other_half_is_made_anew() {
         (None, Some(TRUSTS_ANY), false, false, Nothing, "-..E.i"),
     ];
     for (fills, trust, index_known, index, rebuild, expected) in table {
-        let mut sight = Sight { index_known, ..built.clone() };
+        let mut observed = Observation { index_known, ..built.clone() };
         match fills {
             Some(true) => {}
-            Some(false) => (by_name(WITHOUT_DATA_SOURCE).change)(&mut sight),
-            None => sight.knowledge_base = Seen::Absent,
+            Some(false) => (by_name(WITHOUT_DATA_SOURCE).change)(&mut observed),
+            None => observed.knowledge_base = Observed::Absent,
         }
         if let Some(trust) = trust {
-            (by_name(trust).change)(&mut sight);
+            (by_name(trust).change)(&mut observed);
         }
         if !index {
-            sight.index = Seen::Absent;
+            observed.index = Observed::Absent;
         }
         let case = format!("{fills:?}, {trust:?}, known: {index_known}, index: {index}");
-        assert_eq!(handles(&sight, None).rebuild, rebuild, "{case}");
-        let want = sample.want(&sight);
+        assert_eq!(handles(&observed, None).rebuild, rebuild, "{case}");
+        let want = sample.want(&observed);
         assert_eq!(want.index.as_ref().unwrap().rebuild, rebuild == Index, "{case}");
         assert_eq!(want.knowledge_base.as_ref().unwrap().drop_data_source, rebuild == DataSource, "{case}");
-        assert_eq!(row_of(sample, &sight), expected, "{case}");
+        assert_eq!(row_of(sample, &observed), expected, "{case}");
     }
 }
 
@@ -728,9 +731,9 @@ fn only_what_lost_its_other_half_is_made_anew() {
 fn what_must_be_made_anew_comes_before_all_else() {
     let (sample, built) = &BUILT[1];
     let without = |gone: &[Layer]| {
-        let mut sight = built.clone();
-        gone.iter().for_each(|layer| ideal::teardown(*layer, &mut sight));
-        row_of(sample, &sight)
+        let mut observed = built.clone();
+        gone.iter().for_each(|layer| ideal::teardown(*layer, &mut observed));
+        row_of(sample, &observed)
     };
     assert_eq!(without(&[Layer::Key, Layer::Collection, Layer::KnowledgeBase]), "EkkEii");
     assert_eq!(without(&[Layer::Key, Layer::Bucket, Layer::Index, Layer::Role]), "Ek.KkE");
@@ -741,9 +744,10 @@ fn what_must_be_made_anew_comes_before_all_else() {
 fn a_role_that_remembers_is_not_touched_before_the_index_was_looked_for() {
     for (sample, built) in BUILT.iter().filter(|(sample, _)| owns(sample, Layer::Role)) {
         for index_hidden in [None, Some(fault(Class::Unreachable))] {
-            let hidden = Sight { index_hidden, index_known: false, index: Seen::Absent, ..built.clone() };
+            let hidden =
+                Observation { index_hidden, index_known: false, index: Observed::Absent, ..built.clone() };
             assert_eq!(row_of(sample, &hidden), masked("...E..", sample), "{}", sample.name);
-            let orphaned = Sight { knowledge_base: Seen::Absent, ..hidden };
+            let orphaned = Observation { knowledge_base: Observed::Absent, ..hidden };
             assert_eq!(row_of(sample, &orphaned), masked("...rci", sample), "{}", sample.name);
         }
     }
@@ -786,18 +790,18 @@ fn a_fault_that_needs_a_person_blocks_and_others_are_given_back() {
 }
 
 /// A stack that some earlier object of the name made, in part, with other settings.
-fn retained(with: impl FnOnce(&mut Sight)) -> (Identity, Want, Sight) {
+fn retained(with: impl FnOnce(&mut Observation)) -> (Identity, Desired, Observation) {
     let (sample, built) = &BUILT[1];
-    let mut sight = built.clone();
-    with(&mut sight);
-    (sample.id.clone().adopting(None), sample.want(&sight), sight)
+    let mut observed = built.clone();
+    with(&mut observed);
+    (sample.id.clone().adopting(None), sample.want(&observed), observed)
 }
 
-fn other_settings(sight: &mut Sight) {
-    change(&mut sight.collection, |facts| {
+fn other_settings(observed: &mut Observation) {
+    change(&mut observed.collection, |facts| {
         facts.collection.as_mut().unwrap().standby_replicas = "DISABLED".into();
     });
-    knowledge_base(sight, |facts| facts.embedding_model_arn = Some("arn:other".into()));
+    knowledge_base(observed, |facts| facts.embedding_model_arn = Some("arn:other".into()));
 }
 
 #[test]
@@ -817,7 +821,7 @@ fn what_was_left_is_taken_over_only_with_the_settings_that_it_has() {
                    arn:other and should be amazon.titan-embed-text-v2:0. \
                    Nothing was changed. Apply the settings that it has in a new object, or remove what was left";
     let refused = Blocked { reason: Reason::RetainedDiffers, message: message.into() };
-    type Leave<'a> = &'a dyn Fn(&mut Sight);
+    type Leave<'a> = &'a dyn Fn(&mut Observation);
     let left: [(&str, &str, Leave); 8] = [
         ("key", "E.....", &|it| change(&mut it.key, |it| it.tags = earlier(&it.tags))),
         ("bucket", ".E....", &|it| change(&mut it.bucket, |it| it.tags = earlier(&it.tags))),
@@ -833,20 +837,23 @@ fn what_was_left_is_taken_over_only_with_the_settings_that_it_has() {
         ("knowledge base", ".....E", &|it| change(&mut it.knowledge_base, |it| it.tags = earlier(&it.tags))),
     ];
     for (what, expected, leave) in left {
-        let (id, want, sight) = retained(leave);
-        assert_eq!(row(&plan(&id, &want, &sight).unwrap()), expected, "the {what} is taken over");
-        let (id, want, mut sight) = retained(|sight| {
-            leave(sight);
-            other_settings(sight);
+        let (id, want, observed) = retained(leave);
+        assert_eq!(row(&plan(&id, &want, &observed).unwrap()), expected, "the {what} is taken over");
+        let (id, want, mut observed) = retained(|observed| {
+            leave(observed);
+            other_settings(observed);
         });
-        assert_eq!(plan(&id, &want, &sight), Err(refused.clone()), "{what}");
+        assert_eq!(plan(&id, &want, &observed), Err(refused.clone()), "{what}");
         let on_the_way_back = Identity { adopts: Default::default(), ..id.clone() };
-        assert!(plan(&on_the_way_back, &want, &sight).is_ok(), "{what}: who adopts nothing compares nothing");
-        take(&mut sight, Layer::Index, &Claim::Foreign);
-        assert_eq!(plan(&id, &want, &sight).unwrap_err().reason, Reason::OwnedByAnother, "{what}");
+        assert!(
+            plan(&on_the_way_back, &want, &observed).is_ok(),
+            "{what}: who adopts nothing compares nothing"
+        );
+        take(&mut observed, Layer::Index, &OwnershipClaim::Foreign);
+        assert_eq!(plan(&id, &want, &observed).unwrap_err().reason, Reason::OwnedByAnother, "{what}");
     }
-    let (id, want, sight) = retained(other_settings);
-    assert_eq!(row(&plan(&id, &want, &sight).unwrap()), "......", "what is one's own stays as it is");
+    let (id, want, observed) = retained(other_settings);
+    assert_eq!(row(&plan(&id, &want, &observed).unwrap()), "......", "what is one's own stays as it is");
 }
 
 // What is true of every sight.
@@ -879,27 +886,27 @@ impl Recipe {
         Layer::ALL.into_iter().filter(|layer| owns(self.sample(), *layer)).collect()
     }
 
-    fn sight(&self) -> Sight {
+    fn observed(&self) -> Observation {
         let (_, built) = BUILT.iter().find(|(sample, _)| sample.name == self.sample).unwrap();
-        let nothing = Sight::default();
+        let nothing = Observation::default();
         let found = || Layer::ALL.into_iter().zip(&self.found);
         let is_absent = |layer| found().any(|(it, found)| it == layer && matches!(found, Found::Absent));
-        let mut sight = ideal::put_together(PerLayer::from_fn(|layer| match is_absent(layer) {
+        let mut observed = ideal::put_together(PerLayer::from_fn(|layer| match is_absent(layer) {
             true => &nothing,
             false => built,
         }));
         for (_, found) in found() {
             if let Found::Different(way) = found {
-                (way.change)(&mut sight);
+                (way.change)(&mut observed);
             }
         }
-        self.trust.map(by_name).into_iter().for_each(|way| (way.change)(&mut sight));
+        self.trust.map(by_name).into_iter().for_each(|way| (way.change)(&mut observed));
         if !self.has_data_source {
-            (by_name(WITHOUT_DATA_SOURCE).change)(&mut sight);
+            (by_name(WITHOUT_DATA_SOURCE).change)(&mut observed);
         }
-        sight.index_known = self.index_known;
-        sight.index_hidden = self.index_hidden.then(|| fault(Class::Unreachable));
-        sight
+        observed.index_known = self.index_known;
+        observed.index_hidden = self.index_hidden.then(|| fault(Class::Unreachable));
+        observed
     }
 }
 
@@ -930,32 +937,32 @@ fn all_the_way() -> ProptestConfig {
 }
 
 /// Whether the role names a knowledge base.
-fn is_narrow(sight: &Sight) -> bool {
-    let role = sight.role.ours().and_then(|facts| facts.role.as_ref());
+fn is_narrow(observed: &Observation) -> bool {
+    let role = observed.role.ours().and_then(|facts| facts.role.as_ref());
     role.is_some_and(|role| role.trust != policy::trust(&ideal::scope(), None))
 }
 
 /// Whether the role names a knowledge base, and none is there.
-fn remembers(sight: &Sight) -> bool {
-    sight.knowledge_base.is_absent() && is_narrow(sight)
+fn remembers(observed: &Observation) -> bool {
+    observed.knowledge_base.is_absent() && is_narrow(observed)
 }
 
 /// The only layers that are touched before what they need is whole.
-fn comes_first(sight: &Sight) -> Option<Layer> {
-    let source = sight.knowledge_base.ours().and_then(|facts| facts.data_source.as_ref());
-    match &sight.index {
-        Seen::Ours(_) if remembers(sight) => Some(Layer::Index),
-        Seen::Absent if sight.index_known && source.is_some() => Some(Layer::KnowledgeBase),
+fn comes_first(observed: &Observation) -> Option<Layer> {
+    let source = observed.knowledge_base.ours().and_then(|facts| facts.data_source.as_ref());
+    match &observed.index {
+        Observed::Ours(_) if remembers(observed) => Some(Layer::Index),
+        Observed::Absent if observed.index_known && source.is_some() => Some(Layer::KnowledgeBase),
         _ => None,
     }
 }
 
 /// One pass over all layers, as the engine has it: what is wanted, and each step, follow from what was seen before any
 /// of it moved.
-fn pass(sample: &Sample, sight: &Sight, world: &mut Sight, backwards: bool) -> String {
-    let want = sample.want(sight);
-    let steps = plan(&sample.id, &want, sight).unwrap();
-    let mut moving: Vec<_> = steps.iter().filter(|(_, step)| **step == Step::Ensure).collect();
+fn pass(sample: &Sample, observed: &Observation, world: &mut Observation, backwards: bool) -> String {
+    let want = sample.want(observed);
+    let steps = plan(&sample.id, &want, observed).unwrap();
+    let mut moving: Vec<_> = steps.iter().filter(|(_, step)| **step == Step::Apply).collect();
     if backwards {
         moving.reverse();
     }
@@ -974,30 +981,30 @@ fn moving(rows: &[impl AsRef<str>]) -> usize {
 /// world.
 fn passes(
     sample: &Sample,
-    first: Sight,
-    world: &mut Sight,
-    mut watch: impl FnMut(&Sight, &Sight),
+    first: Observation,
+    world: &mut Observation,
+    mut watch: impl FnMut(&Observation, &Observation),
 ) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
-    let mut sight = first;
+    let mut observed = first;
     while rows.len() < 2 || rows.last().is_some_and(|row| row.contains('E') && rows.len() < 30) {
         let before = world.clone();
-        rows.push(pass(sample, &sight, world, rows.len() % 2 == 1));
+        rows.push(pass(sample, &observed, world, rows.len() % 2 == 1));
         watch(&before, world);
-        sight = look(sample, world);
+        observed = look(sample, world);
     }
     rows
 }
 
 /// What a pass does to the vectors: an index is filled by a data source, for one knowledge base only, and a data source
 /// fills no index but the one that it was made for.
-fn watch(sample: &Sample, before: &Sight, after: &Sight, filled: &mut bool) {
-    let source = |sight: &Sight| {
-        let here = handles(sight, sample.offer.as_ref()).collection_arn;
-        let facts = sight.knowledge_base.ours().filter(|facts| facts.collection_arn == here);
+fn watch(sample: &Sample, before: &Observation, after: &Observation, filled: &mut bool) {
+    let source = |observed: &Observation| {
+        let here = handles(observed, sample.offer.as_ref()).collection_arn;
+        let facts = observed.knowledge_base.ours().filter(|facts| facts.collection_arn == here);
         facts.is_some_and(|facts| facts.data_source.is_some())
     };
-    let appears = |it: fn(&Sight) -> bool| !it(before) && it(after);
+    let appears = |it: fn(&Observation) -> bool| !it(before) && it(after);
     *filled &= after.index.ours().is_some();
     if appears(|it| it.knowledge_base.ours().is_some()) {
         assert!(!*filled, "a new knowledge base gets the vectors of one that is gone");
@@ -1013,17 +1020,17 @@ proptest! {
 
     #[test]
     fn nothing_is_touched_before_what_it_needs_but_what_must_be_made_anew(recipe in recipe()) {
-        let (sample, sight) = (recipe.sample(), recipe.sight());
-        let want = sample.want(&sight);
-        let steps = plan(&sample.id, &want, &sight).unwrap();
-        let whole = |layer: Layer| !owns(sample, layer) || is_whole(&sample.id.scope, &want, &sight, layer);
+        let (sample, observed) = (recipe.sample(), recipe.observed());
+        let want = sample.want(&observed);
+        let steps = plan(&sample.id, &want, &observed).unwrap();
+        let whole = |layer: Layer| !owns(sample, layer) || is_whole(&sample.id.scope, &want, &observed, layer);
         for ((layer, step), (_, needed)) in steps.iter().zip(BUILT_ON) {
-            if comes_first(&sight) == Some(layer) && owns(sample, layer) {
-                prop_assert_eq!(*step, Step::Ensure, "{} must be made anew", layer);
-            } else if *step == Step::Ensure {
+            if comes_first(&observed) == Some(layer) && owns(sample, layer) {
+                prop_assert_eq!(*step, Step::Apply, "{} must be made anew", layer);
+            } else if *step == Step::Apply {
                 prop_assert!(needed.iter().all(|needed| whole(*needed)), "{}: {}", layer, row(&steps));
             }
-            prop_assert!(*step != Step::Ensure || !whole(layer), "{} is whole: {}", layer, row(&steps));
+            prop_assert!(*step != Step::Apply || !whole(layer), "{} is whole: {}", layer, row(&steps));
         }
     }
 
@@ -1031,17 +1038,17 @@ proptest! {
     /// for its index, though the collection be whole, or lent.
     #[test]
     fn what_waits_waits_for_a_layer_of_ones_own_that_is_not_whole(recipe in recipe()) {
-        let (sample, sight) = (recipe.sample(), recipe.sight());
-        let want = sample.want(&sight);
-        let steps = plan(&sample.id, &want, &sight).unwrap();
-        let waits_for_a_look = remembers(&sight) && !sight.index_known && sight.index.is_absent();
+        let (sample, observed) = (recipe.sample(), recipe.observed());
+        let want = sample.want(&observed);
+        let steps = plan(&sample.id, &want, &observed).unwrap();
+        let waits_for_a_look = remembers(&observed) && !observed.index_known && observed.index.is_absent();
         for (layer, step) in steps.iter() {
             prop_assert_eq!(*step == Step::None, !owns(sample, layer), "{}: {}", layer, row(&steps));
             if waits_for_a_look && layer == Layer::Role {
-                prop_assert_eq!(*step, Step::After(Layer::Collection), "{}", row(&steps));
-            } else if let Step::After(next) = *step {
+                prop_assert_eq!(*step, Step::WaitFor(Layer::Collection), "{}", row(&steps));
+            } else if let Step::WaitFor(next) = *step {
                 prop_assert_ne!(next, layer, "{}", row(&steps));
-                let is_whole = is_whole(&sample.id.scope, &want, &sight, next);
+                let is_whole = is_whole(&sample.id.scope, &want, &observed, next);
                 prop_assert!(owns(sample, next) && !is_whole, "{}: {}", layer, row(&steps));
             }
         }
@@ -1050,19 +1057,19 @@ proptest! {
     /// Whoever waits waits for something that moves, directly or not; or, in the end, for a look at the index.
     #[test]
     fn nothing_waits_for_ever(recipe in recipe()) {
-        let (sample, sight) = (recipe.sample(), recipe.sight());
-        let steps = plan_of(sample, &sight).unwrap();
+        let (sample, observed) = (recipe.sample(), recipe.observed());
+        let steps = plan_of(sample, &observed).unwrap();
         for layer in Layer::ALL {
             let mut way = vec![layer];
-            while let Step::After(next) = *steps.get(way[way.len() - 1]) {
+            while let Step::WaitFor(next) = *steps.get(way[way.len() - 1]) {
                 prop_assert!(!way.contains(&next), "in a circle: {}", row(&steps));
                 way.push(next);
             }
-            let waits_for_a_look = remembers(&sight)
-                && !sight.index_known
+            let waits_for_a_look = remembers(&observed)
+                && !observed.index_known
                 && way.ends_with(&[Layer::Role, Layer::Collection]);
             let end = steps.get(way[way.len() - 1]);
-            prop_assert!(way.len() == 1 || waits_for_a_look || *end == Step::Ensure, "{}", row(&steps));
+            prop_assert!(way.len() == 1 || waits_for_a_look || *end == Step::Apply, "{}", row(&steps));
         }
     }
 
@@ -1074,11 +1081,11 @@ proptest! {
     ) {
         let sample = recipe.sample();
         let layer = *which.get(&recipe.owned());
-        let mut sight = recipe.sight();
-        let part = if beside { put_beside(&mut sight, layer, &claim) } else { None };
-        let resource = part.unwrap_or_else(|| take(&mut sight, layer, &claim));
+        let mut observed = recipe.observed();
+        let part = if beside { put_beside(&mut observed, layer, &claim) } else { None };
+        let resource = part.unwrap_or_else(|| take(&mut observed, layer, &claim));
         for id in [sample.id.clone(), sample.id.clone().adopting(None)] {
-            let blocked = plan(&id, &sample.want(&sight), &sight).unwrap_err();
+            let blocked = plan(&id, &sample.want(&observed), &observed).unwrap_err();
             prop_assert!(matches!(blocked.reason, Reason::OwnedByAnother | Reason::TenantIdRetained));
             prop_assert!(blocked.message.contains(&resource), "{}", blocked.message);
         }
@@ -1086,10 +1093,10 @@ proptest! {
 
     #[test]
     fn the_same_sight_makes_the_same_plan_whatever_hides_the_index(recipe in recipe()) {
-        let (sample, sight) = (recipe.sample(), recipe.sight());
-        let steps = plan_of(sample, &sight);
-        prop_assert_eq!(&steps, &plan_of(sample, &sight));
-        prop_assert_eq!(&steps, &plan_of(sample, &Sight { index_hidden: None, ..sight.clone() }));
+        let (sample, observed) = (recipe.sample(), recipe.observed());
+        let steps = plan_of(sample, &observed);
+        prop_assert_eq!(&steps, &plan_of(sample, &observed));
+        prop_assert_eq!(&steps, &plan_of(sample, &Observation { index_hidden: None, ..observed.clone() }));
     }
 }
 
@@ -1099,15 +1106,15 @@ proptest! {
     /// In no more passes than from nothing; one more if an index must go first, and five more if a knowledge base must.
     #[test]
     fn every_stack_comes_to_rest_whole_and_stays_so(recipe in recipe()) {
-        let (sample, mut world) = (recipe.sample(), recipe.sight());
+        let (sample, mut world) = (recipe.sample(), recipe.observed());
         let (_, way_up) = WAY_UP.iter().find(|(name, _)| *name == sample.name).unwrap();
         let is_elsewhere = |found: &Found| matches!(found, Found::Different(way) if way.name == IN_ANOTHER_COLLECTION);
         let more = match recipe.found.iter().any(is_elsewhere) {
             true => 5,
             false => usize::from(remembers(&world) && world.index.ours().is_some()),
         };
-        let index = if recipe.index_known { world.index.clone() } else { Seen::Absent };
-        let rows = passes(sample, Sight { index, ..world.clone() }, &mut world, |_, _| ());
+        let index = if recipe.index_known { world.index.clone() } else { Observed::Absent };
+        let rows = passes(sample, Observation { index, ..world.clone() }, &mut world, |_, _| ());
         let whole = masked("......", sample);
         prop_assert_eq!(rows.last(), Some(&whole), "{:?}", rows);
         prop_assert!(moving(&rows) <= moving(way_up) + more, "{} more: {:?}", more, rows);
@@ -1118,7 +1125,7 @@ proptest! {
 
     #[test]
     fn no_vectors_meet_those_of_a_knowledge_base_that_is_gone(recipe in recipe()) {
-        let (sample, mut world) = (recipe.sample(), recipe.sight());
+        let (sample, mut world) = (recipe.sample(), recipe.observed());
         let mut filled = world.index.ours().is_some() && is_narrow(&world);
         passes(sample, look(sample, &world), &mut world, |before, after| {
             watch(sample, before, after, &mut filled);

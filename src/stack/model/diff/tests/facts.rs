@@ -35,7 +35,7 @@ fn vector(facts: &mut IndexFacts) -> &mut Value {
 fn a_key() {
     check(
         fields!(KeyFacts { arn, has_alias, state, tags, foreign }),
-        |it| ours(&mut it.sight.key),
+        |it| ours(&mut it.observed.key),
         &[
             ("arn", "it is another one of ours", |it| it.arn = KEY.into(), &[]),
             ("has_alias", "its alias points elsewhere", |it| it.has_alias = false, &["Key: not whole"]),
@@ -64,7 +64,7 @@ fn a_bucket() {
             versioned,
             lifecycle
         }),
-        |it| ours(&mut it.sight.bucket),
+        |it| ours(&mut it.observed.bucket),
         &[
             ("tags", "ours was removed", |it| drop(it.tags.remove(OURS)), &["Bucket: Tags"]),
             ("tags", "ours was changed", |it| tag(&mut it.tags, OURS), &["Bucket: Tags"]),
@@ -167,7 +167,7 @@ fn a_bucket() {
     );
     check(
         fields!(LifecycleRule { prefix, expiration_days, noncurrent_expiration_days, abort_uploads_days }),
-        |it| &mut ours(&mut it.sight.bucket).lifecycle[0],
+        |it| &mut ours(&mut it.observed.bucket).lifecycle[0],
         &[
             ("prefix", "all of the bucket", |it| it.prefix.clear(), &["Bucket: Lifecycle"]),
             ("expiration_days", "sooner", |it| it.expiration_days = 399, &["Bucket: Lifecycle"]),
@@ -187,7 +187,7 @@ fn a_bucket() {
 fn a_collection() {
     check(
         fields!(CollectionFacts { encryption, network, collection, foreign }),
-        |it| ours(&mut it.sight.collection),
+        |it| ours(&mut it.observed.collection),
         &[
             ("encryption", "was deleted", |it| it.encryption = None, &["Collection: Encryption"]),
             ("network", "was deleted", |it| it.network = None, &["Collection: Network"]),
@@ -197,7 +197,7 @@ fn a_collection() {
     );
     check(
         fields!(CollectionDetail { id, arn, status, endpoint, kms_key_arn, standby_replicas, failure, tags }),
-        |it| ours(&mut it.sight.collection).collection.as_mut().unwrap(),
+        |it| ours(&mut it.observed.collection).collection.as_mut().unwrap(),
         &[
             ("id", "another", |it| it.id = "another".into(), &[]),
             ("arn", "another", |it| it.arn = ELSEWHERE.into(), &[]),
@@ -229,7 +229,7 @@ fn a_collection() {
 fn policies_that_carry_tags_in_their_description() {
     check(
         fields!(PolicyFacts { document, version, description }),
-        |it| ours(&mut it.sight.collection).encryption.as_mut().unwrap(),
+        |it| ours(&mut it.observed.collection).encryption.as_mut().unwrap(),
         &[
             // The key of a collection that is there does not change, whatever its policy says.
             ("document", "another key", |it| it.document["KmsARN"] = json!(KEY), &[]),
@@ -240,7 +240,7 @@ fn policies_that_carry_tags_in_their_description() {
     );
     check(
         fields!(PolicyFacts { document, version, description }),
-        |it| ours(&mut it.sight.collection).network.as_mut().unwrap(),
+        |it| ours(&mut it.observed.collection).network.as_mut().unwrap(),
         &[
             ("document", "empty", |it| it.document = Value::Null, &["Collection: Network"]),
             (
@@ -280,7 +280,7 @@ fn policies_that_carry_tags_in_their_description() {
     );
     check(
         fields!(PolicyFacts { document, version, description }),
-        |it| ours(&mut it.sight.role).data_access.as_mut().unwrap(),
+        |it| ours(&mut it.observed.role).data_access.as_mut().unwrap(),
         &[
             ("document", "empty", |it| it.document = Value::Null, &["Role: DataAccess"]),
             (
@@ -312,7 +312,7 @@ fn policies_that_carry_tags_in_their_description() {
 fn an_index() {
     check(
         fields!(IndexFacts { schema, by_endpoint }),
-        |it| ours(&mut it.sight.index),
+        |it| ours(&mut it.observed.index),
         &[
             (
                 "schema",
@@ -381,7 +381,7 @@ fn a_role() {
     const PERMISSIONS: &[&str] = &["Role: Permissions"];
     check(
         fields!(RoleFacts { role, data_access, foreign }),
-        |it| ours(&mut it.sight.role),
+        |it| ours(&mut it.observed.role),
         &[
             ("role", "was deleted", |it| it.role = None, &["Role: Create", "Role: Permissions"]),
             ("data_access", "was deleted", |it| it.data_access = None, &["Role: DataAccess"]),
@@ -390,7 +390,7 @@ fn a_role() {
     );
     check(
         fields!(RoleDetail { arn, trust, policies, tags, boundary }),
-        |it| ours(&mut it.sight.role).role.as_mut().unwrap(),
+        |it| ours(&mut it.observed.role).role.as_mut().unwrap(),
         &[
             ("arn", "another", |it| it.arn.push('x'), &[]),
             ("trust", "could not be read", |it| it.trust = Value::Null, TRUST),
@@ -479,7 +479,7 @@ fn a_knowledge_base() {
             tags,
             data_source,
         }),
-        |it| ours(&mut it.sight.knowledge_base),
+        |it| ours(&mut it.observed.knowledge_base),
         &[
             ("id", "another", |it| it.id = "OTHER".into(), &[]),
             ("arn", "another", |it| it.arn.push('x'), &[]),
@@ -518,7 +518,7 @@ fn a_knowledge_base() {
             chunking,
             failure_reasons,
         }),
-        |it| ours(&mut it.sight.knowledge_base).data_source.as_mut().unwrap(),
+        |it| ours(&mut it.observed.knowledge_base).data_source.as_mut().unwrap(),
         &[
             ("id", "another", |it| it.id = "OTHER".into(), &[]),
             (

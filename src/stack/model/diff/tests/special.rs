@@ -12,7 +12,7 @@ fn ordered(cases: &[Case]) {
         let mut it = whole();
         mutate(&mut it);
         assert_eq!(it.of(*layer), *changes, "{what}");
-        assert!(!is_whole(&it.scope, &it.want, &it.sight, *layer), "{what}");
+        assert!(!is_whole(&it.scope, &it.want, &it.observed, *layer), "{what}");
     }
 }
 
@@ -21,7 +21,7 @@ fn policies_come_before_their_collection_and_tags_before_patience() {
     ordered(&[
         (
             "nothing is there",
-            |it| it.sight.collection = Seen::Ours(CollectionFacts::default()),
+            |it| it.observed.collection = Observed::Ours(CollectionFacts::default()),
             Layer::Collection,
             &["Encryption", "Network", "Create"],
         ),
@@ -29,7 +29,7 @@ fn policies_come_before_their_collection_and_tags_before_patience() {
             "it is being made, and already has the tags of before",
             |it| {
                 tag(&mut it.want.collection.as_mut().unwrap().tags, OURS);
-                ours(&mut it.sight.collection).collection.as_mut().unwrap().status = "CREATING".into();
+                ours(&mut it.observed.collection).collection.as_mut().unwrap().status = "CREATING".into();
             },
             Layer::Collection,
             &["Encryption", "Network", "Tags", "NotActive"],
@@ -42,7 +42,7 @@ fn a_role_is_made_before_it_gets_permissions() {
     ordered(&[
         (
             "nothing is there",
-            |it| it.sight.role = Seen::Ours(RoleFacts::default()),
+            |it| it.observed.role = Observed::Ours(RoleFacts::default()),
             Layer::Role,
             &["Create", "Permissions", "DataAccess"],
         ),
@@ -50,7 +50,7 @@ fn a_role_is_made_before_it_gets_permissions() {
             "all of it differs",
             |it| {
                 tag(&mut it.want.role.as_mut().unwrap().tags, OURS);
-                let role = ours(&mut it.sight.role).role.as_mut().unwrap();
+                let role = ours(&mut it.observed.role).role.as_mut().unwrap();
                 role.trust = Value::Null;
                 role.policies.clear();
                 role.boundary = None;
@@ -66,7 +66,7 @@ fn without_a_boundary_of_ours_a_role_needs_none() {
     let mut it = whole();
     it.scope.permissions_boundary = None;
     for boundary in [None, Some("somebody's".to_owned())] {
-        ours(&mut it.sight.role).role.as_mut().unwrap().boundary = boundary;
+        ours(&mut it.observed.role).role.as_mut().unwrap().boundary = boundary;
         assert_eq!(it.differences(), Vec::<String>::new());
     }
 }
@@ -75,7 +75,7 @@ fn without_a_boundary_of_ours_a_role_needs_none() {
 fn as_long_as_no_knowledge_base_is_wanted_by_id_a_role_trusts_any() {
     let mut it = whole();
     it.want.role.as_mut().unwrap().trusted = None;
-    ours(&mut it.sight.role).role.as_mut().unwrap().trust = policy::trust(&it.scope, None);
+    ours(&mut it.observed.role).role.as_mut().unwrap().trust = policy::trust(&it.scope, None);
     assert_eq!(it.differences(), Vec::<String>::new());
 }
 
@@ -86,7 +86,7 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
             "it was just made",
             |it| {
                 it.want.knowledge_base.as_mut().unwrap().narrow_trust = true;
-                ours(&mut it.sight.knowledge_base).data_source = None;
+                ours(&mut it.observed.knowledge_base).data_source = None;
             },
             Layer::KnowledgeBase,
             &["NarrowTrust", "CreateDataSource"],
@@ -97,7 +97,7 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
                 let want = it.want.knowledge_base.as_mut().unwrap();
                 want.narrow_trust = true;
                 tag(&mut want.tags, OURS);
-                let facts = ours(&mut it.sight.knowledge_base);
+                let facts = ours(&mut it.observed.knowledge_base);
                 facts.status = "CREATING".into();
                 facts.data_source = None;
             },
@@ -111,7 +111,7 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
                 want.narrow_trust = true;
                 want.drop_data_source = true;
                 tag(&mut want.tags, OURS);
-                let facts = ours(&mut it.sight.knowledge_base);
+                let facts = ours(&mut it.observed.knowledge_base);
                 facts.status = "FAILED".into();
                 facts.collection_arn = Some(ELSEWHERE.into());
             },
@@ -124,7 +124,8 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
                 let want = it.want.knowledge_base.as_mut().unwrap();
                 want.drop_data_source = true;
                 want.prefix.push('x');
-                ours(&mut it.sight.knowledge_base).data_source.as_mut().unwrap().status = "DELETING".into();
+                ours(&mut it.observed.knowledge_base).data_source.as_mut().unwrap().status =
+                    "DELETING".into();
             },
             Layer::KnowledgeBase,
             &["DropDataSource"],
@@ -133,7 +134,7 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
             "the data source that must go is gone",
             |it| {
                 it.want.knowledge_base.as_mut().unwrap().drop_data_source = true;
-                ours(&mut it.sight.knowledge_base).data_source = None;
+                ours(&mut it.observed.knowledge_base).data_source = None;
             },
             Layer::KnowledgeBase,
             &["CreateDataSource"],
@@ -142,7 +143,8 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
             "a data source that is being made has the wrong settings",
             |it| {
                 it.want.knowledge_base.as_mut().unwrap().prefix.push('x');
-                ours(&mut it.sight.knowledge_base).data_source.as_mut().unwrap().status = "CREATING".into();
+                ours(&mut it.observed.knowledge_base).data_source.as_mut().unwrap().status =
+                    "CREATING".into();
             },
             Layer::KnowledgeBase,
             &["DataSourceNotAvailable"],
@@ -156,13 +158,13 @@ fn a_new_bucket_has_its_tags_and_gets_everything_else() {
     ordered(&[
         (
             "it was just made",
-            |it| it.sight.bucket = Seen::Ours(new_bucket(it.want.bucket.as_ref().unwrap())),
+            |it| it.observed.bucket = Observed::Ours(new_bucket(it.want.bucket.as_ref().unwrap())),
             Layer::Bucket,
             ALL,
         ),
         (
             "somebody took off all of it",
-            |it| it.sight.bucket = Seen::Ours(BucketFacts::default()),
+            |it| it.observed.bucket = Observed::Ours(BucketFacts::default()),
             Layer::Bucket,
             &["Tags", "PublicAccess", "Ownership", "Policy", "Encryption", "Versioning", "Lifecycle"],
         ),
@@ -183,7 +185,7 @@ fn a_new_bucket_has_its_tags_and_gets_everything_else() {
 #[test]
 fn what_is_wanted_must_be_there_and_ours() {
     check(
-        fields!(Sight {
+        fields!(Observation {
             key,
             bucket,
             collection,
@@ -194,31 +196,36 @@ fn what_is_wanted_must_be_there_and_ours() {
             role,
             knowledge_base
         }),
-        |it| &mut it.sight,
+        |it| &mut it.observed,
         &[
-            ("key", "gone", |it| it.key = Seen::Absent, &["Key: not there"]),
-            ("key", "not ours", |it| it.key = Seen::Foreign(somebody()), &["Key: not there"]),
-            ("bucket", "gone", |it| it.bucket = Seen::Absent, &["Bucket: not there"]),
-            ("bucket", "not ours", |it| it.bucket = Seen::Foreign(somebody()), &["Bucket: not there"]),
-            ("collection", "gone", |it| it.collection = Seen::Absent, &["Collection: not there"]),
+            ("key", "gone", |it| it.key = Observed::Absent, &["Key: not there"]),
+            ("key", "not ours", |it| it.key = Observed::Foreign(somebody()), &["Key: not there"]),
+            ("bucket", "gone", |it| it.bucket = Observed::Absent, &["Bucket: not there"]),
+            ("bucket", "not ours", |it| it.bucket = Observed::Foreign(somebody()), &["Bucket: not there"]),
+            ("collection", "gone", |it| it.collection = Observed::Absent, &["Collection: not there"]),
             (
                 "collection",
                 "not ours",
-                |it| it.collection = Seen::Foreign(somebody()),
+                |it| it.collection = Observed::Foreign(somebody()),
                 &["Collection: not there"],
             ),
-            ("index", "gone", |it| it.index = Seen::Absent, &["Index: not there"]),
-            ("index", "not ours", |it| it.index = Seen::Foreign(somebody()), &["Index: not there"]),
+            ("index", "gone", |it| it.index = Observed::Absent, &["Index: not there"]),
+            ("index", "not ours", |it| it.index = Observed::Foreign(somebody()), &["Index: not there"]),
             ("index_known", "it was not looked for", |it| it.index_known = false, &[]),
             ("index_asked", "something was added", |it| it.index_asked = ["year".into()].into(), &[]),
             ("index_hidden", "nobody could look", |it| it.index_hidden = Some(unreachable()), &[]),
-            ("role", "gone", |it| it.role = Seen::Absent, &["Role: not there"]),
-            ("role", "not ours", |it| it.role = Seen::Foreign(somebody()), &["Role: not there"]),
-            ("knowledge_base", "gone", |it| it.knowledge_base = Seen::Absent, &["KnowledgeBase: not there"]),
+            ("role", "gone", |it| it.role = Observed::Absent, &["Role: not there"]),
+            ("role", "not ours", |it| it.role = Observed::Foreign(somebody()), &["Role: not there"]),
+            (
+                "knowledge_base",
+                "gone",
+                |it| it.knowledge_base = Observed::Absent,
+                &["KnowledgeBase: not there"],
+            ),
             (
                 "knowledge_base",
                 "not ours",
-                |it| it.knowledge_base = Seen::Foreign(somebody()),
+                |it| it.knowledge_base = Observed::Foreign(somebody()),
                 &["KnowledgeBase: not there"],
             ),
         ],
@@ -240,7 +247,7 @@ fn unreachable() -> Fault {
 #[test]
 fn a_layer_that_nobody_wants_is_whole_whatever_is_there() {
     check(
-        fields!(Want { key, bucket, collection, role, index, knowledge_base }),
+        fields!(Desired { key, bucket, collection, role, index, knowledge_base }),
         |it| &mut it.want,
         &[
             ("key", "none", |it| it.key = None, &[]),
@@ -251,9 +258,9 @@ fn a_layer_that_nobody_wants_is_whole_whatever_is_there() {
             ("knowledge_base", "none", |it| it.knowledge_base = None, &[]),
         ],
     );
-    let foreign = Sight { bucket: Seen::Foreign(somebody()), ..Sight::default() };
-    for sight in [Sight::default(), foreign] {
-        let it = Stack { want: Want::default(), sight, ..whole() };
+    let foreign = Observation { bucket: Observed::Foreign(somebody()), ..Observation::default() };
+    for observed in [Observation::default(), foreign] {
+        let it = Stack { want: Desired::default(), observed, ..whole() };
         assert_eq!(it.differences(), Vec::<String>::new());
     }
 }
@@ -296,11 +303,11 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
         (
             "everything differs",
             |it| {
-                let detail = ours(&mut it.sight.collection).collection.as_mut().unwrap();
+                let detail = ours(&mut it.observed.collection).collection.as_mut().unwrap();
                 detail.standby_replicas = "DISABLED".into();
                 detail.kms_key_arn = Some("a".into());
                 it.want.collection.as_mut().unwrap().key_arn = Some("b".into());
-                let facts = ours(&mut it.sight.knowledge_base);
+                let facts = ours(&mut it.observed.knowledge_base);
                 facts.embedding_model_arn = Some("c".into());
                 facts.data_source.as_mut().unwrap().chunking = Some(ChunkingSettings::None);
                 let want = it.want.index.as_mut().unwrap();
@@ -323,51 +330,51 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
         (
             "a collection that is being made does not say its key yet, but its replicas",
             |it| {
-                let detail = ours(&mut it.sight.collection).collection.as_mut().unwrap();
+                let detail = ours(&mut it.observed.collection).collection.as_mut().unwrap();
                 detail.standby_replicas = "DISABLED".into();
                 detail.status = "CREATING".into();
                 detail.kms_key_arn = None;
             },
             &["collection.standbyReplicas is Disabled and should be Enabled"],
         ),
-        ("no collection yet", |it| ours(&mut it.sight.collection).collection = None, &[]),
+        ("no collection yet", |it| ours(&mut it.observed.collection).collection = None, &[]),
         (
             "the knowledge base was made with no data source, and so without chunking",
             |it| {
                 it.want.knowledge_base.as_mut().unwrap().chunking = ChunkingSettings::None;
-                ours(&mut it.sight.knowledge_base).data_source = None;
+                ours(&mut it.observed.knowledge_base).data_source = None;
             },
             &[],
         ),
         (
             "what an index does not show is unknown, and does not differ",
-            |it| ours(&mut it.sight.index).schema = json!({}),
+            |it| ours(&mut it.observed.index).schema = json!({}),
             &[],
         ),
         (
             "somebody else's is not compared",
             |it| {
-                it.sight.collection = Seen::Foreign(somebody());
-                it.sight.knowledge_base = Seen::Foreign(somebody());
-                it.sight.index = Seen::Foreign(somebody());
+                it.observed.collection = Observed::Foreign(somebody());
+                it.observed.knowledge_base = Observed::Foreign(somebody());
+                it.observed.index = Observed::Foreign(somebody());
             },
             &[],
         ),
-        ("nothing is there", |it| it.sight = Sight::default(), &[]),
-        ("nothing is wanted", |it| it.want = Want::default(), &[]),
+        ("nothing is there", |it| it.observed = Observation::default(), &[]),
+        ("nothing is wanted", |it| it.want = Desired::default(), &[]),
     ];
     for (what, mutate, sentences) in cases {
         let mut it = whole();
         mutate(&mut it);
-        assert_eq!(immutable(&it.scope, &it.want, &it.sight), *sentences, "{what}");
+        assert_eq!(immutable(&it.scope, &it.want, &it.observed), *sentences, "{what}");
     }
 }
 
 #[test]
 fn a_knowledge_base_without_a_model_differs_from_one_with_a_model() {
     let mut it = whole();
-    ours(&mut it.sight.knowledge_base).embedding_model_arn = None;
-    let sentences = immutable(&it.scope, &it.want, &it.sight);
+    ours(&mut it.observed.knowledge_base).embedding_model_arn = None;
+    let sentences = immutable(&it.scope, &it.want, &it.observed);
     let expected = "knowledgeBase.embeddingModel is unknown and should be amazon.titan-embed-text-v2:0";
     assert_eq!(sentences, [expected]);
 }

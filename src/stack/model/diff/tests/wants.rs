@@ -12,7 +12,7 @@ const OUR_TAG: &[&str] = &["Collection: Encryption", "Collection: Network", "Col
 #[test]
 fn a_key() {
     check(
-        fields!(WantKey { name, tags }),
+        fields!(DesiredKey { name, tags }),
         |it| it.want.key.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &[]),
@@ -29,7 +29,7 @@ fn a_bucket() {
     // Nobody may name any other key.
     const KEY_CHANGES: &[&str] = &["Bucket: Policy", "Bucket: Encryption"];
     check(
-        fields!(WantBucket { name, tags, documents, prefixes, key_arn, only_writer_of_sidecars }),
+        fields!(DesiredBucket { name, tags, documents, prefixes, key_arn, only_writer_of_sidecars }),
         |it| it.want.bucket.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &["Bucket: Policy"]),
@@ -86,7 +86,7 @@ fn a_bucket() {
 #[test]
 fn a_collection() {
     check(
-        fields!(WantCollection { name, tags, settings, key_arn }),
+        fields!(DesiredCollection { name, tags, settings, key_arn }),
         |it| it.want.collection.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &["Collection: Network"]),
@@ -142,7 +142,7 @@ fn endpoints(settings: &mut CollectionSettings, ids: &[&str]) {
 #[test]
 fn an_index() {
     check(
-        fields!(WantIndex {
+        fields!(DesiredIndex {
             name,
             collection_id,
             collection_endpoint,
@@ -223,7 +223,7 @@ fn an_index() {
 fn a_role() {
     const PERMISSIONS: &[&str] = &["Role: Permissions"];
     check(
-        fields!(WantRole {
+        fields!(DesiredRole {
             name,
             tags,
             bucket,
@@ -260,7 +260,7 @@ fn a_role() {
 fn a_knowledge_base() {
     const UPDATE: &[&str] = &["KnowledgeBase: UpdateDataSource"];
     check(
-        fields!(WantKnowledgeBase {
+        fields!(DesiredKnowledgeBase {
             name,
             tags,
             role_arn,

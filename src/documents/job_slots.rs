@@ -16,27 +16,27 @@ type Calendar = Box<dyn Fn(Timestamp) -> Timestamp + Send + Sync>;
 type Wake = Box<dyn Fn(&Owner) + Send + Sync>;
 
 /// See the [module](self).
-pub struct Turns {
+pub struct JobSlots {
     scheduler: Mutex<Scheduler<Owner>>,
     calendar: Calendar,
     wake: Wake,
 }
 
 /// The answer to whoever asks.
-pub enum Turn<'a> {
+pub enum JobSlot<'a> {
     /// It may start a job.
-    Yours(Ticket<'a>),
+    Yours(Permit<'a>),
     /// Not yet; look again then, if nobody wakes you.
     Wait(Duration),
 }
 
 /// A turn. Dropped, it goes back.
-pub struct Ticket<'a> {
-    turns: &'a Turns,
+pub struct Permit<'a> {
+    job_slots: &'a JobSlots,
     knowledge_base: String,
 }
 
-impl Turns {
+impl JobSlots {
     /// No turn is taken yet. `calendar` says what schedules see at a moment, and `wake` lets an owner's pass run.
     pub fn new(
         limits: Limits,
@@ -90,12 +90,14 @@ impl Turns {
         owner: &Owner,
         since: Option<Timestamp>,
         urgent: bool,
-    ) -> Turn<'_> {
+    ) -> JobSlot<'_> {
         let answer =
             self.then_call(|scheduler, now| scheduler.ask(knowledge_base, owner.clone(), since, urgent, now));
         match answer {
-            Answer::Turn => Turn::Yours(Ticket { turns: self, knowledge_base: knowledge_base.into() }),
-            Answer::Wait(wait) => Turn::Wait(wait),
+            Answer::JobSlot => {
+                JobSlot::Yours(Permit { job_slots: self, knowledge_base: knowledge_base.into() })
+            }
+            Answer::Wait(wait) => JobSlot::Wait(wait),
         }
     }
 
@@ -126,10 +128,10 @@ impl Turns {
     }
 }
 
-impl Ticket<'_> {
+impl Permit<'_> {
     /// The turn was used.
     pub fn started(self, job: &str) {
-        self.turns.then_call(|scheduler, now| scheduler.started(&self.knowledge_base, job, now));
+        self.job_slots.then_call(|scheduler, now| scheduler.started(&self.knowledge_base, job, now));
     }
 
     /// AWS, or our own pace, did not let the job start.
@@ -144,12 +146,12 @@ impl Ticket<'_> {
             _ => return,
         };
         tracing::info!(knowledge_base = self.knowledge_base, %fault, "no room for an ingestion job");
-        self.turns.then_call(|scheduler, now| scheduler.refused(&self.knowledge_base, why, now));
+        self.job_slots.then_call(|scheduler, now| scheduler.refused(&self.knowledge_base, why, now));
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.turns.then_call(|scheduler, now| scheduler.give_back(&self.knowledge_base, now));
+        self.job_slots.then_call(|scheduler, now| scheduler.give_back(&self.knowledge_base, now));
     }
 }
