@@ -13,7 +13,12 @@ fn assert_holds(file: &Path, text: &str) {
         fs::write(file, text).unwrap();
     }
     let found = fs::read_to_string(file).unwrap_or_default();
-    assert_eq!(found, text, "{} is to be refreshed, as tests/e2e/operating/readers/mod.rs says", file.display());
+    assert_eq!(
+        found,
+        text,
+        "{} is to be refreshed, as tests/e2e/operating/readers/mod.rs says",
+        file.display()
+    );
 }
 
 #[test]
