@@ -56,8 +56,8 @@ words! {
         KeyReady,
         /// The bucket is there and as wanted. On objects that own one.
         BucketReady,
-        /// The collection is active and its policies are as wanted. On objects that own one.
-        CollectionReady,
+        /// The vector store is active and its policies are as wanted. On objects that own one.
+        VectorStoreReady,
         /// The vector index is there. On objects that own one.
         IndexReady,
         /// The role and its permissions are as wanted. On objects that own one.
@@ -96,8 +96,8 @@ words! {
         WaitingForKey,
         /// It waits for its bucket.
         WaitingForBucket,
-        /// It waits for its collection.
-        WaitingForCollection,
+        /// It waits for its vector store.
+        WaitingForVectorStore,
         /// It waits for its index.
         WaitingForIndex,
         /// It waits for its role.
@@ -163,7 +163,7 @@ words! {
         OwnedByAnother,
         /// What was retained has other immutable settings than the spec.
         RetainedDiffers,
-        /// A bucket or collection is gone, and data with it; rebuilding waits for approval.
+        /// A bucket or vector store is gone, and data with it; rebuilding waits for approval.
         DataLost,
         /// The collection's endpoint cannot be reached from the operator.
         EndpointUnreachable,
@@ -221,7 +221,7 @@ impl ConditionType {
         match layer {
             Layer::Key => ConditionType::KeyReady,
             Layer::Bucket => ConditionType::BucketReady,
-            Layer::Collection => ConditionType::CollectionReady,
+            Layer::VectorStore => ConditionType::VectorStoreReady,
             Layer::Index => ConditionType::IndexReady,
             Layer::Role => ConditionType::RoleReady,
             Layer::KnowledgeBase => ConditionType::KnowledgeBaseReady,
@@ -263,7 +263,7 @@ impl Reason {
         match layer {
             Layer::Key => Reason::WaitingForKey,
             Layer::Bucket => Reason::WaitingForBucket,
-            Layer::Collection => Reason::WaitingForCollection,
+            Layer::VectorStore => Reason::WaitingForVectorStore,
             Layer::Index => Reason::WaitingForIndex,
             Layer::Role => Reason::WaitingForRole,
             Layer::KnowledgeBase => Reason::WaitingForKnowledgeBase,

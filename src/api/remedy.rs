@@ -14,15 +14,15 @@ impl Reason {
             RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
             StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
             TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
-            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
-            WaitingForRecords, WaitingForRole,
+            WaitingForBucket, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords,
+            WaitingForRole, WaitingForVectorStore,
         };
         match self {
             Ready | Accepted | Lent | Synced | ModelStays | Registered => "Nothing.",
             Progressing | Creating | Updating | Deleting => "Wait. The message says what is under way.",
             WaitingForKey
             | WaitingForBucket
-            | WaitingForCollection
+            | WaitingForVectorStore
             | WaitingForIndex
             | WaitingForRole
             | WaitingForKnowledgeBase => "Wait. The condition of that layer says how far it is.",
@@ -101,7 +101,7 @@ impl Reason {
                  remove what was left."
             }
             DataLost => {
-                "Restore the bucket or collection if you can. Otherwise approve with the code of the message: what was in it \
+                "Restore the bucket or vector store if you can. Otherwise approve with the code of the message: what was in it \
                  is given up."
             }
             EndpointUnreachable => {

@@ -80,7 +80,7 @@ async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option
 /// Creates the index, or adds the mappings of attributes declared later.
 pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>) -> Result<Progress, Fault> {
     let Some(collection_id) = &want.collection_id else {
-        return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
+        return Ok(Progress::waiting(Reason::WaitingForVectorStore, "The collection has no id yet"));
     };
     let endpoint = want.collection_endpoint.as_deref();
     match seen.ours() {

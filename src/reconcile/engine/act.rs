@@ -103,7 +103,7 @@ pub(super) fn collect(
                 }
                 standing => standing,
             });
-        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
+        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForVectorStore, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }
         look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));

@@ -95,7 +95,7 @@ fn things(id: &Identity, observed: &Observation, layer: Layer) -> Vec<(&'static 
     match layer {
         Layer::Key => of(&observed.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
         Layer::Bucket => of(&observed.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
-        Layer::Collection => of(&observed.collection, |facts| {
+        Layer::VectorStore => of(&observed.collection, |facts| {
             vec![
                 facts.collection.as_ref().map(|it| ("collection", it.arn.clone())),
                 facts.network.as_ref().map(|_| ("network policy", id.name(layer))),
@@ -135,8 +135,8 @@ mod tests {
             let alone = all.into_iter().filter(|line| line.outcome == Outcome::LeftAlone);
             alone.map(|line| (line.what, line.name)).collect::<Vec<_>>()
         };
-        let (bucket, collection) = (stack.name(Layer::Bucket), stack.name(Layer::Collection));
-        let expected = [("bucket", bucket), ("collection", collection)];
+        let (bucket, collection) = (stack.name(Layer::Bucket), stack.name(Layer::VectorStore));
+        let expected = [("bucket", bucket), ("vector store", collection)];
         assert_eq!(alone(None), expected);
         assert_eq!(alone(Some("arn:k")), [&[("key", "arn:k".to_owned())], &expected[..]].concat());
     }

@@ -97,7 +97,7 @@ impl LayerStatus {
     pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
             LayerStatus::Waiting(reason, message) | LayerStatus::Serving(reason, message)
-                if !matches!(reason, Reason::WaitingForCollection | Reason::ReadOnly)
+                if !matches!(reason, Reason::WaitingForVectorStore | Reason::ReadOnly)
                     && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
                 let minutes = in_time(layer, reason).as_secs() / 60;
@@ -464,10 +464,10 @@ mod tests {
 
     fn building() -> Outcome {
         let mut verdict = Outcome::default();
-        verdict.layers.collection =
+        verdict.layers.vector_store =
             Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
         verdict.layers.bucket = Some(LayerStatus::Ready);
-        verdict.layers.index = Some(LayerStatus::WaitingFor(Layer::Collection));
+        verdict.layers.index = Some(LayerStatus::WaitingFor(Layer::VectorStore));
         verdict
     }
 
@@ -478,7 +478,7 @@ mod tests {
         assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Creating"));
         assert_eq!(status(&conditions, ConditionType::Reconciling), ("True", "Creating"));
         assert_eq!(status(&conditions, ConditionType::Stalled), ("False", "Creating"));
-        assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForCollection"));
+        assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForVectorStore"));
         assert_eq!(status(&conditions, ConditionType::BucketReady), ("True", "Ready"));
         assert!(conditions.iter().all(|condition| condition.observed_generation == Some(3)));
     }
@@ -504,18 +504,18 @@ mod tests {
     fn only_news_changes_a_condition() {
         let first = building().conditions(&[], 1, &at(1));
         let mut again = building();
-        again.layers.collection =
+        again.layers.vector_store =
             Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
         assert_eq!(again.conditions(&first, 1, &at(2)), first, "another request id is no news");
-        again.layers.collection = Some(LayerStatus::Unchanged);
+        again.layers.vector_store = Some(LayerStatus::Unchanged);
         let later = again.conditions(&first, 1, &at(2));
-        assert_eq!(status(&later, ConditionType::CollectionReady), ("False", "Creating"));
+        assert_eq!(status(&later, ConditionType::VectorStoreReady), ("False", "Creating"));
         assert_eq!(
             status(&later, ConditionType::Ready),
             ("False", "Creating"),
             "a transient failure is no news"
         );
-        again.layers.collection = Some(LayerStatus::Ready);
+        again.layers.vector_store = Some(LayerStatus::Ready);
         again.layers.index = Some(LayerStatus::Ready);
         let done = again.conditions(&first, 1, &at(3));
         assert_eq!(status(&done, ConditionType::Ready), ("True", "Ready"));
@@ -693,7 +693,7 @@ mod tests {
         let minutes = [
             (Layer::Key, 5),
             (Layer::Bucket, 5),
-            (Layer::Collection, 30),
+            (Layer::VectorStore, 30),
             (Layer::Index, 10),
             (Layer::Role, 10),
             (Layer::KnowledgeBase, 30),
@@ -711,7 +711,7 @@ mod tests {
                 // Its own time begins once there is a collection.
                 let message = |minutes| format!("Not ready after {minutes} minutes. AWS says so");
                 let expected = match reason {
-                    Reason::WaitingForCollection => waits.clone(),
+                    Reason::WaitingForVectorStore => waits.clone(),
                     // Nobody is at work.
                     Reason::ReadOnly => waits.clone(),
                     // What AWS does not see yet is over sooner than what it takes long to make.
@@ -744,8 +744,8 @@ mod tests {
             layers: PerLayer {
                 key: Some(waiting(Reason::Creating, "the key waits")),
                 bucket: Some(stalled(Reason::Denied, "the bucket")),
-                collection: Some(waiting(Reason::Updating, "the collection waits")),
-                index: Some(LayerStatus::WaitingFor(Layer::Collection)),
+                vector_store: Some(waiting(Reason::Updating, "the vector store waits")),
+                index: Some(LayerStatus::WaitingFor(Layer::VectorStore)),
                 role: Some(stalled(Reason::Quota, "the role")),
                 knowledge_base: None,
             },
@@ -780,8 +780,8 @@ mod tests {
         check(lends_late, PERSON, "StackNotFound", "no stack");
         check(|it| it.transient = None, BY_ITSELF, "Throttled", "slower");
         check(|it| it.layers.key = Some(LayerStatus::Ready), BY_ITSELF, "Creating", "the key waits");
-        let done = |it: &mut Outcome| it.layers.collection = Some(LayerStatus::Ready);
-        check(done, BY_ITSELF, "Updating", "the collection waits");
+        let done = |it: &mut Outcome| it.layers.vector_store = Some(LayerStatus::Ready);
+        check(done, BY_ITSELF, "Updating", "the vector store waits");
         check(|it| it.borrowed = Some(LayerStatus::Ready), BY_ITSELF, "StackNotReady", "not yet");
         check(|it| it.reindexing = None, BY_ITSELF, "SyncRequested", "reindexing");
         // Nothing waits but for others, so that what was said before stands: here, nothing was.
