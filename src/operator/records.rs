@@ -381,7 +381,7 @@ impl Installation {
         }
         if cx.settings.rebuild_records {
             tracing::warn!(
-                "the records are made anew; ids of which nothing is left in AWS or the cluster are forgotten"
+                "the records are created again; ids of which nothing is left in AWS or the cluster are forgotten"
             );
         }
         let complete = Lock { complete: true, ..lock.says.clone() };

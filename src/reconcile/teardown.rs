@@ -158,7 +158,7 @@ pub fn retained_note(cx: &Context, on_delete: OnDelete, id: &Identity) -> String
         }
     };
     format!(
-        "deletionPolicy {policy}: {what}. It goes on costing money: at list prices about ${cost:.0} a month while nobody \
+        "deletionPolicy {policy}: {what}. It continues to cost money: at list prices about ${cost:.0} a month while nobody \
          uses it, and what the documents cost. The marker {} in its bucket says whose it was, and `tenantry retained` \
          lists it",
         marker_key(id)
@@ -230,7 +230,9 @@ pub async fn report(
     let leaving = Leaving { reason: told, message, blocked, stalled };
     let mut after = now;
     // What is being taken apart is not as it should be, whatever was said of it last.
-    let goes = |layer: Layer| LayerStatus::Waiting(Reason::Deleting, format!("The {layer} goes, or is gone"));
+    let goes = |layer: Layer| {
+        LayerStatus::Waiting(Reason::Deleting, format!("The {layer} is being deleted, or is gone"))
+    };
     let layers = PerLayer::from_fn(|layer| memory.goes.get(layer).then(|| goes(layer)));
     let verdict = Outcome {
         leaving: Some(leaving),
