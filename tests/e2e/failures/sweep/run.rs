@@ -280,7 +280,16 @@ impl Run {
         for name in self.scenario.undisturbed() {
             let (before, after) = named(name);
             let version = |object: Option<&Object>| object.map(|object| object.version().to_owned());
-            assert_eq!(version(before), version(after), "{name} has nothing to do with it, and was written");
+            if version(before) != version(after) {
+                let says = |object: Option<&Object>| {
+                    object.map(|it| format!("{}{:#?}", it.describe(), it.as_it_is)).unwrap_or_default()
+                };
+                panic!(
+                    "{name} has nothing to do with it, and was written. Before:\n{}\nafter:\n{}",
+                    says(before),
+                    says(after)
+                );
+            }
         }
     }
 }
