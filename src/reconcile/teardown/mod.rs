@@ -159,3 +159,6 @@ async fn to_the_end<D: Deletable>(
     finalizer::release(&deletion.api, &deletion.object, &cx.finalizer()).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
