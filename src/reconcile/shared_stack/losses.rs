@@ -13,7 +13,7 @@ use crate::documents::purge;
 use crate::layers;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::teardown::{Deletion, Stop, done, lent};
+use crate::reconcile::teardown::{Deletion, Stop, done};
 use crate::stack::approval;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -21,6 +21,7 @@ use crate::stack::layout::ledger_key;
 use crate::stack::model::observed::Observed;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::OnDelete;
+use crate::stack::offer::Offer;
 
 /// What goes with a SharedStack.
 pub(super) struct Losses<'a> {
@@ -109,7 +110,7 @@ impl<'a> Losses<'a> {
         let Self { cx, stack, on_delete, .. } = *self;
         // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
         let collection = cx.aws.collections.find(&stack.name(Layer::Collection)).await?;
-        let offer = collection.filter(|it| it.status == "ACTIVE").map(|it| lent(stack, it));
+        let offer = collection.filter(|it| it.status == "ACTIVE").map(|it| Offer::of_collection(stack, it));
         let documents = |tenant: &Identity| {
             let (bucket, ledger) = (stack.name(Layer::Bucket), ledger_key(tenant));
             async move {

@@ -36,3 +36,32 @@ impl LastSpec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::mocked::{read, tenant, with};
+
+    fn of(spec: Value) -> LastSpec {
+        LastSpec::of(&read(with(tenant(json!({})), json!({"spec": spec}))))
+    }
+
+    #[test]
+    fn each_value_is_read_whatever_the_others_are() {
+        let whole = of(json!({
+            "tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": "standard"}, "deletionPolicy": "Delete",
+            "encryption": {"key": "Create"}, "pool": {},
+        }));
+        assert_eq!((whole.tenant_id.as_deref(), whole.pattern), (Some("acme"), Some(Pattern::Bridge)));
+        assert_eq!((whole.stack.as_deref(), whole.policy), (Some("standard"), Some(DeletionPolicy::Delete)));
+        assert!(whole.creates_key && whole.has_pool);
+        let odd = of(json!({
+            "tenantId": "acme", "pattern": "Newer", "stackRef": [], "deletionPolicy": 5, "encryption": "none",
+        }));
+        assert_eq!((odd.tenant_id.as_deref(), odd.pattern), (Some("acme"), None));
+        assert_eq!((odd.stack.as_deref(), odd.policy), (None, None));
+        assert!(!odd.creates_key && !odd.has_pool);
+    }
+}

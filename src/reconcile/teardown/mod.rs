@@ -1,5 +1,8 @@
 //! The teardown of an object that is being deleted: one function for both kinds, a step further in each pass.
 //!
+//! read live → can it be read? → paused? → whose id? → what becomes of it? → prepare → grace → retain or remove → give the id
+//! back → last event → take the finalizer off → forget.
+//!
 //! Nothing is deleted before the grace is over. The registry is told before anything is deleted. The finalizer goes only after
 //! a pass that finds nothing left. What is not provably the object's own stays, and the last event names it.
 
@@ -7,7 +10,6 @@ mod decision;
 mod deletion;
 mod grace;
 mod last_spec;
-mod lender;
 mod notes;
 mod pause;
 mod report;
@@ -15,7 +17,6 @@ mod stop;
 
 pub use self::deletion::Deletion;
 pub use self::grace::begin as begin_grace;
-pub use self::lender::{borrowed, lent};
 pub use self::pause::paused;
 pub use self::report::{DEADLINE, report};
 pub use self::stop::{Stop, done};

@@ -47,3 +47,52 @@ fn deleted(kind: &str, observed: &Observation) -> String {
         foreign.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::identity::OwnershipClaim;
+    use crate::stack::model::ideal;
+    use crate::stack::model::observed::{Foreign, Observed};
+
+    #[test]
+    fn the_last_event_names_what_stays_and_what_it_costs() {
+        let silo = ideal::samples().into_iter().find(|sample| sample.name == "silo with a key").unwrap();
+        let observed = silo.built();
+        let of = |on_delete, observed: &Observation| notes_of(on_delete, &silo.id, observed);
+        let marker = marker_key(&silo.id);
+        let stays = |policy: &str, what: &str, cost: u32| {
+            format!(
+                "deletionPolicy {policy}: {what}. It goes on costing money: at list prices about ${cost} a month while \
+                 nobody uses it, and what the documents cost. The marker {marker} in its bucket says whose it was, and \
+                 `tenantry retained` lists it"
+            )
+        };
+        let all = Prices::LIST.key_of(&observed) + Prices::LIST.collection_of(&observed);
+        let kept = stays("Retain", "everything stays in AWS", all.round() as u32);
+        assert_eq!(of(OnDelete::Keep, &observed), ("Retain", kept));
+        let documents = "the documents stay in AWS and everything else is deleted";
+        let kept = stays("RetainDocuments", documents, 1);
+        assert_eq!(of(OnDelete::KeepDocuments, &observed), ("RetainDocuments", kept));
+    }
+
+    #[test]
+    fn the_last_event_names_what_was_left_alone() {
+        let silo = ideal::samples().into_iter().find(|sample| sample.name == "silo with a key").unwrap();
+        let deleted = |observed: &Observation| notes_of(OnDelete::Delete, &silo.id, observed).1;
+        assert_eq!(deleted(&Observation::default()), "Everything of this Tenant in AWS is deleted");
+        let mut observed = silo.built();
+        let (resource, claim) = ("bucket prod-ta-acme".into(), OwnershipClaim::Foreign);
+        observed.bucket = Observed::Foreign(Foreign { resource, claim });
+        let note = deleted(&observed);
+        assert!(
+            note.contains("; left alone, because it is not provably its own: bucket prod-ta-acme"),
+            "{note}"
+        );
+        assert!(note.ends_with(", which may have encrypted it"), "{note}");
+    }
+
+    fn notes_of(on_delete: OnDelete, id: &Identity, observed: &Observation) -> (&'static str, String) {
+        super::of("Tenant", id, on_delete, observed)
+    }
+}

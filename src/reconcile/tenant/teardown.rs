@@ -14,13 +14,14 @@ use crate::reconcile::engine;
 use crate::reconcile::ids::Claimed;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::registry;
-use crate::reconcile::teardown::{Deletable, Deletion, Left, Stop, borrowed, done};
+use crate::reconcile::teardown::{Deletable, Deletion, Left, Stop, done};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, OwnershipClaim};
 use crate::stack::layout::{ledger_key, retained_prefix};
 use crate::stack::model::observed::Observed;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::OnDelete;
+use crate::stack::offer::Offer;
 use crate::stack::record::State;
 
 /// A Tenant that is being deleted.
@@ -155,6 +156,13 @@ impl DeletedTenant {
         self.lender.as_ref().unwrap_or(&self.id)
     }
 
+    /// What it borrows, if that is there.
+    async fn offer(&self, cx: &Context) -> Result<Option<Offer>, Fault> {
+        let Some(lender) = &self.lender else { return Ok(None) };
+        let collection = cx.aws.collections.find(&lender.name(Layer::Collection)).await?;
+        Ok(collection.map(|collection| Offer::of_collection(lender, collection)))
+    }
+
     /// Whether anything lies under its prefix, or aside. A bucket that stood once and is gone may have had it.
     async fn has_documents(&self, deletion: &Deletion<'_>) -> Result<bool, Fault> {
         let (objects, bucket) = (&deletion.cx.aws.objects, self.bucket_owner().name(Layer::Bucket));
@@ -189,10 +197,7 @@ impl DeletedTenant {
             Pattern::Pool => self.has_id() && status.had_documents == Some(true),
         };
         let bucket = layers::bucket::look(&cx.aws, owner, deletion.before.bucket.as_deref()).await?;
-        let offer = match &self.lender {
-            Some(lender) => borrowed(&cx.aws, lender).await?,
-            None => None,
-        };
+        let offer = self.offer(cx).await?;
         let case = deletion.case(id, Column::from(self.pattern), offer.as_ref());
         engine::retain(&cx.world(), &case, on_delete, memory).await?;
         let there = match &self.lender {
@@ -238,10 +243,7 @@ impl DeletedTenant {
         memory: &mut Memory,
     ) -> Result<Progress, Fault> {
         let cx = deletion.cx;
-        let offer = match &self.lender {
-            Some(lender) => borrowed(&cx.aws, lender).await?,
-            None => None,
-        };
+        let offer = self.offer(cx).await?;
         let case = deletion.case(&self.id, Column::from(self.pattern), offer.as_ref());
         let documents = self.remove_borrowed_documents(deletion, on_delete).boxed();
         engine::teardown(&cx.world(), &case, on_delete, memory, documents).await
