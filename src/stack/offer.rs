@@ -51,7 +51,7 @@ impl Offer {
             stack: String::new(),
             uid: stack.uid.clone(),
             bucket: stack.name(Layer::Bucket),
-            collection_name: stack.name(Layer::Collection),
+            collection_name: stack.name(Layer::VectorStore),
             collection_arn: collection.arn,
             collection_endpoint: collection.endpoint,
             kms_key_arn: None,

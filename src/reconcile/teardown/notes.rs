@@ -26,7 +26,7 @@ pub fn of(kind: &str, id: &Identity, on_delete: OnDelete, observed: &Observation
 /// What stays, what it costs, and where it is listed.
 fn retained(policy: &str, what: &str, cost: f64, id: &Identity) -> String {
     format!(
-        "deletionPolicy {policy}: {what}. It goes on costing money: at list prices about ${cost:.0} a month while nobody \
+        "deletionPolicy {policy}: {what}. It continues to cost money: at list prices about ${cost:.0} a month while nobody \
          uses it, and what the documents cost. The marker {} in its bucket says whose it was, and `tenantry retained` \
          lists it",
         marker_key(id)
@@ -63,7 +63,7 @@ mod tests {
         let marker = marker_key(&silo.id);
         let stays = |policy: &str, what: &str, cost: u32| {
             format!(
-                "deletionPolicy {policy}: {what}. It goes on costing money: at list prices about ${cost} a month while \
+                "deletionPolicy {policy}: {what}. It continues to cost money: at list prices about ${cost} a month while \
                  nobody uses it, and what the documents cost. The marker {marker} in its bucket says whose it was, and \
                  `tenantry retained` lists it"
             )

@@ -43,7 +43,9 @@ pub async fn report(
     let stalled = told.severity() == Severity::Stalled;
     let blocked = stalled || told.severity() == Severity::Blocked;
     // What is being taken apart is not as it should be, whatever was said of it last.
-    let goes = |layer: Layer| LayerStatus::Waiting(Reason::Deleting, format!("The {layer} goes, or is gone"));
+    let goes = |layer: Layer| {
+        LayerStatus::Waiting(Reason::Deleting, format!("The {layer} is being deleted, or is gone"))
+    };
     let outcome = Outcome {
         leaving: Some(Leaving { reason: told, message, blocked, stalled }),
         layers: PerLayer::from_fn(|layer| memory.goes.get(layer).then(|| goes(layer))),

@@ -159,7 +159,7 @@ impl DeletedTenant {
     /// What it borrows, if that is there.
     async fn offer(&self, cx: &Context) -> Result<Option<Offer>, Fault> {
         let Some(lender) = &self.lender else { return Ok(None) };
-        let collection = cx.aws.collections.find(&lender.name(Layer::Collection)).await?;
+        let collection = cx.aws.collections.find(&lender.name(Layer::VectorStore)).await?;
         Ok(collection.map(|collection| Offer::of_collection(lender, collection)))
     }
 
