@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+use super::identity::Identity;
+use super::model::observed::CollectionDetail;
+use crate::api::Layer;
+
 /// A SharedStack's loan to its borrowers, read from its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Offer {
@@ -41,6 +45,20 @@ pub struct PoolOffer {
 }
 
 impl Offer {
+    /// What a teardown needs to know of a SharedStack that may be gone, without its status: where its collection is.
+    pub fn of_collection(stack: &Identity, collection: CollectionDetail) -> Self {
+        Self {
+            stack: String::new(),
+            uid: stack.uid.clone(),
+            bucket: stack.name(Layer::Bucket),
+            collection_name: stack.name(Layer::VectorStore),
+            collection_arn: collection.arn,
+            collection_endpoint: collection.endpoint,
+            kms_key_arn: None,
+            pool: None,
+        }
+    }
+
     /// A short hash of everything lent: borrowers wake when it changes, and only then.
     pub fn hash(&self) -> String {
         crate::stack::hash::fingerprint(&serde_json::to_string(self).unwrap_or_default())
