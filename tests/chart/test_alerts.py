@@ -62,7 +62,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "TenantryNotReady": (
         {'tenantry_objects{kind="Tenant",type="Ready",status="False",reason="StackNotFound"}': "1x90"},
-        {'tenantry_objects{kind="Tenant",type="Ready",status="False",reason="Creating"}': "1x40 0x50"},
+        {
+            'tenantry_objects{kind="Tenant",type="Ready",status="False",reason="Creating"}': "1x40 0x50",
+            'tenantry_objects{kind="Tenant",type="Ready",status="False",reason="GracePeriod"}': "1x90",
+        },
     ),
     "TenantryUnreadable": ({'tenantry_objects_unreadable{kind="Tenant"}': "1x60"}, {'tenantry_objects_unreadable{kind="Tenant"}': "0x60"}),
     "TenantryPausedLong": (
