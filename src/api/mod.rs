@@ -15,6 +15,7 @@ pub(crate) mod isolation;
 pub(crate) mod knowledge_base;
 pub mod metric;
 pub(crate) mod models;
+mod names_tenants;
 pub mod placement;
 pub(crate) mod remedy;
 pub(crate) mod resolved;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::findings::{Findings, Losses, Names};
 use super::job_slots::Permit;
-use super::review::{Haste, Kept, Review, SLICE};
+use super::kept::Kept;
+use super::review::{Haste, Review, SLICE};
 use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
@@ -18,7 +19,7 @@ use crate::stack::approval;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::job::JobSummary;
 
-/// How long whoever has waited for its turn may take to look once more. Others wait meanwhile.
+/// How long a knowledge base that has waited for its turn may take to look once more. Others wait meanwhile.
 const WITH_TURN: Duration = Duration::from_secs(300);
 
 /// What became of it.
@@ -35,8 +36,8 @@ pub enum Begun {
 pub enum Outlook {
     /// It goes on, and so far nothing is known.
     GoesOn,
-    /// Nothing had changed since the last job when the review began, and that one left nothing undone: none is needed for
-    /// this.
+    /// Nothing had changed since the last job when the review began, and that job left nothing undone. These asks need no
+    /// job.
     Unchanged(Vec<Ask>, Timestamp),
     /// A person must say yes first: what to tell.
     Waits(String),
@@ -44,8 +45,8 @@ pub enum Outlook {
     Ready,
 }
 
-/// Goes on with the review that was begun for what is asked, or begins one; for a while. What it has found is told once.
-/// Whoever has waited for its turn looks while it has it.
+/// Goes on for a while with the review that was begun for what is asked, or begins one. What it has found is told once. A
+/// knowledge base that has waited for its turn reviews while it has the turn.
 pub async fn look(
     aws: &Aws,
     source: &Source<'_>,
@@ -58,7 +59,7 @@ pub async fn look(
     let scope = source.scope();
     let asked = |review: &Review| open.iter().all(|ask| review.serves(ask));
     let review = match kept.take() {
-        // What is asked for meanwhile waits until those are through who come first, or else nobody would ever be.
+        // What is asked for meanwhile waits until this review is over. Otherwise asks that keep coming would never let one end.
         Some(review)
             if review.is_fresh()
                 && !review.asks(jobs).is_empty()
@@ -76,9 +77,9 @@ pub async fn look(
     let asks = review.asks(jobs);
     let is_needed = asks.iter().any(|ask| ask.needs_a_job());
     let haste = match jobs.first().map(|last| last.status.as_str()) {
-        // Nobody knew how much there was of what was left for later.
+        // What was left for later may be what made it too large.
         Some("FAILED") => Haste::None,
-        // Who was left for later is what it is for; or else one such job would follow the other.
+        // A job for what was left for later waits for all of it. Otherwise one such job would follow the other.
         _ if asks.iter().all(|ask| matches!(ask, Ask::Rest(_))) => Haste::None,
         _ if is_needed => Haste::Needed,
         _ => Haste::IfNews,
@@ -136,8 +137,8 @@ pub async fn begin(
     }
 }
 
-/// Whether the last job has left nothing undone that another would do: it failed in nothing, or in as many documents as the
-/// one before, which tried them too.
+/// Whether the last job has left nothing undone that another job would do. It failed in no document, or in as many as the job
+/// before, which tried the same documents.
 fn is_settled(jobs: &[JobSummary]) -> bool {
     let failed = |job: &JobSummary| (job.status == "COMPLETE").then_some(job.statistics.failed);
     match jobs {
@@ -151,14 +152,14 @@ fn is_settled(jobs: &[JobSummary]) -> bool {
 }
 
 /// What to tell of a job that would forget an unusually large part of the documents, unless somebody has approved it. In a
-/// pool one tenant's deletions are its own affair: only many at once are somebody's mistake.
+/// pool the deletions of one tenant are its own decision. Only those of many tenants at once are taken for a mistake.
 fn large_deletion(source: &Source<'_>, findings: &Findings, jobs: &[JobSummary]) -> Option<String> {
     let bereft = findings.bereft();
     let is_large = if source.pool.is_some() { bereft.is_some() } else { findings.losses.is_large() };
     if !is_large {
         return None;
     }
-    // The job before makes it another question, even if the same documents come back and go again.
+    // After another job it is another question, even if the same documents come back and go again.
     let code = approval::code(
         &source.owner_uid,
         Reason::LargeDeletion,

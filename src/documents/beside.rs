@@ -1,4 +1,4 @@
-//! The file beside a pool's document: put right, or put aside where the document is nobody's.
+//! The file beside a pool's document. It is put right, or taken away where no tenant has the document.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ pub(super) struct Done {
     pub written: bool,
     /// Whether a metadata file was taken away, and none written in its place.
     pub set_aside: bool,
-    /// Whether it is a document of a tenantId that is nobody's.
+    /// Whether it is a document of a tenantId that no Tenant has.
     pub unclaimed: bool,
     /// Attributes that were not kept.
     pub dropped: usize,
@@ -31,11 +31,11 @@ pub(super) struct Done {
     pub waits: Option<(String, Timestamp, u64)>,
 }
 
-/// Puts the file beside a document right. One that is right is left alone, however it is written: writing it anew would make
-/// Bedrock look at the document again. Of one that is not the original is kept, unless ours says all that it said.
+/// Puts the file beside a document right. A file that is right is left alone, however it is written: a new one would make
+/// Bedrock read the document again. A file that is not right is kept in quarantine, unless ours says all that it said.
 ///
-/// Whatever S3 says of one object is that object's trouble: it is skipped and told, and found by nobody, because no file
-/// beside it names a tenant. Only if a file that may name another can neither be replaced nor removed nothing goes on.
+/// If S3 refuses something for one object, that object is skipped and told. No query finds it, because no file beside it
+/// names a tenant. Only if a file that may name another tenant can neither be replaced nor removed, the review fails.
 pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -> Result<Done, Fault> {
     let document = &pair.document.entry.key;
     let (Some(key), Some(tenant)) = (sidecar::key_of(document), sidecar::tenant_of(document)) else {
@@ -44,7 +44,7 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
     if !(pool.is_somebodys)(tenant) {
         return unclaimed(aws, bucket, pool, &pair, tenant, key).await;
     }
-    // The ledger speaks for a file only together with its document: one that lay there before was nobody's, and unread.
+    // The ledger vouches for a file only together with its document. A file that lay there before its document was not read.
     if let (true, Some(Listed { entry, .. })) = (pair.is_same(), &pair.sidecar) {
         return Ok(Done { line: Some(entry.clone()), ..Done::default() });
     }
@@ -60,7 +60,7 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
         let mark = ledger::mark(etag, content.len() as u64);
         return Ok(Done { line: Some(Entry::new(key, mark)), ..Done::default() });
     }
-    // One that cannot be read may say anything.
+    // A file that cannot be read may say anything.
     let is_lost = wanted.is_lost || there.is_some() && content.is_none();
     if is_lost || wanted.named.is_some() {
         quarantine::keep(aws, bucket, &key).await;
@@ -104,8 +104,8 @@ pub(super) async fn untag(aws: &Aws, bucket: &str, key: &str) -> Result<(), Faul
     aws.objects.put(bucket, key, sidecar::SAYS_NOTHING.into(), "application/json").await.map(drop)
 }
 
-/// A document under a tenantId that is nobody's gets no file, so that no filter finds it, and stays where it is: whose it
-/// was meant to be is for a person to say. A file that lies beside it would make some filter find it.
+/// A document under a tenantId that no Tenant has gets no file, so that no filter finds it. It stays where it is: a person
+/// must say whose it is. A file that lies beside it would make some filter find it.
 async fn unclaimed(
     aws: &Aws,
     bucket: &str,
@@ -136,8 +136,8 @@ struct There {
     etag: Option<String>,
 }
 
-/// One that is too long, archived, slow, or under a key that nobody lets us use is not ours, and so not right: whatever
-/// keeps us from reading it, it is replaced.
+/// Reads a metadata file. One that is too long, archived, slow, or under a key that we may not use is not ours. So it is not
+/// right, and is replaced.
 async fn read(aws: &Aws, bucket: &str, key: &str) -> Option<There> {
     match aws.objects.read(bucket, key, sidecar::MAX_SIDECAR as u64).await {
         Ok(found) => found.map(|found| There { content: Some(found.bytes), etag: Some(found.etag) }),

@@ -1,7 +1,7 @@
 //! What could not be indexed, and whose it was.
 //!
-//! A job's own failure reasons may name documents of many tenants in one sentence. What Bedrock says of each document
-//! is about that document only: so a tenant of a pool reads of its own, and of nobody else's.
+//! A job's own failure reasons may name documents of many tenants in one sentence. What Bedrock says of a document is about
+//! that document only. So a tenant of a pool reads of its own documents, and of no other tenant's.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
@@ -9,6 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
+use super::index::Span;
+use super::known::{self, Known};
+use super::scope::Scope;
 use super::sidecar;
 use crate::api::Reason;
 use crate::aws::Aws;
@@ -118,8 +121,8 @@ impl fmt::Display for Failures {
     }
 }
 
-/// Since when what is said of documents counts: the start of the last job that went through all of them, or else of the
-/// first job. Whatever failed is tried again by each job, so what is older is over.
+/// Since when Bedrock's word on a document counts: the start of the last job that went through all of them, or else of the
+/// first job. Each job tries again what failed before, so an older word is out of date.
 pub fn since(jobs: &[JobSummary]) -> Option<Timestamp> {
     let whole = jobs.iter().find(|job| job.status == "COMPLETE").or(jobs.last());
     whole.map(|job| job.started)
@@ -145,6 +148,19 @@ pub async fn by_tenant(
     };
     aws.documents.each(kb, data_source, each).await?;
     Ok(failures)
+}
+
+/// What the last reviews had to skip, as the ledger has it.
+pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
+    let index = known::index(aws, scope.bucket, scope.ledger).await?;
+    let mut known = Known::new(aws, scope.bucket, scope.ledger, &[], index.over(&Span::default()));
+    let mut skipped = Skipped::default();
+    while let Some(entry) = known.next().await? {
+        if let Some(why) = &entry.skipped {
+            skipped.add(&entry.key, why);
+        }
+    }
+    Ok(skipped)
 }
 
 /// All of both.

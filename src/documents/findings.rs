@@ -80,7 +80,7 @@ fn are_many(tenants: usize, all: usize) -> bool {
     tenants >= TENANTS && tenants * 5 >= all
 }
 
-/// A digest of the keys that are gone, in whatever order they were missed: the sum of their hashes.
+/// A digest of the keys that are gone. It is the sum of their hashes, so their order does not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoneKeys([u8; 32]);
 
@@ -117,7 +117,7 @@ pub struct Findings {
     pub changed_files: usize,
     /// Metadata files that were written.
     pub written: usize,
-    /// Documents whose key names a tenantId that is nobody's.
+    /// Documents whose key names a tenantId that no Tenant has.
     pub unclaimed: usize,
     /// Attributes that nobody declared, and so were not kept.
     pub dropped: usize,

@@ -109,7 +109,7 @@ struct Head {
 }
 
 impl Index {
-    /// Reads an index; whatever cannot be read makes it an empty one.
+    /// Reads an index. One that cannot be read counts as empty.
     pub fn parse(text: &str) -> Self {
         let index = || {
             let mut lines = text.lines();

@@ -1,6 +1,5 @@
-//! The turns to start a job, shared by all passes of the process: a pass asks before its expensive review, and starts a job
-//! only while it has a turn. A turn that is not used goes back by itself, however the pass ends, and whoever is next is
-//! woken.
+//! The turns to start a job, shared by all passes of the process. A pass starts a job only while it has a turn. A turn that is
+//! not used goes back by itself, however the pass ends, and the next owner is woken.
 
 use std::time::Duration;
 
@@ -22,11 +21,11 @@ pub struct JobSlots {
     wake: Wake,
 }
 
-/// The answer to whoever asks.
+/// The answer to a pass that asks for a turn.
 pub enum JobSlot<'a> {
     /// It may start a job.
     Yours(Permit<'a>),
-    /// Not yet; look again then, if nobody wakes you.
+    /// Not yet. The pass looks again after this time, if nothing wakes it before.
     Wait(Duration),
 }
 
@@ -116,7 +115,7 @@ impl JobSlots {
         self.then_call(|scheduler, now| scheduler.forget(uid, now));
     }
 
-    /// Tells the scheduler something, and wakes whoever is next because of that.
+    /// Tells the scheduler something, and wakes the owners that are next because of that.
     fn then_call<T>(&self, tell: impl FnOnce(&mut Scheduler<Owner>, Timestamp) -> T) -> T {
         let now = self.now();
         let mut scheduler = self.scheduler.lock();
@@ -140,9 +139,9 @@ impl Permit<'_> {
             "ServiceQuotaExceededException" => Refusal::Full,
             "ConflictException" => Refusal::Running,
             "ThrottlingException" => Refusal::Early,
-            // It may have started all the same, and the answer was lost.
+            // The job may have started, and the answer was lost.
             _ if fault.class.may_have_happened() => Refusal::Running,
-            // Whoever was faster has told when it was.
+            // Another pass was faster, and has told when it was.
             _ => return,
         };
         tracing::info!(knowledge_base = self.knowledge_base, %fault, "no room for an ingestion job");

@@ -87,7 +87,7 @@ impl Entry {
         self.mark != ABSENT && self.mark != GONE
     }
 
-    /// Whether it stands for what another does, whoever has looked into it.
+    /// Whether it stands for the same object as another, read or unread.
     pub fn is_same(&self, other: &Entry) -> bool {
         self.mark.trim_start_matches(UNREAD) == other.mark.trim_start_matches(UNREAD)
     }

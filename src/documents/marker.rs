@@ -117,7 +117,7 @@ pub async fn remove(aws: &Aws, bucket: &str, id: &Identity) -> Result<Progress, 
     purge::all_versions(aws, bucket, &marker_key(id)).await
 }
 
-/// Writes the marker; once more is once.
+/// Writes the marker. Idempotent.
 pub async fn leave(aws: &Aws, bucket: &str, id: &Identity, marker: &Marker) -> Result<(), Fault> {
     let content = serde_json::to_vec_pretty(marker).unwrap_or_default();
     aws.objects.put(bucket, &marker_key(id), content, "application/json").await.map(drop)

@@ -38,7 +38,7 @@ pub async fn all_under(aws: &Aws, bucket: &str, prefixes: &[String]) -> Result<P
     under(aws, bucket, prefixes, Locked::Stays).await.map(|purged| purged.progress)
 }
 
-/// The same of what somebody else's job reads: what is locked waits out of its sight.
+/// The same under a prefix that a job of another owner reads. A delete marker hides what is locked from it.
 pub async fn all_out_of_sight(aws: &Aws, bucket: &str, prefixes: &[String]) -> Result<Purged, Fault> {
     under(aws, bucket, prefixes, Locked::Hidden).await
 }
@@ -70,7 +70,8 @@ pub fn is_locked(progress: &Progress) -> bool {
     matches!(progress, Progress::Waiting { reason: Reason::ObjectsLocked, .. })
 }
 
-/// It always lists from the beginning: what was removed is no longer in the way. What is locked is passed over.
+/// Removes everything under a prefix. It always lists from the beginning: what was removed is no longer listed. What is locked
+/// is passed over.
 async fn one(aws: &Aws, bucket: &str, prefix: &str, then: Locked) -> Result<Purged, Fault> {
     let mut changed = false;
     for _ in 0..PAGES_A_CALL {
@@ -125,7 +126,7 @@ async fn one(aws: &Aws, bucket: &str, prefix: &str, then: Locked) -> Result<Purg
     Ok(Purged { progress, changed })
 }
 
-/// S3 Object Lock, which only an administrator can have switched on, is not overridden: it ends, or is lifted.
+/// Only an administrator can have switched S3 Object Lock on. It is not overridden: it ends, or is lifted.
 async fn are_locked(
     aws: &Aws,
     bucket: &str,

@@ -1,26 +1,23 @@
 //! A review of all documents before a job, as a value: it goes on for a while, and another pass goes on where it stopped.
 //!
-//! It goes over the keys in their order, and a tenant of a pool of whom there is much waits until the others are done: then
-//! a job may start, and those take turns. What has been gone over is in the [`index`] of the ledger; so whoever forgets a
-//! review, because the process ends, lists again what the ledger knows and looks into nothing twice.
+//! It goes over the keys in their order. A tenant of a pool that has many documents waits until the others are done. Then a
+//! job may start, and the tenants that have waited take turns. The [`index`](super::index) of the ledger has what has been gone over. A
+//! process that has forgotten a review lists again what the ledger knows, and looks into nothing twice.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
 
-use super::draft::Store;
-use super::failures::Skipped;
 use super::findings::Findings;
-use super::index::{Index, Span};
+use super::index::Span;
 use super::job_size::{self, Cuts};
-use super::known::{self, Known, index_key, part_key};
-use super::reviews::Reviews;
+use super::ledger_index::LedgerIndex;
+use super::range::Range;
+use super::reviews::{Progress, Reviews};
 use super::schedule::{self, Ask};
 use super::scope::Scope;
-use super::walk::{Left, Range, Until, Walk};
+use super::walk::{Left, Until, Walk};
 use crate::aws::{Away, Aws};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
@@ -45,76 +42,6 @@ pub enum Haste {
     None,
 }
 
-/// The review of a process, for whoever goes on with it. Whoever takes it and does not come back, because a call failed or
-/// the pass ended, has lost it, and the next begins anew with what the ledger knows: an older one may speak of parts that
-/// are gone.
-#[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<Mutex<Slot>>);
-
-#[derive(Debug, Default)]
-struct Slot {
-    review: Option<Review>,
-    /// What reviews that came to nothing have moved or corrected, and nobody was told.
-    untold: Option<Findings>,
-}
-
-impl Kept {
-    /// Takes it.
-    pub fn take(&self) -> Option<Review> {
-        self.0.lock().review.take()
-    }
-
-    /// Keeps it for the next.
-    pub fn keep(&self, review: Review) {
-        self.0.lock().review = Some(review);
-    }
-
-    /// Goes on with a review; whether a job may start. If that fails the review is lost, and what it has moved is told
-    /// later.
-    pub async fn go(
-        &self,
-        mut review: Review,
-        aws: &Aws,
-        scope: &Scope<'_>,
-        jobs: &[JobSummary],
-        pace: (Haste, Duration),
-        reviews: &Reviews,
-    ) -> Result<(Review, bool), Fault> {
-        match review.go(aws, scope, jobs, pace.0, reviews, pace.1).await {
-            Ok(is_ready) => Ok((review, is_ready)),
-            Err(fault) => {
-                review.untold().into_iter().for_each(|untold| self.tell_later(untold));
-                Err(fault)
-            }
-        }
-    }
-
-    /// What a review has found is told with what the next one finds.
-    pub fn tell_later(&self, untold: Findings) {
-        let mut slot = self.0.lock();
-        let earlier = slot.untold.take();
-        slot.untold = Some(untold.after(earlier));
-    }
-
-    /// What a review has found, if that was not told yet, with what those before it could not tell.
-    pub fn news(&self, review: &mut Review) -> Option<Findings> {
-        let news = review.news()?;
-        let untold = self.0.lock().untold.take();
-        Some(news.after(untold))
-    }
-
-    /// Whether one waits for its turn to start a job.
-    pub fn waits_for_turn(&self) -> bool {
-        self.0.lock().review.as_ref().is_some_and(|review| review.waits_for_turn)
-    }
-
-    /// Whose documents are not all looked at.
-    pub fn behind(&self) -> BTreeSet<String> {
-        let slot = self.0.lock();
-        slot.review.iter().flat_map(Review::behind).map(Into::into).collect()
-    }
-}
-
 /// Why a range is gone over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
@@ -130,11 +57,8 @@ pub struct Review {
     pub began: Timestamp,
     /// What it was begun for. What is asked for after that waits for the next.
     asks: Vec<Ask>,
-    index: Index,
-    /// The index that is in the bucket.
-    saved: Index,
-    /// Parts that do not count any more once that is this.
-    superseded: Vec<u64>,
+    /// The index of the ledger.
+    ledger: LedgerIndex,
     /// What comes first,
     first: VecDeque<Range>,
     /// what is looked over again, because something of it must wait,
@@ -173,25 +97,23 @@ impl Review {
         let untold = before.as_ref().and_then(Self::untold);
         let before = match before {
             Some(before) if before.first.is_empty() => before,
-            _ => Self::at_the_beginning(known::index(aws, scope.bucket, scope.ledger).await?),
+            _ => Self::at_the_beginning(LedgerIndex::read(aws, scope).await?),
         };
         let first = Span::default().without(before.later.iter().map(|range| &range.span));
         let first = first.into_iter().map(Range::new).collect();
-        let Review { index, saved, superseded, later, others_changed, worked, .. } = before;
+        let Review { ledger, later, others_changed, worked, .. } = before;
         let (others_changed, worked) =
             if later.is_empty() { (false, Duration::ZERO) } else { (others_changed, worked) };
-        let beginning = Self::at_the_beginning(index);
-        let review = Self { asks, first, later, saved, superseded, others_changed, worked, ..beginning };
+        let beginning = Self::at_the_beginning(ledger);
+        let review = Self { asks, first, later, others_changed, worked, ..beginning };
         Ok((review, untold))
     }
 
-    fn at_the_beginning(index: Index) -> Self {
+    fn at_the_beginning(ledger: LedgerIndex) -> Self {
         Self {
             began: Timestamp::now(),
             asks: Vec::new(),
-            saved: index.clone(),
-            index,
-            superseded: Vec::new(),
+            ledger,
             first: VecDeque::new(),
             again: VecDeque::new(),
             later: VecDeque::new(),
@@ -234,7 +156,7 @@ impl Review {
     }
 
     /// What it has found, if it has moved something and nobody was told.
-    fn untold(&self) -> Option<Findings> {
+    pub(super) fn untold(&self) -> Option<Findings> {
         let Findings { corrected, quarantined, set_aside, lost, .. } = &self.findings;
         let has_moved = corrected.count + quarantined.count + set_aside.len() + lost.len() > 0;
         (!self.is_told && has_moved).then(|| self.findings.clone())
@@ -248,6 +170,11 @@ impl Review {
     /// It waits for its turn to start a job.
     pub fn waits_for_turn(self) -> Self {
         Self { waits_for_turn: true, ..self }
+    }
+
+    /// Whether it does.
+    pub fn is_waiting_for_turn(&self) -> bool {
+        self.waits_for_turn
     }
 
     /// Whether what it has seen is still to be relied upon: nobody left it lying.
@@ -267,12 +194,12 @@ impl Review {
 
     /// Whether it has found what a job must make true, or an earlier one has not.
     pub fn has_news(&self, jobs: &[JobSummary]) -> bool {
-        self.findings.changed > 0 || self.index.is_open(jobs)
+        self.findings.changed > 0 || self.ledger.index.is_open(jobs)
     }
 
     /// Whether something was made true by no job.
     pub fn is_open(&self, jobs: &[JobSummary]) -> bool {
-        self.index.is_open(jobs)
+        self.ledger.index.is_open(jobs)
     }
 
     /// What it has found, if that was not told yet.
@@ -328,7 +255,7 @@ impl Review {
             Haste::IfNews => self.others_changed,
             Haste::None => false,
         };
-        let all_first = scope.all_first || self.index.may_name_others;
+        let all_first = scope.all_first || self.ledger.index.may_name_others;
         let goes_before = || is_waited_for && !all_first && !self.may_be_bereft();
         self.first.is_empty() && (self.later.is_empty() || goes_before())
     }
@@ -369,46 +296,57 @@ impl Review {
                 Order::Later => Until::Objects(TURN, is_over),
             };
             let (has_changed, changed) = (range.has_changed, self.findings.changed);
-            let (cuts, since) = (self.cuts.as_ref().filter(|_| order == Order::Again), job_size::since(jobs));
-            let store = Store {
-                aws,
-                bucket: scope.bucket,
-                ledger: scope.ledger,
-                index: &mut self.index,
-                superseded: &mut self.superseded,
-            };
-            let (findings, progress) = (&mut self.findings, &mut progress);
-            let mut walk = Walk { aws, scope, jobs, cuts, since, store, findings, progress };
-            let Left { ahead, later, others_changed } = walk.over(range, until).await?;
-            self.later.extend(later);
+            let left = self.walk(aws, scope, jobs, order, &mut progress).over(range, until).await?;
             (self.worked, self.took) = (worked + begun.elapsed(), took + begun.elapsed());
             (self.saw_last, self.is_told) = (Instant::now(), false);
-            match order {
-                Order::First => {
-                    ahead.into_iter().for_each(|range| self.first.push_front(range));
-                    self.others_changed |= others_changed;
-                }
-                Order::Again => ahead.into_iter().for_each(|range| self.again.push_front(range)),
-                // One that is done waits for nobody: its changes are for the next job.
-                Order::Later => match ahead {
-                    None => self.others_changed |= has_changed || self.findings.changed > changed,
-                    Some(mut range) => {
-                        range.has_changed = has_changed || self.findings.changed > changed;
-                        self.later.push_back(range);
-                    }
-                },
-            }
-            if order != Order::Again {
-                self.cuts = None;
-            }
+            self.note(order, left, has_changed || self.findings.changed > changed);
         }
         let is_ready = self.is_ready(scope, haste);
         if !is_ready {
-            self.save(aws, scope).await?;
+            self.ledger.save(aws, scope).await?;
         }
-        if self.worked == worked {
-            return Ok(is_ready);
+        if self.worked != worked {
+            self.log(scope, is_ready);
         }
+        Ok(is_ready)
+    }
+
+    /// A turn over a range.
+    fn walk<'a, 'b>(
+        &'a mut self,
+        aws: &'a Aws,
+        scope: &'a Scope<'a>,
+        jobs: &'a [JobSummary],
+        order: Order,
+        progress: &'a mut Progress<'b>,
+    ) -> Walk<'a, 'b> {
+        let (cuts, since) = (self.cuts.as_ref().filter(|_| order == Order::Again), job_size::since(jobs));
+        let store = self.ledger.store(aws, scope);
+        Walk { aws, scope, jobs, cuts, since, store, findings: &mut self.findings, progress }
+    }
+
+    /// Notes what a turn has left of a range, and whether something of it has changed so far.
+    fn note(&mut self, order: Order, left: Left, has_changed: bool) {
+        let Left { ahead, later, others_changed } = left;
+        self.later.extend(later);
+        match order {
+            Order::First => {
+                ahead.into_iter().for_each(|range| self.first.push_front(range));
+                self.others_changed |= others_changed;
+            }
+            Order::Again => ahead.into_iter().for_each(|range| self.again.push_front(range)),
+            // A tenant that is done waits for no other. Its changes are for the next job.
+            Order::Later => match ahead {
+                None => self.others_changed |= has_changed,
+                Some(range) => self.later.push_back(Range { has_changed, ..range }),
+            },
+        }
+        if order != Order::Again {
+            self.cuts = None;
+        }
+    }
+
+    fn log(&self, scope: &Scope<'_>, is_ready: bool) {
         let Findings { documents, changed, written, dropped, unclaimed, .. } = self.findings;
         let lost: usize = self.findings.lost.values().map(|names| names.count).sum();
         let (bucket, prefix, behind) = (scope.bucket, scope.prefix, self.later.len());
@@ -425,7 +363,6 @@ impl Review {
             is_ready,
             "documents reviewed"
         );
-        Ok(is_ready)
     }
 
     /// A job is to be started for all for which none was. The ledger says so before it is, so that no job is without its
@@ -438,9 +375,10 @@ impl Review {
         jobs: &[JobSummary],
     ) -> Result<(), Fault> {
         // What was written while tenants might write such files has not been looked at before all was.
-        self.index.may_name_others = scope.all_first || (self.index.may_name_others && !self.is_whole());
-        self.index.claim(description, jobs);
-        self.save(aws, scope).await
+        self.ledger.index.may_name_others =
+            scope.all_first || (self.ledger.index.may_name_others && !self.is_whole());
+        self.ledger.index.claim(description, jobs);
+        self.ledger.save(aws, scope).await
     }
 
     /// The job has started. What is left for later goes on, and is what the next is asked for.
@@ -450,37 +388,6 @@ impl Review {
         let rest = Self { findings, others_changed: false, waits_for_turn: false, cuts: None, ..self };
         (!rest.later.is_empty()).then_some(rest)
     }
-
-    /// What has been gone over counts from now on, whoever goes on.
-    pub async fn save(&mut self, aws: &Aws, scope: &Scope<'_>) -> Result<(), Fault> {
-        if self.index == self.saved {
-            return Ok(());
-        }
-        let (key, text) = (index_key(scope.ledger), self.index.text().into_bytes());
-        aws.objects.put(scope.bucket, &key, text, "text/plain; charset=utf-8").await?;
-        self.saved = self.index.clone();
-        let keys: Vec<_> = self.superseded.drain(..).map(|part| part_key(scope.ledger, part)).collect();
-        for keys in keys.chunks(1_000) {
-            // Whatever stays is read by nobody, and goes with its owner.
-            if let Err(fault) = aws.objects.delete(scope.bucket, keys).await {
-                tracing::debug!(%fault, "parts of a ledger that do not count stay");
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What the last reviews had to skip.
-pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
-    let index = known::index(aws, scope.bucket, scope.ledger).await?;
-    let mut known = Known::new(aws, scope.bucket, scope.ledger, &[], index.over(&Span::default()));
-    let mut skipped = Skipped::default();
-    while let Some(entry) = known.next().await? {
-        if let Some(why) = &entry.skipped {
-            skipped.add(&entry.key, why);
-        }
-    }
-    Ok(skipped)
 }
 
 #[cfg(test)]

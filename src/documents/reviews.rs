@@ -32,10 +32,10 @@ pub struct Reviews {
     pub(crate) places: Places,
 }
 
-/// So many reviews go on at once: each holds a part of a ledger and a page of a listing, some megabytes.
+/// So many reviews go on at once. Each holds a part of a ledger and a page of a listing, some megabytes.
 const AT_ONCE: usize = 8;
 
-/// Whoever has none waits, in the order in which they came.
+/// The places of reviews. A review that has none waits; the first that came is the first to get one.
 #[derive(Clone, Debug)]
 pub(crate) struct Places(Arc<Semaphore>);
 

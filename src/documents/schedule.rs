@@ -94,8 +94,8 @@ pub fn rest(newest_first: &[JobSummary]) -> Option<Ask> {
 pub struct Seen {
     /// What it has missed before that, only one that catches up with such moments asks for.
     pub since: Timestamp,
-    /// What was due until then was looked for, and nothing had changed: whoever forgets that would look at everything at its
-    /// start.
+    /// What was due until then was looked for, and nothing had changed. A process that forgot this would look at everything
+    /// when it starts.
     pub looked: Option<Timestamp>,
 }
 

@@ -17,9 +17,9 @@ const LIST_LAG: Duration = Duration::from_secs(10);
 const UNLISTED: Duration = Duration::from_secs(60);
 /// After the start of the process, how long lists are waited for that nobody brings, such as a paused object's.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// A job of which nothing has been seen for so long does not count: whoever looked after it is gone.
+/// A job of which nothing has been seen for so long does not count: the pass that looked after it is gone.
 const UNSEEN: Duration = Duration::from_secs(1200);
-/// How long whoever is told that it is their turn may take to come for it.
+/// How long an owner that is told that it is its turn may take to come for it.
 const CALL: Duration = Duration::from_secs(30);
 /// Who is not next looks again after so long, in case nobody wakes them.
 const FALLBACK: Duration = Duration::from_secs(300);
@@ -113,7 +113,7 @@ pub struct Listed<'a> {
     pub started: Timestamp,
 }
 
-/// The answer to whoever asks for a turn.
+/// The answer to a pass that asks for a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It may start a job, or give the turn back.
@@ -146,7 +146,7 @@ pub struct Load {
     pub longest_wait: Duration,
 }
 
-/// All that is known of the account's jobs. `O` is whoever owns a knowledge base, and can be woken.
+/// All that is known of the account's jobs. `O` is the owner of a knowledge base, which can be woken.
 #[derive(Clone, Debug)]
 pub struct Scheduler<O> {
     limits: Limits,
@@ -282,7 +282,7 @@ impl<O: Clone> Scheduler<O> {
         }
     }
 
-    /// A turn ended without a job. Whoever had it keeps its age, and stands in nobody's way until it asks again.
+    /// A turn ended without a job. Its owner keeps its age, and stands in nobody's way until it asks again.
     pub fn give_back(&mut self, base: &str, now: Timestamp) {
         if self.job_slots.remove(base).is_none() {
             return;

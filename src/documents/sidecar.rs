@@ -1,8 +1,8 @@
 //! Whose a pool's document is: a pure function of its key, and the file beside it that says so to Bedrock.
 //!
 //! A file is right only if it says exactly what the one says that we would write, and everybody reads that in it
-//! ([`unequivocal`]): so nobody's reading of doubled keys, of lists where a string belongs, or of another encoding can differ
-//! from ours. How it is written is its writer's affair: whoever uploads the same files again changes nothing.
+//! ([`unequivocal`]). So no other reading of doubled keys, of lists where a string belongs, or of another encoding differs from
+//! ours. Spaces and the order of keys do not count: an upload of the same files changes nothing.
 
 use serde_json::{Map, Value, json};
 

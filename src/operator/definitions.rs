@@ -1,5 +1,5 @@
-//! The definitions of our two kinds: without them there is nothing to watch. Whoever installs may start the operator
-//! first, so they are waited for.
+//! The definitions of our two kinds: without them there is nothing to watch. An administrator may start the
+//! operator first, so they are waited for.
 
 use std::time::Duration;
 

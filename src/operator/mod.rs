@@ -1,8 +1,11 @@
 //! The process: it starts, waits for what it needs, is elected, watches the cluster, and says how it is.
 
+mod build;
 pub(crate) mod client;
+mod controllers;
 pub(crate) mod definitions;
 pub(crate) mod installation_owner;
+mod lead;
 pub(crate) mod lease;
 pub(crate) mod metrics;
 mod queue;

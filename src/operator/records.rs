@@ -1,42 +1,34 @@
-//! The start of the records. Before the lease they are only read; with it the bucket and the lock are made; and whatever was
-//! there before there were records gets its record, before anybody new gets an id.
+//! The start of the records. Before the lease they are only read. With the lease the bucket and the lock are made. What was
+//! there before there were records gets its record, before a new Tenant gets an id.
 
-use std::collections::HashMap;
+mod complete;
+mod holders;
+mod listing;
+mod recognise;
+
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use futures::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DynamicObject, ListParams, ObjectList};
-use kube::core::ApiResource;
-use kube::{Api, Client, ResourceExt};
+use anyhow::bail;
+use kube::api::ListParams;
+use kube::{Client, ResourceExt};
 
+use self::holders::{Holder, holders, lost};
+use self::listing::{PAGE, page};
+use self::recognise::Recognition;
 use super::installation_owner::Grant;
-use crate::api::{GROUP, Layer, SharedStack, Status, Tenant, finalizer_name};
+use super::wait_for_aws::answered;
+use crate::api::{SharedStack, Status, Tenant, finalizer_name};
 use crate::aws::Aws;
-use crate::clock;
 use crate::reconcile::context::Context;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
-use crate::reconcile::leftovers::{self, Search};
-use crate::reconcile::retry;
 use crate::reconcile::unparsed::field;
 use crate::records::bucket::InstallationBucket;
 use crate::records::lock::{Lock, Place, Verdict};
 use crate::records::{Kept, Records, S3, Trouble, Wrote};
 use crate::settings::Settings;
-use crate::stack::identity::{Identity, Owner, Scope};
-use crate::stack::record::{Record, State, Terms};
-
-/// How many objects a page of a list has.
-const PAGE: u32 = 500;
-/// Records that are read side by side.
-const CONCURRENCY: usize = 16;
-/// So often a list is asked for again that the API server refuses for now: about a minute.
-const TRIES: u32 = 6;
-/// So many ids a message names before it counts.
-const LISTED: usize = 10;
+use crate::stack::identity::Scope;
+use crate::stack::record::Terms;
 
 /// What an installation works with, and where.
 pub struct Installation {
@@ -91,8 +83,8 @@ impl Installation {
     }
 
     /// Before the lease: whether this process may work for the installation, as far as reading tells. Until it may, it is not
-    /// ready, and a release before it goes on. For the same reason the bucket is made now, if it never was: whoever may not
-    /// make it must not be elected. `maker` may make it; none where nothing is to be changed.
+    /// ready, and a release before it goes on. For the same reason the bucket is made now, if it never was: a process that
+    /// may not make it must not be elected. `maker` may make it; none where nothing is to be changed.
     pub async fn may_lead(
         &self,
         aws: &Aws,
@@ -135,7 +127,7 @@ impl Installation {
         client: &Client,
         settings: &Settings,
     ) -> anyhow::Result<(Vec<Holder>, bool)> {
-        let holders = self.holders(client).await?;
+        let holders = holders(client, &self.grant.scope).await?;
         let had = !settings.rebuild_records
             && (holders.iter().any(|holder| holder.id_record.is_some())
                 || self.grant.had_records(aws).await?);
@@ -184,8 +176,9 @@ impl Installation {
         for (tenant_id, etag) in answered(self.records.list().await)? {
             ids.listed(tenant_id, etag);
         }
-        self.recognise(&ids, client, holders, settings).await?;
-        // Who only reads records nothing, and so has nothing to wait for.
+        let cluster = &self.place.cluster;
+        Recognition { ids: &ids, client, settings, cluster }.of(&holders).await?;
+        // A process that only reads records nothing, so it has nothing to wait for.
         let unrecorded = lock.filter(|lock| !lock.says.complete && !settings.read_only);
         if unrecorded.is_none() {
             ids.are_complete();
@@ -236,87 +229,6 @@ impl Installation {
         }
     }
 
-    /// The Tenants of this place that bear our hold, whatever their labels are: one that has lost its label keeps its id.
-    async fn holders(&self, client: &Client) -> anyhow::Result<Vec<Holder>> {
-        let scope = &self.grant.scope;
-        let finalizer = finalizer_name(&scope.installation);
-        let mut holders = Vec::new();
-        for object in objects::<Tenant>(client).await? {
-            if finalizer::has_finalizer(&object, &finalizer)
-                && let Some(holder) = Holder::of(scope, object)
-            {
-                holders.push(holder);
-            }
-        }
-        holders.sort_by(|one, other| one.age.cmp(&other.age));
-        Ok(holders)
-    }
-
-    /// Compares what Tenants say with the records. A Tenant of a release that knew no records gets its record.
-    async fn recognise(
-        &self,
-        ids: &Ids,
-        client: &Client,
-        holders: Vec<Holder>,
-        settings: &Settings,
-    ) -> anyhow::Result<()> {
-        let mut missing = Vec::new();
-        let mut namespaces = None;
-        let (mut unread, mut unlisted) = (Vec::new(), Vec::new());
-        for holder in &holders {
-            let tenant_id = holder.id.tenant_id().unwrap_or_default();
-            if !ids.is_listed(tenant_id) {
-                unlisted.push(holder);
-            } else if !ids.recognises(tenant_id, &holder.id.uid, holder.id_record.as_deref()) {
-                unread.push(tenant_id);
-            }
-        }
-        // What a status does not say the record does: a SharedStack that leaves must know who borrows from it.
-        let read: Vec<_> = unread.into_iter().map(|tenant_id| ids.read(tenant_id).boxed()).collect();
-        for read in stream::iter(read).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await {
-            match read {
-                // Whoever asks for that id is told; all others go on.
-                Err(trouble @ (Trouble::Unreadable { .. } | Trouble::Lost(_))) => {
-                    tracing::error!("{trouble}")
-                }
-                read => drop(answered(read)?),
-            }
-        }
-        for holder in unlisted {
-            if ids.is_listed(holder.id.tenant_id().unwrap_or_default()) {
-                // An older object that says so of itself, too, was here before.
-                continue;
-            }
-            if holder.id_record.is_some() && !settings.rebuild_records {
-                missing.push(holder.clone());
-                continue;
-            }
-            if settings.read_only {
-                continue;
-            }
-            let uids = match &mut namespaces {
-                Some(uids) => uids,
-                none => none.insert(namespace_uids(client).await?),
-            };
-            let Owner::Tenant { namespace, .. } = &holder.id.owner else { continue };
-            let uid = uids.get(namespace).cloned();
-            let record = Record::of(&holder.id, &self.place.cluster, uid, State::Held, Timestamp::now());
-            if let Some(record) = record {
-                answered(ids.record(record).await)?;
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = missing.iter().filter_map(|holder| holder.id.tenant_id()).take(LISTED).collect();
-        let what = match missing.len() {
-            1 => format!("The record of tenantId '{}'", names[0]),
-            count => format!("A set of {count} records, among them those of tenantIds {},", names.join(", ")),
-        };
-        lost(ids, &missing, &Trouble::Lost(what));
-        Ok(())
-    }
-
     /// Ends with an error when the lock is another's.
     pub async fn watch(&self, cx: &Context) -> anyhow::Error {
         loop {
@@ -336,106 +248,9 @@ impl Installation {
         }
     }
 
-    /// Records what is in AWS without a Tenant: what was retained. Then the lock says that all is recorded, and who waits for
-    /// that goes on. What fails is tried again.
+    /// Records what was retained before there were records.
     pub async fn complete(&self, cx: &Context, lock: Kept<Lock>) {
-        let mut failures = 0;
-        while let Err(error) = self.record_all(cx, &lock).await {
-            failures += 1;
-            tracing::warn!(error = format!("{error:#}"), "what is there cannot be recorded; trying again");
-            cx.ids.are_held_up(format!("{error:#}"));
-            tokio::time::sleep(cx.clock.outside(retry::distance(failures))).await;
-        }
-        cx.ids.are_complete();
-        cx.wake_tenants(|tenant| {
-            !cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default())
-        });
-    }
-
-    async fn record_all(&self, cx: &Context, lock: &Kept<Lock>) -> anyhow::Result<()> {
-        let (finalizer, mut recorded, mut held_up) = (cx.finalizer(), 0, None);
-        for stack in objects::<SharedStack>(&cx.client).await? {
-            let status: Status = field(&stack, "/status").unwrap_or_default();
-            let id =
-                Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
-            if !finalizer::has_finalizer(&stack, &finalizer)
-                || status.bucket.as_ref() != Some(&id.name(Layer::Bucket))
-            {
-                continue;
-            }
-            match leftovers::record(cx, &id, Search::Everything).await {
-                Ok(more) => recorded += more,
-                // The others first; then it is said which one holds this up.
-                Err(error) => {
-                    held_up = Some(
-                        anyhow::Error::new(error).context(format!("SharedStack '{}'", stack.name_any())),
-                    );
-                }
-            }
-        }
-        for record in retained_knowledge_bases(&cx.aws, &cx.scope).await? {
-            recorded += usize::from(answered(cx.ids.record(record).await)?);
-        }
-        if let Some(error) = held_up {
-            return Err(error);
-        }
-        if cx.settings.rebuild_records {
-            tracing::warn!(
-                "the records are created again; ids of which nothing is left in AWS or the cluster are forgotten"
-            );
-        }
-        let complete = Lock { complete: true, ..lock.says.clone() };
-        match answered(self.records.put_lock(complete, Some(&lock.etag)).await)? {
-            Wrote::Done(_) => tracing::info!(recorded, "all that is retained has a record"),
-            // A process before this one has written it, or another cluster has taken over, which is noticed elsewhere.
-            Wrote::Other(_) => {}
-        }
-        Ok(())
-    }
-}
-
-/// A Tenant that bears our hold.
-#[derive(Clone)]
-struct Holder {
-    age: (Option<Timestamp>, String),
-    id: Identity,
-    id_record: Option<String>,
-}
-
-impl Holder {
-    /// None if it was never acted upon, or elsewhere.
-    fn of(scope: &Arc<Scope>, object: DynamicObject) -> Option<Self> {
-        let owner = Owner::Tenant {
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-            tenant_id: field(&object, "/spec/tenantId")?,
-            pattern: field(&object, "/spec/pattern")?,
-            stack: field(&object, "/spec/stackRef/name"),
-        };
-        let uid = object.uid().unwrap_or_default();
-        let id = Identity::new(scope.clone(), owner, &uid);
-        let status: Status = field(&object, "/status").unwrap_or_default();
-        // Another operator of the installation, in another account, may have Tenants of its own in the cluster. A Tenant of
-        // a release that knew no records is known by its bucket's name; one that has none yet asks like anybody new.
-        let is_ours = match &status.id_record {
-            Some(word) => word.starts_with(&scope.place()),
-            None => status.prefix.is_some() && status.bucket == Some(bucket_of(&id)),
-        };
-        if !is_ours {
-            return None;
-        }
-        let born = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        Some(Self { age: (born, uid), id, id_record: status.id_record })
-    }
-}
-
-/// The bucket in which a Tenant has its documents.
-fn bucket_of(id: &Identity) -> String {
-    match &id.owner {
-        Owner::Tenant { stack: Some(stack), .. } => {
-            Identity::of_stack(id.scope.clone(), stack, "").name(Layer::Bucket)
-        }
-        _ => id.name(Layer::Bucket),
+        complete::complete(&self.records, cx, lock).await;
     }
 }
 
@@ -446,85 +261,4 @@ fn elsewhere(scope: &Scope, status: &Status) -> Option<String> {
     let region = status.region.as_ref().unwrap_or(&scope.region);
     let here = *account == scope.account && *region == scope.region;
     (!here).then(|| format!("account {account} and region {region}"))
-}
-
-/// All objects of a kind, unparsed: one that cannot be read counts too.
-async fn objects<K>(client: &Client) -> anyhow::Result<Vec<DynamicObject>>
-where
-    K: kube::Resource<DynamicType = ()>,
-{
-    let mut params = ListParams::default().limit(PAGE);
-    let mut all = Vec::new();
-    loop {
-        let page = page::<K>(client, &params).await?;
-        all.extend(page.items);
-        params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-        if params.continue_token.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-async fn page<K>(client: &Client, params: &ListParams) -> anyhow::Result<ObjectList<DynamicObject>>
-where
-    K: kube::Resource<DynamicType = ()>,
-{
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
-    listed(&K::kind(&()), || api.list(params)).await
-}
-
-async fn namespace_uids(client: &Client) -> anyhow::Result<HashMap<String, String>> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    let params = ListParams::default();
-    let all = listed("Namespace", || api.list_metadata(&params)).await?;
-    Ok(all.items.iter().filter_map(|it| Some((it.name_any(), it.uid()?))).collect())
-}
-
-/// A list, asked for again while the API server refuses it for now. It says so while its storage begins, as that of a kind
-/// does which has just been defined.
-async fn listed<T, F: Future<Output = kube::Result<T>>>(
-    kind: &str,
-    list: impl Fn() -> F,
-) -> anyhow::Result<T> {
-    let mut failures = 0;
-    loop {
-        match list().await {
-            Err(kube::Error::Api(status))
-                if (status.code == 429 || status.code >= 500) && failures < TRIES =>
-            {
-                failures += 1;
-                tracing::warn!(kind, %status, "a list is refused and is asked for again");
-                tokio::time::sleep(retry::distance(failures)).await;
-            }
-            answer => return answer.with_context(|| format!("{kind}s cannot be listed")),
-        }
-    }
-}
-
-/// What is still there goes on: who has an id is taken from what the Tenants say, because nothing else knows.
-fn lost(ids: &Ids, holders: &[Holder], trouble: &Trouble) {
-    for holder in holders {
-        ids.trusted(holder.id.tenant_id().unwrap_or_default(), &holder.id.uid);
-    }
-    ids.are_lost(trouble);
-}
-
-/// A failure of AWS is waited for; see [`super::wait_for_aws`].
-fn answered<T>(result: Result<T, Trouble>) -> anyhow::Result<T> {
-    result.map_err(|trouble| match trouble {
-        Trouble::Away(fault) => fault.into(),
-        other => other.into(),
-    })
-}
-
-/// The records of tenants that left a knowledge base behind, in the words of its tags.
-async fn retained_knowledge_bases(aws: &Aws, scope: &Arc<Scope>) -> anyhow::Result<Vec<Record>> {
-    let mut records = Vec::new();
-    for tags in aws.knowledge_bases.retained(scope).await? {
-        let Some(owner @ Owner::Tenant { .. }) = Owner::of_tags(&tags) else { continue };
-        let uid = tags.get(&format!("{}/owner-uid", GROUP)).cloned().unwrap_or_default();
-        let id = Identity::new(scope.clone(), owner, &uid);
-        records.extend(Record::of(&id, "", None, State::Retained, clock::now().0));
-    }
-    Ok(records)
 }

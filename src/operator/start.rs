@@ -1,5 +1,5 @@
 //! From settings to the one process that acts: it says how it is, waits for the definitions, asks AWS who it is, and waits
-//! for the lease. Whoever cannot act does not stand for election, or it would keep out who can.
+//! for the lease. A process that cannot act does not stand for election: it would keep out one that can.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::installation_owner::Grant;
+use super::lead::{Ended, Leader};
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
 use super::records::Installation;
 use super::serve::{self, Health, Phase};
-use super::watches::{Ended, lead};
 use super::{client, definitions, wait_for_aws};
 use crate::aws;
 use crate::aws::{Aws, Fence, Gate, Pace};
@@ -34,14 +34,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
-    let _probes = match settings.health_probe_bind_address {
-        Some(address) => Some(serve::health(address, health.clone()).await?),
-        None => None,
-    };
-    let _scrapes = match settings.metrics_bind_address {
-        Some(address) => Some(serve::metrics(address, metrics.clone()).await?),
-        None => None,
-    };
+    let _answers = answer(&settings, &metrics, &health).await?;
     let reader = client::behind(&Fence::open(), &client, &metrics.kubernetes);
     let clock = Clock::new(settings.clock);
     if !definitions::wait(&reader, &settings.api_server, clock, &stop, |why| health.is(Phase::Waits(why)))
@@ -49,7 +42,7 @@ pub async fn run(
     {
         return Ok(());
     }
-    // Who only reads need not be alone.
+    // A process that only reads need not be alone.
     let terms = settings.leader_election.clone().filter(|_| !settings.read_only);
     let fence = if terms.is_some() { Fence::closed() } else { Fence::open() };
     let client = client::behind(&fence, &client, &metrics.kubernetes);
@@ -70,7 +63,16 @@ pub async fn run(
     if may.context("the operator does not start")?.is_none() {
         return Ok(());
     }
-    let work = lead(settings, client, aws, installation, &metrics, &health, stop.clone());
+    let leader = Leader {
+        settings,
+        client,
+        aws,
+        installation,
+        metrics: &metrics,
+        health: &health,
+        stop: stop.clone(),
+    };
+    let work = leader.lead();
     let Some(terms) = terms else { return work.await.map(drop) };
     let mut election = Election::new(reader, &lease, terms, fence);
     if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
@@ -80,9 +82,26 @@ pub async fn run(
     while_held(election, work).await
 }
 
+/// Answers probes and scrapes, where the settings ask for that, until this is dropped.
+async fn answer(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    health: &Arc<Health>,
+) -> anyhow::Result<impl Sized + use<>> {
+    let probes = match settings.health_probe_bind_address {
+        Some(address) => Some(serve::health(address, health.clone()).await?),
+        None => None,
+    };
+    let scrapes = match settings.metrics_bind_address {
+        Some(address) => Some(serve::metrics(address, metrics.clone()).await?),
+        None => None,
+    };
+    Ok((probes, scrapes))
+}
+
 /// Works as long as the lease is held, and gives it back after that if nothing is under way. If something may be, the
 /// lease runs out by itself: a call that was sent has that time to arrive, before another process acts. If the lease is
-/// lost, the work is dropped where it stands: whatever it would change, the fence refuses.
+/// lost, the work is dropped where it stands: the fence refuses every change.
 async fn while_held(
     election: Election,
     work: impl Future<Output = anyhow::Result<Ended>>,

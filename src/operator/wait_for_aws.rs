@@ -6,9 +6,10 @@ use tokio_util::sync::CancellationToken;
 use super::serve::{Health, Phase};
 use crate::clock::Clock;
 use crate::reconcile::retry;
+use crate::records::Trouble;
 use crate::stack::fault::Fault;
 
-/// After so many tries, and with half a minute to a minute between two, the distance grows no more: whoever allows
+/// After so many tries the distance grows no more. It is then half a minute to a minute: a person who has just allowed
 /// something watches what comes of it.
 const DOUBLINGS: u32 = 6;
 
@@ -50,4 +51,12 @@ where
         }
     }
     Ok(None)
+}
+
+/// The answer of the records. A failure of AWS is waited for, as [`wait`] says.
+pub(super) fn answered<T>(result: Result<T, Trouble>) -> anyhow::Result<T> {
+    result.map_err(|trouble| match trouble {
+        Trouble::Away(fault) => fault.into(),
+        other => other.into(),
+    })
 }

@@ -1,5 +1,5 @@
-//! The only writer of status. It writes when something other than time has changed, and tells an event of what a
-//! person wants to know.
+//! The only writer of status. It writes when something other than time has changed, and makes events of what a person wants
+//! to know.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -29,8 +29,8 @@ pub fn set_conditions(status: &mut Status, verdict: &Outcome, generation: i64) {
     status.observed_generation = Some(generation);
 }
 
-/// An object whose work is paused. `Ready` keeps its last word only while that speaks of the object as it is: nothing
-/// is Ready that has since been changed, or is being deleted.
+/// The work on an object is paused. `Ready` stays only while it speaks of the object as it is: an object that was changed
+/// since, or is being deleted, is not Ready.
 pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     let (reason, message) = match annotations::pause(meta) {
         Some(Pause::Unclear(why)) => (
@@ -56,8 +56,8 @@ pub fn pause(status: &mut Status, meta: &ObjectMeta) {
     }
 }
 
-/// Where a status patch and events go: the object as it was read. kube's own reference leaves its version out, which is
-/// what keeps a patch from landing on anything newer.
+/// Where a status patch and events go: the object as it was read. kube's own reference leaves its version out. The version
+/// keeps a patch from landing on a newer object.
 pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
 }
@@ -68,8 +68,8 @@ pub async fn adopted(cx: &Context, object: &ObjectReference) {
     cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
 }
 
-/// What somebody else had changed, and is as it was: each pass that finds some again says so again. One event for all of it,
-/// because those of one reason are counted as one.
+/// Somebody else had changed something, and it was put right. Each pass that finds such a change says so. All changes of a pass
+/// are one event, because events of one reason are counted as one.
 pub async fn drift_repaired(cx: &Context, object: &ObjectReference, drift: &[String]) {
     if drift.is_empty() {
         return;
@@ -82,7 +82,7 @@ pub async fn drift_repaired(cx: &Context, object: &ObjectReference, drift: &[Str
     cx.event(object, EventType::Warning, "DriftRepaired", "Reconcile", note).await;
 }
 
-/// The key's tag is of an older release: said again at each look at all, because the next release will not read it.
+/// The key's tag is of an older release, and the next release will not read it. Each full look at AWS says so again.
 pub async fn tag_is_old(cx: &Context, object: &ObjectReference, memory: &mut Memory) {
     let Some(OldTag { key, value }) = memory.old_tag.take() else { return };
     let installation = lent::to_installation(&cx.scope.installation);
@@ -96,8 +96,8 @@ pub async fn tag_is_old(cx: &Context, object: &ObjectReference, memory: &mut Mem
     cx.event(object, EventType::Warning, "KeyTagOld", "Reconcile", note).await;
 }
 
-/// What a review of a pool's documents found that somebody should know of. In numbers: whoever may read events of the namespace
-/// `default`, where those of SharedStacks are, reads them.
+/// What a review of a pool's documents found that somebody should know of. It gives numbers only: the events of SharedStacks
+/// are in the namespace `default`, and have more readers than the SharedStack.
 pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Findings) {
     let Findings { corrected, quarantined, .. } = findings;
     if corrected.count > 0 {
@@ -120,14 +120,14 @@ pub async fn reviewed(cx: &Context, object: &ObjectReference, findings: &Finding
     }
 }
 
-/// While records of tenantIds are lost, every SharedStack says so: those who borrow from it are well, and have nothing to say.
+/// While records of tenantIds are lost, every SharedStack says so. Its borrowers are well, and say nothing.
 pub async fn records_lost(cx: &Context, object: &ObjectReference) {
     if let Phase::Lost(trouble) = cx.ids.phase() {
         cx.event(object, EventType::Warning, Reason::RecordsLost, "Reconcile", trouble.to_string()).await;
     }
 }
 
-/// An object that another installation holds is that one's to speak of: an event says so, its status does not.
+/// Another installation has its finalizer on the object, and writes its status. We say so in an event only.
 pub async fn held_by_another(cx: &Context, object: &ObjectReference, holder: &str) {
     let note = format!(
         "It is held by the installation '{holder}' and left alone by '{}'. Two --selectors that overlap, or a label that \
@@ -140,8 +140,8 @@ pub async fn held_by_another(cx: &Context, object: &ObjectReference, holder: &st
 /// Writes a status that differs from the one that stands, and the events of its transitions. A merge patch with the
 /// resourceVersion: it cannot land on a successor, and a stale view of the object is refused.
 ///
-/// A cache that lags behind our own last word shows a status that stands no more, and one that equals it proves
-/// nothing: that pass is refused too, or what was said in between would stay.
+/// If the cached object is older than our last write, an equal status does not prove that nothing changed. Then the write is
+/// made all the same. The API server refuses it, and the pass is repeated with a fresh object.
 pub async fn write<K>(
     cx: &Context,
     api: &Api<K>,
@@ -169,37 +169,76 @@ where
     Ok(())
 }
 
-/// Trouble that is told when it begins, and when it becomes another: which condition, how it then stands, what was being
-/// done, and whether it is told for a reason.
-type Told = (ConditionType, &'static str, &'static str, fn(Reason) -> bool);
+/// What of a condition makes its trouble another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    Reason,
+    Message,
+}
+
+/// Trouble that an event tells when it begins, and when it becomes another.
+struct Told {
+    condition: ConditionType,
+    /// The condition's status while there is trouble.
+    bad: &'static str,
+    /// What the operator was doing.
+    action: &'static str,
+    /// Which reasons are told.
+    is_told: fn(Reason) -> bool,
+    /// What makes it another.
+    news: News,
+}
+
+impl Told {
+    const fn when(
+        condition: ConditionType,
+        bad: &'static str,
+        action: &'static str,
+        is_told: fn(Reason) -> bool,
+    ) -> Self {
+        Self { condition, bad, action, is_told, news: News::Reason }
+    }
+
+    /// The trouble that a status has, if it is one that is told.
+    fn trouble<'a>(&self, status: &'a Status) -> Option<&'a Condition> {
+        let bad = status.condition(self.condition).filter(|it| it.status == self.bad)?;
+        Reason::parse(&bad.reason).is_some_and(self.is_told).then_some(bad)
+    }
+
+    /// The trouble that a status has, if the status before it had another, or none.
+    fn news<'a>(&self, before: &Status, after: &'a Status) -> Option<&'a Condition> {
+        let trouble = self.trouble(after)?;
+        let is_known = self.trouble(before).is_some_and(|known| match self.news {
+            News::Reason => known.reason == trouble.reason,
+            News::Message => known.message == trouble.message,
+        });
+        (!is_known).then_some(trouble)
+    }
+}
 
 const TOLD: &[Told] = &[
-    (ConditionType::Stalled, "True", "Reconcile", |_| true),
-    // What only lasts; while AWS asks to go slower, all of an account have it at once.
-    (ConditionType::Reconciling, "True", "Reconcile", |reason| reason == Reason::Transient),
-    (ConditionType::StackReady, "False", "Reconcile", |reason| reason == Reason::StackNotFound),
-    (ConditionType::DeletionBlocked, "True", "Delete", |_| true),
-    (ConditionType::Registered, "False", "Register", |reason| reason.severity() == Severity::Stalled),
-    (ConditionType::DocumentsCurrent, "False", "Sync", |reason| {
-        reason.severity() == Severity::Stalled || reason == Reason::SyncFailed
+    Told::when(ConditionType::Stalled, "True", "Reconcile", |_| true),
+    // Only a failure that lasts. While AWS asks to go slower, all objects of an account wait at once.
+    Told::when(ConditionType::Reconciling, "True", "Reconcile", |reason| reason == Reason::Transient),
+    Told::when(ConditionType::StackReady, "False", "Reconcile", |reason| reason == Reason::StackNotFound),
+    Told::when(ConditionType::DeletionBlocked, "True", "Delete", |_| true),
+    Told::when(ConditionType::Registered, "False", "Register", needs_person),
+    Told::when(ConditionType::DocumentsCurrent, "False", "Sync", |reason| {
+        needs_person(reason) || reason == Reason::SyncFailed
     }),
+    Told::when(ConditionType::Paused, "True", "Reconcile", |reason| reason == Reason::AnnotationInvalid),
+    // Its message changes 90, 30 and 7 days before the end, and at the end.
+    Told { news: News::Message, ..Told::when(ConditionType::ModelCurrent, "False", "Reconcile", |_| true) },
 ];
 
-/// Reasons whose messages name tenants, their namespaces or their documents.
-const NAMES_TENANTS: [Reason; 7] = [
-    Reason::Borrowed,
-    Reason::RetainedTenants,
-    Reason::LargeDeletion,
-    Reason::SyncFailed,
-    Reason::DocumentsRemain,
-    Reason::DocumentsStuck,
-    Reason::ObjectsLocked,
-];
+fn needs_person(reason: Reason) -> bool {
+    reason.severity() == Severity::Stalled
+}
 
-/// What an event says of trouble. Those of SharedStacks are in the namespace `default`, and more people read them than the
-/// SharedStack: they name nobody's tenant.
+/// What an event says of trouble. Events of SharedStacks are in the namespace `default`. More people read them than read
+/// the SharedStack, so they name no tenant.
 fn told_of(object: &ObjectReference, kind: ConditionType, trouble: &Condition) -> String {
-    let names_tenants = Reason::parse(&trouble.reason).filter(|reason| NAMES_TENANTS.contains(reason));
+    let names_tenants = Reason::parse(&trouble.reason).filter(|reason| reason.names_tenants());
     match names_tenants.filter(|_| object.namespace.is_none()) {
         Some(reason) => {
             format!("{} The condition {kind} of the SharedStack has the details", reason.meaning())
@@ -208,18 +247,20 @@ fn told_of(object: &ObjectReference, kind: ConditionType, trouble: &Condition) -
     }
 }
 
-/// Trouble and its end, and readiness; if `quiet`, the first alone.
+/// Tells what has changed: trouble always, and readiness unless `quiet`.
 async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, after: &Status, quiet: bool) {
-    let (was, is) = (before, after);
-    for (kind, status, action, is_told) in TOLD {
-        let stands = |of: &Status| of.condition(*kind).filter(|said| said.status == *status).cloned();
-        let Some(trouble) = stands(is) else { continue };
-        let is_told = Reason::parse(&trouble.reason).is_some_and(is_told);
-        if is_told && stands(was).is_none_or(|known| known.reason != trouble.reason) {
-            cx.event(object, EventType::Warning, &trouble.reason, action, told_of(object, *kind, &trouble))
-                .await;
+    for told in TOLD {
+        if let Some(trouble) = told.news(before, after) {
+            let note = told_of(object, told.condition, trouble);
+            cx.event(object, EventType::Warning, &trouble.reason, told.action, note).await;
         }
     }
+    deletion_began(cx, object, before, after).await;
+    became_ready(cx, object, before, after, quiet).await;
+    unclaimed_became_more(cx, object, before, after).await;
+}
+
+async fn deletion_began(cx: &Context, object: &ObjectReference, was: &Status, is: &Status) {
     if let Some(began) = &is.grace_started_time
         && was.grace_started_time.as_ref() != Some(began)
     {
@@ -231,29 +272,22 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
     {
         cx.event(object, EventType::Normal, Reason::Deleting, "Delete", "The deletion begins").await;
     }
-    if let Some(paused) = is.condition(ConditionType::Paused)
-        && paused.reason == Reason::AnnotationInvalid.as_str()
-        && was.condition(ConditionType::Paused).is_none_or(|known| known.reason != paused.reason)
-    {
-        cx.event(object, EventType::Warning, &paused.reason, "Reconcile", &paused.message).await;
-    }
+}
+
+async fn became_ready(cx: &Context, object: &ObjectReference, was: &Status, is: &Status, quiet: bool) {
     let became_ready = is.is_true(ConditionType::Ready) && !was.is_true(ConditionType::Ready);
-    // All tenants of a pool follow it at once; each is told of once.
+    // All tenants of a pool follow the pool at once. Each of them tells its first readiness.
     let is_first = was.knowledge_base_id.is_none() && is.knowledge_base_id.is_some();
     if became_ready && (!quiet || is_first || was.is_true(ConditionType::Stalled)) {
         let note = "The stack is ready to query";
         cx.event(object, EventType::Normal, Reason::Ready, "Reconcile", note).await;
     }
-    // Its words change at 90, 30 and 7 days before the end, and at the end.
-    if let Some(model) = is.condition(ConditionType::ModelCurrent)
-        && model.status == "False"
-        && was.condition(ConditionType::ModelCurrent).is_none_or(|known| known.message != model.message)
-    {
-        cx.event(object, EventType::Warning, &model.reason, "Reconcile", &model.message).await;
-    }
+}
+
+async fn unclaimed_became_more(cx: &Context, object: &ObjectReference, was: &Status, is: &Status) {
     let unclaimed = |status: &Status| status.unclaimed_documents.unwrap_or(0);
     if unclaimed(is) > unclaimed(was) {
-        // A number alone: an id that is nobody's today may have been somebody's.
+        // It gives the number only: an id that no Tenant has today may have been a tenant's.
         let note = format!(
             "{} documents lie under tenantIds that are nobody's, perhaps misspelt: no query finds them. Create the Tenant, \
              or move them to the pool/<tenantId>/ of one that is there; until then they stay as they are",
@@ -769,7 +803,7 @@ mod tests {
                 ..says(ConditionType::Stalled, "True", *reason)
             };
             let said = told_of(&stack, ConditionType::Stalled, &trouble);
-            assert_eq!(said.contains("acme"), !NAMES_TENANTS.contains(reason), "{said}");
+            assert_eq!(said.contains("acme"), !reason.names_tenants(), "{said}");
             assert_eq!(
                 told_of(&acme(), ConditionType::Stalled, &trouble),
                 trouble.message,

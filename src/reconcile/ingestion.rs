@@ -13,7 +13,7 @@ use crate::documents::findings::Findings;
 use crate::documents::job_size::Size;
 use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
-use crate::documents::sync::{self, Synced};
+use crate::documents::sync::{self, Inputs, Synced};
 use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -39,7 +39,7 @@ pub struct LastStep {
     pub jobs: Vec<JobSummary>,
     /// What a review found, if that is news.
     pub findings: Option<Findings>,
-    /// How many documents the last review found under tenantIds that are nobody's.
+    /// How many documents the last review found under tenantIds that no Tenant has.
     pub unclaimed: Option<usize>,
     /// What of a pool's documents could not be indexed, if that is news.
     pub failures: Option<ByTenant>,
@@ -192,8 +192,9 @@ pub async fn last_step(
     }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
-    match sync::step(&cx.aws, source, asks, reported, &mut memory.documents, &cx.job_slots, &cx.reviews).await
-    {
+    let (aws, job_slots, reviews) = (&cx.aws, &cx.job_slots, &cx.reviews);
+    let inputs = Inputs { aws, source, asks, reported, job_slots, reviews };
+    match sync::step(inputs, &mut memory.documents).await {
         Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures }) => {
             memory.documents_failing_since = None;
             let waited =

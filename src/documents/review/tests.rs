@@ -8,6 +8,7 @@ use super::*;
 use crate::api::{Attribute, AttributeType};
 use crate::aws::in_memory::{BUCKET, S3};
 use crate::documents::job_size::Size;
+use crate::documents::kept::Kept;
 use crate::documents::relocate::{self, Move, OnConflict, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
 use crate::stack::identity::Owner;

@@ -1,9 +1,9 @@
 //! Who acts, if several processes run: the one that holds the Lease. The semantics are client-go's, so that a Lease
 //! reads as everybody expects.
 //!
-//! No two clocks are compared. Whoever waits takes the Lease over when it has not seen it change for as long as its
-//! holder promised; whoever holds it stops acting when it has not renewed it for a shorter time, the renew deadline. What
-//! lies between the two is the time that a call under way has to end.
+//! No two clocks are compared. A process that waits takes the Lease over when it has not seen it change for as long as the
+//! holder promised. The holder stops acting when it has not renewed the Lease for a shorter time, the renew deadline. A call
+//! under way has the time between the two to end.
 
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,8 @@ fn decide(now: Instant, me: &str, seen: Option<&Seen>) -> Next {
     }
 }
 
-/// How many times as long as ours a promise may be. Whoever may write the Lease could otherwise keep everybody out for years; one
-/// of another configuration is hardly longer.
+/// How many times as long as ours a promise may be. Otherwise anybody who may write the
+/// Lease could keep all processes out for years. A promise of another configuration is hardly longer.
 const LONGEST: u32 = 10;
 
 /// What is now known, from what was known and what the API server says. The same version is as old as it was.

@@ -1,0 +1,93 @@
+//! The controllers: one for each kind. A controller makes passes over the objects that its watch or another pass names.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, stream};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, Resource, ResourceExt};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::build::Feed;
+use super::metrics::Metrics;
+use super::watches::{Offers, changed, stack_seen, tenant_seen, watch};
+use super::work::{Pass, Work, received};
+use crate::api::{SharedStack, Tenant};
+use crate::reconcile::context::Context;
+use crate::reconcile::{Action, Error as PassError, Guarded, retry, shared_stack, tenant};
+
+/// What the controllers work with.
+pub(super) struct Controllers<'a> {
+    pub cx: &'a Arc<Context>,
+    pub metrics: &'a Arc<Metrics>,
+    pub stop: &'a CancellationToken,
+}
+
+impl Controllers<'_> {
+    /// Works on Tenants until it is to stop.
+    pub async fn tenants(&self, feed: Feed<Guarded<Tenant>>) {
+        let cx = self.cx.clone();
+        let seen = move |event: &watcher::Event<Guarded<Tenant>>| tenant_seen(&cx, event);
+        let watch = watch(Api::all(self.cx.client.clone()), self.filter(), feed.writer, seen);
+        let due = stream::select(changed(watch), received(feed.woken));
+        let passes = passes(tenant::NAME, self.cx.tenants.clone(), self.metrics, self.cx, tenant::reconcile);
+        self.work(tenant::NAME).run(due, self.cx.caches(), passes).await;
+    }
+
+    /// Works on SharedStacks until it is to stop.
+    pub async fn stacks(&self, feed: Feed<Guarded<SharedStack>>) {
+        let (cx, offers) = (self.cx.clone(), Offers::default());
+        let seen = move |event: &watcher::Event<Guarded<SharedStack>>| stack_seen(&cx, &offers, event);
+        let watch = watch(Api::all(self.cx.client.clone()), self.filter(), feed.writer, seen);
+        let due = stream::select(changed(watch), received(feed.woken));
+        let passes = passes(
+            shared_stack::NAME,
+            self.cx.stacks.clone(),
+            self.metrics,
+            self.cx,
+            shared_stack::reconcile,
+        );
+        self.work(shared_stack::NAME).run(due, self.cx.caches(), passes).await;
+    }
+
+    /// Which objects are this installation's to see.
+    fn filter(&self) -> watcher::Config {
+        let label_selector = self.cx.settings.selector.clone();
+        watcher::Config { label_selector, ..watcher::Config::default() }
+    }
+
+    fn work(&self, controller: &'static str) -> Work {
+        Work {
+            places: self.cx.settings.concurrency,
+            depth: self.metrics.waiting(controller),
+            stop: self.stop.clone(),
+        }
+    }
+}
+
+/// Passes over a kind. Each reads the object as it is when the pass begins, is counted, and says when the next one is due.
+fn passes<K, F>(
+    controller: &'static str,
+    store: Store<Guarded<K>>,
+    metrics: &Arc<Metrics>,
+    cx: &Arc<Context>,
+    reconcile: impl Fn(Arc<Guarded<K>>, Arc<Context>) -> F,
+) -> impl Fn(&ObjectRef<Guarded<K>>) -> Option<Pass>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    F: Future<Output = Result<Action, PassError>> + Send + 'static,
+{
+    let (metrics, cx) = (metrics.clone(), cx.clone());
+    move |object| {
+        let span = tracing::info_span!("reconciling object", object.ref = %object);
+        let object = store.get(object)?;
+        let (uid, cx, metrics) = (object.uid(), cx.clone(), metrics.clone());
+        let pass = reconcile(object, cx.clone()).boxed();
+        let pass = async move {
+            let over = metrics.pass(controller, pass).await;
+            over.unwrap_or_else(|error| retry::after(&cx, uid.as_deref(), &error)).after
+        };
+        Some(pass.instrument(span).boxed())
+    }
+}

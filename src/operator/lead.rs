@@ -1,0 +1,121 @@
+//! The work of the one process that acts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::build::{self, Parts};
+use super::controllers::Controllers;
+use super::metrics::Metrics;
+use super::records::Installation;
+use super::serve::{Health, Phase};
+use super::{wait_for_aws, watches};
+use crate::aws::Aws;
+use crate::clock::Clock;
+use crate::reconcile::context::Context;
+use crate::reconcile::ids::Ids;
+use crate::records::Kept;
+use crate::records::lock::Lock;
+use crate::settings::Settings;
+use crate::stack::identity::Scope;
+
+/// How long passes under way may take to finish; Kubernetes kills after 30 s.
+const SHUTDOWN: Duration = Duration::from_secs(25);
+
+/// How the work came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nothing is under way any more.
+    Drained,
+    /// Something was: a call that was sent may still take effect.
+    CutOff,
+}
+
+/// The process that acts, and what it works with. No other process acts at the same time.
+pub(super) struct Leader<'a> {
+    pub settings: Settings,
+    pub client: Client,
+    pub aws: Aws,
+    pub installation: Installation,
+    pub metrics: &'a Arc<Metrics>,
+    pub health: &'a Health,
+    pub stop: CancellationToken,
+}
+
+impl Leader<'_> {
+    /// Does the work, until it is to stop.
+    pub async fn lead(self) -> anyhow::Result<Ended> {
+        let Some((ids, unrecorded)) = self.open().await.context("the operator does not start")? else {
+            return Ok(Ended::CutOff);
+        };
+        let Self { settings, client, aws, installation, metrics, health, stop } = self;
+        let (scope, operator) = (installation.grant.scope.clone(), &installation.grant.operator);
+        {
+            let Scope { installation, account, region, .. } = &*scope;
+            tracing::info!(installation, account, region, operator, "starting");
+        }
+        let reviews = metrics.reviews.clone();
+        let (cx, feeds) = build::context(Parts { settings, client, aws, scope, ids, reviews });
+        let cx = Arc::new(cx);
+        metrics.watch(&cx);
+        health.is(Phase::Works(cx.clone()));
+        let controllers = Controllers { cx: &cx, metrics, stop: &stop };
+        let work = async {
+            tokio::join!(controllers.tenants(feeds.tenants), controllers.stacks(feeds.stacks));
+        };
+        Ok(tokio::select! {
+            () = watches::namespaces(&cx, feeds.namespaces) => Ended::CutOff,
+            () = work => Ended::Drained,
+            // A process that only reads has nothing to lose.
+            lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
+            never = record(&installation, &cx, unrecorded) => match never {},
+            ended = patience(&cx, &stop) => ended,
+        })
+    }
+
+    /// Opens the records, and takes the right to indexes. None if the process is to stop before AWS has answered.
+    async fn open(&self) -> anyhow::Result<Option<(Ids, Option<Kept<Lock>>)>> {
+        let Self { settings, client, aws, installation, health, stop, .. } = self;
+        let clock = Clock::new(settings.clock);
+        let open = || installation.open(aws, client, settings);
+        let Some(opened) = wait_for_aws::wait(clock, stop, health, Phase::AsksAws, open).await? else {
+            return Ok(None);
+        };
+        if !settings.read_only {
+            let take = || installation.grant.take(aws, settings.take_over.as_deref());
+            if wait_for_aws::wait(clock, stop, health, Phase::AsksAws, take).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(opened))
+    }
+}
+
+/// Records what has no record yet. It never ends, so that the other work goes on.
+async fn record(
+    installation: &Installation,
+    cx: &Context,
+    unrecorded: Option<Kept<Lock>>,
+) -> std::convert::Infallible {
+    if let Some(lock) = unrecorded {
+        cx.caches().await;
+        installation.complete(cx, lock).await;
+    }
+    std::future::pending().await
+}
+
+/// Ends some time after `stop`. Passes under way may finish within that time. It ends at once if the stores are not filled
+/// yet: the watches that would fill them have ended.
+async fn patience(cx: &Context, stop: &CancellationToken) -> Ended {
+    stop.cancelled().await;
+    if !cx.filled.all() {
+        // A pass begins only when they are filled.
+        return Ended::Drained;
+    }
+    tokio::time::sleep(cx.clock.outside(SHUTDOWN)).await;
+    tracing::warn!("stopped in the middle of a pass; the next start goes on with it");
+    Ended::CutOff
+}
