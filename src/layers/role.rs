@@ -45,7 +45,7 @@ pub async fn ensure(
     let none = RoleFacts::default();
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
-    let mut needs_collection = false;
+    let mut needs_store = false;
     for change in diff::role(scope, want, facts) {
         match change {
             RoleChange::Create => {
@@ -64,14 +64,12 @@ pub async fn ensure(
                 }
             }
             RoleChange::Tags => tag_itself(aws, name, facts, &want.tags).await?,
-            RoleChange::Permissions => match &want.collection_arn {
-                Some(arn) => {
-                    aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?
-                }
-                None => needs_collection = true,
+            RoleChange::Permissions => match policy::permissions(scope, want) {
+                Some(permissions) => aws.roles.put_policy(name, ROLE_POLICY, &permissions).await?,
+                None => needs_store = true,
             },
             RoleChange::DataAccess => {
-                let document = want.data_access(scope);
+                let Some(document) = want.data_access(scope) else { continue };
                 let description = &Identity::description(&want.tags);
                 match &facts.data_access {
                     None => {
@@ -94,7 +92,7 @@ pub async fn ensure(
             }
         }
     }
-    Ok(if needs_collection {
+    Ok(if needs_store {
         Progress::waiting(
             Reason::WaitingForVectorStore,
             format!("Role {name} gets its permissions with the collection's id"),

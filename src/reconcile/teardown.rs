@@ -185,18 +185,17 @@ pub fn deleted_note(cx: &Context, kind: &str, uid: &str) -> String {
 /// What a way back needs to know of a SharedStack that may be gone: where the collection is.
 pub async fn borrowed(cx: &Context, stack_id: &Identity) -> Result<Option<Offer>, Error> {
     let collection = cx.aws.collections.find(&stack_id.name(Layer::VectorStore)).await?;
-    Ok(collection.map(|collection| lent(stack_id, collection)))
+    Ok(collection.map(|collection| lent(stack_id, &collection)))
 }
 
 /// What a way back needs to know of a SharedStack with this collection.
-pub fn lent(stack_id: &Identity, collection: CollectionDetail) -> Offer {
+pub fn lent(stack_id: &Identity, collection: &CollectionDetail) -> Offer {
     Offer {
         stack: String::new(),
         uid: stack_id.uid.clone(),
         bucket: stack_id.name(Layer::Bucket),
-        collection_name: stack_id.name(Layer::VectorStore),
-        collection_arn: collection.arn,
-        collection_endpoint: collection.endpoint,
+        store_name: stack_id.name(Layer::VectorStore),
+        store: collection.handle(),
         kms_key_arn: None,
         pool: None,
     }

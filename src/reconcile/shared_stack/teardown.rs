@@ -27,7 +27,7 @@ use crate::stack::approval;
 use crate::stack::identity::Identity;
 use crate::stack::layout::ledger_key;
 use crate::stack::model::desired::Blueprint;
-use crate::stack::model::observed::Observed;
+use crate::stack::model::observed::{CollectionDetail, Observed};
 use crate::stack::model::outcome::Documents;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::OnDelete;
@@ -318,7 +318,7 @@ async fn take_along(
     }
     // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
     let collection = cx.aws.collections.find(&id.name(Layer::VectorStore)).await?;
-    let offer = collection.filter(|it| it.status == "ACTIVE").map(|it| teardown::lent(id, it));
+    let offer = collection.filter(CollectionDetail::is_active).map(|it| teardown::lent(id, &it));
     let documents = |tenant: &Identity| {
         let (bucket, ledger) = (id.name(Layer::Bucket), ledger_key(tenant));
         async move {

@@ -53,7 +53,9 @@ impl RoleChange {
             RoleChange::Boundary => facts.role.as_ref().is_some_and(|role| role.boundary.is_none()),
             // Its description stands for tags.
             RoleChange::DataAccess => {
-                let says = |found: &serde_json::Value| policy::same(found, &want.data_access(scope));
+                let says = |found: &serde_json::Value| {
+                    want.data_access(scope).is_none_or(|wanted| policy::same(found, &wanted))
+                };
                 facts.data_access.as_ref().is_some_and(|found| says(&found.document))
             }
             RoleChange::Create | RoleChange::Trust | RoleChange::Permissions => false,

@@ -15,7 +15,7 @@ use super::policy;
 use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
-use crate::stack::store::{Store, opensearch};
+use crate::stack::store::opensearch;
 
 /// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
 pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
@@ -156,7 +156,7 @@ pub enum RoleChange {
     Trust,
     /// It is not within the permissions boundary that the operator was given.
     Boundary,
-    /// Its permissions differ, or cannot be written before the collection has an id.
+    /// Its permissions differ, or cannot be written before the vector store is there.
     Permissions,
     /// The index's data access policy or its description is missing or differs.
     DataAccess,
@@ -179,19 +179,19 @@ pub fn role(scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> Vec<RoleCha
             if scope.permissions_boundary.is_some() && role.boundary != scope.permissions_boundary {
                 changes.push(RoleChange::Boundary);
             }
-            let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
+            let permissions = policy::permissions(scope, want);
             let found = role.policies.get(ROLE_POLICY);
             if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
                 changes.push(RoleChange::Permissions);
             }
         }
     }
-    let access = want.data_access(scope);
-    if !facts
-        .data_access
-        .as_ref()
-        .is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access))
-    {
+    let has_access = want.data_access(scope).is_none_or(|wanted| {
+        let same =
+            |found: &PolicyFacts| describes(found, &want.tags) && policy::same(&found.document, &wanted);
+        facts.data_access.as_ref().is_some_and(same)
+    });
+    if !has_access {
         changes.push(RoleChange::DataAccess);
     }
     if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
@@ -226,7 +226,7 @@ pub fn mappings_to_add(
 pub enum KnowledgeBaseChange {
     /// A tag of ours or of the user's is missing or differs.
     Tags,
-    /// It keeps its vectors in a collection that is no more, and no call changes that: it must be made anew.
+    /// It keeps its vectors in a store that is no more, and no call changes that: it must be made anew.
     Replace,
     /// The data source must go: its index is gone, and it would never fill another.
     DropDataSource,
@@ -248,9 +248,8 @@ pub fn knowledge_base(
     want: &DesiredKnowledgeBase,
     facts: &KnowledgeBaseFacts,
 ) -> Vec<KnowledgeBaseChange> {
-    let store = want.store.as_ref().map(|Store::OpenSearchServerless { collection_arn, .. }| collection_arn);
-    if let (Some(has), Some(wanted)) = (&facts.collection_arn, store)
-        && has != wanted
+    if let (Some(has), Some(wanted)) = (&facts.store, &want.store)
+        && !has.is_same(wanted)
     {
         return vec![KnowledgeBaseChange::Replace];
     }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::api::{ChunkingSettings, Layer};
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, OwnershipClaim};
+use crate::stack::store::StoreHandle;
+use crate::stack::store::opensearch::CollectionHandle;
 
 /// One layer, as looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,10 +131,15 @@ impl Observation {
         layer == Layer::Key && (self.bucket.foreign().is_some() || self.collection.foreign().is_some())
     }
 
-    /// Whether the collection that was seen answers calls about its indexes.
-    pub fn has_active_collection(&self) -> bool {
+    /// How one gets at the vector store, if it is there and ours.
+    pub fn store(&self) -> Option<StoreHandle> {
+        self.collection.ours()?.collection.as_ref().map(CollectionDetail::handle)
+    }
+
+    /// Whether the vector store that was seen answers calls about its indexes.
+    pub fn has_active_store(&self) -> bool {
         let collection = self.collection.ours().and_then(|facts| facts.collection.as_ref());
-        collection.is_some_and(|detail| detail.status == "ACTIVE")
+        collection.is_some_and(CollectionDetail::is_active)
     }
 
     /// Whether a layer is there and ours.
@@ -274,6 +281,21 @@ pub struct CollectionDetail {
     pub tags: BTreeMap<String, String>,
 }
 
+impl CollectionDetail {
+    /// How one gets at it.
+    pub fn handle(&self) -> StoreHandle {
+        StoreHandle::OpenSearchServerless(CollectionHandle {
+            arn: self.arn.clone(),
+            endpoint: self.endpoint.clone(),
+        })
+    }
+
+    /// Whether it answers calls about its indexes.
+    pub fn is_active(&self) -> bool {
+        self.status == "ACTIVE"
+    }
+}
+
 /// An index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexFacts {
@@ -324,8 +346,8 @@ pub struct KnowledgeBaseFacts {
     pub embedding_model_arn: Option<String>,
     /// The length of its vectors, if Bedrock was told.
     pub dimensions: Option<i32>,
-    /// The collection that holds its vectors.
-    pub collection_arn: Option<String>,
+    /// The store that holds its vectors, without an endpoint.
+    pub store: Option<StoreHandle>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
     /// The data source of our name.

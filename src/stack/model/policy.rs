@@ -65,9 +65,11 @@ pub fn trusted(trust: &Value) -> Option<&str> {
     (!arn.ends_with('*')).then_some(arn)
 }
 
-/// What a knowledge base's role may do: exactly its model, its prefix, its collection and its key.
+/// What a knowledge base's role may do: exactly its model, its prefix, its vector store and its key. Before that store is
+/// there, nothing can be said.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>
-pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> Value {
+pub fn permissions(scope: &Scope, want: &DesiredRole) -> Option<Value> {
+    let store = want.store.handle.as_ref()?;
     let Scope { account, region, partition, .. } = scope;
     let bucket = &want.bucket;
     let prefix = &want.prefix;
@@ -81,7 +83,7 @@ pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> V
         json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
             "Resource": format!("arn:{partition}:s3:::{bucket}/{prefix}*"),
             "Condition": {"StringEquals": in_account}}),
-        json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll", "Resource": collection_arn}),
+        store.permission(),
     ];
     if let Some(key) = &want.key_arn {
         statements.push(
@@ -91,7 +93,7 @@ pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> V
         statements.push(json!({"Sid": "TransientData", "Effect": "Allow",
             "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": key}));
     }
-    json!({"Version": "2012-10-17", "Statement": statements})
+    Some(json!({"Version": "2012-10-17", "Statement": statements}))
 }
 
 /// The statement by which the operator alone writes a pool's metadata files.
@@ -160,6 +162,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::api::VectorStore;
+    use crate::stack::model::ideal;
+    use crate::stack::store::StoreRef;
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/k";
 
@@ -177,8 +182,11 @@ mod tests {
             tags: BTreeMap::new(),
             bucket: "b".into(),
             prefix: "bridge/1/".into(),
-            collection: "c".into(),
-            collection_arn: None,
+            store: StoreRef {
+                kind: VectorStore::default(),
+                name: "c".into(),
+                handle: Some(ideal::store("arn:c", None)),
+            },
             index: "i".into(),
             embedding_model_arn: "arn:aws:bedrock:eu-central-1::foundation-model/m".into(),
             key_arn: key_arn.map(Into::into),
@@ -277,7 +285,7 @@ mod tests {
                 "Resource": "arn:aws:s3:::b/bridge/1/*", "Condition": {"StringEquals": in_account}}),
             json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll", "Resource": "arn:c"}),
         ];
-        let policy = |key| permissions(&scope(), &role_of(key), "arn:c");
+        let policy = |key| permissions(&scope(), &role_of(key)).unwrap();
         assert_eq!(policy(None), json!({"Version": "2012-10-17", "Statement": statements}));
         statements.extend([
             json!({"Sid": "DecryptDocuments", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY,
@@ -286,7 +294,7 @@ mod tests {
                 "Resource": KEY}),
         ]);
         assert_eq!(policy(Some(KEY)), json!({"Version": "2012-10-17", "Statement": statements}));
-        let there = permissions(&in_china(), &role_of(None), "arn:c");
+        let there = permissions(&in_china(), &role_of(None)).unwrap();
         assert_eq!(there["Statement"][1]["Resource"], "arn:aws-cn:s3:::b");
         assert_eq!(there["Statement"][2]["Resource"], "arn:aws-cn:s3:::b/bridge/1/*");
     }
@@ -317,8 +325,9 @@ mod tests {
             ("prod-sa-stand-gxt44wxbqg", "bridge/acme/"),
             ("prod-sa-stand-gxt44wxbqg", "pool/"),
         ] {
-            let role = DesiredRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
-            let policy = permissions(&scope, &role, &scope.arn("aoss", "collection/abc"));
+            let mut role = DesiredRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
+            role.store.handle = Some(ideal::store(&scope.arn("aoss", "collection/abc"), None));
+            let policy = permissions(&scope, &role).unwrap();
             for needs in policy["Statement"].as_array().unwrap() {
                 for (action, arn) in list(&needs["Action"]).iter().flat_map(|action| {
                     list(&needs["Resource"]).into_iter().map(move |arn| (action.clone(), arn))

@@ -1,11 +1,37 @@
 //! OpenSearch Serverless as the vector store: the policies of a collection and its indexes, and the schema of an index.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::{AttributeType, Distance, GROUP, IndexSettings, NetworkSettings};
 use crate::stack::identity::Scope;
+
+/// A collection that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CollectionHandle {
+    /// Its ARN.
+    pub arn: String,
+    /// Where it answers, once it is active.
+    pub endpoint: Option<String>,
+}
+
+impl CollectionHandle {
+    /// One that has this id, and does not answer yet.
+    pub(crate) fn named(scope: &Scope, id: &str) -> Self {
+        Self { arn: scope.arn("aoss", &format!("collection/{id}")), endpoint: None }
+    }
+
+    /// Its id, by which its indexes are made.
+    pub fn id(&self) -> Option<&str> {
+        self.arn.rsplit_once('/').map(|(_, id)| id)
+    }
+}
+
+/// How long a collection may take, which AWS says are several minutes.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// The vector field of every index, as the console's quick create names it.
 pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
@@ -46,6 +72,11 @@ pub(crate) fn data_access(collection: &str, index: &str, role_arn: &str) -> Valu
         {"ResourceType": "collection", "Resource": [format!("collection/{collection}")],
          "Permission": ["aoss:DescribeCollectionItems"]},
     ], "Principal": [role_arn]}])
+}
+
+/// What a role may do with its vectors, as far as the data access policy lets it: the statement of its own policy.
+pub(crate) fn permission(collection_arn: &str) -> Value {
+    json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll", "Resource": collection_arn})
 }
 
 /// The operator's own grant: indexes of this installation, no right to any document in them.
@@ -280,6 +311,15 @@ mod tests {
         // Whatever an attribute of the same name says, a tenant's key is text.
         let clash = schema_of(Distance::InnerProduct, &[("n", AttributeType::Number)], Some("n"));
         assert_eq!(clash["mappings"]["properties"]["n"]["type"], "text");
+    }
+
+    #[test]
+    fn a_collections_id_is_the_end_of_its_arn() {
+        let id = |arn: &str| CollectionHandle { arn: arn.into(), endpoint: None }.id().map(str::to_owned);
+        let arn = "arn:aws:aoss:eu-central-1:123456789012:collection/07tjusf2h91cunochc";
+        assert_eq!(id(arn).as_deref(), Some("07tjusf2h91cunochc"));
+        assert_eq!(id("a/b/c").as_deref(), Some("c"));
+        assert_eq!(id("arn:aws:aoss"), None);
     }
 
     #[test]

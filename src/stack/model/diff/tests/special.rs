@@ -113,7 +113,7 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
                 tag(&mut want.tags, OURS);
                 let facts = ours(&mut it.observed.knowledge_base);
                 facts.status = "FAILED".into();
-                facts.collection_arn = Some(ELSEWHERE.into());
+                facts.store = Some(ideal::store(ELSEWHERE, None));
             },
             Layer::KnowledgeBase,
             &["Replace"],
