@@ -185,7 +185,7 @@ fn configuration(want: &DesiredKnowledgeBase) -> Result<KnowledgeBaseConfigurati
 /// Where vectors are, if in a store that we know.
 fn stored(configuration: StorageConfiguration) -> Option<StoreHandle> {
     let arn = configuration.opensearch_serverless_configuration?.collection_arn;
-    Some(StoreHandle::OpenSearchServerless(CollectionHandle { arn, endpoint: None }))
+    Some(CollectionHandle { arn, endpoint: None }.into())
 }
 
 /// Where vectors go. A second vector store is one more arm here.

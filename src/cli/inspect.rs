@@ -176,7 +176,7 @@ pub(super) async fn look_as_far_as_possible(
         });
         hints.index_by_endpoint = plan::index_by_endpoint(&observed);
         hints.index_on_record = plan::index_on_record(&observed);
-        hints.store = collection.filter(CollectionDetail::is_active).map(|it| it.handle());
+        hints.store = collection.filter(CollectionDetail::is_active).map(|it| it.handle().into());
         let hidden = match aws.look(id, Layer::Index, &hints).await {
             Ok(LayerObservation::IndexHidden(_)) => true,
             Ok(seen) => {

@@ -195,7 +195,7 @@ pub fn lent(stack_id: &Identity, collection: &CollectionDetail) -> Offer {
         uid: stack_id.uid.clone(),
         bucket: stack_id.name(Layer::Bucket),
         store_name: stack_id.name(Layer::VectorStore),
-        store: collection.handle(),
+        store: collection.handle().into(),
         kms_key_arn: None,
         pool: None,
     }

@@ -85,7 +85,7 @@ async fn find_by_endpoint(
 
 /// Creates the index, or adds the mappings of attributes declared later.
 pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>) -> Result<Progress, Fault> {
-    let Some((collection, id)) = collection(want.store.as_ref()) else {
+    let Some((collection, id)) = collection(want.store.handle.as_ref()) else {
         return Ok(Progress::waiting(Reason::WaitingForVectorStore, "The collection has no id yet"));
     };
     let endpoint = collection.endpoint.as_deref();

@@ -96,7 +96,7 @@ fn of_bucket(scope: &Scope, want: &DesiredBucket) -> Vec<Made> {
 }
 
 fn of_collection(want: &DesiredCollection) -> Vec<Made> {
-    let changes = diff::collection(want, &CollectionFacts::default()).into_iter();
+    let changes = want.changes(&CollectionFacts::default()).into_iter();
     let calls = changes.filter_map(|change| match change {
         CollectionChange::Encryption => Some((aoss::CreateSecurityPolicy, "encryption policy")),
         CollectionChange::Network => Some((aoss::CreateSecurityPolicy, "network policy")),

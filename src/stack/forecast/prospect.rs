@@ -15,8 +15,7 @@ use crate::stack::model::desired::{Blueprint, Desired, Handles};
 use crate::stack::model::observed::Observation;
 use crate::stack::model::plan;
 use crate::stack::offer::Offer;
-use crate::stack::store::StoreHandle;
-use crate::stack::store::opensearch::CollectionHandle;
+use crate::stack::store::CollectionHandle;
 
 /// What stands in an ARN where AWS has yet to choose an id.
 const LATER: &str = "chosen-by-aws";
@@ -193,7 +192,7 @@ fn offer(lender: &Identity, encryption: &EncryptionSettings) -> Offer {
         uid: lender.uid.clone(),
         bucket: lender.name(Layer::Bucket),
         store_name: lender.name(Layer::VectorStore),
-        store: StoreHandle::OpenSearchServerless(CollectionHandle::named(&lender.scope, LATER)),
+        store: CollectionHandle::named(&lender.scope, LATER).into(),
         kms_key_arn: key_arn(lender, encryption),
         pool: None,
     }

@@ -2,12 +2,11 @@
 //! it asks neither the bucket nor any tag.
 
 use super::desired::{Desired, DesiredRole};
-use super::diff::{self, CollectionChange, KnowledgeBaseChange, RoleChange};
-use super::observed::{CollectionFacts, Observation, Observed, RoleFacts};
+use super::diff::{self, KnowledgeBaseChange, RoleChange};
+use super::observed::{Observation, Observed, RoleFacts};
 use super::policy;
 use crate::api::Layer;
 use crate::stack::identity::Scope;
-use crate::stack::store::opensearch;
 
 /// Whether what differs of a layer that is there keeps nobody from being answered. Where that cannot be told, it may.
 pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) -> bool {
@@ -18,7 +17,7 @@ pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer
         Layer::Key => of(&want.key, &observed.key, |_, facts| facts.state == "Enabled"),
         Layer::Bucket => of(&want.bucket, &observed.bucket, |_, _| true),
         Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
-            diff::collection(want, facts).into_iter().all(|change| change.lets_answers_be(facts))
+            want.changes(facts).into_iter().all(|change| change.lets_answers_be(facts))
         }),
         // What lacks a field finds all that it found before.
         Layer::Index => of(&want.index, &observed.index, |want, _| !want.rebuild),
@@ -30,18 +29,6 @@ pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer
         Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
             diff::knowledge_base(scope, want, facts).into_iter().all(KnowledgeBaseChange::lets_answers_be)
         }),
-    }
-}
-
-impl CollectionChange {
-    fn lets_answers_be(self, facts: &CollectionFacts) -> bool {
-        match self {
-            CollectionChange::Encryption | CollectionChange::Tags => true,
-            CollectionChange::Network => {
-                facts.network.as_ref().is_some_and(|found| opensearch::lets_bedrock_in(&found.document))
-            }
-            CollectionChange::Create | CollectionChange::NotActive => false,
-        }
     }
 }
 

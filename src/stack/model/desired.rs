@@ -11,7 +11,8 @@ use crate::api::{
 };
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::offer::Offer;
-use crate::stack::store::{StoreHandle, StoreRef, opensearch};
+pub use crate::stack::store::DesiredCollection;
+use crate::stack::store::{StoreHandle, StoreRef};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,19 +57,6 @@ pub struct DesiredBucket {
     pub only_writer_of_sidecars: Option<String>,
 }
 
-/// A collection and its two policies, which carry its name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DesiredCollection {
-    /// The collection's name.
-    pub name: String,
-    /// The owner's tags.
-    pub tags: BTreeMap<String, String>,
-    /// Replicas and network.
-    pub settings: CollectionSettings,
-    /// The key; `None` = AWS's own.
-    pub key_arn: Option<String>,
-}
-
 /// A service role, its inline policy, and the data access policy of its index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredRole {
@@ -97,8 +85,8 @@ pub struct DesiredRole {
 pub struct DesiredIndex {
     /// The index's name.
     pub name: String,
-    /// The vector store, once there is one.
-    pub store: Option<StoreHandle>,
+    /// The vector store: it can be asked once it is there.
+    pub store: StoreRef,
     /// The role that fills it.
     pub role: String,
     /// Vector length.
@@ -121,7 +109,7 @@ impl DesiredRole {
 impl DesiredIndex {
     /// The index's settings and mappings.
     pub fn schema(&self) -> Value {
-        opensearch::index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
+        self.store.index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
     }
 }
 
@@ -359,7 +347,7 @@ impl Base<'_> {
         });
         want.index = Some(DesiredIndex {
             name: index_name.clone(),
-            store: self.store.handle.clone(),
+            store: self.store.clone(),
             role: role.clone(),
             dimensions: kb.dimensions,
             settings: index.clone(),
@@ -522,7 +510,7 @@ mod tests {
                 [bucket.unwrap().key_arn, collection.unwrap().key_arn, role.key_arn, knowledge_base.key_arn];
             let Handles { key_arn, store, knowledge_base_arn, trust_is_narrow: _, rebuild: _ } = handles;
             assert!(keys.iter().all(|key| *key == key_arn), "{keys:?}");
-            assert_eq!([&role.store.handle, &index.store, &knowledge_base.store], [&store; 3]);
+            assert_eq!([&role.store.handle, &index.store.handle, &knowledge_base.store], [&store; 3]);
             assert_eq!(role.trusted, knowledge_base_arn);
         }
     }
@@ -556,7 +544,7 @@ mod tests {
                 assert_eq!(want.collection.unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.role.unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.knowledge_base.unwrap().key_arn.as_deref(), Some(KEY));
-                assert_eq!(want.index.unwrap().store, handles.store, "the rest is as it was lent");
+                assert_eq!(want.index.unwrap().store.handle, handles.store, "the rest is as it was lent");
             }
         }
         for sample in ideal::samples() {

@@ -10,7 +10,7 @@ use crate::api::{Layer, PerLayer, Reason};
 use crate::stack::approval;
 use crate::stack::identity::{Adopts, Identity, OwnershipClaim};
 use crate::stack::offer::Offer;
-use crate::stack::store::opensearch;
+use crate::stack::store;
 
 /// A layer's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -72,7 +72,7 @@ pub(crate) fn index_on_record(observed: &Observation) -> bool {
 
 /// Whether the role says that the index was made by the collection's endpoint.
 pub(crate) fn index_by_endpoint(observed: &Observation) -> bool {
-    role(observed).is_some_and(|role| diff::carries(&role.tags, &opensearch::index_by_endpoint()))
+    role(observed).is_some_and(|role| diff::carries(&role.tags, &store::index_by_endpoint()))
 }
 
 fn role(observed: &Observation) -> Option<&RoleDetail> {

@@ -8,8 +8,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::opensearch::CollectionHandle;
-use crate::api::{Status, VectorStore};
+pub use self::opensearch::CollectionHandle;
+pub use self::opensearch::collection::{
+    CollectionChange, CollectionDetail, CollectionFacts, DesiredCollection, PolicyFacts,
+};
+pub(crate) use self::opensearch::{
+    INDEX_API_REGIONS, NO_SUCH_KEY, SCHEMA, WITHOUT_INDEX_API, index_by_endpoint, operator_grant,
+};
+use crate::api::{IndexSettings, Status, VectorStore};
 use crate::stack::identity::Scope;
 
 /// A vector store that is there, and how one gets at it.
@@ -17,6 +23,12 @@ use crate::stack::identity::Scope;
 pub enum StoreHandle {
     /// A collection of OpenSearch Serverless.
     OpenSearchServerless(CollectionHandle),
+}
+
+impl From<CollectionHandle> for StoreHandle {
+    fn from(collection: CollectionHandle) -> Self {
+        Self::OpenSearchServerless(collection)
+    }
 }
 
 impl StoreHandle {
@@ -84,6 +96,20 @@ pub struct StoreRef {
 }
 
 impl StoreRef {
+    /// What an index is made from.
+    pub(crate) fn index_schema(
+        &self,
+        dimensions: i32,
+        settings: &IndexSettings,
+        tenant_id_key: Option<&str>,
+    ) -> Value {
+        match self.kind {
+            VectorStore::OpenSearchServerless => {
+                opensearch::index_schema(dimensions, settings, tenant_id_key)
+            }
+        }
+    }
+
     /// The policy beside the role that opens one index to it, for a store that knows such policies.
     pub(crate) fn data_access(&self, scope: &Scope, index: &str, role: &str) -> Option<Value> {
         match self.kind {

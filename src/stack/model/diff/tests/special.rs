@@ -475,7 +475,7 @@ fn a_description_says_our_tags_and_nothing_else() {
         ("", false),
     ] {
         let facts = PolicyFacts { document: json!({}), version: "1".into(), description: description.into() };
-        assert_eq!(describes(&facts, &wanted), same, "{description}");
+        assert_eq!(facts.describes(&wanted), same, "{description}");
     }
 }
 

@@ -146,7 +146,8 @@ fn an_index() {
         |it| it.want.index.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &[]),
-            ("store", "not there yet", |it| it.store = None, &[]),
+            ("store", "another's name", |it| it.store.name.push('x'), &[]),
+            ("store", "not there yet", |it| it.store.handle = None, &[]),
             ("role", "another", |it| it.role.push('x'), &[]),
             (
                 "dimensions",
