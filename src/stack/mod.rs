@@ -24,4 +24,5 @@ pub(crate) mod offer;
 pub mod record;
 pub(crate) mod registry;
 pub mod store;
+pub mod target;
 pub(crate) mod tenant_ids;
