@@ -5,7 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A store of vectors. Each release writes its word into records and statuses, so no word may change.
+/// The kind of store that holds the index.
+// It stands in records, which outlive a release: no word may change.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum VectorStore {
     /// An index in a collection of Amazon OpenSearch Serverless.
