@@ -27,7 +27,7 @@ test: ## Run every check and test
 
 sweep: ## Let every changing call of every lifecycle be the operator's last; TENANTRY_SWEEP=part/of/a/name picks some
 	@python3 tests/bed/prepare.py --operator
-	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact sweep::everything
+	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact failures::sweep::everything
 
 bench: ## Measure a release build against its bounds; TENANTRY_BENCH_DOCUMENTS=n for fewer documents than 100,000
 	@cargo bench --quiet --bench bench

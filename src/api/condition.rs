@@ -44,7 +44,7 @@ macro_rules! words {
 words! {
     /// What a condition speaks of, in the order in which conditions are listed.
     ConditionType {
-        /// Everything is built and can be asked. Never True while the object is being deleted.
+        /// The stack is ready to query. Never True while the object is being deleted.
         Ready,
         /// True while the operator works on it and no person is needed.
         Reconciling,
@@ -64,7 +64,7 @@ words! {
         RoleReady,
         /// The knowledge base and its data source are there. On objects that own one.
         KnowledgeBaseReady,
-        /// All that is borrowed is lent. On tenants that borrow.
+        /// The SharedStack provides all shared layers. On tenants that borrow.
         StackReady,
         /// The last documents are indexed.
         DocumentsCurrent,
@@ -134,7 +134,7 @@ words! {
         /// The bucket with the records of tenantIds, or one of them, is gone: nobody new gets an id.
         RecordsLost,
 
-        /// All that is borrowed is lent.
+        /// The SharedStack provides all shared layers.
         Lent,
         /// There is no SharedStack of that name.
         StackNotFound,
@@ -186,7 +186,7 @@ words! {
         /// The embedding model is on its way out, or gone; the message has the date of its end.
         ModelLegacy,
 
-        /// The registry says where to ask.
+        /// The registry item is up to date.
         Registered,
         /// The table that should be the registry is not there.
         RegistryNotFound,

@@ -21,7 +21,7 @@ use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
 use crate::reconcile::leftovers::{self, Search};
 use crate::reconcile::retry;
-use crate::reconcile::teardown::field;
+use crate::reconcile::unparsed::field;
 use crate::records::bucket::InstallationBucket;
 use crate::records::lock::{Lock, Place, Verdict};
 use crate::records::{Kept, Records, S3, Trouble, Wrote};
@@ -381,7 +381,7 @@ impl Installation {
         }
         if cx.settings.rebuild_records {
             tracing::warn!(
-                "the records are made anew; ids of which nothing is left in AWS or the cluster are forgotten"
+                "the records are created again; ids of which nothing is left in AWS or the cluster are forgotten"
             );
         }
         let complete = Lock { complete: true, ..lock.says.clone() };

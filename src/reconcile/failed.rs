@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::context::Context;
 use super::memory::lasts;
-use super::{Error, conditions_writer, finalizer, teardown};
+use super::teardown::{DEADLINE, Deletion, report};
+use super::{Error, conditions_writer};
 use crate::api::{ConditionType, PerLayer, Reason, Status};
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::outcome::{Documents, LayerStatus, Outcome};
@@ -25,12 +26,12 @@ pub struct Unknown {
 
 /// What is said of an object of which no pass could be made for so long.
 fn verdict(before: &Status, unknown: Unknown, error: &Error, lasts: Option<Duration>) -> Option<Outcome> {
-    let late = lasts.is_some_and(|lasts| lasts > teardown::DEADLINE) && !before.is_true(ConditionType::Ready);
+    let late = lasts.is_some_and(|lasts| lasts > DEADLINE) && !before.is_true(ConditionType::Ready);
     let (transient, blocked) = match (error.needs_person(), lasts) {
         (Some(reason), _) => (None, Some(Blocked { reason, message: error.to_string() })),
         (None, Some(_)) if late => {
-            let minutes = teardown::DEADLINE.as_secs() / 60;
-            let message = format!("Nothing has gone on for more than {minutes} minutes. {error}");
+            let minutes = DEADLINE.as_secs() / 60;
+            let message = format!("Nothing has made progress for more than {minutes} minutes. {error}");
             (None, Some(Blocked { reason: Reason::DeadlineExceeded, message }))
         }
         (None, Some(_)) => (Some((error.lasting(), error.to_string())), None),
@@ -89,13 +90,11 @@ pub async fn tell_leaver(cx: &Context, api: &Api<DynamicObject>, meta: &ObjectMe
     if lasting.is_none() && error.needs_person().is_none() {
         return error;
     }
-    let live = api.get_opt(meta.name.as_deref().unwrap_or_default()).await.ok().flatten();
-    let live = live.filter(|it| it.uid() == meta.uid && finalizer::has_finalizer(it, &cx.finalizer()));
-    if let Some(live) = live.filter(|it| it.metadata.deletion_timestamp.is_some()) {
-        let before: Status = teardown::field(&live, "/status").unwrap_or_default();
+    if let Ok(Some(deletion)) = Deletion::live(cx, api, meta).await {
         let reason = error.needs_person().unwrap_or_else(|| error.lasting());
         let progress = Progress::Waiting { reason, message: error.to_string(), cadence: Cadence::Probe };
-        if let Err(unsaid) = teardown::report(cx, api, &live, &before, before.clone(), &progress).await {
+        let mut memory = cx.memories.lend(&uid);
+        if let Err(unsaid) = report(&deletion, deletion.before.clone(), progress, &mut memory).await {
             tracing::debug!(%unsaid, "a failure could not be told");
         }
     }

@@ -57,7 +57,7 @@ pub enum Phase {
 }
 
 /// How a Tenant stands to its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimed {
     /// The record names it.
     Ours,

@@ -24,6 +24,7 @@ pub(crate) mod retry;
 pub(crate) mod shared_stack;
 pub(crate) mod teardown;
 pub(crate) mod tenant;
+pub(crate) mod unparsed;
 pub(crate) mod unreadable;
 pub(crate) mod untouched;
 

@@ -6,13 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::EventType;
 
 use super::context::Context;
 use super::memory::{Memory, Registered, lasts};
-use super::{Error, teardown};
+use super::teardown::{DEADLINE, Deletion};
 use crate::api::{ConditionType, Pattern, Reason, Status, Tenant};
 use crate::clock;
 use crate::stack::fault::{Class, Fault};
@@ -158,33 +156,22 @@ async fn conflict(cx: &Context, table: &Table, entry: &Entry) -> String {
     )
 }
 
-/// One who leaves.
-pub struct DeletedTenant<'a> {
-    /// Who.
-    pub id: &'a Identity,
-    /// Its pattern.
-    pub pattern: Pattern,
-    /// What becomes of its stack.
-    pub on_delete: OnDelete,
-    /// When it was deleted.
-    pub since: &'a Time,
-    /// Where to tell of it.
-    pub object: &'a ObjectReference,
-}
-
 /// Tells the registry that a Tenant leaves, so that clients stop asking before there is nothing to ask. What cannot be
 /// written is waited for, but not for ever: after half an hour a client that meets a knowledge base that is gone is the
 /// lesser evil, and an event says which item is left to be deleted. An item that is not ours, or a table that is not
 /// there, holds up nothing.
 pub async fn tombstone(
-    cx: &Context,
-    leaver: &DeletedTenant<'_>,
+    deletion: &Deletion<'_>,
+    id: &Identity,
+    pattern: Pattern,
+    on_delete: OnDelete,
     status: &mut Status,
     memory: &mut Memory,
-) -> Result<Progress, Error> {
+) -> Result<Progress, Fault> {
+    let cx = deletion.cx;
     let Some(table) = &cx.settings.registry else { return Ok(Progress::Done) };
-    let state = if leaver.on_delete == OnDelete::Keep { State::Retained } else { State::Deleted };
-    let entry = Entry::tombstone(leaver.id, leaver.pattern, state, leaver.since.0.to_string());
+    let state = if on_delete == OnDelete::Keep { State::Retained } else { State::Deleted };
+    let entry = Entry::tombstone(id, pattern, state, deletion.since.0.to_string());
     let Some(entry) = entry else { return Ok(Progress::Done) };
     let hash = entry.hash();
     if memory.registry.said.as_ref().is_some_and(|(said, _)| *said == hash) {
@@ -202,15 +189,15 @@ pub async fn tombstone(
         }
         Err(fault) if matches!(fault.class, Class::Conflict | Class::NotFound) => {}
         // Neither a pause nor an operator that was down is time in which it was tried.
-        Err(fault) if cx.clock.since(memory.leaves()) < teardown::DEADLINE => return waits(fault),
+        Err(fault) if cx.clock.since(memory.leaves()) < DEADLINE => return waits(fault),
         Err(fault) => {
             let note = format!(
-                "The registry could not be told that this Tenant leaves, and its deletion goes on: {fault}. The item of \
+                "The registry could not be told that this Tenant leaves, and its deletion continues: {fault}. The item of \
                  tenantId '{}' in table '{}' still says that it can be asked; delete it",
                 entry.tenant_id,
                 table.name()
             );
-            cx.event(leaver.object, EventType::Warning, "RegistryStale", "Delete", note).await;
+            cx.event(&deletion.reference(), EventType::Warning, "RegistryStale", "Delete", note).await;
         }
     }
     // Settled, if not by us: it is not asked again at each step.
@@ -219,7 +206,7 @@ pub async fn tombstone(
 }
 
 /// Waiting for the registry, unless the failure passes by itself.
-fn waits(fault: Fault) -> Result<Progress, Error> {
+fn waits(fault: Fault) -> Result<Progress, Fault> {
     match Progress::of_fault(&fault) {
         Some(Progress::Waiting { reason, message, .. }) => {
             let message = format!(
@@ -228,6 +215,6 @@ fn waits(fault: Fault) -> Result<Progress, Error> {
             );
             Ok(Progress::Waiting { reason, message, cadence: Cadence::After(STALLED) })
         }
-        _ => Err(fault.into()),
+        _ => Err(fault),
     }
 }

@@ -8,7 +8,7 @@ use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt};
 
 use super::context::Context;
-use super::{Action, Error, conditions_writer, finalizer, teardown};
+use super::{Action, Error, conditions_writer, finalizer, unparsed};
 use crate::api::{ConditionType, Reason, Status};
 use crate::clock;
 
@@ -22,7 +22,7 @@ pub async fn tell(
     let found = api.get_opt(meta.name.as_deref().unwrap_or_default()).await?;
     let Some(object) = found.filter(|it| it.uid() == meta.uid) else { return Ok(Action::await_change()) };
     if let Some(holder) = finalizer::held_by_another(&object, &cx.finalizer()) {
-        conditions_writer::held_by_another(cx, &teardown::reference(&object), &holder).await;
+        conditions_writer::held_by_another(cx, &unparsed::reference(&object), &holder).await;
         return Ok(Action::await_change());
     }
     tracing::error!(object = object.name_any(), why, "an object cannot be read");
@@ -30,7 +30,7 @@ pub async fn tell(
         "This release cannot read the object: {why}. Nothing is done for it. Change the spec, or run the release that let \
          it in"
     );
-    let before: Status = teardown::field(&object, "/status").unwrap_or_default();
+    let before: Status = unparsed::field(&object, "/status").unwrap_or_default();
     let mut after = before.clone();
     for (kind, status) in [
         (ConditionType::Ready, "False"),
@@ -41,7 +41,7 @@ pub async fn tell(
         after.set(kind, status, Reason::SpecInvalid, &message, meta.generation, clock::now());
     }
     after.observed_generation = meta.generation;
-    let subject = teardown::reference(&object);
+    let subject = unparsed::reference(&object);
     match conditions_writer::write(cx, api, &subject, &before, &after, true).await {
         Ok(()) => Ok(Action::await_change()),
         Err(refused) if refused.is_stale() => Err(refused),

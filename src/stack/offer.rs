@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::store::{StoreHandle, StoreRef};
+use super::identity::Identity;
+use super::store::{CollectionDetail, StoreHandle, StoreRef};
+use crate::api::Layer;
 
 /// A SharedStack's loan to its borrowers, read from its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +43,19 @@ pub struct PoolOffer {
 }
 
 impl Offer {
+    /// What a teardown needs to know of a SharedStack that may be gone, without its status: where its collection is.
+    pub fn of_collection(stack: &Identity, collection: &CollectionDetail) -> Self {
+        Self {
+            stack: String::new(),
+            uid: stack.uid.clone(),
+            bucket: stack.name(Layer::Bucket),
+            store_name: stack.name(Layer::VectorStore),
+            store: collection.handle().into(),
+            kms_key_arn: None,
+            pool: None,
+        }
+    }
+
     /// A short hash of everything lent: borrowers wake when it changes, and only then.
     pub fn hash(&self) -> String {
         crate::stack::hash::fingerprint(&serde_json::to_string(self).unwrap_or_default())

@@ -26,7 +26,7 @@ MONITORING = [
             }],
         },
     }
-    for kind in ("ServiceMonitor", "PodMonitor")
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule")
 ]  # fmt: skip
 
 

@@ -15,11 +15,13 @@ def expected(case: Path) -> Path:
 
 
 def of(case: Path) -> str:
-    """What a set of values renders. Of the definitions only what the chart adds: `crds/` has the rest."""
+    """What a set of values renders. Of the definitions and the dashboard only what the chart adds: the rest is in files of its own."""
     documents = []
     for document in chart.text(case).split("\n---\n"):
         if "\nkind: CustomResourceDefinition\n" in document:
             document = document.split("\nspec:\n")[0] + "\n# spec: as in crds/"
+        document, dashboard, _ = document.partition("\n  tenantry.json: |-\n")
+        document += f"{dashboard}    # as in dashboards/" if dashboard else ""
         documents.append(document.strip("\n"))
     return "\n---\n".join(documents).strip("-\n") + "\n"
 

@@ -18,7 +18,7 @@ def prepared(cluster: Cluster) -> None:
     """The definitions as the chart has them, and namespaces for what is tried."""
     cluster.kubectl("apply", "--server-side", manifests=of_kind(render(CHART / "ci" / "minimal.yaml"), "CustomResourceDefinition"))
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
-    for name, labels in {NAMESPACE: {}, "leases": {}, "people": {}, "restricted": restricted}.items():
+    for name, labels in {NAMESPACE: {}, "leases": {}, "grafana": {}, "people": {}, "restricted": restricted}.items():
         cluster.kubectl("apply", manifests=[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
 
 

@@ -30,7 +30,7 @@ def test_the_readmes_command_gives_all_that_must_be_given() -> None:
     text(values={path: yaml.safe_load(value) for path, value in given.items()})
 
 
-@pytest.mark.parametrize("page", ["docs/install.md", "docs/upgrade.md"])
+@pytest.mark.parametrize("page", ["docs/alerts.md", "docs/install.md", "docs/metrics.md", "docs/upgrade.md"])
 def test_every_value_that_a_page_names_is_one(page: str) -> None:
     known = chart.defaults()
 

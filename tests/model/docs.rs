@@ -409,46 +409,49 @@ fn every_metric_is_explained() {
     assert!(stray.is_empty(), "docs/metrics.md has rows that the code has not:\n{}", stray.join("\n"));
 }
 
-/// The metrics, labels, condition types and reasons that the alerts of docs/metrics.md name.
+/// The condition types, reasons and codes of AWS that the chart's alerts and its dashboard name. What they say of metrics and
+/// labels is for tests/chart, which can read PromQL.
 #[test]
-fn alerts_name_what_there_is() {
-    let [alerts] = &blocks(&read("docs/metrics.md"), "yaml")[..] else { panic!("one block of alerts") };
-    let alerts: Value = serde_saphyr::from_str(alerts).unwrap();
-    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
-    assert!(rules.len() >= 8);
-    let selector =
-        Regex::new(r"\b((?:controller_runtime|leader_election|rest_client|tenantry)_\w+)(?:\{([^}]*)\})?")
-            .unwrap();
+fn alerts_and_dashboard_name_what_there_is() {
+    let alerts: Value = serde_saphyr::from_str(&read("charts/tenantry/files/alerts.yaml")).unwrap();
+    let dashboard: Value = serde_json::from_str(&read("charts/tenantry/dashboards/tenantry.json")).unwrap();
+    let expressions = [expressions(&alerts), expressions(&dashboard)].map(|found| {
+        assert!(found.len() >= 20, "only {found:?}");
+        found
+    });
+    let selector = Regex::new(r"\b(\w+)\{([^}]*)\}").unwrap();
     let matcher = Regex::new(r#"(\w+)(?:=~|!~|!=|=)"([^"]*)""#).unwrap();
-    for rule in rules {
-        let (name, expression) = (&rule["alert"], rule["expr"].as_str().unwrap());
-        let mut used = 0;
+    let classes = source("src/stack", "");
+    for expression in expressions.iter().flatten() {
         for found in selector.captures_iter(expression) {
             let known = metric::ALL.iter().find(|metric| metric.name == &found[1]);
-            let known = known.unwrap_or_else(|| panic!("{name}: there is no {}", &found[1]));
-            used += 1;
-            for pair in matcher.captures_iter(found.get(2).map_or("", |it| it.as_str())) {
-                assert!(known.labels.contains(&&pair[1]), "{name}: {} has no label {}", known.name, &pair[1]);
-                let is_known = match &pair[1] {
-                    "type" => ConditionType::parse(&pair[2]).is_some(),
-                    "reason" => pair[2].split('|').all(|reason| Reason::parse(reason).is_some()),
-                    "status" if known.labels.contains(&"type") => {
-                        ["True", "False", "Unknown"].contains(&&pair[2])
+            let is_of_conditions = known.is_some_and(|metric| metric.labels.contains(&"type"));
+            for pair in matcher.captures_iter(&found[2]) {
+                let is_known = |word: &str| match &pair[1] {
+                    "type" => ConditionType::parse(word).is_some(),
+                    "reason" => Reason::parse(word).is_some(),
+                    "status" if is_of_conditions => ["True", "False", "Unknown"].contains(&word),
+                    "code" if &found[1] == metric::AWS_REQUESTS.name => {
+                        ["OK", "5.."].contains(&word) || classes.contains(&format!("\"{word}\""))
                     }
                     _ => true,
                 };
-                assert!(is_known, "{name}: no series has {}", &pair[0]);
+                let unknown: Vec<_> = pair[2].split('|').filter(|word| !is_known(word)).collect();
+                assert!(unknown.is_empty(), "no series has {} {unknown:?}: {expression}", &pair[1]);
             }
         }
-        assert!(used > 0, "{name} names no metric of ours: {expression}");
-        // What lies within a range may be over, or may have only begun.
-        assert!(
-            !expression.contains('[') || rule["for"].is_string(),
-            "{name} looks at a range, and has no `for`"
-        );
-        let annotations = &rule["annotations"];
-        assert!(annotations["summary"].is_string() && rule["labels"]["severity"].is_string(), "{name}");
     }
+}
+
+/// The texts of all keys `expr`, wherever.
+fn expressions(value: &Value) -> Vec<String> {
+    let below: Vec<&Value> = match value {
+        Value::Array(all) => all.iter().collect(),
+        Value::Object(all) => all.values().collect(),
+        _ => Vec::new(),
+    };
+    let own = value["expr"].as_str().map(str::to_owned);
+    own.into_iter().chain(below.into_iter().flat_map(expressions)).collect()
 }
 
 #[test]

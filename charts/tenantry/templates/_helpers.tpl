@@ -89,6 +89,18 @@ rollingUpdate:
 {{- dict "anywhere" (uniq $anywhere) "elsewhere" (uniq $elsewhere) | toJson }}
 {{- end }}
 
+{{/* The matcher of the series that Prometheus scrapes by way of this release; nothing where the chart does not say how. */}}
+{{- define "tenantry.job" -}}
+{{- $full := include "tenantry.fullname" . }}
+{{- with .Values.metrics -}}
+{{- if .serviceMonitor.enabled -}}
+job="{{ $full }}-metrics"
+{{- else if .podMonitor.enabled -}}
+job="{{ $.Release.Namespace }}/{{ $full }}"
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The flags of `tenantry run`. */}}
 {{- define "tenantry.args" -}}
 {{- $v := .Values -}}

@@ -119,7 +119,7 @@ fn not_active(facts: &CollectionFacts) -> Progress {
     let failure = detail.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let message = format!("Collection {} is {}{failure}", detail.arn, detail.status);
     match detail.status.as_str() {
-        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        "FAILED" => Progress::failed(format!("{message}. Delete it, and the operator creates it again")),
         _ => Progress::waiting(Reason::Creating, message),
     }
 }

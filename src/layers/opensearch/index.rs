@@ -93,7 +93,7 @@ pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>)
         Some(facts) if want.rebuild => {
             tracing::warn!(
                 index = want.name,
-                "the index holds vectors of a knowledge base that is gone: it is made anew"
+                "the index holds vectors of a knowledge base that is gone: it is created again"
             );
             delete(aws, &want.name, id, endpoint, facts).await?;
         }

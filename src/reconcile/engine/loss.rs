@@ -59,7 +59,7 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
     }?;
     let said = case.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
     let Some(said) = said else {
-        let message = format!("{lost}. Looking once more");
+        let message = format!("{lost}. Checking once more");
         // What it is to be told of is not known yet: the next look has the code.
         let standing = LayerStatus::Waiting(Reason::DataLost, message);
         return Some(Loss { layer, decision: LossDecision::Waits(standing, ONCE_MORE) });
@@ -71,7 +71,7 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
         return Some(Loss { layer, decision: LossDecision::Approved });
     }
     let message = format!(
-        "{lost}. Nothing is made anew and no job runs, because that might bury what can still be restored. {}: it is then \
+        "{lost}. Nothing is created again and no job runs, because that could overwrite what can still be restored. {}: it is then \
          made anew, empty, and what is left is embedded again",
         approval::ask(&code, case.approved)
     );

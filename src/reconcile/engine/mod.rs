@@ -10,7 +10,7 @@ mod unready;
 mod world;
 
 pub use passed::Passed;
-pub use teardown::{retain, teardown};
+pub use teardown::{nothing_wanted, retain, teardown};
 pub use world::World;
 
 use std::time::Instant;

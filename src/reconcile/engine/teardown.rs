@@ -1,4 +1,4 @@
-//! The way back: what stays is marked, what goes is taken apart, a step at a time.
+//! The teardown of a stack: what stays is marked, what goes is taken apart, a step at a time.
 
 use std::time::Instant;
 
@@ -7,13 +7,28 @@ use futures::future::{BoxFuture, join_all};
 use super::case::Case;
 use super::observe::observe;
 use super::world::World;
-use crate::api::{Layer, Ownership, PerLayer, Reason, ownership};
+use crate::api::{Column, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::Hints;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
+use crate::stack::identity::Identity;
+use crate::stack::model::desired::Blueprint;
 use crate::stack::model::plan;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::{ORDER, OnDelete, is_built_on};
+use crate::stack::offer::Offer;
+
+/// A stack of which nothing is wanted any more.
+pub fn nothing_wanted<'a>(
+    id: &'a Identity,
+    column: Column,
+    offer: Option<&'a Offer>,
+    status: &'a Status,
+    creates_key: bool,
+) -> Case<'a> {
+    let blueprint = Blueprint::Nothing;
+    Case { id, column, offer, status, creates_key, approved: None, no_room: None, blueprint }
+}
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
 pub async fn retain(
@@ -56,19 +71,13 @@ pub async fn teardown(
     let stands =
         |layer: Layer| is_stuck(layer) || (memory.observed.is_ours(layer) && !memory.observed.stays(layer));
     let owned = ORDER.into_iter().filter(|layer| ownership(case.column, *layer) == Ownership::Owns);
-    let goes = owned.filter(|layer| !on_delete.keeps(*layer));
-    let goes: Vec<_> = goes.collect();
+    let goes: Vec<_> = owned.filter(|layer| !on_delete.keeps(*layer)).collect();
     memory.goes = PerLayer::from_fn(|layer| goes.contains(&layer));
     let standing: Vec<_> = goes.into_iter().filter(|layer| stands(*layer)).collect();
     let is_free = |below: Layer| !standing.iter().any(|above| is_built_on(*above, below));
     let free = standing.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
     let torn = join_all(free.map(|layer| teardown_layer(world, case, layer, memory, &hints)));
-    let documents = async {
-        match is_free(Layer::Bucket) {
-            true => documents.await,
-            false => Ok(Progress::Done),
-        }
-    };
+    let documents = async { if is_free(Layer::Bucket) { documents.await } else { Ok(Progress::Done) } };
     let (torn, documents) = futures::join!(torn, documents);
     let stuck = stuck.into_iter().filter(|(layer, _)| standing.contains(layer));
     let layers = stuck.map(|(layer, fault)| (layer, Err(fault))).chain(torn).collect();

@@ -2,6 +2,8 @@
 //! the way back.
 
 mod apply;
+mod borrowers;
+mod losses;
 mod resolve;
 mod retained;
 mod teardown;
@@ -15,7 +17,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use self::apply::pool_documents;
 use self::resolve::{Room, room};
-use self::teardown::leave;
+use self::teardown::DeletedStack;
 use super::context::Context;
 use super::engine::case::Case;
 use super::engine::{self, Passed};
@@ -46,10 +48,12 @@ pub async fn reconcile(stack: Arc<Guarded<SharedStack>>, cx: Arc<Context>) -> Re
     };
     cx.heed(meta);
     match &stack.0 {
-        _ if meta.deletion_timestamp.is_some() => match in_time(leave(&cx, &stack).boxed()).await {
-            Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
-            done => done,
-        },
+        _ if meta.deletion_timestamp.is_some() => {
+            match in_time(super::teardown::teardown::<DeletedStack>(&cx, meta).boxed()).await {
+                Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
+                done => done,
+            }
+        }
         Ok(stack) => match in_time(live(&cx, stack).boxed()).await {
             Err(error) => {
                 let status = stack.status.clone().unwrap_or_default();

@@ -10,12 +10,10 @@ use futures::{FutureExt, StreamExt, stream};
 
 use crate::api::{Column, Pattern, Status};
 use crate::documents::marker::{Left, Marker};
-use crate::reconcile::engine::case::Case;
 use crate::reconcile::engine::{self, World};
 use crate::reconcile::memory::{Memory, TakenAlong};
 use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Owner};
-use crate::stack::model::desired::Blueprint;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::offer::Offer;
@@ -130,16 +128,8 @@ async fn step<'a>(
     mut memory: Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> (&'a str, Memory, Result<Progress, Fault>) {
-    let case = Case {
-        id,
-        column: Column::Bridge,
-        offer,
-        status: &Status::default(),
-        creates_key: false,
-        approved: None,
-        no_room: None,
-        blueprint: Blueprint::Nothing,
-    };
+    let status = Status::default();
+    let case = engine::nothing_wanted(id, Column::Bridge, offer, &status, false);
     let progress = engine::teardown(world, &case, on_delete, &mut memory, documents).await;
     (tenant_id, memory, progress)
 }

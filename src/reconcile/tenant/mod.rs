@@ -17,6 +17,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use self::apply::{Pass, go, withhold};
 use self::resolve::{Resolved, resolve};
+use self::teardown::DeletedTenant;
 use super::context::Context;
 use super::{
     Action, Error, Guarded, conditions_writer, failed, finalizer, in_time, registry, unreadable, untouched,
@@ -41,10 +42,12 @@ pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result
     };
     cx.heed(meta);
     match &tenant.0 {
-        _ if meta.deletion_timestamp.is_some() => match in_time(teardown::pass(&cx, meta).boxed()).await {
-            Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
-            done => done,
-        },
+        _ if meta.deletion_timestamp.is_some() => {
+            match in_time(super::teardown::teardown::<DeletedTenant>(&cx, meta).boxed()).await {
+                Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
+                done => done,
+            }
+        }
         Ok(tenant) => match in_time(live(&cx, tenant).boxed()).await {
             Err(error) => {
                 let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &namespace);

@@ -13,7 +13,7 @@ use crate::stack::model::teardown_order::{ORDER, OnDelete};
 pub enum Outcome {
     /// It is deleted.
     Goes,
-    /// It stays, tagged as retained, and goes on costing money.
+    /// It stays, tagged as retained, and continues to cost money.
     Stays,
     /// It is not touched.
     LeftAlone,
@@ -33,7 +33,7 @@ pub struct Line {
 }
 
 const OWNED: &str = "it is this object's own";
-const RETAINED: &str = "deletionPolicy keeps it: tagged as retained, and goes on costing money";
+const RETAINED: &str = "deletionPolicy keeps it: tagged as retained, and continues to cost money";
 const FOREIGN: &str = "it has our name and is not provably this object's";
 const ENCRYPTS: &str = "it may have encrypted what is left alone";
 const BORROWED: &str = "it is the SharedStack's";

@@ -725,7 +725,7 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
         };
         let passed = silo.pass().await;
         let message = lost(&passed, layer);
-        assert!(message.ends_with("Looking once more"), "{message}");
+        assert!(message.ends_with("Checking once more"), "{message}");
         assert!(passed.look_again <= Some(Duration::from_secs(5)), "one answer may be wrong");
         untouched(&silo, "seen once");
         let message = lost(&silo.pass().await, layer);

@@ -1,0 +1,67 @@
+//! What a teardown reads of a spec: a few raw values, each by itself, so that an invalid spec does not stand in its way.
+
+use kube::api::DynamicObject;
+
+use crate::api::{DeletionPolicy, Pattern};
+use crate::reconcile::unparsed::field;
+
+/// The spec as it was last written. A value that is missing, or that this release does not know, is absent.
+pub struct LastSpec {
+    /// A Tenant's tenantId.
+    pub tenant_id: Option<String>,
+    /// A Tenant's pattern.
+    pub pattern: Option<Pattern>,
+    /// The SharedStack that a Tenant borrows from.
+    pub stack: Option<String>,
+    /// Whether a SharedStack has a pool.
+    pub has_pool: bool,
+    /// Whether it had a key made for it.
+    pub creates_key: bool,
+    /// What is to become of the stack.
+    pub policy: Option<DeletionPolicy>,
+}
+
+impl LastSpec {
+    /// The only place where a teardown reads a spec. All but the policy may never change. The policy may change until
+    /// the end, so it is always the one that stands in the spec now.
+    pub fn of(object: &DynamicObject) -> Self {
+        let key: Option<String> = field(object, "/spec/encryption/key");
+        Self {
+            tenant_id: field(object, "/spec/tenantId"),
+            pattern: field(object, "/spec/pattern"),
+            stack: field(object, "/spec/stackRef/name"),
+            has_pool: object.data.pointer("/spec/pool").is_some(),
+            creates_key: key.is_some_and(|key| key == "Create"),
+            policy: field(object, "/spec/deletionPolicy"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::mocked::{read, tenant, with};
+
+    fn of(spec: Value) -> LastSpec {
+        LastSpec::of(&read(with(tenant(json!({})), json!({"spec": spec}))))
+    }
+
+    #[test]
+    fn each_value_is_read_whatever_the_others_are() {
+        let whole = of(json!({
+            "tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": "standard"}, "deletionPolicy": "Delete",
+            "encryption": {"key": "Create"}, "pool": {},
+        }));
+        assert_eq!((whole.tenant_id.as_deref(), whole.pattern), (Some("acme"), Some(Pattern::Bridge)));
+        assert_eq!((whole.stack.as_deref(), whole.policy), (Some("standard"), Some(DeletionPolicy::Delete)));
+        assert!(whole.creates_key && whole.has_pool);
+        let odd = of(json!({
+            "tenantId": "acme", "pattern": "Newer", "stackRef": [], "deletionPolicy": 5, "encryption": "none",
+        }));
+        assert_eq!((odd.tenant_id.as_deref(), odd.pattern), (Some("acme"), None));
+        assert_eq!((odd.stack.as_deref(), odd.policy), (None, None));
+        assert!(!odd.creates_key && !odd.has_pool);
+    }
+}
