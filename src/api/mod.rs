@@ -27,6 +27,7 @@ pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod tags;
 pub(crate) mod tenant;
+pub(crate) mod vector_store;
 
 pub use condition::{ConditionType, Reason};
 pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, IndexSettings};
@@ -47,6 +48,7 @@ pub use storage::{
     EncryptionSettings, Network, NetworkSettings, StandbyReplicas, Versioning,
 };
 pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
+pub use vector_store::VectorStore;
 
 /// The API group of both kinds, and the prefix of everything this project names in a cluster or in AWS.
 pub const GROUP: &str = "tenantry.dev";

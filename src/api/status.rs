@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::condition::{self, ConditionType, Reason};
+use super::vector_store::VectorStore;
 
 /// What the operator has built or found, and how it stands. Everything here is reported, nothing is read back
 /// as a wish.
@@ -37,13 +38,16 @@ pub struct Status {
     /// The data source of the knowledge base: its ingestion jobs are found by this id.
     pub data_source_id: Option<String>,
 
-    /// The vector index in the collection.
+    /// The vector index.
     pub index_name: Option<String>,
 
-    /// The OpenSearch Serverless collection that holds the index.
+    /// The kind of store that holds the index.
+    pub vector_store: Option<VectorStore>,
+
+    /// The vector store that holds the index: of OpenSearch Serverless, the collection.
     pub store_arn: Option<String>,
 
-    /// Where the collection answers.
+    /// Where the collection answers. Of OpenSearch Serverless.
     pub collection_endpoint: Option<String>,
 
     /// The bucket that holds the documents.

@@ -18,8 +18,8 @@ use crate::stack::iam::operation::bedrock;
 use crate::stack::identity::{RETAINED, Scope};
 use crate::stack::model::desired::DesiredKnowledgeBase;
 use crate::stack::model::observed::KnowledgeBaseFacts;
-use crate::stack::store::Store;
-use crate::stack::store::opensearch::{METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
+use crate::stack::store::StoreHandle;
+use crate::stack::store::opensearch::{CollectionHandle, METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
 
 /// Knowledge bases.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ impl KnowledgeBases {
         let request = self.client.create_knowledge_base().name(&want.name).role_arn(&want.role_arn);
         let request = request
             .knowledge_base_configuration(configuration(want).map_err(call.unbuilt())?)
-            .storage_configuration(storage(want.store.as_ref()).map_err(call.unbuilt())?)
+            .storage_configuration(storage(want.store.as_ref(), &want.index).map_err(call.unbuilt())?)
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let answer = call.send(request.send()).await?;
         answer.knowledge_base.map(|it| it.knowledge_base_id).ok_or_else(|| call.empty())
@@ -154,10 +154,7 @@ impl From<KnowledgeBase> for KnowledgeBaseFacts {
             arn: it.knowledge_base_arn,
             status: it.status.as_str().to_owned(),
             failure_reasons: it.failure_reasons.unwrap_or_default(),
-            collection_arn: it
-                .storage_configuration
-                .and_then(|it| it.opensearch_serverless_configuration)
-                .map(|it| it.collection_arn),
+            store: it.storage_configuration.and_then(stored),
             dimensions: vectors
                 .as_ref()
                 .and_then(|it| it.embedding_model_configuration.as_ref())
@@ -185,20 +182,26 @@ fn configuration(want: &DesiredKnowledgeBase) -> Result<KnowledgeBaseConfigurati
         .build()
 }
 
+/// Where vectors are, if in a store that we know.
+fn stored(configuration: StorageConfiguration) -> Option<StoreHandle> {
+    let arn = configuration.opensearch_serverless_configuration?.collection_arn;
+    Some(CollectionHandle { arn, endpoint: None }.into())
+}
+
 /// Where vectors go. A second vector store is one more arm here.
-fn storage(store: Option<&Store>) -> Result<StorageConfiguration, BuildError> {
+fn storage(store: Option<&StoreHandle>, index: &str) -> Result<StorageConfiguration, BuildError> {
     let Some(store) = store else {
         return Err(BuildError::missing_field("storage_configuration", "the vector store is not known yet"));
     };
     match store {
-        Store::OpenSearchServerless { collection_arn, index } => {
+        StoreHandle::OpenSearchServerless(collection) => {
             let fields = OpenSearchServerlessFieldMapping::builder()
                 .vector_field(VECTOR_FIELD)
                 .text_field(TEXT_FIELD)
                 .metadata_field(METADATA_FIELD)
                 .build()?;
             let store = OpenSearchServerlessConfiguration::builder()
-                .collection_arn(collection_arn)
+                .collection_arn(&collection.arn)
                 .vector_index_name(index)
                 .field_mapping(fields)
                 .build()?;

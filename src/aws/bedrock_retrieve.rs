@@ -13,6 +13,7 @@ use super::document::to_value;
 use super::gate::Gate;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
+use crate::stack::target::Target;
 
 /// Questions to knowledge bases.
 #[derive(Clone, Debug)]
@@ -40,21 +41,20 @@ impl Retrieval {
     }
 
     /// The passages that fit a question best, the best first. `question` has at most 1,000 characters,
-    /// `number_of_results` is 1 to 100. `filter` is a metadata key and the value it must have: without it a pool
-    /// answers from everybody's documents.
+    /// `number_of_results` is 1 to 100.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Retrieve.html>
     pub async fn retrieve(
         &self,
-        knowledge_base: &str,
+        target: &Target,
         question: &str,
-        filter: Option<(&str, &str)>,
         number_of_results: i32,
     ) -> Result<Vec<Passage>, Fault> {
+        let knowledge_base = target.knowledge_base();
         let call = self.gate.call(bedrock::Retrieve, knowledge_base);
         let wanted = usize::try_from(number_of_results).unwrap_or(0);
         let search = KnowledgeBaseVectorSearchConfiguration::builder()
             .number_of_results(number_of_results)
-            .set_filter(filter.map(equals).transpose().map_err(call.unbuilt())?)
+            .set_filter(target.filter().map(equals).transpose().map_err(call.unbuilt())?)
             .build();
         let how = KnowledgeBaseRetrievalConfiguration::builder().vector_search_configuration(search).build();
         let request = self.client.retrieve().knowledge_base_id(knowledge_base).retrieval_configuration(how);

@@ -17,7 +17,7 @@ use crate::documents::sidecar::{is_document, is_sidecar};
 use crate::layers::{Hints, LayerObservation, Layers};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
-use crate::stack::model::observed::{IndexFacts, Observation, Observed};
+use crate::stack::model::observed::{CollectionDetail, IndexFacts, Observation, Observed};
 use crate::stack::model::plan;
 use crate::stack::names;
 
@@ -174,11 +174,9 @@ pub(super) async fn look_as_far_as_possible(
             faults.push((Layer::Index, fault));
             None
         });
-        let active = collection.filter(|collection| collection.status == "ACTIVE");
         hints.index_by_endpoint = plan::index_by_endpoint(&observed);
         hints.index_on_record = plan::index_on_record(&observed);
-        hints.collection_endpoint = active.as_ref().and_then(|collection| collection.endpoint.clone());
-        hints.collection_id = active.map(|collection| collection.id);
+        hints.store = collection.filter(CollectionDetail::is_active).map(|it| it.handle().into());
         let hidden = match aws.look(id, Layer::Index, &hints).await {
             Ok(LayerObservation::IndexHidden(_)) => true,
             Ok(seen) => {

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::help;
 use super::inspect::{self, OfTenant};
 use super::place::Place;
-use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::Passage;
+use crate::stack::target::Target;
 
 #[derive(Debug, Args)]
 #[command(after_help = help::after("tenantry retrieve -n tenants acme 'How many days of annual leave?' --results 3", &help::both()))]
@@ -34,57 +34,22 @@ enum Output {
     Json,
 }
 
-/// Whom to ask, and as whom.
-#[derive(Debug)]
-struct Target {
-    knowledge_base_id: String,
-    filter: Option<(String, String)>,
-}
-
 impl Retrieve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         if self.question.trim().is_empty() || self.question.chars().count() > 1000 {
             bail!("the question must have 1 to 1,000 characters");
         }
         let tenant = self.of.find().await?;
-        let target = target(&tenant)?;
+        let target = Target::of(&tenant)?;
         let (aws, scope) = inspect::aws("").await?;
         Place::must_be(&tenant, &scope)?;
-        let filter = target.filter.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
-        let asked = aws.retrieval.retrieve(&target.knowledge_base_id, &self.question, filter, self.results);
-        let passages = asked.await?;
+        let passages = aws.retrieval.retrieve(&target, &self.question, self.results).await?;
         let answer = match self.output {
             Output::Json => serde_json::to_string_pretty(&as_json(&target, &passages))?,
             Output::Text => as_text(&passages),
         };
         inspect::print(&answer)
     }
-}
-
-/// The knowledge base of a tenant and the filter that goes with it. A Pool tenant without its filter is refused: an
-/// unfiltered question is answered from everybody's documents.
-fn target(tenant: &Tenant) -> anyhow::Result<Target> {
-    let status = tenant.status.clone().unwrap_or_default();
-    if !status.is_true(ConditionType::Accepted) {
-        let why = status.condition(ConditionType::Accepted).map(|c| c.message.clone());
-        bail!(
-            "this Tenant is not accepted: {}",
-            why.unwrap_or_else(|| "the operator has not seen it yet".into())
-        );
-    }
-    let Some(knowledge_base_id) = status.knowledge_base_id else {
-        let why = status.condition(ConditionType::Ready).map(|c| c.message.clone());
-        bail!("this Tenant has no knowledge base yet: {}", why.unwrap_or_default());
-    };
-    let filter = status.retrieval_filter.map(|filter| (filter.equals.key, filter.equals.value));
-    match (tenant.spec.pattern, &filter) {
-        (Pattern::Pool, Some((_, value))) if *value == tenant.spec.tenant_id => {}
-        (Pattern::Pool, _) => {
-            bail!("this Pool tenant's status has no filter for its tenantId; it is not asked without")
-        }
-        (Pattern::Silo | Pattern::Bridge, _) => {}
-    }
-    Ok(Target { knowledge_base_id, filter })
 }
 
 /// The passages in the shape of AWS's own answer, with what was asked.
@@ -96,8 +61,8 @@ fn as_json(target: &Target, passages: &[Passage]) -> serde_json::Value {
             json!({"content": {"text": text}, "location": location, "score": score, "metadata": metadata})
         })
         .collect();
-    let filter = target.filter.as_ref().map(|(key, value)| json!({"equals": {"key": key, "value": value}}));
-    json!({"knowledgeBaseId": target.knowledge_base_id, "filter": filter, "retrievalResults": results})
+    let filter = target.filter().map(|(key, value)| json!({"equals": {"key": key, "value": value}}));
+    json!({"knowledgeBaseId": target.knowledge_base(), "filter": filter, "retrievalResults": results})
 }
 
 fn as_text(passages: &[Passage]) -> String {
@@ -110,29 +75,4 @@ fn as_text(passages: &[Passage]) -> String {
         format!("{}. {uri} (score {score:.3})\n{}\n", n + 1, lines.join("\n"))
     });
     passages.collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pool_tenant(value: Option<&str>) -> Tenant {
-        let filter = value.map(|value| json!({"equals": {"key": "tenantId", "value": value}}));
-        serde_json::from_value(json!({
-            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "a"},
-            "spec": {"tenantId": "acme", "pattern": "Pool", "stackRef": {"name": "s"}},
-            "status": {"knowledgeBaseId": "KB12345678", "retrievalFilter": filter, "conditions": [{
-                "type": "Accepted", "status": "True", "reason": "Accepted", "message": "",
-                "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_pool_tenant_is_never_asked_without_its_own_filter() {
-        let asked = target(&pool_tenant(Some("acme"))).unwrap();
-        assert_eq!(asked.filter, Some(("tenantId".into(), "acme".into())));
-        assert!(target(&pool_tenant(None)).is_err());
-        assert!(target(&pool_tenant(Some("umbrella"))).is_err());
-    }
 }

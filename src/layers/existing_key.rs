@@ -8,6 +8,7 @@ use crate::stack::identity::Scope;
 use crate::stack::lent;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::diff;
+use crate::stack::store::NO_SUCH_KEY;
 
 /// A tag that the next release will not read any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub async fn may_be_used(
     let why = if !key.symmetric {
         "it is not symmetric".to_string()
     } else if key.multi_region {
-        "it is a multi-Region key, which OpenSearch Serverless does not take".to_string()
+        NO_SUCH_KEY.to_string()
     } else if key.state != "Enabled" {
         format!("it is {}, not Enabled", key.state)
     } else {

@@ -1,16 +1,16 @@
 //! What a look at one layer may know from looks at others, or from a status.
 
+use crate::stack::store::StoreHandle;
+
 /// Where to look first. AWS is the truth; a wrong hint costs one call.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
-    /// The collection that would hold the index.
-    pub collection_id: Option<String>,
-    /// That collection's endpoint.
-    pub collection_endpoint: Option<String>,
-    /// Whether the index was made there.
+    /// The vector store that would hold the index.
+    pub store: Option<StoreHandle>,
+    /// Whether the index was made by that store's own endpoint.
     pub index_by_endpoint: bool,
-    /// Whether the collection is the owner's and lets in AWS's own services only, so that nobody gets to its endpoint.
-    pub collection_is_shut: bool,
+    /// Whether the vector store is the owner's and lets in AWS's own services only, so that nobody gets to its endpoint.
+    pub store_is_shut: bool,
     /// Whether AWS has it on record that an index of our name was made for us: by our knowledge base, or by the role
     /// that trusts it.
     pub index_on_record: bool,

@@ -11,6 +11,7 @@ pub(crate) mod opensearch;
 pub(crate) mod role;
 
 pub use hints::Hints;
+pub(crate) use opensearch::data_access;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -1,8 +1,8 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
-use super::opensearch::policies::{describe, own_policy};
+use super::data_access;
 use crate::api::{Layer, Reason};
-use crate::aws::{Aws, PolicyKind, Tags};
+use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::DesiredRole;
@@ -13,14 +13,13 @@ use crate::stack::model::progress::Progress;
 
 /// Reads the role and the data access policy of its index; each must prove to be ours on its own.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<RoleFacts>, Fault> {
-    let (name, index) = (id.name(Layer::Role), id.name(Layer::Index));
-    let (role, data_access) =
-        futures::try_join!(aws.roles.find(&name), aws.policies.find(PolicyKind::DataAccess, &index))?;
+    let name = id.name(Layer::Role);
+    let (role, data_access) = futures::try_join!(aws.roles.find(&name), data_access::find(aws, id))?;
     if role.is_none() && data_access.is_none() {
         return Ok(Observed::Absent);
     }
     let mut foreign = None;
-    let data_access = own_policy(id, "data access policy", &index, data_access, &mut foreign);
+    let data_access = data_access::own(id, data_access, &mut foreign);
     let role = match role.as_ref().map(|role| id.claim(&role.tags)) {
         Some(claim) if !id.owns(&claim) => {
             foreign.get_or_insert(Foreign { resource: format!("role {name}"), claim });
@@ -45,7 +44,7 @@ pub async fn ensure(
     let none = RoleFacts::default();
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
-    let mut needs_collection = false;
+    let mut needs_store = false;
     for change in diff::role(scope, want, facts) {
         match change {
             RoleChange::Create => {
@@ -64,37 +63,17 @@ pub async fn ensure(
                 }
             }
             RoleChange::Tags => tag_itself(aws, name, facts, &want.tags).await?,
-            RoleChange::Permissions => match &want.collection_arn {
-                Some(arn) => {
-                    aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?
-                }
-                None => needs_collection = true,
+            RoleChange::Permissions => match policy::permissions(scope, want) {
+                Some(permissions) => aws.roles.put_policy(name, ROLE_POLICY, &permissions).await?,
+                None => needs_store = true,
             },
             RoleChange::DataAccess => {
-                let document = want.data_access(scope);
-                let description = &Identity::description(&want.tags);
-                match &facts.data_access {
-                    None => {
-                        aws.policies
-                            .create(PolicyKind::DataAccess, &want.index, &document, description)
-                            .await?
-                    }
-                    Some(found) => {
-                        aws.policies
-                            .update(
-                                PolicyKind::DataAccess,
-                                &want.index,
-                                &document,
-                                description,
-                                &found.version,
-                            )
-                            .await?;
-                    }
-                }
+                let Some(document) = want.data_access(scope) else { continue };
+                data_access::put(aws, &want.index, &document, &want.tags, facts.data_access.as_ref()).await?;
             }
         }
     }
-    Ok(if needs_collection {
+    Ok(if needs_store {
         Progress::waiting(
             Reason::WaitingForVectorStore,
             format!("Role {name} gets its permissions with the collection's id"),
@@ -107,7 +86,7 @@ pub async fn ensure(
 /// Writes the tags on the role, and into the description of its data access policy, which has none.
 pub async fn tag(aws: &Aws, id: &Identity, facts: &RoleFacts, tags: &Tags) -> Result<(), Fault> {
     if let Some(access) = &facts.data_access {
-        describe(aws, PolicyKind::DataAccess, &id.name(Layer::Index), access, tags).await?;
+        data_access::tag(aws, id, access, tags).await?;
     }
     tag_itself(aws, &id.name(Layer::Role), facts, tags).await
 }
@@ -125,7 +104,7 @@ pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<RoleFacts>) -> R
         return Ok(Progress::Done);
     };
     if facts.data_access.is_some() {
-        aws.policies.delete(PolicyKind::DataAccess, &id.name(Layer::Index)).await?;
+        data_access::delete(aws, id).await?;
     }
     if let Some(role) = &facts.role {
         let name = id.name(Layer::Role);

@@ -13,7 +13,7 @@ use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::model::observed::PolicyFacts;
 use crate::stack::model::policy;
-use crate::stack::store::opensearch;
+use crate::stack::store;
 
 /// The grant, as it should be.
 pub struct Grant {
@@ -65,7 +65,7 @@ impl Grant {
     /// cluster's, unless that is to be taken over.
     pub async fn take(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
         let name = self.scope.grant_name();
-        let wanted = opensearch::operator_grant(&self.scope, &self.operator);
+        let wanted = store::operator_grant(&self.scope, &self.operator);
         let found = match find(aws, &name).await? {
             Some(found) => found,
             None => {

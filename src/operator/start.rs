@@ -24,7 +24,7 @@ use crate::records::bucket::InstallationBucket;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
 use crate::stack::names;
-use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
+use crate::stack::store::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
 /// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
 pub async fn run(

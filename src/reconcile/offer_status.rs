@@ -9,10 +9,11 @@ use crate::stack::model::desired::Desired;
 use crate::stack::model::observed::Observation;
 use crate::stack::model::outcome::LayerStatus;
 use crate::stack::offer::{Offer, PoolOffer};
+use crate::stack::store::StoreHandle;
 
 /// What a SharedStack lends. An id stands in its status from the moment its layer was first whole, so a passing error
 /// withdraws nothing; what is lost is not lent.
-pub fn offer(stack: &SharedStack, bucket_name: &str, collection_name: &str) -> Option<Offer> {
+pub fn offer(stack: &SharedStack, bucket_name: &str, store_name: &str) -> Option<Offer> {
     let status = stack.status.as_ref()?;
     status.bucket.as_ref().filter(|bucket| *bucket == bucket_name)?;
     let lost =
@@ -24,9 +25,8 @@ pub fn offer(stack: &SharedStack, bucket_name: &str, collection_name: &str) -> O
         stack: stack.name_any(),
         uid: stack.uid().unwrap_or_default(),
         bucket: bucket_name.into(),
-        collection_name: collection_name.into(),
-        collection_arn: status.store_arn.clone()?,
-        collection_endpoint: status.collection_endpoint.clone(),
+        store_name: store_name.into(),
+        store: StoreHandle::of_status(status)?,
         kms_key_arn: status.kms_key_arn.clone(),
         pool: stack.spec.pool.as_ref().and_then(|pool| {
             Some(PoolOffer {
@@ -49,8 +49,7 @@ pub fn offer_of(id: &Identity, stack: &SharedStack) -> Option<Offer> {
 /// Writes what is borrowed into a tenant's status.
 pub fn borrowed(status: &mut Status, offer: &Offer) {
     status.bucket = Some(offer.bucket.clone());
-    status.store_arn = Some(offer.collection_arn.clone());
-    status.collection_endpoint = offer.collection_endpoint.clone();
+    offer.store.write(status);
     status.kms_key_arn = offer.kms_key_arn.clone();
 }
 
@@ -60,7 +59,7 @@ pub fn approve_loss(status: &mut Status, layers: &[Layer]) {
         status.bucket = None;
     }
     if layers.contains(&Layer::VectorStore) {
-        (status.store_arn, status.collection_endpoint) = (None, None);
+        StoreHandle::forget(status);
     }
 }
 
@@ -76,11 +75,8 @@ pub fn owned(
         status.bucket = Some(bucket.name.clone());
         status.kms_key_arn = bucket.key_arn.clone();
     }
-    if let (true, Some(collection)) =
-        (whole(Layer::VectorStore), observed.collection.ours().and_then(|facts| facts.collection.as_ref()))
-    {
-        status.store_arn = Some(collection.arn.clone());
-        status.collection_endpoint = collection.endpoint.clone();
+    if let (true, Some(store)) = (whole(Layer::VectorStore), observed.store()) {
+        store.write(status);
     }
     if let (true, Some(index)) = (whole(Layer::Index), &want.index) {
         status.index_name = Some(index.name.clone());

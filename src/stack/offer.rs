@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::identity::Identity;
-use super::model::observed::CollectionDetail;
+use super::store::{CollectionDetail, StoreHandle, StoreRef};
 use crate::api::Layer;
 
 /// A SharedStack's loan to its borrowers, read from its status.
@@ -15,12 +15,10 @@ pub struct Offer {
     pub uid: String,
     /// The shared bucket.
     pub bucket: String,
-    /// The shared collection, by the name that policies use,
-    pub collection_name: String,
-    /// by ARN,
-    pub collection_arn: String,
-    /// and its endpoint.
-    pub collection_endpoint: Option<String>,
+    /// The shared vector store, by the name that policies use,
+    pub store_name: String,
+    /// and how one gets at it.
+    pub store: StoreHandle,
     /// The key that encrypts both, if it is a customer key.
     pub kms_key_arn: Option<String>,
     /// The shared knowledge base, where the stack has a pool and all of it is up.
@@ -46,14 +44,13 @@ pub struct PoolOffer {
 
 impl Offer {
     /// What a teardown needs to know of a SharedStack that may be gone, without its status: where its collection is.
-    pub fn of_collection(stack: &Identity, collection: CollectionDetail) -> Self {
+    pub fn of_collection(stack: &Identity, collection: &CollectionDetail) -> Self {
         Self {
             stack: String::new(),
             uid: stack.uid.clone(),
             bucket: stack.name(Layer::Bucket),
-            collection_name: stack.name(Layer::VectorStore),
-            collection_arn: collection.arn,
-            collection_endpoint: collection.endpoint,
+            store_name: stack.name(Layer::VectorStore),
+            store: collection.handle().into(),
             kms_key_arn: None,
             pool: None,
         }
@@ -63,17 +60,18 @@ impl Offer {
     pub fn hash(&self) -> String {
         crate::stack::hash::fingerprint(&serde_json::to_string(self).unwrap_or_default())
     }
-}
 
-/// The id at the end of a collection's ARN.
-pub fn collection_id(arn: &str) -> Option<String> {
-    arn.rsplit_once('/').map(|(_, id)| id.to_string())
+    /// The shared vector store.
+    pub fn store_ref(&self) -> StoreRef {
+        StoreRef { kind: self.store.kind(), name: self.store_name.clone(), handle: Some(self.store.clone()) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::stack::model::ideal;
+    use crate::stack::store::opensearch::CollectionHandle;
 
     #[test]
     fn the_hash_changes_with_everything_that_is_lent() {
@@ -81,14 +79,18 @@ mod tests {
         fn pool(offer: &mut Offer) -> &mut PoolOffer {
             offer.pool.as_mut().unwrap()
         }
+        fn collection(offer: &mut Offer) -> &mut CollectionHandle {
+            let StoreHandle::OpenSearchServerless(collection) = &mut offer.store;
+            collection
+        }
         let changes: [(&str, Change); 15] = [
             ("nothing", |_| ()),
             ("stack", |it| it.stack.push('x')),
             ("uid", |it| it.uid.push('x')),
             ("bucket", |it| it.bucket.push('x')),
-            ("collection's name", |it| it.collection_name.push('x')),
-            ("collection's ARN", |it| it.collection_arn.push('x')),
-            ("endpoint", |it| it.collection_endpoint = None),
+            ("store's name", |it| it.store_name.push('x')),
+            ("store's ARN", |it| collection(it).arn.push('x')),
+            ("endpoint", |it| collection(it).endpoint = None),
             ("key", |it| it.kms_key_arn = Some("arn:aws:kms:x".into())),
             ("pool", |it| it.pool = None),
             ("knowledge base's id", |it| pool(it).knowledge_base_id.push('x')),
@@ -109,13 +111,5 @@ mod tests {
             hashes.push(hash);
         }
         assert_eq!(lent.hash(), hashes[0], "nobody wakes for nothing");
-    }
-
-    #[test]
-    fn a_collections_id_is_the_end_of_its_arn() {
-        let arn = "arn:aws:aoss:eu-central-1:123456789012:collection/07tjusf2h91cunochc";
-        assert_eq!(collection_id(arn).as_deref(), Some("07tjusf2h91cunochc"));
-        assert_eq!(collection_id("a/b/c").as_deref(), Some("c"));
-        assert_eq!(collection_id("arn:aws:aoss"), None);
     }
 }

@@ -10,7 +10,7 @@ use super::approval;
 use super::identity::{Identity, Owner};
 use super::model::blocked::Blocked;
 use super::model::plan;
-use crate::api::{Pattern, Reason};
+use crate::api::{Pattern, Reason, VectorStore};
 
 /// How long an id that nobody ever used stays with the namespace that had it.
 const EMPTY_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -72,7 +72,7 @@ pub struct Record {
     pub stack: Option<String>,
     /// Where its vectors are.
     #[serde(default)]
-    pub store: Store,
+    pub store: VectorStore,
     /// Since when this is so.
     pub since: Timestamp,
     /// Nothing was ever kept under its prefix: said of an id that is gone.
@@ -81,14 +81,6 @@ pub struct Record {
     /// Another in each record that is written. Without it two records could be equal byte by byte, and S3 could not tell
     /// one from the other: its ETag is a hash of the content.
     pub nonce: String,
-}
-
-/// Where vectors are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Store {
-    /// In an index of an OpenSearch Serverless collection.
-    #[default]
-    OpenSearchServerless,
 }
 
 impl Record {
@@ -114,7 +106,7 @@ impl Record {
             holder,
             pattern: *pattern,
             stack: stack.clone(),
-            store: Store::default(),
+            store: VectorStore::default(),
             since,
             empty: false,
             nonce: String::new(),

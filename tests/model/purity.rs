@@ -298,3 +298,50 @@ fn no_file_uses_one_that_uses_it() {
         circle.join("\n")
     );
 }
+
+/// Files outside `src/aws` that may name OpenSearch Serverless, tests apart, and why. A folder with all that is in it.
+const NAMES_OPENSEARCH: &[(&str, &str)] = &[
+    ("api/status.rs", "what a field says of a collection"),
+    ("api/storage.rs", "the settings of a collection"),
+    ("api/vector_store.rs", "its own word"),
+    ("cli/price.rs", "what it costs"),
+    ("layers/mod.rs", "the name of the folder"),
+    ("layers/opensearch", "its effects"),
+    ("stack/classify.rs", "how it refuses"),
+    ("stack/fault.rs", "where it is told what to allow"),
+    ("stack/forecast", "what it costs, its limits and its calls"),
+    ("stack/iam", "its actions"),
+    ("stack/identity.rs", "where its policies say what tags would"),
+    ("stack/model/ideal.rs", "what it answers, for tests"),
+    ("stack/store", "all else"),
+];
+
+#[test]
+fn one_file_of_each_folder_knows_opensearch() {
+    let word = Regex::new("(?i)aoss|opensearch").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut folders) = (BTreeSet::new(), vec![root.clone()]);
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let inside = path.strip_prefix(&root).unwrap();
+            if path.is_dir() && inside != Path::new("aws") && !inside.ends_with("tests") {
+                folders.push(path);
+            } else if path.is_file() && !inside.ends_with("tests.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+                // That a path leads there is no knowledge.
+                if word.is_match(&code.replace("opensearch::", "")) {
+                    found.insert(inside.to_path_buf());
+                }
+            }
+        }
+    }
+    let may = |file: &Path| NAMES_OPENSEARCH.iter().any(|(named, _)| file.starts_with(named));
+    let strange: Vec<_> = found.iter().filter(|file| !may(file)).collect();
+    assert!(
+        strange.is_empty(),
+        "only src/stack/store and src/layers/opensearch know OpenSearch: {strange:#?}"
+    );
+    let idle = NAMES_OPENSEARCH.iter().filter(|(named, _)| !found.iter().any(|file| file.starts_with(named)));
+    assert_eq!(idle.count(), 0, "a file that does not name it needs no leave");
+}

@@ -26,7 +26,7 @@ use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::names;
-use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
+use crate::stack::store::{INDEX_API_REGIONS, SCHEMA, WITHOUT_INDEX_API};
 
 /// The account of AWS's own examples.
 const EXAMPLE_ACCOUNT: &str = "111122223333";
@@ -116,10 +116,6 @@ enum Output {
 fn at_least_one() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..)
 }
-
-/// The longest schema of an index that AWS documents, in characters, for CloudFormation; for CreateIndex it documents none.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html>
-const SCHEMA: usize = 2_480;
 
 /// Indexes whose schema may be refused: they are made all the same where the endpoint can be reached.
 fn large_schemas(objects: &[Outlook], prospects: &[Prospect]) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::DesiredCollection;
-use crate::stack::model::diff::{self, CollectionChange};
+use crate::stack::model::diff::{CollectionChange, carries};
 use crate::stack::model::observed::{CollectionFacts, Foreign, Observed};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
@@ -45,7 +45,7 @@ pub async fn ensure(
     let none = CollectionFacts::default();
     let facts = seen.ours().unwrap_or(&none);
     let (name, description) = (&want.name, &Identity::description(&want.tags));
-    for change in diff::collection(want, facts) {
+    for change in want.changes(facts) {
         match change {
             CollectionChange::Encryption => match &facts.encryption {
                 None => {
@@ -99,7 +99,7 @@ pub async fn tag(aws: &Aws, name: &str, facts: &CollectionFacts, tags: &Tags) ->
 
 async fn tag_itself(aws: &Aws, facts: &CollectionFacts, tags: &Tags) -> Result<(), Fault> {
     match &facts.collection {
-        Some(detail) if !diff::carries(&detail.tags, tags) => aws.collections.tag(&detail.arn, tags).await,
+        Some(detail) if !carries(&detail.tags, tags) => aws.collections.tag(&detail.arn, tags).await,
         _ => Ok(()),
     }
 }

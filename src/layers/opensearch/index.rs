@@ -16,22 +16,23 @@ use crate::stack::model::desired::DesiredIndex;
 use crate::stack::model::diff;
 use crate::stack::model::observed::{Foreign, IndexFacts, Observed};
 use crate::stack::model::progress::Progress;
-use crate::stack::store::opensearch;
+use crate::stack::store::StoreHandle;
+use crate::stack::store::opensearch::{self, CollectionHandle};
 
 /// Reads the index and whose data access policy bears its name. Without a collection there is none.
 pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<IndexFacts>, Fault> {
     let name = id.name(Layer::Index);
-    let Some(collection_id) = &hints.collection_id else {
+    let Some((collection, collection_id)) = collection(hints.store.as_ref()) else {
         // That nobody will be able to make its index is told while the collection is still being made.
         return match aws.index_endpoints.instead_of_api() {
-            Some(refusal) if hints.collection_is_shut => Err(Fault { resource: name, ..refusal.clone() }),
+            Some(refusal) if hints.store_is_shut => Err(Fault { resource: name, ..refusal.clone() }),
             _ => Ok(Observed::Absent),
         };
     };
     let seen = match aws.indexes.find(collection_id, &name).await {
         Err(refusal) if refusal.lacks_index_api() => {
             aws.index_endpoints.note_needed(&refusal);
-            if hints.collection_endpoint.is_none() {
+            if collection.endpoint.is_none() {
                 return Err(refusal);
             }
             None
@@ -40,7 +41,7 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<In
     };
     let facts = match seen {
         Some(schema) => IndexFacts { schema, by_endpoint: false },
-        None => match find_by_endpoint(aws, &name, hints).await? {
+        None => match find_by_endpoint(aws, &name, collection, hints).await? {
             Some(facts) => facts,
             None => return Ok(Observed::Absent),
         },
@@ -59,11 +60,16 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<In
 
 /// The control plane may not see what it refused to make. So the endpoint is asked too where the control plane does not
 /// do, and where a knowledge base uses the index, before it is taken for lost.
-async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option<IndexFacts>, Fault> {
+async fn find_by_endpoint(
+    aws: &Aws,
+    name: &str,
+    collection: &CollectionHandle,
+    hints: &Hints,
+) -> Result<Option<IndexFacts>, Fault> {
     let endpoints = &aws.index_endpoints;
     let made_there = endpoints.needed().is_some() || hints.index_by_endpoint;
     let asked = made_there || hints.knowledge_base_id.is_some();
-    let Some(endpoint) = hints.collection_endpoint.as_ref().filter(|_| asked) else {
+    let Some(endpoint) = collection.endpoint.as_ref().filter(|_| asked) else {
         return Ok(None);
     };
     match endpoints.find(endpoint, name).await {
@@ -79,28 +85,34 @@ async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option
 
 /// Creates the index, or adds the mappings of attributes declared later.
 pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>) -> Result<Progress, Fault> {
-    let Some(collection_id) = &want.collection_id else {
+    let Some((collection, id)) = collection(want.store.handle.as_ref()) else {
         return Ok(Progress::waiting(Reason::WaitingForVectorStore, "The collection has no id yet"));
     };
-    let endpoint = want.collection_endpoint.as_deref();
+    let endpoint = collection.endpoint.as_deref();
     match seen.ours() {
         Some(facts) if want.rebuild => {
             tracing::warn!(
                 index = want.name,
                 "the index holds vectors of a knowledge base that is gone: it is created again"
             );
-            delete(aws, &want.name, collection_id, endpoint, facts).await?;
+            delete(aws, &want.name, id, endpoint, facts).await?;
         }
-        None => create(aws, want, collection_id, endpoint).await?,
+        None => create(aws, want, id, endpoint).await?,
         Some(facts) => {
             let missing = diff::missing_mappings(want, facts);
             if missing.is_empty() {
                 return Ok(Progress::Done);
             }
-            add(aws, &want.name, collection_id, endpoint, facts, &json!({"properties": missing})).await?;
+            add(aws, &want.name, id, endpoint, facts, &json!({"properties": missing})).await?;
         }
     }
     Ok(Progress::under_way(seen.ours().is_some() && !want.rebuild, &format!("Index {}", want.name)))
+}
+
+/// The collection that holds the index, and its id.
+fn collection(store: Option<&StoreHandle>) -> Option<(&CollectionHandle, &str)> {
+    let StoreHandle::OpenSearchServerless(collection) = store?;
+    Some((collection, collection.id()?))
 }
 
 /// Whether it is for the endpoint to say the last word: the control plane has no such API, or refuses the schema.
@@ -197,11 +209,12 @@ pub async fn teardown(
     hints: &Hints,
     seen: &Observed<IndexFacts>,
 ) -> Result<Progress, Fault> {
-    let (Some(facts), Some(collection_id)) = (seen.ours(), &hints.collection_id) else {
+    let (Some(facts), Some((collection, collection_id))) = (seen.ours(), collection(hints.store.as_ref()))
+    else {
         return Ok(Progress::Done);
     };
     let name = id.name(Layer::Index);
     tracing::info!(index = name, collection_id, owner = id.owner_tag(), uid = id.uid, "deleting the index");
-    delete(aws, &name, collection_id, hints.collection_endpoint.as_deref(), facts).await?;
+    delete(aws, &name, collection_id, collection.endpoint.as_deref(), facts).await?;
     Ok(Progress::waiting(Reason::Deleting, format!("Index {name} is being deleted")))
 }

@@ -3,7 +3,6 @@
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::model::diff;
 use crate::stack::model::observed::{Foreign, PolicyFacts};
 
 /// A policy of our name if it is ours; if it is not, whose it is.
@@ -42,7 +41,7 @@ pub async fn describe(
     policy: &PolicyFacts,
     tags: &Tags,
 ) -> Result<(), Fault> {
-    if diff::describes(policy, tags) {
+    if policy.describes(tags) {
         return Ok(());
     }
     let description = Identity::description(tags);

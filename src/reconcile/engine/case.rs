@@ -45,13 +45,13 @@ impl Case<'_> {
             knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
             bucket: self.status.bucket.clone(),
             creates_key: self.creates_key,
-            collection_is_shut: self.collection_is_shut(observed),
+            store_is_shut: self.store_is_shut(observed),
             ..Hints::default()
         }
     }
 
-    /// Whether the collection is its own, and nobody will get to its endpoint.
-    fn collection_is_shut(&self, observed: &Observation) -> bool {
+    /// Whether the vector store is its own, and nobody will get to its endpoint.
+    fn store_is_shut(&self, observed: &Observation) -> bool {
         let shut = |network: &NetworkSettings| matches!(network, NetworkSettings::Private { vpc_endpoint_ids } if vpc_endpoint_ids.is_empty());
         self.want(observed).collection.is_some_and(|collection| shut(&collection.settings.network))
     }

@@ -31,7 +31,7 @@ pub(super) fn unseen(
     Passed { layers, look_again, fault, transient, ..Passed::default() }
 }
 
-/// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
+/// Looks at owned layers, side by side but for the index, which is looked for in a vector store that is active. Answers
 /// which of them could not be looked at.
 pub(super) async fn observe(
     world: &World<'_>,
@@ -44,15 +44,13 @@ pub(super) async fn observe(
     let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
-        let active = case.offer.is_some() || memory.observed.has_active_collection();
-        let handles = plan::handles(&memory.observed, case.offer);
-        hints.collection_id = handles.collection_id.filter(|_| active);
-        hints.collection_endpoint = handles.collection_endpoint;
+        let active = case.offer.is_some() || memory.observed.has_active_store();
+        hints.store = plan::handles(&memory.observed, case.offer).store.filter(|_| active);
         hints.index_by_endpoint = plan::index_by_endpoint(&memory.observed);
         hints.index_on_record = plan::index_on_record(&memory.observed);
         let looks = wave.iter().map(|layer| world.layers.look(case.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
-            memory.observed.index_known = hints.collection_id.is_some();
+            memory.observed.index_known = hints.store.is_some();
         }
         for (layer, glance) in wave.iter().zip(join_all(looks).await) {
             match glance {

@@ -64,12 +64,8 @@ pub async fn teardown(
     // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
     stuck.extend(memory.observed.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
     stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
-    let handles = plan::handles(&memory.observed, case.offer);
-    let hints = Hints {
-        collection_id: handles.collection_id,
-        collection_endpoint: handles.collection_endpoint,
-        ..case.hints(&memory.observed)
-    };
+    let store = plan::handles(&memory.observed, case.offer).store;
+    let hints = Hints { store, ..case.hints(&memory.observed) };
     // What cannot be seen may well stand. A key that has encrypted what is left alone stays too.
     let is_stuck = |layer: Layer| stuck.iter().any(|(it, _)| *it == layer);
     let stands =

@@ -77,7 +77,7 @@ impl Layers for InMemory {
                 Layer::VectorStore => LayerObservation::VectorStore(judged(id, &observed.collection, |it| {
                     Some(&it.collection.as_ref()?.tags)
                 })),
-                Layer::Index if hints.collection_id.is_none() => LayerObservation::Index(Observed::Absent),
+                Layer::Index if hints.store.is_none() => LayerObservation::Index(Observed::Absent),
                 Layer::Index => match &state.no_way_to_index {
                     Some(fault) => LayerObservation::IndexHidden(fault.clone()),
                     None => LayerObservation::Index(observed.index.clone()),
@@ -113,7 +113,7 @@ impl Layers for InMemory {
             let was_there = match layer {
                 Layer::Key => state.observed.key.ours().is_some(),
                 Layer::Bucket => state.observed.bucket.ours().is_some(),
-                Layer::VectorStore => state.observed.has_active_collection(),
+                Layer::VectorStore => state.observed.has_active_store(),
                 Layer::Index => state.observed.index.ours().is_some(),
                 Layer::Role => state.observed.role.ours().is_some_and(|facts| facts.role.is_some()),
                 Layer::KnowledgeBase => state.observed.knowledge_base.ours().is_some(),
@@ -121,7 +121,7 @@ impl Layers for InMemory {
             if !(layer == Layer::Index && state.index_shows_no_change) {
                 ideal::ensure(id, layer, want, &mut state.observed);
             }
-            let needs_arn = want.role.as_ref().is_some_and(|role| role.collection_arn.is_none());
+            let needs_arn = want.role.as_ref().is_some_and(|role| role.store.handle.is_none());
             let reason = match layer {
                 Layer::Role if needs_arn => Reason::WaitingForVectorStore,
                 _ if was_there => Reason::Updating,

@@ -110,7 +110,7 @@ impl<'a> Losses<'a> {
         let Self { cx, stack, on_delete, .. } = *self;
         // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
         let collection = cx.aws.collections.find(&stack.name(Layer::VectorStore)).await?;
-        let offer = collection.filter(|it| it.status == "ACTIVE").map(|it| Offer::of_collection(stack, it));
+        let offer = collection.filter(|it| it.is_active()).map(|it| Offer::of_collection(stack, &it));
         let documents = |tenant: &Identity| {
             let (bucket, ledger) = (stack.name(Layer::Bucket), ledger_key(tenant));
             async move {

@@ -160,7 +160,7 @@ impl DeletedTenant {
     async fn offer(&self, cx: &Context) -> Result<Option<Offer>, Fault> {
         let Some(lender) = &self.lender else { return Ok(None) };
         let collection = cx.aws.collections.find(&lender.name(Layer::VectorStore)).await?;
-        Ok(collection.map(|collection| Offer::of_collection(lender, collection)))
+        Ok(collection.map(|collection| Offer::of_collection(lender, &collection)))
     }
 
     /// Whether anything lies under its prefix, or aside. A bucket that stood once and is gone may have had it.

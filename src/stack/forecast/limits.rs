@@ -80,7 +80,7 @@ impl Counts {
     /// What an owner takes.
     pub fn of(want: &Desired) -> Self {
         let Desired { key, bucket, collection, role, index, knowledge_base } = want;
-        let in_collection = role.as_ref().zip(index.as_ref()).map(|(role, _)| (role.collection.clone(), 1));
+        let in_collection = role.as_ref().zip(index.as_ref()).map(|(role, _)| (role.store.name.clone(), 1));
         Self {
             keys: key.is_some().into(),
             buckets: bucket.is_some().into(),

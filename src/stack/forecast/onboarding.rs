@@ -96,7 +96,7 @@ fn of_bucket(scope: &Scope, want: &DesiredBucket) -> Vec<Made> {
 }
 
 fn of_collection(want: &DesiredCollection) -> Vec<Made> {
-    let changes = diff::collection(want, &CollectionFacts::default()).into_iter();
+    let changes = want.changes(&CollectionFacts::default()).into_iter();
     let calls = changes.filter_map(|change| match change {
         CollectionChange::Encryption => Some((aoss::CreateSecurityPolicy, "encryption policy")),
         CollectionChange::Network => Some((aoss::CreateSecurityPolicy, "network policy")),
@@ -110,8 +110,8 @@ fn of_collection(want: &DesiredCollection) -> Vec<Made> {
 
 fn of_role(scope: &Scope, want: &DesiredRole) -> Vec<Made> {
     let mut changes = diff::role(scope, want, &RoleFacts::default());
-    // Its permissions name the collection's id: where that is being made at the same time, they come last.
-    if want.collection_arn.is_none() {
+    // Its permissions name the store by ARN: where that is being made at the same time, they come last.
+    if want.store.handle.is_none() {
         changes.sort_by_key(|change| *change == RoleChange::Permissions);
     }
     let calls = changes.into_iter().map(|change| match change {
@@ -133,7 +133,7 @@ fn of_knowledge_base(id: &Identity, want: &DesiredKnowledgeBase) -> Vec<Made> {
         failure_reasons: Vec::new(),
         embedding_model_arn: None,
         dimensions: None,
-        collection_arn: None,
+        store: None,
         tags: want.tags.clone(),
         data_source: None,
     };

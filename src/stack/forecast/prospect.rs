@@ -15,6 +15,7 @@ use crate::stack::model::desired::{Blueprint, Desired, Handles};
 use crate::stack::model::observed::Observation;
 use crate::stack::model::plan;
 use crate::stack::offer::Offer;
+use crate::stack::store::CollectionHandle;
 
 /// What stands in an ARN where AWS has yet to choose an id.
 const LATER: &str = "chosen-by-aws";
@@ -190,9 +191,8 @@ fn offer(lender: &Identity, encryption: &EncryptionSettings) -> Offer {
         stack,
         uid: lender.uid.clone(),
         bucket: lender.name(Layer::Bucket),
-        collection_name: lender.name(Layer::VectorStore),
-        collection_arn: lender.scope.arn("aoss", &format!("collection/{LATER}")),
-        collection_endpoint: None,
+        store_name: lender.name(Layer::VectorStore),
+        store: CollectionHandle::named(&lender.scope, LATER).into(),
         kms_key_arn: key_arn(lender, encryption),
         pool: None,
     }

@@ -2,12 +2,11 @@
 //! it asks neither the bucket nor any tag.
 
 use super::desired::{Desired, DesiredRole};
-use super::diff::{self, CollectionChange, KnowledgeBaseChange, RoleChange};
-use super::observed::{CollectionFacts, Observation, Observed, RoleFacts};
+use super::diff::{self, KnowledgeBaseChange, RoleChange};
+use super::observed::{Observation, Observed, RoleFacts};
 use super::policy;
 use crate::api::Layer;
 use crate::stack::identity::Scope;
-use crate::stack::store::opensearch;
 
 /// Whether what differs of a layer that is there keeps nobody from being answered. Where that cannot be told, it may.
 pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) -> bool {
@@ -18,7 +17,7 @@ pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer
         Layer::Key => of(&want.key, &observed.key, |_, facts| facts.state == "Enabled"),
         Layer::Bucket => of(&want.bucket, &observed.bucket, |_, _| true),
         Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
-            diff::collection(want, facts).into_iter().all(|change| change.lets_answers_be(facts))
+            want.changes(facts).into_iter().all(|change| change.lets_answers_be(facts))
         }),
         // What lacks a field finds all that it found before.
         Layer::Index => of(&want.index, &observed.index, |want, _| !want.rebuild),
@@ -33,18 +32,6 @@ pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer
     }
 }
 
-impl CollectionChange {
-    fn lets_answers_be(self, facts: &CollectionFacts) -> bool {
-        match self {
-            CollectionChange::Encryption | CollectionChange::Tags => true,
-            CollectionChange::Network => {
-                facts.network.as_ref().is_some_and(|found| opensearch::lets_bedrock_in(&found.document))
-            }
-            CollectionChange::Create | CollectionChange::NotActive => false,
-        }
-    }
-}
-
 impl RoleChange {
     fn lets_answers_be(self, scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> bool {
         match self {
@@ -53,7 +40,9 @@ impl RoleChange {
             RoleChange::Boundary => facts.role.as_ref().is_some_and(|role| role.boundary.is_none()),
             // Its description stands for tags.
             RoleChange::DataAccess => {
-                let says = |found: &serde_json::Value| policy::same(found, &want.data_access(scope));
+                let says = |found: &serde_json::Value| {
+                    want.data_access(scope).is_none_or(|wanted| policy::same(found, &wanted))
+                };
                 facts.data_access.as_ref().is_some_and(|found| says(&found.document))
             }
             RoleChange::Create | RoleChange::Trust | RoleChange::Permissions => false,

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use crate::api::{
     ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings,
-    IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared, Sidecars,
+    IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared, Sidecars, VectorStore,
 };
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::offer::Offer;
-use crate::stack::store::{Store, opensearch};
+pub use crate::stack::store::DesiredCollection;
+use crate::stack::store::{StoreHandle, StoreRef};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,19 +57,6 @@ pub struct DesiredBucket {
     pub only_writer_of_sidecars: Option<String>,
 }
 
-/// A collection and its two policies, which carry its name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DesiredCollection {
-    /// The collection's name.
-    pub name: String,
-    /// The owner's tags.
-    pub tags: BTreeMap<String, String>,
-    /// Replicas and network.
-    pub settings: CollectionSettings,
-    /// The key; `None` = AWS's own.
-    pub key_arn: Option<String>,
-}
-
 /// A service role, its inline policy, and the data access policy of its index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredRole {
@@ -80,10 +68,8 @@ pub struct DesiredRole {
     pub bucket: String,
     /// under this prefix.
     pub prefix: String,
-    /// The collection, by name,
-    pub collection: String,
-    /// and by ARN, once CreateCollection has answered.
-    pub collection_arn: Option<String>,
+    /// The vector store: it is there once AWS has answered its creation.
+    pub store: StoreRef,
     /// The index it may fill; also the name of the data access policy.
     pub index: String,
     /// The model it may ask for embeddings.
@@ -99,10 +85,8 @@ pub struct DesiredRole {
 pub struct DesiredIndex {
     /// The index's name.
     pub name: String,
-    /// The collection's id, once there is one.
-    pub collection_id: Option<String>,
-    /// The collection's endpoint, once it is active.
-    pub collection_endpoint: Option<String>,
+    /// The vector store: it can be asked once it is there.
+    pub store: StoreRef,
     /// The role that fills it.
     pub role: String,
     /// Vector length.
@@ -116,16 +100,16 @@ pub struct DesiredIndex {
 }
 
 impl DesiredRole {
-    /// The data access policy of its index.
-    pub fn data_access(&self, scope: &Scope) -> Value {
-        opensearch::data_access(&self.collection, &self.index, &scope.role_arn(&self.name))
+    /// The data access policy of its index, for a store that knows such policies.
+    pub fn data_access(&self, scope: &Scope) -> Option<Value> {
+        self.store.data_access(scope, &self.index, &self.name)
     }
 }
 
 impl DesiredIndex {
     /// The index's settings and mappings.
     pub fn schema(&self) -> Value {
-        opensearch::index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
+        self.store.index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
     }
 }
 
@@ -144,8 +128,10 @@ pub struct DesiredKnowledgeBase {
     pub dimensions: Option<i32>,
     /// How documents are cut.
     pub chunking: ChunkingSettings,
-    /// Where vectors go: see [`Store`].
-    pub store: Option<Store>,
+    /// Where vectors go, once that is there,
+    pub store: Option<StoreHandle>,
+    /// and the index.
+    pub index: String,
     /// The bucket, by name,
     pub bucket: String,
     /// and the prefix that is ingested.
@@ -165,12 +151,8 @@ pub struct DesiredKnowledgeBase {
 pub struct Handles {
     /// The key that encrypts, if there is one.
     pub key_arn: Option<String>,
-    /// The collection's id.
-    pub collection_id: Option<String>,
-    /// The collection's ARN.
-    pub collection_arn: Option<String>,
-    /// The collection's endpoint.
-    pub collection_endpoint: Option<String>,
+    /// The vector store.
+    pub store: Option<StoreHandle>,
     /// The knowledge base's ARN.
     pub knowledge_base_arn: Option<String>,
     /// Whether the role trusts one knowledge base only.
@@ -244,13 +226,8 @@ fn of_tenant(
 ) -> Desired {
     match isolation {
         Isolation::Silo(silo) => {
-            let base = Base {
-                id,
-                tags,
-                handles,
-                bucket: id.name(Layer::Bucket),
-                collection: id.name(Layer::VectorStore),
-            };
+            let base =
+                Base { id, tags, handles, bucket: id.name(Layer::Bucket), store: own_store(id, handles) };
             let mut want =
                 base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
             base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
@@ -260,13 +237,7 @@ fn of_tenant(
             let Some(offer) = offer else {
                 return Desired::default();
             };
-            let base = Base {
-                id,
-                tags,
-                handles,
-                bucket: offer.bucket.clone(),
-                collection: offer.collection_name.clone(),
-            };
+            let base = Base { id, tags, handles, bucket: offer.bucket.clone(), store: offer.store_ref() };
             let mut want = Desired::default();
             base.retrieval(
                 &mut want,
@@ -287,7 +258,7 @@ fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
         tags: &shared.tags,
         handles,
         bucket: id.name(Layer::Bucket),
-        collection: id.name(Layer::VectorStore),
+        store: own_store(id, handles),
     };
     let prefixes = vec!["bridge/".into(), "pool/".into()];
     let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
@@ -302,12 +273,18 @@ fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
     want
 }
 
+/// The vector store that somebody owns, or will.
+fn own_store(id: &Identity, handles: &Handles) -> StoreRef {
+    let kind = VectorStore::default();
+    StoreRef { kind, name: id.name(Layer::VectorStore), handle: handles.store.clone() }
+}
+
 struct Base<'a> {
     id: &'a Identity,
     tags: &'a BTreeMap<String, String>,
     handles: &'a Handles,
     bucket: String,
-    collection: String,
+    store: StoreRef,
 }
 
 impl Base<'_> {
@@ -336,7 +313,7 @@ impl Base<'_> {
                 only_writer_of_sidecars: None,
             }),
             collection: Some(DesiredCollection {
-                name: self.collection.clone(),
+                name: self.store.name.clone(),
                 tags: self.tags(),
                 settings: collection.clone(),
                 key_arn,
@@ -362,8 +339,7 @@ impl Base<'_> {
             tags: self.tags(),
             bucket: self.bucket.clone(),
             prefix: id.prefix(),
-            collection: self.collection.clone(),
-            collection_arn: handles.collection_arn.clone(),
+            store: self.store.clone(),
             index: index_name.clone(),
             embedding_model_arn: model.clone(),
             key_arn: handles.key_arn.clone(),
@@ -371,8 +347,7 @@ impl Base<'_> {
         });
         want.index = Some(DesiredIndex {
             name: index_name.clone(),
-            collection_id: handles.collection_id.clone(),
-            collection_endpoint: handles.collection_endpoint.clone(),
+            store: self.store.clone(),
             role: role.clone(),
             dimensions: kb.dimensions,
             settings: index.clone(),
@@ -386,10 +361,8 @@ impl Base<'_> {
             embedding_model_arn: model,
             dimensions: kb.send_dimensions.then_some(kb.dimensions),
             chunking: kb.chunking,
-            store: handles
-                .collection_arn
-                .clone()
-                .map(|collection_arn| Store::OpenSearchServerless { collection_arn, index: index_name }),
+            store: self.store.handle.clone(),
+            index: index_name,
             bucket: self.bucket.clone(),
             prefix: id.prefix(),
             data_deletion_policy,
@@ -417,9 +390,7 @@ mod tests {
     fn lent() -> Handles {
         Handles {
             key_arn: Some("arn:key".into()),
-            collection_id: Some("id".into()),
-            collection_arn: Some("arn:collection".into()),
-            collection_endpoint: Some("https://endpoint".into()),
+            store: Some(ideal::store("arn:collection/id", Some("https://endpoint"))),
             knowledge_base_arn: Some("arn:knowledge-base".into()),
             trust_is_narrow: true,
             rebuild: Rebuild::Nothing,
@@ -486,12 +457,12 @@ mod tests {
         ] {
             let sample = &samples[n];
             let (bucket, collection) = match sample.column {
-                Column::Bridge => (lent.bucket.clone(), lent.collection_name.clone()),
+                Column::Bridge => (lent.bucket.clone(), lent.store_name.clone()),
                 _ => (sample.id.name(Layer::Bucket), sample.id.name(Layer::VectorStore)),
             };
             let want = want(sample, &self::lent());
             let role =
-                want.role.as_ref().map(|it| (it.bucket.clone(), it.collection.clone(), it.prefix.clone()));
+                want.role.as_ref().map(|it| (it.bucket.clone(), it.store.name.clone(), it.prefix.clone()));
             let ingested = want.knowledge_base.as_ref().map(|it| (it.bucket.clone(), it.prefix.clone()));
             let prefix = prefix.map(str::to_owned);
             assert_eq!(
@@ -533,30 +504,14 @@ mod tests {
         for handles in [lent(), Handles::default()] {
             let Desired { key: _, bucket, collection, role, index, knowledge_base } = want(&sample, &handles);
             let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
-            let store = handles.collection_arn.clone().map(|collection_arn| Store::OpenSearchServerless {
-                collection_arn,
-                index: sample.id.name(Layer::Index),
-            });
-            assert_eq!(knowledge_base.store, store);
+            assert_eq!(knowledge_base.index, sample.id.name(Layer::Index));
             assert_eq!(knowledge_base.narrow_trust, !handles.trust_is_narrow);
             let keys =
                 [bucket.unwrap().key_arn, collection.unwrap().key_arn, role.key_arn, knowledge_base.key_arn];
-            let Handles {
-                key_arn,
-                collection_id,
-                collection_arn,
-                collection_endpoint,
-                knowledge_base_arn,
-                trust_is_narrow: _,
-                rebuild: _,
-            } = handles;
+            let Handles { key_arn, store, knowledge_base_arn, trust_is_narrow: _, rebuild: _ } = handles;
             assert!(keys.iter().all(|key| *key == key_arn), "{keys:?}");
-            assert_eq!(role.collection_arn, collection_arn);
+            assert_eq!([&role.store.handle, &index.store.handle, &knowledge_base.store], [&store; 3]);
             assert_eq!(role.trusted, knowledge_base_arn);
-            assert_eq!(
-                (index.collection_id, index.collection_endpoint),
-                (collection_id, collection_endpoint)
-            );
         }
     }
 
@@ -589,11 +544,7 @@ mod tests {
                 assert_eq!(want.collection.unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.role.unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.knowledge_base.unwrap().key_arn.as_deref(), Some(KEY));
-                assert_eq!(
-                    want.index.unwrap().collection_id,
-                    handles.collection_id,
-                    "the rest is as it was lent"
-                );
+                assert_eq!(want.index.unwrap().store.handle, handles.store, "the rest is as it was lent");
             }
         }
         for sample in ideal::samples() {

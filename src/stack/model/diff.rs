@@ -1,31 +1,20 @@
 //! What is still to do on a layer, as data: the plan asks whether the list is empty, `ensure` works it off.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::desired::{
-    Desired, DesiredBucket, DesiredCollection, DesiredIndex, DesiredKey, DesiredKnowledgeBase, DesiredRole,
-};
+use super::desired::{Desired, DesiredBucket, DesiredIndex, DesiredKey, DesiredKnowledgeBase, DesiredRole};
 use super::observed::{
-    BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
-    Observation, Observed, PolicyFacts, RoleFacts,
+    BucketFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule, Observation,
+    Observed, PolicyFacts, RoleFacts,
 };
 use super::policy;
-use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
-use crate::stack::identity::{Identity, Scope};
+use crate::api::{DataDeletionPolicy, Layer, Versioning};
+pub use crate::stack::compare::carries;
+use crate::stack::identity::Scope;
 use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
-use crate::stack::store::{Store, opensearch};
-
-/// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
-pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
-    wanted.iter().all(|(key, value)| found.get(key) == Some(value))
-}
-
-/// Whether a policy's description, which stands for its tags, says what it should.
-pub fn describes(found: &PolicyFacts, wanted: &BTreeMap<String, String>) -> bool {
-    found.description == Identity::description(wanted)
-}
+pub use crate::stack::store::CollectionChange;
 
 /// The name of the one inline policy of a service role.
 pub const ROLE_POLICY: &str = "knowledge-base";
@@ -105,48 +94,6 @@ pub fn lifecycle(want: &DesiredBucket) -> Vec<LifecycleRule> {
     rules
 }
 
-/// Something of a collection that differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CollectionChange {
-    /// The encryption policy is missing, or its description differs; what it says cannot: a collection's key does not
-    /// change.
-    Encryption,
-    /// The network policy or its description is missing or differs.
-    Network,
-    /// There is no collection yet.
-    Create,
-    /// A tag of ours or of the user's is missing or differs.
-    Tags,
-    /// It is not ACTIVE.
-    NotActive,
-}
-
-/// What differs between a collection with its policies and the wanted ones.
-pub fn collection(want: &DesiredCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
-    let network = opensearch::network(&want.name, &want.settings.network);
-    let mut changes = Vec::new();
-    let described = |policy: &PolicyFacts| describes(policy, &want.tags);
-    if !facts.encryption.as_ref().is_some_and(described) {
-        changes.push(CollectionChange::Encryption);
-    }
-    if !facts
-        .network
-        .as_ref()
-        .is_some_and(|found| described(found) && policy::same(&found.document, &network))
-    {
-        changes.push(CollectionChange::Network);
-    }
-    if facts.collection.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
-        changes.push(CollectionChange::Tags);
-    }
-    match &facts.collection {
-        None => changes.push(CollectionChange::Create),
-        Some(detail) if detail.status != "ACTIVE" => changes.push(CollectionChange::NotActive),
-        Some(_) => {}
-    }
-    changes
-}
-
 /// Something of a role that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleChange {
@@ -156,7 +103,7 @@ pub enum RoleChange {
     Trust,
     /// It is not within the permissions boundary that the operator was given.
     Boundary,
-    /// Its permissions differ, or cannot be written before the collection has an id.
+    /// Its permissions differ, or cannot be written before the vector store is there.
     Permissions,
     /// The index's data access policy or its description is missing or differs.
     DataAccess,
@@ -179,19 +126,19 @@ pub fn role(scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> Vec<RoleCha
             if scope.permissions_boundary.is_some() && role.boundary != scope.permissions_boundary {
                 changes.push(RoleChange::Boundary);
             }
-            let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
+            let permissions = policy::permissions(scope, want);
             let found = role.policies.get(ROLE_POLICY);
             if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
                 changes.push(RoleChange::Permissions);
             }
         }
     }
-    let access = want.data_access(scope);
-    if !facts
-        .data_access
-        .as_ref()
-        .is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access))
-    {
+    let has_access = want.data_access(scope).is_none_or(|wanted| {
+        let same =
+            |found: &PolicyFacts| found.describes(&want.tags) && policy::same(&found.document, &wanted);
+        facts.data_access.as_ref().is_some_and(same)
+    });
+    if !has_access {
         changes.push(RoleChange::DataAccess);
     }
     if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
@@ -226,7 +173,7 @@ pub fn mappings_to_add(
 pub enum KnowledgeBaseChange {
     /// A tag of ours or of the user's is missing or differs.
     Tags,
-    /// It keeps its vectors in a collection that is no more, and no call changes that: it must be made anew.
+    /// It keeps its vectors in a store that is no more, and no call changes that: it must be made anew.
     Replace,
     /// The data source must go: its index is gone, and it would never fill another.
     DropDataSource,
@@ -248,9 +195,8 @@ pub fn knowledge_base(
     want: &DesiredKnowledgeBase,
     facts: &KnowledgeBaseFacts,
 ) -> Vec<KnowledgeBaseChange> {
-    let store = want.store.as_ref().map(|Store::OpenSearchServerless { collection_arn, .. }| collection_arn);
-    if let (Some(has), Some(wanted)) = (&facts.collection_arn, store)
-        && has != wanted
+    if let (Some(has), Some(wanted)) = (&facts.store, &want.store)
+        && !has.is_same(wanted)
     {
         return vec![KnowledgeBaseChange::Replace];
     }
@@ -295,21 +241,6 @@ impl DataDeletionPolicy {
     }
 }
 
-impl StandbyReplicas {
-    /// The word that AWS uses.
-    pub const fn in_aws(self) -> &'static str {
-        match self {
-            StandbyReplicas::Enabled => "ENABLED",
-            StandbyReplicas::Disabled => "DISABLED",
-        }
-    }
-
-    /// What a word of AWS's means.
-    pub fn of_aws(word: &str) -> Option<Self> {
-        [StandbyReplicas::Enabled, StandbyReplicas::Disabled].into_iter().find(|it| it.in_aws() == word)
-    }
-}
-
 /// Whether a key is ready to encrypt.
 pub fn key_is_whole(want: &DesiredKey, facts: &KeyFacts) -> bool {
     facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
@@ -336,9 +267,7 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
     match layer {
         Layer::Key => whole(&want.key, &observed.key, key_is_whole),
         Layer::Bucket => whole(&want.bucket, &observed.bucket, |w, f| bucket(scope, w, f).is_empty()),
-        Layer::VectorStore => {
-            whole(&want.collection, &observed.collection, |w, f| collection(w, f).is_empty())
-        }
+        Layer::VectorStore => whole(&want.collection, &observed.collection, |w, f| w.changes(f).is_empty()),
         Layer::Index => {
             let added =
                 |w: &DesiredIndex, f: &IndexFacts| mappings_to_add(w, f, &observed.index_asked).is_empty();

@@ -62,7 +62,7 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
             diff::bucket(scope, want, facts).into_iter().map(change).collect()
         }),
         Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
-            all(diff::collection(want, facts).into_iter().map(CollectionChange::words))
+            all(want.changes(facts).into_iter().map(CollectionChange::words))
         }),
         Layer::Index => of(&want.index, &observed.index, |want, facts| {
             diff::missing_mappings(want, facts)
@@ -89,19 +89,6 @@ impl BucketChange {
             BucketChange::Versioning => "its versioning",
             BucketChange::Lifecycle => "its lifecycle rules",
             BucketChange::Tags => "its tags",
-        }
-    }
-}
-
-impl CollectionChange {
-    /// `None` for what AWS does, and nobody puts right.
-    const fn words(self) -> Option<&'static str> {
-        match self {
-            CollectionChange::Encryption => Some("its encryption policy"),
-            CollectionChange::Network => Some("its network policy"),
-            CollectionChange::Create => Some("it was gone"),
-            CollectionChange::Tags => Some("its tags"),
-            CollectionChange::NotActive => None,
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::api::{
 };
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::offer::{Offer, PoolOffer};
-use crate::stack::store::Store;
-use crate::stack::store::opensearch;
+use crate::stack::store::StoreHandle;
+use crate::stack::store::opensearch::{self, CollectionHandle};
 
 /// The uid of every sample's owner.
 pub const UID: &str = "6f1e0c1e-0000-4000-8000-000000000001";
@@ -142,6 +142,14 @@ pub fn stack(name: &'static str, spec: Value) -> Sample {
     Sample { name, column: shared.column(), id, offer: None, asks: Asks::Stack(Box::new(shared)) }
 }
 
+/// How one gets at a collection.
+pub fn store(arn: &str, endpoint: Option<&str>) -> StoreHandle {
+    StoreHandle::OpenSearchServerless(CollectionHandle {
+        arn: arn.into(),
+        endpoint: endpoint.map(str::to_owned),
+    })
+}
+
 /// What a SharedStack of this name lends.
 pub fn lent_by(stack: &str) -> Offer {
     let id = Identity::of_stack(scope(), stack, "6f1e0c1e-0000-4000-8000-00000000000f");
@@ -149,9 +157,11 @@ pub fn lent_by(stack: &str) -> Offer {
         stack: stack.into(),
         uid: id.uid.clone(),
         bucket: id.name(Layer::Bucket),
-        collection_name: id.name(Layer::VectorStore),
-        collection_arn: id.scope.arn("aoss", "collection/lent0collection00000"),
-        collection_endpoint: Some("https://lent0collection00000.eu-central-1.aoss.amazonaws.com".into()),
+        store_name: id.name(Layer::VectorStore),
+        store: store(
+            &id.scope.arn("aoss", "collection/lent0collection00000"),
+            Some("https://lent0collection00000.eu-central-1.aoss.amazonaws.com"),
+        ),
         kms_key_arn: None,
         pool: Some(PoolOffer {
             knowledge_base_id: "LENTKB0001".into(),
@@ -250,9 +260,9 @@ pub fn index(want: &DesiredIndex) -> IndexFacts {
 /// an ARN it has no permissions.
 pub fn role(scope: &Scope, want: &DesiredRole) -> RoleFacts {
     let arn = scope.role_arn(&want.name);
-    let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
+    let permissions = policy::permissions(scope, want);
     RoleFacts {
-        data_access: Some(described(want.data_access(scope), &want.tags)),
+        data_access: want.data_access(scope).map(|document| described(document, &want.tags)),
         role: Some(RoleDetail {
             arn,
             trust: policy::trust(scope, want.trusted.as_deref()),
@@ -277,10 +287,7 @@ fn bare_knowledge_base(scope: &Scope, want: &DesiredKnowledgeBase) -> KnowledgeB
         failure_reasons: Vec::new(),
         embedding_model_arn: Some(want.embedding_model_arn.clone()),
         dimensions: want.dimensions,
-        collection_arn: want
-            .store
-            .clone()
-            .map(|Store::OpenSearchServerless { collection_arn, .. }| collection_arn),
+        store: want.store.as_ref().map(|it| store(it.arn(), None)),
         tags: want.tags.clone(),
         data_source: None,
         id,

@@ -25,7 +25,7 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
     {
         let has = StandbyReplicas::of_aws(&found.standby_replicas).map(|it| in_yaml(&it));
         compare("collection.standbyReplicas", has, in_yaml(&want.settings.standby_replicas));
-        if found.status == "ACTIVE" {
+        if found.is_active() {
             compare("the collection's key", Some(key(&found.kms_key_arn)), key(&want.key_arn));
         }
     }
@@ -43,7 +43,7 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
         let text = |number: Option<i32>| number.map(|it| it.to_string());
         let hnsw = want.settings.hnsw;
         let distance = |distance: Distance| in_yaml(&distance);
-        // What an index does not show is not known to differ: OpenSearch leaves defaults out.
+        // What an index does not show is not known to differ: the store leaves defaults out.
         for (setting, has, wanted) in [
             ("knowledgeBase.dimensions", text(found.dimensions), want.dimensions.to_string()),
             (

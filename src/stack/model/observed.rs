@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::api::{ChunkingSettings, Layer};
 use crate::stack::fault::Fault;
+pub use crate::stack::foreign::Foreign;
 use crate::stack::identity::{Identity, OwnershipClaim};
+use crate::stack::store::StoreHandle;
+pub use crate::stack::store::{CollectionDetail, CollectionFacts, PolicyFacts};
 
 /// One layer, as looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,15 +20,6 @@ pub enum Observed<T> {
     Ours(T),
     /// It carries our name and is not provably ours: never changed, never deleted.
     Foreign(Foreign),
-}
-
-/// A resource that has our name and is not ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
-    /// What and which, such as `bucket prod-ta-acme-…`.
-    pub resource: String,
-    /// Left behind by an earlier object of ours, or anybody's.
-    pub claim: OwnershipClaim,
 }
 
 // Not derived: a derived Default would ask it of `T` too.
@@ -129,10 +123,15 @@ impl Observation {
         layer == Layer::Key && (self.bucket.foreign().is_some() || self.collection.foreign().is_some())
     }
 
-    /// Whether the collection that was seen answers calls about its indexes.
-    pub fn has_active_collection(&self) -> bool {
+    /// How one gets at the vector store, if it is there and ours.
+    pub fn store(&self) -> Option<StoreHandle> {
+        self.collection.ours()?.collection.as_ref().map(|it| it.handle().into())
+    }
+
+    /// Whether the vector store that was seen answers calls about its indexes.
+    pub fn has_active_store(&self) -> bool {
         let collection = self.collection.ours().and_then(|facts| facts.collection.as_ref());
-        collection.is_some_and(|detail| detail.status == "ACTIVE")
+        collection.is_some_and(CollectionDetail::is_active)
     }
 
     /// Whether a layer is there and ours.
@@ -222,58 +221,6 @@ impl LifecycleRule {
     }
 }
 
-/// A collection and the two policies of its name.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct CollectionFacts {
-    /// The encryption policy.
-    pub encryption: Option<PolicyFacts>,
-    /// The network policy.
-    pub network: Option<PolicyFacts>,
-    /// The collection itself; absent until both policies stand.
-    pub collection: Option<CollectionDetail>,
-    /// A policy of our name that is somebody else's.
-    pub foreign: Option<Foreign>,
-}
-
-impl CollectionFacts {
-    /// Whether anything of it is ours.
-    pub fn has_any(&self) -> bool {
-        self.encryption.is_some() || self.network.is_some() || self.collection.is_some()
-    }
-}
-
-/// An AOSS policy.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PolicyFacts {
-    /// What it says.
-    pub document: Value,
-    /// Its version: the lock of an update.
-    pub version: String,
-    /// Where policies carry what other resources have as tags.
-    pub description: String,
-}
-
-/// What BatchGetCollection says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CollectionDetail {
-    /// Its id.
-    pub id: String,
-    /// Its ARN.
-    pub arn: String,
-    /// `CREATING`, `ACTIVE`, `DELETING`, `FAILED`, …
-    pub status: String,
-    /// The OpenSearch endpoint, once active.
-    pub endpoint: Option<String>,
-    /// The key, where it is a customer's.
-    pub kms_key_arn: Option<String>,
-    /// Whether it has copies in other zones: `ENABLED` or `DISABLED`.
-    pub standby_replicas: String,
-    /// Why it failed, if it did.
-    pub failure: Option<String>,
-    /// All tags.
-    pub tags: BTreeMap<String, String>,
-}
-
 /// An index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexFacts {
@@ -324,8 +271,8 @@ pub struct KnowledgeBaseFacts {
     pub embedding_model_arn: Option<String>,
     /// The length of its vectors, if Bedrock was told.
     pub dimensions: Option<i32>,
-    /// The collection that holds its vectors.
-    pub collection_arn: Option<String>,
+    /// The store that holds its vectors, without an endpoint.
+    pub store: Option<StoreHandle>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
     /// The data source of our name.

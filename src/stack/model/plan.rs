@@ -9,8 +9,8 @@ use super::policy;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::stack::approval;
 use crate::stack::identity::{Adopts, Identity, OwnershipClaim};
-use crate::stack::offer::{Offer, collection_id};
-use crate::stack::store::opensearch;
+use crate::stack::offer::Offer;
+use crate::stack::store;
 
 /// A layer's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -41,19 +41,11 @@ pub const fn needs(layer: Layer) -> &'static [Layer] {
 
 /// What the layers seen, and the offer, have to lend to the layers that build on them.
 pub(crate) fn handles(observed: &Observation, offer: Option<&Offer>) -> Handles {
-    let collection = observed.collection.ours().and_then(|facts| facts.collection.as_ref());
-    let collection_arn =
-        offer.map(|offer| offer.collection_arn.clone()).or(collection.map(|c| c.arn.clone()));
     Handles {
         key_arn: offer
             .and_then(|offer| offer.kms_key_arn.clone())
             .or_else(|| observed.key.ours().map(|key| key.arn.clone())),
-        collection_id: collection_arn.as_deref().and_then(collection_id),
-        collection_arn,
-        collection_endpoint: match offer {
-            Some(offer) => offer.collection_endpoint.clone(),
-            None => collection.and_then(|c| c.endpoint.clone()),
-        },
+        store: offer.map(|offer| offer.store.clone()).or_else(|| observed.store()),
         knowledge_base_arn: observed.knowledge_base.ours().map(|facts| facts.arn.clone()),
         trust_is_narrow: role(observed).is_some_and(|role| policy::trusted(&role.trust).is_some()),
         rebuild: rebuild(observed),
@@ -80,7 +72,7 @@ pub(crate) fn index_on_record(observed: &Observation) -> bool {
 
 /// Whether the role says that the index was made by the collection's endpoint.
 pub(crate) fn index_by_endpoint(observed: &Observation) -> bool {
-    role(observed).is_some_and(|role| diff::carries(&role.tags, &opensearch::index_by_endpoint()))
+    role(observed).is_some_and(|role| diff::carries(&role.tags, &store::index_by_endpoint()))
 }
 
 fn role(observed: &Observation) -> Option<&RoleDetail> {

@@ -5,30 +5,9 @@
 use serde_json::{Value, json};
 
 use super::desired::{DesiredBucket, DesiredRole};
+pub use crate::stack::compare::same;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{POOL, SUFFIX};
-
-/// Whether two policy documents say the same. IAM and AOSS may answer a one-element list as its element.
-pub fn same(a: &Value, b: &Value) -> bool {
-    fn unwrapped(value: &Value) -> &Value {
-        match value {
-            Value::Array(items) if items.len() == 1 => unwrapped(&items[0]),
-            other => other,
-        }
-    }
-    match (unwrapped(a), unwrapped(b)) {
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
-        }
-        // Both ways, or a list that names one thing twice would pass for one that names two.
-        (Value::Array(a), Value::Array(b)) => {
-            let within = |a: &[Value], b: &[Value]| a.iter().all(|x| b.iter().any(|y| same(x, y)));
-            a.len() == b.len() && within(a, b) && within(b, a)
-        }
-        (a, b) => a == b,
-    }
-}
 
 /// The statements of a policy that another has not, by their names.
 pub fn others(found: &Value, wanted: &Value) -> Vec<String> {
@@ -65,9 +44,11 @@ pub fn trusted(trust: &Value) -> Option<&str> {
     (!arn.ends_with('*')).then_some(arn)
 }
 
-/// What a knowledge base's role may do: exactly its model, its prefix, its collection and its key.
+/// What a knowledge base's role may do: exactly its model, its prefix, its vector store and its key. Before that store is
+/// there, nothing can be said.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>
-pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> Value {
+pub fn permissions(scope: &Scope, want: &DesiredRole) -> Option<Value> {
+    let store = want.store.handle.as_ref()?;
     let Scope { account, region, partition, .. } = scope;
     let bucket = &want.bucket;
     let prefix = &want.prefix;
@@ -81,7 +62,7 @@ pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> V
         json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
             "Resource": format!("arn:{partition}:s3:::{bucket}/{prefix}*"),
             "Condition": {"StringEquals": in_account}}),
-        json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll", "Resource": collection_arn}),
+        store.permission(),
     ];
     if let Some(key) = &want.key_arn {
         statements.push(
@@ -91,7 +72,7 @@ pub fn permissions(scope: &Scope, want: &DesiredRole, collection_arn: &str) -> V
         statements.push(json!({"Sid": "TransientData", "Effect": "Allow",
             "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": key}));
     }
-    json!({"Version": "2012-10-17", "Statement": statements})
+    Some(json!({"Version": "2012-10-17", "Statement": statements}))
 }
 
 /// The statement by which the operator alone writes a pool's metadata files.
@@ -160,6 +141,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::api::VectorStore;
+    use crate::stack::model::ideal;
+    use crate::stack::store::StoreRef;
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/k";
 
@@ -177,53 +161,16 @@ mod tests {
             tags: BTreeMap::new(),
             bucket: "b".into(),
             prefix: "bridge/1/".into(),
-            collection: "c".into(),
-            collection_arn: None,
+            store: StoreRef {
+                kind: VectorStore::default(),
+                name: "c".into(),
+                handle: Some(ideal::store("arn:c", None)),
+            },
             index: "i".into(),
             embedding_model_arn: "arn:aws:bedrock:eu-central-1::foundation-model/m".into(),
             key_arn: key_arn.map(Into::into),
             trusted: None,
         }
-    }
-
-    #[test]
-    fn documents_are_compared_by_what_they_say() {
-        for (a, b) in [
-            (json!({"a": ["x", "y"], "b": "z"}), json!({"b": ["z"], "a": ["y", "x"]})),
-            (json!([{"a": [[1]]}]), json!({"a": 1})),
-            (json!([{"a": 1}, {"b": ["x"]}]), json!([{"b": "x"}, {"a": 1}])),
-            (json!([]), json!([])),
-            (json!({}), json!({})),
-            (json!(null), json!(null)),
-        ] {
-            assert!(same(&a, &b), "{a} says the same as {b}");
-            assert!(same(&b, &a), "{b} says the same as {a}");
-        }
-        for (a, b) in [
-            (json!({"a": ["x", "y"]}), json!({"a": ["x"]})),
-            (json!({"a": ["x", "y"]}), json!({"a": ["x", "z"]})),
-            (json!({"a": ["x", "y"]}), json!({"a": ["x", "y", "z"]})),
-            (json!({"a": 1}), json!({"a": 1, "b": 2})),
-            (json!({"a": 1}), json!({"b": 1})),
-            (json!({"a": 1}), json!({"a": 2})),
-            (json!({"a": 1}), json!({"a": "1"})),
-            (json!({"a": null}), json!({})),
-            (json!([]), json!(null)),
-            (json!([]), json!({})),
-            (json!([1]), json!([])),
-            (json!({}), json!(null)),
-        ] {
-            assert!(!same(&a, &b), "{a} does not say the same as {b}");
-            assert!(!same(&b, &a), "{b} does not say the same as {a}");
-        }
-    }
-
-    /// A list that says one thing twice lacks another: what somebody has done to a list so is not undone now.
-    #[test]
-    fn a_list_with_a_repetition_is_not_a_longer_one() {
-        let (twice, both) = (json!(["x", "x"]), json!(["x", "y"]));
-        assert!(!same(&both, &twice));
-        assert!(!same(&twice, &both));
     }
 
     #[test]
@@ -277,7 +224,7 @@ mod tests {
                 "Resource": "arn:aws:s3:::b/bridge/1/*", "Condition": {"StringEquals": in_account}}),
             json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll", "Resource": "arn:c"}),
         ];
-        let policy = |key| permissions(&scope(), &role_of(key), "arn:c");
+        let policy = |key| permissions(&scope(), &role_of(key)).unwrap();
         assert_eq!(policy(None), json!({"Version": "2012-10-17", "Statement": statements}));
         statements.extend([
             json!({"Sid": "DecryptDocuments", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY,
@@ -286,7 +233,7 @@ mod tests {
                 "Resource": KEY}),
         ]);
         assert_eq!(policy(Some(KEY)), json!({"Version": "2012-10-17", "Statement": statements}));
-        let there = permissions(&in_china(), &role_of(None), "arn:c");
+        let there = permissions(&in_china(), &role_of(None)).unwrap();
         assert_eq!(there["Statement"][1]["Resource"], "arn:aws-cn:s3:::b");
         assert_eq!(there["Statement"][2]["Resource"], "arn:aws-cn:s3:::b/bridge/1/*");
     }
@@ -317,8 +264,9 @@ mod tests {
             ("prod-sa-stand-gxt44wxbqg", "bridge/acme/"),
             ("prod-sa-stand-gxt44wxbqg", "pool/"),
         ] {
-            let role = DesiredRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
-            let policy = permissions(&scope, &role, &scope.arn("aoss", "collection/abc"));
+            let mut role = DesiredRole { bucket: bucket.into(), prefix: prefix.into(), ..role_of(Some(KEY)) };
+            role.store.handle = Some(ideal::store(&scope.arn("aoss", "collection/abc"), None));
+            let policy = permissions(&scope, &role).unwrap();
             for needs in policy["Statement"].as_array().unwrap() {
                 for (action, arn) in list(&needs["Action"]).iter().flat_map(|action| {
                     list(&needs["Resource"]).into_iter().map(move |arn| (action.clone(), arn))

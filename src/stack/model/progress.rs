@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::api::{Layer, Reason, Severity};
 use crate::stack::fault::{Class, Fault};
+use crate::stack::store;
 
 /// How long a stack that waits for a person is left alone: a right may be given, a quota raised, without our knowing.
 pub const STALLED: Duration = Duration::from_secs(300);
@@ -129,14 +130,15 @@ impl Progress {
     }
 }
 
-/// How long a layer may take, as AWS says (`docs.aws.amazon.com`: a data access policy takes a minute, five at most; a
-/// collection several minutes) and as others have measured, with room.
+/// How long a layer may take, as AWS says (`docs.aws.amazon.com`: a data access policy takes a minute, five at most) and as
+/// others have measured, with room.
 pub const fn deadline(layer: Layer) -> Duration {
-    Duration::from_secs(match layer {
-        Layer::Key | Layer::Bucket => 5 * 60,
-        Layer::Role | Layer::Index => 10 * 60,
-        Layer::VectorStore | Layer::KnowledgeBase => 30 * 60,
-    })
+    match layer {
+        Layer::Key | Layer::Bucket => Duration::from_secs(5 * 60),
+        Layer::Role | Layer::Index => Duration::from_secs(10 * 60),
+        Layer::VectorStore => store::DEADLINE,
+        Layer::KnowledgeBase => Duration::from_secs(30 * 60),
+    }
 }
 
 impl Cadence {

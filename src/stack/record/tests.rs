@@ -134,7 +134,7 @@ impl Row {
             holder: self.holder.clone(),
             pattern: Pattern::Pool,
             stack: Some("standard".into()),
-            store: Store::default(),
+            store: VectorStore::default(),
             since: NOW - empty_since.unwrap_or(SignedDuration::from_hours(1000)),
             empty: empty_since.is_some(),
             nonce: "n".into(),

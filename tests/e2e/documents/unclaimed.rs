@@ -19,10 +19,7 @@ const TENANT: &str = "{kind: Tenant, metadata: {name: nobody}, spec: {tenantId: 
 /// What a client is answered that sends this tenantId, whether or not there is such a Tenant.
 async fn asked_as(w: &World, tenant: &str) -> Vec<Answer> {
     let knowledge_base = w.get(STACK).await.status.knowledge_base_id.unwrap();
-    let retrieval = w.adapters().retrieval;
-    let passages =
-        retrieval.retrieve(&knowledge_base, QUESTION, Some(("tenantId", tenant)), 100).await.unwrap();
-    passages.into_iter().map(|passage| (passage.uri.unwrap(), passage.text)).collect()
+    w.ask(&knowledge_base, QUESTION, Some(("tenantId", tenant))).await
 }
 
 /// The keys of a bucket that begin so.

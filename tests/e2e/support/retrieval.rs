@@ -1,7 +1,12 @@
 //! Questions to a tenant's knowledge base, as a client asks them.
 
+use aws_sdk_bedrockagentruntime::types::{
+    FilterAttribute, KnowledgeBaseQuery, KnowledgeBaseRetrievalConfiguration,
+    KnowledgeBaseVectorSearchConfiguration, RetrievalFilter,
+};
+use aws_smithy_types::Document;
 use serde_json::Value;
-use tenantry::aws::{Aws, Gate, Pace, Passage};
+use tenantry::aws::{Aws, Gate, Pace};
 
 use crate::support::world::World;
 
@@ -27,15 +32,34 @@ impl World {
         self.ask(knowledge_base, question, None).await
     }
 
+    /// Asks as anybody can who has the right to: the operator's own adapter asks nobody but a tenant's own target.
     pub async fn ask(
         &self,
         knowledge_base: &str,
         question: &str,
         filter: Option<(&str, &str)>,
     ) -> Vec<Answer> {
-        let retrieval = self.adapters().retrieval;
-        let passages = retrieval.retrieve(knowledge_base, question, filter, 100).await.unwrap();
-        passages.into_iter().map(|Passage { uri, text, .. }| (uri.unwrap(), text)).collect()
+        let filter = filter.map(|(key, value)| {
+            let equals = FilterAttribute::builder().key(key).value(Document::String(value.into()));
+            RetrievalFilter::Equals(equals.build().unwrap())
+        });
+        let search = KnowledgeBaseVectorSearchConfiguration::builder()
+            .number_of_results(100)
+            .set_filter(filter)
+            .build();
+        let how = KnowledgeBaseRetrievalConfiguration::builder().vector_search_configuration(search).build();
+        let runtime = aws_sdk_bedrockagentruntime::Client::new(&self.sdk_config);
+        let query = KnowledgeBaseQuery::builder().text(question).build();
+        let asked = runtime.retrieve().knowledge_base_id(knowledge_base).retrieval_configuration(how);
+        let mut pages = asked.retrieval_query(query).into_paginator().send();
+        let mut answers = Vec::new();
+        while let Some(page) = pages.next().await {
+            for result in page.unwrap().retrieval_results {
+                let uri = result.location.and_then(|it| it.s3_location).and_then(|it| it.uri);
+                answers.push((uri.unwrap(), result.content.unwrap().text));
+            }
+        }
+        answers
     }
 
     /// Asks with `tenantry retrieve`.

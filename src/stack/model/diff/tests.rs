@@ -5,17 +5,19 @@ mod facts;
 mod special;
 mod wants;
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 
 use super::*;
-use crate::api::ChunkingSettings;
+use crate::api::{ChunkingSettings, StandbyReplicas};
 use crate::stack::identity::OwnershipClaim;
 use crate::stack::model::ideal::{self, ours};
 use crate::stack::model::immutable::immutable;
 use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
+use crate::stack::store::{CollectionFacts, DesiredCollection, opensearch};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
 const ELSEWHERE: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/elsewhere";
@@ -101,7 +103,7 @@ impl Stack {
                 of(&want.bucket, &observed.bucket, |want, facts| said(bucket(scope, want, facts)))
             }
             Layer::VectorStore => {
-                of(&want.collection, &observed.collection, |want, facts| said(collection(want, facts)))
+                of(&want.collection, &observed.collection, |want, facts| said(want.changes(facts)))
             }
             Layer::Index => of(&want.index, &observed.index, |want, facts| {
                 let missing = missing_mappings(want, facts);
@@ -181,7 +183,7 @@ fn what_is_as_wanted_differs_in_nothing() {
         }
         if let Some(want) = collection {
             owned += 1;
-            assert_eq!(super::collection(want, &ideal::collection(scope, want)), [], "{name}");
+            assert_eq!(want.changes(&ideal::collection(scope, want)), [], "{name}");
         }
         if let Some(want) = role {
             owned += 1;

@@ -45,7 +45,7 @@ const ROWS: &[Row] = &[
     (Layer::KnowledgeBase, |it| ours(&mut it.knowledge_base).tags.clear(), "its tags"),
     (
         Layer::KnowledgeBase,
-        |it| ours(&mut it.knowledge_base).collection_arn = Some("another".into()),
+        |it| ours(&mut it.knowledge_base).store = Some(ideal::store("another", None)),
         "its collection",
     ),
     (Layer::KnowledgeBase, |it| ours(&mut it.knowledge_base).data_source = None, "its data source was gone"),

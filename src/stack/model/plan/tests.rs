@@ -16,7 +16,7 @@ use crate::stack::model::observed::{
     BucketFacts, CollectionFacts, DataSourceFacts, Foreign, IndexFacts, KeyFacts, KnowledgeBaseFacts,
     Observed, PolicyFacts, RoleFacts,
 };
-use crate::stack::store::opensearch;
+use crate::stack::store::{StoreHandle, opensearch};
 
 /// Every sample with its stack as it is once it is built.
 static BUILT: LazyLock<Vec<(Sample, Observation)>> =
@@ -229,7 +229,7 @@ static WAYS: &[Way] = &[
         knowledge_base(it, |it| forget_a_tag(&mut it.tags))
     }),
     way(Layer::KnowledgeBase, IN_ANOTHER_COLLECTION, ".....E", |it| {
-        knowledge_base(it, |it| it.collection_arn = Some("arn:aws:aoss:::collection/gone".into()))
+        knowledge_base(it, |it| it.store = Some(ideal::store("arn:aws:aoss:::collection/gone", None)))
     }),
     way(Layer::KnowledgeBase, WITHOUT_DATA_SOURCE, ".....E", |it| {
         knowledge_base(it, |it| it.data_source = None)
@@ -581,9 +581,7 @@ fn what_is_seen_lends_and_an_offer_wins() {
     let collection = built.collection.ours().unwrap().collection.clone().unwrap();
     let from_sight = Handles {
         key_arn: Some(key_arn.clone()),
-        collection_id: Some(collection.id),
-        collection_arn: Some(collection.arn),
-        collection_endpoint: collection.endpoint,
+        store: Some(ideal::store(&collection.arn, collection.endpoint.as_deref())),
         knowledge_base_arn: Some(built.knowledge_base.ours().unwrap().arn.clone()),
         trust_is_narrow: true,
         rebuild: Rebuild::Nothing,
@@ -592,15 +590,13 @@ fn what_is_seen_lends_and_an_offer_wins() {
     let offer = Offer { kms_key_arn: Some("arn:lent".into()), ..ideal::lent_by("standard") };
     let lent = |offer: &Offer| Handles {
         key_arn: Some("arn:lent".into()),
-        collection_id: Some("lent0collection00000".into()),
-        collection_arn: Some(offer.collection_arn.clone()),
-        collection_endpoint: offer.collection_endpoint.clone(),
+        store: Some(offer.store.clone()),
         ..from_sight.clone()
     };
     assert_eq!(handles(built, Some(&offer)), lent(&offer));
     let alone = Handles { knowledge_base_arn: None, trust_is_narrow: false, ..lent(&offer) };
     assert_eq!(handles(&Observation::default(), Some(&offer)), alone);
-    let quiet = Offer { collection_endpoint: None, ..offer.clone() };
+    let quiet = Offer { store: ideal::store(offer.store.arn(), None), ..offer.clone() };
     assert_eq!(handles(built, Some(&quiet)), lent(&quiet), "one's own endpoint leads to no lent collection");
     let keyless = Offer { kms_key_arn: None, ..offer };
     assert_eq!(handles(built, Some(&keyless)).key_arn.as_ref(), Some(key_arn));
@@ -611,7 +607,8 @@ fn a_collection_that_is_being_made_has_an_id_and_no_endpoint() {
     let (_, built) = &BUILT[0];
     let mut observed = built.clone();
     (by_name("it is being created").change)(&mut observed);
-    assert_eq!(handles(&observed, None), Handles { collection_endpoint: None, ..handles(built, None) });
+    let store = built.store().map(|store| ideal::store(store.arn(), None));
+    assert_eq!(handles(&observed, None), Handles { store, ..handles(built, None) });
 }
 
 /// What the role and the knowledge base say of what was there: by what the role trusts, and whether the knowledge base
@@ -1002,8 +999,10 @@ fn passes(
 /// fills no index but the one that it was made for.
 fn watch(sample: &Sample, before: &Observation, after: &Observation, filled: &mut bool) {
     let source = |observed: &Observation| {
-        let here = handles(observed, sample.offer.as_ref()).collection_arn;
-        let facts = observed.knowledge_base.ours().filter(|facts| facts.collection_arn == here);
+        let here = handles(observed, sample.offer.as_ref()).store;
+        let here = here.as_ref().map(StoreHandle::arn);
+        let facts = observed.knowledge_base.ours();
+        let facts = facts.filter(|facts| facts.store.as_ref().map(StoreHandle::arn) == here);
         facts.is_some_and(|facts| facts.data_source.is_some())
     };
     let appears = |it: fn(&Observation) -> bool| !it(before) && it(after);

@@ -40,10 +40,8 @@ fn changed(journal: &Journal) -> Vec<&Call> {
 
 /// Who is found with a tenant's filter, asked as by a client that still has it.
 async fn found(w: &World, knowledge_base: &str, tenant: &str) -> Vec<String> {
-    let retrieval = w.adapters().retrieval;
-    let filter = Some(("tenantId", tenant));
-    let passages = retrieval.retrieve(knowledge_base, QUESTION, filter, 100).await.unwrap();
-    passages.into_iter().map(|passage| passage.uri.unwrap()).collect()
+    let answers = w.ask(knowledge_base, QUESTION, Some(("tenantId", tenant))).await;
+    answers.into_iter().map(|(uri, _)| uri).collect()
 }
 
 #[tokio::test]

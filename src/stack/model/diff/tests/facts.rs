@@ -475,7 +475,7 @@ fn a_knowledge_base() {
             failure_reasons,
             embedding_model_arn,
             dimensions,
-            collection_arn,
+            store,
             tags,
             data_source,
         }),
@@ -494,11 +494,11 @@ fn a_knowledge_base() {
             ),
             // The index is asked for them.
             ("dimensions", "Bedrock was not told", |it| it.dimensions = None, &[]),
-            ("collection_arn", "none is known", |it| it.collection_arn = None, &[]),
+            ("store", "none is known", |it| it.store = None, &[]),
             (
-                "collection_arn",
+                "store",
                 "one that is no more",
-                |it| it.collection_arn = Some(ELSEWHERE.into()),
+                |it| it.store = Some(ideal::store(ELSEWHERE, None)),
                 &["KnowledgeBase: Replace"],
             ),
             ("tags", "ours was removed", |it| drop(it.tags.remove(OURS)), &["KnowledgeBase: Tags"]),

@@ -113,7 +113,7 @@ fn the_trust_is_narrow_before_there_is_a_data_source() {
                 tag(&mut want.tags, OURS);
                 let facts = ours(&mut it.observed.knowledge_base);
                 facts.status = "FAILED".into();
-                facts.collection_arn = Some(ELSEWHERE.into());
+                facts.store = Some(ideal::store(ELSEWHERE, None));
             },
             Layer::KnowledgeBase,
             &["Replace"],
@@ -475,7 +475,7 @@ fn a_description_says_our_tags_and_nothing_else() {
         ("", false),
     ] {
         let facts = PolicyFacts { document: json!({}), version: "1".into(), description: description.into() };
-        assert_eq!(describes(&facts, &wanted), same, "{description}");
+        assert_eq!(facts.describes(&wanted), same, "{description}");
     }
 }
 

@@ -142,21 +142,12 @@ fn endpoints(settings: &mut CollectionSettings, ids: &[&str]) {
 #[test]
 fn an_index() {
     check(
-        fields!(DesiredIndex {
-            name,
-            collection_id,
-            collection_endpoint,
-            role,
-            dimensions,
-            settings,
-            tenant_id_key,
-            rebuild,
-        }),
+        fields!(DesiredIndex { name, store, role, dimensions, settings, tenant_id_key, rebuild }),
         |it| it.want.index.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &[]),
-            ("collection_id", "none yet", |it| it.collection_id = None, &[]),
-            ("collection_endpoint", "none yet", |it| it.collection_endpoint = None, &[]),
+            ("store", "another's name", |it| it.store.name.push('x'), &[]),
+            ("store", "not there yet", |it| it.store.handle = None, &[]),
             ("role", "another", |it| it.role.push('x'), &[]),
             (
                 "dimensions",
@@ -228,8 +219,7 @@ fn a_role() {
             tags,
             bucket,
             prefix,
-            collection,
-            collection_arn,
+            store,
             index,
             embedding_model_arn,
             key_arn,
@@ -243,9 +233,9 @@ fn a_role() {
             ("tags", "one fewer of the user's", |it| drop(it.tags.remove(USERS)), &[]),
             ("bucket", "another", |it| it.bucket.push('x'), PERMISSIONS),
             ("prefix", "another", |it| it.prefix.push('x'), PERMISSIONS),
-            ("collection", "another", |it| it.collection.push('x'), &["Role: DataAccess"]),
-            ("collection_arn", "none yet", |it| it.collection_arn = None, PERMISSIONS),
-            ("collection_arn", "another", |it| it.collection_arn = Some(ELSEWHERE.into()), PERMISSIONS),
+            ("store", "another's name", |it| it.store.name.push('x'), &["Role: DataAccess"]),
+            ("store", "not there yet", |it| it.store.handle = None, PERMISSIONS),
+            ("store", "another", |it| it.store.handle = Some(ideal::store(ELSEWHERE, None)), PERMISSIONS),
             ("index", "another", |it| it.index.push('x'), &["Role: DataAccess"]),
             ("embedding_model_arn", "another", |it| it.embedding_model_arn.push('x'), PERMISSIONS),
             ("key_arn", "none", |it| it.key_arn = None, PERMISSIONS),
@@ -268,6 +258,7 @@ fn a_knowledge_base() {
             dimensions,
             chunking,
             store,
+            index,
             bucket,
             prefix,
             data_deletion_policy,
@@ -301,15 +292,12 @@ fn a_knowledge_base() {
             ("store", "none yet", |it| it.store = None, &[]),
             (
                 "store",
-                "another collection",
-                |it| {
-                    let Some(Store::OpenSearchServerless { collection_arn, index: _ }) = &mut it.store else {
-                        panic!("there is none");
-                    };
-                    *collection_arn = ELSEWHERE.into();
-                },
+                "another",
+                |it| it.store = Some(ideal::store(ELSEWHERE, None)),
                 &["KnowledgeBase: Replace"],
             ),
+            // Its name follows from whose it is: no call changes it.
+            ("index", "another", |it| it.index.push('x'), &[]),
             ("bucket", "another", |it| it.bucket.push('x'), UPDATE),
             ("prefix", "another", |it| it.prefix.push('x'), UPDATE),
             (
