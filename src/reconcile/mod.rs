@@ -11,17 +11,21 @@ pub(crate) mod ids;
 pub(crate) mod ingestion;
 pub(crate) mod leftovers;
 pub(crate) mod listing;
+pub(crate) mod managed;
 pub(crate) mod memory;
 #[cfg(test)]
 pub(crate) mod mocked;
 pub(crate) mod models;
 pub(crate) mod offer_status;
+pub(crate) mod pass;
 pub(crate) mod places;
 pub(crate) mod quota;
 pub(crate) mod registry;
+pub(crate) mod resolved;
 pub(crate) mod restore_documents;
 pub(crate) mod retry;
 pub(crate) mod shared_stack;
+pub(crate) mod stop;
 pub(crate) mod teardown;
 pub(crate) mod tenant;
 pub(crate) mod unparsed;
@@ -30,7 +34,6 @@ pub(crate) mod untouched;
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
 
 use crate::api::Reason;
@@ -139,9 +142,4 @@ fn in_words(error: &kube::Error) -> String {
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
         error => causes(error),
     }
-}
-
-/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
-async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
-    tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::listing::{Listing, Names};
 use super::places::{Applicant, Bound, Full, Limits, Places};
+use super::stop::Stop;
 use crate::api::{ConditionType, Reason, Severity, Status};
 use crate::clock::Clock;
 use crate::stack::fault::Fault;
@@ -157,7 +158,7 @@ impl Reservations {
         applicant: &Applicant,
         limits: Limits,
         ask: impl Fn() -> F,
-    ) -> Result<Result<Next, Blocked>, Fault>
+    ) -> Result<Next, Stop>
     where
         F: Future<Output = Result<Vec<String>, Fault>>,
     {
@@ -167,19 +168,15 @@ impl Reservations {
                 .reserve(applicant, names, limits, takes)
                 .map_err(|full| refusal(&full, applicant.begun))
         };
-        let names = self.listing.names(clock, REFUSES, &ask).await?;
-        if let Err(refused) = tries(&names, false) {
-            return Ok(Err(refused));
-        }
-        let names = self.listing.names(clock, PROMISES, &ask).await?;
-        if let Err(refused) = tries(&names, true) {
-            return Ok(Err(refused));
-        }
+        let names = self.listing.names(clock, REFUSES, &ask).await.map_err(Stop::of_asking)?;
+        tries(&names, false)?;
+        let names = self.listing.names(clock, PROMISES, &ask).await.map_err(Stop::of_asking)?;
+        tries(&names, true)?;
         let mut bounds = vec![Bound::Account];
         if let Owner::Tenant { namespace, .. } = &applicant.id.owner {
             bounds.push(Bound::KnowledgeBases(namespace.clone()));
         }
-        Ok(Ok(next(&self.places.lock(), &bounds)))
+        Ok(next(&self.places.lock(), &bounds))
     }
 }
 
@@ -265,7 +262,11 @@ mod tests {
         limits: Limits,
         n: usize,
     ) -> Result<Next, Blocked> {
-        rooms.reserve(Clock::new(1), &bridge(n), limits, || account.list()).await.unwrap()
+        match rooms.reserve(Clock::new(1), &bridge(n), limits, || account.list()).await {
+            Ok(next) => Ok(next),
+            Err(Stop::Refused(refused)) => Err(refused),
+            Err(_) => panic!("AWS was asked in vain"),
+        }
     }
 
     fn names(next: &Next) -> Vec<&str> {

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use futures::future::{BoxFuture, join_all};
 
-use super::case::Case;
 use super::observe::observe;
+use super::stack::Stack;
 use super::world::World;
 use crate::api::{Column, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::Hints;
@@ -25,15 +25,15 @@ pub fn nothing_wanted<'a>(
     offer: Option<&'a Offer>,
     status: &'a Status,
     creates_key: bool,
-) -> Case<'a> {
+) -> Stack<'a> {
     let blueprint = Blueprint::Nothing;
-    Case { id, column, offer, status, creates_key, approved: None, no_room: None, blueprint }
+    Stack { id, column, offer, status, creates_key, approved: None, no_room: None, blueprint }
 }
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
 pub async fn retain(
     world: &World<'_>,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     memory: &mut Memory,
 ) -> Result<(), Fault> {
@@ -54,7 +54,7 @@ pub async fn retain(
 /// pass that finds nothing of ours left.
 pub async fn teardown(
     world: &World<'_>,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
@@ -88,7 +88,7 @@ pub async fn teardown(
 /// bring on the next pass before.
 async fn teardown_layer(
     world: &World<'_>,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     layer: Layer,
     memory: &Memory,
     hints: &Hints,

@@ -81,9 +81,9 @@ impl Deletable for DeletedStack {
         losses.are_approved(deletion).await?;
         losses.take_apart(&deletion.reference(), memory).await?;
         losses.tell_records(memory).await?;
-        let case = deletion.case(&self.id, self.column, None);
+        let stack = deletion.stack(&self.id, self.column, None);
         let documents = async { Ok(Progress::Done) }.boxed();
-        done(engine::teardown(&deletion.cx.world(), &case, on_delete, memory, documents).await?)?;
+        done(engine::teardown(&deletion.cx.world(), &stack, on_delete, memory, documents).await?)?;
         if on_delete == OnDelete::Delete {
             return Ok(Left::Nothing);
         }
@@ -130,7 +130,7 @@ impl DeletedStack {
         memory: &mut Memory,
     ) -> Result<Left, Fault> {
         let (cx, id) = (deletion.cx, &self.id);
-        engine::retain(&cx.world(), &deletion.case(id, self.column, None), on_delete, memory).await?;
+        engine::retain(&cx.world(), &deletion.stack(id, self.column, None), on_delete, memory).await?;
         if let Observed::Ours(_) = memory.observed.bucket {
             let left = match on_delete {
                 OnDelete::Keep => marker::Left::Everything,

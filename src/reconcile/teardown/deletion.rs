@@ -9,7 +9,7 @@ use super::last_spec::LastSpec;
 use crate::api::{Column, Status};
 use crate::reconcile::context::Context;
 use crate::reconcile::engine;
-use crate::reconcile::engine::case::Case;
+use crate::reconcile::engine::Stack;
 use crate::reconcile::{finalizer, unparsed};
 use crate::stack::identity::Identity;
 use crate::stack::offer::Offer;
@@ -63,7 +63,7 @@ impl<'a> Deletion<'a> {
     }
 
     /// Its stack, as the engine takes it apart.
-    pub fn case<'b>(&'b self, id: &'b Identity, column: Column, offer: Option<&'b Offer>) -> Case<'b> {
+    pub fn stack<'b>(&'b self, id: &'b Identity, column: Column, offer: Option<&'b Offer>) -> Stack<'b> {
         engine::nothing_wanted(id, column, offer, &self.before, self.last.creates_key)
     }
 }

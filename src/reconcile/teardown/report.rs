@@ -6,7 +6,7 @@ use super::deletion::Deletion;
 use crate::api::{Layer, PerLayer, Reason, Severity, Status};
 use crate::reconcile::memory::Memory;
 use crate::reconcile::{Action, Error, conditions_writer};
-use crate::stack::model::outcome::{Documents, LayerStatus, Leaving, Outcome};
+use crate::stack::model::outcome::{Documents, LayerStatus, Leaving, Outcome, Report};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
 /// How long AWS may refuse a step of a teardown before a person should look.
@@ -46,14 +46,14 @@ pub async fn report(
     let goes = |layer: Layer| {
         LayerStatus::Waiting(Reason::Deleting, format!("The {layer} is being deleted, or is gone"))
     };
-    let outcome = Outcome {
-        leaving: Some(Leaving { reason: told, message, blocked, stalled }),
+    let said = Report {
+        outcome: Outcome::Leaving(Leaving { reason: told, message, blocked, stalled }),
         layers: PerLayer::from_fn(|layer| memory.goes.get(layer).then(|| goes(layer))),
         documents: Documents::last(&after.conditions),
-        ..Outcome::default()
+        ..Report::default()
     };
     let generation = deletion.object.metadata.generation.unwrap_or(0);
-    conditions_writer::set_conditions(&mut after, &outcome, generation);
+    conditions_writer::set_conditions(&mut after, &said, generation);
     conditions_writer::write(cx, &deletion.api, &deletion.reference(), &deletion.before, &after, true)
         .await?;
     memory.failures = 0;

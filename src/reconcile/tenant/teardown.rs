@@ -198,8 +198,8 @@ impl DeletedTenant {
         };
         let bucket = layers::bucket::look(&cx.aws, owner, deletion.before.bucket.as_deref()).await?;
         let offer = self.offer(cx).await?;
-        let case = deletion.case(id, Column::from(self.pattern), offer.as_ref());
-        engine::retain(&cx.world(), &case, on_delete, memory).await?;
+        let stack = deletion.stack(id, Column::from(self.pattern), offer.as_ref());
+        engine::retain(&cx.world(), &stack, on_delete, memory).await?;
         let there = match &self.lender {
             Some(_) => is_stacks(&bucket),
             None => matches!(bucket, Observed::Ours(_)),
@@ -244,9 +244,9 @@ impl DeletedTenant {
     ) -> Result<Progress, Fault> {
         let cx = deletion.cx;
         let offer = self.offer(cx).await?;
-        let case = deletion.case(&self.id, Column::from(self.pattern), offer.as_ref());
+        let stack = deletion.stack(&self.id, Column::from(self.pattern), offer.as_ref());
         let documents = self.remove_borrowed_documents(deletion, on_delete).boxed();
-        engine::teardown(&cx.world(), &case, on_delete, memory, documents).await
+        engine::teardown(&cx.world(), &stack, on_delete, memory, documents).await
     }
 
     /// Deletes this Tenant's ledger, and, unless they stay, its documents in a bucket that it borrows.

@@ -1,0 +1,323 @@
+//! One pass over an object, the same for all kinds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::Context;
+use super::engine::{self, News, Passed, Stack, Survey};
+use super::ingestion::LastStep;
+use super::managed::{Managed, Pass};
+use super::memory::Memory;
+use super::resolved::Resolved;
+use super::stop::Stop;
+use super::{
+    Action, Error, Guarded, PASS_TIMEOUT, conditions_writer, failed, finalizer, ids, ingestion, offer_status,
+    teardown, unreadable,
+};
+use crate::api::{ConditionType, Reason, Status, annotations};
+use crate::stack::model::outcome::Outcome;
+use crate::stack::model::progress::STALLED;
+
+/// One pass over an object, whatever has become of it.
+pub async fn reconcile<M: Managed>(object: Arc<Guarded<M>>, cx: Arc<Context>) -> Result<Action, Error> {
+    cx.caches().await;
+    let meta = object.meta();
+    cx.heed(meta);
+    match &object.0 {
+        _ if meta.deletion_timestamp.is_some() => match in_time(M::teardown(&cx, meta).boxed()).await {
+            Err(error) => Err(failed::tell_leaver(&cx, &dynamic::<M>(&cx, meta), meta, error).await),
+            done => done,
+        },
+        Ok(object) => match in_time(pass(&cx, object).boxed()).await {
+            Err(error) => Err(failed::tell(&cx, object, error).await),
+            done => done,
+        },
+        Err(invalid) => {
+            cx.stops_waiting(&meta.uid.clone().unwrap_or_default());
+            unreadable::tell(&cx, &dynamic::<M>(&cx, meta), meta, &invalid.error).await
+        }
+    }
+}
+
+/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
+async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
+    tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
+}
+
+/// One pass over an object that lives: resolve → observe → plan → act → report.
+pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, Error> {
+    let before = seen.status().cloned().unwrap_or_default();
+    if let Some(action) = preflight(cx, seen, &before).await? {
+        return Ok(action);
+    }
+    let (mut object, mut pass) = (seen.clone(), Pass::begins(seen, &before));
+    // It is written back however the pass ends.
+    let mut memory = cx.memories.lend(&seen.uid().unwrap_or_default());
+    let world = cx.world();
+    let mut id = None;
+    let end = async {
+        // Resolve: what it asks for, and whether it may, by the API server, caches, records and quotas.
+        let resolved = object.resolve(cx).await.inspect_err(|stop| stand_back(cx, &object, stop))?;
+        id = Some(resolved.id.clone());
+        // Observe and plan: what AWS has, and what is to be done about it.
+        let stack = resolved.stack(&before);
+        let survey = observe(cx, &resolved, stack.as_ref(), &mut memory).await?;
+        object.begin(cx, &resolved, &mut pass, &mut memory).await?;
+        pass.status.region = Some(cx.scope.region.clone());
+        pass.status.prefix = resolved.prefix();
+        // Act: a step of each layer that can take one, and then the documents.
+        let (Some(stack), Some(survey)) = (stack, survey) else { return Ok(()) };
+        let mut passed = engine::carry_out(&world, &stack, &mut memory, survey).await;
+        tell(cx, &object, &passed.news, &mut memory).await;
+        object.inspect(cx, &resolved, &pass, &mut passed).await;
+        note(cx, &stack, &passed, &mut pass, &memory).await;
+        pass.built(passed);
+        let step = object.documents(cx, &resolved, &pass, &mut memory).await;
+        look_after(&mut pass, step);
+        Ok(())
+    };
+    let end = end.await;
+    // Report: why it ended early, if it did; the registry; the status.
+    stop(&mut pass, end)?;
+    if pass.error.is_none() {
+        memory.failing_since = None;
+    }
+    object.register(cx, id.as_ref(), &mut pass, &mut memory).await;
+    report(cx, &object, pass, &mut memory).await
+}
+
+/// What follows at once, before anything is asked: nothing is done for an object that another installation holds, that is
+/// paused, or that was looked at just now.
+async fn preflight<M: Managed>(cx: &Context, object: &M, before: &Status) -> Result<Option<Action>, Error> {
+    let subject = conditions_writer::subject(object);
+    let uid = object.uid().unwrap_or_default();
+    if let Some(holder) = finalizer::held_by_another(object, &cx.finalizer()) {
+        cx.stops_waiting(&uid);
+        conditions_writer::held_by_another(cx, &subject, &holder).await;
+        return Ok(Some(Action::await_change()));
+    }
+    if annotations::pause(object.meta()).is_some() {
+        object.step_back(cx, None);
+        cx.no_further(&uid, before);
+        let api = M::api(cx.client.clone(), &object.namespace().unwrap_or_default());
+        return teardown::paused(cx, &api, &subject, object.meta(), before).await.map(Some);
+    }
+    Ok(cx.too_early(object.meta()).map(|wait| Action::requeue(cx.clock.outside(wait))))
+}
+
+/// Who may not be acted upon keeps nothing from others. It goes on waiting for what it was refused, if that is a place.
+fn stand_back<M: Managed>(cx: &Context, object: &M, stop: &Stop) {
+    let why = match stop {
+        Stop::Failed(_) => return,
+        Stop::Refused(refused) => Some(refused.reason),
+        _ => None,
+    };
+    object.step_back(cx, why);
+    if !matches!(why, Some(Reason::QuotaReserved | Reason::TooManyTenants)) {
+        cx.stops_waiting(&object.uid().unwrap_or_default());
+    }
+}
+
+/// Looks at the stack, and says what is to be done. Whoever is refused by what is there takes over nothing: neither its
+/// tenantId, nor documents, nor a marker.
+async fn observe(
+    cx: &Context,
+    resolved: &Resolved,
+    stack: Option<&Stack<'_>>,
+    memory: &mut Memory,
+) -> Result<Option<Result<Survey, Passed>>, Stop> {
+    let Some(stack) = stack else { return Ok(None) };
+    match engine::survey(&cx.world(), stack, memory, resolved.generation).await {
+        Err(passed) if resolved.grant.is_some() => Err(Stop::NotBegun(Box::new(passed))),
+        survey => Ok(Some(survey)),
+    }
+}
+
+/// Events of what was done.
+async fn tell<M: Managed>(cx: &Context, object: &M, news: &News, memory: &mut Memory) {
+    let subject = conditions_writer::subject(object);
+    if news.adopts {
+        conditions_writer::adopted(cx, &subject).await;
+    }
+    conditions_writer::drift_repaired(cx, &subject, &news.drift).await;
+    conditions_writer::tag_is_old(cx, &subject, memory).await;
+}
+
+/// Writes into the status what the layers are called, and what is known of the model.
+async fn note(cx: &Context, stack: &Stack<'_>, passed: &Passed, pass: &mut Pass<'_>, memory: &Memory) {
+    offer_status::approve_loss(&mut pass.status, &passed.news.approved_loss);
+    let want = stack.want(&memory.observed);
+    offer_status::owned(&mut pass.status, &want, &memory.observed, &passed.layers);
+    pass.report.model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, pass.before).await;
+}
+
+/// What the last step came to. What an object without documents said of them once is not said again.
+fn look_after(pass: &mut Pass<'_>, step: Option<LastStep>) {
+    pass.report.documents = None;
+    let Some(step) = step else { return };
+    let reindexing = ingestion::reindexing(pass.before, &mut pass.status, &step);
+    pass.report.outcome = std::mem::take(&mut pass.report.outcome).while_reindexing(reindexing);
+    if let Some(unclaimed) = step.unclaimed {
+        pass.status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
+    }
+    pass.look_again(step.look_again);
+    pass.fails(step.fault);
+    pass.report.documents = Some(step.documents);
+}
+
+/// How a pass ended that did not take all of its steps.
+fn stop(pass: &mut Pass<'_>, end: Result<(), Stop>) -> Result<(), Error> {
+    let Err(stop) = end else { return Ok(()) };
+    match stop {
+        Stop::Failed(error) => return Err(error),
+        Stop::Refused(why) => {
+            pass.report.outcome = Outcome::Refused(why);
+            pass.look_again = Some(STALLED);
+        }
+        Stop::Withheld(why) => {
+            let passes = why.reason == Reason::WaitingForRecords;
+            pass.look_again = Some(if passes { ids::LOOK_AGAIN } else { STALLED });
+            pass.report.outcome = Outcome::Withheld(why);
+        }
+        Stop::WaitsForStack(standing) => {
+            let undecided = !pass.before.is_true(ConditionType::Accepted);
+            pass.report.outcome = Outcome::default().while_undecided(undecided);
+            pass.report.borrowed = Some(standing);
+        }
+        Stop::Restores(standing) => {
+            pass.report.borrowed = Some(standing);
+            pass.look_again = Some(Duration::from_secs(1));
+        }
+        Stop::NotBegun(passed) => {
+            pass.built(*passed);
+            pass.report.outcome = match std::mem::take(&mut pass.report.outcome) {
+                Outcome::Blocked { why, .. } => Outcome::Refused(why),
+                other => other.while_undecided(true),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Writes what was found out into the status, and says when to look again.
+async fn report<M: Managed>(
+    cx: &Context,
+    object: &M,
+    pass: Pass<'_>,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    let Pass { before, report, mut status, look_again, error } = pass;
+    let uid = object.uid().unwrap_or_default();
+    conditions_writer::set_conditions(&mut status, &report, object.meta().generation.unwrap_or(0));
+    cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
+    object.settle(cx);
+    let api = M::api(cx.client.clone(), &object.namespace().unwrap_or_default());
+    let subject = conditions_writer::subject(object);
+    conditions_writer::write(cx, &api, &subject, before, &status, object.is_quiet()).await?;
+    if let Some(error) = error {
+        return Err(Error::Told(Box::new(error)));
+    }
+    memory.failures = 0;
+    let resync = cx.resync(&uid);
+    Ok(Action::requeue(cx.clock.outside(look_again.map_or(resync, |again| again.min(resync)))))
+}
+
+/// Where objects of a kind are, be they readable or not.
+fn dynamic<M: Managed>(cx: &Context, meta: &ObjectMeta) -> Api<DynamicObject> {
+    let kind = ApiResource::erase::<M>(&());
+    match &meta.namespace {
+        Some(namespace) => Api::namespaced_with(cx.client.clone(), namespace, &kind),
+        None => Api::all_with(cx.client.clone(), &kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{PerLayer, Tenant};
+    use crate::clock;
+    use crate::reconcile::mocked::{read, tenant};
+    use crate::stack::model::blocked::Blocked;
+    use crate::stack::model::outcome::LayerStatus;
+
+    fn no(reason: Reason) -> Blocked {
+        Blocked { reason, message: "no".into() }
+    }
+
+    /// Whatever ends a pass, the last word on what it did not come to stands.
+    #[test]
+    fn a_pass_that_ends_early_says_why_and_when_it_looks_again() {
+        let undecided = Outcome::default().while_undecided(true);
+        let waits = || LayerStatus::Waiting(Reason::StackNotReady, "soon".into());
+        let not_begun = |outcome| {
+            let layers = PerLayer { role: Some(LayerStatus::Ready), ..PerLayer::default() };
+            Stop::NotBegun(Box::new(Passed {
+                layers,
+                outcome,
+                look_again: Some(STALLED),
+                ..Passed::default()
+            }))
+        };
+        let second = Duration::from_secs(1);
+        for (end, outcome, borrowed, again) in [
+            (
+                Stop::from(no(Reason::SpecInvalid)),
+                Outcome::Refused(no(Reason::SpecInvalid)),
+                None,
+                Some(STALLED),
+            ),
+            (
+                Stop::Withheld(no(Reason::RecordsLost)),
+                Outcome::Withheld(no(Reason::RecordsLost)),
+                None,
+                Some(STALLED),
+            ),
+            (
+                Stop::Withheld(no(Reason::WaitingForRecords)),
+                Outcome::Withheld(no(Reason::WaitingForRecords)),
+                None,
+                Some(ids::LOOK_AGAIN),
+            ),
+            (Stop::WaitsForStack(waits()), undecided.clone(), Some(waits()), None),
+            (Stop::Restores(waits()), Outcome::default(), Some(waits()), Some(second)),
+            (not_begun(Outcome::default()), undecided, None, Some(STALLED)),
+            (
+                not_begun(Outcome::blocked(no(Reason::OwnedByAnother))),
+                Outcome::Refused(no(Reason::OwnedByAnother)),
+                None,
+                Some(STALLED),
+            ),
+        ] {
+            let before = Status::default();
+            let object = read::<Tenant>(tenant(json!({})));
+            let mut pass = Pass::begins(&object, &before);
+            let seen = matches!(end, Stop::NotBegun(_));
+            stop(&mut pass, Err(end)).unwrap();
+            assert_eq!((&pass.report.outcome, &pass.report.borrowed), (&outcome, &borrowed));
+            assert_eq!((pass.look_again, &pass.status), (again, &before), "{outcome:?}");
+            let role = if seen { LayerStatus::Ready } else { LayerStatus::Unchanged };
+            assert_eq!(pass.report.layers.role, Some(role), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn who_was_accepted_stays_so_while_it_waits_for_its_stack_and_a_failure_is_no_answer() {
+        let mut before = Status::default();
+        before.set(ConditionType::Accepted, "True", Reason::Accepted, "", None, clock::now());
+        let object = read::<Tenant>(tenant(json!({})));
+        let mut pass = Pass::begins(&object, &before);
+        stop(&mut pass, Err(Stop::WaitsForStack(LayerStatus::Unchanged))).unwrap();
+        assert_eq!(pass.report.outcome, Outcome::default());
+        let failed = stop(&mut pass, Err(Error::Timeout.into()));
+        assert!(matches!(failed, Err(Error::Timeout)));
+    }
+}
