@@ -21,11 +21,11 @@ use crate::documents::quarantine::QUARANTINE;
 use crate::layers::existing_key::OldTag;
 use crate::stack::lent;
 use crate::stack::model::grace;
-use crate::stack::model::outcome::Outcome;
+use crate::stack::model::outcome::Report;
 
-/// The conditions of a verdict, put into a status.
-pub fn set_conditions(status: &mut Status, verdict: &Outcome, generation: i64) {
-    status.conditions = verdict.conditions(&status.conditions, generation, &clock::now());
+/// The conditions of a report, put into a status.
+pub fn set_conditions(status: &mut Status, report: &Report, generation: i64) {
+    status.conditions = report.conditions(&status.conditions, generation, &clock::now());
     status.observed_generation = Some(generation);
 }
 
@@ -281,6 +281,7 @@ mod tests {
     use crate::reconcile::retry;
     use crate::records::Trouble;
     use crate::stack::model::blocked::Blocked;
+    use crate::stack::model::outcome::Outcome;
 
     const LONG_AGO: Time = Time(Timestamp::UNIX_EPOCH);
     const UID: &str = "uid-acme";
@@ -606,9 +607,9 @@ mod tests {
 
     #[test]
     fn a_verdict_is_put_into_the_status_that_stands() {
-        let verdict = Outcome {
-            refused: Some(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
-            ..Outcome::default()
+        let verdict = Report {
+            outcome: Outcome::Refused(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
+            ..Report::default()
         };
         let mut judged = Status {
             observed_generation: Some(3),

@@ -23,7 +23,8 @@ use super::ids::Ids;
 use super::memory::Memories;
 use super::models::Models;
 use super::places::{Applicant, Limits};
-use super::quota::{self, Next, Reservations};
+use super::quota::{self, Next, Reservations, Unpromised};
+use super::stop::Stop;
 use crate::api::{
     ConditionType, IngestionSettings, Pattern, RETRY_REQUESTED_AT, Reason, SharedStack, Status, Tenant,
     finalizer_name,
@@ -35,7 +36,6 @@ use crate::documents::job_slots::JobSlots;
 use crate::documents::reviews::Reviews;
 use crate::settings::Settings;
 use crate::stack::cron::Schedule;
-use crate::stack::fault::Fault;
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::model::blocked::Blocked;
 
@@ -287,17 +287,17 @@ impl Context {
     }
 
     /// Asks for room for one more knowledge base. `namespace` is how many its own may have.
-    pub async fn reserve(
-        &self,
-        applicant: &Applicant,
-        namespace: Option<usize>,
-    ) -> Result<Result<(), Blocked>, Fault> {
+    pub async fn reserve(&self, applicant: &Applicant, namespace: Option<usize>) -> Result<(), Stop> {
         self.forget_the_unseen();
         let ask = || self.aws.knowledge_bases.names();
         let answer = self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await;
         match self.passing_on(answer) {
-            Ok(answer) => Ok(answer.map(|next| self.wake(next))),
-            Err(fault) => Ok(Err(Blocked::try_from(fault)?)),
+            Ok(next) => {
+                self.wake(next);
+                Ok(())
+            }
+            Err(Unpromised::Full(refused)) => Err(refused.into()),
+            Err(Unpromised::Unknown(fault)) => Err(Blocked::try_from(fault)?.into()),
         }
     }
 
@@ -797,8 +797,8 @@ mod tests {
         }
         let ask = || async { Ok(Vec::new()) };
         let limits = cx.limits(None);
-        let refused = cx.reservations.reserve(cx.clock, &honest, limits, ask).await.unwrap();
-        assert_eq!(refused.unwrap_err().reason, Reason::QuotaReserved);
+        let refused = cx.reservations.reserve(cx.clock, &honest, limits, ask).await;
+        assert!(matches!(refused, Err(Unpromised::Full(full)) if full.reason == Reason::QuotaReserved));
         let mut stalled = Status::default();
         cx.settle("bogus", &stalled, false);
         assert_eq!(heard(&mut tenants), [] as [&str; 0], "it gets on");
@@ -888,7 +888,10 @@ mod tests {
     async fn without_an_answer_from_aws_there_is_neither_room_nor_a_refusal() {
         let cx = silent();
         let id = Identity::of_stack(cx.scope.clone(), "standard", "uid");
-        let fault = cx.reserve(&Applicant { id, born: None, begun: false }, None).await.unwrap_err();
+        let answer = cx.reserve(&Applicant { id, born: None, begun: false }, None).await;
+        let Err(Stop::Failed(crate::reconcile::Error::Aws(fault))) = answer else {
+            panic!("it was answered")
+        };
         assert_eq!(fault.operation, "ListKnowledgeBases");
         assert_eq!(cx.reservations.promised(), [] as [&str; 0]);
     }

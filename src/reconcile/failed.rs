@@ -4,61 +4,47 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
-use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Api, ResourceExt};
 
 use super::context::Context;
+use super::managed::Managed;
 use super::memory::lasts;
 use super::{Error, conditions_writer, finalizer, teardown};
 use crate::api::{ConditionType, PerLayer, Reason, Status};
 use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::{Documents, LayerStatus, Outcome};
+use crate::stack::model::outcome::{Documents, LayerStatus, Outcome, Report};
 use crate::stack::model::progress::{Cadence, Progress};
 
-/// What of an object nothing is known of in such a pass.
-pub struct Unknown {
-    /// The layers that it owns.
-    pub layers: PerLayer<Option<LayerStatus>>,
-    /// Whether it borrows.
-    pub borrows: bool,
-}
-
 /// What is said of an object of which no pass could be made for so long.
-fn verdict(before: &Status, unknown: Unknown, error: &Error, lasts: Option<Duration>) -> Option<Outcome> {
+fn report(
+    before: &Status,
+    layers: PerLayer<Option<LayerStatus>>,
+    borrows: bool,
+    error: &Error,
+    lasts: Option<Duration>,
+) -> Option<Report> {
     let late = lasts.is_some_and(|lasts| lasts > teardown::DEADLINE) && !before.is_true(ConditionType::Ready);
-    let (transient, blocked) = match (error.needs_person(), lasts) {
-        (Some(reason), _) => (None, Some(Blocked { reason, message: error.to_string() })),
+    let outcome = match (error.needs_person(), lasts) {
+        (Some(reason), _) => Outcome::blocked(Blocked { reason, message: error.to_string() }),
         (None, Some(_)) if late => {
             let minutes = teardown::DEADLINE.as_secs() / 60;
             let message = format!("Nothing has gone on for more than {minutes} minutes. {error}");
-            (None, Some(Blocked { reason: Reason::DeadlineExceeded, message }))
+            Outcome::blocked(Blocked { reason: Reason::DeadlineExceeded, message })
         }
-        (None, Some(_)) => (Some((error.lasting(), error.to_string())), None),
+        (None, Some(_)) => Outcome::of_layers(Some((error.lasting(), error.to_string()))),
         (None, None) => return None,
     };
-    Some(Outcome {
-        layers: unknown.layers,
-        borrowed: unknown.borrows.then_some(LayerStatus::Unchanged),
-        undecided: !before.is_true(ConditionType::Accepted),
+    Some(Report {
+        outcome: outcome.while_undecided(!before.is_true(ConditionType::Accepted)),
+        layers,
+        borrowed: borrows.then_some(LayerStatus::Unchanged),
         documents: Documents::last(&before.conditions),
-        transient,
-        blocked,
-        ..Outcome::default()
+        ..Report::default()
     })
 }
 
 /// Tells it of an object that lives, and hands the error on: backoff follows.
-pub async fn tell<K>(
-    cx: &Context,
-    api: &Api<K>,
-    object: &K,
-    before: &Status,
-    unknown: Unknown,
-    error: Error,
-) -> Error
-where
-    K: DeserializeOwned + Resource<DynamicType = ()>,
-{
+pub async fn tell<M: Managed>(cx: &Context, object: &M, error: Error) -> Error {
     if error.is_no_news() {
         return error;
     }
@@ -66,13 +52,15 @@ where
     let (uid, mut lasting) = (meta.uid.clone().unwrap_or_default(), None);
     let passes = error.needs_person().is_none();
     cx.memories.note(&uid, |memory| lasting = lasts(&mut memory.failing_since, cx.clock, passes));
-    if let Some(verdict) = verdict(before, unknown, &error, lasting) {
+    let before = object.status().cloned().unwrap_or_default();
+    if let Some(report) = report(&before, object.untouched(), object.borrows(), &error, lasting) {
         let mut after = before.clone();
-        conditions_writer::set_conditions(&mut after, &verdict, meta.generation.unwrap_or(0));
+        conditions_writer::set_conditions(&mut after, &report, meta.generation.unwrap_or(0));
         // Objects that get nowhere keep no place from others.
         cx.settle(&uid, &after, cx.memories.get(&uid).observed.knowledge_base.ours().is_some());
+        let api = M::api(cx.client.clone(), meta.namespace.as_deref().unwrap_or_default());
         let object = conditions_writer::subject(object);
-        if let Err(unsaid) = conditions_writer::write(cx, api, &object, before, &after, true).await {
+        if let Err(unsaid) = conditions_writer::write(cx, &api, &object, &before, &after, true).await {
             tracing::debug!(%unsaid, "a failure could not be told");
         }
     }
@@ -109,9 +97,7 @@ mod tests {
 
     use super::*;
     use crate::api::Tenant;
-    use crate::reconcile::mocked::{
-        ApiServer, TENANT, api_server, context, event, merge_patch, read, tenant,
-    };
+    use crate::reconcile::mocked::{TENANT, api_server, context, event, merge_patch, read, tenant};
     use crate::records::Trouble;
     use crate::stack::fault::{Class, Fault};
 
@@ -124,11 +110,6 @@ mod tests {
         let resource = "all".into();
         Fault { class, service: "s3", operation: "ListObjectsV2", resource, code, message, request_id: None }
             .into()
-    }
-
-    fn unknown() -> Unknown {
-        let layers = PerLayer { role: Some(LayerStatus::Unchanged), ..PerLayer::default() };
-        Unknown { layers, borrows: true }
     }
 
     /// Whatever fails, and wherever in a pass.
@@ -174,12 +155,13 @@ mod tests {
             (contended(), MINUTES(3), false, waits),
         ] {
             let before = is_ready(was_ready);
-            let Some(verdict) = verdict(&before, unknown(), &error, lasts) else {
+            let layers = PerLayer { role: Some(LayerStatus::Unchanged), ..PerLayer::default() };
+            let Some(report) = report(&before, layers, true, &error, lasts) else {
                 assert_eq!(None, expected, "{error}");
                 continue;
             };
             let mut after = before.clone();
-            conditions_writer::set_conditions(&mut after, &verdict, 1);
+            conditions_writer::set_conditions(&mut after, &report, 1);
             let of = |kind| after.condition(kind).map(|it| (it.status.as_str(), it.reason.as_str())).unwrap();
             let reconciling = after.condition(ConditionType::Reconciling).unwrap();
             let (ready, stalled, reason) = expected.unwrap_or_else(|| panic!("{error}: {after:?}"));
@@ -195,12 +177,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_written_once_it_has_lasted_and_what_the_status_says_already_is_not() {
-        let api_of = |server: &ApiServer| -> Api<Tenant> { Api::namespaced(server.client(), "tenants") };
         let acme: Tenant = read(tenant(json!({})));
         let silent = api_server([]);
         let cx = context(silent.client());
         for error in [kube(500), kube(409), Error::Told(Box::new(kube(500)))] {
-            tell(&cx, &api_of(&silent), &acme, &Status::default(), unknown(), error).await;
+            tell(&cx, &acme, error).await;
         }
         assert!(silent.seen().is_empty(), "nobody's news");
 
@@ -210,7 +191,7 @@ mod tests {
         let cx = context(server.client());
         let since = std::time::Instant::now().checked_sub(Duration::from_secs(200));
         cx.memories.note("uid-acme", |memory| memory.failing_since = since);
-        tell(&cx, &api_of(&server), &acme, &Status::default(), unknown(), kube(500)).await;
+        tell(&cx, &acme, kube(500)).await;
         let written = &server.seen()[0].body["status"]["conditions"];
         let role = written.as_array().unwrap().iter().find(|it| it["type"] == "RoleReady");
         assert_eq!(role.unwrap()["status"], "Unknown", "{written:#}");

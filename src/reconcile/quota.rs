@@ -40,6 +40,27 @@ pub fn keeps_promise(status: &Status) -> bool {
     status.knowledge_base_id.is_some() || is_being_made || gets_on
 }
 
+/// Why an object gets no promise of a knowledge base.
+#[derive(Debug)]
+pub enum Unpromised {
+    /// There is no room.
+    Full(Blocked),
+    /// AWS does not say whether there is.
+    Unknown(Fault),
+}
+
+impl From<Blocked> for Unpromised {
+    fn from(refused: Blocked) -> Self {
+        Unpromised::Full(refused)
+    }
+}
+
+impl From<Fault> for Unpromised {
+    fn from(fault: Fault) -> Self {
+        Unpromised::Unknown(fault)
+    }
+}
+
 /// Whom to wake.
 pub type Next = Vec<Owner>;
 
@@ -157,7 +178,7 @@ impl Reservations {
         applicant: &Applicant,
         limits: Limits,
         ask: impl Fn() -> F,
-    ) -> Result<Result<Next, Blocked>, Fault>
+    ) -> Result<Next, Unpromised>
     where
         F: Future<Output = Result<Vec<String>, Fault>>,
     {
@@ -168,18 +189,14 @@ impl Reservations {
                 .map_err(|full| refusal(&full, applicant.begun))
         };
         let names = self.listing.names(clock, REFUSES, &ask).await?;
-        if let Err(refused) = tries(&names, false) {
-            return Ok(Err(refused));
-        }
+        tries(&names, false)?;
         let names = self.listing.names(clock, PROMISES, &ask).await?;
-        if let Err(refused) = tries(&names, true) {
-            return Ok(Err(refused));
-        }
+        tries(&names, true)?;
         let mut bounds = vec![Bound::Account];
         if let Owner::Tenant { namespace, .. } = &applicant.id.owner {
             bounds.push(Bound::KnowledgeBases(namespace.clone()));
         }
-        Ok(Ok(next(&self.places.lock(), &bounds)))
+        Ok(next(&self.places.lock(), &bounds))
     }
 }
 
@@ -265,7 +282,11 @@ mod tests {
         limits: Limits,
         n: usize,
     ) -> Result<Next, Blocked> {
-        rooms.reserve(Clock::new(1), &bridge(n), limits, || account.list()).await.unwrap()
+        match rooms.reserve(Clock::new(1), &bridge(n), limits, || account.list()).await {
+            Ok(next) => Ok(next),
+            Err(Unpromised::Full(refused)) => Err(refused),
+            Err(Unpromised::Unknown(fault)) => panic!("{fault}"),
+        }
     }
 
     fn names(next: &Next) -> Vec<&str> {

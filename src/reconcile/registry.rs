@@ -39,18 +39,18 @@ impl Mirrored {
     }
 }
 
-/// Mirrors a Tenant that is Ready. While it is not, its item keeps its last word: it can be asked, or will be again.
+/// Mirrors a Tenant that is Ready, of which the `id` is given. While it is not, its item keeps its last word: it can be
+/// asked, or will be again.
 pub async fn mirror(
     cx: &Context,
     tenant: &Tenant,
-    id: &Identity,
+    id: Option<&Identity>,
     now: &Status,
-    ready: bool,
     memory: &mut Memory,
 ) -> Mirrored {
     let Some(table) = &cx.settings.registry else { return Mirrored::default() };
     let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
-    let entry = Entry::ready(id, tenant.spec.pattern, now, model).filter(|_| ready);
+    let entry = id.and_then(|id| Entry::ready(id, tenant.spec.pattern, now, model));
     let Some(entry) = entry else { return Mirrored::stands(LayerStatus::Unchanged) };
     if cx.settings.read_only {
         return only_look(cx, table, &entry).await;

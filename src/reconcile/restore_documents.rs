@@ -2,9 +2,10 @@
 
 use kube::runtime::events::EventType;
 
+use super::conditions_writer;
 use super::context::Context;
 use super::memory::Memory;
-use super::{Error, conditions_writer};
+use super::stop::Stop;
 use crate::api::{Reason, Status, Tenant};
 use crate::clock;
 use crate::documents::marker::{self, Left};
@@ -16,7 +17,7 @@ use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::Progress;
 use crate::stack::offer::Offer;
 
-/// The documents are looked after again; `None` once they are, or if there are none.
+/// The documents are looked after again, if there are any; stops the pass until they are.
 pub async fn documents(
     cx: &Context,
     tenant: &Tenant,
@@ -24,13 +25,13 @@ pub async fn documents(
     offer: &Offer,
     status: &mut Status,
     memory: &mut Memory,
-) -> Result<Option<LayerStatus>, Error> {
+) -> Result<(), Stop> {
     match step(cx, tenant, id, offer, status, memory).await {
-        Ok(Progress::Done) => Ok(None),
-        Ok(waiting) => Ok(Some((&waiting).into())),
+        Ok(Progress::Done) => Ok(()),
+        Ok(waiting) => Err(Stop::Restores((&waiting).into())),
         Err(fault) => match LayerStatus::from(&fault) {
             LayerStatus::Unchanged => Err(fault.into()),
-            standing => Ok(Some(standing)),
+            standing => Err(Stop::Restores(standing)),
         },
     }
 }

@@ -19,7 +19,7 @@ use crate::stack::identity::Identity;
 use crate::stack::layout::marker_key;
 use crate::stack::model::grace::{self, Deletion, Grace};
 use crate::stack::model::observed::CollectionDetail;
-use crate::stack::model::outcome::{Documents, LayerStatus, Leaving, Outcome};
+use crate::stack::model::outcome::{Documents, LayerStatus, Leaving, Outcome, Report};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{self, OnDelete};
 use crate::stack::offer::Offer;
@@ -232,13 +232,13 @@ pub async fn report(
     // What is being taken apart is not as it should be, whatever was said of it last.
     let goes = |layer: Layer| LayerStatus::Waiting(Reason::Deleting, format!("The {layer} goes, or is gone"));
     let layers = PerLayer::from_fn(|layer| memory.goes.get(layer).then(|| goes(layer)));
-    let verdict = Outcome {
-        leaving: Some(leaving),
+    let said = Report {
+        outcome: Outcome::Leaving(leaving),
         layers,
         documents: Documents::last(&after.conditions),
-        ..Outcome::default()
+        ..Report::default()
     };
-    conditions_writer::set_conditions(&mut after, &verdict, object.metadata.generation.unwrap_or(0));
+    conditions_writer::set_conditions(&mut after, &said, object.metadata.generation.unwrap_or(0));
     conditions_writer::write(cx, api, &reference(object), before, &after, true).await?;
     memory.failures = 0;
     if !matches!(reason, Reason::Throttled | Reason::Transient) {

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::case::Case;
 use super::passed::Passed;
+use super::stack::Stack;
 use super::unready::{in_time, is_passing, of_unseen};
 use super::world::World;
 use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
@@ -14,7 +14,7 @@ use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
 use crate::stack::model::desired::Desired;
-use crate::stack::model::outcome::LayerStatus;
+use crate::stack::model::outcome::{LayerStatus, Outcome};
 use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
@@ -22,7 +22,7 @@ use crate::stack::model::progress::{Cadence, Progress, STALLED};
 /// if other layers bring on the next pass before.
 pub(super) async fn act(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     want: &Desired,
     memory: &Memory,
     steps: &PerLayer<Step>,
@@ -31,7 +31,7 @@ pub(super) async fn act(
     join_all(moving.map(|(layer, _)| async move {
         let result = match memory.refusal(world.clock, layer) {
             Some(fault) => Err(fault.clone()),
-            None => world.layers.ensure(case.id, layer, want, &memory.observed).await,
+            None => world.layers.ensure(stack.id, layer, want, &memory.observed).await,
         };
         (layer, result)
     }))
@@ -41,15 +41,15 @@ pub(super) async fn act(
 /// What has become of the steps, and when to look again.
 pub(super) fn collect(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     want: &Desired,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
     index_unseen: Option<Fault>,
     memory: &mut Memory,
 ) -> Passed {
-    let goes_on = steps.map(|layer, _| answers::go_on(&case.id.scope, want, &memory.observed, layer));
-    let answers = goes_on.map(|_, goes_on| goes_on && case.status.is_true(ConditionType::Ready));
+    let goes_on = steps.map(|layer, _| answers::go_on(&stack.id.scope, want, &memory.observed, layer));
+    let answers = goes_on.map(|_, goes_on| goes_on && stack.status.is_true(ConditionType::Ready));
     let mut standings = steps.map(|layer, step| match step {
         Step::None => None,
         Step::UpToDate | Step::Apply => Some(LayerStatus::Ready),
@@ -79,7 +79,7 @@ pub(super) fn collect(
     for (layer, result) in results {
         let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
         let waited = world.clock.since(*since);
-        let (was_ready, goes_on) = (case.was_ready(layer), *goes_on.get(layer));
+        let (was_ready, goes_on) = (stack.was_ready(layer), *goes_on.get(layer));
         let at_work = matches!(&result, Ok(Progress::Waiting { reason, .. }) if reason.severity() == Severity::UnderWay);
         let (standing, again) = match &result {
             Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
@@ -95,7 +95,7 @@ pub(super) fn collect(
         };
         let standing = standing.answering(*answers.get(layer));
         *standings.get_mut(layer) =
-            Some(match in_time(world, case, memory, layer, standing, at_work, waited) {
+            Some(match in_time(world, stack, memory, layer, standing, at_work, waited) {
                 // Why it is not done yet is nobody's news; that it is not, is.
                 LayerStatus::Unchanged if was_ready => {
                     let message = format!("The {layer} is not as it should be yet");
@@ -109,7 +109,7 @@ pub(super) fn collect(
         look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));
     }
     if let Some(failed) = index_unseen {
-        let (standing, again) = of_unseen(world, case, memory, Layer::Index, &failed, lasts);
+        let (standing, again) = of_unseen(world, stack, memory, Layer::Index, &failed, lasts);
         standings.index = Some(standing);
         look_again = clock::earliest(look_again, again);
         fault = fault.or(Some(failed).filter(is_passing));
@@ -120,6 +120,6 @@ pub(super) fn collect(
         standings.index = Some(hidden.into());
         look_again = clock::earliest(look_again, Some(STALLED));
     }
-    let transient = memory.transient(world.clock, fault.as_ref());
-    Passed { layers: standings, look_again, fault, transient, ..Passed::default() }
+    let outcome = Outcome::of_layers(memory.transient(world.clock, fault.as_ref()));
+    Passed { layers: standings, outcome, look_again, fault, ..Passed::default() }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::case::Case;
+use super::stack::Stack;
 use crate::api::{ConditionType, Layer, Reason};
 use crate::stack::approval;
 use crate::stack::model::desired::Desired;
@@ -34,17 +34,17 @@ pub enum LossDecision {
 }
 
 /// What is lost.
-pub fn losses(case: &Case<'_>, want: &Desired, observed: &Observation) -> Vec<Loss> {
+pub fn losses(stack: &Stack<'_>, want: &Desired, observed: &Observation) -> Vec<Loss> {
     WITH_DATA
         .into_iter()
         .filter(|layer| want.owns(*layer))
-        .filter_map(|layer| loss(case, observed, layer))
+        .filter_map(|layer| loss(stack, observed, layer))
         .collect()
 }
 
-fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
+fn loss(stack: &Stack<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
     let lost = match layer {
-        Layer::Bucket => case
+        Layer::Bucket => stack
             .status
             .bucket
             .as_ref()
@@ -52,7 +52,7 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
             .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
         _ => {
             let there = observed.collection.ours().is_some_and(|facts| facts.collection.is_some());
-            let known = case
+            let known = stack
                 .status
                 .collection_arn
                 .as_ref()
@@ -60,7 +60,7 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
             known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
         }
     }?;
-    let said = case.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
+    let said = stack.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
     let Some(said) = said else {
         let message = format!("{lost}. Looking once more");
         // What it is to be told of is not known yet: the next look has the code.
@@ -69,14 +69,14 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
     };
     // Since when it is not ready tells this loss from every other.
     let since = said.last_transition_time.0.to_string();
-    let code = approval::code(&case.id.uid, Reason::DataLost, &[&lost, &since]);
-    if case.approved == Some(code.as_str()) {
+    let code = approval::code(&stack.id.uid, Reason::DataLost, &[&lost, &since]);
+    if stack.approved == Some(code.as_str()) {
         return Some(Loss { layer, decision: LossDecision::Approved });
     }
     let message = format!(
         "{lost}. Nothing is made anew and no job runs, because that might bury what can still be restored. {}: it is then \
          made anew, empty, and what is left is embedded again",
-        approval::ask(&code, case.approved)
+        approval::ask(&code, stack.approved)
     );
     let standing = LayerStatus::Stalled(Reason::DataLost, message);
     Some(Loss { layer, decision: LossDecision::Waits(standing, STALLED) })

@@ -1,22 +1,22 @@
 //! One pass over the layers that an object owns: observe → plan → act. The same for both kinds.
 
 mod act;
-pub(crate) mod case;
 pub(crate) mod loss;
 mod observe;
 mod passed;
+mod stack;
 mod teardown;
 mod unready;
 mod world;
 
-pub use passed::Passed;
+pub use passed::{News, Passed};
+pub use stack::Stack;
 pub use teardown::{retain, teardown};
 pub use world::World;
 
 use std::time::Instant;
 
 use self::act::{act, collect};
-use self::case::Case;
 use self::loss::{Loss, LossDecision};
 use self::observe::{observe, unseen};
 use self::unready::is_passing;
@@ -30,7 +30,7 @@ use crate::stack::model::desired::Desired;
 use crate::stack::model::diff;
 use crate::stack::model::drift;
 use crate::stack::model::observed::Observation;
-use crate::stack::model::outcome::LayerStatus;
+use crate::stack::model::outcome::{LayerStatus, Outcome};
 use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
@@ -44,19 +44,11 @@ pub struct Survey {
     all: bool,
 }
 
-/// Brings a stack one step closer to what it should be.
-pub async fn reconcile(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, generation: i64) -> Passed {
-    match survey(world, case, memory, generation).await {
-        Ok(survey) => go_on(world, case, memory, survey).await,
-        Err(passed) => passed,
-    }
-}
-
 /// Looks at a stack, and says what is to be done. Nothing is changed. An error is a pass that ends here: something is not
 /// ours, or cannot be seen.
 pub async fn survey(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     memory: &mut Memory,
     generation: i64,
 ) -> Result<Survey, Passed> {
@@ -68,22 +60,24 @@ pub async fn survey(
     let (before, was_whole) =
         (memory.want.clone().filter(|_| memory.generation == Some(generation)), memory.whole);
     let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
-    if all && let Some(passed) = key_of_others(world, case, memory).await {
+    if all && let Some(passed) = key_of_others(world, stack, memory).await {
         return Err(passed);
     }
-    let (index_unseen, mut others_unseen): (Vec<_>, Vec<_>) =
-        observe(world, case, memory, wanted).await.into_iter().partition(|(layer, _)| *layer == Layer::Index);
+    let (index_unseen, mut others_unseen): (Vec<_>, Vec<_>) = observe(world, stack, memory, wanted)
+        .await
+        .into_iter()
+        .partition(|(layer, _)| *layer == Layer::Index);
     let mut index_unseen = index_unseen.into_iter().map(|(_, fault)| fault).next();
     if let Some((layer, fault)) = others_unseen.pop() {
-        return Err(unseen(world, case, memory, layer, fault));
+        return Err(unseen(world, stack, memory, layer, fault));
     }
     if all {
         memory.looked_at_all = Some(Instant::now());
         memory.takes_up(generation);
     }
-    let want = case.want(&memory.observed);
-    let losses = loss::losses(case, &want, &memory.observed);
-    let mut steps = match plan::plan(case.id, &want, &memory.observed) {
+    let want = stack.want(&memory.observed);
+    let losses = loss::losses(stack, &want, &memory.observed);
+    let mut steps = match plan::plan(stack.id, &want, &memory.observed) {
         // What is lost waits for nobody but a person, and all that builds on it waits for that.
         Ok(steps) => steps.map(|layer, step| match losses.iter().find(|loss| loss.layer == layer) {
             Some(Loss { decision: LossDecision::Waits(..), .. }) => Step::WaitFor(layer),
@@ -92,12 +86,12 @@ pub async fn survey(
         Err(blocked) => {
             memory.looked_at_all = None;
             let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
-            let (blocked, look_again) = (Some(blocked), Some(STALLED));
-            return Err(Passed { layers, blocked, look_again, ..Passed::default() });
+            let (outcome, look_again) = (Outcome::blocked(blocked), Some(STALLED));
+            return Err(Passed { layers, outcome, look_again, ..Passed::default() });
         }
     };
     let no_room = !world.read_only
-        && case.no_room.is_some()
+        && stack.no_room.is_some()
         && steps.knowledge_base == Step::Apply
         && memory.observed.knowledge_base.is_absent();
     if no_room {
@@ -107,11 +101,12 @@ pub async fn survey(
         let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Apply;
         if !Layer::ALL.iter().any(moving) {
             memory.looked_at_all = None;
-            return Err(unseen(world, case, memory, Layer::Index, fault));
+            return Err(unseen(world, stack, memory, Layer::Index, fault));
         }
         // What hides the index may be just what is to be put right, such as the collection's network policy.
-        let hides =
-            |layer: &Layer| moving(layer) && !answers::go_on(&case.id.scope, &want, &memory.observed, *layer);
+        let hides = |layer: &Layer| {
+            moving(layer) && !answers::go_on(&stack.id.scope, &want, &memory.observed, *layer)
+        };
         let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
         (steps.index, index_unseen) = match cause.filter(|_| !is_passing(&fault)) {
             Some(cause) => (Step::WaitFor(cause), None),
@@ -123,7 +118,7 @@ pub async fn survey(
             && *steps.get(layer) == Step::Apply
             && !losses.iter().any(|loss| loss.layer == layer);
         let before = before.as_ref().filter(|_| is_news)?;
-        Some((layer, drift::of(case.id, before, &want, &memory.observed, layer)?))
+        Some((layer, drift::of(stack.id, before, &want, &memory.observed, layer)?))
     };
     let drift: Vec<_> = steps.iter().filter_map(|(layer, _)| drifted(layer)).collect();
     for (layer, what) in drift {
@@ -133,34 +128,42 @@ pub async fn survey(
     Ok(Survey { want, steps, losses, index_unseen, no_room, all })
 }
 
-/// Takes the steps that a look came to.
-pub async fn go_on(world: &World<'_>, case: &Case<'_>, memory: &mut Memory, survey: Survey) -> Passed {
-    let Survey { want, steps, losses, index_unseen, no_room, all } = survey;
+/// Takes the steps that a look came to: brings a stack one step closer to what it should be.
+pub async fn carry_out(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    survey: Result<Survey, Passed>,
+) -> Passed {
+    let Survey { want, steps, losses, index_unseen, no_room, all } = match survey {
+        Ok(survey) => survey,
+        Err(passed) => return passed,
+    };
     if world.read_only {
-        return collect(world, case, &want, steps, only_planned(&steps), index_unseen, memory);
+        return collect(world, stack, &want, steps, only_planned(&steps), index_unseen, memory);
     }
     if all {
         memory.refused = PerLayer::default();
     }
-    let adopts = memory.observed.is_adopted(case.id);
+    let adopts = memory.observed.is_adopted(stack.id);
     if all {
         tell_of_what_is_not_shown(&want, &memory.observed);
     }
-    let results = act(world, case, &want, memory, &steps).await;
+    let results = act(world, stack, &want, memory, &steps).await;
     let drift = put_right(&steps, &results, memory);
     note_asked(&want, &results, &mut memory.observed);
-    let mut passed =
-        Passed { adopts, drift, ..collect(world, case, &want, steps, results, index_unseen, memory) };
+    let mut passed = collect(world, stack, &want, steps, results, index_unseen, memory);
+    (passed.news.adopts, passed.news.drift) = (adopts, drift);
     for Loss { layer, decision } in losses {
         match decision {
-            LossDecision::Approved => passed.approved_loss.push(layer),
+            LossDecision::Approved => passed.news.approved_loss.push(layer),
             LossDecision::Waits(standing, look_again) => {
                 *passed.layers.get_mut(layer) = Some(standing);
                 passed.look_again = clock::earliest(passed.look_again, Some(look_again));
             }
         }
     }
-    if let Some(Blocked { reason, message }) = case.no_room.filter(|_| no_room) {
+    if let Some(Blocked { reason, message }) = stack.no_room.filter(|_| no_room) {
         // What AWS said of it last is the better news.
         let refused = memory.refusal(world.clock, Layer::KnowledgeBase).map(LayerStatus::from);
         let standing = refused.unwrap_or_else(|| LayerStatus::Stalled(*reason, message.clone()));
@@ -217,8 +220,8 @@ fn note_asked(want: &Desired, results: &[(Layer, Result<Progress, Fault>)], obse
 }
 
 /// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
-async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) -> Option<Passed> {
-    let usable = world.layers.existing_key(case.blueprint.existing_key()?).await;
+async fn key_of_others(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory) -> Option<Passed> {
+    let usable = world.layers.existing_key(stack.blueprint.existing_key()?).await;
     let (blocked, fault) = match usable {
         Ok(Ok(old_tag)) => {
             memory.old_tag = old_tag;
@@ -228,10 +231,11 @@ async fn key_of_others(world: &World<'_>, case: &Case<'_>, memory: &mut Memory) 
         Err(fault) => (None, Some(fault)),
     };
     memory.looked_at_all = None;
-    let want = case.want(&memory.observed);
+    let want = stack.want(&memory.observed);
     let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
     let transient = memory.transient(world.clock, fault.as_ref());
-    Some(Passed { layers, blocked, look_again: Some(STALLED), fault, transient, ..Passed::default() })
+    let outcome = blocked.map_or(Outcome::of_layers(transient), Outcome::blocked);
+    Some(Passed { layers, outcome, look_again: Some(STALLED), fault, ..Passed::default() })
 }
 
 /// With `--read-only` the plan is all there is.

@@ -2,55 +2,55 @@
 
 use futures::future::join_all;
 
-use super::case::Case;
 use super::passed::Passed;
+use super::stack::Stack;
 use super::unready::{is_passing, of_unseen};
 use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer};
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::observed::Observed;
-use crate::stack::model::outcome::LayerStatus;
+use crate::stack::model::outcome::{LayerStatus, Outcome};
 use crate::stack::model::plan;
 
 /// A layer that cannot be looked at. Without knowing what is there, nothing is done anywhere.
 pub(super) fn unseen(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     memory: &mut Memory,
     layer: Layer,
     fault: Fault,
 ) -> Passed {
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, is_passing(&fault));
-    let (standing, look_again) = of_unseen(world, case, memory, layer, &fault, lasts);
-    let want = case.want(&memory.observed);
+    let (standing, look_again) = of_unseen(world, stack, memory, layer, &fault, lasts);
+    let want = stack.want(&memory.observed);
     let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
     *layers.get_mut(layer) = Some(standing);
     let fault = Some(fault).filter(is_passing);
-    let transient = memory.transient(world.clock, fault.as_ref());
-    Passed { layers, look_again, fault, transient, ..Passed::default() }
+    let outcome = Outcome::of_layers(memory.transient(world.clock, fault.as_ref()));
+    Passed { layers, outcome, look_again, fault, ..Passed::default() }
 }
 
 /// Looks at owned layers, side by side but for the index, which is looked for in a collection that is active. Answers
 /// which of them could not be looked at.
 pub(super) async fn observe(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     memory: &mut Memory,
     wanted: impl Fn(&Memory, Layer) -> bool,
 ) -> Vec<(Layer, Fault)> {
     let mut unseen = Vec::new();
-    let mut hints = case.hints(&memory.observed);
-    let owned = case.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
+    let mut hints = stack.hints(&memory.observed);
+    let owned = stack.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
     let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
     for wave in [others, index] {
-        let active = case.offer.is_some() || memory.observed.has_active_collection();
-        let handles = plan::handles(&memory.observed, case.offer);
+        let active = stack.offer.is_some() || memory.observed.has_active_collection();
+        let handles = plan::handles(&memory.observed, stack.offer);
         hints.collection_id = handles.collection_id.filter(|_| active);
         hints.collection_endpoint = handles.collection_endpoint;
         hints.index_by_endpoint = plan::index_by_endpoint(&memory.observed);
         hints.index_on_record = plan::index_on_record(&memory.observed);
-        let looks = wave.iter().map(|layer| world.layers.look(case.id, *layer, &hints));
+        let looks = wave.iter().map(|layer| world.layers.look(stack.id, *layer, &hints));
         if wave.contains(&Layer::Index) {
             memory.observed.index_known = hints.collection_id.is_some();
         }
@@ -70,7 +70,7 @@ pub(super) async fn observe(
         plan::trusted_id(&memory.observed).filter(|id| hints.knowledge_base_id.as_ref() != Some(id));
     if let (true, Some(id)) = (memory.observed.knowledge_base.is_absent(), trusted) {
         hints.knowledge_base_id = Some(id);
-        match world.layers.look(case.id, Layer::KnowledgeBase, &hints).await {
+        match world.layers.look(stack.id, Layer::KnowledgeBase, &hints).await {
             Ok(glance) => memory.observed.put(glance),
             Err(fault) => unseen.push((Layer::KnowledgeBase, fault)),
         }

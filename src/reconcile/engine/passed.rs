@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-use crate::api::{Layer, PerLayer, Reason};
+use crate::api::{Layer, PerLayer};
 use crate::stack::fault::Fault;
-use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::LayerStatus;
+use crate::stack::model::outcome::{LayerStatus, Outcome};
 
 /// How the layers stand, and when to look again.
 #[derive(Default)]
 pub struct Passed {
     /// How each owned layer stands.
     pub layers: PerLayer<Option<LayerStatus>>,
-    /// Something with our name is not ours: nothing was done.
-    pub blocked: Option<Blocked>,
+    /// Whether the stack can go on: not if something with our name is not ours.
+    pub outcome: Outcome,
     /// When to look again.
     pub look_again: Option<Duration>,
     /// A passing failure: backoff decides when to look again.
     pub fault: Option<Fault>,
-    /// The same, once it has lasted long enough to be news.
-    pub transient: Option<(Reason, String)>,
+    /// What is to be told besides.
+    pub news: News,
+}
+
+/// What a pass did that somebody should know of.
+#[derive(Default)]
+pub struct News {
     /// Whether it takes over what an earlier object of the same name left behind.
     pub adopts: bool,
     /// What somebody else had changed of layers that were whole, in words. It is put right.

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use futures::future::{BoxFuture, join_all};
 
-use super::case::Case;
 use super::observe::observe;
+use super::stack::Stack;
 use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer, Reason, ownership};
 use crate::layers::Hints;
@@ -18,7 +18,7 @@ use crate::stack::model::teardown_order::{ORDER, OnDelete, is_built_on};
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
 pub async fn retain(
     world: &World<'_>,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     memory: &mut Memory,
 ) -> Result<(), Fault> {
@@ -39,7 +39,7 @@ pub async fn retain(
 /// pass that finds nothing of ours left.
 pub async fn teardown(
     world: &World<'_>,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     memory: &mut Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
@@ -83,7 +83,7 @@ pub async fn teardown(
 /// bring on the next pass before.
 async fn teardown_layer(
     world: &World<'_>,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     layer: Layer,
     memory: &Memory,
     hints: &Hints,

@@ -19,7 +19,7 @@ use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::{Blueprint, Desired};
 use crate::stack::model::ideal::{self, Sample, ours};
 use crate::stack::model::observed::{Foreign, Observation, Observed};
-use crate::stack::model::outcome::Outcome;
+use crate::stack::model::outcome::{Outcome, Report};
 use crate::stack::model::progress::Progress;
 
 /// AWS as one stack sees it: nothing takes time, unless it is told to.
@@ -244,8 +244,8 @@ impl Object {
         object
     }
 
-    fn case(&self) -> Case<'_> {
-        Case {
+    fn stack(&self) -> Stack<'_> {
+        Stack {
             id: &self.sample.id,
             column: self.sample.column,
             offer: self.sample.offer.as_ref(),
@@ -265,17 +265,14 @@ impl Object {
     /// One pass, and the status that follows from it.
     async fn pass(&mut self) -> Passed {
         let mut memory = self.memory.clone();
-        let passed = reconcile(&self.world(), &self.case(), &mut memory, self.generation).await;
+        let survey = survey(&self.world(), &self.stack(), &mut memory, self.generation).await;
+        let passed = carry_out(&self.world(), &self.stack(), &mut memory, survey).await;
         let mut status = self.status.clone();
-        offer_status::approve_loss(&mut status, &passed.approved_loss);
-        let want = self.case().want(&memory.observed);
+        offer_status::approve_loss(&mut status, &passed.news.approved_loss);
+        let want = self.stack().want(&memory.observed);
         offer_status::owned(&mut status, &want, &memory.observed, &passed.layers);
-        let verdict = Outcome {
-            blocked: passed.blocked.clone(),
-            layers: passed.layers.clone(),
-            transient: passed.transient.clone(),
-            ..Outcome::default()
-        };
+        let verdict =
+            Report { outcome: passed.outcome.clone(), layers: passed.layers.clone(), ..Report::default() };
         status.conditions = verdict.conditions(&status.conditions, self.generation, &clock::now());
         (self.memory, self.status) = (memory, status);
         passed
@@ -340,6 +337,14 @@ fn foreign() -> Foreign {
 }
 
 /// What is reported of one layer.
+/// Why a stack cannot go on.
+fn blocked(passed: &Passed) -> Option<Reason> {
+    match &passed.outcome {
+        Outcome::Blocked { why, .. } => Some(why.reason),
+        _ => None,
+    }
+}
+
 fn standing(passed: &Passed, layer: Layer) -> &LayerStatus {
     passed.layers.get(layer).as_ref().unwrap_or_else(|| panic!("nothing is said of the {layer}"))
 }

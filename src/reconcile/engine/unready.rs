@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::case::Case;
+use super::stack::Stack;
 use super::world::World;
 use crate::api::{Layer, Reason};
 use crate::reconcile::memory::{Late, Memory};
@@ -14,7 +14,7 @@ use crate::stack::model::progress::{Cadence, STALLED};
 /// other news. Once AWS is at work on what it refused, that has all its time.
 pub(super) fn in_time(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     memory: &mut Memory,
     layer: Layer,
     standing: LayerStatus,
@@ -29,7 +29,7 @@ pub(super) fn in_time(
     let since = match standing {
         _ if late.is_some() => Some(Duration::MAX),
         LayerStatus::Serving(..) => Some(waited),
-        _ => case.unready_for(world.clock, layer, waited),
+        _ => stack.unready_for(world.clock, layer, waited),
     };
     let standing = standing.by_deadline(layer, since);
     match standing {
@@ -50,7 +50,7 @@ pub(super) fn is_passing(fault: &Fault) -> bool {
 /// How a layer stands that cannot be looked at, and when to look again.
 pub(super) fn of_unseen(
     world: &World<'_>,
-    case: &Case<'_>,
+    stack: &Stack<'_>,
     memory: &mut Memory,
     layer: Layer,
     fault: &Fault,
@@ -58,10 +58,10 @@ pub(super) fn of_unseen(
 ) -> (LayerStatus, Option<Duration>) {
     let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
     let waited = world.clock.since(since);
-    let standing = LayerStatus::after_failure(fault, layer, lasts, case.was_ready(layer));
+    let standing = LayerStatus::after_failure(fault, layer, lasts, stack.was_ready(layer));
     let look_again = match fault.class {
         Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
         _ => Some(STALLED),
     };
-    (in_time(world, case, memory, layer, standing, false, waited), look_again)
+    (in_time(world, stack, memory, layer, standing, false, waited), look_again)
 }

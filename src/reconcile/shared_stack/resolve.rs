@@ -1,55 +1,71 @@
-//! What only AWS can say before anything of a SharedStack is built.
+//! Everything about a SharedStack that is decided before anything of it is looked at.
 
 use kube::ResourceExt;
 
-use crate::api::{ConditionType, Shared, SharedStack, Status};
+use crate::api::{ConditionType, Shared, SharedStack, annotations};
 use crate::layers::existing_key;
-use crate::reconcile::Error;
 use crate::reconcile::context::Context;
+use crate::reconcile::finalizer;
+use crate::reconcile::managed::Managed;
+use crate::reconcile::places::Applicant;
+use crate::reconcile::resolved::{Asks, Resolved};
+use crate::reconcile::stop::Stop;
+use crate::stack::accept;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 
-/// Whether it may be built, as far as AWS has a say.
-pub(super) enum Room {
-    /// It may.
-    Is,
-    /// It may not, and nothing more is done.
-    Refused(Blocked),
-    /// There is no room for its knowledge base any more. What is built is looked after, and the knowledge base waits.
-    Awaited(Blocked),
+/// Everything that is decided without looking at the stack.
+pub(super) async fn resolve(cx: &Context, stack: &mut SharedStack) -> Result<Resolved, Stop> {
+    let shared = accept::shared_stack(&stack.spec)?;
+    let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
+    let applicant = cx.applying(id, &stack.metadata, stack.status.as_ref());
+    let no_room = room(cx, stack, &shared, &applicant).await?;
+    if !finalizer::has_finalizer(stack, &cx.finalizer()) && !cx.settings.read_only {
+        let api = SharedStack::api(cx.client.clone(), "");
+        *stack = finalizer::take(&api, stack, &cx.finalizer()).await?;
+    }
+    let approved = annotations::approved(&stack.metadata).map(str::to_owned);
+    Ok(Resolved {
+        id: applicant.id.adopting(approved.as_deref()),
+        generation: stack.metadata.generation.unwrap_or(0),
+        asks: Asks::SharedStack(shared),
+        offer: None,
+        grant: None,
+        no_room,
+        approved,
+    })
 }
 
 /// What only AWS can say before anything is built; not asked again of a SharedStack that was accepted, unless it has lost
-/// the promise of its knowledge base since.
-pub(super) async fn room(
+/// the promise of its knowledge base since: if there is no room any more, what is built is looked after, and the knowledge
+/// base waits.
+async fn room(
     cx: &Context,
     stack: &SharedStack,
     shared: &Shared,
-    before: &Status,
-) -> Result<Room, Error> {
-    let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
-    let applicant = cx.applying(id, &stack.metadata, Some(before));
+    applicant: &Applicant,
+) -> Result<Option<Blocked>, Stop> {
+    let status = stack.status.as_ref();
     // A pool may be added later, and its knowledge base needs room then.
-    let has_pool = before.condition(ConditionType::KnowledgeBaseReady).is_some();
+    let has_pool = status.is_some_and(|it| it.condition(ConditionType::KnowledgeBaseReady).is_some());
     if applicant.begun && shared.pool.is_none() {
-        return Ok(Room::Is);
+        return Ok(None);
     }
     if applicant.begun && has_pool {
         let id = &applicant.id;
-        if before.knowledge_base_id.is_some() || cx.reservations.is_promised(&id.uid) {
+        let has_one = status.is_some_and(|status| status.knowledge_base_id.is_some());
+        if has_one || cx.reservations.is_promised(&id.uid) {
             cx.reservations.promise(id);
-            return Ok(Room::Is);
+            return Ok(None);
         }
-        return Ok(cx.reserve(&applicant, None).await?.map_or_else(Room::Awaited, |()| Room::Is));
+        return Stop::if_let_in(cx.reserve(applicant, None).await);
     }
-    if let Some(key) = Blueprint::Stack(shared).existing_key()
-        && let Err(refused) = existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, None).await?
-    {
-        return Ok(Room::Refused(refused));
+    if let Some(key) = Blueprint::Stack(shared).existing_key() {
+        existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, None).await??;
     }
-    match shared.pool {
-        Some(_) => Ok(cx.reserve(&applicant, None).await?.map_or_else(Room::Refused, |()| Room::Is)),
-        None => Ok(Room::Is),
+    if shared.pool.is_some() {
+        cx.reserve(applicant, None).await?;
     }
+    Ok(None)
 }

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, stream};
 
 use crate::api::{Column, Pattern, Status};
 use crate::documents::marker::{Left, Marker};
-use crate::reconcile::engine::case::Case;
+use crate::reconcile::engine::Stack;
 use crate::reconcile::engine::{self, World};
 use crate::reconcile::memory::{Memory, TakenAlong};
 use crate::stack::fault::Fault;
@@ -130,7 +130,7 @@ async fn step<'a>(
     mut memory: Memory,
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> (&'a str, Memory, Result<Progress, Fault>) {
-    let case = Case {
+    let case = Stack {
         id,
         column: Column::Bridge,
         offer,

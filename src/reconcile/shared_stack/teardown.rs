@@ -19,7 +19,7 @@ use crate::documents::purge;
 use crate::layers;
 use crate::reconcile::context::Context;
 use crate::reconcile::engine;
-use crate::reconcile::engine::case::Case;
+use crate::reconcile::engine::Stack;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::{Error, Guarded, finalizer, ids, teardown};
 use crate::records::Trouble;
@@ -53,7 +53,7 @@ pub(super) async fn leave(cx: &Context, seen: &Guarded<SharedStack>) -> Result<A
     let id = Identity::of_stack(cx.scope.clone(), &name, &live.uid().unwrap_or_default());
     cx.no_further(&id.uid, &status);
     let column = if has_pool { Column::SharedStackWithPool } else { Column::SharedStack };
-    let case = Case {
+    let case = Stack {
         id: &id,
         column,
         offer: None,
@@ -170,7 +170,7 @@ async fn borrowed_by(
 }
 
 /// Leaves word of what stays, in its tags and in a marker, and lets go.
-async fn retain(cx: &Context, case: &Case<'_>, on_delete: OnDelete) -> Result<Progress, Error> {
+async fn retain(cx: &Context, case: &Stack<'_>, on_delete: OnDelete) -> Result<Progress, Error> {
     let mut memory = cx.memories.lend(&case.id.uid);
     engine::retain(&cx.world(), case, on_delete, &mut memory).await?;
     if let Observed::Ours(_) = memory.observed.bucket {
@@ -184,7 +184,7 @@ async fn retain(cx: &Context, case: &Case<'_>, on_delete: OnDelete) -> Result<Pr
 /// Takes apart what does not stay, unless that would take along what tenants have retained in it and nobody has said yes.
 async fn remove(
     cx: &Context,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     tenants: &[DynamicObject],
     object: &ObjectReference,
@@ -223,7 +223,7 @@ async fn remove(
 /// First what tenants have left besides, then the word of it, then what is its own.
 async fn take_apart(
     cx: &Context,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     losing: &[(String, Marker, Besides)],
     memory: &mut Memory,
@@ -266,7 +266,7 @@ async fn tell_records(
 /// What to wait for until somebody has said yes to what tenants lose.
 async fn approval(
     cx: &Context,
-    case: &Case<'_>,
+    case: &Stack<'_>,
     on_delete: OnDelete,
     losing: &[(String, Marker, Besides)],
 ) -> Result<Option<Progress>, Error> {

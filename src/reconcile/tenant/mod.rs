@@ -1,4 +1,4 @@
-//! A pass over a Tenant: resolve → observe → plan → act → report.
+//! A pass over a Tenant: its tenantId, its place, what it borrows, and its item in the registry.
 
 mod apply;
 mod pool;
@@ -10,162 +10,108 @@ pub use apply::request;
 
 use std::sync::Arc;
 
-use futures::FutureExt;
-use kube::api::DynamicObject;
-use kube::core::ApiResource;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 
-use self::apply::{Pass, go, withhold};
-use self::resolve::{Resolved, resolve};
 use super::context::Context;
-use super::{
-    Action, Error, Guarded, conditions_writer, failed, finalizer, in_time, registry, unreadable, untouched,
-};
-use crate::api::{ConditionType, Pattern, Reason, Tenant, annotations};
-use crate::clock;
-use crate::stack::model::blocked::Blocked;
-use crate::stack::model::outcome::{Documents, Outcome};
-use crate::stack::model::progress::STALLED;
+use super::ingestion::LastStep;
+use super::managed::{Managed, Pass};
+use super::memory::Memory;
+use super::resolved::Resolved;
+use super::stop::Stop;
+use super::{Action, Error, Guarded, pass, registry, untouched};
+use crate::api::{Pattern, PerLayer, Reason, Status, Tenant};
+use crate::stack::identity::Identity;
+use crate::stack::model::outcome::LayerStatus;
 
 /// What metrics call this controller.
 pub const NAME: &str = "tenant";
 
 /// One pass.
 pub async fn reconcile(tenant: Arc<Guarded<Tenant>>, cx: Arc<Context>) -> Result<Action, Error> {
-    cx.caches().await;
-    let meta = tenant.meta();
-    let namespace = meta.namespace.clone().unwrap_or_default();
-    let dynamic = || {
-        let kind = ApiResource::erase::<Tenant>(&());
-        Api::<DynamicObject>::namespaced_with(cx.client.clone(), &namespace, &kind)
-    };
-    cx.heed(meta);
-    match &tenant.0 {
-        _ if meta.deletion_timestamp.is_some() => match in_time(teardown::pass(&cx, meta).boxed()).await {
-            Err(error) => Err(failed::tell_leaver(&cx, &dynamic(), meta, error).await),
-            done => done,
-        },
-        Ok(tenant) => match in_time(live(&cx, tenant).boxed()).await {
-            Err(error) => {
-                let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &namespace);
-                let status = tenant.status.clone().unwrap_or_default();
-                let borrows = tenant.spec.stack_ref.is_some();
-                let unknown = failed::Unknown { layers: untouched::of_tenant(tenant), borrows };
-                Err(failed::tell(&cx, &api, tenant, &status, unknown, error).await)
-            }
-            done => done,
-        },
-        Err(invalid) => {
-            cx.stops_waiting(&meta.uid.clone().unwrap_or_default());
-            unreadable::tell(&cx, &dynamic(), meta, &invalid.error).await
+    pass::reconcile(tenant, cx).await
+}
+
+impl Managed for Tenant {
+    fn api(client: Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client, namespace)
+    }
+
+    fn status(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+
+    fn untouched(&self) -> PerLayer<Option<LayerStatus>> {
+        untouched::of_tenant(self)
+    }
+
+    fn borrows(&self) -> bool {
+        self.spec.stack_ref.is_some()
+    }
+
+    /// All tenants of a pool follow it at once.
+    fn is_quiet(&self) -> bool {
+        self.spec.pattern == Pattern::Pool
+    }
+
+    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, Stop> {
+        resolve::resolve(cx, self).await
+    }
+
+    fn step_back(&self, cx: &Context, why: Option<Reason>) {
+        give_places_back(cx, self);
+        // Who waits for its id, and for nothing else, goes on asking for it.
+        if why != Some(Reason::TenantIdTaken) && !has_id(cx, self) {
+            cx.release_claim(&self.spec.tenant_id, &self.uid().unwrap_or_default());
         }
+    }
+
+    async fn begin(
+        &self,
+        cx: &Context,
+        resolved: &Resolved,
+        pass: &mut Pass<'_>,
+        memory: &mut Memory,
+    ) -> Result<(), Stop> {
+        apply::begin(cx, self, resolved, pass, memory).await
+    }
+
+    async fn documents(
+        &self,
+        cx: &Context,
+        resolved: &Resolved,
+        pass: &Pass<'_>,
+        memory: &mut Memory,
+    ) -> Option<LastStep> {
+        Some(apply::documents(cx, self, resolved, pass, memory).await)
+    }
+
+    async fn register(&self, cx: &Context, id: Option<&Identity>, pass: &mut Pass<'_>, memory: &mut Memory) {
+        let ready = pass.report.ready(&pass.before.conditions);
+        let mirrored = registry::mirror(cx, self, id.filter(|_| ready), &pass.status, memory).await;
+        pass.report.registered = mirrored.standing;
+        pass.look_again(mirrored.look_again);
+        pass.fails(mirrored.fault);
+    }
+
+    fn settle(&self, cx: &Context) {
+        if !has_id(cx, self) {
+            cx.leave(&self.uid().unwrap_or_default());
+        }
+    }
+
+    async fn teardown(cx: &Context, seen: &Guarded<Self>) -> Result<Action, Error> {
+        teardown::pass(cx, seen.meta()).await
     }
 }
 
-async fn live(cx: &Context, seen: &Tenant) -> Result<Action, Error> {
-    let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &seen.namespace().unwrap_or_default());
-    let mut tenant = seen.clone();
-    let before = tenant.status.clone().unwrap_or_default();
-    let generation = tenant.metadata.generation.unwrap_or(0);
-    if let Some(holder) = finalizer::held_by_another(&tenant, &cx.finalizer()) {
-        cx.stops_waiting(&tenant.uid().unwrap_or_default());
-        conditions_writer::held_by_another(cx, &conditions_writer::subject(&tenant), &holder).await;
-        return Ok(Action::await_change());
-    }
-    if annotations::pause(tenant.meta()).is_some() {
-        step_back(cx, &tenant);
-        cx.no_further(&tenant.uid().unwrap_or_default(), &before);
-        return super::teardown::paused(
-            cx,
-            &api,
-            &conditions_writer::subject(&tenant),
-            tenant.meta(),
-            &before,
-        )
-        .await;
-    }
-    if let Some(wait) = cx.too_early(tenant.meta()) {
-        return Ok(Action::requeue(cx.clock.outside(wait)));
-    }
-    let resolved = resolve(cx, &api, &mut tenant).await?;
-    let refused_for = match &resolved {
-        Resolved::Refused(Blocked { reason, .. }) => Some(*reason),
-        _ => None,
-    };
-    let uid = tenant.uid().unwrap_or_default();
-    let goes = matches!(resolved, Resolved::Go(_));
-    match refused_for {
-        // It waits for its id, and for nothing else.
-        Some(Reason::TenantIdTaken) => give_places_back(cx, &tenant),
-        _ if !goes => step_back(cx, &tenant),
-        _ => {}
-    }
-    if !goes && !matches!(refused_for, Some(Reason::QuotaReserved | Reason::TooManyTenants)) {
-        cx.stops_waiting(&uid);
-    }
-    let mut memory = cx.memories.lend(&uid);
-    let pass = match resolved {
-        Resolved::Refused(refused) => {
-            let layers = untouched::of_tenant(&tenant);
-            let documents = Documents::last(&before.conditions);
-            let verdict = Outcome { refused: Some(refused), layers, documents, ..Outcome::default() };
-            Pass { verdict, status: before.clone(), look_again: Some(STALLED), error: None }
-        }
-        Resolved::Withheld(withheld) => withhold(&tenant, &before, withheld),
-        Resolved::Waits(standing) => {
-            let layers = untouched::of_tenant(&tenant);
-            let verdict = Outcome {
-                borrowed: Some(standing),
-                layers,
-                undecided: !before.is_true(ConditionType::Accepted),
-                documents: Documents::last(&before.conditions),
-                ..Outcome::default()
-            };
-            Pass { verdict, status: before.clone(), look_again: None, error: None }
-        }
-        Resolved::Go(ready) => go(cx, &tenant, &before, &ready, &mut memory).await?,
-    };
-    let Pass { mut verdict, mut status, look_again, error } = pass;
-    if error.is_none() {
-        memory.failing_since = None;
-    }
-    let mirrored = {
-        let (spec, ready) = (&tenant.spec, verdict.ready(&before.conditions));
-        let stack = spec.stack_ref.as_ref().map(|stack| stack.name.as_str());
-        let id = cx.tenant_identity(&tenant, &spec.tenant_id, spec.pattern, stack);
-        registry::mirror(cx, &tenant, &id, &status, ready, &mut memory).await
-    };
-    verdict.registered = mirrored.standing;
-    let look_again = clock::earliest(look_again, mirrored.look_again);
-    let error = error.or(mirrored.fault.map(Error::from));
-    conditions_writer::set_conditions(&mut status, &verdict, generation);
-    cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
-    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
-        cx.leave(&uid);
-    }
-    let quiet = tenant.spec.pattern == Pattern::Pool;
-    conditions_writer::write(cx, &api, &conditions_writer::subject(&tenant), &before, &status, quiet).await?;
-    if let Some(error) = error {
-        return Err(Error::Told(Box::new(error)));
-    }
-    memory.failures = 0;
-    let again = look_again.map_or(cx.resync(&uid), |again| again.min(cx.resync(&uid)));
-    Ok(Action::requeue(cx.clock.outside(again)))
-}
-
-/// Who cannot go on and has not its id gives back what it asked for, and whoever waits for the tenantId goes on.
-fn step_back(cx: &Context, tenant: &Tenant) {
-    let uid = tenant.uid().unwrap_or_default();
-    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
-        give_places_back(cx, tenant);
-        cx.release_claim(&tenant.spec.tenant_id, &uid);
-    }
+fn has_id(cx: &Context, tenant: &Tenant) -> bool {
+    cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default())
 }
 
 /// Who has not its id keeps no place from others.
 fn give_places_back(cx: &Context, tenant: &Tenant) {
-    let uid = tenant.uid().unwrap_or_default();
-    if !cx.ids.is_holder(&tenant.spec.tenant_id, &uid) {
+    if !has_id(cx, tenant) {
+        let uid = tenant.uid().unwrap_or_default();
         cx.lapse(&uid);
         cx.leave(&uid);
     }
@@ -176,11 +122,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::{PAUSED, Status};
+    use crate::api::ConditionType;
+    use crate::api::PAUSED;
+    use crate::clock;
+    use crate::reconcile::conditions_writer;
     use crate::reconcile::mocked::{
         FINALIZER, TENANT, api_server, context, event, get_object, merge_patch, read, tenant, with,
     };
     use crate::stack::accept;
+    use crate::stack::model::blocked::Blocked;
+    use crate::stack::model::outcome::{Outcome, Report};
 
     /// A Silo that has its id and the promise of its knowledge base, and of which `says` has been told.
     async fn passes(spec: Value, paused: &str, says: impl FnOnce(&Tenant, &mut Status)) -> Vec<String> {
@@ -195,7 +146,7 @@ mod tests {
         says(&tenant, &mut status);
         tenant.status = Some(status);
         cx.reservations.promise(&cx.applicant(&tenant).id);
-        live(&cx, &tenant).await.unwrap();
+        pass::pass(&cx, &tenant).await.unwrap();
         cx.reservations.promised()
     }
 
@@ -211,7 +162,7 @@ mod tests {
         tenant.status = Some(built);
         cx.ids.trusted("acme", "uid-acme");
         cx.reservations.promise(&cx.applicant(&tenant).id);
-        let error = live(&cx, &tenant).await.unwrap_err();
+        let error = pass::pass(&cx, &tenant).await.unwrap_err();
         assert!(error.is_stale(), "{error}");
         let memory = cx.memories.get("uid-acme");
         assert!(memory.failing_since.is_some() && memory.began_to_look.is_some(), "{memory:?}");
@@ -259,9 +210,9 @@ mod tests {
     #[tokio::test]
     async fn who_is_refused_after_it_was_let_in_keeps_no_knowledge_base_from_others() {
         let refused = |tenant: &Tenant, status: &mut Status| {
-            let refused = accept::tenant(tenant).err();
+            let outcome = Outcome::Refused(accept::tenant(tenant).unwrap_err());
             let layers = untouched::of_tenant(tenant);
-            let verdict = Outcome { refused, layers, ..Outcome::default() };
+            let verdict = Report { outcome, layers, ..Report::default() };
             conditions_writer::set_conditions(status, &verdict, 3);
         };
         let unreadable = json!({"ingestion": {"schedule": "often"}});
@@ -281,9 +232,12 @@ mod tests {
             let refused =
                 read::<Tenant>(with(object.clone(), json!({"spec": with(object["spec"].clone(), spec)})));
             let mut status = Status::default();
-            let blocked = Some(Blocked { reason: Reason::SiloNotAllowed, message: "no".into() });
-            let verdict =
-                Outcome { refused: blocked, layers: untouched::of_tenant(&refused), ..Outcome::default() };
+            let blocked = Blocked { reason: Reason::SiloNotAllowed, message: "no".into() };
+            let verdict = Report {
+                outcome: Outcome::Refused(blocked),
+                layers: untouched::of_tenant(&refused),
+                ..Report::default()
+            };
             conditions_writer::set_conditions(&mut status, &verdict, 3);
             status.condition(ConditionType::KeyReady).map(|it| it.status.clone())
         };

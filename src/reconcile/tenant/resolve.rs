@@ -1,17 +1,22 @@
 //! Everything about a Tenant that is decided before anything of it is looked at: is it allowed, may it have its tenantId,
 //! and who lends to it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, ResourceExt};
+use std::sync::Arc;
 
-use super::room::{self, Room, live_namespace, namespace};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Client, ResourceExt};
+
+use super::room::{self, live_namespace, namespace};
 use crate::api::{ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant, annotations};
 use crate::reconcile::context::{Context, claimant};
-use crate::reconcile::{Error, finalizer, offer_status};
-use crate::records::Trouble;
+use crate::reconcile::managed::Managed;
+use crate::reconcile::places::Applicant;
+use crate::reconcile::resolved::{Asks, Grant, Resolved};
+use crate::reconcile::stop::Stop;
+use crate::reconcile::{Error, Guarded, finalizer, offer_status};
 use crate::stack::accept;
 use crate::stack::fault::Fault;
-use crate::stack::identity::Identity;
+use crate::stack::identity::{Identity, Scope};
 use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::outcome::LayerStatus;
@@ -19,139 +24,109 @@ use crate::stack::offer::Offer;
 use crate::stack::record::{self, Claimant, Record, Ruling};
 use crate::stack::tenant_ids::TENANT_IDS;
 
-/// What `resolve` comes to.
-pub(super) enum Resolved {
-    /// It may not be acted upon.
-    Refused(Blocked),
-    /// Nobody can say at the moment whether it may.
-    Withheld(Blocked),
-    /// It waits for its SharedStack.
-    Waits(LayerStatus),
-    /// On with it.
-    Go(Box<Ready>),
-}
-
-/// What is needed to go on.
-pub(super) struct Ready {
-    /// What is asked for.
-    pub(super) isolation: Isolation,
-    /// What is lent.
-    pub(super) offer: Option<Offer>,
-    /// The id that it may have and does not have yet; none if it has it.
-    pub(super) grant: Option<Grant>,
-    /// Why there is no room for its knowledge base, if there is none any more.
-    pub(super) no_room: Option<Blocked>,
-}
-
-/// A tenantId that a Tenant may have. It has it once its record says so.
-pub(super) struct Grant {
-    /// The uid of the Tenant's namespace.
-    pub(super) namespace_uid: String,
-    /// Whether the namespace names the id.
-    pub(super) named: bool,
-    /// The record that this goes over, by its ETag.
-    pub(super) over: Option<String>,
-    /// An earlier holder may have left something.
-    pub(super) inherits: bool,
-}
-
-impl From<&Trouble> for Resolved {
-    fn from(trouble: &Trouble) -> Self {
-        Resolved::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
-    }
-}
-
-/// Everything that is decided without looking at the stack. Ends with the hold on and the SharedStack looked at live:
-/// flag, then look, so that a SharedStack that is leaving either sees the hold or is seen leaving.
-pub(super) async fn resolve(cx: &Context, api: &Api<Tenant>, tenant: &mut Tenant) -> Result<Resolved, Error> {
-    let held = finalizer::has_finalizer(tenant, &cx.finalizer());
-    let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), tenant.uid().unwrap_or_default());
-    // Whoever makes an object can write our finalizer into it; a record only we write.
-    let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
-    let isolation = match accept::tenant(tenant) {
-        Ok(isolation) => isolation,
-        Err(refused) => return Ok(Resolved::Refused(refused)),
-    };
+/// Everything that is decided without looking at the stack.
+pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolved, Stop> {
+    let isolation = accept::tenant(tenant)?;
     let applicant = cx.applicant(tenant);
-    if has_id {
-        cx.reservations.is_in(&applicant.id);
-    } else if let Err(refused) = cx.enter(&applicant, false) {
-        return Ok(Resolved::Refused(refused));
+    let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), applicant.id.uid.clone());
+    // Whoever makes an object can write our finalizer into it; a record only we write.
+    let held = finalizer::has_finalizer(tenant, &cx.finalizer());
+    let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
+    match has_id {
+        true => cx.reservations.is_in(&applicant.id),
+        false => cx.enter(&applicant, false)?,
     }
-    let stack_name = isolation.stack().map(str::to_owned);
-    let found = stack_name.as_deref().and_then(|name| cx.stack(name));
-    let stack = found.as_ref().and_then(|stack| stack.0.as_ref().ok());
-    if let (Some(name), None) = (&stack_name, stack) {
-        let (reason, message) = match found {
-            Some(_) => (Reason::StackNotReady, format!("This release cannot read the SharedStack '{name}'")),
-            None => (Reason::StackNotFound, no_stack(cx, tenant, &isolation, name, has_id)),
-        };
-        return Ok(Resolved::Waits(LayerStatus::Waiting(reason, message)));
-    }
-    if let (Some(name), Some(stack), false) = (&stack_name, stack, has_id)
-        && stack.metadata.deletion_timestamp.is_some()
-    {
-        return Ok(Resolved::Waits(stack_leaves(name)));
-    }
-    // What the cache has not seen is unknown, and not without labels. Before an id is asked for it is looked at live.
+    let lender = lender(cx, tenant, &isolation, has_id)?;
+    let stack = lender.as_ref().and_then(|stack| stack.0.as_ref().ok());
     if !has_id {
-        let namespace = namespace(cx, tenant).await?;
-        if let Err(refused) = admitted(cx, tenant, &namespace.metadata, &isolation, stack)
-            .and_then(|_| room::is_not_full(cx, &applicant, &namespace.metadata, &isolation))
-        {
-            return Ok(Resolved::Refused(refused));
-        }
+        may_come(cx, tenant, &applicant, &isolation, stack).await?;
     }
-    if let Some(Err(refused)) = stack.map(|stack| accept::stack_serves(&isolation, stack)) {
-        return Ok(Resolved::Refused(refused));
+    if let Some(stack) = stack {
+        accept::stack_serves(&isolation, stack)?;
     }
     if !has_id && !cx.claims.ask(&tenant_id, &claimant(tenant)) {
-        return Ok(Resolved::Refused(record::taken(&tenant_id)));
+        return Err(record::taken(&tenant_id).into());
     }
-    let offer = match (&stack_name, stack) {
-        (Some(name), Some(stack)) => match offer_from(cx, tenant, name, stack) {
-            Ok(offer) => Some(offer),
-            Err(waits) => return Ok(Resolved::Waits(waits)),
-        },
-        _ => None,
-    };
-    if !has_id && let Err(refused) = cx.enter(&applicant, true) {
-        return Ok(Resolved::Refused(refused));
-    }
-    let grant = match has_id {
-        true => None,
-        false => match ask(cx, tenant, &isolation, stack, offer.as_ref()).await {
-            Ok(Ok(grant)) => grant,
-            Ok(Err(refused)) => {
+    let offer = stack.map(|stack| offer_from(&cx.scope, tenant.spec.pattern, stack)).transpose()?;
+    let mut grant = None;
+    if !has_id {
+        cx.enter(&applicant, true)?;
+        let asked = ask(cx, tenant, &applicant.id, &isolation, stack, offer.as_ref()).await;
+        grant = asked.inspect_err(|stop| {
+            if matches!(stop, Stop::Refused(_)) {
                 cx.release_claim(&tenant_id, &uid);
-                return Ok(Resolved::Refused(refused));
             }
-            Err(Error::Records(trouble)) => return Ok((&*trouble).into()),
-            Err(error) => return Err(error),
-        },
+        })?;
+    }
+    let no_room = room::ask(cx, tenant, &applicant, &isolation).await?;
+    hold(cx, tenant, held, isolation.stack()).await?;
+    let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
+    Ok(Resolved {
+        id: applicant.id.adopting(approved.as_deref()),
+        generation: tenant.metadata.generation.unwrap_or(0),
+        asks: Asks::Tenant { isolation, tags: tenant.spec.tags.clone() },
+        offer,
+        grant,
+        no_room,
+        approved,
+    })
+}
+
+/// The SharedStack that a Tenant names, if it names one. Who has not its id yet does not come to one that leaves.
+fn lender(
+    cx: &Context,
+    tenant: &Tenant,
+    isolation: &Isolation,
+    has_id: bool,
+) -> Result<Option<Arc<Guarded<SharedStack>>>, Stop> {
+    let Some(name) = isolation.stack() else { return Ok(None) };
+    let waits = |reason, message| Stop::WaitsForStack(LayerStatus::Waiting(reason, message));
+    let Some(found) = cx.stack(name) else {
+        return Err(waits(Reason::StackNotFound, no_stack(cx, tenant, isolation, name, has_id)));
     };
-    let no_room = match room::ask(cx, tenant, &applicant, &isolation).await? {
-        Room::Is => None,
-        Room::Refused(refused) => return Ok(Resolved::Refused(refused)),
-        Room::Awaited(no_room) => Some(no_room),
-    };
+    match &found.0 {
+        Err(_) => {
+            let message = format!("This release cannot read the SharedStack '{name}'");
+            Err(waits(Reason::StackNotReady, message))
+        }
+        Ok(stack) if !has_id && stack.metadata.deletion_timestamp.is_some() => Err(stack_leaves(name)),
+        Ok(_) => Ok(Some(found)),
+    }
+}
+
+/// Whether a Tenant that has not its id yet may come, as far as that is known without asking AWS. What the cache has not
+/// seen is unknown, and not without labels: it is looked at live.
+async fn may_come(
+    cx: &Context,
+    tenant: &Tenant,
+    applicant: &Applicant,
+    isolation: &Isolation,
+    stack: Option<&SharedStack>,
+) -> Result<(), Stop> {
+    let namespace = namespace(cx, tenant).await?;
+    admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
+    Ok(room::is_not_full(cx, applicant, &namespace.metadata, isolation)?)
+}
+
+/// Puts our finalizer on, and then looks at the SharedStack live: either its teardown sees our finalizer, or we see that it is
+/// being deleted.
+async fn hold(cx: &Context, tenant: &mut Tenant, held: bool, stack: Option<&str>) -> Result<(), Stop> {
+    let api = Tenant::api(cx.client.clone(), &tenant.namespace().unwrap_or_default());
     if !held && !cx.settings.read_only {
-        *tenant = finalizer::take(api, tenant, &cx.finalizer()).await?;
+        *tenant = finalizer::take(&api, tenant, &cx.finalizer()).await?;
     }
     let accepted =
         held && tenant.status.as_ref().is_some_and(|status| status.is_true(ConditionType::Accepted));
-    if let (Some(name), false) = (&stack_name, accepted)
-        && let Some(waits) = look_live(cx, name).await?
-    {
-        if !held {
-            // Nothing was built under it yet, and the SharedStack waits for it to go.
-            if let Some(released) = finalizer::release(api, tenant, &cx.finalizer()).await? {
-                *tenant = released;
-            }
-        }
-        return Ok(Resolved::Waits(waits));
+    let Some(name) = stack.filter(|_| !accepted) else { return Ok(()) };
+    let waits = match look_live(cx.client.clone(), name).await {
+        Err(waits @ Stop::WaitsForStack(_)) => waits,
+        other => return other,
+    };
+    // Nothing was built under it yet, and the SharedStack waits for it to go.
+    if !held && let Some(released) = finalizer::release(&api, tenant, &cx.finalizer()).await? {
+        *tenant = released;
     }
-    Ok(Resolved::Go(Box::new(Ready { isolation, offer, grant, no_room })))
+    Err(waits)
 }
 
 /// A SharedStack that is not there, perhaps misspelt. Those that would serve this Tenant are named; nobody learns here of
@@ -201,22 +176,19 @@ fn admitted(
 async fn ask(
     cx: &Context,
     tenant: &Tenant,
+    id: &Identity,
     isolation: &Isolation,
     stack: Option<&SharedStack>,
     offer: Option<&Offer>,
-) -> Result<Result<Option<Grant>, Blocked>, Error> {
+) -> Result<Option<Grant>, Stop> {
     if let Some(trouble) = cx.ids.closed() {
         return Err(trouble.into());
     }
     let namespace = live_namespace(cx, tenant).await?;
-    let named = match admitted(cx, tenant, &namespace.metadata, isolation, stack) {
-        Ok(named) => named,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    let id = cx.tenant_identity(tenant, &tenant.spec.tenant_id, tenant.spec.pattern, isolation.stack());
+    let named = admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
     let namespace_uid = namespace.uid().unwrap_or_default();
     let approved = annotations::approved(&tenant.metadata);
-    let claimant = Claimant { id: &id, namespace_uid: &namespace_uid, named, approved };
+    let claimant = Claimant { id, namespace_uid: &namespace_uid, named, approved };
     let kept = cx.ids.read(&tenant.spec.tenant_id).await?;
     let record = kept.as_ref().map(|kept| &kept.says);
     let lives = match record.filter(|record| cx.ids.may_live(record, &claimant)) {
@@ -228,17 +200,17 @@ async fn ask(
     if let (Ruling::Granted { .. }, Some(record), Some(offer)) = (&ruling, record, offer)
         && record.was_held()
         && !claimant.is_same_owner(&record.holder, &cx.ids.terms)
-        && has_documents(cx, offer, &id).await?
+        && has_documents(cx, offer, id).await?
     {
-        return Ok(Err(record::taken(&tenant.spec.tenant_id)));
+        return Err(record::taken(&tenant.spec.tenant_id).into());
     }
-    Ok(match ruling {
+    match ruling {
         Ruling::Held => Ok(None),
         Ruling::Granted { inherits } => {
             Ok(Some(Grant { namespace_uid, named, over: kept.map(|kept| kept.etag), inherits }))
         }
-        Ruling::Refused(refused) => Err(refused),
-    })
+        Ruling::Refused(refused) => Err(refused.into()),
+    }
 }
 
 /// Whether something lies where an id has its documents, or had retained them.
@@ -260,37 +232,33 @@ async fn lives(cx: &Context, record: &Record) -> Result<bool, Error> {
 }
 
 /// What the SharedStack lends, or why it does not.
-pub(super) fn offer_from(
-    cx: &Context,
-    tenant: &Tenant,
-    name: &str,
-    stack: &SharedStack,
-) -> Result<Offer, LayerStatus> {
-    let id = Identity::of_stack(cx.scope.clone(), name, "");
-    let needs_pool = tenant.spec.pattern == Pattern::Pool;
+fn offer_from(scope: &Arc<Scope>, pattern: Pattern, stack: &SharedStack) -> Result<Offer, Stop> {
+    let name = stack.name_any();
+    let id = Identity::of_stack(scope.clone(), &name, "");
+    let needs_pool = pattern == Pattern::Pool;
     let offer = offer_status::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
     offer.ok_or_else(|| {
         let message =
             format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
-        LayerStatus::Waiting(Reason::StackNotReady, message)
+        Stop::WaitsForStack(LayerStatus::Waiting(Reason::StackNotReady, message))
     })
 }
 
-/// The SharedStack as the API server has it now: there, and not leaving.
-pub(super) async fn look_live(cx: &Context, name: &str) -> Result<Option<LayerStatus>, Error> {
-    let stack = Api::<SharedStack>::all(cx.client.clone()).get_metadata_opt(name).await?;
-    Ok(match stack {
+/// Whether the SharedStack, as the API server has it now, is there and not leaving.
+async fn look_live(client: Client, name: &str) -> Result<(), Stop> {
+    match Api::<SharedStack>::all(client).get_metadata_opt(name).await? {
         None => {
-            Some(LayerStatus::Waiting(Reason::StackNotFound, format!("There is no SharedStack '{name}'")))
+            let message = format!("There is no SharedStack '{name}'");
+            Err(Stop::WaitsForStack(LayerStatus::Waiting(Reason::StackNotFound, message)))
         }
-        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Some(stack_leaves(name)),
-        Some(_) => None,
-    })
+        Some(stack) if stack.metadata.deletion_timestamp.is_some() => Err(stack_leaves(name)),
+        Some(_) => Ok(()),
+    }
 }
 
-pub(super) fn stack_leaves(name: &str) -> LayerStatus {
+fn stack_leaves(name: &str) -> Stop {
     let message = format!("SharedStack '{name}' is being deleted; name another in a new Tenant");
-    LayerStatus::Waiting(Reason::StackLeaving, message)
+    Stop::WaitsForStack(LayerStatus::Waiting(Reason::StackLeaving, message))
 }
 
 #[cfg(test)]
@@ -312,9 +280,8 @@ mod tests {
         cx.settings.silo_namespaces = Some(not_web.into());
         let mut silo = read::<Tenant>(tenant(json!({})));
         assert_eq!(silo.spec.pattern, Pattern::Silo);
-        let api = Api::namespaced(cx.client.clone(), "tenants");
-        match resolve(&cx, &api, &mut silo).await.unwrap() {
-            Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
+        match resolve(&cx, &mut silo).await {
+            Err(Stop::Refused(refused)) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
             _ => panic!("it was let in"),
         }
     }
@@ -332,9 +299,8 @@ mod tests {
         let mut cx = context(server.client());
         cx.namespaces = store([namespace(json!({}))]);
         let mut silo = read::<Tenant>(tenant(json!({})));
-        let api = Api::namespaced(cx.client.clone(), "tenants");
-        match resolve(&cx, &api, &mut silo).await.unwrap() {
-            Resolved::Refused(refused) => {
+        match resolve(&cx, &mut silo).await {
+            Err(Stop::Refused(refused)) => {
                 assert_eq!(refused.reason, Reason::QuotaReserved);
                 assert!(refused.message.contains("'none' is no whole number"), "{}", refused.message);
             }
@@ -350,9 +316,8 @@ mod tests {
         cx.tenants = store([first.clone()]);
         cx.reservations.is_in(&cx.applicant(&read(first)).id);
         let mut second = read::<Tenant>(tenant(json!({})));
-        let api = Api::namespaced(cx.client.clone(), "tenants");
-        match resolve(&cx, &api, &mut second).await.unwrap() {
-            Resolved::Refused(refused) => assert_eq!(refused.reason, Reason::TooManyTenants),
+        match resolve(&cx, &mut second).await {
+            Err(Stop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),
             _ => panic!("it was let in"),
         }
     }
@@ -370,12 +335,11 @@ mod tests {
         let mut cx = context(api_server([]).client());
         cx.namespaces = store([namespace]);
         cx.stacks = store([stack("standard", "rag"), stack("others", "web"), unreadable]);
-        let api = Api::namespaced(cx.client.clone(), "tenants");
         for (name, reason) in [("standart", Reason::StackNotFound), ("newer", Reason::StackNotReady)] {
             let spec = json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": name}});
             let mut bridge = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec})));
-            match resolve(&cx, &api, &mut bridge).await.unwrap() {
-                Resolved::Waits(LayerStatus::Waiting(told, message)) => {
+            match resolve(&cx, &mut bridge).await {
+                Err(Stop::WaitsForStack(LayerStatus::Waiting(told, message))) => {
                     assert!(told == reason && message.contains(name), "{message}");
                     assert_eq!(message.contains("standard"), name == "standart", "{message}");
                     assert!(!message.contains("others") && !message.contains("tenantId"), "{message}");

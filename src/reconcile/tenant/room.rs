@@ -10,20 +10,11 @@ use crate::layers::existing_key;
 use crate::reconcile::Error;
 use crate::reconcile::context::Context;
 use crate::reconcile::places::Applicant;
+use crate::reconcile::stop::Stop;
 use crate::stack::accept;
 use crate::stack::max_knowledge_bases::MAX_KNOWLEDGE_BASES;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
-
-/// The answer.
-pub(super) enum Room {
-    /// There is, or none is needed.
-    Is,
-    /// There is none, and nothing is built.
-    Refused(Blocked),
-    /// There is none any more. What is built is looked after, and the knowledge base waits.
-    Awaited(Blocked),
-}
 
 /// What is known without asking anybody, before a Tenant is let in.
 pub(super) fn is_not_full(
@@ -40,41 +31,38 @@ pub(super) fn is_not_full(
 }
 
 /// What only AWS, and the namespace as it is now, can say before anything is built. Not asked again of a Tenant that was let
-/// in, unless it has lost its promise since.
+/// in, unless it has lost its promise since: if there is no room any more, what is built is looked after, and the knowledge
+/// base waits.
 pub(super) async fn ask(
     cx: &Context,
     tenant: &Tenant,
     applicant: &Applicant,
     isolation: &Isolation,
-) -> Result<Room, Error> {
+) -> Result<Option<Blocked>, Stop> {
     if matches!(isolation, Isolation::Pool(_)) {
-        return Ok(Room::Is);
+        return Ok(None);
     }
     let id = &applicant.id;
     if applicant.begun {
         let has_one = tenant.status.as_ref().is_some_and(|status| status.knowledge_base_id.is_some());
         if has_one || cx.reservations.is_promised(&id.uid) {
             cx.reservations.promise(id);
-            return Ok(Room::Is);
+            return Ok(None);
         }
-        let limit = match limit(&namespace(cx, tenant).await?.metadata) {
+        let namespace = namespace(cx, tenant).await?;
+        let limit = match limit(&namespace.metadata) {
             Ok(limit) => limit,
-            Err(unreadable) => return Ok(Room::Awaited(unreadable)),
+            Err(unreadable) => return Ok(Some(unreadable)),
         };
-        return Ok(cx.reserve(applicant, limit).await?.map_or_else(Room::Awaited, |()| Room::Is));
+        return Stop::if_let_in(cx.reserve(applicant, limit).await);
     }
-    let limit = match limit(&live_namespace(cx, tenant).await?.metadata) {
-        Ok(limit) => limit,
-        Err(unreadable) => return Ok(Room::Refused(unreadable)),
-    };
+    let limit = limit(&live_namespace(cx, tenant).await?.metadata)?;
     let blueprint = Blueprint::Tenant { isolation, tags: &tenant.spec.tags };
-    if let Some(key) = blueprint.existing_key()
-        && let Err(refused) =
-            existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await?
-    {
-        return Ok(Room::Refused(refused));
+    if let Some(key) = blueprint.existing_key() {
+        existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await??;
     }
-    Ok(cx.reserve(applicant, limit).await?.map_or_else(Room::Refused, |()| Room::Is))
+    cx.reserve(applicant, limit).await?;
+    Ok(None)
 }
 
 /// How many knowledge bases a namespace may have.

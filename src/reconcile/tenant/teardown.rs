@@ -17,7 +17,7 @@ use crate::documents::purge;
 use crate::layers;
 use crate::reconcile::context::Context;
 use crate::reconcile::engine;
-use crate::reconcile::engine::case::Case;
+use crate::reconcile::engine::Stack;
 use crate::reconcile::ids::{self, Claimed};
 use crate::reconcile::teardown::{self, field};
 use crate::reconcile::{Error, finalizer, registry};
@@ -59,8 +59,8 @@ impl From<Progress> for Left {
 
 impl LastSpec {
     /// The object, as the engine takes it on the way back.
-    fn case<'a>(&'a self, id: &'a Identity, offer: Option<&'a Offer>) -> Case<'a> {
-        Case {
+    fn case<'a>(&'a self, id: &'a Identity, offer: Option<&'a Offer>) -> Stack<'a> {
+        Stack {
             id,
             column: Column::from(self.pattern),
             offer,

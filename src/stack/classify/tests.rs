@@ -9,7 +9,7 @@ use super::*;
 use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity, condition};
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::Operation;
-use crate::stack::model::outcome::{LayerStatus, Outcome};
+use crate::stack::model::outcome::{LayerStatus, Outcome, Report};
 use crate::stack::model::progress::{QUIET, deadline};
 
 /// Codes as they come, by what is made of them whatever was asked for.
@@ -256,10 +256,10 @@ fn fault(class: Class, code: &str) -> Fault {
 /// What is told of an object of which one layer's calls are refused so, after a while. The layer was ready before, or never.
 fn told(fault: &Fault, was_ready: bool, after: Duration) -> Vec<(&'static str, String, String)> {
     let at = |second| Time(jiff::Timestamp::from_second(second).unwrap());
-    let verdict = |role, transient| Outcome {
+    let verdict = |role, transient| Report {
+        outcome: Outcome::of_layers(transient),
         layers: PerLayer { role: Some(role), ..PerLayer::default() },
-        transient,
-        ..Outcome::default()
+        ..Report::default()
     };
     let mut before = match was_ready {
         true => verdict(LayerStatus::Ready, None).conditions(&[], 1, &at(0)),

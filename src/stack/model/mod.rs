@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod blocked;
+pub(crate) mod conditions;
 pub(crate) mod desired;
 pub(crate) mod diff;
 pub(crate) mod drift;
@@ -9,6 +10,7 @@ pub(crate) mod grace;
 #[cfg(test)]
 pub(crate) mod ideal;
 pub(crate) mod immutable;
+pub(crate) mod layer_status;
 pub(crate) mod observed;
 pub(crate) mod outcome;
 pub mod plan;

@@ -18,8 +18,8 @@ impl Object {
             documents
         }
         .boxed();
-        let case = Case { blueprint: Blueprint::Nothing, ..self.case() };
-        let progress = teardown(&self.world(), &case, on_delete, &mut memory, documents).await;
+        let stack = Stack { blueprint: Blueprint::Nothing, ..self.stack() };
+        let progress = teardown(&self.world(), &stack, on_delete, &mut memory, documents).await;
         self.memory = memory;
         progress
     }
@@ -193,18 +193,18 @@ async fn what_stays_is_marked_as_left_behind() {
         // An index has no tags, and whether anybody can see it does not matter.
         silo.aws(|aws| aws.blind.index = Some(fault(Class::Denied)));
         let mut memory = silo.memory.clone();
-        let case = Case { blueprint: Blueprint::Nothing, ..silo.case() };
-        retain(&silo.world(), &case, on_delete, &mut memory).await.unwrap();
+        let stack = Stack { blueprint: Blueprint::Nothing, ..silo.stack() };
+        retain(&silo.world(), &stack, on_delete, &mut memory).await.unwrap();
         assert_eq!(silo.layers_of("tag retained"), tagged);
     }
     let silo = Object::built("silo").await;
-    let case = Case { blueprint: Blueprint::Nothing, ..silo.case() };
+    let stack = Stack { blueprint: Blueprint::Nothing, ..silo.stack() };
     for (look, tag) in [(true, false), (false, true)] {
         silo.aws(|aws| {
             aws.blind.role = look.then(|| fault(Class::Transient));
             aws.refuses.bucket = tag.then(|| fault(Class::Transient));
         });
-        let retained = retain(&silo.world(), &case, OnDelete::Keep, &mut Memory::default()).await;
+        let retained = retain(&silo.world(), &stack, OnDelete::Keep, &mut Memory::default()).await;
         assert_eq!(retained.map_err(|fault| fault.class), Err(Class::Transient));
     }
 }

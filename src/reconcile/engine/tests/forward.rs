@@ -39,7 +39,7 @@ async fn a_layer_that_waits_says_for_which() {
     );
     assert!(matches!(standing(&passed, Bucket), Waiting(Reason::Creating, _)));
     assert!(passed.layers.key.is_none(), "nothing to own");
-    assert!(passed.look_again.is_some() && passed.blocked.is_none() && passed.fault.is_none());
+    assert!(passed.look_again.is_some() && blocked(&passed).is_none() && passed.fault.is_none());
 }
 
 #[tokio::test]
@@ -372,11 +372,11 @@ async fn what_somebody_else_has_changed_is_told_although_it_could_not_be_put_rig
         ours(&mut aws.observed.bucket).policy = None;
     });
     silo.memory.looked_at_all = None;
-    assert_eq!(silo.pass().await.drift, [] as [&str; 0], "it is not put right");
+    assert_eq!(silo.pass().await.news.drift, [] as [&str; 0], "it is not put right");
     silo.aws(|aws| aws.refuses.bucket = None);
-    let drift = silo.pass().await.drift;
+    let drift = silo.pass().await.news.drift;
     assert_eq!(drift.len(), 1, "{drift:?}");
-    assert_eq!(silo.pass().await.drift, [] as [&str; 0], "once");
+    assert_eq!(silo.pass().await.news.drift, [] as [&str; 0], "once");
 }
 
 /// Somebody's remediation may fight us for ever, and nobody would see it.
@@ -403,19 +403,19 @@ async fn what_somebody_else_has_changed_is_not_put_right_without_a_word() {
         (KnowledgeBase, "its tags"),
     ] {
         let mut silo = Object::built("silo").await;
-        assert_eq!(silo.pass().await.drift, [] as [&str; 0], "nothing has changed");
+        assert_eq!(silo.pass().await.news.drift, [] as [&str; 0], "nothing has changed");
         changes(&mut silo, layer);
         silo.clock = later();
-        let drift = silo.pass().await.drift;
+        let drift = silo.pass().await.news.drift;
         assert_eq!(drift.len(), 1, "{layer:?}: {drift:?}");
         assert!(drift[0].starts_with(layer.words()) && drift[0].ends_with(told), "{drift:?}");
-        assert_eq!(silo.pass().await.drift, [] as [&str; 0], "once each time");
+        assert_eq!(silo.pass().await.news.drift, [] as [&str; 0], "once each time");
 
         // With another spec it may be our own change.
         let mut silo = Object::built("silo").await;
         changes(&mut silo, layer);
         silo.generation = 2;
-        assert_eq!(silo.pass().await.drift, [] as [&str; 0]);
+        assert_eq!(silo.pass().await.news.drift, [] as [&str; 0]);
     }
 }
 
@@ -474,11 +474,11 @@ async fn a_passing_failure_is_nobodys_news_for_two_minutes() {
         let passed = silo.pass().await;
         assert!(matches!(standing(&passed, Bucket), Serving(Reason::Updating, _)), "{:?}", passed.layers);
         assert_eq!(passed.fault.map(|fault| fault.class), Some(class), "backoff decides");
-        assert_eq!(passed.transient, None);
+        assert_eq!(passed.outcome.transient(), None);
         assert!(silo.memory.refused.bucket.is_none() && silo.is_ready(), "what stood still stands");
         silo.clock = later();
         let passed = silo.pass().await;
-        assert_eq!(passed.transient.map(|(reason, _)| reason), Some(reason));
+        assert_eq!(passed.outcome.transient().map(|(reason, _)| *reason), Some(reason));
         silo.aws(|aws| aws.refuses.bucket = None);
         silo.clock = Clock::new(1);
         silo.pass().await;
@@ -605,7 +605,7 @@ async fn what_is_not_ours_stops_the_whole_stack() {
     let mut silo = Object::named("silo");
     silo.aws(|aws| aws.observed.bucket = Observed::Foreign(foreign()));
     let passed = silo.pass().await;
-    let blocked = passed.blocked.as_ref().map(|blocked| blocked.reason);
+    let blocked = blocked(&passed);
     assert_eq!((blocked, passed.look_again), (Some(Reason::OwnedByAnother), Some(STALLED)));
     assert_eq!(silo.ensured(), []);
     silo.pass().await;
@@ -733,11 +733,11 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
             message.split("tenantry.dev/approve=").nth(1).unwrap().split(':').next().unwrap().to_owned();
         untouched(&silo, "seen twice");
         silo.approved = Some("DataLost-000000".into());
-        assert_eq!(silo.pass().await.approved_loss, []);
+        assert_eq!(silo.pass().await.news.approved_loss, []);
         untouched(&silo, "another's code");
         silo.approved = Some(code);
         let passed = silo.pass().await;
-        assert_eq!(passed.approved_loss, [layer]);
+        assert_eq!(passed.news.approved_loss, [layer]);
         assert!(silo.ensured().contains(&layer));
         silo.until_ready().await;
     }
@@ -780,7 +780,7 @@ async fn under_a_key_that_somebody_has_switched_off_nothing_is_changed() {
         aws.existing_key = Some(Ok(blocked));
     });
     let passed = silo.pass().await;
-    assert_eq!(passed.blocked.map(|blocked| blocked.reason), Some(Reason::KeyNotAllowed));
+    assert_eq!(blocked(&passed), Some(Reason::KeyNotAllowed));
     assert_eq!((silo.calls(), passed.look_again), (vec!["look at the key".to_string()], Some(STALLED)));
     silo.aws(|aws| aws.existing_key = Some(Err(fault(Class::Transient))));
     let passed = silo.pass().await;
@@ -831,22 +831,22 @@ async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values()
     silo.aws(|aws| aws.observed = earlier.clone());
     silo.sample.id.uid = "another".into();
     let passed = silo.pass().await;
-    assert!(passed.blocked.is_some() && !passed.adopts, "nobody said that it may");
+    assert!(blocked(&passed).is_some() && !passed.news.adopts, "nobody said that it may");
     silo.sample.id.adopts = Adopts::Left { approved: None };
     let passed = silo.pass().await;
-    assert!(passed.adopts && passed.blocked.is_none());
+    assert!(passed.news.adopts && blocked(&passed).is_none());
     assert_eq!(silo.ensured(), [Bucket, Collection, Role], "each in its turn");
     silo.until_ready().await;
-    assert!(!silo.pass().await.adopts, "it is taken over once");
+    assert!(!silo.pass().await.news.adopts, "it is taken over once");
 
     let spec = json!({"tenantId": "acme", "pattern": "Silo", "index": {"hnsw": {"m": 32}}});
     let mut other = Object::new(ideal::tenant("other settings", spec));
     other.aws(|aws| aws.observed = earlier);
     other.sample.id.uid = "another".into();
     other.sample.id.adopts = Adopts::Left { approved: None };
-    let blocked = other.pass().await.blocked.unwrap();
-    assert_eq!(blocked.reason, Reason::RetainedDiffers);
-    assert!(blocked.message.contains("index.hnsw.m is 16 and should be 32"), "{}", blocked.message);
+    let Outcome::Blocked { why, .. } = other.pass().await.outcome else { panic!("it is taken over") };
+    assert_eq!(why.reason, Reason::RetainedDiffers);
+    assert!(why.message.contains("index.hnsw.m is 16 and should be 32"), "{}", why.message);
     assert_eq!(other.ensured(), []);
 }
 

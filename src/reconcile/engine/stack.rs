@@ -13,7 +13,7 @@ use crate::stack::model::plan;
 use crate::stack::offer::Offer;
 
 /// What is to be done for one object.
-pub struct Case<'a> {
+pub struct Stack<'a> {
     /// Whose stack, and what its parts are called.
     pub id: &'a Identity,
     /// Its column of the ownership table.
@@ -32,7 +32,7 @@ pub struct Case<'a> {
     pub blueprint: Blueprint<'a>,
 }
 
-impl Case<'_> {
+impl Stack<'_> {
     /// What the owned layers should be, given what the layers seen lend.
     pub fn want(&self, observed: &Observation) -> Desired {
         self.blueprint.want(self.id, self.offer, &plan::handles(observed, self.offer))

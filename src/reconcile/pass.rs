@@ -1,0 +1,232 @@
+//! One pass over an object, the same for all kinds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::Context;
+use super::engine::{self, News, Passed, Stack, Survey};
+use super::ingestion::LastStep;
+use super::managed::{Managed, Pass};
+use super::memory::Memory;
+use super::resolved::Resolved;
+use super::stop::Stop;
+use super::{
+    Action, Error, Guarded, conditions_writer, failed, finalizer, ids, in_time, ingestion, offer_status,
+    teardown, unreadable,
+};
+use crate::api::{ConditionType, Reason, Status, annotations};
+use crate::stack::model::outcome::Outcome;
+use crate::stack::model::progress::STALLED;
+
+/// One pass over an object, whatever has become of it.
+pub async fn reconcile<M: Managed>(object: Arc<Guarded<M>>, cx: Arc<Context>) -> Result<Action, Error> {
+    cx.caches().await;
+    let meta = object.meta();
+    cx.heed(meta);
+    match &object.0 {
+        _ if meta.deletion_timestamp.is_some() => match in_time(M::teardown(&cx, &object).boxed()).await {
+            Err(error) => Err(failed::tell_leaver(&cx, &dynamic::<M>(&cx, meta), meta, error).await),
+            done => done,
+        },
+        Ok(object) => match in_time(pass(&cx, object).boxed()).await {
+            Err(error) => Err(failed::tell(&cx, object, error).await),
+            done => done,
+        },
+        Err(invalid) => {
+            cx.stops_waiting(&meta.uid.clone().unwrap_or_default());
+            unreadable::tell(&cx, &dynamic::<M>(&cx, meta), meta, &invalid.error).await
+        }
+    }
+}
+
+/// One pass over an object that lives: resolve → observe → plan → act → report.
+pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, Error> {
+    let before = seen.status().cloned().unwrap_or_default();
+    if let Some(action) = preflight(cx, seen, &before).await? {
+        return Ok(action);
+    }
+    let (mut object, mut pass) = (seen.clone(), Pass::begins(seen, &before));
+    // Written back however the pass ends.
+    let mut memory = cx.memories.lend(&seen.uid().unwrap_or_default());
+    let world = cx.world();
+    let mut id = None;
+    let end = async {
+        // What it asks for, and whether it may: by the API server, caches, records and quotas.
+        let resolved = object.resolve(cx).await.inspect_err(|stop| stand_back(cx, &object, stop))?;
+        id = Some(resolved.id.clone());
+        // What AWS has, and what is to be done about it.
+        let stack = resolved.stack(&before);
+        let survey = observe(cx, &resolved, stack.as_ref(), &mut memory).await?;
+        object.begin(cx, &resolved, &mut pass, &mut memory).await?;
+        pass.status.region = Some(cx.scope.region.clone());
+        pass.status.prefix = resolved.prefix();
+        // A step of each layer that can take one; then the documents.
+        let (Some(stack), Some(survey)) = (stack, survey) else { return Ok(()) };
+        let mut passed = engine::carry_out(&world, &stack, &mut memory, survey).await;
+        tell(cx, &object, &passed.news, &mut memory).await;
+        object.inspect(cx, &resolved, &pass, &mut passed).await;
+        note(cx, &stack, &passed, &mut pass, &memory).await;
+        pass.built(passed);
+        let step = object.documents(cx, &resolved, &pass, &mut memory).await;
+        look_after(&mut pass, step);
+        Ok(())
+    };
+    let end = end.await;
+    stop(&mut pass, end)?;
+    if pass.error.is_none() {
+        memory.failing_since = None;
+    }
+    object.register(cx, id.as_ref(), &mut pass, &mut memory).await;
+    report(cx, &object, pass, &mut memory).await
+}
+
+/// What follows at once, before anything is asked: nothing is done for an object that another installation holds, that is
+/// paused, or that was looked at just now.
+async fn preflight<M: Managed>(cx: &Context, object: &M, before: &Status) -> Result<Option<Action>, Error> {
+    let subject = conditions_writer::subject(object);
+    let uid = object.uid().unwrap_or_default();
+    if let Some(holder) = finalizer::held_by_another(object, &cx.finalizer()) {
+        cx.stops_waiting(&uid);
+        conditions_writer::held_by_another(cx, &subject, &holder).await;
+        return Ok(Some(Action::await_change()));
+    }
+    if annotations::pause(object.meta()).is_some() {
+        object.step_back(cx, None);
+        cx.no_further(&uid, before);
+        let api = M::api(cx.client.clone(), &object.namespace().unwrap_or_default());
+        return teardown::paused(cx, &api, &subject, object.meta(), before).await.map(Some);
+    }
+    Ok(cx.too_early(object.meta()).map(|wait| Action::requeue(cx.clock.outside(wait))))
+}
+
+/// Who may not be acted upon keeps nothing from others. It goes on waiting for what it was refused, if that is a place.
+fn stand_back<M: Managed>(cx: &Context, object: &M, stop: &Stop) {
+    let why = match stop {
+        Stop::Failed(_) => return,
+        Stop::Refused(refused) => Some(refused.reason),
+        _ => None,
+    };
+    object.step_back(cx, why);
+    if !matches!(why, Some(Reason::QuotaReserved | Reason::TooManyTenants)) {
+        cx.stops_waiting(&object.uid().unwrap_or_default());
+    }
+}
+
+/// Looks at the stack, and says what is to be done. Whoever is refused by what is there takes over nothing: neither its
+/// tenantId, nor documents, nor a marker.
+async fn observe(
+    cx: &Context,
+    resolved: &Resolved,
+    stack: Option<&Stack<'_>>,
+    memory: &mut Memory,
+) -> Result<Option<Result<Survey, Passed>>, Stop> {
+    let Some(stack) = stack else { return Ok(None) };
+    match engine::survey(&cx.world(), stack, memory, resolved.generation).await {
+        Err(passed) if resolved.grant.is_some() => Err(Stop::NotBegun(Box::new(passed))),
+        survey => Ok(Some(survey)),
+    }
+}
+
+/// Events of what was done.
+async fn tell<M: Managed>(cx: &Context, object: &M, news: &News, memory: &mut Memory) {
+    let subject = conditions_writer::subject(object);
+    if news.adopts {
+        conditions_writer::adopted(cx, &subject).await;
+    }
+    conditions_writer::drift_repaired(cx, &subject, &news.drift).await;
+    conditions_writer::tag_is_old(cx, &subject, memory).await;
+}
+
+/// Writes into the status what the layers are called, and what is known of the model.
+async fn note(cx: &Context, stack: &Stack<'_>, passed: &Passed, pass: &mut Pass<'_>, memory: &Memory) {
+    offer_status::approve_loss(&mut pass.status, &passed.news.approved_loss);
+    let want = stack.want(&memory.observed);
+    offer_status::owned(&mut pass.status, &want, &memory.observed, &passed.layers);
+    pass.report.model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, pass.before).await;
+}
+
+/// What the last step came to. What an object without documents said of them once is not said again.
+fn look_after(pass: &mut Pass<'_>, step: Option<LastStep>) {
+    pass.report.documents = None;
+    let Some(step) = step else { return };
+    let reindexing = ingestion::reindexing(pass.before, &mut pass.status, &step);
+    pass.report.outcome = std::mem::take(&mut pass.report.outcome).while_reindexing(reindexing);
+    if let Some(unclaimed) = step.unclaimed {
+        pass.status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
+    }
+    pass.look_again(step.look_again);
+    pass.fails(step.fault);
+    pass.report.documents = Some(step.documents);
+}
+
+/// How a pass ended that did not take all of its steps.
+fn stop(pass: &mut Pass<'_>, end: Result<(), Stop>) -> Result<(), Error> {
+    let Err(stop) = end else { return Ok(()) };
+    match stop {
+        Stop::Failed(error) => return Err(error),
+        Stop::Refused(why) => {
+            pass.report.outcome = Outcome::Refused(why);
+            pass.look_again = Some(STALLED);
+        }
+        Stop::Withheld(why) => {
+            let passes = why.reason == Reason::WaitingForRecords;
+            pass.look_again = Some(if passes { ids::LOOK_AGAIN } else { STALLED });
+            pass.report.outcome = Outcome::Withheld(why);
+        }
+        Stop::WaitsForStack(standing) => {
+            let undecided = !pass.before.is_true(ConditionType::Accepted);
+            pass.report.outcome = Outcome::default().while_undecided(undecided);
+            pass.report.borrowed = Some(standing);
+        }
+        Stop::Restores(standing) => {
+            pass.report.borrowed = Some(standing);
+            pass.look_again = Some(Duration::from_secs(1));
+        }
+        Stop::NotBegun(passed) => {
+            pass.built(*passed);
+            pass.report.outcome = match std::mem::take(&mut pass.report.outcome) {
+                Outcome::Blocked { why, .. } => Outcome::Refused(why),
+                other => other.while_undecided(true),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Writes what was found out into the status, and says when to look again.
+async fn report<M: Managed>(
+    cx: &Context,
+    object: &M,
+    pass: Pass<'_>,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    let Pass { before, report, mut status, look_again, error } = pass;
+    let uid = object.uid().unwrap_or_default();
+    conditions_writer::set_conditions(&mut status, &report, object.meta().generation.unwrap_or(0));
+    cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
+    object.settle(cx);
+    let api = M::api(cx.client.clone(), &object.namespace().unwrap_or_default());
+    let subject = conditions_writer::subject(object);
+    conditions_writer::write(cx, &api, &subject, before, &status, object.is_quiet()).await?;
+    if let Some(error) = error {
+        return Err(Error::Told(Box::new(error)));
+    }
+    memory.failures = 0;
+    let resync = cx.resync(&uid);
+    Ok(Action::requeue(cx.clock.outside(look_again.map_or(resync, |again| again.min(resync)))))
+}
+
+/// Where objects of a kind are, be they readable or not.
+fn dynamic<M: Managed>(cx: &Context, meta: &ObjectMeta) -> Api<DynamicObject> {
+    let kind = ApiResource::erase::<M>(&());
+    match &meta.namespace {
+        Some(namespace) => Api::namespaced_with(cx.client.clone(), namespace, &kind),
+        None => Api::all_with(cx.client.clone(), &kind),
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a pass ends before all of its steps are taken.
+
+use super::Error;
+use super::engine::Passed;
+use crate::records::Trouble;
+use crate::stack::fault::Fault;
+use crate::stack::model::blocked::Blocked;
+use crate::stack::model::outcome::LayerStatus;
+
+/// The answer of a step after which there is no other.
+pub enum Stop {
+    /// The object may not be acted upon.
+    Refused(Blocked),
+    /// Nobody can say at the moment whether it may.
+    Withheld(Blocked),
+    /// It waits for its SharedStack.
+    WaitsForStack(LayerStatus),
+    /// What an earlier holder of its tenantId left is being brought back.
+    Restores(LayerStatus),
+    /// It may have its tenantId, and does not take it because of what was seen.
+    NotBegun(Box<Passed>),
+    /// The pass failed.
+    Failed(Error),
+}
+
+impl Stop {
+    /// Who was refused although it had been let in goes on without what it was refused: the reason, if it was.
+    pub fn if_let_in(answer: Result<(), Stop>) -> Result<Option<Blocked>, Stop> {
+        match answer {
+            Ok(()) => Ok(None),
+            Err(Stop::Refused(refused)) => Ok(Some(refused)),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+impl From<Blocked> for Stop {
+    fn from(refused: Blocked) -> Self {
+        Stop::Refused(refused)
+    }
+}
+
+impl From<&Trouble> for Stop {
+    fn from(trouble: &Trouble) -> Self {
+        Stop::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Stop::from(&trouble)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+impl From<kube::Error> for Stop {
+    fn from(error: kube::Error) -> Self {
+        Stop::Failed(error.into())
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Failed(fault.into())
+    }
+}
