@@ -33,7 +33,6 @@ pub(crate) mod untouched;
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
 
 use crate::api::Reason;
@@ -142,9 +141,4 @@ fn in_words(error: &kube::Error) -> String {
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
         error => causes(error),
     }
-}
-
-/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
-async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
-    tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
@@ -17,7 +18,7 @@ use super::memory::Memory;
 use super::resolved::Resolved;
 use super::stop::Stop;
 use super::{
-    Action, Error, Guarded, conditions_writer, failed, finalizer, ids, in_time, ingestion, offer_status,
+    Action, Error, Guarded, PASS_TIMEOUT, conditions_writer, failed, finalizer, ids, ingestion, offer_status,
     teardown, unreadable,
 };
 use crate::api::{ConditionType, Reason, Status, annotations};
@@ -43,6 +44,11 @@ pub async fn reconcile<M: Managed>(object: Arc<Guarded<M>>, cx: Arc<Context>) ->
             unreadable::tell(&cx, &dynamic::<M>(&cx, meta), meta, &invalid.error).await
         }
     }
+}
+
+/// Boxed, because a pass is large and the compiler cannot otherwise tell that it is `Send`.
+async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, Error> {
+    tokio::time::timeout(PASS_TIMEOUT, pass).await.unwrap_or(Err(Error::Timeout))
 }
 
 /// One pass over an object that lives: resolve → observe → plan → act → report.

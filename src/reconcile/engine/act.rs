@@ -48,65 +48,23 @@ pub(super) fn collect(
     index_unseen: Option<Fault>,
     memory: &mut Memory,
 ) -> Passed {
-    let goes_on = steps.map(|layer, _| answers::go_on(&stack.id.scope, want, &memory.observed, layer));
-    let answers = goes_on.map(|_, goes_on| goes_on && stack.status.is_true(ConditionType::Ready));
-    let mut standings = steps.map(|layer, step| match step {
-        Step::None => None,
-        Step::UpToDate | Step::Apply => Some(LayerStatus::Ready),
-        Step::WaitFor(needed) if *answers.get(layer) => {
-            let message = format!("The {layer} is changed after the {needed}");
-            Some(LayerStatus::Serving(Reason::waiting_for(needed), message))
-        }
-        Step::WaitFor(needed) => Some(LayerStatus::WaitingFor(needed)),
-        Step::Unseen => Some(LayerStatus::Unchanged),
-    });
-    memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::UpToDate));
-    // A knowledge base that is being made narrows its role's trust.
-    memory.whole.role &= steps.knowledge_base != Step::Apply;
-    for (layer, step) in steps.iter() {
-        if !matches!(step, Step::Apply | Step::Unseen) {
-            *memory.waiting_since.get_mut(layer) = None;
-            *memory.late.get_mut(layer) = None;
-        }
-    }
     let passes =
         |result: &Result<Progress, Fault>| result.as_ref().is_err_and(|it| it.class.needs_person().is_none());
     let fails =
         results.iter().any(|(_, result)| passes(result)) || index_unseen.as_ref().is_some_and(is_passing);
+    let goes_on = steps.map(|layer, _| answers::go_on(&stack.id.scope, want, &memory.observed, layer));
+    let answers = goes_on.map(|_, goes_on| goes_on && stack.status.is_true(ConditionType::Ready));
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, fails);
+    let taken = Taken { world, stack, goes_on, answers, lasts };
+    let mut standings = steps.map(|layer, step| planned(layer, step, *answers.get(layer)));
+    note_steps(memory, &steps);
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
-        let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
-        let waited = world.clock.since(*since);
-        let (was_ready, goes_on) = (stack.was_ready(layer), *goes_on.get(layer));
-        let at_work = matches!(&result, Ok(Progress::Waiting { reason, .. }) if reason.severity() == Severity::UnderWay);
-        let (standing, again) = match &result {
-            Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
-            Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
-            Err(failed) => {
-                let again = failed.class.needs_person().map(|_| STALLED);
-                match again {
-                    None => fault = Some(failed.clone()),
-                    Some(_) => memory.note_refusal(world.clock, layer, failed),
-                }
-                (LayerStatus::after_failure(failed, layer, lasts, was_ready && goes_on), again)
-            }
-        };
-        let standing = standing.answering(*answers.get(layer));
-        *standings.get_mut(layer) =
-            Some(match in_time(world, stack, memory, layer, standing, at_work, waited) {
-                // Why it is not done yet is nobody's news; that it is not, is.
-                LayerStatus::Unchanged if was_ready => {
-                    let message = format!("The {layer} is not as it should be yet");
-                    LayerStatus::Waiting(Reason::Updating, message).answering(goes_on)
-                }
-                standing => standing,
-            });
-        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
-            *memory.waiting_since.get_mut(layer) = None;
-        }
+        let (standing, again) = taken.standing(memory, layer, &result);
+        *standings.get_mut(layer) = Some(standing);
         look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));
+        fault = result.err().filter(|failed| failed.class.needs_person().is_none()).or(fault);
     }
     if let Some(failed) = index_unseen {
         let (standing, again) = of_unseen(world, stack, memory, Layer::Index, &failed, lasts);
@@ -122,4 +80,87 @@ pub(super) fn collect(
     }
     let outcome = Outcome::of_layers(memory.transient(world.clock, fault.as_ref()));
     Passed { layers: standings, outcome, look_again, fault, ..Passed::default() }
+}
+
+/// How a layer stands by what was planned for it. `answers` says whether it answers whatever becomes of it.
+fn planned(layer: Layer, step: Step, answers: bool) -> Option<LayerStatus> {
+    Some(match step {
+        Step::None => return None,
+        Step::UpToDate | Step::Apply => LayerStatus::Ready,
+        Step::WaitFor(needed) if answers => {
+            let message = format!("The {layer} is changed after the {needed}");
+            LayerStatus::Serving(Reason::waiting_for(needed), message)
+        }
+        Step::WaitFor(needed) => LayerStatus::WaitingFor(needed),
+        Step::Unseen => LayerStatus::Unchanged,
+    })
+}
+
+/// Remembers which layers need no look in the next pass, and that those without a step are not waited for.
+fn note_steps(memory: &mut Memory, steps: &PerLayer<Step>) {
+    memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::UpToDate));
+    // A knowledge base that is being made narrows its role's trust.
+    memory.whole.role &= steps.knowledge_base != Step::Apply;
+    for (layer, step) in steps.iter() {
+        if !matches!(step, Step::Apply | Step::Unseen) {
+            *memory.waiting_since.get_mut(layer) = None;
+            *memory.late.get_mut(layer) = None;
+        }
+    }
+}
+
+/// The steps that were taken.
+struct Taken<'a> {
+    world: &'a World<'a>,
+    stack: &'a Stack<'a>,
+    /// Layers that answer as before while they are changed.
+    goes_on: PerLayer<bool>,
+    /// Those of them that answer now.
+    answers: PerLayer<bool>,
+    /// For how long calls have been failing, once that is news.
+    lasts: Option<Duration>,
+}
+
+impl Taken<'_> {
+    /// How a layer stands after its step, and when to look again.
+    fn standing(
+        &self,
+        memory: &mut Memory,
+        layer: Layer,
+        result: &Result<Progress, Fault>,
+    ) -> (LayerStatus, Option<Duration>) {
+        let Taken { world, stack, .. } = self;
+        let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
+        let waited = world.clock.since(*since);
+        let (was_ready, goes_on) = (stack.was_ready(layer), *self.goes_on.get(layer));
+        let (standing, again) = match result {
+            Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
+            Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
+            Err(failed) => {
+                let again = failed.class.needs_person().map(|_| STALLED);
+                if again.is_some() {
+                    memory.note_refusal(world.clock, layer, failed);
+                }
+                (LayerStatus::after_failure(failed, layer, self.lasts, was_ready && goes_on), again)
+            }
+        };
+        let reason = match result {
+            Ok(Progress::Waiting { reason, .. }) => Some(*reason),
+            _ => None,
+        };
+        let at_work = reason.is_some_and(|reason| reason.severity() == Severity::UnderWay);
+        let standing = standing.answering(*self.answers.get(layer));
+        let standing = match in_time(world, stack, memory, layer, standing, at_work, waited) {
+            // Why it is not done yet is nobody's news; that it is not, is.
+            LayerStatus::Unchanged if was_ready => {
+                let message = format!("The {layer} is not as it should be yet");
+                LayerStatus::Waiting(Reason::Updating, message).answering(goes_on)
+            }
+            standing => standing,
+        };
+        if reason == Some(Reason::WaitingForCollection) {
+            *memory.waiting_since.get_mut(layer) = None;
+        }
+        (standing, again)
+    }
 }

@@ -5,128 +5,30 @@ pub(crate) mod loss;
 mod observe;
 mod passed;
 mod stack;
+mod survey;
 mod teardown;
 mod unready;
 mod world;
 
 pub use passed::{News, Passed};
 pub use stack::Stack;
+pub use survey::{Survey, survey};
 pub use teardown::{retain, teardown};
 pub use world::World;
 
-use std::time::Instant;
-
 use self::act::{act, collect};
 use self::loss::{Loss, LossDecision};
-use self::observe::{observe, unseen};
-use self::unready::is_passing;
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason, Severity};
 use crate::clock;
 use crate::stack::fault::Fault;
-use crate::stack::model::answers;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Desired;
 use crate::stack::model::diff;
-use crate::stack::model::drift;
 use crate::stack::model::observed::Observation;
-use crate::stack::model::outcome::{LayerStatus, Outcome};
-use crate::stack::model::plan::{self, Step};
+use crate::stack::model::outcome::LayerStatus;
+use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
-
-/// What a look at a stack came to: what is to be done next.
-pub struct Survey {
-    want: Desired,
-    steps: PerLayer<Step>,
-    losses: Vec<Loss>,
-    index_unseen: Option<Fault>,
-    no_room: bool,
-    all: bool,
-}
-
-/// Looks at a stack, and says what is to be done. Nothing is changed. An error is a pass that ends here: something is not
-/// ours, or cannot be seen.
-pub async fn survey(
-    world: &World<'_>,
-    stack: &Stack<'_>,
-    memory: &mut Memory,
-    generation: i64,
-) -> Result<Survey, Passed> {
-    let all = memory.looks_at_all(world.clock, world.resync_after, generation);
-    if all {
-        memory.began_to_look = Some(Instant::now());
-    }
-    // A process that begins, and whoever has got another spec, cannot tell others' changes from its own.
-    let (before, was_whole) =
-        (memory.want.clone().filter(|_| memory.generation == Some(generation)), memory.whole);
-    let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
-    if all && let Some(passed) = key_of_others(world, stack, memory).await {
-        return Err(passed);
-    }
-    let (index_unseen, mut others_unseen): (Vec<_>, Vec<_>) = observe(world, stack, memory, wanted)
-        .await
-        .into_iter()
-        .partition(|(layer, _)| *layer == Layer::Index);
-    let mut index_unseen = index_unseen.into_iter().map(|(_, fault)| fault).next();
-    if let Some((layer, fault)) = others_unseen.pop() {
-        return Err(unseen(world, stack, memory, layer, fault));
-    }
-    if all {
-        memory.looked_at_all = Some(Instant::now());
-        memory.takes_up(generation);
-    }
-    let want = stack.want(&memory.observed);
-    let losses = loss::losses(stack, &want, &memory.observed);
-    let mut steps = match plan::plan(stack.id, &want, &memory.observed) {
-        // What is lost waits for nobody but a person, and all that builds on it waits for that.
-        Ok(steps) => steps.map(|layer, step| match losses.iter().find(|loss| loss.layer == layer) {
-            Some(Loss { decision: LossDecision::Waits(..), .. }) => Step::WaitFor(layer),
-            _ => step,
-        }),
-        Err(blocked) => {
-            memory.looked_at_all = None;
-            let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
-            let (outcome, look_again) = (Outcome::blocked(blocked), Some(STALLED));
-            return Err(Passed { layers, outcome, look_again, ..Passed::default() });
-        }
-    };
-    let no_room = !world.read_only
-        && stack.no_room.is_some()
-        && steps.knowledge_base == Step::Apply
-        && memory.observed.knowledge_base.is_absent();
-    if no_room {
-        steps.knowledge_base = Step::WaitFor(Layer::KnowledgeBase);
-    }
-    if let Some(fault) = index_unseen.take() {
-        let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Apply;
-        if !Layer::ALL.iter().any(moving) {
-            memory.looked_at_all = None;
-            return Err(unseen(world, stack, memory, Layer::Index, fault));
-        }
-        // What hides the index may be just what is to be put right, such as the collection's network policy.
-        let hides = |layer: &Layer| {
-            moving(layer) && !answers::go_on(&stack.id.scope, &want, &memory.observed, *layer)
-        };
-        let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
-        (steps.index, index_unseen) = match cause.filter(|_| !is_passing(&fault)) {
-            Some(cause) => (Step::WaitFor(cause), None),
-            None => (Step::Unseen, Some(fault)),
-        };
-    }
-    let drifted = |layer: Layer| -> Option<(Layer, String)> {
-        let is_news = *was_whole.get(layer)
-            && *steps.get(layer) == Step::Apply
-            && !losses.iter().any(|loss| loss.layer == layer);
-        let before = before.as_ref().filter(|_| is_news)?;
-        Some((layer, drift::of(stack.id, before, &want, &memory.observed, layer)?))
-    };
-    let drift: Vec<_> = steps.iter().filter_map(|(layer, _)| drifted(layer)).collect();
-    for (layer, what) in drift {
-        *memory.drift.get_mut(layer) = Some(what);
-    }
-    memory.want = Some(want.clone());
-    Ok(Survey { want, steps, losses, index_unseen, no_room, all })
-}
 
 /// Takes the steps that a look came to: brings a stack one step closer to what it should be.
 pub async fn carry_out(
@@ -217,25 +119,6 @@ fn note_asked(want: &Desired, results: &[(Layer, Result<Progress, Fault>)], obse
         (_, None) if observed.index_known => observed.index_asked.clear(),
         _ => {}
     }
-}
-
-/// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
-async fn key_of_others(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory) -> Option<Passed> {
-    let usable = world.layers.existing_key(stack.blueprint.existing_key()?).await;
-    let (blocked, fault) = match usable {
-        Ok(Ok(old_tag)) => {
-            memory.old_tag = old_tag;
-            return None;
-        }
-        Ok(Err(blocked)) => (Some(blocked), None),
-        Err(fault) => (None, Some(fault)),
-    };
-    memory.looked_at_all = None;
-    let want = stack.want(&memory.observed);
-    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
-    let transient = memory.transient(world.clock, fault.as_ref());
-    let outcome = blocked.map_or(Outcome::of_layers(transient), Outcome::blocked);
-    Some(Passed { layers, outcome, look_again: Some(STALLED), fault, ..Passed::default() })
 }
 
 /// With `--read-only` the plan is all there is.

@@ -3,6 +3,8 @@
 mod backward;
 mod forward;
 
+use std::time::Instant;
+
 use futures::FutureExt;
 use parking_lot::Mutex;
 

@@ -1,0 +1,68 @@
+//! Who is to have a pass because of what became of others.
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::Context;
+use crate::api::Tenant;
+use crate::reconcile::quota::Next;
+use crate::reconcile::{Guarded, finalizer};
+use crate::stack::identity::Owner;
+
+impl Context {
+    /// Wakes those for whom there may be a place now.
+    pub(super) fn wake(&self, next: Next) {
+        for owner in next {
+            match owner {
+                Owner::Tenant { namespace, name, .. } => {
+                    let _ = self.wake_tenant.send(ObjectRef::new(&name).within(&namespace));
+                }
+                Owner::Stack { name } => self.wake_stack(&name),
+            }
+        }
+    }
+
+    /// Wakes all Tenants that name a SharedStack.
+    pub fn wake_borrowers(&self, stack: &str) {
+        self.wake_tenants(|tenant| tenant.spec.borrows_from(stack));
+    }
+
+    /// Wakes the Tenants of a namespace that have no hold, or wait for a knowledge base: its labels and annotations may now
+    /// allow what they did not.
+    pub fn wake_namespace(&self, namespace: &str) {
+        self.wake_tenants(|tenant| {
+            let waits = || {
+                let uid = tenant.uid().unwrap_or_default();
+                !finalizer::has_finalizer(tenant, &self.finalizer())
+                    || self.reservations.waits_for_knowledge_base(&uid)
+            };
+            tenant.namespace().as_deref() == Some(namespace) && waits()
+        });
+    }
+
+    /// Wakes Tenants by what the cache says of them.
+    pub fn wake_tenants(&self, which: impl Fn(&Tenant) -> bool) {
+        let tenants = self.tenants.state();
+        for tenant in tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|it| which(it)) {
+            // The receiver lives as long as the controller.
+            let _ = self.wake_tenant.send(reference(tenant));
+        }
+    }
+
+    /// Wakes a SharedStack.
+    pub fn wake_stack(&self, name: &str) {
+        let _ = self.wake_stack.send(ObjectRef::new(name));
+    }
+
+    /// Gives a tenantId back, and wakes who waits for it.
+    pub fn release_claim(&self, tenant_id: &str, uid: &str) {
+        if let Some(next) = self.claims.release(tenant_id, uid) {
+            let _ = self.wake_tenant.send(next);
+        }
+    }
+}
+
+/// Where to find a Tenant.
+pub fn reference(tenant: &Tenant) -> ObjectRef<Guarded<Tenant>> {
+    ObjectRef::new(&tenant.name_any()).within(&tenant.namespace().unwrap_or_default())
+}

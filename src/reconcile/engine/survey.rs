@@ -1,0 +1,173 @@
+//! What AWS has of a stack, and what is to be done next: observe → plan.
+
+use std::time::Instant;
+
+use super::loss::{self, Loss, LossDecision};
+use super::observe::{observe, unseen};
+use super::passed::Passed;
+use super::stack::Stack;
+use super::unready::is_passing;
+use super::world::World;
+use crate::api::{Layer, PerLayer};
+use crate::reconcile::memory::Memory;
+use crate::stack::fault::Fault;
+use crate::stack::model::answers;
+use crate::stack::model::blocked::Blocked;
+use crate::stack::model::desired::Desired;
+use crate::stack::model::drift;
+use crate::stack::model::outcome::{Cause, LayerStatus, Outcome};
+use crate::stack::model::plan::{self, Step};
+use crate::stack::model::progress::STALLED;
+
+/// What a look at a stack came to: what is to be done next.
+pub struct Survey {
+    pub(super) want: Desired,
+    pub(super) steps: PerLayer<Step>,
+    pub(super) losses: Vec<Loss>,
+    pub(super) index_unseen: Option<Fault>,
+    pub(super) no_room: bool,
+    pub(super) all: bool,
+}
+
+/// Looks at a stack, and says what is to be done. Nothing is changed. An error is a pass that ends here: something is not
+/// ours, or cannot be seen.
+pub async fn survey(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    generation: i64,
+) -> Result<Survey, Passed> {
+    let all = memory.looks_at_all(world.clock, world.resync_after, generation);
+    if all {
+        memory.began_to_look = Some(Instant::now());
+    }
+    // A process that begins, and whoever has got another spec, cannot tell others' changes from its own.
+    let wanted_before = memory.want.clone().filter(|_| memory.generation == Some(generation));
+    let was_whole = memory.whole;
+    if all {
+        key_of_others(world, stack, memory).await?;
+    }
+    let index_unseen = look(world, stack, memory, all).await?;
+    if all {
+        memory.looked_at_all = Some(Instant::now());
+        memory.takes_up(generation);
+    }
+    let want = stack.want(&memory.observed);
+    let losses = loss::losses(stack, &want, &memory.observed);
+    let mut steps = match plan::plan(stack.id, &want, &memory.observed) {
+        Ok(steps) => waiting_for_a_person(steps, &losses),
+        Err(blocked) => return Err(stopped(stack, memory, Some(blocked), None)),
+    };
+    let no_room = !world.read_only
+        && stack.no_room.is_some()
+        && steps.knowledge_base == Step::Apply
+        && memory.observed.knowledge_base.is_absent();
+    if no_room {
+        steps.knowledge_base = Step::WaitFor(Layer::KnowledgeBase);
+    }
+    let index_unseen = match index_unseen.map(|fault| without_index(stack, &want, memory, &mut steps, fault))
+    {
+        Some(Err(fault)) => {
+            memory.looked_at_all = None;
+            return Err(unseen(world, stack, memory, Layer::Index, fault));
+        }
+        other => other.and_then(Result::ok).flatten(),
+    };
+    let changed_by_others = |layer: &Layer| {
+        *was_whole.get(*layer)
+            && *steps.get(*layer) == Step::Apply
+            && !losses.iter().any(|loss| loss.layer == *layer)
+    };
+    for layer in Layer::ALL.into_iter().filter(changed_by_others) {
+        let Some(before) = &wanted_before else { continue };
+        if let Some(what) = drift::of(stack.id, before, &want, &memory.observed, layer) {
+            *memory.drift.get_mut(layer) = Some(what);
+        }
+    }
+    memory.want = Some(want.clone());
+    Ok(Survey { want, steps, losses, index_unseen, no_room, all })
+}
+
+/// Looks at all layers, or at those that were not whole. Without knowing what is there nothing is done anywhere, but for an
+/// index that cannot be seen: why is the answer.
+async fn look(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    all: bool,
+) -> Result<Option<Fault>, Passed> {
+    let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
+    let unseen_layers = observe(world, stack, memory, wanted).await;
+    let (index, mut others): (Vec<_>, Vec<_>) =
+        unseen_layers.into_iter().partition(|(layer, _)| *layer == Layer::Index);
+    match others.pop() {
+        Some((layer, fault)) => Err(unseen(world, stack, memory, layer, fault)),
+        None => Ok(index.into_iter().map(|(_, fault)| fault).next()),
+    }
+}
+
+/// What is lost waits for nobody but a person, and all that builds on it waits for that.
+fn waiting_for_a_person(steps: PerLayer<Step>, losses: &[Loss]) -> PerLayer<Step> {
+    steps.map(|layer, step| match losses.iter().find(|loss| loss.layer == layer) {
+        Some(Loss { decision: LossDecision::Waits(..), .. }) => Step::WaitFor(layer),
+        _ => step,
+    })
+}
+
+/// The steps while the index cannot be seen: what hides it may be just what is to be put right, such as the collection's
+/// network policy. Answers why it cannot be seen, unless it waits for that; an error if nothing else can be done.
+fn without_index(
+    stack: &Stack<'_>,
+    want: &Desired,
+    memory: &Memory,
+    steps: &mut PerLayer<Step>,
+    fault: Fault,
+) -> Result<Option<Fault>, Fault> {
+    let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Apply;
+    if !Layer::ALL.iter().any(moving) {
+        return Err(fault);
+    }
+    let hides =
+        |layer: &Layer| moving(layer) && !answers::go_on(&stack.id.scope, want, &memory.observed, *layer);
+    let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
+    match cause.filter(|_| !is_passing(&fault)) {
+        Some(cause) => {
+            steps.index = Step::WaitFor(cause);
+            Ok(None)
+        }
+        None => {
+            steps.index = Step::Unseen;
+            Ok(Some(fault))
+        }
+    }
+}
+
+/// What follows if the stack's key is somebody's own who has switched it off: nothing is changed until it is on again.
+async fn key_of_others(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory) -> Result<(), Passed> {
+    let Some(key) = stack.blueprint.existing_key() else { return Ok(()) };
+    let (blocked, fault) = match world.layers.existing_key(key).await {
+        Ok(Ok(old_tag)) => {
+            memory.old_tag = old_tag;
+            return Ok(());
+        }
+        Ok(Err(blocked)) => (Some(blocked), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let transient = memory.transient(world.clock, fault.as_ref());
+    let passed = stopped(stack, memory, blocked, transient);
+    Err(Passed { fault, ..passed })
+}
+
+/// A pass that changes nothing. All is looked at again in the next.
+fn stopped(
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    blocked: Option<Blocked>,
+    transient: Option<Cause>,
+) -> Passed {
+    memory.looked_at_all = None;
+    let want = stack.want(&memory.observed);
+    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
+    let outcome = blocked.map_or(Outcome::of_layers(transient), Outcome::blocked);
+    Passed { layers, outcome, look_again: Some(STALLED), ..Passed::default() }
+}
