@@ -148,8 +148,8 @@ pub fn of_the_pool(
 
 /// What of a Pool tenant's documents could not be indexed, or when new ones were last looked for, which its status has; its
 /// last word stands until that is known.
-pub fn of_pool_tenant(cx: &Context, stack: &str, tenant_id: &str, status: &Status) -> Option<Documents> {
-    let Some(failures) = cx.failures.get(stack) else { return Documents::last(&status.conditions) };
+pub fn of_pool_tenant(failures: Option<&ByTenant>, tenant_id: &str, status: &Status) -> Option<Documents> {
+    let Some(failures) = failures else { return Documents::last(&status.conditions) };
     let looked = || {
         let at = status.ingestion.as_ref()?.looked()?.0;
         let message = format!("New documents of the pool were last looked for at {at}");

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::Error;
 use super::context::Context;
 use crate::api::Layer;
+use crate::aws::Objects;
 use crate::documents::marker::{self, Marker};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
@@ -26,13 +27,13 @@ pub enum Search {
 /// Records what has no record; how many there were. A bucket that is gone has nothing.
 pub async fn record(cx: &Context, stack: &Identity, search: Search) -> Result<usize, Error> {
     let bucket = &stack.name(Layer::Bucket);
-    let (markers, mut folders) = match listed(cx, bucket, MARKERS).await {
+    let (markers, mut folders) = match listed(&cx.aws.objects, bucket, MARKERS).await {
         Err(fault) if fault.class == Class::NotFound => return Ok(0),
         listed => listed?,
     };
     if search == Search::Everything {
         for folder in [POOL, BRIDGE] {
-            folders.extend(listed(cx, bucket, folder).await?.1);
+            folders.extend(listed(&cx.aws.objects, bucket, folder).await?.1);
         }
     }
     let unknown = markers.into_iter().filter(|tenant_id| !cx.ids.is_listed(tenant_id));
@@ -56,10 +57,10 @@ pub async fn record(cx: &Context, stack: &Identity, search: Search) -> Result<us
 }
 
 /// What a folder of a bucket has in it: the names of its `.json` files, and of its folders.
-async fn listed(cx: &Context, bucket: &str, folder: &str) -> Result<(Vec<String>, Vec<String>), Fault> {
+async fn listed(objects: &Objects, bucket: &str, folder: &str) -> Result<(Vec<String>, Vec<String>), Fault> {
     let (mut files, mut folders, mut next) = (Vec::new(), Vec::new(), None::<String>);
     loop {
-        let page = cx.aws.objects.list_folder(bucket, folder, next.as_deref()).await?;
+        let page = objects.list_folder(bucket, folder, next.as_deref()).await?;
         let inner = |key: &str, end: &str| {
             key.strip_prefix(folder).and_then(|name| name.strip_suffix(end)).map(str::to_owned)
         };

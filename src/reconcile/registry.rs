@@ -14,6 +14,7 @@ use super::context::Context;
 use super::memory::{Memory, Registered, lasts};
 use super::{Error, teardown};
 use crate::api::{ConditionType, Pattern, Reason, Status, Tenant};
+use crate::aws::Aws;
 use crate::clock;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Scope};
@@ -53,7 +54,7 @@ pub async fn mirror(
     let entry = id.and_then(|id| Entry::ready(id, tenant.spec.pattern, now, model));
     let Some(entry) = entry else { return Mirrored::stands(LayerStatus::Unchanged) };
     if cx.settings.read_only {
-        return only_look(cx, table, &entry).await;
+        return only_look(&cx.aws, &cx.scope, table, &entry).await;
     }
     let hash = entry.hash();
     let refused = memory.registry.refused.as_ref().filter(|(what, _)| *what == hash);
@@ -73,8 +74,12 @@ pub async fn mirror(
     let is_news = lasts(&mut memory.registry_failing_since, cx.clock, passes).is_some() || due;
     let trouble = match fault.class {
         class if passes && is_news => LayerStatus::Waiting(class.lasting(), fault.to_string()),
-        Class::NotFound => LayerStatus::Stalled(Reason::RegistryNotFound, not_found(cx, table, &fault)),
-        Class::Conflict => LayerStatus::Stalled(Reason::RegistryConflict, conflict(cx, table, &entry).await),
+        Class::NotFound => {
+            LayerStatus::Stalled(Reason::RegistryNotFound, not_found(&cx.scope, table, &fault))
+        }
+        Class::Conflict => {
+            LayerStatus::Stalled(Reason::RegistryConflict, conflict(&cx.aws, table, &entry).await)
+        }
         _ => LayerStatus::from(&fault),
     };
     if passes {
@@ -85,8 +90,8 @@ pub async fn mirror(
 }
 
 /// With `--read-only` what an item says is all there is to know.
-async fn only_look(cx: &Context, table: &Table, entry: &Entry) -> Mirrored {
-    match cx.aws.registry.get(table.name(), &entry.tenant_id).await {
+async fn only_look(aws: &Aws, scope: &Scope, table: &Table, entry: &Entry) -> Mirrored {
+    match aws.registry.get(table.name(), &entry.tenant_id).await {
         Ok(Some(item)) if item.is(entry) => Mirrored::stands(LayerStatus::Ready),
         Ok(_) => {
             let message =
@@ -94,7 +99,7 @@ async fn only_look(cx: &Context, table: &Table, entry: &Entry) -> Mirrored {
             Mirrored::stands(LayerStatus::Waiting(Reason::ReadOnly, message.into()))
         }
         Err(fault) if fault.class == Class::NotFound => {
-            let message = not_found(cx, table, &fault);
+            let message = not_found(scope, table, &fault);
             Mirrored::stands(LayerStatus::Stalled(Reason::RegistryNotFound, message))
         }
         Err(fault) => Mirrored::stands(LayerStatus::from(&fault)),
@@ -127,8 +132,8 @@ async fn tell(
     Ok(())
 }
 
-fn not_found(cx: &Context, table: &Table, fault: &Fault) -> String {
-    let Scope { account, region, .. } = &*cx.scope;
+fn not_found(scope: &Scope, table: &Table, fault: &Fault) -> String {
+    let Scope { account, region, .. } = scope;
     format!(
         "There is no table '{}' in region {region} of account {account}: {fault}. Make it, with tenantId, a string, as its \
          only key; tried again every five minutes",
@@ -137,8 +142,8 @@ fn not_found(cx: &Context, table: &Table, fault: &Fault) -> String {
 }
 
 /// Whose an item is that is not ours to write, as far as it says so. Nobody reads another namespace's names here.
-async fn conflict(cx: &Context, table: &Table, entry: &Entry) -> String {
-    let item = cx.aws.registry.get(table.name(), &entry.tenant_id).await.ok().flatten();
+async fn conflict(aws: &Aws, table: &Table, entry: &Entry) -> String {
+    let item = aws.registry.get(table.name(), &entry.tenant_id).await.ok().flatten();
     let said = |name: &str| item.as_ref().and_then(|item| item.text(name));
     let whose = match (said("installation"), said("region")) {
         (Some(installation), Some(region)) if Scope::is_valid_installation(installation) => {

@@ -65,22 +65,21 @@ pub async fn survey(
     if no_room {
         steps.knowledge_base = Step::WaitFor(Layer::KnowledgeBase);
     }
-    let index_unseen = match index_unseen.map(|fault| without_index(stack, &want, memory, &mut steps, fault))
-    {
-        Some(Err(fault)) => {
+    let index_unseen = match without_index(stack, &want, memory, &mut steps, index_unseen) {
+        Ok(index_unseen) => index_unseen,
+        Err(fault) => {
             memory.looked_at_all = None;
             return Err(unseen(world, stack, memory, Layer::Index, fault));
         }
-        other => other.and_then(Result::ok).flatten(),
     };
-    let changed_by_others = |layer: &Layer| {
-        *was_whole.get(*layer)
-            && *steps.get(*layer) == Step::Apply
-            && !losses.iter().any(|loss| loss.layer == *layer)
+    let may_have_drifted = |layer: Layer| {
+        *was_whole.get(layer)
+            && *steps.get(layer) == Step::Apply
+            && !losses.iter().any(|loss| loss.layer == layer)
     };
-    for layer in Layer::ALL.into_iter().filter(changed_by_others) {
-        let Some(before) = &wanted_before else { continue };
-        if let Some(what) = drift::of(stack.id, before, &want, &memory.observed, layer) {
+    for layer in Layer::ALL.into_iter().filter(|layer| may_have_drifted(*layer)) {
+        let drift = |before| drift::of(stack.id, before, &want, &memory.observed, layer);
+        if let Some(what) = wanted_before.as_ref().and_then(drift) {
             *memory.drift.get_mut(layer) = Some(what);
         }
     }
@@ -114,15 +113,16 @@ fn waiting_for_a_person(steps: PerLayer<Step>, losses: &[Loss]) -> PerLayer<Step
     })
 }
 
-/// The steps while the index cannot be seen: what hides it may be just what is to be put right, such as the collection's
+/// The steps, if the index cannot be seen: what hides it may be just what is to be put right, such as the collection's
 /// network policy. Answers why it cannot be seen, unless it waits for that; an error if nothing else can be done.
 fn without_index(
     stack: &Stack<'_>,
     want: &Desired,
     memory: &Memory,
     steps: &mut PerLayer<Step>,
-    fault: Fault,
+    fault: Option<Fault>,
 ) -> Result<Option<Fault>, Fault> {
+    let Some(fault) = fault else { return Ok(None) };
     let moving = |layer: &Layer| *layer != Layer::Index && *steps.get(*layer) == Step::Apply;
     if !Layer::ALL.iter().any(moving) {
         return Err(fault);

@@ -6,6 +6,7 @@ use kube::ResourceExt;
 use crate::api::{Equals, Isolation, Pattern, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant};
 use crate::documents::schedule::Ask;
 use crate::reconcile::context::Context;
+use crate::reconcile::ids::Ids;
 use crate::reconcile::ingestion::LastStep;
 use crate::reconcile::managed::Pass;
 use crate::reconcile::memory::Memory;
@@ -30,7 +31,7 @@ pub(super) async fn begin(
     let inherits = match &resolved.grant {
         Some(_) if cx.settings.read_only => false,
         Some(grant) => {
-            take_id(cx, resolved, grant).await?;
+            take_id(&cx.ids, resolved, grant).await?;
             grant.inherits
         }
         // Whether it has taken up everything is known once its status says that it has the id.
@@ -49,18 +50,19 @@ pub(super) async fn begin(
         pass.report.borrowed = Some(LayerStatus::Ready);
         if tenant.spec.pattern == Pattern::Pool {
             pool(cx, tenant, offer, &mut pass.status, memory);
-            pass.report.documents = ingestion::of_pool_tenant(cx, &offer.stack, tenant_id, &pass.status);
+            let failures = cx.failures.get(&offer.stack);
+            pass.report.documents = ingestion::of_pool_tenant(failures.as_deref(), tenant_id, &pass.status);
         }
     }
     Ok(())
 }
 
 /// Writes the record that gives a Tenant its id.
-async fn take_id(cx: &Context, resolved: &Resolved, grant: &Grant) -> Result<(), Stop> {
+async fn take_id(ids: &Ids, resolved: &Resolved, grant: &Grant) -> Result<(), Stop> {
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = resolved.approved.as_deref();
     let claimant = Claimant { id: &resolved.id, namespace_uid, named: *named, approved };
-    match cx.ids.give(&claimant, over.as_deref()).await? {
+    match ids.give(&claimant, over.as_deref()).await? {
         true => Ok(()),
         // It is read again.
         false => Err(Trouble::Contended.into()),

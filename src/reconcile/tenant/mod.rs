@@ -13,6 +13,7 @@ use std::sync::Arc;
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::context::Context;
+use super::ids::Ids;
 use super::ingestion::LastStep;
 use super::managed::{Managed, Pass};
 use super::memory::Memory;
@@ -60,7 +61,7 @@ impl Managed for Tenant {
     fn step_back(&self, cx: &Context, why: Option<Reason>) {
         give_places_back(cx, self);
         // Who waits for its id, and for nothing else, goes on asking for it.
-        if why != Some(Reason::TenantIdTaken) && !has_id(cx, self) {
+        if why != Some(Reason::TenantIdTaken) && !has_id(&cx.ids, self) {
             cx.release_claim(&self.spec.tenant_id, &self.uid().unwrap_or_default());
         }
     }
@@ -94,7 +95,7 @@ impl Managed for Tenant {
     }
 
     fn settle(&self, cx: &Context) {
-        if !has_id(cx, self) {
+        if !has_id(&cx.ids, self) {
             cx.leave(&self.uid().unwrap_or_default());
         }
     }
@@ -104,13 +105,13 @@ impl Managed for Tenant {
     }
 }
 
-fn has_id(cx: &Context, tenant: &Tenant) -> bool {
-    cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default())
+fn has_id(ids: &Ids, tenant: &Tenant) -> bool {
+    ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default())
 }
 
 /// Who has not its id keeps no place from others.
 fn give_places_back(cx: &Context, tenant: &Tenant) {
-    if !has_id(cx, tenant) {
+    if !has_id(&cx.ids, tenant) {
         let uid = tenant.uid().unwrap_or_default();
         cx.lapse(&uid);
         cx.leave(&uid);

@@ -8,6 +8,7 @@ use kube::{Api, Client, ResourceExt};
 
 use super::room::{self, live_namespace, namespace};
 use crate::api::{ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant, annotations};
+use crate::aws::Objects;
 use crate::reconcile::context::{Context, claimant};
 use crate::reconcile::managed::Managed;
 use crate::reconcile::places::Applicant;
@@ -184,7 +185,7 @@ async fn ask(
     if let Some(trouble) = cx.ids.closed() {
         return Err(trouble.into());
     }
-    let namespace = live_namespace(cx, tenant).await?;
+    let namespace = live_namespace(cx.client.clone(), tenant).await?;
     let named = admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
     let namespace_uid = namespace.uid().unwrap_or_default();
     let approved = annotations::approved(&tenant.metadata);
@@ -192,7 +193,7 @@ async fn ask(
     let kept = cx.ids.read(&tenant.spec.tenant_id).await?;
     let record = kept.as_ref().map(|kept| &kept.says);
     let lives = match record.filter(|record| cx.ids.may_live(record, &claimant)) {
-        Some(record) => lives(cx, record).await?,
+        Some(record) => lives(cx.client.clone(), record).await?,
         None => false,
     };
     let ruling = cx.ids.rule(record, &claimant, lives);
@@ -200,7 +201,7 @@ async fn ask(
     if let (Ruling::Granted { .. }, Some(record), Some(offer)) = (&ruling, record, offer)
         && record.was_held()
         && !claimant.is_same_owner(&record.holder, &cx.ids.terms)
-        && has_documents(cx, offer, id).await?
+        && has_documents(&cx.aws.objects, offer, id).await?
     {
         return Err(record::taken(&tenant.spec.tenant_id).into());
     }
@@ -214,10 +215,10 @@ async fn ask(
 }
 
 /// Whether something lies where an id has its documents, or had retained them.
-async fn has_documents(cx: &Context, offer: &Offer, id: &Identity) -> Result<bool, Fault> {
+async fn has_documents(objects: &Objects, offer: &Offer, id: &Identity) -> Result<bool, Fault> {
     let tenant_id = id.tenant_id().unwrap_or_default();
     for prefix in [id.prefix(), retained_prefix(tenant_id), marker_key(id)] {
-        if !cx.aws.objects.list(&offer.bucket, &prefix, None, Some(1)).await?.objects.is_empty() {
+        if !objects.list(&offer.bucket, &prefix, None, Some(1)).await?.objects.is_empty() {
             return Ok(true);
         }
     }
@@ -225,8 +226,8 @@ async fn has_documents(cx: &Context, offer: &Offer, id: &Identity) -> Result<boo
 }
 
 /// Whether the Tenant that a record names is still there.
-async fn lives(cx: &Context, record: &Record) -> Result<bool, Error> {
-    let api: Api<Tenant> = Api::namespaced(cx.client.clone(), &record.holder.namespace);
+async fn lives(client: Client, record: &Record) -> Result<bool, Error> {
+    let api: Api<Tenant> = Api::namespaced(client, &record.holder.namespace);
     let found = api.get_metadata_opt(&record.holder.name).await?;
     Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(record.holder.uid.as_str())))
 }

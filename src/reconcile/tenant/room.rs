@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
 use crate::api::{Isolation, Tenant};
 use crate::layers::existing_key;
@@ -56,7 +56,7 @@ pub(super) async fn ask(
         };
         return Stop::if_let_in(cx.reserve(applicant, limit).await);
     }
-    let limit = limit(&live_namespace(cx, tenant).await?.metadata)?;
+    let limit = limit(&live_namespace(cx.client.clone(), tenant).await?.metadata)?;
     let blueprint = Blueprint::Tenant { isolation, tags: &tenant.spec.tags };
     if let Some(key) = blueprint.existing_key() {
         existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await??;
@@ -75,15 +75,15 @@ fn limit(namespace: &ObjectMeta) -> Result<Option<usize>, Blocked> {
 pub(super) async fn namespace(cx: &Context, tenant: &Tenant) -> Result<PartialObjectMeta<Namespace>, Error> {
     match cx.namespace(&tenant.namespace().unwrap_or_default()) {
         Some(seen) => Ok((*seen).clone()),
-        None => live_namespace(cx, tenant).await,
+        None => live_namespace(cx.client.clone(), tenant).await,
     }
 }
 
 /// The namespace as the API server has it now.
 pub(super) async fn live_namespace(
-    cx: &Context,
+    client: Client,
     tenant: &Tenant,
 ) -> Result<PartialObjectMeta<Namespace>, Error> {
     let name = tenant.namespace().unwrap_or_default();
-    Ok(Api::all(cx.client.clone()).get_metadata(&name).await?)
+    Ok(Api::all(client).get_metadata(&name).await?)
 }
