@@ -606,8 +606,8 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_put_into_the_status_that_stands() {
-        let verdict = Report {
+    fn a_report_is_put_into_the_status_that_stands() {
+        let report = Report {
             outcome: Outcome::Refused(Blocked { reason: Reason::TenantIdTaken, message: "taken".into() }),
             ..Report::default()
         };
@@ -620,10 +620,10 @@ mod tests {
             ])
         };
         let (before, began) = (judged.clone(), clock::now());
-        set_conditions(&mut judged, &verdict, 4);
+        set_conditions(&mut judged, &report, 4);
         let at = judged.condition(ConditionType::Stalled).unwrap().last_transition_time.clone();
         assert!(began <= at && at <= clock::now());
-        let conditions = verdict.conditions(&before.conditions, 4, &at);
+        let conditions = report.conditions(&before.conditions, 4, &at);
         assert_eq!(conditions[0].last_transition_time, LONG_AGO, "Ready was False before");
         assert_eq!(judged, Status { conditions, observed_generation: Some(4), ..before });
     }

@@ -236,3 +236,87 @@ fn dynamic<M: Managed>(cx: &Context, meta: &ObjectMeta) -> Api<DynamicObject> {
         None => Api::all_with(cx.client.clone(), &kind),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{PerLayer, Tenant};
+    use crate::clock;
+    use crate::reconcile::mocked::{read, tenant};
+    use crate::stack::model::blocked::Blocked;
+    use crate::stack::model::outcome::LayerStatus;
+
+    fn no(reason: Reason) -> Blocked {
+        Blocked { reason, message: "no".into() }
+    }
+
+    /// Whatever ends a pass, the last word on what it did not come to stands.
+    #[test]
+    fn a_pass_that_ends_early_says_why_and_when_it_looks_again() {
+        let undecided = Outcome::default().while_undecided(true);
+        let waits = || LayerStatus::Waiting(Reason::StackNotReady, "soon".into());
+        let not_begun = |outcome| {
+            let layers = PerLayer { role: Some(LayerStatus::Ready), ..PerLayer::default() };
+            Stop::NotBegun(Box::new(Passed {
+                layers,
+                outcome,
+                look_again: Some(STALLED),
+                ..Passed::default()
+            }))
+        };
+        let second = Duration::from_secs(1);
+        for (end, outcome, borrowed, again) in [
+            (
+                Stop::from(no(Reason::SpecInvalid)),
+                Outcome::Refused(no(Reason::SpecInvalid)),
+                None,
+                Some(STALLED),
+            ),
+            (
+                Stop::Withheld(no(Reason::RecordsLost)),
+                Outcome::Withheld(no(Reason::RecordsLost)),
+                None,
+                Some(STALLED),
+            ),
+            (
+                Stop::Withheld(no(Reason::WaitingForRecords)),
+                Outcome::Withheld(no(Reason::WaitingForRecords)),
+                None,
+                Some(ids::LOOK_AGAIN),
+            ),
+            (Stop::WaitsForStack(waits()), undecided.clone(), Some(waits()), None),
+            (Stop::Restores(waits()), Outcome::default(), Some(waits()), Some(second)),
+            (not_begun(Outcome::default()), undecided, None, Some(STALLED)),
+            (
+                not_begun(Outcome::blocked(no(Reason::OwnedByAnother))),
+                Outcome::Refused(no(Reason::OwnedByAnother)),
+                None,
+                Some(STALLED),
+            ),
+        ] {
+            let before = Status::default();
+            let object = read::<Tenant>(tenant(json!({})));
+            let mut pass = Pass::begins(&object, &before);
+            let seen = matches!(end, Stop::NotBegun(_));
+            stop(&mut pass, Err(end)).unwrap();
+            assert_eq!((&pass.report.outcome, &pass.report.borrowed), (&outcome, &borrowed));
+            assert_eq!((pass.look_again, &pass.status), (again, &before), "{outcome:?}");
+            let role = if seen { LayerStatus::Ready } else { LayerStatus::Unchanged };
+            assert_eq!(pass.report.layers.role, Some(role), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn who_was_accepted_stays_so_while_it_waits_for_its_stack_and_a_failure_is_no_answer() {
+        let mut before = Status::default();
+        before.set(ConditionType::Accepted, "True", Reason::Accepted, "", None, clock::now());
+        let object = read::<Tenant>(tenant(json!({})));
+        let mut pass = Pass::begins(&object, &before);
+        stop(&mut pass, Err(Stop::WaitsForStack(LayerStatus::Unchanged))).unwrap();
+        assert_eq!(pass.report.outcome, Outcome::default());
+        let failed = stop(&mut pass, Err(Error::Timeout.into()));
+        assert!(matches!(failed, Err(Error::Timeout)));
+    }
+}

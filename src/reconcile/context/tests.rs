@@ -273,7 +273,7 @@ async fn a_restart_gives_no_promise_to_what_does_not_get_on() {
 }
 
 #[tokio::test]
-async fn a_promise_lapses_with_the_verdict_that_a_person_is_needed_and_the_next_is_woken() {
+async fn a_promise_lapses_with_the_word_that_a_person_is_needed_and_the_next_is_woken() {
     let mut cx = silent();
     let (sender, mut tenants) = mpsc::unbounded_channel();
     cx.wake_tenant = sender;

@@ -273,9 +273,9 @@ impl Object {
         offer_status::approve_loss(&mut status, &passed.news.approved_loss);
         let want = self.stack().want(&memory.observed);
         offer_status::owned(&mut status, &want, &memory.observed, &passed.layers);
-        let verdict =
+        let report =
             Report { outcome: passed.outcome.clone(), layers: passed.layers.clone(), ..Report::default() };
-        status.conditions = verdict.conditions(&status.conditions, self.generation, &clock::now());
+        status.conditions = report.conditions(&status.conditions, self.generation, &clock::now());
         (self.memory, self.status) = (memory, status);
         passed
     }

@@ -97,3 +97,45 @@ async fn record_markers(cx: &Context, id: &Identity) -> Result<(), LayerStatus> 
         Err(other) => Err(waits(other.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::reconcile::mocked::{api_server, context, event_of, get_object, read, shared_stack, with};
+    use crate::reconcile::places::Limits;
+    use crate::reconcile::quota::Unpromised;
+
+    /// It never asks, and whoever is younger would wait for it for ever.
+    #[tokio::test]
+    async fn who_is_not_ours_or_cannot_be_read_waits_for_no_knowledge_base() {
+        let held = "It is held by the installation 'test' and left alone by 'prod'. Two --selectors that overlap, or a \
+                    label that was moved, make it visible to both";
+        let standard = shared_stack(json!({}));
+        let anothers = shared_stack(json!({"finalizers": ["tenantry.dev/test"]}));
+        let unreadable = with(standard.clone(), json!({"spec": {"pool": 5}}));
+        let it = "/apis/tenantry.dev/v1alpha1/sharedstacks/standard";
+        for (object, asked) in [
+            (anothers, event_of(&standard, "Warning", "HeldByAnother", "Reconcile", held)),
+            (unreadable, get_object(it).refused(404)),
+        ] {
+            let server = api_server([asked]);
+            let cx = context(server.client());
+            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+                filled.set(()).unwrap();
+            }
+            let waiting = read::<SharedStack>(standard.clone());
+            let id = Identity::of_stack(cx.scope.clone(), "standard", "uid-standard");
+            let applicant = cx.applying(id, &waiting.metadata, None);
+            let limits = Limits { account: 0, namespace: None };
+            let ask = || async { Ok(Vec::new()) };
+            let refused = cx.reservations.reserve(cx.clock, &applicant, limits, ask).await;
+            assert!(matches!(refused, Err(Unpromised::Full(_))));
+            assert!(cx.reservations.waits_for_knowledge_base("uid-standard"));
+            let cx = Arc::new(cx);
+            reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();
+            assert!(!cx.reservations.waits_for_knowledge_base("uid-standard"));
+        }
+    }
+}

@@ -213,8 +213,8 @@ mod tests {
         let refused = |tenant: &Tenant, status: &mut Status| {
             let outcome = Outcome::Refused(accept::tenant(tenant).unwrap_err());
             let layers = untouched::of_tenant(tenant);
-            let verdict = Report { outcome, layers, ..Report::default() };
-            conditions_writer::set_conditions(status, &verdict, 3);
+            let report = Report { outcome, layers, ..Report::default() };
+            conditions_writer::set_conditions(status, &report, 3);
         };
         let unreadable = json!({"ingestion": {"schedule": "often"}});
         assert_eq!(passes(unreadable.clone(), "false", refused).await, [] as [&str; 0]);
@@ -234,12 +234,12 @@ mod tests {
                 read::<Tenant>(with(object.clone(), json!({"spec": with(object["spec"].clone(), spec)})));
             let mut status = Status::default();
             let blocked = Blocked { reason: Reason::SiloNotAllowed, message: "no".into() };
-            let verdict = Report {
+            let report = Report {
                 outcome: Outcome::Refused(blocked),
                 layers: untouched::of_tenant(&refused),
                 ..Report::default()
             };
-            conditions_writer::set_conditions(&mut status, &verdict, 3);
+            conditions_writer::set_conditions(&mut status, &report, 3);
             status.condition(ConditionType::KeyReady).map(|it| it.status.clone())
         };
         assert_eq!(says(json!({})), None);

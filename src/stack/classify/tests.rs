@@ -256,13 +256,13 @@ fn fault(class: Class, code: &str) -> Fault {
 /// What is told of an object of which one layer's calls are refused so, after a while. The layer was ready before, or never.
 fn told(fault: &Fault, was_ready: bool, after: Duration) -> Vec<(&'static str, String, String)> {
     let at = |second| Time(jiff::Timestamp::from_second(second).unwrap());
-    let verdict = |role, transient| Report {
+    let report = |role, transient| Report {
         outcome: Outcome::of_layers(transient),
         layers: PerLayer { role: Some(role), ..PerLayer::default() },
         ..Report::default()
     };
     let mut before = match was_ready {
-        true => verdict(LayerStatus::Ready, None).conditions(&[], 1, &at(0)),
+        true => report(LayerStatus::Ready, None).conditions(&[], 1, &at(0)),
         false => vec![],
     };
     let lasts = (after > QUIET).then_some(after);
@@ -270,7 +270,7 @@ fn told(fault: &Fault, was_ready: bool, after: Duration) -> Vec<(&'static str, S
     let since = (!was_ready || matches!(standing, LayerStatus::Serving(..))).then_some(after);
     let transient = lasts.filter(|_| fault.class.needs_person().is_none() && fault.class != Class::NotYet);
     let transient = transient.map(|_| (fault.class.lasting(), fault.to_string()));
-    before = verdict(standing.by_deadline(Layer::Role, since), transient).conditions(&before, 1, &at(1));
+    before = report(standing.by_deadline(Layer::Role, since), transient).conditions(&before, 1, &at(1));
     let summary = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
     let said = |kind: &ConditionType| {
         let said = condition::find(&before, *kind).unwrap();

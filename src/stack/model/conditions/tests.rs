@@ -12,12 +12,12 @@ fn status(conditions: &[Condition], kind: ConditionType) -> (&str, &str) {
 }
 
 fn building() -> Report {
-    let mut verdict = Report::default();
-    verdict.layers.collection =
+    let mut report = Report::default();
+    report.layers.collection =
         Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
-    verdict.layers.bucket = Some(LayerStatus::Ready);
-    verdict.layers.index = Some(LayerStatus::WaitingFor(Layer::Collection));
-    verdict
+    report.layers.bucket = Some(LayerStatus::Ready);
+    report.layers.index = Some(LayerStatus::WaitingFor(Layer::Collection));
+    report
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn what_resolves_itself_is_reconciling() {
 
 #[test]
 fn what_needs_a_person_is_stalled_with_the_same_reason() {
-    let mut verdict = building();
-    verdict.layers.role = Some(LayerStatus::Stalled(Reason::Denied, "iam:CreateRole".into()));
-    let conditions = verdict.conditions(&[], 1, &at(1));
+    let mut report = building();
+    report.layers.role = Some(LayerStatus::Stalled(Reason::Denied, "iam:CreateRole".into()));
+    let conditions = report.conditions(&[], 1, &at(1));
     assert_eq!(status(&conditions, ConditionType::Stalled), ("True", "Denied"));
     assert_eq!(status(&conditions, ConditionType::Reconciling), ("False", "Denied"));
     assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Denied"));
@@ -108,23 +108,23 @@ fn what_is_changed_while_it_answers_takes_nobodys_ready_away() {
 
 #[test]
 fn trouble_with_the_registry_leaves_ready_alone() {
-    let mut verdict = Report { registered: Some(LayerStatus::Unchanged), ..Report::default() };
-    let first = verdict.conditions(&[], 1, &at(1));
+    let mut report = Report { registered: Some(LayerStatus::Unchanged), ..Report::default() };
+    let first = report.conditions(&[], 1, &at(1));
     assert_eq!(status(&first, ConditionType::Registered), ("Unknown", "Progressing"));
-    verdict.registered = Some(LayerStatus::Ready);
-    let told = verdict.conditions(&first, 1, &at(2));
+    report.registered = Some(LayerStatus::Ready);
+    let told = report.conditions(&first, 1, &at(2));
     assert_eq!(status(&told, ConditionType::Registered), ("True", "Registered"));
     let conflict = LayerStatus::Stalled(Reason::RegistryConflict, "not ours (request 1)".into());
-    verdict.registered = Some(conflict);
-    let refused = verdict.conditions(&told, 1, &at(3));
+    report.registered = Some(conflict);
+    let refused = report.conditions(&told, 1, &at(3));
     assert_eq!(status(&refused, ConditionType::Registered), ("False", "RegistryConflict"));
     assert_eq!(status(&refused, ConditionType::Ready), ("True", "Ready"));
     assert_eq!(status(&refused, ConditionType::Stalled), ("False", "Ready"));
-    assert!(verdict.ready(&told));
-    verdict.registered = Some(LayerStatus::Unchanged);
-    assert_eq!(verdict.conditions(&refused, 1, &at(4)), refused, "its last word stands");
-    verdict.registered = None;
-    let without = verdict.conditions(&refused, 1, &at(5));
+    assert!(report.ready(&told));
+    report.registered = Some(LayerStatus::Unchanged);
+    assert_eq!(report.conditions(&refused, 1, &at(4)), refused, "its last word stands");
+    report.registered = None;
+    let without = report.conditions(&refused, 1, &at(5));
     assert!(
         !without.iter().any(|condition| condition.type_ == "Registered"),
         "without --registry it is gone"
@@ -133,16 +133,16 @@ fn trouble_with_the_registry_leaves_ready_alone() {
 
 #[test]
 fn ready_is_never_true_while_leaving() {
-    let mut verdict = building();
-    verdict.layers = PerLayer::default();
-    verdict.outcome = Outcome::Leaving(Leaving {
+    let mut report = building();
+    report.layers = PerLayer::default();
+    report.outcome = Outcome::Leaving(Leaving {
         reason: Reason::Borrowed,
         message: "2 Tenants still borrow".into(),
         blocked: true,
         stalled: false,
     });
     let before = building().conditions(&[], 1, &at(1));
-    let conditions = verdict.conditions(&before, 1, &at(2));
+    let conditions = report.conditions(&before, 1, &at(2));
     assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Borrowed"));
     assert_eq!(status(&conditions, ConditionType::DeletionBlocked), ("True", "Borrowed"));
     assert_eq!(
@@ -203,7 +203,7 @@ fn the_worst_is_told_first() {
         transient: transient.then(|| (Reason::Throttled, "slower".into())),
         reindexing: reindexing.then(|| (Reason::SyncRequested, "reindexing".into())),
     };
-    let mut verdict = Report {
+    let mut report = Report {
         layers: PerLayer {
             key: Some(waiting(Reason::Creating, "the key waits")),
             bucket: Some(stalled(Reason::Denied, "the bucket")),
@@ -215,13 +215,13 @@ fn the_worst_is_told_first() {
         borrowed: Some(stalled(Reason::StackNotFound, "no stack")),
         ..Report::default()
     };
-    let check = |verdict: &Report, (reconciling, stalls): (&str, &str), reason: &str, why: &str| {
-        let conditions = verdict.conditions(&[], 1, &at(1));
+    let check = |report: &Report, (reconciling, stalls): (&str, &str), reason: &str, why: &str| {
+        let conditions = report.conditions(&[], 1, &at(1));
         let told = |kind| told(&conditions, kind).unwrap();
         assert_eq!(told(ConditionType::Ready), ("False", reason, why));
         assert_eq!(told(ConditionType::Reconciling), (reconciling, reason, why));
         assert_eq!(told(ConditionType::Stalled), (stalls, reason, why));
-        assert!(!verdict.ready(&[]), "{why}");
+        assert!(!report.ready(&[]), "{why}");
     };
     for (outcome, who, reason, why) in [
         (Outcome::Leaving(leaving(false)), BY_ITSELF, "Deleting", "leaving"),
@@ -230,40 +230,40 @@ fn the_worst_is_told_first() {
         (Outcome::Withheld(blocked(Reason::RecordsLost, "lost")), PERSON, "RecordsLost", "lost"),
         (Outcome::blocked(blocked(Reason::OwnedByAnother, "blocked")), PERSON, "OwnedByAnother", "blocked"),
     ] {
-        check(&Report { outcome, ..verdict.clone() }, who, reason, why);
+        check(&Report { outcome, ..report.clone() }, who, reason, why);
     }
-    verdict.outcome = layers(true, true);
-    check(&verdict, PERSON, "Denied", "the bucket");
-    verdict.layers.bucket = Some(LayerStatus::Ready);
-    check(&verdict, PERSON, "Quota", "the role");
-    verdict.layers.role = Some(LayerStatus::Ready);
-    check(&verdict, PERSON, "StackNotFound", "no stack");
-    verdict.borrowed = Some(waiting(Reason::StackNotReady, "not yet"));
-    check(&verdict, BY_ITSELF, "Throttled", "slower");
-    verdict.outcome = layers(false, true);
-    check(&verdict, BY_ITSELF, "Creating", "the key waits");
-    verdict.layers.key = Some(LayerStatus::Ready);
-    check(&verdict, BY_ITSELF, "Updating", "the collection waits");
-    verdict.layers.collection = Some(LayerStatus::Ready);
-    check(&verdict, BY_ITSELF, "StackNotReady", "not yet");
-    verdict.borrowed = Some(LayerStatus::Ready);
-    check(&verdict, BY_ITSELF, "SyncRequested", "reindexing");
-    verdict.outcome = layers(false, false);
+    report.outcome = layers(true, true);
+    check(&report, PERSON, "Denied", "the bucket");
+    report.layers.bucket = Some(LayerStatus::Ready);
+    check(&report, PERSON, "Quota", "the role");
+    report.layers.role = Some(LayerStatus::Ready);
+    check(&report, PERSON, "StackNotFound", "no stack");
+    report.borrowed = Some(waiting(Reason::StackNotReady, "not yet"));
+    check(&report, BY_ITSELF, "Throttled", "slower");
+    report.outcome = layers(false, true);
+    check(&report, BY_ITSELF, "Creating", "the key waits");
+    report.layers.key = Some(LayerStatus::Ready);
+    check(&report, BY_ITSELF, "Updating", "the collection waits");
+    report.layers.collection = Some(LayerStatus::Ready);
+    check(&report, BY_ITSELF, "StackNotReady", "not yet");
+    report.borrowed = Some(LayerStatus::Ready);
+    check(&report, BY_ITSELF, "SyncRequested", "reindexing");
+    report.outcome = layers(false, false);
     // Nothing waits but for others, so that what was said before stands: here, nothing was.
-    check(&verdict, BY_ITSELF, "Progressing", "Looking at what is there");
-    verdict.layers.index = Some(LayerStatus::Ready);
-    verdict.outcome = layers(true, false);
-    let conditions = verdict.conditions(&[], 1, &at(1));
+    check(&report, BY_ITSELF, "Progressing", "Looking at what is there");
+    report.layers.index = Some(LayerStatus::Ready);
+    report.outcome = layers(true, false);
+    let conditions = report.conditions(&[], 1, &at(1));
     let ready = ("True", "Ready", "Everything is built and can be asked");
     assert_eq!(told(&conditions, ConditionType::Ready), Some(ready));
     assert_eq!(told(&conditions, ConditionType::Reconciling), Some(("True", "Throttled", "slower")));
     let nobody = ("False", "Ready", "Nothing waits for a person");
     assert_eq!(told(&conditions, ConditionType::Stalled), Some(nobody));
-    verdict.outcome = layers(false, false);
-    let conditions = verdict.conditions(&[], 1, &at(1));
+    report.outcome = layers(false, false);
+    let conditions = report.conditions(&[], 1, &at(1));
     let nothing = ("False", "Ready", "Nothing is left to do");
     assert_eq!(told(&conditions, ConditionType::Reconciling), Some(nothing));
-    assert!(verdict.ready(&[]));
+    assert!(report.ready(&[]));
 }
 
 #[test]
@@ -306,9 +306,9 @@ fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
     ];
     for (standing, status, reason, message) in table {
         for layer in Layer::ALL {
-            let mut verdict = Report::default();
-            *verdict.layers.get_mut(layer) = Some(standing.clone());
-            let conditions = verdict.conditions(&[], 1, &at(1));
+            let mut report = Report::default();
+            *report.layers.get_mut(layer) = Some(standing.clone());
+            let conditions = report.conditions(&[], 1, &at(1));
             let message = message.replace("{}", layer.words());
             let expected = (status, reason, message.as_str());
             assert_eq!(told(&conditions, ConditionType::of(layer)), Some(expected));
@@ -323,8 +323,8 @@ fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
         (LayerStatus::Unchanged, ("Unknown", "Progressing", "Not begun")),
     ];
     for (standing, expected) in table {
-        let verdict = Report { borrowed: Some(standing), ..Report::default() };
-        let conditions = verdict.conditions(&[], 1, &at(1));
+        let report = Report { borrowed: Some(standing), ..Report::default() };
+        let conditions = report.conditions(&[], 1, &at(1));
         assert_eq!(told(&conditions, ConditionType::StackReady), Some(expected));
     }
 }
@@ -333,11 +333,11 @@ fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
 fn documents_are_current_or_not_or_nobody_knows() {
     for (current, status) in [(Some(true), "True"), (Some(false), "False"), (None, "Unknown")] {
         let documents = Some(Documents { current, reason: Reason::Synced, message: "job 1".into() });
-        let verdict = Report { documents, ..Report::default() };
-        let conditions = verdict.conditions(&[], 1, &at(1));
+        let report = Report { documents, ..Report::default() };
+        let conditions = report.conditions(&[], 1, &at(1));
         let expected = (status, "Synced", "job 1");
         assert_eq!(told(&conditions, ConditionType::DocumentsCurrent), Some(expected));
-        assert!(verdict.ready(&[]), "old documents can be asked");
+        assert!(report.ready(&[]), "old documents can be asked");
     }
 }
 
@@ -403,10 +403,10 @@ fn what_is_being_taken_apart_is_not_as_it_should_be() {
 #[test]
 fn a_passing_failure_does_not_take_a_stall_back() {
     let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
-    let verdict = Report { layers, ..Report::default() };
+    let report = Report { layers, ..Report::default() };
     for (reason, stalls) in [("Denied", "True"), ("DeadlineExceeded", "True"), ("Creating", "False")] {
         let before = [said(ConditionType::Ready, "False", reason, "so")];
-        let conditions = verdict.conditions(&before, 1, &at(2));
+        let conditions = report.conditions(&before, 1, &at(2));
         assert_eq!(status(&conditions, ConditionType::Stalled), (stalls, reason));
     }
 }
@@ -415,7 +415,7 @@ fn a_passing_failure_does_not_take_a_stall_back() {
 #[test]
 fn conditions_are_listed_in_their_order() {
     let whole = Some(LayerStatus::Ready);
-    let verdict = Report {
+    let report = Report {
         layers: PerLayer::from_fn(|layer| Some(layer).filter(|it| *it != Layer::Role).and(whole.clone())),
         borrowed: Some(LayerStatus::Unchanged),
         documents: Some(Documents { current: None, reason: Reason::NoDocuments, message: String::new() }),
@@ -423,7 +423,7 @@ fn conditions_are_listed_in_their_order() {
         registered: whole.clone(),
         ..Report::default()
     };
-    let before = verdict.conditions(&[], 1, &at(1));
+    let before = report.conditions(&[], 1, &at(1));
     let all = ConditionType::ALL.iter().map(|kind| kind.as_str());
     let there: Vec<_> =
         all.clone().filter(|kind| !["RoleReady", "DeletionBlocked", "Paused"].contains(kind)).collect();
@@ -463,16 +463,16 @@ fn what_is_unchanged_counts_as_what_was_said_of_it() {
         (&both, &[(bucket, "False"), (stack, "True")], false),
         (&both, &[(bucket, "True"), (stack, "True")], true),
     ];
-    for (verdict, before, ready) in table {
+    for (report, before, ready) in table {
         let before: Vec<_> = before.iter().map(|(kind, status)| said(*kind, status, "Ready", "")).collect();
-        assert_eq!(verdict.ready(&before), ready, "{before:?}");
-        let conditions = verdict.conditions(&before, 2, &at(2));
+        assert_eq!(report.ready(&before), ready, "{before:?}");
+        let conditions = report.conditions(&before, 2, &at(2));
         let expected = if ready { "True" } else { "False" };
         assert_eq!(status(&conditions, ConditionType::Ready).0, expected);
         for condition in &before {
             let kept = conditions.iter().find(|it| it.type_ == condition.type_);
-            let owned = verdict.layers.bucket.is_some() && condition.type_ == "BucketReady"
-                || verdict.borrowed.is_some() && condition.type_ == "StackReady";
+            let owned = report.layers.bucket.is_some() && condition.type_ == "BucketReady"
+                || report.borrowed.is_some() && condition.type_ == "StackReady";
             let expected = Condition { observed_generation: Some(2), ..condition.clone() };
             assert_eq!(kept, owned.then_some(&expected), "its last word stands");
         }
@@ -483,7 +483,7 @@ fn what_is_unchanged_counts_as_what_was_said_of_it() {
 #[test]
 fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
     let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
-    let verdict = Report { layers, ..Report::default() };
+    let report = Report { layers, ..Report::default() };
     let accepted = said(ConditionType::Accepted, "False", "SpecInvalid", "another condition's");
     let looking = ("False", "Progressing", "Looking at what is there");
     for (status, reason, message, expected) in [
@@ -493,10 +493,10 @@ fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
         ("True", "Ready", "all is well", looking),
     ] {
         let before = [accepted.clone(), said(ConditionType::Ready, status, reason, message)];
-        let conditions = verdict.conditions(&before, 1, &at(2));
+        let conditions = report.conditions(&before, 1, &at(2));
         assert_eq!(told(&conditions, ConditionType::Ready), Some(expected));
     }
-    let conditions = verdict.conditions(&[accepted], 1, &at(2));
+    let conditions = report.conditions(&[accepted], 1, &at(2));
     assert_eq!(told(&conditions, ConditionType::Ready), Some(looking));
 }
 
@@ -514,8 +514,8 @@ fn a_condition_keeps_its_time_with_its_status_and_its_message_without_news() {
         (LayerStatus::Ready, "The key is as it should be", 2),
     ] {
         let layers = PerLayer { key: Some(standing.clone()), ..PerLayer::default() };
-        let verdict = Report { layers, ..Report::default() };
-        let conditions = verdict.conditions(&[elsewhere.clone(), before.clone()], 1, &at(2));
+        let report = Report { layers, ..Report::default() };
+        let conditions = report.conditions(&[elsewhere.clone(), before.clone()], 1, &at(2));
         let key = conditions.iter().find(|condition| condition.type_ == "KeyReady").unwrap();
         assert_eq!((key.message.as_str(), &key.last_transition_time), (message, &at(time)), "{standing:?}");
     }
