@@ -58,21 +58,21 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
         return Ok(action);
     }
     let (mut object, mut pass) = (seen.clone(), Pass::begins(seen, &before));
-    // Written back however the pass ends.
+    // It is written back however the pass ends.
     let mut memory = cx.memories.lend(&seen.uid().unwrap_or_default());
     let world = cx.world();
     let mut id = None;
     let end = async {
-        // What it asks for, and whether it may: by the API server, caches, records and quotas.
+        // Resolve: what it asks for, and whether it may, by the API server, caches, records and quotas.
         let resolved = object.resolve(cx).await.inspect_err(|stop| stand_back(cx, &object, stop))?;
         id = Some(resolved.id.clone());
-        // What AWS has, and what is to be done about it.
+        // Observe and plan: what AWS has, and what is to be done about it.
         let stack = resolved.stack(&before);
         let survey = observe(cx, &resolved, stack.as_ref(), &mut memory).await?;
         object.begin(cx, &resolved, &mut pass, &mut memory).await?;
         pass.status.region = Some(cx.scope.region.clone());
         pass.status.prefix = resolved.prefix();
-        // A step of each layer that can take one; then the documents.
+        // Act: a step of each layer that can take one, and then the documents.
         let (Some(stack), Some(survey)) = (stack, survey) else { return Ok(()) };
         let mut passed = engine::carry_out(&world, &stack, &mut memory, survey).await;
         tell(cx, &object, &passed.news, &mut memory).await;
@@ -84,6 +84,7 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
         Ok(())
     };
     let end = end.await;
+    // Report: why it ended early, if it did; the registry; the status.
     stop(&mut pass, end)?;
     if pass.error.is_none() {
         memory.failing_since = None;

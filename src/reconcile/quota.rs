@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::listing::{Listing, Names};
 use super::places::{Applicant, Bound, Full, Limits, Places};
+use super::stop::Stop;
 use crate::api::{ConditionType, Reason, Severity, Status};
 use crate::clock::Clock;
 use crate::stack::fault::Fault;
@@ -38,27 +39,6 @@ pub fn keeps_promise(status: &Status) -> bool {
     });
     let gets_on = !status.is_true(ConditionType::Stalled) && !status.is_true(ConditionType::Paused);
     status.knowledge_base_id.is_some() || is_being_made || gets_on
-}
-
-/// Why an object gets no promise of a knowledge base.
-#[derive(Debug)]
-pub enum Unpromised {
-    /// There is no room.
-    Full(Blocked),
-    /// AWS does not say whether there is.
-    Unknown(Fault),
-}
-
-impl From<Blocked> for Unpromised {
-    fn from(refused: Blocked) -> Self {
-        Unpromised::Full(refused)
-    }
-}
-
-impl From<Fault> for Unpromised {
-    fn from(fault: Fault) -> Self {
-        Unpromised::Unknown(fault)
-    }
 }
 
 /// Whom to wake.
@@ -178,7 +158,7 @@ impl Reservations {
         applicant: &Applicant,
         limits: Limits,
         ask: impl Fn() -> F,
-    ) -> Result<Next, Unpromised>
+    ) -> Result<Next, Stop>
     where
         F: Future<Output = Result<Vec<String>, Fault>>,
     {
@@ -188,9 +168,9 @@ impl Reservations {
                 .reserve(applicant, names, limits, takes)
                 .map_err(|full| refusal(&full, applicant.begun))
         };
-        let names = self.listing.names(clock, REFUSES, &ask).await?;
+        let names = self.listing.names(clock, REFUSES, &ask).await.map_err(Stop::of_asking)?;
         tries(&names, false)?;
-        let names = self.listing.names(clock, PROMISES, &ask).await?;
+        let names = self.listing.names(clock, PROMISES, &ask).await.map_err(Stop::of_asking)?;
         tries(&names, true)?;
         let mut bounds = vec![Bound::Account];
         if let Owner::Tenant { namespace, .. } = &applicant.id.owner {
@@ -284,8 +264,8 @@ mod tests {
     ) -> Result<Next, Blocked> {
         match rooms.reserve(Clock::new(1), &bridge(n), limits, || account.list()).await {
             Ok(next) => Ok(next),
-            Err(Unpromised::Full(refused)) => Err(refused),
-            Err(Unpromised::Unknown(fault)) => panic!("{fault}"),
+            Err(Stop::Refused(refused)) => Err(refused),
+            Err(_) => panic!("AWS was asked in vain"),
         }
     }
 

@@ -32,6 +32,11 @@ impl Stop {
             Err(other) => Err(other),
         }
     }
+
+    /// AWS does not say whether an object may be acted upon. What needs a person is a refusal.
+    pub fn of_asking(fault: Fault) -> Self {
+        Blocked::try_from(fault).map_or_else(Stop::from, Stop::Refused)
+    }
 }
 
 impl From<Blocked> for Stop {
@@ -40,15 +45,9 @@ impl From<Blocked> for Stop {
     }
 }
 
-impl From<&Trouble> for Stop {
-    fn from(trouble: &Trouble) -> Self {
-        Stop::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
-    }
-}
-
 impl From<Trouble> for Stop {
     fn from(trouble: Trouble) -> Self {
-        Stop::from(&trouble)
+        Stop::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
     }
 }
 

@@ -7,7 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::Context;
 use crate::api::{ConditionType, Status, Tenant};
 use crate::reconcile::places::{Applicant, Limits};
-use crate::reconcile::quota::{self, Unpromised};
+use crate::reconcile::quota;
 use crate::reconcile::stop::Stop;
 use crate::stack::identity::{Identity, Owner};
 use crate::stack::model::blocked::Blocked;
@@ -51,14 +51,8 @@ impl Context {
         self.forget_the_unseen();
         let ask = || self.aws.knowledge_bases.names();
         let answer = self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await;
-        match self.passing_on(answer) {
-            Ok(next) => {
-                self.wake(next);
-                Ok(())
-            }
-            Err(Unpromised::Full(refused)) => Err(refused.into()),
-            Err(Unpromised::Unknown(fault)) => Err(Blocked::try_from(fault)?.into()),
-        }
+        self.wake(self.passing_on(answer)?);
+        Ok(())
     }
 
     /// Who was refused for something else than what it waited for wakes the next of those who wait for that.

@@ -8,7 +8,6 @@ use crate::reconcile::mocked::{
     FINALIZER, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
 };
 use crate::reconcile::places::Applicant;
-use crate::reconcile::quota::Unpromised;
 use crate::reconcile::stop::Stop;
 use crate::stack::identity::{Adopts, Generation};
 
@@ -287,7 +286,7 @@ async fn a_promise_lapses_with_the_word_that_a_person_is_needed_and_the_next_is_
     let ask = || async { Ok(Vec::new()) };
     let limits = cx.limits(None);
     let refused = cx.reservations.reserve(cx.clock, &honest, limits, ask).await;
-    assert!(matches!(refused, Err(Unpromised::Full(full)) if full.reason == Reason::QuotaReserved));
+    assert!(matches!(refused, Err(Stop::Refused(full)) if full.reason == Reason::QuotaReserved));
     let mut stalled = Status::default();
     cx.settle("bogus", &stalled, false);
     assert_eq!(heard(&mut tenants), [] as [&str; 0], "it gets on");

@@ -27,8 +27,8 @@ impl Context {
         self.wake_tenants(|tenant| tenant.spec.borrows_from(stack));
     }
 
-    /// Wakes the Tenants of a namespace that have no hold, or wait for a knowledge base: its labels and annotations may now
-    /// allow what they did not.
+    /// Wakes the Tenants of a namespace that do not have our finalizer, or wait for a knowledge base: its labels and
+    /// annotations may now allow what they did not.
     pub fn wake_namespace(&self, namespace: &str) {
         self.wake_tenants(|tenant| {
             let waits = || {

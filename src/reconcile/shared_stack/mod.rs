@@ -105,7 +105,6 @@ mod tests {
     use super::*;
     use crate::reconcile::mocked::{api_server, context, event_of, get_object, read, shared_stack, with};
     use crate::reconcile::places::Limits;
-    use crate::reconcile::quota::Unpromised;
 
     /// It never asks, and whoever is younger would wait for it for ever.
     #[tokio::test]
@@ -131,7 +130,7 @@ mod tests {
             let limits = Limits { account: 0, namespace: None };
             let ask = || async { Ok(Vec::new()) };
             let refused = cx.reservations.reserve(cx.clock, &applicant, limits, ask).await;
-            assert!(matches!(refused, Err(Unpromised::Full(_))));
+            assert!(matches!(refused, Err(Stop::Refused(_))));
             assert!(cx.reservations.waits_for_knowledge_base("uid-standard"));
             let cx = Arc::new(cx);
             reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();
