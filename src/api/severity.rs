@@ -26,14 +26,14 @@ impl Reason {
             RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
             StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
             TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
-            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
-            WaitingForRecords, WaitingForRole,
+            WaitingForBucket, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords,
+            WaitingForRole, WaitingForVectorStore,
         };
         match self {
             // All is well, or our own work goes on.
             Ready | Accepted | Lent | Registered | Synced | NoDocuments | ModelStays => Severity::UnderWay,
             Progressing | Creating | Updating | Deleting | GracePeriod | SyncRequested => Severity::UnderWay,
-            WaitingForKey | WaitingForBucket | WaitingForCollection => Severity::UnderWay,
+            WaitingForKey | WaitingForBucket | WaitingForVectorStore => Severity::UnderWay,
             WaitingForIndex | WaitingForRole | WaitingForKnowledgeBase => Severity::UnderWay,
             // Something else comes first, or AWS takes its time.
             Borrowed | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
@@ -78,7 +78,7 @@ mod tests {
             "Deleting",
             "WaitingForKey",
             "WaitingForBucket",
-            "WaitingForCollection",
+            "WaitingForVectorStore",
             "WaitingForIndex",
             "WaitingForRole",
             "WaitingForKnowledgeBase",

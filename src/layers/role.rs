@@ -96,7 +96,7 @@ pub async fn ensure(
     }
     Ok(if needs_collection {
         Progress::waiting(
-            Reason::WaitingForCollection,
+            Reason::WaitingForVectorStore,
             format!("Role {name} gets its permissions with the collection's id"),
         )
     } else {

@@ -28,7 +28,7 @@ fn report(
         (Some(reason), _) => Outcome::blocked(Blocked { reason, message: error.to_string() }),
         (None, Some(_)) if late => {
             let minutes = teardown::DEADLINE.as_secs() / 60;
-            let message = format!("Nothing has gone on for more than {minutes} minutes. {error}");
+            let message = format!("Nothing has made progress for more than {minutes} minutes. {error}");
             Outcome::blocked(Blocked { reason: Reason::DeadlineExceeded, message })
         }
         (None, Some(_)) => Outcome::of_layers(Some((error.lasting(), error.to_string()))),

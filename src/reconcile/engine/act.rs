@@ -153,12 +153,12 @@ impl Taken<'_> {
         let standing = match in_time(world, stack, memory, layer, standing, at_work, waited) {
             // Why it is not done yet is nobody's news; that it is not, is.
             LayerStatus::Unchanged if was_ready => {
-                let message = format!("The {layer} is not as it should be yet");
+                let message = format!("The {layer} does not match the spec yet");
                 LayerStatus::Waiting(Reason::Updating, message).answering(goes_on)
             }
             standing => standing,
         };
-        if reason == Some(Reason::WaitingForCollection) {
+        if reason == Some(Reason::WaitingForVectorStore) {
             *memory.waiting_since.get_mut(layer) = None;
         }
         (standing, again)

@@ -129,7 +129,7 @@ fn without_index(
     }
     let hides =
         |layer: &Layer| moving(layer) && !answers::go_on(&stack.id.scope, want, &memory.observed, *layer);
-    let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
+    let cause = [Layer::Key, Layer::VectorStore, Layer::Role].into_iter().find(hides);
     match cause.filter(|_| !is_passing(&fault)) {
         Some(cause) => {
             steps.index = Step::WaitFor(cause);

@@ -114,7 +114,7 @@ impl Report {
                 said.map(|c| (Reason::parse(&c.reason).unwrap_or(Reason::Progressing), c.message.clone()));
             let (reason, message) = said
                 .or_else(|| self.meanwhile(previous))
-                .unwrap_or_else(|| (Reason::Progressing, "Looking at what is there".into()));
+                .unwrap_or_else(|| (Reason::Progressing, "Looking at what exists in AWS".into()));
             Some((reason.severity() == Severity::Stalled, reason, message))
         })
     }
@@ -137,12 +137,12 @@ impl Report {
         use ConditionType::{Accepted, Ready, Reconciling, Stalled};
         let mut drafts = match self.trouble(previous) {
             None => vec![
-                draft(Ready, TRUE, Reason::Ready, "Everything is built and can be asked"),
+                draft(Ready, TRUE, Reason::Ready, "The stack is ready to query"),
                 match self.outcome.transient().cloned().or_else(|| self.meanwhile(previous)) {
                     Some((reason, message)) => draft(Reconciling, TRUE, reason, message),
                     None => draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
                 },
-                draft(Stalled, FALSE, Reason::Ready, "Nothing waits for a person"),
+                draft(Stalled, FALSE, Reason::Ready, "Nothing needs a person"),
             ],
             Some((stalled, reason, message)) => vec![
                 draft(Ready, FALSE, reason, message.clone()),
@@ -157,7 +157,7 @@ impl Report {
                 Some(draft(Accepted, UNKNOWN, Reason::Progressing, "Not decided yet"))
             }
             Outcome::Blocked { .. } | Outcome::Layers { .. } => {
-                Some(draft(Accepted, TRUE, Reason::Accepted, "The spec is acted upon"))
+                Some(draft(Accepted, TRUE, Reason::Accepted, "The spec is valid and is being applied"))
             }
             Outcome::Leaving(_) => None,
         });
@@ -178,10 +178,13 @@ impl Report {
         }
         let borrowed = self.borrowed.as_ref();
         drafts.extend(borrowed.and_then(|standing| match standing {
-            LayerStatus::Ready => {
-                Some(draft(ConditionType::StackReady, TRUE, Reason::Lent, "All that is borrowed is lent"))
-            }
-            other => detail(ConditionType::StackReady, other, "What is borrowed"),
+            LayerStatus::Ready => Some(draft(
+                ConditionType::StackReady,
+                TRUE,
+                Reason::Lent,
+                "The SharedStack provides all shared layers",
+            )),
+            other => detail(ConditionType::StackReady, other, "The SharedStack"),
         }));
         if let Some(documents) = &self.documents {
             let Documents { reason, message, .. } = documents;
@@ -193,7 +196,7 @@ impl Report {
         }
         drafts.extend(self.registered.as_ref().and_then(|standing| match standing {
             LayerStatus::Ready => {
-                let message = "The registry says where to ask";
+                let message = "The registry item is up to date";
                 Some(draft(ConditionType::Registered, TRUE, Reason::Registered, message))
             }
             other => detail(ConditionType::Registered, other, "The registry's item"),
@@ -223,7 +226,7 @@ impl Report {
 
 fn detail(kind: ConditionType, standing: &LayerStatus, what: &str) -> Option<Draft> {
     match standing {
-        LayerStatus::Ready => Some(draft(kind, TRUE, Reason::Ready, format!("{what} is as it should be"))),
+        LayerStatus::Ready => Some(draft(kind, TRUE, Reason::Ready, format!("{what} matches the spec"))),
         LayerStatus::Serving(reason, message) => Some(draft(kind, TRUE, *reason, message.clone())),
         LayerStatus::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         LayerStatus::WaitingFor(layer) => {

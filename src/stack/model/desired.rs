@@ -249,7 +249,7 @@ fn of_tenant(
                 tags,
                 handles,
                 bucket: id.name(Layer::Bucket),
-                collection: id.name(Layer::Collection),
+                collection: id.name(Layer::VectorStore),
             };
             let mut want =
                 base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
@@ -287,7 +287,7 @@ fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
         tags: &shared.tags,
         handles,
         bucket: id.name(Layer::Bucket),
-        collection: id.name(Layer::Collection),
+        collection: id.name(Layer::VectorStore),
     };
     let prefixes = vec!["bridge/".into(), "pool/".into()];
     let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
@@ -487,7 +487,7 @@ mod tests {
             let sample = &samples[n];
             let (bucket, collection) = match sample.column {
                 Column::Bridge => (lent.bucket.clone(), lent.collection_name.clone()),
-                _ => (sample.id.name(Layer::Bucket), sample.id.name(Layer::Collection)),
+                _ => (sample.id.name(Layer::Bucket), sample.id.name(Layer::VectorStore)),
             };
             let want = want(sample, &self::lent());
             let role =
@@ -519,7 +519,7 @@ mod tests {
         let name = |layer| sample.id.name(layer);
         assert_eq!(key.unwrap().name, name(Layer::Key));
         assert_eq!(bucket.unwrap().name, name(Layer::Bucket));
-        assert_eq!(collection.unwrap().name, name(Layer::Collection));
+        assert_eq!(collection.unwrap().name, name(Layer::VectorStore));
         assert_eq!((role.name, role.index), (name(Layer::Role), name(Layer::Index)));
         assert_eq!((index.name, index.role), (name(Layer::Index), name(Layer::Role)));
         assert_eq!(knowledge_base.name, name(Layer::KnowledgeBase));

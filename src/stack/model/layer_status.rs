@@ -92,7 +92,7 @@ impl LayerStatus {
     pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
             LayerStatus::Waiting(reason, message) | LayerStatus::Serving(reason, message)
-                if !matches!(reason, Reason::WaitingForCollection | Reason::ReadOnly)
+                if !matches!(reason, Reason::WaitingForVectorStore | Reason::ReadOnly)
                     && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
                 let minutes = in_time(layer, reason).as_secs() / 60;
@@ -172,7 +172,7 @@ mod tests {
         let minutes = [
             (Layer::Key, 5),
             (Layer::Bucket, 5),
-            (Layer::Collection, 30),
+            (Layer::VectorStore, 30),
             (Layer::Index, 10),
             (Layer::Role, 10),
             (Layer::KnowledgeBase, 30),
@@ -190,7 +190,7 @@ mod tests {
                 // Its own time begins once there is a collection.
                 let message = |minutes| format!("Not ready after {minutes} minutes. AWS says so");
                 let expected = match reason {
-                    Reason::WaitingForCollection => waits.clone(),
+                    Reason::WaitingForVectorStore => waits.clone(),
                     // Nobody is at work.
                     Reason::ReadOnly => waits.clone(),
                     // What AWS does not see yet is over sooner than what it takes long to make.

@@ -13,10 +13,10 @@ fn status(conditions: &[Condition], kind: ConditionType) -> (&str, &str) {
 
 fn building() -> Report {
     let mut report = Report::default();
-    report.layers.collection =
+    report.layers.vector_store =
         Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
     report.layers.bucket = Some(LayerStatus::Ready);
-    report.layers.index = Some(LayerStatus::WaitingFor(Layer::Collection));
+    report.layers.index = Some(LayerStatus::WaitingFor(Layer::VectorStore));
     report
 }
 
@@ -27,7 +27,7 @@ fn what_resolves_itself_is_reconciling() {
     assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Creating"));
     assert_eq!(status(&conditions, ConditionType::Reconciling), ("True", "Creating"));
     assert_eq!(status(&conditions, ConditionType::Stalled), ("False", "Creating"));
-    assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForCollection"));
+    assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForVectorStore"));
     assert_eq!(status(&conditions, ConditionType::BucketReady), ("True", "Ready"));
     assert!(conditions.iter().all(|condition| condition.observed_generation == Some(3)));
 }
@@ -53,14 +53,14 @@ fn what_needs_a_person_is_stalled_with_the_same_reason() {
 fn only_news_changes_a_condition() {
     let first = building().conditions(&[], 1, &at(1));
     let mut again = building();
-    again.layers.collection =
+    again.layers.vector_store =
         Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
     assert_eq!(again.conditions(&first, 1, &at(2)), first, "another request id is no news");
-    again.layers.collection = Some(LayerStatus::Unchanged);
+    again.layers.vector_store = Some(LayerStatus::Unchanged);
     let later = again.conditions(&first, 1, &at(2));
-    assert_eq!(status(&later, ConditionType::CollectionReady), ("False", "Creating"));
+    assert_eq!(status(&later, ConditionType::VectorStoreReady), ("False", "Creating"));
     assert_eq!(status(&later, ConditionType::Ready), ("False", "Creating"), "a transient failure is no news");
-    again.layers.collection = Some(LayerStatus::Ready);
+    again.layers.vector_store = Some(LayerStatus::Ready);
     again.layers.index = Some(LayerStatus::Ready);
     let done = again.conditions(&first, 1, &at(3));
     assert_eq!(status(&done, ConditionType::Ready), ("True", "Ready"));
@@ -207,8 +207,8 @@ fn the_worst_is_told_first() {
         layers: PerLayer {
             key: Some(waiting(Reason::Creating, "the key waits")),
             bucket: Some(stalled(Reason::Denied, "the bucket")),
-            collection: Some(waiting(Reason::Updating, "the collection waits")),
-            index: Some(LayerStatus::WaitingFor(Layer::Collection)),
+            vector_store: Some(waiting(Reason::Updating, "the vector store waits")),
+            index: Some(LayerStatus::WaitingFor(Layer::VectorStore)),
             role: Some(stalled(Reason::Quota, "the role")),
             knowledge_base: None,
         },
@@ -243,21 +243,21 @@ fn the_worst_is_told_first() {
     report.outcome = layers(false, true);
     check(&report, BY_ITSELF, "Creating", "the key waits");
     report.layers.key = Some(LayerStatus::Ready);
-    check(&report, BY_ITSELF, "Updating", "the collection waits");
-    report.layers.collection = Some(LayerStatus::Ready);
+    check(&report, BY_ITSELF, "Updating", "the vector store waits");
+    report.layers.vector_store = Some(LayerStatus::Ready);
     check(&report, BY_ITSELF, "StackNotReady", "not yet");
     report.borrowed = Some(LayerStatus::Ready);
     check(&report, BY_ITSELF, "SyncRequested", "reindexing");
     report.outcome = layers(false, false);
     // Nothing waits but for others, so that what was said before stands: here, nothing was.
-    check(&report, BY_ITSELF, "Progressing", "Looking at what is there");
+    check(&report, BY_ITSELF, "Progressing", "Looking at what exists in AWS");
     report.layers.index = Some(LayerStatus::Ready);
     report.outcome = layers(true, false);
     let conditions = report.conditions(&[], 1, &at(1));
-    let ready = ("True", "Ready", "Everything is built and can be asked");
+    let ready = ("True", "Ready", "The stack is ready to query");
     assert_eq!(told(&conditions, ConditionType::Ready), Some(ready));
     assert_eq!(told(&conditions, ConditionType::Reconciling), Some(("True", "Throttled", "slower")));
-    let nobody = ("False", "Ready", "Nothing waits for a person");
+    let nobody = ("False", "Ready", "Nothing needs a person");
     assert_eq!(told(&conditions, ConditionType::Stalled), Some(nobody));
     report.outcome = layers(false, false);
     let conditions = report.conditions(&[], 1, &at(1));
@@ -273,7 +273,7 @@ fn a_spec_is_accepted_refused_or_not_decided_yet() {
     let leaving =
         Leaving { reason: Reason::Deleting, message: String::new(), blocked: false, stalled: false };
     let is_open = ("Unknown", "Progressing", "Not decided yet");
-    let accepted = ("True", "Accepted", "The spec is acted upon");
+    let accepted = ("True", "Accepted", "The spec is valid and is being applied");
     let table = [
         (Outcome::Refused(no(Reason::SpecInvalid)), ("False", "SpecInvalid", "no")),
         (Outcome::Withheld(no(Reason::WaitingForRecords)), ("Unknown", "WaitingForRecords", "no")),
@@ -298,7 +298,7 @@ fn a_spec_is_accepted_refused_or_not_decided_yet() {
 fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
     let after = LayerStatus::WaitingFor(Layer::KnowledgeBase);
     let table = [
-        (LayerStatus::Ready, "True", "Ready", "The {} is as it should be"),
+        (LayerStatus::Ready, "True", "Ready", "The {} matches the spec"),
         (waiting(Reason::Creating, "it comes"), "False", "Creating", "it comes"),
         (after.clone(), "Unknown", "WaitingForKnowledgeBase", "The {} waits for the knowledge base"),
         (stalled(Reason::Failed, "it failed"), "False", "Failed", "it failed"),
@@ -316,9 +316,9 @@ fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
         }
     }
     let table = [
-        (LayerStatus::Ready, ("True", "Lent", "All that is borrowed is lent")),
+        (LayerStatus::Ready, ("True", "Lent", "The SharedStack provides all shared layers")),
         (waiting(Reason::StackNotReady, "soon"), ("False", "StackNotReady", "soon")),
-        (after, ("Unknown", "WaitingForKnowledgeBase", "What is borrowed waits for the knowledge base")),
+        (after, ("Unknown", "WaitingForKnowledgeBase", "The SharedStack waits for the knowledge base")),
         (stalled(Reason::StackNotFound, "none"), ("False", "StackNotFound", "none")),
         (LayerStatus::Unchanged, ("Unknown", "Progressing", "Not begun")),
     ];
@@ -438,7 +438,7 @@ fn conditions_are_listed_in_their_order() {
     assert_eq!(kinds(&after), there);
     assert!(after.iter().all(|condition| condition.observed_generation == Some(2)));
     let kept = told(&after, ConditionType::Registered);
-    assert_eq!(kept, Some(("True", "Registered", "The registry says where to ask")));
+    assert_eq!(kept, Some(("True", "Registered", "The registry item is up to date")));
 }
 
 /// What was not looked at counts as it was last seen.
@@ -485,7 +485,7 @@ fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
     let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
     let report = Report { layers, ..Report::default() };
     let accepted = said(ConditionType::Accepted, "False", "SpecInvalid", "another condition's");
-    let looking = ("False", "Progressing", "Looking at what is there");
+    let looking = ("False", "Progressing", "Looking at what exists in AWS");
     for (status, reason, message, expected) in [
         ("False", "Denied", "no", ("False", "Denied", "no")),
         ("Unknown", "Denied", "no", ("False", "Denied", "no")),
@@ -504,14 +504,14 @@ fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
 #[test]
 fn a_condition_keeps_its_time_with_its_status_and_its_message_without_news() {
     let before = said(ConditionType::KeyReady, "False", "Creating", "it comes (request 1)");
-    let elsewhere = said(ConditionType::BucketReady, "True", "Ready", "The key is as it should be");
+    let elsewhere = said(ConditionType::BucketReady, "True", "Ready", "The key matches the spec");
     for (standing, message, time) in [
         (waiting(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
         (waiting(Reason::Creating, "it comes at last (request 2)"), "it comes at last (request 2)", 1),
         (waiting(Reason::Updating, "it comes (request 2)"), "it comes (request 2)", 1),
         (stalled(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
         (LayerStatus::WaitingFor(Layer::Role), "The key waits for the role", 2),
-        (LayerStatus::Ready, "The key is as it should be", 2),
+        (LayerStatus::Ready, "The key matches the spec", 2),
     ] {
         let layers = PerLayer { key: Some(standing.clone()), ..PerLayer::default() };
         let report = Report { layers, ..Report::default() };
