@@ -1,11 +1,12 @@
 //! `tenantry retrieve`: what a client does, done right.
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
+use super::args::{OfTenant, Output};
 use super::help;
-use super::inspect::{self, OfTenant};
+use super::inspect;
 use super::place::Place;
 use crate::aws::Passage;
 use crate::stack::target::Target;
@@ -23,15 +24,8 @@ pub(super) struct Retrieve {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
     results: i32,
 
-    /// How to print the passages.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[command(flatten)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 impl Retrieve {
@@ -44,11 +38,7 @@ impl Retrieve {
         let (aws, scope) = inspect::aws("").await?;
         Place::must_be(&tenant, &scope)?;
         let passages = aws.retrieval.retrieve(&target, &self.question, self.results).await?;
-        let answer = match self.output {
-            Output::Json => serde_json::to_string_pretty(&as_json(&target, &passages))?,
-            Output::Text => as_text(&passages),
-        };
-        inspect::print(&answer)
+        inspect::print(&self.output.of(&as_json(&target, &passages), || as_text(&passages))?)
     }
 }
 

@@ -33,8 +33,8 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<RoleFacts>, Fault
     })
 }
 
-/// Role and data access policy need only names and are made at once; the permissions follow as soon as the
-/// collection has an id.
+/// Makes the role and the data access policy, which need only names, at once, or works off what differs. The permissions
+/// follow as soon as the collection has an id.
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
@@ -45,20 +45,17 @@ pub async fn ensure(
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
     let mut needs_store = false;
+    let trust = || policy::trust(scope, want.trusted.as_deref());
+    let boundary = scope.permissions_boundary.as_deref();
     for change in diff::role(scope, want, facts) {
         match change {
             RoleChange::Create => {
-                let trust = policy::trust(scope, want.trusted.as_deref());
-                let boundary = scope.permissions_boundary.as_deref();
-                aws.roles
-                    .create(name, &scope.role_path(), &trust, &id.owner_tag(), boundary, &want.tags)
-                    .await?;
+                let (path, owner) = (scope.role_path(), id.owner_tag());
+                aws.roles.create(name, &path, &trust(), &owner, boundary, &want.tags).await?;
             }
-            RoleChange::Trust => {
-                aws.roles.put_trust(name, &policy::trust(scope, want.trusted.as_deref())).await?
-            }
+            RoleChange::Trust => aws.roles.put_trust(name, &trust()).await?,
             RoleChange::Boundary => {
-                if let Some(boundary) = &scope.permissions_boundary {
+                if let Some(boundary) = boundary {
                     aws.roles.put_boundary(name, boundary).await?;
                 }
             }

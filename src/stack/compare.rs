@@ -9,6 +9,11 @@ pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, Strin
     wanted.iter().all(|(key, value)| found.get(key) == Some(value))
 }
 
+/// The changes, in their order, of whose subject it is not said that it is as it should be.
+pub fn differing<C>(all: impl IntoIterator<Item = (C, bool)>) -> Vec<C> {
+    all.into_iter().filter_map(|(change, is_right)| (!is_right).then_some(change)).collect()
+}
+
 /// Whether two policy documents say the same. AWS may answer a one-element list as its element.
 pub fn same(a: &Value, b: &Value) -> bool {
     fn unwrapped(value: &Value) -> &Value {

@@ -311,7 +311,7 @@ const NAMES_OPENSEARCH: &[(&str, &str)] = &[
     ("stack/fault.rs", "where it is told what to allow"),
     ("stack/forecast", "what it costs, its limits and its calls"),
     ("stack/iam", "its actions"),
-    ("stack/identity.rs", "where its policies say what tags would"),
+    ("stack/identity/tags.rs", "where its policies say what tags would"),
     ("stack/model/ideal.rs", "what it answers, for tests"),
     ("stack/store", "all else"),
 ];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::policies::{describe, own_policy};
+use super::policies::{self, describe, own_policy};
 use crate::api::Layer;
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::Fault;
@@ -27,14 +27,7 @@ pub async fn put(
     tags: &Tags,
     found: Option<&PolicyFacts>,
 ) -> Result<(), Fault> {
-    let description = Identity::description(tags);
-    let policies = &aws.policies;
-    match found {
-        None => policies.create(PolicyKind::DataAccess, index, document, &description).await,
-        Some(found) => {
-            policies.update(PolicyKind::DataAccess, index, document, &description, &found.version).await
-        }
-    }
+    policies::put(aws, PolicyKind::DataAccess, index, document, tags, found).await
 }
 
 /// Writes the tags into its description, which stands for them.

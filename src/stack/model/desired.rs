@@ -206,11 +206,11 @@ impl Blueprint<'_> {
     /// The customer's own key, if the spec names one.
     pub fn existing_key(&self) -> Option<&str> {
         let encryption = match self {
-            Blueprint::Tenant { isolation: Isolation::Silo(silo), .. } => &silo.encryption,
-            Blueprint::Stack(shared) => &shared.encryption,
-            Blueprint::Tenant { .. } | Blueprint::Nothing => return None,
+            Blueprint::Tenant { isolation, .. } => isolation.encryption(),
+            Blueprint::Stack(shared) => Some(&shared.encryption),
+            Blueprint::Nothing => None,
         };
-        match encryption {
+        match encryption? {
             EncryptionSettings::Existing { kms_key_arn } => Some(kms_key_arn),
             EncryptionSettings::AwsOwned | EncryptionSettings::Create => None,
         }
@@ -226,8 +226,7 @@ fn of_tenant(
 ) -> Desired {
     match isolation {
         Isolation::Silo(silo) => {
-            let base =
-                Base { id, tags, handles, bucket: id.name(Layer::Bucket), store: own_store(id, handles) };
+            let base = Base::of_own_storage(id, tags, handles);
             let mut want =
                 base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
             base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
@@ -253,13 +252,7 @@ fn of_tenant(
 }
 
 fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
-    let base = Base {
-        id,
-        tags: &shared.tags,
-        handles,
-        bucket: id.name(Layer::Bucket),
-        store: own_store(id, handles),
-    };
+    let base = Base::of_own_storage(id, &shared.tags, handles);
     let prefixes = vec!["bridge/".into(), "pool/".into()];
     let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
     if let Some(pool) = &shared.pool {
@@ -287,7 +280,12 @@ struct Base<'a> {
     store: StoreRef,
 }
 
-impl Base<'_> {
+impl<'a> Base<'a> {
+    /// On the owner's own bucket and collection.
+    fn of_own_storage(id: &'a Identity, tags: &'a BTreeMap<String, String>, handles: &'a Handles) -> Self {
+        Self { id, tags, handles, bucket: id.name(Layer::Bucket), store: own_store(id, handles) }
+    }
+
     fn tags(&self) -> BTreeMap<String, String> {
         // Ours last: CEL refuses our domain in users' tags, and this holds even if something slips through.
         self.tags.clone().into_iter().chain(self.id.tags()).collect()

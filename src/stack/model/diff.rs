@@ -1,20 +1,26 @@
 //! What is still to do on a layer, as data: the plan asks whether the list is empty, `ensure` works it off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::desired::{Desired, DesiredBucket, DesiredIndex, DesiredKey, DesiredKnowledgeBase, DesiredRole};
 use super::observed::{
     BucketFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule, Observation,
-    Observed, PolicyFacts, RoleFacts,
+    Observed, PolicyFacts, RoleDetail, RoleFacts,
 };
 use super::policy;
-use crate::api::{DataDeletionPolicy, Layer, Versioning};
+use crate::api::{Layer, Versioning};
 pub use crate::stack::compare::carries;
+use crate::stack::compare::differing;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
 pub use crate::stack::store::CollectionChange;
+
+/// Whether a policy is there, grants what it should and is described as it should be.
+fn says(found: Option<&PolicyFacts>, document: &Value, tags: &BTreeMap<String, String>) -> bool {
+    found.is_some_and(|found| found.describes(tags) && policy::same(&found.document, document))
+}
 
 /// The name of the one inline policy of a service role.
 pub const ROLE_POLICY: &str = "knowledge-base";
@@ -47,7 +53,7 @@ pub fn new_bucket(want: &DesiredBucket) -> BucketFacts {
 pub fn bucket(scope: &Scope, want: &DesiredBucket, facts: &BucketFacts) -> Vec<BucketChange> {
     use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
     let policy = policy::bucket(scope, want);
-    [
+    differing([
         (Tags, carries(&facts.tags, &want.tags)),
         (PublicAccess, facts.blocks_public_access),
         (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
@@ -59,10 +65,7 @@ pub fn bucket(scope: &Scope, want: &DesiredBucket, facts: &BucketFacts) -> Vec<B
             found.sort();
             found == lifecycle(want)
         }),
-    ]
-    .into_iter()
-    .filter_map(|(change, same)| (!same).then_some(change))
-    .collect()
+    ])
 }
 
 /// Whether the bucket is to keep noncurrent versions.
@@ -113,38 +116,27 @@ pub enum RoleChange {
 
 /// What differs between a role with its data access policy and the wanted ones.
 pub fn role(scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> Vec<RoleChange> {
-    let mut changes = Vec::new();
-    match &facts.role {
-        None => changes.extend([RoleChange::Create, RoleChange::Permissions]),
-        Some(role) => {
-            // A knowledge base narrows the trust itself, before it gets its data source.
-            let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
-            if !trusts.iter().any(|trust| policy::same(&role.trust, trust)) {
-                changes.push(RoleChange::Trust);
-            }
-            // Without a boundary of ours, whatever somebody else has put around it may stay.
-            if scope.permissions_boundary.is_some() && role.boundary != scope.permissions_boundary {
-                changes.push(RoleChange::Boundary);
-            }
-            let permissions = policy::permissions(scope, want);
-            let found = role.policies.get(ROLE_POLICY);
-            if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
-                changes.push(RoleChange::Permissions);
-            }
-        }
-    }
-    let has_access = want.data_access(scope).is_none_or(|wanted| {
-        let same =
-            |found: &PolicyFacts| found.describes(&want.tags) && policy::same(&found.document, &wanted);
-        facts.data_access.as_ref().is_some_and(same)
-    });
-    if !has_access {
-        changes.push(RoleChange::DataAccess);
-    }
-    if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
-        changes.push(RoleChange::Tags);
-    }
-    changes
+    use RoleChange::{Boundary, Create, DataAccess, Permissions, Tags, Trust};
+    let role = facts.role.as_ref();
+    // A knowledge base narrows the trust itself, before it gets its data source.
+    let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
+    let boundary = &scope.permissions_boundary;
+    let permissions = policy::permissions(scope, want);
+    let access = want.data_access(scope);
+    let reaches = |wanted: &Value| says(facts.data_access.as_ref(), wanted, &want.tags);
+    let permits = |role: &RoleDetail| match (role.policies.get(ROLE_POLICY), &permissions) {
+        (Some(found), Some(wanted)) => policy::same(found, wanted),
+        _ => false,
+    };
+    differing([
+        (Create, role.is_some()),
+        (Trust, role.is_none_or(|role| trusts.iter().any(|trust| policy::same(&role.trust, trust)))),
+        // Without a boundary of ours, whatever somebody else has put around it may stay.
+        (Boundary, role.is_none_or(|role| boundary.is_none() || role.boundary == *boundary)),
+        (Permissions, role.is_some_and(permits)),
+        (DataAccess, access.as_ref().is_none_or(reaches)),
+        (Tags, role.is_none_or(|role| carries(&role.tags, &want.tags))),
+    ])
 }
 
 /// The mappings that an index lacks: attributes that were declared after it was made. Of one whose mappings are not
@@ -231,19 +223,25 @@ fn same_data_source(scope: &Scope, want: &DesiredKnowledgeBase, found: &DataSour
         && found.key_arn == want.key_arn
 }
 
-impl DataDeletionPolicy {
-    /// The word that Bedrock uses.
-    pub const fn in_aws(self) -> &'static str {
-        match self {
-            DataDeletionPolicy::Delete => "DELETE",
-            DataDeletionPolicy::Retain => "RETAIN",
-        }
-    }
+/// Something of a key that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyChange {
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+    /// The alias is missing, or leads to another key.
+    Alias,
+    /// It is not enabled. A person must do that, or AWS is about to.
+    NotEnabled,
 }
 
-/// Whether a key is ready to encrypt.
-pub fn key_is_whole(want: &DesiredKey, facts: &KeyFacts) -> bool {
-    facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
+/// What differs between a key and the wanted one.
+pub fn key(want: &DesiredKey, facts: &KeyFacts) -> Vec<KeyChange> {
+    use KeyChange::{Alias, NotEnabled, Tags};
+    differing([
+        (Tags, carries(&facts.tags, &want.tags)),
+        (Alias, facts.has_alias),
+        (NotEnabled, facts.state == "Enabled"),
+    ])
 }
 
 /// Why a key cannot be used and what makes it usable again, if a person must do that.
@@ -265,7 +263,7 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
         }
     }
     match layer {
-        Layer::Key => whole(&want.key, &observed.key, key_is_whole),
+        Layer::Key => whole(&want.key, &observed.key, |w, f| key(w, f).is_empty()),
         Layer::Bucket => whole(&want.bucket, &observed.bucket, |w, f| bucket(scope, w, f).is_empty()),
         Layer::VectorStore => whole(&want.collection, &observed.collection, |w, f| w.changes(f).is_empty()),
         Layer::Index => {

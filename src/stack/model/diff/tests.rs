@@ -12,11 +12,11 @@ use std::sync::{Arc, LazyLock};
 use serde_json::json;
 
 use super::*;
-use crate::api::{ChunkingSettings, StandbyReplicas};
+use crate::api::ChunkingSettings;
 use crate::stack::identity::OwnershipClaim;
 use crate::stack::model::ideal::{self, ours};
 use crate::stack::model::immutable::immutable;
-use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
+use crate::stack::model::observed::{CollectionDetail, Foreign};
 use crate::stack::store::{CollectionFacts, DesiredCollection, opensearch};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
@@ -95,10 +95,7 @@ impl Stack {
         }
         let Self { scope, want, observed } = self;
         match layer {
-            Layer::Key => of(&want.key, &observed.key, |want, facts| match key_is_whole(want, facts) {
-                true => Vec::new(),
-                false => vec!["not whole".into()],
-            }),
+            Layer::Key => of(&want.key, &observed.key, |want, facts| said(key(want, facts))),
             Layer::Bucket => {
                 of(&want.bucket, &observed.bucket, |want, facts| said(bucket(scope, want, facts)))
             }
@@ -175,7 +172,7 @@ fn what_is_as_wanted_differs_in_nothing() {
         let mut owned = 0;
         if let Some(want) = key {
             owned += 1;
-            assert!(key_is_whole(want, &ideal::key(&sample.id, want)), "{name}");
+            assert_eq!(super::key(want, &ideal::key(&sample.id, want)), [], "{name}");
         }
         if let Some(want) = bucket {
             owned += 1;

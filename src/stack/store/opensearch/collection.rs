@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{CollectionHandle, lets_bedrock_in, network};
-use crate::api::{CollectionSettings, StandbyReplicas};
-use crate::stack::compare::{carries, same};
+use crate::api::CollectionSettings;
+use crate::stack::compare::{carries, differing, same};
 use crate::stack::foreign::Foreign;
 use crate::stack::identity::Identity;
 
@@ -113,24 +113,18 @@ pub enum CollectionChange {
 impl DesiredCollection {
     /// What differs between a collection with its policies and these.
     pub fn changes(&self, facts: &CollectionFacts) -> Vec<CollectionChange> {
-        let network = network(&self.name, &self.settings.network);
-        let mut changes = Vec::new();
+        use CollectionChange::{Create, Encryption, Network, NotActive, Tags};
+        let CollectionFacts { encryption, network: found, collection, .. } = facts;
+        let wanted = network(&self.name, &self.settings.network);
         let described = |policy: &PolicyFacts| policy.describes(&self.tags);
-        if !facts.encryption.as_ref().is_some_and(described) {
-            changes.push(CollectionChange::Encryption);
-        }
-        if !facts.network.as_ref().is_some_and(|found| described(found) && same(&found.document, &network)) {
-            changes.push(CollectionChange::Network);
-        }
-        if facts.collection.as_ref().is_some_and(|found| !carries(&found.tags, &self.tags)) {
-            changes.push(CollectionChange::Tags);
-        }
-        match &facts.collection {
-            None => changes.push(CollectionChange::Create),
-            Some(detail) if !detail.is_active() => changes.push(CollectionChange::NotActive),
-            Some(_) => {}
-        }
-        changes
+        let says = |policy: &PolicyFacts| described(policy) && same(&policy.document, &wanted);
+        differing([
+            (Encryption, encryption.as_ref().is_some_and(described)),
+            (Network, found.as_ref().is_some_and(says)),
+            (Tags, collection.as_ref().is_none_or(|it| carries(&it.tags, &self.tags))),
+            (Create, collection.is_some()),
+            (NotActive, collection.as_ref().is_none_or(CollectionDetail::is_active)),
+        ])
     }
 }
 
@@ -155,20 +149,5 @@ impl CollectionChange {
             }
             CollectionChange::Create | CollectionChange::NotActive => false,
         }
-    }
-}
-
-impl StandbyReplicas {
-    /// The word that AWS uses.
-    pub const fn in_aws(self) -> &'static str {
-        match self {
-            StandbyReplicas::Enabled => "ENABLED",
-            StandbyReplicas::Disabled => "DISABLED",
-        }
-    }
-
-    /// What a word of AWS's means.
-    pub fn of_aws(word: &str) -> Option<Self> {
-        [StandbyReplicas::Enabled, StandbyReplicas::Disabled].into_iter().find(|it| it.in_aws() == word)
     }
 }
