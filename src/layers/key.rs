@@ -6,7 +6,7 @@ use crate::stack::fault::Fault;
 use crate::stack::iam::grant::DELETION_WINDOW_DAYS;
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::DesiredKey;
-use crate::stack::model::diff::{carries, key_is_whole, unusable};
+use crate::stack::model::diff::{self, KeyChange};
 use crate::stack::model::observed::{KeyFacts, Observed};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
@@ -30,39 +30,34 @@ pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Observe
     })
 }
 
-/// Creates the key, then its alias.
+/// Creates the key with its alias, or makes the first change that is due: the next look shows what came of it.
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
     want: &DesiredKey,
     seen: &Observed<KeyFacts>,
 ) -> Result<Progress, Fault> {
-    match seen.ours() {
-        None => {
-            let arn = aws.keys.create(&policy::key(&id.scope), &id.owner_tag(), &want.tags).await?;
-            aws.keys.put_alias(&want.name, &arn).await?;
-            Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")))
+    let Some(facts) = seen.ours() else {
+        let arn = aws.keys.create(&policy::key(&id.scope), &id.owner_tag(), &want.tags).await?;
+        aws.keys.put_alias(&want.name, &arn).await?;
+        return Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")));
+    };
+    let KeyFacts { arn, state, .. } = facts;
+    if let Some(why) = diff::unusable(arn, state) {
+        return Ok(Progress::unusable(why));
+    }
+    Ok(match diff::key(want, facts).first() {
+        None => Progress::Done,
+        Some(KeyChange::Tags) => {
+            tag(aws, facts, &want.tags).await?;
+            Progress::waiting(Reason::Updating, format!("KMS key {arn} got its tags"))
         }
-        Some(facts) if key_is_whole(want, facts) => Ok(Progress::Done),
-        Some(facts) => match unusable(&facts.arn, &facts.state) {
-            Some(why) => Ok(Progress::unusable(why)),
-            None => complete(aws, want, facts).await,
-        },
-    }
-}
-
-/// What a key lacks that can be used.
-async fn complete(aws: &Aws, want: &DesiredKey, facts: &KeyFacts) -> Result<Progress, Fault> {
-    let key = &facts.arn;
-    if !carries(&facts.tags, &want.tags) {
-        tag(aws, facts, &want.tags).await?;
-        return Ok(Progress::waiting(Reason::Updating, format!("KMS key {key} got its tags")));
-    }
-    if !facts.has_alias {
-        aws.keys.put_alias(&want.name, key).await?;
-        return Ok(Progress::waiting(Reason::Updating, format!("KMS key {key} got its alias")));
-    }
-    Ok(Progress::waiting(Reason::NotYet, format!("KMS key {key} is {}", facts.state)))
+        Some(KeyChange::Alias) => {
+            aws.keys.put_alias(&want.name, arn).await?;
+            Progress::waiting(Reason::Updating, format!("KMS key {arn} got its alias"))
+        }
+        Some(KeyChange::NotEnabled) => Progress::waiting(Reason::NotYet, format!("KMS key {arn} is {state}")),
+    })
 }
 
 /// Writes the tags.

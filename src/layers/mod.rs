@@ -46,7 +46,7 @@ pub trait Layers: Sync {
         observed: &'a Observation,
     ) -> Answer<'a, Progress>;
 
-    /// Writes tags on what is there of one layer and ours. Once more is once.
+    /// Writes tags on what is there of one layer and ours. Idempotent.
     fn tag<'a>(
         &'a self,
         id: &'a Identity,

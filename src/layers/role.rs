@@ -1,6 +1,6 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
-use super::opensearch::policies::{describe, own_policy};
+use super::opensearch::policies::{describe, own_policy, put};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
@@ -34,8 +34,8 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<RoleFacts>, Fault
     })
 }
 
-/// Role and data access policy need only names and are made at once; the permissions follow as soon as the
-/// collection has an id.
+/// Makes the role and the data access policy, which need only names, at once, or works off what differs. The permissions
+/// follow as soon as the collection has an id.
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
@@ -45,62 +45,39 @@ pub async fn ensure(
     let none = RoleFacts::default();
     let facts = seen.ours().unwrap_or(&none);
     let (scope, name) = (&id.scope, &want.name);
-    let mut needs_collection = false;
+    let trust = || policy::trust(scope, want.trusted.as_deref());
+    let boundary = scope.permissions_boundary.as_deref();
     for change in diff::role(scope, want, facts) {
         match change {
             RoleChange::Create => {
-                let trust = policy::trust(scope, want.trusted.as_deref());
-                let boundary = scope.permissions_boundary.as_deref();
-                aws.roles
-                    .create(name, &scope.role_path(), &trust, &id.owner_tag(), boundary, &want.tags)
-                    .await?;
+                let (path, owner) = (scope.role_path(), id.owner_tag());
+                aws.roles.create(name, &path, &trust(), &owner, boundary, &want.tags).await?;
             }
-            RoleChange::Trust => {
-                aws.roles.put_trust(name, &policy::trust(scope, want.trusted.as_deref())).await?
-            }
+            RoleChange::Trust => aws.roles.put_trust(name, &trust()).await?,
             RoleChange::Boundary => {
-                if let Some(boundary) = &scope.permissions_boundary {
+                if let Some(boundary) = boundary {
                     aws.roles.put_boundary(name, boundary).await?;
                 }
             }
             RoleChange::Tags => tag_itself(aws, name, facts, &want.tags).await?,
-            RoleChange::Permissions => match &want.collection_arn {
-                Some(arn) => {
-                    aws.roles.put_policy(name, ROLE_POLICY, &policy::permissions(scope, want, arn)).await?
+            RoleChange::Permissions => {
+                if let Some(arn) = &want.collection_arn {
+                    let permissions = policy::permissions(scope, want, arn);
+                    aws.roles.put_policy(name, ROLE_POLICY, &permissions).await?;
                 }
-                None => needs_collection = true,
-            },
+            }
             RoleChange::DataAccess => {
-                let document = want.data_access(scope);
-                let description = &Identity::description(&want.tags);
-                match &facts.data_access {
-                    None => {
-                        aws.policies
-                            .create(PolicyKind::DataAccess, &want.index, &document, description)
-                            .await?
-                    }
-                    Some(found) => {
-                        aws.policies
-                            .update(
-                                PolicyKind::DataAccess,
-                                &want.index,
-                                &document,
-                                description,
-                                &found.version,
-                            )
-                            .await?;
-                    }
-                }
+                let (kind, document) = (PolicyKind::DataAccess, want.data_access(scope));
+                put(aws, kind, &want.index, &document, &want.tags, facts.data_access.as_ref()).await?;
             }
         }
     }
-    Ok(if needs_collection {
-        Progress::waiting(
+    Ok(match want.collection_arn {
+        None => Progress::waiting(
             Reason::WaitingForCollection,
             format!("Role {name} gets its permissions with the collection's id"),
-        )
-    } else {
-        Progress::under_way(facts.role.is_some(), &format!("Role {name}"))
+        ),
+        Some(_) => Progress::under_way(facts.role.is_some(), &format!("Role {name}")),
     })
 }
 

@@ -1,13 +1,13 @@
 //! The OpenSearch Serverless collection with the encryption and network policies of its name.
 
-use super::policies::{describe, own_policy};
+use super::policies::{self, describe, own_policy};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::DesiredCollection;
 use crate::stack::model::diff::{self, CollectionChange};
-use crate::stack::model::observed::{CollectionFacts, Foreign, Observed};
+use crate::stack::model::observed::{CollectionFacts, Foreign, Observed, PolicyFacts};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
 
@@ -44,35 +44,16 @@ pub async fn ensure(
 ) -> Result<Progress, Fault> {
     let none = CollectionFacts::default();
     let facts = seen.ours().unwrap_or(&none);
-    let (name, description) = (&want.name, &Identity::description(&want.tags));
+    let name = &want.name;
     for change in diff::collection(want, facts) {
         match change {
-            CollectionChange::Encryption => match &facts.encryption {
-                None => {
-                    let document = opensearch::encryption(name, want.key_arn.as_deref());
-                    // A conflict is not taken for done: a policy of another name with the same pattern conflicts too,
-                    // and under somebody else's the collection would get somebody else's key for good.
-                    aws.policies.create(PolicyKind::Encryption, name, &document, description).await?;
-                }
-                Some(found) => describe(aws, PolicyKind::Encryption, name, found, &want.tags).await?,
-            },
-            CollectionChange::Network => {
-                let document = opensearch::network(name, &want.settings.network);
-                match &facts.network {
-                    None => {
-                        made(aws.policies.create(PolicyKind::Network, name, &document, description).await)?
-                    }
-                    Some(found) => {
-                        aws.policies
-                            .update(PolicyKind::Network, name, &document, description, &found.version)
-                            .await?;
-                    }
-                }
-            }
+            CollectionChange::Encryption => put_encryption(aws, want, facts.encryption.as_ref()).await?,
+            CollectionChange::Network => put_network(aws, want, facts.network.as_ref()).await?,
             CollectionChange::Tags => tag_itself(aws, facts, &want.tags).await?,
             CollectionChange::Create => {
-                let standby = want.settings.standby_replicas;
-                aws.collections.create(name, standby, description, &want.tags).await?;
+                let (standby, description) =
+                    (want.settings.standby_replicas, Identity::description(&want.tags));
+                aws.collections.create(name, standby, &description, &want.tags).await?;
             }
             CollectionChange::NotActive => return Ok(not_active(facts)),
         }
@@ -104,11 +85,27 @@ async fn tag_itself(aws: &Aws, facts: &CollectionFacts, tags: &Tags) -> Result<(
     }
 }
 
+/// One that is there keeps its key. A conflict is not taken for done: a policy of another name with the same pattern
+/// conflicts too, and under somebody else's the collection would get somebody else's key for good.
+async fn put_encryption(
+    aws: &Aws,
+    want: &DesiredCollection,
+    found: Option<&PolicyFacts>,
+) -> Result<(), Fault> {
+    let (kind, name) = (PolicyKind::Encryption, &want.name);
+    if let Some(found) = found {
+        return describe(aws, kind, name, found, &want.tags).await;
+    }
+    let document = opensearch::encryption(name, want.key_arn.as_deref());
+    policies::put(aws, kind, name, &document, &want.tags, None).await
+}
+
 /// A policy that another call of ours made a moment ago is as good as made: the next look proves whose it is.
-fn made(result: Result<(), Fault>) -> Result<(), Fault> {
-    match result {
-        Err(fault) if fault.class == Class::Conflict => Ok(()),
-        other => other,
+async fn put_network(aws: &Aws, want: &DesiredCollection, found: Option<&PolicyFacts>) -> Result<(), Fault> {
+    let document = opensearch::network(&want.name, &want.settings.network);
+    match policies::put(aws, PolicyKind::Network, &want.name, &document, &want.tags, found).await {
+        Err(fault) if found.is_none() && fault.class == Class::Conflict => Ok(()),
+        put => put,
     }
 }
 

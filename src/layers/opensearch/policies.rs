@@ -1,5 +1,7 @@
 //! Whose a policy of OpenSearch Serverless is. It has no tags; its description says what tags would.
 
+use serde_json::Value;
+
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -34,6 +36,22 @@ pub fn foreign_policy(
     (!id.owns(&claim)).then(|| Foreign { resource: format!("{what} {name}"), claim })
 }
 
+/// Creates a policy, or puts this document and description in place of those that were found.
+pub async fn put(
+    aws: &Aws,
+    kind: PolicyKind,
+    name: &str,
+    document: &Value,
+    tags: &Tags,
+    found: Option<&PolicyFacts>,
+) -> Result<(), Fault> {
+    let description = Identity::description(tags);
+    match found {
+        None => aws.policies.create(kind, name, document, &description).await,
+        Some(found) => aws.policies.update(kind, name, document, &description, &found.version).await,
+    }
+}
+
 /// Makes a policy's description say these tags.
 pub async fn describe(
     aws: &Aws,
@@ -45,6 +63,5 @@ pub async fn describe(
     if diff::describes(policy, tags) {
         return Ok(());
     }
-    let description = Identity::description(tags);
-    aws.policies.update(kind, name, &policy.document, &description, &policy.version).await
+    put(aws, kind, name, &policy.document, tags, Some(policy)).await
 }

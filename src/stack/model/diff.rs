@@ -9,7 +9,7 @@ use super::desired::{
 };
 use super::observed::{
     BucketFacts, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, LifecycleRule,
-    Observation, Observed, PolicyFacts, RoleFacts,
+    Observation, Observed, PolicyFacts, RoleDetail, RoleFacts,
 };
 use super::policy;
 use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
@@ -25,6 +25,16 @@ pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, Strin
 /// Whether a policy's description, which stands for its tags, says what it should.
 pub fn describes(found: &PolicyFacts, wanted: &BTreeMap<String, String>) -> bool {
     found.description == Identity::description(wanted)
+}
+
+/// Whether a policy is there, grants what it should and is described as it should be.
+fn says(found: Option<&PolicyFacts>, document: &Value, tags: &BTreeMap<String, String>) -> bool {
+    found.is_some_and(|found| describes(found, tags) && policy::same(&found.document, document))
+}
+
+/// The changes, in their order, of whose subject it is not said that it is as it should be.
+fn differing<C>(all: impl IntoIterator<Item = (C, bool)>) -> Vec<C> {
+    all.into_iter().filter_map(|(change, is_right)| (!is_right).then_some(change)).collect()
 }
 
 /// The name of the one inline policy of a service role.
@@ -58,7 +68,7 @@ pub fn new_bucket(want: &DesiredBucket) -> BucketFacts {
 pub fn bucket(scope: &Scope, want: &DesiredBucket, facts: &BucketFacts) -> Vec<BucketChange> {
     use BucketChange::{Encryption, Lifecycle, Ownership, Policy, PublicAccess, Tags, Versioning};
     let policy = policy::bucket(scope, want);
-    [
+    differing([
         (Tags, carries(&facts.tags, &want.tags)),
         (PublicAccess, facts.blocks_public_access),
         (Ownership, facts.object_ownership.as_deref() == Some("BucketOwnerEnforced")),
@@ -70,10 +80,7 @@ pub fn bucket(scope: &Scope, want: &DesiredBucket, facts: &BucketFacts) -> Vec<B
             found.sort();
             found == lifecycle(want)
         }),
-    ]
-    .into_iter()
-    .filter_map(|(change, same)| (!same).then_some(change))
-    .collect()
+    ])
 }
 
 /// Whether the bucket is to keep noncurrent versions.
@@ -123,28 +130,16 @@ pub enum CollectionChange {
 
 /// What differs between a collection with its policies and the wanted ones.
 pub fn collection(want: &DesiredCollection, facts: &CollectionFacts) -> Vec<CollectionChange> {
-    let network = opensearch::network(&want.name, &want.settings.network);
-    let mut changes = Vec::new();
-    let described = |policy: &PolicyFacts| describes(policy, &want.tags);
-    if !facts.encryption.as_ref().is_some_and(described) {
-        changes.push(CollectionChange::Encryption);
-    }
-    if !facts
-        .network
-        .as_ref()
-        .is_some_and(|found| described(found) && policy::same(&found.document, &network))
-    {
-        changes.push(CollectionChange::Network);
-    }
-    if facts.collection.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
-        changes.push(CollectionChange::Tags);
-    }
-    match &facts.collection {
-        None => changes.push(CollectionChange::Create),
-        Some(detail) if detail.status != "ACTIVE" => changes.push(CollectionChange::NotActive),
-        Some(_) => {}
-    }
-    changes
+    use CollectionChange::{Create, Encryption, Network, NotActive, Tags};
+    let CollectionFacts { encryption, network, collection, .. } = facts;
+    let wanted = opensearch::network(&want.name, &want.settings.network);
+    differing([
+        (Encryption, encryption.as_ref().is_some_and(|found| describes(found, &want.tags))),
+        (Network, says(network.as_ref(), &wanted, &want.tags)),
+        (Tags, collection.as_ref().is_none_or(|found| carries(&found.tags, &want.tags))),
+        (Create, collection.is_some()),
+        (NotActive, collection.as_ref().is_none_or(|found| found.status == "ACTIVE")),
+    ])
 }
 
 /// Something of a role that differs.
@@ -166,38 +161,25 @@ pub enum RoleChange {
 
 /// What differs between a role with its data access policy and the wanted ones.
 pub fn role(scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> Vec<RoleChange> {
-    let mut changes = Vec::new();
-    match &facts.role {
-        None => changes.extend([RoleChange::Create, RoleChange::Permissions]),
-        Some(role) => {
-            // A knowledge base narrows the trust itself, before it gets its data source.
-            let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
-            if !trusts.iter().any(|trust| policy::same(&role.trust, trust)) {
-                changes.push(RoleChange::Trust);
-            }
-            // Without a boundary of ours, whatever somebody else has put around it may stay.
-            if scope.permissions_boundary.is_some() && role.boundary != scope.permissions_boundary {
-                changes.push(RoleChange::Boundary);
-            }
-            let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
-            let found = role.policies.get(ROLE_POLICY);
-            if !permissions.is_some_and(|wanted| found.is_some_and(|found| policy::same(found, &wanted))) {
-                changes.push(RoleChange::Permissions);
-            }
-        }
-    }
-    let access = want.data_access(scope);
-    if !facts
-        .data_access
-        .as_ref()
-        .is_some_and(|found| describes(found, &want.tags) && policy::same(&found.document, &access))
-    {
-        changes.push(RoleChange::DataAccess);
-    }
-    if facts.role.as_ref().is_some_and(|found| !carries(&found.tags, &want.tags)) {
-        changes.push(RoleChange::Tags);
-    }
-    changes
+    use RoleChange::{Boundary, Create, DataAccess, Permissions, Tags, Trust};
+    let role = facts.role.as_ref();
+    // A knowledge base narrows the trust itself, before it gets its data source.
+    let trusts = [policy::trust(scope, None), policy::trust(scope, want.trusted.as_deref())];
+    let boundary = &scope.permissions_boundary;
+    let permissions = want.collection_arn.as_deref().map(|arn| policy::permissions(scope, want, arn));
+    let permits = |role: &RoleDetail| match (role.policies.get(ROLE_POLICY), &permissions) {
+        (Some(found), Some(wanted)) => policy::same(found, wanted),
+        _ => false,
+    };
+    differing([
+        (Create, role.is_some()),
+        (Trust, role.is_none_or(|role| trusts.iter().any(|trust| policy::same(&role.trust, trust)))),
+        // Without a boundary of ours, whatever somebody else has put around it may stay.
+        (Boundary, role.is_none_or(|role| boundary.is_none() || role.boundary == *boundary)),
+        (Permissions, role.is_some_and(permits)),
+        (DataAccess, says(facts.data_access.as_ref(), &want.data_access(scope), &want.tags)),
+        (Tags, role.is_none_or(|role| carries(&role.tags, &want.tags))),
+    ])
 }
 
 /// The mappings that an index lacks: attributes that were declared after it was made. Of one whose mappings are not
@@ -310,9 +292,25 @@ impl StandbyReplicas {
     }
 }
 
-/// Whether a key is ready to encrypt.
-pub fn key_is_whole(want: &DesiredKey, facts: &KeyFacts) -> bool {
-    facts.has_alias && facts.state == "Enabled" && carries(&facts.tags, &want.tags)
+/// Something of a key that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyChange {
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+    /// The alias is missing, or leads to another key.
+    Alias,
+    /// It is not enabled. A person must do that, or AWS is about to.
+    NotEnabled,
+}
+
+/// What differs between a key and the wanted one.
+pub fn key(want: &DesiredKey, facts: &KeyFacts) -> Vec<KeyChange> {
+    use KeyChange::{Alias, NotEnabled, Tags};
+    differing([
+        (Tags, carries(&facts.tags, &want.tags)),
+        (Alias, facts.has_alias),
+        (NotEnabled, facts.state == "Enabled"),
+    ])
 }
 
 /// Why a key cannot be used and what makes it usable again, if a person must do that.
@@ -334,7 +332,7 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
         }
     }
     match layer {
-        Layer::Key => whole(&want.key, &observed.key, key_is_whole),
+        Layer::Key => whole(&want.key, &observed.key, |w, f| key(w, f).is_empty()),
         Layer::Bucket => whole(&want.bucket, &observed.bucket, |w, f| bucket(scope, w, f).is_empty()),
         Layer::Collection => {
             whole(&want.collection, &observed.collection, |w, f| collection(w, f).is_empty())

@@ -1,7 +1,7 @@
 //! What somebody else has changed of a layer that was as it should be, in words for whoever wonders where it went.
 
 use super::desired::Desired;
-use super::diff::{self, BucketChange, CollectionChange, KnowledgeBaseChange, RoleChange};
+use super::diff::{self, BucketChange, CollectionChange, KeyChange, KnowledgeBaseChange, RoleChange};
 use super::observed::{Observation, Observed};
 use super::policy;
 use crate::api::Layer;
@@ -44,10 +44,8 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
         words.into_iter().flatten().map(str::to_owned).collect()
     }
     match layer {
-        // Its state is for a person to change.
         Layer::Key => of(&want.key, &observed.key, |want, facts| {
-            let carries = diff::carries(&facts.tags, &want.tags);
-            all([(!carries).then_some("its tags"), (!facts.has_alias).then_some("its alias")])
+            all(diff::key(want, facts).into_iter().map(KeyChange::words))
         }),
         Layer::Bucket => of(&want.bucket, &observed.bucket, |want, facts| {
             let change = |change| match (change, &facts.policy) {
@@ -76,6 +74,17 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
         Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
             all(diff::knowledge_base(scope, want, facts).into_iter().map(KnowledgeBaseChange::words))
         }),
+    }
+}
+
+impl KeyChange {
+    /// `None` for what a person or AWS changes.
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            KeyChange::Tags => Some("its tags"),
+            KeyChange::Alias => Some("its alias"),
+            KeyChange::NotEnabled => None,
+        }
     }
 }
 

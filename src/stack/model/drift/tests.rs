@@ -111,6 +111,7 @@ fn nothing_that_somebody_may_change_is_put_right_without_a_word() {
 #[test]
 fn no_difference_is_without_its_row() {
     let told: Vec<_> = ROWS.iter().map(|(_, _, words)| *words).collect();
+    let key = [KeyChange::Tags, KeyChange::Alias, KeyChange::NotEnabled];
     let bucket = [
         BucketChange::PublicAccess,
         BucketChange::Ownership,
@@ -144,6 +145,7 @@ fn no_difference_is_without_its_row() {
         KnowledgeBaseChange::UpdateDataSource,
     ];
     let words = bucket.map(|it| Some(it.words())).into_iter();
+    let words = words.chain(key.map(KeyChange::words));
     let words = words.chain(collection.map(CollectionChange::words));
     let words = words.chain(role.map(|it| Some(it.words())));
     for words in words.chain(knowledge_base.map(KnowledgeBaseChange::words)).flatten() {

@@ -16,8 +16,8 @@ fn a_key() {
         |it| it.want.key.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &[]),
-            ("tags", "another value", |it| tag(&mut it.tags, USERS), &["Key: not whole"]),
-            ("tags", "one more", |it| tag(&mut it.tags, "more"), &["Key: not whole"]),
+            ("tags", "another value", |it| tag(&mut it.tags, USERS), &["Key: Tags"]),
+            ("tags", "one more", |it| tag(&mut it.tags, "more"), &["Key: Tags"]),
             ("tags", "one fewer", |it| drop(it.tags.remove(USERS)), &[]),
         ],
     );
