@@ -4,7 +4,8 @@ use aws_sdk_s3::types::{EncodingType, Error, ObjectIdentifier};
 
 use super::Objects;
 use super::fault::{found, gone};
-use super::s3_objects::{decoded, xml_carries};
+use super::s3_listing::decoded;
+use super::s3_objects::xml_carries;
 use super::values::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::s3;

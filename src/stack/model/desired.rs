@@ -244,13 +244,7 @@ fn of_tenant(
 ) -> Desired {
     match isolation {
         Isolation::Silo(silo) => {
-            let base = Base {
-                id,
-                tags,
-                handles,
-                bucket: id.name(Layer::Bucket),
-                collection: id.name(Layer::Collection),
-            };
+            let base = Base::of_own_storage(id, tags, handles);
             let mut want =
                 base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
             base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
@@ -282,13 +276,7 @@ fn of_tenant(
 }
 
 fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
-    let base = Base {
-        id,
-        tags: &shared.tags,
-        handles,
-        bucket: id.name(Layer::Bucket),
-        collection: id.name(Layer::Collection),
-    };
+    let base = Base::of_own_storage(id, &shared.tags, handles);
     let prefixes = vec!["bridge/".into(), "pool/".into()];
     let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
     if let Some(pool) = &shared.pool {
@@ -310,7 +298,13 @@ struct Base<'a> {
     collection: String,
 }
 
-impl Base<'_> {
+impl<'a> Base<'a> {
+    /// On the owner's own bucket and collection.
+    fn of_own_storage(id: &'a Identity, tags: &'a BTreeMap<String, String>, handles: &'a Handles) -> Self {
+        let (bucket, collection) = (id.name(Layer::Bucket), id.name(Layer::Collection));
+        Self { id, tags, handles, bucket, collection }
+    }
+
     fn tags(&self) -> BTreeMap<String, String> {
         // Ours last: CEL refuses our domain in users' tags, and this holds even if something slips through.
         self.tags.clone().into_iter().chain(self.id.tags()).collect()
