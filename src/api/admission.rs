@@ -110,10 +110,8 @@ fn check(path: &str, schema: &Value, value: &Value, complaints: &mut Vec<String>
     let wanted = schema["type"].as_str().unwrap_or("object");
     let (found, right) = match value {
         Value::String(_) => ("string", wanted == "string"),
-        Value::Number(number) => match number.is_i64() {
-            true => ("integer", matches!(wanted, "integer" | "number")),
-            false => ("number", wanted == "number"),
-        },
+        Value::Number(number) if number.is_i64() => ("integer", matches!(wanted, "integer" | "number")),
+        Value::Number(_) => ("number", wanted == "number"),
         Value::Bool(_) => ("boolean", wanted == "boolean"),
         Value::Array(_) => ("array", wanted == "array"),
         _ => ("object", wanted == "object"),
@@ -200,9 +198,10 @@ fn duplicates(here: &str, schema: &Value, value: &Value, complaints: &mut Vec<St
     let mut seen = Vec::new();
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         let Some(identity) = identity(item) else { return };
-        match seen.contains(&identity) {
-            true => complaints.push(format!("{here}[{index}]: Duplicate value: {identity}")),
-            false => seen.push(identity),
+        if seen.contains(&identity) {
+            complaints.push(format!("{here}[{index}]: Duplicate value: {identity}"))
+        } else {
+            seen.push(identity)
         }
     }
 }

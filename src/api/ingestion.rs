@@ -35,6 +35,16 @@ pub enum DataDeletionPolicy {
     Retain,
 }
 
+impl DataDeletionPolicy {
+    /// The word that Bedrock uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            DataDeletionPolicy::Delete => "DELETE",
+            DataDeletionPolicy::Retain => "RETAIN",
+        }
+    }
+}
+
 /// Who may write the `.metadata.json` files of a pool.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Sidecars {
@@ -61,5 +71,16 @@ impl Ingestion {
             time_zone: time_zone.unwrap_or_else(|| "Etc/UTC".to_owned()),
             suspend: suspend.unwrap_or(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_deletion_are_awss_own() {
+        assert_eq!(DataDeletionPolicy::Delete.in_aws(), "DELETE");
+        assert_eq!(DataDeletionPolicy::Retain.in_aws(), "RETAIN");
     }
 }

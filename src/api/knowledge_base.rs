@@ -121,9 +121,8 @@ fn parameters_of(strategy: &str) -> kube::core::Rule {
     let mut all: Vec<&str> = PARAMETERS.iter().flat_map(|(_, fields)| fields.iter().copied()).collect();
     all.sort_unstable();
     all.dedup();
-    let terms = all.iter().map(|field| match own.contains(field) {
-        true => format!("has(self.{field})"),
-        false => format!("!has(self.{field})"),
+    let terms = all.iter().map(|field| {
+        if own.contains(field) { format!("has(self.{field})") } else { format!("!has(self.{field})") }
     });
     rule(
         format!("self.strategy != '{strategy}' || ({})", terms.collect::<Vec<_>>().join(" && ")),
@@ -244,12 +243,13 @@ impl Chunking {
                     None,
                     None,
                 ),
-            ) => match child_max_tokens <= parent_max_tokens {
-                true => {
+            ) => {
+                if child_max_tokens <= parent_max_tokens {
                     Ok(ChunkingSettings::Hierarchical { parent_max_tokens, child_max_tokens, overlap_tokens })
+                } else {
+                    Err(Invalid::new(field, CHILD_FITS_PARENT))
                 }
-                false => Err(Invalid::new(field, CHILD_FITS_PARENT)),
-            },
+            }
             (
                 ChunkingStrategy::Semantic,
                 (

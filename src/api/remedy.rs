@@ -5,18 +5,7 @@ use super::Reason;
 impl Reason {
     /// What to do when a condition has this reason. "Nothing" and "Wait" are for those that end by themselves.
     pub const fn remedy(self) -> &'static str {
-        use Reason::{
-            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied,
-            DocumentsFailed, DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod,
-            Invalid, KeyNotAllowed, LargeDeletion, Lent, ModelLegacy, ModelStays, NamespaceNotAllowed,
-            NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved,
-            ReadOnly, Ready, RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers,
-            RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
-            StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
-            TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
-            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
-            WaitingForRecords, WaitingForRole,
-        };
+        use Reason::*;
         match self {
             Ready | Accepted | Lent | Synced | ModelStays | Registered => "Nothing.",
             Progressing | Creating | Updating | Deleting => "Wait. The message says what is under way.",

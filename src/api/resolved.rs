@@ -83,6 +83,41 @@ impl Isolation {
         }
     }
 
+    /// The knowledge base that it owns.
+    pub fn knowledge_base(&self) -> Option<&KnowledgeBaseSettings> {
+        match self {
+            Isolation::Silo(silo) => Some(&silo.knowledge_base),
+            Isolation::Bridge(bridge) => Some(&bridge.knowledge_base),
+            Isolation::Pool(_) => None,
+        }
+    }
+
+    /// How the documents of the knowledge base that it owns are ingested.
+    pub fn ingestion(&self) -> Option<&IngestionSettings> {
+        match self {
+            Isolation::Silo(silo) => Some(&silo.ingestion),
+            Isolation::Bridge(bridge) => Some(&bridge.ingestion),
+            Isolation::Pool(_) => None,
+        }
+    }
+
+    /// How the bucket and the collection that it owns are encrypted.
+    pub fn encryption(&self) -> Option<&EncryptionSettings> {
+        match self {
+            Isolation::Silo(silo) => Some(&silo.encryption),
+            Isolation::Bridge(_) | Isolation::Pool(_) => None,
+        }
+    }
+
+    /// The user's tags on what it owns.
+    pub fn tags(&self) -> Option<&Tags> {
+        match self {
+            Isolation::Silo(silo) => Some(&silo.tags),
+            Isolation::Bridge(bridge) => Some(&bridge.tags),
+            Isolation::Pool(_) => None,
+        }
+    }
+
     /// The SharedStack that it borrows from.
     pub fn stack(&self) -> Option<&str> {
         match self {

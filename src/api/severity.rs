@@ -17,18 +17,7 @@ impl Reason {
     /// What this reason means wherever something is waited for. There is no other place that decides it.
     #[deny(clippy::wildcard_enum_match_arm)]
     pub const fn severity(self) -> Severity {
-        use Reason::{
-            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied,
-            DocumentsFailed, DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod,
-            Invalid, KeyNotAllowed, LargeDeletion, Lent, ModelLegacy, ModelStays, NamespaceNotAllowed,
-            NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved,
-            ReadOnly, Ready, RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers,
-            RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
-            StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
-            TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
-            WaitingForBucket, WaitingForCollection, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase,
-            WaitingForRecords, WaitingForRole,
-        };
+        use Reason::*;
         match self {
             // All is well, or our own work goes on.
             Ready | Accepted | Lent | Registered | Synced | NoDocuments | ModelStays => Severity::UnderWay,

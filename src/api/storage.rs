@@ -53,6 +53,21 @@ pub enum StandbyReplicas {
     Disabled,
 }
 
+impl StandbyReplicas {
+    /// The word that AWS uses.
+    pub const fn in_aws(self) -> &'static str {
+        match self {
+            StandbyReplicas::Enabled => "ENABLED",
+            StandbyReplicas::Disabled => "DISABLED",
+        }
+    }
+
+    /// What a word of AWS's means.
+    pub fn of_aws(word: &str) -> Option<Self> {
+        [StandbyReplicas::Enabled, StandbyReplicas::Disabled].into_iter().find(|it| it.in_aws() == word)
+    }
+}
+
 /// Who reaches the collection over the network. Reaching it is not enough to read it: IAM and the data access
 /// policy still decide.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -192,5 +207,20 @@ impl Encryption {
             }
             _ => Err(Invalid::new("encryption.kmsKeyArn", KEY_ARN_IFF_EXISTING)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_replicas_are_awss_own() {
+        assert_eq!(StandbyReplicas::Enabled.in_aws(), "ENABLED");
+        assert_eq!(StandbyReplicas::Disabled.in_aws(), "DISABLED");
+        for replicas in [StandbyReplicas::Enabled, StandbyReplicas::Disabled] {
+            assert_eq!(StandbyReplicas::of_aws(replicas.in_aws()), Some(replicas));
+        }
+        assert_eq!(StandbyReplicas::of_aws("Enabled"), None);
     }
 }

@@ -108,9 +108,10 @@ fn told(detail: Detail, fips: bool) -> CollectionDetail {
         id: detail.id.unwrap_or_default(),
         arn: detail.arn.unwrap_or_default(),
         status: detail.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
-        endpoint: match fips {
-            true => detail.fips_endpoints.and_then(|endpoints| endpoints.collection_endpoint),
-            false => detail.collection_endpoint,
+        endpoint: if fips {
+            detail.fips_endpoints.and_then(|endpoints| endpoints.collection_endpoint)
+        } else {
+            detail.collection_endpoint
         },
         kms_key_arn: customer_key(detail.kms_key_arn),
         standby_replicas: detail.standby_replicas.map(|it| it.as_str().to_owned()).unwrap_or_default(),

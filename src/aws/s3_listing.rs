@@ -1,16 +1,25 @@
-//! S3: listings of objects.
+//! S3: objects, and listings of them.
 //!
 //! Keys may hold characters that XML cannot write, and one such key must not make a listing unreadable: every listing
 //! asks for keys in URL encoding.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode_str;
 
-use super::s3_objects::Objects;
+use super::gate::Gate;
 use super::values::timestamp;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::s3;
+
+/// Objects, their versions and unfinished uploads.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    pub(super) client: Client,
+    pub(super) account: String,
+    pub(super) gate: Gate,
+}
 
 /// A page of a listing, in the order of keys' UTF-8 bytes.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +53,10 @@ pub struct Object {
 }
 
 impl Objects {
+    pub(super) fn new(client: Client, account: &str, gate: &Gate) -> Self {
+        Self { client, account: account.into(), gate: gate.clone() }
+    }
+
     /// One page of the objects under a prefix, from where the last page's `next` points. `limit` is at most 1,000, the
     /// default. IAM action s3:ListBucket.
     pub async fn list(

@@ -1,6 +1,5 @@
 //! S3: what is done with objects. Listing them is in [`super::s3_listing`].
 
-use aws_sdk_s3::Client;
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType, Delete, Error, ObjectIdentifier, ServerSideEncryption};
@@ -9,18 +8,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::fault::found;
-use super::gate::Gate;
-use super::s3_listing::Object;
+use super::s3_listing::{Object, Objects};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::iam::operation::s3;
-
-/// Objects, their versions and unfinished uploads.
-#[derive(Clone, Debug)]
-pub struct Objects {
-    pub(super) client: Client,
-    pub(super) account: String,
-    pub(super) gate: Gate,
-}
 
 /// An object's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +37,6 @@ impl Lines {
 }
 
 impl Objects {
-    pub(super) fn new(client: Client, account: &str, gate: &Gate) -> Self {
-        Self { client, account: account.into(), gate: gate.clone() }
-    }
-
     /// An object's content; one that is longer than `limit` bytes is a fault, before it fills our memory.
     pub async fn get(&self, bucket: &str, key: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
         Ok(self.read(bucket, key, limit).await?.map(|content| content.bytes))

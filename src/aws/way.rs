@@ -103,9 +103,10 @@ fn one_way(
 
 impl<T: HttpConnector> HttpConnector for Ways<T> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match is_asked_straight(request.uri(), &self.hosts) {
-            true => self.straight.call(request),
-            false => self.by_proxy.call(request),
+        if is_asked_straight(request.uri(), &self.hosts) {
+            self.straight.call(request)
+        } else {
+            self.by_proxy.call(request)
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::ResourceExt;
 
+use super::args::{OfTenant, Output};
 use super::help;
-use super::inspect::{self, OfTenant};
+use super::inspect;
 use super::place::Place;
 use crate::api::{Column, ConditionType, Layer, PAUSED, Reason, Tenant, annotations};
 use crate::aws::Aws;
@@ -28,15 +29,8 @@ pub(super) struct Delete {
     #[arg(long, required = true)]
     dry_run: bool,
 
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[command(flatten)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 impl Delete {
@@ -68,11 +62,7 @@ impl Delete {
         let lent = lender.as_ref().map(|id| Lender { id, key_arn: lent_key.as_deref() });
         lines.extend(deletion_preview::lines(&id, lent, column, on_delete, &observed));
         lines.extend(documents(&aws, &id, lender.as_ref(), on_delete).await?);
-        let told = match self.output {
-            Output::Json => serde_json::to_string_pretty(&lines)?,
-            Output::Text => as_text(&tenant, &here, &lines),
-        };
-        inspect::print(&told)
+        inspect::print(&self.output.of(&lines, || as_text(&tenant, &here, &lines))?)
     }
 }
 

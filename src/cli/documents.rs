@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::args::{OfTenant, Output};
 use super::help;
-use super::inspect::{self, OfTenant};
+use super::inspect;
 use super::place::Place;
 use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::Aws;
@@ -30,15 +31,8 @@ pub(super) struct Documents {
     #[command(flatten)]
     of: OfTenant,
 
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[command(flatten)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 /// What is known of a tenant's documents.
@@ -117,11 +111,7 @@ impl Documents {
         let (aws, scope) = inspect::aws(installation).await?;
         Place::must_be(&tenant, &scope)?;
         let report = report(&aws, scope, &tenant).await?;
-        let told = match self.output {
-            Output::Json => serde_json::to_string_pretty(&report)?,
-            Output::Text => as_text(&report),
-        };
-        inspect::print(&told)
+        inspect::print(&self.output.of(&report, || as_text(&report))?)
     }
 }
 
@@ -132,9 +122,10 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
     };
     let ledger = ledger_key(&owner_of_documents(scope, tenant));
     let mut unknown = Vec::new();
-    let jobs = match (&status.knowledge_base_id, &status.data_source_id) {
-        (Some(kb), Some(ds)) => allowed(aws.jobs.list(kb, ds).await, "what jobs did", &mut unknown)?,
-        _ => Some(Vec::new()),
+    let source = status.knowledge_base_id.as_deref().zip(status.data_source_id.as_deref());
+    let jobs = match source {
+        Some((kb, ds)) => allowed(aws.jobs.list(kb, ds).await, "what jobs did", &mut unknown)?,
+        None => Some(Vec::new()),
     };
     let what = "which documents are new since the last job";
     let known = match &jobs {
@@ -161,38 +152,55 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         bucket,
         prefix,
     };
-    if let (Some(kb), Some(ds)) = (&status.knowledge_base_id, &status.data_source_id)
-        && let Some(jobs) = jobs
+    if let (Some(source), Some(jobs)) = (source, jobs)
         && let Some(last) = jobs.first().cloned()
     {
-        let since = failures::since(&jobs);
-        let (prefix, mut failed) = (report.prefix.clone(), Vec::new());
-        let each = |document: DocumentState| {
-            let is_its_own = document.key.starts_with(&prefix);
-            if is_its_own && (since.is_some_and(|it| document.has_failed_since(it)) || document.is_partial())
-            {
-                let reason = document.why();
-                let DocumentState { key, status, .. } = document;
-                failed.push(Failed { key, status, reason });
-            }
-        };
-        let what = "which documents could not be indexed";
-        allowed(aws.documents.each(kb, ds, each).await, what, &mut report.unknown)?;
-        report.failed.extend(failed);
-        // A pool's job speaks of all its tenants' documents, and may name several in one sentence.
-        let speaks = last.status == "FAILED" || last.statistics.failed > 0;
-        let failure_reasons = match speaks && tenant.spec.pattern != Pattern::Pool {
-            true => {
-                let job =
-                    allowed(aws.jobs.get(kb, ds, &last.id).await, "why it failed", &mut report.unknown)?;
-                job.flatten().map(|job| job.failure_reasons).unwrap_or_default()
-            }
-            false => Vec::new(),
-        };
-        let JobSummary { id, status, started, updated, .. } = last;
-        report.last_job = Some(LastJob { id, status, started, updated, failure_reasons });
+        report.failed.extend(failed(aws, source, &jobs, &report.prefix, &mut report.unknown).await?);
+        report.last_job = Some(last_job(aws, source, last, tenant.spec.pattern, &mut report.unknown).await?);
     }
     Ok(report)
+}
+
+/// The documents under a prefix that the last job, or an earlier one that still counts, could not index, or not all of them.
+async fn failed(
+    aws: &Aws,
+    (kb, ds): (&str, &str),
+    jobs: &[JobSummary],
+    prefix: &str,
+    unknown: &mut Vec<String>,
+) -> Result<Vec<Failed>, Fault> {
+    let since = failures::since(jobs);
+    let mut failed = Vec::new();
+    let each = |document: DocumentState| {
+        let is_its_own = document.key.starts_with(prefix);
+        if is_its_own && (since.is_some_and(|it| document.has_failed_since(it)) || document.is_partial()) {
+            let reason = document.why();
+            let DocumentState { key, status, .. } = document;
+            failed.push(Failed { key, status, reason });
+        }
+    };
+    let what = "which documents could not be indexed";
+    allowed(aws.documents.each(kb, ds, each).await, what, unknown)?;
+    Ok(failed)
+}
+
+/// What became of a job. A pool's speaks of all its tenants' documents, and may name several in one sentence.
+async fn last_job(
+    aws: &Aws,
+    (kb, ds): (&str, &str),
+    last: JobSummary,
+    pattern: Pattern,
+    unknown: &mut Vec<String>,
+) -> Result<LastJob, Fault> {
+    let has_failures = last.status == "FAILED" || last.statistics.failed > 0;
+    let failure_reasons = if has_failures && pattern != Pattern::Pool {
+        let job = allowed(aws.jobs.get(kb, ds, &last.id).await, "why it failed", unknown)?;
+        job.flatten().map(|job| job.failure_reasons).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let JobSummary { id, status, started, updated, .. } = last;
+    Ok(LastJob { id, status, started, updated, failure_reasons })
 }
 
 /// What may be read of something. That it may not is no reason to say nothing of the rest: whoever may only upload sees what

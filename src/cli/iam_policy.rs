@@ -4,11 +4,12 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::arn::{bounding, role};
+use super::args::{
+    OfTenant, account, bounding, bucket, installation, model, partition, region, registry, role,
+};
 use super::help;
-use super::inspect::{self, OfTenant};
+use super::inspect;
 use super::place::Place;
-use super::run::{bucket, installation, registry};
 use crate::api::{Pattern, Tenant};
 use crate::stack::iam::guard::{self, MAX_GUARD_CHARS};
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
@@ -144,31 +145,6 @@ enum Part {
     Storage,
     /// Roles, collections, indexes and knowledge bases.
     Retrieval,
-}
-
-pub(super) fn account(id: &str) -> Result<String, String> {
-    match names::is_account(id) {
-        true => Ok(id.into()),
-        false => Err("an account id has twelve digits".into()),
-    }
-}
-
-pub(super) fn region(name: &str) -> Result<String, String> {
-    if !names::is_region(name) {
-        return Err("a region is of the form eu-central-1".into());
-    }
-    known_partition(partition_of(name)).map(|_| name.into()).map_err(|unknown| unknown.to_string())
-}
-
-fn partition(name: &str) -> Result<String, String> {
-    known_partition(name).map(Into::into).map_err(|unknown| unknown.to_string())
-}
-
-fn model(text: &str) -> Result<String, String> {
-    match names::is_model(text) {
-        true => Ok(text.into()),
-        false => Err("a model is an id or an ARN, without wildcards".into()),
-    }
 }
 
 impl IamPolicy {

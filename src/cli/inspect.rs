@@ -5,10 +5,8 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::{bail, ensure};
-use clap::Args;
 use kube::ResourceExt;
 
-use super::cluster::InCluster;
 use super::terminal;
 use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Tenant};
 use crate::aws;
@@ -23,29 +21,6 @@ use crate::stack::names;
 
 /// How many documents are counted before it is enough to say that there are more.
 const COUNTED: usize = 100_000;
-
-/// A Tenant in the cluster of the kubeconfig, as a command line names it.
-#[derive(Args, Clone, Debug)]
-pub(super) struct OfTenant {
-    /// The Tenant's name.
-    tenant: String,
-
-    /// The Tenant's namespace. Default: that of the kubeconfig's context.
-    #[arg(short, long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
-    #[command(flatten)]
-    within: InCluster,
-}
-
-impl OfTenant {
-    /// The Tenant.
-    pub(super) async fn find(&self) -> anyhow::Result<Tenant> {
-        let cluster = self.within.connect().await?;
-        let namespace = self.namespace.as_deref().unwrap_or(cluster.client.default_namespace());
-        cluster.tenant(&self.tenant, namespace).await
-    }
-}
 
 /// The installation that holds a Tenant, if one does. Nobody can tell what becomes of one that two hold.
 pub(super) fn installation(tenant: &Tenant) -> anyhow::Result<Option<&str>> {
@@ -127,10 +102,7 @@ pub(super) fn owner_of_bucket(scope: &Arc<Scope>, bucket: &str, tags: &Tags) -> 
 
 /// Prints an answer. Whoever read as much as they wanted, as `head` does, is no trouble.
 pub(super) fn print(told: &str) -> anyhow::Result<()> {
-    let told = match std::io::stdout().is_terminal() {
-        true => terminal::harmless(told),
-        false => told.into(),
-    };
+    let told = if std::io::stdout().is_terminal() { terminal::harmless(told) } else { told.into() };
     match writeln!(std::io::stdout(), "{told}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),

@@ -1,6 +1,6 @@
 //! The command line: one verb a file.
 
-mod arn;
+mod args;
 mod cluster;
 mod crds;
 mod delete;
@@ -49,7 +49,8 @@ enum Command {
     ///
     /// Reads AWS alone, with your credentials, and changes nothing. What is gone is noted beside what was left. What could
     /// not be looked at, for want of a right or of an answer, is named on stderr; all else is printed, and the exit code is
-    /// 1, because the list may not be all.
+    /// 1, because the list may not be all. Where there is no installation bucket, no operator has worked, and nothing that
+    /// is found there means nothing.
     Retained(retained::Retained),
     /// Give a tenantId to anybody, or to a Tenant that is there.
     ///

@@ -1,11 +1,12 @@
 //! `tenantry retrieve`: what a client does, done right.
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
+use super::args::{OfTenant, Output};
 use super::help;
-use super::inspect::{self, OfTenant};
+use super::inspect;
 use super::place::Place;
 use crate::api::{ConditionType, Pattern, Tenant};
 use crate::aws::Passage;
@@ -23,15 +24,8 @@ pub(super) struct Retrieve {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
     results: i32,
 
-    /// How to print the passages.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[command(flatten)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 /// Whom to ask, and as whom.
@@ -53,11 +47,7 @@ impl Retrieve {
         let filter = target.filter.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
         let asked = aws.retrieval.retrieve(&target.knowledge_base_id, &self.question, filter, self.results);
         let passages = asked.await?;
-        let answer = match self.output {
-            Output::Json => serde_json::to_string_pretty(&as_json(&target, &passages))?,
-            Output::Text => as_text(&passages),
-        };
-        inspect::print(&answer)
+        inspect::print(&self.output.of(&as_json(&target, &passages), || as_text(&passages))?)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::arn::bounding;
+use super::args::{bounding, bucket, installation, registry};
 use super::cluster::InCluster;
 use super::help;
 use super::terminal::OneLineEach;
@@ -20,8 +20,6 @@ use crate::aws;
 use crate::operator;
 use crate::settings::LeaderElection;
 use crate::settings::Settings;
-use crate::stack::identity::Scope;
-use crate::stack::names;
 use crate::stack::record;
 use crate::stack::registry::Table;
 
@@ -214,24 +212,6 @@ enum IdPolicy {
 enum LogFormat {
     Text,
     Json,
-}
-
-pub(super) fn installation(name: &str) -> Result<String, String> {
-    match Scope::is_valid_installation(name) {
-        true => Ok(name.into()),
-        false => Err("one to eight lower-case letters and digits, beginning with a letter".into()),
-    }
-}
-
-pub(super) fn registry(text: &str) -> Result<Table, String> {
-    text.parse().map_err(Into::into)
-}
-
-pub(super) fn bucket(name: &str) -> Result<String, String> {
-    match names::is_bucket(name) {
-        true => Ok(name.into()),
-        false => Err("a bucket's name has 3 to 63 lower-case letters, digits, hyphens and dots".into()),
-    }
 }
 
 fn percent(text: &str) -> Result<u32, String> {

@@ -10,6 +10,7 @@ pub(crate) mod knowledge_base;
 pub(crate) mod opensearch;
 pub(crate) mod role;
 
+pub use crate::stack::model::observed::LayerObservation;
 pub use hints::Hints;
 
 use futures::FutureExt;
@@ -24,9 +25,7 @@ use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Desired;
 use crate::stack::model::diff::carries;
-use crate::stack::model::observed::{
-    BucketFacts, CollectionFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, Observation, Observed, RoleFacts,
-};
+use crate::stack::model::observed::Observation;
 use crate::stack::model::progress::{Cadence, Progress};
 
 /// What a verb answers, once it has.
@@ -190,43 +189,6 @@ impl Layers for Aws {
 
     fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
         existing_key::can_be_used(&self.keys, arn).boxed()
-    }
-}
-
-/// One layer, looked at.
-pub enum LayerObservation {
-    /// See [`key::look`].
-    Key(Observed<KeyFacts>),
-    /// See [`bucket::look`].
-    Bucket(Observed<BucketFacts>),
-    /// See [`collection::look`].
-    Collection(Observed<CollectionFacts>),
-    /// See [`index::look`].
-    Index(Observed<IndexFacts>),
-    /// It may be where there is no way to.
-    IndexHidden(Fault),
-    /// See [`role::look`].
-    Role(Observed<RoleFacts>),
-    /// See [`knowledge_base::look`].
-    KnowledgeBase(Observed<KnowledgeBaseFacts>),
-}
-
-impl Observation {
-    /// Puts one layer's look in its place.
-    pub fn put(&mut self, glance: LayerObservation) {
-        match glance {
-            LayerObservation::Key(seen) => self.key = seen,
-            LayerObservation::Bucket(seen) => self.bucket = seen,
-            LayerObservation::Collection(seen) => self.collection = seen,
-            LayerObservation::Index(seen) => (self.index, self.index_hidden) = (seen, None),
-            LayerObservation::IndexHidden(fault) => {
-                self.index = Observed::Absent;
-                self.index_known = false;
-                self.index_hidden = Some(fault);
-            }
-            LayerObservation::Role(seen) => self.role = seen,
-            LayerObservation::KnowledgeBase(seen) => self.knowledge_base = seen,
-        }
     }
 }
 

@@ -27,11 +27,7 @@ pub fn refused<T>(reason: Reason, message: impl Into<String>) -> Result<T, Block
 /// A Tenant's spec, parsed once, if nothing in it is invalid.
 pub fn tenant(tenant: &Tenant) -> Result<Isolation, Blocked> {
     let isolation = tenant.isolation()?;
-    schedule(match &isolation {
-        Isolation::Silo(silo) => Some(&silo.ingestion),
-        Isolation::Bridge(bridge) => Some(&bridge.ingestion),
-        Isolation::Pool(_) => None,
-    })?;
+    schedule(isolation.ingestion())?;
     Ok(isolation)
 }
 

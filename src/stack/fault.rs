@@ -210,9 +210,10 @@ impl Fault {
     fn caller(&self) -> &'static str {
         let needs =
             Operation::find(self.service, self.operation).map_or(&[][..], |operation| operation.needs());
-        match needs.iter().any(|(_, grant)| *grant == Grant::NotTheOperators) {
-            true => "whoever asks",
-            false => "the operator's role",
+        if needs.iter().any(|(_, grant)| *grant == Grant::NotTheOperators) {
+            "whoever asks"
+        } else {
+            "the operator's role"
         }
     }
 

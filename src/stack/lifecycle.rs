@@ -48,9 +48,10 @@ pub fn word(model: &str, lifecycle: Option<&Lifecycle>, now: Timestamp) -> Word 
         return goes(format!("Bedrock does not know {model} any more"));
     };
     let Some(ends) = *ends else {
-        return match is_legacy {
-            true => goes(format!("{model} is a legacy model, and AWS has not said when it ends")),
-            false => Word { stays: true, message: format!("{model} is on offer, and AWS has set it no end") },
+        return if *is_legacy {
+            goes(format!("{model} is a legacy model, and AWS has not said when it ends"))
+        } else {
+            Word { stays: true, message: format!("{model} is on offer, and AWS has set it no end") }
         };
     };
     let date = ends.to_zoned(TimeZone::UTC).date();

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Bound;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 
@@ -115,13 +116,13 @@ async fn answer(
     let (head, body) = request.into_parts();
     let asked = Asked::new(&head.method, head.uri.path(), head.uri.query().unwrap_or_default());
     let body = body.collect().await;
-    let by = store.lock().unwrap_or_else(PoisonError::into_inner).slow;
+    let by = store.lock().slow;
     if !by.is_zero() && !asked.path.starts_with(CONTROL) {
         tokio::time::sleep(by).await;
     }
     let answer = match body {
         Ok(body) => {
-            let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut store = store.lock();
             store.answer(&asked, body.to_bytes())
         }
         Err(_) => None,

@@ -48,9 +48,10 @@ async fn answer(client: &Client, case: &Case) -> Result<(), String> {
     let tenant = case.object["kind"] == "Tenant";
     let kind =
         if tenant { ApiResource::erase::<Tenant>(&()) } else { ApiResource::erase::<SharedStack>(&()) };
-    let api: Api<DynamicObject> = match tenant {
-        true => Api::namespaced_with(client.clone(), "default", &kind),
-        false => Api::all_with(client.clone(), &kind),
+    let api: Api<DynamicObject> = if tenant {
+        Api::namespaced_with(client.clone(), "default", &kind)
+    } else {
+        Api::all_with(client.clone(), &kind)
     };
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let object = |value: &Value| serde_json::from_value::<DynamicObject>(value.clone()).unwrap();

@@ -105,12 +105,11 @@ async fn without_quotes_it_is_refused_where_yaml_takes_it_for_something_else() {
             let plan = ["plan", "--installation", "e2e", "--account", &w.account, "--region", "us-east-1", "-f", file];
             for (program, arguments) in [(w.bed.kubectl.as_str(), &apply[..]), (env!("CARGO_BIN_EXE_tenantry"), &plan)] {
                 let said = run(&w, program, arguments).await;
-                match is_text {
-                    true => assert!(said.as_ref().is_ok_and(|said| said.contains(id)), "{program} {id}: {said:?}"),
-                    false => {
-                        let refused = said.expect_err(id);
-                        assert!(refused.contains("spec.tenantId: "), "{program} {id}: {refused}");
-                    }
+                if is_text {
+                    assert!(said.as_ref().is_ok_and(|said| said.contains(id)), "{program} {id}: {said:?}");
+                } else {
+                    let refused = said.expect_err(id);
+                    assert!(refused.contains("spec.tenantId: "), "{program} {id}: {refused}");
                 }
             }
         }

@@ -86,7 +86,7 @@ fn actions_are_well_formed() {
     }
 }
 
-/// What the fence lets pass is what the double does not count as a change.
+/// A row says what its operation does. It agrees with the verb of the name, and with what the double counts as a change.
 #[test]
 fn what_changes_something_is_known() {
     let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/double/journal.py");

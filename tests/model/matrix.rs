@@ -45,16 +45,7 @@ pub fn cases() -> Vec<Case> {
 
 /// `target` after a JSON merge patch.
 fn merged(target: &Value, patch: &Value) -> Value {
-    let Value::Object(patch) = patch else {
-        return patch.clone();
-    };
-    let mut result = target.as_object().cloned().unwrap_or_default();
-    for (field, change) in patch {
-        let value = merged(result.get(field).unwrap_or(&Value::Null), change);
-        match change {
-            Value::Null => result.remove(field),
-            _ => result.insert(field.clone(), value),
-        };
-    }
-    Value::Object(result)
+    let mut result = target.clone();
+    json_patch::merge(&mut result, patch);
+    result
 }

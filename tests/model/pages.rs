@@ -143,11 +143,10 @@ fn fields(kind: &str) -> String {
         of.iter().map(|pattern| format!("{pattern}")).collect::<Vec<_>>().join(", ")
     };
     let of_tenants = kind == "Tenant";
-    let mut table = match of_tenants {
-        true => {
-            "| field | values | patterns | may it change? | what it is |\n|---|---|---|---|---|\n".to_owned()
-        }
-        false => "| field | values | may it change? | what it is |\n|---|---|---|---|\n".to_owned(),
+    let mut table = if of_tenants {
+        "| field | values | patterns | may it change? | what it is |\n|---|---|---|---|---|\n".to_owned()
+    } else {
+        "| field | values | may it change? | what it is |\n|---|---|---|---|\n".to_owned()
     };
     for (path, schema) in &all {
         // Elements are described by the field that has them.
@@ -158,9 +157,10 @@ fn fields(kind: &str) -> String {
         };
         let field = format!("`{}`", path.trim_start_matches("spec."));
         let values = format!("{}{}", values(schema), required(path).unwrap_or_default());
-        table += &match of_tenants {
-            true => row([field, values, patterns(path), change(path).into(), text.into()]),
-            false => row([field, values, change(path).into(), text.into()]),
+        table += &if of_tenants {
+            row([field, values, patterns(path), change(path).into(), text.into()])
+        } else {
+            row([field, values, change(path).into(), text.into()])
         };
     }
     table
@@ -219,10 +219,9 @@ fn usage(argument: &Arg) -> String {
     let value =
         argument.get_value_names().unwrap_or_default().first().map(ToString::to_string).unwrap_or_default();
     let takes = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
-    let long = argument.get_long().map(|long| match takes {
-        true => format!("--{long} <{value}>"),
-        false => format!("--{long}"),
-    });
+    let long = argument
+        .get_long()
+        .map(|long| if takes { format!("--{long} <{value}>") } else { format!("--{long}") });
     match (argument.get_short(), long) {
         (Some(short), Some(long)) => format!("-{short}, {long}"),
         (None, Some(long)) => long,
@@ -255,9 +254,12 @@ fn words(line: &str) -> Vec<String> {
         }
         let text = (1..=3).find_map(|group| found.get(group)).unwrap().as_str();
         let text = text.trim_end_matches(['…', ';']);
-        words.extend((!text.is_empty()).then(|| match text.starts_with('$') {
-            true => "arn:aws:iam::111122223333:role/name".to_owned(),
-            false => text.to_owned(),
+        words.extend((!text.is_empty()).then(|| {
+            if text.starts_with('$') {
+                "arn:aws:iam::111122223333:role/name".to_owned()
+            } else {
+                text.to_owned()
+            }
         }));
     }
     words

@@ -14,6 +14,11 @@ use crate::api::{GROUP, Isolation, Shared, SharedStack, Tenant, VERSION, admissi
 use crate::stack::accept;
 use crate::stack::model::blocked::Blocked;
 
+/// A value that is text, or nothing.
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// An object, where it was found, and what it asks for.
 pub(super) struct Found<T, S> {
     pub(super) file: String,
@@ -73,8 +78,7 @@ impl Manifests {
         namespace: &str,
         wrong: &mut Vec<String>,
     ) {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (version, kind) = (text(&document["apiVersion"]), text(&document["kind"]));
+        let (version, kind) = (word(&document["apiVersion"]), word(&document["kind"]));
         if (version.as_str(), kind.as_str()) == ("v1", "List") {
             for (number, item) in (1..).zip(document["items"].as_array_mut().into_iter().flatten()) {
                 self.take(file, number, item.take(), namespace, wrong);
@@ -85,7 +89,7 @@ impl Manifests {
             return wrong.push(format!("{file}: document {number} has no `apiVersion` or no `kind`"));
         }
         if version.split_once('/').is_none_or(|(group, _)| group != GROUP) {
-            let name = text(&document["metadata"]["name"]);
+            let name = word(&document["metadata"]["name"]);
             return self.skipped.push(format!("{file}: {kind} '{name}' of {version} was skipped"));
         }
         if version != format!("{GROUP}/{VERSION}") || !matches!(kind.as_str(), "Tenant" | "SharedStack") {
@@ -94,21 +98,8 @@ impl Manifests {
                  {GROUP}/{VERSION}"
             ));
         }
-        // Nobody but the operator writes it: the API server leaves it out.
-        if let Some(fields) = document.as_object_mut() {
-            fields.remove("status");
-        }
-        if kind == "Tenant" && document["metadata"]["namespace"].is_null() && document["metadata"].is_object()
-        {
-            document["metadata"]["namespace"] = json!(namespace);
-        }
-        let prefix = text(&document["metadata"]["generateName"]);
-        if text(&document["metadata"]["name"]).is_empty() && !prefix.is_empty() {
-            let name = generated(&prefix, self.unnamed.len());
-            self.unnamed.push(format!("{kind} {name}"));
-            document["metadata"]["name"] = json!(name);
-        }
-        let name = text(&document["metadata"]["name"]);
+        self.fill_in(&mut document, &kind, namespace);
+        let name = word(&document["metadata"]["name"]);
         let refusals = admission::refusals(&document, None);
         let who = if name.is_empty() { format!("in document {number}") } else { format!("\"{name}\"") };
         if !refusals.is_empty() {
@@ -125,6 +116,24 @@ impl Manifests {
         if let Err(said) = put {
             self.broken.push(name);
             wrong.push(format!("{file}: The {kind} {who} is refused: {said}"));
+        }
+    }
+
+    /// What the API server, or `kubectl`, writes into a manifest or leaves out.
+    fn fill_in(&mut self, document: &mut Value, kind: &str, namespace: &str) {
+        // Nobody but the operator writes a status.
+        if let Some(fields) = document.as_object_mut() {
+            fields.remove("status");
+        }
+        if kind == "Tenant" && document["metadata"]["namespace"].is_null() && document["metadata"].is_object()
+        {
+            document["metadata"]["namespace"] = json!(namespace);
+        }
+        let prefix = word(&document["metadata"]["generateName"]);
+        if word(&document["metadata"]["name"]).is_empty() && !prefix.is_empty() {
+            let name = generated(&prefix, self.unnamed.len());
+            self.unnamed.push(format!("{kind} {name}"));
+            document["metadata"]["name"] = json!(name);
         }
     }
 

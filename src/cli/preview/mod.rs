@@ -1,5 +1,7 @@
 //! `tenantry plan`: what manifests would become, without a cluster and without AWS.
 
+mod args;
+mod assumptions;
 mod manifests;
 mod report;
 mod text;
@@ -9,14 +11,12 @@ use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
 
-use super::iam_policy::{account, region};
+use self::args::EXAMPLE_ACCOUNT;
+pub(super) use self::args::Plan;
 use super::preview::manifests::{Found, Manifests, title};
 use super::preview::report::{Ingestion, Outlook, Report, by_model, floor, sum, warnings};
-use super::price::Priced;
-use super::run::installation;
-use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Pattern, Shared, Tenant, models};
+use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Pattern, Shared, Tenant};
 use crate::stack::accept;
 use crate::stack::forecast::estimate::{self, Load, Rates, Sizes};
 use crate::stack::forecast::limits::Capacity;
@@ -25,97 +25,7 @@ use crate::stack::forecast::onboarding;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
 use crate::stack::identity::{Identity, Owner, Scope};
-use crate::stack::names;
-use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
-
-/// The account of AWS's own examples.
-const EXAMPLE_ACCOUNT: &str = "111122223333";
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example: tenantry plan -f shared-stack.yaml tenants.yaml --installation prod --account 111122223333 \
-                        --region eu-central-1 --documents 1000 --tokens-per-document 8000"
-)]
-pub(super) struct Plan {
-    /// Files with Tenants and the SharedStacks that they borrow from, or folders of them; '-' is the standard input. A file
-    /// may hold several documents; those of other kinds are skipped.
-    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
-    files: Vec<String>,
-
-    /// The namespace of Tenants that name none.
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
-    namespace: String,
-
-    /// The operator's --installation. Like account and region, it is part of every name in AWS.
-    #[arg(long, env = "TENANTRY_INSTALLATION", value_parser = installation, default_value = "tenantry")]
-    installation: String,
-
-    /// The account's twelve digits. The default is an example.
-    #[arg(long, value_name = "ID", value_parser = account, default_value = EXAMPLE_ACCOUNT)]
-    account: String,
-
-    /// The region.
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", value_parser = region, default_value = "us-east-1")]
-    region: String,
-
-    /// How many documents each Tenant brings.
-    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Ingestion")]
-    documents: u64,
-
-    /// How many chunks a document is cut into. Default: what follows from --tokens-per-document and the chunking.
-    #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Ingestion")]
-    chunks_per_document: Option<u64>,
-
-    /// How many tokens a document has: some 500 a page.
-    #[arg(
-        long, value_name = "N", default_value_t = 5_000, value_parser = at_least_one(),
-        help_heading = "Ingestion"
-    )]
-    tokens_per_document: u64,
-
-    /// How many tokens a chunk has. Default: as many as the chunking lets it have.
-    #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Ingestion")]
-    tokens_per_chunk: Option<u64>,
-
-    /// How many requests a minute the account may send to an embedding model. Service Quotas has yours.
-    #[arg(
-        long, value_name = "N", default_value_t = 2_000, value_parser = at_least_one(),
-        help_heading = "Ingestion"
-    )]
-    rpm: u64,
-
-    /// How many tokens a minute it may send.
-    #[arg(
-        long, value_name = "N", default_value_t = 300_000, value_parser = at_least_one(),
-        help_heading = "Ingestion"
-    )]
-    tpm: u64,
-
-    /// How many bytes a document has, if what they cost and the limits on bytes are of interest.
-    #[arg(long, value_name = "N", help_heading = "Ingestion")]
-    bytes_per_document: Option<u64>,
-
-    /// The operator's --max-knowledge-bases.
-    #[arg(long, env = "TENANTRY_MAX_KNOWLEDGE_BASES", value_name = "N", default_value_t = 90)]
-    max_knowledge_bases: u64,
-
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
-    output: Output,
-
-    #[command(flatten, next_help_heading = "Prices")]
-    prices: Priced,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
-fn at_least_one() -> clap::builder::RangedU64ValueParser<u64> {
-    clap::value_parser!(u64).range(1..)
-}
+use crate::stack::store::opensearch::WITHOUT_INDEX_API;
 
 /// The longest schema of an index that AWS documents, in characters, for CloudFormation; for CreateIndex it documents none.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html>
@@ -145,10 +55,7 @@ impl Plan {
         let scope = Arc::new(Scope::new(&self.installation, &self.account, &self.region));
         self.keys_are_here(&scope, &manifests)?;
         let told = self.told(&scope, &manifests);
-        let told = match self.output {
-            Output::Json => serde_json::to_string_pretty(&told)?,
-            Output::Text => text::of(&told),
-        };
+        let told = self.output.of(&told, || text::of(&told))?;
         match writeln!(std::io::stdout(), "{told}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
@@ -163,13 +70,8 @@ impl Plan {
         }
         let stacks = manifests.stacks.iter();
         let stacks = stacks.map(|it| (&it.file, title(&it.object), Some(&it.asks.encryption)));
-        let tenants = manifests.tenants.iter().map(|it| {
-            let encryption = match &it.asks {
-                Isolation::Silo(silo) => Some(&silo.encryption),
-                Isolation::Bridge(_) | Isolation::Pool(_) => None,
-            };
-            (&it.file, title(&it.object), encryption)
-        });
+        let tenants = manifests.tenants.iter();
+        let tenants = tenants.map(|it| (&it.file, title(&it.object), it.asks.encryption()));
         for (file, title, encryption) in stacks.chain(tenants) {
             if let Some(EncryptionSettings::Existing { kms_key_arn }) = encryption
                 && let Err(blocked) = accept::key_is_here(scope, kms_key_arn)
@@ -230,7 +132,7 @@ impl Plan {
                 .into_iter()
                 .chain(large_schemas(&objects, &prospects))
                 .collect(),
-            assumptions: self.assumptions(manifests),
+            assumptions: assumptions::of(self, manifests),
             skipped: manifests.skipped.clone(),
             objects,
             quotas,
@@ -279,82 +181,6 @@ impl Plan {
         let takes = Load::new(self.documents.saturating_mul(tenants), &cut).at(rates).into();
         let model = knowledge_base.embedding_model.clone();
         Ingestion { model, tenants, documents_per_tenant: self.documents, cut, takes }
-    }
-
-    fn assumptions(&self, manifests: &Manifests) -> Vec<String> {
-        let mut assumed = Vec::new();
-        if self.account == EXAMPLE_ACCOUNT {
-            assumed.push(format!(
-                "Names are those of installation {}, account {} (an example) and region {}: with --installation, \
-                 --account and --region they are yours.",
-                self.installation, self.account, self.region
-            ));
-        }
-        if !names::is_known_region(&self.region) {
-            assumed.push(format!(
-                "{} is no region that this release knows: it may be new, or misspelt. Nothing here asks AWS.",
-                self.region
-            ));
-        }
-        let embeddings =
-            manifests.stacks.iter().filter_map(|it| Some(&it.asks.pool.as_ref()?.knowledge_base));
-        let embeddings = embeddings.chain(manifests.tenants.iter().filter_map(|it| match &it.asks {
-            Isolation::Silo(silo) => Some(&silo.knowledge_base),
-            Isolation::Bridge(bridge) => Some(&bridge.knowledge_base),
-            Isolation::Pool(_) => None,
-        }));
-        let unknown: BTreeSet<_> = embeddings
-            .filter(|it| models::lookup(&it.embedding_model).is_none())
-            .map(|it| (it.embedding_model.as_str(), it.dimensions))
-            .collect();
-        assumed.extend(unknown.into_iter().map(|(model, dimensions)| {
-            format!(
-                "{model} is no embedding model that this release knows: that Bedrock has it in {}, and makes vectors of \
-                 {dimensions} dimensions with it, is taken from the manifest.",
-                self.region
-            )
-        }));
-        assumed.extend(manifests.unnamed.iter().map(|object| {
-            format!(
-                "{object} has a generateName: its name, and all that is called after it, ends in characters that the API \
-                 server chooses."
-            )
-        }));
-        assumed.push(format!(
-            "Each Tenant brings {} documents of {} tokens (--documents, --tokens-per-document), all of them new; a later \
-             job embeds only what has changed. One request embeds one chunk, and nothing else asks the model.",
-            self.documents, self.tokens_per_document
-        ));
-        assumed.push(format!(
-            "The account may send {} requests and {} tokens a minute to each embedding model (--rpm, --tpm): Service \
-             Quotas has yours, and provisioned throughput shortens it.",
-            self.rpm, self.tpm
-        ));
-        assumed.push(
-            "The account is empty: what is in it already comes on top of the quotas, and collections in it under the same \
-             keys share their capacity with these."
-                .into(),
-        );
-        assumed.push(
-            "AWS takes the index by CreateIndex; if it refuses the schema, a TagRole and a PUT to the collection's endpoint \
-             take its place. After the onboarding, each ingestion is one StartIngestionJob more, and in a pool the operator \
-             first writes a .metadata.json beside each new document."
-                .into(),
-        );
-        if !INDEX_API_REGIONS.contains(&self.region.as_str()) {
-            assumed.push(format!(
-                "AWS lists no API for indexes in {}; without one, {WITHOUT_INDEX_API}.",
-                self.region
-            ));
-        }
-        let narrowed = manifests.stacks.iter().filter(|stack| stack.asks.allowed_namespaces.is_some());
-        assumed.extend(narrowed.map(|stack| {
-            format!(
-                "{} admits only namespaces with certain labels, which are not known here.",
-                title(&stack.object)
-            )
-        }));
-        assumed
     }
 }
 

@@ -46,14 +46,12 @@ fn of_object(object: &Outlook, rates: Rates) -> String {
     if let Some(place) = &object.documents {
         text += &format!("  documents go to {place}\n");
     }
-    match object.calls.is_empty() {
-        true => text += "  onboarding changes nothing in AWS\n",
-        false => {
-            let count = counted(object.calls.len() as u64, "call");
-            text +=
-                &format!("  onboarding, {count} that change something, those of one step side by side:\n");
-            text += &calls(&object.calls);
-        }
+    if object.calls.is_empty() {
+        text += "  onboarding changes nothing in AWS\n"
+    } else {
+        let count = counted(object.calls.len() as u64, "call");
+        text += &format!("  onboarding, {count} that change something, those of one step side by side:\n");
+        text += &calls(&object.calls);
     }
     if let Some(it) = &object.ingestion {
         text += &ingestion(it, rates);

@@ -9,19 +9,19 @@ mod remains;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 
 use self::decision::{Decision, Holder, Left, out_of_sight};
+use super::args::{OfInstallation, Output, tenant_id};
 use super::cluster::{Cluster, InCluster};
 use super::help;
 use super::inspect;
 use super::place::Place;
 use crate::api::Tenant;
-use crate::records::bucket::InstallationBucket;
 use crate::records::lock::Lock;
 use crate::records::{Records, S3, Wrote};
 use crate::stack::identity::Scope;
@@ -35,13 +35,8 @@ pub(super) struct Release {
     #[arg(value_name = "TENANT_ID", value_parser = tenant_id)]
     tenant_id: String,
 
-    /// Whose: the operator's --installation.
-    #[arg(long, env = "TENANTRY_INSTALLATION", value_name = "NAME", value_parser = super::run::installation)]
-    installation: String,
-
-    /// The operator's --installation-bucket. Default: the bucket that it makes itself.
-    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = super::run::bucket)]
-    installation_bucket: Option<String>,
+    #[command(flatten)]
+    of: OfInstallation,
 
     /// Give it to this Tenant, which is there and has this tenantId in its spec, with all that lies under it: for one that
     /// got the id from a release that knew no records.
@@ -55,8 +50,7 @@ pub(super) struct Release {
     #[command(flatten)]
     within: InCluster,
 
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[command(flatten)]
     output: Output,
 }
 
@@ -65,12 +59,6 @@ pub(super) struct Release {
 struct Object {
     namespace: String,
     name: String,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 /// What became of it.
@@ -95,13 +83,6 @@ struct Report {
     record: Option<Record>,
 }
 
-fn tenant_id(text: &str) -> Result<String, String> {
-    match names::is_tenant_id(text) {
-        true => Ok(text.into()),
-        false => Err("no Tenant can have it".into()),
-    }
-}
-
 fn object(text: &str) -> Result<Object, String> {
     match text.split_once('/') {
         Some((namespace, name)) if names::is_label(namespace) && names::is_object_name(name) => {
@@ -113,8 +94,8 @@ fn object(text: &str) -> Result<Object, String> {
 
 impl Release {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let (aws, scope) = inspect::aws(&self.installation).await?;
-        let bucket = InstallationBucket::of(&scope, self.installation_bucket.as_deref());
+        let (aws, scope) = inspect::aws(&self.of.installation).await?;
+        let bucket = self.of.bucket(&scope);
         ensure!(
             bucket.look(&aws, &scope).await?.is_some(),
             "there is no bucket '{}' in account {} and region {}: no operator with records works there",
@@ -194,7 +175,7 @@ impl Release {
         );
         if let Some(other) = inspect::installation(&tenant)? {
             ensure!(
-                other == self.installation,
+                other == self.of.installation,
                 "Tenant '{namespace}/{name}' is that of installation '{other}'"
             );
         }
@@ -205,10 +186,9 @@ impl Release {
     }
 
     fn tell(&self, report: Report) -> anyhow::Result<()> {
-        match self.output {
-            Output::Json => inspect::print(&serde_json::to_string_pretty(&report)?)?,
-            Output::Text if !matches!(report.outcome, Outcome::Refused) => inspect::print(&report.message)?,
-            Output::Text => {}
+        // A refusal in text is this command's error.
+        if self.output.is_json() || !matches!(report.outcome, Outcome::Refused) {
+            inspect::print(&self.output.of(&report, || report.message.clone())?)?;
         }
         match report.outcome {
             Outcome::Refused => bail!(report.message),

@@ -11,7 +11,7 @@ use super::unseen::{Unseen, said};
 use crate::api::{Column, GROUP, Layer, Pattern, VERSION};
 use crate::aws::Aws;
 use crate::cli::inspect;
-use crate::documents::marker::Left;
+use crate::documents::marker::{Left, Marker};
 use crate::layers::Hints;
 use crate::stack::fault::Class;
 use crate::stack::forecast::deletion_preview::{self, Outcome};
@@ -66,13 +66,12 @@ pub(super) async fn estate(
     let owner = Owner::of_tags(&tags)?;
     let uid = tags.get(&format!("{GROUP}/owner-uid")).cloned().unwrap_or_default();
     let id = Identity::new(scope.clone(), owner, &uid);
-    let (column, pattern, lender) = match &id.owner {
-        Owner::Tenant { pattern, stack, .. } => {
-            let lender = stack.as_deref().map(|stack| Identity::of_stack(scope.clone(), stack, ""));
-            (Column::from(*pattern), Some(*pattern), lender)
-        }
-        Owner::Stack { .. } => (Column::SharedStackWithPool, None, None),
+    let (pattern, stack) = match &id.owner {
+        Owner::Tenant { pattern, stack, .. } => (Some(*pattern), stack.as_deref()),
+        Owner::Stack { .. } => (None, None),
     };
+    let column = pattern.map_or(Column::SharedStackWithPool, Column::from);
+    let lender = stack.map(|stack| Identity::of_stack(scope.clone(), stack, ""));
     let hints = Hints { creates_key: true, ..Hints::default() };
     let (observed, faults) = inspect::look_as_far_as_possible(aws, &id, lender.as_ref(), column, hints).await;
     let mut notes = Vec::new();
@@ -93,24 +92,10 @@ pub(super) async fn estate(
         .collect();
     let lent = lender.as_ref().map(|lender| lender.name(Layer::Bucket));
     let own = observed.bucket.ours().map(|_| id.name(Layer::Bucket));
-    // Where the documents are is one of two places, whatever a marker says.
-    let aside = id.tenant_id().map(retained_prefix);
-    let is_aside = marker.as_ref().is_some_and(|marker| Some(&marker.prefix) == aside.as_ref());
-    let prefix = aside.filter(|_| is_aside).unwrap_or_else(|| id.prefix());
     if let Some(bucket) = lent.or(own) {
-        match inspect::count(aws, &bucket, &prefix).await {
-            Ok(counted) => {
-                let name = format!("{counted} under s3://{bucket}/{prefix}");
-                things.push(Thing { what: "documents", name, monthly_usd: prices.bytes(counted.bytes) });
-            }
-            Err(fault) if fault.class == Class::NotFound => {
-                notes.push(format!("bucket {bucket} is gone, and the documents with it"));
-            }
-            Err(fault) => {
-                let what = format!("documents under s3://{bucket}/{prefix}");
-                unseen.note(&what, &fault);
-                notes.push(said(&what, &fault));
-            }
+        match documents(aws, prices, &bucket, &prefix(&id, marker.as_ref()), unseen).await {
+            Ok(documents) => things.push(documents),
+            Err(note) => notes.push(note),
         }
     }
     let Written { spec, unsure } = written::spec(&id, &observed);
@@ -128,6 +113,37 @@ pub(super) async fn estate(
         notes,
         manifest: manifest(&id, spec),
     })
+}
+
+/// Where the documents of an owner are: one of two places, whatever a marker says.
+fn prefix(id: &Identity, marker: Option<&Marker>) -> String {
+    let aside = id.tenant_id().map(retained_prefix);
+    let is_aside = marker.is_some_and(|marker| Some(&marker.prefix) == aside.as_ref());
+    aside.filter(|_| is_aside).unwrap_or_else(|| id.prefix())
+}
+
+/// The documents that are there, or a note that says why they are not told.
+async fn documents(
+    aws: &Aws,
+    prices: &Prices,
+    bucket: &str,
+    prefix: &str,
+    unseen: &mut Unseen,
+) -> Result<Thing, String> {
+    match inspect::count(aws, bucket, prefix).await {
+        Ok(counted) => {
+            let name = format!("{counted} under s3://{bucket}/{prefix}");
+            Ok(Thing { what: "documents", name, monthly_usd: prices.bytes(counted.bytes) })
+        }
+        Err(fault) if fault.class == Class::NotFound => {
+            Err(format!("bucket {bucket} is gone, and the documents with it"))
+        }
+        Err(fault) => {
+            let what = format!("documents under s3://{bucket}/{prefix}");
+            unseen.note(&what, &fault);
+            Err(said(&what, &fault))
+        }
+    }
 }
 
 /// What a thing costs a month while nobody uses it. All that is not here costs nothing by itself.

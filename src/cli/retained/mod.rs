@@ -8,16 +8,16 @@ mod leavers;
 mod unseen;
 
 use anyhow::{bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::estate::{Estate, Thing};
 use self::unseen::Unseen;
+use super::args::{OfInstallation, Output};
 use super::help;
 use super::inspect;
 use super::price::Priced;
 use crate::aws::Aws;
 use crate::documents::marker::Left;
-use crate::records::bucket::InstallationBucket;
 use crate::stack::fault::Class;
 use crate::stack::forecast::price::Prices;
 use crate::stack::identity::Scope;
@@ -25,32 +25,19 @@ use crate::stack::identity::Scope;
 #[derive(Debug, Args)]
 #[command(after_help = help::after("AWS_REGION=eu-central-1 tenantry retained --installation prod", &help::AWS))]
 pub(super) struct Retained {
-    /// Whose: the operator's --installation.
-    #[arg(long, env = "TENANTRY_INSTALLATION", value_name = "NAME", value_parser = super::run::installation)]
-    installation: String,
+    #[command(flatten)]
+    of: OfInstallation,
 
-    /// The operator's --installation-bucket. Default: the bucket that it makes itself. Where there is none, no operator has
-    /// worked, and nothing that is found there means nothing.
-    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = super::run::bucket)]
-    installation_bucket: Option<String>,
-
-    /// How to print it.
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    #[command(flatten)]
     output: Output,
 
     #[command(flatten)]
     prices: Priced,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
 impl Retained {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let (aws, scope) = inspect::aws(&self.installation).await?;
+        let (aws, scope) = inspect::aws(&self.of.installation).await?;
         let prices = Prices::from(self.prices);
         let mut unseen = Unseen::default();
         let mut estates = Vec::new();
@@ -58,14 +45,11 @@ impl Retained {
             estates.extend(estate::estate(&aws, &scope, &prices, leaver, &mut unseen).await);
         }
         if estates.is_empty() {
-            let bucket = InstallationBucket::of(&scope, self.installation_bucket.as_deref());
+            let bucket = self.of.bucket(&scope);
             has_worked_here(&aws, &scope, &bucket.name, &mut unseen).await?;
         }
-        let told = match self.output {
-            Output::Json => serde_json::to_string_pretty(&estates)?,
-            Output::Text => as_text(&scope, &prices, &estates, unseen.count()),
-        };
-        inspect::print(&told)?;
+        let text = || as_text(&scope, &prices, &estates, unseen.count());
+        inspect::print(&self.output.of(&estates, text)?)?;
         ensure!(
             unseen.count() == 0,
             "this may not be all: {} could not be looked at, see above",

@@ -261,10 +261,8 @@ fn told(fault: &Fault, was_ready: bool, after: Duration) -> Vec<(&'static str, S
         transient,
         ..Outcome::default()
     };
-    let mut before = match was_ready {
-        true => verdict(LayerStatus::Ready, None).conditions(&[], 1, &at(0)),
-        false => vec![],
-    };
+    let mut before =
+        if was_ready { verdict(LayerStatus::Ready, None).conditions(&[], 1, &at(0)) } else { vec![] };
     let lasts = (after > QUIET).then_some(after);
     let standing = LayerStatus::after_failure(fault, Layer::Role, lasts, was_ready);
     let since = (!was_ready || matches!(standing, LayerStatus::Serving(..))).then_some(after);

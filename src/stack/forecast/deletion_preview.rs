@@ -55,10 +55,8 @@ pub fn lines(
     on_delete: OnDelete,
     observed: &Observation,
 ) -> Vec<Line> {
-    let outcome = |layer| match on_delete.keeps(layer) {
-        true => (Outcome::Stays, RETAINED),
-        false => (Outcome::Goes, OWNED),
-    };
+    let outcome =
+        |layer| if on_delete.keeps(layer) { (Outcome::Stays, RETAINED) } else { (Outcome::Goes, OWNED) };
     let owned = ORDER.into_iter().filter(|layer| ownership(column, *layer) == Ownership::Owns);
     let owned = owned.flat_map(|layer| {
         let (outcome, why) = outcome(layer);

@@ -114,61 +114,65 @@ impl Counts {
         capacities: &BTreeSet<Capacity>,
         documents: Documents,
     ) -> Vec<Quota> {
+        const FAILS: &str = "the layer is Stalled with the reason Quota";
+        const REFUSED: &str = "a Tenant is refused: Accepted=False, QuotaReserved";
+        const WAIT: &str = "collections wait: raise the account's maximum, up to 1,700 each";
         let fullest = self.indexes.values().copied().max().unwrap_or_default();
         // One unit for indexing and one for search; without copies a half of each.
         let halves: u64 = capacities.iter().map(|it| if it.standby_replicas { 2 } else { 1 }).sum();
-        let fails = "the layer is Stalled with the reason Quota";
-        let row = |what, used, limit, adjustable, beyond, source| Quota {
-            what,
-            used,
-            limit,
-            adjustable,
-            fits: used <= limit,
-            beyond,
-            source,
-        };
-        let mut quotas = vec![
-            row(
-                "knowledge bases in the account and region",
-                self.knowledge_bases,
-                100,
-                false,
-                fails,
-                BEDROCK,
-            ),
-            row(
+        let idle = halves.div_ceil(2);
+        let built = self.knowledge_bases;
+        #[rustfmt::skip]
+        let rows = [
+            Quota::of("knowledge bases in the account and region", built, 100, false, FAILS, BEDROCK),
+            Quota::of(
                 "knowledge bases that the operator builds (--max-knowledge-bases)",
-                self.knowledge_bases,
-                knowledge_bases,
-                true,
-                "a Tenant is refused: Accepted=False, QuotaReserved",
-                "tenantry run --help",
+                built, knowledge_bases, true, REFUSED, "tenantry run --help",
             ),
             // One operator has one grant more.
-            row("data access policies", self.roles + 1, 500, false, fails, OPENSEARCH),
-            row("network policies", self.collections, 500, false, fails, OPENSEARCH),
-            row("encryption policies", self.collections, 150, false, fails, OPENSEARCH),
-            row("indexes in the fullest collection", fullest, 1_000, false, fails, OPENSEARCH),
-            row(
-                "OCUs for indexing, and as many for search, while idle",
-                halves.div_ceil(2),
-                10,
-                true,
-                "collections wait: raise the account's maximum, up to 1,700 each",
-                OPENSEARCH,
-            ),
-            row("roles in the account", self.roles, 1_000, true, fails, IAM),
-            row("buckets in the account", self.buckets, 10_000, true, fails, S3),
-            row("keys in the account and region", self.keys, 100_000, true, fails, KMS),
-            row("documents in an ingestion job", documents.most, 5_000_000, false, "the job fails", BEDROCK),
+            Quota::of("data access policies", self.roles + 1, 500, false, FAILS, OPENSEARCH),
+            Quota::of("network policies", self.collections, 500, false, FAILS, OPENSEARCH),
+            Quota::of("encryption policies", self.collections, 150, false, FAILS, OPENSEARCH),
+            Quota::of("indexes in the fullest collection", fullest, 1_000, false, FAILS, OPENSEARCH),
+            Quota::of("OCUs for indexing, and as many for search, while idle", idle, 10, true, WAIT, OPENSEARCH),
+            Quota::of("roles in the account", self.roles, 1_000, true, FAILS, IAM),
+            Quota::of("buckets in the account", self.buckets, 10_000, true, FAILS, S3),
+            Quota::of("keys in the account and region", self.keys, 100_000, true, FAILS, KMS),
         ];
-        if let Some(bytes) = documents.bytes {
-            let of_job = documents.most.saturating_mul(bytes);
-            quotas.extend([
-                row("bytes in an ingestion job", of_job, JOB_BYTES, false, "the job fails", BEDROCK),
-                row("bytes in a document", bytes, DOCUMENT_BYTES, false, "the document is left out", BEDROCK),
+        rows.into_iter().chain(documents.quotas()).collect()
+    }
+}
+
+impl Documents {
+    /// Each limit that they touch.
+    fn quotas(self) -> Vec<Quota> {
+        const FAILS: &str = "the job fails";
+        const LEFT_OUT: &str = "the document is left out";
+        let Self { most, bytes } = self;
+        let mut rows =
+            vec![Quota::of("documents in an ingestion job", most, 5_000_000, false, FAILS, BEDROCK)];
+        if let Some(bytes) = bytes {
+            let of_job = most.saturating_mul(bytes);
+            rows.extend([
+                Quota::of("bytes in an ingestion job", of_job, JOB_BYTES, false, FAILS, BEDROCK),
+                Quota::of("bytes in a document", bytes, DOCUMENT_BYTES, false, LEFT_OUT, BEDROCK),
             ]);
         }
-        quotas
+        rows
+    }
+}
+
+impl Quota {
+    /// A row: what is limited, what is taken of it, how much there is, whether AWS raises it, what happens beyond, and who
+    /// says so.
+    const fn of(
+        what: &'static str,
+        used: u64,
+        limit: u64,
+        adjustable: bool,
+        beyond: &'static str,
+        source: &'static str,
+    ) -> Self {
+        Self { what, used, limit, adjustable, fits: used <= limit, beyond, source }
     }
 }

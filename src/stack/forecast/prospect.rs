@@ -107,12 +107,10 @@ impl Prospect {
         prices: &Prices,
     ) -> Self {
         let column = Column::from(isolation.pattern());
-        let (knowledge_base, tags, storage) = match isolation {
-            Isolation::Silo(silo) => {
-                (Some(&silo.knowledge_base), silo.tags.clone(), Some((&silo.encryption, &silo.collection)))
-            }
-            Isolation::Bridge(bridge) => (Some(&bridge.knowledge_base), bridge.tags.clone(), None),
-            Isolation::Pool(_) => (None, Default::default(), None),
+        let tags = isolation.tags().cloned().unwrap_or_default();
+        let storage = match isolation {
+            Isolation::Silo(silo) => Some((&silo.encryption, &silo.collection)),
+            Isolation::Bridge(_) | Isolation::Pool(_) => None,
         };
         let offer = lender.map(|(lender, shared)| offer(lender, &shared.encryption));
         let own = storage.map(|(encryption, _)| handles(&id, encryption)).unwrap_or_default();
@@ -121,7 +119,7 @@ impl Prospect {
         let encryption = storage.map(|it| it.0).or(lender.map(|it| &it.1.encryption));
         let encryption = encryption.unwrap_or(&EncryptionSettings::AwsOwned);
         let layers = lines(&id, column, encryption, lender.map(|it| it.0));
-        Self::new(id, column, layers, want, storage, knowledge_base.cloned(), prices)
+        Self::new(id, column, layers, want, storage, isolation.knowledge_base().cloned(), prices)
     }
 
     fn new(

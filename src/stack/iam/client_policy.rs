@@ -87,9 +87,10 @@ const GEOGRAPHIES: [&str; 8] = ["us.", "us-gov.", "eu.", "apac.", "au.", "ca.", 
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html>
 fn answers(scope: &Scope, model: &str) -> Vec<Value> {
     let of_geography = GEOGRAPHIES.iter().any(|geography| model.starts_with(geography));
-    let arn = match of_geography {
-        true => scope.arn("bedrock", &format!("inference-profile/{model}")),
-        false => scope.model_arn(model),
+    let arn = if of_geography {
+        scope.arn("bedrock", &format!("inference-profile/{model}"))
+    } else {
+        scope.model_arn(model)
     };
     if !arn.contains("inference-profile/") {
         return vec![

@@ -1,4 +1,4 @@
-//! Everything that the program asks of AWS: one row an operation, with what IAM must allow for it.
+//! Everything that the program asks of AWS: one row an operation, with what it does and what IAM must allow for it.
 //!
 //! An adapter can only make a call that has a row: a call begins with its [`Operation`], and nothing outside of this
 //! file can make one. The operator's policy ([`super::permissions`]) and what a refused call tells a person to allow
@@ -13,7 +13,17 @@ use super::grant::Need;
 pub struct Operation {
     service: &'static str,
     name: &'static str,
+    effect: Effect,
     needs: &'static [Need],
+}
+
+/// What an operation does in AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Effect {
+    /// It changes nothing.
+    Reads,
+    /// It may change something: whoever no longer leads must not call it.
+    Changes,
 }
 
 impl Operation {
@@ -32,10 +42,9 @@ impl Operation {
         self.needs
     }
 
-    /// Whether it changes anything in AWS. What is new does, until its verb is named here.
-    pub fn changes(&self) -> bool {
-        const READS: [&str; 6] = ["Get", "List", "Head", "Describe", "BatchGet", "Retrieve"];
-        !READS.iter().any(|verb| self.name.starts_with(verb))
+    /// Whether it may change anything in AWS.
+    pub const fn changes(&self) -> bool {
+        matches!(self.effect, Effect::Changes)
     }
 
     /// How many such calls a second AWS grants to an account and region, where it says so.
@@ -74,14 +83,18 @@ impl Operation {
 }
 
 macro_rules! operations {
-    ($($(#[$doc:meta])* $service:ident { $($name:ident: $needs:expr,)* })*) => {
+    ($($(#[$doc:meta])* $service:ident { $($name:ident: $effect:ident $needs:expr,)* })*) => {
         $(
             $(#[$doc])*
             #[allow(non_upper_case_globals, missing_docs)] // They bear the names that AWS gives them.
             pub mod $service {
                 use super::*;
-                $(pub const $name: Operation =
-                    Operation { service: stringify!($service), name: stringify!($name), needs: &$needs };)*
+                $(pub const $name: Operation = Operation {
+                    service: stringify!($service),
+                    name: stringify!($name),
+                    effect: Effect::$effect,
+                    needs: &$needs,
+                };)*
                 pub(super) const ALL: &[Operation] = &[$($name),*];
             }
         )*
@@ -92,136 +105,136 @@ macro_rules! operations {
 operations! {
     /// S3. A bucket under a customer key also asks KMS, for the key that its objects are encrypted with.
     s3 {
-        CreateBucket: [("s3:CreateBucket", NewBuckets), ("s3:TagResource", NewBuckets)],
-        DeleteBucket: [("s3:DeleteBucket", Buckets)],
-        HeadBucket: [("s3:ListBucket", Buckets), ("s3:ListBucket", InstallationBucket)],
-        GetBucketTagging: [("s3:GetBucketTagging", Buckets), ("s3:GetBucketTagging", InstallationBucket)],
-        PutBucketTagging: [("s3:PutBucketTagging", Buckets)],
-        GetPublicAccessBlock: [("s3:GetBucketPublicAccessBlock", Buckets)],
-        PutPublicAccessBlock: [("s3:PutBucketPublicAccessBlock", Buckets)],
-        GetBucketOwnershipControls: [("s3:GetBucketOwnershipControls", Buckets)],
-        PutBucketOwnershipControls: [("s3:PutBucketOwnershipControls", Buckets)],
-        GetBucketPolicy: [("s3:GetBucketPolicy", Buckets), ("s3:GetBucketPolicy", InstallationBucket)],
-        PutBucketPolicy: [("s3:PutBucketPolicy", Buckets), ("s3:PutBucketPolicy", InstallationBucket)],
-        GetBucketEncryption: [("s3:GetEncryptionConfiguration", Buckets)],
-        PutBucketEncryption: [("s3:PutEncryptionConfiguration", Buckets)],
-        GetBucketVersioning: [("s3:GetBucketVersioning", Buckets), ("s3:GetBucketVersioning", InstallationBucket)],
-        PutBucketVersioning: [("s3:PutBucketVersioning", Buckets), ("s3:PutBucketVersioning", InstallationBucket)],
-        GetBucketLifecycleConfiguration: [("s3:GetLifecycleConfiguration", Buckets)],
-        PutBucketLifecycleConfiguration: [("s3:PutLifecycleConfiguration", Buckets)],
-        DeleteBucketLifecycle: [("s3:PutLifecycleConfiguration", Buckets)],
+        CreateBucket: Changes [("s3:CreateBucket", NewBuckets), ("s3:TagResource", NewBuckets)],
+        DeleteBucket: Changes [("s3:DeleteBucket", Buckets)],
+        HeadBucket: Reads [("s3:ListBucket", Buckets), ("s3:ListBucket", InstallationBucket)],
+        GetBucketTagging: Reads [("s3:GetBucketTagging", Buckets), ("s3:GetBucketTagging", InstallationBucket)],
+        PutBucketTagging: Changes [("s3:PutBucketTagging", Buckets)],
+        GetPublicAccessBlock: Reads [("s3:GetBucketPublicAccessBlock", Buckets)],
+        PutPublicAccessBlock: Changes [("s3:PutBucketPublicAccessBlock", Buckets)],
+        GetBucketOwnershipControls: Reads [("s3:GetBucketOwnershipControls", Buckets)],
+        PutBucketOwnershipControls: Changes [("s3:PutBucketOwnershipControls", Buckets)],
+        GetBucketPolicy: Reads [("s3:GetBucketPolicy", Buckets), ("s3:GetBucketPolicy", InstallationBucket)],
+        PutBucketPolicy: Changes [("s3:PutBucketPolicy", Buckets), ("s3:PutBucketPolicy", InstallationBucket)],
+        GetBucketEncryption: Reads [("s3:GetEncryptionConfiguration", Buckets)],
+        PutBucketEncryption: Changes [("s3:PutEncryptionConfiguration", Buckets)],
+        GetBucketVersioning: Reads [("s3:GetBucketVersioning", Buckets), ("s3:GetBucketVersioning", InstallationBucket)],
+        PutBucketVersioning: Changes [("s3:PutBucketVersioning", Buckets), ("s3:PutBucketVersioning", InstallationBucket)],
+        GetBucketLifecycleConfiguration: Reads [("s3:GetLifecycleConfiguration", Buckets)],
+        PutBucketLifecycleConfiguration: Changes [("s3:PutLifecycleConfiguration", Buckets)],
+        DeleteBucketLifecycle: Changes [("s3:PutLifecycleConfiguration", Buckets)],
         // `tenantry retained` looks for buckets as whoever runs it.
-        ListBuckets: [("s3:ListAllMyBuckets", NotTheOperators)],
-        ListObjectsV2: [("s3:ListBucket", Buckets), ("s3:ListBucket", InstallationBucket)],
-        ListObjectVersions: [("s3:ListBucketVersions", Buckets)],
-        ListMultipartUploads: [("s3:ListBucketMultipartUploads", Buckets)],
-        GetObject: [("s3:GetObject", OwnObjects), ("s3:GetObject", Records), ("kms:Decrypt", KeysOfDocuments)],
-        PutObject: [("s3:PutObject", OwnObjects), ("s3:PutObject", Records), ("kms:GenerateDataKey", KeysOfDocuments)],
-        CopyObject: [
+        ListBuckets: Reads [("s3:ListAllMyBuckets", NotTheOperators)],
+        ListObjectsV2: Reads [("s3:ListBucket", Buckets), ("s3:ListBucket", InstallationBucket)],
+        ListObjectVersions: Reads [("s3:ListBucketVersions", Buckets)],
+        ListMultipartUploads: Reads [("s3:ListBucketMultipartUploads", Buckets)],
+        GetObject: Reads [("s3:GetObject", OwnObjects), ("s3:GetObject", Records), ("kms:Decrypt", KeysOfDocuments)],
+        PutObject: Changes [("s3:PutObject", OwnObjects), ("s3:PutObject", Records), ("kms:GenerateDataKey", KeysOfDocuments)],
+        CopyObject: Changes [
             ("s3:GetObject", OwnObjects), ("s3:PutObject", OwnObjects),
             ("kms:Decrypt", KeysOfDocuments), ("kms:GenerateDataKey", KeysOfDocuments),
         ],
         // By key it is the second half of a move; whatever is deleted for good is deleted by version.
-        DeleteObjects: [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
+        DeleteObjects: Changes [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
         // For keys that XML cannot write.
-        DeleteObject: [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
-        HeadObject: [("s3:GetObject", OwnObjects), ("kms:Decrypt", KeysOfDocuments)],
-        GetObjectRetention: [("s3:GetObjectRetention", Objects)],
-        AbortMultipartUpload: [("s3:AbortMultipartUpload", Objects)],
+        DeleteObject: Changes [("s3:DeleteObject", OwnObjects), ("s3:DeleteObjectVersion", Objects)],
+        HeadObject: Reads [("s3:GetObject", OwnObjects), ("kms:Decrypt", KeysOfDocuments)],
+        GetObjectRetention: Reads [("s3:GetObjectRetention", Objects)],
+        AbortMultipartUpload: Changes [("s3:AbortMultipartUpload", Objects)],
     }
     /// KMS.
     kms {
-        CreateKey: [("kms:CreateKey", NewKeys), ("kms:TagResource", NewTags)],
+        CreateKey: Changes [("kms:CreateKey", NewKeys), ("kms:TagResource", NewTags)],
         // Both the alias and its key must allow it.
-        CreateAlias: [("kms:CreateAlias", Aliases), ("kms:CreateAlias", OwnKeys)],
-        DeleteAlias: [("kms:DeleteAlias", Aliases), ("kms:DeleteAlias", OwnKeys)],
-        ScheduleKeyDeletion: [("kms:ScheduleKeyDeletion", OwnKeys)],
-        TagResource: [("kms:TagResource", NewTags)],
-        DescribeKey: [("kms:DescribeKey", Keys)],
-        ListResourceTags: [("kms:ListResourceTags", Keys)],
-        ListKeys: [("kms:ListKeys", Lists)],
+        CreateAlias: Changes [("kms:CreateAlias", Aliases), ("kms:CreateAlias", OwnKeys)],
+        DeleteAlias: Changes [("kms:DeleteAlias", Aliases), ("kms:DeleteAlias", OwnKeys)],
+        ScheduleKeyDeletion: Changes [("kms:ScheduleKeyDeletion", OwnKeys)],
+        TagResource: Changes [("kms:TagResource", NewTags)],
+        DescribeKey: Reads [("kms:DescribeKey", Keys)],
+        ListResourceTags: Reads [("kms:ListResourceTags", Keys)],
+        ListKeys: Reads [("kms:ListKeys", Lists)],
     }
     /// IAM.
     iam {
-        CreateRole: [("iam:CreateRole", NewRoles), ("iam:TagRole", Roles)],
+        CreateRole: Changes [("iam:CreateRole", NewRoles), ("iam:TagRole", Roles)],
         // The operator also looks itself up, for its path, which STS leaves out.
-        GetRole: [("iam:GetRole", RolesSeen), ("iam:GetRole", OperatorRole)],
-        ListRolePolicies: [("iam:ListRolePolicies", RolesSeen)],
-        GetRolePolicy: [("iam:GetRolePolicy", RolesSeen)],
-        PutRolePermissionsBoundary: [("iam:PutRolePermissionsBoundary", NewRoles)],
-        TagRole: [("iam:TagRole", Roles)],
-        PutRolePolicy: [("iam:PutRolePolicy", NewRoles)],
-        UpdateAssumeRolePolicy: [("iam:UpdateAssumeRolePolicy", Roles)],
-        DeleteRolePolicy: [("iam:DeleteRolePolicy", Roles)],
-        DeleteRole: [("iam:DeleteRole", Roles)],
+        GetRole: Reads [("iam:GetRole", RolesSeen), ("iam:GetRole", OperatorRole)],
+        ListRolePolicies: Reads [("iam:ListRolePolicies", RolesSeen)],
+        GetRolePolicy: Reads [("iam:GetRolePolicy", RolesSeen)],
+        PutRolePermissionsBoundary: Changes [("iam:PutRolePermissionsBoundary", NewRoles)],
+        TagRole: Changes [("iam:TagRole", Roles)],
+        PutRolePolicy: Changes [("iam:PutRolePolicy", NewRoles)],
+        UpdateAssumeRolePolicy: Changes [("iam:UpdateAssumeRolePolicy", Roles)],
+        DeleteRolePolicy: Changes [("iam:DeleteRolePolicy", Roles)],
+        DeleteRole: Changes [("iam:DeleteRole", Roles)],
     }
     /// OpenSearch Serverless. Whoever puts a collection under a customer key must be able to let AOSS use that key.
     aoss {
-        CreateCollection: [
+        CreateCollection: Changes [
             ("aoss:CreateCollection", NewThings), ("aoss:TagResource", NewThings),
             ("iam:CreateServiceLinkedRole", ServiceLinkedRole),
             ("kms:DescribeKey", Keys), ("kms:CreateGrant", KeysOfCollections),
         ],
-        BatchGetCollection: [("aoss:BatchGetCollection", Collections)],
-        ListCollections: [("aoss:ListCollections", NotTheOperators)],
-        ListTagsForResource: [("aoss:ListTagsForResource", Collections)],
-        TagResource: [("aoss:TagResource", NewThings)],
-        DeleteCollection: [("aoss:DeleteCollection", OwnCollections)],
-        CreateSecurityPolicy: [
+        BatchGetCollection: Reads [("aoss:BatchGetCollection", Collections)],
+        ListCollections: Reads [("aoss:ListCollections", NotTheOperators)],
+        ListTagsForResource: Reads [("aoss:ListTagsForResource", Collections)],
+        TagResource: Changes [("aoss:TagResource", NewThings)],
+        DeleteCollection: Changes [("aoss:DeleteCollection", OwnCollections)],
+        CreateSecurityPolicy: Changes [
             ("aoss:CreateSecurityPolicy", Policies),
             ("kms:DescribeKey", Keys), ("kms:CreateGrant", KeysOfCollections),
         ],
-        GetSecurityPolicy: [("aoss:GetSecurityPolicy", Collections)],
-        UpdateSecurityPolicy: [("aoss:UpdateSecurityPolicy", Policies)],
-        DeleteSecurityPolicy: [("aoss:DeleteSecurityPolicy", Policies)],
-        CreateAccessPolicy: [("aoss:CreateAccessPolicy", Policies)],
-        GetAccessPolicy: [("aoss:GetAccessPolicy", Collections)],
-        UpdateAccessPolicy: [("aoss:UpdateAccessPolicy", Policies)],
-        DeleteAccessPolicy: [("aoss:DeleteAccessPolicy", Policies)],
-        CreateIndex: [("aoss:CreateIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
-        GetIndex: [("aoss:GetIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
-        UpdateIndex: [("aoss:UpdateIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
-        DeleteIndex: [("aoss:DeleteIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
+        GetSecurityPolicy: Reads [("aoss:GetSecurityPolicy", Collections)],
+        UpdateSecurityPolicy: Changes [("aoss:UpdateSecurityPolicy", Policies)],
+        DeleteSecurityPolicy: Changes [("aoss:DeleteSecurityPolicy", Policies)],
+        CreateAccessPolicy: Changes [("aoss:CreateAccessPolicy", Policies)],
+        GetAccessPolicy: Reads [("aoss:GetAccessPolicy", Collections)],
+        UpdateAccessPolicy: Changes [("aoss:UpdateAccessPolicy", Policies)],
+        DeleteAccessPolicy: Changes [("aoss:DeleteAccessPolicy", Policies)],
+        CreateIndex: Changes [("aoss:CreateIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
+        GetIndex: Reads [("aoss:GetIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
+        UpdateIndex: Changes [("aoss:UpdateIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
+        DeleteIndex: Changes [("aoss:DeleteIndex", Indexes), ("aoss:APIAccessAll", InsideCollections)],
     }
     /// A collection's own endpoint: OpenSearch's own operations, for which IAM has one action.
     aoss_endpoint {
-        PutIndex: [("aoss:APIAccessAll", InsideCollections)],
-        GetIndex: [("aoss:APIAccessAll", InsideCollections)],
-        PutMapping: [("aoss:APIAccessAll", InsideCollections)],
-        DeleteIndex: [("aoss:APIAccessAll", InsideCollections)],
+        PutIndex: Changes [("aoss:APIAccessAll", InsideCollections)],
+        GetIndex: Reads [("aoss:APIAccessAll", InsideCollections)],
+        PutMapping: Changes [("aoss:APIAccessAll", InsideCollections)],
+        DeleteIndex: Changes [("aoss:APIAccessAll", InsideCollections)],
     }
     /// Bedrock.
     bedrock {
-        CreateKnowledgeBase: [
+        CreateKnowledgeBase: Changes [
             ("bedrock:CreateKnowledgeBase", NewThings), ("bedrock:TagResource", NewTags),
             ("iam:PassRole", RolesPassed),
         ],
-        ListKnowledgeBases: [("bedrock:ListKnowledgeBases", Lists)],
-        GetKnowledgeBase: [("bedrock:GetKnowledgeBase", KnowledgeBases)],
-        ListTagsForResource: [("bedrock:ListTagsForResource", KnowledgeBases)],
-        TagResource: [("bedrock:TagResource", NewTags)],
-        DeleteKnowledgeBase: [("bedrock:DeleteKnowledgeBase", OwnKnowledgeBases)],
-        ListDataSources: [("bedrock:ListDataSources", KnowledgeBases)],
-        GetDataSource: [("bedrock:GetDataSource", KnowledgeBases)],
-        CreateDataSource: [("bedrock:CreateDataSource", OwnKnowledgeBases)],
-        UpdateDataSource: [("bedrock:UpdateDataSource", OwnKnowledgeBases)],
-        DeleteDataSource: [("bedrock:DeleteDataSource", OwnKnowledgeBases)],
-        ListIngestionJobs: [("bedrock:ListIngestionJobs", KnowledgeBases)],
-        GetIngestionJob: [("bedrock:GetIngestionJob", KnowledgeBases)],
-        ListKnowledgeBaseDocuments: [("bedrock:ListKnowledgeBaseDocuments", KnowledgeBases)],
-        StartIngestionJob: [("bedrock:StartIngestionJob", OwnKnowledgeBases)],
-        StopIngestionJob: [("bedrock:StopIngestionJob", OwnKnowledgeBases)],
-        GetFoundationModel: [("bedrock:GetFoundationModel", FoundationModels)],
+        ListKnowledgeBases: Reads [("bedrock:ListKnowledgeBases", Lists)],
+        GetKnowledgeBase: Reads [("bedrock:GetKnowledgeBase", KnowledgeBases)],
+        ListTagsForResource: Reads [("bedrock:ListTagsForResource", KnowledgeBases)],
+        TagResource: Changes [("bedrock:TagResource", NewTags)],
+        DeleteKnowledgeBase: Changes [("bedrock:DeleteKnowledgeBase", OwnKnowledgeBases)],
+        ListDataSources: Reads [("bedrock:ListDataSources", KnowledgeBases)],
+        GetDataSource: Reads [("bedrock:GetDataSource", KnowledgeBases)],
+        CreateDataSource: Changes [("bedrock:CreateDataSource", OwnKnowledgeBases)],
+        UpdateDataSource: Changes [("bedrock:UpdateDataSource", OwnKnowledgeBases)],
+        DeleteDataSource: Changes [("bedrock:DeleteDataSource", OwnKnowledgeBases)],
+        ListIngestionJobs: Reads [("bedrock:ListIngestionJobs", KnowledgeBases)],
+        GetIngestionJob: Reads [("bedrock:GetIngestionJob", KnowledgeBases)],
+        ListKnowledgeBaseDocuments: Reads [("bedrock:ListKnowledgeBaseDocuments", KnowledgeBases)],
+        StartIngestionJob: Changes [("bedrock:StartIngestionJob", OwnKnowledgeBases)],
+        StopIngestionJob: Changes [("bedrock:StopIngestionJob", OwnKnowledgeBases)],
+        GetFoundationModel: Reads [("bedrock:GetFoundationModel", FoundationModels)],
         // `tenantry retrieve` asks as whoever runs it; the operator asks no questions.
-        Retrieve: [("bedrock:Retrieve", NotTheOperators)],
+        Retrieve: Reads [("bedrock:Retrieve", NotTheOperators)],
     }
     /// DynamoDB: items of the registry, where there is one.
     dynamodb {
-        GetItem: [("dynamodb:GetItem", Registry)],
-        UpdateItem: [("dynamodb:UpdateItem", Registry)],
+        GetItem: Reads [("dynamodb:GetItem", Registry)],
+        UpdateItem: Changes [("dynamodb:UpdateItem", Registry)],
     }
     /// STS. IAM cannot forbid the question who one is.
     sts {
-        GetCallerIdentity: [],
+        GetCallerIdentity: Reads [],
     }
 }

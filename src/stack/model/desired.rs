@@ -224,11 +224,11 @@ impl Blueprint<'_> {
     /// The customer's own key, if the spec names one.
     pub fn existing_key(&self) -> Option<&str> {
         let encryption = match self {
-            Blueprint::Tenant { isolation: Isolation::Silo(silo), .. } => &silo.encryption,
-            Blueprint::Stack(shared) => &shared.encryption,
-            Blueprint::Tenant { .. } | Blueprint::Nothing => return None,
+            Blueprint::Tenant { isolation, .. } => isolation.encryption(),
+            Blueprint::Stack(shared) => Some(&shared.encryption),
+            Blueprint::Nothing => None,
         };
-        match encryption {
+        match encryption? {
             EncryptionSettings::Existing { kms_key_arn } => Some(kms_key_arn),
             EncryptionSettings::AwsOwned | EncryptionSettings::Create => None,
         }

@@ -12,7 +12,7 @@ use super::observed::{
     Observation, Observed, PolicyFacts, RoleDetail, RoleFacts,
 };
 use super::policy;
-use crate::api::{DataDeletionPolicy, Layer, StandbyReplicas, Versioning};
+use crate::api::{Layer, Versioning};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
 use crate::stack::store::{Store, opensearch};
@@ -265,31 +265,6 @@ fn same_data_source(scope: &Scope, want: &DesiredKnowledgeBase, found: &DataSour
         && found.prefix.as_deref() == Some(&want.prefix)
         && found.data_deletion_policy == want.data_deletion_policy.in_aws()
         && found.key_arn == want.key_arn
-}
-
-impl DataDeletionPolicy {
-    /// The word that Bedrock uses.
-    pub const fn in_aws(self) -> &'static str {
-        match self {
-            DataDeletionPolicy::Delete => "DELETE",
-            DataDeletionPolicy::Retain => "RETAIN",
-        }
-    }
-}
-
-impl StandbyReplicas {
-    /// The word that AWS uses.
-    pub const fn in_aws(self) -> &'static str {
-        match self {
-            StandbyReplicas::Enabled => "ENABLED",
-            StandbyReplicas::Disabled => "DISABLED",
-        }
-    }
-
-    /// What a word of AWS's means.
-    pub fn of_aws(word: &str) -> Option<Self> {
-        [StandbyReplicas::Enabled, StandbyReplicas::Disabled].into_iter().find(|it| it.in_aws() == word)
-    }
 }
 
 /// Something of a key that differs.

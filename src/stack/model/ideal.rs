@@ -61,13 +61,10 @@ impl Sample {
     /// Whether a key is among its layers.
     pub fn creates_key(&self) -> bool {
         let encryption = match &self.asks {
-            Asks::Tenant(isolation) => match &**isolation {
-                Isolation::Silo(silo) => &silo.encryption,
-                _ => return false,
-            },
-            Asks::Stack(shared) => &shared.encryption,
+            Asks::Tenant(isolation) => isolation.encryption(),
+            Asks::Stack(shared) => Some(&shared.encryption),
         };
-        matches!(encryption, EncryptionSettings::Create)
+        matches!(encryption, Some(EncryptionSettings::Create))
     }
 
     /// What it wants, given what was seen.
@@ -103,11 +100,7 @@ impl Sample {
 
 fn tags_of(isolation: &Isolation) -> &BTreeMap<String, String> {
     static NONE: BTreeMap<String, String> = BTreeMap::new();
-    match isolation {
-        Isolation::Silo(silo) => &silo.tags,
-        Isolation::Bridge(bridge) => &bridge.tags,
-        Isolation::Pool(_) => &NONE,
-    }
+    isolation.tags().unwrap_or(&NONE)
 }
 
 /// Where all samples live.

@@ -95,7 +95,42 @@ pub struct Observation {
     pub knowledge_base: Observed<KnowledgeBaseFacts>,
 }
 
+/// What a look at one layer found.
+pub enum LayerObservation {
+    /// The customer key.
+    Key(Observed<KeyFacts>),
+    /// The bucket.
+    Bucket(Observed<BucketFacts>),
+    /// The collection and its policies.
+    Collection(Observed<CollectionFacts>),
+    /// The vector index.
+    Index(Observed<IndexFacts>),
+    /// The index cannot be reached from here, so it may be there.
+    IndexHidden(Fault),
+    /// The role and the data access policy.
+    Role(Observed<RoleFacts>),
+    /// The knowledge base and its data source.
+    KnowledgeBase(Observed<KnowledgeBaseFacts>),
+}
+
 impl Observation {
+    /// Puts what was found of one layer in its place.
+    pub fn put(&mut self, looked: LayerObservation) {
+        match looked {
+            LayerObservation::Key(seen) => self.key = seen,
+            LayerObservation::Bucket(seen) => self.bucket = seen,
+            LayerObservation::Collection(seen) => self.collection = seen,
+            LayerObservation::Index(seen) => (self.index, self.index_hidden) = (seen, None),
+            LayerObservation::IndexHidden(fault) => {
+                self.index = Observed::Absent;
+                self.index_known = false;
+                self.index_hidden = Some(fault);
+            }
+            LayerObservation::Role(seen) => self.role = seen,
+            LayerObservation::KnowledgeBase(seen) => self.knowledge_base = seen,
+        }
+    }
+
     /// Whether anything of it still bears the uid of an earlier owner, who left it behind.
     pub fn is_adopted(&self, id: &Identity) -> bool {
         let Self { key, bucket, collection, role, knowledge_base, .. } = self;

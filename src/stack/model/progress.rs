@@ -53,9 +53,10 @@ impl Progress {
 
     /// What has just been asked for: that something is made, or that what is there is changed.
     pub fn under_way(is_there: bool, what: &str) -> Self {
-        match is_there {
-            true => Self::waiting(Reason::Updating, format!("{what} is being changed")),
-            false => Self::waiting(Reason::Creating, format!("{what} is being created")),
+        if is_there {
+            Self::waiting(Reason::Updating, format!("{what} is being changed"))
+        } else {
+            Self::waiting(Reason::Creating, format!("{what} is being created"))
         }
     }
 
@@ -268,9 +269,10 @@ mod tests {
                 // The emptying of a bucket takes as long as there are documents.
                 let our_own_work = layer == Layer::Bucket && *reason == Reason::Deleting;
                 let message = format!("Not gone after {minutes} minutes. AWS says so");
-                let expected = match told_already || our_own_work {
-                    true => waits.clone(),
-                    false => wait(Reason::DeadlineExceeded, &message, Cadence::Probe),
+                let expected = if told_already || our_own_work {
+                    waits.clone()
+                } else {
+                    wait(Reason::DeadlineExceeded, &message, Cadence::Probe)
                 };
                 assert_eq!(waits.by_deadline(layer, late), expected, "{layer}: {reason}");
             }

@@ -69,10 +69,7 @@ pub(crate) fn index(schema: &Value) -> FoundIndex {
 /// Reads a network policy.
 pub(crate) fn network(document: &Value) -> Option<Network> {
     let policy = document.get(0).unwrap_or(document);
-    let access = match policy.get("AllowFromPublic")?.as_bool()? {
-        true => Access::Public,
-        false => Access::Private,
-    };
+    let access = if policy.get("AllowFromPublic")?.as_bool()? { Access::Public } else { Access::Private };
     let ids = match policy.get("SourceVPCEs") {
         Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_str).map(Into::into).collect(),
         Some(Value::String(id)) => vec![id.clone()],

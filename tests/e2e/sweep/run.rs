@@ -171,10 +171,7 @@ impl Run {
             Disturbance::Killed(point) | Disturbance::Lost(point) => point.is_in_kubernetes(),
             Disturbance::Aws { .. } => false,
         };
-        match wanted {
-            true => Some(tokio::task::spawn_blocking(|| Proxy::before(bed)).await.unwrap()),
-            false => None,
-        }
+        if wanted { Some(tokio::task::spawn_blocking(|| Proxy::before(bed)).await.unwrap()) } else { None }
     }
 
     async fn arm(&self, w: &World, proxy: Option<&Proxy>) {
@@ -237,9 +234,10 @@ impl Run {
             let struck = struck().await;
             w.double.heal().await;
             let next = Supervised::start(w, w.bed.operator_client().await);
-            match done {
-                true => self.scenario.settled(w).await,
-                false => act.await,
+            if done {
+                self.scenario.settled(w).await
+            } else {
+                act.await
             }
             next.stop().await;
             return struck;

@@ -15,7 +15,7 @@ use crate::api::ChunkingSettings;
 use crate::stack::identity::OwnershipClaim;
 use crate::stack::model::ideal::{self, ours};
 use crate::stack::model::immutable::immutable;
-use crate::stack::model::observed::{CollectionDetail, Foreign, RoleDetail};
+use crate::stack::model::observed::{CollectionDetail, Foreign};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
 const ELSEWHERE: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/elsewhere";

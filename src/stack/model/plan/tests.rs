@@ -465,9 +465,10 @@ fn everything_foreign_is_named_and_the_first_layer_gives_the_reason() {
         let mut observed = built.clone();
         let names = Layer::ALL.map(|layer| {
             let claim = if layer == Layer::Key { first } else { others };
-            match parts.contains(&layer) {
-                true => put_beside(&mut observed, layer, claim).unwrap(),
-                false => take(&mut observed, layer, claim),
+            if parts.contains(&layer) {
+                put_beside(&mut observed, layer, claim).unwrap()
+            } else {
+                take(&mut observed, layer, claim)
             }
         });
         let blocked = plan_of(sample, &observed).unwrap_err();
@@ -891,10 +892,8 @@ impl Recipe {
         let nothing = Observation::default();
         let found = || Layer::ALL.into_iter().zip(&self.found);
         let is_absent = |layer| found().any(|(it, found)| it == layer && matches!(found, Found::Absent));
-        let mut observed = ideal::put_together(PerLayer::from_fn(|layer| match is_absent(layer) {
-            true => &nothing,
-            false => built,
-        }));
+        let mut observed =
+            ideal::put_together(PerLayer::from_fn(|layer| if is_absent(layer) { &nothing } else { built }));
         for (_, found) in found() {
             if let Found::Different(way) = found {
                 (way.change)(&mut observed);
@@ -1109,9 +1108,10 @@ proptest! {
         let (sample, mut world) = (recipe.sample(), recipe.observed());
         let (_, way_up) = WAY_UP.iter().find(|(name, _)| *name == sample.name).unwrap();
         let is_elsewhere = |found: &Found| matches!(found, Found::Different(way) if way.name == IN_ANOTHER_COLLECTION);
-        let more = match recipe.found.iter().any(is_elsewhere) {
-            true => 5,
-            false => usize::from(remembers(&world) && world.index.ours().is_some()),
+        let more = if recipe.found.iter().any(is_elsewhere) {
+            5
+        } else {
+            usize::from(remembers(&world) && world.index.ours().is_some())
         };
         let index = if recipe.index_known { world.index.clone() } else { Observed::Absent };
         let rows = passes(sample, Observation { index, ..world.clone() }, &mut world, |_, _| ());

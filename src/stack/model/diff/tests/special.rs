@@ -478,15 +478,3 @@ fn a_description_says_our_tags_and_nothing_else() {
         assert_eq!(describes(&facts, &wanted), same, "{description}");
     }
 }
-
-#[test]
-fn words_are_awss_own() {
-    assert_eq!(DataDeletionPolicy::Delete.in_aws(), "DELETE");
-    assert_eq!(DataDeletionPolicy::Retain.in_aws(), "RETAIN");
-    assert_eq!(StandbyReplicas::Enabled.in_aws(), "ENABLED");
-    assert_eq!(StandbyReplicas::Disabled.in_aws(), "DISABLED");
-    for replicas in [StandbyReplicas::Enabled, StandbyReplicas::Disabled] {
-        assert_eq!(StandbyReplicas::of_aws(replicas.in_aws()), Some(replicas));
-    }
-    assert_eq!(StandbyReplicas::of_aws("Enabled"), None);
-}

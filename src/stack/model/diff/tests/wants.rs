@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::api::{
-    Attribute, AttributeType, CollectionSettings, Distance, DocumentsSettings, HnswSettings, IndexSettings,
-    NetworkSettings,
+    Attribute, AttributeType, CollectionSettings, DataDeletionPolicy, Distance, DocumentsSettings,
+    HnswSettings, IndexSettings, NetworkSettings, StandbyReplicas,
 };
 
 /// A policy's description tells of our own tags alone.
