@@ -29,7 +29,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | **stack** | what answers one customer's questions: six layers in AWS, which are key, bucket, collection, index, role and knowledge base |
+//! | **stack** | what answers one customer's questions: six layers in AWS, which are key, bucket, vector store, index, role and knowledge base |
 //! | **pattern** | how isolated a Tenant is, `Silo`, `Bridge` or `Pool`: it says which layers the Tenant owns and which it borrows |
 //! | **owner, borrower** | the owner of a layer builds it, watches it and deletes it; the borrower only uses it |
 //! | **pool** | the part of a SharedStack that many Pool tenants share: one index, one role and one knowledge base, with a filter in each query |

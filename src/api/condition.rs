@@ -44,7 +44,7 @@ macro_rules! words {
 words! {
     /// What a condition speaks of, in the order in which conditions are listed.
     ConditionType {
-        /// Everything is built and can be asked. Never True while the object is being deleted.
+        /// The stack is ready to query. Never True while the object is being deleted.
         Ready,
         /// True while the operator works on it and no person is needed.
         Reconciling,
@@ -56,15 +56,15 @@ words! {
         KeyReady,
         /// The bucket is there and as wanted. On objects that own one.
         BucketReady,
-        /// The collection is active and its policies are as wanted. On objects that own one.
-        CollectionReady,
+        /// The vector store is active and its policies are as wanted. On objects that own one.
+        VectorStoreReady,
         /// The vector index is there. On objects that own one.
         IndexReady,
         /// The role and its permissions are as wanted. On objects that own one.
         RoleReady,
         /// The knowledge base and its data source are there. On objects that own one.
         KnowledgeBaseReady,
-        /// All that is borrowed is lent. On tenants that borrow.
+        /// The SharedStack provides all shared layers. On tenants that borrow.
         StackReady,
         /// The last documents are indexed.
         DocumentsCurrent,
@@ -96,8 +96,8 @@ words! {
         WaitingForKey,
         /// It waits for its bucket.
         WaitingForBucket,
-        /// It waits for its collection.
-        WaitingForCollection,
+        /// It waits for its vector store.
+        WaitingForVectorStore,
         /// It waits for its index.
         WaitingForIndex,
         /// It waits for its role.
@@ -134,7 +134,7 @@ words! {
         /// The bucket with the records of tenantIds, or one of them, is gone: nobody new gets an id.
         RecordsLost,
 
-        /// All that is borrowed is lent.
+        /// The SharedStack provides all shared layers.
         Lent,
         /// There is no SharedStack of that name.
         StackNotFound,
@@ -163,7 +163,7 @@ words! {
         OwnedByAnother,
         /// What was retained has other immutable settings than the spec.
         RetainedDiffers,
-        /// A bucket or collection is gone, and data with it; rebuilding waits for approval.
+        /// A bucket or vector store is gone, and data with it; rebuilding waits for approval.
         DataLost,
         /// The collection's endpoint cannot be reached from the operator.
         EndpointUnreachable,
@@ -186,7 +186,7 @@ words! {
         /// The embedding model is on its way out, or gone; the message has the date of its end.
         ModelLegacy,
 
-        /// The registry says where to ask.
+        /// The registry item is up to date.
         Registered,
         /// The table that should be the registry is not there.
         RegistryNotFound,
@@ -221,7 +221,7 @@ impl ConditionType {
         match layer {
             Layer::Key => ConditionType::KeyReady,
             Layer::Bucket => ConditionType::BucketReady,
-            Layer::Collection => ConditionType::CollectionReady,
+            Layer::VectorStore => ConditionType::VectorStoreReady,
             Layer::Index => ConditionType::IndexReady,
             Layer::Role => ConditionType::RoleReady,
             Layer::KnowledgeBase => ConditionType::KnowledgeBaseReady,
@@ -263,7 +263,7 @@ impl Reason {
         match layer {
             Layer::Key => Reason::WaitingForKey,
             Layer::Bucket => Reason::WaitingForBucket,
-            Layer::Collection => Reason::WaitingForCollection,
+            Layer::VectorStore => Reason::WaitingForVectorStore,
             Layer::Index => Reason::WaitingForIndex,
             Layer::Role => Reason::WaitingForRole,
             Layer::KnowledgeBase => Reason::WaitingForKnowledgeBase,

@@ -29,7 +29,7 @@ impl fmt::Display for Pattern {
 pub enum Layer {
     Key,
     Bucket,
-    Collection,
+    VectorStore,
     Index,
     Role,
     KnowledgeBase,
@@ -38,17 +38,29 @@ pub enum Layer {
 impl Layer {
     /// All layers, in build order.
     pub const ALL: [Layer; 6] =
-        [Layer::Key, Layer::Bucket, Layer::Collection, Layer::Index, Layer::Role, Layer::KnowledgeBase];
+        [Layer::Key, Layer::Bucket, Layer::VectorStore, Layer::Index, Layer::Role, Layer::KnowledgeBase];
 
     /// As it is called in a sentence.
     pub const fn words(self) -> &'static str {
         match self {
             Layer::Key => "key",
             Layer::Bucket => "bucket",
-            Layer::Collection => "collection",
+            Layer::VectorStore => "vector store",
             Layer::Index => "index",
             Layer::Role => "role",
             Layer::KnowledgeBase => "knowledge base",
+        }
+    }
+
+    /// As it is hashed into names in AWS. No release may change these words.
+    pub const fn in_names(self) -> &'static str {
+        match self {
+            Layer::Key => "Key",
+            Layer::Bucket => "Bucket",
+            Layer::VectorStore => "Collection",
+            Layer::Index => "Index",
+            Layer::Role => "Role",
+            Layer::KnowledgeBase => "KnowledgeBase",
         }
     }
 }
@@ -112,13 +124,13 @@ impl From<Pattern> for Column {
 
 /// The table itself. A key that nobody asked to have created is owned too: there is then nothing to own.
 pub const fn ownership(column: Column, layer: Layer) -> Ownership {
-    use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
+    use Layer::{Bucket, Index, Key, KnowledgeBase, Role, VectorStore};
     match (column, layer) {
         (Column::Silo | Column::SharedStackWithPool, _) => Ownership::Owns,
         (Column::Pool, _) => Ownership::Borrows,
-        (Column::Bridge, Key | Bucket | Collection) => Ownership::Borrows,
+        (Column::Bridge, Key | Bucket | VectorStore) => Ownership::Borrows,
         (Column::Bridge, Index | Role | KnowledgeBase) => Ownership::Owns,
-        (Column::SharedStack, Key | Bucket | Collection) => Ownership::Owns,
+        (Column::SharedStack, Key | Bucket | VectorStore) => Ownership::Owns,
         (Column::SharedStack, Index | Role | KnowledgeBase) => Ownership::Absent,
     }
 }
@@ -129,7 +141,7 @@ pub const fn ownership(column: Column, layer: Layer) -> Ownership {
 pub struct PerLayer<T> {
     pub key: T,
     pub bucket: T,
-    pub collection: T,
+    pub vector_store: T,
     pub index: T,
     pub role: T,
     pub knowledge_base: T,
@@ -140,7 +152,7 @@ impl<T> PerLayer<T> {
         PerLayer {
             key: f(Layer::Key),
             bucket: f(Layer::Bucket),
-            collection: f(Layer::Collection),
+            vector_store: f(Layer::VectorStore),
             index: f(Layer::Index),
             role: f(Layer::Role),
             knowledge_base: f(Layer::KnowledgeBase),
@@ -151,7 +163,7 @@ impl<T> PerLayer<T> {
         match layer {
             Layer::Key => &self.key,
             Layer::Bucket => &self.bucket,
-            Layer::Collection => &self.collection,
+            Layer::VectorStore => &self.vector_store,
             Layer::Index => &self.index,
             Layer::Role => &self.role,
             Layer::KnowledgeBase => &self.knowledge_base,
@@ -162,7 +174,7 @@ impl<T> PerLayer<T> {
         match layer {
             Layer::Key => &mut self.key,
             Layer::Bucket => &mut self.bucket,
-            Layer::Collection => &mut self.collection,
+            Layer::VectorStore => &mut self.vector_store,
             Layer::Index => &mut self.index,
             Layer::Role => &mut self.role,
             Layer::KnowledgeBase => &mut self.knowledge_base,
@@ -170,11 +182,11 @@ impl<T> PerLayer<T> {
     }
 
     pub fn map<U>(self, mut f: impl FnMut(Layer, T) -> U) -> PerLayer<U> {
-        let PerLayer { key, bucket, collection, index, role, knowledge_base } = self;
+        let PerLayer { key, bucket, vector_store, index, role, knowledge_base } = self;
         PerLayer {
             key: f(Layer::Key, key),
             bucket: f(Layer::Bucket, bucket),
-            collection: f(Layer::Collection, collection),
+            vector_store: f(Layer::VectorStore, vector_store),
             index: f(Layer::Index, index),
             role: f(Layer::Role, role),
             knowledge_base: f(Layer::KnowledgeBase, knowledge_base),
@@ -182,8 +194,8 @@ impl<T> PerLayer<T> {
     }
 
     pub fn as_ref(&self) -> PerLayer<&T> {
-        let PerLayer { key, bucket, collection, index, role, knowledge_base } = self;
-        PerLayer { key, bucket, collection, index, role, knowledge_base }
+        let PerLayer { key, bucket, vector_store, index, role, knowledge_base } = self;
+        PerLayer { key, bucket, vector_store, index, role, knowledge_base }
     }
 
     /// In build order.
@@ -202,7 +214,7 @@ mod tests {
         let table = [
             (Layer::Key, "obboo"),
             (Layer::Bucket, "obboo"),
-            (Layer::Collection, "obboo"),
+            (Layer::VectorStore, "obboo"),
             (Layer::Index, "oob-o"),
             (Layer::Role, "oob-o"),
             (Layer::KnowledgeBase, "oob-o"),

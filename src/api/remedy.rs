@@ -11,7 +11,7 @@ impl Reason {
             Progressing | Creating | Updating | Deleting => "Wait. The message says what is under way.",
             WaitingForKey
             | WaitingForBucket
-            | WaitingForCollection
+            | WaitingForVectorStore
             | WaitingForIndex
             | WaitingForRole
             | WaitingForKnowledgeBase => "Wait. The condition of that layer says how far it is.",
@@ -40,14 +40,14 @@ impl Reason {
             }
             QuotaReserved => {
                 "Delete a knowledge base, or raise the limit that the message names: the namespace's annotation, or \
-                 `--max-knowledge-bases` and AWS's quota. It goes on by itself."
+                 `--max-knowledge-bases` and AWS's quota. It continues by itself."
             }
             TooManyTenants => {
                 "Delete a Tenant of the namespace, or raise `--max-tenants-per-namespace`. The oldest that waits goes on \
                  by itself."
             }
             KeyNotAllowed => {
-                "Do with the key what the message says: tag it, enable it, or cancel its deletion. It goes on by itself."
+                "Do with the key what the message says: tag it, enable it, or cancel its deletion. It continues by itself."
             }
             ScheduleInvalid => "Correct `schedule` or `timeZone` as the message says.",
             SpecInvalid => "Correct the field that the message names, or run the release that knows it.",
@@ -60,7 +60,7 @@ impl Reason {
                 "Create the SharedStack. If its name is misspelt here, delete this Tenant and apply it again with the right \
                  name: nothing was built."
             }
-            StackNotReady => "Look at the conditions of the SharedStack. The Tenant goes on by itself.",
+            StackNotReady => "Look at the conditions of the SharedStack. The Tenant continues by itself.",
             StackLeaving => {
                 "Name another SharedStack in a new Tenant. docs/troubleshooting.md says how to take back the deletion of a \
                  SharedStack."
@@ -76,7 +76,7 @@ impl Reason {
             Quota => "Raise the quota that the message names in Service Quotas, or free some of it.",
             Invalid => "Change what the message says that AWS refuses.",
             DeadlineExceeded => {
-                "Mend what the message has of AWS. Then set `tenantry.dev/retry-requested-at`. It goes on by itself if AWS does."
+                "Mend what the message has of AWS. Then set `tenantry.dev/retry-requested-at`. It continues by itself once AWS answers."
             }
             Failed => {
                 "Read what AWS says in the message, and mend that. Then set `tenantry.dev/retry-requested-at`."
@@ -90,7 +90,7 @@ impl Reason {
                  remove what was left."
             }
             DataLost => {
-                "Restore the bucket or collection if you can. Otherwise approve with the code of the message: what was in it \
+                "Restore the bucket or vector store if you can. Otherwise approve with the code of the message: what was in it \
                  is given up."
             }
             EndpointUnreachable => {
@@ -120,11 +120,11 @@ impl Reason {
                 "Make the table, with the string `tenantId` as its only key, or correct `--registry`."
             }
             RegistryConflict => {
-                "Find out who wrote the item that the message names. Delete the item if it is nobody's: it is written anew."
+                "Find out who wrote the item that the message names. Delete the item if nobody needs it: the operator writes it again."
             }
 
             GracePeriod => {
-                "Wait, or save what is there: set `deletionPolicy: Retain` before the time in the message."
+                "Wait, or keep the stack: set `deletionPolicy: Retain` before the time in the message."
             }
             Borrowed => {
                 "Delete the Tenants that the message names; first look at their `deletionPolicy`. docs/troubleshooting.md says \
@@ -139,8 +139,7 @@ impl Reason {
                 "Wait until the locks run out, or lift them. Or set `deletionPolicy: Retain`: then all that is left stays."
             }
             DocumentsStuck => {
-                "Make the documents that the message names readable: restore what is archived, or give back the key. It goes \
-                 on by itself."
+                "Make the documents that the message names readable: restore what is archived, or give back the key. It continues by itself."
             }
 
             Paused => "Remove the annotation `tenantry.dev/paused` to go on.",

@@ -22,7 +22,7 @@ impl Reason {
             // All is well, or our own work goes on.
             Ready | Accepted | Lent | Registered | Synced | NoDocuments | ModelStays => Severity::UnderWay,
             Progressing | Creating | Updating | Deleting | GracePeriod | SyncRequested => Severity::UnderWay,
-            WaitingForKey | WaitingForBucket | WaitingForCollection => Severity::UnderWay,
+            WaitingForKey | WaitingForBucket | WaitingForVectorStore => Severity::UnderWay,
             WaitingForIndex | WaitingForRole | WaitingForKnowledgeBase => Severity::UnderWay,
             // Something else comes first, or AWS takes its time.
             Borrowed | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
@@ -67,7 +67,7 @@ mod tests {
             "Deleting",
             "WaitingForKey",
             "WaitingForBucket",
-            "WaitingForCollection",
+            "WaitingForVectorStore",
             "WaitingForIndex",
             "WaitingForRole",
             "WaitingForKnowledgeBase",

@@ -32,7 +32,7 @@ use super::{
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.ingestion.finishedTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket", priority = 1),
-    printcolumn(name = "Collection", type_ = "string", json_path = ".status.collectionArn", priority = 1),
+    printcolumn(name = "Store", type_ = "string", json_path = ".status.storeArn", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
 )]
 #[serde(rename_all = "camelCase")]

@@ -41,7 +41,7 @@ pub struct Status {
     pub index_name: Option<String>,
 
     /// The OpenSearch Serverless collection that holds the index.
-    pub collection_arn: Option<String>,
+    pub store_arn: Option<String>,
 
     /// Where the collection answers.
     pub collection_endpoint: Option<String>,
@@ -249,7 +249,7 @@ mod tests {
     fn a_condition_is_found_by_its_type_and_true_by_its_status() {
         let ready = said(ConditionType::Ready, "False", Reason::Creating, 1);
         let bucket = said(ConditionType::BucketReady, "True", Reason::Ready, 2);
-        let index = said(ConditionType::IndexReady, "Unknown", Reason::WaitingForCollection, 3);
+        let index = said(ConditionType::IndexReady, "Unknown", Reason::WaitingForVectorStore, 3);
         let status =
             Status { conditions: vec![ready.clone(), bucket.clone(), index.clone()], ..Status::default() };
         for (kind, condition, is_true) in [

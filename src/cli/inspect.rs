@@ -139,7 +139,7 @@ pub(super) async fn look_as_far_as_possible(
     }
     if owned().any(|layer| layer == Layer::Index) {
         let collection = match lender {
-            Some(lender) => aws.collections.find(&lender.name(Layer::Collection)).await,
+            Some(lender) => aws.collections.find(&lender.name(Layer::VectorStore)).await,
             None => Ok(observed.collection.ours().and_then(|facts| facts.collection.clone())),
         };
         let collection = collection.unwrap_or_else(|fault| {

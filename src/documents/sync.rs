@@ -461,7 +461,9 @@ fn told_of(skipped: &ByTenant) -> String {
     let (count, tenants) = (skipped.values().map(|it| it.count).sum::<usize>(), skipped.len());
     let nobodys = skipped.get(NOBODYS).map(|it| format!("; under no tenant: {it}")).unwrap_or_default();
     let documents = if count == 1 { "document was" } else { "documents were" };
-    format!(". {count} {documents} skipped and found by nobody, under {tenants} of its prefixes{nobodys}")
+    format!(
+        ". {count} {documents} skipped, so that no query finds them, under {tenants} of its prefixes{nobodys}"
+    )
 }
 /// Whether another job may follow the last, which ended so long ago. One that failed is left alone for a while, but for
 /// whoever has asked since: the cause may be mended.

@@ -79,7 +79,7 @@ fn not_active(facts: &KnowledgeBaseFacts) -> Progress {
     let message = format!("Knowledge base {} is {}{}", facts.id, facts.status, why(&facts.failure_reasons));
     match facts.status.as_str() {
         "FAILED" | "DELETE_UNSUCCESSFUL" => {
-            Progress::failed(format!("{message}. Delete it, and it is made anew"))
+            Progress::failed(format!("{message}. Delete it, and the operator creates it again"))
         }
         _ => Progress::waiting(Reason::Creating, message),
     }
@@ -91,7 +91,7 @@ fn not_available(facts: &KnowledgeBaseFacts, source: &DataSourceFacts) -> Progre
         format!("Data source {} of knowledge base {} is {}{why}", source.id, facts.id, source.status);
     match source.status.as_str() {
         "FAILED" | "DELETE_UNSUCCESSFUL" => {
-            Progress::failed(format!("{message}. Delete it, and it is made anew"))
+            Progress::failed(format!("{message}. Delete it, and the operator creates it again"))
         }
         _ => Progress::waiting(Reason::Creating, message),
     }

@@ -75,7 +75,7 @@ impl Layers for Aws {
                 Layer::Bucket => {
                     LayerObservation::Bucket(bucket::look(self, id, hints.bucket.as_deref()).await?)
                 }
-                Layer::Collection => LayerObservation::Collection(collection::look(self, id).await?),
+                Layer::VectorStore => LayerObservation::VectorStore(collection::look(self, id).await?),
                 Layer::Index => match index::look(self, id, hints).await {
                     // Reason to say so and to go on with all else, such as the network policy that may be the cause.
                     Err(fault) if fault.class == Class::Unreachable => LayerObservation::IndexHidden(fault),
@@ -107,7 +107,7 @@ impl Layers for Aws {
                     Some(want) => bucket::ensure(self, id, want, &observed.bucket).await,
                     None => Ok(Progress::Done),
                 },
-                Layer::Collection => match &want.collection {
+                Layer::VectorStore => match &want.collection {
                     Some(want) => collection::ensure(self, want, &observed.collection).await,
                     None => Ok(Progress::Done),
                 },
@@ -146,7 +146,7 @@ impl Layers for Aws {
                     Some(facts) => bucket::tag(self, id, facts, tags).await,
                     None => Ok(()),
                 },
-                Layer::Collection => match observed.collection.ours() {
+                Layer::VectorStore => match observed.collection.ours() {
                     Some(facts) => collection::tag(self, &id.name(layer), facts, tags).await,
                     None => Ok(()),
                 },
@@ -178,7 +178,7 @@ impl Layers for Aws {
             waiting_is_no_fault(match layer {
                 Layer::Key => key::teardown(self, id, &observed.key).await,
                 Layer::Bucket => bucket::teardown(self, id, &observed.bucket).await,
-                Layer::Collection => collection::teardown(self, id, &observed.collection).await,
+                Layer::VectorStore => collection::teardown(self, id, &observed.collection).await,
                 Layer::Index => index::teardown(self, id, hints, &observed.index).await,
                 Layer::Role => role::teardown(self, id, &observed.role).await,
                 Layer::KnowledgeBase => knowledge_base::teardown(self, &observed.knowledge_base).await,

@@ -74,7 +74,7 @@ pub async fn ensure(
     }
     Ok(match want.collection_arn {
         None => Progress::waiting(
-            Reason::WaitingForCollection,
+            Reason::WaitingForVectorStore,
             format!("Role {name} gets its permissions with the collection's id"),
         ),
         Some(_) => Progress::under_way(facts.role.is_some(), &format!("Role {name}")),

@@ -381,7 +381,7 @@ impl Installation {
         }
         if cx.settings.rebuild_records {
             tracing::warn!(
-                "the records are made anew; ids of which nothing is left in AWS or the cluster are forgotten"
+                "the records are created again; ids of which nothing is left in AWS or the cluster are forgotten"
             );
         }
         let complete = Lock { complete: true, ..lock.says.clone() };
@@ -441,7 +441,7 @@ fn bucket_of(id: &Identity) -> String {
 
 /// Which account and region a status speaks of, if it is not ours.
 fn elsewhere(scope: &Scope, status: &Status) -> Option<String> {
-    let arns = [&status.knowledge_base_arn, &status.collection_arn, &status.role_arn, &status.kms_key_arn];
+    let arns = [&status.knowledge_base_arn, &status.store_arn, &status.role_arn, &status.kms_key_arn];
     let account = arns.into_iter().flatten().find_map(|arn| arn.split(':').nth(4)).unwrap_or(&scope.account);
     let region = status.region.as_ref().unwrap_or(&scope.region);
     let here = *account == scope.account && *region == scope.region;

@@ -64,7 +64,7 @@ pub fn subject<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
 
 /// What an earlier object left behind is this one's now.
 pub async fn adopted(cx: &Context, object: &ObjectReference) {
-    let note = "What an earlier object left behind is taken over";
+    let note = "This object takes over what an earlier object of its name left in AWS";
     cx.event(object, EventType::Normal, "Adopted", "Reconcile", note).await;
 }
 
@@ -75,7 +75,7 @@ pub async fn drift_repaired(cx: &Context, object: &ObjectReference, drift: &[Str
         return;
     }
     let note = format!(
-        "{}. Somebody else had changed that, and it was put right, as it will be each time: change the spec instead, or keep \
+        "{}. Somebody else had changed this. The operator repaired it, and does so each time: change the spec instead, or keep \
          others from changing it",
         drift.join("; ")
     );
@@ -241,7 +241,7 @@ async fn transitions(cx: &Context, object: &ObjectReference, before: &Status, af
     // All tenants of a pool follow it at once; each is told of once.
     let is_first = was.knowledge_base_id.is_none() && is.knowledge_base_id.is_some();
     if became_ready && (!quiet || is_first || was.is_true(ConditionType::Stalled)) {
-        let note = "Everything is built and can be asked";
+        let note = "The stack is ready to query";
         cx.event(object, EventType::Normal, Reason::Ready, "Reconcile", note).await;
     }
     // Its words change at 90, 30 and 7 days before the end, and at the end.
@@ -350,7 +350,7 @@ mod tests {
                     "observedGeneration": 3, "lastTransitionTime": "1970-01-01T00:00:00Z",
                 }],
                 "knowledgeBaseId": "KB1",
-                "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "collectionArn": null,
+                "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "storeArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
                 "reindexing": null, "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
@@ -483,7 +483,7 @@ mod tests {
         let unknown = says(ConditionType::Ready, "Unknown", Reason::Creating);
         let stalled = says(ConditionType::Stalled, "True", Reason::Denied);
         let going = says(ConditionType::Stalled, "False", Reason::Ready);
-        let told: &[_] = &[("Normal", "Ready", "Reconcile", "Everything is built and can be asked")];
+        let told: &[_] = &[("Normal", "Ready", "Reconcile", "The stack is ready to query")];
         for (before, after, if_loud, if_quiet) in [
             (vec![], vec![&ready], told, &[][..]),
             (vec![&building], vec![&ready], told, &[]),
@@ -516,8 +516,7 @@ mod tests {
             (says("False", Some("KB1")), says("True", Some("KB1")), false),
             (says("False", None), says("False", Some("KB1")), false),
         ] {
-            let told = is_told
-                .then(|| event("Normal", "Ready", "Reconcile", "Everything is built and can be asked"));
+            let told = is_told.then(|| event("Normal", "Ready", "Reconcile", "The stack is ready to query"));
             let after = Status { observed_generation: Some(4), ..after };
             let server = api_server(std::iter::once(writes(&after)).chain(told));
             let api: Api<Tenant> = Api::namespaced(server.client(), "tenants");
@@ -747,7 +746,12 @@ mod tests {
         let held = "It is held by the installation 'test' and left alone by 'prod'. Two --selectors that overlap, or a \
                     label that was moved, make it visible to both";
         let server = api_server([
-            event("Normal", "Adopted", "Reconcile", "What an earlier object left behind is taken over"),
+            event(
+                "Normal",
+                "Adopted",
+                "Reconcile",
+                "This object takes over what an earlier object of its name left in AWS",
+            ),
             event("Warning", "HeldByAnother", "Reconcile", held),
         ]);
         let cx = context(server.client());

@@ -30,7 +30,7 @@ fn verdict(before: &Status, unknown: Unknown, error: &Error, lasts: Option<Durat
         (Some(reason), _) => (None, Some(Blocked { reason, message: error.to_string() })),
         (None, Some(_)) if late => {
             let minutes = teardown::DEADLINE.as_secs() / 60;
-            let message = format!("Nothing has gone on for more than {minutes} minutes. {error}");
+            let message = format!("Nothing has made progress for more than {minutes} minutes. {error}");
             (None, Some(Blocked { reason: Reason::DeadlineExceeded, message }))
         }
         (None, Some(_)) => (Some((error.lasting(), error.to_string())), None),

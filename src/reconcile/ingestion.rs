@@ -91,7 +91,8 @@ pub fn reindexing(before: &Status, status: &mut Status, step: &LastStep) -> Opti
     }
     // What the jobs of the data source before this one did says nothing of it.
     status.ingestion = None;
-    let message = "The index was lost and is made anew; Ready again when every document is embedded again";
+    let message =
+        "The index was lost and is being rebuilt; Ready again once every document is embedded again";
     Some((Reason::Updating, message.into()))
 }
 
@@ -221,7 +222,7 @@ fn failing(fault: &Fault, lasts: Option<Duration>, last: Option<Documents>) -> D
         (None, Some(lasts)) if lasts > DEADLINE => {
             let minutes = DEADLINE.as_secs() / 60;
             let message =
-                format!("They could not be looked after for more than {minutes} minutes. {message}");
+                format!("The documents could not be processed for more than {minutes} minutes. {message}");
             Documents { current: Some(false), reason: Reason::DeadlineExceeded, message }
         }
         (None, lasts) => {

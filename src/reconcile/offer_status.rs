@@ -25,7 +25,7 @@ pub fn offer(stack: &SharedStack, bucket_name: &str, collection_name: &str) -> O
         uid: stack.uid().unwrap_or_default(),
         bucket: bucket_name.into(),
         collection_name: collection_name.into(),
-        collection_arn: status.collection_arn.clone()?,
+        collection_arn: status.store_arn.clone()?,
         collection_endpoint: status.collection_endpoint.clone(),
         kms_key_arn: status.kms_key_arn.clone(),
         pool: stack.spec.pool.as_ref().and_then(|pool| {
@@ -43,13 +43,13 @@ pub fn offer(stack: &SharedStack, bucket_name: &str, collection_name: &str) -> O
 
 /// The offer of a SharedStack in this identity's scope.
 pub fn offer_of(id: &Identity, stack: &SharedStack) -> Option<Offer> {
-    offer(stack, &id.name(Layer::Bucket), &id.name(Layer::Collection))
+    offer(stack, &id.name(Layer::Bucket), &id.name(Layer::VectorStore))
 }
 
 /// Writes what is borrowed into a tenant's status.
 pub fn borrowed(status: &mut Status, offer: &Offer) {
     status.bucket = Some(offer.bucket.clone());
-    status.collection_arn = Some(offer.collection_arn.clone());
+    status.store_arn = Some(offer.collection_arn.clone());
     status.collection_endpoint = offer.collection_endpoint.clone();
     status.kms_key_arn = offer.kms_key_arn.clone();
 }
@@ -59,8 +59,8 @@ pub fn approve_loss(status: &mut Status, layers: &[Layer]) {
     if layers.contains(&Layer::Bucket) {
         status.bucket = None;
     }
-    if layers.contains(&Layer::Collection) {
-        (status.collection_arn, status.collection_endpoint) = (None, None);
+    if layers.contains(&Layer::VectorStore) {
+        (status.store_arn, status.collection_endpoint) = (None, None);
     }
 }
 
@@ -77,9 +77,9 @@ pub fn owned(
         status.kms_key_arn = bucket.key_arn.clone();
     }
     if let (true, Some(collection)) =
-        (whole(Layer::Collection), observed.collection.ours().and_then(|facts| facts.collection.as_ref()))
+        (whole(Layer::VectorStore), observed.collection.ours().and_then(|facts| facts.collection.as_ref()))
     {
-        status.collection_arn = Some(collection.arn.clone());
+        status.store_arn = Some(collection.arn.clone());
         status.collection_endpoint = collection.endpoint.clone();
     }
     if let (true, Some(index)) = (whole(Layer::Index), &want.index) {

@@ -205,7 +205,7 @@ pub async fn tombstone(
         Err(fault) if cx.clock.since(memory.leaves()) < teardown::DEADLINE => return waits(fault),
         Err(fault) => {
             let note = format!(
-                "The registry could not be told that this Tenant leaves, and its deletion goes on: {fault}. The item of \
+                "The registry could not be told that this Tenant leaves, and its deletion continues: {fault}. The item of \
                  tenantId '{}' in table '{}' still says that it can be asked; delete it",
                 entry.tenant_id,
                 table.name()

@@ -83,7 +83,7 @@ async fn step(
             return Ok(moved.progress);
         }
         status.documents_moved_time = Some(clock::stamp_after(marker.since));
-        return Ok(Progress::waiting(Reason::Updating, "The documents that were retained are back"));
+        return Ok(Progress::waiting(Reason::Updating, "The retained documents are restored"));
     }
     marker::remove(&cx.aws, &offer.bucket, id).await?;
     conditions_writer::adopted(cx, &conditions_writer::subject(tenant)).await;

@@ -37,7 +37,7 @@ pub enum Trouble {
     )]
     Lost(String),
     /// What was there before there were records has none yet.
-    #[error("What is there is being recorded; this goes on when that is done{0}")]
+    #[error("Existing tenantIds are being recorded; this continues when that is done{0}")]
     Incomplete(String),
     /// Others write it as often as we do.
     #[error("The record of this tenantId is being written by others at the same moment")]

@@ -119,8 +119,10 @@ impl Identity {
         let scope = &self.scope;
         let generation = self.generation.letter();
         let Scope { installation, account, region, .. } = &**scope;
-        let inputs =
-            format!("{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{layer:?}\n{generation}");
+        let inputs = format!(
+            "{installation}\n{account}\n{region}\n{kind}\n{id}\n{pattern}\n{}\n{generation}",
+            layer.in_names()
+        );
         let digest = Sha256::digest(inputs);
         let hash = &BASE32_NOPAD.encode(&digest)[..HASH].to_lowercase();
         let head: String = id.chars().take(HEAD).collect();

@@ -266,7 +266,7 @@ pub fn taken(tenant_id: &str) -> Blocked {
     Blocked {
         reason: Reason::TenantIdTaken,
         message: format!(
-            "tenantId '{tenant_id}' belongs to another Tenant, or did so once. This one goes on by itself if the id is given \
+            "tenantId '{tenant_id}' belongs to another Tenant, or did so once. This one continues by itself if the id is given \
              to anybody; or choose another tenantId in a new Tenant"
         ),
     }

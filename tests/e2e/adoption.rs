@@ -86,7 +86,7 @@ async fn the_same_manifest_takes_over_what_it_left() {
                 (
                     status.knowledge_base_id,
                     status.data_source_id,
-                    status.collection_arn,
+                    status.store_arn,
                     status.bucket,
                     status.kms_key_arn,
                 )

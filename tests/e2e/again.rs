@@ -21,7 +21,7 @@ const TENANTS: [(&str, &str); 3] = [
 /// What a status names that dies with its Tenant.
 fn ids(tenant: &Object) -> BTreeSet<String> {
     let status = tenant.status.clone();
-    let of_silo = (tenant.spec["pattern"] == "Silo").then_some(status.collection_arn).flatten();
+    let of_silo = (tenant.spec["pattern"] == "Silo").then_some(status.store_arn).flatten();
     let ids = [status.knowledge_base_id, status.data_source_id, of_silo];
     if tenant.spec["pattern"] == "Pool" { BTreeSet::new() } else { ids.into_iter().flatten().collect() }
 }

@@ -96,7 +96,7 @@ async fn no_object_of_a_tenant_keeps_another_from_being_indexed_or_forgotten() {
         assert!(told.message("DocumentsCurrent").contains(&more), "{}", told.describe());
         assert!(!w.get("umbrella").await.is("DocumentsCurrent=False"));
         let stack = w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
-        let said = format!("{count} documents were skipped and found by nobody");
+        let said = format!("{count} documents were skipped, so that no query finds them");
         assert!(stack.message("DocumentsCurrent").contains(&said), "{}", stack.describe());
         let report = documents(&w, "acme").await;
         let failed = report["failed"].as_array().unwrap();

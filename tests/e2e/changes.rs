@@ -39,7 +39,7 @@ async fn a_changed_spec_is_changed_in_aws() {
         .await;
         let after = w.ready("acme").await;
         let ids = |status: &tenantry::api::Status| {
-            (status.knowledge_base_id.clone(), status.data_source_id.clone(), status.collection_arn.clone())
+            (status.knowledge_base_id.clone(), status.data_source_id.clone(), status.store_arn.clone())
         };
         assert_eq!(ids(&after.status), ids(&before.status));
 
@@ -49,7 +49,7 @@ async fn a_changed_spec_is_changed_in_aws() {
         for (what, layer) in [
             ("key behind", Layer::Key),
             ("bucket", Layer::Bucket),
-            ("collection", Layer::Collection),
+            ("collection", Layer::VectorStore),
             ("role", Layer::Role),
             ("knowledge base", Layer::KnowledgeBase),
         ] {
@@ -67,11 +67,11 @@ async fn a_changed_spec_is_changed_in_aws() {
         let lifecycle = w.sdk.s3.get_bucket_lifecycle_configuration().bucket(&bucket).send().await.unwrap();
         let days = lifecycle.rules().iter().filter_map(|rule| Some((rule.id()?, rule.expiration()?.days()?)));
         assert_eq!(days.collect::<Vec<_>>(), [("documents", 365), ("tenantry/quarantine", 365)]);
-        let collection = id.name(Layer::Collection);
+        let collection = id.name(Layer::VectorStore);
         let network = w.sdk.aoss.get_security_policy().r#type("network".into()).name(&collection).send().await;
         let network = format!("{:?}", network.unwrap().security_policy_detail.unwrap().policy.unwrap());
         assert!(network.contains("\"AllowFromPublic\": Bool(true)"), "{network}");
-        let (_, collection_id) = after.status.collection_arn.as_deref().unwrap().rsplit_once('/').unwrap();
+        let (_, collection_id) = after.status.store_arn.as_deref().unwrap().rsplit_once('/').unwrap();
         let index = w.sdk.aoss.get_index().id(collection_id).index_name(id.name(Layer::Index)).send().await.unwrap();
         let schema = format!("{:?}", index.index_schema.unwrap());
         assert!(schema.contains("\"author\"") && schema.contains("\"year\""), "{schema}");

@@ -34,11 +34,11 @@ async fn each_owner_has_its_conditions_in_order() {
         let answers = ["IndexReady", "RoleReady", "KnowledgeBaseReady"];
         let documents = ["DocumentsCurrent", "ModelCurrent"];
         for (object, details) in [
-            ("silo", [&["KeyReady", "BucketReady", "CollectionReady"][..], &answers, &documents].concat()),
+            ("silo", [&["KeyReady", "BucketReady", "VectorStoreReady"][..], &answers, &documents].concat()),
             ("bridge", [&answers[..], &["StackReady"], &documents].concat()),
             ("pool", vec!["StackReady"]),
-            ("SharedStack/plain", vec!["BucketReady", "CollectionReady"]),
-            ("SharedStack/pooled", [&["BucketReady", "CollectionReady"][..], &answers, &documents].concat()),
+            ("SharedStack/plain", vec!["BucketReady", "VectorStoreReady"]),
+            ("SharedStack/pooled", [&["BucketReady", "VectorStoreReady"][..], &answers, &documents].concat()),
         ] {
             let found = w.ready(object).await;
             assert_eq!(types(&found), [&summary[..], &details].concat(), "{object}");

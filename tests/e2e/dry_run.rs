@@ -45,7 +45,11 @@ async fn what_is_foretold_is_what_happens() {
         let (mark, before) = (w.double.mark().await, inventory::resources(&w.inventory().await));
         let own = ["data source", "knowledge base", "index", "data access policy", "role"];
         assert_eq!(lines(&w, "bridge", "goes").await, [&own[..], &["documents"]].concat());
-        assert_eq!(lines(&w, "bridge", "leftAlone").await, ["bucket", "collection"], "the stack has no key");
+        assert_eq!(
+            lines(&w, "bridge", "leftAlone").await,
+            ["bucket", "vector store"],
+            "the stack has no key"
+        );
         let rest = ["bucket with all versions", "key, in 30 days"];
         let silo = lines(&w, "silo", "goes").await;
         for what in own.iter().chain(&["collection", "network policy", "encryption policy"]).chain(&rest) {

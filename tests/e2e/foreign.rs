@@ -28,12 +28,12 @@ async fn make(w: &World, what: &str) -> String {
         "network policy" => {
             let rules = format!(
                 r#"[{{"Rules": [{{"ResourceType": "collection", "Resource": ["collection/{}"]}}], "AllowFromPublic": true}}]"#,
-                name(Layer::Collection)
+                name(Layer::VectorStore)
             );
             let request =
-                w.sdk.aoss.create_security_policy().r#type("network".into()).name(name(Layer::Collection));
+                w.sdk.aoss.create_security_policy().r#type("network".into()).name(name(Layer::VectorStore));
             request.policy(rules).description("installation=e2e,owner=somebody").send().await.unwrap();
-            name(Layer::Collection)
+            name(Layer::VectorStore)
         }
         "key" => {
             let key = w.sdk.kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;

@@ -16,7 +16,7 @@ fn name(w: &World, kind: &str) -> String {
     let layer = match kind {
         "key" => Layer::Key,
         "bucket" | "faraway" => Layer::Bucket,
-        "encryption" | "network" | "collection" => Layer::Collection,
+        "encryption" | "network" | "collection" => Layer::VectorStore,
         "role" => Layer::Role,
         "access" => Layer::Index,
         _ => Layer::KnowledgeBase,
@@ -156,7 +156,7 @@ async fn an_index_in_a_borrowed_collection_may_be_somebody_elses() {
         w.start_operator().await;
         w.apply("{kind: SharedStack, metadata: {name: standard}, spec: {}}").await;
         let stack = w.ready("SharedStack/standard").await.status;
-        let (_, collection) = stack.collection_arn.as_ref().unwrap().rsplit_once('/').unwrap();
+        let (_, collection) = stack.store_arn.as_ref().unwrap().rsplit_once('/').unwrap();
         let index = w.tenant_identity("acme", Pattern::Bridge, Some("standard"), "").name(Layer::Index);
         w.others_index(collection, &index).await;
         let mark = w.double.mark().await;

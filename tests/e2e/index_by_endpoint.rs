@@ -160,7 +160,7 @@ async fn nobody_waits_for_a_collection_to_learn_that_its_index_cannot_be_made() 
         w.apply(&silo("{access: Private}")).await;
         let told = w.condition("acme", "IndexReady=False/EndpointUnreachable").await;
         assert!(told.is("Stalled=True/EndpointUnreachable"), "{}", told.describe());
-        assert!(told.is("CollectionReady=False/Creating"), "{}", told.describe());
+        assert!(told.is("VectorStoreReady=False/Creating"), "{}", told.describe());
         let message = told.message("IndexReady");
         for part in ["vpcEndpointIds", "Public", "API is not supported"] {
             assert!(message.contains(part), "{message}");

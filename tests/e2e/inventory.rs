@@ -33,7 +33,7 @@ pub fn owned(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<Strin
             Layer::Key if !creates_key => vec![],
             Layer::Key => vec![format!("alias {name}"), format!("key behind alias/{name}")],
             Layer::Bucket => vec![format!("bucket {name}")],
-            Layer::Collection => ["collection", "encryption policy", "network policy"]
+            Layer::VectorStore => ["collection", "encryption policy", "network policy"]
                 .map(|what| format!("{what} {name}"))
                 .into(),
             // The data access policy bears the name of its index and belongs to the role.

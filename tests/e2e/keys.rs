@@ -116,7 +116,7 @@ async fn a_key_that_is_allowed_encrypts_everything_and_stays() {
             let rules = found.server_side_encryption_configuration.unwrap().rules;
             let found = rules[0].apply_server_side_encryption_by_default.as_ref().unwrap();
             assert_eq!(found.kms_master_key_id.as_ref(), Some(key), "{object}'s bucket");
-            let (_, collection) = status.collection_arn.as_ref().unwrap().rsplit_once('/').unwrap();
+            let (_, collection) = status.store_arn.as_ref().unwrap().rsplit_once('/').unwrap();
             let found = w.sdk.aoss.batch_get_collection().ids(collection).send().await.unwrap();
             let found = found.collection_details.unwrap_or_default()[0].kms_key_arn.clone();
             assert_eq!(found.as_ref(), Some(key), "{object}'s collection");

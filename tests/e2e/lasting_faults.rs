@@ -79,7 +79,7 @@ impl Row {
         let message = told.message(kind);
         assert!(message.contains(cause) && message.contains("iam:"), "{}", told.describe());
         for condition in &told.status.conditions {
-            assert!(condition.message != "Looking at what is there", "{}", told.describe());
+            assert!(condition.message != "Looking at what exists in AWS", "{}", told.describe());
         }
         told
     }

@@ -1,4 +1,4 @@
-//! A bucket or a collection that is gone is not made anew, empty, before a person has said so.
+//! A bucket or a vector store that is gone is not made anew, empty, before a person has said so.
 
 use std::time::Duration;
 
@@ -115,20 +115,20 @@ async fn a_collection_that_is_gone_takes_its_knowledge_bases_along_only_if_someb
         w.condition("bridge", "DocumentsCurrent=True/Synced").await;
         let stack = w.condition("SharedStack/standard", "DocumentsCurrent=True/Synced").await;
         let mark = w.double.mark().await;
-        let (_, collection) = stack.status.collection_arn.as_deref().unwrap().rsplit_once('/').unwrap();
+        let (_, collection) = stack.status.store_arn.as_deref().unwrap().rsplit_once('/').unwrap();
         w.sdk.aoss.delete_collection().id(collection).send().await.unwrap();
 
         let told = w.condition("SharedStack/standard", "Stalled=True/DataLost").await;
-        assert!(told.is("CollectionReady=False/DataLost"), "{}", told.describe());
+        assert!(told.is("VectorStoreReady=False/DataLost"), "{}", told.describe());
         for tenant in ["bridge", "pool"] {
             w.condition(tenant, "Ready=False/StackNotReady").await;
         }
         let writes = w.double.journal(mark).await.mutating().only(|call| call.is_operators());
         assert!(writes.is_empty(), "{writes}");
 
-        approved(&w, "SharedStack/standard", "CollectionReady").await;
+        approved(&w, "SharedStack/standard", "VectorStoreReady").await;
         let after = w.ready("SharedStack/standard").await;
-        assert_ne!(after.status.collection_arn, stack.status.collection_arn);
+        assert_ne!(after.status.store_arn, stack.status.store_arn);
         assert_ne!(after.status.knowledge_base_id, stack.status.knowledge_base_id);
         for tenant in ["bridge", "pool"] {
             w.ready(tenant).await;

@@ -137,7 +137,7 @@ async fn assert_put_right(w: &World, parts: &[Part]) {
                 let told = w.until(&owned.object, &stalled, |told| told.is(&stalled) && asks(told)).await;
                 let name = match part {
                     Part::Key => owned.status.kms_key_arn.clone().unwrap(),
-                    Part::Collection => owned.status.collection_arn.clone().unwrap(),
+                    Part::Collection => owned.status.store_arn.clone().unwrap(),
                     _ => owned.name(*part),
                 };
                 assert!(

@@ -68,7 +68,7 @@ async fn a_bridge_owns_what_answers_and_borrows_what_stores() {
         assert_own_knowledge_base(&w, &acme, &id).await;
         assert_eq!(acme.status.bucket, Some(lender.name(Layer::Bucket)));
         assert_eq!(acme.status.prefix.as_deref(), Some("bridge/acme/"));
-        assert_eq!(acme.status.collection_arn, stack.status.collection_arn);
+        assert_eq!(acme.status.store_arn, stack.status.store_arn);
         assert!(acme.status.retrieval_filter.is_none(), "its knowledge base is its own");
         assert!(stack.status.knowledge_base_id.is_none() && stack.status.prefix.is_none(), "it has no pool");
     })
@@ -141,7 +141,7 @@ async fn assert_own_knowledge_base(w: &World, object: &Object, id: &Identity) {
     let store = found.storage_configuration.unwrap().opensearch_serverless_configuration.unwrap();
     assert_eq!(
         (Some(store.collection_arn), Some(store.vector_index_name)),
-        (status.collection_arn, status.index_name)
+        (status.store_arn, status.index_name)
     );
 
     let request = w.sdk.bedrock.get_data_source().knowledge_base_id(&kb).data_source_id(&source);

@@ -12,8 +12,8 @@ async fn collection_bucket_and_role_are_requested_before_any_of_them_is_ready() 
         })
         .await;
         w.condition("acme", "BucketReady=True").await;
-        let acme = w.condition("acme", "CollectionReady=False/Creating").await;
-        assert!(acme.is("IndexReady=Unknown/WaitingForCollection"), "{}", acme.describe());
+        let acme = w.condition("acme", "VectorStoreReady=False/Creating").await;
+        assert!(acme.is("IndexReady=Unknown/WaitingForVectorStore"), "{}", acme.describe());
         assert!(
             acme.is("KnowledgeBaseReady=Unknown") && acme.is("Ready=False/Creating"),
             "{}",

@@ -57,7 +57,7 @@ impl Part {
         match self {
             Part::Key | Part::Alias => Layer::Key,
             Part::Bucket | Part::BucketPolicy => Layer::Bucket,
-            Part::Encryption | Part::Network | Part::Collection => Layer::Collection,
+            Part::Encryption | Part::Network | Part::Collection => Layer::VectorStore,
             Part::Index => Layer::Index,
             Part::Role | Part::Access | Part::Trust | Part::Permissions => Layer::Role,
             Part::KnowledgeBase | Part::DataSource => Layer::KnowledgeBase,
@@ -126,7 +126,7 @@ impl Owned {
     }
 
     pub fn collection(&self) -> &str {
-        self.status.collection_arn.as_deref().unwrap().rsplit_once('/').unwrap().1
+        self.status.store_arn.as_deref().unwrap().rsplit_once('/').unwrap().1
     }
 
     /// Somebody deletes a part; returns when it is gone. A key can only be on its way.
@@ -251,7 +251,7 @@ impl Owned {
             Part::Collection => {
                 let tag =
                     aws_sdk_opensearchserverless::types::Tag::builder().key(OWNER).value(SOMEBODY).build();
-                let arn = self.status.collection_arn.as_deref().unwrap();
+                let arn = self.status.store_arn.as_deref().unwrap();
                 sdk.aoss.tag_resource().resource_arn(arn).tags(tag.unwrap()).send().await.unwrap();
             }
             Part::Role => {

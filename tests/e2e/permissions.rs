@@ -47,7 +47,7 @@ async fn an_action_that_is_taken_away_is_named() {
             &[
                 ("s3:CreateBucket", "BucketReady"),
                 ("iam:CreateRole", "RoleReady"),
-                ("aoss:CreateCollection", "CollectionReady"),
+                ("aoss:CreateCollection", "VectorStoreReady"),
             ],
             &[("bedrock:CreateKnowledgeBase", "KnowledgeBaseReady")],
         ];

@@ -118,7 +118,7 @@ async fn what_waiting_does_not_cure_says_what_does() {
             ),
             (
                 "denied",
-                Layer::Collection,
+                Layer::VectorStore,
                 "CreateCollection",
                 "Denied",
                 "Allow aoss:CreateCollection",

@@ -114,7 +114,7 @@ spec:
         for (object, before) in objects.into_iter().zip(&before) {
             let after = w.ready(object).await;
             assert_eq!(after.status.knowledge_base_id, before.status.knowledge_base_id, "{object}");
-            assert_eq!(after.status.collection_arn, before.status.collection_arn, "{object}");
+            assert_eq!(after.status.store_arn, before.status.store_arn, "{object}");
         }
     })
     .await;

@@ -59,7 +59,7 @@ async fn an_id_that_looks_like_something_else_is_text_all_the_way() {
         }
 
         // OpenSearch would take the first of them for a date, and refuse all that come after it.
-        let (_, collection) = stack.status.collection_arn.as_deref().unwrap().rsplit_once('/').unwrap();
+        let (_, collection) = stack.status.store_arn.as_deref().unwrap().rsplit_once('/').unwrap();
         let index = w.stack_identity("standard", stack.uid()).name(Layer::Index);
         let schema = w.adapters().indexes.find(collection, &index).await.unwrap().expect("the index");
         let text = json!({"type": "text", "fields": {"keyword": {"type": "keyword"}}});

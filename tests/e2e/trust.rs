@@ -143,7 +143,7 @@ async fn an_index_that_is_lost_takes_its_data_source_along() {
         let mut lost = Vec::new();
         for owner in OWNERS {
             let status = w.get(owner).await.status;
-            let (_, collection) = status.collection_arn.as_ref().unwrap().rsplit_once('/').unwrap();
+            let (_, collection) = status.store_arn.as_ref().unwrap().rsplit_once('/').unwrap();
             let delete = w.sdk.aoss.delete_index().id(collection).index_name(status.index_name.unwrap());
             delete.send().await.unwrap();
             lost.push(status.data_source_id.unwrap());

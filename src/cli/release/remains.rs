@@ -48,7 +48,7 @@ pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result
 /// What a Silo or Bridge tenant has for itself, beside a bucket.
 async fn layers(aws: &Aws, id: &Identity) -> Result<Vec<Left>, Fault> {
     let [base, index, role, collection] =
-        [Layer::KnowledgeBase, Layer::Index, Layer::Role, Layer::Collection].map(|layer| id.name(layer));
+        [Layer::KnowledgeBase, Layer::Index, Layer::Role, Layer::VectorStore].map(|layer| id.name(layer));
     let access = aws.policies.find(PolicyKind::DataAccess, &index).await?;
     let tags = [
         ("knowledge base", aws.knowledge_bases.find(&base, None).await?.map(|it| it.tags), base),

@@ -1,4 +1,4 @@
-//! `tenantry retained`: what was left behind on purpose, and goes on costing money.
+//! `tenantry retained`: what was left behind on purpose, and continues to cost money.
 //!
 //! Who left something is found by what says so itself. All else that belongs to an owner is found by its name. What cannot
 //! be looked at hides nothing else: the rest is printed, and the exit code says that it may not be all.

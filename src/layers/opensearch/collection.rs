@@ -14,7 +14,7 @@ use crate::stack::store::opensearch;
 /// Reads the collection and its policies; each must prove to be ours on its own. Under a collection that is somebody
 /// else's, no policy is ours to change.
 pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<CollectionFacts>, Fault> {
-    let name = id.name(Layer::Collection);
+    let name = id.name(Layer::VectorStore);
     let (encryption, network, collection) = futures::try_join!(
         aws.policies.find(PolicyKind::Encryption, &name),
         aws.policies.find(PolicyKind::Network, &name),
@@ -116,7 +116,7 @@ fn not_active(facts: &CollectionFacts) -> Progress {
     let failure = detail.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let message = format!("Collection {} is {}{failure}", detail.arn, detail.status);
     match detail.status.as_str() {
-        "FAILED" => Progress::failed(format!("{message}. Delete it, and it is made anew")),
+        "FAILED" => Progress::failed(format!("{message}. Delete it, and the operator creates it again")),
         _ => Progress::waiting(Reason::Creating, message),
     }
 }
@@ -126,7 +126,7 @@ pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<CollectionFacts>
     let Some(facts) = seen.ours() else {
         return Ok(Progress::Done);
     };
-    let name = id.name(Layer::Collection);
+    let name = id.name(Layer::VectorStore);
     if let Some(detail) = &facts.collection {
         if detail.status != "DELETING" {
             tracing::info!(

@@ -80,14 +80,14 @@ async fn find_by_endpoint(aws: &Aws, name: &str, hints: &Hints) -> Result<Option
 /// Creates the index, or adds the mappings of attributes declared later.
 pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>) -> Result<Progress, Fault> {
     let Some(collection_id) = &want.collection_id else {
-        return Ok(Progress::waiting(Reason::WaitingForCollection, "The collection has no id yet"));
+        return Ok(Progress::waiting(Reason::WaitingForVectorStore, "The collection has no id yet"));
     };
     let endpoint = want.collection_endpoint.as_deref();
     match seen.ours() {
         Some(facts) if want.rebuild => {
             tracing::warn!(
                 index = want.name,
-                "the index holds vectors of a knowledge base that is gone: it is made anew"
+                "the index holds vectors of a knowledge base that is gone: it is created again"
             );
             delete(aws, &want.name, collection_id, endpoint, facts).await?;
         }

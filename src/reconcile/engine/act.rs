@@ -98,12 +98,12 @@ pub(super) fn collect(
             Some(match in_time(world, case, memory, layer, standing, at_work, waited) {
                 // Why it is not done yet is nobody's news; that it is not, is.
                 LayerStatus::Unchanged if was_ready => {
-                    let message = format!("The {layer} is not as it should be yet");
+                    let message = format!("The {layer} does not match the spec yet");
                     LayerStatus::Waiting(Reason::Updating, message).answering(goes_on)
                 }
                 standing => standing,
             });
-        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForCollection, .. })) {
+        if matches!(result, Ok(Progress::Waiting { reason: Reason::WaitingForVectorStore, .. })) {
             *memory.waiting_since.get_mut(layer) = None;
         }
         look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));

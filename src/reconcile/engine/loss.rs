@@ -1,4 +1,4 @@
-//! What is gone from AWS with data in it: a bucket or a collection that stood once and stands no more. It is not made
+//! What is gone from AWS with data in it: a bucket or a vector store that stood once and stands no more. It is not made
 //! anew, empty, as if nothing had been in it: a person decides.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::STALLED;
 
 /// The layers that hold what cannot be made again.
-const WITH_DATA: [Layer; 2] = [Layer::Bucket, Layer::Collection];
+const WITH_DATA: [Layer; 2] = [Layer::Bucket, Layer::VectorStore];
 
 /// How soon to look once more at what seems to be gone: one answer may be wrong.
 const ONCE_MORE: Duration = Duration::from_secs(5);
@@ -52,17 +52,14 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
             .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
         _ => {
             let there = observed.collection.ours().is_some_and(|facts| facts.collection.is_some());
-            let known = case
-                .status
-                .collection_arn
-                .as_ref()
-                .filter(|_| !there && observed.foreign_of(layer).is_none());
+            let known =
+                case.status.store_arn.as_ref().filter(|_| !there && observed.foreign_of(layer).is_none());
             known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
         }
     }?;
     let said = case.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");
     let Some(said) = said else {
-        let message = format!("{lost}. Looking once more");
+        let message = format!("{lost}. Checking once more");
         // What it is to be told of is not known yet: the next look has the code.
         let standing = LayerStatus::Waiting(Reason::DataLost, message);
         return Some(Loss { layer, decision: LossDecision::Waits(standing, ONCE_MORE) });
@@ -74,7 +71,7 @@ fn loss(case: &Case<'_>, observed: &Observation, layer: Layer) -> Option<Loss> {
         return Some(Loss { layer, decision: LossDecision::Approved });
     }
     let message = format!(
-        "{lost}. Nothing is made anew and no job runs, because that might bury what can still be restored. {}: it is then \
+        "{lost}. Nothing is created again and no job runs, because that could overwrite what can still be restored. {}: it is then \
          made anew, empty, and what is left is embedded again",
         approval::ask(&code, case.approved)
     );

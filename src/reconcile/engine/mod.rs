@@ -112,7 +112,7 @@ pub async fn survey(
         // What hides the index may be just what is to be put right, such as the collection's network policy.
         let hides =
             |layer: &Layer| moving(layer) && !answers::go_on(&case.id.scope, &want, &memory.observed, *layer);
-        let cause = [Layer::Key, Layer::Collection, Layer::Role].into_iter().find(hides);
+        let cause = [Layer::Key, Layer::VectorStore, Layer::Role].into_iter().find(hides);
         (steps.index, index_unseen) = match cause.filter(|_| !is_passing(&fault)) {
             Some(cause) => (Step::WaitFor(cause), None),
             None => (Step::Unseen, Some(fault)),

@@ -74,7 +74,7 @@ impl Layers for InMemory {
             Ok(match layer {
                 Layer::Key => LayerObservation::Key(judged(id, &observed.key, |it| Some(&it.tags))),
                 Layer::Bucket => LayerObservation::Bucket(judged(id, &observed.bucket, |it| Some(&it.tags))),
-                Layer::Collection => LayerObservation::Collection(judged(id, &observed.collection, |it| {
+                Layer::VectorStore => LayerObservation::VectorStore(judged(id, &observed.collection, |it| {
                     Some(&it.collection.as_ref()?.tags)
                 })),
                 Layer::Index if hints.collection_id.is_none() => LayerObservation::Index(Observed::Absent),
@@ -113,7 +113,7 @@ impl Layers for InMemory {
             let was_there = match layer {
                 Layer::Key => state.observed.key.ours().is_some(),
                 Layer::Bucket => state.observed.bucket.ours().is_some(),
-                Layer::Collection => state.observed.has_active_collection(),
+                Layer::VectorStore => state.observed.has_active_collection(),
                 Layer::Index => state.observed.index.ours().is_some(),
                 Layer::Role => state.observed.role.ours().is_some_and(|facts| facts.role.is_some()),
                 Layer::KnowledgeBase => state.observed.knowledge_base.ours().is_some(),
@@ -123,7 +123,7 @@ impl Layers for InMemory {
             }
             let needs_arn = want.role.as_ref().is_some_and(|role| role.collection_arn.is_none());
             let reason = match layer {
-                Layer::Role if needs_arn => Reason::WaitingForCollection,
+                Layer::Role if needs_arn => Reason::WaitingForVectorStore,
                 _ if was_there => Reason::Updating,
                 _ => Reason::Creating,
             };

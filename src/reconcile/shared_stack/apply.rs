@@ -85,8 +85,7 @@ async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
     });
     let lost = findings.lost.iter().map(|(tenant_id, names)| {
         let note = format!(
-            "{} metadata files said more than is kept, and were replaced; the originals are under {QUARANTINE}. Kept is what the \
-             pool declares (index.attributes), of its type, in JSON that has each key once: text of 1 to 2,048 characters, lists of 1 \
+            "{} metadata files contained more than the pool keeps, and were replaced; the originals are under {QUARANTINE}. The pool keeps what it declares (index.attributes), of its type, in JSON that has each key once: text of 1 to 2,048 characters, lists of 1 \
              to 10 of them, of a file of records the declared columns. Beside: {names}",
             names.count
         );

@@ -317,7 +317,7 @@ async fn take_along(
         return Ok(Progress::Done);
     }
     // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
-    let collection = cx.aws.collections.find(&id.name(Layer::Collection)).await?;
+    let collection = cx.aws.collections.find(&id.name(Layer::VectorStore)).await?;
     let offer = collection.filter(|it| it.status == "ACTIVE").map(|it| teardown::lent(id, it));
     let documents = |tenant: &Identity| {
         let (bucket, ledger) = (id.name(Layer::Bucket), ledger_key(tenant));

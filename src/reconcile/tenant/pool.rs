@@ -183,7 +183,7 @@ fn waits(leaver: &DeletedTenant<'_>, remain: bool, cadence: Cadence) -> Progress
     let (bucket, prefix) = (leaver.stack.name(Layer::Bucket), leaver.id.prefix());
     let (reason, message) = if remain {
         let message = format!(
-            "Documents come again under s3://{bucket}/{prefix} as fast as they go, and each time an ingestion job must \
+            "New documents appear under s3://{bucket}/{prefix} as fast as they are deleted, and each time an ingestion job must \
              forget them. Stop whoever writes there; tried again every five minutes"
         );
         (Reason::DocumentsRemain, message)

@@ -173,7 +173,7 @@ fn no_stack(cx: &Context, tenant: &Tenant, isolation: &Isolation, name: &str, ha
         _ => format!(" There are: {}.", there.join(", ")),
     };
     let instead = match has_id {
-        true => "and what this Tenant had in it is gone with it",
+        true => "and what this Tenant had in it is lost with it",
         false => "or delete this Tenant, of which nothing is built, and apply it with another stackRef",
     };
     format!("There is no SharedStack '{name}'.{there} Create it, {instead}")
@@ -270,8 +270,7 @@ pub(super) fn offer_from(
     let needs_pool = tenant.spec.pattern == Pattern::Pool;
     let offer = offer_status::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
     offer.ok_or_else(|| {
-        let message =
-            format!("SharedStack '{name}' is not ready to lend yet; this Tenant goes on when it is");
+        let message = format!("SharedStack '{name}' is not ready yet; this Tenant continues when it is");
         LayerStatus::Waiting(Reason::StackNotReady, message)
     })
 }

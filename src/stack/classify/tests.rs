@@ -272,7 +272,10 @@ fn told(fault: &Fault, was_ready: bool, after: Duration) -> Vec<(&'static str, S
     let summary = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
     let said = |kind: &ConditionType| {
         let said = condition::find(&before, *kind).unwrap();
-        assert!(!said.message.contains("Looking at what is there") || lasts.is_none(), "{fault}: {said:?}");
+        assert!(
+            !said.message.contains("Looking at what exists in AWS") || lasts.is_none(),
+            "{fault}: {said:?}"
+        );
         let says_why = said.message.contains("AWS says so") || lasts.is_none();
         assert!(says_why || said.status == "False" || *kind == ConditionType::Ready, "{fault}: {said:?}");
         (kind.as_str(), said.status.clone(), said.reason.clone())

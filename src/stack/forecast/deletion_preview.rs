@@ -13,7 +13,7 @@ use crate::stack::model::teardown_order::{ORDER, OnDelete};
 pub enum Outcome {
     /// It is deleted.
     Goes,
-    /// It stays, tagged as retained, and goes on costing money.
+    /// It stays, tagged as retained, and continues to cost money.
     Stays,
     /// It is not touched.
     LeftAlone,
@@ -33,7 +33,7 @@ pub struct Line {
 }
 
 const OWNED: &str = "it is this object's own";
-const RETAINED: &str = "deletionPolicy keeps it: tagged as retained, and goes on costing money";
+const RETAINED: &str = "deletionPolicy keeps it: tagged as retained, and continues to cost money";
 const FOREIGN: &str = "it has our name and is not provably this object's";
 const ENCRYPTS: &str = "it may have encrypted what is left alone";
 const BORROWED: &str = "it is the SharedStack's";
@@ -93,7 +93,7 @@ fn things(id: &Identity, observed: &Observation, layer: Layer) -> Vec<(&'static 
     match layer {
         Layer::Key => of(&observed.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
         Layer::Bucket => of(&observed.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
-        Layer::Collection => of(&observed.collection, |facts| {
+        Layer::VectorStore => of(&observed.collection, |facts| {
             vec![
                 facts.collection.as_ref().map(|it| ("collection", it.arn.clone())),
                 facts.network.as_ref().map(|_| ("network policy", id.name(layer))),
@@ -133,8 +133,8 @@ mod tests {
             let alone = all.into_iter().filter(|line| line.outcome == Outcome::LeftAlone);
             alone.map(|line| (line.what, line.name)).collect::<Vec<_>>()
         };
-        let (bucket, collection) = (stack.name(Layer::Bucket), stack.name(Layer::Collection));
-        let expected = [("bucket", bucket), ("collection", collection)];
+        let (bucket, collection) = (stack.name(Layer::Bucket), stack.name(Layer::VectorStore));
+        let expected = [("bucket", bucket), ("vector store", collection)];
         assert_eq!(alone(None), expected);
         assert_eq!(alone(Some("arn:k")), [&[("key", "arn:k".to_owned())], &expected[..]].concat());
     }

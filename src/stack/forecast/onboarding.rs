@@ -73,7 +73,7 @@ fn of_layer(id: &Identity, want: &Desired, layer: Layer) -> Vec<Made> {
             vec![Made(kms::CreateKey, "key", name.clone()), Made(kms::CreateAlias, "alias", name.clone())]
         }),
         Layer::Bucket => bucket.as_ref().map(|want| of_bucket(&id.scope, want)),
-        Layer::Collection => collection.as_ref().map(of_collection),
+        Layer::VectorStore => collection.as_ref().map(of_collection),
         Layer::Index => index.as_ref().map(|want| vec![Made(aoss::CreateIndex, "index", want.name.clone())]),
         Layer::Role => role.as_ref().map(|want| of_role(&id.scope, want)),
         Layer::KnowledgeBase => knowledge_base.as_ref().map(|want| of_knowledge_base(id, want)),

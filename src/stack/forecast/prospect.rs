@@ -141,7 +141,7 @@ impl Prospect {
         });
         let collection = capacity.as_ref().map(|it| Cost {
             what: "collection",
-            name: id.name(Layer::Collection),
+            name: id.name(Layer::VectorStore),
             monthly_usd: prices.collection(it.standby_replicas),
         });
         let key =
@@ -188,7 +188,7 @@ fn offer(lender: &Identity, encryption: &EncryptionSettings) -> Offer {
         stack,
         uid: lender.uid.clone(),
         bucket: lender.name(Layer::Bucket),
-        collection_name: lender.name(Layer::Collection),
+        collection_name: lender.name(Layer::VectorStore),
         collection_arn: lender.scope.arn("aoss", &format!("collection/{LATER}")),
         collection_endpoint: None,
         kms_key_arn: key_arn(lender, encryption),

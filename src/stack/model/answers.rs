@@ -17,7 +17,7 @@ pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer
     match layer {
         Layer::Key => of(&want.key, &observed.key, |_, facts| facts.state == "Enabled"),
         Layer::Bucket => of(&want.bucket, &observed.bucket, |_, _| true),
-        Layer::Collection => of(&want.collection, &observed.collection, |want, facts| {
+        Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
             diff::collection(want, facts).into_iter().all(|change| change.lets_answers_be(facts))
         }),
         // What lacks a field finds all that it found before.

@@ -301,7 +301,7 @@ struct Base<'a> {
 impl<'a> Base<'a> {
     /// On the owner's own bucket and collection.
     fn of_own_storage(id: &'a Identity, tags: &'a BTreeMap<String, String>, handles: &'a Handles) -> Self {
-        let (bucket, collection) = (id.name(Layer::Bucket), id.name(Layer::Collection));
+        let (bucket, collection) = (id.name(Layer::Bucket), id.name(Layer::VectorStore));
         Self { id, tags, handles, bucket, collection }
     }
 
@@ -481,7 +481,7 @@ mod tests {
             let sample = &samples[n];
             let (bucket, collection) = match sample.column {
                 Column::Bridge => (lent.bucket.clone(), lent.collection_name.clone()),
-                _ => (sample.id.name(Layer::Bucket), sample.id.name(Layer::Collection)),
+                _ => (sample.id.name(Layer::Bucket), sample.id.name(Layer::VectorStore)),
             };
             let want = want(sample, &self::lent());
             let role =
@@ -513,7 +513,7 @@ mod tests {
         let name = |layer| sample.id.name(layer);
         assert_eq!(key.unwrap().name, name(Layer::Key));
         assert_eq!(bucket.unwrap().name, name(Layer::Bucket));
-        assert_eq!(collection.unwrap().name, name(Layer::Collection));
+        assert_eq!(collection.unwrap().name, name(Layer::VectorStore));
         assert_eq!((role.name, role.index), (name(Layer::Role), name(Layer::Index)));
         assert_eq!((index.name, index.role), (name(Layer::Index), name(Layer::Role)));
         assert_eq!(knowledge_base.name, name(Layer::KnowledgeBase));

@@ -309,7 +309,7 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
     match layer {
         Layer::Key => whole(&want.key, &observed.key, |w, f| key(w, f).is_empty()),
         Layer::Bucket => whole(&want.bucket, &observed.bucket, |w, f| bucket(scope, w, f).is_empty()),
-        Layer::Collection => {
+        Layer::VectorStore => {
             whole(&want.collection, &observed.collection, |w, f| collection(w, f).is_empty())
         }
         Layer::Index => {

@@ -19,7 +19,7 @@ pub fn of(
     let is_wanted_still = match layer {
         Layer::Key => before.key == want.key,
         Layer::Bucket => before.bucket == want.bucket,
-        Layer::Collection => before.collection == want.collection,
+        Layer::VectorStore => before.collection == want.collection,
         Layer::Index => before.index == want.index,
         Layer::Role => before.role == want.role,
         Layer::KnowledgeBase => before.knowledge_base == want.knowledge_base,
@@ -59,7 +59,7 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
             };
             diff::bucket(scope, want, facts).into_iter().map(change).collect()
         }),
-        Layer::Collection => of(&want.collection, &observed.collection, |want, facts| {
+        Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
             all(diff::collection(want, facts).into_iter().map(CollectionChange::words))
         }),
         Layer::Index => of(&want.index, &observed.index, |want, facts| {

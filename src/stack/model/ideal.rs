@@ -76,7 +76,7 @@ impl Sample {
     pub fn built(&self) -> Observation {
         let mut observed = self.nothing();
         // A layer at a time: each is made from what the layers before it lend.
-        for layer in [Layer::Key, Layer::Bucket, Layer::Collection, Layer::Role, Layer::Index] {
+        for layer in [Layer::Key, Layer::Bucket, Layer::VectorStore, Layer::Role, Layer::Index] {
             self.step(layer, &mut observed);
         }
         // It comes first, and its data source after it.
@@ -142,7 +142,7 @@ pub fn lent_by(stack: &str) -> Offer {
         stack: stack.into(),
         uid: id.uid.clone(),
         bucket: id.name(Layer::Bucket),
-        collection_name: id.name(Layer::Collection),
+        collection_name: id.name(Layer::VectorStore),
         collection_arn: id.scope.arn("aoss", "collection/lent0collection00000"),
         collection_endpoint: Some("https://lent0collection00000.eu-central-1.aoss.amazonaws.com".into()),
         kms_key_arn: None,
@@ -300,7 +300,7 @@ pub fn ensure(id: &Identity, layer: Layer, want: &Desired, observed: &mut Observ
     match layer {
         Layer::Key => observed.key = Observed::Ours(key(id, want.key.as_ref().unwrap())),
         Layer::Bucket => observed.bucket = Observed::Ours(bucket(scope, want.bucket.as_ref().unwrap())),
-        Layer::Collection => {
+        Layer::VectorStore => {
             observed.collection = Observed::Ours(collection(scope, want.collection.as_ref().unwrap()));
         }
         Layer::Index => {
@@ -370,7 +370,7 @@ pub fn teardown(layer: Layer, observed: &mut Observation) {
     match layer {
         Layer::Key => observed.key = Observed::Absent,
         Layer::Bucket => observed.bucket = Observed::Absent,
-        Layer::Collection => observed.collection = Observed::Absent,
+        Layer::VectorStore => observed.collection = Observed::Absent,
         Layer::Index => observed.index = Observed::Absent,
         Layer::Role => observed.role = Observed::Absent,
         Layer::KnowledgeBase => observed.knowledge_base = Observed::Absent,
@@ -379,11 +379,11 @@ pub fn teardown(layer: Layer, observed: &mut Observation) {
 
 /// A sight in which each layer was chosen by itself: of a stack that is built, or anything else.
 pub fn put_together(from: PerLayer<&Observation>) -> Observation {
-    let PerLayer { key, bucket, collection, index, role, knowledge_base } = from;
+    let PerLayer { key, bucket, vector_store, index, role, knowledge_base } = from;
     Observation {
         key: key.key.clone(),
         bucket: bucket.bucket.clone(),
-        collection: collection.collection.clone(),
+        collection: vector_store.collection.clone(),
         index: index.index.clone(),
         index_known: index.index_known,
         index_asked: index.index_asked.clone(),

@@ -119,7 +119,7 @@ impl Observation {
         match looked {
             LayerObservation::Key(seen) => self.key = seen,
             LayerObservation::Bucket(seen) => self.bucket = seen,
-            LayerObservation::Collection(seen) => self.collection = seen,
+            LayerObservation::VectorStore(seen) => self.collection = seen,
             LayerObservation::Index(seen) => (self.index, self.index_hidden) = (seen, None),
             LayerObservation::IndexHidden(fault) => {
                 self.index = Observed::Absent;
@@ -175,7 +175,7 @@ impl Observation {
         match layer {
             Layer::Key => self.key.ours().is_some(),
             Layer::Bucket => self.bucket.ours().is_some(),
-            Layer::Collection => self.collection.ours().is_some_and(CollectionFacts::has_any),
+            Layer::VectorStore => self.collection.ours().is_some_and(CollectionFacts::has_any),
             Layer::Index => self.index.ours().is_some(),
             Layer::Role => self.role.ours().is_some(),
             Layer::KnowledgeBase => self.knowledge_base.ours().is_some(),
@@ -194,7 +194,7 @@ impl Observation {
         match layer {
             Layer::Key => of(&self.key, |facts| facts.foreign.as_ref()),
             Layer::Bucket => of(&self.bucket, |_| None),
-            Layer::Collection => of(&self.collection, |facts| facts.foreign.as_ref()),
+            Layer::VectorStore => of(&self.collection, |facts| facts.foreign.as_ref()),
             Layer::Index => of(&self.index, |_| None),
             Layer::Role => of(&self.role, |facts| facts.foreign.as_ref()),
             Layer::KnowledgeBase => of(&self.knowledge_base, |_| None),
@@ -492,8 +492,8 @@ mod tests {
             (Layer::Key, "all", |it, other| it.key = Observed::Foreign(other)),
             (Layer::Key, "part", |it, other| ours(&mut it.key).foreign = Some(other)),
             (Layer::Bucket, "all", |it, other| it.bucket = Observed::Foreign(other)),
-            (Layer::Collection, "all", |it, other| it.collection = Observed::Foreign(other)),
-            (Layer::Collection, "part", |it, other| ours(&mut it.collection).foreign = Some(other)),
+            (Layer::VectorStore, "all", |it, other| it.collection = Observed::Foreign(other)),
+            (Layer::VectorStore, "part", |it, other| ours(&mut it.collection).foreign = Some(other)),
             (Layer::Index, "all", |it, other| it.index = Observed::Foreign(other)),
             (Layer::Role, "all", |it, other| it.role = Observed::Foreign(other)),
             (Layer::Role, "part", |it, other| ours(&mut it.role).foreign = Some(other)),

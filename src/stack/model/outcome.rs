@@ -97,7 +97,7 @@ impl LayerStatus {
     pub fn by_deadline(self, layer: Layer, since: Option<Duration>) -> Self {
         match self {
             LayerStatus::Waiting(reason, message) | LayerStatus::Serving(reason, message)
-                if !matches!(reason, Reason::WaitingForCollection | Reason::ReadOnly)
+                if !matches!(reason, Reason::WaitingForVectorStore | Reason::ReadOnly)
                     && since.is_some_and(|since| since > in_time(layer, reason)) =>
             {
                 let minutes = in_time(layer, reason).as_secs() / 60;
@@ -302,7 +302,7 @@ impl Outcome {
                 said.map(|c| (Reason::parse(&c.reason).unwrap_or(Reason::Progressing), c.message.clone()));
             let (reason, message) = said
                 .or_else(|| self.meanwhile(previous))
-                .unwrap_or_else(|| (Reason::Progressing, "Looking at what is there".into()));
+                .unwrap_or_else(|| (Reason::Progressing, "Looking at what exists in AWS".into()));
             Some((reason.severity() == Severity::Stalled, reason, message))
         })
     }
@@ -325,12 +325,12 @@ impl Outcome {
         use ConditionType::{Accepted, Ready, Reconciling, Stalled};
         let mut drafts = match self.trouble(previous) {
             None => vec![
-                draft(Ready, TRUE, Reason::Ready, "Everything is built and can be asked"),
+                draft(Ready, TRUE, Reason::Ready, "The stack is ready to query"),
                 match self.transient.clone().or_else(|| self.meanwhile(previous)) {
                     Some((reason, message)) => draft(Reconciling, TRUE, reason, message),
                     None => draft(Reconciling, FALSE, Reason::Ready, "Nothing is left to do"),
                 },
-                draft(Stalled, FALSE, Reason::Ready, "Nothing waits for a person"),
+                draft(Stalled, FALSE, Reason::Ready, "Nothing needs a person"),
             ],
             Some((stalled, reason, message)) => vec![
                 draft(Ready, FALSE, reason, message.clone()),
@@ -345,7 +345,7 @@ impl Outcome {
                     draft(Accepted, UNKNOWN, withheld.reason, withheld.message.clone())
                 }
                 None if self.undecided => draft(Accepted, UNKNOWN, Reason::Progressing, "Not decided yet"),
-                None => draft(Accepted, TRUE, Reason::Accepted, "The spec is acted upon"),
+                None => draft(Accepted, TRUE, Reason::Accepted, "The spec is valid and is being applied"),
             });
         }
         drafts
@@ -364,10 +364,13 @@ impl Outcome {
         }
         let borrowed = self.borrowed.as_ref();
         drafts.extend(borrowed.and_then(|standing| match standing {
-            LayerStatus::Ready => {
-                Some(draft(ConditionType::StackReady, TRUE, Reason::Lent, "All that is borrowed is lent"))
-            }
-            other => detail(ConditionType::StackReady, other, "What is borrowed"),
+            LayerStatus::Ready => Some(draft(
+                ConditionType::StackReady,
+                TRUE,
+                Reason::Lent,
+                "The SharedStack provides all shared layers",
+            )),
+            other => detail(ConditionType::StackReady, other, "The SharedStack"),
         }));
         if let Some(documents) = &self.documents {
             let Documents { reason, message, .. } = documents;
@@ -380,7 +383,7 @@ impl Outcome {
         }
         drafts.extend(self.registered.as_ref().and_then(|standing| match standing {
             LayerStatus::Ready => {
-                let message = "The registry says where to ask";
+                let message = "The registry item is up to date";
                 Some(draft(ConditionType::Registered, TRUE, Reason::Registered, message))
             }
             other => detail(ConditionType::Registered, other, "The registry's item"),
@@ -410,7 +413,7 @@ impl Outcome {
 
 fn detail(kind: ConditionType, standing: &LayerStatus, what: &str) -> Option<Draft> {
     match standing {
-        LayerStatus::Ready => Some(draft(kind, TRUE, Reason::Ready, format!("{what} is as it should be"))),
+        LayerStatus::Ready => Some(draft(kind, TRUE, Reason::Ready, format!("{what} matches the spec"))),
         LayerStatus::Serving(reason, message) => Some(draft(kind, TRUE, *reason, message.clone())),
         LayerStatus::Waiting(reason, message) => Some(draft(kind, FALSE, *reason, message.clone())),
         LayerStatus::WaitingFor(layer) => {
@@ -464,10 +467,10 @@ mod tests {
 
     fn building() -> Outcome {
         let mut verdict = Outcome::default();
-        verdict.layers.collection =
+        verdict.layers.vector_store =
             Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
         verdict.layers.bucket = Some(LayerStatus::Ready);
-        verdict.layers.index = Some(LayerStatus::WaitingFor(Layer::Collection));
+        verdict.layers.index = Some(LayerStatus::WaitingFor(Layer::VectorStore));
         verdict
     }
 
@@ -478,7 +481,7 @@ mod tests {
         assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Creating"));
         assert_eq!(status(&conditions, ConditionType::Reconciling), ("True", "Creating"));
         assert_eq!(status(&conditions, ConditionType::Stalled), ("False", "Creating"));
-        assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForCollection"));
+        assert_eq!(status(&conditions, ConditionType::IndexReady), ("Unknown", "WaitingForVectorStore"));
         assert_eq!(status(&conditions, ConditionType::BucketReady), ("True", "Ready"));
         assert!(conditions.iter().all(|condition| condition.observed_generation == Some(3)));
     }
@@ -504,18 +507,18 @@ mod tests {
     fn only_news_changes_a_condition() {
         let first = building().conditions(&[], 1, &at(1));
         let mut again = building();
-        again.layers.collection =
+        again.layers.vector_store =
             Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
         assert_eq!(again.conditions(&first, 1, &at(2)), first, "another request id is no news");
-        again.layers.collection = Some(LayerStatus::Unchanged);
+        again.layers.vector_store = Some(LayerStatus::Unchanged);
         let later = again.conditions(&first, 1, &at(2));
-        assert_eq!(status(&later, ConditionType::CollectionReady), ("False", "Creating"));
+        assert_eq!(status(&later, ConditionType::VectorStoreReady), ("False", "Creating"));
         assert_eq!(
             status(&later, ConditionType::Ready),
             ("False", "Creating"),
             "a transient failure is no news"
         );
-        again.layers.collection = Some(LayerStatus::Ready);
+        again.layers.vector_store = Some(LayerStatus::Ready);
         again.layers.index = Some(LayerStatus::Ready);
         let done = again.conditions(&first, 1, &at(3));
         assert_eq!(status(&done, ConditionType::Ready), ("True", "Ready"));
@@ -693,7 +696,7 @@ mod tests {
         let minutes = [
             (Layer::Key, 5),
             (Layer::Bucket, 5),
-            (Layer::Collection, 30),
+            (Layer::VectorStore, 30),
             (Layer::Index, 10),
             (Layer::Role, 10),
             (Layer::KnowledgeBase, 30),
@@ -711,7 +714,7 @@ mod tests {
                 // Its own time begins once there is a collection.
                 let message = |minutes| format!("Not ready after {minutes} minutes. AWS says so");
                 let expected = match reason {
-                    Reason::WaitingForCollection => waits.clone(),
+                    Reason::WaitingForVectorStore => waits.clone(),
                     // Nobody is at work.
                     Reason::ReadOnly => waits.clone(),
                     // What AWS does not see yet is over sooner than what it takes long to make.
@@ -744,8 +747,8 @@ mod tests {
             layers: PerLayer {
                 key: Some(waiting(Reason::Creating, "the key waits")),
                 bucket: Some(stalled(Reason::Denied, "the bucket")),
-                collection: Some(waiting(Reason::Updating, "the collection waits")),
-                index: Some(LayerStatus::WaitingFor(Layer::Collection)),
+                vector_store: Some(waiting(Reason::Updating, "the vector store waits")),
+                index: Some(LayerStatus::WaitingFor(Layer::VectorStore)),
                 role: Some(stalled(Reason::Quota, "the role")),
                 knowledge_base: None,
             },
@@ -780,19 +783,19 @@ mod tests {
         check(lends_late, PERSON, "StackNotFound", "no stack");
         check(|it| it.transient = None, BY_ITSELF, "Throttled", "slower");
         check(|it| it.layers.key = Some(LayerStatus::Ready), BY_ITSELF, "Creating", "the key waits");
-        let done = |it: &mut Outcome| it.layers.collection = Some(LayerStatus::Ready);
-        check(done, BY_ITSELF, "Updating", "the collection waits");
+        let done = |it: &mut Outcome| it.layers.vector_store = Some(LayerStatus::Ready);
+        check(done, BY_ITSELF, "Updating", "the vector store waits");
         check(|it| it.borrowed = Some(LayerStatus::Ready), BY_ITSELF, "StackNotReady", "not yet");
         check(|it| it.reindexing = None, BY_ITSELF, "SyncRequested", "reindexing");
         // Nothing waits but for others, so that what was said before stands: here, nothing was.
         let done = |it: &mut Outcome| it.layers.index = Some(LayerStatus::Ready);
-        check(done, BY_ITSELF, "Progressing", "Looking at what is there");
+        check(done, BY_ITSELF, "Progressing", "Looking at what exists in AWS");
         verdict.transient = Some((Reason::Throttled, "slower".into()));
         let conditions = verdict.conditions(&[], 1, &at(1));
-        let ready = ("True", "Ready", "Everything is built and can be asked");
+        let ready = ("True", "Ready", "The stack is ready to query");
         assert_eq!(told(&conditions, ConditionType::Ready), Some(ready));
         assert_eq!(told(&conditions, ConditionType::Reconciling), Some(("True", "Throttled", "slower")));
-        let nobody = ("False", "Ready", "Nothing waits for a person");
+        let nobody = ("False", "Ready", "Nothing needs a person");
         assert_eq!(told(&conditions, ConditionType::Stalled), Some(nobody));
         verdict.transient = None;
         let conditions = verdict.conditions(&[], 1, &at(1));
@@ -811,7 +814,7 @@ mod tests {
             (refused(), false, ("False", "SpecInvalid", "no")),
             (refused(), true, ("False", "SpecInvalid", "no")),
             (None, true, ("Unknown", "Progressing", "Not decided yet")),
-            (None, false, ("True", "Accepted", "The spec is acted upon")),
+            (None, false, ("True", "Accepted", "The spec is valid and is being applied")),
         ];
         let before = [said(ConditionType::Accepted, "True", "Accepted", "as before")];
         for (refused, undecided, expected) in table {
@@ -830,7 +833,7 @@ mod tests {
     fn each_layer_and_all_that_is_lent_is_told_as_it_stands() {
         let after = LayerStatus::WaitingFor(Layer::KnowledgeBase);
         let table = [
-            (LayerStatus::Ready, "True", "Ready", "The {} is as it should be"),
+            (LayerStatus::Ready, "True", "Ready", "The {} matches the spec"),
             (waiting(Reason::Creating, "it comes"), "False", "Creating", "it comes"),
             (after.clone(), "Unknown", "WaitingForKnowledgeBase", "The {} waits for the knowledge base"),
             (stalled(Reason::Failed, "it failed"), "False", "Failed", "it failed"),
@@ -848,9 +851,9 @@ mod tests {
             }
         }
         let table = [
-            (LayerStatus::Ready, ("True", "Lent", "All that is borrowed is lent")),
+            (LayerStatus::Ready, ("True", "Lent", "The SharedStack provides all shared layers")),
             (waiting(Reason::StackNotReady, "soon"), ("False", "StackNotReady", "soon")),
-            (after, ("Unknown", "WaitingForKnowledgeBase", "What is borrowed waits for the knowledge base")),
+            (after, ("Unknown", "WaitingForKnowledgeBase", "The SharedStack waits for the knowledge base")),
             (stalled(Reason::StackNotFound, "none"), ("False", "StackNotFound", "none")),
             (LayerStatus::Unchanged, ("Unknown", "Progressing", "Not begun")),
         ];
@@ -974,7 +977,7 @@ mod tests {
         assert_eq!(kinds(&after), there);
         assert!(after.iter().all(|condition| condition.observed_generation == Some(2)));
         let kept = told(&after, ConditionType::Registered);
-        assert_eq!(kept, Some(("True", "Registered", "The registry says where to ask")));
+        assert_eq!(kept, Some(("True", "Registered", "The registry item is up to date")));
     }
 
     /// What was not looked at counts as it was last seen.
@@ -1022,7 +1025,7 @@ mod tests {
         let layers = PerLayer { bucket: Some(LayerStatus::Unchanged), ..PerLayer::default() };
         let verdict = Outcome { layers, ..Outcome::default() };
         let accepted = said(ConditionType::Accepted, "False", "SpecInvalid", "another condition's");
-        let looking = ("False", "Progressing", "Looking at what is there");
+        let looking = ("False", "Progressing", "Looking at what exists in AWS");
         for (status, reason, message, expected) in [
             ("False", "Denied", "no", ("False", "Denied", "no")),
             ("Unknown", "Denied", "no", ("False", "Denied", "no")),
@@ -1041,14 +1044,14 @@ mod tests {
     #[test]
     fn a_condition_keeps_its_time_with_its_status_and_its_message_without_news() {
         let before = said(ConditionType::KeyReady, "False", "Creating", "it comes (request 1)");
-        let elsewhere = said(ConditionType::BucketReady, "True", "Ready", "The key is as it should be");
+        let elsewhere = said(ConditionType::BucketReady, "True", "Ready", "The key matches the spec");
         for (standing, message, time) in [
             (waiting(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
             (waiting(Reason::Creating, "it comes at last (request 2)"), "it comes at last (request 2)", 1),
             (waiting(Reason::Updating, "it comes (request 2)"), "it comes (request 2)", 1),
             (stalled(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
             (LayerStatus::WaitingFor(Layer::Role), "The key waits for the role", 2),
-            (LayerStatus::Ready, "The key is as it should be", 2),
+            (LayerStatus::Ready, "The key matches the spec", 2),
         ] {
             let layers = PerLayer { key: Some(standing.clone()), ..PerLayer::default() };
             let verdict = Outcome { layers, ..Outcome::default() };

@@ -33,8 +33,8 @@ pub(crate) enum Step {
 pub const fn needs(layer: Layer) -> &'static [Layer] {
     match layer {
         Layer::Key => &[],
-        Layer::Bucket | Layer::Collection | Layer::Role => &[Layer::Key],
-        Layer::Index => &[Layer::Collection, Layer::Role],
+        Layer::Bucket | Layer::VectorStore | Layer::Role => &[Layer::Key],
+        Layer::Index => &[Layer::VectorStore, Layer::Role],
         Layer::KnowledgeBase => &[Layer::Bucket, Layer::Index, Layer::Role],
     }
 }
@@ -118,7 +118,7 @@ pub(crate) fn plan(id: &Identity, want: &Desired, observed: &Observation) -> Res
             (Rebuild::Index, Layer::Role | Layer::KnowledgeBase) => return Step::WaitFor(Layer::Index),
             (Rebuild::DataSource, Layer::Index) => return Step::WaitFor(Layer::KnowledgeBase),
             (_, Layer::Role) if orphaned(observed) && !observed.index_known => {
-                return Step::WaitFor(Layer::Collection);
+                return Step::WaitFor(Layer::VectorStore);
             }
             _ => {}
         }
@@ -207,7 +207,7 @@ impl Desired {
         match layer {
             Layer::Key => self.key.is_some(),
             Layer::Bucket => self.bucket.is_some(),
-            Layer::Collection => self.collection.is_some(),
+            Layer::VectorStore => self.collection.is_some(),
             Layer::Index => self.index.is_some(),
             Layer::Role => self.role.is_some(),
             Layer::KnowledgeBase => self.knowledge_base.is_some(),

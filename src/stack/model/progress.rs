@@ -136,7 +136,7 @@ pub const fn deadline(layer: Layer) -> Duration {
     Duration::from_secs(match layer {
         Layer::Key | Layer::Bucket => 5 * 60,
         Layer::Role | Layer::Index => 10 * 60,
-        Layer::Collection | Layer::KnowledgeBase => 30 * 60,
+        Layer::VectorStore | Layer::KnowledgeBase => 30 * 60,
     })
 }
 
@@ -252,7 +252,7 @@ mod tests {
         let minutes = [
             (Layer::Key, 5),
             (Layer::Bucket, 5),
-            (Layer::Collection, 30),
+            (Layer::VectorStore, 30),
             (Layer::Index, 10),
             (Layer::Role, 10),
             (Layer::KnowledgeBase, 30),

@@ -9,7 +9,7 @@ use crate::api::{DeletionPolicy, Layer};
 
 /// The layers, each before all that it was built on.
 pub(crate) const ORDER: [Layer; 6] =
-    [Layer::KnowledgeBase, Layer::Index, Layer::Collection, Layer::Role, Layer::Bucket, Layer::Key];
+    [Layer::KnowledgeBase, Layer::Index, Layer::VectorStore, Layer::Role, Layer::Bucket, Layer::Key];
 
 /// Whether `above` was built on `below`, directly or by way of others, and so goes before it. The data access policy,
 /// which is the role's, thereby outlives its index, and the key what it encrypts.
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(before(Layer::KnowledgeBase), []);
         assert_eq!(before(Layer::Index), [Layer::KnowledgeBase]);
         assert_eq!(before(Layer::Bucket), [Layer::KnowledgeBase], "documents wait for no index");
-        assert_eq!(before(Layer::Collection), [Layer::KnowledgeBase, Layer::Index]);
+        assert_eq!(before(Layer::VectorStore), [Layer::KnowledgeBase, Layer::Index]);
         assert_eq!(before(Layer::Role), [Layer::KnowledgeBase, Layer::Index]);
         assert_eq!(before(Layer::Key), ORDER[..5]);
     }

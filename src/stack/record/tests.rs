@@ -175,7 +175,7 @@ impl Row {
             "gets" => Ruling::Granted { inherits: false },
             "taken" => refused(
                 Reason::TenantIdTaken,
-                "tenantId 'acme-1' belongs to another Tenant, or did so once. This one goes on by itself if the id is given to \
+                "tenantId 'acme-1' belongs to another Tenant, or did so once. This one continues by itself if the id is given to \
                  anybody; or choose another tenantId in a new Tenant"
                     .into(),
             ),

@@ -77,7 +77,7 @@ async fn the_documents_stay_and_come_back() {
             assert_eq!(marker["left"], "Documents", "{marker}");
             assert_eq!(marker["prefix"], kept_under(name, &prefix), "{marker}");
             let id = identity(&w, name, tenant.uid());
-            for layer in [Layer::Collection, Layer::Index, Layer::Role, Layer::KnowledgeBase] {
+            for layer in [Layer::VectorStore, Layer::Index, Layer::Role, Layer::KnowledgeBase] {
                 let is_left = |thing: &&String| !thing.starts_with("object ") && thing.contains(&id.name(layer));
                 let left: Vec<_> = after.iter().filter(is_left).collect();
                 assert!(left.is_empty(), "{name}: {left:?}");

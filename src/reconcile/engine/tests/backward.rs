@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::stack::model::teardown_order::OnDelete;
-use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
+use Layer::{Bucket, Index, Key, KnowledgeBase, Role, VectorStore};
 
 impl Object {
     /// One pass on the way back, `documents` being what becomes of those in a borrowed bucket.
@@ -53,7 +53,7 @@ fn waits_for(progress: &Result<Progress, Fault>) -> Option<Reason> {
 async fn a_stack_goes_in_the_order_in_which_it_leans() {
     let mut silo = Object::built("silo with a key").await;
     let passes = silo.until_gone(OnDelete::Delete).await;
-    let expected: [&[Layer]; 4] = [&[KnowledgeBase], &[Index, Bucket], &[Collection, Role], &[Key]];
+    let expected: [&[Layer]; 4] = [&[KnowledgeBase], &[Index, Bucket], &[VectorStore, Role], &[Key]];
     assert_eq!(passes, expected);
     let mut bridge = Object::built("bridge").await;
     let expected: [&[Layer]; 3] = [&[KnowledgeBase], &[Index], &[Role]];
@@ -78,7 +78,7 @@ async fn it_is_done_only_in_a_pass_that_finds_nothing_left() {
 async fn documents_that_stay_keep_their_bucket_and_its_key() {
     let mut silo = Object::built("silo with a key").await;
     let flat = silo.until_gone(OnDelete::KeepDocuments).await.concat();
-    assert_eq!(flat, [KnowledgeBase, Index, Collection, Role]);
+    assert_eq!(flat, [KnowledgeBase, Index, VectorStore, Role]);
     let observed = &silo.aws.0.lock().observed;
     assert!(observed.bucket.ours().is_some() && observed.key.ours().is_some());
 }
@@ -94,7 +94,7 @@ async fn what_is_stuck_holds_up_only_what_it_stands_on() {
     assert_eq!(reasons.last(), Some(&Some(Reason::Denied)), "{reasons:?}");
     let torn = silo.layers_of("teardown");
     assert_eq!(torn.iter().filter(|layer| **layer == Bucket).count(), 1, "not at each pass: {torn:?}");
-    assert!(!torn.contains(&Key) && torn.contains(&Collection) && torn.contains(&Role), "{torn:?}");
+    assert!(!torn.contains(&Key) && torn.contains(&VectorStore) && torn.contains(&Role), "{torn:?}");
     silo.clock = later();
     let _ = silo.goes().await;
     assert!(silo.layers_of("teardown").contains(&Bucket), "after five minutes it is tried again");
@@ -119,7 +119,7 @@ async fn what_cannot_be_seen_may_well_stand() {
     }
     let torn = silo.layers_of("teardown");
     assert!(!torn.contains(&Bucket) && !torn.contains(&Key), "{torn:?}");
-    assert!(torn.contains(&Role) && torn.contains(&Collection), "{torn:?}");
+    assert!(torn.contains(&Role) && torn.contains(&VectorStore), "{torn:?}");
 
     let mut bridge = Object::built("bridge").await;
     bridge.aws(|aws| aws.no_way_to_index = Some(fault(Class::Unreachable)));
@@ -135,7 +135,7 @@ async fn what_is_not_ours_is_left_alone_with_the_key_that_may_have_encrypted_it(
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.observed.bucket = Observed::Foreign(foreign()));
     let flat = silo.until_gone(OnDelete::Delete).await.concat();
-    assert_eq!(flat, [KnowledgeBase, Index, Collection, Role]);
+    assert_eq!(flat, [KnowledgeBase, Index, VectorStore, Role]);
     assert!(silo.aws.0.lock().observed.key.ours().is_some());
 }
 
@@ -186,7 +186,7 @@ async fn the_way_back_begins_without_grudges_of_the_way_there() {
 #[tokio::test]
 async fn what_stays_is_marked_as_left_behind() {
     for (on_delete, tagged) in [
-        (OnDelete::Keep, vec![Key, Bucket, Collection, Index, Role, KnowledgeBase]),
+        (OnDelete::Keep, vec![Key, Bucket, VectorStore, Index, Role, KnowledgeBase]),
         (OnDelete::KeepDocuments, vec![Key, Bucket]),
     ] {
         let silo = Object::built("silo with a key").await;

@@ -8,7 +8,7 @@ use super::*;
 use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
 use crate::stack::model::outcome::LayerStatus::{Ready, Serving, Stalled, Unchanged, Waiting, WaitingFor};
 use crate::stack::model::policy;
-use Layer::{Bucket, Collection, Index, Key, KnowledgeBase, Role};
+use Layer::{Bucket, Index, Key, KnowledgeBase, Role, VectorStore};
 
 #[tokio::test]
 async fn what_can_move_moves_and_what_builds_on_it_waits() {
@@ -16,13 +16,13 @@ async fn what_can_move_moves_and_what_builds_on_it_waits() {
     let passes = silo.until_ready().await;
     // A role's permissions name the collection, and a data source comes after its knowledge base.
     let expected: [&[Layer]; 6] =
-        [&[Key], &[Bucket, Collection, Role], &[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
+        [&[Key], &[Bucket, VectorStore, Role], &[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
     assert_eq!(passes, expected);
     let mut bridge = Object::named("bridge");
     let expected: [&[Layer]; 4] = [&[Role], &[Index], &[KnowledgeBase], &[KnowledgeBase]];
     assert_eq!(bridge.until_ready().await, expected, "what is borrowed is nobody's to build");
     let mut stack = Object::named("shared stack");
-    let expected: [&[Layer]; 2] = [&[Key], &[Bucket, Collection]];
+    let expected: [&[Layer]; 2] = [&[Key], &[Bucket, VectorStore]];
     assert_eq!(stack.until_ready().await, expected);
 }
 
@@ -30,10 +30,10 @@ async fn what_can_move_moves_and_what_builds_on_it_waits() {
 async fn a_layer_that_waits_says_for_which() {
     let mut silo = Object::named("silo");
     let passed = silo.pass().await;
-    assert_eq!(*standing(&passed, Index), WaitingFor(Collection));
+    assert_eq!(*standing(&passed, Index), WaitingFor(VectorStore));
     assert_eq!(*standing(&passed, KnowledgeBase), WaitingFor(Bucket));
     assert!(
-        matches!(standing(&passed, Role), Waiting(Reason::WaitingForCollection, _)),
+        matches!(standing(&passed, Role), Waiting(Reason::WaitingForVectorStore, _)),
         "{:?}",
         passed.layers
     );
@@ -60,7 +60,7 @@ async fn what_stands_is_left_in_peace_until_the_resync_or_a_new_spec() {
 async fn while_something_waits_only_that_is_looked_at() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
-        aws.slow.collection = true;
+        aws.slow.vector_store = true;
         if let Observed::Ours(facts) = &mut aws.observed.collection {
             facts.network = None;
         }
@@ -69,17 +69,17 @@ async fn while_something_waits_only_that_is_looked_at() {
     silo.pass().await;
     silo.calls();
     let passed = silo.pass().await;
-    assert_eq!(silo.calls(), ["look Collection", "ensure Collection"]);
-    assert!(matches!(standing(&passed, Collection), Waiting(..)));
+    assert_eq!(silo.calls(), ["look VectorStore", "ensure VectorStore"]);
+    assert!(matches!(standing(&passed, VectorStore), Waiting(..)));
 }
 
 #[tokio::test]
 async fn drift_is_put_right_in_its_own_layer() {
-    for layer in [Bucket, Collection, Role, KnowledgeBase] {
+    for layer in [Bucket, VectorStore, Role, KnowledgeBase] {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| match layer {
             Bucket => ours(&mut aws.observed.bucket).policy = None,
-            Collection => ours(&mut aws.observed.collection).network = None,
+            VectorStore => ours(&mut aws.observed.collection).network = None,
             Role => ours(&mut aws.observed.role).data_access = None,
             _ => drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")),
         });
@@ -288,7 +288,7 @@ async fn a_change_is_not_done_because_the_call_that_makes_it_fails() {
 async fn what_aws_has_begun_at_last_is_not_stalled_for_having_begun_late() {
     let mut silo = Object::named("silo");
     let hours_ago = |silo: &mut Object| {
-        silo.memory.waiting_since.collection = Instant::now().checked_sub(Duration::from_secs(7200));
+        silo.memory.waiting_since.vector_store = Instant::now().checked_sub(Duration::from_secs(7200));
         let earlier = jiff::SignedDuration::from_secs(7200);
         silo.status.conditions.iter_mut().for_each(|it| it.last_transition_time.0 -= earlier);
     };
@@ -297,12 +297,12 @@ async fn what_aws_has_begun_at_last_is_not_stalled_for_having_begun_late() {
         assert_eq!(stalled.reason, reason.as_str(), "{stalled:?}");
         assert_eq!(stalled.status == "True", reason.severity() == Severity::Stalled);
     };
-    silo.aws(|aws| aws.refuses.collection = Some(fault(Class::NotYet)));
+    silo.aws(|aws| aws.refuses.vector_store = Some(fault(Class::NotYet)));
     silo.pass().await;
     hours_ago(&mut silo);
     silo.pass().await;
     stalls(&silo, Reason::DeadlineExceeded);
-    silo.aws(|aws| (aws.refuses.collection, aws.slow.collection) = (None, true));
+    silo.aws(|aws| (aws.refuses.vector_store, aws.slow.vector_store) = (None, true));
     for _ in 0..3 {
         silo.pass().await;
         stalls(&silo, Reason::Creating);
@@ -312,7 +312,7 @@ async fn what_aws_has_begun_at_last_is_not_stalled_for_having_begun_late() {
         silo.pass().await;
         stalls(&silo, Reason::DeadlineExceeded);
     }
-    silo.aws(|aws| aws.slow.collection = false);
+    silo.aws(|aws| aws.slow.vector_store = false);
     silo.until_ready().await;
 }
 
@@ -350,7 +350,7 @@ async fn what_is_late_does_not_stall_and_go_on_by_turns() {
 #[tokio::test]
 async fn a_deadline_that_is_over_begins_anew_when_somebody_has_mended_the_cause() {
     let mut silo = Object::named("silo");
-    silo.aws(|aws| aws.slow.collection = true);
+    silo.aws(|aws| aws.slow.vector_store = true);
     silo.pass().await;
     silo.clock = later();
     let earlier = jiff::SignedDuration::from_secs(2);
@@ -391,14 +391,14 @@ async fn what_somebody_else_has_changed_is_not_put_right_without_a_word() {
                 statements.push(stray.clone());
                 facts.lifecycle.clear();
             }
-            Collection => ours(&mut aws.observed.collection).network = None,
+            VectorStore => ours(&mut aws.observed.collection).network = None,
             Role => ours(&mut aws.observed.role).data_access = None,
             _ => drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")),
         });
     };
     for (layer, told) in [
         (Bucket, "its policy (with SecurityTeam), its lifecycle rules"),
-        (Collection, "its network policy"),
+        (VectorStore, "its network policy"),
         (Role, "the data access policy of its index"),
         (KnowledgeBase, "its tags"),
     ] {
@@ -453,12 +453,12 @@ async fn each_class_of_refusal_has_its_reason() {
         (Class::Invalid, Reason::Invalid),
     ] {
         let mut silo = Object::named("silo");
-        silo.aws(|aws| aws.refuses.collection = Some(fault(class)));
+        silo.aws(|aws| aws.refuses.vector_store = Some(fault(class)));
         let passed = silo.pass().await;
-        let Stalled(told, message) = standing(&passed, Collection) else { panic!("{:?}", passed.layers) };
+        let Stalled(told, message) = standing(&passed, VectorStore) else { panic!("{:?}", passed.layers) };
         assert_eq!(*told, reason);
         assert!(message.contains("AWS says no"), "{message}");
-        assert!(silo.memory.refused.collection.is_some(), "{class:?} is not tried at each pass");
+        assert!(silo.memory.refused.vector_store.is_some(), "{class:?} is not tried at each pass");
     }
 }
 
@@ -567,9 +567,9 @@ async fn whoever_has_mended_the_cause_need_not_wait_for_the_next_try() {
 #[tokio::test]
 async fn what_does_not_come_in_time_needs_a_person() {
     let mut silo = Object::named("silo");
-    silo.aws(|aws| aws.slow.collection = true);
+    silo.aws(|aws| aws.slow.vector_store = true);
     let passed = silo.pass().await;
-    assert!(matches!(standing(&passed, Collection), Waiting(Reason::Creating, _)));
+    assert!(matches!(standing(&passed, VectorStore), Waiting(Reason::Creating, _)));
     silo.clock = later();
     // Stamps are whole seconds: without one gone by, no time has.
     silo.status
@@ -577,10 +577,10 @@ async fn what_does_not_come_in_time_needs_a_person() {
         .iter_mut()
         .for_each(|it| it.last_transition_time.0 -= jiff::SignedDuration::from_secs(2));
     let passed = silo.pass().await;
-    let Stalled(Reason::DeadlineExceeded, message) = standing(&passed, Collection) else {
+    let Stalled(Reason::DeadlineExceeded, message) = standing(&passed, VectorStore) else {
         panic!("{:?}", passed.layers)
     };
-    assert!(message.starts_with("Not ready after 30 minutes. The collection is slow"), "{message}");
+    assert!(message.starts_with("Not ready after 30 minutes. The vector store is slow"), "{message}");
 }
 
 #[tokio::test]
@@ -592,7 +592,7 @@ async fn without_knowing_what_is_there_nothing_is_done_anywhere() {
         assert_eq!(silo.ensured(), []);
         assert_eq!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), told);
         assert_eq!(passed.fault.is_some(), !told);
-        assert_eq!(*standing(&passed, Collection), Unchanged);
+        assert_eq!(*standing(&passed, VectorStore), Unchanged);
         assert_eq!(silo.memory.looked_at_all, None, "the next pass looks at all layers");
         assert_eq!(passed.look_again, Some(STALLED));
         silo.aws(|aws| aws.blind.bucket = None);
@@ -623,7 +623,7 @@ async fn what_hides_the_index_may_be_just_what_is_put_right() {
     });
     silo.generation = 2;
     let passed = silo.pass().await;
-    assert_eq!(silo.ensured(), [Collection], "the index is not made a second time");
+    assert_eq!(silo.ensured(), [VectorStore], "the index is not made a second time");
     assert!(
         matches!(standing(&passed, Index), Stalled(Reason::EndpointUnreachable, _)),
         "{:?}",
@@ -711,7 +711,7 @@ async fn a_knowledge_base_that_no_list_shows_is_found_by_the_id_that_its_role_tr
 
 #[tokio::test]
 async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
-    for (layer, leaning) in [(Bucket, vec![KnowledgeBase]), (Collection, vec![Index, KnowledgeBase])] {
+    for (layer, leaning) in [(Bucket, vec![KnowledgeBase]), (VectorStore, vec![Index, KnowledgeBase])] {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| match layer {
             Bucket => aws.observed.bucket = Observed::Absent,
@@ -725,7 +725,7 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
         };
         let passed = silo.pass().await;
         let message = lost(&passed, layer);
-        assert!(message.ends_with("Looking once more"), "{message}");
+        assert!(message.ends_with("Checking once more"), "{message}");
         assert!(passed.look_again <= Some(Duration::from_secs(5)), "one answer may be wrong");
         untouched(&silo, "seen once");
         let message = lost(&silo.pass().await, layer);
@@ -799,7 +799,7 @@ async fn who_only_reads_says_what_it_would_do() {
     assert!(
         matches!(standing(&passed, Bucket), Waiting(Reason::ReadOnly, message) if message.contains("the bucket"))
     );
-    assert_eq!(*standing(&passed, Index), WaitingFor(Collection));
+    assert_eq!(*standing(&passed, Index), WaitingFor(VectorStore));
     silo.aws(|aws| aws.observed = silo.sample.built());
     silo.memory = Memory::default();
     assert_eq!(*standing(&silo.pass().await, Bucket), Ready);
@@ -835,7 +835,7 @@ async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values()
     silo.sample.id.adopts = Adopts::Left { approved: None };
     let passed = silo.pass().await;
     assert!(passed.adopts && passed.blocked.is_none());
-    assert_eq!(silo.ensured(), [Bucket, Collection, Role], "each in its turn");
+    assert_eq!(silo.ensured(), [Bucket, VectorStore, Role], "each in its turn");
     silo.until_ready().await;
     assert!(!silo.pass().await.adopts, "it is taken over once");
 

@@ -97,7 +97,7 @@ impl Stack {
             Layer::Bucket => {
                 of(&want.bucket, &observed.bucket, |want, facts| said(bucket(scope, want, facts)))
             }
-            Layer::Collection => {
+            Layer::VectorStore => {
                 of(&want.collection, &observed.collection, |want, facts| said(collection(want, facts)))
             }
             Layer::Index => of(&want.index, &observed.index, |want, facts| {

@@ -23,13 +23,13 @@ const ROWS: &[Row] = &[
     (Layer::Bucket, |it| ours(&mut it.bucket).key_arn = None, "its default encryption"),
     (Layer::Bucket, |it| ours(&mut it.bucket).versioned = false, "its versioning"),
     (Layer::Bucket, |it| ours(&mut it.bucket).lifecycle.clear(), "its lifecycle rules"),
-    (Layer::Collection, |it| ours(&mut it.collection).encryption = None, "its encryption policy"),
-    (Layer::Collection, |it| ours(&mut it.collection).network = None, "its network policy"),
-    (Layer::Collection, |it| ours(&mut it.collection).collection.as_mut().unwrap().tags.clear(), "its tags"),
-    (Layer::Collection, |it| it.collection = Observed::Absent, "it was gone"),
+    (Layer::VectorStore, |it| ours(&mut it.collection).encryption = None, "its encryption policy"),
+    (Layer::VectorStore, |it| ours(&mut it.collection).network = None, "its network policy"),
+    (Layer::VectorStore, |it| ours(&mut it.collection).collection.as_mut().unwrap().tags.clear(), "its tags"),
+    (Layer::VectorStore, |it| it.collection = Observed::Absent, "it was gone"),
     // AWS's own doing.
     (
-        Layer::Collection,
+        Layer::VectorStore,
         |it| ours(&mut it.collection).collection.as_mut().unwrap().status = "FAILED".into(),
         "",
     ),

@@ -26,8 +26,8 @@ static BUILT: LazyLock<Vec<(Sample, Observation)>> =
 const BUILT_ON: [(Layer, &[Layer]); 6] = [
     (Layer::Key, &[]),
     (Layer::Bucket, &[Layer::Key]),
-    (Layer::Collection, &[Layer::Key]),
-    (Layer::Index, &[Layer::Collection, Layer::Role]),
+    (Layer::VectorStore, &[Layer::Key]),
+    (Layer::Index, &[Layer::VectorStore, Layer::Role]),
     (Layer::Role, &[Layer::Key]),
     (Layer::KnowledgeBase, &[Layer::Bucket, Layer::Index, Layer::Role]),
 ];
@@ -49,7 +49,7 @@ fn row(steps: &PerLayer<Step>) -> String {
         Step::Apply => 'E',
         Step::WaitFor(Layer::Key) => 'k',
         Step::WaitFor(Layer::Bucket) => 'b',
-        Step::WaitFor(Layer::Collection) => 'c',
+        Step::WaitFor(Layer::VectorStore) => 'c',
         Step::WaitFor(Layer::Index) => 'i',
         Step::WaitFor(Layer::Role) => 'r',
         Step::WaitFor(Layer::KnowledgeBase) => 'K',
@@ -178,25 +178,27 @@ static WAYS: &[Way] = &[
     way(Layer::Bucket, "it keeps no versions", ".E....", |it| bucket(it, |it| it.versioned = false)),
     way(Layer::Bucket, "nothing expires", ".E....", |it| bucket(it, |it| it.lifecycle.clear())),
     way(Layer::Bucket, "it lost a tag", ".E....", |it| bucket(it, |it| forget_a_tag(&mut it.tags))),
-    way(Layer::Collection, "it has no encryption policy", "..E...", |it| {
+    way(Layer::VectorStore, "it has no encryption policy", "..E...", |it| {
         collection(it, |it| it.encryption = None)
     }),
-    way(Layer::Collection, "its encryption policy is nobody's", "..E...", |it| {
+    way(Layer::VectorStore, "its encryption policy is nobody's", "..E...", |it| {
         collection(it, |it| say_nothing(&mut it.encryption))
     }),
-    way(Layer::Collection, "it has no network policy", "..E...", |it| collection(it, |it| it.network = None)),
-    way(Layer::Collection, "its network policy is nobody's", "..E...", |it| {
+    way(Layer::VectorStore, "it has no network policy", "..E...", |it| {
+        collection(it, |it| it.network = None)
+    }),
+    way(Layer::VectorStore, "its network policy is nobody's", "..E...", |it| {
         collection(it, |it| say_nothing(&mut it.network))
     }),
-    way(Layer::Collection, "only its policies stand", "..EcE.", |it| {
+    way(Layer::VectorStore, "only its policies stand", "..EcE.", |it| {
         collection(it, |it| it.collection = None)
     }),
-    way(Layer::Collection, "it is being created", "..Ec..", |it| {
+    way(Layer::VectorStore, "it is being created", "..Ec..", |it| {
         collection(it, |it| {
             change_some(&mut it.collection, |it| (it.status, it.endpoint) = ("CREATING".into(), None))
         })
     }),
-    way(Layer::Collection, "it lost a tag", "..E...", |it| {
+    way(Layer::VectorStore, "it lost a tag", "..E...", |it| {
         collection(it, |it| change_some(&mut it.collection, |it| forget_a_tag(&mut it.tags)))
     }),
     way(Layer::Index, WITHOUT_A_MAPPING, "...E..", |it| {
@@ -266,7 +268,7 @@ fn take(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) -> Str
     match layer {
         Layer::Key => observed.key = Observed::Foreign(foreign),
         Layer::Bucket => observed.bucket = Observed::Foreign(foreign),
-        Layer::Collection => observed.collection = Observed::Foreign(foreign),
+        Layer::VectorStore => observed.collection = Observed::Foreign(foreign),
         Layer::Index => observed.index = Observed::Foreign(foreign),
         Layer::Role => observed.role = Observed::Foreign(foreign),
         Layer::KnowledgeBase => observed.knowledge_base = Observed::Foreign(foreign),
@@ -281,7 +283,7 @@ fn put_beside(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) 
     let foreign = Some(Foreign { resource: resource.clone(), claim: claim.clone() });
     match layer {
         Layer::Key => change(&mut observed.key, |facts| facts.foreign = foreign),
-        Layer::Collection => change(&mut observed.collection, |facts| {
+        Layer::VectorStore => change(&mut observed.collection, |facts| {
             (facts.network, facts.foreign) = (None, foreign);
         }),
         Layer::Role => {
@@ -308,7 +310,7 @@ fn what_is_absent_is_made_and_what_was_made_with_it_waits() {
         (Layer::Key, "Ek..kb", "Ekkckb"),
         (Layer::Bucket, ".E....", ".E.Eii"),
         // Nobody can say whether there still is an index, and the role is the record that it must go.
-        (Layer::Collection, "..EcE.", "..Ecci"),
+        (Layer::VectorStore, "..EcE.", "..Ecci"),
         (Layer::Index, "...K.E", "...rEi"),
         (Layer::Role, "....Er", "...rEi"),
         // The role trusts it, so that what is in the index was its.
@@ -458,7 +460,7 @@ fn whoever_has_no_tenant_id_is_not_told_to_choose_another() {
 fn everything_foreign_is_named_and_the_first_layer_gives_the_reason() {
     let (sample, built) = &BUILT[1];
     let [.., neighbour, foreign] = claims();
-    let parts = [Layer::Key, Layer::Collection, Layer::Role];
+    let parts = [Layer::Key, Layer::VectorStore, Layer::Role];
     for (first, others, reason) in
         [(&neighbour, &foreign, Reason::TenantIdRetained), (&foreign, &neighbour, Reason::OwnedByAnother)]
     {
@@ -546,7 +548,7 @@ fn a_want_owns_the_layers_that_it_has() {
     for (layer, want) in [
         (Layer::Key, Desired { key, ..none() }),
         (Layer::Bucket, Desired { bucket, ..none() }),
-        (Layer::Collection, Desired { collection, ..none() }),
+        (Layer::VectorStore, Desired { collection, ..none() }),
         (Layer::Index, Desired { index, ..none() }),
         (Layer::Role, Desired { role, ..none() }),
         (Layer::KnowledgeBase, Desired { knowledge_base, ..none() }),
@@ -736,7 +738,7 @@ fn what_must_be_made_anew_comes_before_all_else() {
         gone.iter().for_each(|layer| ideal::teardown(*layer, &mut observed));
         row_of(sample, &observed)
     };
-    assert_eq!(without(&[Layer::Key, Layer::Collection, Layer::KnowledgeBase]), "EkkEii");
+    assert_eq!(without(&[Layer::Key, Layer::VectorStore, Layer::KnowledgeBase]), "EkkEii");
     assert_eq!(without(&[Layer::Key, Layer::Bucket, Layer::Index, Layer::Role]), "Ek.KkE");
 }
 
@@ -1044,7 +1046,7 @@ proptest! {
         for (layer, step) in steps.iter() {
             prop_assert_eq!(*step == Step::None, !owns(sample, layer), "{}: {}", layer, row(&steps));
             if waits_for_a_look && layer == Layer::Role {
-                prop_assert_eq!(*step, Step::WaitFor(Layer::Collection), "{}", row(&steps));
+                prop_assert_eq!(*step, Step::WaitFor(Layer::VectorStore), "{}", row(&steps));
             } else if let Step::WaitFor(next) = *step {
                 prop_assert_ne!(next, layer, "{}", row(&steps));
                 let is_whole = is_whole(&sample.id.scope, &want, &observed, next);
@@ -1066,7 +1068,7 @@ proptest! {
             }
             let waits_for_a_look = remembers(&observed)
                 && !observed.index_known
-                && way.ends_with(&[Layer::Role, Layer::Collection]);
+                && way.ends_with(&[Layer::Role, Layer::VectorStore]);
             let end = steps.get(way[way.len() - 1]);
             prop_assert!(way.len() == 1 || waits_for_a_look || *end == Step::Apply, "{}", row(&steps));
         }

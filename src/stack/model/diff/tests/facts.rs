@@ -189,9 +189,9 @@ fn a_collection() {
         fields!(CollectionFacts { encryption, network, collection, foreign }),
         |it| ours(&mut it.observed.collection),
         &[
-            ("encryption", "was deleted", |it| it.encryption = None, &["Collection: Encryption"]),
-            ("network", "was deleted", |it| it.network = None, &["Collection: Network"]),
-            ("collection", "was deleted", |it| it.collection = None, &["Collection: Create"]),
+            ("encryption", "was deleted", |it| it.encryption = None, &["VectorStore: Encryption"]),
+            ("network", "was deleted", |it| it.network = None, &["VectorStore: Network"]),
+            ("collection", "was deleted", |it| it.collection = None, &["VectorStore: Create"]),
             ("foreign", "somebody's policy", |it| it.foreign = Some(somebody()), &[]),
         ],
     );
@@ -201,8 +201,8 @@ fn a_collection() {
         &[
             ("id", "another", |it| it.id = "another".into(), &[]),
             ("arn", "another", |it| it.arn = ELSEWHERE.into(), &[]),
-            ("status", "being made", |it| it.status = "CREATING".into(), &["Collection: NotActive"]),
-            ("status", "failed", |it| it.status = "FAILED".into(), &["Collection: NotActive"]),
+            ("status", "being made", |it| it.status = "CREATING".into(), &["VectorStore: NotActive"]),
+            ("status", "failed", |it| it.status = "FAILED".into(), &["VectorStore: NotActive"]),
             ("endpoint", "none yet", |it| it.endpoint = None, &[]),
             (
                 "kms_key_arn",
@@ -218,8 +218,8 @@ fn a_collection() {
                 &["collection.standbyReplicas is Disabled and should be Enabled"],
             ),
             ("failure", "it has a reason", |it| it.failure = Some("it rains".into()), &[]),
-            ("tags", "ours was removed", |it| drop(it.tags.remove(OURS)), &["Collection: Tags"]),
-            ("tags", "the user's was changed", |it| tag(&mut it.tags, USERS), &["Collection: Tags"]),
+            ("tags", "ours was removed", |it| drop(it.tags.remove(OURS)), &["VectorStore: Tags"]),
+            ("tags", "the user's was changed", |it| tag(&mut it.tags, USERS), &["VectorStore: Tags"]),
             ("tags", "others' beside ours", |it| tag(&mut it.tags, "others"), &[]),
         ],
     );
@@ -234,38 +234,38 @@ fn policies_that_carry_tags_in_their_description() {
             // The key of a collection that is there does not change, whatever its policy says.
             ("document", "another key", |it| it.document["KmsARN"] = json!(KEY), &[]),
             ("version", "newer", |it| it.version = "2".into(), &[]),
-            ("description", "none", |it| it.description.clear(), &["Collection: Encryption"]),
-            ("description", "more", |it| it.description.push('x'), &["Collection: Encryption"]),
+            ("description", "none", |it| it.description.clear(), &["VectorStore: Encryption"]),
+            ("description", "more", |it| it.description.push('x'), &["VectorStore: Encryption"]),
         ],
     );
     check(
         fields!(PolicyFacts { document, version, description }),
         |it| ours(&mut it.observed.collection).network.as_mut().unwrap(),
         &[
-            ("document", "empty", |it| it.document = Value::Null, &["Collection: Network"]),
+            ("document", "empty", |it| it.document = Value::Null, &["VectorStore: Network"]),
             (
                 "document",
                 "open to all",
                 |it| it.document[0]["AllowFromPublic"] = json!(true),
-                &["Collection: Network"],
+                &["VectorStore: Network"],
             ),
             (
                 "document",
                 "one endpoint fewer",
                 |it| drop(list(&mut it.document, "/0/SourceVPCEs").pop()),
-                &["Collection: Network"],
+                &["VectorStore: Network"],
             ),
             (
                 "document",
                 "another endpoint",
                 |it| it.document[0]["SourceVPCEs"][1] = json!("vpce-3"),
-                &["Collection: Network"],
+                &["VectorStore: Network"],
             ),
             (
                 "document",
                 "the dashboards too",
                 |it| list(&mut it.document, "/0/Rules").push(json!({"ResourceType": "dashboard"})),
-                &["Collection: Network"],
+                &["VectorStore: Network"],
             ),
             (
                 "document",
@@ -275,7 +275,7 @@ fn policies_that_carry_tags_in_their_description() {
             ),
             ("document", "a list of one as its element", |it| it.document = it.document[0].take(), &[]),
             ("version", "newer", |it| it.version = "2".into(), &[]),
-            ("description", "none", |it| it.description.clear(), &["Collection: Network"]),
+            ("description", "none", |it| it.description.clear(), &["VectorStore: Network"]),
         ],
     );
     check(

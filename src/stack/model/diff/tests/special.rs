@@ -22,7 +22,7 @@ fn policies_come_before_their_collection_and_tags_before_patience() {
         (
             "nothing is there",
             |it| it.observed.collection = Observed::Ours(CollectionFacts::default()),
-            Layer::Collection,
+            Layer::VectorStore,
             &["Encryption", "Network", "Create"],
         ),
         (
@@ -31,7 +31,7 @@ fn policies_come_before_their_collection_and_tags_before_patience() {
                 tag(&mut it.want.collection.as_mut().unwrap().tags, OURS);
                 ours(&mut it.observed.collection).collection.as_mut().unwrap().status = "CREATING".into();
             },
-            Layer::Collection,
+            Layer::VectorStore,
             &["Encryption", "Network", "Tags", "NotActive"],
         ),
     ]);
@@ -202,12 +202,12 @@ fn what_is_wanted_must_be_there_and_ours() {
             ("key", "not ours", |it| it.key = Observed::Foreign(somebody()), &["Key: not there"]),
             ("bucket", "gone", |it| it.bucket = Observed::Absent, &["Bucket: not there"]),
             ("bucket", "not ours", |it| it.bucket = Observed::Foreign(somebody()), &["Bucket: not there"]),
-            ("collection", "gone", |it| it.collection = Observed::Absent, &["Collection: not there"]),
+            ("collection", "gone", |it| it.collection = Observed::Absent, &["VectorStore: not there"]),
             (
                 "collection",
                 "not ours",
                 |it| it.collection = Observed::Foreign(somebody()),
-                &["Collection: not there"],
+                &["VectorStore: not there"],
             ),
             ("index", "gone", |it| it.index = Observed::Absent, &["Index: not there"]),
             ("index", "not ours", |it| it.index = Observed::Foreign(somebody()), &["Index: not there"]),

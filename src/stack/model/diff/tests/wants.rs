@@ -7,7 +7,7 @@ use crate::api::{
 };
 
 /// A policy's description tells of our own tags alone.
-const OUR_TAG: &[&str] = &["Collection: Encryption", "Collection: Network", "Collection: Tags"];
+const OUR_TAG: &[&str] = &["VectorStore: Encryption", "VectorStore: Network", "VectorStore: Tags"];
 
 #[test]
 fn a_key() {
@@ -89,15 +89,15 @@ fn a_collection() {
         fields!(DesiredCollection { name, tags, settings, key_arn }),
         |it| it.want.collection.as_mut().unwrap(),
         &[
-            ("name", "another", |it| it.name.push('x'), &["Collection: Network"]),
+            ("name", "another", |it| it.name.push('x'), &["VectorStore: Network"]),
             ("tags", "another of ours", |it| tag(&mut it.tags, OURS), OUR_TAG),
-            ("tags", "another of the user's", |it| tag(&mut it.tags, USERS), &["Collection: Tags"]),
+            ("tags", "another of the user's", |it| tag(&mut it.tags, USERS), &["VectorStore: Tags"]),
             ("tags", "one fewer of the user's", |it| drop(it.tags.remove(USERS)), &[]),
             (
                 "settings",
                 "another network",
                 |it| it.settings.network = NetworkSettings::Public,
-                &["Collection: Network"],
+                &["VectorStore: Network"],
             ),
             (
                 "key_arn",
@@ -120,14 +120,14 @@ fn a_collection() {
                 |it| it.standby_replicas = StandbyReplicas::Disabled,
                 &["collection.standbyReplicas is Enabled and should be Disabled"],
             ),
-            ("network", "public", |it| it.network = NetworkSettings::Public, &["Collection: Network"]),
-            ("network", "no endpoints", |it| endpoints(it, &[]), &["Collection: Network"]),
-            ("network", "one fewer", |it| endpoints(it, &["vpce-1"]), &["Collection: Network"]),
+            ("network", "public", |it| it.network = NetworkSettings::Public, &["VectorStore: Network"]),
+            ("network", "no endpoints", |it| endpoints(it, &[]), &["VectorStore: Network"]),
+            ("network", "one fewer", |it| endpoints(it, &["vpce-1"]), &["VectorStore: Network"]),
             (
                 "network",
                 "one more",
                 |it| endpoints(it, &["vpce-1", "vpce-2", "vpce-3"]),
-                &["Collection: Network"],
+                &["VectorStore: Network"],
             ),
             ("network", "another order", |it| endpoints(it, &["vpce-2", "vpce-1"]), &[]),
         ],
