@@ -249,9 +249,10 @@ mod tests {
         for (tenant, known, gone) in tenants {
             for n in 0..*known {
                 let entry = entry(&format!("pool/{tenant}/{n}.md"));
-                match n < *gone {
-                    true => findings.lost(&entry, &BTreeSet::from(["leaver".to_string()])),
-                    false => findings.found(&entry, Some(&entry)),
+                if n < *gone {
+                    findings.lost(&entry, &BTreeSet::from(["leaver".to_string()]))
+                } else {
+                    findings.found(&entry, Some(&entry))
                 }
             }
         }

@@ -100,10 +100,7 @@ pub async fn all(
         let kept = aws.objects.delete_unchanged(bucket, &gone).await?;
         objects += gone.len() - kept.len();
         for (key, fault) in faults.into_iter().chain(kept) {
-            match fault.is_overtaken() {
-                true => overtaken = true,
-                false => stuck.add(key, fault),
-            }
+            if fault.is_overtaken() { overtaken = true } else { stuck.add(key, fault) }
         }
         if *is_read {
             for file in stuck.files_beside() {

@@ -264,9 +264,12 @@ fn typed(value: &Value, type_: AttributeType) -> Option<Value> {
         }
     };
     let (_, name, member) = MEMBERS.into_iter().find(|(of, ..)| *of == type_)?;
-    is_taken.then(|| match embedded {
-        false => plain.clone(),
-        true => json!({"includeForEmbedding": true, "value": {member: plain, "type": name}}),
+    is_taken.then(|| {
+        if embedded {
+            json!({"includeForEmbedding": true, "value": {member: plain, "type": name}})
+        } else {
+            plain.clone()
+        }
     })
 }
 

@@ -19,6 +19,28 @@ pub struct OldTag {
     pub value: String,
 }
 
+/// Why an existing key is not used.
+#[derive(Clone, Debug)]
+pub enum Unusable {
+    /// It may not be, until a person acts.
+    Blocked(Blocked),
+    /// Nobody can say at the moment.
+    Unknown(Fault),
+}
+
+impl From<Blocked> for Unusable {
+    fn from(blocked: Blocked) -> Self {
+        Unusable::Blocked(blocked)
+    }
+}
+
+impl From<Fault> for Unusable {
+    /// A failure that needs a person blocks.
+    fn from(fault: Fault) -> Self {
+        Blocked::try_from(fault).map_or_else(Unusable::Unknown, Unusable::Blocked)
+    }
+}
+
 /// May the stack be encrypted with this existing key? Asked before anything is written. A Tenant may use keys that
 /// name its namespace; a SharedStack keys that name the installation.
 ///
@@ -29,15 +51,13 @@ pub async fn may_be_used(
     scope: &Scope,
     arn: &str,
     namespace: Option<&str>,
-) -> Result<Result<(), Blocked>, Fault> {
-    if let elsewhere @ Err(_) = key_is_here(scope, arn) {
-        return Ok(elsewhere);
-    }
+) -> Result<(), Unusable> {
+    key_is_here(scope, arn)?;
     let not_lent = |why: &str| {
         tracing::info!(key = arn, namespace, why, "a key that is not lent was asked for");
         let wanted = lent::wanted(&scope.installation, namespace);
         let who = "whoever owns it lends it by the tag";
-        Ok(not_allowed(arn, &format!("no key of this ARN is lent; {who} {} = '{wanted}'", lent::TAG)))
+        Ok(not_allowed(arn, &format!("no key of this ARN is lent; {who} {} = '{wanted}'", lent::TAG))?)
     };
     let found = match keys.describe(arn).await {
         Ok(found) => found,
@@ -45,7 +65,7 @@ pub async fn may_be_used(
         Err(fault) if fault.class == Class::Denied && namespace.is_some() => {
             return not_lent(&fault.to_string());
         }
-        Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
+        Err(fault) => return Err(fault.into()),
     };
     let Some((key, tags)) = found else { return not_lent("there is no such key") };
     let tag = tags.get(lent::TAG).map(String::as_str);
@@ -59,24 +79,23 @@ pub async fn may_be_used(
     } else if key.state != "Enabled" {
         format!("it is {}, not Enabled", key.state)
     } else {
-        return Ok(Ok(()));
+        return Ok(());
     };
-    Ok(not_allowed(arn, &why))
+    Ok(not_allowed(arn, &why)?)
 }
 
 /// Can this existing key still be used? Whoever owns it may switch it off at any time. Answers with its tag, if that is one of
 /// which the next release knows nothing.
-pub async fn can_be_used(keys: &Keys, arn: &str) -> Result<Result<Option<OldTag>, Blocked>, Fault> {
-    let unusable = match keys.describe(arn).await {
-        Ok(Some((key, tags))) => match diff::unusable(&key.arn, &key.state) {
+pub async fn can_be_used(keys: &Keys, arn: &str) -> Result<Option<OldTag>, Unusable> {
+    let unusable = match keys.describe(arn).await? {
+        Some((key, tags)) => match diff::unusable(&key.arn, &key.state) {
             None => {
                 let value = tags.get(lent::TAG).filter(|value| lent::is_old(value)).cloned();
-                return Ok(Ok(value.map(|value| OldTag { key: key.arn, value })));
+                return Ok(value.map(|value| OldTag { key: key.arn, value }));
             }
             Some(why) => why,
         },
-        Ok(None) => format!("KMS key {arn} is gone, and with it all that it has encrypted"),
-        Err(fault) => return Ok(Err(Blocked::try_from(fault)?)),
+        None => format!("KMS key {arn} is gone, and with it all that it has encrypted"),
     };
-    Ok(refused(Reason::KeyNotAllowed, format!("{unusable}. Nothing is changed until then")))
+    Ok(refused(Reason::KeyNotAllowed, format!("{unusable}. Nothing is changed until then"))?)
 }

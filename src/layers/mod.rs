@@ -17,13 +17,12 @@ pub(crate) use opensearch::data_access;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use self::existing_key::OldTag;
+use self::existing_key::{OldTag, Unusable};
 use self::opensearch::{collection, index};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Desired;
 use crate::stack::model::diff::carries;
 use crate::stack::model::observed::Observation;
@@ -65,7 +64,7 @@ pub trait Layers: Sync {
     ) -> Answer<'a, Progress>;
 
     /// Whether a key that is somebody's own can still be used, or why not; and its tag, if that is of an older release.
-    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>>;
+    fn existing_key<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Option<OldTag>, Unusable>>;
 }
 
 impl Layers for Aws {
@@ -188,7 +187,7 @@ impl Layers for Aws {
         .boxed()
     }
 
-    fn existing_key<'a>(&'a self, arn: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
+    fn existing_key<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Option<OldTag>, Unusable>> {
         existing_key::can_be_used(&self.keys, arn).boxed()
     }
 }

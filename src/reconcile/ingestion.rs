@@ -206,9 +206,10 @@ pub async fn last_step(
             let needs_person = fault.class.needs_person().is_some();
             let lasts = lasts(&mut memory.documents_failing_since, cx.clock, !needs_person);
             let documents = failing(&fault, lasts, last);
-            match needs_person {
-                true => LastStep { look_again: Some(STALLED), ..nothing(documents) },
-                false => LastStep { fault: Some(fault), ..nothing(documents) },
+            if needs_person {
+                LastStep { look_again: Some(STALLED), ..nothing(documents) }
+            } else {
+                LastStep { fault: Some(fault), ..nothing(documents) }
             }
         }
     }

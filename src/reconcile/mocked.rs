@@ -146,10 +146,7 @@ impl Drop for ApiServer {
         let wrong: Vec<_> = script.differences.iter().cloned().chain(missing).collect();
         let wrong = wrong.join("\n");
         // A second panic would hide the first.
-        match std::thread::panicking() {
-            true => eprintln!("{wrong}"),
-            false => assert!(wrong.is_empty(), "{wrong}"),
-        }
+        if std::thread::panicking() { eprintln!("{wrong}") } else { assert!(wrong.is_empty(), "{wrong}") }
     }
 }
 

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::DynamicObject;
-use kube::core::ApiResource;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 
 use super::context::Context;
 use super::engine::{self, News, Passed, Stack, Survey};
@@ -19,7 +16,7 @@ use super::resolved::Resolved;
 use super::stop::Stop;
 use super::{
     Action, Error, Guarded, PASS_TIMEOUT, conditions_writer, failed, finalizer, ids, ingestion, offer_status,
-    teardown, unreadable,
+    teardown, unparsed, unreadable,
 };
 use crate::api::{ConditionType, Reason, Status, annotations};
 use crate::stack::model::outcome::Outcome;
@@ -32,7 +29,9 @@ pub async fn reconcile<M: Managed>(object: Arc<Guarded<M>>, cx: Arc<Context>) ->
     cx.heed(meta);
     match &object.0 {
         _ if meta.deletion_timestamp.is_some() => match in_time(M::teardown(&cx, meta).boxed()).await {
-            Err(error) => Err(failed::tell_leaver(&cx, &dynamic::<M>(&cx, meta), meta, error).await),
+            Err(error) => {
+                Err(failed::tell_leaver(&cx, &unparsed::api::<M>(cx.client.clone(), meta), meta, error).await)
+            }
             done => done,
         },
         Ok(object) => match in_time(pass(&cx, object).boxed()).await {
@@ -41,7 +40,7 @@ pub async fn reconcile<M: Managed>(object: Arc<Guarded<M>>, cx: Arc<Context>) ->
         },
         Err(invalid) => {
             cx.stops_waiting(&meta.uid.clone().unwrap_or_default());
-            unreadable::tell(&cx, &dynamic::<M>(&cx, meta), meta, &invalid.error).await
+            unreadable::tell(&cx, &unparsed::api::<M>(cx.client.clone(), meta), meta, &invalid.error).await
         }
     }
 }
@@ -227,15 +226,6 @@ async fn report<M: Managed>(
     memory.failures = 0;
     let resync = cx.resync(&uid);
     Ok(Action::requeue(cx.clock.outside(look_again.map_or(resync, |again| again.min(resync)))))
-}
-
-/// Where objects of a kind are, be they readable or not.
-fn dynamic<M: Managed>(cx: &Context, meta: &ObjectMeta) -> Api<DynamicObject> {
-    let kind = ApiResource::erase::<M>(&());
-    match &meta.namespace {
-        Some(namespace) => Api::namespaced_with(cx.client.clone(), namespace, &kind),
-        None => Api::all_with(cx.client.clone(), &kind),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::engine::Passed;
+use crate::layers::existing_key::Unusable;
 use crate::records::Trouble;
 use crate::stack::fault::Fault;
 use crate::stack::model::blocked::Blocked;
@@ -42,6 +43,15 @@ impl Stop {
 impl From<Blocked> for Stop {
     fn from(refused: Blocked) -> Self {
         Stop::Refused(refused)
+    }
+}
+
+impl From<Unusable> for Stop {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Blocked(refused) => Stop::Refused(refused),
+            Unusable::Unknown(fault) => fault.into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::stack::Stack;
 use super::unready::is_passing;
 use super::world::World;
 use crate::api::{Layer, PerLayer};
+use crate::layers::existing_key::Unusable;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
@@ -146,12 +147,12 @@ fn without_index(
 async fn key_of_others(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory) -> Result<(), Passed> {
     let Some(key) = stack.blueprint.existing_key() else { return Ok(()) };
     let (blocked, fault) = match world.layers.existing_key(key).await {
-        Ok(Ok(old_tag)) => {
+        Ok(old_tag) => {
             memory.old_tag = old_tag;
             return Ok(());
         }
-        Ok(Err(blocked)) => (Some(blocked), None),
-        Err(fault) => (None, Some(fault)),
+        Err(Unusable::Blocked(blocked)) => (Some(blocked), None),
+        Err(Unusable::Unknown(fault)) => (None, Some(fault)),
     };
     let transient = memory.transient(world.clock, fault.as_ref());
     let passed = stopped(stack, memory, blocked, transient);

@@ -12,7 +12,7 @@ use super::*;
 use crate::api::{ConditionType, Status};
 use crate::aws::Tags;
 use crate::clock::{self, Clock};
-use crate::layers::existing_key::OldTag;
+use crate::layers::existing_key::{OldTag, Unusable};
 use crate::layers::{Answer, Hints, LayerObservation, Layers};
 use crate::reconcile::offer_status;
 use crate::stack::fault::{Class, Fault};
@@ -23,6 +23,7 @@ use crate::stack::model::ideal::{self, Sample, ours};
 use crate::stack::model::observed::{Foreign, Observation, Observed};
 use crate::stack::model::outcome::{Outcome, Report};
 use crate::stack::model::progress::Progress;
+use futures::future::BoxFuture;
 
 /// AWS as one stack sees it: nothing takes time, unless it is told to.
 #[derive(Default)]
@@ -45,7 +46,7 @@ struct State {
     /// Whether lists lag, so that a knowledge base is found by its id alone.
     lists_lag: bool,
     /// What becomes of a look at somebody's own key.
-    existing_key: Option<Result<Blocked, Fault>>,
+    existing_key: Option<Unusable>,
     /// All calls, such as `look Bucket`.
     journal: Vec<String>,
 }
@@ -168,14 +169,13 @@ impl Layers for InMemory {
         .boxed()
     }
 
-    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
+    fn existing_key<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<OldTag>, Unusable>> {
         async move {
             let mut state = self.0.lock();
             state.journal.push("look at the key".into());
             match &state.existing_key {
-                None => Ok(Ok(None)),
-                Some(Ok(blocked)) => Ok(Err(blocked.clone())),
-                Some(Err(fault)) => Err(fault.clone()),
+                None => Ok(None),
+                Some(unusable) => Err(unusable.clone()),
             }
         }
         .boxed()

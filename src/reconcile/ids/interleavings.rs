@@ -254,9 +254,10 @@ impl Run {
             "a squatter burnt '{tenant_id}': {record}"
         );
         DAYS.set(DAYS.get() + 2);
-        let (namespace, name) = match is_anybodys {
-            true => ("stranger".to_owned(), "z".to_owned()),
-            false => (text("/holder/namespace"), text("/holder/name")),
+        let (namespace, name) = if is_anybodys {
+            ("stranger".to_owned(), "z".to_owned())
+        } else {
+            (text("/holder/namespace"), text("/holder/name"))
         };
         let pattern = if is_silo { Pattern::Silo } else { Pattern::Pool };
         let made = {

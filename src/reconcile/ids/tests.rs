@@ -310,9 +310,8 @@ async fn with_read_only_nothing_is_freed() {
 async fn where_the_records_do_not_answer_nobody_gets_or_leaves_and_later_all_is_well() {
     let away = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let is_away = away.clone();
-    let shelf = Arc::new(InMemory::with(move |_| match is_away.load(std::sync::atomic::Ordering::Relaxed) {
-        true => Mishap::Before,
-        false => Mishap::None,
+    let shelf = Arc::new(InMemory::with(move |_| {
+        if is_away.load(std::sync::atomic::Ordering::Relaxed) { Mishap::Before } else { Mishap::None }
     }));
     let ids = reading(&shelf);
     ids.are_complete();

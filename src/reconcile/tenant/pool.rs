@@ -185,10 +185,8 @@ impl PoolTenant<'_> {
         if self.on_delete == OnDelete::Delete {
             let Purged { progress, changed } =
                 purge::all_out_of_sight(aws, &bucket, &self.prefixes()).await?;
-            let (progress, stays) = match purge::is_locked(&progress) {
-                true => (Progress::Done, Some(progress)),
-                false => (progress, None),
-            };
+            let (progress, stays) =
+                if purge::is_locked(&progress) { (Progress::Done, Some(progress)) } else { (progress, None) };
             return Ok(Away { progress, changed, stays, overtaken: false });
         }
         let [prefix, aside, quarantined] = self.prefixes();

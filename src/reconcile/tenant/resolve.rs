@@ -33,9 +33,10 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
     // Whoever makes an object can write our finalizer into it; a record only we write.
     let held = finalizer::has_finalizer(tenant, &cx.finalizer());
     let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
-    match has_id {
-        true => cx.reservations.is_in(&applicant.id),
-        false => cx.enter(&applicant, false)?,
+    if has_id {
+        cx.reservations.is_in(&applicant.id)
+    } else {
+        cx.enter(&applicant, false)?
     }
     let lender = lender(cx, tenant, &isolation, has_id)?;
     let stack = lender.as_ref().and_then(|stack| stack.0.as_ref().ok());
@@ -148,9 +149,10 @@ fn no_stack(cx: &Context, tenant: &Tenant, isolation: &Isolation, name: &str, ha
         [] => String::new(),
         _ => format!(" There are: {}.", there.join(", ")),
     };
-    let instead = match has_id {
-        true => "and what this Tenant had in it is lost with it",
-        false => "or delete this Tenant, of which nothing is built, and apply it with another stackRef",
+    let instead = if has_id {
+        "and what this Tenant had in it is lost with it"
+    } else {
+        "or delete this Tenant, of which nothing is built, and apply it with another stackRef"
     };
     format!("There is no SharedStack '{name}'.{there} Create it, {instead}")
 }

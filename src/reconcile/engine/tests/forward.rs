@@ -777,12 +777,12 @@ async fn under_a_key_that_somebody_has_switched_off_nothing_is_changed() {
     let mut silo = Object::new(ideal::tenant("silo under somebody's key", spec));
     silo.aws(|aws| {
         let blocked = Blocked { reason: Reason::KeyNotAllowed, message: "it is Disabled".into() };
-        aws.existing_key = Some(Ok(blocked));
+        aws.existing_key = Some(Unusable::Blocked(blocked));
     });
     let passed = silo.pass().await;
     assert_eq!(blocked(&passed), Some(Reason::KeyNotAllowed));
     assert_eq!((silo.calls(), passed.look_again), (vec!["look at the key".to_string()], Some(STALLED)));
-    silo.aws(|aws| aws.existing_key = Some(Err(fault(Class::Transient))));
+    silo.aws(|aws| aws.existing_key = Some(Unusable::Unknown(fault(Class::Transient))));
     let passed = silo.pass().await;
     assert_eq!(passed.fault.map(|fault| fault.class), Some(Class::Transient));
     assert_eq!(silo.ensured(), []);

@@ -171,10 +171,7 @@ impl Process {
 
     /// A pass over a Tenant, as the cache shows it.
     pub async fn pass(self: Rc<Self>, seen: Object) {
-        let _ = match seen.deleting {
-            true => self.back(&seen).await,
-            false => self.live(seen).await,
-        };
+        let _ = if seen.deleting { self.back(&seen).await } else { self.live(seen).await };
     }
 
     async fn live(&self, seen: Object) -> Result<(), Stop> {

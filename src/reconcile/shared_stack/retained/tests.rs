@@ -7,11 +7,10 @@ use super::*;
 use crate::api::{Layer, Reason};
 use crate::aws::Tags;
 use crate::clock::Clock;
-use crate::layers::existing_key::OldTag;
+use crate::layers::existing_key::{OldTag, Unusable};
 use crate::layers::{Answer, Hints, LayerObservation, Layers};
 use crate::stack::fault::Class;
 use crate::stack::identity::OwnershipClaim;
-use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Desired;
 use crate::stack::model::ideal;
 use crate::stack::model::observed::{Foreign, Observation, Observed};
@@ -78,7 +77,7 @@ impl Layers for Tenants {
         panic!("nobody tags a {layer} that goes")
     }
 
-    fn existing_key<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<OldTag>, Blocked>> {
+    fn existing_key<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<OldTag>, Unusable>> {
         panic!("nobody asks for a key")
     }
 }
