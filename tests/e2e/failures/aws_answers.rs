@@ -64,7 +64,7 @@ async fn what_aws_refuses_at_the_start_is_waited_for() {
             assert!(metrics.contains(&status), "not {status}:\n{metrics}");
 
             w.double.heal().await;
-            operator.says(&w, "watches: starting").await;
+            operator.says(&w, "lead: starting").await;
             let ready = || async { (operator.ready().await == (true, "ok\n".into())).then_some(()) };
             w.eventually("it is ready", ready).await;
             asked_to_end(operator).await;
