@@ -293,14 +293,14 @@ mod tests {
     #[tokio::test]
     async fn nobody_passes_another_who_waits_for_its_turn() {
         let gate = Gate::new(Pace { percent: 80, clock: 50 });
-        let job_slots = Mutex::new(Vec::new());
-        let (gate, job_slots) = (&gate, &job_slots);
+        let turns = Mutex::new(Vec::new());
+        let (gate, turns) = (&gate, &turns);
         let calls = (0..60).map(|came| async move {
             gate.call(bedrock::GetKnowledgeBase, "KB").turn().await.expect("its turn");
-            job_slots.lock().push(came);
+            turns.lock().push(came);
         });
         futures::future::join_all(calls).await;
-        assert_eq!(*job_slots.lock(), (0..60).collect::<Vec<_>>());
+        assert_eq!(*turns.lock(), (0..60).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -10,8 +10,8 @@ const ESCAPE: char = '\u{1b}';
 /// Whether a character does something other than to be seen: controls, of which C1's are also begun by ESC, and what changes the
 /// direction of the text around it.
 fn commands(c: char) -> bool {
-    let job_slots = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || job_slots
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
 }
 
 /// The same text with such characters as JSON has them, lines and tabs apart. JSON stays JSON.

@@ -32,7 +32,7 @@ pub(super) struct Queue<T> {
     /// By namespace, in the order in which they came.
     waiting: HashMap<String, VecDeque<T>>,
     /// The namespaces in which an object waits; the first is next.
-    job_slots: VecDeque<String>,
+    turns: VecDeque<String>,
     states: HashMap<T, State>,
 }
 
@@ -43,7 +43,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             working: 0,
             begun: HashMap::new(),
             waiting: HashMap::new(),
-            job_slots: VecDeque::new(),
+            turns: VecDeque::new(),
             states: HashMap::new(),
         }
     }
@@ -61,7 +61,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         self.states.insert(object.clone(), State::Waits);
         let group = self.waiting.entry(namespace.into()).or_default();
         if group.is_empty() {
-            self.job_slots.push_back(namespace.into());
+            self.turns.push_back(namespace.into());
         }
         group.push_back(object);
     }
@@ -78,15 +78,14 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             return None;
         }
         let most = OF_ONE * self.places;
-        let turn =
-            self.job_slots.iter().position(|it| self.begun.get(it).is_none_or(|begun| *begun < most))?;
-        let namespace = self.job_slots.remove(turn)?;
+        let turn = self.turns.iter().position(|it| self.begun.get(it).is_none_or(|begun| *begun < most))?;
+        let namespace = self.turns.remove(turn)?;
         let group = self.waiting.get_mut(&namespace)?;
         let object = group.pop_front()?;
         if group.is_empty() {
             self.waiting.remove(&namespace);
         } else {
-            self.job_slots.push_back(namespace.clone());
+            self.turns.push_back(namespace.clone());
         }
         self.states.insert(object.clone(), State::Works);
         *self.begun.entry(namespace.clone()).or_default() += 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine::Stack;
-use crate::api::{Column, EncryptionSettings, Isolation, Shared, Status};
+use crate::api::{Column, EncryptionSettings, IngestionSettings, Isolation, Shared, Status};
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
@@ -68,14 +68,21 @@ impl Asks {
         }
     }
 
+    /// How documents that are its own, and nobody else's, are ingested.
+    pub fn ingestion(&self) -> Option<&IngestionSettings> {
+        match self {
+            Asks::Tenant { isolation, .. } => isolation.ingestion(),
+            Asks::SharedStack(_) => None,
+        }
+    }
+
     /// Whether a key is to be made.
     fn creates_key(&self) -> bool {
         let encryption = match self {
-            Asks::Tenant { isolation: Isolation::Silo(silo), .. } => &silo.encryption,
-            Asks::Tenant { .. } => return false,
-            Asks::SharedStack(shared) => &shared.encryption,
+            Asks::Tenant { isolation, .. } => isolation.encryption(),
+            Asks::SharedStack(shared) => Some(&shared.encryption),
         };
-        matches!(encryption, EncryptionSettings::Create)
+        matches!(encryption, Some(EncryptionSettings::Create))
     }
 }
 

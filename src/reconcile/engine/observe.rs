@@ -52,9 +52,9 @@ pub(super) async fn observe(
         if wave.contains(&Layer::Index) {
             memory.observed.index_known = hints.store.is_some();
         }
-        for (layer, glance) in wave.iter().zip(join_all(looks).await) {
-            match glance {
-                Ok(glance) => memory.observed.put(glance),
+        for (layer, observation) in wave.iter().zip(join_all(looks).await) {
+            match observation {
+                Ok(observation) => memory.observed.put(observation),
                 Err(fault) => unseen.push((*layer, fault)),
             }
         }
@@ -69,7 +69,7 @@ pub(super) async fn observe(
     if let (true, Some(id)) = (memory.observed.knowledge_base.is_absent(), trusted) {
         hints.knowledge_base_id = Some(id);
         match world.layers.look(stack.id, Layer::KnowledgeBase, &hints).await {
-            Ok(glance) => memory.observed.put(glance),
+            Ok(observation) => memory.observed.put(observation),
             Err(fault) => unseen.push((Layer::KnowledgeBase, fault)),
         }
     }

@@ -3,14 +3,14 @@
 
 use kube::ResourceExt;
 
-use crate::api::{Equals, Isolation, Pattern, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant};
+use crate::api::{Equals, Pattern, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant};
 use crate::documents::schedule::Ask;
 use crate::reconcile::context::Context;
 use crate::reconcile::ids::Ids;
 use crate::reconcile::ingestion::LastStep;
 use crate::reconcile::managed::Pass;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::resolved::{Asks, Grant, Resolved};
+use crate::reconcile::resolved::{Grant, Resolved};
 use crate::reconcile::stop::Stop;
 use crate::reconcile::{ingestion, offer_status, restore_documents};
 use crate::records::Trouble;
@@ -62,11 +62,11 @@ async fn take_id(ids: &Ids, resolved: &Resolved, grant: &Grant) -> Result<(), St
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = resolved.approved.as_deref();
     let claimant = Claimant { id: &resolved.id, namespace_uid, named: *named, approved };
-    match ids.give(&claimant, over.as_deref()).await? {
-        true => Ok(()),
-        // It is read again.
-        false => Err(Trouble::Contended.into()),
+    if ids.give(&claimant, over.as_deref()).await? {
+        return Ok(());
     }
+    // It is read again.
+    Err(Trouble::Contended.into())
 }
 
 /// Looks after its own documents, once the knowledge base is whole.
@@ -78,15 +78,7 @@ pub(super) async fn documents(
     memory: &mut Memory,
 ) -> LastStep {
     let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
-    let schedule = match &resolved.asks {
-        Asks::Tenant { isolation: Isolation::Silo(silo), .. } => {
-            cx.schedule(&silo.ingestion, &resolved.id.uid)
-        }
-        Asks::Tenant { isolation: Isolation::Bridge(bridge), .. } => {
-            cx.schedule(&bridge.ingestion, &resolved.id.uid)
-        }
-        _ => None,
-    };
+    let schedule = resolved.asks.ingestion().and_then(|it| cx.schedule(it, &resolved.id.uid));
     let approved = resolved.approved.as_deref();
     let source = ingestion::source(&pass.status, &resolved.id, approved, schedule);
     let source = source.filter(|_| pass.is_whole());
