@@ -29,8 +29,8 @@ sweep: ## Let every changing call of every lifecycle be the operator's last; TEN
 	@python3 tests/bed/prepare.py --operator
 	@RUST_LOG=off cargo test --quiet --test e2e -- --ignored --nocapture --exact failures::sweep::everything
 
-bench: ## Measure a release build against its bounds; TENANTRY_BENCH_DOCUMENTS=n for fewer documents than 100,000
-	@cargo bench --quiet --bench bench
+bench: ## Measure a release build against its bounds; BENCH='name …' for some of the benches, or for the long ones
+	@cargo bench --quiet --bench bench -- $(BENCH)
 
 image: ## Build the container image; IMAGE=name:tag names it, BUILD_IMAGE='docker build' says with what
 	@command -v $(firstword $(BUILD_IMAGE)) >/dev/null || \

@@ -1,7 +1,8 @@
 //! How the operator performs, as ratios and counts with bounds: `make bench`, in a release build.
 //!
 //! Times differ from machine to machine; what is judged is never a time, but what it is a multiple of: the same work done
-//! without the operator, in the same run, each side in turn. A bench is a file here, and a line in [`benches`].
+//! without the operator, in the same run, each side in turn. A bench is a file here, a name in [`BENCHES`] or [`LONG`] and a
+//! line in [`benches`].
 
 mod memory;
 mod neighbours;
@@ -10,27 +11,51 @@ mod s3;
 mod stamping;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use report::Report;
 
 /// What a bench calls itself to have S3 in a process of its own.
 const SERVE_S3: &str = "serve-s3";
 
+/// The benches by name. Those that take long run only when they are named.
+const BENCHES: [&str; 2] = ["stamping", "neighbours"];
+const LONG: [&str; 0] = [];
+
 fn main() -> anyhow::Result<ExitCode> {
-    if std::env::args().nth(1).as_deref() == Some(SERVE_S3) {
+    // Cargo says --bench to every bench.
+    let named: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if named.iter().any(|name| name == SERVE_S3) {
         // One thread: it is the surroundings, and must not take the whole machine.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(s3::serve())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = tokio::runtime::Runtime::new()?.block_on(benches())?;
-    print!("{report}");
+    if let Some(unknown) = named.iter().find(|name| !BENCHES.iter().chain(&LONG).any(|known| known == name)) {
+        anyhow::bail!(
+            "there is no bench {unknown}: {}, and by name only: {}",
+            BENCHES.join(", "),
+            LONG.join(", ")
+        );
+    }
+    let names = if named.is_empty() { BENCHES.map(String::from).to_vec() } else { named };
+    let mut report = Report::new();
+    let run = tokio::runtime::Runtime::new()?.block_on(benches(&names, &mut report));
+    let path = report.write()?;
+    println!("# raw figures: {}", path.display());
+    run?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn benches() -> anyhow::Result<Report> {
-    let mut report = Report::default();
-    stamping::run(&mut report).await?;
-    neighbours::run(&mut report).await?;
-    Ok(report)
+async fn benches(names: &[String], report: &mut Report) -> anyhow::Result<()> {
+    for name in names {
+        let begun = Instant::now();
+        match name.as_str() {
+            "stamping" => stamping::run(report).await?,
+            "neighbours" => neighbours::run(report).await?,
+            other => anyhow::bail!("{other} is in the list of benches and is none"),
+        }
+        report.note(format!("{name} took {:.0?}", begun.elapsed()));
+    }
+    Ok(())
 }

@@ -39,12 +39,8 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             times.push(beside.as_secs_f64() / alone.as_secs_f64());
         }
     }
-    report.judge(
-        format!("{FEW} documents beside {MANY} changed ones of another tenant, in times of alone"),
-        median(times),
-        Bound::AtMost(2.0),
-        "",
-    );
+    report.raw("neighbours.ratios", &times);
+    report.judge("neighbours-few-beside-many/alone", median(times), Bound::AtMost(2.0));
     report.note(format!("before the {FEW}, {looked_at} of the others were looked at"));
     Ok(())
 }

@@ -1,19 +1,14 @@
-//! What was measured, beside what it may be.
+//! What was measured, beside what it may be: a line `name value bound ok|short` for each figure.
 
 use std::fmt;
+use std::path::PathBuf;
 
-/// All that was measured: what has a bound first, and then what explains it.
-#[derive(Default)]
+use serde_json::json;
+
+/// All that was measured, and what explains it. A line is printed as soon as it is known.
 pub struct Report {
-    figures: Vec<Figure>,
-    notes: Vec<String>,
-}
-
-struct Figure {
-    what: String,
-    measured: f64,
-    bound: Bound,
-    unit: &'static str,
+    short: usize,
+    raw: Vec<serde_json::Value>,
 }
 
 /// What a figure may be.
@@ -22,48 +17,66 @@ pub enum Bound {
     Exactly(usize),
 }
 
-impl Figure {
-    fn holds(&self) -> bool {
-        match self.bound {
-            Bound::AtMost(most) => self.measured <= most,
-            Bound::Exactly(count) => self.measured == count as f64,
+impl Bound {
+    fn holds(&self, measured: f64) -> bool {
+        match self {
+            Self::AtMost(most) => measured <= *most,
+            Self::Exactly(count) => measured == *count as f64,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "<={most:.2}"),
+            Self::Exactly(count) => write!(f, "={count}"),
         }
     }
 }
 
 impl Report {
-    /// A figure that must keep a bound.
-    pub fn judge(&mut self, what: impl Into<String>, measured: f64, bound: Bound, unit: &'static str) {
-        self.figures.push(Figure { what: what.into(), measured, bound, unit });
+    pub fn new() -> Self {
+        Self { short: 0, raw: Vec::new() }
     }
 
-    /// What else there is to say.
+    /// A figure that must keep a bound. Its name is one word in kebab-case; the unit, if it has one, is in the name.
+    pub fn judge(&mut self, name: &str, measured: f64, bound: Bound) {
+        let word = if bound.holds(measured) { "ok" } else { "short" };
+        self.short += usize::from(word == "short");
+        let value = match bound {
+            Bound::AtMost(_) => format!("{measured:.2}"),
+            Bound::Exactly(_) => format!("{measured:.0}"),
+        };
+        println!("{name:56} {value:>9} {:>10} {word}", bound.to_string());
+        self.raw.push(json!({ "name": name, "value": measured, "bound": bound.to_string(), "result": word }));
+    }
+
+    /// What was seen and has no bound: every round of a ratio, and the seconds behind it. Goes to the file of raw figures.
+    pub fn raw(&mut self, name: &str, seen: impl serde::Serialize) {
+        self.raw.push(json!({ "name": name, "raw": seen }));
+    }
+
+    /// What explains a figure to whoever reads the output.
     pub fn note(&mut self, what: impl Into<String>) {
-        self.notes.push(what.into());
+        let what = what.into();
+        println!("# {what}");
+        self.raw.push(json!({ "note": what }));
     }
 
     /// Whether everything keeps its bound.
     pub fn holds(&self) -> bool {
-        self.figures.iter().all(Figure::holds)
+        self.short == 0
     }
-}
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.figures.iter().map(|figure| figure.what.len()).max().unwrap_or(0);
-        for figure in &self.figures {
-            let verdict = if figure.holds() { "ok    " } else { "BROKEN" };
-            let Figure { what, measured, unit, .. } = figure;
-            match figure.bound {
-                Bound::AtMost(most) => {
-                    writeln!(f, "{verdict}  {what:width$}  {measured:9.2} {unit:3}  at most {most:.2}")?;
-                }
-                Bound::Exactly(count) => {
-                    writeln!(f, "{verdict}  {what:width$}  {measured:9.0} {unit:3}  exactly {count}")?;
-                }
-            }
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "        {note}"))
+    /// Writes every figure, one JSON object a line.
+    pub fn write(&self) -> anyhow::Result<PathBuf> {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+        let path = target.join("bench.jsonl");
+        let lines: String = self.raw.iter().map(|figure| format!("{figure}\n")).collect();
+        std::fs::write(&path, lines)?;
+        Ok(path)
     }
 }
 

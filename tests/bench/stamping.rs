@@ -50,13 +50,9 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
         stamped.push(with.as_secs_f64());
         times.push(with.as_secs_f64() / without.as_secs_f64());
     }
-    let (bare, stamped) = (median(bare), median(stamped));
-    report.judge(
-        format!("stamping {documents} documents, in times of bare PUTs"),
-        median(times),
-        Bound::AtMost(1.2),
-        "",
-    );
+    report.raw("stamping.bare-puts-seconds", &bare);
+    report.raw("stamping.stamped-seconds", &stamped);
+    report.judge("stamping-unstamped/bare-puts", median(times), Bound::AtMost(1.2));
 
     s3.served().await?;
     let begun = Instant::now();
@@ -70,13 +66,14 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
     let count = |operation: &str| served.get(operation).copied().unwrap_or(0) as f64;
     let pages = (2 * documents).div_ceil(PAGE);
     // The page that shows that there is much of one tenant comes again, and one more finds nobody else behind it.
-    report.judge("reviewing them again: LISTs", count("ListObjectsV2"), Bound::Exactly(pages + 2), "");
+    report.judge("stamping-again-list-calls", count("ListObjectsV2"), Bound::Exactly(pages + 2));
     // The index, and each part once, or twice where a turn ends in it.
     let parts = (2 * documents).div_ceil(PART);
-    report.judge("reviewing them again: GETs", count("GetObject"), Bound::AtMost((2 * parts + 2) as f64), "");
+    report.judge("stamping-again-get-calls", count("GetObject"), Bound::AtMost((2 * parts + 2) as f64));
     let others = served.values().sum::<usize>() as f64 - count("ListObjectsV2") - count("GetObject");
-    report.judge("reviewing them again: other calls", others, Bound::Exactly(0), "");
-    report.judge("growth of memory in all of this", growth.mebibytes()?, Bound::AtMost(32.0), "MiB");
+    report.judge("stamping-again-other-calls", others, Bound::Exactly(0));
+    report.judge("stamping-memory-growth-mib", growth.mebibytes()?, Bound::AtMost(32.0));
+    let (bare, stamped) = (median(bare), median(stamped));
     report.note(format!(
         "{documents} documents: bare PUTs {bare:.1} s, stamping {stamped:.1} s (medians of {ROUNDS}), again {again:.1?}"
     ));
