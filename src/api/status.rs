@@ -47,6 +47,9 @@ pub struct Status {
     /// The vector store that holds the index: of OpenSearch Serverless, the collection.
     pub store_arn: Option<String>,
 
+    /// Deprecated: 'storeArn' has it. What an earlier release wrote here is read until the operator's first pass.
+    pub collection_arn: Option<String>,
+
     /// Where the collection answers. Of OpenSearch Serverless.
     pub collection_endpoint: Option<String>,
 
@@ -106,6 +109,23 @@ impl Status {
     /// A condition by its type.
     pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
         condition::find(&self.conditions, kind)
+    }
+
+    /// The ARN of the vector store. An earlier release wrote it elsewhere, and its word counts: a store of which nothing is
+    /// known is made, and one that is lost is not.
+    pub fn store_arn(&self) -> Option<&String> {
+        self.store_arn.as_ref().or(self.collection_arn.as_ref())
+    }
+
+    /// Every ARN that stands in it.
+    pub fn arns(&self) -> impl Iterator<Item = &String> {
+        let arns = [
+            self.knowledge_base_arn.as_ref(),
+            self.store_arn(),
+            self.role_arn.as_ref(),
+            self.kms_key_arn.as_ref(),
+        ];
+        arns.into_iter().flatten()
     }
 
     /// Whether a condition is True.

@@ -284,8 +284,7 @@ async fn find(of: &OfTenant) -> anyhow::Result<(Tenant, Scope)> {
     let status = tenant.status.clone().unwrap_or_default();
     let Place { account, region } = Place::of(&status);
     let scope = Scope::new("", &account.context(NOT_YET)?, &region.context(NOT_YET)?);
-    let arns = [status.knowledge_base_arn, status.store_arn, status.role_arn];
-    let scope = match arns.iter().flatten().next() {
+    let scope = match status.arns().next() {
         Some(arn) => scope.in_partition_of(arn)?,
         None => scope,
     };

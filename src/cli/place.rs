@@ -21,8 +21,7 @@ impl Place {
     /// Where the object with this status is: its ARNs say so, and its region, and what it says of its record, which is there
     /// from the moment on when the Tenant is accepted.
     pub(super) fn of(status: &Status) -> Self {
-        let arns = [&status.knowledge_base_arn, &status.store_arn, &status.role_arn, &status.kms_key_arn];
-        let mut accounts = arns.into_iter().flatten().filter_map(|arn| arn.split(':').nth(4));
+        let mut accounts = status.arns().filter_map(|arn| arn.split(':').nth(4));
         let (account, region) = match status.id_record.as_deref().map(|record| record.split('/')) {
             Some(mut record) => (record.next(), record.next()),
             None => (None, None),

@@ -256,8 +256,7 @@ impl Installation {
 
 /// Which account and region a status speaks of, if it is not ours.
 fn elsewhere(scope: &Scope, status: &Status) -> Option<String> {
-    let arns = [&status.knowledge_base_arn, &status.store_arn, &status.role_arn, &status.kms_key_arn];
-    let account = arns.into_iter().flatten().find_map(|arn| arn.split(':').nth(4)).unwrap_or(&scope.account);
+    let account = status.arns().find_map(|arn| arn.split(':').nth(4)).unwrap_or(&scope.account);
     let region = status.region.as_ref().unwrap_or(&scope.region);
     let here = *account == scope.account && *region == scope.region;
     (!here).then(|| format!("account {account} and region {region}"))

@@ -52,8 +52,7 @@ fn loss(stack: &Stack<'_>, observed: &Observation, layer: Layer) -> Option<Loss>
             .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
         _ => {
             let there = observed.collection.ours().is_some_and(|facts| facts.collection.is_some());
-            let known =
-                stack.status.store_arn.as_ref().filter(|_| !there && observed.foreign_of(layer).is_none());
+            let known = stack.status.store_arn().filter(|_| !there && observed.foreign_of(layer).is_none());
             known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
         }
     }?;

@@ -34,7 +34,7 @@ impl From<CollectionHandle> for StoreHandle {
 impl StoreHandle {
     /// What a status says of a store that was whole once.
     pub fn of_status(status: &Status) -> Option<Self> {
-        let arn = status.store_arn.clone()?;
+        let arn = status.store_arn().cloned()?;
         Some(match status.vector_store.unwrap_or_default() {
             VectorStore::OpenSearchServerless => Self::OpenSearchServerless(CollectionHandle {
                 arn,
@@ -47,6 +47,7 @@ impl StoreHandle {
     pub fn write(&self, status: &mut Status) {
         status.vector_store = Some(self.kind());
         status.store_arn = Some(self.arn().into());
+        status.collection_arn.take_if(|before| before != self.arn());
         status.collection_endpoint = match self {
             Self::OpenSearchServerless(collection) => collection.endpoint.clone(),
         };
@@ -55,6 +56,7 @@ impl StoreHandle {
     /// Says in a status no more where the store is.
     pub fn forget(status: &mut Status) {
         (status.vector_store, status.store_arn, status.collection_endpoint) = (None, None, None);
+        status.collection_arn = None;
     }
 
     /// Which store it is.
@@ -122,3 +124,25 @@ impl StoreRef {
 
 /// How long the slowest store may take to be made, as AWS says and as others have measured, with room.
 pub(crate) const DEADLINE: Duration = opensearch::DEADLINE;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_release_says_of_a_store_counts_until_it_is_wrong() {
+        let arn = "arn:aws:aoss:eu-central-1:123456789012:collection/abc";
+        let mut status = Status { collection_arn: Some(arn.into()), ..Status::default() };
+        let old = StoreHandle::of_status(&status).unwrap();
+        assert_eq!((old.arn(), old.kind()), (arn, VectorStore::OpenSearchServerless));
+        old.write(&mut status);
+        // An earlier release that is gone back to finds it, too.
+        assert_eq!((status.store_arn.as_deref(), status.collection_arn.as_deref()), (Some(arn), Some(arn)));
+        let new = CollectionHandle { arn: format!("{arn}d"), endpoint: None };
+        StoreHandle::from(new).write(&mut status);
+        assert_eq!((status.store_arn, status.collection_arn), (Some(format!("{arn}d")), None));
+        let mut lost = Status { collection_arn: Some(arn.into()), ..Status::default() };
+        StoreHandle::forget(&mut lost);
+        assert_eq!(StoreHandle::of_status(&lost), None);
+    }
+}

@@ -743,6 +743,18 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
     }
 }
 
+#[tokio::test]
+async fn a_store_that_an_earlier_release_made_is_lost_and_not_made_anew() {
+    let mut silo = Object::built("silo").await;
+    (silo.status.collection_arn, silo.status.vector_store) = (silo.status.store_arn.take(), None);
+    (silo.memory, silo.generation) = (Memory::default(), 2);
+    silo.aws(|aws| aws.observed.collection = Observed::Absent);
+    for _ in 0..2 {
+        lost(&silo.pass().await, VectorStore);
+        assert!(!silo.ensured().contains(&VectorStore));
+    }
+}
+
 /// What is said of a layer that is lost.
 fn lost(passed: &Passed, layer: Layer) -> String {
     match standing(passed, layer) {
