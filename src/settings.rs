@@ -22,7 +22,7 @@ pub struct Settings {
     pub deletion_grace: Duration,
     /// How often everything is looked at although nothing happened.
     pub resync: Duration,
-    /// How often new documents are looked for where no schedule says so; no option, because a schedule, or `suspend`, says
+    /// How often new documents are looked for where no schedule says so; no option but for tests, because a schedule, or `suspend`, says
     /// otherwise for each knowledge base.
     pub look_for_documents: Duration,
     /// Plans and reports, and changes nothing in AWS; takes no holds.

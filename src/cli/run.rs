@@ -138,6 +138,16 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
     clock: u32,
 
+    /// How often new documents are looked for where no schedule says so, in seconds; for tests.
+    #[arg(
+        long,
+        env = "TENANTRY_LOOK_FOR_DOCUMENTS",
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        hide = true
+    )]
+    look_for_documents: u64,
+
     #[command(flatten)]
     within: InCluster,
 
@@ -269,6 +279,7 @@ impl Run {
             registry: self.registry,
             api_server,
             clock: self.clock,
+            look_for_documents: Duration::from_secs(self.look_for_documents),
             concurrency: self.concurrency,
             leader_election: self.election.terms(client.default_namespace())?,
             health_probe_bind_address: self.health_probe_bind_address,

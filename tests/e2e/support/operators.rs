@@ -52,6 +52,7 @@ impl World {
         command
             .args(["run", "--installation", &settings.installation, "--clock", &settings.clock.to_string()])
             .args(["--selector", settings.selector.as_deref().unwrap(), "--deletion-grace", "0"])
+            .args(["--look-for-documents", &settings.look_for_documents.as_secs().to_string()])
             .args(arguments)
             .envs(self.environment_under(sdk).await)
             .env("KUBECONFIG", &self.bed.operator_kubeconfig)
