@@ -7,11 +7,15 @@ use super::fault::{
 
 /// Which operations, error codes and messages a row is about. Nothing given is all; messages are compared in lower case.
 /// A code may begin or end with `*`, which stands for anything.
-struct Row {
-    operations: &'static [&'static str],
-    codes: &'static [&'static str],
-    words: &'static [&'static str],
-    class: Class,
+pub struct Row {
+    /// Which calls.
+    pub operations: &'static [&'static str],
+    /// Which codes.
+    pub codes: &'static [&'static str],
+    /// What of a message.
+    pub words: &'static [&'static str],
+    /// The class of such an answer.
+    pub class: Class,
 }
 
 const fn row(codes: &'static [&'static str], class: Class) -> Row {
@@ -56,7 +60,7 @@ const OF_BEDROCK: &[&str] = &[
 /// The first row that is about an answer decides. What each code means is in the pages of its service, and for all of
 /// them in <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> and
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html>.
-const TABLE: &[Row] = &[
+pub const TABLE: &[Row] = &[
     // A knowledge base, or the account, has no free slot for another job.
     row(&["ConflictException", "ServiceQuotaExceededException", "ThrottlingException"], Class::NotYet)
         .of(&["StartIngestionJob"]),
