@@ -158,10 +158,21 @@ impl<'a> Call<'a> {
         Ok(Instant::now())
     }
 
-    /// Counts the call.
+    /// Counts the call, and logs the request id of a failure, which AWS's support asks for. No status has it.
     fn ended<T>(self, begun: Instant, answer: Result<T, Fault>) -> Result<T, Fault> {
-        let code = answer.as_ref().err().map(|fault| fault.code.as_str());
-        self.gate.requests.ended(self.operation, begun.elapsed(), code);
+        let fault = answer.as_ref().err();
+        self.gate.requests.ended(self.operation, begun.elapsed(), fault.map(|fault| fault.code.as_str()));
+        if let Some(fault) = fault
+            && let Some(request_id) = &fault.request_id
+        {
+            match fault.class {
+                // Both are common, and nobody asks AWS about them.
+                Class::NotFound | Class::Throttled => {
+                    tracing::debug!(request_id, %fault, "AWS refused a call")
+                }
+                _ => tracing::info!(request_id, %fault, "AWS refused a call"),
+            }
+        }
         answer
     }
 

@@ -86,9 +86,10 @@ pub struct Fault {
     pub request_id: Option<String>,
 }
 
+/// The request id is left out: it is another at each try, and the rest says whether a failure is a new one.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_for(f, self.caller())
+        self.fmt_for(f, self.caller(), None)
     }
 }
 
@@ -98,7 +99,7 @@ pub struct ToCaller<'a>(&'a Fault);
 
 impl fmt::Display for ToCaller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_for(f, YOU)
+        self.0.fmt_for(f, YOU, self.0.request_id.as_deref())
     }
 }
 
@@ -107,16 +108,16 @@ const YOU: &str = "the identity that your credentials are of";
 
 impl Fault {
     /// The fault, told to whoever made the call with their own credentials, and may neither change the operator's rights nor
-    /// any spec.
+    /// any spec. It has the request id, because no log has it.
     pub fn to_caller(&self) -> ToCaller<'_> {
         ToCaller(self)
     }
 
     /// `caller` is who made the call.
-    fn fmt_for(&self, f: &mut fmt::Formatter<'_>, caller: &str) -> fmt::Result {
+    fn fmt_for(&self, f: &mut fmt::Formatter<'_>, caller: &str, request: Option<&str>) -> fmt::Result {
         let Self { service, operation, resource, code, message, .. } = self;
         write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
-        if let Some(id) = &self.request_id {
+        if let Some(id) = request {
             write!(f, " (request {id})")?;
         }
         self.advice(caller).map_or(Ok(()), |advice| write!(f, ". {advice}"))
@@ -366,6 +367,19 @@ mod tests {
             message: message.into(),
             request_id: None,
         }
+    }
+
+    /// A retry of the same call is no news. Whoever made the call needs the id for AWS's support.
+    #[test]
+    fn a_request_id_is_told_to_the_caller_alone() {
+        let denied = |id: &str| Fault {
+            request_id: Some(id.into()),
+            ..said(Class::Denied, ("s3", "CreateBucket"), "AccessDenied", "no")
+        };
+        let (one, other) = (denied("R1"), denied("R2"));
+        assert_eq!(one.to_string(), other.to_string());
+        assert_eq!((one.of_spec(), one.of_leaver()), (other.of_spec(), other.of_leaver()));
+        assert!(one.to_caller().to_string().contains(": no (request R1). Allow"), "{}", one.to_caller());
     }
 
     /// As AWS says which policy refuses.
