@@ -102,8 +102,8 @@ impl Failures {
         self
     }
 
-    /// How its tenant's documents stand.
-    pub fn verdict(&self) -> Documents {
+    /// What its tenant's condition says.
+    pub fn condition(&self) -> Documents {
         let message = format!(
             "Documents that could not be indexed: {self}. Mend them and upload them again; the next job tries again"
         );
@@ -184,7 +184,7 @@ mod tests {
             let reason = "The file is ".to_owned() + &"very ".repeat(100) + "broken";
             failures.add(&format!("pool/a/{n}.md"), &reason);
         }
-        let message = failures.verdict().message;
+        let message = failures.condition().message;
         assert!(message.contains("pool/a/9.md: The file is very"), "{message}");
         assert!(!message.contains("pool/a/10.md") && message.contains("; and 2 more."), "{message}");
         assert!(message.len() < 4000, "{}", message.len());
