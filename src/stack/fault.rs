@@ -86,20 +86,34 @@ pub struct Fault {
     pub request_id: Option<String>,
 }
 
-/// The request id is left out: it is another at each try, and the rest says whether a failure is a new one.
+/// A fault as statuses and events tell it. The request id is left out: it is another at each try, and the rest says whether a
+/// failure is a new one. The key of an object is left out: it may name a tenant and a document, and a SharedStack's readers
+/// may know neither. The log has both.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_for(f, self.caller(), None)
+        let Self { service, operation, resource, code, .. } = self;
+        let resource = if self.is_about_object() { "an object" } else { resource };
+        write!(f, "{service}:{operation} on {resource}: {code}")?;
+        let words = self.message.trim_end_matches('.');
+        if !self.quotes_key() {
+            write!(f, ": {words}")?;
+        }
+        self.advice(self.caller()).map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
-/// A fault, told to whoever made the call.
+/// A fault with all that is known of it, told to whoever made the call.
 #[derive(Clone, Copy, Debug)]
 pub struct ToCaller<'a>(&'a Fault);
 
 impl fmt::Display for ToCaller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_for(f, YOU, self.0.request_id.as_deref())
+        let Fault { service, operation, resource, code, message, request_id, .. } = self.0;
+        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
+        if let Some(id) = request_id {
+            write!(f, " (request {id})")?;
+        }
+        self.0.advice(YOU).map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
@@ -113,14 +127,17 @@ impl Fault {
         ToCaller(self)
     }
 
-    /// `caller` is who made the call.
-    fn fmt_for(&self, f: &mut fmt::Formatter<'_>, caller: &str, request: Option<&str>) -> fmt::Result {
-        let Self { service, operation, resource, code, message, .. } = self;
-        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
-        if let Some(id) = request {
-            write!(f, " (request {id})")?;
-        }
-        self.advice(caller).map_or(Ok(()), |advice| write!(f, ". {advice}"))
+    /// Whether the call was about one object of a bucket, so that the resource is a key.
+    fn is_about_object(&self) -> bool {
+        let needs = Operation::find(self.service, self.operation).map_or(&[][..], Operation::needs);
+        let inside = |grant: &Grant| matches!(grant, Grant::Objects | Grant::OwnObjects | Grant::Records);
+        needs.iter().any(|(_, grant)| inside(grant))
+    }
+
+    /// Whether AWS's words may have the key in them. It may be written otherwise there, but not each part of it.
+    fn quotes_key(&self) -> bool {
+        let mut parts = self.resource.split('/').filter(|part| !part.is_empty());
+        self.is_about_object() && parts.any(|part| self.message.contains(part))
     }
 }
 
@@ -380,6 +397,34 @@ mod tests {
         assert_eq!(one.to_string(), other.to_string());
         assert_eq!((one.of_spec(), one.of_leaver()), (other.of_spec(), other.of_leaver()));
         assert!(one.to_caller().to_string().contains(": no (request R1). Allow"), "{}", one.to_caller());
+    }
+
+    #[test]
+    fn no_key_of_an_object_is_told_but_to_the_caller() {
+        let key = "pool/acme/salaries 2026.md";
+        let policy = "with an explicit deny in a service control policy";
+        let quotes = format!(
+            "User: u is not authorized to perform: s3:GetObject on resource: \
+             \"arn:aws:s3:::prod-sa-x/pool/acme/salaries%202026.md\" {policy}"
+        );
+        for operation in Operation::all().filter(|it| it.service() == "s3") {
+            let name = operation.name();
+            let denied = |message: &str| Fault {
+                resource: key.into(),
+                ..said(Class::Denied, ("s3", name), "AccessDenied", message)
+            };
+            let is_about_bucket = name.contains("Bucket")
+                || name.starts_with("List")
+                || ["PutPublicAccessBlock", "GetPublicAccessBlock"].contains(&name);
+            let fault = denied(&quotes);
+            for told in [fault.to_string(), fault.of_spec(), fault.of_leaver()] {
+                assert_eq!(told.contains("acme") || told.contains("salaries"), is_about_bucket, "{told}");
+                assert!(told.contains("service control policy must let s3:"), "{told}");
+            }
+            let to_caller = fault.to_caller().to_string();
+            assert!(to_caller.contains(key) && to_caller.contains(&quotes), "{to_caller}");
+            assert!(denied("the key is disabled").to_string().contains("the key is disabled"));
+        }
     }
 
     /// As AWS says which policy refuses.
