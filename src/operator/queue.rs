@@ -1,6 +1,6 @@
 //! Chooses the next object. Namespaces take turns: each waits for one pass of each other namespace at most.
 //!
-//! A pass that works holds a *place*, and the number of places is limited. A pass that waits for its turn at AWS gives its place up.
+//! A pass that works holds a *place*, and the number of places is limited. A pass that waits for its turn at AWS gives it up.
 //! It takes it back when its turn comes, even if that makes one place too many. The number of passes under way, with or
 //! without a place, is limited too, for each namespace and for all: each takes memory.
 
