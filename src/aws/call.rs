@@ -158,10 +158,13 @@ impl<'a> Call<'a> {
         Ok(Instant::now())
     }
 
-    /// Counts the call.
+    /// Counts the call, and logs a failure to which AWS gave an id.
     fn ended<T>(self, begun: Instant, answer: Result<T, Fault>) -> Result<T, Fault> {
-        let code = answer.as_ref().err().map(|fault| fault.code.as_str());
-        self.gate.requests.ended(self.operation, begun.elapsed(), code);
+        let fault = answer.as_ref().err();
+        self.gate.requests.ended(self.operation, begun.elapsed(), fault.map(|fault| fault.code.as_str()));
+        if let Some(fault) = fault.filter(|fault| fault.request_id.is_some()) {
+            log(fault);
+        }
         answer
     }
 
@@ -184,6 +187,20 @@ impl<'a> Call<'a> {
         let message =
             format!("it is another's turn: the operator makes this call once in {seconds:.1} seconds");
         Err(Fault { class: Class::NotYet, ..self.refused("Paced", &message) })
+    }
+}
+
+/// Logs what no status has of a failure: the key of an object, AWS's words where they quote it, and the request id, which AWS's
+/// support asks for.
+pub(super) fn log(fault: &Fault) {
+    let Fault { operation, resource, code, message, .. } = fault;
+    let request_id = fault.request_id.as_deref();
+    match fault.class {
+        // Both are common, and nobody asks AWS about them.
+        Class::NotFound | Class::Throttled => {
+            tracing::debug!(operation, resource, code, message, request_id, "AWS refused a call");
+        }
+        _ => tracing::info!(operation, resource, code, message, request_id, "AWS refused a call"),
     }
 }
 

@@ -1,8 +1,8 @@
-//! What is made of a [`Fault`].
+//! Faults that are answers.
 
 use crate::stack::fault::{Class, Fault};
 
-/// What is not there is an answer.
+/// That something does not exist is an answer, and no failure.
 pub(super) fn found<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
     match result {
         Err(fault) if fault.class == Class::NotFound => Ok(None),
@@ -10,7 +10,7 @@ pub(super) fn found<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
     }
 }
 
-/// What was gone already is as good as deleted.
+/// What does not exist need not be deleted.
 pub(super) fn gone<T>(result: Result<T, Fault>) -> Result<(), Fault> {
     found(result).map(drop)
 }

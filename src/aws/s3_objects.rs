@@ -7,6 +7,7 @@ use futures::future::try_join;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
+use super::call::{self, Call};
 use super::fault::found;
 use super::s3_listing::{Object, Objects};
 use crate::stack::fault::{Class, Fault};
@@ -175,10 +176,8 @@ impl Objects {
             .await?
             .into_iter()
             .map(|error| {
-                let fault =
-                    call.refused(error.code().unwrap_or_default(), error.message().unwrap_or_default());
-                let key = error.key.unwrap_or_default();
-                (key.clone(), Fault { resource: key, ..fault })
+                let fault = of_object(call, &error);
+                (fault.resource.clone(), fault)
             })
             .collect();
         for (key, etag) in others {
@@ -244,13 +243,20 @@ impl Objects {
         match errors.first() {
             None => Ok(()),
             Some(first) => {
-                let (count, key) = (errors.len(), first.key.as_deref().unwrap_or_default());
-                let message = first.message.as_deref().unwrap_or_default();
-                let message = format!("{count} objects could not be deleted, such as {key}: {message}");
-                Err(call.refused(first.code.as_deref().unwrap_or_default(), &message))
+                let fault = of_object(call, first);
+                call::log(&fault);
+                let message =
+                    format!("{} objects could not be deleted. Of one: {}", errors.len(), fault.message);
+                Err(Fault { message, ..fault })
             }
         }
     }
+}
+
+/// What an answer says of one of many objects.
+fn of_object(call: Call<'_>, error: &Error) -> Fault {
+    let fault = call.refused(error.code().unwrap_or_default(), error.message().unwrap_or_default());
+    Fault { resource: error.key().unwrap_or_default().into(), ..fault }
 }
 
 /// What S3 knows of an object's content without reading it.

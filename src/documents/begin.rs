@@ -19,7 +19,7 @@ use crate::stack::approval;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::job::JobSummary;
 
-/// How long a knowledge base that has waited for its turn may take to look once more. Others wait meanwhile.
+/// How long a knowledge base that has waited for a job slot may review once more. Others wait for the slot meanwhile.
 const WITH_TURN: Duration = Duration::from_secs(300);
 
 /// What became of it.
@@ -27,7 +27,7 @@ const WITH_TURN: Duration = Duration::from_secs(300);
 pub enum Begun {
     /// A job was started.
     Started,
-    /// Bedrock has no room for it now, although it was this knowledge base's turn.
+    /// Bedrock has no room for it now, although this knowledge base had a job slot.
     NoSlot,
 }
 
@@ -46,7 +46,7 @@ pub enum Outlook {
 }
 
 /// Goes on for a while with the review that was begun for what is asked, or begins one. What it has found is told once. A
-/// knowledge base that has waited for its turn reviews while it has the turn.
+/// knowledge base that has waited for a job slot reviews while it has the slot.
 pub async fn look(
     aws: &Aws,
     source: &Source<'_>,
@@ -104,7 +104,7 @@ pub async fn look(
     Ok((outlook, found))
 }
 
-/// Starts a job for all for which the review was begun. The turn is used, or goes back.
+/// Starts a job for all asks for which the review was begun. The slot is used, or goes back.
 pub async fn begin(
     aws: &Aws,
     source: &Source<'_>,

@@ -1,5 +1,5 @@
-//! The next ledger while a review goes by, a part at a time. A part that would say what the last ledger says is not written,
-//! so that a review that finds nothing changed has written nothing.
+//! The next ledger, which a review writes part by part. A part that says the same as the last ledger is not written. So a review
+//! that finds no change writes nothing.
 
 use std::collections::VecDeque;
 
@@ -9,27 +9,27 @@ use super::ledger::Entry;
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
 
-/// A part with fewer lines goes on with the next one's, if it must be written anyway.
+/// A part with fewer lines that must be written takes the next part's lines too.
 const FEW: usize = 10_000;
-/// No part has more.
+/// The most lines of a part.
 const MANY: usize = 20_000;
 
 /// See the [module](self).
 pub struct Draft {
-    /// The key behind which its lines begin,
+    /// The key after which the lines begin.
     after: String,
-    /// and the last that it may speak of.
+    /// The last key that it may have.
     until: Option<String>,
     lines: String,
     count: usize,
-    /// What the last ledger says of the same keys, as far as it has been read and is not compared yet.
+    /// What the last ledger says of these keys: lines that were read and are not compared yet.
     last: VecDeque<Entry>,
     differs: bool,
     /// Where parts of the last ledger end.
     ends: VecDeque<String>,
 }
 
-/// Where parts are written, and what counts of them.
+/// Where parts are written, and which of them count.
 pub struct Store<'a> {
     pub aws: &'a Aws,
     pub bucket: &'a str,
@@ -40,7 +40,7 @@ pub struct Store<'a> {
 }
 
 impl Draft {
-    /// Nothing is known to differ yet in a span. `ends` are the last keys of the last ledger's parts.
+    /// Begins a span. `ends` are the last keys of the last ledger's parts.
     pub fn new(span: &Span, ends: impl IntoIterator<Item = String>) -> Self {
         let (Span { after, until }, ends) = (span.clone(), ends.into_iter().collect());
         Self { after, until, lines: String::new(), count: 0, last: VecDeque::new(), differs: false, ends }
@@ -51,7 +51,7 @@ impl Draft {
         self.last.push_back(entry);
     }
 
-    /// The next line. One beyond its span is another's.
+    /// Adds the next line. A line outside of the span is left out.
     pub async fn line(&mut self, store: &mut Store<'_>, entry: &Entry) -> Result<(), Fault> {
         if self.until.as_ref().is_some_and(|until| *until < entry.key) {
             return Ok(());
@@ -70,15 +70,15 @@ impl Draft {
         Ok(())
     }
 
-    /// What the last ledger has before a key, and this has not.
+    /// The lines of the last ledger before a key that are not in this one.
     fn until(&mut self, key: &str) {
         while self.last.pop_front_if(|last| last.key.as_str() < key).is_some() {
             self.differs = true;
         }
     }
 
-    /// Ends with a key of which, and of all before it, everything is said. What differs is written if it has so many lines,
-    /// and kept for the next part if not.
+    /// Nothing is added any more up to this key. Lines that differ are written if there are so many, and else kept for the next
+    /// part.
     async fn cut(&mut self, store: &mut Store<'_>, key: String, at_least: usize) -> Result<(), Fault> {
         self.until(&key);
         self.differs |= self.last.pop_front_if(|last| last.key == key).is_some();
@@ -90,7 +90,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Ends a span whose last key this is: what differs is written.
+    /// Ends the span with this key. Lines that differ are written.
     pub async fn end(&mut self, store: &mut Store<'_>, until: Option<String>) -> Result<(), Fault> {
         match &until {
             Some(until) => {

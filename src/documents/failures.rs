@@ -1,7 +1,7 @@
-//! What could not be indexed, and whose it was.
+//! Documents that could not be indexed, by tenant.
 //!
-//! A job's own failure reasons may name documents of many tenants in one sentence. What Bedrock says of a document is about
-//! that document only. So a tenant of a pool reads of its own documents, and of no other tenant's.
+//! The failure reasons of a job may name documents of many tenants in one sentence. What Bedrock says of one document names no
+//! other. So a tenant of a pool reads of its own documents only.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::stack::model::outcome::Documents;
 
 /// How many documents are named.
 const NAMED: usize = 10;
-/// How much of a key, and of what is said of it.
+/// How many characters of a key are told, and of a reason.
 const LENGTH: usize = 200;
 
 /// Documents of one tenant that could not be indexed.
@@ -36,32 +36,32 @@ pub struct Failures {
 /// A pool's failures, by tenantId.
 pub type ByTenant = BTreeMap<String, Failures>;
 
-/// In the place of a tenantId, for what lies under none.
+/// Stands in the place of a tenantId for objects under none.
 pub const NOBODYS: &str = "";
 
-/// What a review had to skip.
+/// Objects that a review had to skip.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// By the tenant under whose prefix it is.
+    /// By the tenant under whose prefix they are.
     pub by_tenant: ByTenant,
-    /// Which it is, as hashes of the keys.
+    /// The hashes of their keys.
     keys: HashSet<u64>,
 }
 
 impl Skipped {
-    /// One more, and why.
+    /// Adds an object, and why.
     pub fn add(&mut self, key: &str, why: &str) {
         self.tell(key, why);
         self.keys.insert(hash(key));
     }
 
-    /// One more, and why, that no job can come upon.
+    /// Adds an object that no job reads, and why.
     pub fn tell(&mut self, key: &str, why: &str) {
         let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
         self.by_tenant.entry(tenant.into()).or_default().add(key, why);
     }
 
-    /// What was known of these tenants stays.
+    /// Keeps what was known of these tenants.
     pub fn keep(&mut self, before: &Skipped, tenants: &BTreeSet<String>) {
         for tenant in tenants {
             if let Some(its) = before.by_tenant.get(tenant) {
@@ -94,7 +94,7 @@ impl Failures {
         }
     }
 
-    /// With others of the same tenant.
+    /// Adds others of the same tenant.
     fn and(mut self, others: Self) -> Self {
         self.count += others.count;
         self.named.extend(others.named);
@@ -102,8 +102,8 @@ impl Failures {
         self
     }
 
-    /// How its tenant's documents stand.
-    pub fn verdict(&self) -> Documents {
+    /// What its tenant's condition says.
+    pub fn condition(&self) -> Documents {
         let message = format!(
             "Documents that could not be indexed: {self}. Mend them and upload them again; the next job tries again"
         );
@@ -121,15 +121,15 @@ impl fmt::Display for Failures {
     }
 }
 
-/// Since when Bedrock's word on a document counts: the start of the last job that went through all of them, or else of the
-/// first job. Each job tries again what failed before, so an older word is out of date.
+/// What Bedrock says of a document counts since this moment: the start of the last job that went through all documents, or else of
+/// the first job. Each job tries again what failed before, so older words are out of date.
 pub fn since(jobs: &[JobSummary]) -> Option<Timestamp> {
     let whole = jobs.iter().find(|job| job.status == "COMPLETE").or(jobs.last());
     whole.map(|job| job.started)
 }
 
-/// What of a data source's documents could not be indexed since then, by the tenant under whose prefix it is. What the review
-/// had to skip is told already.
+/// The documents of a data source that could not be indexed since then, by tenant. Those that the review had to skip are left out,
+/// because they are told already.
 pub async fn by_tenant(
     aws: &Aws,
     kb: &str,
@@ -150,7 +150,7 @@ pub async fn by_tenant(
     Ok(failures)
 }
 
-/// What the last reviews had to skip, as the ledger has it.
+/// The objects that the last reviews had to skip, from the ledger.
 pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
     let index = known::index(aws, scope.bucket, scope.ledger).await?;
     let mut known = Known::new(aws, scope.bucket, scope.ledger, &[], index.over(&Span::default()));
@@ -163,7 +163,7 @@ pub async fn skipped(aws: &Aws, scope: &Scope<'_>) -> Result<Skipped, Fault> {
     Ok(skipped)
 }
 
-/// All of both.
+/// All failures of both.
 pub fn together(one: &ByTenant, other: &ByTenant) -> ByTenant {
     let mut all = one.clone();
     for (tenant, failures) in other {
@@ -184,7 +184,7 @@ mod tests {
             let reason = "The file is ".to_owned() + &"very ".repeat(100) + "broken";
             failures.add(&format!("pool/a/{n}.md"), &reason);
         }
-        let message = failures.verdict().message;
+        let message = failures.condition().message;
         assert!(message.contains("pool/a/9.md: The file is very"), "{message}");
         assert!(!message.contains("pool/a/10.md") && message.contains("; and 2 more."), "{message}");
         assert!(message.len() < 4000, "{}", message.len());

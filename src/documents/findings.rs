@@ -1,4 +1,4 @@
-//! What a review of documents found and did, in numbers and a few names.
+//! What a review of documents found and did: numbers, and a few names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::sidecar;
 
 /// How many names are kept for messages.
 const NAMED: usize = 10;
-/// How much of a long one.
+/// How many characters of a name are kept.
 const LENGTH: usize = 80;
 
 /// A few names, and how many there are.
@@ -49,38 +49,36 @@ impl std::fmt::Display for Names {
     }
 }
 
-/// Documents that somebody had at the last job, and how many of them are gone.
+/// How many documents there were at the last job, and how many of them are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// How many there were.
+    /// Documents of the last job.
     pub known: usize,
-    /// How many of them are gone.
+    /// Those of them that are gone.
     pub gone: usize,
 }
 
 impl Losses {
-    /// At least a fifth.
     fn is_a_fifth(self) -> bool {
         self.gone > 0 && self.gone * 5 >= self.known
     }
 
-    /// More than a fifth, and more than a handful.
+    /// Whether it is more than a fifth, and not only a few documents.
     pub fn is_large(self) -> bool {
         self.gone >= HANDFUL && self.gone * 5 > self.known
     }
 }
 
-/// A handful of documents is no large part of anything.
+/// Fewer documents than this are never a large loss.
 const HANDFUL: usize = 10;
-/// So many tenants do not lose documents at once of their own accord.
+/// So many tenants do not delete their documents at the same time by chance.
 const TENANTS: usize = 3;
 
-/// Whether so many tenants of all are too many.
 fn are_many(tenants: usize, all: usize) -> bool {
     tenants >= TENANTS && tenants * 5 >= all
 }
 
-/// A digest of the keys that are gone. It is the sum of their hashes, so their order does not count.
+/// A digest of the keys that are gone. It is the sum of their hashes, so their order does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoneKeys([u8; 32]);
 
@@ -94,7 +92,7 @@ impl GoneKeys {
         }
     }
 
-    /// As text.
+    /// The digest as text.
     pub fn digest(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
@@ -103,41 +101,41 @@ impl GoneKeys {
 /// What a review found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Documents that are there.
+    /// Documents in the bucket.
     pub documents: usize,
-    /// Documents of the last ledger, and those of them that are gone, but for those of tenants that leave.
+    /// What was lost. Documents of tenants that leave are expected to go, and are not counted as gone.
     pub losses: Losses,
-    /// The same of each tenant of a pool.
+    /// The same for each tenant of a pool.
     pub by_tenant: BTreeMap<String, Losses>,
-    /// Which documents are gone, but for those of tenants that leave.
+    /// Which documents are gone, without those of tenants that leave.
     pub gone_keys: GoneKeys,
-    /// Objects that are new, changed or gone, and metadata files that the review wrote or put aside.
+    /// Objects that are new, changed or gone, and metadata files that the review wrote or moved away.
     pub changed: usize,
     /// Metadata files among them.
     pub changed_files: usize,
     /// Metadata files that were written.
     pub written: usize,
-    /// Documents whose key names a tenantId that no Tenant has.
+    /// Documents under a tenantId that no Tenant has.
     pub unclaimed: usize,
-    /// Attributes that nobody declared, and so were not kept.
+    /// Attributes that were not kept, because the pool does not declare them.
     pub dropped: usize,
     /// Metadata files that named another tenant.
     pub corrected: Names,
-    /// Documents beside which a metadata file said something that is not kept, by tenant.
+    /// By tenant: documents whose metadata file said something that was not kept.
     pub lost: BTreeMap<String, Names>,
-    /// Documents that were put into quarantine, because their key names no tenant or leaves no room.
+    /// Documents that were put into quarantine, because their key names no tenant, or is too long for a metadata file.
     pub quarantined: Names,
-    /// What the next job has to add.
+    /// What the next job has to index.
     pub added: Added,
-    /// Documents that were put into quarantine because the next job would have been too large, by tenant.
+    /// By tenant: documents that were put into quarantine, because the next job would have been too large.
     pub set_aside: BTreeMap<String, Names>,
-    /// Objects with which the review could not do what it had to. No filter finds them.
+    /// Objects that the review could not handle. No filter finds them.
     pub skipped: Skipped,
 }
 
 impl Findings {
-    /// Tenants of a pool that have each lost a fifth of their documents or more, if they are so many that somebody may have
-    /// emptied the bucket: three at least, and a fifth of all.
+    /// The tenants of a pool that have each lost a fifth of their documents or more. `None` if they are fewer than three, or
+    /// fewer than a fifth of all: then nobody has emptied the bucket.
     pub fn bereft(&self) -> Option<Vec<&str>> {
         let bereft: Vec<_> = self
             .by_tenant
@@ -149,7 +147,7 @@ impl Findings {
         (are_many && self.losses.gone >= HANDFUL).then_some(bereft)
     }
 
-    /// Whether that may be so, if nothing is known of these.
+    /// Whether [`Self::bereft`] may have tenants once these are looked at, of which nothing is known yet.
     pub fn may_be_bereft(&self, unknown: &BTreeSet<&str>) -> bool {
         let bereft = self.by_tenant.iter().filter(|(_, it)| it.is_a_fifth());
         let bereft: BTreeSet<_> =
@@ -159,18 +157,18 @@ impl Findings {
         are_many(bereft.len(), all) && (!unknown.is_empty() || self.losses.gone >= HANDFUL)
     }
 
-    /// Whether a tenant of a pool is known to have had a document.
+    /// Whether a tenant of a pool had a document.
     pub fn knew(&self, tenant: &str) -> bool {
         self.by_tenant.contains_key(tenant)
     }
 
-    /// Tenants of a pool that have lost an unusually large part of their documents.
+    /// The tenants of a pool with a large loss.
     pub fn large_losses(&self) -> impl Iterator<Item = (&str, Losses)> {
         let each = self.by_tenant.iter().map(|(tenant, losses)| (tenant.as_str(), *losses));
         each.filter(|(_, losses)| losses.is_large())
     }
 
-    /// The same, with what another review a moment ago has put right.
+    /// Adds what an earlier review has corrected and nobody was told of.
     pub fn after(mut self, earlier: Option<Findings>) -> Self {
         if let Some(earlier) = earlier {
             self.corrected.extend(earlier.corrected);
@@ -185,7 +183,7 @@ impl Findings {
         self
     }
 
-    /// What stands once a job has started for all of it: what is gone is forgotten.
+    /// What is still true after a job has started: the job forgets what is gone.
     pub fn forgotten(self) -> Self {
         let Self { documents, unclaimed, skipped, mut by_tenant, losses, .. } = self;
         let forget = |it: Losses| Losses { known: it.known - it.gone, gone: 0 };
@@ -193,6 +191,7 @@ impl Findings {
         Self { documents, unclaimed, skipped, by_tenant, losses: forget(losses), ..Self::default() }
     }
 
+    /// Counts an object that the ledger has and the listing has not.
     pub(super) fn lost(&mut self, entry: &Entry, leaving: &BTreeSet<String>) {
         if entry.mark == ABSENT {
             return;
@@ -214,7 +213,7 @@ impl Findings {
         }
     }
 
-    /// An object of the listing, beside what the ledger has under its key.
+    /// Counts an object of the listing. `known` is what the ledger has under its key.
     pub(super) fn found(&mut self, entry: &Entry, known: Option<&Entry>) {
         let is_document = sidecar::is_document(&entry.key);
         let has_changed = known.is_none_or(|known| !known.is_same(entry));
@@ -222,7 +221,7 @@ impl Findings {
         if is_document && known.is_some_and(Entry::is_there) {
             self.losses.known += 1;
             if let Some(tenant) = sidecar::tenant_of(&entry.key) {
-                // Most of what is listed follows another of the same tenant.
+                // Most objects follow one of the same tenant, so this seldom makes a new string.
                 match self.by_tenant.get_mut(tenant) {
                     Some(losses) => losses.known += 1,
                     None => drop(self.by_tenant.insert(tenant.into(), Losses { known: 1, gone: 0 })),

@@ -1,7 +1,7 @@
-//! The index of a ledger: which of its parts says what of which keys.
+//! The index of a ledger: it says which part counts for which keys.
 //!
-//! A ledger is kept in parts. So a change costs the part that it is in, and a review that is interrupted keeps what it has
-//! written. No part is written over: a new one takes a new number, and the index, which is one object, says what counts.
+//! A ledger is kept in parts. So a change costs one part, and a review that is interrupted keeps what it has written. No part is
+//! written over: a new part gets a new number, and the index, which is one object, says which parts count.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::stack::job::JobSummary;
 
-/// What an index begins with. One that begins otherwise is none, and everything is looked at again.
+/// The first line of an index. An index with another first line does not count, and everything is reviewed again.
 const HEADER: &str = "tenantry ledger 2";
 
-/// The keys after one, up to another and with it.
+/// The keys after one key, up to another one, which is included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// The key before the first; empty from the beginning.
@@ -23,8 +23,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// All keys in a folder, whose name ends with a slash. The last is the first that no key in it can be: the character
-    /// behind a slash is a zero.
+    /// All keys in a folder, whose name ends with a slash. The last key is the first one after the folder: the character after the
+    /// slash is a zero.
     pub fn under(folder: &str) -> Self {
         Self { after: folder.into(), until: Some(format!("{}0", folder.trim_end_matches('/'))) }
     }
@@ -34,12 +34,12 @@ impl Span {
         key > self.after.as_str() && !self.is_before(key)
     }
 
-    /// Whether all of it lies before a key.
+    /// Whether the whole span comes before a key.
     pub fn is_before(&self, key: &str) -> bool {
         self.until.as_deref().is_some_and(|until| until < key)
     }
 
-    /// What is in both.
+    /// The keys in both.
     pub fn and(&self, other: &Span) -> Option<Span> {
         let until = match (&self.until, &other.until) {
             (Some(one), Some(other)) => Some(one.min(other).clone()),
@@ -50,7 +50,7 @@ impl Span {
         (!is_empty).then_some(Span { after, until })
     }
 
-    /// What is in this and in none of the others.
+    /// The keys that are in none of the others.
     pub fn without<'a>(self, others: impl IntoIterator<Item = &'a Span>) -> Vec<Span> {
         others.into_iter().fold(vec![self], |rests, other| {
             let rest = |span: Span| {
@@ -72,17 +72,17 @@ pub struct Piece {
     pub span: Span,
     /// The number of the part.
     pub part: u64,
-    /// The description of the job that was started for it; `None` before there is one.
+    /// The description of the job that was started after it was written. `None`: none was yet.
     pub job: Option<String>,
 }
 
 impl Piece {
-    /// Whether its job was started: what it says to be gone was to be forgotten.
+    /// Whether that job did start. It forgets what the part says to be gone.
     pub fn has_begun(&self, jobs: &[JobSummary]) -> bool {
         self.job.as_ref().is_some_and(|its| jobs.iter().any(|job| job.description == *its))
     }
 
-    /// Whether a job has made true what it says: its own, or one after that.
+    /// Whether that job, or a later one, has served what the part says.
     fn is_done(&self, newest_first: &[JobSummary]) -> bool {
         let its = |its: &String| newest_first.iter().position(|job| job.description == *its);
         let since = self.job.as_ref().and_then(its).map(|at| &newest_first[..=at]);
@@ -96,11 +96,11 @@ pub struct Index {
     pieces: Vec<Piece>,
     /// The number of the next part.
     next: u64,
-    /// Whether tenants could write metadata files themselves when the last job began, and not all was looked at since.
+    /// Whether tenants could write metadata files themselves when the last job began, and not everything was reviewed since.
     pub may_name_others: bool,
 }
 
-/// What stands in an index before its pieces.
+/// What an index has before its pieces.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Head {
@@ -121,14 +121,14 @@ impl Index {
         index().unwrap_or_default()
     }
 
-    /// As text.
+    /// The index as text.
     pub fn text(&self) -> String {
         let line = |piece: &Piece| serde_json::json!(piece).to_string() + "\n";
         let head = serde_json::json!(Head { next: self.next, may_name_others: self.may_name_others });
         format!("{HEADER}\n{head}\n{}", self.pieces.iter().map(line).collect::<String>())
     }
 
-    /// The pieces that count for some of a span's keys, each with those of them.
+    /// The pieces that count for keys of a span, each with those keys.
     pub fn over(&self, span: &Span) -> Vec<Piece> {
         let pieces = self.pieces.iter();
         pieces.filter_map(|piece| Some(Piece { span: piece.span.and(span)?, ..piece.clone() })).collect()
@@ -141,7 +141,7 @@ impl Index {
         number
     }
 
-    /// For a span's keys another part counts from now on. Answers with the numbers of parts that do not count any more.
+    /// Lets another part count for a span's keys. Answers the numbers of the parts that do not count any more.
     pub fn replace(&mut self, span: &Span, part: u64) -> Vec<u64> {
         let before: Vec<_> = self.pieces.iter().map(|piece| piece.part).collect();
         let rests = |piece: &Piece| {
@@ -156,12 +156,12 @@ impl Index {
         before.into_iter().filter(|part| !counts.contains(part)).collect()
     }
 
-    /// Whether something that it says was made true by no job.
+    /// Whether no job has served something that it says.
     pub fn is_open(&self, newest_first: &[JobSummary]) -> bool {
         self.pieces.iter().any(|piece| !piece.is_done(newest_first))
     }
 
-    /// A job is to be started for all for which none was. Whether that changes the index.
+    /// Notes that a job is to start for everything that no job has served. Answers whether that changes the index.
     pub fn claim(&mut self, description: &str, jobs: &[JobSummary]) -> bool {
         let mut open: Vec<_> = self.pieces.iter_mut().filter(|piece| !piece.has_begun(jobs)).collect();
         open.iter_mut().for_each(|piece| piece.job = Some(description.into()));

@@ -1,5 +1,5 @@
-//! How much a job would have to add, and which documents must wait so that AWS's limits hold. AWS's limits are for the job,
-//! and a pool is one job: beyond them it would fail for all tenants.
+//! How much a job would have to index, and which documents must wait for a later job. AWS limits what a job takes. The documents
+//! of a pool are one job: if it is too large, it fails for all tenants.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::stack::job::JobSummary;
 
-/// Files and their bytes.
+/// A number of files and of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size {
     /// How many files, metadata files included.
@@ -19,7 +19,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// What AWS adds or changes in one job: 5,000,000 files, 100 GB.
+    /// AWS's limits for one job: 5,000,000 files and 100 GB are added or changed.
     /// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
     pub const OF_A_JOB: Self = Self { files: 5_000_000, bytes: 100_000_000_000 };
 
@@ -38,32 +38,32 @@ impl AddAssign for Size {
 impl Sub for Size {
     type Output = Self;
 
-    /// What is more than the other, if anything is.
+    /// What is above the other size, if anything is.
     fn sub(self, other: Self) -> Self {
         Self { files: self.files.saturating_sub(other.files), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 }
 
-/// Of one tenant so many minutes are told apart, which are a week.
+/// For each tenant so many minutes are counted apart: a week.
 const MINUTES: usize = 7 * 24 * 60;
 
-/// What the next job has to add, by tenant and by the minute in which it was written. Memory does not grow with the
-/// number of files, but with that of minutes.
+/// What the next job has to index, by tenant and by the minute in which it was written. Memory grows with the number of minutes,
+/// and not with that of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Added(BTreeMap<String, BTreeMap<i64, Size>>);
 
-/// Until when documents may have been written that are in the next job, by tenant; those of others all are.
+/// By tenant: the next job takes documents that were written until then. Of other tenants it takes all.
 pub type Cuts = BTreeMap<String, Timestamp>;
 
 impl Added {
-    /// A tenant's document, with the metadata file beside it.
+    /// Adds a tenant's document with its metadata file.
     pub fn add(&mut self, tenant: &str, written: Timestamp, bytes: u64) {
         let minutes = match self.0.get_mut(tenant) {
             Some(minutes) => minutes,
             None => self.0.entry(tenant.into()).or_default(),
         };
         *minutes.entry(minute_of(written)).or_default() += Size { files: 2, bytes };
-        // What was written long ago need not be told apart.
+        // The oldest minutes are counted together.
         if minutes.len() > MINUTES
             && let Some((_, oldest)) = minutes.pop_first()
             && let Some(mut next) = minutes.first_entry()
@@ -72,15 +72,14 @@ impl Added {
         }
     }
 
-    /// It waits, and is not in the next job.
+    /// Takes out a document that waits for a later job.
     pub fn take(&mut self, tenant: &str, written: Timestamp, bytes: u64) {
         if let Some(size) = self.0.get_mut(tenant).and_then(|it| it.get_mut(&minute_of(written))) {
             *size = *size - Size { files: 2, bytes };
         }
     }
 
-    /// The newest files of the largest tenant must wait, and then of the next one, until what is left is no more than a
-    /// job takes.
+    /// Which documents must wait: the newest of the largest tenant, and then of the next one, until a job takes the rest.
     pub fn cuts(&self, limit: Size) -> Cuts {
         let of = |minutes: &BTreeMap<i64, Size>| {
             minutes.values().fold(Size::default(), |mut all, it| {
@@ -119,7 +118,7 @@ fn minute_of(written: Timestamp) -> i64 {
     written.as_second().div_euclid(60)
 }
 
-/// Since when nothing was in a job that came to its end: what was written before that is no news to the next.
+/// When the last job began that came to its end. It has indexed what was written before.
 pub fn since(newest_first: &[JobSummary]) -> Timestamp {
     let last = newest_first.iter().find(|job| job.status == "COMPLETE");
     last.map_or(Timestamp::MIN, |last| last.started)

@@ -1,5 +1,5 @@
-//! The turns to start a job, shared by all passes of the process. A pass starts a job only while it has a turn. A turn that is
-//! not used goes back by itself, however the pass ends, and the next owner is woken.
+//! The slots in which ingestion jobs start, shared by all passes of the process. A pass starts a job only while it has a slot. A
+//! slot that is not used goes back by itself, however the pass ends, and the next owner is woken.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct JobSlots {
     wake: Wake,
 }
 
-/// The answer to a pass that asks for a turn.
+/// The answer to a pass that asks for a slot.
 pub enum JobSlot<'a> {
     /// It may start a job.
     Yours(Permit<'a>),
@@ -29,14 +29,14 @@ pub enum JobSlot<'a> {
     Wait(Duration),
 }
 
-/// A turn. Dropped, it goes back.
+/// The right to start one job. It goes back when it is dropped.
 pub struct Permit<'a> {
     job_slots: &'a JobSlots,
     knowledge_base: String,
 }
 
 impl JobSlots {
-    /// No turn is taken yet. `calendar` says what schedules see at a moment, and `wake` lets an owner's pass run.
+    /// All slots are free. `calendar` says what schedules see at a moment, and `wake` lets an owner's pass run.
     pub fn new(
         limits: Limits,
         calendar: impl Fn(Timestamp) -> Timestamp + Send + Sync + 'static,
@@ -61,7 +61,7 @@ impl JobSlots {
         Duration::try_from(self.now().duration_since(self.calendar(at))).unwrap_or_default()
     }
 
-    /// A knowledge base that was there before this process: it may have a job.
+    /// Notes a knowledge base that is older than this process: it may have a job.
     pub fn expect(&self, knowledge_base: &str, uid: &str) {
         self.scheduler.lock().expect(knowledge_base, uid);
     }
@@ -71,7 +71,8 @@ impl JobSlots {
         self.scheduler.lock().too_early(knowledge_base, self.now())
     }
 
-    /// The jobs of a knowledge base, as they were just listed: whether one runs, even if the list does not show it yet.
+    /// Notes the jobs of a knowledge base, which were listed just now. Answers whether one runs, even if the list does not show
+    /// it yet.
     pub fn listed(&self, knowledge_base: &str, uid: &str, jobs: &[JobSummary]) -> bool {
         let listed = jobs.iter().map(|job| Listed {
             id: &job.id,
@@ -82,7 +83,7 @@ impl JobSlots {
         self.then_call(|scheduler, now| scheduler.listed(knowledge_base, uid, &listed, now))
     }
 
-    /// Asks for a turn for what is wanted since `since`, or since it was first asked for.
+    /// Asks for a slot for a job that is wanted since `since`, or else since it was first asked for.
     pub fn ask(
         &self,
         knowledge_base: &str,
@@ -100,12 +101,12 @@ impl JobSlots {
         }
     }
 
-    /// Nothing is wanted any more.
+    /// No job is wanted any more.
     pub fn withdraw(&self, knowledge_base: &str) {
         self.then_call(|scheduler, now| scheduler.withdraw(knowledge_base, now));
     }
 
-    /// How busy the jobs are.
+    /// How busy the account is with jobs.
     pub fn load(&self) -> Load {
         self.scheduler.lock().load(self.now())
     }
@@ -128,7 +129,7 @@ impl JobSlots {
 }
 
 impl Permit<'_> {
-    /// The turn was used.
+    /// The slot was used.
     pub fn started(self, job: &str) {
         self.job_slots.then_call(|scheduler, now| scheduler.started(&self.knowledge_base, job, now));
     }
@@ -141,7 +142,7 @@ impl Permit<'_> {
             "ThrottlingException" => Refusal::Early,
             // The job may have started, and the answer was lost.
             _ if fault.class.may_have_happened() => Refusal::Running,
-            // Another pass was faster, and has told when it was.
+            // Another pass was faster, and has noted when.
             _ => return,
         };
         tracing::info!(knowledge_base = self.knowledge_base, %fault, "no room for an ingestion job");

@@ -1,8 +1,8 @@
-//! The ledger: what reviews have seen and put right, one line an object, in the listing's order. It is kept in parts
-//! ([`index`](super::index)).
+//! The ledger: what reviews have seen and put right. It has a line for each object, in the order of the listing, and is kept in
+//! parts ([`index`](super::index)).
 //!
-//! A listing is compared with it as it comes, so that memory does not grow with the number of documents: what is the same
-//! in both was right then and is right now.
+//! A review compares the listing with the ledger page by page, so memory does not grow with the number of documents. An object
+//! that is the same in both was right at the last review, and still is.
 
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use super::sidecar;
 use crate::aws::Object;
 
-/// What tells an object from what its key named before: twelve characters for its ETag and its size. S3 gives a new ETag to
-/// every write under KMS, and elsewhere the same one to the same content.
+/// Tells an object from an earlier one under its key: twelve characters for its ETag and its size. Under KMS each write has a new
+/// ETag. Without, the same content has the same ETag.
 pub type Mark = String;
 
 /// The mark of an object.
@@ -25,7 +25,7 @@ impl Object {
         mark(&self.etag, self.bytes())
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub fn bytes(&self) -> u64 {
         u64::try_from(self.size).unwrap_or(0)
     }
@@ -36,28 +36,27 @@ impl Object {
 pub struct Entry {
     /// Its key.
     pub key: String,
-    /// Which of all that the key may have named; [`ABSENT`] if there should be something, and nothing is, and [`GONE`]
-    /// if there was. It begins with [`UNREAD`] if nobody has looked into it.
+    /// Its mark. It is [`ABSENT`] if the object should exist and does not, and [`GONE`] if it did exist. It begins with
+    /// [`UNREAD`] if no review has read the object.
     pub mark: Mark,
-    /// Why the review could not do with it what it had to. It is tried again by each review.
+    /// Why the review could not handle it. Each review tries again.
     pub skipped: Option<String>,
 }
 
-/// The mark of what is not there.
+/// The mark of an object that does not exist.
 pub const ABSENT: &str = "-";
-/// The mark of what was there, until a job is started that forgets it.
+/// The mark of an object that is gone, until a job starts that forgets it.
 pub const GONE: &str = "gone";
-/// The first character of the mark of a metadata file that has no document: a document that comes to lie beside it must not
-/// find it trusted.
+/// The first character of the mark of a metadata file without a document. The file must be read when its document comes.
 pub const UNREAD: char = '~';
 
 impl Entry {
-    /// One with which all is well.
+    /// An object that is as it should be.
     pub fn new(key: String, mark: Mark) -> Self {
         Self { key, mark, skipped: None }
     }
 
-    /// As a line, with its end. The key is in quotes, because it may hold anything.
+    /// The line, with its end. The key is quoted, because it may have any character.
     pub fn line(&self) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let skipped = self.skipped.as_ref().map(|why| format!(" {}", quoted(why))).unwrap_or_default();
@@ -72,22 +71,22 @@ impl Entry {
         Some(Self { key, mark: mark.into(), skipped: texts.next().transpose().ok()? })
     }
 
-    /// One that nobody has looked into.
+    /// The same, for an object that no review has read.
     pub fn unread(self) -> Self {
         Self { mark: format!("{UNREAD}{}", self.mark), ..self }
     }
 
-    /// One that is gone.
+    /// An object that is gone.
     pub fn gone(key: String) -> Self {
         Self::new(key, GONE.into())
     }
 
-    /// Whether it stands for something that is there.
+    /// Whether the object exists.
     pub fn is_there(&self) -> bool {
         self.mark != ABSENT && self.mark != GONE
     }
 
-    /// Whether it stands for the same object as another, read or unread.
+    /// Whether another entry is of the same object, read or unread.
     pub fn is_same(&self, other: &Entry) -> bool {
         self.mark.trim_start_matches(UNREAD) == other.mark.trim_start_matches(UNREAD)
     }
@@ -98,22 +97,22 @@ impl Entry {
 pub struct Listed {
     /// The object.
     pub entry: Entry,
-    /// Whether the ledger has the same, and all was well with it.
+    /// Whether the ledger has the same object, and it was as it should be.
     pub same: bool,
 }
 
-/// A document and the metadata file beside it, found together.
+/// A document and its metadata file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The document.
     pub document: Listed,
-    /// The file beside it, if it is there, or may be.
+    /// The metadata file, if it exists or may exist.
     pub sidecar: Option<Listed>,
 }
 
 impl Pair {
-    /// Whether both are as they were when both were right. The file alone may be one that nobody has looked into, because its
-    /// document was not there.
+    /// Whether both are unchanged since both were right. An unchanged file is not enough: no review reads a file without a
+    /// document.
     pub fn is_same(&self) -> bool {
         self.document.same && self.sidecar.as_ref().is_some_and(|sidecar| sidecar.same)
     }
@@ -121,16 +120,16 @@ impl Pair {
 
 /// Finds the metadata file of each document as a listing goes by.
 ///
-/// A document's file comes after it, but not at once: what begins with the document's key may lie between. So what waits
-/// is a chain of keys, each the beginning of the next, and never longer than a key.
+/// A document's file comes after the document. Between them come other keys that begin with the document's key. So the documents
+/// that wait for their file are a chain in which each key begins the next, and the chain is no longer than a key.
 #[derive(Clone, Debug, Default)]
 pub struct Pairing {
     waiting: Vec<Listed>,
 }
 
 impl Pairing {
-    /// The next object of the listing: what is now known of the documents before it, in the order of their metadata
-    /// files' keys. A metadata file without a document is nobody's.
+    /// Takes the next object of the listing. Answers the documents before it whose file was found or cannot come any more, in the
+    /// order of the files' keys. A metadata file without a document is left out.
     pub fn next(&mut self, listed: Listed) -> Vec<Pair> {
         let key = listed.entry.key.clone();
         let mut known = self.before(&key);
@@ -142,17 +141,17 @@ impl Pairing {
         known
     }
 
-    /// The listing has come to its end.
+    /// The listing is at its end: answers the documents that still wait.
     pub fn end(mut self) -> Vec<Pair> {
         self.without(|_| true)
     }
 
-    /// The documents whose file would have come before a key.
+    /// The documents whose file would come before a key.
     pub fn before(&mut self, key: &str) -> Vec<Pair> {
         self.without(|file| file.as_str() < key)
     }
 
-    /// The documents whose file would have come by now.
+    /// The documents whose file would have come already.
     fn without(&mut self, passed: impl Fn(&String) -> bool) -> Vec<Pair> {
         let mut known: Vec<_> = self.waiting.extract_if(.., |document| passed(&document.file())).collect();
         known.sort_by_key(Listed::file);
@@ -161,7 +160,7 @@ impl Pairing {
 }
 
 impl Listed {
-    /// The key of the metadata file beside it, whether or not a key can be so long.
+    /// The key of its metadata file, even if it is too long for a key.
     pub fn file(&self) -> String {
         format!("{}{}", self.entry.key, sidecar::SUFFIX)
     }

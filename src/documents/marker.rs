@@ -1,4 +1,4 @@
-//! The marker: the object in a bucket that says who left what behind.
+//! The marker: an object in a bucket that says who left what there.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::stack::model::progress::Progress;
 use crate::stack::names;
 use crate::stack::record::{Record, State};
 
-/// A marker is a few hundred bytes; what is much longer is none.
+/// A longer object is no marker: a marker has a few hundred bytes.
 const MAX_MARKER: u64 = 16 * 1024;
 
 /// What was left behind, and by whom. No document text, no secrets.
@@ -24,7 +24,7 @@ const MAX_MARKER: u64 = 16 * 1024;
 pub struct Marker {
     /// `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
     pub owner: String,
-    /// The uid that it had.
+    /// Its uid.
     pub owner_uid: String,
     /// Its installation.
     pub installation: String,
@@ -38,18 +38,18 @@ pub struct Marker {
     /// What was left.
     #[serde(default)]
     pub left: Left,
-    /// Since when.
+    /// When it was left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }
 
-/// How much of a stack was left behind.
+/// How much of a stack was left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Left {
-    /// All of it. A marker that does not say so, or cannot be read, may speak of all of it.
+    /// All of it. So it is too if a marker does not say, or cannot be read.
     #[default]
     Everything,
-    /// The documents; what answered from them is gone.
+    /// The documents only.
     Documents,
 }
 
@@ -75,15 +75,15 @@ impl Marker {
         }
     }
 
-    /// Whose what was left is, compared with `id`: judged as by tags, because it says the same. It lies in the bucket of
-    /// the stack that `id` names.
+    /// Whether what was left is `id`'s. The marker says the same as tags, and is compared like them. It lies in the bucket of the
+    /// stack that `id` names.
     pub fn claim(&self, id: &Identity) -> OwnershipClaim {
         let stack = id.tags().remove(&format!("{GROUP}/stack"));
         id.claim(&self.tags(stack.as_deref()))
     }
 
-    /// The record of what was left, in the bucket of this SharedStack. The key of the marker names the tenantId; one that
-    /// says too little speaks of nobody's, so that nobody gets it but by an administrator's word.
+    /// The record of what was left in the bucket of this SharedStack. The key of the marker names the tenantId. If the marker says
+    /// too little, the record names no owner, and only an administrator can give the id to anybody.
     pub fn record(&self, stack: &Identity, tenant_id: &str) -> Option<Record> {
         let Owner::Stack { name } = &stack.owner else { return None };
         if !names::is_tenant_id(tenant_id) {
@@ -97,7 +97,7 @@ impl Marker {
         Record::of(&id, "", None, State::Retained, self.since.unwrap_or(Timestamp::UNIX_EPOCH))
     }
 
-    /// The tags that what was left bears; `stack` is whose bucket the marker lies in, unless that is the owner's own.
+    /// The tags of what was left. `stack` is the SharedStack in whose bucket the marker lies, if it lies in one.
     pub fn tags(&self, stack: Option<&str>) -> Tags {
         let pairs = [
             ("installation", Some(self.installation.clone())),
@@ -112,7 +112,7 @@ impl Marker {
     }
 }
 
-/// Removes the marker, with all versions of it: somebody looks after it again.
+/// Removes the marker with all its versions, because an object looks after the stack again.
 pub async fn remove(aws: &Aws, bucket: &str, id: &Identity) -> Result<Progress, Fault> {
     purge::all_versions(aws, bucket, &marker_key(id)).await
 }
@@ -129,14 +129,14 @@ pub async fn find(aws: &Aws, bucket: &str, id: &Identity) -> Result<Option<Marke
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
 }
 
-/// What the marker of a tenant id says. One that cannot be read still retains the id that its key names.
+/// The marker of a tenantId. A marker that cannot be read retains the id of its key all the same.
 pub async fn of(aws: &Aws, bucket: &str, tenant_id: &str) -> Result<Marker, Fault> {
     let content = aws.objects.get(bucket, &format!("{MARKERS}{tenant_id}.json"), MAX_MARKER).await?;
     Ok(serde_json::from_slice(&content.unwrap_or_default()).unwrap_or_default())
 }
 
-/// All tenant ids retained in a bucket, with their markers. A marker that cannot be read still retains the
-/// id that its key names: nobody gets in because a file is broken.
+/// All tenantIds that are retained in a bucket, with their markers. A marker that cannot be read retains the id of its key all the
+/// same: a broken file gives nobody an id.
 pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker>, Fault> {
     let mut retained = BTreeMap::new();
     let note = |id: &str, content: Result<Vec<u8>, Fault>| {
@@ -147,7 +147,7 @@ pub async fn retained(aws: &Aws, bucket: &str) -> Result<BTreeMap<String, Marker
     Ok(retained)
 }
 
-/// Tells `note` of each tenant id retained in a bucket and of what its marker says, until `note` fails.
+/// Calls `note` with each tenantId that is retained in a bucket and its marker, until `note` fails.
 pub async fn each(
     aws: &Aws,
     bucket: &str,

@@ -1,34 +1,34 @@
-//! A range of keys that a review has not gone over yet.
+//! A range of keys that is still to be reviewed.
 
 use super::index::Span;
 use super::ledger::{ABSENT, Entry, Listed, Pair, Pairing};
 use super::scope::Scope;
 use super::sidecar;
 
-/// So many objects of a tenant of a pool are listed before others have their turn, or as many as all others had,
+/// A tenant of a pool is left for later after so many objects, or after as many as the tenants before it had in all.
 const MANY: usize = 2_000;
-/// and so many of them are looked into.
+/// The same, for objects that are read.
 pub(super) const MUCH: usize = 32;
 
-/// What lies ahead in a range of keys.
+/// The rest of a range of keys.
 #[derive(Clone, Debug)]
 pub struct Range {
     /// The keys.
     pub span: Span,
-    /// The documents before them whose metadata file may be among them.
+    /// Documents before these keys whose metadata file may be among them.
     pub(super) pairing: Pairing,
-    /// How much there was of the tenant that was listed last.
+    /// What was counted of the tenant that was listed last.
     pub(super) of_one: OfOne,
-    /// Whose it is, if it was left for later.
+    /// The tenant, if the range was left for later.
     pub tenant: Option<String>,
-    /// Whether the ledger knew something of that tenant.
+    /// Whether the ledger has documents of that tenant, which may be gone.
     pub may_lose: bool,
-    /// Whether something of that tenant has changed, as far as it was looked at.
+    /// Whether something has changed in the part that was reviewed.
     pub has_changed: bool,
 }
 
 impl Range {
-    /// Nothing of it has been seen.
+    /// A range of which nothing was reviewed.
     pub fn new(span: Span) -> Self {
         let (pairing, of_one) = (Pairing::default(), OfOne::default());
         Self { span, pairing, of_one, tenant: None, may_lose: false, has_changed: false }
@@ -52,28 +52,28 @@ impl Range {
     }
 }
 
-/// How much there was of the tenant of a pool whose documents are listed.
+/// What was counted of the tenant of a pool whose documents are being listed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OfOne {
     /// Its folder; empty where there is no tenant.
     folder: String,
     pub objects: usize,
     pub looks: usize,
-    /// What there was of others before it: objects,
+    /// The objects of tenants before it.
     objects_before: usize,
-    /// looks into them,
+    /// Those of them that were read.
     looks_before: usize,
-    /// and changes.
+    /// The changes of tenants before it.
     pub changed: usize,
 }
 
 impl OfOne {
-    /// Whether a key is another's.
+    /// Whether a key is not this tenant's.
     pub fn is_over(&self, key: &str) -> bool {
         self.folder.is_empty() || !key.starts_with(&self.folder)
     }
 
-    /// Counts from this key on, if it is another's.
+    /// Begins to count anew with this key, if it is another tenant's.
     pub fn begin(&mut self, key: &str, scope: &Scope<'_>, changed: usize) {
         if self.is_over(key) {
             let tenant = scope.pool.and_then(|_| sidecar::tenant_of(key));
@@ -84,12 +84,12 @@ impl OfOne {
         }
     }
 
-    /// It is left for later, and does not count.
+    /// The tenant is left for later, and does not count.
     pub fn leave(&mut self, changed: usize) {
         *self = Self { folder: String::new(), objects: 0, looks: 0, changed, ..*self };
     }
 
-    /// Whether there was so much of it that others come before its next key, which is this one.
+    /// Whether the tenant has so many objects that the rest, from this key on, is left for later.
     pub fn is_too_much(&self, key: &str) -> bool {
         let is_too_much =
             self.objects >= self.objects_before.max(MANY) || self.looks >= self.looks_before.max(MUCH);

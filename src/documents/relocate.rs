@@ -1,4 +1,4 @@
-//! The move of documents within their bucket: their current versions, with the files beside them.
+//! Moves documents within their bucket: their current versions, and the metadata files beside them.
 
 use std::collections::BTreeSet;
 
@@ -12,63 +12,63 @@ use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
 use crate::stack::model::progress::{Cadence, Progress};
 
-/// Pages of a thousand objects that one call looks at before it lets others have their turn.
+/// How many pages of a thousand objects one call moves, so that other work goes on in between.
 const PAGES_A_CALL: usize = 10;
-/// Objects copied side by side.
+/// How many objects are copied at a time.
 const CONCURRENCY: usize = 16;
 
-/// What happens to an object where another already has the name that it would get.
+/// What happens where an object already has the key to which another is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
-    /// What is moved comes on top.
+    /// It is overwritten.
     Overwrite,
-    /// What is there is newer and stays, and the other stays where it is; but for what has arrived already.
+    /// It is newer. Both stay where they are, unless it is the copy that an earlier call has made.
     KeepExisting,
 }
 
-/// What goes where, within a bucket.
+/// One prefix whose objects get another.
 #[derive(Clone, Debug)]
 pub struct Move {
-    /// The prefix that it has,
+    /// The prefix that the objects have.
     pub from: String,
-    /// and the one that it gets instead.
+    /// The prefix that they get.
     pub to: String,
-    /// What happens where another object has that key.
+    /// What happens where another object has the new key.
     pub on_conflict: OnConflict,
-    /// Whether jobs read what it leaves behind.
+    /// Whether jobs read objects under `from`.
     pub is_read: bool,
-    /// Whether metadata files go along. Those that were put into quarantine do not: they may name another tenant, and a document
-    /// may come to lie beside them.
+    /// Whether metadata files are moved too. Those in quarantine are not: they may name another tenant, and a document may be
+    /// put beside them.
     pub with_files: bool,
 }
 
-/// Where a call stopped: the next one goes on there.
+/// Where a call stopped, and the next one goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoppedAt {
-    /// So many of the moves are done.
+    /// How many of the moves are done.
     done: usize,
-    /// The page of the next one.
+    /// The page of the move that is not.
     page: Option<String>,
 }
 
-/// How moves fare.
+/// What a call has moved.
 #[derive(Debug)]
 pub struct Moved {
-    /// Whether the listing has come to its end.
+    /// Whether all pages of all moves are done.
     pub progress: Progress,
     /// How many objects were moved.
     pub objects: usize,
-    /// Documents that stay where they are, because S3 does not let us move them.
+    /// Documents that S3 does not let us move.
     pub stuck: Failures,
-    /// Whether somebody writes or deletes documents while they are moved.
+    /// Whether somebody wrote or deleted documents meanwhile.
     pub overtaken: bool,
 }
 
-/// Moves everything, one move after the other: each object is copied, and only then deleted by its key, so that its older
-/// versions stay where they are as long as the bucket keeps them. Done once each listing has come to its end; a call goes on
-/// where the last one stopped. What was written anew between its copy and its end is not deleted, and moved again.
+/// Makes the moves one after the other, and goes on where the last call stopped. An object is copied first, and then deleted by
+/// its key: its older versions stay as long as the bucket keeps them. An object that was written again after its copy is not
+/// deleted, and is moved again.
 ///
-/// An object that S3 does not let us move keeps no other: it stays. Where jobs read it the file beside it goes, so that no
+/// An object that S3 does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
 /// filter finds it.
 pub async fn all(
     aws: &Aws,
@@ -125,7 +125,7 @@ pub async fn all(
     Ok(Moved { progress, objects, stuck: stuck.told, overtaken })
 }
 
-/// What could not be moved.
+/// Objects that could not be moved.
 #[derive(Default)]
 struct Stuck {
     keys: BTreeSet<String>,
@@ -138,8 +138,8 @@ impl Stuck {
         self.keys.insert(key);
     }
 
-    /// The metadata files that stay beside documents that stay. One whose document has moved does no harm, and is tried
-    /// again.
+    /// The metadata files beside documents that could not be moved either. A file whose document has moved does no harm, and is
+    /// tried again.
     fn files_beside(&mut self) -> Vec<String> {
         let document = |file: &String| file.strip_suffix(SUFFIX).is_some_and(|it| self.keys.contains(it));
         let files: Vec<_> = self.keys.iter().filter(|key| document(key)).cloned().collect();
@@ -149,7 +149,7 @@ impl Stuck {
 }
 
 impl Moved {
-    /// Whether all is moved that can be, and not all can.
+    /// Whether everything is moved that can be, and something cannot.
     pub fn is_stuck(&self) -> bool {
         self.progress.is_done() && self.stuck.count > 0
     }
@@ -157,9 +157,9 @@ impl Moved {
 
 /// What became of one object.
 enum Copied {
-    /// Its copy is there, or it needs none: its key may go.
+    /// Its copy is there, or it needs none. It may be deleted.
     Arrived,
-    /// It has no business there, or what is there is newer.
+    /// It is not to be moved.
     Stays,
 }
 
@@ -175,17 +175,17 @@ async fn one(
     }
     let there = format!("{to}{}", key.strip_prefix(from.as_str()).unwrap_or(key));
     if there.len() > MAX_KEY {
-        // A metadata file is made anew; a document so long could have none, and is nobody's.
+        // A review makes the metadata file again. A document whose key is too long for one belongs to nobody.
         if !is_sidecar(key) {
             quarantine::take(aws, bucket, object).await?;
         }
         return Ok(Copied::Arrived);
     }
     if *on_conflict == OnConflict::KeepExisting {
-        // The first key in order that begins so is the key itself, if there is one.
+        // A listing is sorted: if the key itself exists, it comes first.
         let page = aws.objects.list(bucket, &there, None, Some(1)).await?;
         if let Some(met) = page.objects.first().filter(|object| object.key == there) {
-            // Its own copy, if a process died, or an answer was lost, between the copy and the deletion.
+            // It is the copy if a process died, or an answer was lost, after the copy and before the deletion.
             let arrived = met.size == *size && aws.objects.are_same(bucket, key, &there).await?;
             return Ok(if arrived { Copied::Arrived } else { Copied::Stays });
         }

@@ -1,8 +1,9 @@
-//! A review of all documents before a job, as a value: it goes on for a while, and another pass goes on where it stopped.
+//! The review of all documents before a job. It is a value: a pass works on it for a while, and the next pass goes on where it
+//! stopped.
 //!
-//! It goes over the keys in their order. A tenant of a pool that has many documents waits until the others are done. Then a
-//! job may start, and the tenants that have waited take turns. The [`index`](super::index) of the ledger has what has been gone over. A
-//! process that has forgotten a review lists again what the ledger knows, and looks into nothing twice.
+//! A review goes over the keys in their order. A tenant of a pool that has many documents is left for later. A job may start once
+//! all others are reviewed. Then the tenants that were left for later take turns. The [`index`](super::index) of the ledger says
+//! what has been reviewed. A process that has forgotten a review lists the bucket again, but reads no file that the ledger knows.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -22,13 +23,14 @@ use crate::aws::{Away, Aws};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
 
-/// How long a pass reviews before it reports and goes on.
+/// How long a pass reviews before it reports.
 pub const SLICE: Duration = Duration::from_secs(30);
-/// How long a job waits, which somebody has asked for, while nothing has changed but with tenants of whom there is much.
+/// How long a job that somebody has asked for waits, if only tenants that were left for later may have changes.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// So many objects of one tenant are gone over before it is the next one's turn.
+/// How many objects of one tenant are reviewed before the next tenant's turn.
 const TURN: usize = 20_000;
-/// What a review has seen is true for so long, or for as long as it took: what it saw first is as old anyway.
+/// How long the results of a review count after its last turn. A review that took longer counts for as long as it took: its first
+/// results are that old anyway.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// Who waits for a review.
@@ -36,7 +38,7 @@ const FRESH: Duration = Duration::from_secs(60);
 pub enum Haste {
     /// A job must start, whatever it finds.
     Needed,
-    /// A job must start if something has changed: as soon as that is known, except of those of whom there is much.
+    /// A job must start if something has changed. It does not wait for tenants that were left for later.
     IfNews,
     /// No job can start now.
     None,
@@ -50,44 +52,43 @@ enum Order {
     Later,
 }
 
-/// A review that is under way, or over.
+/// A review, finished or not.
 #[derive(Debug)]
 pub struct Review {
-    /// When it was begun: what comes later, it may not have seen.
+    /// When it began. It may have missed later changes.
     pub began: Timestamp,
-    /// What it was begun for. What is asked for after that waits for the next.
+    /// Why it began. What is asked for later waits for the next review.
     asks: Vec<Ask>,
-    /// The index of the ledger.
     ledger: LedgerIndex,
-    /// What comes first,
+    /// What is reviewed before a job may start.
     first: VecDeque<Range>,
-    /// what is looked over again, because something of it must wait,
+    /// What is reviewed again, because a part of it must wait for a later job.
     again: VecDeque<Range>,
-    /// and what takes turns after it.
+    /// What was left for later, and takes turns.
     later: VecDeque<Range>,
-    /// Whether something has changed of those who are not among the latter.
+    /// Whether something has changed that was not left for later.
     others_changed: bool,
-    /// How long it has worked for a job, those before it included from whom it has what was left for later.
+    /// How long was worked for the next job, with the reviews before this one that left it something.
     worked: Duration,
-    /// How long it has worked itself,
+    /// How long was worked on this review.
     took: Duration,
-    /// and when it did last.
+    /// When its last turn ended.
     saw_last: Instant,
-    /// The job after which it was begun, if it was because that has ended.
+    /// The job whose end was the reason for it.
     after: Option<String>,
-    /// Whether it waits for its turn to start a job.
+    /// Whether it waits for a job slot.
     waits_for_turn: bool,
-    /// What must wait, because the job would be too large; `None` until that is known.
+    /// Which documents must wait, because the job would be too large. `None`: not known yet.
     cuts: Option<Cuts>,
-    /// What it has found,
+    /// What it has found.
     pub findings: Findings,
-    /// and whether that has been told.
+    /// Whether the findings were told.
     is_told: bool,
 }
 
 impl Review {
-    /// A new one. What the one before has left for later stays so, if it has seen all the rest. Answers also with what that
-    /// has found and nobody was told, if it has moved something.
+    /// A new review. What the one before has left for later stays so, if that one has reviewed all the rest. Answers also what
+    /// the one before has moved or corrected and nobody was told of.
     pub async fn anew(
         aws: &Aws,
         scope: &Scope<'_>,
@@ -129,12 +130,12 @@ impl Review {
         }
     }
 
-    /// What it was begun for, and no job has served.
+    /// The reasons for it that no job has served.
     pub fn asks(&self, jobs: &[JobSummary]) -> Vec<&Ask> {
         schedule::open(&self.asks, jobs)
     }
 
-    /// One of everything because a job has ended, or the one that was begun for that.
+    /// The review of everything after a job: a new one, or the one that has begun already.
     pub async fn after(
         aws: &Aws,
         scope: &Scope<'_>,
@@ -150,77 +151,77 @@ impl Review {
         }
     }
 
-    /// Whether it was begun for this too.
+    /// Whether this is among the reasons for it.
     pub fn serves(&self, ask: &Ask) -> bool {
         self.asks.contains(ask)
     }
 
-    /// What it has found, if it has moved something and nobody was told.
+    /// The findings, if nobody was told of them and something was moved or corrected.
     pub(super) fn untold(&self) -> Option<Findings> {
         let Findings { corrected, quarantined, set_aside, lost, .. } = &self.findings;
         let has_moved = corrected.count + quarantined.count + set_aside.len() + lost.len() > 0;
         (!self.is_told && has_moved).then(|| self.findings.clone())
     }
 
-    /// A person must answer first. Then everything is looked at anew: it is begun for nothing, and nobody goes on with it.
+    /// A person must answer first. Nobody goes on with this review: everything is reviewed again then.
     pub fn waits_for_a_person(self) -> Self {
         Self { asks: Vec::new(), ..self }
     }
 
-    /// It waits for its turn to start a job.
+    /// It waits for a job slot.
     pub fn waits_for_turn(self) -> Self {
         Self { waits_for_turn: true, ..self }
     }
 
-    /// Whether it does.
+    /// Whether it waits for a job slot.
     pub fn is_waiting_for_turn(&self) -> bool {
         self.waits_for_turn
     }
 
-    /// Whether what it has seen is still to be relied upon: nobody left it lying.
+    /// Whether its results still count.
     pub fn is_fresh(&self) -> bool {
         self.saw_last.elapsed() <= FRESH.max(self.took)
     }
 
-    /// Whether it has not seen all that comes first.
+    /// Whether something is left to review before a job may start.
     pub fn is_under_way(&self) -> bool {
         !self.first.is_empty()
     }
 
-    /// Whether everything was looked at.
+    /// Whether everything was reviewed.
     pub fn is_whole(&self) -> bool {
         self.first.is_empty() && self.later.is_empty()
     }
 
-    /// Whether it has found what a job must make true, or an earlier one has not.
+    /// Whether it has found something for which a job is needed, or an earlier review has and no job has served it.
     pub fn has_news(&self, jobs: &[JobSummary]) -> bool {
         self.findings.changed > 0 || self.ledger.index.is_open(jobs)
     }
 
-    /// Whether something was made true by no job.
+    /// Whether an earlier review has found something that no job has served.
     pub fn is_open(&self, jobs: &[JobSummary]) -> bool {
         self.ledger.index.is_open(jobs)
     }
 
-    /// What it has found, if that was not told yet.
+    /// The findings, if they were not told yet. They count as told then.
     pub fn news(&mut self) -> Option<Findings> {
         (!std::mem::replace(&mut self.is_told, true)).then(|| self.findings.clone())
     }
 
-    /// Whose documents are not all looked at.
+    /// Tenants whose documents are not all reviewed.
     pub fn behind(&self) -> BTreeSet<&str> {
         self.later.iter().filter_map(|range| range.tenant.as_deref()).collect()
     }
 
-    /// Whether so many tenants may have lost so much that a person must be asked. Nobody knows yet what those have lost of
-    /// whom there is much, if they had something: only when all have been looked at the question is the same each time.
+    /// Whether so many tenants may have lost so much that a person must be asked. The losses of tenants that were left for later
+    /// are not known yet. The question must name all losses: otherwise it would change, and an approval would not fit it any more.
     fn may_be_bereft(&self) -> bool {
         let unknown = self.later.iter().filter(|range| range.may_lose);
         let unknown = unknown.filter_map(|range| range.tenant.as_deref()).collect();
         self.findings.may_be_bereft(&unknown)
     }
 
-    /// What is next.
+    /// What is reviewed next.
     fn next(&mut self) -> Option<(Order, Range)> {
         let order = |order, ranges: &mut VecDeque<Range>| Some((order, ranges.pop_front()?));
         order(Order::First, &mut self.first)
@@ -228,8 +229,8 @@ impl Review {
             .or_else(|| order(Order::Later, &mut self.later))
     }
 
-    /// Whether the job that may start now is no larger than AWS allows, or as small as it can be made. If not, those whose
-    /// newest documents must wait are looked over again.
+    /// Whether the next job is no larger than AWS allows, or as small as it can be made. If not, the tenants whose newest documents
+    /// must wait are reviewed again.
     fn leaves_room(&mut self, scope: &Scope<'_>) -> bool {
         if self.cuts.is_none() && scope.pool.is_some() {
             let cuts = self.findings.added.cuts(scope.limit);
@@ -248,7 +249,8 @@ impl Review {
         self.has_seen_enough(scope, haste) && self.leaves_room(scope)
     }
 
-    /// Whether enough was looked at. Those of whom there is much keep nobody waiting, and go on while the job runs.
+    /// Whether enough was reviewed. Others do not wait for tenants that were left for later. Their review goes on while the job
+    /// runs.
     fn has_seen_enough(&self, scope: &Scope<'_>, haste: Haste) -> bool {
         let is_waited_for = match haste {
             Haste::Needed => self.others_changed || self.worked >= PATIENCE,
@@ -260,7 +262,7 @@ impl Review {
         self.first.is_empty() && (self.later.is_empty() || goes_before())
     }
 
-    /// Goes on until a job may start, or for a while; whether one may.
+    /// Goes on until a job may start, or for a while. Answers whether a job may start.
     pub async fn go(
         &mut self,
         aws: &Aws,
@@ -270,7 +272,7 @@ impl Review {
         reviews: &Reviews,
         slice: Duration,
     ) -> Result<bool, Fault> {
-        // Meanwhile others have its place: it mostly waits for S3.
+        // A review mostly waits for S3. Another pass has its place meanwhile.
         let _away = Away::now();
         let _place = reviews.place().await;
         let begun = Instant::now();
@@ -325,7 +327,7 @@ impl Review {
         Walk { aws, scope, jobs, cuts, since, store, findings: &mut self.findings, progress }
     }
 
-    /// Notes what a turn has left of a range, and whether something of it has changed so far.
+    /// Notes what a turn has left of a range. `has_changed` says whether something has changed in the part that was reviewed.
     fn note(&mut self, order: Order, left: Left, has_changed: bool) {
         let Left { ahead, later, others_changed } = left;
         self.later.extend(later);
@@ -335,7 +337,7 @@ impl Review {
                 self.others_changed |= others_changed;
             }
             Order::Again => ahead.into_iter().for_each(|range| self.again.push_front(range)),
-            // A tenant that is done waits for no other. Its changes are for the next job.
+            // A tenant that is done waits for no other: the next job may start because of its changes.
             Order::Later => match ahead {
                 None => self.others_changed |= has_changed,
                 Some(range) => self.later.push_back(Range { has_changed, ..range }),
@@ -365,8 +367,8 @@ impl Review {
         );
     }
 
-    /// A job is to be started for all for which none was. The ledger says so before it is, so that no job is without its
-    /// ledger, and by the job's description, in case that it does not come.
+    /// Notes in the ledger that a job is to start for everything that no job has served. The ledger is written first, so that no
+    /// job is missing in it. It has the job's description, by which it is known later whether the job did start.
     pub async fn claim(
         &mut self,
         aws: &Aws,
@@ -374,14 +376,14 @@ impl Review {
         description: &str,
         jobs: &[JobSummary],
     ) -> Result<(), Fault> {
-        // What was written while tenants might write such files has not been looked at before all was.
+        // Tenants might write metadata files until now. One may be wrong until everything is reviewed once more.
         self.ledger.index.may_name_others =
             scope.all_first || (self.ledger.index.may_name_others && !self.is_whole());
         self.ledger.index.claim(description, jobs);
         self.ledger.save(aws, scope).await
     }
 
-    /// The job has started. What is left for later goes on, and is what the next is asked for.
+    /// The job has started. What was left for later is reviewed on, and is the reason for the next job.
     pub fn rest(mut self, job: &str) -> Option<Self> {
         self.asks = vec![Ask::Rest(job.into())];
         let findings = self.findings.forgotten();

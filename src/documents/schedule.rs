@@ -1,5 +1,5 @@
-//! When a job is due, and what it serves. Pure: the list of earlier jobs is the only memory, so a restart forgets
-//! nothing and asks for nothing twice.
+//! When a job is due, and why. It is pure. The list of earlier jobs is the only memory, so a restart forgets nothing and asks for
+//! nothing twice.
 
 use std::time::Duration;
 
@@ -17,26 +17,26 @@ pub enum Ask {
     First,
     /// Somebody set a new `sync-requested-at`: the fingerprint of the object's uid and the value.
     Request(String),
-    /// The operator itself has deleted or moved documents, because a Pool tenant leaves or is back: when it had done so.
-    /// One job serves all who leave, however many.
+    /// The operator has deleted or moved documents, because a Pool tenant leaves or is back. The moment is when it was done. One
+    /// job serves all tenants that leave.
     Moved(Timestamp),
     /// A metadata file that named another tenant was corrected while or after this job ran.
     Corrected(String),
-    /// What had not been looked at when this job began.
+    /// Some documents were not reviewed when this job began.
     Rest(String),
 }
 
-/// What a job says it serves may have 200 characters.
+/// The description of a job may have 200 characters.
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_StartIngestionJob.html>
 const MAX_DESCRIPTION: usize = 200;
 const SEPARATOR: &str = "; ";
 const MOVED: &str = "moved ";
 const DUE: &str = "due ";
-/// What a job says before which not everything was looked at.
+/// Stands in the description of a job before which not everything was reviewed.
 const PARTLY: &str = "partly";
 
 impl Ask {
-    /// As it stands in a job's description.
+    /// The ask as a job's description has it.
     pub fn words(&self) -> String {
         match self {
             Ask::Due(at) => format!("{DUE}{at}"),
@@ -48,7 +48,7 @@ impl Ask {
         }
     }
 
-    /// Whether only a job will do, even if nothing seems to have changed since the last: who asks for one gets one.
+    /// Whether a job starts even if nothing has changed since the last.
     pub fn needs_a_job(&self) -> bool {
         match self {
             Ask::First | Ask::Request(_) | Ask::Moved(_) | Ask::Corrected(_) => true,
@@ -56,12 +56,12 @@ impl Ask {
         }
     }
 
-    /// Whether it comes before what is as old: what must be forgotten or corrected.
+    /// Whether the job must forget or correct something. It goes before others of the same age.
     pub fn is_urgent(&self) -> bool {
         matches!(self, Ask::Moved(_) | Ask::Corrected(_))
     }
 
-    /// Whether a job serves this. One that was asked for later began later, and finds what had been done before.
+    /// Whether a job serves this. A job for a later moment serves the earlier ones too.
     pub fn is_served_by(&self, job: &JobSummary) -> bool {
         match self {
             Ask::Moved(at) => return moved(job).is_some_and(|served| served >= *at),
@@ -82,25 +82,25 @@ fn latest(job: &JobSummary, kind: &str) -> Option<Timestamp> {
     job.description.split(SEPARATOR).find_map(|served| served.strip_prefix(kind)?.parse().ok())
 }
 
-/// What the last job asks for, if not everything was looked at before it. Nobody wants that of one that somebody stopped.
+/// The ask that the last job leaves, if not everything was reviewed before it. A job that somebody stopped leaves none.
 pub fn rest(newest_first: &[JobSummary]) -> Option<Ask> {
     let last = newest_first.first().filter(|last| !matches!(last.status.as_str(), "STOPPING" | "STOPPED"))?;
     let is_partly = last.description.split(SEPARATOR).any(|word| word == PARTLY);
     is_partly.then(|| Ask::Rest(last.id.clone()))
 }
 
-/// What a process knows of a schedule: when it first saw it, and when it last looked for documents because of it.
+/// What a process remembers of a schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
-    /// What it has missed before that, only one that catches up with such moments asks for.
+    /// When the process first saw it. Only a schedule that catches up asks for a moment before that.
     pub since: Timestamp,
-    /// What was due until then was looked for, and nothing had changed. A process that forgot this would look at everything
-    /// when it starts.
+    /// When documents were last looked for because of it, in vain. Without this a new process would review everything at its
+    /// start.
     pub looked: Option<Timestamp>,
 }
 
-/// What a schedule asks for now: its last moment, if the data source had a job before that. What has never had one waits
-/// for its first document. `calendar` says what the schedule sees at a moment.
+/// What a schedule asks for now: its last moment, if the data source had a job before it. A data source without a job waits for
+/// its first document. `calendar` says what the schedule sees at a moment.
 pub fn due(
     schedule: &Schedule,
     jobs: &[JobSummary],
@@ -115,15 +115,15 @@ pub fn due(
     (!is_missed && !was_looked_for).then_some(Ask::Due(due))
 }
 
-/// How long it is until a schedule asks for more than what was due when it was `asked`: no time at all if that has come
-/// meanwhile, while a review ran.
+/// How long it is until a schedule asks for a later moment than the one that it `asked` for. It is zero if that moment came while
+/// a review ran.
 pub fn due_in(schedule: &Schedule, asked: Timestamp, now: Timestamp) -> Option<Duration> {
     let next = schedule.next(asked)?;
     Some(Duration::try_from(next.duration_since(now)).unwrap_or_default())
 }
 
-/// What no job has served or is serving. One that failed has served nothing. One that somebody stopped was not wanted,
-/// except that who has left must be forgotten all the same.
+/// The asks that no job has served or is serving. A job that failed has served none. The asks of a job that somebody stopped count
+/// as served, except those for what must be forgotten or corrected.
 pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
     asks.iter()
         .filter(|ask| {
@@ -137,8 +137,8 @@ pub fn open<'a>(asks: &'a [Ask], jobs: &[JobSummary]) -> Vec<&'a Ask> {
         .collect()
 }
 
-/// The description of the next job: as many asks as fit, the others wait for the job after it. A repetition says which
-/// it is, because Bedrock silently ignores a job it believes to have seen. `is_partly`: not everything was looked at.
+/// The description of the next job. It has as many asks as fit; the others wait for the job after it. A repetition has a number,
+/// because Bedrock silently ignores a job that it has seen. `is_partly`: not everything was reviewed.
 pub fn description(asks: &[&Ask], jobs: &[JobSummary], is_partly: bool) -> String {
     let mut words = Vec::new();
     let mut length = "; attempt 9999; partly".len();

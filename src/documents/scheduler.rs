@@ -1,9 +1,9 @@
-//! Whose turn it is to start a job, of all knowledge bases of the account. Pure: told what the passes see, at the time that
-//! they tell it.
+//! Decides which knowledge base of the account starts an ingestion job next. It is pure: passes tell it what they see, and
+//! when.
 //!
-//! AWS runs five jobs at a time in an account, and starts one each ten seconds. The oldest comes first, and age is never
-//! lost while somebody waits, so nobody starves. Nothing here outlives the process: AWS's lists of jobs are the memory, and
-//! after a start no turn is given before all of them have been seen again.
+//! AWS runs five jobs at a time in an account, and starts one each ten seconds. Whoever has waited longest gets the next job
+//! slot. An owner that waits keeps its age, so nobody waits for ever. The process remembers none of this after its end: it
+//! reads AWS's lists of jobs again, and gives no slot before it has read all of them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,63 +11,64 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A list of jobs may not show one that was started less than this ago: lists lag.
+/// Lists lag: for so long, a list may not show a job that was started.
 const LIST_LAG: Duration = Duration::from_secs(10);
-/// How long one that was started is taken to run although no list shows it.
+/// For so long, a job that was started counts although no list shows it.
 const UNLISTED: Duration = Duration::from_secs(60);
-/// After the start of the process, how long lists are waited for that nobody brings, such as a paused object's.
+/// For so long after its start the process waits for lists that nobody reads, such as a paused object's.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// A job of which nothing has been seen for so long does not count: the pass that looked after it is gone.
+/// A job that no pass has seen for so long does not count: the object that looked after it is gone.
 const UNSEEN: Duration = Duration::from_secs(1200);
-/// How long an owner that is told that it is its turn may take to come for it.
+/// An owner that was woken for a slot has so long to ask for it.
 const CALL: Duration = Duration::from_secs(30);
-/// Who is not next looks again after so long, in case nobody wakes them.
+/// An owner that is not next asks again after so long, in case nobody wakes it.
 const FALLBACK: Duration = Duration::from_secs(300);
-/// How long nobody tries after AWS had no room although we thought so: somebody else's jobs take it. Doubles.
+/// The first and the longest pause after AWS refused a job for which we saw a free slot: somebody else's jobs take it. It
+/// doubles each time.
 const FULL: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
 
-/// What AWS grants to an account and region.
+/// AWS's limits of an account and region.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Jobs at a time; one a knowledge base.
+    /// Jobs at a time. A knowledge base runs one.
     pub jobs: usize,
-    /// Between two starts.
+    /// The time between two starts.
     pub interval: Duration,
 }
 
-/// Who waits for a turn, the most urgent first.
+/// The order in which owners get slots, the first one smallest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    /// Since when, to the minute: of equal age are those whom the same minute made wait.
+    /// The minute in which the wait began: within a minute, urgency counts more than age.
     minute: i64,
-    /// Of those, what must be forgotten or corrected comes first,
+    /// A job that must forget or correct something is urgent.
     urgent: Reverse<bool>,
-    /// then who waits longer.
+    /// When the wait began.
     since: Timestamp,
 }
 
 impl Rank {
-    /// Of what is wanted since then.
+    /// The rank of a job that is wanted since then.
     pub fn new(since: Timestamp, urgent: bool) -> Self {
         Self { minute: since.as_second().div_euclid(60), urgent: Reverse(urgent), since }
     }
 
-    /// Both wait together: since the longer, and urgently if one does.
+    /// The rank of one job that serves both: the older age, and urgent if one of them is.
     fn and(&self, other: &Rank) -> Rank {
         Rank::new(self.since.min(other.since), self.urgent.0 || other.urgent.0)
     }
 }
 
-/// What stands in the way of a start.
+/// What keeps jobs from starting.
 #[derive(Clone, Debug, Default)]
 pub struct Busy<'a> {
-    /// Knowledge bases with a job or a turn.
+    /// Knowledge bases with a job or a slot.
     pub bases: BTreeSet<&'a str>,
-    /// Before this nobody starts.
+    /// No job starts before this moment.
     pub opens: Option<Timestamp>,
 }
 
-/// Whose turn it is now: never more than the limits, the oldest first.
+/// The knowledge bases that may start a job now.
 pub fn due<'a>(
     now: Timestamp,
     waiting: impl IntoIterator<Item = (&'a str, &'a Rank)>,
@@ -82,23 +83,23 @@ pub fn due<'a>(
     waiting.into_iter().take(free).map(|(base, _)| base).collect()
 }
 
-/// What is known of one that waits.
+/// A knowledge base that waits for a slot.
 #[derive(Clone, Debug)]
 struct Waiting<O> {
     rank: Rank,
     owner: O,
-    /// When it must have asked again, or it stands in nobody's way until it does.
+    /// If it has not asked again by then, others go first until it does.
     until: Timestamp,
-    /// It knows when to come.
+    /// Whether it knows when to ask.
     told: bool,
 }
 
 /// A knowledge base's job.
 #[derive(Clone, Debug)]
 struct Running {
-    /// When it was last seen, or started.
+    /// When a list last showed it, or when it started.
     seen: Timestamp,
-    /// Until then it counts although no list shows it.
+    /// Its id, if known, and until when it counts although no list shows it.
     unlisted: Option<(Option<String>, Timestamp)>,
 }
 
@@ -113,52 +114,53 @@ pub struct Listed<'a> {
     pub started: Timestamp,
 }
 
-/// The answer to a pass that asks for a turn.
+/// The answer to a pass that asks for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It may start a job, or give the turn back.
+    /// It has a slot: it starts a job, or gives the slot back.
     JobSlot,
-    /// Not yet; look again then, if nobody wakes you.
+    /// It has none. It asks again after this time, if nobody wakes it before.
     Wait(Duration),
 }
 
 /// Why AWS did not start a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The account's jobs all run.
+    /// The account runs as many jobs as it may.
     Full,
-    /// This knowledge base has one that no list shows yet.
+    /// This knowledge base has a job that no list shows yet.
     Running,
-    /// It was too early, by AWS's count.
+    /// AWS counts that the last start was too short a time ago.
     Early,
 }
 
-/// How busy the account's jobs are, as far as we know.
+/// How busy the account is with jobs, as far as we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Knowledge bases with a job or a turn.
+    /// Knowledge bases with a job or a slot.
     pub running: usize,
-    /// Knowledge bases that wait for their turn.
+    /// Knowledge bases that wait for a slot.
     pub waiting: usize,
-    /// How many may run at a time.
+    /// How many jobs may run at a time.
     pub slots: usize,
-    /// How long the oldest of those that wait has been waiting.
+    /// How long the longest wait has lasted.
     pub longest_wait: Duration,
 }
 
-/// All that is known of the account's jobs. `O` is the owner of a knowledge base, which can be woken.
+/// All that is known of the account's jobs. `O` is the owner of a knowledge base: the object whose pass is woken.
 #[derive(Clone, Debug)]
 pub struct Scheduler<O> {
     limits: Limits,
     began: Timestamp,
-    /// Knowledge bases that were there at the start and whose jobs nobody has listed yet, with their owners' uids.
+    /// Knowledge bases that are older than the process and whose jobs no pass has listed yet, with their owners' uids.
     unheard: BTreeMap<String, String>,
     owners: BTreeMap<String, String>,
     waiting: BTreeMap<String, Waiting<O>>,
     job_slots: BTreeMap<String, Timestamp>,
     running: BTreeMap<String, Running>,
+    /// When the last job started.
     last: Option<Timestamp>,
-    /// AWS was full: until when nobody tries, and how long that was.
+    /// AWS had no free slot: until when nobody tries, and how long that pause is.
     full: Option<(Timestamp, Duration)>,
 }
 
@@ -171,7 +173,7 @@ fn until(now: Timestamp, then: Timestamp) -> Duration {
 }
 
 impl<O: Clone> Scheduler<O> {
-    /// At the start of a process.
+    /// The scheduler of a process that starts now.
     pub fn new(limits: Limits, now: Timestamp) -> Self {
         Self {
             limits,
@@ -186,19 +188,20 @@ impl<O: Clone> Scheduler<O> {
         }
     }
 
-    /// A knowledge base that was there before the process: it may have a job.
+    /// Notes a knowledge base that is older than the process: it may have a job.
     pub fn expect(&mut self, base: &str, uid: &str) {
         self.unheard.insert(base.into(), uid.into());
     }
 
-    /// How long to wait before the jobs of a knowledge base are listed: a predecessor may have started one that lists do
-    /// not show yet.
+    /// How long to wait before the jobs of a knowledge base are listed. A process before this one may have started a job that
+    /// lists do not show yet.
     pub fn too_early(&self, base: &str, now: Timestamp) -> Option<Duration> {
         let wait = until(now, after(self.began, LIST_LAG));
         (self.unheard.contains_key(base) && !wait.is_zero()).then_some(wait)
     }
 
-    /// A pass has listed the jobs of its knowledge base: whether one runs, even if the list does not show it yet.
+    /// Notes the jobs of a knowledge base that a pass has listed. Answers whether one runs, even if the list does not show it
+    /// yet.
     pub fn listed(&mut self, base: &str, uid: &str, jobs: &[Listed<'_>], now: Timestamp) -> bool {
         self.owners.insert(base.into(), uid.into());
         let mut changed = self.unheard.remove(base).is_some() && self.unheard.is_empty();
@@ -218,7 +221,7 @@ impl<O: Clone> Scheduler<O> {
         runs
     }
 
-    /// A pass asks for a turn for what is wanted since `since`. What has no age of its own is as old as its waiting.
+    /// Asks for a slot for a job that is wanted since `since`, or else since it was first asked for.
     pub fn ask(
         &mut self,
         base: &str,
@@ -240,7 +243,7 @@ impl<O: Clone> Scheduler<O> {
         let next = self.next(now).is_some_and(|next| next == base) && self.has_room(now);
         let wait = match opens {
             Some(opens) if next => until(now, opens),
-            // A job that no list shows yet is nobody's to tell of.
+            // Nobody is woken when a job ends that no list shows yet.
             _ if self.running.contains_key(base) => LIST_LAG,
             _ => FALLBACK,
         };
@@ -250,14 +253,14 @@ impl<O: Clone> Scheduler<O> {
         Answer::Wait(wait)
     }
 
-    /// Nothing is wanted any more.
+    /// No job is wanted any more.
     pub fn withdraw(&mut self, base: &str, now: Timestamp) {
         if self.waiting.remove(base).is_some() {
             self.reconsider(now);
         }
     }
 
-    /// A turn was used.
+    /// The slot was used.
     pub fn started(&mut self, base: &str, job: &str, now: Timestamp) {
         self.job_slots.remove(base);
         self.waiting.remove(base);
@@ -267,7 +270,7 @@ impl<O: Clone> Scheduler<O> {
         self.running.insert(base.into(), Running { seen: now, unlisted });
     }
 
-    /// AWS refused the start.
+    /// AWS refused to start a job.
     pub fn refused(&mut self, base: &str, why: Refusal, now: Timestamp) {
         match why {
             Refusal::Full => {
@@ -282,7 +285,7 @@ impl<O: Clone> Scheduler<O> {
         }
     }
 
-    /// A turn ended without a job. Its owner keeps its age, and stands in nobody's way until it asks again.
+    /// The slot was not used. Its owner keeps its age, and others go first until it asks again.
     pub fn give_back(&mut self, base: &str, now: Timestamp) {
         if self.job_slots.remove(base).is_none() {
             return;
@@ -293,7 +296,7 @@ impl<O: Clone> Scheduler<O> {
         self.reconsider(now);
     }
 
-    /// An object is gone, and its knowledge bases with it, or left to themselves.
+    /// The object is gone. Its knowledge bases are gone too, or nobody looks after them any more.
     pub fn forget(&mut self, uid: &str, now: Timestamp) {
         self.unheard.retain(|_, owner| owner != uid);
         let gone: Vec<_> =
@@ -307,7 +310,7 @@ impl<O: Clone> Scheduler<O> {
         self.reconsider(now);
     }
 
-    /// Whom to wake: who is next and does not know yet when to come.
+    /// The owner to wake: it is next, and does not know yet when to ask.
     pub fn call(&mut self, now: Timestamp) -> Option<O> {
         if !self.has_room(now) {
             return None;
@@ -318,7 +321,7 @@ impl<O: Clone> Scheduler<O> {
         Some(waiting.owner.clone())
     }
 
-    /// How things stand.
+    /// How busy the account is.
     pub fn load(&self, now: Timestamp) -> Load {
         let busy = self.bases(now);
         let waiting = self.waiting.iter().filter(|(base, _)| !busy.contains(base.as_str()));
@@ -332,7 +335,7 @@ impl<O: Clone> Scheduler<O> {
         }
     }
 
-    /// Something became free: who is next was told a time that no longer holds.
+    /// A slot became free: the time that the next owner was told no longer holds.
     fn reconsider(&mut self, now: Timestamp) {
         if let Some(next) = self.next(now).map(str::to_owned)
             && let Some(waiting) = self.waiting.get_mut(&next)
@@ -349,7 +352,7 @@ impl<O: Clone> Scheduler<O> {
         due(now, self.present(now), &Busy { bases: self.bases(now), opens: self.opens(now) }, self.limits)
     }
 
-    /// Who would be first if there were room.
+    /// The knowledge base that gets the next slot.
     fn next(&self, now: Timestamp) -> Option<&str> {
         let busy = self.bases(now);
         let waiting = self.present(now).filter(|(base, _)| !busy.contains(base));
@@ -365,7 +368,7 @@ impl<O: Clone> Scheduler<O> {
         running.map(|(base, _)| base).chain(self.job_slots.keys()).map(String::as_str).collect()
     }
 
-    /// Before this nobody starts. A clock that was set back holds nobody up.
+    /// No job starts before this moment. A clock that was set back delays nothing.
     fn opens(&self, now: Timestamp) -> Option<Timestamp> {
         let began = after(self.began, if self.unheard.is_empty() { self.limits.interval } else { PATIENCE });
         let job_slots = self.job_slots.values().copied().chain(self.last).filter(|at| *at <= now).max();

@@ -1,8 +1,8 @@
-//! Whose a pool's document is: a pure function of its key, and the file beside it that says so to Bedrock.
+//! The key of a pool's document says whose it is. The metadata file beside it, the sidecar, says so to Bedrock.
 //!
-//! A file is right only if it says exactly what the one says that we would write, and everybody reads that in it
-//! ([`unequivocal`]). So no other reading of doubled keys, of lists where a string belongs, or of another encoding differs from
-//! ours. Spaces and the order of keys do not count: an upload of the same files changes nothing.
+//! A sidecar is right only if it says what ours would say, and every reader reads the same in it ([`unequivocal`]). Doubled keys,
+//! a list in place of a string, or another encoding are read differently by different programs, and one reading may name
+//! another tenant. White space and the order of keys do not count. So uploading the same files again changes nothing.
 
 use serde_json::{Map, Value, json};
 
@@ -11,21 +11,22 @@ use crate::api::{Attribute, AttributeType};
 pub(crate) use crate::stack::layout::{POOL, SUFFIX};
 use crate::stack::names;
 
-/// A metadata file that is longer is not read by Bedrock.
+/// Bedrock does not read a longer metadata file.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>
 pub(crate) const MAX_SIDECAR: usize = 10 * 1024;
-/// Characters that Bedrock takes in an attribute's text,
+/// How many characters the text of an attribute may have. Bedrock refuses a whole file in which one has more, and the
+/// tenant's tag with it.
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent_MetadataAttributeValue.html>
 const TEXT: std::ops::RangeInclusive<usize> = 1..=2048;
-/// and texts in a list of them. What is beyond that it refuses with all that is in the file, the tenant's tag too.
+/// How many texts a list may have.
 const TEXTS: std::ops::RangeInclusive<usize> = 1..=10;
-/// Stands where a column must be named and none may be: no row has it.
+/// A column that no row has. It stands where Bedrock wants a column and none may be named.
 const NO_COLUMN: &str = "tenantry-no-column";
-/// Bytes that S3 allows a key.
+/// How many bytes a key in S3 may have.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
 pub(crate) const MAX_KEY: usize = 1024;
 
-/// A metadata file that names nobody: no filter finds the document beside it.
+/// A metadata file without a tenant: no filter finds the document beside it.
 pub(crate) const SAYS_NOTHING: &str = r#"{"metadataAttributes":{}}"#;
 
 /// Whether a key names a metadata file.
@@ -33,59 +34,58 @@ pub(crate) fn is_sidecar(key: &str) -> bool {
     key.ends_with(SUFFIX)
 }
 
-/// Whether a key names a document. Keys with a closing slash are the folders that consoles make.
+/// Whether a key names a document. A key that ends with a slash is a folder that a console has made.
 pub(crate) fn is_document(key: &str) -> bool {
     !is_sidecar(key) && !key.ends_with('/')
 }
 
-/// The key of a document's metadata file; `None` where there is no room for one.
+/// The key of a document's metadata file. `None`: it would be too long.
 pub(crate) fn key_of(document: &str) -> Option<String> {
     (document.len() + SUFFIX.len() <= MAX_KEY).then(|| format!("{document}{SUFFIX}"))
 }
 
-/// The tenant a pool document belongs to, by its key alone. Whether that id is anybody's a [`Pool`] knows.
+/// The tenantId in the key of a pool's document. A [`Pool`] knows whether any tenant has that id.
 pub(crate) fn tenant_of(key: &str) -> Option<&str> {
     let (id, rest) = key.strip_prefix(POOL)?.split_once('/')?;
     (names::is_tenant_id(id) && !rest.is_empty()).then_some(id)
 }
 
-/// A pool, as far as its documents are concerned.
+/// What a review must know of a pool.
 #[derive(Clone, Copy)]
 pub struct Pool<'a> {
-    /// What stands beside them.
+    /// What its metadata files may say.
     pub rules: &'a Rules,
-    /// Whether a tenantId is somebody's. It is asked for each document, so it looks up and does not search.
+    /// Whether a tenant has this tenantId. It is called for each document, so it must be fast.
     pub is_somebodys: &'a (dyn Fn(&str) -> bool + Send + Sync),
 }
 
-/// What may stand in a pool's metadata files.
+/// What a pool's metadata files may say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The key of the filter, `pool.tenantIdKey`.
+    /// `pool.tenantIdKey`, the attribute by which queries filter.
     pub tenant_id_key: String,
-    /// What the index declares, `pool.index.attributes`.
+    /// `pool.index.attributes`, which the index declares.
     pub attributes: Vec<Attribute>,
 }
 
-/// A metadata file as it must be, and what was made of the one that is there.
+/// A metadata file as it must be, compared with the one that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sidecar {
-    /// Its content.
+    /// What must be written.
     pub content: Vec<u8>,
-    /// Whether the one that is there says just this, and everybody reads it so.
+    /// Whether the file that is there says exactly this to every reader.
     pub is_there: bool,
-    /// The other tenant that the one that is there names, if it names one.
+    /// Another tenant that the file that is there names.
     pub named: Option<String>,
-    /// Attributes of the one that is there that are not kept, because nobody declared them, their value is of another type, or
-    /// Bedrock does not take it.
+    /// How many attributes of the file that is there are not kept: they are not declared, have a value of another type, or one
+    /// that Bedrock refuses.
     pub dropped: usize,
-    /// Whether anything that the one that is there says is not kept: attributes, columns, or all that nobody can read.
+    /// Whether something that the file that is there says is not kept: attributes, columns, or what cannot be read.
     pub is_lost: bool,
 }
 
 impl Rules {
-    /// The metadata file of a tenant's document: its tenant, and what the file that is there, if any, says of declared
-    /// attributes. What cannot be read says nothing.
+    /// The metadata file of a tenant's document. It has the tenant, and the declared attributes of the file that is there.
     /// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-metadata.html>
     pub fn sidecar(&self, tenant: &str, there: Option<&[u8]>) -> Sidecar {
         let read = there.and_then(read);
@@ -106,7 +106,7 @@ impl Rules {
         let mut dropped = attributes.len() - own - kept.len();
         let mut structure = records.as_ref().and_then(|records| self.records(records));
         let mut content = self.written(tenant, &kept, structure.as_ref());
-        // Of what does not fit the attributes go first. Which column is the text stays: without that all are.
+        // If it is too long, attributes go first. The text column is named last: without it, all columns would be text.
         for shorter in [structure.clone(), Some(fields(NO_COLUMN, &[])).filter(|_| structure.is_some())] {
             if content.len() > MAX_SIDECAR {
                 dropped += kept.len();
@@ -129,7 +129,7 @@ impl Rules {
         }
     }
 
-    /// The one way in which we write it: keys in the order of their bytes, no white space.
+    /// The content in the one form in which we write it: keys sorted, no white space.
     fn written(&self, tenant: &str, kept: &[(&str, Value)], records: Option<&Value>) -> Vec<u8> {
         let mut attributes: Vec<_> = kept.to_vec();
         attributes.push((&self.tenant_id_key, tenant.into()));
@@ -144,11 +144,12 @@ impl Rules {
         Value::Object(file).to_string().into_bytes()
     }
 
-    /// How a file of records is to be read, as far as that gives no row a tenant of its own, and the index no field that
-    /// nobody declared: the wished columns, or less of them. Without any structure all columns would be text, also those
-    /// that are not to be; without a list all would be attributes. `None` if what is there names no column.
+    /// How Bedrock is to read a file of records: the wished columns, without the one that would name a tenant, and without
+    /// those that the index does not declare. `None`: the file that is there names no column.
+    ///
+    /// Bedrock takes all columns as text if no structure says otherwise, and all as attributes if none are listed.
     fn records(&self, there: &Value) -> Option<Value> {
-        // Of a field that has no name nobody knows which it is.
+        // A field without a name may be any field.
         let names = |at: &str| -> Option<Vec<Option<&str>>> {
             let fields = there.pointer(&format!("/recordBasedStructureMetadata{at}"))?.as_array()?;
             Some(fields.iter().map(|field| field.get("fieldName")?.as_str()).collect())
@@ -198,9 +199,9 @@ const STRUCTURE: &str = "documentStructureConfiguration";
 struct There {
     attributes: Map<String, Value>,
     records: Option<Value>,
-    /// Whether that is all that it says,
+    /// Whether it says nothing else.
     is_all: bool,
-    /// and whether everybody reads the same.
+    /// Whether every reader reads the same in it.
     is_unequivocal: bool,
 }
 
@@ -214,7 +215,7 @@ fn read(bytes: &[u8]) -> Option<There> {
     Some(There { attributes, records, is_all: file.is_empty(), is_unequivocal })
 }
 
-/// Whether everybody reads the same in a file.
+/// Whether every reader reads the same in a file.
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     unequivocal::read(bytes).is_some()
 }
@@ -227,7 +228,7 @@ const MEMBERS: [(AttributeType, &str, &str); 4] = [
     (AttributeType::StringList, "STRING_LIST", "stringListValue"),
 ];
 
-/// The value behind Bedrock's long form, and whether it is to be embedded with the text.
+/// The value in Bedrock's long form, and whether it is embedded with the text.
 fn plain(value: &Value) -> (&Value, bool) {
     let Some(inner) = value.get("value").filter(|inner| inner.is_object()) else { return (value, false) };
     let embedded = value.get("includeForEmbedding") == Some(&Value::Bool(true));
@@ -235,7 +236,7 @@ fn plain(value: &Value) -> (&Value, bool) {
     (found.unwrap_or(&Value::Null), embedded)
 }
 
-/// Whether everybody reads the same in a value: it is a plain one, or the long form with its one member and its type.
+/// Whether every reader reads the same in a value: it is a plain one, or a long form with one member and its type.
 fn is_clear(value: &Value) -> bool {
     let Some(long) = value.as_object() else { return true };
     let inner = value.get("value").and_then(Value::as_object);
@@ -251,7 +252,7 @@ fn is_clear(value: &Value) -> bool {
         && long.len() == 1 + usize::from(embedding.is_some())
 }
 
-/// A value of the declared type, in the form in which we write it; the long one only where it says more.
+/// A value of the declared type, in the form in which we write it. The long form is used only where it says more.
 fn typed(value: &Value, type_: AttributeType) -> Option<Value> {
     let (plain, embedded) = plain(value);
     let fits = |text: &Value| text.as_str().is_some_and(|text| TEXT.contains(&text.chars().count()));
@@ -273,7 +274,7 @@ fn typed(value: &Value, type_: AttributeType) -> Option<Value> {
     })
 }
 
-/// Whom a value names, if not this tenant alone.
+/// Another tenant that a value names.
 fn other_than(tenant: &str, value: &Value) -> Option<String> {
     let named = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match plain(value).0 {

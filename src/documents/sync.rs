@@ -87,14 +87,14 @@ enum State<'a> {
     Idle,
     /// A job is asked for, and none runs.
     Wanted,
-    /// The documents are reviewed. A knowledge base that has waited for its turn reviews while it has the turn. So no
-    /// other takes the turn meanwhile.
+    /// The documents are reviewed. A knowledge base that has waited for a job slot reviews while it has the slot. So no other
+    /// takes the slot meanwhile.
     Review(Option<Permit<'a>>),
     /// The review has found a reason for a job.
     Reviewed(Option<Permit<'a>>),
-    /// It is the turn of this knowledge base.
+    /// This knowledge base has a job slot.
     Start(Permit<'a>),
-    /// The job waits for its turn. It is asked for again after this time.
+    /// The job waits for a slot. The slot is asked for again after this time.
     WaitsForTurn(Duration),
     /// The job waits for a person: what to tell.
     WaitsForPerson(String),
@@ -181,7 +181,7 @@ impl<'a, 'r> Step<'a, 'r> {
         if !self.remembered.review.waits_for_turn() {
             return State::Review(None);
         }
-        match self.turn() {
+        match self.job_slot() {
             JobSlot::Wait(wait) => State::WaitsForTurn(wait),
             JobSlot::Yours(permit) => State::Review(Some(permit)),
         }
@@ -216,7 +216,7 @@ impl<'a, 'r> Step<'a, 'r> {
     }
 
     fn reviewed(&self, permit: Option<Permit<'a>>) -> State<'a> {
-        match permit.map_or_else(|| self.turn(), JobSlot::Yours) {
+        match permit.map_or_else(|| self.job_slot(), JobSlot::Yours) {
             JobSlot::Wait(wait) => State::WaitsForTurn(wait),
             JobSlot::Yours(permit) => State::Start(permit),
         }
@@ -233,14 +233,14 @@ impl<'a, 'r> Step<'a, 'r> {
                 Ok(State::Idle)
             }
             // The answer says when to look again. If it could be now, a moment later is soon enough.
-            Begun::NoSlot => Ok(match self.turn() {
+            Begun::NoSlot => Ok(match self.job_slot() {
                 JobSlot::Wait(wait) => State::WaitsForTurn(wait),
                 JobSlot::Yours(_) => State::WaitsForTurn(SOON),
             }),
         }
     }
 
-    /// While a job runs or waits for its turn, the review goes on with what it left for later.
+    /// While a job runs or waits for a slot, the review goes on with what it left for later.
     async fn review_the_rest(&mut self, state: &State<'a>) -> Result<(), Fault> {
         let Inputs { aws, source, reviews, .. } = self.inputs;
         let kept = &self.remembered.review;
@@ -314,8 +314,8 @@ impl<'a, 'r> Step<'a, 'r> {
         Some(Cadence::After(wait))
     }
 
-    /// Asks for a turn for all that is open. What has no age of its own is as old as its asking.
-    fn turn(&self) -> JobSlot<'a> {
+    /// Asks for a job slot for all that is open. An ask without a moment is as old as the first time that a slot was asked for.
+    fn job_slot(&self) -> JobSlot<'a> {
         let Inputs { source, job_slots, .. } = self.inputs;
         let open = self.open();
         let since = open.iter().filter_map(|ask| match ask {
@@ -327,7 +327,7 @@ impl<'a, 'r> Step<'a, 'r> {
         job_slots.ask(&source.knowledge_base_id, &source.owner, since.min(), urgent)
     }
 
-    /// Asks for no turn any more.
+    /// Asks for no job slot any more.
     fn withdraw(&self) {
         self.inputs.job_slots.withdraw(&self.inputs.source.knowledge_base_id);
     }

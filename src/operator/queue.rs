@@ -1,37 +1,36 @@
-//! Who works next: namespaces take turns, so that none waits for more than one pass of each other.
+//! Chooses the next object. Namespaces take turns: each waits for one pass of each other namespace at most.
 //!
-//! There are so many *places*, one a pass. A pass that waits for AWS gives its place up meanwhile, and has it again as
-//! soon as AWS has its turn, if need be as one more. How many passes are under way, with or without a place, is
-//! bounded for each namespace and for all, because each takes memory.
+//! A pass that works holds a *place*, and the number of places is limited. A pass that waits for its turn at AWS gives it up.
+//! It takes it back when its turn comes, even if that makes one place too many. The number of passes under way, with or
+//! without a place, is limited too, for each namespace and for all: each takes memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// How many passes of one namespace are under way at most, in places.
+/// The most passes of one namespace that are under way, as a multiple of the places.
 const OF_ONE: usize = 4;
-/// How many passes of all namespaces are under way at most, in places.
+/// The most passes of all namespaces that are under way, as a multiple of the places.
 const OF_ALL: usize = 16;
 
-/// How an object stands.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Waits,
     Works,
-    /// It works, and something has happened since it began.
+    /// Something has happened since its pass began.
     IsDueAgain,
 }
 
-/// The objects that are due, and those that are worked on: each once.
+/// The objects that are due, and those that have a pass. Each is in it once.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     places: usize,
-    /// Passes that hold a place.
+    /// How many passes hold a place.
     working: usize,
-    /// Passes under way, with or without a place, by namespace.
+    /// By namespace: how many passes are under way, with or without a place.
     begun: HashMap<String, usize>,
-    /// By namespace, in the order in which they came.
+    /// By namespace: objects that wait, the oldest first.
     waiting: HashMap<String, VecDeque<T>>,
-    /// The namespaces in which an object waits; the first is next.
+    /// The namespaces in which objects wait. The first is next.
     turns: VecDeque<String>,
     states: HashMap<T, State>,
 }
@@ -48,7 +47,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         }
     }
 
-    /// An object is due: it waits behind the others of its namespace, once its pass is over if there is one.
+    /// An object is due. It waits after the others of its namespace. If it has a pass, it does so when that is over.
     pub(super) fn due(&mut self, namespace: &str, object: T) {
         match self.states.get_mut(&object) {
             Some(State::Waits) => {}
@@ -66,12 +65,12 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         group.push_back(object);
     }
 
-    /// How many wait.
+    /// How many objects wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }
 
-    /// Gives a place to whose turn it is, if there is one. A namespace that has enough under way does not lose its turn.
+    /// Gives a place to the next object, if one is free. A namespace with too many passes under way keeps its turn.
     pub(super) fn next(&mut self) -> Option<(String, T)> {
         let under_way: usize = self.begun.values().sum();
         if self.working >= self.places || under_way >= OF_ALL * self.places {
@@ -93,17 +92,17 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         Some((namespace, object))
     }
 
-    /// A pass gives up its place and goes on without.
+    /// A pass gives up its place.
     pub(super) fn step_aside(&mut self) {
         self.working -= 1;
     }
 
-    /// It has it again.
+    /// A pass takes its place back.
     pub(super) fn step_back(&mut self) {
         self.working += 1;
     }
 
-    /// A pass is over; it had its place.
+    /// A pass is over. It held a place.
     pub(super) fn end(&mut self, namespace: &str, object: T) {
         self.working -= 1;
         if let Some(begun) = self.begun.get_mut(namespace) {

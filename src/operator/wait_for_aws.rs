@@ -1,5 +1,5 @@
-//! What a process must know of AWS, or have from it, before it works. An answer, a right or credentials may come later
-//! than the process: they are waited for, because a restart would bring them no sooner.
+//! Waits for AWS before a process works. An answer, a right or credentials may come later than the process, and a restart would
+//! bring them no sooner.
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,12 +9,12 @@ use crate::reconcile::retry;
 use crate::records::Trouble;
 use crate::stack::fault::Fault;
 
-/// After so many tries the distance grows no more. It is then half a minute to a minute: a person who has just allowed
-/// something watches what comes of it.
+/// After so many tries the distance grows no more. It is then between half a minute and a minute, because a person who has just
+/// allowed something waits for the result.
 const DOUBLINGS: u32 = 6;
 
-/// Tries until AWS does not refuse; `None` if it is stopped before. What is no refusal of AWS's is not waited for. `phase`
-/// says what the process is meanwhile.
+/// Tries until AWS does not refuse. `None`: it was stopped before. Other errors end it. `phase` makes the phase of the process
+/// from what AWS said last.
 pub async fn wait<T, F>(
     clock: Clock,
     stop: &CancellationToken,
@@ -37,7 +37,7 @@ where
             Err(error) => error,
         };
         let Some(fault) = error.downcast_ref::<Fault>() else { return Err(error) };
-        // Each try has a request id of its own; the rest says whether this is news.
+        // Each try has another request id. A failure is news if anything else has changed.
         let fault = Fault { request_id: None, ..fault.clone() };
         if last.as_ref() != Some(&fault) {
             let why = format!("waiting for AWS: {error:#}");
@@ -53,7 +53,7 @@ where
     Ok(None)
 }
 
-/// The answer of the records. A failure of AWS is waited for, as [`wait`] says.
+/// The answer of the records, with a failure of AWS as an error for which [`wait`] waits.
 pub(super) fn answered<T>(result: Result<T, Trouble>) -> anyhow::Result<T> {
     result.map_err(|trouble| match trouble {
         Trouble::Away(fault) => fault.into(),

@@ -1,8 +1,9 @@
-//! Makes passes over the objects of one kind: one at a time over each, so many at once, and namespaces take turns.
+//! Makes passes over the objects of one kind. An object has one pass at a time, the number of passes is limited, and namespaces
+//! take turns.
 //!
-//! When something is due kube's scheduler knows. What is due waits in our [`Queue`] and not in kube's `Controller`. That
-//! takes what waits in the order of a hash set, so that some may wait for ever while new ones come. Told to begin all at
-//! once, so that they might wait in their passes, it asks each that waits whenever one ends, and begins none meanwhile.
+//! kube's scheduler knows when an object is due. Objects that are due wait in our [`Queue`] and not in kube's `Controller`, for
+//! two reasons. The `Controller` takes them in the order of a hash set, so some may wait for ever while new ones come. Without a
+//! limit it begins them all, but then it polls every pass that waits whenever one ends, and begins none meanwhile.
 
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -24,23 +25,23 @@ use tokio_util::sync::CancellationToken;
 use super::queue::Queue;
 use crate::aws::{self, with_place};
 
-/// A pass. It answers after how long there is to be another, if nothing happens before.
+/// A pass. It answers after how long the next one is due, if nothing happens before.
 pub(super) type Pass = BoxFuture<'static, Option<Duration>>;
 
 /// How passes are made.
 pub(super) struct Work {
-    /// How many work at once.
+    /// How many passes may work at a time.
     pub(super) places: u16,
-    /// How many objects wait.
+    /// The metric of how many objects wait.
     pub(super) depth: Gauge,
-    /// Nothing is begun any more.
+    /// Once cancelled, no pass begins any more.
     pub(super) stop: CancellationToken,
 }
 
 impl Work {
-    /// Makes passes over what is `due`, once all is `ready`; ends when the process is to end and no pass is under way.
-    /// `pass` is asked when an object has its place, so that a pass begins with the object as it is then; there is none
-    /// if the object is gone.
+    /// Makes passes over objects that are `due`, once all stores are `ready`. It ends after `stop`, when no pass is under way.
+    /// `pass` is called when the object has a place, so the pass begins with the object as it is then. It answers `None` if the
+    /// object is gone.
     pub(super) async fn run<K: Resource<DynamicType = ()> + 'static>(
         self,
         due: impl Stream<Item = ObjectRef<K>>,
@@ -56,7 +57,7 @@ impl Work {
         let (mut ready, mut is_ready) = (pin!(ready), false);
         loop {
             tokio::select! {
-                // Whose turn it is can be said once all that is due is in the queue.
+                // All objects that are due must be in the queue before one of them is chosen.
                 biased;
                 () = self.stop.cancelled() => break,
                 Some(object) = due.next() => places.queue.lock().due(namespace(&object), object.clone()),
@@ -64,7 +65,7 @@ impl Work {
                     let (object, after): (ObjectRef<K>, Option<Duration>) = over.unwrap_or_else(broken);
                     places.queue.lock().end(namespace(&object), object.clone());
                     if let Some(run_at) = after.and_then(|after| Instant::now().checked_add(after)) {
-                        // The receiver lives as long as this.
+                        // The receiver is not dropped before this function ends.
                         let _ = again.send(ScheduleRequest { message: object, run_at });
                     }
                 }
@@ -92,15 +93,15 @@ fn namespace<K: Resource>(object: &ObjectRef<K>) -> &str {
     object.namespace.as_deref().unwrap_or_default()
 }
 
-/// What comes through a channel.
+/// A channel as a stream.
 pub(super) fn received<T>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
     stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-/// The places, shared with the passes that have them.
+/// The places of all passes.
 struct Places<K: Resource> {
     queue: Mutex<Queue<ObjectRef<K>>>,
-    /// A pass waits for AWS, and another may begin.
+    /// Notified when a pass begins to wait for AWS, so that another may begin.
     freed: Notify,
 }
 

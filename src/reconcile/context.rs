@@ -77,7 +77,7 @@ pub struct Context {
     pub failures: PerStack<Arc<ByTenant>>,
     /// By uid: the version of each object that our last word in its status made.
     pub written: PerStack<String>,
-    /// Whose turn it is to start an ingestion job.
+    /// The slots in which ingestion jobs start.
     pub job_slots: JobSlots,
     /// Counts reviews of documents.
     pub reviews: Reviews,

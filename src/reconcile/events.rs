@@ -9,8 +9,6 @@ use kube::Client;
 use kube::runtime::events::{Event, Recorder, Reporter};
 use parking_lot::Mutex;
 
-use crate::stack::model::outcome::news;
-
 /// How long an event is counted on, as kube does it.
 const REMEMBERED: Duration = Duration::from_secs(6 * 60);
 
@@ -30,10 +28,10 @@ impl Events {
 
     /// Writes it, or counts it on. One that somebody has deleted meanwhile is written anew.
     pub async fn tell(&self, event: &Event, object: &ObjectReference) -> Result<(), kube::Error> {
-        let says = news(event.note.as_deref().unwrap_or_default());
-        match self.recorder(&says, false).publish(event, object).await {
+        let says = event.note.as_deref().unwrap_or_default();
+        match self.recorder(says, false).publish(event, object).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                self.recorder(&says, true).publish(event, object).await
+                self.recorder(says, true).publish(event, object).await
             }
             told => told,
         }

@@ -59,9 +59,8 @@ pub async fn tell<M: Managed>(cx: &Context, object: &M, error: Error) -> Error {
         conditions_writer::set_conditions(&mut after, &report, meta.generation.unwrap_or(0));
         // Objects that get nowhere keep no place from others.
         cx.settle(&uid, &after, cx.memories.get(&uid).observed.knowledge_base.ours().is_some());
-        let api = M::api(cx.client.clone(), meta.namespace.as_deref().unwrap_or_default());
-        let object = conditions_writer::subject(object);
-        if let Err(unsaid) = conditions_writer::write(cx, &api, &object, &before, &after, true).await {
+        let (api, subject) = object.address(&cx.client);
+        if let Err(unsaid) = conditions_writer::write(cx, &api, &subject, &before, &after, true).await {
             tracing::debug!(%unsaid, "a failure could not be told");
         }
     }

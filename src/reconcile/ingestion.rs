@@ -156,7 +156,7 @@ pub fn of_pool_tenant(failures: Option<&ByTenant>, tenant_id: &str, status: &Sta
         let message = format!("New documents of the pool were last looked for at {at}");
         Some(Documents { current: Some(true), reason: Reason::Synced, message })
     };
-    failures.get(tenant_id).map(Failures::verdict).or_else(looked)
+    failures.get(tenant_id).map(Failures::condition).or_else(looked)
 }
 
 /// Looks after the documents. A failure here is news of the documents, never of the stack: `Ready` stays as it is.

@@ -3,16 +3,18 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::conditions_writer;
 use super::context::Context;
 use super::engine::Passed;
 use super::ingestion::LastStep;
 use super::memory::Memory;
 use super::resolved::Resolved;
-use super::stop::Stop;
+use super::stop::PassStop;
 use super::{Action, Error};
 use crate::api::{PerLayer, Reason, Status};
 use crate::clock;
@@ -23,6 +25,8 @@ use crate::stack::model::outcome::{Documents, LayerStatus, Outcome, Report};
 pub struct Pass<'a> {
     /// The status as it stands.
     pub before: &'a Status,
+    /// The generation of the object as the pass began.
+    pub generation: i64,
     /// What is to be told in conditions.
     pub report: Report,
     /// The status as it is to be, but for them.
@@ -38,7 +42,8 @@ impl<'a> Pass<'a> {
     pub fn begins(object: &impl Managed, before: &'a Status) -> Self {
         let documents = Documents::last(&before.conditions);
         let report = Report { layers: object.untouched(), documents, ..Report::default() };
-        Self { before, report, status: before.clone(), look_again: None, error: None }
+        let generation = object.meta().generation.unwrap_or(0);
+        Self { before, generation, report, status: before.clone(), look_again: None, error: None }
     }
 
     /// What a pass over its layers came to.
@@ -51,7 +56,7 @@ impl<'a> Pass<'a> {
 
     /// Whether everything that is owned is as it should be.
     pub fn is_whole(&self) -> bool {
-        let is_ready = |standing: &Option<LayerStatus>| matches!(standing, None | Some(LayerStatus::Ready));
+        let is_ready = |layer: &Option<LayerStatus>| matches!(layer, None | Some(LayerStatus::Ready));
         let Report { outcome, layers, .. } = &self.report;
         !matches!(outcome, Outcome::Blocked { .. }) && layers.iter().all(|(_, it)| is_ready(it))
     }
@@ -74,6 +79,12 @@ pub trait Managed:
     /// Where objects of the kind are.
     fn api(client: Client, namespace: &str) -> Api<Self>;
 
+    /// Where its status and its events are written: to the object as it was read.
+    fn address(&self, client: &Client) -> (Api<Self>, ObjectReference) {
+        let namespace = self.meta().namespace.as_deref().unwrap_or_default();
+        (Self::api(client.clone(), namespace), conditions_writer::subject(self))
+    }
+
     /// Its status.
     fn status(&self) -> Option<&Status>;
 
@@ -89,7 +100,7 @@ pub trait Managed:
     }
 
     /// What it asks for, and whether it may be acted upon. Ends with our finalizer on it.
-    fn resolve(&mut self, cx: &Context) -> impl Future<Output = Result<Resolved, Stop>> + Send;
+    fn resolve(&mut self, cx: &Context) -> impl Future<Output = Result<Resolved, PassStop>> + Send;
 
     /// It does not go on: gives back what others may wait for. `why` is the reason for which it was refused, if it was.
     fn step_back(&self, _cx: &Context, _why: Option<Reason>) {}
@@ -101,7 +112,7 @@ pub trait Managed:
         _resolved: &Resolved,
         _pass: &mut Pass<'_>,
         _memory: &mut Memory,
-    ) -> impl Future<Output = Result<(), Stop>> + Send {
+    ) -> impl Future<Output = Result<(), PassStop>> + Send {
         async { Ok(()) }
     }
 

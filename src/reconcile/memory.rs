@@ -31,8 +31,8 @@ pub struct Memory {
     pub observed: Observation,
     /// Layers that were whole at their last look; the others are looked at again.
     pub whole: PerLayer<bool>,
-    /// What was wanted of them at the last look.
-    pub want: Option<Desired>,
+    /// What they should have been at the last look.
+    pub desired: Option<Desired>,
     /// A tag of its key that the next release will not read, which its owner is to be told of.
     pub old_tag: Option<OldTag>,
     /// When all layers were last looked at, and nothing has been in doubt since.

@@ -69,10 +69,10 @@ impl Models {
         clock: Clock,
         scope: &Scope,
         bedrock: &FoundationModels,
-        want: &Desired,
+        desired: &Desired,
         before: &Status,
     ) -> Option<Model> {
-        let arn = &want.knowledge_base.as_ref()?.embedding_model_arn;
+        let arn = &desired.knowledge_base.as_ref()?.embedding_model_arn;
         let Some(model) = of_bedrock(scope, arn) else { return Some(of_others(arn)) };
         match self.lifecycle(clock, model, || bedrock.lifecycle(model)).await {
             Ok(lifecycle) => {
@@ -206,17 +206,17 @@ mod tests {
         use crate::stack::model::ideal;
 
         let sample = ideal::samples().remove(0);
-        let mut want = sample.want(&sample.built());
+        let mut desired = sample.want(&sample.built());
         let custom = "arn:aws:bedrock:eu-central-1:123456789012:custom-model/m";
-        want.knowledge_base.as_mut().unwrap().embedding_model_arn = custom.into();
+        desired.knowledge_base.as_mut().unwrap().embedding_model_arn = custom.into();
         let cx = context(api_server([]).client());
         let word =
-            cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, &Status::default()).await.unwrap();
+            cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &desired, &Status::default()).await.unwrap();
         assert_eq!((word.current, word.reason), (Some(true), Reason::ModelStays));
         assert!(word.message.contains(custom), "{}", word.message);
-        want.knowledge_base = None;
+        desired.knowledge_base = None;
         assert_eq!(
-            cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, &Status::default()).await,
+            cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &desired, &Status::default()).await,
             None
         );
     }

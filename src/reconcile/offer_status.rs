@@ -66,19 +66,19 @@ pub fn approve_loss(status: &mut Status, layers: &[Layer]) {
 /// Writes into a status what the whole layers of its own are called.
 pub fn owned(
     status: &mut Status,
-    want: &Desired,
+    desired: &Desired,
     observed: &Observation,
     layers: &PerLayer<Option<LayerStatus>>,
 ) {
     let whole = |layer: Layer| matches!(layers.get(layer), Some(LayerStatus::Ready));
-    if let (true, Some(bucket)) = (whole(Layer::Bucket), &want.bucket) {
+    if let (true, Some(bucket)) = (whole(Layer::Bucket), &desired.bucket) {
         status.bucket = Some(bucket.name.clone());
         status.kms_key_arn = bucket.key_arn.clone();
     }
     if let (true, Some(store)) = (whole(Layer::VectorStore), observed.store()) {
         store.write(status);
     }
-    if let (true, Some(index)) = (whole(Layer::Index), &want.index) {
+    if let (true, Some(index)) = (whole(Layer::Index), &desired.index) {
         status.index_name = Some(index.name.clone());
     }
     if let (true, Some(role)) =

@@ -13,7 +13,7 @@ use super::ingestion::LastStep;
 use super::managed::{Managed, Pass};
 use super::memory::Memory;
 use super::resolved::Resolved;
-use super::stop::Stop;
+use super::stop::PassStop;
 use super::{
     Action, Error, Guarded, PASS_TIMEOUT, conditions_writer, failed, finalizer, ids, ingestion, offer_status,
     teardown, unparsed, unreadable,
@@ -67,16 +67,21 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
         id = Some(resolved.id.clone());
         // Observe and plan: what AWS has, and what is to be done about it.
         let stack = resolved.stack(&before);
-        let survey = observe(cx, &resolved, stack.as_ref(), &mut memory).await?;
+        let plan = observe(cx, &resolved, stack.as_ref(), pass.generation, &mut memory).await?;
         object.begin(cx, &resolved, &mut pass, &mut memory).await?;
         pass.status.region = Some(cx.scope.region.clone());
         pass.status.prefix = resolved.prefix();
         // Act: a step of each layer that can take one, and then the documents.
-        let (Some(stack), Some(survey)) = (stack, survey) else { return Ok(()) };
-        let mut passed = engine::carry_out(&world, &stack, &mut memory, survey).await;
+        let (stack, mut passed) = match plan {
+            Plan::Nothing => return Ok(()),
+            Plan::Ends(stack, passed) => (stack, *passed),
+            Plan::Steps(stack, survey) => {
+                (stack, engine::carry_out(&world, stack, &mut memory, *survey).await)
+            }
+        };
         tell(cx, &object, &passed.news, &mut memory).await;
         object.inspect(cx, &resolved, &pass, &mut passed).await;
-        note(cx, &stack, &passed, &mut pass, &memory).await;
+        note(cx, stack, &passed, &mut pass, &memory).await;
         pass.built(passed);
         let step = object.documents(cx, &resolved, &pass, &mut memory).await;
         look_after(&mut pass, step);
@@ -95,7 +100,7 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
 /// What follows at once, before anything is asked: nothing is done for an object that another installation holds, that is
 /// paused, or that was looked at just now.
 async fn preflight<M: Managed>(cx: &Context, object: &M, before: &Status) -> Result<Option<Action>, Error> {
-    let subject = conditions_writer::subject(object);
+    let (api, subject) = object.address(&cx.client);
     let uid = object.uid().unwrap_or_default();
     if let Some(holder) = finalizer::held_by_another(object, &cx.finalizer()) {
         cx.stops_waiting(&uid);
@@ -105,17 +110,16 @@ async fn preflight<M: Managed>(cx: &Context, object: &M, before: &Status) -> Res
     if annotations::pause(object.meta()).is_some() {
         object.step_back(cx, None);
         cx.no_further(&uid, before);
-        let api = M::api(cx.client.clone(), &object.namespace().unwrap_or_default());
         return teardown::paused(cx, &api, &subject, object.meta(), before).await.map(Some);
     }
     Ok(cx.too_early(object.meta()).map(|wait| Action::requeue(cx.clock.outside(wait))))
 }
 
 /// Who may not be acted upon keeps nothing from others. It goes on waiting for what it was refused, if that is a place.
-fn stand_back<M: Managed>(cx: &Context, object: &M, stop: &Stop) {
+fn stand_back<M: Managed>(cx: &Context, object: &M, stop: &PassStop) {
     let why = match stop {
-        Stop::Failed(_) => return,
-        Stop::Refused(refused) => Some(refused.reason),
+        PassStop::Failed(_) => return,
+        PassStop::Refused(refused) => Some(refused.reason),
         _ => None,
     };
     object.step_back(cx, why);
@@ -124,18 +128,30 @@ fn stand_back<M: Managed>(cx: &Context, object: &M, stop: &Stop) {
     }
 }
 
+/// What a look at the stack came to.
+enum Plan<'a> {
+    /// The object owns no layers.
+    Nothing,
+    /// Nothing can be done now, as when something is not ours.
+    Ends(&'a Stack<'a>, Box<Passed>),
+    /// What is to be done.
+    Steps(&'a Stack<'a>, Box<Survey>),
+}
+
 /// Looks at the stack, and says what is to be done. Whoever is refused by what is there takes over nothing: neither its
 /// tenantId, nor documents, nor a marker.
-async fn observe(
+async fn observe<'a>(
     cx: &Context,
     resolved: &Resolved,
-    stack: Option<&Stack<'_>>,
+    stack: Option<&'a Stack<'a>>,
+    generation: i64,
     memory: &mut Memory,
-) -> Result<Option<Result<Survey, Passed>>, Stop> {
-    let Some(stack) = stack else { return Ok(None) };
-    match engine::survey(&cx.world(), stack, memory, resolved.generation).await {
-        Err(passed) if resolved.grant.is_some() => Err(Stop::NotBegun(Box::new(passed))),
-        survey => Ok(Some(survey)),
+) -> Result<Plan<'a>, PassStop> {
+    let Some(stack) = stack else { return Ok(Plan::Nothing) };
+    match engine::survey(&cx.world(), stack, memory, generation).await {
+        Ok(survey) => Ok(Plan::Steps(stack, Box::new(survey))),
+        Err(passed) if resolved.grant.is_some() => Err(PassStop::NotBegun(Box::new(passed))),
+        Err(passed) => Ok(Plan::Ends(stack, Box::new(passed))),
     }
 }
 
@@ -152,9 +168,9 @@ async fn tell<M: Managed>(cx: &Context, object: &M, news: &News, memory: &mut Me
 /// Writes into the status what the layers are called, and what is known of the model.
 async fn note(cx: &Context, stack: &Stack<'_>, passed: &Passed, pass: &mut Pass<'_>, memory: &Memory) {
     offer_status::approve_loss(&mut pass.status, &passed.news.approved_loss);
-    let want = stack.want(&memory.observed);
-    offer_status::owned(&mut pass.status, &want, &memory.observed, &passed.layers);
-    pass.report.model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &want, pass.before).await;
+    let desired = stack.desired(&memory.observed);
+    offer_status::owned(&mut pass.status, &desired, &memory.observed, &passed.layers);
+    pass.report.model = cx.models.word(cx.clock, &cx.scope, &cx.aws.models, &desired, pass.before).await;
 }
 
 /// What the last step came to. What an object without documents said of them once is not said again.
@@ -172,29 +188,29 @@ fn look_after(pass: &mut Pass<'_>, step: Option<LastStep>) {
 }
 
 /// How a pass ended that did not take all of its steps.
-fn stop(pass: &mut Pass<'_>, end: Result<(), Stop>) -> Result<(), Error> {
+fn stop(pass: &mut Pass<'_>, end: Result<(), PassStop>) -> Result<(), Error> {
     let Err(stop) = end else { return Ok(()) };
     match stop {
-        Stop::Failed(error) => return Err(error),
-        Stop::Refused(why) => {
+        PassStop::Failed(error) => return Err(error),
+        PassStop::Refused(why) => {
             pass.report.outcome = Outcome::Refused(why);
             pass.look_again = Some(STALLED);
         }
-        Stop::Withheld(why) => {
+        PassStop::Withheld(why) => {
             let passes = why.reason == Reason::WaitingForRecords;
             pass.look_again = Some(if passes { ids::LOOK_AGAIN } else { STALLED });
             pass.report.outcome = Outcome::Withheld(why);
         }
-        Stop::WaitsForStack(standing) => {
+        PassStop::WaitsForStack(stack) => {
             let undecided = !pass.before.is_true(ConditionType::Accepted);
             pass.report.outcome = Outcome::default().while_undecided(undecided);
-            pass.report.borrowed = Some(standing);
+            pass.report.borrowed = Some(stack);
         }
-        Stop::Restores(standing) => {
-            pass.report.borrowed = Some(standing);
+        PassStop::Restores(documents) => {
+            pass.report.borrowed = Some(documents);
             pass.look_again = Some(Duration::from_secs(1));
         }
-        Stop::NotBegun(passed) => {
+        PassStop::NotBegun(passed) => {
             pass.built(*passed);
             pass.report.outcome = match std::mem::take(&mut pass.report.outcome) {
                 Outcome::Blocked { why, .. } => Outcome::Refused(why),
@@ -212,13 +228,12 @@ async fn report<M: Managed>(
     pass: Pass<'_>,
     memory: &mut Memory,
 ) -> Result<Action, Error> {
-    let Pass { before, report, mut status, look_again, error } = pass;
+    let Pass { before, generation, report, mut status, look_again, error } = pass;
     let uid = object.uid().unwrap_or_default();
-    conditions_writer::set_conditions(&mut status, &report, object.meta().generation.unwrap_or(0));
+    conditions_writer::set_conditions(&mut status, &report, generation);
     cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
     object.settle(cx);
-    let api = M::api(cx.client.clone(), &object.namespace().unwrap_or_default());
-    let subject = conditions_writer::subject(object);
+    let (api, subject) = object.address(&cx.client);
     conditions_writer::write(cx, &api, &subject, before, &status, object.is_quiet()).await?;
     if let Some(error) = error {
         return Err(Error::Told(Box::new(error)));
@@ -235,7 +250,7 @@ mod tests {
     use super::*;
     use crate::api::{PerLayer, Tenant};
     use crate::clock;
-    use crate::reconcile::mocked::{read, tenant};
+    use crate::reconcile::mocked::{TENANT, api_server, context, merge_patch, read, tenant};
     use crate::stack::model::blocked::Blocked;
     use crate::stack::model::outcome::LayerStatus;
 
@@ -250,7 +265,7 @@ mod tests {
         let waits = || LayerStatus::Waiting(Reason::StackNotReady, "soon".into());
         let not_begun = |outcome| {
             let layers = PerLayer { role: Some(LayerStatus::Ready), ..PerLayer::default() };
-            Stop::NotBegun(Box::new(Passed {
+            PassStop::NotBegun(Box::new(Passed {
                 layers,
                 outcome,
                 look_again: Some(STALLED),
@@ -260,25 +275,25 @@ mod tests {
         let second = Duration::from_secs(1);
         for (end, outcome, borrowed, again) in [
             (
-                Stop::from(no(Reason::SpecInvalid)),
+                PassStop::from(no(Reason::SpecInvalid)),
                 Outcome::Refused(no(Reason::SpecInvalid)),
                 None,
                 Some(STALLED),
             ),
             (
-                Stop::Withheld(no(Reason::RecordsLost)),
+                PassStop::Withheld(no(Reason::RecordsLost)),
                 Outcome::Withheld(no(Reason::RecordsLost)),
                 None,
                 Some(STALLED),
             ),
             (
-                Stop::Withheld(no(Reason::WaitingForRecords)),
+                PassStop::Withheld(no(Reason::WaitingForRecords)),
                 Outcome::Withheld(no(Reason::WaitingForRecords)),
                 None,
                 Some(ids::LOOK_AGAIN),
             ),
-            (Stop::WaitsForStack(waits()), undecided.clone(), Some(waits()), None),
-            (Stop::Restores(waits()), Outcome::default(), Some(waits()), Some(second)),
+            (PassStop::WaitsForStack(waits()), undecided.clone(), Some(waits()), None),
+            (PassStop::Restores(waits()), Outcome::default(), Some(waits()), Some(second)),
             (not_begun(Outcome::default()), undecided, None, Some(STALLED)),
             (
                 not_begun(Outcome::blocked(no(Reason::OwnedByAnother))),
@@ -290,13 +305,29 @@ mod tests {
             let before = Status::default();
             let object = read::<Tenant>(tenant(json!({})));
             let mut pass = Pass::begins(&object, &before);
-            let seen = matches!(end, Stop::NotBegun(_));
+            let looked = matches!(end, PassStop::NotBegun(_));
             stop(&mut pass, Err(end)).unwrap();
             assert_eq!((&pass.report.outcome, &pass.report.borrowed), (&outcome, &borrowed));
             assert_eq!((pass.look_again, &pass.status), (again, &before), "{outcome:?}");
-            let role = if seen { LayerStatus::Ready } else { LayerStatus::Unchanged };
+            let role = if looked { LayerStatus::Ready } else { LayerStatus::Unchanged };
             assert_eq!(pass.report.layers.role, Some(role), "{outcome:?}");
         }
+    }
+
+    /// A patch of ours may answer with a spec that was written meanwhile, of which nothing is known yet.
+    #[tokio::test]
+    async fn a_status_speaks_of_the_spec_that_the_pass_began_with() {
+        let newer = json!({"generation": 4, "resourceVersion": "8"});
+        let patch = merge_patch(format!("{TENANT}/status"), json!("*"));
+        let server = api_server([patch.answered(tenant(json!({"generation": 4, "resourceVersion": "9"})))]);
+        let (cx, before) = (context(server.client()), Status::default());
+        let pass = Pass::begins(&read::<Tenant>(tenant(json!({}))), &before);
+        report(&cx, &read::<Tenant>(tenant(newer)), pass, &mut Memory::default()).await.unwrap();
+        let written = &server.seen()[0].body;
+        assert_eq!(written["metadata"]["resourceVersion"], "8");
+        assert_eq!(written["status"]["observedGeneration"], 3);
+        let conditions = written["status"]["conditions"].as_array().unwrap();
+        assert!(conditions.iter().all(|it| it["observedGeneration"] == 3), "{conditions:#?}");
     }
 
     #[test]
@@ -305,7 +336,7 @@ mod tests {
         before.set(ConditionType::Accepted, "True", Reason::Accepted, "", None, clock::now());
         let object = read::<Tenant>(tenant(json!({})));
         let mut pass = Pass::begins(&object, &before);
-        stop(&mut pass, Err(Stop::WaitsForStack(LayerStatus::Unchanged))).unwrap();
+        stop(&mut pass, Err(PassStop::WaitsForStack(LayerStatus::Unchanged))).unwrap();
         assert_eq!(pass.report.outcome, Outcome::default());
         let failed = stop(&mut pass, Err(Error::Timeout.into()));
         assert!(matches!(failed, Err(Error::Timeout)));

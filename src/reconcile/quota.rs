@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::listing::{Listing, Names};
 use super::places::{Applicant, Bound, Full, Limits, Places};
-use super::stop::Stop;
+use super::stop::PassStop;
 use crate::api::{ConditionType, Reason, Severity, Status};
 use crate::clock::Clock;
 use crate::stack::fault::Fault;
@@ -158,7 +158,7 @@ impl Reservations {
         applicant: &Applicant,
         limits: Limits,
         ask: impl Fn() -> F,
-    ) -> Result<Next, Stop>
+    ) -> Result<Next, PassStop>
     where
         F: Future<Output = Result<Vec<String>, Fault>>,
     {
@@ -168,9 +168,9 @@ impl Reservations {
                 .reserve(applicant, names, limits, takes)
                 .map_err(|full| refusal(&full, applicant.begun))
         };
-        let names = self.listing.names(clock, REFUSES, &ask).await.map_err(Stop::of_asking)?;
+        let names = self.listing.names(clock, REFUSES, &ask).await.map_err(PassStop::of_asking)?;
         tries(&names, false)?;
-        let names = self.listing.names(clock, PROMISES, &ask).await.map_err(Stop::of_asking)?;
+        let names = self.listing.names(clock, PROMISES, &ask).await.map_err(PassStop::of_asking)?;
         tries(&names, true)?;
         let mut bounds = vec![Bound::Account];
         if let Owner::Tenant { namespace, .. } = &applicant.id.owner {
@@ -264,7 +264,7 @@ mod tests {
     ) -> Result<Next, Blocked> {
         match rooms.reserve(Clock::new(1), &bridge(n), limits, || account.list()).await {
             Ok(next) => Ok(next),
-            Err(Stop::Refused(refused)) => Err(refused),
+            Err(PassStop::Refused(refused)) => Err(refused),
             Err(_) => panic!("AWS was asked in vain"),
         }
     }

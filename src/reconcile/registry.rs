@@ -25,7 +25,7 @@ use crate::stack::registry::{Entry, State, Table};
 #[derive(Default)]
 pub struct Mirrored {
     /// How the item stands; none without a registry.
-    pub standing: Option<LayerStatus>,
+    pub status: Option<LayerStatus>,
     /// When to try again.
     pub look_again: Option<Duration>,
     /// A passing failure: backoff decides when to try again.
@@ -33,8 +33,8 @@ pub struct Mirrored {
 }
 
 impl Mirrored {
-    fn stands(standing: LayerStatus) -> Self {
-        Self { standing: Some(standing), ..Self::default() }
+    fn stands(status: LayerStatus) -> Self {
+        Self { status: Some(status), ..Self::default() }
     }
 }
 

@@ -13,8 +13,6 @@ use crate::stack::offer::Offer;
 pub struct Resolved {
     /// Whose stack it is, and what its parts are called.
     pub id: Identity,
-    /// The generation of the object that asks for it.
-    pub generation: i64,
     /// What is asked for.
     pub asks: Asks,
     /// What is lent.

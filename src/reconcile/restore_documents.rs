@@ -5,7 +5,7 @@ use kube::runtime::events::EventType;
 use super::conditions_writer;
 use super::context::Context;
 use super::memory::Memory;
-use super::stop::Stop;
+use super::stop::PassStop;
 use crate::api::{Reason, Status, Tenant};
 use crate::clock;
 use crate::documents::marker::{self, Left};
@@ -25,13 +25,13 @@ pub async fn documents(
     offer: &Offer,
     status: &mut Status,
     memory: &mut Memory,
-) -> Result<(), Stop> {
+) -> Result<(), PassStop> {
     match step(cx, tenant, id, offer, status, memory).await {
         Ok(Progress::Done) => Ok(()),
-        Ok(waiting) => Err(Stop::Restores((&waiting).into())),
+        Ok(waiting) => Err(PassStop::Restores((&waiting).into())),
         Err(fault) => match LayerStatus::from(&fault) {
             LayerStatus::Unchanged => Err(fault.into()),
-            standing => Err(Stop::Restores(standing)),
+            status => Err(PassStop::Restores(status)),
         },
     }
 }

@@ -9,7 +9,7 @@ use crate::stack::model::blocked::Blocked;
 use crate::stack::model::outcome::LayerStatus;
 
 /// The answer of a step after which there is no other.
-pub enum Stop {
+pub enum PassStop {
     /// The object may not be acted upon.
     Refused(Blocked),
     /// Nobody can say at the moment whether it may.
@@ -24,57 +24,57 @@ pub enum Stop {
     Failed(Error),
 }
 
-impl Stop {
+impl PassStop {
     /// Who was refused although it had been let in goes on without what it was refused: the reason, if it was.
-    pub fn if_let_in(answer: Result<(), Stop>) -> Result<Option<Blocked>, Stop> {
+    pub fn if_let_in(answer: Result<(), PassStop>) -> Result<Option<Blocked>, PassStop> {
         match answer {
             Ok(()) => Ok(None),
-            Err(Stop::Refused(refused)) => Ok(Some(refused)),
+            Err(PassStop::Refused(refused)) => Ok(Some(refused)),
             Err(other) => Err(other),
         }
     }
 
     /// AWS does not say whether an object may be acted upon. What needs a person is a refusal.
     pub fn of_asking(fault: Fault) -> Self {
-        Blocked::try_from(fault).map_or_else(Stop::from, Stop::Refused)
+        Blocked::try_from(fault).map_or_else(PassStop::from, PassStop::Refused)
     }
 }
 
-impl From<Blocked> for Stop {
+impl From<Blocked> for PassStop {
     fn from(refused: Blocked) -> Self {
-        Stop::Refused(refused)
+        PassStop::Refused(refused)
     }
 }
 
-impl From<Unusable> for Stop {
+impl From<Unusable> for PassStop {
     fn from(unusable: Unusable) -> Self {
         match unusable {
-            Unusable::Blocked(refused) => Stop::Refused(refused),
+            Unusable::Blocked(refused) => PassStop::Refused(refused),
             Unusable::Unknown(fault) => fault.into(),
         }
     }
 }
 
-impl From<Trouble> for Stop {
+impl From<Trouble> for PassStop {
     fn from(trouble: Trouble) -> Self {
-        Stop::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
+        PassStop::Withheld(Blocked { reason: trouble.reason(), message: trouble.to_string() })
     }
 }
 
-impl From<Error> for Stop {
+impl From<Error> for PassStop {
     fn from(error: Error) -> Self {
-        Stop::Failed(error)
+        PassStop::Failed(error)
     }
 }
 
-impl From<kube::Error> for Stop {
+impl From<kube::Error> for PassStop {
     fn from(error: kube::Error) -> Self {
-        Stop::Failed(error.into())
+        PassStop::Failed(error.into())
     }
 }
 
-impl From<Fault> for Stop {
+impl From<Fault> for PassStop {
     fn from(fault: Fault) -> Self {
-        Stop::Failed(fault.into())
+        PassStop::Failed(fault.into())
     }
 }

@@ -1,17 +1,20 @@
-//! The table that gives each answer of AWS its class. Conditions and requeues look at the [`Class`] and at nothing else.
+//! The table that gives each failure of AWS its class. Conditions and retries depend on the [`Class`] alone.
 
 use super::fault::{
     CREDENTIALS, Class, ELSEWHERE, INDEX_API, MARKETPLACE, MAY_BE_MARKETPLACE, NO_INDEX_API, NOT_ENABLED,
     NOT_SIGNED_UP,
 };
 
-/// Which operations, error codes and messages a row is about. Nothing given is all; messages are compared in lower case.
-/// A code may begin or end with `*`, which stands for anything.
-struct Row {
-    operations: &'static [&'static str],
-    codes: &'static [&'static str],
-    words: &'static [&'static str],
-    class: Class,
+/// The failures of one class. An empty list fits every failure.
+pub struct Row {
+    /// The calls.
+    pub operations: &'static [&'static str],
+    /// AWS's codes. A `*` at the beginning or the end stands for anything.
+    pub codes: &'static [&'static str],
+    /// What AWS's message contains, in lower case.
+    pub words: &'static [&'static str],
+    /// The class.
+    pub class: Class,
 }
 
 const fn row(codes: &'static [&'static str], class: Class) -> Row {
@@ -19,12 +22,12 @@ const fn row(codes: &'static [&'static str], class: Class) -> Row {
 }
 
 impl Row {
-    /// The same for these operations only.
+    /// Only for these operations.
     const fn of(self, operations: &'static [&'static str]) -> Self {
         Self { operations, ..self }
     }
 
-    /// The same for messages that have one of these words only.
+    /// Only if the message contains one of these.
     const fn saying(self, words: &'static [&'static str]) -> Self {
         Self { words, ..self }
     }
@@ -43,8 +46,8 @@ impl Row {
     }
 }
 
-/// Calls in which Bedrock uses what has just been made elsewhere. It says ValidationException to races and to mistakes,
-/// which only the message tells apart.
+/// Calls in which Bedrock uses what another service has just made. A resource that has not propagated is a ValidationException,
+/// and so is a mistake. Only the message tells them apart.
 const OF_BEDROCK: &[&str] = &[
     "CreateKnowledgeBase",
     "UpdateKnowledgeBase",
@@ -53,28 +56,27 @@ const OF_BEDROCK: &[&str] = &[
     "StartIngestionJob",
 ];
 
-/// The first row that is about an answer decides. What each code means is in the pages of its service, and for all of
-/// them in <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> and
+/// The first row that fits decides. Each service documents its codes; those of all services are in
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> and
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html>.
-const TABLE: &[Row] = &[
-    // A knowledge base, or the account, has no free slot for another job.
+pub const TABLE: &[Row] = &[
+    // The knowledge base, or the account, runs as many jobs as it may.
     row(&["ConflictException", "ServiceQuotaExceededException", "ThrottlingException"], Class::NotYet)
         .of(&["StartIngestionJob"]),
-    // A job still runs, or something below is still going away.
+    // A job still runs, or something that depends on it is still being deleted.
     row(&["ConflictException"], Class::NotYet).of(&[
         "DeleteDataSource",
         "DeleteKnowledgeBase",
         "DeleteCollection",
     ]),
-    // Not a right is missing, but the API; otherwise the index is made under a data access policy that may not have
-    // propagated.
+    // With these words the API is missing. Otherwise the data access policy may not have propagated.
     row(&["AccessDeniedException", "AuthorizationException"], Class::Unreachable)
         .of(INDEX_API)
         .saying(&[NO_INDEX_API]),
     row(&["AccessDeniedException", "AuthorizationException"], Class::NotYet).of(INDEX_API),
     row(&["ValidationException"], Class::Denied).of(OF_BEDROCK).saying(MARKETPLACE),
     row(&["ValidationException"], Class::NotYet).of(OF_BEDROCK).saying(MAY_BE_MARKETPLACE),
-    // The engine can never become right by waiting.
+    // An index of another engine never becomes right by itself.
     row(&["ValidationException"], Class::Invalid)
         .of(OF_BEDROCK)
         .saying(&["engine type", "invalid dimension"]),
@@ -92,7 +94,7 @@ const TABLE: &[Row] = &[
         "no such index",
         "storage configuration provided is invalid",
     ]),
-    // The same by the collection's endpoint, in OpenSearch's words.
+    // A collection's endpoint answers with OpenSearch's codes.
     row(&["security_exception", "authorization_exception"], Class::NotYet),
     row(&["resource_already_exists_exception"], Class::Conflict),
     row(&["index_not_found_exception"], Class::NotFound),
@@ -105,9 +107,9 @@ const TABLE: &[Row] = &[
         ],
         Class::Invalid,
     ),
-    // A bucket of this name was deleted a moment ago, or a role is still being made.
+    // A bucket of this name was just deleted, or the role is still being made.
     row(&["OperationAborted", "EntityTemporarilyUnmodifiable"], Class::NotYet),
-    // A key that somebody has switched off: KMS says so itself, or S3 for it, in front of every write.
+    // Somebody has disabled the key. KMS says so, or S3 when it reads or writes an object.
     row(
         &["KMSInvalidStateException", "DisabledException", "KeyUnavailableException", "KMS.*"],
         Class::NotYet,
@@ -152,7 +154,7 @@ const TABLE: &[Row] = &[
         ],
         Class::Denied,
     ),
-    // Who calls, and where, is not as AWS wants it: a person's, whatever was asked for.
+    // The credentials, the region or the account are not accepted, whatever the call.
     row(CREDENTIALS, Class::Denied),
     row(NOT_ENABLED, Class::Denied),
     row(NOT_SIGNED_UP, Class::Denied),
@@ -275,7 +277,7 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-/// The class of an answer. `code` is AWS's error code, or the HTTP status where it gives none; `message` its text.
+/// The class of a failure. `code` is AWS's error code, or the HTTP status if there is none.
 pub fn classify(operation: &str, code: &str, message: &str) -> Class {
     let message = message.to_lowercase();
     let found = TABLE.iter().find(|row| row.is_about(operation, code, &message));

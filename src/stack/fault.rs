@@ -1,4 +1,4 @@
-//! What went wrong in an AWS call, the class that decides what follows, and what to do about it.
+//! A failed AWS call: its class, which decides what follows, and what a person can do about it.
 
 use std::fmt;
 
@@ -6,35 +6,35 @@ use super::iam::grant::Grant;
 use super::iam::operation::Operation;
 use crate::api::Reason;
 
-/// The class of a fault. What follows from each is in the crate's documentation.
+/// The class of a fault. The crate's documentation has what follows from each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// AWS asks for fewer calls: backoff.
     Throttled,
-    /// A passing failure of AWS or of the way there: backoff.
+    /// AWS, or the network, fails for a while: backoff.
     Transient,
-    /// It will be accepted once something has propagated, or a name or slot is free: waiting.
+    /// AWS will accept it once something has propagated, or a name or a slot is free: waiting.
     NotYet,
-    /// It is not there.
+    /// The resource does not exist.
     NotFound,
-    /// Somebody, perhaps we, made it already: look again.
+    /// Somebody else, or an earlier call of ours, was faster: look again.
     Conflict,
     /// A right is missing: a person must allow it.
     Denied,
     /// A limit of the account is reached: a person must raise it or make room.
     Quota,
-    /// There is no way to it from where we run: a person must open one.
+    /// It cannot be reached from where the operator runs: a person must open a way.
     Unreachable,
-    /// AWS will not take this as it is, ever: a person must change what is asked for.
+    /// AWS will never accept this: a person must change what is asked for.
     Invalid,
-    /// What no row names: backoff, because it passes by itself more often than not; a person must look if it lasts.
+    /// No row of the table names it. Most such failures pass, so: backoff. A person must look if it lasts.
     Unnamed,
 }
 
-// What is new has to say what follows from it.
+// A new class does not compile before it is decided here what follows from it.
 #[deny(clippy::wildcard_enum_match_arm)]
 impl Class {
-    /// What a condition gives as its reason, if nothing goes on without a person.
+    /// The reason of the condition, if a person must act.
     pub const fn needs_person(self) -> Option<Reason> {
         match self {
             Class::Denied => Some(Reason::Denied),
@@ -46,7 +46,7 @@ impl Class {
         }
     }
 
-    /// What a condition gives as its reason, once a failure that should pass by itself has lasted.
+    /// The reason of the condition, if a failure that should pass by itself has lasted.
     pub const fn lasting(self) -> Reason {
         match self {
             Class::Throttled => Reason::Throttled,
@@ -57,7 +57,7 @@ impl Class {
         }
     }
 
-    /// Whether a call that would change something may have done so, and only its answer was lost.
+    /// Whether the call may have taken effect all the same, because only its answer was lost.
     pub const fn may_have_happened(self) -> bool {
         match self {
             Class::Transient | Class::Throttled | Class::Unnamed => true,
@@ -70,61 +70,79 @@ impl Class {
 /// One failed AWS call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Fault {
-    /// What follows.
+    /// Its class.
     pub class: Class,
     /// The IAM prefix of the service, such as `aoss`.
     pub service: &'static str,
     /// The operation, such as `CreateCollection`.
     pub operation: &'static str,
-    /// What it was about, such as a bucket's name.
+    /// The resource, such as the name of a bucket or the key of an object.
     pub resource: String,
-    /// AWS's error code, or `Timeout`, `Connection`.
+    /// AWS's error code; `Timeout` or `Connection` if there was no answer.
     pub code: String,
     /// AWS's message.
     pub message: String,
-    /// AWS's request id, where there is one.
+    /// AWS's request id, if there was an answer.
     pub request_id: Option<String>,
 }
 
+/// A fault as statuses and events tell it. The request id is left out: it is another at each try, and the rest says whether a
+/// failure is a new one. The key of an object is left out: it may name a tenant and a document, and a SharedStack's readers
+/// may know neither. The log has both.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_for(f, self.caller())
+        let Self { service, operation, resource, code, .. } = self;
+        let resource = if self.is_about_object() { "an object" } else { resource };
+        write!(f, "{service}:{operation} on {resource}: {code}")?;
+        let words = self.message.trim_end_matches('.');
+        if !self.quotes_key() {
+            write!(f, ": {words}")?;
+        }
+        self.advice(self.caller()).map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
-/// A fault, told to whoever made the call.
+/// A fault with all that is known of it, told to whoever made the call.
 #[derive(Clone, Copy, Debug)]
 pub struct ToCaller<'a>(&'a Fault);
 
 impl fmt::Display for ToCaller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_for(f, YOU)
+        let Fault { service, operation, resource, code, message, request_id, .. } = self.0;
+        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
+        if let Some(id) = request_id {
+            write!(f, " (request {id})")?;
+        }
+        self.0.advice(YOU).map_or(Ok(()), |advice| write!(f, ". {advice}"))
     }
 }
 
-/// Who made a call, to whoever made it.
+/// How the caller is named to themselves.
 const YOU: &str = "the identity that your credentials are of";
 
 impl Fault {
-    /// The fault, told to whoever made the call with their own credentials, and may neither change the operator's rights nor
-    /// any spec.
+    /// The fault, told to somebody who made the call with their own credentials. They may change neither the operator's rights
+    /// nor a spec, and have no log with the request id.
     pub fn to_caller(&self) -> ToCaller<'_> {
         ToCaller(self)
     }
 
-    /// `caller` is who made the call.
-    fn fmt_for(&self, f: &mut fmt::Formatter<'_>, caller: &str) -> fmt::Result {
-        let Self { service, operation, resource, code, message, .. } = self;
-        write!(f, "{service}:{operation} on {resource}: {code}: {}", message.trim_end_matches('.'))?;
-        if let Some(id) = &self.request_id {
-            write!(f, " (request {id})")?;
-        }
-        self.advice(caller).map_or(Ok(()), |advice| write!(f, ". {advice}"))
+    /// Whether the call was about one object of a bucket, so that the resource is a key.
+    fn is_about_object(&self) -> bool {
+        let needs = Operation::find(self.service, self.operation).map_or(&[][..], Operation::needs);
+        let inside = |grant: &Grant| matches!(grant, Grant::Objects | Grant::OwnObjects | Grant::Records);
+        needs.iter().any(|(_, grant)| inside(grant))
+    }
+
+    /// Whether AWS's words may have the key in them. It may be written otherwise there, but not each part of it.
+    fn quotes_key(&self) -> bool {
+        let mut parts = self.resource.split('/').filter(|part| !part.is_empty());
+        self.is_about_object() && parts.any(|part| self.message.contains(part))
     }
 }
 
 impl Fault {
-    /// The same, told to who wrote the spec from which the call came.
+    /// The fault, told to the author of the spec that led to the call.
     pub fn of_spec(&self) -> String {
         let changes = || Operation::find(self.service, self.operation).is_none_or(Operation::changes);
         match self.class {
@@ -139,7 +157,7 @@ impl Fault {
         }
     }
 
-    /// The same, told of an object that is being deleted: its spec is not acted upon any more.
+    /// The fault, told of an object that is being deleted. To change its spec would not help any more.
     pub fn of_leaver(&self) -> String {
         let away = "set deletionPolicy to Retain, and it stays";
         match self.class {
@@ -153,23 +171,23 @@ impl Fault {
         }
     }
 
-    /// Whether an object was written anew, or deleted, since it was looked at: a condition of ours did not hold.
+    /// Whether an object was written or deleted since we looked at it, so that the condition of our call did not hold.
     pub fn is_overtaken(&self) -> bool {
         ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"].contains(&self.code.as_str())
     }
 
-    /// Whether the control plane has no API for indexes in this region, so that only a collection's endpoint does.
+    /// Whether the control plane of this region has no API for indexes. Only a collection's endpoint has one then.
     pub fn lacks_index_api(&self) -> bool {
         INDEX_API.contains(&self.operation) && self.message.to_lowercase().contains(NO_INDEX_API)
     }
 
-    /// Whether AWS refuses and says no more: neither who is refused, nor by what policy.
+    /// Whether AWS refuses without a reason: it names neither the caller nor a policy.
     pub fn is_mere_denial(&self) -> bool {
         let is_denial = matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "403");
         is_denial && !self.message.contains("is not authorized to perform")
     }
 
-    /// What to do about it, whoever reads it.
+    /// What a person can do, whoever reads it. `caller` is who made the call.
     fn advice(&self, caller: &str) -> Option<String> {
         let by_code = BY_CODE.iter().find(|(codes, _)| codes.contains(&self.code.as_str()));
         if let Some((_, advice)) = by_code.filter(|_| self.class != Class::Unreachable) {
@@ -194,7 +212,7 @@ impl Fault {
                 let advice = by.map_or("Allow {action} for {caller}", |(_, advice)| *advice);
                 Some(advice.replace("{action}", &action).replace("{caller}", caller))
             }
-            // An index that the operator may not see looks the same as one whose policy has not propagated.
+            // AWS answers the same while the data access policy propagates, and if the right is missing.
             Class::NotYet if self.code.starts_with("AccessDenied") => {
                 Some(format!("If it stays so, allow {action} for {caller}"))
             }
@@ -206,7 +224,7 @@ impl Fault {
         }
     }
 
-    /// Who makes the call.
+    /// Whose rights the call needs.
     fn caller(&self) -> &'static str {
         let needs =
             Operation::find(self.service, self.operation).map_or(&[][..], |operation| operation.needs());
@@ -217,8 +235,8 @@ impl Fault {
         }
     }
 
-    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket. Where AWS's message names one of
-    /// several actions, it is that one.
+    /// What IAM must allow for the call, such as `s3:ListBucket` for HeadBucket. If AWS's message names one of several actions,
+    /// it is that one.
     pub fn action(&self) -> String {
         let Some(operation) = Operation::find(self.service, self.operation) else {
             return format!("{}:{}", self.service, self.operation);
@@ -233,25 +251,25 @@ impl Fault {
     }
 }
 
-/// How the operator gets to an index where the control plane does not.
+/// What to do where the control plane has no API for indexes.
 const ENDPOINT: &str = "Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where it \
                         leads, or set collection.network.access to Public";
 
 /// The control plane's operations on indexes.
 pub const INDEX_API: &[&str] = &["CreateIndex", "GetIndex", "UpdateIndex", "DeleteIndex"];
 
-/// What they say, as an AccessDeniedException, in regions that do not have them. Compared in lower case.
+/// The message of their AccessDeniedException in regions that do not have them, in lower case.
 /// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-semantic-enrichment.html>
 pub const NO_INDEX_API: &str = "api is not supported";
 
-/// What is said of a model that the account has not subscribed to: Bedrock does so by itself when somebody who may
-/// invokes it first, which a knowledge base's role may not. Compared in lower case.
+/// Messages about a model to which the account has not subscribed, in lower case. Bedrock subscribes by itself when somebody
+/// invokes the model who has the right to subscribe. A knowledge base's role has not.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-access.html>
 pub const MARKETPLACE: &[&str] = &["aws-marketplace", "don't have access to the model"];
-/// The same, or IAM that lags.
+/// Messages with the same meaning, or that IAM has not propagated yet.
 pub const MAY_BE_MARKETPLACE: &[&str] = &["is not able to call specified"];
 
-/// What AWS says of credentials that it does not take, or of a signature whose time is not its own.
+/// AWS does not accept the credentials, or the time of the signature.
 pub const CREDENTIALS: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
@@ -274,10 +292,10 @@ pub const CREDENTIALS: &[&str] = &[
     "RequestTimeTooSkewed",
 ];
 
-/// What AWS says of a region, or of a service in it, that the account has not enabled.
+/// The account has not enabled the region, or the service in it.
 pub const NOT_ENABLED: &[&str] = &["OptInRequired", "RegionDisabledException"];
 
-/// What AWS says of an account that may not use a service at all.
+/// The account may not use the service at all.
 pub const NOT_SIGNED_UP: &[&str] = &[
     "SubscriptionRequiredException",
     "NotSignedUp",
@@ -286,11 +304,11 @@ pub const NOT_SIGNED_UP: &[&str] = &[
     "AllAccessDisabled",
 ];
 
-/// What S3 says of a bucket that is in another region.
+/// The bucket is in another region.
 pub const ELSEWHERE: &[&str] =
     &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
 
-/// What to do about a code, whatever was asked for.
+/// What to do about a code, whatever the call.
 const BY_CODE: &[(&[&str], &str)] = &[
     (
         CREDENTIALS,
@@ -308,7 +326,7 @@ const BY_CODE: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Which policy refuses, as AWS says it, and what follows. The first that is named decides.
+/// What to do about a policy that AWS's message names. The first row that fits decides.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 const BY_POLICY: &[(&str, &str)] = &[
     (
@@ -365,6 +383,47 @@ mod tests {
             code: code.into(),
             message: message.into(),
             request_id: None,
+        }
+    }
+
+    /// A retry of the same call is no news. Whoever made the call needs the id for AWS's support.
+    #[test]
+    fn a_request_id_is_told_to_the_caller_alone() {
+        let denied = |id: &str| Fault {
+            request_id: Some(id.into()),
+            ..said(Class::Denied, ("s3", "CreateBucket"), "AccessDenied", "no")
+        };
+        let (one, other) = (denied("R1"), denied("R2"));
+        assert_eq!(one.to_string(), other.to_string());
+        assert_eq!((one.of_spec(), one.of_leaver()), (other.of_spec(), other.of_leaver()));
+        assert!(one.to_caller().to_string().contains(": no (request R1). Allow"), "{}", one.to_caller());
+    }
+
+    #[test]
+    fn no_key_of_an_object_is_told_but_to_the_caller() {
+        let key = "pool/acme/salaries 2026.md";
+        let policy = "with an explicit deny in a service control policy";
+        let quotes = format!(
+            "User: u is not authorized to perform: s3:GetObject on resource: \
+             \"arn:aws:s3:::prod-sa-x/pool/acme/salaries%202026.md\" {policy}"
+        );
+        for operation in Operation::all().filter(|it| it.service() == "s3") {
+            let name = operation.name();
+            let denied = |message: &str| Fault {
+                resource: key.into(),
+                ..said(Class::Denied, ("s3", name), "AccessDenied", message)
+            };
+            let is_about_bucket = name.contains("Bucket")
+                || name.starts_with("List")
+                || ["PutPublicAccessBlock", "GetPublicAccessBlock"].contains(&name);
+            let fault = denied(&quotes);
+            for told in [fault.to_string(), fault.of_spec(), fault.of_leaver()] {
+                assert_eq!(told.contains("acme") || told.contains("salaries"), is_about_bucket, "{told}");
+                assert!(told.contains("service control policy must let s3:"), "{told}");
+            }
+            let to_caller = fault.to_caller().to_string();
+            assert!(to_caller.contains(key) && to_caller.contains(&quotes), "{to_caller}");
+            assert!(denied("the key is disabled").to_string().contains("the key is disabled"));
         }
     }
 

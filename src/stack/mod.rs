@@ -4,7 +4,7 @@
 pub(crate) mod accept;
 pub(crate) mod approval;
 pub(crate) mod causes;
-pub(crate) mod classify;
+pub mod classify;
 pub mod compare;
 pub(crate) mod cron;
 pub(crate) mod fault;

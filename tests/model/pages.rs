@@ -9,18 +9,20 @@ use serde_json::Value;
 use tenantry::api::placement::PLACEMENTS;
 use tenantry::api::{MODELS, Pattern};
 use tenantry::cli::Cli;
+use tenantry::stack::classify::TABLE;
 
 use crate::crds::{SCHEMAS, walk};
 use crate::docs::{read, root};
 
 /// The page, the name of the part, and what the code says.
-fn parts() -> [(&'static str, &'static str, String); 5] {
+fn parts() -> [(&'static str, &'static str, String); 6] {
     [
         ("docs/fields.md", "models", models()),
         ("docs/fields.md", "Tenant", fields("Tenant")),
         ("docs/fields.md", "SharedStack", fields("SharedStack")),
         ("docs/fields.md", "status", status()),
         ("docs/reference.md", "commands", commands()),
+        ("docs/troubleshooting.md", "classes", classes()),
     ]
 }
 
@@ -176,6 +178,17 @@ fn status() -> String {
         }
     });
     table
+}
+
+/// The class of each answer of AWS.
+fn classes() -> String {
+    let code = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let rows = TABLE.iter().map(|it| {
+        let class = format!("{:?}", it.class);
+        row([class, code(it.codes), code(it.operations), code(it.words)])
+    });
+    let head = "| class | AWS's code | only of these calls | only if the message says |\n|---|---|---|---|\n";
+    head.to_owned() + &rows.collect::<String>()
 }
 
 /// All commands with their options.

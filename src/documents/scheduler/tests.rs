@@ -1,4 +1,4 @@
-//! A small account in which passes come and go, decided by seeds: what holds for all of them.
+//! A small account in which seeds decide which passes come and go. What is asserted holds for all seeds.
 
 use fastrand::Rng;
 

@@ -8,7 +8,7 @@ use super::Context;
 use crate::api::{ConditionType, Status, Tenant};
 use crate::reconcile::places::{Applicant, Limits};
 use crate::reconcile::quota;
-use crate::reconcile::stop::Stop;
+use crate::reconcile::stop::PassStop;
 use crate::stack::identity::{Identity, Owner};
 use crate::stack::model::blocked::Blocked;
 
@@ -47,7 +47,7 @@ impl Context {
     }
 
     /// Asks for room for one more knowledge base. `namespace` is how many its own may have.
-    pub async fn reserve(&self, applicant: &Applicant, namespace: Option<usize>) -> Result<(), Stop> {
+    pub async fn reserve(&self, applicant: &Applicant, namespace: Option<usize>) -> Result<(), PassStop> {
         self.forget_the_unseen();
         let ask = || self.aws.knowledge_bases.names();
         let answer = self.reservations.reserve(self.clock, applicant, self.limits(namespace), ask).await;

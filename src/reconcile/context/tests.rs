@@ -8,7 +8,7 @@ use crate::reconcile::mocked::{
     FINALIZER, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
 };
 use crate::reconcile::places::Applicant;
-use crate::reconcile::stop::Stop;
+use crate::reconcile::stop::PassStop;
 use crate::stack::identity::{Adopts, Generation};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/tenants/events";
@@ -286,7 +286,7 @@ async fn a_promise_lapses_with_the_word_that_a_person_is_needed_and_the_next_is_
     let ask = || async { Ok(Vec::new()) };
     let limits = cx.limits(None);
     let refused = cx.reservations.reserve(cx.clock, &honest, limits, ask).await;
-    assert!(matches!(refused, Err(Stop::Refused(full)) if full.reason == Reason::QuotaReserved));
+    assert!(matches!(refused, Err(PassStop::Refused(full)) if full.reason == Reason::QuotaReserved));
     let mut stalled = Status::default();
     cx.settle("bogus", &stalled, false);
     assert_eq!(heard(&mut tenants), [] as [&str; 0], "it gets on");
@@ -376,7 +376,9 @@ async fn without_an_answer_from_aws_there_is_neither_room_nor_a_refusal() {
     let cx = silent();
     let id = Identity::of_stack(cx.scope.clone(), "standard", "uid");
     let answer = cx.reserve(&Applicant { id, born: None, begun: false }, None).await;
-    let Err(Stop::Failed(crate::reconcile::Error::Aws(fault))) = answer else { panic!("it was answered") };
+    let Err(PassStop::Failed(crate::reconcile::Error::Aws(fault))) = answer else {
+        panic!("it was answered")
+    };
     assert_eq!(fault.operation, "ListKnowledgeBases");
     assert_eq!(cx.reservations.promised(), [] as [&str; 0]);
 }

@@ -23,7 +23,7 @@ use crate::stack::model::progress::{Cadence, Progress, STALLED};
 pub(super) async fn act(
     world: &World<'_>,
     stack: &Stack<'_>,
-    want: &Desired,
+    desired: &Desired,
     memory: &Memory,
     steps: &PerLayer<Step>,
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
@@ -31,7 +31,7 @@ pub(super) async fn act(
     join_all(moving.map(|(layer, _)| async move {
         let result = match memory.refusal(world.clock, layer) {
             Some(fault) => Err(fault.clone()),
-            None => world.layers.ensure(stack.id, layer, want, &memory.observed).await,
+            None => world.layers.ensure(stack.id, layer, desired, &memory.observed).await,
         };
         (layer, result)
     }))
@@ -42,7 +42,7 @@ pub(super) async fn act(
 pub(super) fn collect(
     world: &World<'_>,
     stack: &Stack<'_>,
-    want: &Desired,
+    desired: &Desired,
     steps: PerLayer<Step>,
     results: Vec<(Layer, Result<Progress, Fault>)>,
     index_unseen: Option<Fault>,
@@ -52,34 +52,33 @@ pub(super) fn collect(
         |result: &Result<Progress, Fault>| result.as_ref().is_err_and(|it| it.class.needs_person().is_none());
     let fails =
         results.iter().any(|(_, result)| passes(result)) || index_unseen.as_ref().is_some_and(is_passing);
-    let goes_on = steps.map(|layer, _| answers::go_on(&stack.id.scope, want, &memory.observed, layer));
+    let goes_on = steps.map(|layer, _| answers::go_on(&stack.id.scope, desired, &memory.observed, layer));
     let answers = goes_on.map(|_, goes_on| goes_on && stack.status.is_true(ConditionType::Ready));
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, fails);
     let taken = Taken { world, stack, goes_on, answers, lasts };
-    let mut standings = steps.map(|layer, step| planned(layer, step, *answers.get(layer)));
+    let mut statuses = steps.map(|layer, step| planned(layer, step, *answers.get(layer)));
     note_steps(memory, &steps);
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
-        let (standing, again) = taken.standing(memory, layer, &result);
-        *standings.get_mut(layer) = Some(standing);
+        let (status, again) = taken.status(memory, layer, &result);
+        *statuses.get_mut(layer) = Some(status);
         look_again = clock::earliest(look_again, again.map(|again| again.min(STALLED)));
         fault = result.err().filter(|failed| failed.class.needs_person().is_none()).or(fault);
     }
     if let Some(failed) = index_unseen {
-        let (standing, again) = of_unseen(world, stack, memory, Layer::Index, &failed, lasts);
-        standings.index = Some(standing);
+        let (status, again) = of_unseen(world, stack, memory, Layer::Index, &failed, lasts);
+        statuses.index = Some(status);
         look_again = clock::earliest(look_again, again);
         fault = fault.or(Some(failed).filter(is_passing));
     }
-    if let (Some(hidden), Some(LayerStatus::WaitingFor(_))) =
-        (&memory.observed.index_hidden, &standings.index)
+    if let (Some(hidden), Some(LayerStatus::WaitingFor(_))) = (&memory.observed.index_hidden, &statuses.index)
     {
-        standings.index = Some(hidden.into());
+        statuses.index = Some(hidden.into());
         look_again = clock::earliest(look_again, Some(STALLED));
     }
     let outcome = Outcome::of_layers(memory.transient(world.clock, fault.as_ref()));
-    Passed { layers: standings, outcome, look_again, fault, ..Passed::default() }
+    Passed { layers: statuses, outcome, look_again, fault, ..Passed::default() }
 }
 
 /// How a layer stands by what was planned for it. `answers` says whether it answers whatever becomes of it.
@@ -123,7 +122,7 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     /// How a layer stands after its step, and when to look again.
-    fn standing(
+    fn status(
         &self,
         memory: &mut Memory,
         layer: Layer,
@@ -133,7 +132,7 @@ impl Taken<'_> {
         let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
         let waited = world.clock.since(*since);
         let (was_ready, goes_on) = (stack.was_ready(layer), *self.goes_on.get(layer));
-        let (standing, again) = match result {
+        let (status, again) = match result {
             Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
             Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
             Err(failed) => {
@@ -149,18 +148,18 @@ impl Taken<'_> {
             _ => None,
         };
         let at_work = reason.is_some_and(|reason| reason.severity() == Severity::UnderWay);
-        let standing = standing.answering(*self.answers.get(layer));
-        let standing = match in_time(world, stack, memory, layer, standing, at_work, waited) {
+        let status = status.answering(*self.answers.get(layer));
+        let status = match in_time(world, stack, memory, layer, status, at_work, waited) {
             // Why it is not done yet is nobody's news; that it is not, is.
             LayerStatus::Unchanged if was_ready => {
                 let message = format!("The {layer} does not match the spec yet");
                 LayerStatus::Waiting(Reason::Updating, message).answering(goes_on)
             }
-            standing => standing,
+            status => status,
         };
         if reason == Some(Reason::WaitingForVectorStore) {
             *memory.waiting_since.get_mut(layer) = None;
         }
-        (standing, again)
+        (status, again)
     }
 }

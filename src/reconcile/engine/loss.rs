@@ -34,10 +34,10 @@ pub enum LossDecision {
 }
 
 /// What is lost.
-pub fn losses(stack: &Stack<'_>, want: &Desired, observed: &Observation) -> Vec<Loss> {
+pub fn losses(stack: &Stack<'_>, desired: &Desired, observed: &Observation) -> Vec<Loss> {
     WITH_DATA
         .into_iter()
-        .filter(|layer| want.owns(*layer))
+        .filter(|layer| desired.owns(*layer))
         .filter_map(|layer| loss(stack, observed, layer))
         .collect()
 }
@@ -60,8 +60,8 @@ fn loss(stack: &Stack<'_>, observed: &Observation, layer: Layer) -> Option<Loss>
     let Some(said) = said else {
         let message = format!("{lost}. Checking once more");
         // What it is to be told of is not known yet: the next look has the code.
-        let standing = LayerStatus::Waiting(Reason::DataLost, message);
-        return Some(Loss { layer, decision: LossDecision::Waits(standing, ONCE_MORE) });
+        let status = LayerStatus::Waiting(Reason::DataLost, message);
+        return Some(Loss { layer, decision: LossDecision::Waits(status, ONCE_MORE) });
     };
     // Since when it is not ready tells this loss from every other.
     let since = said.last_transition_time.0.to_string();
@@ -74,6 +74,6 @@ fn loss(stack: &Stack<'_>, observed: &Observation, layer: Layer) -> Option<Loss>
          made anew, empty, and what is left is embedded again",
         approval::ask(&code, stack.approved)
     );
-    let standing = LayerStatus::Stalled(Reason::DataLost, message);
-    Some(Loss { layer, decision: LossDecision::Waits(standing, STALLED) })
+    let status = LayerStatus::Stalled(Reason::DataLost, message);
+    Some(Loss { layer, decision: LossDecision::Waits(status, STALLED) })
 }

@@ -31,36 +31,28 @@ use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 
 /// Takes the steps that a look came to: brings a stack one step closer to what it should be.
-pub async fn carry_out(
-    world: &World<'_>,
-    stack: &Stack<'_>,
-    memory: &mut Memory,
-    survey: Result<Survey, Passed>,
-) -> Passed {
-    let Survey { want, steps, losses, index_unseen, no_room, all } = match survey {
-        Ok(survey) => survey,
-        Err(passed) => return passed,
-    };
+pub async fn carry_out(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory, survey: Survey) -> Passed {
+    let Survey { desired, steps, losses, index_unseen, no_room, all } = survey;
     if world.read_only {
-        return collect(world, stack, &want, steps, only_planned(&steps), index_unseen, memory);
+        return collect(world, stack, &desired, steps, only_planned(&steps), index_unseen, memory);
     }
     if all {
         memory.refused = PerLayer::default();
     }
     let adopts = memory.observed.is_adopted(stack.id);
     if all {
-        tell_of_what_is_not_shown(&want, &memory.observed);
+        tell_of_what_is_not_shown(&desired, &memory.observed);
     }
-    let results = act(world, stack, &want, memory, &steps).await;
+    let results = act(world, stack, &desired, memory, &steps).await;
     let drift = put_right(&steps, &results, memory);
-    note_asked(&want, &results, &mut memory.observed);
-    let mut passed = collect(world, stack, &want, steps, results, index_unseen, memory);
+    note_asked(&desired, &results, &mut memory.observed);
+    let mut passed = collect(world, stack, &desired, steps, results, index_unseen, memory);
     (passed.news.adopts, passed.news.drift) = (adopts, drift);
     for Loss { layer, decision } in losses {
         match decision {
             LossDecision::Approved => passed.news.approved_loss.push(layer),
-            LossDecision::Waits(standing, look_again) => {
-                *passed.layers.get_mut(layer) = Some(standing);
+            LossDecision::Waits(status, look_again) => {
+                *passed.layers.get_mut(layer) = Some(status);
                 passed.look_again = clock::earliest(passed.look_again, Some(look_again));
             }
         }
@@ -68,8 +60,8 @@ pub async fn carry_out(
     if let Some(Blocked { reason, message }) = stack.no_room.filter(|_| no_room) {
         // What AWS said of it last is the better news.
         let refused = memory.refusal(world.clock, Layer::KnowledgeBase).map(LayerStatus::from);
-        let standing = refused.unwrap_or_else(|| LayerStatus::Stalled(*reason, message.clone()));
-        passed.layers.knowledge_base = Some(standing);
+        let status = refused.unwrap_or_else(|| LayerStatus::Stalled(*reason, message.clone()));
+        passed.layers.knowledge_base = Some(status);
         passed.look_again = clock::earliest(passed.look_again, Some(STALLED));
     }
     passed
@@ -94,27 +86,27 @@ fn put_right(
 }
 
 /// Fields that AWS took and does not show are not asked for again, and that is said.
-fn tell_of_what_is_not_shown(want: &Desired, observed: &Observation) {
-    let (Some(want), Some(facts)) = (&want.index, observed.index.ours()) else { return };
-    let lacking = diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field);
+fn tell_of_what_is_not_shown(desired: &Desired, observed: &Observation) {
+    let (Some(desired), Some(facts)) = (&desired.index, observed.index.ours()) else { return };
+    let lacking = diff::missing_mappings(desired, facts).into_iter().map(|(field, _)| field);
     let fields: Vec<_> = lacking.filter(|field| observed.index_asked.contains(field)).collect();
     if !fields.is_empty() {
-        let index = &want.name;
+        let index = &desired.name;
         tracing::warn!(index, ?fields, "AWS took these fields and does not show them; it is not asked again");
     }
 }
 
 /// Notes what AWS was asked to add to the index, so that it is asked once: what it does not show it may well have.
-fn note_asked(want: &Desired, results: &[(Layer, Result<Progress, Fault>)], observed: &mut Observation) {
+fn note_asked(desired: &Desired, results: &[(Layer, Result<Progress, Fault>)], observed: &mut Observation) {
     let is_taken = |result: &_| {
         matches!(result, Ok(Progress::Waiting { reason: Reason::Creating | Reason::Updating, .. }))
     };
     let taken = results.iter().any(|(layer, result)| *layer == Layer::Index && is_taken(result));
-    match (&want.index, observed.index.ours()) {
-        (Some(want), Some(facts)) if taken && !want.rebuild => {
+    match (&desired.index, observed.index.ours()) {
+        (Some(desired), Some(facts)) if taken && !desired.rebuild => {
             observed
                 .index_asked
-                .extend(diff::missing_mappings(want, facts).into_iter().map(|(field, _)| field));
+                .extend(diff::missing_mappings(desired, facts).into_iter().map(|(field, _)| field));
         }
         (_, None) if observed.index_known => observed.index_asked.clear(),
         _ => {}

@@ -22,10 +22,10 @@ pub(super) fn unseen(
     fault: Fault,
 ) -> Passed {
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, is_passing(&fault));
-    let (standing, look_again) = of_unseen(world, stack, memory, layer, &fault, lasts);
-    let want = stack.want(&memory.observed);
-    let mut layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
-    *layers.get_mut(layer) = Some(standing);
+    let (status, look_again) = of_unseen(world, stack, memory, layer, &fault, lasts);
+    let desired = stack.desired(&memory.observed);
+    let mut layers = PerLayer::from_fn(|layer| desired.owns(layer).then_some(LayerStatus::Unchanged));
+    *layers.get_mut(layer) = Some(status);
     let fault = Some(fault).filter(is_passing);
     let outcome = Outcome::of_layers(memory.transient(world.clock, fault.as_ref()));
     Passed { layers, outcome, look_again, fault, ..Passed::default() }

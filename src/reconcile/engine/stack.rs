@@ -34,7 +34,7 @@ pub struct Stack<'a> {
 
 impl Stack<'_> {
     /// What the owned layers should be, given what the layers seen lend.
-    pub fn want(&self, observed: &Observation) -> Desired {
+    pub fn desired(&self, observed: &Observation) -> Desired {
         self.blueprint.want(self.id, self.offer, &plan::handles(observed, self.offer))
     }
 
@@ -53,7 +53,7 @@ impl Stack<'_> {
     /// Whether the vector store is its own, and nobody will get to its endpoint.
     fn store_is_shut(&self, observed: &Observation) -> bool {
         let shut = |network: &NetworkSettings| matches!(network, NetworkSettings::Private { vpc_endpoint_ids } if vpc_endpoint_ids.is_empty());
-        self.want(observed).collection.is_some_and(|collection| shut(&collection.settings.network))
+        self.desired(observed).collection.is_some_and(|collection| shut(&collection.settings.network))
     }
 
     /// Whether a layer was as it should be when it was last looked at.

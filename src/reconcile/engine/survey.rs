@@ -22,7 +22,7 @@ use crate::stack::model::progress::STALLED;
 
 /// What a look at a stack came to: what is to be done next.
 pub struct Survey {
-    pub(super) want: Desired,
+    pub(super) desired: Desired,
     pub(super) steps: PerLayer<Step>,
     pub(super) losses: Vec<Loss>,
     pub(super) index_unseen: Option<Fault>,
@@ -43,7 +43,7 @@ pub async fn survey(
         memory.began_to_look = Some(Instant::now());
     }
     // A process that begins, and whoever has got another spec, cannot tell others' changes from its own.
-    let wanted_before = memory.want.clone().filter(|_| memory.generation == Some(generation));
+    let desired_before = memory.desired.clone().filter(|_| memory.generation == Some(generation));
     let was_whole = memory.whole;
     if all {
         key_of_others(world, stack, memory).await?;
@@ -53,9 +53,9 @@ pub async fn survey(
         memory.looked_at_all = Some(Instant::now());
         memory.takes_up(generation);
     }
-    let want = stack.want(&memory.observed);
-    let losses = loss::losses(stack, &want, &memory.observed);
-    let mut steps = match plan::plan(stack.id, &want, &memory.observed) {
+    let desired = stack.desired(&memory.observed);
+    let losses = loss::losses(stack, &desired, &memory.observed);
+    let mut steps = match plan::plan(stack.id, &desired, &memory.observed) {
         Ok(steps) => waiting_for_a_person(steps, &losses),
         Err(blocked) => return Err(stopped(stack, memory, Some(blocked), None)),
     };
@@ -66,7 +66,7 @@ pub async fn survey(
     if no_room {
         steps.knowledge_base = Step::WaitFor(Layer::KnowledgeBase);
     }
-    let index_unseen = match without_index(stack, &want, memory, &mut steps, index_unseen) {
+    let index_unseen = match without_index(stack, &desired, memory, &mut steps, index_unseen) {
         Ok(index_unseen) => index_unseen,
         Err(fault) => {
             memory.looked_at_all = None;
@@ -79,13 +79,13 @@ pub async fn survey(
             && !losses.iter().any(|loss| loss.layer == layer)
     };
     for layer in Layer::ALL.into_iter().filter(|layer| may_have_drifted(*layer)) {
-        let drift = |before| drift::of(stack.id, before, &want, &memory.observed, layer);
-        if let Some(what) = wanted_before.as_ref().and_then(drift) {
+        let drift = |before| drift::of(stack.id, before, &desired, &memory.observed, layer);
+        if let Some(what) = desired_before.as_ref().and_then(drift) {
             *memory.drift.get_mut(layer) = Some(what);
         }
     }
-    memory.want = Some(want.clone());
-    Ok(Survey { want, steps, losses, index_unseen, no_room, all })
+    memory.desired = Some(desired.clone());
+    Ok(Survey { desired, steps, losses, index_unseen, no_room, all })
 }
 
 /// Looks at all layers, or at those that were not whole. Without knowing what is there nothing is done anywhere, but for an
@@ -118,7 +118,7 @@ fn waiting_for_a_person(steps: PerLayer<Step>, losses: &[Loss]) -> PerLayer<Step
 /// network policy. Answers why it cannot be seen, unless it waits for that; an error if nothing else can be done.
 fn without_index(
     stack: &Stack<'_>,
-    want: &Desired,
+    desired: &Desired,
     memory: &Memory,
     steps: &mut PerLayer<Step>,
     fault: Option<Fault>,
@@ -129,7 +129,7 @@ fn without_index(
         return Err(fault);
     }
     let hides =
-        |layer: &Layer| moving(layer) && !answers::go_on(&stack.id.scope, want, &memory.observed, *layer);
+        |layer: &Layer| moving(layer) && !answers::go_on(&stack.id.scope, desired, &memory.observed, *layer);
     let cause = [Layer::Key, Layer::VectorStore, Layer::Role].into_iter().find(hides);
     match cause.filter(|_| !is_passing(&fault)) {
         Some(cause) => {
@@ -167,8 +167,8 @@ fn stopped(
     transient: Option<Cause>,
 ) -> Passed {
     memory.looked_at_all = None;
-    let want = stack.want(&memory.observed);
-    let layers = PerLayer::from_fn(|layer| want.owns(layer).then_some(LayerStatus::Unchanged));
+    let desired = stack.desired(&memory.observed);
+    let layers = PerLayer::from_fn(|layer| desired.owns(layer).then_some(LayerStatus::Unchanged));
     let outcome = blocked.map_or(Outcome::of_layers(transient), Outcome::blocked);
     Passed { layers, outcome, look_again: Some(STALLED), ..Passed::default() }
 }

@@ -73,13 +73,13 @@ pub async fn teardown(
     let owned = ORDER.into_iter().filter(|layer| ownership(case.column, *layer) == Ownership::Owns);
     let goes: Vec<_> = owned.filter(|layer| !on_delete.keeps(*layer)).collect();
     memory.goes = PerLayer::from_fn(|layer| goes.contains(&layer));
-    let standing: Vec<_> = goes.into_iter().filter(|layer| stands(*layer)).collect();
-    let is_free = |below: Layer| !standing.iter().any(|above| is_built_on(*above, below));
-    let free = standing.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
+    let there: Vec<_> = goes.into_iter().filter(|layer| stands(*layer)).collect();
+    let is_free = |below: Layer| !there.iter().any(|above| is_built_on(*above, below));
+    let free = there.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
     let torn = join_all(free.map(|layer| teardown_layer(world, case, layer, memory, &hints)));
     let documents = async { if is_free(Layer::Bucket) { documents.await } else { Ok(Progress::Done) } };
     let (torn, documents) = futures::join!(torn, documents);
-    let stuck = stuck.into_iter().filter(|(layer, _)| standing.contains(layer));
+    let stuck = stuck.into_iter().filter(|(layer, _)| there.contains(layer));
     let layers = stuck.map(|(layer, fault)| (layer, Err(fault))).chain(torn).collect();
     remaining(world, memory, layers, documents)
 }

@@ -105,7 +105,7 @@ impl Layers for InMemory {
         &'a self,
         id: &'a Identity,
         layer: Layer,
-        want: &'a Desired,
+        desired: &'a Desired,
         _: &'a Observation,
     ) -> Answer<'a, Progress> {
         async move {
@@ -122,9 +122,9 @@ impl Layers for InMemory {
                 Layer::KnowledgeBase => state.observed.knowledge_base.ours().is_some(),
             };
             if !(layer == Layer::Index && state.index_shows_no_change) {
-                ideal::ensure(id, layer, want, &mut state.observed);
+                ideal::ensure(id, layer, desired, &mut state.observed);
             }
-            let needs_arn = want.role.as_ref().is_some_and(|role| role.store.handle.is_none());
+            let needs_arn = desired.role.as_ref().is_some_and(|role| role.store.handle.is_none());
             let reason = match layer {
                 Layer::Role if needs_arn => Reason::WaitingForVectorStore,
                 _ if was_there => Reason::Updating,
@@ -267,12 +267,14 @@ impl Object {
     /// One pass, and the status that follows from it.
     async fn pass(&mut self) -> Passed {
         let mut memory = self.memory.clone();
-        let survey = survey(&self.world(), &self.stack(), &mut memory, self.generation).await;
-        let passed = carry_out(&self.world(), &self.stack(), &mut memory, survey).await;
+        let passed = match survey(&self.world(), &self.stack(), &mut memory, self.generation).await {
+            Ok(survey) => carry_out(&self.world(), &self.stack(), &mut memory, survey).await,
+            Err(passed) => passed,
+        };
         let mut status = self.status.clone();
         offer_status::approve_loss(&mut status, &passed.news.approved_loss);
-        let want = self.stack().want(&memory.observed);
-        offer_status::owned(&mut status, &want, &memory.observed, &passed.layers);
+        let desired = self.stack().desired(&memory.observed);
+        offer_status::owned(&mut status, &desired, &memory.observed, &passed.layers);
         let report =
             Report { outcome: passed.outcome.clone(), layers: passed.layers.clone(), ..Report::default() };
         status.conditions = report.conditions(&status.conditions, self.generation, &clock::now());
@@ -347,6 +349,6 @@ fn blocked(passed: &Passed) -> Option<Reason> {
     }
 }
 
-fn standing(passed: &Passed, layer: Layer) -> &LayerStatus {
+fn status_of(passed: &Passed, layer: Layer) -> &LayerStatus {
     passed.layers.get(layer).as_ref().unwrap_or_else(|| panic!("nothing is said of the {layer}"))
 }

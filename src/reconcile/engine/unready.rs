@@ -17,7 +17,7 @@ pub(super) fn in_time(
     stack: &Stack<'_>,
     memory: &mut Memory,
     layer: Layer,
-    standing: LayerStatus,
+    status: LayerStatus,
     at_work: bool,
     mut waited: Duration,
 ) -> LayerStatus {
@@ -26,20 +26,20 @@ pub(super) fn in_time(
         (*late, waited) = (None, Duration::ZERO);
         *memory.waiting_since.get_mut(layer) = Some(Instant::now());
     }
-    let since = match standing {
+    let since = match status {
         _ if late.is_some() => Some(Duration::MAX),
         LayerStatus::Serving(..) => Some(waited),
         _ => stack.unready_for(world.clock, layer, waited),
     };
-    let standing = standing.by_deadline(layer, since);
-    match standing {
+    let status = status.by_deadline(layer, since);
+    match status {
         LayerStatus::Unchanged => {}
         LayerStatus::Stalled(Reason::DeadlineExceeded, _) => {
             late.get_or_insert(if at_work { Late::AtWork } else { Late::NotBegun });
         }
         _ => *late = None,
     }
-    standing
+    status
 }
 
 /// Whether a failure is nobody's news as long as it does not last.
@@ -58,10 +58,10 @@ pub(super) fn of_unseen(
 ) -> (LayerStatus, Option<Duration>) {
     let since = *memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
     let waited = world.clock.since(since);
-    let standing = LayerStatus::after_failure(fault, layer, lasts, stack.was_ready(layer));
+    let status = LayerStatus::after_failure(fault, layer, lasts, stack.was_ready(layer));
     let look_again = match fault.class {
         Class::NotYet => Cadence::Probe.look_again(waited).map(|again| again.min(STALLED)),
         _ => Some(STALLED),
     };
-    (in_time(world, stack, memory, layer, standing, false, waited), look_again)
+    (in_time(world, stack, memory, layer, status, false, waited), look_again)
 }

@@ -13,7 +13,7 @@ use crate::documents::purge;
 use crate::layers;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::teardown::{Deletion, Stop, done};
+use crate::reconcile::teardown::{Deletion, TeardownStop, done};
 use crate::stack::approval;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -64,7 +64,7 @@ impl<'a> Losses<'a> {
     }
 
     /// Goes on only if somebody has said yes to all of it.
-    pub async fn are_approved(&self, deletion: &Deletion<'_>) -> Result<(), Stop> {
+    pub async fn are_approved(&self, deletion: &Deletion<'_>) -> Result<(), TeardownStop> {
         let tenants: Vec<_> = self.tenants.iter().map(|loss| loss.tenant_id.clone()).collect();
         let facts: Vec<_> = tenants.iter().map(String::as_str).collect();
         let code = approval::code(&self.stack.uid, Reason::RetainedTenants, &facts);
@@ -86,7 +86,7 @@ impl<'a> Losses<'a> {
             approval::ask(&code, approved)
         );
         let (reason, cadence) = (Reason::RetainedTenants, Cadence::Steady);
-        Err(Stop::Waits(Progress::Waiting { reason, message, cadence }))
+        Err(TeardownStop::Waits(Progress::Waiting { reason, message, cadence }))
     }
 
     /// Whether its own marker is there, which is written when all but the documents is gone. Then only the tenants' are still
@@ -101,7 +101,11 @@ impl<'a> Losses<'a> {
 
     /// Takes apart what tenants have left besides. What had to be left alone is told before the bucket goes: without the
     /// markers in it, another process could not name it at the end.
-    pub async fn take_apart(&self, object: &ObjectReference, memory: &mut Memory) -> Result<(), Stop> {
+    pub async fn take_apart(
+        &self,
+        object: &ObjectReference,
+        memory: &mut Memory,
+    ) -> Result<(), TeardownStop> {
         let leavers: Vec<_> =
             self.tenants.iter().map(|loss| (loss.tenant_id.as_str(), &loss.besides)).collect();
         if retained::are_gone(memory, &leavers) {
@@ -136,7 +140,7 @@ impl<'a> Losses<'a> {
 
     /// The records say that the ids of what goes along are gone, before the bucket is emptied: its markers are how this is
     /// known after a crash. Where the documents stay, so do the ids.
-    pub async fn tell_records(&self, memory: &mut Memory) -> Result<(), Stop> {
+    pub async fn tell_records(&self, memory: &mut Memory) -> Result<(), TeardownStop> {
         if memory.records_told || self.on_delete != OnDelete::Delete {
             return Ok(());
         }

@@ -20,7 +20,7 @@ use super::leftovers::{self, Search};
 use super::managed::{Managed, Pass};
 use super::memory::Memory;
 use super::resolved::{Asks, Resolved};
-use super::stop::Stop;
+use super::stop::PassStop;
 use super::{Action, Error, Guarded, conditions_writer, ids, pass, untouched};
 use crate::api::{PerLayer, Reason, SharedStack, Status};
 use crate::clock;
@@ -52,7 +52,7 @@ impl Managed for SharedStack {
         false
     }
 
-    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, Stop> {
+    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, PassStop> {
         resolve::resolve(cx, self).await
     }
 
@@ -134,7 +134,7 @@ mod tests {
             let limits = Limits { account: 0, namespace: None };
             let ask = || async { Ok(Vec::new()) };
             let refused = cx.reservations.reserve(cx.clock, &applicant, limits, ask).await;
-            assert!(matches!(refused, Err(Stop::Refused(_))));
+            assert!(matches!(refused, Err(PassStop::Refused(_))));
             assert!(cx.reservations.waits_for_knowledge_base("uid-standard"));
             let cx = Arc::new(cx);
             reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();

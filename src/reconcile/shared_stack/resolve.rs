@@ -9,14 +9,14 @@ use crate::reconcile::finalizer;
 use crate::reconcile::managed::Managed;
 use crate::reconcile::places::Applicant;
 use crate::reconcile::resolved::{Asks, Resolved};
-use crate::reconcile::stop::Stop;
+use crate::reconcile::stop::PassStop;
 use crate::stack::accept;
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 
 /// Everything that is decided without looking at the stack.
-pub(super) async fn resolve(cx: &Context, stack: &mut SharedStack) -> Result<Resolved, Stop> {
+pub(super) async fn resolve(cx: &Context, stack: &mut SharedStack) -> Result<Resolved, PassStop> {
     let shared = accept::shared_stack(&stack.spec)?;
     let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
     let applicant = cx.applying(id, &stack.metadata, stack.status.as_ref());
@@ -28,7 +28,6 @@ pub(super) async fn resolve(cx: &Context, stack: &mut SharedStack) -> Result<Res
     let approved = annotations::approved(&stack.metadata).map(str::to_owned);
     Ok(Resolved {
         id: applicant.id.adopting(approved.as_deref()),
-        generation: stack.metadata.generation.unwrap_or(0),
         asks: Asks::SharedStack(shared),
         offer: None,
         grant: None,
@@ -45,7 +44,7 @@ async fn room(
     stack: &SharedStack,
     shared: &Shared,
     applicant: &Applicant,
-) -> Result<Option<Blocked>, Stop> {
+) -> Result<Option<Blocked>, PassStop> {
     let status = stack.status.as_ref();
     // A pool may be added later, and its knowledge base needs room then.
     let has_pool = status.is_some_and(|it| it.condition(ConditionType::KnowledgeBaseReady).is_some());
@@ -59,7 +58,7 @@ async fn room(
             cx.reservations.promise(id);
             return Ok(None);
         }
-        return Stop::if_let_in(cx.reserve(applicant, None).await);
+        return PassStop::if_let_in(cx.reserve(applicant, None).await);
     }
     if let Some(key) = Blueprint::Stack(shared).existing_key() {
         existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, None).await?;

@@ -95,7 +95,7 @@ pub(super) async fn take_along<'a>(
     let stepped: Vec<_> = stream::iter(steps).buffered(SIDE_BY_SIDE).collect().await;
     let (mut waits, mut fault) = (Vec::new(), None);
     for (tenant_id, after, progress) in stepped {
-        let standing = match progress {
+        let taken = match progress {
             Ok(Progress::Done) => {
                 let foreign = after.observed.foreign();
                 let left =
@@ -110,7 +110,7 @@ pub(super) async fn take_along<'a>(
                 TakenAlong::Leaving(Box::new(after))
             }
         };
-        memory.taken_along.insert(tenant_id.into(), standing);
+        memory.taken_along.insert(tenant_id.into(), taken);
     }
     match fault {
         Some(fault) => Err(fault),

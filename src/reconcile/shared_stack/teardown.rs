@@ -14,7 +14,7 @@ use crate::clock;
 use crate::documents::marker::{self, Marker};
 use crate::reconcile::engine;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::teardown::{Deletable, Deletion, Left, Stop, begin_grace, done};
+use crate::reconcile::teardown::{Deletable, Deletion, Left, TeardownStop, begin_grace, done};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::model::observed::Observed;
@@ -51,7 +51,7 @@ impl Deletable for DeletedStack {
         on_delete: Option<OnDelete>,
         status: &mut Status,
         memory: &mut Memory,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TeardownStop> {
         let cx = deletion.cx;
         self.tenants = borrowers::all_tenants(cx).await?;
         let waits = borrowers::wait_for(cx, &self.tenants, &deletion.object.name_any()).await;
@@ -61,11 +61,18 @@ impl Deletable for DeletedStack {
         if on_delete.is_some_and(|it| it != OnDelete::Keep) && !cx.settings.read_only {
             begin_grace(deletion, status, memory);
         }
-        self.serve_pool(deletion, status, memory).await.map_err(|fault| Stop::Failed(fault.into()))?;
-        Err(Stop::Waits(waits))
+        self.serve_pool(deletion, status, memory)
+            .await
+            .map_err(|fault| TeardownStop::Failed(fault.into()))?;
+        Err(TeardownStop::Waits(waits))
     }
 
-    async fn retain(&self, deletion: &Deletion<'_>, _: &Status, memory: &mut Memory) -> Result<Left, Stop> {
+    async fn retain(
+        &self,
+        deletion: &Deletion<'_>,
+        _: &Status,
+        memory: &mut Memory,
+    ) -> Result<Left, TeardownStop> {
         Ok(self.leave_word(deletion, OnDelete::Keep, memory).await?)
     }
 
@@ -76,7 +83,7 @@ impl Deletable for DeletedStack {
         on_delete: OnDelete,
         _: &mut Status,
         memory: &mut Memory,
-    ) -> Result<Left, Stop> {
+    ) -> Result<Left, TeardownStop> {
         let losses = Losses::find(deletion, &self.id, on_delete, &self.tenants).await?;
         losses.are_approved(deletion).await?;
         losses.take_apart(&deletion.reference(), memory).await?;

@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client};
 
-use super::stop::Stop;
+use super::stop::TeardownStop;
 use crate::api::{DeletionPolicy, Reason};
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{self, OnDelete};
@@ -54,10 +54,10 @@ impl Decision {
     }
 
     /// Goes on only if it is known.
-    pub fn or_wait(&self) -> Result<OnDelete, Stop> {
+    pub fn or_wait(&self) -> Result<OnDelete, TeardownStop> {
         match self {
             Decision::Known(on_delete) => Ok(*on_delete),
-            Decision::Unknown(waits) => Err(Stop::Waits(waits.clone())),
+            Decision::Unknown(waits) => Err(TeardownStop::Waits(waits.clone())),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::deletion::Deletion;
-use super::stop::Stop;
+use super::stop::TeardownStop;
 use crate::api::{Reason, Status};
 use crate::clock;
 use crate::reconcile::memory::Memory;
@@ -15,14 +15,18 @@ use crate::stack::model::grace::{self, Grace};
 use crate::stack::model::progress::{Cadence, Progress};
 
 /// Goes on only once the grace is over.
-pub fn is_over(deletion: &Deletion<'_>, status: &mut Status, memory: &mut Memory) -> Result<(), Stop> {
+pub fn is_over(
+    deletion: &Deletion<'_>,
+    status: &mut Status,
+    memory: &mut Memory,
+) -> Result<(), TeardownStop> {
     let clock = deletion.cx.clock;
     let (now, grace) = how_far(deletion, status, memory);
     let until = match grace {
         Grace::Over => return Ok(()),
         Grace::Ends => {
             note(status, memory, status.grace_started_time.clone(), Some(now));
-            return Err(Stop::Waits(Progress::waiting(Reason::Deleting, "The deletion begins")));
+            return Err(TeardownStop::Waits(Progress::waiting(Reason::Deleting, "The deletion begins")));
         }
         Grace::Begins(began) => {
             note(status, memory, Some(Time(began)), None);
@@ -32,7 +36,11 @@ pub fn is_over(deletion: &Deletion<'_>, status: &mut Status, memory: &mut Memory
     };
     let left = Duration::try_from(until.duration_since(now.0)).unwrap_or_default();
     let cadence = Cadence::After(clock.inside(left));
-    Err(Stop::Waits(Progress::Waiting { reason: Reason::GracePeriod, message: grace::says(until), cadence }))
+    Err(TeardownStop::Waits(Progress::Waiting {
+        reason: Reason::GracePeriod,
+        message: grace::says(until),
+        cadence,
+    }))
 }
 
 /// The grace begins although something else is waited for first: whoever reads of it can say no meanwhile.

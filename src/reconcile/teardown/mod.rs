@@ -19,7 +19,7 @@ pub use self::deletion::Deletion;
 pub use self::grace::begin as begin_grace;
 pub use self::pause::paused;
 pub use self::report::{DEADLINE, report};
-pub use self::stop::{Stop, done};
+pub use self::stop::{TeardownStop, done};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::events::EventType;
@@ -48,7 +48,7 @@ pub trait Deletable: Sized {
     fn id(&self) -> &Identity;
 
     /// How the object stands to the id under which others look for what is its own.
-    async fn claimed(&mut self, _: &Deletion<'_>) -> Result<Claimed, Stop> {
+    async fn claimed(&mut self, _: &Deletion<'_>) -> Result<Claimed, TeardownStop> {
         Ok(Claimed::Ours)
     }
 
@@ -59,7 +59,7 @@ pub trait Deletable: Sized {
         on_delete: Option<OnDelete>,
         status: &mut Status,
         memory: &mut Memory,
-    ) -> Result<(), Stop>;
+    ) -> Result<(), TeardownStop>;
 
     /// Leaves everything, and word of it.
     async fn retain(
@@ -67,7 +67,7 @@ pub trait Deletable: Sized {
         deletion: &Deletion<'_>,
         status: &Status,
         memory: &mut Memory,
-    ) -> Result<Left, Stop>;
+    ) -> Result<Left, TeardownStop>;
 
     /// Takes apart what does not stay. Ends only in a pass that finds nothing of it.
     async fn remove(
@@ -76,10 +76,10 @@ pub trait Deletable: Sized {
         on_delete: OnDelete,
         status: &mut Status,
         memory: &mut Memory,
-    ) -> Result<Left, Stop>;
+    ) -> Result<Left, TeardownStop>;
 
     /// The last step before the finalizer goes: the records say what became of its id.
-    async fn give_id_back(&self, _: &Deletion<'_>, _: Left, _: &Status) -> Result<(), Stop> {
+    async fn give_id_back(&self, _: &Deletion<'_>, _: Left, _: &Status) -> Result<(), TeardownStop> {
         Ok(())
     }
 
@@ -133,7 +133,7 @@ async fn to_the_end<D: Deletable>(
     deleted: &mut D,
     status: &mut Status,
     memory: &mut Memory,
-) -> Result<(), Stop> {
+) -> Result<(), TeardownStop> {
     let cx = deletion.cx;
     let claimed = deleted.claimed(deletion).await?;
     let decision = Decision::of(&cx.client, D::Kind::crd_name(), deletion.last.policy.as_ref()).await?;
@@ -141,7 +141,7 @@ async fn to_the_end<D: Deletable>(
     if claimed != Claimed::Over {
         deleted.prepare(deletion, decision.known(), status, memory).await?;
         if cx.settings.read_only {
-            return Err(Stop::Waits(report::read_only()));
+            return Err(TeardownStop::Waits(report::read_only()));
         }
         let left = match decision.or_wait()? {
             OnDelete::Keep => deleted.retain(deletion, status, memory).await?,

@@ -9,7 +9,7 @@ use crate::stack::model::progress::{Cadence, Progress};
 
 /// Why a step ends.
 #[derive(Debug)]
-pub enum Stop {
+pub enum TeardownStop {
     /// Something has to be waited for.
     Waits(Progress),
     /// AWS refused a call.
@@ -19,18 +19,18 @@ pub enum Stop {
 }
 
 /// Goes on only if nothing is left to wait for.
-pub fn done(progress: Progress) -> Result<(), Stop> {
-    if progress.is_done() { Ok(()) } else { Err(Stop::Waits(progress)) }
+pub fn done(progress: Progress) -> Result<(), TeardownStop> {
+    if progress.is_done() { Ok(()) } else { Err(TeardownStop::Waits(progress)) }
 }
 
-impl Stop {
+impl TeardownStop {
     /// What the status says. A refusal that needs a person, or that has lasted for minutes, is a condition and not only a
     /// line in the log.
     pub fn waits(self, clock: Clock, memory: &mut Memory) -> Result<Progress, Error> {
         let fault = match self {
-            Stop::Waits(progress) => return Ok(progress),
-            Stop::Failed(error) => return Err(error),
-            Stop::Refused(fault) => fault,
+            TeardownStop::Waits(progress) => return Ok(progress),
+            TeardownStop::Failed(error) => return Err(error),
+            TeardownStop::Refused(fault) => fault,
         };
         if let Some(progress) = Progress::of_fault(&fault) {
             return Ok(progress);
@@ -42,20 +42,20 @@ impl Stop {
     }
 }
 
-impl From<Fault> for Stop {
+impl From<Fault> for TeardownStop {
     fn from(fault: Fault) -> Self {
-        Stop::Refused(fault)
+        TeardownStop::Refused(fault)
     }
 }
 
-impl From<Trouble> for Stop {
+impl From<Trouble> for TeardownStop {
     fn from(trouble: Trouble) -> Self {
-        Stop::Waits(ids::waits(&trouble))
+        TeardownStop::Waits(ids::waits(&trouble))
     }
 }
 
-impl From<kube::Error> for Stop {
+impl From<kube::Error> for TeardownStop {
     fn from(error: kube::Error) -> Self {
-        Stop::Failed(error.into())
+        TeardownStop::Failed(error.into())
     }
 }

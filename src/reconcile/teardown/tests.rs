@@ -29,7 +29,7 @@ struct Recorded {
 
 impl Recorded {
     /// Takes a step, of which the script says how it ends.
-    async fn takes(deletion: &Deletion<'_>, step: String) -> Result<Value, Stop> {
+    async fn takes(deletion: &Deletion<'_>, step: String) -> Result<Value, TeardownStop> {
         let request = Request::get(format!("/steps/{step}")).body(Vec::new()).unwrap();
         let refused = match deletion.cx.client.request::<Value>(request).await {
             Ok(answer) => return Ok(answer),
@@ -37,7 +37,7 @@ impl Recorded {
             Err(other) => return Err(other.into()),
         };
         let class = match refused {
-            WAITS => return Err(Stop::Waits(Progress::waiting(Reason::Deleting, "It goes"))),
+            WAITS => return Err(TeardownStop::Waits(Progress::waiting(Reason::Deleting, "It goes"))),
             DENIED => Class::Denied,
             THROTTLED => Class::Throttled,
             other => panic!("{step}: {other}"),
@@ -62,7 +62,7 @@ impl Deletable for Recorded {
         &self.id
     }
 
-    async fn claimed(&mut self, deletion: &Deletion<'_>) -> Result<Claimed, Stop> {
+    async fn claimed(&mut self, deletion: &Deletion<'_>) -> Result<Claimed, TeardownStop> {
         let answer = Self::takes(deletion, "claimed".into()).await?;
         Ok(if answer["over"] == true { Claimed::Over } else { Claimed::Ours })
     }
@@ -73,12 +73,17 @@ impl Deletable for Recorded {
         on_delete: Option<OnDelete>,
         _: &mut Status,
         memory: &mut Memory,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TeardownStop> {
         memory.rounds = 5;
         Self::takes(deletion, format!("prepare/{on_delete:?}")).await.map(drop)
     }
 
-    async fn retain(&self, deletion: &Deletion<'_>, _: &Status, _: &mut Memory) -> Result<Left, Stop> {
+    async fn retain(
+        &self,
+        deletion: &Deletion<'_>,
+        _: &Status,
+        _: &mut Memory,
+    ) -> Result<Left, TeardownStop> {
         Self::takes(deletion, "retain".into()).await.map(|_| Left::Something)
     }
 
@@ -88,11 +93,16 @@ impl Deletable for Recorded {
         on_delete: OnDelete,
         _: &mut Status,
         _: &mut Memory,
-    ) -> Result<Left, Stop> {
+    ) -> Result<Left, TeardownStop> {
         Self::takes(deletion, format!("remove/{on_delete:?}")).await.map(|_| Left::Nothing)
     }
 
-    async fn give_id_back(&self, deletion: &Deletion<'_>, left: Left, _: &Status) -> Result<(), Stop> {
+    async fn give_id_back(
+        &self,
+        deletion: &Deletion<'_>,
+        left: Left,
+        _: &Status,
+    ) -> Result<(), TeardownStop> {
         Self::takes(deletion, format!("give-id-back/{left:?}")).await.map(drop)
     }
 

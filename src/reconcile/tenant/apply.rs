@@ -11,7 +11,7 @@ use crate::reconcile::ingestion::LastStep;
 use crate::reconcile::managed::Pass;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::resolved::{Grant, Resolved};
-use crate::reconcile::stop::Stop;
+use crate::reconcile::stop::PassStop;
 use crate::reconcile::{ingestion, offer_status, restore_documents};
 use crate::records::Trouble;
 use crate::stack::hash::fingerprint;
@@ -26,7 +26,7 @@ pub(super) async fn begin(
     resolved: &Resolved,
     pass: &mut Pass<'_>,
     memory: &mut Memory,
-) -> Result<(), Stop> {
+) -> Result<(), PassStop> {
     let (id, tenant_id) = (&resolved.id, &tenant.spec.tenant_id);
     let inherits = match &resolved.grant {
         Some(_) if cx.settings.read_only => false,
@@ -58,7 +58,7 @@ pub(super) async fn begin(
 }
 
 /// Writes the record that gives a Tenant its id.
-async fn take_id(ids: &Ids, resolved: &Resolved, grant: &Grant) -> Result<(), Stop> {
+async fn take_id(ids: &Ids, resolved: &Resolved, grant: &Grant) -> Result<(), PassStop> {
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = resolved.approved.as_deref();
     let claimant = Claimant { id: &resolved.id, namespace_uid, named: *named, approved };

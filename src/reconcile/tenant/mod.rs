@@ -20,7 +20,7 @@ use super::ingestion::LastStep;
 use super::managed::{Managed, Pass};
 use super::memory::Memory;
 use super::resolved::Resolved;
-use super::stop::Stop;
+use super::stop::PassStop;
 use super::{Action, Error, Guarded, pass, registry, untouched};
 use crate::api::{Pattern, PerLayer, Reason, Status, Tenant};
 use crate::stack::identity::Identity;
@@ -56,7 +56,7 @@ impl Managed for Tenant {
         self.spec.pattern == Pattern::Pool
     }
 
-    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, Stop> {
+    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, PassStop> {
         resolve::resolve(cx, self).await
     }
 
@@ -74,7 +74,7 @@ impl Managed for Tenant {
         resolved: &Resolved,
         pass: &mut Pass<'_>,
         memory: &mut Memory,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), PassStop> {
         apply::begin(cx, self, resolved, pass, memory).await
     }
 
@@ -91,7 +91,7 @@ impl Managed for Tenant {
     async fn register(&self, cx: &Context, id: Option<&Identity>, pass: &mut Pass<'_>, memory: &mut Memory) {
         let ready = pass.report.ready(&pass.before.conditions);
         let mirrored = registry::mirror(cx, self, id.filter(|_| ready), &pass.status, memory).await;
-        pass.report.registered = mirrored.standing;
+        pass.report.registered = mirrored.status;
         pass.look_again(mirrored.look_again);
         pass.fails(mirrored.fault);
     }

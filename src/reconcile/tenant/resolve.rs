@@ -13,7 +13,7 @@ use crate::reconcile::context::{Context, claimant};
 use crate::reconcile::managed::Managed;
 use crate::reconcile::places::Applicant;
 use crate::reconcile::resolved::{Asks, Grant, Resolved};
-use crate::reconcile::stop::Stop;
+use crate::reconcile::stop::PassStop;
 use crate::reconcile::{Error, Guarded, finalizer, offer_status};
 use crate::stack::accept;
 use crate::stack::fault::Fault;
@@ -26,7 +26,7 @@ use crate::stack::record::{self, Claimant, Record, Ruling};
 use crate::stack::tenant_ids::TENANT_IDS;
 
 /// Everything that is decided without looking at the stack.
-pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolved, Stop> {
+pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolved, PassStop> {
     let isolation = accept::tenant(tenant)?;
     let applicant = cx.applicant(tenant);
     let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), applicant.id.uid.clone());
@@ -55,7 +55,7 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
         cx.enter(&applicant, true)?;
         let asked = ask(cx, tenant, &applicant.id, &isolation, stack, offer.as_ref()).await;
         grant = asked.inspect_err(|stop| {
-            if matches!(stop, Stop::Refused(_)) {
+            if matches!(stop, PassStop::Refused(_)) {
                 cx.release_claim(&tenant_id, &uid);
             }
         })?;
@@ -65,7 +65,6 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
     let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
     Ok(Resolved {
         id: applicant.id.adopting(approved.as_deref()),
-        generation: tenant.metadata.generation.unwrap_or(0),
         asks: Asks::Tenant { isolation, tags: tenant.spec.tags.clone() },
         offer,
         grant,
@@ -80,9 +79,9 @@ fn lender(
     tenant: &Tenant,
     isolation: &Isolation,
     has_id: bool,
-) -> Result<Option<Arc<Guarded<SharedStack>>>, Stop> {
+) -> Result<Option<Arc<Guarded<SharedStack>>>, PassStop> {
     let Some(name) = isolation.stack() else { return Ok(None) };
-    let waits = |reason, message| Stop::WaitsForStack(LayerStatus::Waiting(reason, message));
+    let waits = |reason, message| PassStop::WaitsForStack(LayerStatus::Waiting(reason, message));
     let Some(found) = cx.stack(name) else {
         return Err(waits(Reason::StackNotFound, no_stack(cx, tenant, isolation, name, has_id)));
     };
@@ -104,7 +103,7 @@ async fn may_come(
     applicant: &Applicant,
     isolation: &Isolation,
     stack: Option<&SharedStack>,
-) -> Result<(), Stop> {
+) -> Result<(), PassStop> {
     let namespace = namespace(cx, tenant).await?;
     admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
     Ok(room::is_not_full(cx, applicant, &namespace.metadata, isolation)?)
@@ -112,7 +111,7 @@ async fn may_come(
 
 /// Puts our finalizer on, and then looks at the SharedStack live: either its teardown sees our finalizer, or we see that it is
 /// being deleted.
-async fn hold(cx: &Context, tenant: &mut Tenant, held: bool, stack: Option<&str>) -> Result<(), Stop> {
+async fn hold(cx: &Context, tenant: &mut Tenant, held: bool, stack: Option<&str>) -> Result<(), PassStop> {
     let api = Tenant::api(cx.client.clone(), &tenant.namespace().unwrap_or_default());
     if !held && !cx.settings.read_only {
         *tenant = finalizer::take(&api, tenant, &cx.finalizer()).await?;
@@ -121,7 +120,7 @@ async fn hold(cx: &Context, tenant: &mut Tenant, held: bool, stack: Option<&str>
         held && tenant.status.as_ref().is_some_and(|status| status.is_true(ConditionType::Accepted));
     let Some(name) = stack.filter(|_| !accepted) else { return Ok(()) };
     let waits = match look_live(cx.client.clone(), name).await {
-        Err(waits @ Stop::WaitsForStack(_)) => waits,
+        Err(waits @ PassStop::WaitsForStack(_)) => waits,
         other => return other,
     };
     // Nothing was built under it yet, and the SharedStack waits for it to go.
@@ -183,7 +182,7 @@ async fn ask(
     isolation: &Isolation,
     stack: Option<&SharedStack>,
     offer: Option<&Offer>,
-) -> Result<Option<Grant>, Stop> {
+) -> Result<Option<Grant>, PassStop> {
     if let Some(trouble) = cx.ids.closed() {
         return Err(trouble.into());
     }
@@ -235,32 +234,32 @@ async fn lives(client: Client, record: &Record) -> Result<bool, Error> {
 }
 
 /// What the SharedStack lends, or why it does not.
-fn offer_from(scope: &Arc<Scope>, pattern: Pattern, stack: &SharedStack) -> Result<Offer, Stop> {
+fn offer_from(scope: &Arc<Scope>, pattern: Pattern, stack: &SharedStack) -> Result<Offer, PassStop> {
     let name = stack.name_any();
     let id = Identity::of_stack(scope.clone(), &name, "");
     let needs_pool = pattern == Pattern::Pool;
     let offer = offer_status::offer_of(&id, stack).filter(|offer| offer.pool.is_some() || !needs_pool);
     offer.ok_or_else(|| {
         let message = format!("SharedStack '{name}' is not ready yet; this Tenant continues when it is");
-        Stop::WaitsForStack(LayerStatus::Waiting(Reason::StackNotReady, message))
+        PassStop::WaitsForStack(LayerStatus::Waiting(Reason::StackNotReady, message))
     })
 }
 
 /// Whether the SharedStack, as the API server has it now, is there and not leaving.
-async fn look_live(client: Client, name: &str) -> Result<(), Stop> {
+async fn look_live(client: Client, name: &str) -> Result<(), PassStop> {
     match Api::<SharedStack>::all(client).get_metadata_opt(name).await? {
         None => {
             let message = format!("There is no SharedStack '{name}'");
-            Err(Stop::WaitsForStack(LayerStatus::Waiting(Reason::StackNotFound, message)))
+            Err(PassStop::WaitsForStack(LayerStatus::Waiting(Reason::StackNotFound, message)))
         }
         Some(stack) if stack.metadata.deletion_timestamp.is_some() => Err(stack_leaves(name)),
         Some(_) => Ok(()),
     }
 }
 
-fn stack_leaves(name: &str) -> Stop {
+fn stack_leaves(name: &str) -> PassStop {
     let message = format!("SharedStack '{name}' is being deleted; name another in a new Tenant");
-    Stop::WaitsForStack(LayerStatus::Waiting(Reason::StackLeaving, message))
+    PassStop::WaitsForStack(LayerStatus::Waiting(Reason::StackLeaving, message))
 }
 
 #[cfg(test)]
@@ -283,7 +282,7 @@ mod tests {
         let mut silo = read::<Tenant>(tenant(json!({})));
         assert_eq!(silo.spec.pattern, Pattern::Silo);
         match resolve(&cx, &mut silo).await {
-            Err(Stop::Refused(refused)) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
+            Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
             _ => panic!("it was let in"),
         }
     }
@@ -302,7 +301,7 @@ mod tests {
         cx.namespaces = store([namespace(json!({}))]);
         let mut silo = read::<Tenant>(tenant(json!({})));
         match resolve(&cx, &mut silo).await {
-            Err(Stop::Refused(refused)) => {
+            Err(PassStop::Refused(refused)) => {
                 assert_eq!(refused.reason, Reason::QuotaReserved);
                 assert!(refused.message.contains("'none' is no whole number"), "{}", refused.message);
             }
@@ -319,7 +318,7 @@ mod tests {
         cx.reservations.is_in(&cx.applicant(&read(first)).id);
         let mut second = read::<Tenant>(tenant(json!({})));
         match resolve(&cx, &mut second).await {
-            Err(Stop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),
+            Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),
             _ => panic!("it was let in"),
         }
     }
@@ -341,7 +340,7 @@ mod tests {
             let spec = json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": name}});
             let mut bridge = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec})));
             match resolve(&cx, &mut bridge).await {
-                Err(Stop::WaitsForStack(LayerStatus::Waiting(told, message))) => {
+                Err(PassStop::WaitsForStack(LayerStatus::Waiting(told, message))) => {
                     assert!(told == reason && message.contains(name), "{message}");
                     assert_eq!(message.contains("standard"), name == "standart", "{message}");
                     assert!(!message.contains("others") && !message.contains("tenantId"), "{message}");

@@ -10,7 +10,7 @@ use crate::layers::existing_key;
 use crate::reconcile::Error;
 use crate::reconcile::context::Context;
 use crate::reconcile::places::Applicant;
-use crate::reconcile::stop::Stop;
+use crate::reconcile::stop::PassStop;
 use crate::stack::accept;
 use crate::stack::max_knowledge_bases::MAX_KNOWLEDGE_BASES;
 use crate::stack::model::blocked::Blocked;
@@ -38,7 +38,7 @@ pub(super) async fn ask(
     tenant: &Tenant,
     applicant: &Applicant,
     isolation: &Isolation,
-) -> Result<Option<Blocked>, Stop> {
+) -> Result<Option<Blocked>, PassStop> {
     if matches!(isolation, Isolation::Pool(_)) {
         return Ok(None);
     }
@@ -54,7 +54,7 @@ pub(super) async fn ask(
             Ok(limit) => limit,
             Err(unreadable) => return Ok(Some(unreadable)),
         };
-        return Stop::if_let_in(cx.reserve(applicant, limit).await);
+        return PassStop::if_let_in(cx.reserve(applicant, limit).await);
     }
     let limit = limit(&live_namespace(cx.client.clone(), tenant).await?.metadata)?;
     let blueprint = Blueprint::Tenant { isolation, tags: &tenant.spec.tags };

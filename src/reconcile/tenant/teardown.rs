@@ -14,7 +14,7 @@ use crate::reconcile::engine;
 use crate::reconcile::ids::Claimed;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::registry;
-use crate::reconcile::teardown::{Deletable, Deletion, Left, Stop, done};
+use crate::reconcile::teardown::{Deletable, Deletion, Left, TeardownStop, done};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, OwnershipClaim};
 use crate::stack::layout::{ledger_key, retained_prefix};
@@ -59,7 +59,7 @@ impl Deletable for DeletedTenant {
         &self.id
     }
 
-    async fn claimed(&mut self, deletion: &Deletion<'_>) -> Result<Claimed, Stop> {
+    async fn claimed(&mut self, deletion: &Deletion<'_>) -> Result<Claimed, TeardownStop> {
         if !deletion.cx.settings.read_only {
             self.claimed = deletion.cx.ids.claimed(&self.id).await?;
         }
@@ -73,7 +73,7 @@ impl Deletable for DeletedTenant {
         on_delete: Option<OnDelete>,
         status: &mut Status,
         memory: &mut Memory,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TeardownStop> {
         let Some(on_delete) = on_delete.filter(|_| self.has_id()) else { return Ok(()) };
         done(registry::tombstone(deletion, &self.id, self.pattern, on_delete, status, memory).await?)?;
         if status.had_documents != Some(true) && self.has_documents(deletion).await? {
@@ -87,7 +87,7 @@ impl Deletable for DeletedTenant {
         deletion: &Deletion<'_>,
         status: &Status,
         memory: &mut Memory,
-    ) -> Result<Left, Stop> {
+    ) -> Result<Left, TeardownStop> {
         Ok(self.leave_word(deletion, OnDelete::Keep, status, memory).await?)
     }
 
@@ -99,11 +99,11 @@ impl Deletable for DeletedTenant {
         on_delete: OnDelete,
         status: &mut Status,
         memory: &mut Memory,
-    ) -> Result<Left, Stop> {
+    ) -> Result<Left, TeardownStop> {
         if status.had_documents != deletion.before.had_documents && !memory.documents_noted {
             // It must be in the status before any of them is deleted. A definition that is older than the field drops it.
             memory.documents_noted = true;
-            return Err(Stop::Waits(Progress::waiting(Reason::Deleting, "The deletion begins")));
+            return Err(TeardownStop::Waits(Progress::waiting(Reason::Deleting, "The deletion begins")));
         }
         done(match self.pattern {
             Pattern::Pool => self.leave_pool(deletion, on_delete, status, memory).await?,
@@ -115,7 +115,12 @@ impl Deletable for DeletedTenant {
         })
     }
 
-    async fn give_id_back(&self, deletion: &Deletion<'_>, left: Left, status: &Status) -> Result<(), Stop> {
+    async fn give_id_back(
+        &self,
+        deletion: &Deletion<'_>,
+        left: Left,
+        status: &Status,
+    ) -> Result<(), TeardownStop> {
         if !self.has_id() {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Every error code that botocore's models name for what the operator calls, that AWS has for all its services, and that
-//! the field has met, with what follows from it.
+//! The class of every error code of the operator's calls: those in botocore's models, those of all AWS services, and those that
+//! users of AWS have reported.
 
 use std::time::Duration;
 

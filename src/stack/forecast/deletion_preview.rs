@@ -95,7 +95,7 @@ fn things(id: &Identity, observed: &Observation, layer: Layer) -> Vec<(&'static 
         Layer::Bucket => of(&observed.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
         Layer::VectorStore => of(&observed.collection, |facts| {
             vec![
-                facts.collection.as_ref().map(|it| ("collection", it.arn.clone())),
+                facts.collection.as_ref().map(|it| (layer.words(), it.arn.clone())),
                 facts.network.as_ref().map(|_| ("network policy", id.name(layer))),
                 facts.encryption.as_ref().map(|_| ("encryption policy", id.name(layer))),
             ]

@@ -22,8 +22,7 @@ fn draft(kind: ConditionType, status: &'static str, reason: Reason, message: imp
 }
 
 impl Report {
-    /// The conditions that follow, in the order of the documentation. What did not change keeps its time, and its
-    /// message too where only a request id differs.
+    /// The conditions that follow, in the order of the documentation. A status that did not change keeps its time.
     pub fn conditions(&self, previous: &[Condition], generation: i64, now: &Time) -> Vec<Condition> {
         let leaving = self.outcome.leaving().is_some();
         let mut drafts = self.summary(previous);
@@ -241,28 +240,15 @@ fn settle(draft: Draft, previous: &[Condition], generation: i64, now: &Time) -> 
     let Draft { kind, status, reason, message } = draft;
     let before = condition::find(previous, kind);
     let same_status = before.filter(|before| before.status == status);
-    let same_news = same_status
-        .filter(|before| before.reason == reason.as_str() && news(&before.message) == news(&message));
     Condition {
         type_: kind.to_string(),
         status: status.to_string(),
         reason: reason.to_string(),
-        message: same_news.map_or(message, |before| before.message.clone()),
+        message,
         observed_generation: Some(generation),
         last_transition_time: same_status
             .map_or_else(|| now.clone(), |before| before.last_transition_time.clone()),
     }
-}
-
-/// A message without its request ids: every retry has another, and none of them is news.
-pub(crate) fn news(message: &str) -> String {
-    let mut rest = message;
-    let mut kept = String::new();
-    while let Some((before, after)) = rest.split_once(" (request ") {
-        kept.push_str(before);
-        rest = after.split_once(')').map_or("", |(_, rest)| rest);
-    }
-    kept + rest
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::blocked::Blocked;
 use crate::api::{ConditionType, PerLayer, Reason, condition};
 
-pub(crate) use super::conditions::news;
 pub use super::layer_status::LayerStatus;
 
 pub(super) const TRUE: &str = "True";

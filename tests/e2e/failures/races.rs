@@ -162,13 +162,9 @@ async fn what_waiting_does_not_cure_says_what_does() {
             );
             let message = told.message(&format!("{layer:?}Ready"));
             let code = fault["code"].as_str().unwrap_or("AccessDeniedException");
-            for wanted in [
-                *remedy,
-                code,
-                "(request ",
-                *operation,
-                &w.tenant_identity(name, Pattern::Silo, None, "").name(*layer),
-            ] {
+            for wanted in
+                [*remedy, code, *operation, &w.tenant_identity(name, Pattern::Silo, None, "").name(*layer)]
+            {
                 assert!(message.contains(wanted), "'{wanted}' is not in: {message}");
             }
             let events = w.events(name).await;

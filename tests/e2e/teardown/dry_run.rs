@@ -52,7 +52,7 @@ async fn what_is_foretold_is_what_happens() {
         );
         let rest = ["bucket with all versions", "key, in 30 days"];
         let silo = lines(&w, "silo", "goes").await;
-        for what in own.iter().chain(&["collection", "network policy", "encryption policy"]).chain(&rest) {
+        for what in own.iter().chain(&["vector store", "network policy", "encryption policy"]).chain(&rest) {
             assert!(silo.iter().any(|found| found == what), "no {what} in {silo:?}");
         }
         assert_eq!(lines(&w, "kept", "stays").await, ["documents"]);

@@ -30,14 +30,14 @@ async fn what_can_move_moves_and_what_builds_on_it_waits() {
 async fn a_layer_that_waits_says_for_which() {
     let mut silo = Object::named("silo");
     let passed = silo.pass().await;
-    assert_eq!(*standing(&passed, Index), WaitingFor(VectorStore));
-    assert_eq!(*standing(&passed, KnowledgeBase), WaitingFor(Bucket));
+    assert_eq!(*status_of(&passed, Index), WaitingFor(VectorStore));
+    assert_eq!(*status_of(&passed, KnowledgeBase), WaitingFor(Bucket));
     assert!(
-        matches!(standing(&passed, Role), Waiting(Reason::WaitingForVectorStore, _)),
+        matches!(status_of(&passed, Role), Waiting(Reason::WaitingForVectorStore, _)),
         "{:?}",
         passed.layers
     );
-    assert!(matches!(standing(&passed, Bucket), Waiting(Reason::Creating, _)));
+    assert!(matches!(status_of(&passed, Bucket), Waiting(Reason::Creating, _)));
     assert!(passed.layers.key.is_none(), "nothing to own");
     assert!(passed.look_again.is_some() && blocked(&passed).is_none() && passed.fault.is_none());
 }
@@ -70,7 +70,7 @@ async fn while_something_waits_only_that_is_looked_at() {
     silo.calls();
     let passed = silo.pass().await;
     assert_eq!(silo.calls(), ["look VectorStore", "ensure VectorStore"]);
-    assert!(matches!(standing(&passed, VectorStore), Waiting(..)));
+    assert!(matches!(status_of(&passed, VectorStore), Waiting(..)));
 }
 
 #[tokio::test]
@@ -424,11 +424,11 @@ async fn what_is_denied_is_told_and_left_alone_while_the_rest_goes_on() {
     let mut silo = Object::named("silo");
     silo.aws(|aws| aws.refuses.bucket = Some(fault(Class::Denied)));
     let passed = silo.pass().await;
-    assert!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
+    assert!(matches!(status_of(&passed, Bucket), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
     assert!(passed.fault.is_none(), "no backoff: a person must act");
     for _ in 0..3 {
         let passed = silo.pass().await;
-        assert!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), "it is still told");
+        assert!(matches!(status_of(&passed, Bucket), Stalled(Reason::Denied, _)), "it is still told");
         assert_eq!(passed.look_again.map(|again| again <= STALLED), Some(true));
     }
     let calls = silo.calls();
@@ -455,7 +455,7 @@ async fn each_class_of_refusal_has_its_reason() {
         let mut silo = Object::named("silo");
         silo.aws(|aws| aws.refuses.vector_store = Some(fault(class)));
         let passed = silo.pass().await;
-        let Stalled(told, message) = standing(&passed, VectorStore) else { panic!("{:?}", passed.layers) };
+        let Stalled(told, message) = status_of(&passed, VectorStore) else { panic!("{:?}", passed.layers) };
         assert_eq!(*told, reason);
         assert!(message.contains("AWS says no"), "{message}");
         assert!(silo.memory.refused.vector_store.is_some(), "{class:?} is not tried at each pass");
@@ -472,7 +472,7 @@ async fn a_passing_failure_is_nobodys_news_for_two_minutes() {
         });
         silo.generation = 2;
         let passed = silo.pass().await;
-        assert!(matches!(standing(&passed, Bucket), Serving(Reason::Updating, _)), "{:?}", passed.layers);
+        assert!(matches!(status_of(&passed, Bucket), Serving(Reason::Updating, _)), "{:?}", passed.layers);
         assert_eq!(passed.fault.map(|fault| fault.class), Some(class), "backoff decides");
         assert_eq!(passed.outcome.transient(), None);
         assert!(silo.memory.refused.bucket.is_none() && silo.is_ready(), "what stood still stands");
@@ -501,10 +501,10 @@ async fn what_fails_while_a_stack_is_built_is_told_with_its_cause_and_later_need
                 fails.bucket = Some(fault(class));
             });
             let passed = silo.pass().await;
-            assert_eq!(*standing(&passed, Bucket), Unchanged, "nobody's news yet");
+            assert_eq!(*status_of(&passed, Bucket), Unchanged, "nobody's news yet");
             silo.clock = later();
             let passed = silo.pass().await;
-            let Waiting(told, message) = standing(&passed, Bucket) else { panic!("{:?}", passed.layers) };
+            let Waiting(told, message) = status_of(&passed, Bucket) else { panic!("{:?}", passed.layers) };
             assert!(*told == reason && message.contains("AWS says no"), "{message}");
             assert!(passed.fault.is_some(), "backoff decides");
             let ready = silo.status.condition(ConditionType::Ready).unwrap();
@@ -515,7 +515,7 @@ async fn what_fails_while_a_stack_is_built_is_told_with_its_cause_and_later_need
             let earlier = jiff::SignedDuration::from_secs(2);
             silo.status.conditions.iter_mut().for_each(|it| it.last_transition_time.0 -= earlier);
             let passed = silo.pass().await;
-            let Stalled(told, message) = standing(&passed, Bucket) else { panic!("{:?}", passed.layers) };
+            let Stalled(told, message) = status_of(&passed, Bucket) else { panic!("{:?}", passed.layers) };
             assert!(*told == Reason::DeadlineExceeded && message.contains("AWS says no"), "{message}");
             assert!(silo.status.is_true(ConditionType::Stalled));
             silo.aws(|aws| (aws.refuses.bucket, aws.blind.bucket) = (None, None));
@@ -569,7 +569,7 @@ async fn what_does_not_come_in_time_needs_a_person() {
     let mut silo = Object::named("silo");
     silo.aws(|aws| aws.slow.vector_store = true);
     let passed = silo.pass().await;
-    assert!(matches!(standing(&passed, VectorStore), Waiting(Reason::Creating, _)));
+    assert!(matches!(status_of(&passed, VectorStore), Waiting(Reason::Creating, _)));
     silo.clock = later();
     // Stamps are whole seconds: without one gone by, no time has.
     silo.status
@@ -577,7 +577,7 @@ async fn what_does_not_come_in_time_needs_a_person() {
         .iter_mut()
         .for_each(|it| it.last_transition_time.0 -= jiff::SignedDuration::from_secs(2));
     let passed = silo.pass().await;
-    let Stalled(Reason::DeadlineExceeded, message) = standing(&passed, VectorStore) else {
+    let Stalled(Reason::DeadlineExceeded, message) = status_of(&passed, VectorStore) else {
         panic!("{:?}", passed.layers)
     };
     assert!(message.starts_with("Not ready after 30 minutes. The vector store is slow"), "{message}");
@@ -590,9 +590,9 @@ async fn without_knowing_what_is_there_nothing_is_done_anywhere() {
         silo.aws(|aws| aws.blind.bucket = Some(fault(class)));
         let passed = silo.pass().await;
         assert_eq!(silo.ensured(), []);
-        assert_eq!(matches!(standing(&passed, Bucket), Stalled(Reason::Denied, _)), told);
+        assert_eq!(matches!(status_of(&passed, Bucket), Stalled(Reason::Denied, _)), told);
         assert_eq!(passed.fault.is_some(), !told);
-        assert_eq!(*standing(&passed, VectorStore), Unchanged);
+        assert_eq!(*status_of(&passed, VectorStore), Unchanged);
         assert_eq!(silo.memory.looked_at_all, None, "the next pass looks at all layers");
         assert_eq!(passed.look_again, Some(STALLED));
         silo.aws(|aws| aws.blind.bucket = None);
@@ -625,7 +625,7 @@ async fn what_hides_the_index_may_be_just_what_is_put_right() {
     let passed = silo.pass().await;
     assert_eq!(silo.ensured(), [VectorStore], "the index is not made a second time");
     assert!(
-        matches!(standing(&passed, Index), Stalled(Reason::EndpointUnreachable, _)),
+        matches!(status_of(&passed, Index), Stalled(Reason::EndpointUnreachable, _)),
         "{:?}",
         passed.layers
     );
@@ -668,10 +668,10 @@ async fn an_index_that_cannot_be_looked_at_waits_for_what_is_being_put_right() {
     });
     silo.generation = 2;
     let passed = silo.pass().await;
-    assert_eq!((silo.ensured(), standing(&passed, Index)), (vec![Role], &WaitingFor(Role)));
+    assert_eq!((silo.ensured(), status_of(&passed, Index)), (vec![Role], &WaitingFor(Role)));
     let passed = silo.pass().await;
     assert_eq!(silo.ensured(), [], "with nothing to put right it is told");
-    assert!(matches!(standing(&passed, Index), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
+    assert!(matches!(status_of(&passed, Index), Stalled(Reason::Denied, _)), "{:?}", passed.layers);
     silo.aws(|aws| aws.blind.index = None);
     silo.until_ready().await;
 }
@@ -693,7 +693,7 @@ async fn an_index_that_is_lost_takes_its_data_source_along() {
     silo.generation = 2;
     let passed = silo.pass().await;
     assert_eq!(silo.ensured(), [KnowledgeBase], "first the data source goes");
-    assert_eq!(*standing(&passed, Index), WaitingFor(KnowledgeBase));
+    assert_eq!(*status_of(&passed, Index), WaitingFor(KnowledgeBase));
     let expected: [&[Layer]; 2] = [&[Index], &[KnowledgeBase]];
     assert_eq!(silo.until_ready().await, expected);
 }
@@ -757,12 +757,12 @@ async fn a_store_that_an_earlier_release_made_is_lost_and_not_made_anew() {
 
 /// What is said of a layer that is lost.
 fn lost(passed: &Passed, layer: Layer) -> String {
-    match standing(passed, layer) {
+    match status_of(passed, layer) {
         // At first it is only looked for once more.
         Stalled(Reason::DataLost, message) | Waiting(Reason::DataLost, message) => {
             assert_eq!(
                 message.contains("approve="),
-                matches!(standing(passed, layer), Stalled(..)),
+                matches!(status_of(passed, layer), Stalled(..)),
                 "{message}"
             );
             message.clone()
@@ -809,12 +809,12 @@ async fn who_only_reads_says_what_it_would_do() {
     let passed = silo.pass().await;
     assert_eq!(silo.ensured(), []);
     assert!(
-        matches!(standing(&passed, Bucket), Waiting(Reason::ReadOnly, message) if message.contains("the bucket"))
+        matches!(status_of(&passed, Bucket), Waiting(Reason::ReadOnly, message) if message.contains("the bucket"))
     );
-    assert_eq!(*standing(&passed, Index), WaitingFor(VectorStore));
+    assert_eq!(*status_of(&passed, Index), WaitingFor(VectorStore));
     silo.aws(|aws| aws.observed = silo.sample.built());
     silo.memory = Memory::default();
-    assert_eq!(*standing(&silo.pass().await, Bucket), Ready);
+    assert_eq!(*status_of(&silo.pass().await, Bucket), Ready);
 }
 
 /// What it leaves as it is goes on answering, however long.
@@ -892,7 +892,7 @@ async fn without_room_for_its_knowledge_base_the_rest_is_built_and_that_is_not()
     let ensured = bridge.ensured();
     assert!(ensured.contains(&Index) && !ensured.contains(&KnowledgeBase), "{ensured:?}");
     let passed = bridge.pass().await;
-    assert_eq!(*standing(&passed, KnowledgeBase), Stalled(Reason::QuotaReserved, "90 of 90".into()));
+    assert_eq!(*status_of(&passed, KnowledgeBase), Stalled(Reason::QuotaReserved, "90 of 90".into()));
     assert!(passed.look_again.is_some(), "nobody would ask again");
     let is_true = |kind| bridge.status.is_true(kind);
     assert!(is_true(ConditionType::Accepted) && is_true(ConditionType::Stalled));
@@ -918,5 +918,5 @@ async fn what_aws_said_of_a_knowledge_base_is_told_before_that_there_is_no_room(
     }
     bridge.no_room = no_room();
     let passed = bridge.pass().await;
-    assert!(matches!(standing(&passed, KnowledgeBase), Stalled(Reason::Invalid, _)), "{:?}", passed.layers);
+    assert!(matches!(status_of(&passed, KnowledgeBase), Stalled(Reason::Invalid, _)), "{:?}", passed.layers);
 }

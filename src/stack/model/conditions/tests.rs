@@ -14,7 +14,7 @@ fn status(conditions: &[Condition], kind: ConditionType) -> (&str, &str) {
 fn building() -> Report {
     let mut report = Report::default();
     report.layers.vector_store =
-        Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 1)".into()));
+        Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING".into()));
     report.layers.bucket = Some(LayerStatus::Ready);
     report.layers.index = Some(LayerStatus::WaitingFor(Layer::VectorStore));
     report
@@ -53,9 +53,7 @@ fn what_needs_a_person_is_stalled_with_the_same_reason() {
 fn only_news_changes_a_condition() {
     let first = building().conditions(&[], 1, &at(1));
     let mut again = building();
-    again.layers.vector_store =
-        Some(LayerStatus::Waiting(Reason::Creating, "Collection is CREATING (request 2)".into()));
-    assert_eq!(again.conditions(&first, 1, &at(2)), first, "another request id is no news");
+    assert_eq!(again.conditions(&first, 1, &at(2)), first, "the same again is no news");
     again.layers.vector_store = Some(LayerStatus::Unchanged);
     let later = again.conditions(&first, 1, &at(2));
     assert_eq!(status(&later, ConditionType::VectorStoreReady), ("False", "Creating"));
@@ -114,7 +112,7 @@ fn trouble_with_the_registry_leaves_ready_alone() {
     report.registered = Some(LayerStatus::Ready);
     let told = report.conditions(&first, 1, &at(2));
     assert_eq!(status(&told, ConditionType::Registered), ("True", "Registered"));
-    let conflict = LayerStatus::Stalled(Reason::RegistryConflict, "not ours (request 1)".into());
+    let conflict = LayerStatus::Stalled(Reason::RegistryConflict, "not ours".into());
     report.registered = Some(conflict);
     let refused = report.conditions(&told, 1, &at(3));
     assert_eq!(status(&refused, ConditionType::Registered), ("False", "RegistryConflict"));
@@ -500,16 +498,16 @@ fn passing_failures_leave_the_last_word_on_why_it_is_not_ready() {
     assert_eq!(told(&conditions, ConditionType::Ready), Some(looking));
 }
 
-/// The time is that of the last change of status; the message stays where only a request id differs.
+/// The time is that of the last change of status.
 #[test]
-fn a_condition_keeps_its_time_with_its_status_and_its_message_without_news() {
-    let before = said(ConditionType::KeyReady, "False", "Creating", "it comes (request 1)");
+fn a_condition_keeps_its_time_with_its_status() {
+    let before = said(ConditionType::KeyReady, "False", "Creating", "it comes");
     let elsewhere = said(ConditionType::BucketReady, "True", "Ready", "The key matches the spec");
     for (standing, message, time) in [
-        (waiting(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
-        (waiting(Reason::Creating, "it comes at last (request 2)"), "it comes at last (request 2)", 1),
-        (waiting(Reason::Updating, "it comes (request 2)"), "it comes (request 2)", 1),
-        (stalled(Reason::Creating, "it comes (request 2)"), "it comes (request 1)", 1),
+        (waiting(Reason::Creating, "it comes"), "it comes", 1),
+        (waiting(Reason::Creating, "it comes at last"), "it comes at last", 1),
+        (waiting(Reason::Updating, "it comes"), "it comes", 1),
+        (stalled(Reason::Creating, "it comes"), "it comes", 1),
         (LayerStatus::WaitingFor(Layer::Role), "The key waits for the role", 2),
         (LayerStatus::Ready, "The key matches the spec", 2),
     ] {
@@ -520,25 +518,9 @@ fn a_condition_keeps_its_time_with_its_status_and_its_message_without_news() {
         assert_eq!((key.message.as_str(), &key.last_transition_time), (message, &at(time)), "{standing:?}");
     }
     // The same words with another status are told at once.
-    let before = said(ConditionType::KeyReady, "True", "Creating", "it comes (request 1)");
-    let layers =
-        PerLayer { key: Some(waiting(Reason::Creating, "it comes (request 2)")), ..PerLayer::default() };
+    let before = said(ConditionType::KeyReady, "True", "Creating", "it comes");
+    let layers = PerLayer { key: Some(waiting(Reason::Creating, "it comes")), ..PerLayer::default() };
     let conditions = Report { layers, ..Report::default() }.conditions(&[before], 1, &at(2));
-    let expected = ("False", "Creating", "it comes (request 2)");
+    let expected = ("False", "Creating", "it comes");
     assert_eq!(told(&conditions, ConditionType::KeyReady), Some(expected));
-}
-
-#[test]
-fn a_request_id_is_no_news() {
-    for (message, expected) in [
-        ("", ""),
-        ("nothing to hide (at all)", "nothing to hide (at all)"),
-        ("denied (request R1)", "denied"),
-        ("denied (request R1). Allow it", "denied. Allow it"),
-        ("one (request R1); two (request R2) and three", "one; two and three"),
-        ("cut off (request R1", "cut off"),
-        ("no (requested) id", "no (requested) id"),
-    ] {
-        assert_eq!(news(message), expected);
-    }
 }
