@@ -1,7 +1,7 @@
 """The ASGI application: one request in, journalled, answered by whoever owns it.
 
-    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service, each named and passing gate.py:
-        bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks
+    request -> Call (call.py) -> who calls (principals.py, sessions.py) -> by the signature's service, each named and passing gate.py:
+        bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks, unsound.py spoils
         aoss      aoss.py, aoss_security.py, aoss_index.py                                           access.py decides
         others    passthrough.py -> upstream.py (MiniStack)
     /_double/     control.py

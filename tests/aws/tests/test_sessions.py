@@ -210,6 +210,15 @@ def test_policies_for_a_session_that_are_refused(aws, ask):
     assert code(lambda: aws.assume(ask, PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])) == "NotImplementedByDouble"
 
 
+def test_a_session_shows_its_token(aws, ask):
+    keys = aws.assume(ask).credentials
+    for token in (None, "x", aws.assume(ask).credentials["aws_session_token"]):
+        other = Aws(aws.endpoint, aws.account, {**keys, "aws_session_token": token})
+        assert [code(act) for act in (other.s3.list_buckets, other.sts.get_caller_identity, other.agent.list_knowledge_bases)] == [
+            "InvalidToken", "InvalidClientTokenId", "UnrecognizedClientException"]
+    Aws(aws.endpoint, aws.account, keys).s3.list_buckets()
+
+
 def test_a_session_that_ends_early(aws, ask):
     """AWS's shortest lasts 15 minutes, which no test waits for."""
     aws.settings(session_seconds=1.5)
