@@ -43,8 +43,9 @@ def _session(world, call):
         raise _invalid("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from "
                        "the calling session.")
     seconds = world.settings.of(call.account)["session_seconds"]
-    return Session({**{key: kept.tags[key] for key in kept.transitive}, **tags}, (*kept.transitive, *(k for k in tags if k.lower() in wanted)),
-                   _policy(call), time.time() + seconds if seconds else None)
+    handed_on = (*kept.transitive, *(key for key in tags if key.lower() in wanted))
+    return Session({**{key: kept.tags[key] for key in kept.transitive}, **tags}, handed_on, _policy(call),
+                   time.time() + seconds if seconds else None)
 
 
 def _policy(call):

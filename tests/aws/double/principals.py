@@ -139,8 +139,8 @@ class Roles:
         """Why this role may not do that, in AWS's words, or None: the one evaluator of IAM permissions.
 
         An explicit deny anywhere wins; boundary, session policy and identity policies must all allow, unless the
-        resource's policy names the role itself in the last one's place. What is `guarded` (a KMS key, a role's trust) must be allowed by its own policy in any
-        case, which may leave it to IAM by naming the account (aws-facts §4.4)."""
+        resource's policy names the role itself in the last one's place. What is `guarded` (a KMS key, a role's trust)
+        must be allowed by its own policy in any case, which may leave it to IAM by naming the account (aws-facts §4.4)."""
         context = about(role, context)
 
         def theirs(principal):
