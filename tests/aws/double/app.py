@@ -1,7 +1,7 @@
 """The ASGI application: one request in, journalled, answered by whoever owns it.
 
-    request -> Call (call.py) -> who calls (principals.py) -> by the signature's service, each named and passing gate.py:
-        bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks
+    request -> Call (call.py) -> who calls (principals.py, sessions.py) -> by the signature's service, each named and passing gate.py:
+        bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks, unsound.py spoils
         aoss      aoss.py, aoss_security.py, aoss_index.py                                           access.py decides
         others    passthrough.py -> upstream.py (MiniStack)
     /_double/     control.py
@@ -11,7 +11,7 @@
 import json
 import logging
 
-from . import aoss, bedrock, control, endpoint, model, passthrough, web_identity
+from . import aoss, bedrock, control, endpoint, model, passthrough, sessions, web_identity
 from .call import Call
 from .clock import Clock, Holds
 from .connections import Connections
@@ -38,6 +38,7 @@ class App:
         self.world = World(settings, Clock(settings, Holds()), Journal())
         world = self.world
         world.roles, world.faults, world.keys = Roles(world), Faults(), Keys()
+        world.sessions = sessions.Sessions()
         world.rates, world.connections = Rates(settings), Connections()
         world.s3_mends, world.s3_etags, world.evidence = S3Mends(world), Etags(), Evidence(evidence)
 
@@ -90,7 +91,8 @@ class App:
             world.journal.add(
                 time=started, account=call.account, region=call.region, service=call.service, operation=call.operation,
                 resource=call.resource, caller=call.caller, status=status, error=call.error, message=error,
-                params=call.params, actions=call.actions, request_id=call.request_id)
+                params=call.params, actions=call.actions, session=sessions.shown(call), asked=call.asked,
+                request_id=call.request_id)
 
     async def _answer(self, call):
         if call.service == "sts" and not call.access_key:
@@ -98,6 +100,7 @@ class App:
         if not call.access_key:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
         call.account, call.caller = await self.world.roles.caller(call.access_key, call.region)
+        call.session = self.world.sessions.of(call)
         if call.path.startswith("/_aoss/"):
             return await endpoint.answer(self.world, call)
         if call.service not in OWN:
@@ -106,6 +109,7 @@ class App:
         value = await own(self.world, call)
         service = {"aoss": "opensearchserverless"}.get(call.service, call.service)
         status, body = model.answer(service, call.operation, value)
+        body = call.bend(body) if call.bend else body
         kind = "application/x-amz-json-1.0" if protocol == "json" else "application/json"
         return status, {"content-type": kind, "x-amzn-RequestId": call.request_id}, body
 

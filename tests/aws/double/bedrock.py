@@ -5,7 +5,7 @@ bedrock, bedrock-agent and bedrock-agent-runtime share a signing name; their pat
 
 import re
 
-from . import bedrock_documents, bedrock_jobs, bedrock_models, bedrock_sources, gate, retrieve, store
+from . import asked, bedrock_documents, bedrock_jobs, bedrock_models, bedrock_sources, gate, retrieve, store
 from .bedrock_common import kb_of, once, table
 from .errors import AwsError, conflict, validation
 from .model import parse_json, parse_rest, route
@@ -30,6 +30,7 @@ async def answer(world, call):
     call.params = parse_json(call.body)         # for the journal, should the model refuse them
     params = call.params = parse_rest(service, name, labels, call.query, call.body)
     call.resource = call.resource or params.get("name", "")
+    call.asked = asked.of(world.region(call.account, call.region), name, params)
     await gate.pass_through(world, call)
     tables = (OPERATIONS, bedrock_sources.OPERATIONS, bedrock_jobs.OPERATIONS, bedrock_documents.OPERATIONS,
               bedrock_models.OPERATIONS, retrieve.OPERATIONS)

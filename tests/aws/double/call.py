@@ -2,8 +2,11 @@
 
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
+
+from .sessions import NOBODYS, Session
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
 
@@ -31,6 +34,9 @@ class Call:
     error: str = ""
     actions: list = field(default_factory=list)     # what IAM was asked
     condition: tuple = ()           # of a conditional write to S3: its header and the value
+    session: Session = NOBODYS      # the role's session that calls
+    asked: dict | None = None       # what a knowledge base is asked, and whose it is: asked.py
+    bend: Callable | None = None    # what a store that is not sound makes of the answer: unsound.py
 
     @classmethod
     def of(cls, scope, body):

@@ -4,7 +4,7 @@ An account's root (the 12-digit key) may do all that its organization lets it. W
 principals.py (`lag.role`). The switch `enforce_caller` turns the checks off.
 """
 
-from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3, organization
+from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3, organization, policy, sessions
 from .errors import AwsError
 from .principals import SESSION, Role, about
 
@@ -21,7 +21,7 @@ async def role_of(world, call):
         return Role(call.caller, "root", {}, [organization.EVERYTHING], None) if bound else None
     role = await world.roles.of_caller(call.caller)
     # A session outlives its role, and may then do nothing.
-    return role or Role(call.caller, "", {}, [], None)
+    return sessions.under(call.session, role or Role(call.caller, "", {}, [], None))
 
 
 async def demands(world, call, role):
@@ -45,12 +45,18 @@ async def check(world, call):
 
 
 def refusal(world, call, role, demand, vpce=None):
-    context = about(role, {"aws:RequestedRegion": call.region, "aws:SourceVpce": vpce or None, **demand.context})
+    context = about(role, {"aws:RequestedRegion": call.region, "aws:SourceVpce": vpce or None, **variables(world, call),
+                           **demand.context})
     why = organization.refusal(world, role.arn, demand.action, demand.resource, context)
     why = why or world.roles.refusal(role, demand.action, demand.resource, context, demand.policy, demand.guarded)
     if why is None:
         world.evidence.note(role, demand.action, demand.resource, context)
     return why
+
+
+def variables(world, call):
+    """Which variables the policies of this call have resolved."""
+    return {policy.VARIABLES: world.settings.switch(call.account, "policy_variables")}
 
 
 def denial(call, action, resource, why):

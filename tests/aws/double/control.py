@@ -2,24 +2,28 @@
 
 import json
 
+from . import asked
 from .state import World
 
 
 async def answer(world: World, call):
     """(status, value to be written as JSON)."""
     name = call.path.removeprefix("/_double/").strip("/")
-    asked = {k: v[0] for k, v in call.query.items()}
+    query = {k: v[0] for k, v in call.query.items()}
     given = json.loads(call.body) if call.body else {}
-    account = asked.get("account") or given.pop("account", None)
+    account = query.get("account") or given.pop("account", None)
     holds = world.clock.holds
     try:
         if name == "health":
             return 200, {"status": "ok"}
         if name == "journal" and call.method == "GET":
-            return 200, {"entries": world.journal.since(account, int(asked.get("since", 0)))}
+            return 200, {"entries": world.journal.since(account, int(query.get("since", 0)))}
         if name == "journal" and call.method == "DELETE":
             world.journal.clear(account)
             return 200, {}
+        if name == "asked":
+            found = asked.by(world.journal.since(account, int(query.get("since", 0))), query["role"])
+            return 200, {"asked": len(found), "wrong": asked.wrong(found, query.get("key", asked.KEY))}
         if name == "settings" and call.method == "GET":
             return 200, world.settings.of(account)
         if name == "settings" and call.method == "PUT":

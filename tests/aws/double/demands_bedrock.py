@@ -16,7 +16,8 @@ async def of(world, call, role):
         how = (params.get("retrieveAndGenerateConfiguration") or {}).get("knowledgeBaseConfiguration") or {}
         model = how.get("modelArn", "*")
         model = model if model.startswith("arn:") else f"arn:aws:bedrock:{call.region}::foundation-model/{model}"
-        return [Demand(action, "*"), Demand("bedrock:Retrieve", base + how.get("knowledgeBaseId", "*")),
+        kb = how.get("knowledgeBaseId", "*")
+        return [Demand(action, "*"), Demand("bedrock:Retrieve", base + kb, _tags_at_retrieve(world, region, kb)),
                 Demand("bedrock:InvokeModel", model)]
     if call.operation == "GetFoundationModel":
         return [Demand(action, bedrock_models.arn(call.region, params["modelIdentifier"]))]
@@ -29,6 +30,8 @@ async def of(world, call, role):
         return demands
     arn = params.get("resourceArn") or params.get("knowledgeBaseId") or "*"
     arn = arn if ":" in arn else base + arn
+    if call.operation == "Retrieve":
+        return [Demand(action, arn, _tags_at_retrieve(world, region, arn))]
     kb = region.kbs.get(arn.rsplit("/", 1)[-1])
     if params.get("tagKeys"):
         tags["aws:TagKeys"] = params["tagKeys"]
@@ -36,3 +39,8 @@ async def of(world, call, role):
     if params.get("roleArn"):
         demands.append(await pass_role(world, params["roleArn"], SERVICE, arn))
     return demands
+
+
+def _tags_at_retrieve(world, region, identifier):
+    kb = region.kbs.get(identifier.rsplit("/", 1)[-1])
+    return resource_tags(kb.tags) if kb and world.settings.switch(region.account, "retrieve_sees_tags") else {}

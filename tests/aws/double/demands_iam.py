@@ -1,24 +1,12 @@
 """What IAM is asked for each call of IAM and STS (service authorization reference; aws-facts §1.6, §4.5)."""
 
 from .demand import Demand, request_tags, resource_tags
+from .model import members
 
 # Conditions on iam:PermissionsBoundary mean the boundary that is sent for these, and the role's own for the others.
 _SENDS_BOUNDARY = {"CreateRole", "PutRolePermissionsBoundary"}
-# MiniStack's names for what needs no permission, or none but the role's trust (key_mends.py).
+# MiniStack's names for what needs no permission, or what assume_role.py asks for.
 _FREE = {"GetCallerIdentity", "AssumeRole", "AssumeRoleWithWebIdentity", "GetSessionToken"}
-
-
-def members(params, name):
-    """The entries of a list in a query: Tags.member.1.Key=... -> [{"Key": ...}], TagKeys.member.1=... -> ["..."]."""
-    found = {}
-    for key, value in params.items():
-        parts = key.split(".")
-        if parts[:2] == [name, "member"] and len(parts) > 2:
-            if len(parts) == 3:
-                found[int(parts[2])] = value
-            else:
-                found.setdefault(int(parts[2]), {})[parts[3]] = value
-    return [found[n] for n in sorted(found)]
 
 
 async def of(world, call, role):

@@ -3,8 +3,8 @@
 import re
 
 from . import model, upstream
-from .demands_iam import members
 from .errors import AwsError
+from .model import members
 
 _CHECKED = {"CreateRole", "TagRole", "PutRolePolicy", "UpdateAssumeRolePolicy", "AttachRolePolicy", "GetRole", "DeleteRole"}
 
@@ -22,7 +22,7 @@ async def check(world, call):
     if call.operation not in _CHECKED:
         return
     params, role = call.params, call.params.get("RoleName", "")
-    _check_shape(call)
+    model.check_query("iam", call.operation, params)
 
     def limit(name):
         return world.settings.limit(call.account, name)
@@ -56,18 +56,3 @@ async def _inline(call, role):
         return {n: upstream.text((await iam("GetRolePolicy", PolicyName=n))["PolicyDocument"]) for n in names}
     except AwsError:
         return {}
-
-
-def _check_shape(call):
-    """Names, paths, descriptions, tags: lengths and patterns of the model."""
-    shape = model.service("iam").operation_model(call.operation).input_shape
-    given = {}
-    for name, member in shape.members.items():
-        if member.type_name == "string" and name in call.params:
-            given[name] = call.params[name]
-        elif member.type_name == "list" and members(call.params, name):
-            given[name] = members(call.params, name)
-    try:
-        model.check(shape, given, [])
-    except AwsError as error:
-        raise AwsError("ValidationError", error.message, 400) from None

@@ -28,9 +28,11 @@ def service(name):
 @functools.lru_cache(maxsize=None)
 def _pattern(text):
     # Java's character classes are the only thing in these models that Python's re cannot read.
+    unicode = "\\p{" in text or "\\P{" in text
     text = text.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
     text = text.replace(r"[^\p{C}]", r"[^\x00-\x1f\x7f]").replace(r"\P{C}", r"[^\x00-\x1f\x7f]")
-    return re.compile(text)
+    # Java's \w, \d and \s are ASCII's unless a class says otherwise.
+    return re.compile(text, 0 if unicode else re.ASCII)
 
 
 @functools.lru_cache(maxsize=None)
@@ -81,6 +83,35 @@ def parse_target(name, operation, body):
     params = {k: v for k, v in parse_json(body).items() if v is not None}
     check(service(name).operation_model(operation).input_shape, params, [])
     return params
+
+
+def check_query(name, operation, params):
+    """Refuse a call of IAM or STS whose names, lengths, numbers or lists the model forbids."""
+    shape, given = service(name).operation_model(operation).input_shape, {}
+    for member, member_shape in shape.members.items():
+        if member_shape.type_name == "list":
+            found = members(params, member)
+            if found:
+                given[member] = found
+        elif member in params:
+            given[member] = _typed(member_shape, params[member])
+    try:
+        check(shape, given, [])
+    except AwsError as error:
+        raise AwsError("ValidationError", error.message, 400) from None
+
+
+def members(params, name):
+    """The entries of a list in a query: Tags.member.1.Key=... -> [{"Key": ...}], TagKeys.member.1=... -> ["..."]."""
+    found = {}
+    for key, value in params.items():
+        parts = key.split(".")
+        if parts[:2] == [name, "member"] and len(parts) > 2:
+            if len(parts) == 3:
+                found[int(parts[2])] = value
+            else:
+                found.setdefault(int(parts[2]), {})[parts[3]] = value
+    return [found[n] for n in sorted(found)]
 
 
 def parse_json(body):

@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import parse_qs
 
-from . import gate, iam_mends, key_mends, s3_names, upstream
+from . import assume_role, gate, iam_mends, key_mends, s3_names, upstream
 from .errors import AwsError
 from .principals import ROLE_CHANGES
 
@@ -54,8 +54,7 @@ async def answer(world, call):
         await key_mends.check_kms(world, call)
     elif call.service == "iam":
         await iam_mends.check(world, call)
-    elif call.operation == "AssumeRole":
-        await key_mends.check_assume_role(world, call)
+    session = await assume_role.check(world, call) if call.operation == "AssumeRole" else None
     role_change = call.service == "iam" and ROLE_CHANGES.fullmatch(call.operation)
     if role_change:
         await world.roles.before_change(call.account, call.params.get("RoleName"))
@@ -66,6 +65,8 @@ async def answer(world, call):
         world.keys.forget(call.account)
     if call.service == "kms" and call.operation == "CreateKey" and answer.status < 300:
         call.resource = json.loads(answer.body)["KeyMetadata"]["KeyId"]
+    if session and answer.status < 300:
+        answer.body = world.sessions.give(session, answer.body)
     if answer.status >= 300:
         call.error = _error_of(answer)
     headers = {k.decode().lower(): v.decode() for k, v in answer.headers}

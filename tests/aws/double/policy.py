@@ -9,6 +9,11 @@ import functools
 import re
 
 
+# In a context: which variables of a policy are resolved. It is no condition key. Absent: all. "slashless": none whose tag's key has
+# a slash in it. "none": none at all, as in policies of the language's older version.
+VARIABLES = "double:variables"
+
+
 def as_list(value):
     return value if isinstance(value, list) else [] if value is None else [value]
 
@@ -39,9 +44,10 @@ def decide(documents, action, resource, context, principal=None):
     """'Deny', 'Allow' or None. `principal` is a predicate on a Principal element, for resource policies."""
     verdict = None
     for document in documents:
+        seen = _seen_by(document, context)
         for statement in as_list((document or {}).get("Statement")):
             effect = statement.get("Effect")
-            if _applies(statement, effect, action, resource, context, principal):
+            if _applies(statement, effect, action, resource, seen, principal):
                 if effect == "Deny":
                     return "Deny"
                 verdict = "Allow"
@@ -50,8 +56,14 @@ def decide(documents, action, resource, context, principal=None):
 
 def allowing(document, action, resource, context):
     """The names of all statements of an identity's policy that allow it, None for one without a name."""
+    seen = _seen_by(document, context)
     return [statement.get("Sid") for statement in as_list((document or {}).get("Statement"))
-            if statement.get("Effect") == "Allow" and _applies(statement, "Allow", action, resource, context, None)]
+            if statement.get("Effect") == "Allow" and _applies(statement, "Allow", action, resource, seen, None)]
+
+
+def _seen_by(document, context):
+    """The context as a policy sees it: to one that does not say the language's newer version, a variable is mere text."""
+    return context if (document or {}).get("Version") == "2012-10-17" else {**context, VARIABLES: "none"}
 
 
 def _applies(statement, effect, action, resource, context, principal):
@@ -76,11 +88,18 @@ def _applies(statement, effect, action, resource, context, principal):
 
 
 def substitute(text, context):
-    """Policy variables such as ${aws:PrincipalTag/tenant}."""
-    if "${" not in text:
+    """Policy variables such as ${aws:PrincipalTag/tenant}. What cannot be resolved stays as it is, and matches nothing."""
+    resolved = context.get(VARIABLES, "all")
+    if "${" not in text or resolved == "none":
         return text
-    known = {k.lower(): v for k, v in context.items()}
-    return re.sub(r"\$\{([^}]+)\}", lambda m: str(known.get(m.group(1).lower(), m.group(0))), text)
+    known = {k.lower(): v for k, v in context.items() if v is not None}
+
+    def value(found):
+        name = found.group(1)
+        if resolved == "slashless" and name.count("/") > 1:
+            return found.group(0)
+        return str(known.get(name.lower(), found.group(0)))
+    return re.sub(r"\$\{([^}]+)\}", value, text)
 
 
 def conditions_hold(conditions, context, unknown=False):

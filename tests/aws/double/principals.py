@@ -18,7 +18,7 @@ from .errors import AwsError
 ROLE_CHANGES = re.compile(r"(Create|Delete|Update)Role|UpdateAssumeRolePolicy|(Put|Delete)RolePolicy"
                           r"|(Attach|Detach)RolePolicy|(Put|Delete)RolePermissionsBoundary"
                           r"|(Create|Delete)PolicyVersion|SetDefaultPolicyVersion|DeletePolicy|(Unt|T)agRole")
-SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/.+")
+SESSION = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Role:
     boundary: dict | None
     tags: dict = field(default_factory=dict)
     boundary_arn: str | None = None
+    max_session: int = 3600             # seconds that a session may last
+    session_policy: dict | None = None  # of the session that uses the role
 
     @functools.cached_property
     def mentions_tags(self):
@@ -119,7 +121,8 @@ class Roles:
             boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
             return Role(found["Arn"], name, document(found["AssumeRolePolicyDocument"]), policies,
                         await managed(boundary) if boundary else None,
-                        {t["Key"]: t["Value"] for t in found.get("Tags", [])}, boundary)
+                        {t["Key"]: t["Value"] for t in found.get("Tags", [])}, boundary,
+                        int(found.get("MaxSessionDuration", 3600)))
         except AwsError as error:
             if error.code.startswith("NoSuchEntity"):
                 return None
@@ -135,23 +138,25 @@ class Roles:
     def refusal(role, action, resource, context, resource_policy=None, guarded=False):
         """Why this role may not do that, in AWS's words, or None: the one evaluator of IAM permissions.
 
-        An explicit deny anywhere wins; boundary and identity policies must both allow, unless the resource's policy
-        names the role itself. What is `guarded` (a KMS key, a role's trust) must be allowed by its own policy in any
-        case, which may leave it to IAM by naming the account (aws-facts §4.4)."""
+        An explicit deny anywhere wins; boundary, session policy and identity policies must all allow, unless the
+        resource's policy names the role itself in the last one's place. What is `guarded` (a KMS key, a role's trust)
+        must be allowed by its own policy in any case, which may leave it to IAM by naming the account (aws-facts §4.4)."""
         context = about(role, context)
 
         def theirs(principal):
             return policy.decide([resource_policy], action, resource, context, principal) if resource_policy else None
         named_by, mine = theirs(named(role.arn)), policy.decide(role.policies, action, resource, context)
-        limit = policy.decide([role.boundary], action, resource, context) if role.boundary is not None else "Allow"
+        limits = [(kind, policy.decide([document], action, resource, context)) for kind, document in (
+            ("permissions boundary", role.boundary), ("session policy", role.session_policy)) if document is not None]
         for verdict, kind in ((mine, "an identity-based policy"), (named_by, "a resource-based policy"),
-                              (limit, "a permissions boundary")):
+                              *((verdict, f"a {kind}") for kind, verdict in limits)):
             if verdict == "Deny":
                 return f"with an explicit deny in {kind}"
         if guarded and named_by != "Allow":
             return f"because no resource-based policy allows the {action} action"
-        if limit != "Allow":
-            return f"because no permissions boundary allows the {action} action"
+        for kind, verdict in limits:
+            if verdict != "Allow":
+                return f"because no {kind} allows the {action} action"
         if mine != "Allow" and theirs(directly(role.arn)) != "Allow":
             return f"because no identity-based policy allows the {action} action"
         return None

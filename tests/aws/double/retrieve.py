@@ -5,12 +5,14 @@ against (aws-facts §1.4, §7).
 """
 
 import collections
+import json
 import math
 import re
+import secrets
 import uuid
 import zlib
 
-from . import filters, store
+from . import filters, store, unsound
 from .errors import AwsError, not_found, validation
 
 OPERATIONS = {}
@@ -18,39 +20,84 @@ DEFAULT_RESULTS = 5
 
 
 async def _retrieve(world, region, call, params):
-    identifier = params["knowledgeBaseId"].rsplit("/", 1)[-1]
+    call.bend = unsound.bending(world.settings.switch(region.account, "bent_answers"))
+    if params.get("guardrailConfiguration") or params.get("userContext"):
+        raise AwsError("NotImplementedByDouble", "guardrails and user contexts are not part of the double")
+    kb = _kb(region, params["knowledgeBaseId"])
+    asked = (kb.id, json.dumps({k: v for k, v in params.items() if k != "nextToken"}, sort_keys=True))
+    if params.get("nextToken"):
+        passages = _left(world, region, asked, params["nextToken"])
+    else:
+        passages = await _passages(world, region, kb, params)
+    size = world.settings.of(region.account)["retrieve_page"] or len(passages)
+    answer = {"retrievalResults": passages[:size]}
+    if passages[size:]:
+        answer["nextToken"] = secrets.token_urlsafe(48)
+        region.passages[answer["nextToken"]] = (asked, passages[size:])
+    return answer
+
+
+OPERATIONS["Retrieve"] = _retrieve
+
+
+def _kb(region, named):
+    identifier = named.rsplit("/", 1)[-1]
     kb = region.kbs.get(identifier)
-    if kb is None:
+    if kb is None or ":" in named and named != kb.arn:
         raise not_found(f"Knowledge Base with id {identifier} does not exist")
     if kb.status not in ("ACTIVE", "UPDATING"):
         raise validation(f"Knowledge Base {identifier} is in {kb.status} state")
+    return kb
+
+
+def _left(world, region, asked, token):
+    """The passages behind a token. Whether it is bound to the question that it was given for, nobody says."""
+    question, passages = region.passages.get(token, (None, None))
+    bound = world.settings.switch(region.account, "next_token") == "bound"
+    if passages is None or bound and question != asked:
+        raise validation("The nextToken is invalid.")
+    return passages
+
+
+async def _passages(world, region, kb, params):
+    """All passages that answer, best first."""
     query = params["retrievalQuery"].get("text")
     if not query or not query.strip():
         raise validation("The retrieval query needs a text")
     if len(query) > 1000:
         raise validation("The retrieval query can have 1000 characters at most")
-    search = (params.get("retrievalConfiguration") or {}).get("vectorSearchConfiguration") or {}
-    if search.get("implicitFilterConfiguration") or search.get("rerankingConfiguration"):
-        raise AwsError("NotImplementedByDouble", "implicit filters and reranking are not part of the double")
-    wanted = search.get("filter")
-    if wanted:
-        filters.check(wanted)
-        wanted = _supported(world, region, wanted)
+    search = _search(world, region, params.get("retrievalConfiguration") or {})
+    wanted = unsound.honoured(world, region.account, search.get("filter"))
     role = await store.role_of(world, kb)
     await store.check_model(world, kb, role)
     index = await store.open_index(world, region, kb, role, store.READ)
     store.check_mapping(kb, index)
+    await world.clock.dwell(region.account, "retrieve", kb.id)
+
+    def shown(uri, source, chunk):
+        own = unsound.metadata(world, region.account, uri, chunk["metadata"])
+        return {**own, "x-amz-bedrock-kb-source-uri": uri, "x-amz-bedrock-kb-data-source-id": source,
+                "x-amz-bedrock-kb-chunk-id": f"{source}-{zlib.crc32(uri.encode()):x}-{chunk['part']}"}
     found = [(uri, source, chunk) for (source, uri), chunks in index.records.items() for chunk in chunks
              if world.clock.after(region.account, "vectors", chunk["written"])
-             and (not wanted or filters.matches(wanted, _metadata(uri, source, chunk)))]
-    best = _ranked(query, found)[:search.get("numberOfResults", DEFAULT_RESULTS)]
-    return {"retrievalResults": [
-        {"content": {"type": "TEXT", "text": chunk["text"]},
-         "location": {"type": "S3", "s3Location": {"uri": uri}},
-         "metadata": _metadata(uri, source, chunk), "score": score} for score, uri, source, chunk in best]}
+             and (not wanted or filters.matches(wanted, shown(uri, source, chunk)))]
+    best = [*((1.0, *one) for one in unsound.mixed(world, region, index, found)), *_ranked(query, found)]
+    return [{"content": {"type": "TEXT", "text": chunk["text"]}, "location": {"type": "S3", "s3Location": {"uri": uri}},
+             "metadata": shown(uri, source, chunk), "score": score}
+            for score, uri, source, chunk in best[:search.get("numberOfResults", DEFAULT_RESULTS)]]
 
 
-OPERATIONS["Retrieve"] = _retrieve
+def _search(world, region, configuration):
+    """What the question says of the search. There are two places for it, and the second is for managed knowledge bases."""
+    search, managed = (configuration.get(f"{kind}SearchConfiguration") or {} for kind in ("vector", "managed"))
+    for place in (search, managed):
+        if place.get("filter"):
+            filters.check(place["filter"])
+        if place.get("implicitFilterConfiguration") or place.get("rerankingConfiguration"):
+            raise AwsError("NotImplementedByDouble", "implicit filters and reranking are not part of the double")
+    if managed and world.settings.switch(region.account, "managed_search") == "refused":
+        raise validation("managedSearchConfiguration is only supported for managed knowledge bases")
+    return search
 
 
 async def _retrieve_and_generate(world, region, call, params):
@@ -59,11 +106,10 @@ async def _retrieve_and_generate(world, region, call, params):
     base = how.get("knowledgeBaseConfiguration")
     if how.get("type") != "KNOWLEDGE_BASE" or not base:
         raise AwsError("NotImplementedByDouble", "only answers from a knowledge base are part of the double")
-    found = await _retrieve(world, region, call, {
-        "knowledgeBaseId": base["knowledgeBaseId"], "retrievalQuery": params["input"],
-        "retrievalConfiguration": base.get("retrievalConfiguration")})
+    found = await _passages(world, region, _kb(region, base["knowledgeBaseId"]), {
+        "retrievalQuery": params["input"], "retrievalConfiguration": base.get("retrievalConfiguration")})
     citations, text = [], ""
-    for result in found["retrievalResults"]:
+    for result in found:
         said = result["content"]["text"]
         span = {"start": len(text), "end": len(text) + max(len(said) - 1, 0)}
         citations.append({"generatedResponsePart": {"textResponsePart": {"text": said, "span": span}},
@@ -73,25 +119,6 @@ async def _retrieve_and_generate(world, region, call, params):
 
 
 OPERATIONS["RetrieveAndGenerate"] = _retrieve_and_generate
-
-
-def _supported(world, region, wanted):
-    """A filter with what the store does not support refused, or silently left out: then it finds too much (§0.1)."""
-    missing = set(world.settings.switch(region.account, "unsupported_filters"))
-    (operator, content), = wanted.items()
-    if operator in missing:
-        if world.settings.switch(region.account, "unsupported_filter") == "fail":
-            raise validation(f"The vector store does not support the filter {operator}")
-        return None
-    if operator in filters.LISTS:
-        kept = [inner for inner in (_supported(world, region, c) for c in content) if inner]
-        return {operator: kept} if kept else None
-    return wanted
-
-
-def _metadata(uri, source, chunk):
-    return {**chunk["metadata"], "x-amz-bedrock-kb-source-uri": uri, "x-amz-bedrock-kb-data-source-id": source,
-            "x-amz-bedrock-kb-chunk-id": f"{source}-{zlib.crc32(uri.encode()):x}-{chunk['part']}"}
 
 
 def _words(text):

@@ -11,6 +11,8 @@ DEFAULTS = {
     "speedup": 10.0,
     "page_size": 2,
     "object_page_size": 1000,     # of S3's listings of objects: AWS's own is 1,000, and no more
+    "retrieve_page": 0,           # passages in one answer of Retrieve, the others behind a token; 0: all of them
+    "session_seconds": 0.0,       # real seconds until a session of AssumeRole is over, whatever was asked; 0: as asked
     "organization": {
         "levels": [],             # of service control policies above the account, each a list: organization.py
         "resources": [],          # resource control policies above the account
@@ -26,6 +28,7 @@ DEFAULTS = {
         "job_stopping": 5.0,
         "job_document": 0.0,      # before each document that is read
         "bucket_name": 0.0,       # so long after DeleteBucket CreateBucket answers OperationAborted
+        "retrieve": 0.0,          # before a knowledge base is searched
         "conditional_write": 0.0,  # so long a conditional write of S3 is under way before it is decided
     },
     # Where in IN_PROGRESS the bucket is listed: 0 = at its start, 1 = at the end of job_running.
@@ -44,7 +47,8 @@ DEFAULTS = {
         **dict.fromkeys(("GetKnowledgeBase", "ListKnowledgeBases", "GetDataSource", "ListDataSources", "GetIngestionJob",
                          "ListIngestionJobs"), 10.0),
         **dict.fromkeys(("GetKnowledgeBaseDocuments", "ListKnowledgeBaseDocuments"), 5.0),
-        "StartIngestionJob": 0.1, "Retrieve": 20.0,
+        "StartIngestionJob": 0.1,
+        **dict.fromkeys(("Retrieve", "RetrieveAndGenerate", "RetrieveAndGenerateStream"), 20.0), "Rerank": 10.0,
         "bedrock": 0.0, "aoss": 0.0, "s3": 0.0, "iam": 0.0, "kms": 0.0, "sts": 0.0,
     },
     "rate_burst": 1.0,            # seconds' worth of requests that may come at once; one always may
@@ -64,7 +68,15 @@ DEFAULTS = {
         "malformed_sidecar": "indexed",        # indexed | failed  (§6: no doc says which)
         "document_states": "full",             # full | bare: no updatedAt, a reason only beside IGNORED (§1.1: both are optional)
         "unsupported_filters": [],             # operators that the store is to have no support for
-        "unsupported_filter": "fail",          # fail | ignore: what then happens (§0.1)
+        "retrieve_filter": "honoured",         # honoured: such operators fail | operator_ignored: they are left out, and nobody is
+                                               # told (§0.1) | ignored: so is every filter
+        "retrieve_passages": "own",            # own | mixed: the first passage is one that was not asked for
+        "forged_metadata": [],                 # {key: glob, metadata}: what the store has of such documents over their own
+        "bent_answers": [],                    # what else an answer of Retrieve has: unsound.py
+        "next_token": "bound",                 # bound: to what was asked | bearer: whoever shows it is answered ([mem])
+        "managed_search": "refused",           # refused | ignored: managedSearchConfiguration by a VECTOR knowledge base ([mem])
+        "retrieve_sees_tags": True,            # aws:ResourceTag is known when bedrock:Retrieve is decided, as documented, or not
+        "policy_variables": "all",             # all | slashless: tags whose key has a slash are none in a policy's variables ([mem])
         "kb_needs_collection_permission": False,  # aoss:DescribeCollectionItems for the role (§4.2)
         "bucket_key": "checked",               # checked | unchecked: PutBucketEncryption under a key that is not usable
         "conditional_race": 412,               # 412 | 409: to a conditional write whose key others changed while it was under way

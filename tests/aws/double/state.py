@@ -110,6 +110,7 @@ class Region:
         self.collections, self.policies, self.kbs = {}, {}, {}
         self.tokens = {}                # (operation, client token) -> the answer it got then
         self.history = {}               # "data" | "network" -> [(moment, policies then)], for propagation
+        self.passages = {}              # a token of Retrieve -> (what was asked, the passages that are left)
 
 
 class World:
@@ -118,7 +119,7 @@ class World:
     def __init__(self, settings, clock, journal):
         self.settings, self.clock, self.journal = settings, clock, journal
         self.endpoint = ""              # set once the port is known
-        self.roles = self.faults = self.rates = self.keys = None
+        self.roles = self.sessions = self.faults = self.rates = self.keys = None
         self.connections = self.s3_mends = self.s3_etags = self.evidence = None          # set by the application
         self._regions, self._tasks = {}, set()
 

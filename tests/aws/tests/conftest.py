@@ -11,7 +11,10 @@ import urllib.request
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -32,6 +35,18 @@ def endpoint():
 @pytest.fixture
 def aws(endpoint):
     return Aws(endpoint, str(next(_accounts)))
+
+
+@pytest.fixture
+def pool(aws):
+    """One knowledge base, two tenants that contradict each other, and a document without a tag."""
+    kb, source = aws.make_all()
+    aws.upload("pool/acme/leave.md", "The annual leave at our company is 30 days.", tenantId="acme", year=2025)
+    aws.upload("pool/globex/leave.md", "The annual leave at our company is 10 days. Leave must be asked for.", tenantId="globex", year=2026)
+    aws.upload("pool/globex/coffee.md", "The coffee machine is in the basement.", tenantId="globex", year=2026)
+    aws.upload("pool/nobody.md", "Annual leave without a tag.")
+    assert aws.ingest(kb, source)["status"] == "COMPLETE"
+    return aws, kb
 
 
 class Aws:
@@ -61,8 +76,10 @@ class Aws:
     agent = property(lambda self: self.client("bedrock-agent"))
     runtime = property(lambda self: self.client("bedrock-agent-runtime"))
 
-    def assume(self, role_arn, session="tests"):
-        found = self.sts.assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
+    def assume(self, role_arn, session="tests", tags=None, **more):
+        if tags is not None:
+            more["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+        found = self.sts.assume_role(RoleArn=role_arn, RoleSessionName=session, **more)["Credentials"]
         return Aws(self.endpoint, self.account, {
             "aws_access_key_id": found["AccessKeyId"], "aws_secret_access_key": found["SecretAccessKey"],
             "aws_session_token": found["SessionToken"]})
@@ -74,10 +91,30 @@ class Aws:
         self.may(*(statements or [allow("*")]), name=name)
         return self.assume(arn, "operator")
 
+    def make_role_for(self, name, principal, *statements, actions=("sts:AssumeRole", "sts:TagSession"), path="/", **condition):
+        """The ARN of a role that the principal may assume, under the condition, and that may do this."""
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": principal}, "Action": list(actions),
+                                                         **({"Condition": condition} if condition else {})}]}
+        arn = self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        if statements:
+            self.may(*statements, name=name)
+        return arn
+
     def may(self, *statements, name="op"):
         """What that role may do from now on."""
         self.iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=json.dumps(
             {"Version": "2012-10-17", "Statement": list(statements)}))
+
+    def raw(self, path, body):
+        """(status, answer) of a call to Bedrock as they are on the wire: boto3 neither sends nor shows what its model does not know."""
+        text = json.dumps(body).encode()
+        signed = AWSRequest("POST", self.endpoint + path, data=text, headers={"content-type": "application/json"})
+        SigV4Auth(Credentials(self.account, "x"), "bedrock", REGION).add_auth(signed)
+        try:
+            with urllib.request.urlopen(urllib.request.Request(signed.url, text, dict(signed.headers))) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
 
     # the control API
 
@@ -259,3 +296,7 @@ def code(act):
 def message(act):
     error = refused(act)
     return error and error.response["Error"]["Message"]
+
+
+def keys(results):
+    return [r["location"]["s3Location"]["uri"].split("/pool/")[1] for r in results]

@@ -75,7 +75,7 @@ def test_principals_of_resource_policies():
 
 
 def test_variables():
-    documents = one(Resource="arn:aws:s3:::b/${aws:PrincipalTag/tenant}/*")
+    documents = [{"Version": "2012-10-17", **one(Resource="arn:aws:s3:::b/${aws:PrincipalTag/tenant}/*")[0]}]
     assert policy.decide(documents, "s3:GetObject", "arn:aws:s3:::b/acme/x", {"aws:PrincipalTag/tenant": "acme"}) == "Allow"
 
 

@@ -7,23 +7,7 @@ import pytest
 from double import filters
 from double.errors import AwsError
 
-from .conftest import allow, code, message
-
-
-@pytest.fixture
-def pool(aws):
-    """One knowledge base, two tenants that contradict each other, and a document without a tag."""
-    kb, source = aws.make_all()
-    aws.upload("pool/acme/leave.md", "The annual leave at our company is 30 days.", tenantId="acme", year=2025)
-    aws.upload("pool/globex/leave.md", "The annual leave at our company is 10 days. Leave must be asked for.", tenantId="globex", year=2026)
-    aws.upload("pool/globex/coffee.md", "The coffee machine is in the basement.", tenantId="globex", year=2026)
-    aws.upload("pool/nobody.md", "Annual leave without a tag.")
-    assert aws.ingest(kb, source)["status"] == "COMPLETE"
-    return aws, kb
-
-
-def keys(results):
-    return [r["location"]["s3Location"]["uri"].split("/pool/")[1] for r in results]
+from .conftest import allow, code, keys, message
 
 
 def test_without_a_filter_everybody_is_found(pool):
@@ -89,7 +73,7 @@ def test_an_unsupported_filter_both_ways(pool):
     assert keys(aws.retrieve(kb, "leave", wanted)) == ["acme/leave.md"]
     aws.settings(switches={"unsupported_filters": ["startsWith"]})
     assert code(lambda: aws.retrieve(kb, "leave", wanted)) == "ValidationException"
-    aws.settings(switches={"unsupported_filter": "ignore"})
+    aws.settings(switches={"retrieve_filter": "operator_ignored"})
     assert len(aws.retrieve(kb, "leave", wanted)) == 4
 
 
