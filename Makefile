@@ -21,6 +21,7 @@ check: ## Format, lints, unit and model tests: what to run after each change
 	cargo fmt --check
 	cargo clippy --quiet --locked --all-targets -- -D warnings
 	cargo test --quiet --locked --lib --test model
+	cargo test --quiet --locked --doc
 
 test: ## Run every check and test
 	@python3 tests/bed/check.py

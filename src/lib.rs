@@ -21,8 +21,8 @@
 //! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents` |
 //!
 //! `api ← stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
-//! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it, `iam` and
-//! `store` come before `model`, and `model` before `forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
+//! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it: `iam ←
+//! store ← model ← forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
 //! be used from `reconcile` on. A test holds the folders to it.
 //!
 //! # The words

@@ -45,7 +45,7 @@ pub use shared_stack::{PoolSpec, SharedStack, SharedStackSpec};
 pub use status::{Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};
 pub use storage::{
     Access, Collection, CollectionSettings, Documents, DocumentsSettings, Encryption, EncryptionKey,
-    EncryptionSettings, Network, NetworkSettings, StandbyReplicas, Versioning,
+    EncryptionSettings, Network, NetworkSettings, StandbyReplicas, StoreSettings, Versioning,
 };
 pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
 pub use vector_store::VectorStore;

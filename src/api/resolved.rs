@@ -9,10 +9,9 @@
 use super::placement::{PLACEMENTS, STACK_REF_REQUIRED};
 use super::tags::Tags;
 use super::{
-    Collection, CollectionSettings, Column, DataDeletionPolicy, Documents, DocumentsSettings, Encryption,
-    EncryptionSettings, Index, IndexSettings, Ingestion, IngestionSettings, Invalid, KnowledgeBase,
-    KnowledgeBaseSettings, NamespaceSelector, Pattern, PoolSpec, SharedStackSpec, Sidecars, Tenant,
-    TenantSpec,
+    Column, DataDeletionPolicy, Documents, DocumentsSettings, Encryption, EncryptionSettings, Index,
+    IndexSettings, Ingestion, IngestionSettings, Invalid, KnowledgeBase, KnowledgeBaseSettings,
+    NamespaceSelector, Pattern, PoolSpec, SharedStackSpec, Sidecars, StoreSettings, Tenant, TenantSpec,
 };
 
 /// What a Tenant asks for.
@@ -28,7 +27,7 @@ pub enum Isolation {
 pub struct Silo {
     pub encryption: EncryptionSettings,
     pub documents: DocumentsSettings,
-    pub collection: CollectionSettings,
+    pub vector_store: StoreSettings,
     pub knowledge_base: KnowledgeBaseSettings,
     pub index: IndexSettings,
     pub data_deletion_policy: DataDeletionPolicy,
@@ -59,7 +58,7 @@ pub struct Shared {
     pub allowed_namespaces: Option<NamespaceSelector>,
     pub encryption: EncryptionSettings,
     pub documents: DocumentsSettings,
-    pub collection: CollectionSettings,
+    pub vector_store: StoreSettings,
     pub pool: Option<PoolSettings>,
     pub tags: Tags,
 }
@@ -101,7 +100,7 @@ impl Isolation {
         }
     }
 
-    /// How the bucket and the collection that it owns are encrypted.
+    /// How the bucket and the vector store that it owns are encrypted.
     pub fn encryption(&self) -> Option<&EncryptionSettings> {
         match self {
             Isolation::Silo(silo) => Some(&silo.encryption),
@@ -171,7 +170,7 @@ impl TenantSpec {
             Pattern::Silo => Isolation::Silo(Silo {
                 encryption: Encryption::resolve(self.encryption.as_ref())?,
                 documents: Documents::resolve(self.documents.as_ref()),
-                collection: Collection::resolve(self.collection.as_ref())?,
+                vector_store: StoreSettings::resolve(self.collection.as_ref())?,
                 knowledge_base: knowledge_base()?,
                 index,
                 data_deletion_policy,
@@ -230,7 +229,7 @@ impl SharedStackSpec {
             allowed_namespaces: self.allowed_namespaces.clone(),
             encryption: Encryption::resolve(self.encryption.as_ref())?,
             documents: Documents::resolve(self.documents.as_ref()),
-            collection: Collection::resolve(self.collection.as_ref())?,
+            vector_store: StoreSettings::resolve(self.collection.as_ref())?,
             pool: self.pool.as_ref().map(PoolSpec::resolve).transpose().map_err(|e| e.within("pool"))?,
             tags: self.tags.clone(),
         })

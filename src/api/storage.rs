@@ -4,8 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
 use super::rules::rule;
+use super::{Invalid, VectorStore};
 
 /// How the bucket keeps documents.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -143,6 +143,26 @@ pub struct DocumentsSettings {
 pub struct CollectionSettings {
     pub standby_replicas: StandbyReplicas,
     pub network: NetworkSettings,
+}
+
+/// A vector store with every default filled in: which one, and its settings.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StoreSettings {
+    OpenSearchServerless(CollectionSettings),
+}
+
+impl StoreSettings {
+    /// What a spec asks for.
+    pub fn resolve(collection: Option<&Collection>) -> Result<Self, Invalid> {
+        Collection::resolve(collection).map(Self::OpenSearchServerless)
+    }
+
+    /// Which store.
+    pub const fn kind(&self) -> VectorStore {
+        match self {
+            Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
+        }
+    }
 }
 
 /// Who reaches a collection over the network.

@@ -7,11 +7,18 @@ use serde::{Deserialize, Serialize};
 
 /// The kind of store that holds the index.
 // It stands in records, which outlive a release: no word may change.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub enum VectorStore {
     /// An index in a collection of Amazon OpenSearch Serverless.
     #[default]
     OpenSearchServerless,
+}
+
+impl VectorStore {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::OpenSearchServerless];
 }
 
 impl fmt::Display for VectorStore {

@@ -12,7 +12,7 @@ use super::values::{Tags, tags};
 use crate::api::StandbyReplicas;
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::aoss;
-use crate::stack::model::observed::CollectionDetail;
+use crate::stack::store::opensearch::collection::CollectionDetail;
 
 /// OpenSearch Serverless collections.
 #[derive(Clone, Debug)]

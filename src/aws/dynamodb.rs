@@ -100,6 +100,8 @@ fn attributes(entry: &Entry) -> (Attributes, Vec<&'static str>) {
         ("state", Some(text(entry.state.as_str()))),
         ("knowledgebaseId", maybe(&entry.knowledge_base_id)),
         ("filter", entry.filter.as_ref().map(filter)),
+        ("bucket", maybe(&entry.bucket)),
+        ("prefix", maybe(&entry.prefix)),
         ("modelArn", maybe(&entry.model_arn)),
         ("pattern", Some(text(&entry.pattern.to_string()))),
         ("deletedTime", maybe(&entry.deleted_time)),

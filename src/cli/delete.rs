@@ -51,6 +51,7 @@ impl Delete {
             _ => None,
         };
         let hints = Hints {
+            store_kind: status.vector_store.unwrap_or_default(),
             knowledge_base_id: status.knowledge_base_id,
             bucket: status.bucket,
             creates_key: status.kms_key_arn.is_some(),

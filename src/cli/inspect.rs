@@ -12,10 +12,10 @@ use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
 use crate::documents::sidecar::{is_document, is_sidecar};
-use crate::layers::{Hints, LayerObservation, Layers};
+use crate::layers::{Hints, LayerObservation, Layers, store};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
-use crate::stack::model::observed::{CollectionDetail, IndexFacts, Observation, Observed};
+use crate::stack::model::observed::{IndexFacts, Observation, Observed};
 use crate::stack::model::plan;
 use crate::stack::names;
 
@@ -138,17 +138,19 @@ pub(super) async fn look_as_far_as_possible(
         }
     }
     if owned().any(|layer| layer == Layer::Index) {
-        let collection = match lender {
-            Some(lender) => aws.collections.find(&lender.name(Layer::VectorStore)).await,
-            None => Ok(observed.collection.ours().and_then(|facts| facts.collection.clone())),
+        let store = match lender {
+            Some(lender) => store::find(aws, &lender.name(Layer::VectorStore))
+                .await
+                .map(|found| found.filter(|it| it.is_active).map(|it| it.handle)),
+            None => Ok(observed.store().filter(|_| observed.has_active_store())),
         };
-        let collection = collection.unwrap_or_else(|fault| {
+        let store = store.unwrap_or_else(|fault| {
             faults.push((Layer::Index, fault));
             None
         });
         hints.index_by_endpoint = plan::index_by_endpoint(&observed);
         hints.index_on_record = plan::index_on_record(&observed);
-        hints.store = collection.filter(CollectionDetail::is_active).map(|it| it.handle().into());
+        hints.store = store;
         let hidden = match aws.look(id, Layer::Index, &hints).await {
             Ok(LayerObservation::IndexHidden(_)) => true,
             Ok(seen) => {
@@ -161,7 +163,7 @@ pub(super) async fn look_as_far_as_possible(
                 false
             }
         };
-        // A data access policy lets the operator see it, or only its collection's endpoint does, and nobody else need be
+        // A data access policy lets the operator see it, or only its store's endpoint does, and nobody else need be
         // in the one or near the other. It belongs to the policy of its name, and a knowledge base would not stand
         // without it.
         let policy = observed.role.ours().and_then(|facts| facts.data_access.as_ref());

@@ -1,10 +1,13 @@
 //! What a look at one layer may know from looks at others, or from a status.
 
+use crate::api::VectorStore;
 use crate::stack::store::StoreHandle;
 
 /// Where to look first. AWS is the truth; a wrong hint costs one call.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
+    /// Which kind of vector store the owner has or borrows.
+    pub store_kind: VectorStore,
     /// The vector store that would hold the index.
     pub store: Option<StoreHandle>,
     /// Whether the index was made by that store's own endpoint.

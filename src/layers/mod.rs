@@ -9,6 +9,7 @@ pub(crate) mod key;
 pub(crate) mod knowledge_base;
 pub(crate) mod opensearch;
 pub(crate) mod role;
+pub(crate) mod store;
 
 pub use crate::stack::model::observed::LayerObservation;
 pub use hints::Hints;
@@ -18,7 +19,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use self::existing_key::{OldTag, Unusable};
-use self::opensearch::{collection, index};
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
@@ -75,13 +75,13 @@ impl Layers for Aws {
                 Layer::Bucket => {
                     LayerObservation::Bucket(bucket::look(self, id, hints.bucket.as_deref()).await?)
                 }
-                Layer::VectorStore => LayerObservation::VectorStore(collection::look(self, id).await?),
-                Layer::Index => match index::look(self, id, hints).await {
+                Layer::VectorStore => LayerObservation::VectorStore(store::look(self, id, hints).await?),
+                Layer::Index => match store::look_at_index(self, id, hints).await {
                     // Reason to say so and to go on with all else, such as the network policy that may be the cause.
                     Err(fault) if fault.class == Class::Unreachable => LayerObservation::IndexHidden(fault),
                     seen => LayerObservation::Index(seen?),
                 },
-                Layer::Role => LayerObservation::Role(role::look(self, id).await?),
+                Layer::Role => LayerObservation::Role(role::look(self, id, hints.store_kind).await?),
                 Layer::KnowledgeBase => LayerObservation::KnowledgeBase(
                     knowledge_base::look(self, id, hints.knowledge_base_id.as_deref()).await?,
                 ),
@@ -107,12 +107,12 @@ impl Layers for Aws {
                     Some(want) => bucket::ensure(self, id, want, &observed.bucket).await,
                     None => Ok(Progress::Done),
                 },
-                Layer::VectorStore => match &want.collection {
-                    Some(want) => collection::ensure(self, want, &observed.collection).await,
+                Layer::VectorStore => match &want.vector_store {
+                    Some(want) => store::ensure(self, want, &observed.vector_store).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::Index => match &want.index {
-                    Some(want) => index::ensure(self, want, &observed.index).await,
+                    Some(want) => store::ensure_index(self, want, &observed.index).await,
                     None => Ok(Progress::Done),
                 },
                 Layer::Role => match &want.role {
@@ -146,8 +146,8 @@ impl Layers for Aws {
                     Some(facts) => bucket::tag(self, id, facts, tags).await,
                     None => Ok(()),
                 },
-                Layer::VectorStore => match observed.collection.ours() {
-                    Some(facts) => collection::tag(self, &id.name(layer), facts, tags).await,
+                Layer::VectorStore => match observed.vector_store.ours() {
+                    Some(facts) => store::tag(self, id, facts, tags).await,
                     None => Ok(()),
                 },
                 // It belongs to the data access policy of its name, which is the role's.
@@ -178,8 +178,8 @@ impl Layers for Aws {
             waiting_is_no_fault(match layer {
                 Layer::Key => key::teardown(self, id, &observed.key).await,
                 Layer::Bucket => bucket::teardown(self, id, &observed.bucket).await,
-                Layer::VectorStore => collection::teardown(self, id, &observed.collection).await,
-                Layer::Index => index::teardown(self, id, hints, &observed.index).await,
+                Layer::VectorStore => store::teardown(self, id, &observed.vector_store).await,
+                Layer::Index => store::teardown_index(self, id, hints, &observed.index).await,
                 Layer::Role => role::teardown(self, id, &observed.role).await,
                 Layer::KnowledgeBase => knowledge_base::teardown(self, &observed.knowledge_base).await,
             })

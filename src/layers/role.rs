@@ -1,7 +1,7 @@
 //! Who may touch the index: the knowledge base's service role, and the data access policy that names it.
 
 use super::data_access;
-use crate::api::{Layer, Reason};
+use crate::api::{Layer, Reason, VectorStore};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
@@ -10,11 +10,19 @@ use crate::stack::model::diff::{self, ROLE_POLICY, RoleChange};
 use crate::stack::model::observed::{Foreign, Observed, RoleFacts};
 use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
+use crate::stack::store::features;
 
-/// Reads the role and the data access policy of its index; each must prove to be ours on its own.
-pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<RoleFacts>, Fault> {
+/// Reads the role and, for a store that knows such, the data access policy of its index; each must prove to be ours on its
+/// own.
+pub async fn look(aws: &Aws, id: &Identity, store: VectorStore) -> Result<Observed<RoleFacts>, Fault> {
     let name = id.name(Layer::Role);
-    let (role, data_access) = futures::try_join!(aws.roles.find(&name), data_access::find(aws, id))?;
+    let data_access = async {
+        match features(store).create_data_access {
+            Some(_) => data_access::find(aws, id).await,
+            None => Ok(None),
+        }
+    };
+    let (role, data_access) = futures::try_join!(aws.roles.find(&name), data_access)?;
     if role.is_none() && data_access.is_none() {
         return Ok(Observed::Absent);
     }
@@ -34,7 +42,7 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<RoleFacts>, Fault
 }
 
 /// Makes the role and the data access policy, which need only names, at once, or works off what differs. The permissions
-/// follow as soon as the collection has an id.
+/// follow as soon as the vector store has an ARN.
 pub async fn ensure(
     aws: &Aws,
     id: &Identity,
@@ -73,7 +81,7 @@ pub async fn ensure(
     Ok(if needs_store {
         Progress::waiting(
             Reason::WaitingForVectorStore,
-            format!("Role {name} gets its permissions with the collection's id"),
+            format!("Role {name} gets its permissions with the {}'s id", features(want.store.kind).words),
         )
     } else {
         Progress::under_way(facts.role.is_some(), &format!("Role {name}"))

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
+
+/// A value on one line, as one writes it in a manifest.
+pub(crate) fn in_yaml(value: &impl Serialize) -> String {
+    serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned()
+}
 
 /// Whether what is there carries every tag that it should. Others' tags beside ours are theirs.
 pub fn carries(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {

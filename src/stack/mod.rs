@@ -21,6 +21,7 @@ pub(crate) mod max_knowledge_bases;
 pub mod model;
 pub(crate) mod names;
 pub(crate) mod offer;
+pub(crate) mod quota;
 pub mod record;
 pub(crate) mod registry;
 pub mod store;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::identity::Identity;
-use super::store::{CollectionDetail, StoreHandle, StoreRef};
+use super::store::{StoreHandle, StoreRef};
 use crate::api::Layer;
 
 /// A SharedStack's loan to its borrowers, read from its status.
@@ -43,14 +43,14 @@ pub struct PoolOffer {
 }
 
 impl Offer {
-    /// What a teardown needs to know of a SharedStack that may be gone, without its status: where its collection is.
-    pub fn of_collection(stack: &Identity, collection: &CollectionDetail) -> Self {
+    /// What a teardown needs to know of a SharedStack that may be gone, without its status: where its vector store is.
+    pub fn of_store(stack: &Identity, store: StoreHandle) -> Self {
         Self {
             stack: String::new(),
             uid: stack.uid.clone(),
             bucket: stack.name(Layer::Bucket),
             store_name: stack.name(Layer::VectorStore),
-            store: collection.handle().into(),
+            store,
             kms_key_arn: None,
             pool: None,
         }

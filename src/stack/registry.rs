@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::hash::fingerprint;
 use super::identity::Identity;
@@ -48,7 +48,7 @@ impl fmt::Display for Table {
 }
 
 /// What an item says of its tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It can be asked.
@@ -82,6 +82,10 @@ pub struct Entry {
     pub knowledge_base_id: Option<String>,
     /// The filter that every question of a Pool tenant must carry.
     pub filter: Option<RetrievalFilter>,
+    /// The bucket of its documents; a tombstone has none,
+    pub bucket: Option<String>,
+    /// nor the prefix in it.
+    pub prefix: Option<String>,
     /// The model that answers: `spec.answers.model`.
     pub model_arn: Option<String>,
     /// The pattern.
@@ -108,7 +112,9 @@ impl Entry {
         }
         let knowledge_base_id = Some(status.knowledge_base_id.clone()?);
         let model_arn = model.map(Into::into);
-        Some(Self { knowledge_base_id, filter, model_arn, ..Self::bare(id, pattern, State::Ready)? })
+        let (bucket, prefix) = (status.bucket.clone(), status.prefix.clone());
+        let bare = Self::bare(id, pattern, State::Ready)?;
+        Some(Self { knowledge_base_id, filter, bucket, prefix, model_arn, ..bare })
     }
 
     /// A tenant that nobody shall ask any more. The same each time, so that writing it twice changes nothing.
@@ -122,6 +128,8 @@ impl Entry {
             state,
             knowledge_base_id: None,
             filter: None,
+            bucket: None,
+            prefix: None,
             model_arn: None,
             pattern,
             deleted_time: None,
@@ -225,6 +233,7 @@ mod tests {
             (&tombstone.knowledge_base_id, &tombstone.filter, &tombstone.model_arn),
             (&None, &None, &None)
         );
+        assert_eq!((&tombstone.bucket, &tombstone.prefix), (&None, &None));
         assert_eq!(tombstone.owner, "Tenant/tenants/acme");
         assert_eq!(tombstone.neighbours(), "Tenant/tenants/");
     }

@@ -1,7 +1,46 @@
 //! Whom a question is put to: a knowledge base, and of a pool the filter without which it would answer from everybody's
-//! documents. Nothing but a Tenant makes one, so no pool can be asked without.
+//! documents. Nothing but a Tenant or its item in the registry makes one, so no pool can be asked without: that does not
+//! compile.
+//!
+//! ```
+//! use tenantry::aws::Retrieval;
+//! use tenantry::stack::target::Target;
+//!
+//! async fn ask(retrieval: &Retrieval, target: &Target) {
+//!     let _ = retrieval.retrieve(target, "How many days of annual leave?", 5).await;
+//! }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! use tenantry::stack::target::{Place, Pooled};
+//!
+//! // A pool's fields are private: the key and the tenantId come from whoever is asked for, or not at all.
+//! let place = Place { bucket: None, prefix: None };
+//! let (key, tenant_id) = (String::new(), String::new());
+//! let unfiltered = Pooled { knowledge_base: "KB12345678".into(), key, tenant_id, place };
+//! ```
+//!
+//! ```compile_fail,E0451
+//! use tenantry::stack::target::{Own, Place};
+//!
+//! // Nor can a pool's knowledge base be passed off as somebody's own.
+//! let own = Own { knowledge_base: "KB12345678".into(), place: Place { bucket: None, prefix: None } };
+//! ```
+//!
+//! ```compile_fail,E0308
+//! use tenantry::aws::Retrieval;
+//!
+//! // Whoever asks needs a target: an id alone does not do.
+//! async fn ask(retrieval: &Retrieval) {
+//!     let _ = retrieval.retrieve("KB12345678", "How many days of annual leave?", 5).await;
+//! }
+//! ```
 
-use crate::api::{ConditionType, Pattern, Status, Tenant};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api::{ConditionType, Pattern, RetrievalFilter, Status, Tenant};
+use crate::stack::registry::State;
 
 /// Whom to ask for a tenant, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +88,28 @@ pub enum NotQueryable {
     /// It is in a pool, and its status does not say how it alone is asked.
     #[error("this Pool tenant's status has no filter for its tenantId; it is not asked without")]
     NoFilter,
+    /// The registry's item says that it cannot be asked, or not how.
+    #[error("the registry's item does not say whom to ask for tenantId '{tenant_id}': {why}")]
+    NotRegistered {
+        /// Who was to be asked for.
+        tenant_id: String,
+        /// What is wrong with the item.
+        why: String,
+    },
+}
+
+/// An item of the registry, as far as it says whom to ask.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    tenant_id: String,
+    state: State,
+    pattern: Pattern,
+    #[serde(rename = "knowledgebaseId")]
+    knowledge_base_id: Option<String>,
+    filter: Option<RetrievalFilter>,
+    bucket: Option<String>,
+    prefix: Option<String>,
 }
 
 impl Target {
@@ -66,16 +127,43 @@ impl Target {
             return Err(NotQueryable::NoKnowledgeBase(said(ConditionType::Ready).unwrap_or_default()));
         };
         let place = Place { bucket: status.bucket.clone(), prefix: status.prefix.clone() };
-        match tenant.spec.pattern {
-            Pattern::Silo | Pattern::Bridge => Ok(Self::Own(Own { knowledge_base, place })),
-            Pattern::Pool => {
-                let filter = status.retrieval_filter.as_ref().map(|filter| &filter.equals);
-                let filter = filter.filter(|equals| equals.value == tenant.spec.tenant_id);
-                let filter = filter.ok_or(NotQueryable::NoFilter)?;
-                let (key, tenant_id) = (filter.key.clone(), filter.value.clone());
-                Ok(Self::Pooled(Pooled { knowledge_base, key, tenant_id, place }))
-            }
+        let filter = status.retrieval_filter.as_ref();
+        Self::new(&tenant.spec.tenant_id, tenant.spec.pattern, knowledge_base, filter, place)
+            .ok_or(NotQueryable::NoFilter)
+    }
+
+    /// The same by an item of the registry, in which a release may have written no place yet. It must be the tenant's own.
+    pub fn of_item(tenant_id: &str, item: &Value) -> Result<Self, NotQueryable> {
+        let not = |why: &str| NotQueryable::NotRegistered { tenant_id: tenant_id.into(), why: why.into() };
+        let item = Item::deserialize(item).map_err(|error| not(&error.to_string()))?;
+        if item.tenant_id != tenant_id {
+            return Err(not("it is another tenant's"));
         }
+        if item.state != State::Ready {
+            return Err(not(&format!("it says {}", item.state.as_str())));
+        }
+        let knowledge_base = item.knowledge_base_id.ok_or_else(|| not("it has no knowledge base"))?;
+        let place = Place { bucket: item.bucket, prefix: item.prefix };
+        Self::new(tenant_id, item.pattern, knowledge_base, item.filter.as_ref(), place)
+            .ok_or_else(|| not("it is in a pool, and there is no filter for this tenantId"))
+    }
+
+    /// `None` where the pattern asks for a filter and there is none for this tenantId.
+    fn new(
+        tenant_id: &str,
+        pattern: Pattern,
+        knowledge_base: String,
+        filter: Option<&RetrievalFilter>,
+        place: Place,
+    ) -> Option<Self> {
+        Some(match pattern {
+            Pattern::Silo | Pattern::Bridge => Self::Own(Own { knowledge_base, place }),
+            Pattern::Pool => {
+                let equals = filter.map(|filter| &filter.equals).filter(|it| it.value == tenant_id)?;
+                let (key, tenant_id) = (equals.key.clone(), equals.value.clone());
+                Self::Pooled(Pooled { knowledge_base, key, tenant_id, place })
+            }
+        })
     }
 
     /// The knowledge base, by its id.
@@ -152,6 +240,55 @@ mod tests {
             assert_eq!((asked.knowledge_base(), asked.filter()), ("KB12345678", None), "{pattern}");
             let place = Place { bucket: Some("b".into()), prefix: Some("p/".into()) };
             assert_eq!(*asked.place(), place, "{pattern}");
+        }
+    }
+
+    /// Such as `docs/registry.md` shows, with these fields changed; null takes one away.
+    fn item(change: Value) -> Value {
+        let mut item = json!({
+            "tenantId": "acme", "state": "ready", "pattern": "Pool", "knowledgebaseId": "KB12345678",
+            "filter": {"equals": {"key": "customer", "value": "acme"}}, "bucket": "b", "prefix": "p/",
+            "modelArn": "m", "installation": "demo", "region": "us-east-1", "owner": "Tenant/t/a", "uid": "1",
+        });
+        for (name, value) in change.as_object().unwrap() {
+            item[name] = value.clone();
+        }
+        item.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        item
+    }
+
+    #[test]
+    fn the_registry_says_the_same_as_the_tenant() {
+        let of_tenant = |pattern| Target::of(&tenant(pattern, &answers(Some("acme"))));
+        assert_eq!(Target::of_item("acme", &item(json!({}))), of_tenant("Pool"));
+        for pattern in ["Silo", "Bridge"] {
+            let own = item(json!({"pattern": pattern, "filter": null}));
+            assert_eq!(Target::of_item("acme", &own), of_tenant(pattern));
+        }
+        let earlier = item(json!({"bucket": null, "prefix": null}));
+        let asked = Target::of_item("acme", &earlier).unwrap();
+        assert_eq!((asked.filter(), asked.place()), (Some(("customer", "acme")), &Place::default()));
+    }
+
+    #[test]
+    fn an_item_that_does_not_say_whom_this_tenant_may_ask_is_not_asked_by() {
+        let others = json!({"equals": {"key": "customer", "value": "umbrella"}});
+        for (change, why) in [
+            (json!({"tenantId": "umbrella"}), "it is another tenant's"),
+            (json!({"state": "deleted"}), "it says deleted"),
+            (json!({"state": "retained", "knowledgebaseId": null}), "it says retained"),
+            (json!({"knowledgebaseId": null}), "it has no knowledge base"),
+            (json!({"filter": null}), "it is in a pool, and there is no filter for this tenantId"),
+            (json!({"filter": others}), "it is in a pool, and there is no filter for this tenantId"),
+            (json!({"pattern": null}), "missing field `pattern`"),
+            (
+                json!({"state": "other"}),
+                "unknown variant `other`, expected one of `ready`, `retained`, `deleted`",
+            ),
+        ] {
+            let refused = Target::of_item("acme", &item(change.clone())).unwrap_err();
+            let not = NotQueryable::NotRegistered { tenant_id: "acme".into(), why: why.into() };
+            assert_eq!(refused, not, "{change}");
         }
     }
 

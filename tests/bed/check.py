@@ -90,6 +90,7 @@ def test() -> list[str]:
     with beside(Step("chart", *PYTEST, "tests/chart", local=True).start(silent=True)):
         step("double and bed", *PYTEST, "tests/aws", "tests/bed", local=True)
         step("unit tests", "cargo", "test", "--locked", "--lib", local=True)
+        step("what must not compile", "cargo", "test", "--locked", "--doc", local=True)
         step("model tests", "cargo", "test", "--locked", "--test", "model", local=True)
     image, without_image = container_image()
     with beside(image and image.start(silent=True)):

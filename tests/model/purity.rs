@@ -24,8 +24,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms of `stack`, and those of its rooms that each may use. Its own files belong to none.
-const STACK: &[(&str, &[&str])] =
-    &[("iam", &[]), ("store", &[]), ("model", &["iam", "store"]), ("forecast", &["iam", "store", "model"])];
+const STACK: &[(&str, &[&str])] = &[
+    ("iam", &[]),
+    ("store", &["iam"]),
+    ("model", &["iam", "store"]),
+    ("forecast", &["iam", "store", "model"]),
+];
 
 /// Files of no room, and who may not use them.
 const EVERYBODYS: &[(&str, &[&str])] = &[
@@ -299,6 +303,48 @@ fn no_file_uses_one_that_uses_it() {
     );
 }
 
+/// Where code outside `src/aws` and `src/api` may name a collection, tests apart, and why. A folder with all that is in it.
+const NAMES_COLLECTIONS: &[(&str, &str)] = &[
+    ("layers/opensearch", "its effects"),
+    ("layers/store.rs", "that its effects are in that folder"),
+    ("stack/iam", "its actions"),
+    ("stack/model/ideal.rs", "what it answers, for tests"),
+    ("stack/model/written.rs", "a field of the spec"),
+    ("stack/store", "all else"),
+];
+
+#[test]
+fn nobody_else_names_a_collection() {
+    let word = Regex::new(r"(?i)collection").unwrap();
+    let not_code = Regex::new(r#"(?s)"(?:\\.|[^"\\])*"|//[^\n]*|std::collections"#).unwrap();
+    let named = named_in(|code| word.is_match(&not_code.replace_all(code, "")));
+    let may = |file: &Path| NAMES_COLLECTIONS.iter().any(|(named, _)| file.starts_with(named));
+    let strange: Vec<_> = named.iter().filter(|file| !file.starts_with("api") && !may(file)).collect();
+    assert!(strange.is_empty(), "a vector store is asked by src/stack/store what it is: {strange:#?}");
+    let idle = NAMES_COLLECTIONS.iter().filter(|(may, _)| !named.iter().any(|file| file.starts_with(may)));
+    assert_eq!(idle.count(), 0, "a file that does not name it needs no leave");
+}
+
+/// The files outside `src/aws` whose code, tests apart, is as asked.
+fn named_in(is_so: impl Fn(&str) -> bool) -> BTreeSet<std::path::PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut folders) = (BTreeSet::new(), vec![root.clone()]);
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let inside = path.strip_prefix(&root).unwrap();
+            if path.is_dir() && inside != Path::new("aws") && !inside.ends_with("tests") {
+                folders.push(path);
+            } else if path.is_file() && !inside.ends_with("tests.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                if is_so(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default()) {
+                    found.insert(inside.to_path_buf());
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Files outside `src/aws` that may name OpenSearch Serverless, tests apart, and why. A folder with all that is in it.
 const NAMES_OPENSEARCH: &[(&str, &str)] = &[
     ("api/status.rs", "what a field says of a collection"),
@@ -307,6 +353,7 @@ const NAMES_OPENSEARCH: &[(&str, &str)] = &[
     ("cli/price.rs", "what it costs"),
     ("layers/mod.rs", "the name of the folder"),
     ("layers/opensearch", "its effects"),
+    ("layers/store.rs", "that its effects are in that folder"),
     ("stack/classify.rs", "how it refuses"),
     ("stack/fault.rs", "where it is told what to allow"),
     ("stack/forecast", "what it costs, its limits and its calls"),
@@ -319,23 +366,8 @@ const NAMES_OPENSEARCH: &[(&str, &str)] = &[
 #[test]
 fn one_file_of_each_folder_knows_opensearch() {
     let word = Regex::new("(?i)aoss|opensearch").unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut found, mut folders) = (BTreeSet::new(), vec![root.clone()]);
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let inside = path.strip_prefix(&root).unwrap();
-            if path.is_dir() && inside != Path::new("aws") && !inside.ends_with("tests") {
-                folders.push(path);
-            } else if path.is_file() && !inside.ends_with("tests.rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-                // That a path leads there is no knowledge.
-                if word.is_match(&code.replace("opensearch::", "")) {
-                    found.insert(inside.to_path_buf());
-                }
-            }
-        }
-    }
+    // That a path leads there is no knowledge.
+    let found = named_in(|code| word.is_match(&code.replace("opensearch::", "")));
     let may = |file: &Path| NAMES_OPENSEARCH.iter().any(|(named, _)| file.starts_with(named));
     let strange: Vec<_> = found.iter().filter(|file| !may(file)).collect();
     assert!(

@@ -3,7 +3,8 @@
 use serde_json::json;
 use tenantry::api::{
     ChunkingSettings, DataDeletionPolicy, Distance, EncryptionSettings, HnswSettings, IngestionSettings,
-    Isolation, NetworkSettings, PoolSpec, SharedStackSpec, Sidecars, StandbyReplicas, TenantSpec, Versioning,
+    Isolation, NetworkSettings, PoolSpec, SharedStackSpec, Sidecars, StandbyReplicas, StoreSettings,
+    TenantSpec, Versioning,
 };
 
 use crate::crds::SCHEMAS;
@@ -59,8 +60,9 @@ fn a_silo_that_says_nothing_gets_the_defaults() {
         (documents.versioning, documents.noncurrent_expiration_days, documents.expiration_days),
         (Versioning::Enabled, 30, 0)
     );
-    assert_eq!(silo.collection.standby_replicas, StandbyReplicas::Enabled);
-    assert_eq!(silo.collection.network, NetworkSettings::Private { vpc_endpoint_ids: Vec::new() });
+    let StoreSettings::OpenSearchServerless(collection) = silo.vector_store;
+    assert_eq!(collection.standby_replicas, StandbyReplicas::Enabled);
+    assert_eq!(collection.network, NetworkSettings::Private { vpc_endpoint_ids: Vec::new() });
     let knowledge_base = silo.knowledge_base;
     assert_eq!(knowledge_base.embedding_model, "amazon.titan-embed-text-v2:0");
     assert_eq!((knowledge_base.dimensions, knowledge_base.send_dimensions), (1024, true));

@@ -151,7 +151,12 @@ impl Plan {
         let mut costs = prospect.costs.clone();
         if let (Some(place), Some(bytes)) = (&documents, self.bytes_per_document) {
             let monthly_usd = prices.bytes(self.documents.saturating_mul(bytes));
-            costs.push(Cost { what: "documents", name: place.clone(), monthly_usd });
+            costs.push(Cost {
+                layer: crate::api::Layer::Bucket,
+                what: "documents",
+                name: place.clone(),
+                monthly_usd,
+            });
         }
         Outlook {
             object,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::api::Layer;
 use crate::stack::forecast::estimate::{Cut, Estimate, Load, Rates, Schedule};
 use crate::stack::forecast::limits::Capacity;
 use crate::stack::forecast::limits::Quota;
@@ -88,10 +89,10 @@ pub(super) struct Takes {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Floor {
-    /// If no collection shared its capacity.
+    /// If no vector store shared its capacity.
     #[serde(rename = "atMostMonthlyUSD")]
     pub(super) at_most: f64,
-    /// As collections under one key do share it.
+    /// As those under one key do share it.
     #[serde(rename = "sharedMonthlyUSD")]
     pub(super) shared: f64,
     /// Under how many keys, with or without standby replicas.
@@ -129,10 +130,10 @@ pub(super) fn sum(amounts: impl Iterator<Item = f64>) -> f64 {
 
 pub(super) fn floor(objects: &[Outlook], capacities: BTreeSet<Capacity>, prices: &Prices) -> Floor {
     let costs = || objects.iter().flat_map(|it| &it.costs);
-    let of_collections = |cost: &&Cost| cost.what == "collection";
-    let besides = sum(costs().filter(|cost| !of_collections(cost)).map(|cost| cost.monthly_usd));
-    let alone = sum(costs().filter(of_collections).map(|cost| cost.monthly_usd));
-    let shared = sum(capacities.iter().map(|it| prices.collection(it.standby_replicas)));
+    let of_stores = |cost: &&Cost| cost.layer == Layer::VectorStore;
+    let besides = sum(costs().filter(|cost| !of_stores(cost)).map(|cost| cost.monthly_usd));
+    let alone = sum(costs().filter(of_stores).map(|cost| cost.monthly_usd));
+    let shared = sum(capacities.iter().map(|it| prices.units(it.idle_units())));
     Floor { at_most: besides + alone, shared: besides + shared, capacities, prices: prices.words() }
 }
 

@@ -8,9 +8,11 @@ use crate::api::{GROUP, Layer, Pattern};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::cli::inspect;
 use crate::documents::quarantine::QUARANTINE;
+use crate::layers::store;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::layout::{marker_key, retained_prefix};
+use crate::stack::store::features;
 
 /// All that is left. What cannot be looked at is an error: it may hide something.
 pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result<Vec<Left>, Fault> {
@@ -47,14 +49,16 @@ pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result
 
 /// What a Silo or Bridge tenant has for itself, beside a bucket.
 async fn layers(aws: &Aws, id: &Identity) -> Result<Vec<Left>, Fault> {
-    let [base, index, role, collection] =
+    let [base, index, role, store_name] =
         [Layer::KnowledgeBase, Layer::Index, Layer::Role, Layer::VectorStore].map(|layer| id.name(layer));
     let access = aws.policies.find(PolicyKind::DataAccess, &index).await?;
+    let store = store::find(aws, &store_name).await?;
+    let store_words = store.as_ref().map_or("", |it| features(it.handle.kind()).words);
     let tags = [
         ("knowledge base", aws.knowledge_bases.find(&base, None).await?.map(|it| it.tags), base),
         ("data access policy", access.map(|it| Identity::parse_description(&it.description)), index),
         ("role", aws.roles.find(&role).await?.map(|it| it.tags), role),
-        ("collection", aws.collections.find(&collection).await?.map(|it| it.tags), collection),
+        (store_words, store.map(|it| it.tags), store_name),
     ];
     let found =
         tags.into_iter().filter(|(_, tags, _)| tags.as_ref().is_some_and(|tags| is_the_ids(id, tags)));

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::unseen::Unseen;
-use crate::api::GROUP;
+use crate::api::{GROUP, VectorStore};
 use crate::aws::{Aws, Tags};
 use crate::cli::inspect;
 use crate::cli::terminal;
 use crate::documents::marker::{self, Marker};
+use crate::layers::store;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, RETAINED, Scope};
 use crate::stack::layout::marker_key;
+use crate::stack::store::features;
 
 /// A marker is a few hundred bytes.
 const MAX_MARKER: u64 = 16 * 1024;
@@ -32,11 +34,14 @@ pub(super) async fn leavers(aws: &Aws, scope: &Arc<Scope>, unseen: &mut Unseen) 
     for bucket in buckets.into_iter().filter(named) {
         search.bucket(aws, &bucket).await;
     }
-    let collections = aws.collections.names(&prefix).await;
-    let collections = search.unseen.or_note("the list of all collections", collections);
-    for name in collections.into_iter().filter(named) {
-        let found = aws.collections.find(&name).await.map(|found| found.map(|it| it.tags));
-        search.note_retained(format!("collection {name}"), found);
+    for kind in VectorStore::ALL {
+        let words = features(kind).words;
+        let stores = store::names(aws, kind, &prefix).await;
+        let stores = search.unseen.or_note(format!("the list of all {words}s"), stores);
+        for name in stores.into_iter().filter(named) {
+            let found = store::find(aws, &name).await.map(|found| found.map(|it| it.tags));
+            search.note_retained(format!("{words} {name}"), found);
+        }
     }
     let names = aws.knowledge_bases.names().await;
     let names = search.unseen.or_note("the list of all knowledge bases", names).into_iter();

@@ -5,11 +5,11 @@ use crate::api::{Layer, Reason};
 use crate::aws::{Aws, PolicyKind, Tags};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
-use crate::stack::model::desired::DesiredCollection;
-use crate::stack::model::diff::{CollectionChange, carries};
-use crate::stack::model::observed::{CollectionFacts, Foreign, Observed, PolicyFacts};
+use crate::stack::model::diff::carries;
+use crate::stack::model::observed::{Foreign, Observed, PolicyFacts};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
+use crate::stack::store::opensearch::collection::{CollectionChange, CollectionFacts, DesiredCollection};
 
 /// Reads the collection and its policies; each must prove to be ours on its own. Under a collection that is somebody
 /// else's, no policy is ours to change.
@@ -37,13 +37,7 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<CollectionFacts>,
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then
 /// patience.
-pub async fn ensure(
-    aws: &Aws,
-    want: &DesiredCollection,
-    seen: &Observed<CollectionFacts>,
-) -> Result<Progress, Fault> {
-    let none = CollectionFacts::default();
-    let facts = seen.ours().unwrap_or(&none);
+pub async fn ensure(aws: &Aws, want: &DesiredCollection, facts: &CollectionFacts) -> Result<Progress, Fault> {
     let name = &want.name;
     for change in want.changes(facts) {
         match change {
@@ -122,10 +116,7 @@ fn not_active(facts: &CollectionFacts) -> Progress {
 }
 
 /// The collection first, then, once it is gone, its policies.
-pub async fn teardown(aws: &Aws, id: &Identity, seen: &Observed<CollectionFacts>) -> Result<Progress, Fault> {
-    let Some(facts) = seen.ours() else {
-        return Ok(Progress::Done);
-    };
+pub async fn teardown(aws: &Aws, id: &Identity, facts: &CollectionFacts) -> Result<Progress, Fault> {
     let name = id.name(Layer::VectorStore);
     if let Some(detail) = &facts.collection {
         if detail.status != "DELETING" {

@@ -10,6 +10,7 @@ use crate::stack::model::desired::Desired;
 use crate::stack::model::observed::Observation;
 use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::progress::STALLED;
+use crate::stack::store::{StoreHandle, features};
 
 /// The layers that hold what cannot be made again.
 const WITH_DATA: [Layer; 2] = [Layer::Bucket, Layer::VectorStore];
@@ -51,9 +52,11 @@ fn loss(stack: &Stack<'_>, observed: &Observation, layer: Layer) -> Option<Loss>
             .filter(|_| observed.bucket.is_absent())
             .map(|bucket| format!("Bucket {bucket} is gone, and all documents in it")),
         _ => {
-            let there = observed.collection.ours().is_some_and(|facts| facts.collection.is_some());
-            let known = stack.status.store_arn().filter(|_| !there && observed.foreign_of(layer).is_none());
-            known.map(|arn| format!("Collection {arn} is gone, and all vectors in it"))
+            let gone = observed.store().is_none() && observed.foreign_of(layer).is_none();
+            let known = StoreHandle::of_status(stack.status).filter(|_| gone);
+            known.map(|it| {
+                format!("{} {} is gone, and all vectors in it", features(it.kind()).title, it.arn())
+            })
         }
     }?;
     let said = stack.status.condition(ConditionType::of(layer)).filter(|it| it.status == "False");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{Column, ConditionType, Layer, NetworkSettings, Status};
+use crate::api::{Column, ConditionType, Layer, Status, VectorStore};
 use crate::clock::Clock;
 use crate::layers::Hints;
 use crate::stack::identity::Identity;
@@ -38,10 +38,17 @@ impl Stack<'_> {
         self.blueprint.want(self.id, self.offer, &plan::handles(observed, self.offer))
     }
 
+    /// Which kind of vector store it has or borrows: as its lender says, its spec, or else what it was built with.
+    pub fn store_kind(&self) -> VectorStore {
+        let lent = self.offer.map(|offer| offer.store.kind());
+        lent.or_else(|| self.blueprint.store_kind()).or(self.status.vector_store).unwrap_or_default()
+    }
+
     /// Where to look first.
     pub(super) fn hints(&self, observed: &Observation) -> Hints {
         let seen = observed.knowledge_base.ours().map(|facts| facts.id.clone());
         Hints {
+            store_kind: self.store_kind(),
             knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
             bucket: self.status.bucket.clone(),
             creates_key: self.creates_key,
@@ -52,8 +59,7 @@ impl Stack<'_> {
 
     /// Whether the vector store is its own, and nobody will get to its endpoint.
     fn store_is_shut(&self, observed: &Observation) -> bool {
-        let shut = |network: &NetworkSettings| matches!(network, NetworkSettings::Private { vpc_endpoint_ids } if vpc_endpoint_ids.is_empty());
-        self.desired(observed).collection.is_some_and(|collection| shut(&collection.settings.network))
+        self.desired(observed).vector_store.is_some_and(|store| store.is_shut())
     }
 
     /// Whether a layer was as it should be when it was last looked at.

@@ -61,7 +61,7 @@ pub async fn teardown(
 ) -> Result<Progress, Fault> {
     memory.leaves();
     let mut stuck = observe(world, case, memory, |_, _| true).await;
-    // One's own collection takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
+    // One's own vector store takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
     stuck.extend(memory.observed.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
     stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
     let store = plan::handles(&memory.observed, case.offer).store;
@@ -74,7 +74,7 @@ pub async fn teardown(
     let goes: Vec<_> = owned.filter(|layer| !on_delete.keeps(*layer)).collect();
     memory.goes = PerLayer::from_fn(|layer| goes.contains(&layer));
     let there: Vec<_> = goes.into_iter().filter(|layer| stands(*layer)).collect();
-    let is_free = |below: Layer| !there.iter().any(|above| is_built_on(*above, below));
+    let is_free = |below: Layer| !there.iter().any(|above| is_built_on(case.store_kind(), *above, below));
     let free = there.iter().copied().filter(|layer| is_free(*layer) && !is_stuck(*layer));
     let torn = join_all(free.map(|layer| teardown_layer(world, case, layer, memory, &hints)));
     let documents = async { if is_free(Layer::Bucket) { documents.await } else { Ok(Progress::Done) } };

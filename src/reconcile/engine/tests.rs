@@ -19,10 +19,11 @@ use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Adopts, Identity, OwnershipClaim};
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::{Blueprint, Desired};
-use crate::stack::model::ideal::{self, Sample, ours};
+use crate::stack::model::ideal::{self, Sample, found_collection, ours};
 use crate::stack::model::observed::{Foreign, Observation, Observed};
 use crate::stack::model::outcome::{Outcome, Report};
 use crate::stack::model::progress::Progress;
+use crate::stack::store::StoreFacts;
 use futures::future::BoxFuture;
 
 /// AWS as one stack sees it: nothing takes time, unless it is told to.
@@ -77,9 +78,12 @@ impl Layers for InMemory {
             Ok(match layer {
                 Layer::Key => LayerObservation::Key(judged(id, &observed.key, |it| Some(&it.tags))),
                 Layer::Bucket => LayerObservation::Bucket(judged(id, &observed.bucket, |it| Some(&it.tags))),
-                Layer::VectorStore => LayerObservation::VectorStore(judged(id, &observed.collection, |it| {
-                    Some(&it.collection.as_ref()?.tags)
-                })),
+                Layer::VectorStore => {
+                    LayerObservation::VectorStore(judged(id, &observed.vector_store, |it| {
+                        let StoreFacts::OpenSearchServerless(it) = it;
+                        Some(&it.collection.as_ref()?.tags)
+                    }))
+                }
                 Layer::Index if hints.store.is_none() => LayerObservation::Index(Observed::Absent),
                 Layer::Index => match &state.no_way_to_index {
                     Some(fault) => LayerObservation::IndexHidden(fault.clone()),

@@ -112,9 +112,9 @@ impl<'a> Losses<'a> {
             return Ok(());
         }
         let Self { cx, stack, on_delete, .. } = *self;
-        // A collection that is not ACTIVE cannot be asked for an index; it takes it along.
-        let collection = cx.aws.collections.find(&stack.name(Layer::VectorStore)).await?;
-        let offer = collection.filter(|it| it.is_active()).map(|it| Offer::of_collection(stack, &it));
+        // A store that is not active cannot be asked for an index; it takes it along.
+        let store = layers::store::find(&cx.aws, &stack.name(Layer::VectorStore)).await?;
+        let offer = store.filter(|it| it.is_active).map(|it| Offer::of_store(stack, it.handle));
         let documents = |tenant: &Identity| {
             let (bucket, ledger) = (stack.name(Layer::Bucket), ledger_key(tenant));
             async move {

@@ -12,7 +12,7 @@ pub fn of(kind: &str, id: &Identity, on_delete: OnDelete, observed: &Observation
     let prices = &Prices::LIST;
     match on_delete {
         OnDelete::Keep => {
-            let cost = prices.key_of(observed) + prices.collection_of(observed);
+            let cost = prices.key_of(observed) + prices.store_of(observed);
             ("Retain", retained("Retain", "everything stays in AWS", cost, id))
         }
         OnDelete::KeepDocuments => {
@@ -68,7 +68,7 @@ mod tests {
                  `tenantry retained` lists it"
             )
         };
-        let all = Prices::LIST.key_of(&observed) + Prices::LIST.collection_of(&observed);
+        let all = Prices::LIST.key_of(&observed) + Prices::LIST.store_of(&observed);
         let kept = stays("Retain", "everything stays in AWS", all.round() as u32);
         assert_eq!(of(OnDelete::Keep, &observed), ("Retain", kept));
         let documents = "the documents stay in AWS and everything else is deleted";

@@ -164,8 +164,8 @@ impl DeletedTenant {
     /// What it borrows, if that is there.
     async fn offer(&self, cx: &Context) -> Result<Option<Offer>, Fault> {
         let Some(lender) = &self.lender else { return Ok(None) };
-        let collection = cx.aws.collections.find(&lender.name(Layer::VectorStore)).await?;
-        Ok(collection.map(|collection| Offer::of_collection(lender, &collection)))
+        let store = layers::store::find(&cx.aws, &lender.name(Layer::VectorStore)).await?;
+        Ok(store.map(|store| Offer::of_store(lender, store.handle)))
     }
 
     /// Whether anything lies under its prefix, or aside. A bucket that stood once and is gone may have had it.
@@ -193,17 +193,18 @@ impl DeletedTenant {
         memory: &mut Memory,
     ) -> Result<Left, Fault> {
         let (cx, id, owner) = (deletion.cx, &self.id, self.bucket_owner());
+        let offer = self.offer(cx).await?;
+        let stack = deletion.stack(id, Column::from(self.pattern), offer.as_ref());
         let stays = match self.pattern {
             Pattern::Silo => true,
             Pattern::Bridge if on_delete == OnDelete::Keep => {
-                self.has_id() || matches!(layers::role::look(&cx.aws, id).await?, Observed::Ours(_))
+                self.has_id()
+                    || matches!(layers::role::look(&cx.aws, id, stack.store_kind()).await?, Observed::Ours(_))
             }
             Pattern::Bridge => self.has_id(),
             Pattern::Pool => self.has_id() && status.had_documents == Some(true),
         };
         let bucket = layers::bucket::look(&cx.aws, owner, deletion.before.bucket.as_deref()).await?;
-        let offer = self.offer(cx).await?;
-        let stack = deletion.stack(id, Column::from(self.pattern), offer.as_ref());
         engine::retain(&cx.world(), &stack, on_delete, memory).await?;
         let there = match &self.lender {
             Some(_) => is_stacks(&bucket),

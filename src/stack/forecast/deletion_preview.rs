@@ -93,13 +93,9 @@ fn things(id: &Identity, observed: &Observation, layer: Layer) -> Vec<(&'static 
     match layer {
         Layer::Key => of(&observed.key, |key| vec![Some(("key, in 30 days", key.arn.clone()))]),
         Layer::Bucket => of(&observed.bucket, |_| vec![Some(("bucket with all versions", id.name(layer)))]),
-        Layer::VectorStore => of(&observed.collection, |facts| {
-            vec![
-                facts.collection.as_ref().map(|it| (layer.words(), it.arn.clone())),
-                facts.network.as_ref().map(|_| ("network policy", id.name(layer))),
-                facts.encryption.as_ref().map(|_| ("encryption policy", id.name(layer))),
-            ]
-        }),
+        Layer::VectorStore => {
+            of(&observed.vector_store, |facts| facts.things(&id.name(layer)).into_iter().map(Some).collect())
+        }
         Layer::Index => of(&observed.index, |_| vec![Some(("index", id.name(layer)))]),
         Layer::Role => of(&observed.role, |facts| {
             vec![
@@ -133,8 +129,8 @@ mod tests {
             let alone = all.into_iter().filter(|line| line.outcome == Outcome::LeftAlone);
             alone.map(|line| (line.what, line.name)).collect::<Vec<_>>()
         };
-        let (bucket, collection) = (stack.name(Layer::Bucket), stack.name(Layer::VectorStore));
-        let expected = [("bucket", bucket), ("vector store", collection)];
+        let (bucket, store) = (stack.name(Layer::Bucket), stack.name(Layer::VectorStore));
+        let expected = [("bucket", bucket), ("vector store", store)];
         assert_eq!(alone(None), expected);
         assert_eq!(alone(Some("arn:k")), [&[("key", "arn:k".to_owned())], &expected[..]].concat());
     }

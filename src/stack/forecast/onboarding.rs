@@ -9,12 +9,10 @@ use serde::Serialize;
 use crate::api::Layer;
 use crate::stack::iam::operation::{Operation, aoss, bedrock, iam, kms, s3};
 use crate::stack::identity::{Identity, Scope};
-use crate::stack::model::desired::{
-    Desired, DesiredBucket, DesiredCollection, DesiredKnowledgeBase, DesiredRole,
-};
-use crate::stack::model::diff::{self, BucketChange, CollectionChange, KnowledgeBaseChange, RoleChange};
-use crate::stack::model::observed::{CollectionFacts, KnowledgeBaseFacts, RoleFacts};
-use crate::stack::model::plan::needs;
+use crate::stack::model::desired::{Desired, DesiredBucket, DesiredKnowledgeBase, DesiredRole};
+use crate::stack::model::diff::{self, BucketChange, KnowledgeBaseChange, RoleChange};
+use crate::stack::model::observed::{KnowledgeBaseFacts, RoleFacts};
+use crate::stack::store::{DesiredStore, StoreFacts, features, needs};
 
 /// One call that changes something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,7 +52,8 @@ pub fn calls(id: &Identity, want: &Desired) -> Vec<Call> {
 
 /// When a layer's turn comes, beginning with 1: after all that it needs and this owner builds.
 fn step(want: &Desired, layer: Layer) -> usize {
-    let needed = needs(layer).iter().filter(|needed| want.owns(**needed));
+    let store = want.store_kind().unwrap_or_default();
+    let needed = needs(store, layer).iter().filter(|needed| want.owns(**needed));
     1 + needed.map(|needed| step(want, *needed)).max().unwrap_or_default()
 }
 
@@ -66,15 +65,17 @@ fn call(step: usize, layer: &'static str, operation: Operation, what: &'static s
 }
 
 fn of_layer(id: &Identity, want: &Desired, layer: Layer) -> Vec<Made> {
-    let Desired { key, bucket, collection, role, index, knowledge_base } = want;
+    let Desired { key, bucket, vector_store, role, index, knowledge_base } = want;
     let made = match layer {
         Layer::Key => key.as_ref().map(|want| {
             let name = &want.name;
             vec![Made(kms::CreateKey, "key", name.clone()), Made(kms::CreateAlias, "alias", name.clone())]
         }),
         Layer::Bucket => bucket.as_ref().map(|want| of_bucket(&id.scope, want)),
-        Layer::VectorStore => collection.as_ref().map(of_collection),
-        Layer::Index => index.as_ref().map(|want| vec![Made(aoss::CreateIndex, "index", want.name.clone())]),
+        Layer::VectorStore => vector_store.as_ref().map(of_store),
+        Layer::Index => index
+            .as_ref()
+            .map(|want| vec![Made(features(want.store.kind).create_index, "index", want.name.clone())]),
         Layer::Role => role.as_ref().map(|want| of_role(&id.scope, want)),
         Layer::KnowledgeBase => knowledge_base.as_ref().map(|want| of_knowledge_base(id, want)),
     };
@@ -95,17 +96,10 @@ fn of_bucket(scope: &Scope, want: &DesiredBucket) -> Vec<Made> {
     calls.map(|operation| Made(operation, "bucket", want.name.clone())).collect()
 }
 
-fn of_collection(want: &DesiredCollection) -> Vec<Made> {
-    let changes = want.changes(&CollectionFacts::default()).into_iter();
-    let calls = changes.filter_map(|change| match change {
-        CollectionChange::Encryption => Some((aoss::CreateSecurityPolicy, "encryption policy")),
-        CollectionChange::Network => Some((aoss::CreateSecurityPolicy, "network policy")),
-        CollectionChange::Create => Some((aoss::CreateCollection, "collection")),
-        CollectionChange::Tags => Some((aoss::TagResource, "collection")),
-        // It is waited for.
-        CollectionChange::NotActive => None,
-    });
-    calls.map(|(operation, what)| Made(operation, what, want.name.clone())).collect()
+fn of_store(want: &DesiredStore) -> Vec<Made> {
+    let changes = want.changes(&StoreFacts::nothing(want.kind())).into_iter();
+    let calls = changes.filter_map(|change| change.call);
+    calls.map(|(operation, what)| Made(operation, what, want.name().into())).collect()
 }
 
 fn of_role(scope: &Scope, want: &DesiredRole) -> Vec<Made> {
@@ -114,13 +108,16 @@ fn of_role(scope: &Scope, want: &DesiredRole) -> Vec<Made> {
     if want.store.handle.is_none() {
         changes.sort_by_key(|change| *change == RoleChange::Permissions);
     }
-    let calls = changes.into_iter().map(|change| match change {
-        RoleChange::Create => Made(iam::CreateRole, "role", want.name.clone()),
-        RoleChange::Trust => Made(iam::UpdateAssumeRolePolicy, "role", want.name.clone()),
-        RoleChange::Boundary => Made(iam::PutRolePermissionsBoundary, "role", want.name.clone()),
-        RoleChange::Permissions => Made(iam::PutRolePolicy, "role", want.name.clone()),
-        RoleChange::DataAccess => Made(aoss::CreateAccessPolicy, "data access policy", want.index.clone()),
-        RoleChange::Tags => Made(iam::TagRole, "role", want.name.clone()),
+    let data_access = features(want.store.kind).create_data_access;
+    let calls = changes.into_iter().filter_map(|change| {
+        Some(match change {
+            RoleChange::Create => Made(iam::CreateRole, "role", want.name.clone()),
+            RoleChange::Trust => Made(iam::UpdateAssumeRolePolicy, "role", want.name.clone()),
+            RoleChange::Boundary => Made(iam::PutRolePermissionsBoundary, "role", want.name.clone()),
+            RoleChange::Permissions => Made(iam::PutRolePolicy, "role", want.name.clone()),
+            RoleChange::DataAccess => Made(data_access?, "data access policy", want.index.clone()),
+            RoleChange::Tags => Made(iam::TagRole, "role", want.name.clone()),
+        })
     });
     calls.collect()
 }

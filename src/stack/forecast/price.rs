@@ -1,6 +1,7 @@
 //! What things cost while nobody uses them.
 
 use crate::stack::model::observed::Observation;
+use crate::stack::store::StoreFacts;
 
 /// Hours of a month, as AWS counts them.
 const HOURS: f64 = 730.0;
@@ -22,18 +23,14 @@ impl Prices {
     /// The list prices of us-east-1 in 2026.
     pub const LIST: Prices = Prices { ocu_hour: 0.24, gb_month: 0.023, key_month: 1.0 };
 
-    /// A month of a collection that nobody uses, at the most: 1 OCU, or 2 with standby replicas. Collections under the same
-    /// key share that.
-    /// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/serverless-scaling.html>
-    pub fn collection(&self, standby_replicas: bool) -> f64 {
-        let units = if standby_replicas { 2.0 } else { 1.0 };
+    /// A month of so many compute units.
+    pub fn units(&self, units: f64) -> f64 {
         units * self.ocu_hour * HOURS
     }
 
-    /// A month of the collection that was seen, if there is one.
-    pub fn collection_of(&self, observed: &Observation) -> f64 {
-        let collection = observed.collection.ours().and_then(|facts| facts.collection.as_ref());
-        collection.map_or(0.0, |it| self.collection(it.standby_replicas != "DISABLED"))
+    /// A month of the vector store that was seen, if there is one, while nobody uses it.
+    pub fn store_of(&self, observed: &Observation) -> f64 {
+        self.units(observed.vector_store.ours().map_or(0.0, StoreFacts::idle_units))
     }
 
     /// A month of the key that was seen, if there is one.
@@ -56,14 +53,16 @@ impl Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::store::Capacity;
 
     #[test]
     fn an_idle_collection_is_what_costs() {
         let prices = Prices::LIST;
-        assert!((prices.collection(true) - 350.4).abs() < 1e-9);
-        assert!((prices.collection(false) - 175.2).abs() < 1e-9);
+        let idle = |standby_replicas| Capacity { key: String::new(), standby_replicas }.idle_units();
+        assert!((prices.units(idle(true)) - 350.4).abs() < 1e-9);
+        assert!((prices.units(idle(false)) - 175.2).abs() < 1e-9);
         assert!((prices.bytes(10 << 30) - 0.23).abs() < 1e-9);
-        assert!(prices.collection_of(&Observation::default()).abs() < f64::EPSILON, "nothing is there");
+        assert!(prices.store_of(&Observation::default()).abs() < f64::EPSILON, "nothing is there");
         assert!(prices.words().contains("$0.24 an OCU-hour"));
     }
 }

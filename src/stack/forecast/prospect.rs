@@ -7,15 +7,14 @@ use super::limits::{Capacity, Counts};
 use super::onboarding::{self, Call};
 use super::price::Prices;
 use crate::api::{
-    CollectionSettings, Column, EncryptionSettings, Isolation, KnowledgeBaseSettings, Layer, Ownership,
-    Shared, StandbyReplicas, ownership,
+    Column, EncryptionSettings, Isolation, KnowledgeBaseSettings, Layer, Ownership, Shared, ownership,
 };
 use crate::stack::identity::{Identity, Owner};
 use crate::stack::model::desired::{Blueprint, Desired, Handles};
 use crate::stack::model::observed::Observation;
 use crate::stack::model::plan;
 use crate::stack::offer::Offer;
-use crate::stack::store::CollectionHandle;
+use crate::stack::store::{StoreHandle, features};
 
 /// What stands in an ARN where AWS has yet to choose an id.
 const LATER: &str = "chosen-by-aws";
@@ -50,6 +49,9 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
+    /// The layer that it is.
+    #[serde(skip)]
+    pub layer: Layer,
     /// What it is.
     pub what: &'static str,
     /// Its name.
@@ -72,7 +74,7 @@ pub struct Prospect {
     pub calls: Vec<Call>,
     /// What of it costs money while nobody uses it.
     pub costs: Vec<Cost>,
-    /// What its own collection runs on.
+    /// What its own vector store runs on.
     pub capacity: Option<Capacity>,
     /// How documents become vectors in the knowledge base that it owns.
     pub knowledge_base: Option<KnowledgeBaseSettings>,
@@ -89,15 +91,7 @@ impl Prospect {
         let want = Blueprint::Stack(shared).want(&id, None, &handles(&id, &shared.encryption));
         let knowledge_base = shared.pool.as_ref().map(|pool| pool.knowledge_base.clone());
         let layers = lines(&id, column, &shared.encryption, None);
-        Self::new(
-            id,
-            column,
-            layers,
-            want,
-            Some((&shared.encryption, &shared.collection)),
-            knowledge_base,
-            prices,
-        )
+        Self::new(id, column, layers, want, Some(&shared.encryption), knowledge_base, prices)
     }
 
     /// What a Tenant would be, that borrows from `lender` if from anybody.
@@ -109,15 +103,12 @@ impl Prospect {
     ) -> Self {
         let column = Column::from(isolation.pattern());
         let tags = isolation.tags().cloned().unwrap_or_default();
-        let storage = match isolation {
-            Isolation::Silo(silo) => Some((&silo.encryption, &silo.collection)),
-            Isolation::Bridge(_) | Isolation::Pool(_) => None,
-        };
-        let offer = lender.map(|(lender, shared)| offer(lender, &shared.encryption));
-        let own = storage.map(|(encryption, _)| handles(&id, encryption)).unwrap_or_default();
+        let storage = isolation.encryption();
+        let offer = lender.map(|(lender, shared)| offer(lender, shared));
+        let own = storage.map(|encryption| handles(&id, encryption)).unwrap_or_default();
         let handles = offer.as_ref().map_or(own, |offer| plan::handles(&Observation::default(), Some(offer)));
         let want = Blueprint::Tenant { isolation, tags: &tags }.want(&id, offer.as_ref(), &handles);
-        let encryption = storage.map(|it| it.0).or(lender.map(|it| &it.1.encryption));
+        let encryption = storage.or(lender.map(|it| &it.1.encryption));
         let encryption = encryption.unwrap_or(&EncryptionSettings::AwsOwned);
         let layers = lines(&id, column, encryption, lender.map(|it| it.0));
         Self::new(id, column, layers, want, storage, isolation.knowledge_base().cloned(), prices)
@@ -128,28 +119,33 @@ impl Prospect {
         column: Column,
         layers: Vec<Line>,
         want: Desired,
-        storage: Option<(&EncryptionSettings, &CollectionSettings)>,
+        encryption: Option<&EncryptionSettings>,
         knowledge_base: Option<KnowledgeBaseSettings>,
         prices: &Prices,
     ) -> Self {
-        let capacity = storage.map(|(encryption, collection)| Capacity {
-            key: match encryption {
+        let store = want.vector_store.as_ref();
+        let capacity = store.zip(encryption).and_then(|(store, encryption)| {
+            store.capacity(match encryption {
                 EncryptionSettings::AwsOwned => "AWS-owned".into(),
                 EncryptionSettings::Create => alias(&id),
                 EncryptionSettings::Existing { kms_key_arn } => kms_key_arn.clone(),
-            },
-            standby_replicas: collection.standby_replicas == StandbyReplicas::Enabled,
+            })
         });
-        let collection = capacity.as_ref().map(|it| Cost {
-            what: "collection",
-            name: id.name(Layer::VectorStore),
-            monthly_usd: prices.collection(it.standby_replicas),
+        let units = store.zip(capacity.as_ref()).map(|(store, capacity)| Cost {
+            layer: Layer::VectorStore,
+            what: features(store.kind()).words,
+            name: store.name().into(),
+            monthly_usd: prices.units(capacity.idle_units()),
         });
-        let key =
-            want.key.as_ref().map(|_| Cost { what: "key", name: alias(&id), monthly_usd: prices.key_month });
+        let key = want.key.as_ref().map(|_| Cost {
+            layer: Layer::Key,
+            what: "key",
+            name: alias(&id),
+            monthly_usd: prices.key_month,
+        });
         Self {
             calls: onboarding::calls(&id, &want),
-            costs: key.into_iter().chain(collection).collect(),
+            costs: key.into_iter().chain(units).collect(),
             schema: want.index.as_ref().map(|index| index.schema().to_string().chars().count()),
             counts: Counts::of(&want),
             id,
@@ -180,7 +176,7 @@ fn handles(id: &Identity, encryption: &EncryptionSettings) -> Handles {
 }
 
 /// What a SharedStack will lend.
-fn offer(lender: &Identity, encryption: &EncryptionSettings) -> Offer {
+fn offer(lender: &Identity, shared: &Shared) -> Offer {
     let stack = match &lender.owner {
         Owner::Stack { name } => name.clone(),
         Owner::Tenant { .. } => String::new(),
@@ -190,8 +186,8 @@ fn offer(lender: &Identity, encryption: &EncryptionSettings) -> Offer {
         uid: lender.uid.clone(),
         bucket: lender.name(Layer::Bucket),
         store_name: lender.name(Layer::VectorStore),
-        store: CollectionHandle::named(&lender.scope, LATER).into(),
-        kms_key_arn: key_arn(lender, encryption),
+        store: StoreHandle::named(shared.vector_store.kind(), &lender.scope, LATER),
+        kms_key_arn: key_arn(lender, &shared.encryption),
         pool: None,
     }
 }
@@ -244,9 +240,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::{SharedStackSpec, TenantSpec};
+    use crate::api::{SharedStackSpec, TenantSpec, VectorStore};
     use crate::stack::iam::operation::Operation;
     use crate::stack::identity::Scope;
+    use crate::stack::store::{self, StoreCounts};
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000";
 
@@ -310,7 +307,7 @@ mod tests {
         for Prospect { calls, column, .. } in one_of_each() {
             let step = |layer: Layer| calls.iter().find(|call| call.layer == layer.words()).map(|it| it.step);
             for layer in Layer::ALL {
-                for needed in plan::needs(layer) {
+                for needed in store::needs(VectorStore::default(), layer) {
                     let (Some(step), Some(earlier)) = (step(layer), step(*needed)) else { continue };
                     assert!(earlier < step, "{column:?}: the {layer} needs the {needed}");
                 }
@@ -343,8 +340,11 @@ mod tests {
     fn what_is_owned_is_counted() {
         let all = one_of_each();
         let sum = Counts::sum(all.iter().map(|it| &it.counts));
-        let Counts { keys, buckets, collections, roles, knowledge_bases, indexes } = sum;
-        assert_eq!((keys, buckets, collections, roles, knowledge_bases), (2, 3, 3, 3, 3));
+        let Counts { keys, buckets, roles, knowledge_bases, mut stores } = sum;
+        assert_eq!((keys, buckets, roles, knowledge_bases), (2, 3, 3, 3));
+        let StoreCounts { stores, roles, indexes } =
+            stores.remove(&VectorStore::OpenSearchServerless).unwrap();
+        assert_eq!((stores, roles), (3, 3));
         // The Bridge's index is beside the pool's: both stacks have one name here.
         let mut fullest: Vec<_> = indexes.into_values().collect();
         fullest.sort_unstable();

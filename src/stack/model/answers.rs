@@ -1,4 +1,4 @@
-//! Whether questions are answered while something of a stack is put right. Bedrock answers from the collection, as the role;
+//! Whether questions are answered while something of a stack is put right. Bedrock answers from the vector store, as the role;
 //! it asks neither the bucket nor any tag.
 
 use super::desired::{Desired, DesiredRole};
@@ -16,8 +16,8 @@ pub fn go_on(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer
     match layer {
         Layer::Key => of(&want.key, &observed.key, |_, facts| facts.state == "Enabled"),
         Layer::Bucket => of(&want.bucket, &observed.bucket, |_, _| true),
-        Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
-            want.changes(facts).into_iter().all(|change| change.lets_answers_be(facts))
+        Layer::VectorStore => of(&want.vector_store, &observed.vector_store, |want, facts| {
+            want.changes(facts).into_iter().all(|change| change.lets_answers_be)
         }),
         // What lacks a field finds all that it found before.
         Layer::Index => of(&want.index, &observed.index, |want, _| !want.rebuild),

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::api::{
-    ChunkingSettings, CollectionSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings,
-    IndexSettings, Isolation, KnowledgeBaseSettings, Layer, Shared, Sidecars, VectorStore,
+    ChunkingSettings, DataDeletionPolicy, DocumentsSettings, EncryptionSettings, IndexSettings, Isolation,
+    KnowledgeBaseSettings, Layer, Shared, Sidecars, StoreSettings, VectorStore,
 };
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::offer::Offer;
-pub use crate::stack::store::DesiredCollection;
-use crate::stack::store::{StoreHandle, StoreRef};
+use crate::stack::store::{DesiredStore, StoreHandle, StoreRef};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,8 +20,8 @@ pub struct Desired {
     pub key: Option<DesiredKey>,
     /// The bucket.
     pub bucket: Option<DesiredBucket>,
-    /// The collection with its encryption and network policies.
-    pub collection: Option<DesiredCollection>,
+    /// The vector store.
+    pub vector_store: Option<DesiredStore>,
     /// The service role with its data access policy.
     pub role: Option<DesiredRole>,
     /// The vector index.
@@ -97,6 +96,14 @@ pub struct DesiredIndex {
     pub tenant_id_key: Option<String>,
     /// Whether the one that is there must go first.
     pub rebuild: bool,
+}
+
+impl Desired {
+    /// Which vector store the owner uses, if any: its own, or one that is lent.
+    pub fn store_kind(&self) -> Option<VectorStore> {
+        let own = self.vector_store.as_ref().map(DesiredStore::kind);
+        own.or_else(|| self.role.as_ref().map(|role| role.store.kind))
+    }
 }
 
 impl DesiredRole {
@@ -203,6 +210,15 @@ impl Blueprint<'_> {
         }
     }
 
+    /// Which vector store the spec asks for, if it says so: a borrower has its lender's.
+    pub fn store_kind(&self) -> Option<VectorStore> {
+        match self {
+            Blueprint::Tenant { isolation: Isolation::Silo(silo), .. } => Some(silo.vector_store.kind()),
+            Blueprint::Stack(shared) => Some(shared.vector_store.kind()),
+            Blueprint::Tenant { .. } | Blueprint::Nothing => None,
+        }
+    }
+
     /// The customer's own key, if the spec names one.
     pub fn existing_key(&self) -> Option<&str> {
         let encryption = match self {
@@ -226,9 +242,9 @@ fn of_tenant(
 ) -> Desired {
     match isolation {
         Isolation::Silo(silo) => {
-            let base = Base::of_own_storage(id, tags, handles);
+            let base = Base::of_own_storage(id, tags, handles, &silo.vector_store);
             let mut want =
-                base.storage(&silo.encryption, &silo.documents, &silo.collection, vec![id.prefix()]);
+                base.storage(&silo.encryption, &silo.documents, &silo.vector_store, vec![id.prefix()]);
             base.retrieval(&mut want, &silo.knowledge_base, &silo.index, silo.data_deletion_policy, None);
             want
         }
@@ -252,9 +268,9 @@ fn of_tenant(
 }
 
 fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
-    let base = Base::of_own_storage(id, &shared.tags, handles);
+    let base = Base::of_own_storage(id, &shared.tags, handles, &shared.vector_store);
     let prefixes = vec!["bridge/".into(), "pool/".into()];
-    let mut want = base.storage(&shared.encryption, &shared.documents, &shared.collection, prefixes);
+    let mut want = base.storage(&shared.encryption, &shared.documents, &shared.vector_store, prefixes);
     if let Some(pool) = &shared.pool {
         if let (Some(bucket), Sidecars::OperatorOnly) = (&mut want.bucket, pool.sidecars) {
             bucket.only_writer_of_sidecars = id.scope.operator.clone();
@@ -266,12 +282,6 @@ fn of_stack(id: &Identity, shared: &Shared, handles: &Handles) -> Desired {
     want
 }
 
-/// The vector store that somebody owns, or will.
-fn own_store(id: &Identity, handles: &Handles) -> StoreRef {
-    let kind = VectorStore::default();
-    StoreRef { kind, name: id.name(Layer::VectorStore), handle: handles.store.clone() }
-}
-
 struct Base<'a> {
     id: &'a Identity,
     tags: &'a BTreeMap<String, String>,
@@ -281,9 +291,16 @@ struct Base<'a> {
 }
 
 impl<'a> Base<'a> {
-    /// On the owner's own bucket and collection.
-    fn of_own_storage(id: &'a Identity, tags: &'a BTreeMap<String, String>, handles: &'a Handles) -> Self {
-        Self { id, tags, handles, bucket: id.name(Layer::Bucket), store: own_store(id, handles) }
+    /// On the owner's own bucket and vector store.
+    fn of_own_storage(
+        id: &'a Identity,
+        tags: &'a BTreeMap<String, String>,
+        handles: &'a Handles,
+        store: &StoreSettings,
+    ) -> Self {
+        let (name, handle) = (id.name(Layer::VectorStore), handles.store.clone());
+        let store = StoreRef { kind: store.kind(), name, handle };
+        Self { id, tags, handles, bucket: id.name(Layer::Bucket), store }
     }
 
     fn tags(&self) -> BTreeMap<String, String> {
@@ -295,7 +312,7 @@ impl<'a> Base<'a> {
         &self,
         encryption: &EncryptionSettings,
         documents: &DocumentsSettings,
-        collection: &CollectionSettings,
+        store: &StoreSettings,
         prefixes: Vec<String>,
     ) -> Desired {
         let key_arn = self.handles.key_arn.clone();
@@ -310,12 +327,7 @@ impl<'a> Base<'a> {
                 key_arn: key_arn.clone(),
                 only_writer_of_sidecars: None,
             }),
-            collection: Some(DesiredCollection {
-                name: self.store.name.clone(),
-                tags: self.tags(),
-                settings: collection.clone(),
-                key_arn,
-            }),
+            vector_store: Some(DesiredStore::new(self.store.name.clone(), self.tags(), store, key_arn)),
             ..Desired::default()
         }
     }
@@ -381,6 +393,7 @@ mod tests {
     use crate::api::{Collection, Column, Documents, Index, Ownership, ownership};
     use crate::stack::identity::Scope;
     use crate::stack::model::ideal::{self, Sample};
+    use crate::stack::store::opensearch::collection::DesiredCollection;
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
 
@@ -393,6 +406,11 @@ mod tests {
             trust_is_narrow: true,
             rebuild: Rebuild::Nothing,
         }
+    }
+
+    /// The collection that a store is.
+    fn collection_of(store: Option<DesiredStore>) -> Option<DesiredCollection> {
+        store.map(|DesiredStore::OpenSearchServerless(collection)| collection)
     }
 
     fn want(sample: &Sample, handles: &Handles) -> Desired {
@@ -472,9 +490,10 @@ mod tests {
             assert_eq!(ingested, prefix.map(|it| (bucket.clone(), it)), "{}", sample.name);
             let own = want.bucket.as_ref().map(|it| it.prefixes.iter().map(String::as_str).collect());
             assert_eq!(own, prefixes, "{}", sample.name);
-            for (name, expected) in
-                [(want.bucket.map(|it| it.name), bucket), (want.collection.map(|it| it.name), collection)]
-            {
+            for (name, expected) in [
+                (want.bucket.map(|it| it.name), bucket),
+                (want.vector_store.map(|it| it.name().to_owned()), collection),
+            ] {
                 assert_eq!(name.unwrap_or_else(|| expected.clone()), expected, "{}", sample.name);
             }
         }
@@ -483,12 +502,12 @@ mod tests {
     #[test]
     fn everything_has_its_own_name() {
         let sample = silo(json!({"encryption": {"key": "Create"}}));
-        let Desired { key, bucket, collection, role, index, knowledge_base } = want(&sample, &lent());
+        let Desired { key, bucket, vector_store, role, index, knowledge_base } = want(&sample, &lent());
         let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
         let name = |layer| sample.id.name(layer);
         assert_eq!(key.unwrap().name, name(Layer::Key));
         assert_eq!(bucket.unwrap().name, name(Layer::Bucket));
-        assert_eq!(collection.unwrap().name, name(Layer::VectorStore));
+        assert_eq!(vector_store.unwrap().name(), name(Layer::VectorStore));
         assert_eq!((role.name, role.index), (name(Layer::Role), name(Layer::Index)));
         assert_eq!((index.name, index.role), (name(Layer::Index), name(Layer::Role)));
         assert_eq!(knowledge_base.name, name(Layer::KnowledgeBase));
@@ -500,12 +519,17 @@ mod tests {
     fn what_earlier_layers_lend_is_used_where_it_belongs() {
         let sample = silo(json!({}));
         for handles in [lent(), Handles::default()] {
-            let Desired { key: _, bucket, collection, role, index, knowledge_base } = want(&sample, &handles);
+            let Desired { key: _, bucket, vector_store, role, index, knowledge_base } =
+                want(&sample, &handles);
             let (role, index, knowledge_base) = (role.unwrap(), index.unwrap(), knowledge_base.unwrap());
             assert_eq!(knowledge_base.index, sample.id.name(Layer::Index));
             assert_eq!(knowledge_base.narrow_trust, !handles.trust_is_narrow);
-            let keys =
-                [bucket.unwrap().key_arn, collection.unwrap().key_arn, role.key_arn, knowledge_base.key_arn];
+            let keys = [
+                bucket.unwrap().key_arn,
+                collection_of(vector_store).unwrap().key_arn,
+                role.key_arn,
+                knowledge_base.key_arn,
+            ];
             let Handles { key_arn, store, knowledge_base_arn, trust_is_narrow: _, rebuild: _ } = handles;
             assert!(keys.iter().all(|key| *key == key_arn), "{keys:?}");
             assert_eq!([&role.store.handle, &index.store.handle, &knowledge_base.store], [&store; 3]);
@@ -539,7 +563,7 @@ mod tests {
                 let want = want(&sample, &handles);
                 assert!(want.key.is_none());
                 assert_eq!(want.bucket.unwrap().key_arn.as_deref(), Some(KEY));
-                assert_eq!(want.collection.unwrap().key_arn.as_deref(), Some(KEY));
+                assert_eq!(collection_of(want.vector_store).unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.role.unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.knowledge_base.unwrap().key_arn.as_deref(), Some(KEY));
                 assert_eq!(want.index.unwrap().store.handle, handles.store, "the rest is as it was lent");
@@ -585,11 +609,12 @@ mod tests {
         ] {
             let mut expected = sample.id.tags();
             expected.insert("costCenter".into(), "42".into());
-            let Desired { key, bucket, collection, role, index: _, knowledge_base } = want(&sample, &lent());
+            let Desired { key, bucket, vector_store, role, index: _, knowledge_base } =
+                want(&sample, &lent());
             let all = [
                 key.map(|it| it.tags),
                 bucket.map(|it| it.tags),
-                collection.map(|it| it.tags),
+                collection_of(vector_store).map(|it| it.tags),
                 role.map(|it| it.tags),
                 knowledge_base.map(|it| it.tags),
             ];
@@ -662,7 +687,7 @@ mod tests {
             let resolved = Documents::resolve(Some(&serde_json::from_value(documents.clone()).unwrap()));
             assert_eq!(want.bucket.unwrap().documents, resolved);
             let resolved = Collection::resolve(Some(&serde_json::from_value(collection.clone()).unwrap()));
-            assert_eq!(want.collection.unwrap().settings, resolved.unwrap());
+            assert_eq!(collection_of(want.vector_store).unwrap().settings, resolved.unwrap());
             let resolved = Index::resolve(Some(&serde_json::from_value(index.clone()).unwrap()));
             assert_eq!(index_of.settings, resolved);
             assert_eq!(index_of.tenant_id_key.as_deref(), key);

@@ -15,7 +15,6 @@ pub use crate::stack::compare::carries;
 use crate::stack::compare::differing;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
-pub use crate::stack::store::CollectionChange;
 
 /// Whether a policy is there, grants what it should and is described as it should be.
 fn says(found: Option<&PolicyFacts>, document: &Value, tags: &BTreeMap<String, String>) -> bool {
@@ -142,13 +141,7 @@ pub fn role(scope: &Scope, want: &DesiredRole, facts: &RoleFacts) -> Vec<RoleCha
 /// The mappings that an index lacks: attributes that were declared after it was made. Of one whose mappings are not
 /// shown nobody knows what it lacks.
 pub fn missing_mappings(want: &DesiredIndex, facts: &IndexFacts) -> Map<String, Value> {
-    let Some(found) = facts.schema.pointer("/mappings/properties").and_then(Value::as_object) else {
-        return Map::new();
-    };
-    let wanted = want.schema();
-    let wanted =
-        wanted.pointer("/mappings/properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    wanted.into_iter().filter(|(field, _)| !found.contains_key(field)).collect()
+    want.store.missing_fields(&want.schema(), &facts.schema)
 }
 
 /// The same, but for what AWS was asked to add once and still does not show: to ask again would change nothing.
@@ -265,7 +258,9 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
     match layer {
         Layer::Key => whole(&want.key, &observed.key, |w, f| key(w, f).is_empty()),
         Layer::Bucket => whole(&want.bucket, &observed.bucket, |w, f| bucket(scope, w, f).is_empty()),
-        Layer::VectorStore => whole(&want.collection, &observed.collection, |w, f| w.changes(f).is_empty()),
+        Layer::VectorStore => {
+            whole(&want.vector_store, &observed.vector_store, |w, f| w.changes(f).is_empty())
+        }
         Layer::Index => {
             let added =
                 |w: &DesiredIndex, f: &IndexFacts| mappings_to_add(w, f, &observed.index_asked).is_empty();

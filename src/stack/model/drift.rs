@@ -1,11 +1,12 @@
 //! What somebody else has changed of a layer that was as it should be, in words for whoever wonders where it went.
 
 use super::desired::Desired;
-use super::diff::{self, BucketChange, CollectionChange, KeyChange, KnowledgeBaseChange, RoleChange};
+use super::diff::{self, BucketChange, KeyChange, KnowledgeBaseChange, RoleChange};
 use super::observed::{Observation, Observed};
 use super::policy;
-use crate::api::Layer;
+use crate::api::{Layer, VectorStore};
 use crate::stack::identity::{Identity, Scope};
+use crate::stack::store::features;
 
 /// What differs of a layer that is to be put right. `None` if it was not as `before` either, or another is wanted since: then it
 /// is our own change.
@@ -19,7 +20,7 @@ pub fn of(
     let is_wanted_still = match layer {
         Layer::Key => before.key == want.key,
         Layer::Bucket => before.bucket == want.bucket,
-        Layer::VectorStore => before.collection == want.collection,
+        Layer::VectorStore => before.vector_store == want.vector_store,
         Layer::Index => before.index == want.index,
         Layer::Role => before.role == want.role,
         Layer::KnowledgeBase => before.knowledge_base == want.knowledge_base,
@@ -43,6 +44,7 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
     fn all(words: impl IntoIterator<Item = Option<&'static str>>) -> Vec<String> {
         words.into_iter().flatten().map(str::to_owned).collect()
     }
+    let store = want.store_kind().unwrap_or_default();
     match layer {
         Layer::Key => of(&want.key, &observed.key, |want, facts| {
             all(diff::key(want, facts).into_iter().map(KeyChange::words))
@@ -59,8 +61,8 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
             };
             diff::bucket(scope, want, facts).into_iter().map(change).collect()
         }),
-        Layer::VectorStore => of(&want.collection, &observed.collection, |want, facts| {
-            all(want.changes(facts).into_iter().map(CollectionChange::words))
+        Layer::VectorStore => of(&want.vector_store, &observed.vector_store, |want, facts| {
+            all(want.changes(facts).into_iter().map(|change| change.words))
         }),
         Layer::Index => of(&want.index, &observed.index, |want, facts| {
             diff::missing_mappings(want, facts)
@@ -72,7 +74,8 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
             all(diff::role(scope, want, facts).into_iter().map(RoleChange::words).map(Some))
         }),
         Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
-            all(diff::knowledge_base(scope, want, facts).into_iter().map(KnowledgeBaseChange::words))
+            let words = |change: KnowledgeBaseChange| change.words(store);
+            diff::knowledge_base(scope, want, facts).into_iter().filter_map(words).collect()
         }),
     }
 }
@@ -117,16 +120,17 @@ impl RoleChange {
 
 impl KnowledgeBaseChange {
     /// `None` for what AWS does, and nobody puts right.
-    const fn words(self) -> Option<&'static str> {
-        match self {
-            KnowledgeBaseChange::Tags => Some("its tags"),
-            KnowledgeBaseChange::Replace => Some("its collection"),
-            KnowledgeBaseChange::NarrowTrust => Some("its role's trust policy"),
-            KnowledgeBaseChange::DropDataSource => Some("the index of its data source"),
-            KnowledgeBaseChange::CreateDataSource => Some("its data source was gone"),
-            KnowledgeBaseChange::UpdateDataSource => Some("the settings of its data source"),
-            KnowledgeBaseChange::NotActive | KnowledgeBaseChange::DataSourceNotAvailable => None,
-        }
+    fn words(self, store: VectorStore) -> Option<String> {
+        let words = match self {
+            KnowledgeBaseChange::Tags => "its tags",
+            KnowledgeBaseChange::Replace => return Some(format!("its {}", features(store).words)),
+            KnowledgeBaseChange::NarrowTrust => "its role's trust policy",
+            KnowledgeBaseChange::DropDataSource => "the index of its data source",
+            KnowledgeBaseChange::CreateDataSource => "its data source was gone",
+            KnowledgeBaseChange::UpdateDataSource => "the settings of its data source",
+            KnowledgeBaseChange::NotActive | KnowledgeBaseChange::DataSourceNotAvailable => return None,
+        };
+        Some(words.into())
     }
 }
 

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::desired::{
-    Blueprint, Desired, DesiredBucket, DesiredCollection, DesiredIndex, DesiredKey, DesiredKnowledgeBase,
-    DesiredRole,
+    Blueprint, Desired, DesiredBucket, DesiredIndex, DesiredKey, DesiredKnowledgeBase, DesiredRole,
 };
 use super::diff::{self, KnowledgeBaseChange, ROLE_POLICY};
 use super::observed::{
-    BucketFacts, CollectionDetail, CollectionFacts, DataSourceFacts, IndexFacts, KeyFacts,
-    KnowledgeBaseFacts, Observation, Observed, PolicyFacts, RoleDetail, RoleFacts,
+    BucketFacts, DataSourceFacts, IndexFacts, KeyFacts, KnowledgeBaseFacts, Observation, Observed,
+    PolicyFacts, RoleDetail, RoleFacts,
 };
 use super::plan;
 use super::policy;
@@ -23,8 +22,9 @@ use crate::api::{
 };
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::offer::{Offer, PoolOffer};
-use crate::stack::store::StoreHandle;
+use crate::stack::store::opensearch::collection::{CollectionDetail, CollectionFacts, DesiredCollection};
 use crate::stack::store::opensearch::{self, CollectionHandle};
+use crate::stack::store::{DesiredStore, StoreFacts, StoreHandle};
 
 /// The uid of every sample's owner.
 pub const UID: &str = "6f1e0c1e-0000-4000-8000-000000000001";
@@ -195,6 +195,18 @@ pub fn ours<T>(seen: &mut Observed<T>) -> &mut T {
     }
 }
 
+/// The collection that is there and ours, for tests that know which store it is.
+pub fn found_collection(observed: &mut Observation) -> &mut CollectionFacts {
+    let StoreFacts::OpenSearchServerless(facts) = ours(&mut observed.vector_store);
+    facts
+}
+
+/// The collection that is wanted, for tests that know which store it is.
+pub fn wanted_collection(want: &mut Desired) -> &mut DesiredCollection {
+    let DesiredStore::OpenSearchServerless(want) = want.vector_store.as_mut().unwrap();
+    want
+}
+
 /// What AWS answers about a key that is as wanted.
 pub fn key(id: &Identity, want: &DesiredKey) -> KeyFacts {
     KeyFacts {
@@ -308,7 +320,8 @@ pub fn ensure(id: &Identity, layer: Layer, want: &Desired, observed: &mut Observ
         Layer::Key => observed.key = Observed::Ours(key(id, want.key.as_ref().unwrap())),
         Layer::Bucket => observed.bucket = Observed::Ours(bucket(scope, want.bucket.as_ref().unwrap())),
         Layer::VectorStore => {
-            observed.collection = Observed::Ours(collection(scope, want.collection.as_ref().unwrap()));
+            let DesiredStore::OpenSearchServerless(want) = want.vector_store.as_ref().unwrap();
+            observed.vector_store = Observed::Ours(collection(scope, want).into());
         }
         Layer::Index => {
             let want = want.index.as_ref().unwrap();
@@ -377,7 +390,7 @@ pub fn teardown(layer: Layer, observed: &mut Observation) {
     match layer {
         Layer::Key => observed.key = Observed::Absent,
         Layer::Bucket => observed.bucket = Observed::Absent,
-        Layer::VectorStore => observed.collection = Observed::Absent,
+        Layer::VectorStore => observed.vector_store = Observed::Absent,
         Layer::Index => observed.index = Observed::Absent,
         Layer::Role => observed.role = Observed::Absent,
         Layer::KnowledgeBase => observed.knowledge_base = Observed::Absent,
@@ -390,7 +403,7 @@ pub fn put_together(from: PerLayer<&Observation>) -> Observation {
     Observation {
         key: key.key.clone(),
         bucket: bucket.bucket.clone(),
-        collection: vector_store.collection.clone(),
+        vector_store: vector_store.vector_store.clone(),
         index: index.index.clone(),
         index_known: index.index_known,
         index_asked: index.index_asked.clone(),

@@ -1,14 +1,14 @@
 //! What can never be changed: what was left behind is taken over only where all of it is as the spec has it. Told in the
 //! words of the spec, since that is what one must then write.
 
-use serde::Serialize;
 use serde_saphyr::FlowMap;
 
 use super::desired::Desired;
 use super::observed::Observation;
-use crate::api::{Chunking, ChunkingSettings, Distance, StandbyReplicas};
+use crate::api::{Chunking, ChunkingSettings, Distance};
+use crate::stack::compare::in_yaml;
 use crate::stack::identity::Scope;
-use crate::stack::store::read_back;
+use crate::stack::store::{Fixed, read_back};
 
 /// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
 pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<String> {
@@ -19,14 +19,9 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
             differences.push(format!("{setting} is {has} and should be {wanted}"));
         }
     };
-    let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
-    if let (Some(want), Some(found)) =
-        (&want.collection, observed.collection.ours().and_then(|facts| facts.collection.as_ref()))
-    {
-        let has = StandbyReplicas::of_aws(&found.standby_replicas).map(|it| in_yaml(&it));
-        compare("collection.standbyReplicas", has, in_yaml(&want.settings.standby_replicas));
-        if found.is_active() {
-            compare("the collection's key", Some(key(&found.kms_key_arn)), key(&want.key_arn));
+    if let (Some(want), Some(facts)) = (&want.vector_store, observed.vector_store.ours()) {
+        for Fixed { setting, has, wanted } in want.fixed(facts) {
+            compare(setting, has, wanted);
         }
     }
     if let (Some(want), Some(found)) = (&want.knowledge_base, observed.knowledge_base.ours()) {
@@ -60,11 +55,6 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
         }
     }
     differences
-}
-
-/// A value on one line, as one writes it in a manifest.
-fn in_yaml(value: &impl Serialize) -> String {
-    serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use crate::api::{ChunkingSettings, Layer};
 use crate::stack::fault::Fault;
 pub use crate::stack::foreign::Foreign;
 use crate::stack::identity::{Identity, OwnershipClaim};
-use crate::stack::store::StoreHandle;
-pub use crate::stack::store::{CollectionDetail, CollectionFacts, PolicyFacts};
+pub use crate::stack::store::PolicyFacts;
+use crate::stack::store::{StoreFacts, StoreHandle};
 
 /// One layer, as looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,15 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The same of other facts.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Observed::Absent => Observed::Absent,
+            Observed::Ours(facts) => Observed::Ours(f(facts)),
+            Observed::Foreign(foreign) => Observed::Foreign(foreign),
+        }
+    }
+
     /// The facts, if it is ours.
     pub fn ours(&self) -> Option<&T> {
         match self {
@@ -73,11 +82,11 @@ pub struct Observation {
     pub key: Observed<KeyFacts>,
     /// The bucket.
     pub bucket: Observed<BucketFacts>,
-    /// The collection and its policies.
-    pub collection: Observed<CollectionFacts>,
+    /// The vector store.
+    pub vector_store: Observed<StoreFacts>,
     /// The vector index.
     pub index: Observed<IndexFacts>,
-    /// Whether the index was looked for: only an active collection can be asked.
+    /// Whether the index was looked for: only an active vector store can be asked.
     pub index_known: bool,
     /// The fields that AWS was asked to add to it, and took, since the process began.
     pub index_asked: BTreeSet<String>,
@@ -95,8 +104,8 @@ pub enum LayerObservation {
     Key(Observed<KeyFacts>),
     /// The bucket.
     Bucket(Observed<BucketFacts>),
-    /// The collection and its policies.
-    VectorStore(Observed<CollectionFacts>),
+    /// The vector store.
+    VectorStore(Observed<StoreFacts>),
     /// The vector index.
     Index(Observed<IndexFacts>),
     /// The index cannot be reached from here, so it may be there.
@@ -113,7 +122,7 @@ impl Observation {
         match looked {
             LayerObservation::Key(seen) => self.key = seen,
             LayerObservation::Bucket(seen) => self.bucket = seen,
-            LayerObservation::VectorStore(seen) => self.collection = seen,
+            LayerObservation::VectorStore(seen) => self.vector_store = seen,
             LayerObservation::Index(seen) => (self.index, self.index_hidden) = (seen, None),
             LayerObservation::IndexHidden(fault) => {
                 self.index = Observed::Absent;
@@ -127,22 +136,19 @@ impl Observation {
 
     /// Whether anything of it still bears the uid of an earlier owner, who left it behind.
     pub fn is_adopted(&self, id: &Identity) -> bool {
-        let Self { key, bucket, collection, role, knowledge_base, .. } = self;
-        let described = |policy: &PolicyFacts| Identity::parse_description(&policy.description);
-        let collection = collection.ours();
+        let Self { key, bucket, vector_store, role, knowledge_base, .. } = self;
         let role = role.ours();
         let tags = [
             key.ours().map(|facts| facts.tags.clone()),
             bucket.ours().map(|facts| facts.tags.clone()),
-            collection.and_then(|facts| facts.encryption.as_ref()).map(described),
-            collection.and_then(|facts| facts.network.as_ref()).map(described),
-            collection.and_then(|facts| facts.collection.as_ref()).map(|it| it.tags.clone()),
-            role.and_then(|facts| facts.data_access.as_ref()).map(described),
+            role.and_then(|facts| facts.data_access.as_ref()).map(PolicyFacts::tags),
             role.and_then(|facts| facts.role.as_ref()).map(|it| it.tags.clone()),
             knowledge_base.ours().map(|facts| facts.tags.clone()),
         ];
+        let of_store = vector_store.ours().map(StoreFacts::tags).unwrap_or_default();
         tags.iter()
             .flatten()
+            .chain(&of_store)
             .map(|tags| id.claim(tags))
             .any(|claim| claim != OwnershipClaim::Ours && id.owns(&claim))
     }
@@ -155,18 +161,17 @@ impl Observation {
     /// Whether a layer stays on the way back although it is ours: without its key, what is somebody else's now would be
     /// lost.
     pub fn stays(&self, layer: Layer) -> bool {
-        layer == Layer::Key && (self.bucket.foreign().is_some() || self.collection.foreign().is_some())
+        layer == Layer::Key && (self.bucket.foreign().is_some() || self.vector_store.foreign().is_some())
     }
 
     /// How one gets at the vector store, if it is there and ours.
     pub fn store(&self) -> Option<StoreHandle> {
-        self.collection.ours()?.collection.as_ref().map(|it| it.handle().into())
+        self.vector_store.ours()?.handle()
     }
 
     /// Whether the vector store that was seen answers calls about its indexes.
     pub fn has_active_store(&self) -> bool {
-        let collection = self.collection.ours().and_then(|facts| facts.collection.as_ref());
-        collection.is_some_and(CollectionDetail::is_active)
+        self.vector_store.ours().is_some_and(StoreFacts::is_active)
     }
 
     /// Whether a layer is there and ours.
@@ -174,7 +179,7 @@ impl Observation {
         match layer {
             Layer::Key => self.key.ours().is_some(),
             Layer::Bucket => self.bucket.ours().is_some(),
-            Layer::VectorStore => self.collection.ours().is_some_and(CollectionFacts::has_any),
+            Layer::VectorStore => self.vector_store.ours().is_some_and(StoreFacts::has_any),
             Layer::Index => self.index.ours().is_some(),
             Layer::Role => self.role.ours().is_some(),
             Layer::KnowledgeBase => self.knowledge_base.ours().is_some(),
@@ -193,7 +198,7 @@ impl Observation {
         match layer {
             Layer::Key => of(&self.key, |facts| facts.foreign.as_ref()),
             Layer::Bucket => of(&self.bucket, |_| None),
-            Layer::VectorStore => of(&self.collection, |facts| facts.foreign.as_ref()),
+            Layer::VectorStore => of(&self.vector_store, StoreFacts::foreign),
             Layer::Index => of(&self.index, |_| None),
             Layer::Role => of(&self.role, |facts| facts.foreign.as_ref()),
             Layer::KnowledgeBase => of(&self.knowledge_base, |_| None),
@@ -261,7 +266,7 @@ impl LifecycleRule {
 pub struct IndexFacts {
     /// Its settings and mappings, as AWS has them.
     pub schema: Value,
-    /// Whether only the collection's endpoint sees it, so that it must be changed and deleted there.
+    /// Whether only the store's own endpoint sees it, so that it must be changed and deleted there.
     pub by_endpoint: bool,
 }
 
@@ -338,7 +343,8 @@ pub struct DataSourceFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stack::model::ideal::{self, Sample, ours};
+    use crate::stack::model::ideal::{self, Sample, found_collection, ours};
+    use crate::stack::store::opensearch::collection::CollectionFacts;
 
     const UID: &str = "tenantry.dev/owner-uid";
 
@@ -403,10 +409,10 @@ mod tests {
         let places: &[Case] = &[
             ("key", |it| ours(&mut it.key).tags = of_earlier(&ours(&mut it.key).tags)),
             ("bucket", |it| ours(&mut it.bucket).tags = of_earlier(&ours(&mut it.bucket).tags)),
-            ("encryption policy", |it| adopt(ours(&mut it.collection).encryption.as_mut().unwrap())),
-            ("network policy", |it| adopt(ours(&mut it.collection).network.as_mut().unwrap())),
+            ("encryption policy", |it| adopt(found_collection(it).encryption.as_mut().unwrap())),
+            ("network policy", |it| adopt(found_collection(it).network.as_mut().unwrap())),
             ("collection", |it| {
-                let detail = ours(&mut it.collection).collection.as_mut().unwrap();
+                let detail = found_collection(it).collection.as_mut().unwrap();
                 detail.tags = of_earlier(&detail.tags);
             }),
             ("data access policy", |it| adopt(ours(&mut it.role).data_access.as_mut().unwrap())),
@@ -439,8 +445,8 @@ mod tests {
             (Layer::Key, "all", |it, other| it.key = Observed::Foreign(other)),
             (Layer::Key, "part", |it, other| ours(&mut it.key).foreign = Some(other)),
             (Layer::Bucket, "all", |it, other| it.bucket = Observed::Foreign(other)),
-            (Layer::VectorStore, "all", |it, other| it.collection = Observed::Foreign(other)),
-            (Layer::VectorStore, "part", |it, other| ours(&mut it.collection).foreign = Some(other)),
+            (Layer::VectorStore, "all", |it, other| it.vector_store = Observed::Foreign(other)),
+            (Layer::VectorStore, "part", |it, other| found_collection(it).foreign = Some(other)),
             (Layer::Index, "all", |it, other| it.index = Observed::Foreign(other)),
             (Layer::Role, "all", |it, other| it.role = Observed::Foreign(other)),
             (Layer::Role, "part", |it, other| ours(&mut it.role).foreign = Some(other)),
@@ -472,9 +478,9 @@ mod tests {
         let cases: &[Case] = &[
             ("all is ours", |_| {}, &[]),
             ("the bucket", |it| it.bucket = Observed::Foreign(somebodys("x")), &[Layer::Key]),
-            ("the collection", |it| it.collection = Observed::Foreign(somebodys("x")), &[Layer::Key]),
+            ("the collection", |it| it.vector_store = Observed::Foreign(somebodys("x")), &[Layer::Key]),
             // A policy beside our collection encrypts nothing.
-            ("a policy", |it| ours(&mut it.collection).foreign = Some(somebodys("x")), &[]),
+            ("a policy", |it| found_collection(it).foreign = Some(somebodys("x")), &[]),
             ("the role", |it| it.role = Observed::Foreign(somebodys("x")), &[]),
             ("the index", |it| it.index = Observed::Foreign(somebodys("x")), &[]),
         ];
@@ -489,7 +495,7 @@ mod tests {
     #[test]
     fn any_part_of_a_collection_is_something() {
         let (_, mut observed) = built();
-        let whole = ours(&mut observed.collection).clone();
+        let whole = found_collection(&mut observed).clone();
         let none = CollectionFacts::default();
         for (what, facts, any) in [
             ("nothing", none.clone(), false),

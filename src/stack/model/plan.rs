@@ -10,7 +10,7 @@ use crate::api::{Layer, PerLayer, Reason};
 use crate::stack::approval;
 use crate::stack::identity::{Adopts, Identity, OwnershipClaim};
 use crate::stack::offer::Offer;
-use crate::stack::store;
+use crate::stack::store::{self, needs};
 
 /// A layer's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -26,17 +26,6 @@ pub(crate) enum Step {
     WaitFor(Layer),
     /// It could not be looked at: it is left alone. No plan comes to this.
     Unseen,
-}
-
-/// What must be whole before a layer is touched. The role needs only the collection's *name* for its data access
-/// policy and its id for its permissions, so it is built beside the collection, not after it.
-pub const fn needs(layer: Layer) -> &'static [Layer] {
-    match layer {
-        Layer::Key => &[],
-        Layer::Bucket | Layer::VectorStore | Layer::Role => &[Layer::Key],
-        Layer::Index => &[Layer::VectorStore, Layer::Role],
-        Layer::KnowledgeBase => &[Layer::Bucket, Layer::Index, Layer::Role],
-    }
 }
 
 /// What the layers seen, and the offer, have to lend to the layers that build on them.
@@ -70,7 +59,7 @@ pub(crate) fn index_on_record(observed: &Observation) -> bool {
     observed.knowledge_base.ours().is_some() || trusted_id(observed).is_some()
 }
 
-/// Whether the role says that the index was made by the collection's endpoint.
+/// Whether the role says that the index was made by the store's own endpoint.
 pub(crate) fn index_by_endpoint(observed: &Observation) -> bool {
     role(observed).is_some_and(|role| diff::carries(&role.tags, &store::index_by_endpoint()))
 }
@@ -98,6 +87,7 @@ pub(crate) fn plan(id: &Identity, want: &Desired, observed: &Observation) -> Res
     }
     let whole = PerLayer::from_fn(|layer| is_whole(&id.scope, want, observed, layer));
     let rebuild = rebuild(observed);
+    let store = want.store_kind().unwrap_or_default();
     Ok(PerLayer::from_fn(|layer| {
         if !want.owns(layer) {
             return Step::None;
@@ -114,7 +104,7 @@ pub(crate) fn plan(id: &Identity, want: &Desired, observed: &Observation) -> Res
             }
             _ => {}
         }
-        match needs(layer).iter().find(|needed| !whole.get(**needed)) {
+        match needs(store, layer).iter().find(|needed| !whole.get(**needed)) {
             _ if *whole.get(layer) => Step::UpToDate,
             Some(needed) => Step::WaitFor(*needed),
             None => Step::Apply,
@@ -199,7 +189,7 @@ impl Desired {
         match layer {
             Layer::Key => self.key.is_some(),
             Layer::Bucket => self.bucket.is_some(),
-            Layer::VectorStore => self.collection.is_some(),
+            Layer::VectorStore => self.vector_store.is_some(),
             Layer::Index => self.index.is_some(),
             Layer::Role => self.role.is_some(),
             Layer::KnowledgeBase => self.knowledge_base.is_some(),

@@ -4,17 +4,17 @@
 //! what held the vectors; then who could touch them; a key last. Layers that share nothing go side by side, and one
 //! that is stuck holds up only what it stands on.
 
-use super::plan::needs;
-use crate::api::{DeletionPolicy, Layer};
+use crate::api::{DeletionPolicy, Layer, VectorStore};
+use crate::stack::store::needs;
 
 /// The layers, each before all that it was built on.
 pub(crate) const ORDER: [Layer; 6] =
     [Layer::KnowledgeBase, Layer::Index, Layer::VectorStore, Layer::Role, Layer::Bucket, Layer::Key];
 
-/// Whether `above` was built on `below`, directly or by way of others, and so goes before it. The data access policy,
-/// which is the role's, thereby outlives its index, and the key what it encrypts.
-pub fn is_built_on(above: Layer, below: Layer) -> bool {
-    needs(above).iter().any(|needed| *needed == below || is_built_on(*needed, below))
+/// Whether `above` was built on `below`, directly or by way of others, and so goes before it. A data access policy, which
+/// is the role's, thereby outlives its index, and the key what it encrypts.
+pub fn is_built_on(store: VectorStore, above: Layer, below: Layer) -> bool {
+    needs(store, above).iter().any(|needed| *needed == below || is_built_on(store, *needed, below))
 }
 
 /// What a deletion does to a stack.
@@ -60,14 +60,18 @@ mod tests {
         assert_eq!(sorted, Layer::ALL);
         for (n, layer) in ORDER.into_iter().enumerate() {
             for later in &ORDER[n..] {
-                assert!(!is_built_on(*later, layer), "{later:?} is built on {layer:?}, and goes after it");
+                for store in VectorStore::ALL {
+                    assert!(!is_built_on(store, *later, layer), "{later:?} is built on {layer:?}: {store}");
+                }
             }
         }
     }
 
     #[test]
     fn what_shares_nothing_goes_side_by_side() {
-        let before = |below| ORDER.into_iter().filter(|above| is_built_on(*above, below)).collect::<Vec<_>>();
+        let store = VectorStore::OpenSearchServerless;
+        let before =
+            |below| ORDER.into_iter().filter(|above| is_built_on(store, *above, below)).collect::<Vec<_>>();
         assert_eq!(before(Layer::KnowledgeBase), []);
         assert_eq!(before(Layer::Index), [Layer::KnowledgeBase]);
         assert_eq!(before(Layer::Bucket), [Layer::KnowledgeBase], "documents wait for no index");

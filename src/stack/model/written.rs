@@ -10,8 +10,8 @@ use super::observed::{LifecycleRule, Observation};
 use super::policy::SIDECARS_BY_OPERATOR_ONLY;
 use crate::api::{
     AttributeType, ChunkingSettings, Collection, DataDeletionPolicy, DeletionPolicy, Documents, Encryption,
-    EncryptionKey, Hnsw, Index, KnowledgeBase, Layer, NetworkSettings, PoolSpec, SharedStackSpec, Sidecars,
-    StackRef, StandbyReplicas, TenantSpec, Versioning, models,
+    EncryptionKey, Hnsw, Index, KnowledgeBase, Layer, PoolSpec, SharedStackSpec, Sidecars, StackRef,
+    TenantSpec, Versioning, models,
 };
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::layout::{BRIDGE, POOL};
@@ -46,7 +46,7 @@ pub fn spec(id: &Identity, observed: &Observation) -> Written {
                 ingestion: None,
                 encryption: encryption(observed),
                 documents: documents(observed, &[id.prefix()]),
-                collection: collection(observed),
+                collection: store(observed),
                 answers: None,
                 tags: Default::default(),
                 deletion_policy: DeletionPolicy::Delete,
@@ -56,7 +56,7 @@ pub fn spec(id: &Identity, observed: &Observation) -> Written {
             allowed_namespaces: None,
             encryption: encryption(observed),
             documents: documents(observed, &[BRIDGE.into(), POOL.into()]),
-            collection: collection(observed),
+            collection: store(observed),
             pool: pool(&id.scope, observed, &mut unsure),
             tags: Default::default(),
             deletion_policy: DeletionPolicy::Delete,
@@ -168,14 +168,13 @@ fn data_deletion_policy(observed: &Observation) -> Option<DataDeletionPolicy> {
     (source.data_deletion_policy == retain.in_aws()).then_some(retain)
 }
 
-/// The key of the collection or, where that is gone, of the bucket. It is existing unless it was created.
+/// The key of the vector store or, where that is gone, of the bucket. It is existing unless it was created.
 fn encryption(observed: &Observation) -> Option<Encryption> {
     if observed.key.ours().is_some() {
         return Some(Encryption { key: EncryptionKey::Create, kms_key_arn: None });
     }
-    let of_collection = observed.collection.ours().and_then(|facts| facts.collection.as_ref());
-    let of_collection = of_collection.and_then(|facts| facts.kms_key_arn.clone());
-    let arn = of_collection.or_else(|| observed.bucket.ours()?.key_arn.clone())?;
+    let of_store = observed.vector_store.ours().and_then(|facts| facts.key_arn().map(str::to_owned));
+    let arn = of_store.or_else(|| observed.bucket.ours()?.key_arn.clone())?;
     Some(Encryption { key: EncryptionKey::Existing, kms_key_arn: Some(arn) })
 }
 
@@ -197,19 +196,9 @@ fn documents(observed: &Observation, prefixes: &[String]) -> Option<Documents> {
     })
 }
 
-fn collection(observed: &Observation) -> Option<Collection> {
-    let facts = observed.collection.ours()?;
-    let replicas = facts.collection.as_ref().and_then(|it| StandbyReplicas::of_aws(&it.standby_replicas));
-    let network = facts.network.as_ref().and_then(|policy| read_back::network(&policy.document));
-    let is_usual = |network: &crate::api::Network| {
-        let written = Collection { network: Some(network.clone()), ..Collection::default() };
-        let usual = NetworkSettings::Private { vpc_endpoint_ids: Vec::new() };
-        Collection::resolve(Some(&written)).is_ok_and(|it| it.network == usual)
-    };
-    set(Collection {
-        standby_replicas: replicas.filter(|it| *it != StandbyReplicas::default()),
-        network: network.filter(|it| !is_usual(it)),
-    })
+/// The settings of a collection, of a store that has such.
+fn store(observed: &Observation) -> Option<Collection> {
+    set(read_back::collection(observed.vector_store.ours()?)?)
 }
 
 /// Something that says anything at all.
@@ -428,7 +417,7 @@ mod tests {
                     };
                     (it.key, it.bucket) =
                         (Observed::Foreign(foreign.clone()), Observed::Foreign(foreign.clone()));
-                    it.collection = Observed::Foreign(foreign);
+                    it.vector_store = Observed::Foreign(foreign);
                 },
                 tenant("Silo", json!({})),
                 &[],

@@ -1,148 +1,46 @@
-//! Where vectors are kept: the one place that knows which stores there are, and what each wants to be told.
+//! Where vectors are kept: the one place that knows which stores there are, and what each wants to be told. Nobody else
+//! asks which store it is: what differs is a row of [`features`], or a question to a value that one store has made.
 
+mod capacity;
+mod change;
+mod desired;
+mod facts;
+mod features;
+mod handle;
 pub mod opensearch;
 pub(crate) mod read_back;
 
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::Value;
-
-pub use self::opensearch::CollectionHandle;
-pub use self::opensearch::collection::{
-    CollectionChange, CollectionDetail, CollectionFacts, DesiredCollection, PolicyFacts,
-};
+pub use self::capacity::Capacity;
+pub use self::change::{Fixed, StoreChange};
+pub use self::desired::DesiredStore;
+pub use self::facts::StoreFacts;
+pub use self::features::{Features, StoreCounts};
+pub use self::handle::{StoreHandle, StoreRef};
+pub use self::opensearch::PolicyFacts;
 pub(crate) use self::opensearch::{
     INDEX_API_REGIONS, NO_SUCH_KEY, SCHEMA, WITHOUT_INDEX_API, index_by_endpoint, operator_grant,
 };
-use crate::api::{IndexSettings, Status, VectorStore};
-use crate::stack::identity::Scope;
+use crate::api::{Layer, VectorStore};
 
-/// A vector store that is there, and how one gets at it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum StoreHandle {
-    /// A collection of OpenSearch Serverless.
-    OpenSearchServerless(CollectionHandle),
-}
-
-impl From<CollectionHandle> for StoreHandle {
-    fn from(collection: CollectionHandle) -> Self {
-        Self::OpenSearchServerless(collection)
+/// The row of a store.
+pub(crate) const fn features(kind: VectorStore) -> &'static Features {
+    match kind {
+        VectorStore::OpenSearchServerless => &opensearch::FEATURES,
     }
 }
 
-impl StoreHandle {
-    /// What a status says of a store that was whole once.
-    pub fn of_status(status: &Status) -> Option<Self> {
-        let arn = status.store_arn().cloned()?;
-        Some(match status.vector_store.unwrap_or_default() {
-            VectorStore::OpenSearchServerless => Self::OpenSearchServerless(CollectionHandle {
-                arn,
-                endpoint: status.collection_endpoint.clone(),
-            }),
-        })
-    }
-
-    /// Says in a status where the store is.
-    pub fn write(&self, status: &mut Status) {
-        status.vector_store = Some(self.kind());
-        status.store_arn = Some(self.arn().into());
-        status.collection_arn.take_if(|before| before != self.arn());
-        status.collection_endpoint = match self {
-            Self::OpenSearchServerless(collection) => collection.endpoint.clone(),
-        };
-    }
-
-    /// Says in a status no more where the store is.
-    pub fn forget(status: &mut Status) {
-        (status.vector_store, status.store_arn, status.collection_endpoint) = (None, None, None);
-        status.collection_arn = None;
-    }
-
-    /// Which store it is.
-    pub const fn kind(&self) -> VectorStore {
-        match self {
-            Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
-        }
-    }
-
-    /// Its ARN.
-    pub fn arn(&self) -> &str {
-        match self {
-            Self::OpenSearchServerless(collection) => &collection.arn,
-        }
-    }
-
-    /// Whether both lead to the same store.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.arn() == other.arn()
-    }
-
-    /// What a role may do that reads and writes its vectors: a statement of its policy.
-    pub fn permission(&self) -> Value {
-        match self {
-            Self::OpenSearchServerless(collection) => opensearch::permission(&collection.arn),
-        }
-    }
-}
-
-/// A vector store as a role is told of it: by its name from the beginning, and by its handle once it is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreRef {
-    /// Which store.
-    pub kind: VectorStore,
-    /// What it is called.
-    pub name: String,
-    /// How one gets at it.
-    pub handle: Option<StoreHandle>,
-}
-
-impl StoreRef {
-    /// What an index is made from.
-    pub(crate) fn index_schema(
-        &self,
-        dimensions: i32,
-        settings: &IndexSettings,
-        tenant_id_key: Option<&str>,
-    ) -> Value {
-        match self.kind {
-            VectorStore::OpenSearchServerless => {
-                opensearch::index_schema(dimensions, settings, tenant_id_key)
-            }
-        }
-    }
-
-    /// The policy beside the role that opens one index to it, for a store that knows such policies.
-    pub(crate) fn data_access(&self, scope: &Scope, index: &str, role: &str) -> Option<Value> {
-        match self.kind {
-            VectorStore::OpenSearchServerless => {
-                Some(opensearch::data_access(&self.name, index, &scope.role_arn(role)))
-            }
-        }
+/// What must be whole before a layer is touched. The role needs only the store's *name*, and its ARN for its permissions,
+/// so it is built beside the store, not after it.
+pub const fn needs(kind: VectorStore, layer: Layer) -> &'static [Layer] {
+    match layer {
+        Layer::Key => &[],
+        Layer::Bucket | Layer::VectorStore | Layer::Role => &[Layer::Key],
+        Layer::Index => features(kind).index_needs,
+        Layer::KnowledgeBase => &[Layer::Bucket, Layer::Index, Layer::Role],
     }
 }
 
 /// How long the slowest store may take to be made, as AWS says and as others have measured, with room.
 pub(crate) const DEADLINE: Duration = opensearch::DEADLINE;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_earlier_release_says_of_a_store_counts_until_it_is_wrong() {
-        let arn = "arn:aws:aoss:eu-central-1:123456789012:collection/abc";
-        let mut status = Status { collection_arn: Some(arn.into()), ..Status::default() };
-        let old = StoreHandle::of_status(&status).unwrap();
-        assert_eq!((old.arn(), old.kind()), (arn, VectorStore::OpenSearchServerless));
-        old.write(&mut status);
-        // An earlier release that is gone back to finds it, too.
-        assert_eq!((status.store_arn.as_deref(), status.collection_arn.as_deref()), (Some(arn), Some(arn)));
-        let new = CollectionHandle { arn: format!("{arn}d"), endpoint: None };
-        StoreHandle::from(new).write(&mut status);
-        assert_eq!((status.store_arn, status.collection_arn), (Some(format!("{arn}d")), None));
-        let mut lost = Status { collection_arn: Some(arn.into()), ..Status::default() };
-        StoreHandle::forget(&mut lost);
-        assert_eq!(StoreHandle::of_status(&lost), None);
-    }
-}

@@ -1,15 +1,22 @@
 //! OpenSearch Serverless as the vector store: the policies of a collection and its indexes, and the schema of an index.
 
 pub mod collection;
+mod policy;
 
-use std::collections::BTreeMap;
+pub use self::policy::PolicyFacts;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::api::{AttributeType, Distance, GROUP, IndexSettings, NetworkSettings};
+use super::capacity::Capacity;
+use super::features::{Features, StoreCounts};
+use crate::api::{AttributeType, Distance, GROUP, IndexSettings, Layer, NetworkSettings};
+use crate::stack::iam::operation::aoss;
 use crate::stack::identity::Scope;
+use crate::stack::quota::{Quota, STALLS};
 
 /// A collection that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,6 +37,35 @@ impl CollectionHandle {
     pub fn id(&self) -> Option<&str> {
         self.arn.rsplit_once('/').map(|(_, id)| id)
     }
+}
+
+/// What differs from other stores.
+pub(crate) const FEATURES: Features = Features {
+    words: "collection",
+    title: "Collection",
+    // The index's data access policy is the role's, and must stand before the index is made.
+    index_needs: &[Layer::VectorStore, Layer::Role],
+    create_index: aoss::CreateIndex,
+    create_data_access: Some(aoss::CreateAccessPolicy),
+    quotas,
+};
+
+/// AWS's limits, which are those of a new account.
+fn quotas(counts: &StoreCounts, capacities: &BTreeSet<Capacity>) -> Vec<Quota> {
+    const SOURCE: &str = "https://docs.aws.amazon.com/general/latest/gr/opensearch-service.html";
+    const WAIT: &str = "collections wait: raise the account's maximum, up to 1,700 each";
+    let StoreCounts { stores, roles, .. } = *counts;
+    // One unit for indexing and one for search; without copies a half of each.
+    let halves: u64 = capacities.iter().map(|it| if it.standby_replicas { 2 } else { 1 }).sum();
+    let idle = halves.div_ceil(2);
+    vec![
+        // Each role has one, and one operator has one grant more.
+        Quota::of("data access policies", roles + 1, 500, false, STALLS, SOURCE),
+        Quota::of("network policies", stores, 500, false, STALLS, SOURCE),
+        Quota::of("encryption policies", stores, 150, false, STALLS, SOURCE),
+        Quota::of("indexes in the fullest collection", counts.fullest(), 1_000, false, STALLS, SOURCE),
+        Quota::of("OCUs for indexing, and as many for search, while idle", idle, 10, true, WAIT, SOURCE),
+    ]
 }
 
 /// Why a key that is in several regions encrypts no collection.
@@ -158,7 +194,7 @@ pub(crate) fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_
     let space = space_type(settings.distance);
     let hnsw = &settings.hnsw;
     let text = || json!({"type": "text", "fields": {"keyword": {"type": "keyword"}}});
-    let mut properties = serde_json::Map::new();
+    let mut properties = Map::new();
     properties.insert(
         VECTOR_FIELD.into(),
         json!({"type": "knn_vector", "dimension": dimensions, "method": {
@@ -184,6 +220,16 @@ pub(crate) fn index_schema(dimensions: i32, settings: &IndexSettings, tenant_id_
         "settings": {"index": {"knn": true, "knn.algo_param.ef_search": hnsw.ef_search}},
         "mappings": mappings,
     })
+}
+
+/// The mappings of a schema that an index lacks: attributes that were declared after it was made.
+pub(crate) fn missing_mappings(schema: &Value, found: &Value) -> Map<String, Value> {
+    const PROPERTIES: &str = "/mappings/properties";
+    let Some(found) = found.pointer(PROPERTIES).and_then(Value::as_object) else {
+        return Map::new();
+    };
+    let wanted = schema.pointer(PROPERTIES).and_then(Value::as_object).cloned().unwrap_or_default();
+    wanted.into_iter().filter(|(field, _)| !found.contains_key(field)).collect()
 }
 
 /// What a distance is called there.

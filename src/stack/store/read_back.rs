@@ -4,8 +4,11 @@
 
 use serde_json::Value;
 
+use super::facts::StoreFacts;
 use super::opensearch::{VECTOR_FIELD, space_type};
-use crate::api::{Access, Attribute, AttributeType, Distance, Network};
+use crate::api::{
+    Access, Attribute, AttributeType, Collection, Distance, Network, NetworkSettings, StandbyReplicas,
+};
 
 /// What the schema of an index says; `None` where it does not say it, or in no way that we write.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,8 +69,24 @@ pub(crate) fn index(schema: &Value) -> FoundIndex {
     found
 }
 
+/// What a spec says of a collection that is there, where that is not the default.
+pub(crate) fn collection(facts: &StoreFacts) -> Option<Collection> {
+    let StoreFacts::OpenSearchServerless(facts) = facts;
+    let replicas = facts.collection.as_ref().and_then(|it| StandbyReplicas::of_aws(&it.standby_replicas));
+    let network = facts.network.as_ref().and_then(|policy| network(&policy.document));
+    let is_usual = |network: &Network| {
+        let written = Collection { network: Some(network.clone()), ..Collection::default() };
+        let usual = NetworkSettings::Private { vpc_endpoint_ids: Vec::new() };
+        Collection::resolve(Some(&written)).is_ok_and(|it| it.network == usual)
+    };
+    Some(Collection {
+        standby_replicas: replicas.filter(|it| *it != StandbyReplicas::default()),
+        network: network.filter(|it| !is_usual(it)),
+    })
+}
+
 /// Reads a network policy.
-pub(crate) fn network(document: &Value) -> Option<Network> {
+fn network(document: &Value) -> Option<Network> {
     let policy = document.get(0).unwrap_or(document);
     let access = if policy.get("AllowFromPublic")?.as_bool()? { Access::Public } else { Access::Private };
     let ids = match policy.get("SourceVPCEs") {
@@ -115,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{HnswSettings, IndexSettings, NetworkSettings};
+    use crate::api::{HnswSettings, IndexSettings};
     use crate::stack::store::opensearch;
 
     #[test]

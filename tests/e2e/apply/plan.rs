@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tenantry::api::Layer;
-use tenantry::stack::model::plan::needs;
+use tenantry::api::{Layer, VectorStore};
+use tenantry::stack::store::needs;
 
 use crate::support::double::{Call, Journal};
 use crate::support::world::{World, world};
@@ -153,7 +153,7 @@ fn assert_in_order(object: &Value, journal: &Journal) {
     }
     for (layer, calls) in &of_layer {
         assert!(calls.is_sorted(), "the {layer} of {} was made otherwise in\n{journal}", object["object"]);
-        for needed in needs(*layer).iter().filter_map(|needed| of_layer.get(needed)) {
+        for needed in needs(VectorStore::default(), *layer).iter().filter_map(|needed| of_layer.get(needed)) {
             assert!(
                 needed.last() < calls.first(),
                 "the {layer} of {} came too early in\n{journal}",

@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use serde_json::{Value, json};
-use tenantry::api::SYNC_REQUESTED_AT;
+use tenantry::api::{SYNC_REQUESTED_AT, Tenant};
 use tenantry::settings::Settings;
+use tenantry::stack::target::Target;
 
 use crate::isolation::permissions::without;
 use crate::support::aws::Role;
@@ -169,6 +170,9 @@ async fn example_clients_are_answered_in_every_pattern() {
             let status = &found.status;
             assert_eq!(item["knowledgebaseId"], status.knowledge_base_id.clone().unwrap());
             assert_eq!(item.get("filter").cloned(), status.retrieval_filter.as_ref().map(|it| json!(it)));
+            let by_item = Target::of_item(tenant, &json!(item));
+            let as_tenant: Tenant = serde_json::from_value(json!(found.as_it_is)).unwrap();
+            assert_eq!(by_item.unwrap(), Target::of(&as_tenant).unwrap(), "{item:?}");
             assert_eq!((&item["state"], &item["pattern"]), (&json!("ready"), &found.spec["pattern"]));
             assert_eq!((&item["uid"], &item["installation"]), (&json!(found.uid()), &json!("e2e")));
             assert_eq!(item.contains_key("modelArn"), tenant == "bridge", "{item:?}");
@@ -205,7 +209,7 @@ async fn example_clients_are_answered_in_every_pattern() {
             assert_eq!(of_it.of("UpdateItem").len(), 1, "{of_it}");
             let item = w.item(tenant).await;
             assert_eq!(item["pattern"], pattern);
-            for gone in ["knowledgebaseId", "filter", "modelArn"] {
+            for gone in ["knowledgebaseId", "filter", "bucket", "prefix", "modelArn"] {
                 assert!(!item.contains_key(gone), "{item:?}");
             }
         }

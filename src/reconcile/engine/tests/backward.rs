@@ -67,7 +67,7 @@ async fn a_stack_goes_in_the_order_in_which_it_leans() {
 #[tokio::test]
 async fn it_is_done_only_in_a_pass_that_finds_nothing_left() {
     let mut stack = Object::built("shared stack").await;
-    stack.aws(|aws| (aws.observed.bucket, aws.observed.collection) = (Observed::Absent, Observed::Absent));
+    stack.aws(|aws| (aws.observed.bucket, aws.observed.vector_store) = (Observed::Absent, Observed::Absent));
     let progress = stack.goes().await;
     assert_eq!(waits_for(&progress), Some(Reason::Deleting));
     assert_eq!(stack.layers_of("teardown"), [Key]);
@@ -110,7 +110,7 @@ async fn what_cannot_be_seen_may_well_stand() {
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.blind.index = Some(fault(Class::Denied)));
     let _ = silo.until_gone(OnDelete::Delete).await;
-    assert!(silo.aws.0.lock().observed.collection.ours().is_none(), "its own collection takes it along");
+    assert!(silo.aws.0.lock().observed.vector_store.ours().is_none(), "its own collection takes it along");
 
     let mut silo = Object::built("silo with a key").await;
     silo.aws(|aws| aws.blind.bucket = Some(fault(Class::Denied)));

@@ -61,9 +61,7 @@ async fn while_something_waits_only_that_is_looked_at() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.slow.vector_store = true;
-        if let Observed::Ours(facts) = &mut aws.observed.collection {
-            facts.network = None;
-        }
+        found_collection(&mut aws.observed).network = None;
     });
     silo.generation = 2;
     silo.pass().await;
@@ -79,7 +77,7 @@ async fn drift_is_put_right_in_its_own_layer() {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| match layer {
             Bucket => ours(&mut aws.observed.bucket).policy = None,
-            VectorStore => ours(&mut aws.observed.collection).network = None,
+            VectorStore => found_collection(&mut aws.observed).network = None,
             Role => ours(&mut aws.observed.role).data_access = None,
             _ => drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")),
         });
@@ -96,9 +94,9 @@ const DIFFERS: &[Differs] = &[
     ("the bucket's policy", |it| ours(&mut it.bucket).policy = None, true),
     ("the bucket's lifecycle", |it| ours(&mut it.bucket).lifecycle.clear(), true),
     ("the bucket's versioning", |it| ours(&mut it.bucket).versioned = false, true),
-    ("the encryption policy", |it| ours(&mut it.collection).encryption = None, true),
+    ("the encryption policy", |it| found_collection(it).encryption = None, true),
     ("who may reach the collection", network_of_others, true),
-    ("the network policy", |it| ours(&mut it.collection).network = None, false),
+    ("the network policy", |it| found_collection(it).network = None, false),
     ("a field of the index", forget_a_field, true),
     ("the index", |it| it.index = Observed::Absent, false),
     ("the description of the data access", undescribe, true),
@@ -120,13 +118,13 @@ fn source(observed: &mut Observation) -> &mut DataSourceFacts {
 
 fn untag(observed: &mut Observation) {
     ours(&mut observed.bucket).tags.remove("costCenter");
-    ours(&mut observed.collection).collection.as_mut().unwrap().tags.remove("costCenter");
+    found_collection(observed).collection.as_mut().unwrap().tags.remove("costCenter");
     role(observed).tags.remove("costCenter");
     ours(&mut observed.knowledge_base).tags.remove("costCenter");
 }
 
 fn network_of_others(observed: &mut Observation) {
-    let network = ours(&mut observed.collection).network.as_mut().unwrap();
+    let network = found_collection(observed).network.as_mut().unwrap();
     network.document[0]["SourceVPCEs"] = json!(["vpce-others"]);
 }
 
@@ -391,7 +389,7 @@ async fn what_somebody_else_has_changed_is_not_put_right_without_a_word() {
                 statements.push(stray.clone());
                 facts.lifecycle.clear();
             }
-            VectorStore => ours(&mut aws.observed.collection).network = None,
+            VectorStore => found_collection(&mut aws.observed).network = None,
             Role => ours(&mut aws.observed.role).data_access = None,
             _ => drop(ours(&mut aws.observed.knowledge_base).tags.remove("costCenter")),
         });
@@ -619,7 +617,7 @@ async fn what_hides_the_index_may_be_just_what_is_put_right() {
     let mut silo = Object::built("silo").await;
     silo.aws(|aws| {
         aws.no_way_to_index = Some(fault(Class::Unreachable));
-        ours(&mut aws.observed.collection).network = None;
+        found_collection(&mut aws.observed).network = None;
     });
     silo.generation = 2;
     let passed = silo.pass().await;
@@ -715,7 +713,7 @@ async fn what_is_lost_with_data_in_it_is_made_anew_only_if_a_person_says_so() {
         let mut silo = Object::built("silo").await;
         silo.aws(|aws| match layer {
             Bucket => aws.observed.bucket = Observed::Absent,
-            _ => aws.observed.collection = Observed::Absent,
+            _ => aws.observed.vector_store = Observed::Absent,
         });
         silo.generation = 2;
         let untouched = |silo: &Object, why: &str| {
@@ -748,7 +746,7 @@ async fn a_store_that_an_earlier_release_made_is_lost_and_not_made_anew() {
     let mut silo = Object::built("silo").await;
     (silo.status.collection_arn, silo.status.vector_store) = (silo.status.store_arn.take(), None);
     (silo.memory, silo.generation) = (Memory::default(), 2);
-    silo.aws(|aws| aws.observed.collection = Observed::Absent);
+    silo.aws(|aws| aws.observed.vector_store = Observed::Absent);
     for _ in 0..2 {
         lost(&silo.pass().await, VectorStore);
         assert!(!silo.ensured().contains(&VectorStore));

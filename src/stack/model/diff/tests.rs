@@ -14,10 +14,11 @@ use serde_json::json;
 use super::*;
 use crate::api::ChunkingSettings;
 use crate::stack::identity::OwnershipClaim;
-use crate::stack::model::ideal::{self, ours};
+use crate::stack::model::ideal::{self, found_collection, ours, wanted_collection};
 use crate::stack::model::immutable::immutable;
-use crate::stack::model::observed::{CollectionDetail, Foreign};
-use crate::stack::store::{CollectionFacts, DesiredCollection, opensearch};
+use crate::stack::model::observed::Foreign;
+use crate::stack::store::opensearch::collection::{CollectionDetail, CollectionFacts, DesiredCollection};
+use crate::stack::store::{DesiredStore, StoreFacts, opensearch};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/another";
 const ELSEWHERE: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/elsewhere";
@@ -100,7 +101,11 @@ impl Stack {
                 of(&want.bucket, &observed.bucket, |want, facts| said(bucket(scope, want, facts)))
             }
             Layer::VectorStore => {
-                of(&want.collection, &observed.collection, |want, facts| said(want.changes(facts)))
+                of(&want.vector_store, &observed.vector_store, |want, facts| match (want, facts) {
+                    (DesiredStore::OpenSearchServerless(want), StoreFacts::OpenSearchServerless(facts)) => {
+                        said(want.changes(facts))
+                    }
+                })
             }
             Layer::Index => of(&want.index, &observed.index, |want, facts| {
                 let missing = missing_mappings(want, facts);
@@ -168,7 +173,7 @@ fn what_is_as_wanted_differs_in_nothing() {
         let observed = sample.built();
         let want = sample.want(&observed);
         let scope = &sample.id.scope;
-        let Desired { key, bucket, collection, role, index, knowledge_base } = &want;
+        let Desired { key, bucket, vector_store, role, index, knowledge_base } = &want;
         let mut owned = 0;
         if let Some(want) = key {
             owned += 1;
@@ -178,7 +183,7 @@ fn what_is_as_wanted_differs_in_nothing() {
             owned += 1;
             assert_eq!(super::bucket(scope, want, &ideal::bucket(scope, want)), [], "{name}");
         }
-        if let Some(want) = collection {
+        if let Some(DesiredStore::OpenSearchServerless(want)) = vector_store {
             owned += 1;
             assert_eq!(want.changes(&ideal::collection(scope, want)), [], "{name}");
         }

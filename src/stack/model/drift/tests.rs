@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::stack::model::ideal::{self, Sample, ours};
+use crate::stack::model::ideal::{self, Sample, found_collection, ours};
 use crate::stack::model::observed::{DataSourceFacts, RoleDetail};
+use crate::stack::store::opensearch::collection::CollectionChange;
 
 /// The layer, what somebody did, and what is said of it once it is put right.
 type Row = (Layer, fn(&mut Observation), &'static str);
@@ -23,16 +24,12 @@ const ROWS: &[Row] = &[
     (Layer::Bucket, |it| ours(&mut it.bucket).key_arn = None, "its default encryption"),
     (Layer::Bucket, |it| ours(&mut it.bucket).versioned = false, "its versioning"),
     (Layer::Bucket, |it| ours(&mut it.bucket).lifecycle.clear(), "its lifecycle rules"),
-    (Layer::VectorStore, |it| ours(&mut it.collection).encryption = None, "its encryption policy"),
-    (Layer::VectorStore, |it| ours(&mut it.collection).network = None, "its network policy"),
-    (Layer::VectorStore, |it| ours(&mut it.collection).collection.as_mut().unwrap().tags.clear(), "its tags"),
-    (Layer::VectorStore, |it| it.collection = Observed::Absent, "it was gone"),
+    (Layer::VectorStore, |it| found_collection(it).encryption = None, "its encryption policy"),
+    (Layer::VectorStore, |it| found_collection(it).network = None, "its network policy"),
+    (Layer::VectorStore, |it| found_collection(it).collection.as_mut().unwrap().tags.clear(), "its tags"),
+    (Layer::VectorStore, |it| it.vector_store = Observed::Absent, "it was gone"),
     // AWS's own doing.
-    (
-        Layer::VectorStore,
-        |it| ours(&mut it.collection).collection.as_mut().unwrap().status = "FAILED".into(),
-        "",
-    ),
+    (Layer::VectorStore, |it| found_collection(it).collection.as_mut().unwrap().status = "FAILED".into(), ""),
     (Layer::Index, |it| it.index = Observed::Absent, "it was gone"),
     (Layer::Index, forget_a_field, "field AMAZON_BEDROCK_METADATA"),
     (Layer::Role, |it| it.role = Observed::Absent, "it was gone"),
@@ -148,7 +145,9 @@ fn no_difference_is_without_its_row() {
     let words = words.chain(key.map(KeyChange::words));
     let words = words.chain(collection.map(CollectionChange::words));
     let words = words.chain(role.map(|it| Some(it.words())));
-    for words in words.chain(knowledge_base.map(KnowledgeBaseChange::words)).flatten() {
-        assert!(told.contains(&words), "{words} has no row");
+    let words = words.flatten().map(str::to_owned);
+    let knowledge_base = knowledge_base.map(|it| it.words(VectorStore::default())).into_iter().flatten();
+    for words in words.chain(knowledge_base) {
+        assert!(told.contains(&words.as_str()), "{words} has no row");
     }
 }

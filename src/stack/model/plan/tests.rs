@@ -8,15 +8,16 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::api::{GROUP, Ownership, ownership};
+use crate::api::{GROUP, Ownership, VectorStore, ownership};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Owner;
 use crate::stack::model::ideal::{self, Sample};
 use crate::stack::model::observed::{
-    BucketFacts, CollectionFacts, DataSourceFacts, Foreign, IndexFacts, KeyFacts, KnowledgeBaseFacts,
-    Observed, PolicyFacts, RoleFacts,
+    BucketFacts, DataSourceFacts, Foreign, IndexFacts, KeyFacts, KnowledgeBaseFacts, Observed, PolicyFacts,
+    RoleFacts,
 };
-use crate::stack::store::{StoreHandle, opensearch};
+use crate::stack::store::opensearch::collection::CollectionFacts;
+use crate::stack::store::{StoreFacts, StoreHandle, opensearch};
 
 /// Every sample with its stack as it is once it is built.
 static BUILT: LazyLock<Vec<(Sample, Observation)>> =
@@ -72,11 +73,9 @@ fn row_of(sample: &Sample, observed: &Observation) -> String {
     row(&plan_of(sample, observed).unwrap())
 }
 
-/// What is seen of the world: an index is looked for only in a collection that is active.
+/// What is seen of the world: an index is looked for only in a vector store that is active.
 fn look(sample: &Sample, world: &Observation) -> Observation {
-    let collection = world.collection.ours().and_then(|facts| facts.collection.as_ref());
-    let index_known =
-        sample.offer.is_some() || collection.is_some_and(|collection| collection.status == "ACTIVE");
+    let index_known = sample.offer.is_some() || world.has_active_store();
     let index = if index_known { world.index.clone() } else { Observed::Absent };
     Observation { index, index_known, ..world.clone() }
 }
@@ -119,8 +118,8 @@ fn bucket(observed: &mut Observation, by: fn(&mut BucketFacts)) {
     change(&mut observed.bucket, by);
 }
 
-fn collection(observed: &mut Observation, by: fn(&mut CollectionFacts)) {
-    change(&mut observed.collection, by);
+fn collection(observed: &mut Observation, by: impl FnOnce(&mut CollectionFacts)) {
+    change(&mut observed.vector_store, |StoreFacts::OpenSearchServerless(facts)| by(facts));
 }
 
 fn index(observed: &mut Observation, by: fn(&mut IndexFacts)) {
@@ -268,7 +267,7 @@ fn take(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) -> Str
     match layer {
         Layer::Key => observed.key = Observed::Foreign(foreign),
         Layer::Bucket => observed.bucket = Observed::Foreign(foreign),
-        Layer::VectorStore => observed.collection = Observed::Foreign(foreign),
+        Layer::VectorStore => observed.vector_store = Observed::Foreign(foreign),
         Layer::Index => observed.index = Observed::Foreign(foreign),
         Layer::Role => observed.role = Observed::Foreign(foreign),
         Layer::KnowledgeBase => observed.knowledge_base = Observed::Foreign(foreign),
@@ -283,7 +282,7 @@ fn put_beside(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) 
     let foreign = Some(Foreign { resource: resource.clone(), claim: claim.clone() });
     match layer {
         Layer::Key => change(&mut observed.key, |facts| facts.foreign = foreign),
-        Layer::VectorStore => change(&mut observed.collection, |facts| {
+        Layer::VectorStore => collection(observed, |facts| {
             (facts.network, facts.foreign) = (None, foreign);
         }),
         Layer::Role => {
@@ -530,7 +529,7 @@ fn what_a_neighbour_left_is_told_with_its_code_wherever_it_is_told() {
 
 #[test]
 fn each_layer_needs_what_it_was_built_on() {
-    assert_eq!(Layer::ALL.map(|layer| (layer, needs(layer))), BUILT_ON);
+    assert_eq!(Layer::ALL.map(|layer| (layer, needs(VectorStore::OpenSearchServerless, layer))), BUILT_ON);
 }
 
 #[test]
@@ -543,12 +542,12 @@ fn a_want_owns_the_layers_that_it_has() {
         }
     }
     let want = BUILT[1].0.want(&BUILT[1].1);
-    let Desired { key, bucket, collection, role, index, knowledge_base } = want;
+    let Desired { key, bucket, vector_store, role, index, knowledge_base } = want;
     let none = Desired::default;
     for (layer, want) in [
         (Layer::Key, Desired { key, ..none() }),
         (Layer::Bucket, Desired { bucket, ..none() }),
-        (Layer::VectorStore, Desired { collection, ..none() }),
+        (Layer::VectorStore, Desired { vector_store, ..none() }),
         (Layer::Index, Desired { index, ..none() }),
         (Layer::Role, Desired { role, ..none() }),
         (Layer::KnowledgeBase, Desired { knowledge_base, ..none() }),
@@ -560,8 +559,8 @@ fn a_want_owns_the_layers_that_it_has() {
 #[test]
 fn nothing_lends_nothing() {
     assert_eq!(handles(&Observation::default(), None), Handles::default());
-    let only_its_policies = Observed::Ours(CollectionFacts::default());
-    let observed = Observation { collection: only_its_policies, ..Observation::default() };
+    let only_its_policies = Observed::Ours(CollectionFacts::default().into());
+    let observed = Observation { vector_store: only_its_policies, ..Observation::default() };
     assert_eq!(handles(&observed, None), Handles::default());
     let only_its_access_policy = Observed::Ours(RoleFacts::default());
     let observed = Observation { role: only_its_access_policy, ..Observation::default() };
@@ -579,10 +578,9 @@ fn nothing_lends_nothing() {
 fn what_is_seen_lends_and_an_offer_wins() {
     let (_, built) = &BUILT[1];
     let key_arn = &built.key.ours().unwrap().arn;
-    let collection = built.collection.ours().unwrap().collection.clone().unwrap();
     let from_sight = Handles {
         key_arn: Some(key_arn.clone()),
-        store: Some(ideal::store(&collection.arn, collection.endpoint.as_deref())),
+        store: built.vector_store.ours().unwrap().handle(),
         knowledge_base_arn: Some(built.knowledge_base.ours().unwrap().arn.clone()),
         trust_is_narrow: true,
         rebuild: Rebuild::Nothing,
@@ -798,7 +796,7 @@ fn retained(with: impl FnOnce(&mut Observation)) -> (Identity, Desired, Observat
 }
 
 fn other_settings(observed: &mut Observation) {
-    change(&mut observed.collection, |facts| {
+    collection(observed, |facts| {
         facts.collection.as_mut().unwrap().standby_replicas = "DISABLED".into();
     });
     knowledge_base(observed, |facts| facts.embedding_model_arn = Some("arn:other".into()));
@@ -825,10 +823,10 @@ fn what_was_left_is_taken_over_only_with_the_settings_that_it_has() {
     let left: [(&str, &str, Leave); 8] = [
         ("key", "E.....", &|it| change(&mut it.key, |it| it.tags = earlier(&it.tags))),
         ("bucket", ".E....", &|it| change(&mut it.bucket, |it| it.tags = earlier(&it.tags))),
-        ("encryption policy", "..E...", &|it| change(&mut it.collection, |it| describe(&mut it.encryption))),
-        ("network policy", "..E...", &|it| change(&mut it.collection, |it| describe(&mut it.network))),
+        ("encryption policy", "..E...", &|it| collection(it, |it| describe(&mut it.encryption))),
+        ("network policy", "..E...", &|it| collection(it, |it| describe(&mut it.network))),
         ("collection", "..E...", &|it| {
-            change(&mut it.collection, |it| change_some(&mut it.collection, |it| it.tags = earlier(&it.tags)))
+            collection(it, |it| change_some(&mut it.collection, |it| it.tags = earlier(&it.tags)))
         }),
         ("data access policy", "....E.", &|it| change(&mut it.role, |it| describe(&mut it.data_access))),
         ("role", "....E.", &|it| {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use super::{CollectionHandle, lets_bedrock_in, network};
-use crate::api::CollectionSettings;
-use crate::stack::compare::{carries, differing, same};
+use super::super::capacity::{Capacity, idle_units};
+use super::super::change::{Fixed, StoreChange};
+use super::{CollectionHandle, PolicyFacts, lets_bedrock_in, network};
+use crate::api::{CollectionSettings, Layer, NetworkSettings, StandbyReplicas};
+use crate::stack::compare::{carries, differing, in_yaml, same};
 use crate::stack::foreign::Foreign;
-use crate::stack::identity::Identity;
+use crate::stack::iam::operation::{Operation, aoss};
 
 /// A collection and its two policies, which carry its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,23 +41,27 @@ impl CollectionFacts {
     pub fn has_any(&self) -> bool {
         self.encryption.is_some() || self.network.is_some() || self.collection.is_some()
     }
-}
 
-/// A policy of OpenSearch Serverless.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PolicyFacts {
-    /// What it says.
-    pub document: Value,
-    /// Its version: the lock of an update.
-    pub version: String,
-    /// Where policies carry what other resources have as tags.
-    pub description: String,
-}
+    /// The tags of each of the three that is there.
+    pub(crate) fn tags(&self) -> Vec<BTreeMap<String, String>> {
+        let policies = [&self.encryption, &self.network].into_iter().flatten().map(PolicyFacts::tags);
+        policies.chain(self.collection.as_ref().map(|it| it.tags.clone())).collect()
+    }
 
-impl PolicyFacts {
-    /// Whether its description, which stands for its tags, says what it should.
-    pub fn describes(&self, wanted: &BTreeMap<String, String>) -> bool {
-        self.description == Identity::description(wanted)
+    /// Each of the three that is there, in the order in which they go.
+    pub(crate) fn things(&self, name: &str) -> Vec<(&'static str, String)> {
+        let things = [
+            self.collection.as_ref().map(|it| (Layer::VectorStore.words(), it.arn.clone())),
+            self.network.as_ref().map(|_| ("network policy", name.into())),
+            self.encryption.as_ref().map(|_| ("encryption policy", name.into())),
+        ];
+        things.into_iter().flatten().collect()
+    }
+
+    /// At the most: collections under the same key share what they take.
+    pub(crate) fn idle_units(&self) -> f64 {
+        let disabled = StandbyReplicas::Disabled.in_aws();
+        self.collection.as_ref().map_or(0.0, |it| idle_units(it.standby_replicas != disabled))
     }
 }
 
@@ -128,7 +132,52 @@ impl DesiredCollection {
     }
 }
 
+impl DesiredCollection {
+    /// What never changes of a collection that is there. One that is being made does not say its key yet.
+    pub(crate) fn fixed(&self, facts: &CollectionFacts) -> Vec<Fixed> {
+        let key = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "AWS's own".into());
+        let Some(found) = &facts.collection else { return Vec::new() };
+        let replicas = Fixed {
+            setting: "collection.standbyReplicas",
+            has: StandbyReplicas::of_aws(&found.standby_replicas).map(|it| in_yaml(&it)),
+            wanted: in_yaml(&self.settings.standby_replicas),
+        };
+        let key = found.is_active().then(|| Fixed {
+            setting: "the collection's key",
+            has: Some(key(&found.kms_key_arn)),
+            wanted: key(&self.key_arn),
+        });
+        [replicas].into_iter().chain(key).collect()
+    }
+
+    /// Whether it lets in AWS's own services only.
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(&self.settings.network, NetworkSettings::Private { vpc_endpoint_ids } if vpc_endpoint_ids.is_empty())
+    }
+
+    /// What it will run on.
+    pub(crate) fn capacity(&self, key: String) -> Capacity {
+        Capacity { key, standby_replicas: self.settings.standby_replicas == StandbyReplicas::Enabled }
+    }
+}
+
 impl CollectionChange {
+    /// As whoever knows no collection asks of it.
+    pub(crate) fn told(self, facts: &CollectionFacts) -> StoreChange {
+        StoreChange { words: self.words(), lets_answers_be: self.lets_answers_be(facts), call: self.call() }
+    }
+
+    /// The call that puts it right where there was nothing, and what that makes.
+    const fn call(self) -> Option<(Operation, &'static str)> {
+        match self {
+            CollectionChange::Encryption => Some((aoss::CreateSecurityPolicy, "encryption policy")),
+            CollectionChange::Network => Some((aoss::CreateSecurityPolicy, "network policy")),
+            CollectionChange::Create => Some((aoss::CreateCollection, "collection")),
+            CollectionChange::Tags => Some((aoss::TagResource, "collection")),
+            CollectionChange::NotActive => None,
+        }
+    }
+
     /// As a sentence names it; `None` for what AWS does, and nobody puts right.
     pub(crate) const fn words(self) -> Option<&'static str> {
         match self {
@@ -141,7 +190,7 @@ impl CollectionChange {
     }
 
     /// Whether what differs keeps nobody from being answered.
-    pub(crate) fn lets_answers_be(self, facts: &CollectionFacts) -> bool {
+    fn lets_answers_be(self, facts: &CollectionFacts) -> bool {
         match self {
             CollectionChange::Encryption | CollectionChange::Tags => true,
             CollectionChange::Network => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tenantry::api::{Column, Layer, Ownership, Pattern};
+use tenantry::api::{Column, Layer, Ownership, Pattern, VectorStore};
 use tenantry::stack::identity::Owner;
 use tenantry::stack::model::teardown_order::is_built_on;
 
@@ -271,7 +271,8 @@ async fn what_is_stuck_is_named_and_holds_up_only_what_it_stands_on() {
         }
         // Whatever it does not stand on goes.
         let goes = owners.iter().flat_map(|(part, owned)| {
-            let apart = |layer: &Layer| *layer != part.layer() && !is_built_on(part.layer(), *layer);
+            let built_on = move |layer| is_built_on(VectorStore::default(), part.layer(), layer);
+            let apart = move |layer: &Layer| *layer != part.layer() && !built_on(*layer);
             column(owned).layers(Ownership::Owns).filter(apart).map(|layer| match layer {
                 // The data access policy has its name too.
                 Layer::Index => format!("index {}", owned.id.name(layer)),

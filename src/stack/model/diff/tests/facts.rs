@@ -187,7 +187,7 @@ fn a_bucket() {
 fn a_collection() {
     check(
         fields!(CollectionFacts { encryption, network, collection, foreign }),
-        |it| ours(&mut it.observed.collection),
+        |it| found_collection(&mut it.observed),
         &[
             ("encryption", "was deleted", |it| it.encryption = None, &["VectorStore: Encryption"]),
             ("network", "was deleted", |it| it.network = None, &["VectorStore: Network"]),
@@ -197,7 +197,7 @@ fn a_collection() {
     );
     check(
         fields!(CollectionDetail { id, arn, status, endpoint, kms_key_arn, standby_replicas, failure, tags }),
-        |it| ours(&mut it.observed.collection).collection.as_mut().unwrap(),
+        |it| found_collection(&mut it.observed).collection.as_mut().unwrap(),
         &[
             ("id", "another", |it| it.id = "another".into(), &[]),
             ("arn", "another", |it| it.arn = ELSEWHERE.into(), &[]),
@@ -229,7 +229,7 @@ fn a_collection() {
 fn policies_that_carry_tags_in_their_description() {
     check(
         fields!(PolicyFacts { document, version, description }),
-        |it| ours(&mut it.observed.collection).encryption.as_mut().unwrap(),
+        |it| found_collection(&mut it.observed).encryption.as_mut().unwrap(),
         &[
             // The key of a collection that is there does not change, whatever its policy says.
             ("document", "another key", |it| it.document["KmsARN"] = json!(KEY), &[]),
@@ -240,7 +240,7 @@ fn policies_that_carry_tags_in_their_description() {
     );
     check(
         fields!(PolicyFacts { document, version, description }),
-        |it| ours(&mut it.observed.collection).network.as_mut().unwrap(),
+        |it| found_collection(&mut it.observed).network.as_mut().unwrap(),
         &[
             ("document", "empty", |it| it.document = Value::Null, &["VectorStore: Network"]),
             (

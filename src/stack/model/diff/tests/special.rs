@@ -21,15 +21,15 @@ fn policies_come_before_their_collection_and_tags_before_patience() {
     ordered(&[
         (
             "nothing is there",
-            |it| it.observed.collection = Observed::Ours(CollectionFacts::default()),
+            |it| it.observed.vector_store = Observed::Ours(CollectionFacts::default().into()),
             Layer::VectorStore,
             &["Encryption", "Network", "Create"],
         ),
         (
             "it is being made, and already has the tags of before",
             |it| {
-                tag(&mut it.want.collection.as_mut().unwrap().tags, OURS);
-                ours(&mut it.observed.collection).collection.as_mut().unwrap().status = "CREATING".into();
+                tag(&mut wanted_collection(&mut it.want).tags, OURS);
+                found_collection(&mut it.observed).collection.as_mut().unwrap().status = "CREATING".into();
             },
             Layer::VectorStore,
             &["Encryption", "Network", "Tags", "NotActive"],
@@ -188,7 +188,7 @@ fn what_is_wanted_must_be_there_and_ours() {
         fields!(Observation {
             key,
             bucket,
-            collection,
+            vector_store,
             index,
             index_known,
             index_asked,
@@ -202,11 +202,11 @@ fn what_is_wanted_must_be_there_and_ours() {
             ("key", "not ours", |it| it.key = Observed::Foreign(somebody()), &["Key: not there"]),
             ("bucket", "gone", |it| it.bucket = Observed::Absent, &["Bucket: not there"]),
             ("bucket", "not ours", |it| it.bucket = Observed::Foreign(somebody()), &["Bucket: not there"]),
-            ("collection", "gone", |it| it.collection = Observed::Absent, &["VectorStore: not there"]),
+            ("vector_store", "gone", |it| it.vector_store = Observed::Absent, &["VectorStore: not there"]),
             (
-                "collection",
+                "vector_store",
                 "not ours",
-                |it| it.collection = Observed::Foreign(somebody()),
+                |it| it.vector_store = Observed::Foreign(somebody()),
                 &["VectorStore: not there"],
             ),
             ("index", "gone", |it| it.index = Observed::Absent, &["Index: not there"]),
@@ -247,12 +247,12 @@ fn unreachable() -> Fault {
 #[test]
 fn a_layer_that_nobody_wants_is_whole_whatever_is_there() {
     check(
-        fields!(Desired { key, bucket, collection, role, index, knowledge_base }),
+        fields!(Desired { key, bucket, vector_store, role, index, knowledge_base }),
         |it| &mut it.want,
         &[
             ("key", "none", |it| it.key = None, &[]),
             ("bucket", "none", |it| it.bucket = None, &[]),
-            ("collection", "none", |it| it.collection = None, &[]),
+            ("vector_store", "none", |it| it.vector_store = None, &[]),
             ("role", "none", |it| it.role = None, &[]),
             ("index", "none", |it| it.index = None, &[]),
             ("knowledge_base", "none", |it| it.knowledge_base = None, &[]),
@@ -303,10 +303,10 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
         (
             "everything differs",
             |it| {
-                let detail = ours(&mut it.observed.collection).collection.as_mut().unwrap();
+                let detail = found_collection(&mut it.observed).collection.as_mut().unwrap();
                 detail.standby_replicas = "DISABLED".into();
                 detail.kms_key_arn = Some("a".into());
-                it.want.collection.as_mut().unwrap().key_arn = Some("b".into());
+                wanted_collection(&mut it.want).key_arn = Some("b".into());
                 let facts = ours(&mut it.observed.knowledge_base);
                 facts.embedding_model_arn = Some("c".into());
                 facts.data_source.as_mut().unwrap().chunking = Some(ChunkingSettings::None);
@@ -330,14 +330,14 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
         (
             "a collection that is being made does not say its key yet, but its replicas",
             |it| {
-                let detail = ours(&mut it.observed.collection).collection.as_mut().unwrap();
+                let detail = found_collection(&mut it.observed).collection.as_mut().unwrap();
                 detail.standby_replicas = "DISABLED".into();
                 detail.status = "CREATING".into();
                 detail.kms_key_arn = None;
             },
             &["collection.standbyReplicas is Disabled and should be Enabled"],
         ),
-        ("no collection yet", |it| ours(&mut it.observed.collection).collection = None, &[]),
+        ("no collection yet", |it| found_collection(&mut it.observed).collection = None, &[]),
         (
             "the knowledge base was made with no data source, and so without chunking",
             |it| {
@@ -354,7 +354,7 @@ fn what_cannot_change_is_compared_only_where_it_is_known() {
         (
             "somebody else's is not compared",
             |it| {
-                it.observed.collection = Observed::Foreign(somebody());
+                it.observed.vector_store = Observed::Foreign(somebody());
                 it.observed.knowledge_base = Observed::Foreign(somebody());
                 it.observed.index = Observed::Foreign(somebody());
             },

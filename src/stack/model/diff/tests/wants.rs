@@ -87,7 +87,7 @@ fn a_bucket() {
 fn a_collection() {
     check(
         fields!(DesiredCollection { name, tags, settings, key_arn }),
-        |it| it.want.collection.as_mut().unwrap(),
+        |it| wanted_collection(&mut it.want),
         &[
             ("name", "another", |it| it.name.push('x'), &["VectorStore: Network"]),
             ("tags", "another of ours", |it| tag(&mut it.tags, OURS), OUR_TAG),
@@ -112,7 +112,7 @@ fn a_collection() {
     );
     check(
         fields!(CollectionSettings { standby_replicas, network }),
-        |it| &mut it.want.collection.as_mut().unwrap().settings,
+        |it| &mut wanted_collection(&mut it.want).settings,
         &[
             (
                 "standby_replicas",

@@ -1,0 +1,77 @@
+//! A vector store as it should be.
+
+use std::collections::BTreeMap;
+
+use super::capacity::Capacity;
+use super::change::{Fixed, StoreChange};
+use super::facts::StoreFacts;
+use super::opensearch::collection::DesiredCollection;
+use crate::api::{StoreSettings, VectorStore};
+
+/// A vector store and all its settings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DesiredStore {
+    /// A collection of OpenSearch Serverless.
+    OpenSearchServerless(DesiredCollection),
+}
+
+impl DesiredStore {
+    /// One of this name, with these settings.
+    pub fn new(
+        name: String,
+        tags: BTreeMap<String, String>,
+        settings: &StoreSettings,
+        key_arn: Option<String>,
+    ) -> Self {
+        match settings {
+            StoreSettings::OpenSearchServerless(settings) => {
+                let settings = settings.clone();
+                Self::OpenSearchServerless(DesiredCollection { name, tags, settings, key_arn })
+            }
+        }
+    }
+
+    /// Which store.
+    pub const fn kind(&self) -> VectorStore {
+        match self {
+            Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::OpenSearchServerless(want) => &want.name,
+        }
+    }
+
+    /// What differs between a store and this one. Empty: it is as it should be.
+    pub fn changes(&self, facts: &StoreFacts) -> Vec<StoreChange> {
+        match (self, facts) {
+            (Self::OpenSearchServerless(want), StoreFacts::OpenSearchServerless(facts)) => {
+                want.changes(facts).into_iter().map(|change| change.told(facts)).collect()
+            }
+        }
+    }
+
+    /// What of it never changes, as AWS has it and as it should be.
+    pub fn fixed(&self, facts: &StoreFacts) -> Vec<Fixed> {
+        match (self, facts) {
+            (Self::OpenSearchServerless(want), StoreFacts::OpenSearchServerless(facts)) => want.fixed(facts),
+        }
+    }
+
+    /// Whether nobody will get to its endpoint.
+    pub fn is_shut(&self) -> bool {
+        match self {
+            Self::OpenSearchServerless(want) => want.is_shut(),
+        }
+    }
+
+    /// What it will run on under a key that is called `key`, if it takes anything while nobody uses it.
+    pub fn capacity(&self, key: String) -> Option<Capacity> {
+        match self {
+            Self::OpenSearchServerless(want) => Some(want.capacity(key)),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! How one gets at a vector store that is there, and what is asked for in it.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::opensearch::{self, CollectionHandle};
+use crate::api::{IndexSettings, Status, VectorStore};
+use crate::stack::identity::Scope;
+
+/// A vector store that is there, and how one gets at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum StoreHandle {
+    /// A collection of OpenSearch Serverless.
+    OpenSearchServerless(CollectionHandle),
+}
+
+impl From<CollectionHandle> for StoreHandle {
+    fn from(collection: CollectionHandle) -> Self {
+        Self::OpenSearchServerless(collection)
+    }
+}
+
+impl StoreHandle {
+    /// One that has this id, and does not answer yet.
+    pub(crate) fn named(kind: VectorStore, scope: &Scope, id: &str) -> Self {
+        match kind {
+            VectorStore::OpenSearchServerless => CollectionHandle::named(scope, id).into(),
+        }
+    }
+
+    /// What a status says of a store that was whole once.
+    pub fn of_status(status: &Status) -> Option<Self> {
+        let arn = status.store_arn().cloned()?;
+        Some(match status.vector_store.unwrap_or_default() {
+            VectorStore::OpenSearchServerless => Self::OpenSearchServerless(CollectionHandle {
+                arn,
+                endpoint: status.collection_endpoint.clone(),
+            }),
+        })
+    }
+
+    /// Says in a status where the store is.
+    pub fn write(&self, status: &mut Status) {
+        status.vector_store = Some(self.kind());
+        status.store_arn = Some(self.arn().into());
+        status.collection_arn.take_if(|before| before != self.arn());
+        status.collection_endpoint = match self {
+            Self::OpenSearchServerless(collection) => collection.endpoint.clone(),
+        };
+    }
+
+    /// Says in a status no more where the store is.
+    pub fn forget(status: &mut Status) {
+        (status.vector_store, status.store_arn, status.collection_endpoint) = (None, None, None);
+        status.collection_arn = None;
+    }
+
+    /// Which store it is.
+    pub const fn kind(&self) -> VectorStore {
+        match self {
+            Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
+        }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        match self {
+            Self::OpenSearchServerless(collection) => &collection.arn,
+        }
+    }
+
+    /// Whether both lead to the same store.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.arn() == other.arn()
+    }
+
+    /// What a role may do that reads and writes its vectors: a statement of its policy.
+    pub fn permission(&self) -> Value {
+        match self {
+            Self::OpenSearchServerless(collection) => opensearch::permission(&collection.arn),
+        }
+    }
+}
+
+/// A vector store as a role is told of it: by its name from the beginning, and by its handle once it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreRef {
+    /// Which store.
+    pub kind: VectorStore,
+    /// What it is called.
+    pub name: String,
+    /// How one gets at it.
+    pub handle: Option<StoreHandle>,
+}
+
+impl StoreRef {
+    /// What an index is made from.
+    pub(crate) fn index_schema(
+        &self,
+        dimensions: i32,
+        settings: &IndexSettings,
+        tenant_id_key: Option<&str>,
+    ) -> Value {
+        match self.kind {
+            VectorStore::OpenSearchServerless => {
+                opensearch::index_schema(dimensions, settings, tenant_id_key)
+            }
+        }
+    }
+
+    /// The fields that an index lacks and its schema has. Of one whose fields are not shown nobody knows what it lacks.
+    pub(crate) fn missing_fields(&self, schema: &Value, found: &Value) -> Map<String, Value> {
+        match self.kind {
+            VectorStore::OpenSearchServerless => opensearch::missing_mappings(schema, found),
+        }
+    }
+
+    /// The policy beside the role that opens one index to it, for a store that knows such policies.
+    pub(crate) fn data_access(&self, scope: &Scope, index: &str, role: &str) -> Option<Value> {
+        match self.kind {
+            VectorStore::OpenSearchServerless => {
+                Some(opensearch::data_access(&self.name, index, &scope.role_arn(role)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_release_says_of_a_store_counts_until_it_is_wrong() {
+        let arn = "arn:aws:aoss:eu-central-1:123456789012:collection/abc";
+        let mut status = Status { collection_arn: Some(arn.into()), ..Status::default() };
+        let old = StoreHandle::of_status(&status).unwrap();
+        assert_eq!((old.arn(), old.kind()), (arn, VectorStore::OpenSearchServerless));
+        old.write(&mut status);
+        // An earlier release that is gone back to finds it, too.
+        assert_eq!((status.store_arn.as_deref(), status.collection_arn.as_deref()), (Some(arn), Some(arn)));
+        let new = CollectionHandle { arn: format!("{arn}d"), endpoint: None };
+        StoreHandle::from(new).write(&mut status);
+        assert_eq!((status.store_arn, status.collection_arn), (Some(format!("{arn}d")), None));
+        let mut lost = Status { collection_arn: Some(arn.into()), ..Status::default() };
+        StoreHandle::forget(&mut lost);
+        assert_eq!(StoreHandle::of_status(&lost), None);
+    }
+}
