@@ -154,7 +154,7 @@ async fn what_can_be_looked_at_is_printed_whatever_else_is_gone_or_forbidden() {
         let found: Vec<Value> = serde_json::from_str(&out).unwrap();
         assert_eq!(found.len(), 3, "{found:#?}");
         for estate in &found {
-            assert!(whats(estate).contains(&"collection") || estate["tenantId"] == "bridge", "{estate:#}");
+            assert!(whats(estate).contains(&"vector store") || estate["tenantId"] == "bridge", "{estate:#}");
         }
         let [bridge, ..] = &found[..] else { unreachable!() };
         assert!(notes(bridge).contains("could not be looked at: s3:ListObjectsV2"), "{bridge:#}");
@@ -259,7 +259,7 @@ async fn what_was_left_is_found_priced_and_purged() {
         for what in parts.iter().chain(&["documents"]) {
             assert!(whats(bridge).contains(what), "no {what} in {bridge:#}");
         }
-        for what in parts.iter().chain(&["collection", "bucket with all versions", "documents"]) {
+        for what in parts.iter().chain(&["vector store", "bucket with all versions", "documents"]) {
             assert!(whats(silo).contains(what), "no {what} in {silo:#}");
         }
         assert_eq!(whats(pool), ["documents"]);
@@ -295,7 +295,7 @@ async fn what_was_left_is_found_priced_and_purged() {
         let found = estates(&w).await;
         assert_eq!(found.len(), 1, "{found:#?}");
         assert_eq!(found[0]["owner"], format!("SharedStack/{}", w.stack_name("standard")));
-        assert!(found[0]["since"].is_string() && whats(&found[0]).contains(&"collection"), "{found:#?}");
+        assert!(found[0]["since"].is_string() && whats(&found[0]).contains(&"vector store"), "{found:#?}");
         let left = inventory::names(&w.inventory().await);
         assert!(!left.iter().any(|name| name.contains("pool/pool") || name.contains("retained/pool")), "{left:?}");
     })
