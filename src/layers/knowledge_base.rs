@@ -10,6 +10,9 @@ use crate::stack::model::observed::{DataSourceFacts, KnowledgeBaseFacts, Observe
 use crate::stack::model::policy;
 use crate::stack::model::progress::{Cadence, Progress};
 
+/// AWS makes it, and takes no data source before it has.
+const CREATING: &str = "CREATING";
+
 /// Finds the knowledge base of our name, by the id that status remembers or in the account's list, and its data
 /// source.
 pub async fn look(
@@ -21,8 +24,20 @@ pub async fn look(
     let Some(mut facts) = aws.knowledge_bases.find(&name, hint).await? else {
         return Ok(Observed::Absent);
     };
-    facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
+    if facts.status != CREATING {
+        facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
+    }
     Ok(Observed::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
+}
+
+/// How far AWS is with this knowledge base; nothing if it is gone.
+pub async fn look_how_far(
+    aws: &Aws,
+    facts: &KnowledgeBaseFacts,
+) -> Result<Option<Observed<KnowledgeBaseFacts>>, Fault> {
+    let now = aws.knowledge_bases.detail(&facts.id).await?.filter(|now| now.arn == facts.arn);
+    let (tags, data_source) = (facts.tags.clone(), facts.data_source.clone());
+    Ok(now.map(|now| Observed::Ours(KnowledgeBaseFacts { tags, data_source, ..now })))
 }
 
 /// Creates the knowledge base, then, once it is active, its data source.

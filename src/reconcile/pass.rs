@@ -73,7 +73,7 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
         pass.status.prefix = resolved.prefix();
         // Act: a step of each layer that can take one, and then the documents.
         let (Some(stack), Some(survey)) = (stack, survey) else { return Ok(()) };
-        let mut passed = engine::carry_out(&world, &stack, &mut memory, survey).await;
+        let mut passed = engine::carry_on(&world, &stack, &mut memory, resolved.generation, survey).await;
         tell(cx, &object, &passed.news, &mut memory).await;
         object.inspect(cx, &resolved, &pass, &mut passed).await;
         note(cx, &stack, &passed, &mut pass, &memory).await;

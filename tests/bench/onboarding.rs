@@ -77,7 +77,11 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
 async fn onboard(w: &World, kind: &Kind) -> Round {
     let (witness, mark) = (w.witness(), w.double.mark().await);
     let begun = Instant::now();
-    w.apply(&format!("{{kind: Tenant, metadata: {{name: acme}}, spec: {{tenantId: acme, {}}}}}", kind.pattern)).await;
+    w.apply(&format!(
+        "{{kind: Tenant, metadata: {{name: acme}}, spec: {{tenantId: acme, {}}}}}",
+        kind.pattern
+    ))
+    .await;
     let acme = w.ready("acme").await;
     let took = begun.elapsed();
     let journal = w.double.journal(mark).await;
@@ -100,7 +104,10 @@ fn judge(report: &mut Report, kind: &Kind, rounds: &[Round]) {
     let aws_seconds: f64 = kind.path.iter().map(|(_, seconds)| seconds).sum();
     let path = aws_seconds / 10.0;
     let sum: Vec<_> = kind.path.iter().map(|(what, seconds)| format!("{what} {seconds}")).collect();
-    report.note(format!("{name}: the critical path is {} = {aws_seconds} s, ÷ 10: {path:.2} s", sum.join(" + ")));
+    report.note(format!(
+        "{name}: the critical path is {} = {aws_seconds} s, ÷ 10: {path:.2} s",
+        sum.join(" + ")
+    ));
     let ratios: Vec<_> = rounds.iter().map(|round| round.took.as_secs_f64() / path).collect();
     report.raw(&format!("{name}.ratios"), &ratios);
     report.judge(&format!("{name}-create-to-ready/critical-path"), median(ratios), Bound::AtMost(kind.most));
@@ -112,13 +119,21 @@ fn judge(report: &mut Report, kind: &Kind, rounds: &[Round]) {
         report.raw(&format!("{name}.reads"), &reads);
     }
     let worst = |count: &dyn Fn(&Round) -> usize| rounds.iter().map(count).max().unwrap_or_default() as f64;
-    report.judge(&format!("{name}-reads"), worst(&|round| round.journal.only(|call| !call.mutating).len()), Bound::AtMost(60.0));
+    report.judge(
+        &format!("{name}-reads"),
+        worst(&|round| round.journal.only(|call| !call.mutating).len()),
+        Bound::AtMost(60.0),
+    );
     report.judge(
         &format!("{name}-list-knowledge-bases"),
         worst(&|round| round.journal.of("ListKnowledgeBases").len()),
         Bound::AtMost(3.0),
     );
-    report.judge(&format!("{name}-kubernetes-writes"), worst(&|round| round.writes), Bound::AtMost(kind.writes));
+    report.judge(
+        &format!("{name}-kubernetes-writes"),
+        worst(&|round| round.writes),
+        Bound::AtMost(kind.writes),
+    );
     let refused = |round: &Round| round.journal.mutating().only(|call| !call.succeeded()).len();
     report.judge(&format!("{name}-refused-probes"), worst(&refused), Bound::AtMost(4.0));
 }

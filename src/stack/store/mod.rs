@@ -122,3 +122,6 @@ impl StoreRef {
 
 /// How long the slowest store may take to be made, as AWS says and as others have measured, with room.
 pub(crate) const DEADLINE: Duration = opensearch::DEADLINE;
+
+/// How long the quickest store takes to be made.
+pub(crate) const USUALLY: Duration = opensearch::USUALLY;
