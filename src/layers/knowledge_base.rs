@@ -48,8 +48,7 @@ pub async fn ensure(
     seen: &Observed<KnowledgeBaseFacts>,
 ) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
-        let made = aws.knowledge_bases.create(want).await?;
-        return Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {made} is being created")));
+        return Ok(being_created(&aws.knowledge_bases.create(want).await?));
     };
     let account = &id.scope.account;
     for change in diff::knowledge_base(&id.scope, want, facts) {
@@ -96,8 +95,14 @@ fn not_active(facts: &KnowledgeBaseFacts) -> Progress {
         "FAILED" | "DELETE_UNSUCCESSFUL" => {
             Progress::failed(format!("{message}. Delete it, and the operator creates it again"))
         }
+        // The same words as before it was seen: it is no news.
+        CREATING => being_created(&facts.id),
         _ => Progress::waiting(Reason::Creating, message),
     }
+}
+
+fn being_created(id: &str) -> Progress {
+    Progress::waiting(Reason::Creating, format!("Knowledge base {id} is being created"))
 }
 
 fn not_available(facts: &KnowledgeBaseFacts, source: &DataSourceFacts) -> Progress {

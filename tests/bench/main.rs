@@ -5,6 +5,7 @@
 //! line in [`benches`].
 
 mod bed;
+mod bridges;
 mod memory;
 mod neighbours;
 mod onboarding;
@@ -24,7 +25,7 @@ use report::Report;
 const SERVE_S3: &str = "serve-s3";
 
 /// The benches by name. Those that take long run only when they are named.
-const BENCHES: [&str; 3] = ["stamping", "neighbours", "onboarding"];
+const BENCHES: [&str; 4] = ["stamping", "neighbours", "onboarding", "bridges"];
 const LONG: [&str; 0] = [];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -59,6 +60,7 @@ async fn benches(names: &[String], report: &mut Report) -> anyhow::Result<()> {
             "stamping" => stamping::run(report).await?,
             "neighbours" => neighbours::run(report).await?,
             "onboarding" => onboarding::run(report).await?,
+            "bridges" => bridges::run(report).await?,
             other => anyhow::bail!("{other} is in the list of benches and is none"),
         }
         report.note(format!("{name} took {:.0?}", begun.elapsed()));
