@@ -26,3 +26,19 @@ impl Made {
         self.0.lock().remove(name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_answer_counts_until_it_led_nowhere() {
+        let made = Made::default();
+        assert_eq!(made.of("acme"), None);
+        made.note("acme", "KB1");
+        made.clone().note("acme", "KB2");
+        assert_eq!((made.of("acme").as_deref(), made.of("globex")), (Some("KB2"), None));
+        made.forget("acme");
+        assert_eq!(made.of("acme"), None);
+    }
+}

@@ -51,27 +51,13 @@ pub async fn survey(
         key_of_others(world, stack, memory).await?;
     }
     let how = PerLayer::from_fn(|layer| if all { Look::All } else { memory.attention.look(layer) });
-    let mut index_unseen = look(world, stack, memory, how).await?;
+    let index_unseen = look(world, stack, memory, how).await?;
     if all {
         memory.looked_at_all = Some(Instant::now());
         memory.takes_up(generation);
     }
-    let mut looked_at = how.map(|_, how| how != Look::None);
-    let (want, losses, mut steps) = loop {
-        let planned = match planned(stack, &memory.observed) {
-            Ok(planned) => planned,
-            Err(blocked) => return Err(stopped(stack, memory, Some(blocked), None)),
-        };
-        let stale = planned.2.map(|layer, step| {
-            step == Step::Apply && !*looked_at.get(layer) && Attention::is_stale(&memory.observed, layer)
-        });
-        if stale == PerLayer::default() {
-            break planned;
-        }
-        looked_at = looked_at.map(|layer, before| before || *stale.get(layer));
-        let how = stale.map(|_, stale| if stale { Look::All } else { Look::None });
-        index_unseen = look(world, stack, memory, how).await?.or(index_unseen);
-    };
+    let (Planned { want, losses, mut steps }, index_unseen) =
+        plan_by_fresh_looks(world, stack, memory, how, index_unseen).await?;
     let no_room = !world.read_only
         && stack.no_room.is_some()
         && steps.knowledge_base == Step::Apply
@@ -102,14 +88,45 @@ pub async fn survey(
 }
 
 /// What is wanted, what of it is lost, and what is to be done next, by what was seen.
-fn planned(
+struct Planned {
+    want: Desired,
+    losses: Vec<Loss>,
+    steps: PerLayer<Step>,
+}
+
+impl Planned {
+    fn by(stack: &Stack<'_>, observed: &Observation) -> Result<Self, Blocked> {
+        let want = stack.want(observed);
+        let losses = loss::losses(stack, &want, observed);
+        let steps = waiting_for_a_person(plan::plan(stack.id, &want, observed)?, &losses);
+        Ok(Self { want, losses, steps })
+    }
+}
+
+/// Plans. What was not looked at in this pass, as `how` says, is looked at before it is to be changed, and planned for anew.
+async fn plan_by_fresh_looks(
+    world: &World<'_>,
     stack: &Stack<'_>,
-    observed: &Observation,
-) -> Result<(Desired, Vec<Loss>, PerLayer<Step>), Blocked> {
-    let want = stack.want(observed);
-    let losses = loss::losses(stack, &want, observed);
-    let steps = waiting_for_a_person(plan::plan(stack.id, &want, observed)?, &losses);
-    Ok((want, losses, steps))
+    memory: &mut Memory,
+    how: PerLayer<Look>,
+    mut index_unseen: Option<Fault>,
+) -> Result<(Planned, Option<Fault>), Passed> {
+    let mut is_fresh = how.map(|_, how| how != Look::None);
+    loop {
+        let planned = match Planned::by(stack, &memory.observed) {
+            Ok(planned) => planned,
+            Err(blocked) => return Err(stopped(stack, memory, Some(blocked), None)),
+        };
+        let stale = planned.steps.map(|layer, step| {
+            step == Step::Apply && !*is_fresh.get(layer) && Attention::is_stale(&memory.observed, layer)
+        });
+        if stale == PerLayer::default() {
+            return Ok((planned, index_unseen));
+        }
+        is_fresh = is_fresh.map(|layer, fresh| fresh || *stale.get(layer));
+        let how = stale.map(|_, stale| if stale { Look::All } else { Look::None });
+        index_unseen = look(world, stack, memory, how).await?.or(index_unseen);
+    }
 }
 
 /// Looks at layers. Without knowing what is there nothing is done anywhere, but for an
