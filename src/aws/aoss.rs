@@ -27,9 +27,18 @@ impl Collections {
         Self { client, fips, gate: gate.clone() }
     }
 
-    /// A collection and its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
-    /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
+    /// A collection and its tags, by name.
     pub async fn find(&self, name: &str) -> Result<Option<CollectionDetail>, Fault> {
+        let Some(detail) = self.detail(name).await? else {
+            return Ok(None);
+        };
+        let tags = found(self.tags(&detail.arn).await)?;
+        Ok(tags.map(|tags| CollectionDetail { tags, ..detail }))
+    }
+
+    /// A collection without its tags, by name. AWS answers 200 for a name that it does not know, and says so inside.
+    /// <https://docs.aws.amazon.com/opensearch-service/latest/ServerlessAPIReference/API_BatchGetCollection.html>
+    pub async fn detail(&self, name: &str) -> Result<Option<CollectionDetail>, Fault> {
         let call = self.gate.call(aoss::BatchGetCollection, name);
         let answer = call.send(self.client.batch_get_collection().names(name).send()).await?;
         let Some(detail) = answer.collection_details.unwrap_or_default().into_iter().next() else {
@@ -42,9 +51,7 @@ impl Collections {
                 None => Ok(None),
             };
         };
-        let detail = told(detail, self.fips);
-        let tags = found(self.tags(&detail.arn).await)?;
-        Ok(tags.map(|tags| CollectionDetail { tags, ..detail }))
+        Ok(Some(told(detail, self.fips)))
     }
 
     /// The names of all collections that begin so, whosever they are.

@@ -11,6 +11,7 @@ use aws_sdk_bedrockagent::types::{
 
 use super::fault::{found, gone};
 use super::gate::Gate;
+use super::made::Made;
 use super::values::Tags;
 use crate::api::GROUP;
 use crate::stack::fault::Fault;
@@ -26,6 +27,7 @@ use crate::stack::store::opensearch::{CollectionHandle, METADATA_FIELD, TEXT_FIE
 pub struct KnowledgeBases {
     client: Client,
     gate: Gate,
+    made: Made,
 }
 
 /// Whether a hint can be an id at all: AWS refuses the whole request otherwise.
@@ -35,25 +37,33 @@ fn is_id(hint: &&str) -> bool {
 
 impl KnowledgeBases {
     pub(super) fn new(client: Client, gate: &Gate) -> Self {
-        Self { client, gate: gate.clone() }
+        Self { client, gate: gate.clone(), made: Made::default() }
     }
 
     /// The knowledge base of this name, without its data source, and its tags. `hint` is an id that it may have: the
     /// list lags behind creates, the id does not; but only the name counts.
     pub async fn find(&self, name: &str, hint: Option<&str>) -> Result<Option<KnowledgeBaseFacts>, Fault> {
-        let hinted = match hint.filter(is_id) {
-            Some(id) => found(self.get(id).await)?.filter(|it| it.name == name),
-            None => None,
-        };
-        let knowledge_base = match hinted {
-            Some(hinted) => Some(hinted),
-            None => self.listed(name).await?,
-        };
+        let made = self.made.of(name);
+        let mut knowledge_base = None;
+        for id in [hint.filter(is_id), made.as_deref()].into_iter().flatten() {
+            if knowledge_base.is_none() {
+                knowledge_base = found(self.get(id).await)?.filter(|it| it.name == name);
+            }
+        }
+        if knowledge_base.is_none() {
+            self.made.forget(name);
+            knowledge_base = self.listed(name).await?;
+        }
         let Some(knowledge_base) = knowledge_base else {
             return Ok(None);
         };
         let tags = found(self.tags(&knowledge_base.knowledge_base_arn).await)?;
         Ok(tags.map(|tags| KnowledgeBaseFacts { tags, ..knowledge_base.into() }))
+    }
+
+    /// The knowledge base of this id, without its data source and its tags.
+    pub async fn detail(&self, id: &str) -> Result<Option<KnowledgeBaseFacts>, Fault> {
+        Ok(found(self.get(id).await)?.map(Into::into))
     }
 
     /// The names of all knowledge bases of the account and region, other people's included.
@@ -102,7 +112,9 @@ impl KnowledgeBases {
             .storage_configuration(storage(want.store.as_ref(), &want.index).map_err(call.unbuilt())?)
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let answer = call.send(request.send()).await?;
-        answer.knowledge_base.map(|it| it.knowledge_base_id).ok_or_else(|| call.empty())
+        let made = answer.knowledge_base.map(|it| it.knowledge_base_id).ok_or_else(|| call.empty())?;
+        self.made.note(&want.name, &made);
+        Ok(made)
     }
 
     /// Adds tags to a knowledge base, over those of the same names.

@@ -15,6 +15,7 @@ use aws_sdk_bedrockagent::types::{
 
 use super::fault::{found, gone};
 use super::gate::Gate;
+use super::made::Made;
 use crate::api::{ChunkingSettings, DataDeletionPolicy};
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
@@ -26,16 +27,29 @@ use crate::stack::model::observed::DataSourceFacts;
 pub struct DataSources {
     client: Client,
     gate: Gate,
+    /// By knowledge base.
+    made: Made,
 }
 
 impl DataSources {
     pub(super) fn new(client: Client, gate: &Gate) -> Self {
-        Self { client, gate: gate.clone() }
+        Self { client, gate: gate.clone(), made: Made::default() }
     }
 
     /// The data source of this name.
     pub async fn find(&self, kb: &str, name: &str) -> Result<Option<DataSourceFacts>, Fault> {
-        Ok(self.listed(kb, name).await?.map(Into::into))
+        let hinted = match self.made.of(kb) {
+            Some(id) => found(self.get(kb, &id).await)?.filter(|it| it.name == name),
+            None => None,
+        };
+        let source = match hinted {
+            Some(hinted) => Some(hinted),
+            None => {
+                self.made.forget(kb);
+                self.listed(kb, name).await?
+            }
+        };
+        Ok(source.map(Into::into))
     }
 
     /// Makes a data source of one prefix in one bucket of `account`, and answers with its id. `prefix` has at most 300
@@ -60,7 +74,9 @@ impl DataSources {
             .data_deletion_policy(deletion_policy(&want.data_deletion_policy))
             .set_server_side_encryption_configuration(want.key_arn.as_deref().map(encryption));
         let answer = call.send(request.send()).await?;
-        answer.data_source.map(|it| it.data_source_id).ok_or_else(|| call.empty())
+        let made = answer.data_source.map(|it| it.data_source_id).ok_or_else(|| call.empty())?;
+        self.made.note(kb, &made);
+        Ok(made)
     }
 
     /// Sets bucket, prefix, key and deletion policy as wanted. Chunking goes back as AWS has it: it cannot change.

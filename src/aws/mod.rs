@@ -28,6 +28,7 @@ mod iam;
 #[cfg(test)]
 pub(crate) mod in_memory;
 mod kms;
+mod made;
 mod place;
 mod requests;
 mod s3;

@@ -10,6 +10,9 @@ use crate::stack::model::observed::{DataSourceFacts, KnowledgeBaseFacts, Observe
 use crate::stack::model::policy;
 use crate::stack::model::progress::{Cadence, Progress};
 
+/// AWS makes it, and takes no data source before it has.
+const CREATING: &str = "CREATING";
+
 /// Finds the knowledge base of our name, by the id that status remembers or in the account's list, and its data
 /// source.
 pub async fn look(
@@ -21,8 +24,20 @@ pub async fn look(
     let Some(mut facts) = aws.knowledge_bases.find(&name, hint).await? else {
         return Ok(Observed::Absent);
     };
-    facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
+    if facts.status != CREATING {
+        facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
+    }
     Ok(Observed::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
+}
+
+/// How far AWS is with this knowledge base; nothing if it is gone.
+pub async fn look_how_far(
+    aws: &Aws,
+    facts: &KnowledgeBaseFacts,
+) -> Result<Option<Observed<KnowledgeBaseFacts>>, Fault> {
+    let now = aws.knowledge_bases.detail(&facts.id).await?.filter(|now| now.arn == facts.arn);
+    let (tags, data_source) = (facts.tags.clone(), facts.data_source.clone());
+    Ok(now.map(|now| Observed::Ours(KnowledgeBaseFacts { tags, data_source, ..now })))
 }
 
 /// Creates the knowledge base, then, once it is active, its data source.
@@ -33,8 +48,7 @@ pub async fn ensure(
     seen: &Observed<KnowledgeBaseFacts>,
 ) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
-        let made = aws.knowledge_bases.create(want).await?;
-        return Ok(Progress::waiting(Reason::Creating, format!("Knowledge base {made} is being created")));
+        return Ok(being_created(&aws.knowledge_bases.create(want).await?));
     };
     let account = &id.scope.account;
     for change in diff::knowledge_base(&id.scope, want, facts) {
@@ -81,8 +95,14 @@ fn not_active(facts: &KnowledgeBaseFacts) -> Progress {
         "FAILED" | "DELETE_UNSUCCESSFUL" => {
             Progress::failed(format!("{message}. Delete it, and the operator creates it again"))
         }
+        // The same words as before it was seen: it is no news.
+        CREATING => being_created(&facts.id),
         _ => Progress::waiting(Reason::Creating, message),
     }
+}
+
+fn being_created(id: &str) -> Progress {
+    Progress::waiting(Reason::Creating, format!("Knowledge base {id} is being created"))
 }
 
 fn not_available(facts: &KnowledgeBaseFacts, source: &DataSourceFacts) -> Progress {

@@ -36,6 +36,18 @@ pub trait Layers: Sync {
     /// Reads one layer.
     fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, LayerObservation>;
 
+    /// Reads how far AWS is with a layer that it is making, by one call if there is one that says it; all else of it is as it
+    /// was observed.
+    fn look_how_far<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        hints: &'a Hints,
+        _: &'a Observation,
+    ) -> Answer<'a, LayerObservation> {
+        self.look(id, layer, hints)
+    }
+
     /// Brings one owned layer a step closer to what is wanted.
     fn ensure<'a>(
         &'a self,
@@ -86,6 +98,32 @@ impl Layers for Aws {
                     knowledge_base::look(self, id, hints.knowledge_base_id.as_deref()).await?,
                 ),
             })
+        }
+        .boxed()
+    }
+
+    fn look_how_far<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        hints: &'a Hints,
+        observed: &'a Observation,
+    ) -> Answer<'a, LayerObservation> {
+        async move {
+            let seen = match (layer, observed.vector_store.ours(), observed.knowledge_base.ours()) {
+                (Layer::VectorStore, Some(facts), _) => {
+                    store::look_how_far(self, id, facts).await?.map(LayerObservation::VectorStore)
+                }
+                (Layer::KnowledgeBase, _, Some(facts)) => {
+                    knowledge_base::look_how_far(self, facts).await?.map(LayerObservation::KnowledgeBase)
+                }
+                _ => None,
+            };
+            match seen {
+                Some(seen) => Ok(seen),
+                // It is another than it was: nothing that was observed holds.
+                None => self.look(id, layer, hints).await,
+            }
         }
         .boxed()
     }
@@ -196,11 +234,8 @@ impl Layers for Aws {
 fn waiting_is_no_fault(result: Result<Progress, Fault>) -> Result<Progress, Fault> {
     match result {
         Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict | Class::NotFound) => {
-            Ok(Progress::Waiting {
-                reason: Reason::NotYet,
-                message: fault.to_string(),
-                cadence: Cadence::Probe,
-            })
+            let cadence = if fault.class == Class::NotYet { Cadence::Probe } else { Cadence::Race };
+            Ok(Progress::Waiting { reason: Reason::NotYet, message: fault.to_string(), cadence })
         }
         other => other,
     }

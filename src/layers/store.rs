@@ -51,6 +51,20 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<St
     }
 }
 
+/// How far AWS is with this store; nothing if it is another by now.
+pub async fn look_how_far(
+    aws: &Aws,
+    id: &Identity,
+    facts: &StoreFacts,
+) -> Result<Option<Observed<StoreFacts>>, Fault> {
+    match facts {
+        StoreFacts::OpenSearchServerless(facts) => {
+            let now = collection::look_how_far(aws, id, facts).await?;
+            Ok(now.map(|now| Observed::Ours(StoreFacts::from(now))))
+        }
+    }
+}
+
 pub async fn ensure(aws: &Aws, want: &DesiredStore, seen: &Observed<StoreFacts>) -> Result<Progress, Fault> {
     let nothing = StoreFacts::nothing(want.kind());
     match (want, seen.ours().unwrap_or(&nothing)) {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use parking_lot::Mutex;
 
+use super::attention::Attention;
 use crate::api::{Layer, PerLayer, Reason};
 use crate::clock::Clock;
 use crate::documents::relocate::StoppedAt;
@@ -29,8 +30,10 @@ pub struct Memory {
     pub generation: Option<i64>,
     /// What the last looks saw.
     pub observed: Observation,
-    /// Layers that were whole at their last look; the others are looked at again.
+    /// Layers that were whole at their last look.
     pub whole: PerLayer<bool>,
+    /// How the next pass looks at each of them, unless it looks at all.
+    pub attention: Attention,
     /// What they should have been at the last look.
     pub desired: Option<Desired>,
     /// A tag of its key that the next release will not read, which its owner is to be told of.

@@ -1,5 +1,6 @@
 //! One pass over an object: resolve → observe → plan → act → report. For a deleted object the plan is the way back.
 
+mod attention;
 pub(crate) mod claims;
 pub(crate) mod conditions_writer;
 pub(crate) mod context;

@@ -76,7 +76,8 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
             Plan::Nothing => return Ok(()),
             Plan::Ends(stack, passed) => (stack, *passed),
             Plan::Steps(stack, survey) => {
-                (stack, engine::carry_out(&world, stack, &mut memory, *survey).await)
+                let carried = engine::carry_on(&world, stack, &mut memory, pass.generation, *survey);
+                (stack, carried.await)
             }
         };
         tell(cx, &object, &passed.news, &mut memory).await;

@@ -4,11 +4,17 @@
 //! without the operator, in the same run, each side in turn. A bench is a file here, a name in [`BENCHES`] or [`LONG`] and a
 //! line in [`benches`].
 
+mod bed;
+mod bridges;
 mod memory;
 mod neighbours;
+mod onboarding;
 mod report;
 mod s3;
 mod stamping;
+#[allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#[path = "../e2e/support/mod.rs"]
+mod support;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,7 +25,7 @@ use report::Report;
 const SERVE_S3: &str = "serve-s3";
 
 /// The benches by name. Those that take long run only when they are named.
-const BENCHES: [&str; 2] = ["stamping", "neighbours"];
+const BENCHES: [&str; 4] = ["stamping", "neighbours", "onboarding", "bridges"];
 const LONG: [&str; 0] = [];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -53,6 +59,8 @@ async fn benches(names: &[String], report: &mut Report) -> anyhow::Result<()> {
         match name.as_str() {
             "stamping" => stamping::run(report).await?,
             "neighbours" => neighbours::run(report).await?,
+            "onboarding" => onboarding::run(report).await?,
+            "bridges" => bridges::run(report).await?,
             other => anyhow::bail!("{other} is in the list of benches and is none"),
         }
         report.note(format!("{name} took {:.0?}", begun.elapsed()));

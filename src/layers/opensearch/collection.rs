@@ -9,7 +9,9 @@ use crate::stack::model::diff::carries;
 use crate::stack::model::observed::{Foreign, Observed, PolicyFacts};
 use crate::stack::model::progress::Progress;
 use crate::stack::store::opensearch;
-use crate::stack::store::opensearch::collection::{CollectionChange, CollectionFacts, DesiredCollection};
+use crate::stack::store::opensearch::collection::{
+    CollectionChange, CollectionDetail, CollectionFacts, DesiredCollection,
+};
 
 /// Reads the collection and its policies; each must prove to be ours on its own. Under a collection that is somebody
 /// else's, no policy is ours to change.
@@ -33,6 +35,20 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<CollectionFacts>,
     let encryption = own_policy(id, "encryption policy", &name, encryption, &mut foreign);
     let network = own_policy(id, "network policy", &name, network, &mut foreign);
     Ok(Observed::Ours(CollectionFacts { encryption, network, collection, foreign }))
+}
+
+/// How far AWS is with this collection; nothing if it is another by now.
+pub async fn look_how_far(
+    aws: &Aws,
+    id: &Identity,
+    facts: &CollectionFacts,
+) -> Result<Option<CollectionFacts>, Fault> {
+    let Some(known) = &facts.collection else { return Ok(None) };
+    let now = aws.collections.detail(&id.name(Layer::VectorStore)).await?;
+    Ok(now.filter(|now| now.arn == known.arn).map(|now| {
+        let collection = CollectionDetail { tags: known.tags.clone(), ..now };
+        CollectionFacts { collection: Some(collection), ..facts.clone() }
+    }))
 }
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then

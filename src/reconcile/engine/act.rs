@@ -9,14 +9,16 @@ use super::stack::Stack;
 use super::unready::{in_time, is_passing, of_unseen};
 use super::world::World;
 use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
+use crate::stack::identity::Scope;
 use crate::stack::model::answers;
 use crate::stack::model::desired::Desired;
+use crate::stack::model::diff;
 use crate::stack::model::outcome::{LayerStatus, Outcome};
 use crate::stack::model::plan::Step;
-use crate::stack::model::progress::{Cadence, Progress, STALLED};
+use crate::stack::model::progress::{Cadence, Progress, STALLED, made_in};
 
 /// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
 /// if other layers bring on the next pass before.
@@ -29,13 +31,40 @@ pub(super) async fn act(
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
     let moving = steps.iter().filter(|(_, step)| **step == Step::Apply);
     join_all(moving.map(|(layer, _)| async move {
-        let result = match memory.refusal(world.clock, layer) {
-            Some(fault) => Err(fault.clone()),
-            None => world.layers.ensure(stack.id, layer, desired, &memory.observed).await,
+        let on_its_way = || memory.attention.does_not_show_yet(world.clock, &memory.observed, layer);
+        let result = match (memory.refusal(world.clock, layer), on_its_way()) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, Some(progress)) => Ok(progress.clone()),
+            (None, None) => world.layers.ensure(stack.id, layer, desired, &memory.observed).await,
         };
         (layer, result)
     }))
     .await
+}
+
+/// Whether AWS has done at once what some step asked for, so that the next can follow without waiting. `observed` is what was
+/// seen before, and `memory` what is remembered then.
+pub(super) fn is_done_at_once(
+    clock: Clock,
+    memory: &Memory,
+    results: &[(Layer, Result<Progress, Fault>)],
+) -> bool {
+    let observed = &memory.observed;
+    results.iter().any(|(layer, result)| {
+        let Ok(Progress::Waiting { reason, .. }) = result else { return false };
+        let is_asked = memory.attention.does_not_show_yet(clock, observed, *layer).is_none();
+        let is_told = match reason {
+            Reason::Creating | Reason::Updating => true,
+            Reason::WaitingForVectorStore => observed.lacks(*layer),
+            _ => false,
+        };
+        let at_once = match layer {
+            Layer::Key | Layer::Bucket | Layer::Role => true,
+            Layer::KnowledgeBase => observed.knowledge_base.ours().is_some_and(|it| it.status == "ACTIVE"),
+            Layer::VectorStore | Layer::Index => false,
+        };
+        is_asked && is_told && at_once
+    })
 }
 
 /// What has become of the steps, and when to look again.
@@ -57,7 +86,7 @@ pub(super) fn collect(
     let lasts = memory::lasts(&mut memory.failing_since, world.clock, fails);
     let taken = Taken { world, stack, goes_on, answers, lasts };
     let mut statuses = steps.map(|layer, step| planned(layer, step, *answers.get(layer)));
-    note_steps(memory, &steps);
+    note_steps(world.clock, memory, &stack.id.scope, desired, &steps, &results);
     let mut look_again: Option<Duration> = None;
     let mut fault = None;
     for (layer, result) in results {
@@ -96,10 +125,28 @@ fn planned(layer: Layer, step: Step, answers: bool) -> Option<LayerStatus> {
 }
 
 /// Remembers which layers need no look in the next pass, and that those without a step are not waited for.
-fn note_steps(memory: &mut Memory, steps: &PerLayer<Step>) {
+fn note_steps(
+    clock: Clock,
+    memory: &mut Memory,
+    scope: &Scope,
+    want: &Desired,
+    steps: &PerLayer<Step>,
+    results: &[(Layer, Result<Progress, Fault>)],
+) {
     memory.whole = steps.map(|_, step| matches!(step, Step::None | Step::UpToDate));
-    // A knowledge base that is being made narrows its role's trust.
-    memory.whole.role &= steps.knowledge_base != Step::Apply;
+    for (layer, step) in steps.iter() {
+        let result = results.iter().find(|(it, _)| *it == layer).map(|(_, result)| result);
+        let is_being_made = diff::is_being_made(scope, want, &memory.observed, layer);
+        memory.attention.note(clock, &memory.observed, layer, *step, result, is_being_made);
+    }
+    // A knowledge base that was made narrows its role's trust.
+    let narrows = want.knowledge_base.as_ref().is_some_and(|want| want.narrow_trust)
+        && memory.observed.knowledge_base.ours().is_some()
+        && !diff::is_being_made(scope, want, &memory.observed, Layer::KnowledgeBase);
+    if steps.knowledge_base == Step::Apply && narrows {
+        memory.whole.role = false;
+        memory.attention.is_in_doubt(Layer::Role);
+    }
     for (layer, step) in steps.iter() {
         if !matches!(step, Step::Apply | Step::Unseen) {
             *memory.waiting_since.get_mut(layer) = None;
@@ -134,7 +181,12 @@ impl Taken<'_> {
         let (was_ready, goes_on) = (stack.was_ready(layer), *self.goes_on.get(layer));
         let (status, again) = match result {
             Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
-            Ok(progress @ Progress::Waiting { cadence, .. }) => (progress.into(), cadence.look_again(waited)),
+            Ok(progress @ Progress::Waiting { reason: Reason::Creating, cadence: Cadence::Steady, .. }) => {
+                (progress.into(), Some(made_in(layer, memory.attention.waited(world.clock, layer))))
+            }
+            Ok(progress @ Progress::Waiting { cadence, .. }) => {
+                (progress.into(), cadence.look_again(memory.attention.waited(world.clock, layer)))
+            }
             Err(failed) => {
                 let again = failed.class.needs_person().map(|_| STALLED);
                 if again.is_some() {

@@ -16,7 +16,7 @@ pub use survey::{Survey, survey};
 pub use teardown::{nothing_wanted, retain, teardown};
 pub use world::World;
 
-use self::act::{act, collect};
+use self::act::{act, collect, is_done_at_once};
 use self::loss::{Loss, LossDecision};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason, Severity};
@@ -29,6 +29,32 @@ use crate::stack::model::observed::Observation;
 use crate::stack::model::outcome::LayerStatus;
 use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED};
+
+/// How many steps of a layer may follow one another in a pass. A key comes before what it encrypts, and a role gets its
+/// permissions with the id of the vector store.
+const AT_ONCE: usize = 4;
+
+/// Takes the steps that a look came to, and those that can follow because AWS has done at once what it was asked for.
+pub async fn carry_on(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    generation: i64,
+    first: Survey,
+) -> Passed {
+    let mut passed = carry_out(world, stack, memory, first).await;
+    for _ in 0..AT_ONCE {
+        if !passed.at_once {
+            break;
+        }
+        let next = match survey(world, stack, memory, generation).await {
+            Ok(next) => carry_out(world, stack, memory, next).await,
+            Err(ended) => ended,
+        };
+        passed = passed.then(next);
+    }
+    passed
+}
 
 /// Takes the steps that a look came to: brings a stack one step closer to what it should be.
 pub async fn carry_out(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory, survey: Survey) -> Passed {
@@ -46,7 +72,9 @@ pub async fn carry_out(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory
     let results = act(world, stack, &desired, memory, &steps).await;
     let drift = put_right(&steps, &results, memory);
     note_asked(&desired, &results, &mut memory.observed);
+    let at_once = is_done_at_once(world.clock, memory, &results);
     let mut passed = collect(world, stack, &desired, steps, results, index_unseen, memory);
+    passed.at_once = at_once;
     (passed.news.adopts, passed.news.drift) = (adopts, drift);
     for Loss { layer, decision } in losses {
         match decision {

@@ -7,6 +7,7 @@ use super::stack::Stack;
 use super::unready::{is_passing, of_unseen};
 use super::world::World;
 use crate::api::{Layer, Ownership, PerLayer};
+use crate::reconcile::attention::Look;
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::model::observed::Observed;
@@ -37,22 +38,27 @@ pub(super) async fn observe(
     world: &World<'_>,
     stack: &Stack<'_>,
     memory: &mut Memory,
-    wanted: impl Fn(&Memory, Layer) -> bool,
+    how: impl Fn(&Memory, Layer) -> Look,
 ) -> Vec<(Layer, Fault)> {
     let mut unseen = Vec::new();
     let mut hints = stack.hints(&memory.observed);
-    let owned = stack.column.layers(Ownership::Owns).filter(|layer| wanted(memory, *layer));
-    let (index, others): (Vec<_>, Vec<_>) = owned.partition(|layer| *layer == Layer::Index);
+    let owned = stack.column.layers(Ownership::Owns).map(|layer| (layer, how(memory, layer)));
+    let looked_at = owned.filter(|(_, how)| *how != Look::None);
+    let (index, others): (Vec<_>, Vec<_>) = looked_at.partition(|(layer, _)| *layer == Layer::Index);
     for wave in [others, index] {
         let active = stack.offer.is_some() || memory.observed.has_active_store();
         hints.store = plan::handles(&memory.observed, stack.offer).store.filter(|_| active);
         hints.index_by_endpoint = plan::index_by_endpoint(&memory.observed);
         hints.index_on_record = plan::index_on_record(&memory.observed);
-        let looks = wave.iter().map(|layer| world.layers.look(stack.id, *layer, &hints));
-        if wave.contains(&Layer::Index) {
+        if wave.iter().any(|(layer, _)| *layer == Layer::Index) {
             memory.observed.index_known = hints.store.is_some();
         }
-        for (layer, observation) in wave.iter().zip(join_all(looks).await) {
+        let looks = wave.iter().map(|(layer, how)| match how {
+            Look::Progress => world.layers.look_how_far(stack.id, *layer, &hints, &memory.observed),
+            _ => world.layers.look(stack.id, *layer, &hints),
+        });
+        let observations = join_all(looks).await;
+        for ((layer, _), observation) in wave.iter().zip(observations) {
             match observation {
                 Ok(observation) => memory.observed.put(observation),
                 Err(fault) => unseen.push((*layer, fault)),

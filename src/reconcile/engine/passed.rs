@@ -19,6 +19,19 @@ pub struct Passed {
     pub fault: Option<Fault>,
     /// What is to be told besides.
     pub news: News,
+    /// Whether what AWS was asked for is done already, so that the next step can follow.
+    pub at_once: bool,
+}
+
+impl Passed {
+    /// The steps that followed at once: they have the last word, and all news are told.
+    pub fn then(self, next: Passed) -> Self {
+        let News { adopts, mut drift, mut approved_loss } = self.news;
+        drift.extend(next.news.drift);
+        approved_loss.extend(next.news.approved_loss);
+        let news = News { adopts: adopts || next.news.adopts, drift, approved_loss };
+        Passed { news, ..next }
+    }
 }
 
 /// What a pass did that somebody should know of.

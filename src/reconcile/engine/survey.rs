@@ -10,12 +10,14 @@ use super::unready::is_passing;
 use super::world::World;
 use crate::api::{Layer, PerLayer};
 use crate::layers::existing_key::Unusable;
+use crate::reconcile::attention::{Attention, Look};
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
 use crate::stack::model::answers;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Desired;
 use crate::stack::model::drift;
+use crate::stack::model::observed::Observation;
 use crate::stack::model::outcome::{Cause, LayerStatus, Outcome};
 use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::STALLED;
@@ -48,17 +50,14 @@ pub async fn survey(
     if all {
         key_of_others(world, stack, memory).await?;
     }
-    let index_unseen = look(world, stack, memory, all).await?;
+    let how = PerLayer::from_fn(|layer| if all { Look::All } else { memory.attention.look(layer) });
+    let index_unseen = look(world, stack, memory, how).await?;
     if all {
         memory.looked_at_all = Some(Instant::now());
         memory.takes_up(generation);
     }
-    let desired = stack.desired(&memory.observed);
-    let losses = loss::losses(stack, &desired, &memory.observed);
-    let mut steps = match plan::plan(stack.id, &desired, &memory.observed) {
-        Ok(steps) => waiting_for_a_person(steps, &losses),
-        Err(blocked) => return Err(stopped(stack, memory, Some(blocked), None)),
-    };
+    let (Planned { desired, losses, mut steps }, index_unseen) =
+        plan_by_fresh_looks(world, stack, memory, how, index_unseen).await?;
     let no_room = !world.read_only
         && stack.no_room.is_some()
         && steps.knowledge_base == Step::Apply
@@ -88,16 +87,57 @@ pub async fn survey(
     Ok(Survey { desired, steps, losses, index_unseen, no_room, all })
 }
 
-/// Looks at all layers, or at those that were not whole. Without knowing what is there nothing is done anywhere, but for an
+/// What is wanted, what of it is lost, and what is to be done next, by what was seen.
+struct Planned {
+    desired: Desired,
+    losses: Vec<Loss>,
+    steps: PerLayer<Step>,
+}
+
+impl Planned {
+    fn by(stack: &Stack<'_>, observed: &Observation) -> Result<Self, Blocked> {
+        let desired = stack.desired(observed);
+        let losses = loss::losses(stack, &desired, observed);
+        let steps = waiting_for_a_person(plan::plan(stack.id, &desired, observed)?, &losses);
+        Ok(Self { desired, losses, steps })
+    }
+}
+
+/// Plans. What was not looked at in this pass, as `how` says, is looked at before it is to be changed, and planned for anew.
+async fn plan_by_fresh_looks(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    how: PerLayer<Look>,
+    mut index_unseen: Option<Fault>,
+) -> Result<(Planned, Option<Fault>), Passed> {
+    let mut is_fresh = how.map(|_, how| how != Look::None);
+    loop {
+        let planned = match Planned::by(stack, &memory.observed) {
+            Ok(planned) => planned,
+            Err(blocked) => return Err(stopped(stack, memory, Some(blocked), None)),
+        };
+        let stale = planned.steps.map(|layer, step| {
+            step == Step::Apply && !*is_fresh.get(layer) && Attention::is_stale(&memory.observed, layer)
+        });
+        if stale == PerLayer::default() {
+            return Ok((planned, index_unseen));
+        }
+        is_fresh = is_fresh.map(|layer, fresh| fresh || *stale.get(layer));
+        let how = stale.map(|_, stale| if stale { Look::All } else { Look::None });
+        index_unseen = look(world, stack, memory, how).await?.or(index_unseen);
+    }
+}
+
+/// Looks at layers. Without knowing what is there nothing is done anywhere, but for an
 /// index that cannot be seen: why is the answer.
 async fn look(
     world: &World<'_>,
     stack: &Stack<'_>,
     memory: &mut Memory,
-    all: bool,
+    how: PerLayer<Look>,
 ) -> Result<Option<Fault>, Passed> {
-    let wanted = |memory: &Memory, layer| all || !*memory.whole.get(layer);
-    let unseen_layers = observe(world, stack, memory, wanted).await;
+    let unseen_layers = observe(world, stack, memory, |_, layer| *how.get(layer)).await;
     let (index, mut others): (Vec<_>, Vec<_>) =
         unseen_layers.into_iter().partition(|(layer, _)| *layer == Layer::Index);
     match others.pop() {

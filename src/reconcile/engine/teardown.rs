@@ -9,6 +9,7 @@ use super::stack::Stack;
 use super::world::World;
 use crate::api::{Column, Layer, Ownership, PerLayer, Reason, Status, ownership};
 use crate::layers::Hints;
+use crate::reconcile::attention::Look;
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -39,7 +40,8 @@ pub async fn retain(
 ) -> Result<(), Fault> {
     let stays = |layer: &Layer| on_delete.keeps(*layer);
     // An index has no tags, and whether anybody can see it does not matter.
-    let tagged = |_: &Memory, layer| layer != Layer::Index && stays(&layer);
+    let tagged =
+        |_: &Memory, layer| if layer != Layer::Index && stays(&layer) { Look::All } else { Look::None };
     if let Some((_, fault)) = observe(world, case, memory, tagged).await.into_iter().next() {
         return Err(fault);
     }
@@ -60,7 +62,7 @@ pub async fn teardown(
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> Result<Progress, Fault> {
     memory.leaves();
-    let mut stuck = observe(world, case, memory, |_, _| true).await;
+    let mut stuck = observe(world, case, memory, |_, _| Look::All).await;
     // One's own vector store takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
     stuck.extend(memory.observed.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
     stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());

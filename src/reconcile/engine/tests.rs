@@ -2,6 +2,7 @@
 
 mod backward;
 mod forward;
+mod waiting;
 
 use std::time::Instant;
 
@@ -38,6 +39,8 @@ struct State {
     blind: PerLayer<Option<Fault>>,
     /// What each layer's changes are answered with, instead of being made.
     refuses: PerLayer<Option<Fault>>,
+    /// Layers that AWS makes, and is not done with.
+    being_made: PerLayer<bool>,
     /// Layers whose changes are under way and do not end.
     slow: PerLayer<bool>,
     /// Whether an index that is there takes changes and shows none of them.
@@ -105,6 +108,23 @@ impl Layers for InMemory {
         .boxed()
     }
 
+    fn look_how_far<'a>(
+        &'a self,
+        id: &'a Identity,
+        layer: Layer,
+        hints: &'a Hints,
+        _: &'a Observation,
+    ) -> Answer<'a, LayerObservation> {
+        async move {
+            let found = self.look(id, layer, hints).await;
+            if let Some(call) = self.0.lock().journal.last_mut() {
+                *call = format!("look how far {layer:?}");
+            }
+            found
+        }
+        .boxed()
+    }
+
     fn ensure<'a>(
         &'a self,
         id: &'a Identity,
@@ -127,6 +147,18 @@ impl Layers for InMemory {
             };
             if !(layer == Layer::Index && state.index_shows_no_change) {
                 ideal::ensure(id, layer, desired, &mut state.observed);
+            }
+            if *state.being_made.get(layer) {
+                if let (Layer::VectorStore, Observed::Ours(StoreFacts::OpenSearchServerless(facts))) =
+                    (layer, &mut state.observed.vector_store)
+                {
+                    facts.collection.as_mut().unwrap().status = "CREATING".into();
+                }
+                if let (Layer::KnowledgeBase, Observed::Ours(facts)) =
+                    (layer, &mut state.observed.knowledge_base)
+                {
+                    facts.status = "CREATING".into();
+                }
             }
             let needs_arn = desired.role.as_ref().is_some_and(|role| role.store.handle.is_none());
             let reason = match layer {
@@ -268,13 +300,27 @@ impl Object {
         World { layers: &self.aws, clock: self.clock, resync_after, read_only: self.read_only }
     }
 
-    /// One pass, and the status that follows from it.
+    /// One step of each layer, and the status that follows from it.
     async fn pass(&mut self) -> Passed {
         let mut memory = self.memory.clone();
         let passed = match survey(&self.world(), &self.stack(), &mut memory, self.generation).await {
             Ok(survey) => carry_out(&self.world(), &self.stack(), &mut memory, survey).await,
             Err(passed) => passed,
         };
+        self.told(memory, passed)
+    }
+
+    /// A whole pass: all steps that can follow one another.
+    async fn pass_on(&mut self) -> Passed {
+        let mut memory = self.memory.clone();
+        let passed = match survey(&self.world(), &self.stack(), &mut memory, self.generation).await {
+            Ok(survey) => carry_on(&self.world(), &self.stack(), &mut memory, self.generation, survey).await,
+            Err(passed) => passed,
+        };
+        self.told(memory, passed)
+    }
+
+    fn told(&mut self, memory: Memory, passed: Passed) -> Passed {
         let mut status = self.status.clone();
         offer_status::approve_loss(&mut status, &passed.news.approved_loss);
         let desired = self.stack().desired(&memory.observed);

@@ -273,5 +273,27 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
     }
 }
 
+/// Whether nothing of a layer is left to do but to wait until AWS has made it.
+pub fn is_being_made(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) -> bool {
+    const CREATING: &str = "CREATING";
+    match layer {
+        Layer::VectorStore => {
+            let (Some(want), Some(facts)) = (&want.vector_store, observed.vector_store.ours()) else {
+                return false;
+            };
+            facts.is_being_made() && want.changes(facts).iter().all(|change| change.call.is_none())
+        }
+        Layer::KnowledgeBase => {
+            let (Some(want), Some(facts)) = (&want.knowledge_base, observed.knowledge_base.ours()) else {
+                return false;
+            };
+            // What follows is done once it is made.
+            facts.status == CREATING
+                && knowledge_base(scope, want, facts).first() == Some(&KnowledgeBaseChange::NotActive)
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests;

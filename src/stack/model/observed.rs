@@ -186,6 +186,24 @@ impl Observation {
         }
     }
 
+    /// Whether what a layer is named after is not there, whatever stands beside it.
+    pub fn lacks(&self, layer: Layer) -> bool {
+        match layer {
+            Layer::Key => self.key.is_absent(),
+            Layer::Bucket => self.bucket.is_absent(),
+            Layer::VectorStore => match &self.vector_store {
+                Observed::Ours(facts) => facts.handle().is_none(),
+                seen => seen.is_absent(),
+            },
+            Layer::Index => self.index.is_absent(),
+            Layer::Role => match &self.role {
+                Observed::Ours(facts) => facts.role.is_none(),
+                seen => seen.is_absent(),
+            },
+            Layer::KnowledgeBase => self.knowledge_base.is_absent(),
+        }
+    }
+
     /// What of one layer has our name and is not ours: all of it, or a part beside ours.
     pub fn foreign_of(&self, layer: Layer) -> Option<&Foreign> {
         fn of<T>(seen: &Observed<T>, beside: impl FnOnce(&T) -> Option<&Foreign>) -> Option<&Foreign> {

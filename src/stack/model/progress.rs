@@ -38,8 +38,10 @@ pub enum Progress {
 pub enum Cadence {
     /// By the time already waited: 5 %, between 1 s and 10 s.
     Steady,
-    /// A probe that AWS refuses meanwhile: 25 % of the time already waited, at least 1 s.
+    /// A probe that AWS refuses meanwhile: 25 % of the time already waited, at least half a second.
     Probe,
+    /// The same where somebody else was faster: what is there is looked at before the next try.
+    Race,
     /// At a given distance.
     After(Duration),
     /// Whoever is waited for will wake us.
@@ -142,13 +144,40 @@ pub const fn deadline(layer: Layer) -> Duration {
     }
 }
 
+/// How long AWS takes to make a layer: hardly ever less, and often about as long. A collection takes minutes, and an index
+/// some seconds until Bedrock sees it. What AWS makes at once is there when it answers.
+const fn usually(layer: Layer) -> Duration {
+    match layer {
+        Layer::Key | Layer::Bucket | Layer::Role => Duration::ZERO,
+        Layer::VectorStore => store::USUALLY,
+        Layer::Index | Layer::KnowledgeBase => Duration::from_secs(5),
+    }
+}
+
+/// When to look again at a layer that AWS is making. Not before it can be there, but for one look in between where that is
+/// long; then every 2 % of the time that it takes, because each moment after it is there is lost; and once it takes twice as
+/// long, as for anything else.
+pub(crate) fn made_in(layer: Layer, waited: Duration) -> Duration {
+    const SHORT: Duration = Duration::from_millis(500);
+    const LONG: Duration = Duration::from_secs(20);
+    let usually = usually(layer);
+    let first = if usually > LONG { usually / 2 } else { usually * 9 / 10 };
+    match waited {
+        _ if waited < first => first - waited,
+        _ if waited < usually * 9 / 10 => usually * 9 / 10 - waited,
+        _ if waited < usually * 2 => (usually / 50).max(SHORT),
+        _ => (waited / 20).clamp(SHORT, Duration::from_secs(10)),
+    }
+}
+
 impl Cadence {
     /// When to look again, `waited` after the waiting began; `None`: not by time.
     pub fn look_again(self, waited: Duration) -> Option<Duration> {
         const FLOOR: Duration = Duration::from_secs(1);
+        const PROBE: Duration = Duration::from_millis(500);
         match self {
             Cadence::Steady => Some((waited / 20).clamp(FLOOR, Duration::from_secs(10))),
-            Cadence::Probe => Some((waited / 4).max(FLOOR)),
+            Cadence::Probe | Cadence::Race => Some((waited / 4).max(PROBE)),
             Cadence::After(distance) => Some(distance),
             Cadence::Woken => None,
         }
@@ -181,12 +210,15 @@ mod tests {
             (Cadence::Steady, secs(200), Some(secs(10))),
             (Cadence::Steady, secs(201), Some(secs(10))),
             (Cadence::Steady, secs(3600), Some(secs(10))),
-            (Cadence::Probe, secs(0), Some(secs(1))),
-            (Cadence::Probe, secs(3), Some(secs(1))),
+            (Cadence::Probe, secs(0), Some(millis(500))),
+            (Cadence::Probe, secs(2), Some(millis(500))),
+            (Cadence::Probe, secs(3), Some(millis(750))),
             (Cadence::Probe, secs(4), Some(secs(1))),
             (Cadence::Probe, secs(5), Some(millis(1250))),
             (Cadence::Probe, secs(40), Some(secs(10))),
             (Cadence::Probe, secs(3600), Some(secs(900))),
+            (Cadence::Race, secs(1), Some(millis(500))),
+            (Cadence::Race, secs(40), Some(secs(10))),
             (Cadence::After(secs(300)), secs(0), Some(secs(300))),
             (Cadence::After(secs(300)), long, Some(secs(300))),
             (Cadence::After(millis(1)), long, Some(millis(1))),
@@ -195,6 +227,29 @@ mod tests {
         ];
         for (cadence, waited, expected) in table {
             assert_eq!(cadence.look_again(waited), expected, "{cadence:?} after {waited:?}");
+        }
+    }
+
+    #[test]
+    fn what_aws_makes_is_looked_at_when_it_can_be_there_and_then_often() {
+        let millis = Duration::from_millis;
+        for (layer, waited, expected) in [
+            (Layer::VectorStore, secs(0), secs(30)),
+            (Layer::VectorStore, secs(10), secs(20)),
+            (Layer::VectorStore, secs(30), secs(24)),
+            (Layer::VectorStore, secs(54), millis(1200)),
+            (Layer::VectorStore, secs(119), millis(1200)),
+            (Layer::VectorStore, secs(120), secs(6)),
+            (Layer::VectorStore, secs(3600), secs(10)),
+            (Layer::Index, secs(0), millis(4500)),
+            (Layer::KnowledgeBase, secs(0), millis(4500)),
+            (Layer::KnowledgeBase, millis(4500), millis(500)),
+            (Layer::KnowledgeBase, secs(9), millis(500)),
+            (Layer::KnowledgeBase, secs(40), secs(2)),
+            (Layer::Role, secs(0), millis(500)),
+            (Layer::Role, secs(60), secs(3)),
+        ] {
+            assert_eq!(made_in(layer, waited), expected, "{layer} after {waited:?}");
         }
     }
 
@@ -223,6 +278,7 @@ mod tests {
         let eager_first = [
             Cadence::Steady,
             Cadence::Probe,
+            Cadence::Race,
             Cadence::After(secs(1)),
             Cadence::After(secs(300)),
             Cadence::Woken,

@@ -56,6 +56,15 @@ impl StoreFacts {
         }
     }
 
+    /// Whether AWS is making it.
+    pub fn is_being_made(&self) -> bool {
+        match self {
+            Self::OpenSearchServerless(facts) => {
+                facts.collection.as_ref().is_some_and(|detail| detail.status == "CREATING")
+            }
+        }
+    }
+
     /// The tags of each thing that is there.
     pub fn tags(&self) -> Vec<BTreeMap<String, String>> {
         match self {

@@ -44,3 +44,6 @@ pub const fn needs(kind: VectorStore, layer: Layer) -> &'static [Layer] {
 
 /// How long the slowest store may take to be made, as AWS says and as others have measured, with room.
 pub(crate) const DEADLINE: Duration = opensearch::DEADLINE;
+
+/// How long the quickest store takes to be made.
+pub(crate) const USUALLY: Duration = opensearch::USUALLY;

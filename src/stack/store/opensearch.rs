@@ -74,6 +74,9 @@ pub(crate) const NO_SUCH_KEY: &str = "it is a multi-Region key, which OpenSearch
 /// How long a collection may take, which AWS says are several minutes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
+/// How long a collection takes at the least, as others have measured.
+pub(crate) const USUALLY: Duration = Duration::from_secs(60);
+
 /// The vector field of every index, as the console's quick create names it.
 pub const VECTOR_FIELD: &str = "bedrock-knowledge-base-default-vector";
 /// The chunk's text; indexed, so that hybrid search works.

@@ -5,6 +5,7 @@ pub mod aws_answers;
 pub mod crash;
 pub mod definitions;
 pub mod drift;
+pub mod hints;
 pub mod index_by_endpoint;
 pub mod lasting_faults;
 pub mod leaders;
