@@ -116,7 +116,8 @@ async fn of_one_that_answers_while_it_is_changed() {
     world(|w| async move {
         w.apply(SILO).await;
         w.ready("acme").await;
-        w.patch("acme", json!({"spec": {"documents": {"expirationDays": 365}}})).await;
+        // What AWS changes at once is changed before anybody is told.
+        w.patch("acme", json!({"spec": {"collection": {"network": {"access": "Public"}}}})).await;
         assert_is(&w, "updating", &w.condition("acme", "Reconciling=True/Updating").await).await;
         w.ready("acme").await;
     })
