@@ -31,7 +31,7 @@ pub struct KnowledgeBases {
 }
 
 /// Whether a hint can be an id at all: AWS refuses the whole request otherwise.
-fn is_id(hint: &&str) -> bool {
+pub(super) fn is_id(hint: &&str) -> bool {
     hint.len() == 10 && hint.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

@@ -13,6 +13,7 @@ use aws_sdk_bedrockagent::types::{
     SemanticChunkingConfiguration, ServerSideEncryptionConfiguration, VectorIngestionConfiguration,
 };
 
+use super::bedrock::is_id;
 use super::fault::{found, gone};
 use super::gate::Gate;
 use super::made::Made;
@@ -36,19 +37,25 @@ impl DataSources {
         Self { client, gate: gate.clone(), made: Made::default() }
     }
 
-    /// The data source of this name.
-    pub async fn find(&self, kb: &str, name: &str) -> Result<Option<DataSourceFacts>, Fault> {
-        let hinted = match self.made.of(kb) {
-            Some(id) => found(self.get(kb, &id).await)?.filter(|it| it.name == name),
-            None => None,
-        };
-        let source = match hinted {
-            Some(hinted) => Some(hinted),
-            None => {
-                self.made.forget(kb);
-                self.listed(kb, name).await?
+    /// The data source of this name. `hint` is an id that it may have: the list lags behind creates, the id does not; but only
+    /// the name counts.
+    pub async fn find(
+        &self,
+        kb: &str,
+        name: &str,
+        hint: Option<&str>,
+    ) -> Result<Option<DataSourceFacts>, Fault> {
+        let made = self.made.of(kb);
+        let mut source = None;
+        for id in [hint.filter(is_id), made.as_deref()].into_iter().flatten() {
+            if source.is_none() {
+                source = found(self.get(kb, id).await)?.filter(|it| it.name == name);
             }
-        };
+        }
+        if source.is_none() {
+            self.made.forget(kb);
+            source = self.listed(kb, name).await?;
+        }
         Ok(source.map(Into::into))
     }
 

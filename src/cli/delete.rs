@@ -53,6 +53,7 @@ impl Delete {
         let hints = Hints {
             store_kind: status.vector_store.unwrap_or_default(),
             knowledge_base_id: status.knowledge_base_id,
+            data_source_id: status.data_source_id,
             bucket: status.bucket,
             creates_key: status.kms_key_arn.is_some(),
             ..Hints::default()

@@ -19,6 +19,8 @@ pub struct Hints {
     pub index_on_record: bool,
     /// The knowledge base's id, as status remembers it.
     pub knowledge_base_id: Option<String>,
+    /// The data source's id, likewise.
+    pub data_source_id: Option<String>,
     /// The bucket that was the owner's, as status remembers it.
     pub bucket: Option<String>,
     /// Whether the owner has a customer key made.

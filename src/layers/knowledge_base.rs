@@ -13,19 +13,19 @@ use crate::stack::model::progress::{Cadence, Progress};
 /// AWS makes it, and takes no data source before it has.
 const CREATING: &str = "CREATING";
 
-/// Finds the knowledge base of our name, by the id that status remembers or in the account's list, and its data
-/// source.
+/// Finds the knowledge base of our name, and its data source: by the ids that status remembers, or in AWS's lists.
 pub async fn look(
     aws: &Aws,
     id: &Identity,
     hint: Option<&str>,
+    data_source_hint: Option<&str>,
 ) -> Result<Observed<KnowledgeBaseFacts>, Fault> {
     let name = id.name(Layer::KnowledgeBase);
     let Some(mut facts) = aws.knowledge_bases.find(&name, hint).await? else {
         return Ok(Observed::Absent);
     };
     if facts.status != CREATING {
-        facts.data_source = aws.data_sources.find(&facts.id, &name).await?;
+        facts.data_source = aws.data_sources.find(&facts.id, &name, data_source_hint).await?;
     }
     Ok(Observed::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
 }

@@ -95,7 +95,13 @@ impl Layers for Aws {
                 },
                 Layer::Role => LayerObservation::Role(role::look(self, id, hints.store_kind).await?),
                 Layer::KnowledgeBase => LayerObservation::KnowledgeBase(
-                    knowledge_base::look(self, id, hints.knowledge_base_id.as_deref()).await?,
+                    knowledge_base::look(
+                        self,
+                        id,
+                        hints.knowledge_base_id.as_deref(),
+                        hints.data_source_id.as_deref(),
+                    )
+                    .await?,
                 ),
             })
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::leavers::Leaver;
 use super::unseen::{Unseen, said};
-use crate::api::{Column, GROUP, Layer, Pattern, VERSION, VectorStore};
+use crate::api::{Column, GROUP, Layer, Pattern, VERSION};
 use crate::aws::Aws;
 use crate::cli::inspect;
 use crate::documents::marker::{Left, Marker};
@@ -21,7 +21,6 @@ use crate::stack::layout::retained_prefix;
 use crate::stack::model::observed::Observation;
 use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::model::written::{self, Written};
-use crate::stack::store::features;
 
 /// All that one owner left behind.
 #[derive(Debug, Serialize)]
@@ -147,15 +146,10 @@ async fn documents(
     }
 }
 
-/// Whether a thing is a vector store, of whatever kind.
-fn is_store(what: &str) -> bool {
-    VectorStore::ALL.into_iter().any(|kind| features(kind).words == what)
-}
-
 /// What a thing costs a month while nobody uses it. All that is not here costs nothing by itself.
 fn cost(prices: &Prices, observed: &Observation, what: &str) -> f64 {
     match what {
-        what if is_store(what) => prices.store_of(observed),
+        what if what == Layer::VectorStore.words() => prices.store_of(observed),
         what if what.starts_with("key") => prices.key_of(observed),
         _ => 0.0,
     }

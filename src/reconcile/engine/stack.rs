@@ -50,6 +50,7 @@ impl Stack<'_> {
         Hints {
             store_kind: self.store_kind(),
             knowledge_base_id: self.status.knowledge_base_id.clone().or(seen),
+            data_source_id: self.status.data_source_id.clone(),
             bucket: self.status.bucket.clone(),
             creates_key: self.creates_key,
             store_is_shut: self.store_is_shut(observed),

@@ -57,7 +57,8 @@ pub async fn step(
     memory: &mut Memory,
 ) -> Result<Progress, Fault> {
     let hint = status.knowledge_base_id.as_deref();
-    let seen = layers::knowledge_base::look(&tenant.cx.aws, tenant.stack, hint).await?;
+    let source_hint = status.data_source_id.as_deref();
+    let seen = layers::knowledge_base::look(&tenant.cx.aws, tenant.stack, hint, source_hint).await?;
     let Some(pool) = Pool::of(&seen, status, memory) else {
         // Without a knowledge base nobody is answered from them any more. One whose SharedStack is gone forgets them with
         // the next job that somebody runs: the last event says that it was left alone.
