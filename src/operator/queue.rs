@@ -27,10 +27,14 @@ pub(super) struct Queue<T> {
     places: usize,
     /// Passes that hold a place.
     working: usize,
-    /// Passes under way, with or without a place, by namespace.
+    /// Passes under way, with or without a place, by namespace,
     begun: HashMap<String, usize>,
-    /// By namespace, in the order in which they came.
+    /// and all of them.
+    under_way: usize,
+    /// By namespace, in the order in which they came,
     waiting: HashMap<String, VecDeque<T>>,
+    /// and how many.
+    waits: usize,
     /// The namespaces in which an object waits; the first is next.
     turns: VecDeque<String>,
     states: HashMap<T, State>,
@@ -42,7 +46,9 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             places,
             working: 0,
             begun: HashMap::new(),
+            under_way: 0,
             waiting: HashMap::new(),
+            waits: 0,
             turns: VecDeque::new(),
             states: HashMap::new(),
         }
@@ -64,17 +70,17 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             self.turns.push_back(namespace.into());
         }
         group.push_back(object);
+        self.waits += 1;
     }
 
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.values().map(VecDeque::len).sum()
+        self.waits
     }
 
     /// Gives a place to whose turn it is, if there is one. A namespace that has enough under way does not lose its turn.
     pub(super) fn next(&mut self) -> Option<(String, T)> {
-        let under_way: usize = self.begun.values().sum();
-        if self.working >= self.places || under_way >= OF_ALL * self.places {
+        if self.working >= self.places || self.under_way >= OF_ALL * self.places {
             return None;
         }
         let most = OF_ONE * self.places;
@@ -82,6 +88,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         let namespace = self.turns.remove(turn)?;
         let group = self.waiting.get_mut(&namespace)?;
         let object = group.pop_front()?;
+        self.waits -= 1;
         if group.is_empty() {
             self.waiting.remove(&namespace);
         } else {
@@ -89,7 +96,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         }
         self.states.insert(object.clone(), State::Works);
         *self.begun.entry(namespace.clone()).or_default() += 1;
-        self.working += 1;
+        (self.working, self.under_way) = (self.working + 1, self.under_way + 1);
         Some((namespace, object))
     }
 
@@ -108,6 +115,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         self.working -= 1;
         if let Some(begun) = self.begun.get_mut(namespace) {
             *begun -= 1;
+            self.under_way -= 1;
             if *begun == 0 {
                 self.begun.remove(namespace);
             }

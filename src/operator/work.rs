@@ -48,7 +48,8 @@ impl Work {
         pass: impl Fn(&ObjectRef<K>) -> Option<Pass>,
     ) {
         let (again, put_off) = mpsc::unbounded_channel();
-        let now = due.map(|object| ScheduleRequest { message: object, run_at: Instant::now() });
+        // What is scheduled, waits and works is the same one.
+        let now = due.map(|object| ScheduleRequest { message: Arc::new(object), run_at: Instant::now() });
         let mut due = pin!(scheduler(stream::select(now, received(put_off))));
         let places =
             Arc::new(Places { queue: Mutex::new(Queue::new(self.places.into())), freed: Notify::new() });
@@ -61,7 +62,7 @@ impl Work {
                 () = self.stop.cancelled() => break,
                 Some(object) = due.next() => places.queue.lock().due(namespace(&object), object.clone()),
                 Some(over) = passes.join_next() => {
-                    let (object, after): (ObjectRef<K>, Option<Duration>) = over.unwrap_or_else(broken);
+                    let (object, after): (Arc<ObjectRef<K>>, Option<Duration>) = over.unwrap_or_else(broken);
                     places.queue.lock().end(namespace(&object), object.clone());
                     if let Some(run_at) = after.and_then(|after| Instant::now().checked_add(after)) {
                         // The receiver lives as long as this.
@@ -99,7 +100,7 @@ pub(super) fn received<T>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stre
 
 /// The places, shared with the passes that have them.
 struct Places<K: Resource> {
-    queue: Mutex<Queue<ObjectRef<K>>>,
+    queue: Mutex<Queue<Arc<ObjectRef<K>>>>,
     /// A pass waits for AWS, and another may begin.
     freed: Notify,
 }
@@ -112,7 +113,7 @@ struct Place<K: Resource> {
 }
 
 impl<K: Resource<DynamicType = ()>> Places<K> {
-    fn next(&self) -> Option<(String, ObjectRef<K>)> {
+    fn next(&self) -> Option<(String, Arc<ObjectRef<K>>)> {
         self.queue.lock().next()
     }
 }
