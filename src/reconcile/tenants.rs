@@ -389,6 +389,7 @@ mod tests {
             (json!({"generation": 9, "labels": {"a": "b"}, "resourceVersion": "10"}), true),
             (json!({"generation": 9, "uid": "another", "resourceVersion": "11"}), true),
         ] {
+            let metadata = with(acme["metadata"].clone(), metadata);
             let changed = with(acme.clone(), json!({"metadata": metadata}));
             assert_eq!(apply(&tenants, &changed), is_news, "{metadata}");
         }
