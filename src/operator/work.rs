@@ -277,7 +277,8 @@ mod tests {
     async fn what_only_time_causes_begins_together_and_never_early() {
         let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(130)).await;
-        for (after, at) in [(0, 130), (29_999, 30_129), (30_000, 30_500), (30_370, 30_500), (30_371, 31_000)] {
+        for (after, at) in [(0, 130), (29_999, 30_129), (30_000, 30_500), (30_370, 30_500), (30_371, 31_000)]
+        {
             let when = when(begun, Duration::from_millis(after)).unwrap();
             assert_eq!((when - begun).as_millis(), at, "{after}");
         }
