@@ -27,6 +27,12 @@ struct Slot {
 }
 
 impl Kept {
+    /// Whether nothing is kept.
+    pub fn is_blank(&self) -> bool {
+        let slot = self.0.lock();
+        slot.review.is_none() && slot.untold.is_none()
+    }
+
     /// Takes it.
     pub fn take(&self) -> Option<Review> {
         self.0.lock().review.take()

@@ -60,6 +60,20 @@ pub struct Remembered {
     unclaimed: Option<usize>,
 }
 
+impl Remembered {
+    /// Whether it is as before the first look.
+    pub fn is_blank(&self) -> bool {
+        let Self { since, settled, looked, review, reviewed, unindexed, unclaimed } = self;
+        since.is_none()
+            && settled.is_empty()
+            && looked.is_none()
+            && review.is_blank()
+            && *reviewed == Reviewed::default()
+            && *unindexed == Unindexed::default()
+            && unclaimed.is_none()
+    }
+}
+
 /// What the step found and did.
 #[derive(Clone, Debug)]
 pub struct Synced {

@@ -25,6 +25,7 @@ use crate::reconcile::context::Context;
 use crate::reconcile::events::Events;
 use crate::reconcile::ids::Ids;
 use crate::reconcile::memory::Memories;
+use crate::reconcile::tenants::Tenants;
 use crate::settings::Settings;
 use crate::stack::iam::operation::bedrock;
 use crate::stack::identity::{Owner, Scope};
@@ -37,6 +38,7 @@ pub(super) struct Parts {
     pub scope: Arc<Scope>,
     pub ids: Ids,
     pub reviews: Reviews,
+    pub tenants: Arc<Tenants>,
 }
 
 /// What feeds the controller of a kind.
@@ -49,21 +51,21 @@ pub(super) struct Feed<K: Lookup<DynamicType: Eq + Hash + Clone> + Clone + 'stat
 
 /// What feeds a context.
 pub(super) struct Feeds {
-    pub tenants: Feed<Guarded<Tenant>>,
+    /// The Tenants that other passes wake.
+    pub tenants_woken: mpsc::UnboundedReceiver<ObjectRef<Guarded<Tenant>>>,
     pub stacks: Feed<Guarded<SharedStack>>,
     pub namespaces: Writer<PartialObjectMeta<Namespace>>,
 }
 
-/// A context whose stores are empty, and what fills them.
+/// A context, and what fills its stores.
 pub(super) fn context(parts: Parts) -> (Context, Feeds) {
-    let Parts { settings, client, aws, scope, ids, reviews } = parts;
-    let (tenants, tenant_writer) = reflector::store();
+    let Parts { settings, client, aws, scope, ids, reviews, tenants } = parts;
     let (stacks, stack_writer) = reflector::store();
     let (namespaces, namespace_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
     let feeds = Feeds {
-        tenants: Feed { writer: tenant_writer, woken: tenants_woken },
+        tenants_woken,
         stacks: Feed { writer: stack_writer, woken: stacks_woken },
         namespaces: namespace_writer,
     };

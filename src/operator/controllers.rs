@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, stream};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Resource, ResourceExt};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::build::Feed;
 use super::metrics::Metrics;
-use super::watches::{Offers, changed, stack_seen, tenant_seen, watch};
+use super::watches::{Offers, TenantWatch, changed, stack_seen, watch};
 use super::work::{Pass, Work, received};
 use crate::api::{SharedStack, Tenant};
 use crate::reconcile::context::Context;
@@ -26,12 +27,15 @@ pub(super) struct Controllers<'a> {
 
 impl Controllers<'_> {
     /// Works on Tenants until it is to stop.
-    pub async fn tenants(&self, feed: Feed<Guarded<Tenant>>) {
+    pub async fn tenants(
+        &self,
+        watch: TenantWatch,
+        woken: mpsc::UnboundedReceiver<ObjectRef<Guarded<Tenant>>>,
+    ) {
+        let due = stream::select(watch.news(self.cx.clone()), received(woken));
         let cx = self.cx.clone();
-        let seen = move |event: &watcher::Event<Guarded<Tenant>>| tenant_seen(&cx, event);
-        let watch = watch(Api::all(self.cx.client.clone()), self.filter(), feed.writer, seen);
-        let due = stream::select(changed(watch), received(feed.woken));
-        let passes = passes(tenant::NAME, self.cx.tenants.clone(), self.metrics, self.cx, tenant::reconcile);
+        let get = move |object: &ObjectRef<_>| cx.tenants.get(object);
+        let passes = passes(tenant::NAME, get, self.metrics, self.cx, tenant::reconcile);
         self.work(tenant::NAME).run(due, self.cx.caches(), passes).await;
     }
 
@@ -41,9 +45,10 @@ impl Controllers<'_> {
         let seen = move |event: &watcher::Event<Guarded<SharedStack>>| stack_seen(&cx, &offers, event);
         let watch = watch(Api::all(self.cx.client.clone()), self.filter(), feed.writer, seen);
         let due = stream::select(changed(watch), received(feed.woken));
+        let stacks = self.cx.stacks.clone();
         let passes = passes(
             shared_stack::NAME,
-            self.cx.stacks.clone(),
+            move |object: &ObjectRef<_>| stacks.get(object),
             self.metrics,
             self.cx,
             shared_stack::reconcile,
@@ -69,7 +74,7 @@ impl Controllers<'_> {
 /// Passes over a kind. Each reads the object as it is when the pass begins, is counted, and says when the next one is due.
 fn passes<K, F>(
     controller: &'static str,
-    store: Store<Guarded<K>>,
+    get: impl Fn(&ObjectRef<Guarded<K>>) -> Option<Arc<Guarded<K>>>,
     metrics: &Arc<Metrics>,
     cx: &Arc<Context>,
     reconcile: impl Fn(Arc<Guarded<K>>, Arc<Context>) -> F,
@@ -81,7 +86,7 @@ where
     let (metrics, cx) = (metrics.clone(), cx.clone());
     move |object| {
         let span = tracing::info_span!("reconciling object", object.ref = %object);
-        let object = store.get(object)?;
+        let object = get(object)?;
         let (uid, cx, metrics) = (object.uid(), cx.clone(), metrics.clone());
         let pass = reconcile(object, cx.clone()).boxed();
         let pass = async move {

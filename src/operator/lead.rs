@@ -12,7 +12,8 @@ use super::controllers::Controllers;
 use super::metrics::Metrics;
 use super::records::Installation;
 use super::serve::{Health, Phase};
-use super::{wait_for_aws, watches};
+use super::wait_for_aws;
+use super::watches::{self, TenantWatch};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::reconcile::context::Context;
@@ -48,7 +49,8 @@ pub(super) struct Leader<'a> {
 impl Leader<'_> {
     /// Does the work, until it is to stop.
     pub async fn lead(self) -> anyhow::Result<Ended> {
-        let Some((ids, unrecorded)) = self.open().await.context("the operator does not start")? else {
+        let watch = TenantWatch::begin(self.client.clone(), self.settings.selector.clone());
+        let Some((ids, unrecorded)) = self.open(&watch).await.context("the operator does not start")? else {
             return Ok(Ended::CutOff);
         };
         let Self { settings, client, aws, installation, metrics, health, stop } = self;
@@ -58,13 +60,15 @@ impl Leader<'_> {
             tracing::info!(installation, account, region, operator, "starting");
         }
         let reviews = metrics.reviews.clone();
-        let (cx, feeds) = build::context(Parts { settings, client, aws, scope, ids, reviews });
+        let tenants = watch.tenants.clone();
+        let parts = Parts { settings, client, aws, scope, ids, reviews, tenants };
+        let (cx, feeds) = build::context(parts);
         let cx = Arc::new(cx);
         metrics.watch(&cx);
         health.is(Phase::Works(cx.clone()));
         let controllers = Controllers { cx: &cx, metrics, stop: &stop };
         let work = async {
-            tokio::join!(controllers.tenants(feeds.tenants), controllers.stacks(feeds.stacks));
+            tokio::join!(controllers.tenants(watch, feeds.tenants_woken), controllers.stacks(feeds.stacks));
         };
         Ok(tokio::select! {
             () = watches::namespaces(&cx, feeds.namespaces) => Ended::CutOff,
@@ -77,10 +81,10 @@ impl Leader<'_> {
     }
 
     /// Opens the records, and takes the right to indexes. None if the process is to stop before AWS has answered.
-    async fn open(&self) -> anyhow::Result<Option<(Ids, Option<Kept<Lock>>)>> {
+    async fn open(&self, watch: &TenantWatch) -> anyhow::Result<Option<(Ids, Option<Kept<Lock>>)>> {
         let Self { settings, client, aws, installation, health, stop, .. } = self;
         let clock = Clock::new(settings.clock);
-        let open = || installation.open(aws, client, settings);
+        let open = || installation.open(aws, client, settings, watch);
         let Some(opened) = wait_for_aws::wait(clock, stop, health, Phase::AsksAws, open).await? else {
             return Ok(None);
         };

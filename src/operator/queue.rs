@@ -28,8 +28,12 @@ pub(super) struct Queue<T> {
     working: usize,
     /// By namespace: how many passes are under way, with or without a place.
     begun: HashMap<String, usize>,
+    /// How many are under way in all namespaces.
+    under_way: usize,
     /// By namespace: objects that wait, the oldest first.
     waiting: HashMap<String, VecDeque<T>>,
+    /// How many wait in all namespaces.
+    waits: usize,
     /// The namespaces in which objects wait. The first is next.
     turns: VecDeque<String>,
     states: HashMap<T, State>,
@@ -41,7 +45,9 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             places,
             working: 0,
             begun: HashMap::new(),
+            under_way: 0,
             waiting: HashMap::new(),
+            waits: 0,
             turns: VecDeque::new(),
             states: HashMap::new(),
         }
@@ -63,17 +69,17 @@ impl<T: Clone + Eq + Hash> Queue<T> {
             self.turns.push_back(namespace.into());
         }
         group.push_back(object);
+        self.waits += 1;
     }
 
     /// How many objects wait.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.values().map(VecDeque::len).sum()
+        self.waits
     }
 
     /// Gives a place to the next object, if one is free. A namespace with too many passes under way keeps its turn.
     pub(super) fn next(&mut self) -> Option<(String, T)> {
-        let under_way: usize = self.begun.values().sum();
-        if self.working >= self.places || under_way >= OF_ALL * self.places {
+        if self.working >= self.places || self.under_way >= OF_ALL * self.places {
             return None;
         }
         let most = OF_ONE * self.places;
@@ -81,6 +87,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         let namespace = self.turns.remove(turn)?;
         let group = self.waiting.get_mut(&namespace)?;
         let object = group.pop_front()?;
+        self.waits -= 1;
         if group.is_empty() {
             self.waiting.remove(&namespace);
         } else {
@@ -88,7 +95,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         }
         self.states.insert(object.clone(), State::Works);
         *self.begun.entry(namespace.clone()).or_default() += 1;
-        self.working += 1;
+        (self.working, self.under_way) = (self.working + 1, self.under_way + 1);
         Some((namespace, object))
     }
 
@@ -107,6 +114,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         self.working -= 1;
         if let Some(begun) = self.begun.get_mut(namespace) {
             *begun -= 1;
+            self.under_way -= 1;
             if *begun == 0 {
                 self.begun.remove(namespace);
             }

@@ -12,11 +12,12 @@ use anyhow::bail;
 use kube::api::ListParams;
 use kube::{Client, ResourceExt};
 
-use self::holders::{Holder, holders, lost};
+use self::holders::{Holder, lost};
 use self::listing::{PAGE, page};
 use self::recognise::Recognition;
 use super::installation_owner::Grant;
 use super::wait_for_aws::answered;
+use super::watches::TenantWatch;
 use crate::api::{SharedStack, Status, Tenant, finalizer_name};
 use crate::aws::Aws;
 use crate::reconcile::context::Context;
@@ -108,7 +109,8 @@ impl Installation {
         }
         self.grant.may_be_taken(aws, take_over).await?;
         // One that is lost is not made anew by itself: what has an id goes on without it.
-        if self.had_records(aws, client, settings).await?.1 {
+        let holders = holders::listed(client, scope).await?;
+        if self.had_records(aws, &holders, settings).await? {
             return Ok(());
         }
         if self.bucket.is_given {
@@ -120,18 +122,11 @@ impl Installation {
         }
     }
 
-    /// The Tenants that have an id, and whether there were records once. Where they are to be made anew, that does not count.
-    async fn had_records(
-        &self,
-        aws: &Aws,
-        client: &Client,
-        settings: &Settings,
-    ) -> anyhow::Result<(Vec<Holder>, bool)> {
-        let holders = holders(client, &self.grant.scope).await?;
-        let had = !settings.rebuild_records
+    /// Whether there were records once. Where they are to be made anew, that does not count.
+    async fn had_records(&self, aws: &Aws, holders: &[Holder], settings: &Settings) -> anyhow::Result<bool> {
+        Ok(!settings.rebuild_records
             && (holders.iter().any(|holder| holder.id_record.is_some())
-                || self.grant.had_records(aws).await?);
-        Ok((holders, had))
+                || self.grant.had_records(aws).await?))
     }
 
     /// With the lease: the bucket, the lock, and what is known of all ids. Answers whether something is still to be
@@ -141,13 +136,22 @@ impl Installation {
         aws: &Aws,
         client: &Client,
         settings: &Settings,
+        watch: &TenantWatch,
     ) -> anyhow::Result<(Ids, Option<Kept<Lock>>)> {
         let scope = &self.grant.scope;
         let ids = |took_over| {
             let terms = Terms { cluster: self.place.cluster.clone(), took_over, policy: settings.id_policy };
             Ids::new(self.records.clone(), terms, scope, settings.read_only)
         };
-        let (holders, had_records) = self.had_records(aws, client, settings).await?;
+        let holders = match &settings.selector {
+            None => {
+                watch.listed().await;
+                holders::kept(client, scope, &watch.tenants).await?
+            }
+            // Labels do not count: a Tenant that has lost its label keeps its id.
+            Some(_) => holders::listed(client, scope).await?,
+        };
+        let had_records = self.had_records(aws, &holders, settings).await?;
         let without = |trouble: &Trouble| {
             let ids = ids(Vec::new());
             lost(&ids, &holders, trouble);

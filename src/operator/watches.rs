@@ -1,22 +1,24 @@
 //! What is watched: each watch fills a store, and says which objects have changed.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt, future};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::{PredicateConfig, WatchStreamExt, watcher};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, mpsc};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::definitions;
 use crate::api::{SharedStack, Tenant};
 use crate::reconcile::context::Context;
+use crate::reconcile::tenants::{Tenants, news};
 use crate::reconcile::{Guarded, offer_status};
 use crate::stack::causes::causes;
 use crate::stack::identity::Identity;
@@ -41,36 +43,106 @@ where
         .reflect(writer)
         .inspect_ok(seen)
         .applied_objects()
-        .predicate_filter(news::<K>, PredicateConfig::default())
+        .predicate_filter(|object: &Guarded<K>| Some(news(object.meta())), PredicateConfig::default())
 }
 
-/// What of an object is news. Its status and its finalizer are not: the operator writes them.
-fn news<K: Resource>(object: &Guarded<K>) -> Option<u64> {
-    let meta = object.meta();
-    let mut hasher = DefaultHasher::new();
-    (&meta.uid, meta.generation, &meta.labels, &meta.annotations, meta.deletion_timestamp.is_some())
-        .hash(&mut hasher);
-    Some(hasher.finish())
+/// The one watch of Tenants. It begins before the controllers do, so that Tenants are listed once: whoever must know which
+/// there are at the start asks this one.
+pub(crate) struct TenantWatch {
+    /// What it has shown.
+    pub tenants: Arc<Tenants>,
+    listed: Arc<SetOnce<()>>,
+    shown: mpsc::UnboundedReceiver<Shown>,
+    _watch: AbortOnDropHandle<()>,
 }
 
-/// The objects that a watch shows. A watch that fails is begun again, and the log says so.
+/// What a watch of Tenants shows.
+pub(super) enum Shown {
+    /// A Tenant of which something is news.
+    News(ObjectRef<Guarded<Tenant>>),
+    /// One that is gone, or that the selector does not show any more.
+    Gone(Box<Guarded<Tenant>>),
+    /// All that are there have been listed.
+    Listed,
+}
+
+impl TenantWatch {
+    /// Begins to watch the Tenants of a selector.
+    pub fn begin(client: Client, label_selector: Option<String>) -> Self {
+        let (tenants, listed) = (Arc::<Tenants>::default(), Arc::<SetOnce<()>>::default());
+        let (sender, shown) = mpsc::unbounded_channel();
+        let (seen, all) = (tenants.clone(), listed.clone());
+        let filter = watcher::Config { label_selector, ..watcher::Config::default() };
+        let watch = watcher(Api::all(client), filter).default_backoff();
+        let watch = watch.for_each(move |event| {
+            match event {
+                Ok(event) => {
+                    let is_done = matches!(event, watcher::Event::InitDone);
+                    if let Some(shown) = taken(&seen, event) {
+                        // Who ends does not listen any more.
+                        let _ = sender.send(shown);
+                    }
+                    if is_done {
+                        fill(&all);
+                    }
+                }
+                Err(error) => failed::<Tenant>(&error),
+            }
+            future::ready(())
+        });
+        Self { tenants, listed, shown, _watch: AbortOnDropHandle::new(tokio::spawn(watch)) }
+    }
+
+    /// Waits until all that are there have been listed.
+    pub async fn listed(&self) {
+        self.listed.wait().await;
+    }
+
+    /// What it shows, from the beginning on. Answers those of which something is news.
+    pub fn news(self, cx: Arc<Context>) -> impl Stream<Item = ObjectRef<Guarded<Tenant>>> {
+        let Self { mut shown, _watch: watch, .. } = self;
+        let shown = stream::poll_fn(move |context| {
+            let _ = &watch;
+            shown.poll_recv(context)
+        });
+        shown.filter_map(move |shown| future::ready(tenant_seen(&cx, shown)))
+    }
+}
+
+/// Puts into the cache what the watch tells.
+fn taken(tenants: &Tenants, event: watcher::Event<Guarded<Tenant>>) -> Option<Shown> {
+    let shown = match &event {
+        watcher::Event::Delete(gone) => Some(Shown::Gone(Box::new(gone.clone()))),
+        watcher::Event::InitDone => Some(Shown::Listed),
+        _ => None,
+    };
+    let news = tenants.take(event);
+    shown.or(news.map(Shown::News))
+}
+
+/// The objects that a watch shows.
 pub(super) fn changed<K: Resource<DynamicType = ()>>(
     watch: impl Stream<Item = Result<K, watcher::Error>>,
 ) -> impl Stream<Item = ObjectRef<K>> {
     watch.filter_map(|event| {
         future::ready(match event {
             Ok(object) => Some(ObjectRef::from_obj(&object)),
-            Err(error) if definitions::is_gone(&error) => {
-                let kind = K::kind(&()).into_owned();
-                tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
-                None
-            }
             Err(error) => {
-                tracing::warn!(error = causes(&error), "a watch failed; trying again");
+                failed::<K>(&error);
                 None
             }
         })
     })
+}
+
+/// A watch that fails is begun again, and the log says so.
+fn failed<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
+    if definitions::is_gone(error) {
+        let kind = K::kind(&()).into_owned();
+        tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
+    } else {
+        tracing::warn!(error = causes(error), "a watch failed; trying again");
+    }
 }
 
 /// Watches namespaces, for their labels. A change wakes all Tenants in the namespace.
@@ -94,22 +166,27 @@ pub(super) async fn namespaces(cx: &Context, writer: Writer<PartialObjectMeta<Na
         .await;
 }
 
-/// A Tenant that is gone, or that the selector does not show any more, no longer asks for its tenantId. Its SharedStack may
-/// be waiting for that. The record still says whose the id is.
-pub(super) fn tenant_seen(cx: &Context, event: &watcher::Event<Guarded<Tenant>>) {
-    let gone = match event {
-        watcher::Event::Delete(gone) => gone,
-        watcher::Event::InitDone => {
+/// What follows from what the watch of Tenants shows; answers one of which something is news.
+fn tenant_seen(cx: &Context, shown: Shown) -> Option<ObjectRef<Guarded<Tenant>>> {
+    match shown {
+        Shown::News(tenant) => return Some(tenant),
+        Shown::Gone(gone) => tenant_gone(cx, &gone),
+        Shown::Listed => {
             // A listing does not say what has gone since the last.
-            let there: HashSet<_> =
-                cx.tenants.state().iter().filter_map(|it| it.meta().uid.clone()).collect();
+            let there = cx.tenants.kept();
+            let there: HashSet<_> = there.iter().filter_map(|it| it.meta().uid.as_deref()).collect();
             for next in cx.claims.keep(|uid| there.contains(uid)) {
                 let _ = cx.wake_tenant.send(next);
             }
-            return fill(&cx.filled.tenants);
+            fill(&cx.filled.tenants);
         }
-        _ => return,
-    };
+    }
+    None
+}
+
+/// A Tenant that is gone, or that the selector does not show any more, no longer asks for its tenantId. Its SharedStack may
+/// be waiting for that. The record still says whose the id is.
+fn tenant_gone(cx: &Context, gone: &Guarded<Tenant>) {
     let uid = gone.meta().uid.clone().unwrap_or_default();
     cx.forget(&uid);
     let Ok(gone) = &gone.0 else { return };

@@ -25,6 +25,11 @@ use tokio_util::sync::CancellationToken;
 use super::queue::Queue;
 use crate::aws::{self, with_place};
 
+/// Passes that only time causes begin together: each waking of the process costs as much as a pass that finds nothing.
+const TOGETHER: Duration = Duration::from_millis(500);
+/// An object that waits for less than that waits for something, and begins when it is time.
+const IMPATIENT: Duration = Duration::from_secs(30);
+
 /// A pass. It answers after how long the next one is due, if nothing happens before.
 pub(super) type Pass = BoxFuture<'static, Option<Duration>>;
 
@@ -48,8 +53,10 @@ impl Work {
         ready: impl Future<Output = ()>,
         pass: impl Fn(&ObjectRef<K>) -> Option<Pass>,
     ) {
+        let begun = Instant::now();
         let (again, put_off) = mpsc::unbounded_channel();
-        let now = due.map(|object| ScheduleRequest { message: object, run_at: Instant::now() });
+        // What is scheduled, waits and works is the same one.
+        let now = due.map(|object| ScheduleRequest { message: Arc::new(object), run_at: Instant::now() });
         let mut due = pin!(scheduler(stream::select(now, received(put_off))));
         let places =
             Arc::new(Places { queue: Mutex::new(Queue::new(self.places.into())), freed: Notify::new() });
@@ -62,9 +69,9 @@ impl Work {
                 () = self.stop.cancelled() => break,
                 Some(object) = due.next() => places.queue.lock().due(namespace(&object), object.clone()),
                 Some(over) = passes.join_next() => {
-                    let (object, after): (ObjectRef<K>, Option<Duration>) = over.unwrap_or_else(broken);
+                    let (object, after): (Arc<ObjectRef<K>>, Option<Duration>) = over.unwrap_or_else(broken);
                     places.queue.lock().end(namespace(&object), object.clone());
-                    if let Some(run_at) = after.and_then(|after| Instant::now().checked_add(after)) {
+                    if let Some(run_at) = after.and_then(|after| when(begun, after)) {
                         // The receiver is not dropped before this function ends.
                         let _ = again.send(ScheduleRequest { message: object, run_at });
                     }
@@ -89,6 +96,16 @@ impl Work {
     }
 }
 
+/// When a pass begins that is due after a while.
+fn when(begun: Instant, after: Duration) -> Option<Instant> {
+    let run_at = Instant::now().checked_add(after)?;
+    if after < IMPATIENT {
+        return Some(run_at);
+    }
+    let rounds = (run_at - begun).as_millis().div_ceil(TOGETHER.as_millis());
+    begun.checked_add(TOGETHER.checked_mul(u32::try_from(rounds).ok()?)?)
+}
+
 fn namespace<K: Resource>(object: &ObjectRef<K>) -> &str {
     object.namespace.as_deref().unwrap_or_default()
 }
@@ -100,7 +117,7 @@ pub(super) fn received<T>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stre
 
 /// The places of all passes.
 struct Places<K: Resource> {
-    queue: Mutex<Queue<ObjectRef<K>>>,
+    queue: Mutex<Queue<Arc<ObjectRef<K>>>>,
     /// Notified when a pass begins to wait for AWS, so that another may begin.
     freed: Notify,
 }
@@ -113,7 +130,7 @@ struct Place<K: Resource> {
 }
 
 impl<K: Resource<DynamicType = ()>> Places<K> {
-    fn next(&self) -> Option<(String, ObjectRef<K>)> {
+    fn next(&self) -> Option<(String, Arc<ObjectRef<K>>)> {
         self.queue.lock().next()
     }
 }
@@ -255,6 +272,18 @@ mod tests {
         work.run(received(due), async {}, pass).await;
         // The second because something happened during the first; it has set the time for the third anew.
         assert_eq!(*times.lock(), [0, 5, 105, 210]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_time_causes_begins_together_and_never_early() {
+        let begun = Instant::now();
+        tokio::time::advance(Duration::from_millis(130)).await;
+        for (after, at) in [(0, 130), (29_999, 30_129), (30_000, 30_500), (30_370, 30_500), (30_371, 31_000)]
+        {
+            let when = when(begun, Duration::from_millis(after)).unwrap();
+            assert_eq!((when - begun).as_millis(), at, "{after}");
+        }
+        assert_eq!(when(begun, Duration::MAX), None);
     }
 
     #[tokio::test(start_paused = true)]

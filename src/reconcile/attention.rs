@@ -26,7 +26,7 @@ pub enum Look {
 }
 
 /// What is remembered of each layer that is not as it should be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attention {
     look: PerLayer<Look>,
     /// Since when it has been waited for what it is waited for now.

@@ -33,6 +33,17 @@ struct Inner {
     waiting: HashMap<String, BTreeMap<Age, ObjectRef<Guarded<Tenant>>>>,
 }
 
+impl Inner {
+    fn stops_waiting(&mut self, tenant_id: &str, uid: &str) {
+        if let Some(waiting) = self.waiting.get_mut(tenant_id) {
+            waiting.retain(|(_, waiting), _| waiting != uid);
+            if waiting.is_empty() {
+                self.waiting.remove(tenant_id);
+            }
+        }
+    }
+}
+
 impl TenantIdClaims {
     /// Notes who has an id, as the records say.
     pub fn found(&self, tenant_id: &str, uid: &str) {
@@ -58,12 +69,15 @@ impl TenantIdClaims {
             }
             return holds;
         }
-        let waiting = inner.waiting.entry(tenant_id.into()).or_default();
-        waiting.insert(claimant.age.clone(), claimant.object.clone());
-        let oldest = waiting.keys().next() == Some(&claimant.age);
+        // Whoever is alone needs no queue: most are, and an empty one takes room.
+        let first = inner.waiting.get(tenant_id).and_then(|waiting| waiting.keys().next());
+        let oldest = first.is_none_or(|first| *first >= claimant.age);
         if oldest {
-            waiting.remove(&claimant.age);
+            inner.stops_waiting(tenant_id, &claimant.age.1);
             inner.holders.insert(tenant_id.into(), claimant.age.1.clone());
+        } else {
+            let waiting = inner.waiting.entry(tenant_id.into()).or_default();
+            waiting.insert(claimant.age.clone(), claimant.object.clone());
         }
         oldest
     }
@@ -72,9 +86,7 @@ impl TenantIdClaims {
     /// thousand would be woken for one to go on.
     pub fn release(&self, tenant_id: &str, uid: &str) -> Option<ObjectRef<Guarded<Tenant>>> {
         let mut inner = self.0.lock();
-        if let Some(waiting) = inner.waiting.get_mut(tenant_id) {
-            waiting.retain(|(_, waiting), _| waiting != uid);
-        }
+        inner.stops_waiting(tenant_id, uid);
         if inner.holders.get(tenant_id).is_some_and(|holder| holder == uid) {
             inner.holders.remove(tenant_id);
         }
@@ -112,6 +124,7 @@ mod tests {
         assert!(claims.ask("acme", &young), "asking again changes nothing");
         assert!(!claims.ask("acme", &old) && !claims.ask("acme", &oldest));
         assert!(claims.ask("other", &old), "another id is another matter");
+        assert_eq!(claims.0.lock().waiting.len(), 1, "who is alone has no queue");
         assert_eq!(claims.release("acme", "young"), Some(oldest.object.clone()));
         assert!(!claims.ask("acme", &old), "an older one waits");
         assert!(claims.ask("acme", &oldest));

@@ -25,9 +25,11 @@ use super::claims::{Age, Claimant, TenantIdClaims};
 use super::engine::World;
 use super::events::Events;
 use super::ids::Ids;
-use super::memory::Memories;
+use super::memory::{Memories, Memory};
 use super::models::Models;
 use super::quota::Reservations;
+use super::tenants::Tenants;
+use super::written::Written;
 use crate::api::{IngestionSettings, Pattern, RETRY_REQUESTED_AT, SharedStack, Tenant, finalizer_name};
 use crate::aws::Aws;
 use crate::clock::Clock;
@@ -56,7 +58,7 @@ pub struct Context {
     /// Since when this process acts.
     pub acts_since: Timestamp,
     /// All Tenants we see.
-    pub tenants: Store<Guarded<Tenant>>,
+    pub tenants: Arc<Tenants>,
     /// All SharedStacks we see.
     pub stacks: Store<Guarded<SharedStack>>,
     /// All namespaces, for their labels.
@@ -75,8 +77,8 @@ pub struct Context {
     pub wake_stack: mpsc::UnboundedSender<ObjectRef<Guarded<SharedStack>>>,
     /// By SharedStack: what of its pool's documents could not be indexed, by tenantId. Absent until that is known.
     pub failures: PerStack<Arc<ByTenant>>,
-    /// By uid: the version of each object that our last word in its status made.
-    pub written: PerStack<String>,
+    /// What our last words in statuses made that the caches do not have yet.
+    pub written: Written,
     /// The slots in which ingestion jobs start.
     pub job_slots: JobSlots,
     /// Counts reviews of documents.
@@ -116,7 +118,7 @@ impl Context {
         self.memories.forget(uid);
         self.wake(self.reservations.forget(uid));
         self.job_slots.forget(uid);
-        self.written.lock().remove(uid);
+        self.written.forget(uid);
     }
 
     /// Our finalizer.
@@ -144,15 +146,16 @@ impl Context {
 
     /// How long the pass of an object that lives has to be put off.
     pub fn too_early(&self, meta: &ObjectMeta) -> Option<Duration> {
-        let memory = self.memories.get(meta.uid.as_deref()?);
-        memory.too_early(self.clock, self.resync_after(), meta.generation.unwrap_or(0))
+        let generation = meta.generation.unwrap_or(0);
+        let too_early = |memory: &Memory| memory.too_early(self.clock, self.resync_after(), generation);
+        self.memories.look(meta.uid.as_deref()?, too_early)
     }
 
     /// Tries at once what somebody asks for who has mended a cause, although it was refused a moment ago.
     pub fn heed(&self, meta: &ObjectMeta) {
         let asked = meta.annotations.as_ref().and_then(|all| all.get(RETRY_REQUESTED_AT)).map(String::as_str);
         let uid = meta.uid.as_deref().unwrap_or_default();
-        if self.memories.get(uid).retried.as_deref() != asked {
+        if self.memories.look(uid, |memory| memory.retried.as_deref() != asked) {
             self.memories.note(uid, |memory| memory.retry(asked));
             // What was in the way may have been deleted by somebody else.
             self.reservations.ask_anew();
@@ -183,6 +186,13 @@ impl Context {
     /// Whether a Tenant has its tenantId, or is about to get it in this process: then it borrows what it names.
     pub fn has_id(&self, tenant_id: &str, uid: &str) -> bool {
         self.ids.is_holder(tenant_id, uid) || self.claims.is_holder(tenant_id, uid)
+    }
+
+    /// A Tenant that has its tenantId has its place in its namespace. Where there is no limit nobody asks who has one.
+    pub fn is_in(&self, id: &Identity) {
+        if self.settings.max_tenants_per_namespace > 0 {
+            self.reservations.is_in(id);
+        }
     }
 
     /// The identity of a Tenant's stack.

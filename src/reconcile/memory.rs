@@ -106,6 +106,42 @@ pub enum TakenAlong {
 }
 
 impl Memory {
+    /// Whether there is nothing to remember.
+    fn is_blank(&self) -> bool {
+        let Self { generation, observed, whole, attention, desired, old_tag, looked_at_all, .. } = self;
+        let Self { began_to_look, .. } = self;
+        let looked = generation.is_some() || looked_at_all.is_some() || began_to_look.is_some();
+        let nothing_seen = *observed == Observation::default() && desired.is_none() && old_tag.is_none();
+        let Self { waiting_since, late, drift, refused, goes, .. } = self;
+        let no_layer = *whole == PerLayer::default()
+            && *attention == Attention::default()
+            && *waiting_since == PerLayer::default()
+            && *late == PerLayer::default()
+            && *drift == PerLayer::default()
+            && *refused == PerLayer::default()
+            && *goes == PerLayer::default();
+        let Self { failing_since, documents_failing_since, registry_failing_since, failures, .. } = self;
+        let fails = failing_since.is_some()
+            || documents_failing_since.is_some()
+            || registry_failing_since.is_some()
+            || *failures > 0;
+        let Self { leaving_since, grace_started, deletion_started, records_told, rounds, .. } = self;
+        let Self { move_stopped_at, documents_noted, taken_along, .. } = self;
+        let leaves = leaving_since.is_some()
+            || grace_started.is_some()
+            || deletion_started.is_some()
+            || *records_told
+            || *rounds > 0
+            || *documents_noted
+            || *move_stopped_at != StoppedAt::default()
+            || !taken_along.is_empty();
+        let Self { documents, registry, request, retried, .. } = self;
+        let asked = request.is_some() || retried.is_some();
+        let registered = registry.said.is_some() || registry.refused.is_some();
+        let unread = documents.is_blank();
+        nothing_seen && no_layer && unread && !(looked || fails || leaves || asked || registered)
+    }
+
     /// Whether a pass looks at all layers, or only at those that were not whole.
     pub fn looks_at_all(&self, clock: Clock, resync_after: Duration, generation: i64) -> bool {
         let due = self.looked_at_all.is_none_or(|at| clock.since(at) >= resync_after);
@@ -209,8 +245,20 @@ impl Memories {
         Lent { memories: self, uid: uid.into(), memory: self.get(uid) }
     }
 
+    /// One of them, to look at where it is.
+    pub fn look<T>(&self, uid: &str, at: impl FnOnce(&Memory) -> T) -> T {
+        let memory = self.0.lock().get(uid).cloned();
+        at(&memory.unwrap_or_default())
+    }
+
+    /// What there is nothing to remember of takes no room: a Pool tenant at rest.
     fn put(&self, uid: &str, memory: Memory) {
-        self.0.lock().insert(uid.into(), Arc::new(memory));
+        let mut all = self.0.lock();
+        if memory.is_blank() {
+            all.remove(uid);
+        } else {
+            all.insert(uid.into(), Arc::new(memory));
+        }
     }
 
     /// Something that must not be forgotten with a pass that fails after it.

@@ -22,6 +22,7 @@ use tokio::sync::{OnceCell, mpsc};
 use super::context::Context;
 use super::events::Events;
 use super::ids::Ids;
+use super::tenants::Tenants;
 use crate::aws::{Aws, Gate, SdkConfig};
 use crate::clock::Clock;
 use crate::documents::job_slots::JobSlots;
@@ -283,6 +284,13 @@ pub fn read<K: DeserializeOwned>(object: Value) -> K {
     serde_json::from_value(object).expect("an object of its kind")
 }
 
+/// A cache that has these Tenants.
+pub fn tenants(objects: impl IntoIterator<Item = Value>) -> Arc<Tenants> {
+    let tenants = Arc::<Tenants>::default();
+    objects.into_iter().for_each(|it| drop(tenants.take(watcher::Event::Apply(read(it)))));
+    tenants
+}
+
 /// A cache that has these objects.
 pub fn store<K>(objects: impl IntoIterator<Item = Value>) -> Store<K>
 where
@@ -321,7 +329,7 @@ pub fn context(client: Client) -> Context {
         aws: AWS.clone(),
         scope: Arc::new(Scope::new(INSTALLATION, "123456789012", "eu-central-1")),
         settings: Settings::new(INSTALLATION),
-        tenants: reflector::store().0,
+        tenants: Default::default(),
         stacks: reflector::store().0,
         namespaces: reflector::store().0,
         filled: Default::default(),

@@ -8,6 +8,7 @@ pub(crate) mod engine;
 pub(crate) mod events;
 pub(crate) mod failed;
 pub(crate) mod finalizer;
+pub(crate) mod guarded;
 pub(crate) mod ids;
 pub(crate) mod ingestion;
 pub(crate) mod leftovers;
@@ -29,21 +30,19 @@ pub(crate) mod shared_stack;
 pub(crate) mod stop;
 pub(crate) mod teardown;
 pub(crate) mod tenant;
+pub(crate) mod tenants;
 pub(crate) mod unparsed;
 pub(crate) mod unreadable;
 pub(crate) mod untouched;
+pub(crate) mod written;
 
 use std::time::Duration;
 
-use kube::core::DeserializeGuard;
-
+pub use self::guarded::Guarded;
 use crate::api::Reason;
 use crate::records::Trouble;
 use crate::stack::causes::causes;
 use crate::stack::fault::Fault;
-
-/// An object that may be unreadable: one of them must not blind the watch for the others.
-pub type Guarded<K> = DeserializeGuard<K>;
 
 /// A pass that takes longer than this is given up and tried again.
 const PASS_TIMEOUT: Duration = Duration::from_secs(900);

@@ -4,11 +4,18 @@
 //! without the operator, in the same run, each side in turn. A bench is a file here, a name in [`BENCHES`] or [`LONG`] and a
 //! line in [`benches`].
 
+mod account;
+mod bare;
 mod bed;
 mod bridges;
+mod fleet;
+mod kubernetes;
 mod memory;
 mod neighbours;
+mod objects;
 mod onboarding;
+mod operator;
+mod process;
 mod report;
 mod s3;
 mod stamping;
@@ -21,20 +28,22 @@ use std::time::Instant;
 
 use report::Report;
 
-/// What a bench calls itself to have S3 in a process of its own.
-const SERVE_S3: &str = "serve-s3";
-
 /// The benches by name. Those that take long run only when they are named.
-const BENCHES: [&str; 4] = ["stamping", "neighbours", "onboarding", "bridges"];
-const LONG: [&str; 0] = [];
+const BENCHES: [&str; 5] = ["stamping", "neighbours", "onboarding", "bridges", "fleet"];
+const LONG: [&str; 1] = ["fleet-30000"];
 
 fn main() -> anyhow::Result<ExitCode> {
     // Cargo says --bench to every bench.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if named.iter().any(|name| name == SERVE_S3) {
+    if let [server @ (s3::SERVE | kubernetes::SERVE)] =
+        named.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
         // One thread: it is the surroundings, and must not take the whole machine.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(s3::serve())?;
+        match server {
+            s3::SERVE => runtime.block_on(s3::serve())?,
+            _ => runtime.block_on(kubernetes::serve())?,
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(unknown) = named.iter().find(|name| !BENCHES.iter().chain(&LONG).any(|known| known == name)) {
@@ -61,6 +70,8 @@ async fn benches(names: &[String], report: &mut Report) -> anyhow::Result<()> {
             "neighbours" => neighbours::run(report).await?,
             "onboarding" => onboarding::run(report).await?,
             "bridges" => bridges::run(report).await?,
+            "fleet" => fleet::run(report, 10_000).await?,
+            "fleet-30000" => fleet::run(report, 30_000).await?,
             other => anyhow::bail!("{other} is in the list of benches and is none"),
         }
         report.note(format!("{name} took {:.0?}", begun.elapsed()));

@@ -1,4 +1,4 @@
-//! The memory of this process, as Linux counts it.
+//! The memory of a process, as Linux counts it.
 
 use anyhow::Context;
 
@@ -22,7 +22,11 @@ impl Growth {
 }
 
 fn mebibytes(what: &str) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    of(&std::fs::read_to_string("/proc/self/status")?, what)
+}
+
+/// What the file `status` of a process says of it.
+pub fn of(status: &str, what: &str) -> anyhow::Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")).context("no such line")?;
     Ok(kibibytes.trim().parse::<f64>()? / 1024.0)

@@ -71,13 +71,17 @@ impl Report {
 
     /// Writes every figure, one JSON object a line.
     pub fn write(&self) -> anyhow::Result<PathBuf> {
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-        let path = target.join("bench.jsonl");
+        let path = target().join("bench.jsonl");
         let lines: String = self.raw.iter().map(|figure| format!("{figure}\n")).collect();
         std::fs::write(&path, lines)?;
         Ok(path)
     }
+}
+
+/// Where files of a run are.
+pub fn target() -> PathBuf {
+    let manifest = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(manifest, PathBuf::from)
 }
 
 /// The one in the middle.

@@ -4,13 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::{BufRead, BufReader, Read};
 use std::ops::Bound;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -21,12 +18,15 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 
-use crate::SERVE_S3;
+use crate::account::Account;
+use crate::operator::INSTALLATION;
+use crate::process::{self, CONTROL, Process};
+
+/// What the process is started with.
+pub const SERVE: &str = "serve-s3";
 
 /// The only bucket.
 pub const BUCKET: &str = "bench";
-/// Calls of the bench itself, which are not counted.
-const CONTROL: &str = "/_bench/";
 /// Objects of a page.
 const PAGE: usize = 1000;
 
@@ -35,77 +35,49 @@ pub fn document(tenant: &str, n: usize) -> String {
     format!("pool/{tenant}/{n:07}.md")
 }
 
-/// The process. It ends with this one, because its standard input does.
-pub struct S3 {
-    process: Child,
-    endpoint: String,
-    http: reqwest::Client,
-}
+/// The process.
+pub struct S3(Process);
 
 impl S3 {
     pub fn start() -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let command = command.arg(SERVE_S3).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn()?;
-        let mut endpoint = String::new();
-        let output = process.stdout.take().context("it has no output")?;
-        BufReader::new(output).read_line(&mut endpoint)?;
-        Ok(Self { process, endpoint: endpoint.trim().into(), http: reqwest::Client::new() })
+        Ok(Self(Process::start(SERVE)?))
     }
 
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.0.endpoint()
     }
 
     /// The bucket holds so many documents of each of these tenants, and nothing else.
     pub async fn fill(&self, tenants: &[(&str, usize)]) -> anyhow::Result<()> {
         let tenants: Vec<_> =
             tenants.iter().map(|(tenant, documents)| format!("{tenant}={documents}")).collect();
-        self.control(&format!("fill?{}", tenants.join("&"))).await.map(drop)
+        self.0.control(&format!("fill?{}", tenants.join("&"))).await.map(drop)
     }
 
     /// Each call takes so long from now on, as in a network.
     pub async fn slow(&self, by: Duration) -> anyhow::Result<()> {
-        self.control(&format!("slow?milliseconds={}", by.as_millis())).await.map(drop)
+        self.0.control(&format!("slow?milliseconds={}", by.as_millis())).await.map(drop)
     }
 
     /// How many calls of each operation there were since this was last asked.
     pub async fn served(&self) -> anyhow::Result<BTreeMap<String, usize>> {
-        Ok(serde_json::from_str(&self.control("served").await?)?)
-    }
-
-    async fn control(&self, what: &str) -> anyhow::Result<String> {
-        let answer = self.http.get(format!("{}{CONTROL}{what}", self.endpoint)).send().await?;
-        Ok(answer.error_for_status()?.text().await?)
+        Ok(serde_json::from_str(&self.0.control("served").await?)?)
     }
 }
 
-impl Drop for S3 {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        // There is nobody left to tell.
-        let _ = self.process.wait();
-    }
-}
-
-/// Says where it is, and serves until its standard input ends.
+/// Serves until the standard input ends.
 pub async fn serve() -> anyhow::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    println!("http://{}", listener.local_addr()?);
-    let input_ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    process::serve(accept).await
+}
+
+async fn accept(listener: TcpListener) -> anyhow::Result<()> {
     let store = Arc::<Mutex<Store>>::default();
-    let serving = async {
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            let store = store.clone();
-            let service = service_fn(move |request| answer(store.clone(), request));
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    };
-    tokio::select! {
-        failed = serving => failed,
-        _ = input_ends => Ok(()),
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let store = store.clone();
+        let service = service_fn(move |request| answer(store.clone(), request));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
@@ -119,6 +91,17 @@ async fn answer(
     let by = store.lock().slow;
     if !by.is_zero() && !asked.path.starts_with(CONTROL) {
         tokio::time::sleep(by).await;
+    }
+    if asked.path == "/" || asked.path.starts_with("/knowledgebases") {
+        let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        let (status, answer) = store.lock().account.answer(
+            &asked.path,
+            target,
+            &body.map(|it| it.to_bytes()).unwrap_or_default(),
+        );
+        let mut response = Response::new(Full::from(answer));
+        *response.status_mut() = status;
+        return Ok(response);
     }
     let answer = match body {
         Ok(body) => {
@@ -135,7 +118,12 @@ async fn answer(
                 response.headers_mut().insert("etag", etag);
             }
         }
-        None => *response.status_mut() = StatusCode::NOT_FOUND,
+        None => {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            let code = if asked.key.is_empty() { "NoSuchBucketPolicy" } else { "NoSuchKey" };
+            *response.body_mut() =
+                Full::from(format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>"));
+        }
     }
     Ok(response)
 }
@@ -182,6 +170,8 @@ struct Store {
     slow: Duration,
     served: BTreeMap<&'static str, usize>,
     writes: usize,
+    policy: Option<Bytes>,
+    account: Account,
 }
 
 impl Store {
@@ -189,6 +179,11 @@ impl Store {
     fn answer(&mut self, asked: &Asked, body: Bytes) -> Option<Answer> {
         if let Some(control) = asked.path.strip_prefix(CONTROL) {
             return self.control(control, asked);
+        }
+        if asked.key.is_empty()
+            && let Some(answer) = self.bucket(asked, &body)
+        {
+            return answer;
         }
         let (operation, answer) = match (&asked.method, asked.key.is_empty()) {
             (&Method::GET, true) => ("ListObjectsV2", Some(self.page(asked).into())),
@@ -207,6 +202,32 @@ impl Store {
         };
         *self.served.entry(operation).or_default() += 1;
         answer
+    }
+
+    /// What is asked of the bucket itself, if it is that: it is the installation's, and keeps a policy.
+    fn bucket(&mut self, asked: &Asked, body: &Bytes) -> Option<Option<Answer>> {
+        let answer = match asked.method {
+            Method::HEAD => Some(Answer::default()),
+            Method::PUT if asked.query("policy").is_some() => {
+                self.policy = Some(body.clone());
+                Some(Answer::default())
+            }
+            _ if asked.query("policy").is_some() => {
+                self.policy.clone().map(|body| Answer { body, ..Answer::default() })
+            }
+            _ if asked.query("versioning").is_some() => {
+                Some("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>".to_owned().into())
+            }
+            _ if asked.query("tagging").is_some() => Some(
+                format!(
+                    "<Tagging><TagSet><Tag><Key>tenantry.dev/installation</Key><Value>{INSTALLATION}</Value></Tag>\
+                     </TagSet></Tagging>"
+                )
+                .into(),
+            ),
+            _ => return None,
+        };
+        Some(answer)
     }
 
     fn control(&mut self, what: &str, asked: &Asked) -> Option<Answer> {

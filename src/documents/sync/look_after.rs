@@ -10,7 +10,7 @@ use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
 
 /// What a process remembers of these reviews.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reviewed {
     /// The job after which everything was reviewed.
     job: Option<String>,

@@ -8,7 +8,7 @@ use crate::documents::findings::Findings;
 use crate::stack::job::JobSummary;
 
 /// What a process remembers of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Unindexed {
     /// The job whose failures are known.
     told: Option<String>,

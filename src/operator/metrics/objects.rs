@@ -15,7 +15,8 @@ use crate::api::metric::{
     Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED, UNREADABLE,
 };
 use crate::api::{
-    ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, condition,
+    ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, TenantSpec,
+    condition,
 };
 use crate::documents::scheduler::Load;
 use crate::reconcile::context::Context;
@@ -83,21 +84,22 @@ fn write<const LABELS: usize, N: EncodeGaugeValue>(
 
 impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (tenants, stacks) = (self.0.tenants.state(), self.0.stacks.state());
+        let (tenants, stacks) = (self.0.tenants.kept(), self.0.stacks.state());
         let (tenant, stack) = (Tenant::kind(&()), SharedStack::kind(&()));
         let unreadable = [
-            (&*tenant, tenants.iter().filter(|it| it.0.is_err()).count()),
+            (&*tenant, tenants.iter().filter(|it| it.common().is_none()).count()),
             (&*stack, stacks.iter().filter(|it| it.0.is_err()).count()),
         ];
         let unreadable = unreadable.map(|(kind, count)| (UNREADABLE.of([kind]), count as u64));
         write(&mut encoder, &UNREADABLE, unreadable)?;
-        let tenants = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
+        let tenants = tenants.iter().filter_map(|tenant| Some((tenant.meta(), tenant.common()?)));
         let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
         let stacks: Vec<_> = stacks.collect();
         unclaimed(&mut encoder, &stacks)?;
         let tenants: Vec<_> = tenants.collect();
-        self.models(&mut encoder, &tenants, &stacks)?;
-        let tenants = tenants.into_iter().map(|it| Object::new(&tenant, &it.metadata, it.status.as_ref()));
+        let specs = tenants.iter().map(|(_, (spec, _))| *spec);
+        self.models(&mut encoder, specs, &stacks)?;
+        let tenants = tenants.iter().map(|(meta, (_, status))| Object::new(&tenant, meta, *status));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let objects: Vec<_> = stacks.chain(tenants).collect();
         count(&mut encoder, &objects)?;
@@ -111,14 +113,13 @@ impl Collector for Objects {
 
 impl Objects {
     /// The ends of the embedding models that are in use.
-    fn models(
+    fn models<'a>(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
-        tenants: &[&Tenant],
-        stacks: &[&SharedStack],
+        tenants: impl Iterator<Item = &'a TenantSpec>,
+        stacks: &[&'a SharedStack],
     ) -> fmt::Result {
-        let of_tenants =
-            tenants.iter().map(|tenant| &tenant.spec).filter(|spec| spec.pattern != Pattern::Pool);
+        let of_tenants = tenants.filter(|spec| spec.pattern != Pattern::Pool);
         let of_tenants = of_tenants.map(|spec| spec.knowledge_base.as_ref());
         let of_pools = stacks.iter().filter_map(|stack| stack.spec.pool.as_ref());
         let all = of_tenants.chain(of_pools.map(|pool| pool.knowledge_base.as_ref()));
@@ -270,13 +271,13 @@ mod tests {
     /// No condition says so where the API server takes no status of it.
     #[tokio::test]
     async fn an_object_that_cannot_be_read_is_not_missing_from_all_metrics() {
-        use crate::reconcile::mocked::{api_server, context, store, tenant, with};
+        use crate::reconcile::mocked::{api_server, context, tenant, tenants, with};
         use prometheus_client::encoding::text::encode;
         use prometheus_client::registry::Registry;
         use serde_json::json;
 
         let mut cx = context(api_server([]).client());
-        cx.tenants = store([with(tenant(json!({})), json!({"spec": {"tenantId": 5}}))]);
+        cx.tenants = tenants([with(tenant(json!({})), json!({"spec": {"tenantId": 5}}))]);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Objects(Arc::new(cx))));
         let mut page = String::new();

@@ -20,14 +20,23 @@ pub async fn objects<K>(client: &Client) -> anyhow::Result<Vec<DynamicObject>>
 where
     K: kube::Resource<DynamicType = ()>,
 {
-    let mut params = ListParams::default().limit(PAGE);
     let mut all = Vec::new();
+    each::<K>(client, |object| all.push(object)).await?;
+    Ok(all)
+}
+
+/// The same, one after the other: of very many, only a page is there at a time.
+pub async fn each<K>(client: &Client, mut take: impl FnMut(DynamicObject)) -> anyhow::Result<()>
+where
+    K: kube::Resource<DynamicType = ()>,
+{
+    let mut params = ListParams::default().limit(PAGE);
     loop {
         let page = page::<K>(client, &params).await?;
-        all.extend(page.items);
+        page.items.into_iter().for_each(&mut take);
         params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
         if params.continue_token.is_none() {
-            return Ok(all);
+            return Ok(());
         }
     }
 }

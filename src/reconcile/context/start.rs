@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::Context;
-use crate::api::{ConditionType, Pattern, Reason, Status};
+use crate::api::{ConditionType, Reason, Status};
 use crate::reconcile::quota;
 use crate::stack::identity::Identity;
 
@@ -35,16 +35,17 @@ impl Context {
     /// Whoever has an id has its place in its namespace, and whoever waited for one is still in line: where there may be more
     /// Tenants than before, they are before those that happen to ask first.
     fn take_up_places(&self) {
-        let is_limited = self.settings.max_tenants_per_namespace > 0;
-        for tenant in self.tenants.state() {
-            let Ok(tenant) = &tenant.0 else { continue };
+        if self.settings.max_tenants_per_namespace == 0 {
+            return;
+        }
+        for tenant in self.tenants.readable() {
             let accepted =
                 tenant.status.as_ref().and_then(|status| status.condition(ConditionType::Accepted));
             let waited = accepted.is_some_and(|said| said.reason == Reason::TooManyTenants.as_str());
             if self.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default()) {
-                self.reservations.is_in(&self.applicant(tenant).id);
-            } else if is_limited && waited && tenant.metadata.deletion_timestamp.is_none() {
-                self.reservations.waited(&self.applicant(tenant));
+                self.is_in(&self.applicant(&tenant).id);
+            } else if waited && tenant.metadata.deletion_timestamp.is_none() {
+                self.reservations.waited(&self.applicant(&tenant));
             }
         }
     }
@@ -57,12 +58,9 @@ impl Context {
                 status.is_true(ConditionType::Accepted) && !leaves && quota::keeps_promise(status)
             })
         };
-        for tenant in self.tenants.state() {
-            if let Ok(tenant) = &tenant.0
-                && kept(&tenant.metadata, &tenant.status)
-                && tenant.spec.pattern != Pattern::Pool
-            {
-                self.reservations.promise(&self.applicant(tenant).id);
+        for tenant in self.tenants.with_knowledge_bases() {
+            if kept(&tenant.metadata, &tenant.status) {
+                self.reservations.promise(&self.applicant(&tenant).id);
             }
         }
         for stack in self.stacks.state() {
@@ -84,12 +82,8 @@ impl Context {
                 self.job_slots.expect(base, uid);
             }
         };
-        for tenant in self.tenants.state() {
-            if let Ok(tenant) = &tenant.0
-                && tenant.spec.pattern != Pattern::Pool
-            {
-                expect(&tenant.metadata, &tenant.status);
-            }
+        for tenant in self.tenants.with_knowledge_bases() {
+            expect(&tenant.metadata, &tenant.status);
         }
         for stack in self.stacks.state() {
             if let Ok(stack) = &stack.0 {

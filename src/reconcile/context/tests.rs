@@ -5,7 +5,8 @@ use super::*;
 use crate::api::{ConditionType, Reason, Status};
 use crate::reconcile::conditions_writer::subject;
 use crate::reconcile::mocked::{
-    FINALIZER, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, with,
+    FINALIZER, api_server, context, event, event_of, merge_patch, read, shared_stack, store, tenant, tenants,
+    with,
 };
 use crate::reconcile::places::Applicant;
 use crate::reconcile::stop::PassStop;
@@ -194,7 +195,7 @@ async fn passes_wait_until_all_stores_are_filled() {
 
 /// One that trusts its caches.
 async fn trusting(mut cx: Context, tenants: Vec<Value>, stacks: Vec<Value>) -> Context {
-    (cx.tenants, cx.stacks) = (store(tenants), store(stacks));
+    (cx.tenants, cx.stacks) = (self::tenants(tenants), store(stacks));
     for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
         filled.set(()).unwrap();
     }
@@ -278,7 +279,7 @@ async fn a_promise_lapses_with_the_word_that_a_person_is_needed_and_the_next_is_
     cx.wake_tenant = sender;
     cx.settings.max_knowledge_bases = 0;
     let found = ["bogus", "built", "honest"].map(|name| named(name, json!({}), json!({}), Value::Null));
-    cx.tenants = store(found.clone());
+    cx.tenants = self::tenants(found.clone());
     let [bogus, built, honest] = found.map(|it| cx.applicant(&read(it)));
     for promised in [&bogus, &built] {
         cx.reservations.promise(&promised.id);
@@ -392,7 +393,7 @@ async fn nothing_is_remembered_of_an_object_that_is_gone() {
     let cx = trusting(silent(), tenants.into(), vec![]).await;
     for uid in ["gone", "stays"] {
         cx.memories.lend(uid).rounds = 5;
-        cx.written.lock().insert(uid.into(), "8".into());
+        cx.written.note(uid.into(), "8".into());
     }
     cx.forget("gone");
     for (uid, remembered) in [("gone", false), ("stays", true)] {
@@ -427,7 +428,7 @@ async fn whom_something_concerns_is_woken() {
     cx.wake_stack = sender;
     let borrows = |stack: &str| json!({"pattern": "Bridge", "stackRef": {"name": stack}});
     let elsewhere = |finalizers: &[&str]| json!({"namespace": "elsewhere", "finalizers": finalizers});
-    cx.tenants = store([
+    cx.tenants = self::tenants([
         named("a", json!({"finalizers": [FINALIZER]}), borrows("standard"), Value::Null),
         named("b", json!({}), borrows("other"), Value::Null),
         named("c", elsewhere(&[FINALIZER]), json!({}), Value::Null),

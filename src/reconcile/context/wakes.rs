@@ -5,8 +5,8 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::Context;
 use crate::api::Tenant;
+use crate::reconcile::Guarded;
 use crate::reconcile::quota::Next;
-use crate::reconcile::{Guarded, finalizer};
 use crate::stack::identity::Owner;
 
 impl Context {
@@ -30,22 +30,25 @@ impl Context {
     /// Wakes the Tenants of a namespace that do not have our finalizer, or wait for a knowledge base: its labels and
     /// annotations may now allow what they did not.
     pub fn wake_namespace(&self, namespace: &str) {
-        self.wake_tenants(|tenant| {
+        let finalizer = self.finalizer();
+        for kept in self.tenants.kept().iter().filter(|kept| kept.common().is_some()) {
+            let meta = kept.meta();
             let waits = || {
-                let uid = tenant.uid().unwrap_or_default();
-                !finalizer::has_finalizer(tenant, &self.finalizer())
-                    || self.reservations.waits_for_knowledge_base(&uid)
+                !meta.finalizers.iter().flatten().any(|it| *it == finalizer)
+                    || self.reservations.waits_for_knowledge_base(meta.uid.as_deref().unwrap_or_default())
             };
-            tenant.namespace().as_deref() == Some(namespace) && waits()
-        });
+            if meta.namespace.as_deref() == Some(namespace) && waits() {
+                let name = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
+                let _ = self.wake_tenant.send(name.within(namespace));
+            }
+        }
     }
 
     /// Wakes Tenants by what the cache says of them.
     pub fn wake_tenants(&self, which: impl Fn(&Tenant) -> bool) {
-        let tenants = self.tenants.state();
-        for tenant in tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok()).filter(|it| which(it)) {
+        for tenant in self.tenants.readable().filter(which) {
             // The receiver lives as long as the controller.
-            let _ = self.wake_tenant.send(reference(tenant));
+            let _ = self.wake_tenant.send(reference(&tenant));
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
-use crate::api::{Pattern, Reason, Shared, SharedStack, Sidecars, Status, Tenant, annotations};
+use crate::api::{Reason, Shared, SharedStack, Sidecars, Status, Tenant, annotations};
 use crate::documents::findings::{Findings, Losses};
 use crate::documents::quarantine::{NO_ROOM, QUARANTINE};
 use crate::documents::schedule::Ask;
@@ -92,7 +92,7 @@ async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
         (tenant_id.as_str(), METADATA_LOST, note)
     });
     let notes: Vec<_> = losses.chain(set_aside).chain(lost).collect();
-    let tenants = if notes.is_empty() { Vec::new() } else { pool_tenants(cx, stack) };
+    let tenants: Vec<_> = if notes.is_empty() { Vec::new() } else { pool_tenants(cx, stack).collect() };
     for (tenant_id, reason, note) in notes {
         if let Some(tenant) = tenants.iter().find(|tenant| tenant.spec.tenant_id == tenant_id) {
             let subject = conditions_writer::subject(tenant);
@@ -103,29 +103,22 @@ async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
 
 /// The Pool tenants that have their tenantId in this stack, from the cache. Anybody can write an object that names the
 /// stack, another's tenantId and our finalizer; the records know whose it is.
-fn pool_tenants(cx: &Context, stack: &str) -> Vec<Tenant> {
-    let tenants = cx.tenants.state();
-    let readable = tenants.iter().filter_map(|tenant| tenant.0.as_ref().ok());
-    let pool =
-        readable.filter(|tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack));
+fn pool_tenants(cx: &Context, stack: &str) -> impl Iterator<Item = Tenant> {
     let has_id =
         |tenant: &Tenant| cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default());
-    pool.filter(|tenant| has_id(tenant)).cloned().collect()
+    cx.tenants.of_pool(stack).filter(has_id)
 }
 
 /// Whether the status of one of its tenants speaks of documents that are not indexed.
 fn some_were_told(cx: &Context, stack: &str) -> bool {
     let told =
         |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::were_in_trouble(&it.conditions));
-    let borrows = |tenant: &Tenant| tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack);
-    !cx.failures.lock().contains_key(stack)
-        && cx.tenants.state().iter().any(|it| it.0.as_ref().is_ok_and(|it| borrows(it) && told(it)))
+    !cx.failures.lock().contains_key(stack) && cx.tenants.of_pool(stack).any(|tenant| told(&tenant))
 }
 
 /// The tenantIds of those that leave it.
 pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
-    let leaving =
-        pool_tenants(cx, stack).into_iter().filter(|tenant| tenant.metadata.deletion_timestamp.is_some());
+    let leaving = pool_tenants(cx, stack).filter(|tenant| tenant.metadata.deletion_timestamp.is_some());
     leaving.map(|tenant| tenant.spec.tenant_id).collect()
 }
 
@@ -135,14 +128,14 @@ fn taken_away(cx: &Context, stack: &str) -> BTreeSet<String> {
         let deleted = tenant.metadata.deletion_timestamp.as_ref();
         deleted.is_some_and(|deleted| moved(tenant).is_some_and(|moved| moved >= deleted.0))
     };
-    let tenants = pool_tenants(cx, stack).into_iter().filter(is_taken);
+    let tenants = pool_tenants(cx, stack).filter(is_taken);
     tenants.map(|tenant| tenant.spec.tenant_id).collect()
 }
 
 /// Those that ask for a job.
 pub(super) fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
     let asks = |tenant: &Tenant| request(tenant).is_some() || moved(tenant).is_some();
-    pool_tenants(cx, stack).into_iter().filter(asks).collect()
+    pool_tenants(cx, stack).filter(asks).collect()
 }
 
 /// When the operator last moved or deleted this tenant's documents.

@@ -34,7 +34,7 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
     let held = finalizer::has_finalizer(tenant, &cx.finalizer());
     let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
     if has_id {
-        cx.reservations.is_in(&applicant.id)
+        cx.is_in(&applicant.id)
     } else {
         cx.enter(&applicant, false)?
     }
@@ -268,7 +268,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reconcile::mocked::{api_server, context, get, read, shared_stack, store, tenant, with};
+    use crate::reconcile::mocked::{
+        api_server, context, get, read, shared_stack, store, tenant, tenants, with,
+    };
 
     /// A namespace that the cache has not seen has no labels there, and a rule that labels must be absent would admit it.
     #[tokio::test]
@@ -314,7 +316,7 @@ mod tests {
         let mut cx = context(api_server([]).client());
         cx.settings.max_tenants_per_namespace = 1;
         let first = tenant(json!({"name": "first", "uid": "uid-first"}));
-        cx.tenants = store([first.clone()]);
+        cx.tenants = tenants([first.clone()]);
         cx.reservations.is_in(&cx.applicant(&read(first)).id);
         let mut second = read::<Tenant>(tenant(json!({})));
         match resolve(&cx, &mut second).await {

@@ -76,7 +76,7 @@ impl<T> Observed<T> {
 }
 
 /// All layers of one owner, as looked at. Layers that the owner borrows stay `Absent`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
     /// The customer key.
     pub key: Observed<KeyFacts>,

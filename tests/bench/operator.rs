@@ -1,0 +1,120 @@
+//! The operator as the program that is installed: a process, and what Linux counts of it.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::account::ACCOUNT;
+use crate::memory;
+use crate::s3::BUCKET;
+
+/// The installation's name.
+pub const INSTALLATION: &str = "bench";
+/// Another program than the one that was just built, to compare the two.
+const PROGRAM: &str = "TENANTRY_BENCH_PROGRAM";
+/// The region.
+pub const REGION: &str = "us-east-1";
+/// Linux counts the time of processors in hundredths of a second.
+const TICK: Duration = Duration::from_millis(10);
+/// Who needs no more of a processor than this in between has nothing to do.
+const IDLE: Duration = Duration::from_millis(1500);
+
+/// A running operator. It is killed if it is not stopped.
+pub struct Operator {
+    process: Child,
+    begun: Instant,
+    _files: TempDir,
+}
+
+impl Operator {
+    /// Starts it before these surroundings. What it logs is in a file beside the raw figures.
+    pub fn start(kubernetes: &str, aws: &str) -> anyhow::Result<Self> {
+        let files = tempfile::tempdir()?;
+        let kubeconfig = files.path().join("kubeconfig");
+        std::fs::write(
+            &kubeconfig,
+            format!(
+                "apiVersion: v1\nkind: Config\ncurrent-context: bench\n\
+             clusters: [{{name: bench, cluster: {{server: \"{kubernetes}\"}}}}]\n\
+             users: [{{name: bench, user: {{}}}}]\n\
+             contexts: [{{name: bench, context: {{cluster: bench, user: bench, namespace: tenantry}}}}]\n"
+            ),
+        )?;
+        let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_tenantry").into());
+        let mut command = Command::new(program);
+        command
+            .args(["run", "--installation", INSTALLATION, "--installation-bucket", BUCKET, "--resync", "60"])
+            .env("KUBECONFIG", kubeconfig)
+            .env("AWS_ENDPOINT_URL", aws)
+            .envs([
+                ("AWS_REGION", REGION),
+                ("AWS_ACCESS_KEY_ID", ACCOUNT),
+                ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
+            ])
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(log())?);
+        Ok(Self { process: command.spawn()?, begun: Instant::now(), _files: files })
+    }
+
+    fn proc(&self, file: &str) -> anyhow::Result<String> {
+        let path = format!("/proc/{}/{file}", self.process.id());
+        std::fs::read_to_string(path)
+            .with_context(|| format!("the operator has ended; see {}", log().display()))
+    }
+
+    /// The time of processors that it has had.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = self.proc("stat")?;
+        let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
+        let (user, system) = ticks(11).zip(ticks(12)).context("/proc/<pid>/stat has other fields")?;
+        Ok(TICK * (user + system))
+    }
+
+    /// The memory that it needed at most, in MiB.
+    pub fn peak(&self) -> anyhow::Result<f64> {
+        memory::of(&self.proc("status")?, "VmHWM")
+    }
+
+    /// Waits until it has nothing more to do; answers how long after its start that was so.
+    pub async fn idle(&self) -> anyhow::Result<Duration> {
+        let (mut last, mut since) = (self.cpu()?, Instant::now());
+        while since.elapsed() < IDLE {
+            tokio::time::sleep(TICK).await;
+            let now = self.cpu()?;
+            // A tick now and then is the lease.
+            if now > last + TICK {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(since.duration_since(self.begun))
+    }
+
+    /// Ends it as Kubernetes does.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        Command::new("kill").arg(self.process.id().to_string()).status()?;
+        let begun = Instant::now();
+        while self.process.try_wait()?.is_none() {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(40), "it does not end");
+            tokio::time::sleep(TICK).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn log() -> PathBuf {
+    crate::report::target().join("bench-operator.log")
+}
