@@ -59,21 +59,21 @@ async fn a_process_that_was_told_no_id_finds_what_another_made() {
 #[tokio::test]
 async fn what_was_removed_as_soon_as_it_was_made_is_made_again() {
     world(|w| async move {
-        let creating = w.double.hold("kb_create", "*").await;
+        w.double.settings(json!({"dwell": {"kb_create": 0, "kb_delete": 0}})).await;
+        // The operator's first look comes when it is gone.
+        let slow = json!({"operation": "GetKnowledgeBase", "caller": "*/operator", "delay": 3});
+        let slow = w.double.fault(slow).await;
         w.apply(SILO).await;
-        let id = w
-            .eventually("its knowledge base is being made", || async {
-                let asked = w.double.journal(0).await.of("CreateKnowledgeBase");
-                asked.iter().find(|call| call.succeeded()).map(|call| call.resource.clone())
-            })
-            .await;
-        creating.release().await;
-        w.eventually("it is removed", || async {
-            w.sdk.bedrock.delete_knowledge_base().knowledge_base_id(&id).send().await.ok()
-        })
-        .await;
+        let removed = async || {
+            let asked = w.double.journal(0).await.of("CreateKnowledgeBase");
+            let id = asked.iter().find(|call| call.succeeded())?.resource.clone();
+            w.sdk.bedrock.delete_knowledge_base().knowledge_base_id(&id).send().await.ok()?;
+            Some(id)
+        };
+        let id = w.eventually("its knowledge base is removed", removed).await;
         let acme = w.ready("acme").await;
         assert_ne!(acme.status.knowledge_base_id, Some(id));
+        assert_eq!(slow.hits().await.len(), 1);
     })
     .await;
 }
