@@ -111,10 +111,11 @@ impl Status {
         condition::find(&self.conditions, kind)
     }
 
-    /// The ARN of the vector store. An earlier release wrote it elsewhere, and its word counts: a store of which nothing is
-    /// known is made, and one that is lost is not.
+    /// The ARN of the vector store. An earlier release writes it elsewhere, and its word counts: a store of which nothing is
+    /// known is made, and one that is lost is not. This release removes that word where it differs, so one that differs is
+    /// newer: somebody went back to the earlier release for a while.
     pub fn store_arn(&self) -> Option<&String> {
-        self.store_arn.as_ref().or(self.collection_arn.as_ref())
+        self.collection_arn.as_ref().or(self.store_arn.as_ref())
     }
 
     /// Every ARN that stands in it.

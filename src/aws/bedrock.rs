@@ -51,7 +51,7 @@ impl KnowledgeBases {
             }
         }
         if knowledge_base.is_none() {
-            self.made.forget(name);
+            made.iter().for_each(|id| self.made.forget(name, id));
             knowledge_base = self.listed(name).await?;
         }
         let Some(knowledge_base) = knowledge_base else {

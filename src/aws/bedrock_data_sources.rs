@@ -53,7 +53,7 @@ impl DataSources {
             }
         }
         if source.is_none() {
-            self.made.forget(kb);
+            made.iter().for_each(|id| self.made.forget(kb, id));
             source = self.listed(kb, name).await?;
         }
         Ok(source.map(Into::into))

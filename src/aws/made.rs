@@ -21,9 +21,12 @@ impl Made {
         self.0.lock().get(name).cloned()
     }
 
-    /// It is gone, or was asked to go.
-    pub(super) fn forget(&self, name: &str) {
-        self.0.lock().remove(name);
+    /// That id is gone, or was asked to go. Another may have been answered meanwhile.
+    pub(super) fn forget(&self, name: &str, id: &str) {
+        let mut made = self.0.lock();
+        if made.get(name).is_some_and(|last| last == id) {
+            made.remove(name);
+        }
     }
 }
 
@@ -38,7 +41,9 @@ mod tests {
         made.note("acme", "KB1");
         made.clone().note("acme", "KB2");
         assert_eq!((made.of("acme").as_deref(), made.of("globex")), (Some("KB2"), None));
-        made.forget("acme");
+        made.forget("acme", "KB1");
+        assert_eq!(made.of("acme").as_deref(), Some("KB2"), "it was another that is gone");
+        made.forget("acme", "KB2");
         assert_eq!(made.of("acme"), None);
     }
 }

@@ -25,12 +25,21 @@ pub enum Look {
     None,
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Since {
+    at: Instant,
+    reason: Reason,
+    /// Whether nothing was there when the waiting began, so that it began when AWS did.
+    from_nothing: bool,
+}
+
 /// What is remembered of each layer that is not as it should be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attention {
     look: PerLayer<Look>,
     /// Since when it has been waited for what it is waited for now.
-    since: PerLayer<Option<(Instant, Reason)>>,
+    since: PerLayer<Option<Since>>,
     /// When AWS said that it makes what was not there, and how it was told.
     made: PerLayer<Option<(Instant, Progress)>>,
 }
@@ -56,8 +65,10 @@ impl Attention {
             Some(Ok(Progress::Waiting { reason, .. })) => Some(*reason),
             _ => None,
         };
-        let before = self.since.get(layer).filter(|(_, reason)| Some(*reason) == waits);
-        *self.since.get_mut(layer) = waits.map(|reason| before.unwrap_or((Instant::now(), reason)));
+        let before = self.since.get(layer).filter(|since| Some(since.reason) == waits);
+        let from_nothing = observed.lacks(layer);
+        *self.since.get_mut(layer) =
+            waits.map(|reason| before.unwrap_or(Since { at: Instant::now(), reason, from_nothing }));
         match result {
             Some(Ok(progress @ Progress::Waiting { reason: Reason::Creating, .. }))
                 if observed.lacks(layer) =>
@@ -91,7 +102,12 @@ impl Attention {
 
     /// For how long it has been waited for what it is waited for now.
     pub fn waited(&self, clock: Clock, layer: Layer) -> Duration {
-        self.since.get(layer).map_or(Duration::ZERO, |(since, _)| clock.since(since))
+        self.since.get(layer).map_or(Duration::ZERO, |since| clock.since(since.at))
+    }
+
+    /// For how long AWS has been making it, if this process knows: one that began in between does not.
+    pub fn being_made_for(&self, clock: Clock, layer: Layer) -> Option<Duration> {
+        self.since.get(layer).filter(|since| since.from_nothing).map(|since| clock.since(since.at))
     }
 
     /// How it stands if AWS said a moment ago that it makes it, and nobody sees it yet.
@@ -111,7 +127,7 @@ impl Attention {
     pub fn age(&mut self, by: Duration) {
         let earlier = |at: &mut Instant| *at = at.checked_sub(by).unwrap();
         for layer in Layer::ALL {
-            self.since.get_mut(layer).iter_mut().for_each(|(since, _)| earlier(since));
+            self.since.get_mut(layer).iter_mut().for_each(|since| earlier(&mut since.at));
             self.made.get_mut(layer).iter_mut().for_each(|(at, _)| earlier(at));
         }
     }

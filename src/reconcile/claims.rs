@@ -99,7 +99,9 @@ impl TenantIdClaims {
     /// Gives up what objects have that are there no more; who is next wants to be woken.
     pub fn keep(&self, is_there: impl Fn(&str) -> bool) -> Vec<ObjectRef<Guarded<Tenant>>> {
         let gone: Vec<_> = {
-            let inner = self.0.lock();
+            let mut inner = self.0.lock();
+            inner.waiting.values_mut().for_each(|queue| queue.retain(|(_, uid), _| is_there(uid)));
+            inner.waiting.retain(|_, queue| !queue.is_empty());
             let gone = inner.holders.iter().filter(|(_, uid)| !is_there(uid));
             gone.map(|(tenant_id, uid)| (tenant_id.clone(), uid.clone())).collect()
         };
@@ -114,6 +116,17 @@ mod tests {
     fn claimant(second: i64, uid: &str) -> Claimant {
         let age = (jiff::Timestamp::from_second(second).ok(), uid.to_string());
         Claimant { age, object: ObjectRef::new(uid).within("ns") }
+    }
+
+    #[test]
+    fn who_is_gone_while_nobody_watched_is_waited_for_by_nobody() {
+        let claims = TenantIdClaims::default();
+        let (holder, ghost, young) = (claimant(1, "holder"), claimant(2, "ghost"), claimant(3, "young"));
+        assert!(claims.ask("acme", &holder));
+        assert!(!claims.ask("acme", &ghost) && !claims.ask("acme", &young));
+        assert_eq!(claims.keep(|uid| uid != "ghost"), []);
+        assert_eq!(claims.release("acme", "holder"), Some(young.object.clone()));
+        assert!(claims.ask("acme", &young));
     }
 
     #[test]

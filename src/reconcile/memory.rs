@@ -202,6 +202,7 @@ impl Memory {
             self.failures = 0;
             // What it was waited for begins anew.
             (self.waiting_since, self.late) = (PerLayer::default(), PerLayer::default());
+            self.attention = Attention::default();
             self.leaving_since = self.leaving_since.map(|_| Instant::now());
             self.failing_since = None;
             self.documents_failing_since = None;

@@ -179,15 +179,21 @@ impl Taken<'_> {
         let since = memory.waiting_since.get_mut(layer).get_or_insert_with(Instant::now);
         let waited = world.clock.since(*since);
         let (was_ready, goes_on) = (stack.was_ready(layer), *self.goes_on.get(layer));
-        let (status, again) = match result {
-            Ok(Progress::Done) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
-            Ok(progress @ Progress::Waiting { reason: Reason::Creating, cadence: Cadence::Steady, .. }) => {
-                (progress.into(), Some(made_in(layer, memory.attention.waited(world.clock, layer))))
-            }
-            Ok(progress @ Progress::Waiting { cadence, .. }) => {
+        let made_for = memory.attention.being_made_for(world.clock, layer);
+        let (status, again) = match (result, made_for) {
+            (Ok(Progress::Done), _) => (LayerStatus::Ready, Cadence::Steady.look_again(waited)),
+            (
+                Ok(
+                    progress @ Progress::Waiting {
+                        reason: Reason::Creating, cadence: Cadence::Steady, ..
+                    },
+                ),
+                Some(made_for),
+            ) => (progress.into(), Some(made_in(layer, made_for))),
+            (Ok(progress @ Progress::Waiting { cadence, .. }), _) => {
                 (progress.into(), cadence.look_again(memory.attention.waited(world.clock, layer)))
             }
-            Err(failed) => {
+            (Err(failed), _) => {
                 let again = failed.class.needs_person().map(|_| STALLED);
                 if again.is_some() {
                     memory.note_refusal(world.clock, layer, failed);

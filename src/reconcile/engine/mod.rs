@@ -74,7 +74,8 @@ pub async fn carry_out(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory
     note_asked(&desired, &results, &mut memory.observed);
     let at_once = is_done_at_once(world.clock, memory, &results);
     let mut passed = collect(world, stack, &desired, steps, results, index_unseen, memory);
-    passed.at_once = at_once;
+    // Whoever was refused is not asked again at once.
+    passed.at_once = at_once && passed.fault.is_none();
     (passed.news.adopts, passed.news.drift) = (adopts, drift);
     for Loss { layer, decision } in losses {
         match decision {

@@ -30,7 +30,12 @@ impl Passed {
         drift.extend(next.news.drift);
         approved_loss.extend(next.news.approved_loss);
         let news = News { adopts: adopts || next.news.adopts, drift, approved_loss };
-        Passed { news, ..next }
+        // Where the last look did not come to a word, the one before it stands.
+        let layers = next.layers.map(|layer, status| match status {
+            Some(LayerStatus::Unchanged) => self.layers.get(layer).clone(),
+            status => status,
+        });
+        Passed { news, layers, ..next }
     }
 }
 

@@ -141,6 +141,18 @@ mod tests {
         let new = CollectionHandle { arn: format!("{arn}d"), endpoint: None };
         StoreHandle::from(new).write(&mut status);
         assert_eq!((status.store_arn, status.collection_arn), (Some(format!("{arn}d")), None));
+        let mut back = Status {
+            store_arn: Some(format!("{arn}-before")),
+            collection_arn: Some(arn.into()),
+            ..Status::default()
+        };
+        assert_eq!(
+            StoreHandle::of_status(&back).unwrap().arn(),
+            arn,
+            "an earlier release made another meanwhile"
+        );
+        StoreHandle::of_status(&back).unwrap().write(&mut back);
+        assert_eq!(back.store_arn.as_deref(), Some(arn));
         let mut lost = Status { collection_arn: Some(arn.into()), ..Status::default() };
         StoreHandle::forget(&mut lost);
         assert_eq!(StoreHandle::of_status(&lost), None);

@@ -181,6 +181,11 @@ impl Scenario {
         w.upload(NEIGHBOUR, &[("hours.md", "The office opens at ten.")]).await;
         let owner = if self.pattern() == Pattern::Pool { STACK } else { NEIGHBOUR };
         w.condition(owner, "DocumentsCurrent=True/Synced").await;
+        if self.pattern() == Pattern::Pool {
+            // It notes its pool's first job at its next pass, and is undisturbed only after that.
+            w.touch(NEIGHBOUR).await;
+            w.until(NEIGHBOUR, "the pool's job", |it| it.status.ingestion.is_some()).await;
+        }
         let policy = match self.act {
             Act::Arrive | Act::Create => return vec![],
             Act::Delete(policy) | Act::Adopt(policy) => policy,
