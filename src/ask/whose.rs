@@ -56,6 +56,12 @@ impl Place {
         (crate::stack::names::is_bucket(bucket) && is_folder).then(|| Self(format!("s3://{bucket}/{prefix}")))
     }
 
+    /// Whether it is in this bucket.
+    pub fn is_in(&self, bucket: &str) -> bool {
+        let rest = self.0.strip_prefix("s3://").and_then(|place| place.strip_prefix(bucket));
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// Whether a document lies there. URIs are compared as they are: nothing is decoded, as S3 decodes nothing.
     pub fn has(&self, uri: &str) -> bool {
         uri.strip_prefix(&self.0).is_some_and(|rest| !rest.is_empty())
