@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::permissions::{self, INSTALLATION as INSTALLATION_TAG, resource_tag};
+use super::permissions::{INSTALLATION as INSTALLATION_TAG, resource_tag};
 use crate::stack::identity::Scope;
 use crate::stack::layout::RECORDS;
 
@@ -105,8 +105,3 @@ pub fn fence(scope: &Scope, ask_role: &str, others: &[String]) -> Value {
 /// How long a policy is that a role trusts by.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 pub const MAX_TRUST_CHARS: usize = 2_048;
-
-/// Whether IAM takes it as the trust of a role.
-pub fn is_short_enough_to_trust(policy: &Value) -> bool {
-    permissions::length(policy) <= MAX_TRUST_CHARS
-}
