@@ -67,13 +67,14 @@ fn the_gateway_reads_records_and_has_sessions_and_each_action_is_needed() {
             assert!(!enough(&without(&policy, n, action)), "{statement}");
         }
     }
+    let lock = format!("{RECORDS}/lock.json");
     for (action, resource, context) in [
         ("sts:AssumeRole", "arn:aws:iam::123456789012:role/tenantry-ask2", session()),
         ("sts:AssumeRole", "arn:aws:iam::123456789012:role/tenantry/prod/prod-ta-acme-2bx6vvlzwt", session()),
-        ("s3:GetObject", &format!("{RECORDS}/lock.json"), account.clone()),
+        ("s3:GetObject", lock.as_str(), account.clone()),
         ("s3:GetObject", "arn:aws:s3:::prod-sa-stand-2bx6vvlzwt/pool/acme/a.txt", account.clone()),
-        ("s3:GetObject", &record, vec![("aws:ResourceAccount", "999999999999")]),
-        ("s3:PutObject", &record, account.clone()),
+        ("s3:GetObject", record.as_str(), vec![("aws:ResourceAccount", "999999999999")]),
+        ("s3:PutObject", record.as_str(), account.clone()),
         ("bedrock:Retrieve", KNOWLEDGE_BASE, vec![OURS]),
     ] {
         assert!(!may(&policy, action, resource, &context), "{action} on {resource}");
@@ -183,7 +184,7 @@ fn a_session_asks_the_knowledge_base_that_its_tags_name_and_no_other() {
 #[test]
 fn behind_the_fence_nobody_reads_a_knowledge_base_but_who_asks_for_tenants() {
     const ADMIN: &str = "arn:aws:iam::123456789012:role/admin";
-    let fence = ask::fence(&scope(), ASK, &[ADMIN.into()]);
+    let (fence, another) = (ask::fence(&scope(), ASK, &[ADMIN.into()]), format!("{ASK}2"));
     let reads = |action, by: Option<&str>, tag: Option<&str>| {
         let by = by.map(|by| ("aws:PrincipalArn", by));
         let context: Context<'_> = by.into_iter().chain(tag.map(|tag| (OURS.0, tag))).collect();
@@ -194,7 +195,7 @@ fn behind_the_fence_nobody_reads_a_knowledge_base_but_who_asks_for_tenants() {
             GATEWAY,
             "arn:aws:iam::123456789012:role/shop",
             "arn:aws:iam::123456789012:root",
-            &format!("{ASK}2"),
+            another.as_str(),
         ] {
             assert!(reads(action, Some(by), Some("prod")), "{action} by {by}");
             assert!(!reads(action, Some(by), Some("prod2")), "another installation's is none of ours");
