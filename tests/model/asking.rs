@@ -21,7 +21,7 @@ fn scope() -> Scope {
 type Context<'a> = Vec<(&'a str, &'a str)>;
 
 /// The context with one value changed, or taken away.
-fn with<'a>(context: &Context<'a>, key: &str, value: Option<&'a str>) -> Context<'a> {
+fn with<'a>(context: &[(&'a str, &'a str)], key: &str, value: Option<&'a str>) -> Context<'a> {
     let changed = context.iter().filter_map(|(name, was)| match *name == key {
         true => value.map(|value| (*name, value)),
         false => Some((*name, *was)),
@@ -29,7 +29,7 @@ fn with<'a>(context: &Context<'a>, key: &str, value: Option<&'a str>) -> Context
     changed.collect()
 }
 
-fn may(policy: &Value, action: &str, resource: &str, context: &Context<'_>) -> bool {
+fn may(policy: &Value, action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
     allows(policy, Request { action, resource, context })
 }
 
