@@ -269,10 +269,7 @@ pub(crate) mod tests {
         ] {
             let asked = asked(pattern);
             assert_eq!((asked.owner.as_str(), asked.filter(), asked.place.has(place)), (owner, filter, true));
-            assert_eq!(
-                (asked.knowledge_base(), asked.store),
-                ("KB12345678", VectorStore::OpenSearchServerless)
-            );
+            assert_eq!((asked.knowledge_base(), asked.store), ("KB12345678", VectorStore::default()));
             assert!(asked.is_called("TENANTRYKB") && asked.is_called("KB12345678"));
             for other in
                 ["", "KB1234567", "kb12345678", "KB12345679", "arn:aws:bedrock:::knowledge-base/KB12345678"]

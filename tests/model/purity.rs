@@ -39,7 +39,7 @@ const EVERYBODYS: &[(&str, &[&str])] = &[
 ];
 
 /// What the model does without: waiting, clients, the environment, and clocks.
-const IMPURE: &str = r"\basync\b|\bawait\b|\btokio\b|\bfutures\b|\baws_\w+|\bkube(::|_)(Client|Api|client|api|runtime)\b|\bstd::(env|fs|net|process|thread)\b|\bInstant\b|\bSystemTime\b|\bnow\(\)";
+const IMPURE: &str = r"\basync\b|\bawait\b|\btokio\b|\bfutures\b|\baws_(config|credential_types|sdk|sigv4|smithy|types)\w*|\bkube(::|_)(Client|Api|client|api|runtime)\b|\bstd::(env|fs|net|process|thread)\b|\bInstant\b|\bSystemTime\b|\bnow\(\)";
 
 /// A module's path in the crate, such as `["stack", "model", "plan"]`; a `mod.rs` is its folder.
 type Module = Vec<String>;
