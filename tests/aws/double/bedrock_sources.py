@@ -146,7 +146,7 @@ async def erase(world, region, source):
                        f"updating the dataDeletionPolicy of the data source to RETAIN and retry your request. {error.message}")[:2048]
             source.status, source.failures, source.updated = "DELETE_UNSUCCESSFUL", [failure], world.clock.now()
             return failure
-        for key in [key for key in index.records if key[0] == source.id]:
-            del index.records[key]
+        for record in [record for record in index.records if record[0] == source.id]:
+            index.drop(record)
     source.kb.sources.pop(source.id, None)
     return None
