@@ -138,7 +138,7 @@ async def erase(world, region, source):
     if source.deletion_policy == "DELETE":
         try:
             role = await store.role_of(world, source.kb)
-            index = await store.open_index(world, region, source.kb, role, store.WRITE)
+            index = await store.open_index(world, region, source.kb, role, store.ERASE)
             await upstream.api(region.account, region.name, "s3", "HeadBucket", Bucket=bucket_of(source))
         except AwsError as error:
             failure = (f"Unable to delete data from vector store for data source with ID {source.id}. Check your vector "

@@ -74,6 +74,7 @@ class _Crawl:
         self.prefix = (s3.get("inclusionPrefixes") or [""])[0]
         self.owner = s3.get("bucketOwnerAccountId") or region.account
         self.role = self.index = self.bucket_policy = None
+        self.may_erase = False
         self.left_aside = collections.Counter()     # why -> how many documents
 
     async def go(self):
@@ -95,6 +96,7 @@ class _Crawl:
             # Gone from S3: its records go, also when it had failed and left none.
             self.source.seen.pop(key, None)
             self.source.documents.pop(key, None)
+            await self._check_erasing()
             if store.named_index(self.region, self.kb).drop(self._record(key)):
                 stats["numberOfDocumentsDeleted"] += 1
 
@@ -112,6 +114,15 @@ class _Crawl:
         if files > limit("job_files") or size > limit("job_bytes"):
             raise AwsError("ValidationException", "The ingestion job exceeds the quota for files to add or update per "
                            f"ingestion job, or for its size: {files} files, {size} bytes")
+
+    async def _check_erasing(self):
+        """What is replaced or gone must be removed first. A role that may only write gets through its first job, and no other."""
+        if not self.may_erase:
+            try:
+                await store.open_index(self.world, self.region, self.kb, self.role, store.ERASE)
+            except AwsError as error:
+                raise JobFailed(error.code, error.message) from None
+            self.may_erase = True
 
     async def _pass(self, point, name):
         await _until_stopped(self.job, self.world.clock.holds.passing(self.region.account, point, name))
@@ -163,6 +174,8 @@ class _Crawl:
             metadata, ignored = await self._metadata(sidecar)
             parts = documents.parts(key, text, metadata, self.source.ingestion)
             store.check_document(self.world, self.region, self.kb, metadata.size, parts)
+            if before is not None:
+                await self._check_erasing()
             store.write(self.world, self.region, self.kb, self._record(key), [
                 {"text": chunk, "metadata": attributes, "written": self.world.clock.now(), "bucket": self.bucket, "part": part}
                 for part, (chunk, attributes) in enumerate(parts)])

@@ -41,8 +41,8 @@ def _parsed(name, labels, call):
     try:
         return parse_rest("s3vectors", name, labels, call.query, call.body)
     except AwsError as error:
-        fields = error.fields.get("fieldList", [])
-        error.fields = {"fieldList": [{"path": "/" + f["name"].replace(".", "/"), "message": f["message"]} for f in fields]} if fields else {}
+        fields = [{"path": "/" + f["name"].replace(".", "/"), "message": f["message"]} for f in error.fields.get("fieldList", [])]
+        error.fields = {"fieldList": fields} if fields else {}
         raise
 
 

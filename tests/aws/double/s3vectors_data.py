@@ -91,9 +91,9 @@ async def query(world, region, call, params):
         near = near if mode == "ENHANCED" else near[:reach(world, region, params["topK"])]
         near = [(d, key) for d, key in near if s3vectors_filters.matches(wanted, index.vectors[key].metadata)]
     items, token = page(world.settings, region.account, near[:params["topK"]], params, default=100)
+    shown = {"returnMetadata": params.get("returnMetadata")}      # never the data, which GetVectors has
     return {"distanceMetric": index.metric, "nextToken": token, "vectors": [
-        {**_shown(index, key, {"returnMetadata": params.get("returnMetadata")}), **({"distance": d} if params.get("returnDistance") else {})}
-        for d, key in items]}
+        {**_shown(index, key, shown), **({"distance": d} if params.get("returnDistance") else {})} for d, key in items]}
 
 
 def reach(world, region, most):

@@ -1,5 +1,5 @@
 """Encryption in S3 Vectors: what a configuration may say, and who must be able to use the key (S3's user guide, "Data protection and
-encryption in S3 Vectors"; texts as two who tried it met them).
+encryption in S3 Vectors"; texts as some who tried it met them).
 
 The service indexes by itself, as `indexing.s3vectors.amazonaws.com`: the key's own policy must let it decrypt, or no index is made.
 """

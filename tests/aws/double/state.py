@@ -1,4 +1,4 @@
-"""What the double remembers of Bedrock and OpenSearch Serverless: plain records, one Region object per (account, region)."""
+"""What the double remembers of Bedrock, OpenSearch Serverless and S3 Vectors: plain records, one Region object per (account, region)."""
 
 import asyncio
 import base64

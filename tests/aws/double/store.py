@@ -18,7 +18,7 @@ MODELS = {
     "cohere.embed-v4:0": (1536, 256, 512, 1024),
 }
 # What Bedrock wants of an index. What the role needs for it is each store's own.
-READ, WRITE, CREATE = "read", "write", "create"
+READ, WRITE, ERASE, CREATE = "read", "write", "erase", "create"
 _STORES = {"OPENSEARCH_SERVERLESS": store_opensearch, "S3_VECTORS": store_s3vectors}
 
 

@@ -9,6 +9,7 @@ FORBIDDEN = INVALID + "Request failed: [security_exception] 403 Forbidden"
 _PERMISSIONS = {
     "read": ("aoss:ReadDocument",),
     "write": ("aoss:ReadDocument", "aoss:WriteDocument"),
+    "erase": ("aoss:ReadDocument", "aoss:WriteDocument"),
     "create": ("aoss:ReadDocument", "aoss:WriteDocument", "aoss:UpdateIndex"),
 }
 

@@ -14,7 +14,7 @@ from .vector_index import OTHER, TEXT
 
 FIVE = ("PutVectors", "GetVectors", "DeleteVectors", "QueryVectors", "GetIndex")
 # Actions that the role needs, by what Bedrock wants of the index.
-_ACTIONS = {"read": ("QueryVectors", "GetVectors"), "write": ("PutVectors", "GetVectors", "DeleteVectors", "GetIndex")}
+_ACTIONS = {"read": ("QueryVectors", "GetVectors"), "write": ("PutVectors", "GetVectors", "GetIndex"), "erase": ("DeleteVectors",)}
 # Those that are tried when a knowledge base is made, by the switch s3_vectors_check.
 _TRIED = {"query": ("QueryVectors",), "query_get": ("QueryVectors", "GetVectors"), "all": FIVE, "none": ()}
 
@@ -59,38 +59,46 @@ def named_index(region, kb):
 
 async def open_index(world, region, kb, role, purpose):
     """The index, if the role may do with it what Bedrock wants. The role is asked first: S3 Vectors tells nobody else what is there."""
+    refused = _refusal(purpose)
     try:
         bucket, name = _names(region, kb.storage)
     except AwsError as error:
-        raise validation(INVALID + error.message) from None
+        raise refused(error.message) from None
     whole, index = arn(region, bucket, name), find(region, bucket, name)[1]
     known = {**context(region, bucket, name), policy.VARIABLES: world.settings.switch(region.account, "policy_variables")}
     for action in _TRIED[world.settings.switch(region.account, "s3_vectors_check")] if purpose == "create" else _ACTIONS[purpose]:
-        _check(world, role, f"s3vectors:{action}", whole, known, bucket_policy(world, region, bucket))
+        _check(world, role, refused, f"s3vectors:{action}", whole, known, bucket_policy(world, region, bucket))
     if index is None or not world.clock.after(region.account, "vector_index_visible", index.created):
-        raise validation(f"{INVALID}{NO_INDEX} (Service: S3Vectors, Status Code: 404)")
-    await _check_key(world, region, role, index)
+        raise refused(f"{NO_INDEX} (Service: S3Vectors, Status Code: 404)")
+    await _check_key(world, region, role, refused, index)
     return index
 
 
-def _check(world, role, action, resource, known, resource_policy, guarded=False):
+def _refusal(purpose):
+    """How Bedrock words what the store refused: of a configuration that somebody sends, or of what it does by itself."""
+    if purpose == "create":
+        return lambda why: validation(INVALID + why)
+    return lambda why: validation(f"{why}. Call to Amazon S3 Vectors did not succeed.")
+
+
+def _check(world, role, refused, action, resource, known, resource_policy, guarded=False):
     why = organization.refusal(world, role.arn, action, resource, about(role, known)) or world.roles.refusal(
         role, action, resource, known, resource_policy, guarded)
     if why:
         session = f"arn:aws:sts::{role.arn.split(':')[4]}:assumed-role/{role.name}/BedrockKnowledgeBase"
-        raise validation(f"{INVALID}User: {session} is not authorized to perform: {action} on resource: {resource} {why} "
-                         "(Service: S3Vectors, Status Code: 403)")
+        raise refused(f"User: {session} is not authorized to perform: {action} on resource: {resource} {why} "
+                      "(Service: S3Vectors, Status Code: 403)")
 
 
-async def _check_key(world, region, role, index):
+async def _check_key(world, region, role, refused, index):
     name = index.encryption.get("kmsKeyArn")
     if not name:
         return
     key = await world.keys.get(region.account, region.name, name)
     if key is None or key.state != "Enabled":
-        raise validation(f"{INVALID}{name} is {key.state if key else 'NotFound'} (Service: S3Vectors, Status Code: 400)")
+        raise refused(f"{name} is {key.state if key else 'NotFound'} (Service: S3Vectors, Status Code: 400)")
     known = {"kms:CallerAccount": region.account, "kms:ViaService": f"s3vectors.{region.name}.amazonaws.com", **resource_tags(key.tags)}
-    _check(world, role, "kms:Decrypt", key.arn, known, key.policy, guarded=True)
+    _check(world, role, refused, "kms:Decrypt", key.arn, known, key.policy, guarded=True)
 
 
 def check_index(world, region, kb, index, dimension):
@@ -138,7 +146,7 @@ def reach(world, region, index, most):
 
 
 def check_document(world, region, sidecar, chunks):
-    """A sidecar of more than 1 KB, or too many attributes. The first is left aside in silence, as a dozen people met it: counted as
+    """A sidecar of more than 1 KB, or too many attributes. The first is left aside in silence, as several people met it: counted as
     scanned and as nothing else, and named only among the reasons of a job that is COMPLETE. Of the second Bedrock's guide says that
     the job throws."""
     most = world.settings.limit(region.account, "vector_sidecar_bytes")

@@ -181,7 +181,7 @@ def test_missing_keys_may_be_refused_at_once(aws, missing):
 
 
 def test_a_sidecar_over_1_kb_is_left_aside_in_silence(pool):
-    """As a dozen people met it: COMPLETE, nothing failed, nothing skipped; only the job's reasons say it."""
+    """As several people met it: COMPLETE, nothing failed, nothing skipped; only the job's reasons say it."""
     aws, kb, source = pool
     aws.upload("pool/acme/large.md", "Large.", tenantId="acme", note="x" * 1024)
     aws.upload("pool/acme/huge.md", "Huge.", tenantId="acme", **{f"k{n}": "x" * 2000 for n in range(6)})         # over 10 KB
@@ -239,7 +239,29 @@ def test_a_job_without_rights_fails(pool):
     aws.put_permissions(aws.vector_permissions("QueryVectors", "GetVectors", "GetIndex"))
     job = aws.ingest(kb, source)
     assert job["status"] == "FAILED" and "s3vectors:PutVectors on" in job["failureReasons"][0]
+    assert job["failureReasons"][0].endswith("(Service: S3Vectors, Status Code: 403). Call to Amazon S3 Vectors did not succeed.")
     assert found(aws, kb, ACME) == ["acme/leave.md"]
+
+
+@pytest.mark.parametrize("change", ["modified", "deleted"])
+def test_a_role_that_may_not_delete_vectors_gets_through_its_first_job_only(aws, change):
+    aws.make_vector_store()
+    aws.put_permissions(aws.vector_permissions(*(a for a in FIVE if a != "DeleteVectors")))
+    kb, source = aws.make_vector_kb()
+    fill(aws)
+    assert aws.ingest(kb, source)["statistics"]["numberOfNewDocumentsIndexed"] == 4
+    aws.upload("pool/acme/more.md", "More.", tenantId="acme")
+    assert aws.ingest(kb, source)["status"] == "COMPLETE"                          # nothing has to go for it
+    if change == "deleted":
+        aws.s3.delete_object(Bucket=aws.bucket, Key="pool/nobody.md")
+    else:
+        aws.upload("pool/nobody.md", "Something else.")
+    job = aws.ingest(kb, source)
+    assert job["status"] == "FAILED" and "s3vectors:DeleteVectors on" in job["failureReasons"][0]
+    aws.agent.delete_data_source(knowledgeBaseId=kb, dataSourceId=source)
+    shown = lambda: aws.agent.get_data_source(knowledgeBaseId=kb, dataSourceId=source)["dataSource"]
+    until(lambda: shown()["status"] == "DELETE_UNSUCCESSFUL")
+    assert "s3vectors:DeleteVectors" in shown()["failureReasons"][0]
 
 
 # what Retrieve finds
@@ -312,7 +334,8 @@ def test_short_answers_of_a_classic_search(aws, bucket, asked, finds):
 def test_whoever_writes_to_the_index_is_believed(pool):
     """Vectors are data: who may put them can forge whose they are, or take a tenant's away."""
     aws, kb, source = pool
-    forged = {"AMAZON_BEDROCK_TEXT": "Annual leave is cancelled.", "tenantId": "acme", "x-amz-bedrock-kb-source-uri": f"s3://{aws.bucket}/pool/evil.md"}
+    forged = {"AMAZON_BEDROCK_TEXT": "Annual leave is cancelled.", "tenantId": "acme",
+              "x-amz-bedrock-kb-source-uri": f"s3://{aws.bucket}/pool/evil.md"}
     attacker = aws.make_operator(allow("s3vectors:*"))
     attacker.vectors.put_vectors(indexArn=aws.vector_index_arn, vectors=[{"key": "x", "data": {"float32": [1.0] * 1024}, "metadata": forged}])
     assert set(found(aws, kb)) == {"acme/leave.md", "evil.md"}
@@ -392,7 +415,7 @@ def test_an_index_goes_while_it_is_used(pool):
     """S3 Vectors knows nothing of who uses it. A new one of the name is empty until there is a new data source."""
     aws, kb, source = pool
     aws.vectors.delete_index(indexArn=aws.vector_index_arn)
-    missing = f"{INVALID}The specified index could not be found (Service: S3Vectors, Status Code: 404)"
+    missing = "The specified index could not be found (Service: S3Vectors, Status Code: 404). Call to Amazon S3 Vectors did not succeed."
     assert message(lambda: found(aws, kb)) == missing
     job = aws.ingest(kb, source)
     assert (job["status"], job["failureReasons"]) == ("FAILED", [missing])
