@@ -9,7 +9,7 @@ use super::sidecar::{MAX_KEY, SUFFIX, is_sidecar};
 use super::{beside, quarantine};
 use crate::api::Reason;
 use crate::aws::{Aws, Object};
-use crate::stack::fault::{Class, Fault};
+use crate::stack::fault::Fault;
 use crate::stack::model::progress::{Cadence, Progress};
 
 /// How many pages of a thousand objects one call moves, so that other work goes on in between.
@@ -18,6 +18,8 @@ const PAGES_A_CALL: usize = 10;
 const CONCURRENCY: usize = 16;
 /// How often a page is gone over again after a failure that passes. What fails after that is stuck: it holds up no other.
 const AGAIN: u32 = 5;
+/// The same after another failure, which a person may have mended since it was told.
+const ONCE_MORE: u32 = 1;
 
 /// What happens where an object already has the key to which another is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +74,8 @@ pub struct Moved {
 /// its key: its older versions stay as long as the bucket keeps them. An object that was written again after its copy is not
 /// deleted, and is moved again.
 ///
-/// A failure that passes is an error: who calls again goes over that page again, and what was moved of it is not there any more.
-/// An object that S3 does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
+/// A failure is an error first: who calls again goes over that page again, and what was moved of it is not there any more.
+/// An object that S3 still does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
 /// filter finds it.
 pub async fn all(
     aws: &Aws,
@@ -89,9 +91,10 @@ pub async fn all(
         let page = aws.objects.list(bucket, from, at.as_deref(), None).await?;
         let Page { moved, mut faults } = self::page(aws, bucket, to_move, page.objects).await?;
         objects += moved;
-        let passes =
-            |(_, fault): &(String, Fault)| matches!(fault.class, Class::Throttled | Class::Transient);
-        if let Some(first) = faults.iter().position(passes).filter(|_| stopped_at.failed < AGAIN) {
+        let may_go = |(_, fault): &(String, Fault)| {
+            !fault.is_overtaken() && stopped_at.failed < if fault.passes() { AGAIN } else { ONCE_MORE }
+        };
+        if let Some(first) = faults.iter().position(may_go) {
             *stopped_at = StoppedAt { done: stopped_at.done, page: at, failed: stopped_at.failed + 1 };
             return Err(faults.swap_remove(first).1);
         }

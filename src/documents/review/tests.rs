@@ -523,7 +523,7 @@ const CODES: &[(&str, u16)] = &[
 /// What S3 says where somebody has written or deleted an object meanwhile.
 const OVERTAKEN: [&str; 3] = ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"];
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
     let naming = r#"{"metadataAttributes":{"tenantId":"globex"}}"#;
     for (code, status) in CODES {
@@ -572,7 +572,7 @@ fn moves(on_conflict: OnConflict) -> [Move; 1] {
 }
 
 /// What is retained moves, but for what S3 does not let anybody move.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
     for (code, status) in CODES {
         for (operation, on_conflict) in [
@@ -593,9 +593,8 @@ async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
             let moved = loop {
                 match relocate::all(&test.aws, BUCKET, &moves(on_conflict), &mut stopped_at).await {
                     Ok(moved) => break moved,
-                    // It may pass. The others do not wait for that.
-                    Err(fault) => {
-                        assert!(fault.class.needs_person().is_none(), "{what}: {fault}");
+                    // It may pass, or be mended. The others do not wait for that.
+                    Err(_) => {
                         assert_eq!(test.s3.keys("pool/acme/"), [stuck.clone()], "{what}");
                         failures += 1;
                     }
@@ -701,7 +700,7 @@ async fn what_is_uploaded_anew_while_it_is_put_into_quarantine_is_not_deleted() 
 }
 
 /// A process ends with any of its calls; the next one finds everything out, and what it finds gone is still told.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn cut_short_at_any_call_it_ends_as_if_it_had_not_been() {
     for ends_after in 0.. {
         let mut test = Test::new(7, [30, 3, 5]);
