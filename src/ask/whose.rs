@@ -251,7 +251,7 @@ pub(crate) mod tests {
             ("/holder/uid", json!("u-2")),
             ("/holder/uid", json!("")),
         ] {
-            assert!(!is_recorded(&own, &record(&[change.clone()])), "{change:?}");
+            assert!(!is_recorded(&own, &record(std::slice::from_ref(&change))), "{change:?}");
         }
     }
 
