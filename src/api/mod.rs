@@ -8,6 +8,7 @@ pub mod admission;
 pub mod annotations;
 pub(crate) mod condition;
 pub mod crds;
+pub(crate) mod guarded;
 pub(crate) mod index;
 pub(crate) mod ingestion;
 pub(crate) mod invalid;

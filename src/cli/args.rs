@@ -96,6 +96,11 @@ pub(super) fn tenant_id(text: &str) -> Result<String, String> {
     if names::is_tenant_id(text) { Ok(text.into()) } else { Err("no Tenant can have it".into()) }
 }
 
+pub(super) fn percent(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| "a percentage from 1% to 100%".into())
+}
+
 pub(super) fn bucket(name: &str) -> Result<String, String> {
     if names::is_bucket(name) {
         Ok(name.into())
@@ -148,5 +153,18 @@ pub(super) fn bounding(text: &str) -> Result<String, String> {
         Ok(text.into())
     } else {
         Err("a policy's ARN is of the form arn:aws:iam::<twelve digits>:policy/<path and name>, without wildcards".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_a_percentage() {
+        assert_eq!((percent("80%"), percent("100")), (Ok(80), Ok(100)));
+        for bad in ["0", "101%", "-1", "80 %", "fast", ""] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,20 +1,16 @@
 //! `tenantry run`
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::{ArgAction, Args};
 use kube::core::Selector;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-use super::args::{bounding, bucket, installation, registry};
+use super::args::{bounding, bucket, installation, percent, registry};
 use super::cluster::InCluster;
 use super::help;
-use super::terminal::OneLineEach;
+use super::process::{self, LogFormat};
 use crate::api::annotations::yes_or_no;
 use crate::aws;
 use crate::operator;
@@ -22,10 +18,6 @@ use crate::settings::LeaderElection;
 use crate::settings::Settings;
 use crate::stack::record;
 use crate::stack::registry::Table;
-
-/// What is logged unless RUST_LOG says otherwise. Of a server that cannot be reached, and of credentials and a region that
-/// are not there, we say more ourselves, and once.
-const LOGGED: &str = "info,kube_client::client::builder=off,aws_config=error";
 
 #[derive(Debug, Args)]
 #[command(after_help = help::after("tenantry run --installation prod --read-only", &[&[help::LOG][..], &help::both()].concat()))]
@@ -218,17 +210,6 @@ enum IdPolicy {
     Reuse,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-fn percent(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
-    number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| "a percentage from 1% to 100%".into())
-}
-
 fn labels(text: &str) -> Result<Selector, String> {
     let pairs = text.split(',').map(|pair| match pair.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
@@ -241,20 +222,8 @@ fn labels(text: &str) -> Result<Selector, String> {
 
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-        let logs = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal());
-        match self.log_format {
-            LogFormat::Text => logs.with_writer(|| OneLineEach(std::io::stderr())).init(),
-            LogFormat::Json => logs.json().init(),
-        }
-        let mut config = self.within.config().await?;
-        // Backoff is ours, by object and by class of failure.
-        config.default_retry = false;
-        // A watch is renewed before that; whatever else is silent for so long is lost.
-        config.read_timeout = Some(Duration::from_secs(295));
+        process::log(self.log_format);
+        let config = process::patient(self.within.config().await?);
         let api_server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config)?;
         let settings = Settings {
@@ -290,37 +259,14 @@ impl Run {
         if settings.resync.is_zero() {
             bail!("--resync must be at least 1 second");
         }
-        let stop = CancellationToken::new();
-        tokio::spawn(stop_on_signal(stop.clone()));
+        let stop = process::stop_on_signal();
         operator::run(settings, client, &aws::load().await?, stop).await
     }
-}
-
-/// Both signals end the operator after the passes under way.
-async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    tracing::info!("stopping");
-    stop.cancel();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pace_is_a_percentage() {
-        assert_eq!((percent("80%"), percent("100")), (Ok(80), Ok(100)));
-        for bad in ["0", "101%", "-1", "80 %", "fast", ""] {
-            assert!(percent(bad).is_err(), "{bad}");
-        }
-    }
 
     #[derive(clap::Parser)]
     struct Alone {

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Parts};
 use super::controllers::Controllers;
+use super::health::{Health, Phase};
 use super::metrics::Metrics;
 use super::records::Installation;
-use super::serve::{Health, Phase};
 use super::wait_for_aws;
 use super::watches::{self, TenantWatch};
 use crate::aws::Aws;

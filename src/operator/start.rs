@@ -10,17 +10,19 @@ use kube::{Api, Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::health::{Health, Phase};
 use super::installation_owner::Grant;
 use super::lead::{Ended, Leader};
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
 use super::records::Installation;
-use super::serve::{self, Health, Phase};
-use super::{client, definitions, wait_for_aws};
+use super::{definitions, wait_for_aws};
+use crate::api_server;
 use crate::aws;
 use crate::aws::{Aws, Fence, Gate, Pace};
 use crate::clock::Clock;
 use crate::records::bucket::InstallationBucket;
+use crate::serve;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
 use crate::stack::names;
@@ -35,7 +37,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let _answers = answer(&settings, &metrics, &health).await?;
-    let reader = client::behind(&Fence::open(), &client, &metrics.kubernetes);
+    let reader = api_server::behind(&Fence::open(), &client, &metrics.kubernetes);
     let clock = Clock::new(settings.clock);
     if !definitions::wait(&reader, &settings.api_server, clock, &stop, |why| health.is(Phase::Waits(why)))
         .await
@@ -45,7 +47,7 @@ pub async fn run(
     // A process that only reads need not be alone.
     let terms = settings.leader_election.clone().filter(|_| !settings.read_only);
     let fence = if terms.is_some() { Fence::closed() } else { Fence::open() };
-    let client = client::behind(&fence, &client, &metrics.kubernetes);
+    let client = api_server::behind(&fence, &client, &metrics.kubernetes);
     let lease = lease_name(&settings.installation);
     if terms.is_some() {
         metrics.leads(&lease, false);
@@ -89,11 +91,17 @@ async fn answer(
     health: &Arc<Health>,
 ) -> anyhow::Result<impl Sized + use<>> {
     let probes = match settings.health_probe_bind_address {
-        Some(address) => Some(serve::health(address, health.clone()).await?),
+        Some(address) => {
+            let health = health.clone();
+            Some(serve::health(address, move || health.is_ready()).await?)
+        }
         None => None,
     };
     let scrapes = match settings.metrics_bind_address {
-        Some(address) => Some(serve::metrics(address, metrics.clone()).await?),
+        Some(address) => {
+            let metrics = metrics.clone();
+            Some(serve::metrics(address, move || metrics.text()).await?)
+        }
         None => None,
     };
     Ok((probes, scrapes))

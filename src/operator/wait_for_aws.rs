@@ -3,7 +3,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::serve::{Health, Phase};
+use super::health::{Health, Phase};
 use crate::clock::Clock;
 use crate::reconcile::retry;
 use crate::records::Trouble;

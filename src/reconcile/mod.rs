@@ -8,7 +8,6 @@ pub(crate) mod engine;
 pub(crate) mod events;
 pub(crate) mod failed;
 pub(crate) mod finalizer;
-pub(crate) mod guarded;
 pub(crate) mod ids;
 pub(crate) mod ingestion;
 pub(crate) mod leftovers;
@@ -38,8 +37,8 @@ pub(crate) mod written;
 
 use std::time::Duration;
 
-pub use self::guarded::Guarded;
 use crate::api::Reason;
+pub use crate::api::guarded::Guarded;
 use crate::records::Trouble;
 use crate::stack::causes::causes;
 use crate::stack::fault::Fault;

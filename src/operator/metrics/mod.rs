@@ -10,13 +10,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric as Counted, Registry};
+use prometheus_client::registry::Registry;
 
 use crate::api::metric::*;
 use crate::aws::Requests;
 use crate::documents::reviews::Reviews;
 use crate::reconcile::Error;
 use crate::reconcile::context::Context;
+use crate::serve::register;
 
 mod objects;
 
@@ -43,12 +44,6 @@ pub struct Metrics {
     most: Family<Labels<1>, Gauge>,
     waiting: Family<Labels<1>, Gauge>,
     leads: Family<Labels<1>, Gauge>,
-}
-
-fn register<const LABELS: usize>(registry: &mut Registry, metric: Metric<LABELS>, counted: impl Counted) {
-    // The encoder writes the ending of a counter's name, and the full stop of its meaning.
-    let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
-    registry.register(name, metric.meaning.trim_end_matches('.'), counted);
 }
 
 impl Default for Metrics {

@@ -16,11 +16,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use prometheus_client::registry::{Metric as Counted, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::metrics::Metrics;
-use crate::reconcile::context::Context;
+use crate::api::metric::Metric;
 
 /// How many connections to an address are served at a time.
 const PLACES: usize = 32;
@@ -46,44 +46,11 @@ const FRESH: Duration = Duration::from_secs(1);
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// How far the process is. It is ready when nothing of Kubernetes is missing: whether AWS answers, or whether this
-/// process leads, is no reason to start another in its place.
-#[derive(Default)]
-pub struct Health(Mutex<Phase>);
-
-/// See [`Health`].
-#[derive(Default)]
-pub enum Phase {
-    /// It has just begun.
-    #[default]
-    Starts,
-    /// It waits for something, and cannot do without.
-    Waits(String),
-    /// It asks AWS what it must know before it works, and waits for an answer if there is something to say of that.
-    AsksAws(Option<String>),
-    /// It waits for the lease; an error if the API server did not answer.
-    StandsBy(Result<(), String>),
-    /// It acts.
-    Works(Arc<Context>),
-}
-
-impl Health {
-    /// The process has come so far.
-    pub fn is(&self, phase: Phase) {
-        *self.0.lock() = phase;
-    }
-
-    /// What it says when it is ready, or why it is not.
-    fn is_ready(&self) -> Result<String, String> {
-        match &*self.0.lock() {
-            Phase::Starts => Err("starting".into()),
-            Phase::Waits(why) => Err(why.clone()),
-            Phase::AsksAws(Some(why)) => Ok(format!("ok; {why}")),
-            Phase::StandsBy(Err(why)) => Err(format!("the lease cannot be had: {why}")),
-            Phase::Works(cx) if !cx.filled.all() => Err("the first lists are not complete".into()),
-            Phase::AsksAws(None) | Phase::StandsBy(Ok(())) | Phase::Works(_) => Ok("ok".into()),
-        }
-    }
+/// Registers what is counted under the name and with the meaning that it has in the table of metrics.
+pub fn register<const LABELS: usize>(registry: &mut Registry, metric: Metric<LABELS>, counted: impl Counted) {
+    // The encoder writes the ending of a counter's name, and the full stop of its meaning.
+    let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+    registry.register(name, metric.meaning.trim_end_matches('.'), counted);
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -121,11 +88,15 @@ impl<Make: Fn() -> Result<String, std::fmt::Error>> Shared<Make> {
     }
 }
 
-/// Serves `/healthz` and `/readyz` until the answer is dropped.
-pub async fn health(address: SocketAddr, health: Arc<Health>) -> anyhow::Result<AbortOnDropHandle<()>> {
+/// Serves `/healthz` and `/readyz` until the answer is dropped. `is_ready` says how the process is when it is ready, or why
+/// it is not.
+pub async fn health(
+    address: SocketAddr,
+    is_ready: impl Fn() -> Result<String, String> + Send + Sync + 'static,
+) -> anyhow::Result<AbortOnDropHandle<()>> {
     let probes = move |path: &str| match path {
         "/healthz" => Some(answer(StatusCode::OK, TEXT, "ok\n")),
-        "/readyz" => Some(match health.is_ready() {
+        "/readyz" => Some(match is_ready() {
             Ok(how) => answer(StatusCode::OK, TEXT, format!("{how}\n")),
             Err(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         }),
@@ -134,9 +105,12 @@ pub async fn health(address: SocketAddr, health: Arc<Health>) -> anyhow::Result<
     listen("health probes", address, probes).await
 }
 
-/// Serves `/metrics` until the answer is dropped.
-pub async fn metrics(address: SocketAddr, metrics: Arc<Metrics>) -> anyhow::Result<AbortOnDropHandle<()>> {
-    let shared = Shared::new(FRESH, move || metrics.text());
+/// Serves `/metrics` until the answer is dropped. `text` makes the page.
+pub async fn metrics(
+    address: SocketAddr,
+    text: impl Fn() -> Result<String, std::fmt::Error> + Send + Sync + 'static,
+) -> anyhow::Result<AbortOnDropHandle<()>> {
+    let shared = Shared::new(FRESH, text);
     listen("metrics", address, move |path: &str| (path == "/metrics").then(|| scraped(&shared))).await
 }
 

@@ -1,0 +1,64 @@
+//! What verbs have in common that go on until they are told to stop.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use kube::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::terminal::OneLineEach;
+
+/// What is logged unless RUST_LOG says otherwise. Of a server that cannot be reached, and of credentials and a region that
+/// are not there, we say more ourselves, and once.
+const LOGGED: &str = "info,kube_client::client::builder=off,aws_config=error";
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Begins the log.
+pub(super) fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => logs.with_writer(|| OneLineEach(std::io::stderr())).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// The same way to the API server for whoever tries again by itself.
+pub(super) fn patient(mut config: Config) -> Config {
+    // Backoff is ours, by object and by class of failure.
+    config.default_retry = false;
+    // A watch is renewed before that; whatever else is silent for so long is lost.
+    config.read_timeout = Some(Duration::from_secs(295));
+    config
+}
+
+/// Is cancelled when the process is told to end, by either signal.
+pub(super) fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    stop
+}
+
+async fn cancel_on_signal(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+}
