@@ -5,12 +5,12 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::endpoint::endpoint;
 use super::fault::found;
 use super::gate::Gate;
 use super::signed::{Answer, Signed};
 use crate::stack::fault::Fault;
 use crate::stack::iam::operation::bedrock;
-use crate::stack::identity;
 use crate::stack::lifecycle::Lifecycle;
 
 /// How long the answer may take: nothing that anybody waits for depends on it.
@@ -26,14 +26,7 @@ pub struct FoundationModels {
 
 impl FoundationModels {
     pub(super) fn new(config: &SdkConfig, gate: &Gate) -> Self {
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
-        let partition = identity::partition_of(&region);
-        let domain = identity::domain(partition, config.use_dual_stack() == Some(true));
-        let endpoint = config.endpoint_url().map_or_else(
-            || format!("https://bedrock{fips}.{region}.{domain}"),
-            |url| url.trim_end_matches('/').into(),
-        );
+        let endpoint = endpoint(config, "Bedrock", "bedrock");
         Self { client: Signed::new(config, "bedrock"), endpoint, gate: gate.clone() }
     }
 

@@ -15,12 +15,14 @@ mod bedrock_data_sources;
 mod bedrock_documents;
 mod bedrock_jobs;
 mod bedrock_models;
+mod bedrock_questions;
 mod bedrock_retrieve;
 mod call;
 mod config;
 mod credentials;
 mod document;
 mod dynamodb;
+mod endpoint;
 mod fault;
 mod fence;
 mod gate;
@@ -38,10 +40,13 @@ mod s3_lifecycle;
 mod s3_listing;
 mod s3_objects;
 mod s3_versions;
+mod signature;
 mod signed;
 mod sts;
+mod sts_ask;
 mod values;
 mod way;
+mod web;
 
 pub(crate) use aoss::Collections;
 pub(crate) use aoss_endpoint::IndexEndpoints;
@@ -52,6 +57,7 @@ pub(crate) use bedrock_data_sources::DataSources;
 pub(crate) use bedrock_documents::KnowledgeBaseDocuments;
 pub(crate) use bedrock_jobs::Jobs;
 pub(crate) use bedrock_models::FoundationModels;
+pub(crate) use bedrock_questions::{Answer, NoAnswer, Questions, Refusal};
 pub use bedrock_retrieve::{Passage, Retrieval};
 pub(crate) use config::load;
 pub(crate) use dynamodb::Registry;
@@ -68,7 +74,9 @@ pub(crate) use s3_listing::{Object, Objects, Page};
 pub(crate) use s3_objects::Content;
 pub(crate) use s3_versions::Version;
 pub(crate) use sts::caller;
+pub(crate) use sts_ask::{AskRole, Session};
 pub(crate) use values::Tags;
+pub(crate) use web::{Unread, Web};
 
 /// All of AWS that the operator uses, for one account and region. Cheap to clone.
 #[derive(Clone, Debug)]

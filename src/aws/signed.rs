@@ -1,20 +1,18 @@
 //! Requests that no SDK makes: signed, sent once, and answered in JSON.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::Headers;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
 
 use super::config::{CONNECT_TIMEOUT, OPERATION_TIMEOUT};
 use super::credentials::Credentials;
+use super::signature::Signer;
 use super::way;
 use crate::stack::causes::causes;
 
@@ -108,36 +106,11 @@ impl Signed {
         }
     }
 
-    /// The request with its signature. OpenSearch Serverless wants the body's hash as a header, too.
+    /// The request with its signature.
     async fn signed(&self, method: &str, url: &str, body: String) -> Result<HttpRequest, String> {
-        let identity = self.credentials.get().await?.into();
-        let mut settings = SigningSettings::default();
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(self.service)
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()
-            .map_err(|error| error.to_string())?
-            .into();
-        let headers = [("content-type", "application/json")];
-        let signable =
-            SignableRequest::new(method, url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
-        let signature =
-            signable.and_then(|request| sign(request, &parameters)).map_err(|it| it.to_string())?;
-        let (instructions, _) = signature.into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        request.set_method(method).map_err(|error| error.to_string())?;
-        request.set_uri(url).map_err(|error| error.to_string())?;
-        let signed = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        for (name, value) in
-            headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(signed)
-        {
-            request.headers_mut().insert(name, value);
-        }
-        Ok(request)
+        let credentials = self.credentials.get().await?;
+        let signer = Signer { service: self.service, region: &self.region, hash_header: true };
+        signer.signed(credentials, method, url, body.into_bytes())
     }
 }
 

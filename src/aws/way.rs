@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use aws_config::SdkConfig;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
@@ -40,6 +41,11 @@ pub enum NoWay {
         "AWS_CA_BUNDLE names {path}, and {why}: it must be a file with certificates of authorities in PEM"
     )]
     Bundle { path: String, why: String },
+    /// The authorities of a file cannot be used.
+    #[error(
+        "{path} cannot be used, because {why}: it must be a file with certificates of authorities in PEM"
+    )]
+    Authorities { path: String, why: String },
     /// A proxy that cannot be used.
     #[error(
         "the environment names a SOCKS proxy before AWS, which is reached by http and https proxies only: set HTTPS_PROXY to \
@@ -86,6 +92,18 @@ pub(super) fn connector(
     sleep: Option<SharedAsyncSleep>,
 ) -> Result<SharedHttpConnector, NoWay> {
     let context = trusted()?;
+    Ok(SharedHttpConnector::new(Ways::of(|proxy| one_way(&context, proxy, Some(settings), sleep.clone()))))
+}
+
+/// The same to a server that the authorities of a file vouch for, if one is named.
+pub(super) fn connector_to(
+    settings: &HttpConnectorSettings,
+    sleep: Option<SharedAsyncSleep>,
+    authorities: Option<&Path>,
+) -> Result<SharedHttpConnector, NoWay> {
+    let Some(path) = authorities else { return connector(settings, sleep) };
+    let named = path.display().to_string();
+    let context = context(bundle(path).map_err(|why| NoWay::Authorities { path: named, why })?);
     Ok(SharedHttpConnector::new(Ways::of(|proxy| one_way(&context, proxy, Some(settings), sleep.clone()))))
 }
 
@@ -169,19 +187,27 @@ fn is_asked_straight(uri: &str, hosts: &[String]) -> bool {
     link_local || hosts.iter().any(|it| it == host)
 }
 
-/// By whom a server must be vouched for.
+/// By whom a server must be vouched for: the environment's bundle, or the system's authorities.
 fn trusted() -> Result<TlsContext, NoWay> {
-    let store = match std::env::var(BUNDLE).ok().filter(|path| !path.is_empty()) {
-        None => TrustStore::default(),
+    match std::env::var(BUNDLE).ok().filter(|path| !path.is_empty()) {
+        None => Ok(context(TrustStore::default())),
         Some(path) => {
-            let text = fs::read_to_string(&path).map_err(|error| error.to_string());
-            let usable = text.and_then(|text| authorities(&text));
-            let usable = usable.map_err(|why| NoWay::Bundle { path, why })?;
-            usable.into_iter().fold(TrustStore::empty(), TrustStore::with_pem_certificate)
+            let usable = bundle(Path::new(&path)).map_err(|why| NoWay::Bundle { path, why })?;
+            Ok(context(usable))
         }
-    };
+    }
+}
+
+/// The authorities of a file.
+fn bundle(path: &Path) -> Result<TrustStore, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string());
+    let usable = text.and_then(|text| authorities(&text))?;
+    Ok(usable.into_iter().fold(TrustStore::empty(), TrustStore::with_pem_certificate))
+}
+
+fn context(store: TrustStore) -> TlsContext {
     // Its builder never fails.
-    Ok(TlsContext::builder().with_trust_store(store).build().unwrap_or_default())
+    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
 }
 
 /// The certificates of a bundle that can be used, each as it stands there. One that nobody could use is passed over, as
