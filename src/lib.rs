@@ -19,12 +19,13 @@
 //! | [`documents`] | sidecars, ingestion jobs, and the removal of documents |
 //! | [`reconcile`] | one pass over an object: resolve → observe → plan → act → report; and the way back |
 //! | [`operator`] | the process: start, leader election, watches, probes, metrics |
-//! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents` |
+//! | [`gateway`] | the other process: who asks for whom, questions in turn, answers that are the tenant's |
+//! | [`cli`] | `run`, `gateway`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents` |
 //!
-//! `api ← stack ← ask`, `stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
-//! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it: `iam ←
-//! store ← model ← forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
-//! be used from `reconcile` on. A test holds the folders to it.
+//! `api ← stack ← ask`, `stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it.
+//! `gateway` may use those up to `records`, and `ask`. `cli` may use what comes before `reconcile`, and its verbs `run` and
+//! `gateway` those two. `stack` knows neither `aws` nor a client; within it: `iam ← store ← model ← forecast`. No file uses one
+//! that uses it. [`settings`], [`clock`] and [`serve`] may be used from `reconcile` on. A test holds the folders to it.
 //!
 //! # The words
 //!
@@ -45,7 +46,7 @@
 //!
 //! Of several processes one: whoever holds the lease ([`operator::lease`]). Each renewal opens a [`aws::Fence`] for a
 //! while, and before it stands every call to AWS that changes something ([`aws::Gate`]) and every request to Kubernetes
-//! that does ([`operator::client`]). So a process that has lost its lease without knowing it, because it was stopped or
+//! that does ([`api_server`]). So a process that has lost its lease without knowing it, because it was stopped or
 //! cut off, changes nothing any more. What it said it would do is done by the next, which finds things by their names.
 //!
 //! # What follows from a failed AWS call
@@ -65,14 +66,17 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod api;
+mod api_server;
 pub mod ask;
 pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod documents;
+pub mod gateway;
 pub(crate) mod layers;
 pub mod operator;
 pub(crate) mod reconcile;
 pub(crate) mod records;
+pub(crate) mod serve;
 pub mod settings;
 pub mod stack;

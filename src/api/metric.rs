@@ -64,20 +64,22 @@ pub struct Row {
 }
 
 macro_rules! metrics {
-    ($($id:ident: $kind:ident $name:literal [$($label:literal),*] $meaning:literal;)*) => {
+    ($(#[$doc:meta])* $all:ident: $($id:ident: $kind:ident $name:literal [$($label:literal),*] $meaning:literal;)*) => {
         $(
             #[doc = $meaning]
             pub const $id: Metric<{ <[&str]>::len(&[$($label),*]) }> =
                 Metric { name: $name, kind: Kind::$kind, labels: [$($label),*], meaning: $meaning };
         )*
-        /// All metrics, in the order of the manual.
-        pub const ALL: &[Row] = &[$($id.row()),*];
+        $(#[$doc])*
+        pub const $all: &[Row] = &[$($id.row()),*];
     };
 }
 
 // The first group has the names that controller-runtime and client-go gave them, so that dashboards and alerts for
 // other controllers know this one too.
 metrics! {
+    /// All metrics of the operator, in the order of the manual.
+    ALL:
     RECONCILES: Counter "controller_runtime_reconcile_total" ["controller", "result"]
         "Passes that ended, by how: `success`, `requeue_after` or `error`.";
     RECONCILE_ERRORS: Counter "controller_runtime_reconcile_errors_total" ["controller"]
@@ -140,13 +142,58 @@ metrics! {
         "Attributes of metadata files that nobody had declared and that were not kept.";
 }
 
+metrics! {
+    /// All metrics of the gateway, in the order of the manual.
+    GATEWAY:
+    GATEWAY_BUILD: Gauge "tenantry_gateway_build_info" ["version"]
+        "Always 1; the label has the release.";
+    GATEWAY_REQUESTS: Counter "tenantry_gateway_requests_total" ["operation", "code"]
+        "Requests that were answered, by operation and by the code that the caller was told; `OK` without one. `Unknown` is an operation that the gateway does not have.";
+    GATEWAY_SECONDS: Histogram "tenantry_gateway_request_duration_seconds" ["operation"]
+        "How long requests took, from the last byte of the request's head to the answer.";
+    GATEWAY_QUEUE_SECONDS: Histogram "tenantry_gateway_queue_seconds" []
+        "How long questions waited for their turn.";
+    GATEWAY_QUEUED: Gauge "tenantry_gateway_queued" []
+        "Questions that wait for their turn.";
+    GATEWAY_IN_FLIGHT: Gauge "tenantry_gateway_in_flight" []
+        "Requests under way, those included that wait for their turn.";
+    GATEWAY_CONNECTIONS: Gauge "tenantry_gateway_connections" []
+        "Connections of callers.";
+    GATEWAY_REFUSED: Counter "tenantry_gateway_refused_total" ["reason"]
+        "Requests that were refused, by why.";
+    GATEWAY_FOREIGN: Counter "tenantry_gateway_foreign_passages_total" ["pattern"]
+        "Passages that AWS returned to a tenant's question and that are not the tenant's; they were dropped. Anything but 0 means that a filter was not applied, that a metadata file lies, or that a knowledge base was mixed up.";
+    GATEWAY_MEMBERS_DROPPED: Counter "tenantry_gateway_members_dropped_total" []
+        "Members of AWS's answers that this release does not know and that were not passed on.";
+    GATEWAY_UPSTREAM: Counter "tenantry_gateway_upstream_requests_total" ["service", "operation", "code"]
+        "Calls to AWS that were answered, or should have been, by AWS's error code; `OK` without one.";
+    GATEWAY_UPSTREAM_SECONDS: Histogram "tenantry_gateway_upstream_request_duration_seconds" ["service", "operation"]
+        "How long calls to AWS took.";
+    GATEWAY_KUBERNETES: Counter "tenantry_gateway_kubernetes_requests_total" ["code", "method"]
+        "Requests to the API server, by HTTP status; `<error>` if there was no answer.";
+    GATEWAY_SESSIONS: Gauge "tenantry_gateway_sts_sessions" []
+        "Sessions with AWS that are kept, one a tenant.";
+    GATEWAY_TENANTS: Gauge "tenantry_gateway_tenants" ["state"]
+        "Tenants that are known, by whether they can be asked: `ready`, `unready`, `leaving` or `twice`, which is a tenantId that two accepted Tenants have.";
+    GATEWAY_TENANTS_AGE: Gauge "tenantry_gateway_tenants_age_seconds" []
+        "How long ago the API server last answered: what is known of tenants, callers and rights is at most so much older than usual.";
+    GATEWAY_REPLICAS: Gauge "tenantry_gateway_ready_replicas" []
+        "Among how many ready replicas the rate is shared.";
+    GATEWAY_RATE: Gauge "tenantry_gateway_retrieve_rate" []
+        "How many questions a second this replica puts to AWS at most.";
+    GATEWAY_LINES_DROPPED: Counter "tenantry_gateway_access_log_dropped_total" []
+        "Lines of the access log that were not written, because whatever takes them was too slow.";
+    GATEWAY_CERTIFICATE_STALE: Gauge "tenantry_gateway_certificate_stale" []
+        "1 while the files with certificate and key cannot be used and those read before go on; else 0.";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_follow_the_conventions() {
-        for metric in ALL {
+        for metric in ALL.iter().chain(GATEWAY) {
             assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
             assert!(metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"), "{}", metric.name);
         }

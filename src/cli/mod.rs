@@ -5,12 +5,14 @@ mod cluster;
 mod crds;
 mod delete;
 mod documents;
+mod gateway;
 mod help;
 mod iam_policy;
 mod inspect;
 mod place;
 mod preview;
 mod price;
+mod process;
 mod release;
 mod retained;
 mod retrieve;
@@ -34,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Run the operator: build in AWS what Tenants and SharedStacks ask for, and take it apart again.
     Run(run::Run),
+    /// Run the gateway: answer questions of tenants' programs in AWS's own protocol, each from its own documents.
+    Gateway(gateway::Gateway),
     /// Print the custom resource definitions, for `kubectl apply -f -`.
     Crds(crds::Crds),
     /// Print what IAM must allow, as a policy that can be attached as it is.
@@ -67,7 +71,7 @@ impl Cli {
         // Both kube and the AWS SDK may bring a TLS provider; whoever comes second finds ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let reader = match self.command {
-            Command::Run(_) => Reader::Operators,
+            Command::Run(_) | Command::Gateway(_) => Reader::Operators,
             _ => Reader::Caller,
         };
         self.command
@@ -81,6 +85,7 @@ impl Command {
     async fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Run(run) => run.run().await,
+            Command::Gateway(gateway) => gateway.run().await,
             Command::Crds(crds) => crds.run(),
             Command::IamPolicy(policy) => policy.run().await,
             Command::Plan(plan) => plan.run(),
@@ -108,6 +113,7 @@ mod tests {
         let (cluster, aws) = (&["KUBECONFIG", "--context"][..], &["AWS_REGION", "HTTPS_PROXY"][..]);
         for (path, reads) in [
             ("run", [cluster, aws, &["RUST_LOG"]].concat()),
+            ("gateway", [cluster, aws, &["RUST_LOG"]].concat()),
             ("crds", vec![]),
             ("plan", vec![]),
             ("iam-policy operator", vec![]),

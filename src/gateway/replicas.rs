@@ -1,0 +1,164 @@
+//! How many replicas share the rate: the ready endpoints of the gateway's own Service.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::{StreamExt, future};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::stack::causes::causes;
+
+/// The label that says whose endpoints a slice has.
+/// <https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/>
+const SERVICE: &str = "kubernetes.io/service-name";
+
+/// Counts the ready replicas of a Service until it is dropped. While nobody answers, the last count stands.
+pub struct Replicas {
+    count: watch::Receiver<usize>,
+    _watch: Option<AbortOnDropHandle<()>>,
+}
+
+impl Replicas {
+    /// Those of a Service, by namespace and name; without one this replica is alone.
+    pub fn watch(client: &Client, service: Option<&(String, String)>) -> Self {
+        let (sender, count) = watch::channel(1);
+        let watching = service.map(|(namespace, name)| {
+            let api = Api::<EndpointSlice>::namespaced(client.clone(), namespace);
+            let config = watcher::Config::default().labels(&format!("{SERVICE}={name}"));
+            let events = watcher(api, config).default_backoff();
+            let mut slices = Slices::default();
+            let each = events.for_each(move |event| {
+                match event {
+                    Ok(event) => {
+                        if slices.take(event) {
+                            sender.send_if_modified(|count| {
+                                let now = slices.ready();
+                                std::mem::replace(count, now) != now
+                            });
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = causes(&error),
+                            "replicas cannot be counted; the last count stands"
+                        );
+                    }
+                }
+                future::ready(())
+            });
+            AbortOnDropHandle::new(tokio::spawn(each))
+        });
+        Self { count, _watch: watching }
+    }
+
+    /// Tells how many there are, and again when that changes.
+    pub async fn follow(mut self, told: impl Fn(usize)) {
+        loop {
+            let now = *self.count.borrow_and_update();
+            told(now);
+            if self.count.changed().await.is_err() {
+                // Nobody counts: there will be no other.
+                return future::pending().await;
+            }
+        }
+    }
+}
+
+/// What the watch has shown.
+#[derive(Default)]
+struct Slices {
+    shown: HashMap<String, EndpointSlice>,
+    /// Those of a listing that goes on.
+    listed: HashMap<String, EndpointSlice>,
+}
+
+impl Slices {
+    /// Takes in what a watch tells. Answers whether the count may be another.
+    fn take(&mut self, event: watcher::Event<EndpointSlice>) -> bool {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(slice) => drop(self.listed.insert(slice.name_any(), slice)),
+            watcher::Event::InitDone => {
+                self.shown = std::mem::take(&mut self.listed);
+                return true;
+            }
+            watcher::Event::Apply(slice) => {
+                self.shown.insert(slice.name_any(), slice);
+                return true;
+            }
+            watcher::Event::Delete(slice) => {
+                self.shown.remove(&slice.name_any());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// How many pods are ready, this one included, which may not be shown yet. A pod with addresses of two families is in
+    /// two slices.
+    fn ready(&self) -> usize {
+        let endpoints = self.shown.values().flat_map(|slice| &slice.endpoints);
+        let ready = endpoints.filter(|endpoint| {
+            let said = endpoint.conditions.as_ref().and_then(|conditions| conditions.ready);
+            said.unwrap_or(true)
+        });
+        let pods = ready.filter_map(|endpoint| {
+            let pod = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
+            pod.or_else(|| endpoint.addresses.first().cloned())
+        });
+        pods.collect::<HashSet<_>>().len().max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn slice(name: &str, family: &str, endpoints: Value) -> EndpointSlice {
+        serde_json::from_value(json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+            "metadata": {"name": name}, "endpoints": endpoints,
+        }))
+        .unwrap()
+    }
+
+    fn pod(uid: &str, address: &str, ready: Option<bool>) -> Value {
+        json!({"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "uid": uid}})
+    }
+
+    #[test]
+    fn a_pod_counts_once_and_only_while_it_is_ready() {
+        let mut slices = Slices::default();
+        assert_eq!(slices.ready(), 1, "this one is there, shown or not");
+        let four = json!([
+            pod("a", "10.0.0.1", Some(true)),
+            pod("b", "10.0.0.2", None),
+            pod("c", "10.0.0.3", Some(false)),
+        ]);
+        assert!(slices.take(watcher::Event::Apply(slice("four", "IPv4", four))));
+        assert_eq!(slices.ready(), 2);
+        let six = json!([pod("a", "fd00::1", Some(true)), {"addresses": ["fd00::9"]}]);
+        assert!(slices.take(watcher::Event::Apply(slice("six", "IPv6", six))));
+        assert_eq!(slices.ready(), 3);
+        assert!(slices.take(watcher::Event::Delete(slice("six", "IPv6", json!([])))));
+        assert_eq!(slices.ready(), 2);
+    }
+
+    #[test]
+    fn a_listing_forgets_what_it_does_not_show() {
+        let mut slices = Slices::default();
+        let both = json!([pod("a", "10.0.0.1", Some(true)), pod("b", "10.0.0.2", Some(true))]);
+        slices.take(watcher::Event::Apply(slice("old", "IPv4", both)));
+        assert!(!slices.take(watcher::Event::Init));
+        let one = json!([pod("a", "10.0.0.1", Some(true))]);
+        assert!(!slices.take(watcher::Event::InitApply(slice("new", "IPv4", one))));
+        assert_eq!(slices.ready(), 2, "until the listing is complete");
+        assert!(slices.take(watcher::Event::InitDone));
+        assert_eq!(slices.ready(), 1);
+    }
+}

@@ -1,0 +1,246 @@
+//! One request: what it means, who it is of, what is answered; and what is counted and written down of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use jiff::Timestamp;
+
+use super::access_log::AccessLog;
+use super::alarm::Alarm;
+use super::door::Door;
+use super::listen::Answers;
+use super::metrics::Metrics;
+use super::route::{self, Route, Wish};
+use super::upstream::{Upstream, Way};
+use crate::ask::access::Record;
+use crate::ask::refusal::Refusal;
+use crate::ask::sts::{self, Exchange};
+use crate::ask::wire::{self, Question};
+use crate::ask::{answer, whose::Asked};
+
+/// How long a caller may take for the body of a request.
+const BODY: Duration = Duration::from_secs(10);
+
+/// What the records of all requests have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Here {
+    /// The installation.
+    pub installation: String,
+    /// Its region.
+    pub region: String,
+    /// This replica.
+    pub replica: String,
+}
+
+/// Answers requests.
+pub struct Server {
+    /// Where it is.
+    pub here: Here,
+    /// Who comes in.
+    pub door: Door,
+    /// Who answers.
+    pub upstream: Upstream,
+    /// Who is told when a passage is another's.
+    pub alarm: Alarm,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is written down.
+    pub log: AccessLog,
+    /// How many requests may be under way.
+    pub max_in_flight: usize,
+    /// How many are.
+    pub in_flight: AtomicUsize,
+}
+
+/// A place among the requests under way.
+struct InFlight<'a>(&'a Server);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+type Reply = Response<Full<Bytes>>;
+
+impl Answers for Server {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let begun = Instant::now();
+        let route = Route::of(request.method(), request.uri().path());
+        let mut record = Record::new(&request_id(), Timestamp::now(), route.wish.operation());
+        let answered = match self.place() {
+            None => Err(Refusal::Overloaded),
+            Some(_place) => self.answered(request, &route, &mut record).await,
+        };
+        let reply = match answered {
+            Ok(body) => reply(&route.wish, StatusCode::OK, body, &record.id),
+            Err(refusal) => {
+                record.refused(&refusal);
+                self.metrics.refused(refusal.row().reason);
+                refused(&route.wish, &refusal, &record.id)
+            }
+        };
+        self.note(record, begun.elapsed());
+        reply
+    }
+}
+
+impl Server {
+    /// A place, if there is one left.
+    fn place(&self) -> Option<InFlight<'_>> {
+        let under_way = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.metrics.in_flight.inc();
+        let place = InFlight(self);
+        (under_way < self.max_in_flight).then_some(place)
+    }
+
+    async fn answered(
+        &self,
+        request: Request<Incoming>,
+        route: &Route,
+        record: &mut Record,
+    ) -> Result<Vec<u8>, Refusal> {
+        let (head, body) = request.into_parts();
+        if let Some(tenant) = &route.tenant {
+            record.names(tenant);
+        }
+        match &route.wish {
+            Wish::Exchange => self.exchange(body, route, record).await,
+            Wish::Retrieve(knowledge_base) => {
+                self.retrieve(&head.headers, body, route, knowledge_base, record).await
+            }
+            Wish::Unknown => Err(Refusal::UnknownOperation),
+        }
+    }
+
+    /// A token, for credentials that every SDK takes.
+    async fn exchange(&self, body: Incoming, route: &Route, record: &mut Record) -> Result<Vec<u8>, Refusal> {
+        let exchange = Exchange::parse(&read(body, sts::MAX_BYTES).await?)?;
+        record.names(&exchange.tenant_id);
+        let named = route::both(route.tenant.clone(), Some(exchange.tenant_id.clone()))?;
+        let caller = self.door.identify(&exchange.token).await?;
+        record.is_by(caller.subject.clone());
+        let guest = self.door.admit(caller, named.as_deref()).await?;
+        if let Ok(asked) = &guest.tenant.asked {
+            record.is_for(asked);
+        }
+        let ends = Timestamp::try_from(guest.caller.ends).ok();
+        let expires = exchange.expires(Timestamp::now(), ends);
+        Ok(exchange.answer(expires, &guest.caller.name, &record.id))
+    }
+
+    /// A question, for passages of the tenant's own.
+    async fn retrieve(
+        &self,
+        headers: &HeaderMap,
+        body: Incoming,
+        route: &Route,
+        knowledge_base: &str,
+        record: &mut Record,
+    ) -> Result<Vec<u8>, Refusal> {
+        let token = route::token(headers)?;
+        let named = route::tenant(route, headers)?;
+        if let Some(named) = &named {
+            record.names(named);
+        }
+        let caller = self.door.identify(token).await?;
+        record.is_by(caller.subject.clone());
+        let guest = self.door.admit(caller, named.as_deref()).await?;
+        record.names(&guest.tenant.tenant_id);
+        let asked = self.door.asked(&guest)?;
+        record.is_for(&asked);
+        if !asked.is_called(knowledge_base) {
+            return Err(Refusal::KnowledgeBase);
+        }
+        let question = Question::parse(&read(body, wire::MAX_BYTES).await?)?.body_for(&asked)?;
+        let mut way = Way::default();
+        let answered = self.upstream.ask(&asked, &question, &mut way).await;
+        (record.queued, record.retrieve, record.aws_request_ids) = (way.queued, way.aws, way.request_ids);
+        self.checked(&answered?, &asked, record)
+    }
+
+    /// What of an answer is the tenant's.
+    fn checked(&self, body: &[u8], asked: &Asked, record: &mut Record) -> Result<Vec<u8>, Refusal> {
+        let checked = answer::check(body, asked).map_err(|_| Refusal::AwsUnreadable)?;
+        record.answered(&checked);
+        if checked.foreign > 0 {
+            self.metrics.foreign(asked.pattern, checked.foreign as u64);
+            self.alarm.foreign(asked, checked.foreign);
+        }
+        if checked.unknown > 0 {
+            self.metrics.members_dropped.inc_by(checked.unknown as u64);
+        }
+        Ok(checked.body)
+    }
+
+    fn note(&self, mut record: Record, took: Duration) {
+        let (_, code) = record.ended();
+        self.metrics.answered(record.operation.as_str(), code.unwrap_or("OK"), took);
+        record.total = Some(took);
+        let Here { installation, region, replica } = &self.here;
+        self.log.line(|| {
+            (record.installation, record.region, record.replica) =
+                (installation.clone(), region.clone(), replica.clone());
+            record.line().trim_end().as_bytes().to_vec()
+        });
+    }
+}
+
+/// The whole body of a request, of so many bytes at most.
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
+    let whole = tokio::time::timeout(BODY, Limited::new(body, most).collect()).await;
+    match whole {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Refusal::TooLarge { limit: most })
+        }
+        Ok(Err(_)) => Err(Refusal::invalid("", "The body broke off")),
+        Err(_) => Err(Refusal::invalid("", "The body took too long")),
+    }
+}
+
+/// Of the form that AWS's ids have.
+fn request_id() -> String {
+    let id = format!("{:032x}", fastrand::u128(..));
+    format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
+}
+
+fn reply(wish: &Wish, status: StatusCode, body: Vec<u8>, id: &str) -> Reply {
+    let kind = match wish {
+        Wish::Exchange => "text/xml",
+        Wish::Retrieve(_) | Wish::Unknown => "application/json",
+    };
+    let mut reply = Response::new(Full::new(body.into()));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        reply.headers_mut().insert("x-amzn-requestid", id);
+    }
+    reply
+}
+
+fn refused(wish: &Wish, refusal: &Refusal, id: &str) -> Reply {
+    let (status, body) = match wish {
+        Wish::Exchange => (refusal.row().sts_status, refusal.xml(id)),
+        Wish::Retrieve(_) | Wish::Unknown => (refusal.status(), refusal.json()),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut reply = reply(wish, status, body, id);
+    if let Ok(code) = HeaderValue::from_str(refusal.code())
+        && !matches!(wish, Wish::Exchange)
+    {
+        reply.headers_mut().insert("x-amzn-errortype", code);
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+use data_encoding::BASE64URL_NOPAD;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kube::runtime::watcher::Event;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::*;
+use crate::aws::{self, NoAnswer, Session};
+use crate::gateway::callers::{Callers, Reviewer};
+use crate::gateway::freshness::Freshness;
+use crate::gateway::kept::Life;
+use crate::gateway::listen::Listener;
+use crate::gateway::mocked::ApiServer;
+use crate::gateway::records::Recorded;
+use crate::gateway::rights::Rights;
+use crate::gateway::sessions::tests::sessions;
+use crate::gateway::settings::Lines;
+use crate::gateway::tenants::{Tenants, tests as objects};
+use crate::gateway::turns::Turns;
+use crate::gateway::upstream::Puts;
+use crate::records::Records;
+use crate::records::in_memory::InMemory;
+
+const SECOND: Duration = Duration::from_secs(1);
+const LIFE: Life = Life { young: SECOND, fresh: SECOND, usable: Duration::from_secs(2) };
+
+type Asked = (String, Value);
+
+/// Answers all questions alike, after a while, and remembers them.
+#[derive(Default)]
+struct Bedrock {
+    asked: Mutex<Vec<Asked>>,
+    answers: Mutex<Option<aws::Answer>>,
+    takes: Mutex<Duration>,
+}
+
+impl Puts for Bedrock {
+    fn put<'a>(
+        &'a self,
+        _: &'a Session,
+        knowledge_base: &'a str,
+        body: Vec<u8>,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<aws::Answer, NoAnswer>> {
+        let body = serde_json::from_slice(&body).unwrap();
+        self.asked.lock().push((knowledge_base.into(), body));
+        let (takes, answer) = (*self.takes.lock(), self.answers.lock().clone());
+        async move {
+            tokio::time::sleep(takes).await;
+            answer.ok_or(NoAnswer::Timeout)
+        }
+        .boxed()
+    }
+}
+
+fn passage(tenant: &str, key: &str) -> Value {
+    json!({
+        "content": {"text": format!("of {tenant}"), "type": "TEXT"},
+        "location": {"type": "S3", "s3Location": {"uri": format!("s3://docs/{key}")}},
+        "metadata": {"tenantId": tenant}, "score": 0.5, "new": {"member": 1},
+    })
+}
+
+fn record(name: &str, tenant_id: &str) -> String {
+    json!({
+        "tenantId": tenant_id, "state": "held", "pattern": "Pool", "stack": "standard",
+        "holder": {"cluster": "c", "namespace": "tenants", "name": name, "uid": format!("uid-{name}")},
+        "since": "2026-01-01T00:00:00Z", "nonce": "n",
+    })
+    .to_string()
+}
+
+/// A gateway with the tenants `acme`, `leaving` and `squatted`, of which `web` may ask all, and `other` none.
+struct Bed {
+    url: String,
+    api_server: ApiServer,
+    bedrock: Arc<Bedrock>,
+    metrics: Arc<Metrics>,
+    log: tempfile::NamedTempFile,
+    events: Arc<Mutex<Vec<Value>>>,
+    stop: CancellationToken,
+    over: CancellationToken,
+    served: tokio::task::JoinHandle<()>,
+    http: reqwest::Client,
+    _turns: AbortOnDropHandle<()>,
+}
+
+/// A token of one of the cluster's accounts, in the clear.
+fn token(account: &str) -> String {
+    let part = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let ends = Timestamp::now().as_second() + 3600;
+    let claims = json!({"aud": ["tenantry-gateway"], "exp": ends, "sub": account});
+    format!(
+        "{}.{}.{}",
+        part(json!({"alg": "RS256"})),
+        part(claims),
+        BASE64URL_NOPAD.encode(account.as_bytes())
+    )
+}
+
+fn api_server(events: Arc<Mutex<Vec<Value>>>) -> ApiServer {
+    ApiServer::new(move |path, mut object| {
+        match path {
+            "/apis/authentication.k8s.io/v1/tokenreviews" => {
+                let token = object["spec"]["token"].as_str().unwrap_or_default().to_owned();
+                let account = BASE64URL_NOPAD.decode(token.rsplit('.').next().unwrap().as_bytes()).unwrap();
+                let account = String::from_utf8(account).unwrap();
+                object["status"] = json!({"authenticated": account != "nobody", "audiences": ["tenantry-gateway"],
+                    "user": {"username": format!("system:serviceaccount:shop:{account}")}});
+            }
+            "/apis/authorization.k8s.io/v1/subjectaccessreviews" => {
+                object["status"] =
+                    json!({"allowed": object["spec"]["user"] == "system:serviceaccount:shop:web"});
+            }
+            "/apis/events.k8s.io/v1/namespaces/tenants/events" => events.lock().push(object.clone()),
+            other => panic!("{other}"),
+        }
+        object
+    })
+}
+
+impl Bed {
+    async fn new(max_in_flight: usize) -> Self {
+        let events = Arc::<Mutex<Vec<Value>>>::default();
+        let api_server = api_server(events.clone());
+        let (metrics, bedrock) = (Arc::new(Metrics::default()), Arc::<Bedrock>::default());
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let turns = Turns::new(10_000.0, metrics.clone());
+        let server = Server {
+            here: Here { installation: "prod".into(), region: "eu-central-1".into(), replica: "gw-1".into() },
+            door: door(&api_server),
+            upstream: Upstream { questions: bedrock.clone(), sessions: sessions().0, turns: turns.clone() },
+            alarm: Alarm::new(api_server.client.clone(), "gw-1", Duration::from_secs(3600)),
+            metrics: metrics.clone(),
+            log: AccessLog::open(&Lines::File(log.path().into()), metrics.lines_dropped.clone()).unwrap(),
+            max_in_flight,
+            in_flight: AtomicUsize::new(0),
+        };
+        let listener =
+            Listener::bind(([127, 0, 0, 1], 0).into(), None, metrics.connections.clone()).await.unwrap();
+        let url = format!("http://{}", listener.address().unwrap());
+        let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+        let served =
+            tokio::spawn(listener.serve(Arc::new(server), stop.clone(), over.clone().cancelled_owned()));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let _turns = AbortOnDropHandle::new(tokio::spawn(turns.follow()));
+        Self { url, api_server, bedrock, metrics, log, events, stop, over, served, http, _turns }
+    }
+
+    fn answers(&self, passages: &[Value]) {
+        let body = json!({"retrievalResults": passages, "unheardOf": 1}).to_string().into_bytes();
+        *self.bedrock.answers.lock() = Some(aws::Answer::Passages(body));
+    }
+
+    /// A question as an SDK puts it.
+    async fn ask(&self, account: &str, tenant: &str, knowledge_base: &str) -> (u16, String, Value) {
+        let signed = format!(
+            "AWS4-HMAC-SHA256 Credential=TENANTRYSESSION_{tenant}/20261129/r/bedrock/aws4_request, Signature=0"
+        );
+        let request = self.http.post(format!("{}/knowledgebases/{knowledge_base}/retrieve", self.url));
+        let request = request.header("authorization", signed).header("x-amz-security-token", token(account));
+        let answer =
+            request.json(&json!({"retrievalQuery": {"text": "a secret question"}})).send().await.unwrap();
+        let code = answer.headers().get("x-amzn-errortype").map(|it| it.to_str().unwrap().to_owned());
+        assert!(answer.headers().contains_key("x-amzn-requestid"));
+        (answer.status().as_u16(), code.unwrap_or_default(), answer.json().await.unwrap())
+    }
+
+    async fn exchange(&self, account: &str, tenant: &str) -> (u16, String) {
+        let form = format!(
+            "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2F{tenant}\
+             &RoleSessionName=session&WebIdentityToken={}%0A",
+            token(account)
+        );
+        let answer = self.http.post(&self.url).body(form).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+fn door(api_server: &ApiServer) -> Door {
+    let (client, tenants) = (api_server.client.clone(), Tenants::new("prod"));
+    tenants.take_stack(Event::Apply(objects::stack(&json!({}))));
+    let shelf = InMemory::default();
+    for (name, id) in [("a", "acme"), ("l", "leaving"), ("s", "squatted")] {
+        tenants.take(Event::Apply(objects::tenant(name, id, &json!({}))));
+        shelf.overwrite(&format!("tenants/{id}.json"), &record(name, id));
+    }
+    shelf.overwrite("tenants/squatted.json", &record("the-true-one", "squatted"));
+    let leaving = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    tenants.take(Event::Apply(objects::tenant("l", "leaving", &leaving)));
+    let reviewer = Reviewer::new(client.clone(), "tenantry-gateway");
+    Door {
+        callers: Callers::new(reviewer, "tenantry-gateway", Vec::new(), LIFE, SECOND),
+        tenants: Arc::new(tenants),
+        freshness: Freshness::default(),
+        usable: Duration::from_secs(300),
+        rights: Rights::new(client, LIFE, SECOND),
+        recorded: Recorded::new(Records::new(Arc::new(shelf)), LIFE, SECOND),
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_answered_with_the_tenants_own_passages() {
+    let bed = Bed::new(10).await;
+    let own = passage("acme", "pool/acme/leave.md");
+    bed.answers(&[
+        own.clone(),
+        passage("globex", "pool/globex/x.md"),
+        passage("acme", "pool/globex/forged.md"),
+    ]);
+    let (status, _, body) = bed.ask("web", "acme", "TENANTRYKB").await;
+    assert_eq!((status, &body), (200, &json!({"retrievalResults": [own]})));
+    let asked = bed.bedrock.asked.lock().clone();
+    let filter = &asked[0].1["retrievalConfiguration"]["vectorSearchConfiguration"]["filter"];
+    assert_eq!((asked.len(), asked[0].0.as_str()), (1, "KB12345678"));
+    assert_eq!(filter, &json!({"equals": {"key": "tenantId", "value": "acme"}}));
+    assert_eq!(bed.ask("web", "acme", "KB12345678").await.0, 200, "its own id does, too");
+    let text = bed.metrics.text().unwrap();
+    assert!(text.contains("tenantry_gateway_foreign_passages_total{pattern=\"Pool\"} 4"), "{text}");
+    assert!(text.contains("tenantry_gateway_members_dropped_total 2"), "{text}");
+    tokio::time::sleep(SECOND / 10).await;
+    let events = bed.events.lock().clone();
+    assert_eq!(events.len(), 1, "once in an hour: {events:?}");
+    assert_eq!(events[0]["regarding"]["uid"], "uid-a");
+}
+
+#[tokio::test]
+async fn whoever_may_not_ask_learns_nothing_and_whoever_may_is_told() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    for (account, tenant, knowledge_base, status, code) in [
+        ("nobody", "acme", "TENANTRYKB", 403, "UnrecognizedClientException"),
+        ("other", "acme", "TENANTRYKB", 403, "AccessDeniedException"),
+        ("other", "leaving", "TENANTRYKB", 403, "AccessDeniedException"),
+        ("web", "unknown", "TENANTRYKB", 403, "AccessDeniedException"),
+        ("web", "squatted", "TENANTRYKB", 403, "AccessDeniedException"),
+        ("web", "leaving", "TENANTRYKB", 404, "ResourceNotFoundException"),
+        ("web", "acme", "KB00000000", 403, "AccessDeniedException"),
+    ] {
+        let (got, said, _) = bed.ask(account, tenant, knowledge_base).await;
+        assert_eq!((got, said.as_str()), (status, code), "{account} asks {knowledge_base} of {tenant}");
+    }
+    let words = |body: Value| body["message"].as_str().unwrap().to_owned();
+    let unknown = words(bed.ask("web", "unknown", "TENANTRYKB").await.2);
+    for (account, tenant) in [("other", "acme"), ("other", "leaving"), ("web", "squatted")] {
+        assert_eq!(words(bed.ask(account, tenant, "TENANTRYKB").await.2), unknown, "no oracle");
+    }
+    assert_eq!(bed.bedrock.asked.lock().len(), 0, "AWS hears of none of it");
+}
+
+#[tokio::test]
+async fn a_token_is_exchanged_for_whoever_may_ask() {
+    let bed = Bed::new(10).await;
+    let (status, text) = bed.exchange("web", "acme").await;
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains(&format!("<SessionToken>{}</SessionToken>", token("web"))), "{text}");
+    assert!(text.contains("<AccessKeyId>TENANTRYSESSION_acme</AccessKeyId>"), "{text}");
+    for (account, tenant) in [("other", "acme"), ("web", "unknown"), ("web", "squatted")] {
+        let (status, text) = bed.exchange(account, tenant).await;
+        assert!(status == 403 && text.contains("<Code>AccessDenied</Code>"), "{text}");
+    }
+    let (status, text) = bed.exchange("nobody", "acme").await;
+    assert!(status == 400 && text.contains("<Code>InvalidIdentityToken</Code>"), "{text}");
+}
+
+#[tokio::test]
+async fn what_the_gateway_does_not_have_is_refused_by_its_name() {
+    let bed = Bed::new(10).await;
+    for (method, path) in [
+        ("POST", "/retrieveAndGenerate"),
+        ("GET", "/knowledgebases/TENANTRYKB/retrieve"),
+        ("POST", "/agents/a/b"),
+    ] {
+        let request = bed.http.request(method.parse().unwrap(), format!("{}{path}", bed.url));
+        let answer = request.header("x-amz-security-token", token("web")).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 404, "{path}");
+        assert_eq!(answer.headers()["x-amzn-errortype"], "UnknownOperationException", "{path}");
+    }
+    let large = bed.http.post(format!("{}/t/acme/knowledgebases/TENANTRYKB/retrieve", bed.url));
+    let large = large.bearer_auth(token("web")).body(vec![b' '; wire::MAX_BYTES + 1]).send().await.unwrap();
+    assert_eq!(large.status().as_u16(), 413);
+}
+
+#[tokio::test]
+async fn a_bearer_names_its_tenant_by_the_path() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[passage("acme", "pool/acme/a.md")]);
+    let post = |path: &str| {
+        let request = bed.http.post(format!("{}{path}/knowledgebases/TENANTRYKB/retrieve", bed.url));
+        request.bearer_auth(token("web")).json(&json!({"retrievalQuery": {"text": "a"}})).send()
+    };
+    assert_eq!(post("/t/acme").await.unwrap().status().as_u16(), 200);
+    assert_eq!(post("/t/unknown").await.unwrap().status().as_u16(), 403);
+    assert_eq!(post("").await.unwrap().status().as_u16(), 400, "no tenant is named");
+}
+
+#[tokio::test]
+async fn more_than_there_is_room_for_are_refused_at_once() {
+    let bed = Bed::new(2).await;
+    bed.answers(&[]);
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    *bed.bedrock.takes.lock() = SECOND;
+    let begun = Instant::now();
+    let asks = futures::future::join_all((0..6).map(|_| async {
+        let answer = bed.ask("web", "acme", "TENANTRYKB").await;
+        (answer, begun.elapsed())
+    }));
+    let answers = asks.await;
+    let refused: Vec<_> = answers.iter().filter(|((status, ..), _)| *status == 503).collect();
+    assert_eq!(refused.len(), 4, "{answers:?}");
+    assert!(refused.iter().all(|(_, took)| *took < SECOND / 2), "{answers:?}");
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_answered_before_the_end() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    *bed.bedrock.takes.lock() = SECOND / 2;
+    let (answer, ()) = tokio::join!(bed.ask("web", "acme", "TENANTRYKB"), async {
+        tokio::time::sleep(SECOND / 5).await;
+        bed.stop.cancel();
+    });
+    assert_eq!(answer.0, 200);
+    let Bed { served, url, http, .. } = bed;
+    tokio::time::timeout(5 * SECOND, served).await.expect("it ends").unwrap();
+    assert!(http.post(url).send().await.is_err(), "nobody answers any more");
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_cut_off_at_the_end() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    *bed.bedrock.takes.lock() = 30 * SECOND;
+    let ask = bed.ask("web", "acme", "TENANTRYKB");
+    assert!(tokio::time::timeout(SECOND / 2, ask).await.is_err());
+    bed.stop.cancel();
+    bed.over.cancel();
+    tokio::time::timeout(5 * SECOND, bed.served).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn the_access_log_says_who_and_what_became_of_it_and_no_secret() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[passage("acme", "pool/acme/a.md"), passage("x", "pool/x/b.md")]);
+    bed.ask("web", "acme", "TENANTRYKB").await;
+    bed.ask("other", "acme", "TENANTRYKB").await;
+    bed.stop.cancel();
+    let Bed { served, log, .. } = bed;
+    served.await.unwrap();
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let said = |line: &Value, name: &str| line[name].clone();
+    assert_eq!(said(&lines[0], "subject"), "system:serviceaccount:shop:web");
+    assert_eq!([said(&lines[0], "passages"), said(&lines[0], "dropped")], [json!(1), json!(1)]);
+    assert_eq!([said(&lines[1], "outcome"), said(&lines[1], "status")], [json!("refused"), json!(403)]);
+    for secret in ["secret question", "of acme", "a.md", &token("web"), &token("other")] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_api_server_is_away_nobody_new_comes_in() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    bed.api_server.is_away(true);
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200, "who is known goes on");
+    let (status, code, _) = bed.ask("new", "acme", "TENANTRYKB").await;
+    assert_eq!((status, code.as_str()), (503, "ServiceUnavailableException"));
+    assert_eq!(bed.exchange("another", "acme").await.0, 400, "IDPCommunicationError");
+}

@@ -1,0 +1,120 @@
+//! The watches of Tenants and SharedStacks, and whether both have shown all that there is.
+
+use std::future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::StreamExt;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tokio::sync::SetOnce;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::freshness::Freshness;
+use super::metrics::Metrics;
+use super::tenants::Tenants;
+use crate::api::guarded::Guarded;
+use crate::api::metric::GATEWAY_TENANTS;
+use crate::api::{SharedStack, Tenant};
+use crate::stack::causes::causes;
+
+/// How far the process is, as `/readyz` says it.
+#[derive(Default)]
+pub struct Readiness {
+    tenants: SetOnce<()>,
+    stacks: SetOnce<()>,
+    ends: AtomicBool,
+}
+
+impl Readiness {
+    /// It takes no new callers any more.
+    pub fn ends(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    /// What it says when it is ready, or why it is not. Whether AWS answers is no reason to send callers elsewhere.
+    pub fn is_ready(&self) -> Result<String, String> {
+        if self.ends.load(Ordering::Relaxed) {
+            return Err("stopping".into());
+        }
+        for (kind, listed) in [("Tenants", &self.tenants), ("SharedStacks", &self.stacks)] {
+            if listed.get().is_none() {
+                return Err(format!("the first list of {kind} is not complete"));
+            }
+        }
+        Ok("ok".into())
+    }
+
+    /// Waits until all that is there was shown.
+    pub async fn listed(&self) {
+        self.tenants.wait().await;
+        self.stacks.wait().await;
+    }
+}
+
+/// Follows both kinds until the answer is dropped.
+pub fn watch(
+    client: &Client,
+    selector: Option<&str>,
+    tenants: &Arc<Tenants>,
+    readiness: &Arc<Readiness>,
+    freshness: &Freshness,
+) -> [AbortOnDropHandle<()>; 2] {
+    let filter =
+        || watcher::Config { label_selector: selector.map(Into::into), ..watcher::Config::default() };
+    let (known, ready, fresh) = (tenants.clone(), readiness.clone(), freshness.clone());
+    let each = watcher(Api::<Guarded<Tenant>>::all(client.clone()), filter()).default_backoff();
+    let follow_tenants = each.for_each(move |event| {
+        if let Some(event) = heard("Tenants", event, &fresh) {
+            let is_done = matches!(event, watcher::Event::InitDone);
+            known.take(event);
+            if is_done {
+                // Each new listing fills it again.
+                let _ = ready.tenants.set(());
+            }
+        }
+        future::ready(())
+    });
+    let (known, ready, fresh) = (tenants.clone(), readiness.clone(), freshness.clone());
+    let each = watcher(Api::<Guarded<SharedStack>>::all(client.clone()), filter()).default_backoff();
+    let follow_stacks = each.for_each(move |event| {
+        if let Some(event) = heard("SharedStacks", event, &fresh) {
+            let is_done = matches!(event, watcher::Event::InitDone);
+            known.take_stack(event);
+            if is_done {
+                let _ = ready.stacks.set(());
+            }
+        }
+        future::ready(())
+    });
+    [
+        AbortOnDropHandle::new(tokio::spawn(follow_tenants)),
+        AbortOnDropHandle::new(tokio::spawn(follow_stacks)),
+    ]
+}
+
+/// What a watch shows, if it shows something.
+fn heard<K>(
+    kind: &str,
+    event: Result<watcher::Event<K>, watcher::Error>,
+    freshness: &Freshness,
+) -> Option<watcher::Event<K>> {
+    match event {
+        Ok(event) => {
+            freshness.heard();
+            Some(event)
+        }
+        Err(error) => {
+            tracing::warn!(error = causes(&error), "{kind} cannot be watched; trying again");
+            None
+        }
+    }
+}
+
+/// Says how many Tenants there are.
+pub fn count(tenants: &Tenants, metrics: &Metrics) {
+    for (state, count) in tenants.count() {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.tenants.get_or_create(&GATEWAY_TENANTS.of([state])).set(count);
+    }
+}
