@@ -3,6 +3,7 @@
     request -> Call (call.py) -> who calls (principals.py, sessions.py) -> by the signature's service, each named and passing gate.py:
         bedrock   bedrock.py, bedrock_sources.py, bedrock_jobs.py -> ingestion.py; retrieve.py      store.py checks, unsound.py spoils
         aoss      aoss.py, aoss_security.py, aoss_index.py                                           access.py decides
+        s3vectors s3vectors.py, s3vectors_index.py, s3vectors_data.py                                s3vectors_keys.py decides
         others    passthrough.py -> upstream.py (MiniStack)
     /_double/     control.py
     /_aoss/<id>/  a collection's endpoint (endpoint.py)
@@ -11,7 +12,7 @@
 import json
 import logging
 
-from . import aoss, bedrock, control, endpoint, model, passthrough, sessions, web_identity
+from . import aoss, bedrock, control, endpoint, model, passthrough, s3vectors, sessions, web_identity
 from .call import Call
 from .clock import Clock, Holds
 from .connections import Connections
@@ -29,7 +30,7 @@ from .state import World
 
 log = logging.getLogger("double")
 
-OWN = {"bedrock": (bedrock.answer, "rest-json"), "aoss": (aoss.answer, "json")}
+OWN = {"bedrock": (bedrock.answer, "rest-json"), "aoss": (aoss.answer, "json"), "s3vectors": (s3vectors.answer, "rest-json")}
 
 
 class App:

@@ -40,9 +40,9 @@ async def answer(world, call):
     return await found(world, world.region(call.account, call.region), call, params)
 
 
-def wire(kb):
+def wire(world, region, kb):
     return {"knowledgeBaseId": kb.id, "name": kb.name, "knowledgeBaseArn": kb.arn, "description": kb.description,
-            "roleArn": kb.role, "knowledgeBaseConfiguration": kb.configuration, "storageConfiguration": kb.storage,
+            "roleArn": kb.role, "knowledgeBaseConfiguration": kb.configuration, "storageConfiguration": store.shown(world, region, kb.storage),
             "status": kb.status, "createdAt": kb.created, "updatedAt": kb.updated,
             "failureReasons": kb.failures or None}
 
@@ -54,8 +54,7 @@ async def create(world, region, call, params):
         if params["knowledgeBaseConfiguration"]["type"] != "VECTOR":
             raise AwsError("NotImplementedByDouble", "only VECTOR knowledge bases are part of the double")
         storage = params.get("storageConfiguration") or {}
-        if storage.get("type") != "OPENSEARCH_SERVERLESS" or not storage.get("opensearchServerlessConfiguration"):
-            raise validation("storageConfiguration must be of type OPENSEARCH_SERVERLESS, with its configuration")
+        store.check_storage(storage)
         if not params["knowledgeBaseConfiguration"].get("vectorKnowledgeBaseConfiguration"):
             raise validation("vectorKnowledgeBaseConfiguration is required for type VECTOR")
         if params["roleArn"].split(":")[4] != account:
@@ -77,7 +76,7 @@ async def create(world, region, call, params):
         region.kbs[identifier] = kb
         call.resource = identifier
         world.spawn(_becomes(world, region, kb, "kb_create", "CREATING", "ACTIVE"))
-        return {"knowledgeBase": wire(kb)}
+        return {"knowledgeBase": wire(world, region, kb)}
     return await once(region, "CreateKnowledgeBase", params, act)
 
 
@@ -89,7 +88,7 @@ async def _becomes(world, region, kb, dwell, before, after):
 
 @operation("GetKnowledgeBase")
 async def get(world, region, call, params):
-    return {"knowledgeBase": wire(kb_of(region, params["knowledgeBaseId"]))}
+    return {"knowledgeBase": wire(world, region, kb_of(region, params["knowledgeBaseId"]))}
 
 
 @operation("ListKnowledgeBases")
@@ -109,7 +108,7 @@ async def update(world, region, call, params):
         raise conflict(f"KnowledgeBase {kb.id} is in {kb.status} state.")
     if params["knowledgeBaseConfiguration"] != kb.configuration:
         raise validation("knowledgeBaseConfiguration cannot be changed")
-    if params.get("storageConfiguration") != kb.storage:
+    if not store.same(region, params.get("storageConfiguration"), kb.storage):
         raise validation("storageConfiguration cannot be changed")
     if any(o is not kb and o.name == params["name"] for o in region.kbs.values()):
         raise conflict(f"KnowledgeBase with name {params['name']} already exists.")
@@ -120,7 +119,7 @@ async def update(world, region, call, params):
     kb.name, kb.role, kb.description = params["name"], params["roleArn"], params.get("description")
     kb.status, kb.updated, kb.failures = "UPDATING", world.clock.now(), []
     world.spawn(_becomes(world, region, kb, "kb_update", "UPDATING", "ACTIVE"))
-    return {"knowledgeBase": wire(kb)}
+    return {"knowledgeBase": wire(world, region, kb)}
 
 
 @operation("DeleteKnowledgeBase")

@@ -2,6 +2,9 @@
 
 from .errors import not_found
 
+# How every refusal of a vector store begins.
+INVALID = "The knowledge base storage configuration provided is invalid... "
+
 
 def table():
     """(operations, decorator): each file has a table of the operations it answers."""

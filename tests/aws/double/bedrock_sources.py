@@ -138,7 +138,7 @@ async def erase(world, region, source):
     if source.deletion_policy == "DELETE":
         try:
             role = await store.role_of(world, source.kb)
-            index = await store.open_index(world, region, source.kb, role, store.WRITE)
+            index = await store.open_index(world, region, source.kb, role, store.ERASE)
             await upstream.api(region.account, region.name, "s3", "HeadBucket", Bucket=bucket_of(source))
         except AwsError as error:
             failure = (f"Unable to delete data from vector store for data source with ID {source.id}. Check your vector "
@@ -146,7 +146,7 @@ async def erase(world, region, source):
                        f"updating the dataDeletionPolicy of the data source to RETAIN and retry your request. {error.message}")[:2048]
             source.status, source.failures, source.updated = "DELETE_UNSUCCESSFUL", [failure], world.clock.now()
             return failure
-        for key in [key for key in index.records if key[0] == source.id]:
-            del index.records[key]
+        for record in [record for record in index.records if record[0] == source.id]:
+            index.drop(record)
     source.kb.sources.pop(source.id, None)
     return None

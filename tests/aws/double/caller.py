@@ -4,12 +4,13 @@ An account's root (the 12-digit key) may do all that its organization lets it. W
 principals.py (`lag.role`). The switch `enforce_caller` turns the checks off.
 """
 
-from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3, organization, policy, sessions
+from . import demands_aoss, demands_bedrock, demands_iam, demands_kms, demands_s3, demands_s3vectors, organization, policy, sessions
 from .errors import AwsError
 from .principals import SESSION, Role, about
 
 _DEMANDS = {"s3": demands_s3.of, "iam": demands_iam.of, "sts": demands_iam.of, "kms": demands_kms.of,
-            "dynamodb": demands_kms.table, "aoss": demands_aoss.of, "aoss-endpoint": demands_aoss.of}
+            "dynamodb": demands_kms.table, "aoss": demands_aoss.of, "aoss-endpoint": demands_aoss.of,
+            "s3vectors": demands_s3vectors.of}
 
 
 async def role_of(world, call):

@@ -6,6 +6,8 @@ import json
 import math
 import re
 
+from .errors import AwsError
+
 SIDECAR = ".metadata.json"
 MAX_SIDECAR = 10 * 1024
 MAX_DOCUMENT = 50 * 1024 * 1024
@@ -21,6 +23,14 @@ class Unreadable(Exception):
     """A document or sidecar that cannot be used; the text says why."""
 
 
+class LeftAside(Exception):
+    """A document that a job neither takes nor counts as failed; the text says why, and follows "Ignored 3 files "."""
+
+
+class JobFailed(AwsError):
+    """What is wrong with one document fails the whole job."""
+
+
 def is_sidecar(key):
     return key.endswith(SIDECAR)
 
@@ -28,8 +38,8 @@ def is_sidecar(key):
 class Sidecar:
     """What a sidecar says: its attributes, and how to read a file of records, if it says so."""
 
-    def __init__(self, attributes=None, records=None):
-        self.attributes, self.records = attributes or {}, records
+    def __init__(self, attributes=None, records=None, size=0):
+        self.attributes, self.records, self.size = attributes or {}, records, size
 
 
 def read(body):
@@ -44,7 +54,8 @@ def read(body):
     if not isinstance(found, dict):
         raise Unreadable("the metadata file has no metadataAttributes")
     structure = document.get("documentStructureConfiguration")
-    return Sidecar({key: _value(key, value) for key, value in found.items()}, _records(structure) if structure else None)
+    return Sidecar({key: _value(key, value) for key, value in found.items()}, _records(structure) if structure else None,
+                   len(body))
 
 
 def _records(structure):

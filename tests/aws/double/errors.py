@@ -14,6 +14,7 @@ class AwsError(Exception):
         "AccessDenied": 403,
         "MissingAuthenticationTokenException": 403,
         "ResourceNotFoundException": 404,
+        "NotFoundException": 404,
         "UnknownOperationException": 404,
         "ConflictException": 409,
         "ServiceQuotaExceededException": 402,

@@ -5,13 +5,14 @@ Incremental by what the last job of the same data source saw: so a new index sta
 """
 
 import asyncio
+import collections
 import json
 from urllib.parse import unquote
 
 from . import documents, store, upstream
 from .bedrock_sources import bucket_of
 from .demand import resource_tags
-from .documents import Unreadable
+from .documents import JobFailed, LeftAside, Unreadable
 from .errors import AwsError
 
 
@@ -73,7 +74,8 @@ class _Crawl:
         self.prefix = (s3.get("inclusionPrefixes") or [""])[0]
         self.owner = s3.get("bucketOwnerAccountId") or region.account
         self.role = self.index = self.bucket_policy = None
-        self.key_allowed = {}
+        self.may_erase = False
+        self.left_aside = collections.Counter()     # why -> how many documents
 
     async def go(self):
         """Role and store first, as Bedrock does: without them the whole job fails."""
@@ -89,11 +91,13 @@ class _Crawl:
         self._check_size(keys, objects)
         for key in keys:
             await self._visit(key, objects)
+        self.job.failures += [f"Ignored {count} files {why}" for why, count in self.left_aside.items()]
         for key in [key for key in self.source.seen | self.source.documents if key not in objects]:
             # Gone from S3: its records go, also when it had failed and left none.
             self.source.seen.pop(key, None)
             self.source.documents.pop(key, None)
-            if self._records().pop(self._record(key), None) is not None:
+            await self._check_erasing()
+            if store.named_index(self.region, self.kb).drop(self._record(key)):
                 stats["numberOfDocumentsDeleted"] += 1
 
     def _check_size(self, keys, objects):
@@ -111,20 +115,20 @@ class _Crawl:
             raise AwsError("ValidationException", "The ingestion job exceeds the quota for files to add or update per "
                            f"ingestion job, or for its size: {files} files, {size} bytes")
 
+    async def _check_erasing(self):
+        """What is replaced or gone must be removed first. A role that may only write gets through its first job, and no other."""
+        if not self.may_erase:
+            try:
+                await store.open_index(self.world, self.region, self.kb, self.role, store.ERASE)
+            except AwsError as error:
+                raise JobFailed(error.code, error.message) from None
+            self.may_erase = True
+
     async def _pass(self, point, name):
         await _until_stopped(self.job, self.world.clock.holds.passing(self.region.account, point, name))
 
     def _record(self, key):
         return self.source.id, f"s3://{self.bucket}/{key}"
-
-    def _records(self):
-        """The index by its name, every time: it may be deleted, or made anew and empty, under a running job."""
-        storage = self.kb.storage["opensearchServerlessConfiguration"]
-        collection = self.region.collections.get(storage["collectionArn"].rsplit("/", 1)[-1])
-        index = collection and collection.indexes.get(storage["vectorIndexName"])
-        if not index:
-            raise AwsError("ValidationException", f"no such index [{storage['vectorIndexName']}]")
-        return index.records
 
     async def _list(self):
         whole = self.world.settings.switch(self.region.account, "crawler_lists") == "bucket"
@@ -169,16 +173,23 @@ class _Crawl:
             await self._pass("ingestion.sidecar", key)
             metadata, ignored = await self._metadata(sidecar)
             parts = documents.parts(key, text, metadata, self.source.ingestion)
-            records = self._records()
+            store.check_document(self.world, self.region, self.kb, metadata.size, parts)
+            if before is not None:
+                await self._check_erasing()
+            store.write(self.world, self.region, self.kb, self._record(key), [
+                {"text": chunk, "metadata": attributes, "written": self.world.clock.now(), "bucket": self.bucket, "part": part}
+                for part, (chunk, attributes) in enumerate(parts)])
+        except LeftAside as reason:
+            self.left_aside[str(reason)] += 1
+            return
+        except JobFailed:
+            raise
         except Unreadable as reason:
             self._failed(key, str(reason))
             return
         except AwsError as error:
             self._failed(key, f"{error.code}: {error.message}")
             return
-        records[self._record(key)] = [
-            {"text": chunk, "metadata": attributes, "written": self.world.clock.now(), "bucket": self.bucket,
-             "part": part} for part, (chunk, attributes) in enumerate(parts)]
         self.source.seen[key] = now
         status = "METADATA_PARTIALLY_INDEXED" if ignored else "INDEXED"
         self.source.documents[key] = (status, ignored, self.world.clock.now())
@@ -221,7 +232,7 @@ class _Crawl:
             # No doc says which (§6): indexed without its tags, or failed.
             if self.world.settings.switch(self.region.account, "malformed_sidecar") == "failed":
                 raise
-            return documents.Sidecar(), str(reason)
+            return documents.Sidecar(size=len(body)), str(reason)
 
     async def _check_transient_key(self):
         """The data source's own key encrypts what Bedrock keeps while it works (§4.1)."""

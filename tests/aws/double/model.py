@@ -239,6 +239,8 @@ def _write(shape, value):
         return [_write(shape.member, item) for item in value]
     if kind == "map":
         return {key: _write(shape.value, item) for key, item in value.items()}
+    if kind == "timestamp" and shape.serialization.get("timestampFormat") != "iso8601":
+        return int(value)
     if kind == "timestamp":
         moment = datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
         return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -67,24 +67,29 @@ async def _passages(world, region, kb, params):
     if len(query) > 1000:
         raise validation("The retrieval query can have 1000 characters at most")
     search = _search(world, region, params.get("retrievalConfiguration") or {})
-    wanted = unsound.honoured(world, region.account, search.get("filter"))
+    wanted = unsound.honoured(world, region.account, search.get("filter"), store.filters_missing(world, region, kb))
     role = await store.role_of(world, kb)
     await store.check_model(world, kb, role)
     index = await store.open_index(world, region, kb, role, store.READ)
-    store.check_mapping(kb, index)
+    store.check_index(world, region, kb, index)
+    store.check_search(world, region, kb, index, search)
     await world.clock.dwell(region.account, "retrieve", kb.id)
 
     def shown(uri, source, chunk):
         own = unsound.metadata(world, region.account, uri, chunk["metadata"])
         return {**own, "x-amz-bedrock-kb-source-uri": uri, "x-amz-bedrock-kb-data-source-id": source,
                 "x-amz-bedrock-kb-chunk-id": f"{source}-{zlib.crc32(uri.encode()):x}-{chunk['part']}"}
+    most = search.get("numberOfResults", DEFAULT_RESULTS)
     found = [(uri, source, chunk) for (source, uri), chunks in index.records.items() for chunk in chunks
-             if world.clock.after(region.account, "vectors", chunk["written"])
-             and (not wanted or filters.matches(wanted, shown(uri, source, chunk)))]
+             if world.clock.after(region.account, "vectors", chunk["written"])]
+    if wanted:
+        reach = store.reach(world, region, kb, index, most)
+        looked_at = found if reach is None else [one for _, *one in _ranked(query, found)[:reach]]
+        found = [(uri, source, chunk) for uri, source, chunk in looked_at if filters.matches(wanted, shown(uri, source, chunk))]
     best = [*((1.0, *one) for one in unsound.mixed(world, region, index, found)), *_ranked(query, found)]
     return [{"content": {"type": "TEXT", "text": chunk["text"]}, "location": {"type": "S3", "s3Location": {"uri": uri}},
              "metadata": shown(uri, source, chunk), "score": score}
-            for score, uri, source, chunk in best[:search.get("numberOfResults", DEFAULT_RESULTS)]]
+            for score, uri, source, chunk in best[:most]]
 
 
 def _search(world, region, configuration):

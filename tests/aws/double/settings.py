@@ -29,8 +29,11 @@ DEFAULTS = {
         "job_document": 0.0,      # before each document that is read
         "bucket_name": 0.0,       # so long after DeleteBucket CreateBucket answers OperationAborted
         "retrieve": 0.0,          # before a knowledge base is searched
+        "vector_bucket_name": 0.0, "vector_index_name": 0.0,    # so long after its deletion a name in S3 Vectors is a Conflict ([mem])
+        "vector_bucket_empty": 0.0,  # so long after its last DeleteIndex a vector bucket is not empty for DeleteVectorBucket ([mem])
         "conditional_write": 0.0,  # so long a conditional write of S3 is under way before it is decided
     },
+    "classic_reach": 2.0,         # of how many times top K vectors a CLASSIC query of S3 Vectors finds what its filter lets through
     # Where in IN_PROGRESS the bucket is listed: 0 = at its start, 1 = at the end of job_running.
     "job_list_at": 0.0,
     "lag": {
@@ -39,6 +42,9 @@ DEFAULTS = {
         "role": 0.0,              # IAM changes take effect after this (§5.3)
         "data_access": 0.0,       # data access policies (§5.1)
         "network": 0.0,           # network policies
+        "vector_list": 0.0,       # ListVectorBuckets and ListIndexes
+        "vector_policy": 0.0,     # policies of vector buckets
+        "vector_index_visible": 0.0,  # Bedrock sees a new index of S3 Vectors only after this
         "vectors": 0.0,           # records are found only so long after they were written (§5.14)
     },
     # Requests a second of AWS's time, by operation and by service; 0 is no limit. In force with the switch rate_limits.
@@ -49,7 +55,7 @@ DEFAULTS = {
         **dict.fromkeys(("GetKnowledgeBaseDocuments", "ListKnowledgeBaseDocuments"), 5.0),
         "StartIngestionJob": 0.1,
         **dict.fromkeys(("Retrieve", "RetrieveAndGenerate", "RetrieveAndGenerateStream"), 20.0), "Rerank": 10.0,
-        "bedrock": 0.0, "aoss": 0.0, "s3": 0.0, "iam": 0.0, "kms": 0.0, "sts": 0.0,
+        "bedrock": 0.0, "aoss": 0.0, "s3vectors": 0.0, "s3": 0.0, "iam": 0.0, "kms": 0.0, "sts": 0.0,
     },
     "rate_burst": 1.0,            # seconds' worth of requests that may come at once; one always may
     "limits": {
@@ -58,6 +64,8 @@ DEFAULTS = {
         "job_files": 5_000_000, "job_bytes": 100 * 10 ** 9,     # that one job adds or changes
         "data_policies": 500, "network_policies": 500, "encryption_policies": 150,
         "policy_bytes": 10240, "indexes_per_collection": 1000,
+        "vector_buckets": 10_000, "vector_indexes": 10_000, "vector_top_k": 10_000, "vector_policy_bytes": 20 * 1024,
+        "vector_sidecar_bytes": 1024, "vector_attributes": 35,     # of one document, under a knowledge base on S3 Vectors
         "copy_source_bytes": 5 * 2 ** 30,      # of what one CopyObject copies
         "put_object_bytes": 5 * 2 ** 30,       # of what one PutObject or UploadPart brings
         "roles": 1000, "inline_policy_chars": 10240, "trust_policy_chars": 2048, "tags_per_role": 50, "attached_policies": 10,
@@ -97,6 +105,18 @@ DEFAULTS = {
         "update_index": "fields",              # fields | text: only fields of text (aws-truth 1.3) | ignored: it takes and shows nothing
         "unset": "absent",                     # absent | empty: how an answer has what nobody has set ([mem])
         "legacy_models": [],                   # [id, days until its end or null] of models that are on their way out
+        "vector_bucket_mode": "ENHANCED",      # ENHANCED | CLASSIC: buckets older than 2026-09-30, where it can also be set
+        "vector_bucket_key": "checked",        # checked | unchecked: CreateVectorBucket asks whether the indexing service may use the key
+        "vector_indexing_source": "index",     # index | bucket: what that service says is its aws:SourceArn ([mem])
+        "vector_policy_shown": "as_sent",      # as_sent | normalised: a list of one is its member ([mem])
+        "s3_vectors_check": "query",           # query | query_get | all | none: what CreateKnowledgeBase tries with the role
+        "s3_vectors_shown": "as_sent",         # as_sent | all: GetKnowledgeBase has all three names of an index ([mem])
+        "s3_vectors_keys": "unchecked",        # unchecked | checked: CreateKnowledgeBase asks for both non-filterable keys
+        "s3_vectors_sidecar": "ignored",       # ignored | failed | job: what becomes of a document whose sidecar is too large
+        "s3_vectors_refusal": "document",      # document | job: what fails when PutVectors refuses a chunk's metadata
+        "s3_vectors_query": "index",           # index | CLASSIC | ENHANCED: the mode in which Bedrock asks
+        "s3_vectors_hybrid": "refused",        # refused | semantic: overrideSearchType HYBRID
+        "s3_vectors_filters_missing": ["startsWith", "stringContains"],   # operators that Bedrock does not have on S3 Vectors
         "root_principal": True,                # accept ...:root in data access policies; AWS does not
     },
 }

@@ -6,6 +6,7 @@ _THROTTLED = {
     "s3": ("SlowDown", 503, "Please reduce your request rate."), "iam": ("Throttling", 400, "Rate exceeded"),
     "sts": ("Throttling", 400, "Rate exceeded"), "kms": ("ThrottlingException", 400, "Rate exceeded"),
     "dynamodb": ("ThrottlingException", 400, "Rate exceeded"), "aoss": ("ThrottlingException", 400, "Rate exceeded"),
+    "s3vectors": ("TooManyRequestsException", 429, "Please reduce your request rate."),
 }
 _FAILED = {
     "s3": ("InternalError", 500, "We encountered an internal error. Please try again."),

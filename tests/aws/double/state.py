@@ -1,4 +1,4 @@
-"""What the double remembers of Bedrock and OpenSearch Serverless: plain records, one Region object per (account, region)."""
+"""What the double remembers of Bedrock, OpenSearch Serverless and S3 Vectors: plain records, one Region object per (account, region)."""
 
 import asyncio
 import base64
@@ -21,6 +21,13 @@ class Index:
     ready: float | None = None          # when GetIndex begins to answer
     records: dict = field(default_factory=dict)   # (data source id, uri) -> list of chunks
 
+    def write(self, record, chunks):
+        self.records[record] = chunks
+
+    def drop(self, record):
+        """Were there chunks to remove?"""
+        return self.records.pop(record, None) is not None
+
 
 @dataclass
 class Collection:
@@ -38,6 +45,23 @@ class Collection:
     vector_options: dict | None = None
     tags: dict = field(default_factory=dict)
     indexes: dict = field(default_factory=dict)
+
+
+@dataclass
+class VectorBucket:
+    name: str
+    arn: str
+    created: float
+    encryption: dict
+    mode: str                           # of the indexes that are made in it: CLASSIC | ENHANCED
+    tags: dict = field(default_factory=dict)
+    indexes: dict = field(default_factory=dict)
+    policies: list = field(default_factory=list)    # [(moment, text or None)], oldest first: a change can be late
+
+    @property
+    def policy(self):
+        """The text of the policy that was put last, or None."""
+        return self.policies[-1][1] if self.policies else None
 
 
 @dataclass
@@ -108,9 +132,17 @@ class Region:
     def __init__(self, account, name):
         self.account, self.name = account, name
         self.collections, self.policies, self.kbs = {}, {}, {}
+        self.vector_buckets = {}        # name -> VectorBucket
+        self.blocked = set()            # names in S3 Vectors that cannot be taken again yet
         self.tokens = {}                # (operation, client token) -> the answer it got then
         self.history = {}               # "data" | "network" -> [(moment, policies then)], for propagation
         self.passages = {}              # a token of Retrieve -> (what was asked, the passages that are left)
+
+
+    def indexes(self):
+        """All indexes of all stores."""
+        for holder in (*self.collections.values(), *self.vector_buckets.values()):
+            yield from holder.indexes.values()
 
 
 class World:

@@ -4,7 +4,7 @@ and when it has to delete vectors. Each refusal has the message of aws-facts §5
 
 import re
 
-from . import access, aoss_index, index_schema, organization
+from . import organization, store_opensearch, store_s3vectors
 from .errors import validation
 
 # Dimensions by model; the first is the default (aws-facts §3). Titan v2 and Cohere v4 let one choose.
@@ -17,8 +17,9 @@ MODELS = {
     "cohere.embed-multilingual-v3": (1024,),
     "cohere.embed-v4:0": (1536, 256, 512, 1024),
 }
-INVALID = "The knowledge base storage configuration provided is invalid... "
-FORBIDDEN = INVALID + "Request failed: [security_exception] 403 Forbidden"
+# What Bedrock wants of an index. What the role needs for it is each store's own.
+READ, WRITE, ERASE, CREATE = "read", "write", "erase", "create"
+_STORES = {"OPENSEARCH_SERVERLESS": store_opensearch, "S3_VECTORS": store_s3vectors}
 
 
 def source_context(kb):
@@ -62,61 +63,65 @@ async def check_model(world, kb, role):
                          f"{arn}: User: {role.arn} is not authorized to perform: bedrock:InvokeModel on resource: {arn}")
 
 
-async def open_index(world, region, kb, role, permissions):
-    """The index of a knowledge base, if role, network, data access policies and the index itself allow it."""
-    storage = kb.storage["opensearchServerlessConfiguration"]
-    arn, name = storage["collectionArn"], storage["vectorIndexName"]
-    collection = region.collections.get(arn.rsplit("/", 1)[-1])
-    if collection is None or collection.arn != arn or collection.status not in ("ACTIVE", "UPDATING"):
-        raise validation(INVALID + f"The OpenSearch Serverless collection {arn} does not exist or is not active")
-    if not access.network_allows(world, region, collection.name, "bedrock.amazonaws.com"):
-        raise validation(INVALID + "Bad Authorization")
-    if not await world.roles.allowed(role, "aoss:APIAccessAll", arn, {"aws:ResourceAccount": region.account,
-                                                                     "aoss:collection": collection.name}):
-        raise validation(FORBIDDEN)
-
-    def data(permission):
-        return access.data_allows(world, region, role.arn, permission, collection.name, name)
-    if not data("aoss:DescribeIndex"):
-        raise validation(FORBIDDEN)
-    if not all(data(p) for p in permissions):
-        raise validation(INVALID + "Request failed: [security_exception] all shards failed")
-    if world.settings.switch(region.account, "kb_needs_collection_permission") and not access.data_allows(
-            world, region, role.arn, "aoss:DescribeCollectionItems", collection.name):
-        raise validation(FORBIDDEN)
-    index = aoss_index.visible(world, region, collection, name)
-    if index is None:
-        raise validation(INVALID + f"Dependency error document status code: 404, error message: no such index [{name}]")
-    return index
+def check_storage(storage):
+    """Is it a storage configuration of a store that the double has?"""
+    if storage.get("type") not in _STORES:
+        raise validation(f"storageConfiguration must be of type {' or '.join(_STORES)}, with its configuration")
+    _STORES[storage["type"]].check_storage(storage)
 
 
-def check_mapping(kb, index):
+def shown(world, region, storage):
+    """The storage configuration as GetKnowledgeBase has it."""
+    return _STORES[storage["type"]].shown(world, region, storage)
+
+
+def same(region, sent, storage):
+    """Does an update name the same index? Nothing else may be sent."""
+    return bool(sent) and sent.get("type") == storage["type"] and _STORES[storage["type"]].same(region, sent, storage)
+
+
+async def open_index(world, region, kb, role, purpose):
+    """The index of a knowledge base, if role, policies and the index itself allow what Bedrock wants of it."""
+    return await _STORES[kb.storage["type"]].open_index(world, region, kb, role, purpose)
+
+
+def check_index(world, region, kb, index):
     """Is the index one that this knowledge base can write to? Terminal if not: it must be made anew (§5)."""
-    fields = kb.storage["opensearchServerlessConfiguration"]["fieldMapping"]
-    known = index_schema.properties(index.schema)
-    vector = known.get(fields["vectorField"])
-    if not vector or vector.get("type") != "knn_vector" or not index_schema.is_knn(index.schema):
-        raise validation(INVALID + f"Request failed: Field '{fields['vectorField']}' is not knn_vector type.")
-    if index_schema.engine(vector) != "faiss":
-        raise validation(INVALID + "The OpenSearch Serverless engine type associated with your vector index is invalid. "
-                         "Recreate your vector index with one of the following valid engine types: FAISS. "
-                         "Then retry your request.")
-    if vector["dimension"] != dimension(kb):
-        raise validation(INVALID + f"Request failed: Query vector has invalid dimension: {dimension(kb)}. "
-                         f"Dimension should be: {vector['dimension']}")
-    for member in ("textField", "metadataField"):
-        if known.get(fields[member], {"type": "text"}).get("type") != "text":
-            raise validation(INVALID + f"Request failed: field '{fields[member]}' is not of type text.")
+    _STORES[kb.storage["type"]].check_index(world, region, kb, index, dimension(kb))
 
 
-READ = ("aoss:ReadDocument",)
-WRITE = ("aoss:ReadDocument", "aoss:WriteDocument")
-CREATE = ("aoss:ReadDocument", "aoss:WriteDocument", "aoss:UpdateIndex")
+def named_index(region, kb):
+    """The index by its name, every time: it may be deleted, or made anew and empty, under a running job."""
+    return _STORES[kb.storage["type"]].named_index(region, kb)
+
+
+def filters_missing(world, region, kb):
+    """Operators of filters that Bedrock does not have on this store."""
+    return _STORES[kb.storage["type"]].filters_missing(world, region)
+
+
+def check_search(world, region, kb, index, search):
+    """Refuse what this store cannot search for."""
+    _STORES[kb.storage["type"]].check_search(world, region, kb, index, search)
+
+
+def reach(world, region, kb, index, most):
+    """How many of the nearest passages a filter is held against, where so many are wanted; None: all."""
+    return _STORES[kb.storage["type"]].reach(world, region, index, most)
+
+
+def check_document(world, region, kb, sidecar, parts):
+    """Refuse a document that this store cannot take. `sidecar` is its file's size."""
+    _STORES[kb.storage["type"]].check_document(world, region, sidecar, parts)
+
+
+def write(world, region, kb, record, parts):
+    """Put a document's chunks into the index that the knowledge base names."""
+    _STORES[kb.storage["type"]].write(world, region, named_index(region, kb), record, parts)
 
 
 async def check_all(world, region, kb, role_arn=None):
     """Everything CreateKnowledgeBase checks, in its order."""
     role = await role_of(world, kb, role_arn)
     await check_model(world, kb, role)
-    index = await open_index(world, region, kb, role, CREATE)
-    check_mapping(kb, index)
+    check_index(world, region, kb, await open_index(world, region, kb, role, CREATE))

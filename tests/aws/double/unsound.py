@@ -12,13 +12,13 @@ from . import filters
 from .errors import validation
 
 
-def honoured(world, account, wanted):
-    """As much of a filter as the store heeds; None: nothing. What it does not support fails, or is silently left out: then it
-    finds too much (aws-facts §0.1)."""
+def honoured(world, account, wanted, missing=()):
+    """As much of a filter as the store heeds; None: nothing. What it does not support (`missing`, and what the switch says) fails,
+    or is silently left out: then it finds too much (aws-facts §0.1)."""
     manner = world.settings.switch(account, "retrieve_filter")
     if manner == "ignored" or not wanted:
         return None
-    return _supported(wanted, set(world.settings.switch(account, "unsupported_filters")), manner)
+    return _supported(wanted, {*missing, *world.settings.switch(account, "unsupported_filters")}, manner)
 
 
 def _supported(wanted, missing, manner):
@@ -47,7 +47,7 @@ def mixed(world, region, index, found):
     if world.settings.switch(region.account, "retrieve_passages") == "own":
         return []
     mine = {(uri, source, chunk["part"]) for uri, source, chunk in found}
-    indexes = [index, *(i for c in region.collections.values() for i in c.indexes.values() if i is not index)]
+    indexes = [index, *(other for other in region.indexes() if other is not index)]
     others = ((uri, source, chunk) for i in indexes for (source, uri), chunks in i.records.items() for chunk in chunks)
     return next(([one] for one in others if (one[0], one[1], one[2]["part"]) not in mine), [])
 

@@ -75,6 +75,7 @@ class Aws:
     bedrock = property(lambda self: self.client("bedrock"))
     agent = property(lambda self: self.client("bedrock-agent"))
     runtime = property(lambda self: self.client("bedrock-agent-runtime"))
+    vectors = property(lambda self: self.client("s3vectors"))
 
     def assume(self, role_arn, session="tests", tags=None, **more):
         if tags is not None:
@@ -217,6 +218,40 @@ class Aws:
         kb = next(s["knowledgeBaseId"] for s in found if s["name"] == arguments["name"])
         until(lambda: self.agent.get_knowledge_base(knowledgeBaseId=kb)["knowledgeBase"]["status"] == "ACTIVE")
         return kb
+
+    # the same on S3 Vectors
+
+    vector_arn = property(lambda self: f"arn:aws:s3vectors:{REGION}:{self.account}:bucket/vbkt")
+    vector_index_arn = property(lambda self: f"{self.vector_arn}/index/idx")
+
+    def vector_permissions(self, *actions, index=None):
+        """What the role of a knowledge base on S3 Vectors may do; nothing is said: all that it needs."""
+        actions = actions or ("PutVectors", "GetVectors", "DeleteVectors", "QueryVectors", "GetIndex")
+        return self.permissions("")[:3] + [allow([f"s3vectors:{a}" for a in actions], index or self.vector_index_arn)]
+
+    def make_vector_index(self, name="idx", dimension=1024, keys=("AMAZON_BEDROCK_TEXT", "AMAZON_BEDROCK_METADATA"), **more):
+        keys = {"metadataConfiguration": {"nonFilterableMetadataKeys": list(keys)}} if keys else {}
+        return self.vectors.create_index(vectorBucketName="vbkt", indexName=name, dataType="float32", dimension=dimension,
+                                         **{"distanceMetric": "cosine", **keys, **more})["indexArn"]
+
+    def make_vector_store(self, bucket=None, **index):
+        """Everything but the knowledge base."""
+        self.s3.create_bucket(Bucket=self.bucket)
+        self.vectors.create_vector_bucket(vectorBucketName="vbkt", **(bucket or {}))
+        self.make_vector_index(**index)
+        self.iam.create_role(RoleName="kb", Path="/tenantry/", AssumeRolePolicyDocument=self.trust())
+        self.put_permissions(self.vector_permissions())
+
+    def vector_arguments(self, **changes):
+        return {"name": "kb", "roleArn": self.role_arn, "knowledgeBaseConfiguration": {
+            "type": "VECTOR", "vectorKnowledgeBaseConfiguration": {"embeddingModelArn": MODEL}},
+            "storageConfiguration": {"type": "S3_VECTORS", "s3VectorsConfiguration": {"indexArn": self.vector_index_arn}}, **changes}
+
+    def make_vector_kb(self, **changes):
+        """(knowledge base, data source) on S3 Vectors."""
+        kb = self.agent.create_knowledge_base(**self.vector_arguments(**changes))["knowledgeBase"]["knowledgeBaseId"]
+        until(lambda: self.agent.get_knowledge_base(knowledgeBaseId=kb)["knowledgeBase"]["status"] == "ACTIVE")
+        return kb, self.make_source(kb)
 
     def source_arguments(self, kb, **changes):
         return {"knowledgeBaseId": kb, "name": "docs", "dataSourceConfiguration": {"type": "S3", "s3Configuration": {
