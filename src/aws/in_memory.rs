@@ -86,6 +86,11 @@ impl S3 {
         self.0.lock().refused = Some((operation, fragment.into(), code, status));
     }
 
+    /// Refuses nothing any more.
+    pub fn heal(&self) {
+        self.0.lock().refused = None;
+    }
+
     /// Once this operation on this key has been answered, somebody writes its object anew.
     pub fn rewrite_after(&self, operation: &'static str, key: &str) {
         self.0.lock().rewritten = Some((operation, key.into()));

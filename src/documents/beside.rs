@@ -1,5 +1,8 @@
 //! The file beside a pool's document. It is put right, or taken away where no tenant has the document.
 
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 
 use super::ledger::{self, Entry, Listed, Pair};
@@ -7,6 +10,13 @@ use super::quarantine;
 use super::sidecar::{self, Pool};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
+
+/// When a file that could not be written is written again. Who is skipped waits for the next review, which may be an hour away.
+const SOON: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_factor(3.0)
+    .with_jitter()
+    .with_max_times(4);
 
 /// What a review did with an object.
 #[derive(Default)]
@@ -34,7 +44,7 @@ pub(super) struct Done {
 /// Puts the file beside a document right. A file that is right is left alone, however it is written: a new one would make
 /// Bedrock read the document again. A file that is not right is kept in quarantine, unless ours says all that it said.
 ///
-/// If S3 refuses something for one object, that object is skipped and told. No query finds it, because no file beside it
+/// A failure that passes is tried again in a moment. If S3 refuses something for one object, that object is skipped and told. No query finds it, because no file beside it
 /// names a tenant. Only if a file that may name another tenant can neither be replaced nor removed, the review fails.
 pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -> Result<Done, Fault> {
     let document = &pair.document.entry.key;
@@ -69,7 +79,8 @@ pub(super) async fn check(aws: &Aws, bucket: &str, pool: Pool<'_>, pair: Pair) -
     let corrected = wanted.named.is_some().then(|| document.clone());
     let lost = is_lost.then(|| document.clone());
     let done = Done { dropped: wanted.dropped, corrected, lost, ..Done::default() };
-    match aws.objects.put(bucket, &key, wanted.content, "application/json").await {
+    let put = || aws.objects.put(bucket, &key, wanted.content.clone(), "application/json");
+    match put.retry(SOON).when(Fault::passes).await {
         Ok(etag) => {
             let line = Some(Entry::new(key, ledger::mark(&etag, size)));
             Ok(Done { line, written: true, ..done })
@@ -172,7 +183,7 @@ mod tests {
         check(&aws, "bucket", pool, pair).await
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_right_costs_no_call() {
         let right = unreached(true, Some(true), true).await.unwrap();
         assert_eq!(right.line.unwrap().key, "pool/acme/x.md.metadata.json");
@@ -195,7 +206,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_be_written_is_skipped_and_what_may_name_another_is_not() {
         let skipped = unreached(true, None, true).await.unwrap();
         let line = skipped.line.unwrap();

@@ -16,6 +16,10 @@ use crate::stack::model::progress::{Cadence, Progress};
 const PAGES_A_CALL: usize = 10;
 /// How many objects are copied at a time.
 const CONCURRENCY: usize = 16;
+/// How often a page is gone over again after a failure that passes. What fails after that is stuck: it holds up no other.
+const AGAIN: u32 = 5;
+/// The same after another failure, which a person may have mended since it was told.
+const ONCE_MORE: u32 = 1;
 
 /// What happens where an object already has the key to which another is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct StoppedAt {
     done: usize,
     /// The page of the move that is not.
     page: Option<String>,
+    /// How often that page met a failure that passes.
+    failed: u32,
 }
 
 /// What a call has moved.
@@ -68,7 +74,8 @@ pub struct Moved {
 /// its key: its older versions stay as long as the bucket keeps them. An object that was written again after its copy is not
 /// deleted, and is moved again.
 ///
-/// An object that S3 does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
+/// A failure is an error first: who calls again goes over that page again, and what was moved of it is not there any more.
+/// An object that S3 still does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
 /// filter finds it.
 pub async fn all(
     aws: &Aws,
@@ -80,26 +87,18 @@ pub async fn all(
     for _ in 0..PAGES_A_CALL {
         let Some(to_move) = moves.get(stopped_at.done) else { break };
         let Move { from, to, is_read, .. } = to_move;
-        let page = aws.objects.list(bucket, from, stopped_at.page.take().as_deref(), None).await?;
-        let copied: Vec<(Object, Result<Copied, Fault>)> = stream::iter(page.objects)
-            .map(|object| async move {
-                let copied = one(aws, bucket, to_move, &object).await;
-                (object, copied)
-            })
-            .buffer_unordered(CONCURRENCY)
-            .collect()
-            .await;
-        let (mut gone, mut faults) = (Vec::new(), Vec::new());
-        for (object, copied) in copied {
-            match copied {
-                Ok(Copied::Arrived) => gone.push(object),
-                Ok(Copied::Stays) => {}
-                Err(fault) => faults.push((object.key, fault)),
-            }
+        let at = stopped_at.page.take();
+        let page = aws.objects.list(bucket, from, at.as_deref(), None).await?;
+        let Page { moved, mut faults } = self::page(aws, bucket, to_move, page.objects).await?;
+        objects += moved;
+        let may_go = |(_, fault): &(String, Fault)| {
+            !fault.is_overtaken() && stopped_at.failed < if fault.passes() { AGAIN } else { ONCE_MORE }
+        };
+        if let Some(first) = faults.iter().position(may_go) {
+            *stopped_at = StoppedAt { done: stopped_at.done, page: at, failed: stopped_at.failed + 1 };
+            return Err(faults.swap_remove(first).1);
         }
-        let kept = aws.objects.delete_unchanged(bucket, &gone).await?;
-        objects += gone.len() - kept.len();
-        for (key, fault) in faults.into_iter().chain(kept) {
+        for (key, fault) in faults {
             if fault.is_overtaken() { overtaken = true } else { stuck.add(key, fault) }
         }
         if *is_read {
@@ -108,10 +107,8 @@ pub async fn all(
             }
         }
         tracing::info!(bucket, from, to, objects, "moving documents");
-        stopped_at.page = page.next;
-        if stopped_at.page.is_none() {
-            stopped_at.done += 1;
-        }
+        let done = stopped_at.done + usize::from(page.next.is_none());
+        *stopped_at = StoppedAt { done, page: page.next, failed: 0 };
     }
     if overtaken {
         *stopped_at = StoppedAt::default();
@@ -123,6 +120,37 @@ pub async fn all(
     let message = format!("Documents are being moved from s3://{bucket}/{from} to {to}");
     let progress = Progress::Waiting { reason: Reason::Updating, message, cadence: Cadence::Steady };
     Ok(Moved { progress, objects, stuck: stuck.told, overtaken })
+}
+
+/// What became of a page of objects.
+struct Page {
+    /// How many were moved.
+    moved: usize,
+    /// What S3 said of those that were not.
+    faults: Vec<(String, Fault)>,
+}
+
+async fn page(aws: &Aws, bucket: &str, to_move: &Move, objects: Vec<Object>) -> Result<Page, Fault> {
+    let copied: Vec<(Object, Result<Copied, Fault>)> = stream::iter(objects)
+        .map(|object| async move {
+            let copied = one(aws, bucket, to_move, &object).await;
+            (object, copied)
+        })
+        .buffer_unordered(CONCURRENCY)
+        .collect()
+        .await;
+    let (mut gone, mut faults) = (Vec::new(), Vec::new());
+    for (object, copied) in copied {
+        match copied {
+            Ok(Copied::Arrived) => gone.push(object),
+            Ok(Copied::Stays) => {}
+            Err(fault) => faults.push((object.key, fault)),
+        }
+    }
+    let kept = aws.objects.delete_unchanged(bucket, &gone).await?;
+    let moved = gone.len() - kept.len();
+    faults.extend(kept);
+    Ok(Page { moved, faults })
 }
 
 /// Objects that could not be moved.

@@ -171,6 +171,11 @@ impl Fault {
         }
     }
 
+    /// Whether it passes by itself: AWS asks for fewer calls, or AWS or the network fails for a while.
+    pub fn passes(&self) -> bool {
+        matches!(self.class, Class::Throttled | Class::Transient)
+    }
+
     /// Whether an object was written or deleted since we looked at it, so that the condition of our call did not hold.
     pub fn is_overtaken(&self) -> bool {
         ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"].contains(&self.code.as_str())

@@ -523,7 +523,7 @@ const CODES: &[(&str, u16)] = &[
 /// What S3 says where somebody has written or deleted an object meanwhile.
 const OVERTAKEN: [&str; 3] = ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"];
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_s3_says_of_a_tenants_objects_keeps_no_other_from_a_job() {
     let naming = r#"{"metadataAttributes":{"tenantId":"globex"}}"#;
     for (code, status) in CODES {
@@ -572,7 +572,7 @@ fn moves(on_conflict: OnConflict) -> [Move; 1] {
 }
 
 /// What is retained moves, but for what S3 does not let anybody move.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
     for (code, status) in CODES {
         for (operation, on_conflict) in [
@@ -589,9 +589,19 @@ async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
                 // Another is there, and S3 does not say whether it is the same.
                 test.s3.put("tenantry/retained/acme/0002.md", "A text.");
             }
-            let mut stopped_at = StoppedAt::default();
-            let moved = relocate::all(&test.aws, BUCKET, &moves(on_conflict), &mut stopped_at).await.unwrap();
-            assert_eq!(moved.objects, 4, "{what}: {moved:?}");
+            let (mut stopped_at, mut failures) = (StoppedAt::default(), 0);
+            let moved = loop {
+                match relocate::all(&test.aws, BUCKET, &moves(on_conflict), &mut stopped_at).await {
+                    Ok(moved) => break moved,
+                    // It may pass, or be mended. The others do not wait for that.
+                    Err(_) => {
+                        assert_eq!(test.s3.keys("pool/acme/"), [stuck.clone()], "{what}");
+                        failures += 1;
+                    }
+                }
+            };
+            assert!(failures <= 5, "{what} holds up whatever comes after it");
+            assert_eq!(moved.objects, if failures > 0 { 0 } else { 4 }, "{what}: {moved:?}");
             assert_eq!(test.s3.keys("pool/acme/"), [stuck], "{what}");
             if operation == "HEAD" {
                 // Its answers have no body, and so no code.
@@ -606,6 +616,31 @@ async fn whatever_s3_says_of_an_object_keeps_no_other_from_being_moved() {
             assert!(moved.is_stuck() && moved.stuck.count == 1, "{what}: {moved:?}");
             assert!(moved.stuck.to_string().contains(code), "{what}: {moved:?}");
         }
+    }
+}
+
+/// A failure that passes leaves nothing behind.
+#[tokio::test]
+async fn what_s3_failed_to_copy_or_delete_once_is_moved_with_the_next_call() {
+    for (operation, on_conflict) in [
+        ("COPY", OnConflict::Overwrite),
+        ("COPY", OnConflict::KeepExisting),
+        ("DELETE", OnConflict::Overwrite),
+    ] {
+        let test = Test::new(50, [5, 0, 0]);
+        let key = document("acme", 2);
+        test.s3.refuse(operation, &key, "SlowDown", 503);
+        let mut stopped_at = StoppedAt::default();
+        let call = async |stopped_at: &mut StoppedAt| {
+            relocate::all(&test.aws, BUCKET, &moves(on_conflict), stopped_at).await
+        };
+        call(&mut stopped_at).await.unwrap_err();
+        assert_eq!(test.s3.keys("pool/acme/"), [key.clone()], "{operation}, {on_conflict:?}");
+        test.s3.heal();
+        let moved = call(&mut stopped_at).await.unwrap();
+        assert!(moved.progress.is_done() && !moved.is_stuck(), "{operation}, {on_conflict:?}: {moved:?}");
+        assert!(test.s3.keys("pool/acme/").is_empty(), "{operation}, {on_conflict:?}");
+        assert_eq!(test.s3.keys("tenantry/retained/acme/").len(), 5, "{operation}, {on_conflict:?}");
     }
 }
 
@@ -665,7 +700,7 @@ async fn what_is_uploaded_anew_while_it_is_put_into_quarantine_is_not_deleted() 
 }
 
 /// A process ends with any of its calls; the next one finds everything out, and what it finds gone is still told.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn cut_short_at_any_call_it_ends_as_if_it_had_not_been() {
     for ends_after in 0.. {
         let mut test = Test::new(7, [30, 3, 5]);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use regex::Regex;
 use tenantry::api::Layer;
 
@@ -76,6 +77,15 @@ impl Words {
     }
 }
 
+/// The objects that a call deletes. How many calls they are divided into, and whether a call says something again, is no matter;
+/// nor is a part of a ledger that nothing reads any more.
+fn deleted(call: &Call) -> Vec<String> {
+    let body = call.params["body"].as_str().unwrap_or_default();
+    let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+    let counts = |key: &&str| !key.starts_with("tenantry/ledger/");
+    keys.map(|(key, _)| key).filter(counts).map(|key| format!("deleted {}/{key}", call.resource)).collect()
+}
+
 /// Whether a call makes something or deletes it. What else changes something may be done again.
 fn makes_or_deletes(call: &Call) -> bool {
     ["Create", "Delete", "ScheduleKeyDeletion", "AbortMultipartUpload"]
@@ -90,12 +100,16 @@ impl Outcome {
         let mut resources = settings::of(w, &inventory).await;
         resources.extend(inventory.into_iter().map(|(name, tags)| format!("{name} {tags:?}")));
         resources.extend(w.all_records().await);
-        let effects = journal.only(|call| call.took_effect() && makes_or_deletes(call));
-        let effects = effects.iter().map(|call| format!("{} {}", call.operation, call.resource));
+        let (objects, others): (Vec<_>, Vec<_>) = journal
+            .iter()
+            .filter(|call| call.took_effect() && makes_or_deletes(call))
+            .partition(|call| call.operation == "DeleteObjects");
+        let effects = others.into_iter().map(|call| format!("{} {}", call.operation, call.resource));
+        let deleted: BTreeSet<_> = objects.into_iter().flat_map(deleted).collect();
         Outcome {
             resources: words.lines(resources),
             objects: words.lines(w.all().await.iter().map(described)),
-            effects: words.lines(effects),
+            effects: words.lines(effects.chain(deleted)),
         }
     }
 
@@ -120,11 +134,16 @@ impl Outcome {
     }
 }
 
-/// An object without what is new in every world: times, messages, ids.
+/// An object without what is new in every world: times, messages, ids. A Pool tenant notes its pool's jobs once an hour, so it is
+/// chance which it has noted.
 fn described(object: &Object) -> String {
-    let Object { meta, status, .. } = object;
-    let conditions = status.conditions.iter().map(|it| format!("{}={}/{}", it.type_, it.status, it.reason));
-    let job = status.ingestion.as_ref().and_then(|last| last.last_status.as_deref());
+    let Object { meta, status, spec, .. } = object;
+    let is_note =
+        |it: &&Condition| spec["pattern"] == "Pool" && it.type_ == "DocumentsCurrent" && it.status == "True";
+    let conditions = status.conditions.iter().filter(|it| !is_note(it));
+    let conditions = conditions.map(|it| format!("{}={}/{}", it.type_, it.status, it.reason));
+    let ingestion = status.ingestion.as_ref().filter(|_| spec["pattern"] != "Pool");
+    let job = ingestion.and_then(|last| last.last_status.as_deref());
     format!(
         "{} finalizers {:?} leaving {} {} last job {job:?}",
         meta.name.as_deref().unwrap_or_default(),
