@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`api`] | what users write and read: the two kinds, the ownership table, conditions and reasons |
 //! | [`stack`] | pure: names, what is asked of AWS (`iam`), what each store wants (`store`), the reconcile `model`, forecasts |
+//! | [`ask`] | pure: a question as clients send it, as AWS gets it, and what of the answer is the tenant's |
 //! | [`layers`] | effects, one file a layer, the same three verbs: look · ensure · teardown |
 //! | [`aws`] | adapters, the only folder that knows an AWS SDK: one file a service |
 //! | [`records`] | whose a tenantId is: the installation's bucket, its lock, one record an id |
@@ -20,7 +21,7 @@
 //! | [`operator`] | the process: start, leader election, watches, probes, metrics |
 //! | [`cli`] | `run`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents` |
 //!
-//! `api ← stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
+//! `api ← stack ← ask`, `stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it. `cli` may use what
 //! comes before `reconcile`, and its verb `run` the operator. `stack` knows neither `aws` nor a client; within it: `iam ←
 //! store ← model ← forecast`. No file uses one that uses it. [`settings`] and [`clock`] may
 //! be used from `reconcile` on. A test holds the folders to it.
@@ -64,6 +65,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod api;
+pub mod ask;
 pub mod aws;
 pub mod cli;
 pub mod clock;

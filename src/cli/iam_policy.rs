@@ -13,7 +13,7 @@ use super::place::Place;
 use crate::api::{Pattern, Tenant};
 use crate::stack::iam::guard::{self, MAX_GUARD_CHARS};
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
-use crate::stack::iam::{boundary, client_policy};
+use crate::stack::iam::{ask, boundary, client_policy};
 use crate::stack::identity::{Scope, known_partition, partition_of};
 use crate::stack::names;
 use crate::stack::registry::Table;
@@ -41,6 +41,19 @@ enum Who {
     /// the operator makes, and that the operator puts its tags on others' keys and knowledge bases. They only deny; whatever
     /// allows, such as FullAWSAccess, stays beside them. They bind nothing in the organization's management account.
     Guard(Guard),
+    /// The gateway's own role: records of tenantIds, and sessions of the asking role.
+    #[command(after_help = help::after("tenantry iam-policy gateway --installation prod --ask-role $ASK", &[]))]
+    Gateway(Gateway),
+    /// The role in whose sessions the gateway asks, one for each tenant: a session may ask the knowledge base that its tags
+    /// name, and no other. With `--trust`, the role's trust: the gateway's role alone may have such a session.
+    #[command(after_help = help::after("tenantry iam-policy ask --installation prod --trust --gateway-role $GATEWAY", &[]))]
+    Ask(Ask),
+    /// A service control policy of the organization: nobody of the account reads the installation's knowledge bases but the
+    /// gateway's asking role, and whoever `--except` names. It binds nobody of the management account, no service, and no role
+    /// that a service has made for itself. It does not reach documents in buckets, nor vectors in a store; and whoever may take the
+    /// installation's tag off a knowledge base takes that out of it.
+    #[command(after_help = help::after("tenantry iam-policy fence --installation prod --ask-role $ASK --except $ADMINISTRATOR", &[]))]
+    Fence(Fence),
     /// Whoever uploads a tenant's documents: its prefix, and nothing else. Read from the Tenant in the cluster.
     #[command(after_help = help::after("tenantry iam-policy writer -n tenants acme", &help::CLUSTER))]
     Writer(OfTenant),
@@ -121,6 +134,48 @@ struct Guard {
     kind: Kind,
 }
 
+#[derive(Debug, Args)]
+struct Gateway {
+    #[command(flatten)]
+    installed: Installed,
+
+    /// The role in whose sessions the gateway asks: its --ask-role.
+    #[arg(long, env = "TENANTRY_ASK_ROLE", value_name = "ARN", value_parser = role)]
+    ask_role: String,
+
+    /// The bucket for records of tenantIds that `tenantry run` is given. Default: the one that the operator makes.
+    #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = bucket)]
+    installation_bucket: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Ask {
+    #[command(flatten)]
+    installed: Installed,
+
+    /// Print whom the role trusts, and not what it may do.
+    #[arg(long, requires = "gateway_role")]
+    trust: bool,
+
+    /// The role that the gateway runs as.
+    #[arg(long, value_name = "ARN", value_parser = role, requires = "trust")]
+    gateway_role: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Fence {
+    #[command(flatten)]
+    installed: Installed,
+
+    /// The role in whose sessions the gateway asks: its --ask-role.
+    #[arg(long, env = "TENANTRY_ASK_ROLE", value_name = "ARN", value_parser = role)]
+    ask_role: String,
+
+    /// A role that may go on asking by itself, such as that of who runs `tenantry retrieve`; may be repeated.
+    #[arg(long = "except", value_name = "ARN", value_parser = role)]
+    others: Vec<String>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
     /// The service control policy: it binds whoever is of the account.
@@ -166,6 +221,14 @@ impl IamPolicy {
                     Kind::Resource => guard::resource_guard(&scope),
                 };
                 within(policy, MAX_GUARD_CHARS)?
+            }
+            Who::Gateway(gateway) => gateway.policy()?,
+            Who::Ask(ask) => ask.policy()?,
+            Who::Fence(Fence { installed, ask_role, others }) => {
+                let arns: Vec<_> = others.iter().map(|arn| ("--except", arn.as_str())).collect();
+                let scope =
+                    installed.scope(&[&[("--ask-role", ask_role.as_str())], arns.as_slice()].concat())?;
+                within(ask::fence(&scope, &ask_role, &others), MAX_GUARD_CHARS)?
             }
             Who::Writer(of) => {
                 let (tenant, scope) = find(&of).await?;
@@ -247,6 +310,27 @@ fn agreed<'a>(what: &str, said: &[(&str, &'a str)]) -> anyhow::Result<Option<&'a
             bail!("{option} is of the {what} {first}, and {another} of {other}: give what is of one {what}")
         }
         None => Ok(Some(first)),
+    }
+}
+
+impl Gateway {
+    fn policy(self) -> anyhow::Result<Value> {
+        let Self { installed, ask_role, installation_bucket } = self;
+        let scope = installed.scope(&[("--ask-role", &ask_role)])?;
+        not_made_by_itself(&scope, Some(&ask_role))?;
+        within(ask::gateway(&scope, &ask_role, installation_bucket.as_deref()), MAX_MANAGED_CHARS)
+    }
+}
+
+impl Ask {
+    fn policy(self) -> anyhow::Result<Value> {
+        let arns: Vec<_> = self.gateway_role.iter().map(|arn| ("--gateway-role", arn.as_str())).collect();
+        let scope = self.installed.scope(&arns)?;
+        not_made_by_itself(&scope, self.gateway_role.as_ref())?;
+        match &self.gateway_role {
+            None => within(ask::ask(&scope), MAX_MANAGED_CHARS),
+            Some(gateway) => within(ask::trust(&scope, gateway), ask::MAX_TRUST_CHARS),
+        }
     }
 }
 

@@ -92,6 +92,16 @@ impl Owner {
             Owner::Stack { name } => format!("SharedStack/{name}"),
         }
     }
+
+    /// The key prefix under which its documents live in the bucket it uses, with its closing slash.
+    pub fn prefix(&self) -> String {
+        match self {
+            Owner::Tenant { pattern: Pattern::Silo, .. } => "documents/".into(),
+            Owner::Tenant { pattern: Pattern::Bridge, tenant_id, .. } => format!("bridge/{tenant_id}/"),
+            Owner::Tenant { pattern: Pattern::Pool, tenant_id, .. } => format!("pool/{tenant_id}/"),
+            Owner::Stack { .. } => "pool/".into(),
+        }
+    }
 }
 
 impl Identity {
@@ -131,12 +141,7 @@ impl Identity {
 
     /// The key prefix under which this owner's documents live in the bucket it uses, with its closing slash.
     pub fn prefix(&self) -> String {
-        match &self.owner {
-            Owner::Tenant { pattern: Pattern::Silo, .. } => "documents/".into(),
-            Owner::Tenant { pattern: Pattern::Bridge, tenant_id, .. } => format!("bridge/{tenant_id}/"),
-            Owner::Tenant { pattern: Pattern::Pool, tenant_id, .. } => format!("pool/{tenant_id}/"),
-            Owner::Stack { .. } => "pool/".into(),
-        }
+        self.owner.prefix()
     }
 
     /// The same tenant id in the same place, and nobody's.

@@ -12,7 +12,7 @@ use tenantry::api;
 use tenantry::api::{Column, ConditionType, Layer, Ownership, Reason, Status, Tenant, metric, ownership};
 use tenantry::cli::Cli;
 use tenantry::stack::iam::permissions::{self, Audience};
-use tenantry::stack::iam::{boundary, guard};
+use tenantry::stack::iam::{ask, boundary, guard};
 use tenantry::stack::identity::Scope;
 
 use crate::admission;
@@ -473,14 +473,22 @@ fn the_policies_of_the_pages_are_what_is_printed() {
         installation_bucket: None,
     };
     let role = "--role-arn arn:aws:iam::111122223333:role/tenantry-operator ";
+    let [asking, gateway] =
+        ["arn:aws:iam::111122223333:role/tenantry-ask", "arn:aws:iam::111122223333:role/tenantry-gateway"];
+    let by = "--ask-role arn:aws:iam::111122223333:role/tenantry-ask ";
+    let trusted = "--gateway-role arn:aws:iam::111122223333:role/tenantry-gateway ";
     for (who, printed, options) in [
         ("operator", permissions::operator(&audience, None), role),
         ("destructive", permissions::destructive(&audience), ""),
         ("boundary", boundary::boundary(&audience.scope, &[]), ""),
         ("guard", guard::guard(&audience.scope, audience.role_arn.as_deref().unwrap()), role),
         ("guard --kind resource", guard::resource_guard(&audience.scope), role),
+        ("gateway", ask::gateway(&audience.scope, asking, None), by),
+        ("ask", ask::ask(&audience.scope), ""),
+        ("ask --trust", ask::trust(&audience.scope, gateway), trusted),
+        ("fence", ask::fence(&audience.scope, asking, &[]), by),
     ] {
-        let file = format!("docs/{}-policy.json", who.replace(" --kind ", "-of-"));
+        let file = format!("docs/{}-policy.json", who.replace(" --kind ", "-of-").replace(" --", "-"));
         assert!(
             read(&file) == format!("{printed:#}\n"),
             "{file} is out of date; refresh it with: cargo run -- iam-policy {who} --installation prod \

@@ -48,7 +48,7 @@ fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
             let mut values =
                 context.iter().filter(|(name, _)| name == key).map(|(_, value)| *value).peekable();
             let any = |test: &dyn Fn(&str, &str) -> bool, value: &str| {
-                list(wanted).any(|wanted| test(wanted, value))
+                list(wanted).filter_map(|wanted| filled(wanted, context)).any(|wanted| test(&wanted, value))
             };
             match how.as_str() {
                 // Of many values one is enough, where nobody says for how many it must hold.
@@ -61,7 +61,9 @@ fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
                 // Also of no values.
                 "ForAllValues:StringLike" => values.all(|value| any(&like, value)),
                 // Also where the key is not there.
-                "StringNotEquals" => values.next().is_none_or(|value| !any(&|a, b| a == b, value)),
+                "StringNotEquals" | "ArnNotEquals" => {
+                    values.next().is_none_or(|value| !any(&|a, b| a == b, value))
+                }
                 "StringNotLike" => values.next().is_none_or(|value| !any(&like, value)),
                 "Null" => values.peek().is_none() == (wanted == "true"),
                 "ForAllValues:StringEquals" => values.all(|value| any(&|a, b| a == b, value)),
@@ -69,6 +71,15 @@ fn holds(condition: &Value, context: &[(&str, &str)]) -> bool {
             }
         },
     )
+}
+
+/// A value with its variable filled in. One that nobody has set fits nothing.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
+fn filled(value: &str, context: &[(&str, &str)]) -> Option<String> {
+    let Some((before, rest)) = value.split_once("${") else { return Some(value.into()) };
+    let (key, after) = rest.split_once('}')?;
+    let (_, set) = context.iter().find(|(name, _)| *name == key)?;
+    Some(format!("{before}{set}{after}"))
 }
 
 /// Whether a pattern fits, in which `*` is anything and `?` any one character.

@@ -4,6 +4,7 @@
 
 mod admission;
 mod argocd;
+mod asking;
 mod calls;
 mod cel;
 mod crds;

@@ -1,5 +1,6 @@
 //! What is asked of AWS, call by call, and the IAM policies that follow from it.
 
+pub mod ask;
 pub mod boundary;
 pub(crate) mod client_policy;
 pub mod grant;

@@ -20,6 +20,8 @@ pub struct Features {
     /// The call that makes the policy which stands beside a role and opens an index to it. None: IAM alone says who may
     /// read vectors.
     pub create_data_access: Option<Operation>,
+    /// The operators of a question's filter that it does not know, in AWS's words: it fails, or leaves them out.
+    pub no_operators: &'static [&'static str],
     /// AWS's limits that bind it, and what is taken of them.
     pub quotas: fn(&StoreCounts, &BTreeSet<Capacity>) -> Vec<Quota>,
 }

@@ -31,6 +31,11 @@ pub(crate) const fn features(kind: VectorStore) -> &'static Features {
     }
 }
 
+/// The operators of a question's filter that a store does not know.
+pub const fn without_operators(kind: VectorStore) -> &'static [&'static str] {
+    features(kind).no_operators
+}
+
 /// What must be whole before a layer is touched. The role needs only the store's *name*, and its ARN for its permissions,
 /// so it is built beside the store, not after it.
 pub const fn needs(kind: VectorStore, layer: Layer) -> &'static [Layer] {

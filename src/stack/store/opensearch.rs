@@ -47,6 +47,7 @@ pub(crate) const FEATURES: Features = Features {
     index_needs: &[Layer::VectorStore, Layer::Role],
     create_index: aoss::CreateIndex,
     create_data_access: Some(aoss::CreateAccessPolicy),
+    no_operators: &[],
     quotas,
 };
 
