@@ -19,6 +19,7 @@ use crate::stack::causes::causes;
 use crate::stack::classify::classify;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::iam::operation::Operation;
+use crate::stack::request_ids::without_request_ids;
 
 /// What AWS grants less often than this is not waited for.
 const SELDOM: Duration = Duration::from_secs(2);
@@ -82,7 +83,7 @@ impl Call<'_> {
             operation: operation.name(),
             resource: resource.into(),
             code: code.into(),
-            message: message.into(),
+            message: without_request_ids(message),
             request_id: None,
         }
     }
@@ -247,6 +248,15 @@ mod tests {
         let fault =
             answered(400, ErrorMetadata::builder().code("SlowDown").message("Reduce your rate").build());
         assert_eq!((fault.class, fault.message.as_str()), (Class::Throttled, "Reduce your rate"));
+    }
+
+    /// It is another at each try, and a condition is not to change because of that.
+    #[test]
+    fn a_request_id_in_the_words_of_aws_is_no_part_of_the_message() {
+        let said = "Access Denied (Service: S3, Status Code: 403, Request ID: R1)";
+        let fault = answered(403, ErrorMetadata::builder().code("AccessDenied").message(said).build());
+        assert_eq!(fault.message, "Access Denied (Service: S3, Status Code: 403)");
+        assert_eq!(fault.request_id.as_deref(), Some("R1"));
     }
 
     #[test]

@@ -30,14 +30,21 @@ pub async fn look(
     Ok(Observed::by_tags(id, || format!("knowledge base {name} ({})", facts.id), &facts.tags, facts.clone()))
 }
 
-/// How far AWS is with this knowledge base; nothing if it is gone.
+/// How far AWS is with this knowledge base; nothing if all of it must be looked at.
 pub async fn look_how_far(
     aws: &Aws,
     facts: &KnowledgeBaseFacts,
 ) -> Result<Option<Observed<KnowledgeBaseFacts>>, Fault> {
-    let now = aws.knowledge_bases.detail(&facts.id).await?.filter(|now| now.arn == facts.arn);
-    let (tags, data_source) = (facts.tags.clone(), facts.data_source.clone());
-    Ok(now.map(|now| Observed::Ours(KnowledgeBaseFacts { tags, data_source, ..now })))
+    let now = aws.knowledge_bases.detail(&facts.id).await?;
+    Ok(now.and_then(|now| still_being_made(facts, now)).map(Observed::Ours))
+}
+
+/// A knowledge base as it is now, if it is the same and is still being made. Once it is made its tags count, and somebody may
+/// have changed them.
+fn still_being_made(facts: &KnowledgeBaseFacts, now: KnowledgeBaseFacts) -> Option<KnowledgeBaseFacts> {
+    let is_it = now.arn == facts.arn && now.status == CREATING;
+    let KnowledgeBaseFacts { tags, data_source, .. } = facts.clone();
+    is_it.then_some(KnowledgeBaseFacts { tags, data_source, ..now })
 }
 
 /// Creates the knowledge base, then, once it is active, its data source.
@@ -168,4 +175,25 @@ fn being_deleted(what: &str, status: &str, reasons: &[String]) -> Progress {
     }
     let message = format!("{what} was {status} and is deleted once more{}", why(reasons));
     Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Probe }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::model::ideal;
+
+    #[test]
+    fn what_is_made_is_looked_at_whole() {
+        let silo = ideal::samples().into_iter().find(|sample| sample.name == "silo").unwrap().built();
+        let made = silo.knowledge_base.ours().unwrap().clone();
+        let being_made = KnowledgeBaseFacts { status: CREATING.into(), ..made.clone() };
+        let untold = |now: KnowledgeBaseFacts| KnowledgeBaseFacts { tags: Tags::default(), ..now };
+        let another = KnowledgeBaseFacts { arn: "another".into(), ..being_made.clone() };
+        let failed = KnowledgeBaseFacts { status: "FAILED".into(), ..made.clone() };
+        let seen = still_being_made(&being_made, untold(being_made.clone()));
+        assert_eq!(seen.as_ref(), Some(&being_made));
+        for now in [made, failed, another] {
+            assert_eq!(still_being_made(&being_made, untold(now)), None);
+        }
+    }
 }

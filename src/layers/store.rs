@@ -51,7 +51,7 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<St
     }
 }
 
-/// How far AWS is with this store; nothing if it is another by now.
+/// How far AWS is with this store; nothing if all of it must be looked at.
 pub async fn look_how_far(
     aws: &Aws,
     id: &Identity,

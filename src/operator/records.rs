@@ -7,6 +7,7 @@ mod listing;
 mod recognise;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use kube::api::ListParams;
@@ -19,7 +20,8 @@ use super::installation_owner::Grant;
 use super::wait_for_aws::answered;
 use super::watches::TenantWatch;
 use crate::api::{SharedStack, Status, Tenant, finalizer_name};
-use crate::aws::Aws;
+use crate::aws::{Aws, Protection};
+use crate::clock::Clock;
 use crate::reconcile::context::Context;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
@@ -30,6 +32,17 @@ use crate::records::{Kept, Records, S3, Trouble, Wrote};
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
 use crate::stack::record::Terms;
+
+/// How long the watch of Tenants may take until it has listed all. It tries for ever if the API server refuses it.
+const LISTED: Duration = Duration::from_secs(120);
+
+/// What is there of the records.
+struct Found {
+    bucket: Option<Protection>,
+    lock: Result<Option<Kept<Lock>>, Trouble>,
+    /// All tenantIds that have a record, with its ETag, if that is known.
+    listed: Option<Vec<(String, String)>>,
+}
 
 /// What an installation works with, and where.
 pub struct Installation {
@@ -143,21 +156,15 @@ impl Installation {
             let terms = Terms { cluster: self.place.cluster.clone(), took_over, policy: settings.id_policy };
             Ids::new(self.records.clone(), terms, scope, settings.read_only)
         };
-        let holders = match &settings.selector {
-            None => {
-                watch.listed().await;
-                holders::kept(client, scope, &watch.tenants).await?
-            }
-            // Labels do not count: a Tenant that has lost its label keeps its id.
-            Some(_) => holders::listed(client, scope).await?,
-        };
+        let (holders, found) =
+            futures::try_join!(self.holders(client, settings, watch), self.found(aws, settings))?;
+        let Found { bucket, lock, listed } = found;
         let had_records = self.had_records(aws, &holders, settings).await?;
         let without = |trouble: &Trouble| {
             let ids = ids(Vec::new());
             lost(&ids, &holders, trouble);
             Ok((ids, None))
         };
-        let bucket = self.bucket.look(aws, scope).await?;
         if bucket.is_none() && had_records {
             return without(&Trouble::Lost(format!("The bucket '{}'", self.bucket.name)));
         }
@@ -169,7 +176,7 @@ impl Installation {
         if !settings.read_only {
             self.bucket.ensure(aws, scope, bucket).await?;
         }
-        let lock = match self.records.lock().await {
+        let lock = match lock {
             Err(unreadable @ Trouble::Unreadable { .. }) => return without(&unreadable),
             Ok(None) if had_records => {
                 return without(&Trouble::Lost(format!("lock.json in the bucket '{}'", self.bucket.name)));
@@ -177,7 +184,11 @@ impl Installation {
             lock => self.lock(answered(lock)?, settings).await?,
         };
         let ids = ids(lock.as_ref().map(|lock| lock.says.took_over.clone()).unwrap_or_default());
-        for (tenant_id, etag) in answered(self.records.list().await)? {
+        let listed = match listed {
+            Some(listed) => listed,
+            None => answered(self.records.list().await)?,
+        };
+        for (tenant_id, etag) in listed {
             ids.listed(tenant_id, etag);
         }
         let cluster = &self.place.cluster;
@@ -188,6 +199,43 @@ impl Installation {
             ids.are_complete();
         }
         Ok((ids, unrecorded))
+    }
+
+    /// The Tenants that have an id.
+    async fn holders(
+        &self,
+        client: &Client,
+        settings: &Settings,
+        watch: &TenantWatch,
+    ) -> anyhow::Result<Vec<Holder>> {
+        let scope = &self.grant.scope;
+        match &settings.selector {
+            None => {
+                let at_most = Clock::new(settings.clock).outside(LISTED);
+                holders::watched(client, scope, watch, at_most).await
+            }
+            // Labels do not count: a Tenant that has lost its label keeps its id.
+            Some(_) => holders::listed(client, scope).await,
+        }
+    }
+
+    /// What is there of the records. The ids are listed under a lock that is ours and stays as it is: nobody else writes
+    /// records then.
+    async fn found(&self, aws: &Aws, settings: &Settings) -> anyhow::Result<Found> {
+        let bucket = self.bucket.look(aws, &self.grant.scope).await?;
+        if bucket.is_none() {
+            return Ok(Found { bucket, lock: Ok(None), listed: None });
+        }
+        let (lock, listed) = tokio::join!(self.records.lock(), self.records.list());
+        let stays = matches!(&lock, Ok(Some(lock)) if self.stays(lock, settings));
+        let listed = if stays { Some(answered(listed)?) } else { None };
+        Ok(Found { bucket, lock, listed })
+    }
+
+    /// Whether a lock is ours, and need not be written anew.
+    fn stays(&self, lock: &Kept<Lock>, settings: &Settings) -> bool {
+        let verdict = self.place.judge(&lock.says.place, settings.take_over.as_deref());
+        matches!(verdict, Verdict::Ours) && !settings.rebuild_records
     }
 
     /// Takes the lock, if it is not ours already. With --read-only it stays as it is.

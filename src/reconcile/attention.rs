@@ -70,8 +70,8 @@ impl Attention {
         *self.since.get_mut(layer) =
             waits.map(|reason| before.unwrap_or(Since { at: Instant::now(), reason, from_nothing }));
         match result {
-            Some(Ok(progress @ Progress::Waiting { reason: Reason::Creating, .. }))
-                if observed.lacks(layer) =>
+            Some(Ok(progress @ Progress::Waiting { reason, .. }))
+                if observed.lacks(layer) && is_made(observed, layer, *reason) =>
             {
                 if self.does_not_show_yet(clock, observed, layer).is_none() {
                     *self.made.get_mut(layer) = Some((Instant::now(), progress.clone()));
@@ -130,6 +130,16 @@ impl Attention {
             self.since.get_mut(layer).iter_mut().for_each(|since| earlier(&mut since.at));
             self.made.get_mut(layer).iter_mut().for_each(|(at, _)| earlier(at));
         }
+    }
+}
+
+/// Whether AWS has begun to make something of a layer. A role is made before its permissions, which wait for the vector store;
+/// an index is not.
+pub fn is_made(observed: &Observation, layer: Layer, reason: Reason) -> bool {
+    match reason {
+        Reason::Creating => true,
+        Reason::WaitingForVectorStore => layer == Layer::Role && observed.lacks(layer),
+        _ => false,
     }
 }
 

@@ -101,7 +101,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
     let failures = Arc::new(failures);
     let before = cx.failures.lock().insert(stack.into(), failures.clone());
     cx.wake_tenants(|tenant| {
-        let (id, status) = (&tenant.spec.tenant_id, tenant.status.as_ref());
+        let (Some(id), Some((spec, status))) = (tenant.tenant_id(), tenant.common()) else { return false };
         let is_news = match &before {
             Some(before) => before.get(id) != failures.get(id),
             // After a restart, what was known is what its status says.
@@ -110,7 +110,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
                     || status.is_some_and(|it| Documents::were_in_trouble(&it.conditions))
             }
         };
-        tenant.spec.pattern == Pattern::Pool && tenant.spec.borrows_from(stack) && is_news
+        spec.pattern == Pattern::Pool && spec.borrows_from(stack) && is_news
     });
 }
 

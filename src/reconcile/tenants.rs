@@ -82,9 +82,9 @@ impl Tenants {
         read(self.kept())
     }
 
-    /// Those of a SharedStack's pool.
-    pub fn of_pool(&self, stack: &str) -> impl Iterator<Item = Tenant> + use<> {
-        read(self.by_spec(|spec| spec.pattern == Pattern::Pool && spec.borrows_from(stack)))
+    /// Those of a SharedStack's pool, as they are kept.
+    pub fn of_pool(&self, stack: &str) -> Vec<Arc<Kept>> {
+        self.by_spec(|spec| spec.pattern == Pattern::Pool && spec.borrows_from(stack))
     }
 
     /// Those that have knowledge bases of their own.
@@ -163,8 +163,8 @@ impl Kept {
         }
     }
 
-    /// Its spec and its status, if it can be read, but for what is its own alone: its tenantId, and when its conditions last
-    /// changed.
+    /// Its spec and its status, if it can be read, but for what is its own alone: what other methods answer, and when its
+    /// conditions last changed.
     pub fn common(&self) -> Option<(&TenantSpec, Option<&Status>)> {
         match self {
             Kept::Whole(tenant) => {
@@ -174,8 +174,41 @@ impl Kept {
         }
     }
 
-    /// The Tenant as it was taken in.
-    fn whole(&self) -> Guarded<Tenant> {
+    /// Its tenantId, if it can be read.
+    pub fn tenant_id(&self) -> Option<&str> {
+        match self {
+            Kept::Whole(tenant) => tenant.0.as_ref().ok().map(|tenant| tenant.spec.tenant_id.as_str()),
+            Kept::OfPool(apart) => Some(&apart.own.tenant_id),
+        }
+    }
+
+    /// The prefix of its documents.
+    pub fn prefix(&self) -> Option<&str> {
+        match self {
+            Kept::Whole(_) => self.common()?.1?.prefix.as_deref(),
+            Kept::OfPool(apart) => apart.own.prefix.as_deref(),
+        }
+    }
+
+    /// The record that its status names.
+    pub fn id_record(&self) -> Option<&str> {
+        match self {
+            Kept::Whole(_) => self.common()?.1?.id_record.as_deref(),
+            Kept::OfPool(apart) => apart.own.id_record.as_deref(),
+        }
+    }
+
+    /// When the operator last moved or deleted its documents.
+    pub fn moved(&self) -> Option<Timestamp> {
+        let moved = match self {
+            Kept::Whole(_) => self.common()?.1?.documents_moved_time.as_ref(),
+            Kept::OfPool(apart) => apart.own.moved.as_ref(),
+        };
+        moved.map(|at| at.0)
+    }
+
+    /// The Tenant as it was taken in. Whoever wants few of many asks first what needs no copy.
+    pub fn whole(&self) -> Guarded<Tenant> {
         match self {
             Kept::Whole(tenant) => Guarded::clone(tenant),
             Kept::OfPool(apart) => Guarded(Ok(apart.whole())),
@@ -344,9 +377,29 @@ mod tests {
         }
         assert!(get(&tenants, "initech").is_none());
         assert_eq!(tenants.readable().count(), 5);
-        assert_eq!(tenants.of_pool("standard").count(), 4);
-        assert_eq!(tenants.of_pool("other").count(), 0);
+        assert_eq!(tenants.of_pool("standard").len(), 4);
+        assert!(tenants.of_pool("other").is_empty());
         assert_eq!(tenants.with_knowledge_bases().count(), 1);
+    }
+
+    #[test]
+    fn what_is_its_own_is_told_without_a_copy_of_the_whole() {
+        let tenants = Tenants::default();
+        let silo = with(of_pool("silo", "7"), json!({"spec": {"tenantId": "silo", "pattern": "Silo"}}));
+        let unreadable = with(of_pool("none", "7"), json!({"spec": {"tenantId": 5}}));
+        for object in
+            [of_pool("acme", "7"), silo, with(of_pool("new", "7"), json!({"status": null})), unreadable]
+        {
+            apply(&tenants, &object);
+        }
+        for kept in tenants.kept() {
+            let whole = kept.whole().0.ok();
+            let status = whole.as_ref().and_then(|tenant| tenant.status.clone()).unwrap_or_default();
+            assert_eq!(kept.tenant_id(), whole.as_ref().map(|tenant| tenant.spec.tenant_id.as_str()));
+            assert_eq!(kept.prefix(), status.prefix.as_deref());
+            assert_eq!(kept.id_record(), status.id_record.as_deref());
+            assert_eq!(kept.moved(), status.documents_moved_time.map(|at| at.0));
+        }
     }
 
     #[test]

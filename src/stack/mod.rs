@@ -24,6 +24,7 @@ pub(crate) mod offer;
 pub(crate) mod quota;
 pub mod record;
 pub(crate) mod registry;
+pub(crate) mod request_ids;
 pub mod store;
 pub mod target;
 pub(crate) mod tenant_ids;

@@ -37,18 +37,22 @@ pub async fn look(aws: &Aws, id: &Identity) -> Result<Observed<CollectionFacts>,
     Ok(Observed::Ours(CollectionFacts { encryption, network, collection, foreign }))
 }
 
-/// How far AWS is with this collection; nothing if it is another by now.
+/// How far AWS is with this collection; nothing if all of it must be looked at.
 pub async fn look_how_far(
     aws: &Aws,
     id: &Identity,
     facts: &CollectionFacts,
 ) -> Result<Option<CollectionFacts>, Fault> {
-    let Some(known) = &facts.collection else { return Ok(None) };
     let now = aws.collections.detail(&id.name(Layer::VectorStore)).await?;
-    Ok(now.filter(|now| now.arn == known.arn).map(|now| {
-        let collection = CollectionDetail { tags: known.tags.clone(), ..now };
-        CollectionFacts { collection: Some(collection), ..facts.clone() }
-    }))
+    Ok(now.and_then(|now| still_being_made(facts, now)))
+}
+
+/// A collection as it is now, if it is the same and is still being made. Once it is made its tags count, and somebody may have
+/// changed them.
+fn still_being_made(facts: &CollectionFacts, now: CollectionDetail) -> Option<CollectionFacts> {
+    let known = facts.collection.as_ref().filter(|known| known.arn == now.arn)?;
+    let collection = CollectionDetail { tags: known.tags.clone(), ..now };
+    collection.is_being_made().then(|| CollectionFacts { collection: Some(collection), ..facts.clone() })
 }
 
 /// Both policies first, because CreateCollection is refused without an encryption policy; then the collection; then
@@ -156,4 +160,26 @@ pub async fn teardown(aws: &Aws, id: &Identity, facts: &CollectionFacts) -> Resu
         aws.policies.delete(PolicyKind::Encryption, &name).await?;
     }
     Ok(Progress::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::model::ideal;
+
+    #[test]
+    fn what_is_made_is_looked_at_whole() {
+        let mut silo = ideal::samples().into_iter().find(|sample| sample.name == "silo").unwrap().built();
+        let facts = ideal::found_collection(&mut silo);
+        let made = facts.collection.clone().unwrap();
+        let being_made = CollectionDetail { status: "CREATING".into(), ..made.clone() };
+        facts.collection = Some(being_made.clone());
+        let untold = |now: CollectionDetail| CollectionDetail { tags: Tags::default(), ..now };
+        let another = CollectionDetail { arn: "another".into(), ..being_made.clone() };
+        let failed = CollectionDetail { status: "FAILED".into(), ..made.clone() };
+        assert_eq!(still_being_made(facts, untold(being_made)).as_ref(), Some(&*facts));
+        for now in [made, failed, another] {
+            assert_eq!(still_being_made(facts, untold(now)), None);
+        }
+    }
 }

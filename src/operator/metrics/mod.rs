@@ -28,6 +28,13 @@ const BUCKETS: [f64; 39] = [
     60.0,
 ];
 
+/// How a pass ends.
+const HOW: [&str; 3] = ["success", "requeue_after", "error"];
+/// What the API server answers when it fails or asks for fewer requests, or nothing.
+const FAILURES: [&str; 6] = ["429", "500", "502", "503", "504", "<error>"];
+/// The methods of the operator's requests to it.
+const METHODS: [&str; 4] = ["GET", "POST", "PUT", "PATCH"];
+
 /// See the [module](self).
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -98,7 +105,14 @@ impl Metrics {
             self.most.get_or_create(&MAX_WORKERS.of([controller])).set(most);
             // So that a rate is 0 before the first error, and not absent.
             drop(self.failed.get_or_create(&RECONCILE_ERRORS.of([controller])));
+            for how in HOW {
+                drop(self.passes.get_or_create(&RECONCILES.of([controller, how])));
+            }
         }
+        for (code, method) in FAILURES.into_iter().flat_map(|code| METHODS.map(|method| (code, method))) {
+            drop(self.kubernetes.get_or_create(&KUBERNETES_REQUESTS.of([code, method])));
+        }
+        self.aws.begin(cx.settings.registry.is_some());
         let mut registry = self.registry.lock();
         registry.register_collector(Box::new(objects::Objects(cx.clone())));
     }
@@ -133,10 +147,11 @@ impl Metrics {
         active.dec();
         let took = begun.elapsed().as_secs_f64();
         self.seconds.get_or_create(&RECONCILE_SECONDS.of([controller])).observe(took);
+        let [success, requeue_after, error] = HOW;
         let how = match &result {
-            Ok(action) if *action == Action::await_change() => "success",
-            Ok(_) => "requeue_after",
-            Err(_) => "error",
+            Ok(action) if *action == Action::await_change() => success,
+            Ok(_) => requeue_after,
+            Err(_) => error,
         };
         self.passes.get_or_create(&RECONCILES.of([controller, how])).inc();
         if result.is_err() {

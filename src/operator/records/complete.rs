@@ -29,7 +29,10 @@ pub async fn complete(records: &Records, cx: &Context, lock: Kept<Lock>) {
         tokio::time::sleep(cx.clock.outside(retry::distance(failures))).await;
     }
     cx.ids.are_complete();
-    cx.wake_tenants(|tenant| !cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default()));
+    cx.wake_tenants(|tenant| {
+        let uid = tenant.meta().uid.as_deref().unwrap_or_default();
+        !cx.ids.is_holder(tenant.tenant_id().unwrap_or_default(), uid)
+    });
 }
 
 async fn record_all(records: &Records, cx: &Context, lock: &Kept<Lock>) -> anyhow::Result<()> {

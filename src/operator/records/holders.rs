@@ -1,8 +1,8 @@
 //! The Tenants that have an id.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
@@ -10,10 +10,11 @@ use kube::api::DynamicObject;
 
 use super::listing::each;
 use crate::api::{Layer, Pattern, Tenant, finalizer_name};
+use crate::operator::watches::TenantWatch;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
-use crate::reconcile::tenants::Tenants;
-use crate::reconcile::unparsed::{self, field};
+use crate::reconcile::tenants::{Kept, Tenants};
+use crate::reconcile::unparsed::field;
 use crate::records::Trouble;
 use crate::stack::identity::{Identity, Owner, Scope};
 
@@ -51,16 +52,17 @@ impl Said {
         })
     }
 
-    fn of(tenant: Tenant) -> Self {
-        let (spec, status) = (tenant.spec, tenant.status.unwrap_or_default());
-        Self {
-            tenant_id: spec.tenant_id,
+    fn of(tenant: &Kept) -> Option<Self> {
+        let (spec, status) = tenant.common()?;
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Some(Self {
+            tenant_id: tenant.tenant_id()?.into(),
             pattern: spec.pattern,
-            stack: spec.stack_ref.map(|stack| stack.name),
-            id_record: status.id_record,
-            prefix: status.prefix,
-            bucket: status.bucket,
-        }
+            stack: spec.stack_ref.as_ref().map(|stack| stack.name.clone()),
+            id_record: text(tenant.id_record()),
+            prefix: text(tenant.prefix()),
+            bucket: status.and_then(|status| status.bucket.clone()),
+        })
     }
 }
 
@@ -112,26 +114,30 @@ pub async fn listed(client: &Client, scope: &Arc<Scope>) -> anyhow::Result<Vec<H
     Ok(oldest_first(holders))
 }
 
-/// The same, of what a watch has listed. One that cannot be read is looked at unparsed: it may have its id all the same.
-pub async fn kept(client: &Client, scope: &Arc<Scope>, tenants: &Tenants) -> anyhow::Result<Vec<Holder>> {
+/// The same, once a watch has listed them. If that takes longer, a list says why.
+pub async fn watched(
+    client: &Client,
+    scope: &Arc<Scope>,
+    watch: &TenantWatch,
+    at_most: Duration,
+) -> anyhow::Result<Vec<Holder>> {
+    match tokio::time::timeout(at_most, watch.listed()).await {
+        Ok(()) => kept(client, scope, &watch.tenants).await,
+        Err(_) => listed(client, scope).await,
+    }
+}
+
+/// The same, of what a watch has listed. One that cannot be read may have its id all the same: if there is such a one, all
+/// are listed unparsed.
+async fn kept(client: &Client, scope: &Arc<Scope>, tenants: &Tenants) -> anyhow::Result<Vec<Holder>> {
+    let all = tenants.kept();
+    if all.iter().any(|kept| kept.common().is_none()) {
+        return listed(client, scope).await;
+    }
     let finalizer = finalizer_name(&scope.installation);
-    let mut holders = Vec::new();
-    for tenant in tenants.readable().filter(|tenant| finalizer::has_finalizer(tenant, &finalizer)) {
-        let meta = tenant.metadata.clone();
-        holders.extend(Holder::of(scope, &meta, Said::of(tenant)));
-    }
-    for kept in tenants.kept().iter().filter(|kept| kept.common().is_none()) {
-        let meta = kept.meta();
-        let api = unparsed::api::<Tenant>(client.clone(), meta);
-        let found = api.get_opt(meta.name.as_deref().unwrap_or_default()).await;
-        let found = found.context("a Tenant cannot be read")?;
-        if let Some(object) = found.filter(|object| finalizer::has_finalizer(object, &finalizer))
-            && let Some(said) = Said::of_unparsed(&object)
-        {
-            holders.extend(Holder::of(scope, &object.metadata, said));
-        }
-    }
-    Ok(oldest_first(holders))
+    let held = all.iter().filter(|kept| kept.meta().finalizers.iter().flatten().any(|it| *it == finalizer));
+    let holders = held.filter_map(|kept| Holder::of(scope, kept.meta(), Said::of(kept)?));
+    Ok(oldest_first(holders.collect()))
 }
 
 fn oldest_first(mut holders: Vec<Holder>) -> Vec<Holder> {
@@ -145,4 +151,65 @@ pub fn lost(ids: &Ids, holders: &[Holder], trouble: &Trouble) {
         ids.trusted(holder.id.tenant_id().unwrap_or_default(), &holder.id.uid);
     }
     ids.are_lost(trouble);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::mocked::{FINALIZER, INSTALLATION, api_server, get_object, tenant, tenants, with};
+
+    const ALL: &str = "/apis/tenantry.dev/v1alpha1/tenants?*";
+
+    fn scope() -> Arc<Scope> {
+        Arc::new(Scope::new(INSTALLATION, "111122223333", "eu-central-1"))
+    }
+
+    /// One that has an id by its status.
+    fn holder(name: &str) -> Value {
+        let record = format!("{} of {name}", scope().place());
+        with(
+            tenant(json!({"name": name, "uid": name, "finalizers": [FINALIZER]})),
+            json!({"spec": {"tenantId": name, "pattern": "Silo"}, "status": {"idRecord": record}}),
+        )
+    }
+
+    fn ids(holders: &[Holder]) -> Vec<&str> {
+        let mut ids: Vec<_> = holders.iter().filter_map(|holder| holder.id.tenant_id()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    #[tokio::test]
+    async fn of_tenants_that_can_be_read_nothing_is_asked() {
+        let client = api_server([]).client();
+        let new = tenant(json!({"name": "new", "uid": "new"}));
+        let all = tenants([holder("acme"), new, holder("globex")]);
+        assert_eq!(ids(&kept(&client, &scope(), &all).await.unwrap()), ["acme", "globex"]);
+    }
+
+    #[tokio::test]
+    async fn those_that_cannot_be_read_cost_one_list_however_many_they_are() {
+        let spec = |name: &str| json!({"spec": {"tenantId": name, "pattern": "Silo", "deletionPolicy": 5}});
+        let unreadable = |name: &str| with(holder(name), spec(name));
+        let all = [holder("acme"), unreadable("globex"), unreadable("initech")];
+        let list = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantList", "metadata": {}, "items": all.clone(),
+        });
+        let server = api_server([get_object(ALL).answered(list)]);
+        let holders = kept(&server.client(), &scope(), &tenants(all)).await.unwrap();
+        assert_eq!(ids(&holders), ["acme", "globex", "initech"]);
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_is_refused_is_not_waited_for_without_end() {
+        let refused = || get_object(ALL).refused(403);
+        let server = api_server([refused(), refused()]);
+        let watch = TenantWatch::begin(server.client(), None);
+        let at_most = Duration::from_millis(100);
+        let holders = watched(&server.client(), &scope(), &watch, at_most).await;
+        let why = format!("{:#}", holders.err().unwrap());
+        assert!(why.contains("Tenants cannot be listed") && why.contains("refused"), "{why}");
+    }
 }

@@ -7,6 +7,7 @@ use super::Context;
 use crate::api::Tenant;
 use crate::reconcile::Guarded;
 use crate::reconcile::quota::Next;
+use crate::reconcile::tenants::Kept;
 use crate::stack::identity::Owner;
 
 impl Context {
@@ -24,31 +25,30 @@ impl Context {
 
     /// Wakes all Tenants that name a SharedStack.
     pub fn wake_borrowers(&self, stack: &str) {
-        self.wake_tenants(|tenant| tenant.spec.borrows_from(stack));
+        self.wake_tenants(|tenant| tenant.common().is_some_and(|(spec, _)| spec.borrows_from(stack)));
     }
 
     /// Wakes the Tenants of a namespace that do not have our finalizer, or wait for a knowledge base: its labels and
     /// annotations may now allow what they did not.
     pub fn wake_namespace(&self, namespace: &str) {
         let finalizer = self.finalizer();
-        for kept in self.tenants.kept().iter().filter(|kept| kept.common().is_some()) {
-            let meta = kept.meta();
+        self.wake_tenants(|tenant| {
+            let meta = tenant.meta();
             let waits = || {
                 !meta.finalizers.iter().flatten().any(|it| *it == finalizer)
                     || self.reservations.waits_for_knowledge_base(meta.uid.as_deref().unwrap_or_default())
             };
-            if meta.namespace.as_deref() == Some(namespace) && waits() {
-                let name = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
-                let _ = self.wake_tenant.send(name.within(namespace));
-            }
-        }
+            meta.namespace.as_deref() == Some(namespace) && waits()
+        });
     }
 
-    /// Wakes Tenants by what the cache says of them.
-    pub fn wake_tenants(&self, which: impl Fn(&Tenant) -> bool) {
-        for tenant in self.tenants.readable().filter(which) {
+    /// Wakes Tenants by what the cache says of them, as far as they can be read.
+    pub fn wake_tenants(&self, which: impl Fn(&Kept) -> bool) {
+        for tenant in self.tenants.kept().iter().filter(|kept| kept.common().is_some() && which(kept)) {
+            let meta = tenant.meta();
+            let name = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
             // The receiver lives as long as the controller.
-            let _ = self.wake_tenant.send(reference(&tenant));
+            let _ = self.wake_tenant.send(name.within(meta.namespace.as_deref().unwrap_or_default()));
         }
     }
 

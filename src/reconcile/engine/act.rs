@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
+use super::asked::Asked;
 use super::passed::Passed;
 use super::stack::Stack;
 use super::unready::{in_time, is_passing, of_unseen};
 use super::world::World;
 use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
 use crate::clock::{self, Clock};
+use crate::reconcile::attention::is_made;
 use crate::reconcile::memory::{self, Memory};
 use crate::stack::fault::Fault;
 use crate::stack::identity::Scope;
@@ -21,18 +23,20 @@ use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED, made_in};
 
 /// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
-/// if other layers bring on the next pass before.
+/// if other layers bring on the next pass before. What AWS was asked for in this pass is not asked for again.
 pub(super) async fn act(
     world: &World<'_>,
     stack: &Stack<'_>,
     desired: &Desired,
     memory: &Memory,
     steps: &PerLayer<Step>,
+    asked: &Asked,
 ) -> Vec<(Layer, Result<Progress, Fault>)> {
     let moving = steps.iter().filter(|(_, step)| **step == Step::Apply);
     join_all(moving.map(|(layer, _)| async move {
-        let on_its_way = || memory.attention.does_not_show_yet(world.clock, &memory.observed, layer);
-        let result = match (memory.refusal(world.clock, layer), on_its_way()) {
+        let does_not_show = memory.attention.does_not_show_yet(world.clock, &memory.observed, layer);
+        let on_its_way = does_not_show.or_else(|| asked.answer(desired, &memory.observed, layer));
+        let result = match (memory.refusal(world.clock, layer), on_its_way) {
             (Some(fault), _) => Err(fault.clone()),
             (None, Some(progress)) => Ok(progress.clone()),
             (None, None) => world.layers.ensure(stack.id, layer, desired, &memory.observed).await,
@@ -43,21 +47,19 @@ pub(super) async fn act(
 }
 
 /// Whether AWS has done at once what some step asked for, so that the next can follow without waiting. `observed` is what was
-/// seen before, and `memory` what is remembered then.
+/// seen before, and `memory` what is remembered then. `is_new` says whether a layer was not asked for the same before.
 pub(super) fn is_done_at_once(
     clock: Clock,
     memory: &Memory,
     results: &[(Layer, Result<Progress, Fault>)],
+    is_new: impl Fn(Layer) -> bool,
 ) -> bool {
     let observed = &memory.observed;
     results.iter().any(|(layer, result)| {
         let Ok(Progress::Waiting { reason, .. }) = result else { return false };
-        let is_asked = memory.attention.does_not_show_yet(clock, observed, *layer).is_none();
-        let is_told = match reason {
-            Reason::Creating | Reason::Updating => true,
-            Reason::WaitingForVectorStore => observed.lacks(*layer),
-            _ => false,
-        };
+        let is_asked =
+            memory.attention.does_not_show_yet(clock, observed, *layer).is_none() && is_new(*layer);
+        let is_told = *reason == Reason::Updating || is_made(observed, *layer, *reason);
         let at_once = match layer {
             Layer::Key | Layer::Bucket | Layer::Role => true,
             Layer::KnowledgeBase => observed.knowledge_base.ours().is_some_and(|it| it.status == "ACTIVE"),

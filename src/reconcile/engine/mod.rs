@@ -1,6 +1,7 @@
 //! One pass over the layers that an object owns: observe → plan → act. The same for both kinds.
 
 mod act;
+mod asked;
 pub(crate) mod loss;
 mod observe;
 mod passed;
@@ -17,6 +18,7 @@ pub use teardown::{nothing_wanted, retain, teardown};
 pub use world::World;
 
 use self::act::{act, collect, is_done_at_once};
+use self::asked::Asked;
 use self::loss::{Loss, LossDecision};
 use super::memory::Memory;
 use crate::api::{Layer, PerLayer, Reason, Severity};
@@ -42,13 +44,14 @@ pub async fn carry_on(
     generation: i64,
     first: Survey,
 ) -> Passed {
-    let mut passed = carry_out(world, stack, memory, first).await;
+    let mut asked = Asked::default();
+    let mut passed = carry_out(world, stack, memory, first, &mut asked).await;
     for _ in 0..AT_ONCE {
         if !passed.at_once {
             break;
         }
         let next = match survey(world, stack, memory, generation).await {
-            Ok(next) => carry_out(world, stack, memory, next).await,
+            Ok(next) => carry_out(world, stack, memory, next, &mut asked).await,
             Err(ended) => ended,
         };
         passed = passed.then(next);
@@ -56,8 +59,15 @@ pub async fn carry_on(
     passed
 }
 
-/// Takes the steps that a look came to: brings a stack one step closer to what it should be.
-pub async fn carry_out(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory, survey: Survey) -> Passed {
+/// Takes the steps that a look came to: brings a stack one step closer to what it should be. `asked` is what AWS was asked for
+/// in this pass.
+async fn carry_out(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+    survey: Survey,
+    asked: &mut Asked,
+) -> Passed {
     let Survey { desired, steps, losses, index_unseen, no_room, all } = survey;
     if world.read_only {
         return collect(world, stack, &desired, steps, only_planned(&steps), index_unseen, memory);
@@ -69,10 +79,12 @@ pub async fn carry_out(world: &World<'_>, stack: &Stack<'_>, memory: &mut Memory
     if all {
         tell_of_what_is_not_shown(&desired, &memory.observed);
     }
-    let results = act(world, stack, &desired, memory, &steps).await;
+    let results = act(world, stack, &desired, memory, &steps, asked).await;
     let drift = put_right(&steps, &results, memory);
     note_asked(&desired, &results, &mut memory.observed);
-    let at_once = is_done_at_once(world.clock, memory, &results);
+    let is_new = |layer| asked.answer(&desired, &memory.observed, layer).is_none();
+    let at_once = is_done_at_once(world.clock, memory, &results, is_new);
+    asked.note(&desired, &memory.observed, &results);
     let mut passed = collect(world, stack, &desired, steps, results, index_unseen, memory);
     // Whoever was refused is not asked again at once.
     passed.at_once = at_once && passed.fault.is_none();

@@ -47,6 +47,8 @@ struct State {
     index_shows_no_change: bool,
     /// Why nobody sees the index: there is no way to it.
     no_way_to_index: Option<Fault>,
+    /// What looks at this layer show, instead of what there is by now.
+    was: Option<(Layer, Box<Observation>)>,
     /// Whether lists lag, so that a knowledge base is found by its id alone.
     lists_lag: bool,
     /// What becomes of a look at somebody's own key.
@@ -77,7 +79,8 @@ impl Layers for InMemory {
             if let Some(fault) = state.blind.get(layer) {
                 return Err(fault.clone());
             }
-            let observed = &state.observed;
+            let was = state.was.as_ref().filter(|(it, _)| *it == layer);
+            let observed = was.map_or(&state.observed, |(_, was)| was);
             Ok(match layer {
                 Layer::Key => LayerObservation::Key(judged(id, &observed.key, |it| Some(&it.tags))),
                 Layer::Bucket => LayerObservation::Bucket(judged(id, &observed.bucket, |it| Some(&it.tags))),
@@ -304,7 +307,9 @@ impl Object {
     async fn pass(&mut self) -> Passed {
         let mut memory = self.memory.clone();
         let passed = match survey(&self.world(), &self.stack(), &mut memory, self.generation).await {
-            Ok(survey) => carry_out(&self.world(), &self.stack(), &mut memory, survey).await,
+            Ok(survey) => {
+                carry_out(&self.world(), &self.stack(), &mut memory, survey, &mut Asked::default()).await
+            }
             Err(passed) => passed,
         };
         self.told(memory, passed)

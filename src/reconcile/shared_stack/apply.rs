@@ -1,11 +1,12 @@
 //! A pool's documents: the last step of its SharedStack's pass.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
-use crate::api::{Reason, Shared, SharedStack, Sidecars, Status, Tenant, annotations};
+use crate::api::{Reason, Shared, SharedStack, Sidecars, Status, annotations};
 use crate::documents::findings::{Findings, Losses};
 use crate::documents::quarantine::{NO_ROOM, QUARANTINE};
 use crate::documents::schedule::Ask;
@@ -14,6 +15,7 @@ use crate::documents::source::Source;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
 use crate::reconcile::tenant::request;
+use crate::reconcile::tenants::Kept;
 use crate::reconcile::{conditions_writer, ingestion};
 use crate::stack::identity::Identity;
 use crate::stack::model::outcome::Documents;
@@ -31,16 +33,16 @@ pub(super) async fn pool_documents(
     let pool = shared.pool.as_ref()?;
     let (name, uid) = (stack.name_any(), stack.uid().unwrap_or_default());
     let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
-    let mut asks: Vec<Ask> = request(stack).map(Ask::Request).into_iter().collect();
-    let tenants = tenants_of(cx, &name);
-    asks.extend(tenants.iter().filter_map(request).map(Ask::Request));
+    let mut asks: Vec<Ask> = request(&stack.metadata).map(Ask::Request).into_iter().collect();
+    let tenants = pool_tenants(cx, &name);
+    asks.extend(tenants.iter().filter_map(|tenant| request(tenant.meta())).map(Ask::Request));
     // One job for all whose documents moved before it.
-    asks.extend(tenants.iter().filter_map(moved).max().map(Ask::Moved));
+    asks.extend(tenants.iter().filter_map(|tenant| tenant.moved()).max().map(Ask::Moved));
     let approved = annotations::approved(&stack.metadata);
     let rules =
         Rules { tenant_id_key: pool.tenant_id_key.clone(), attributes: pool.index.attributes.clone() };
     // What stays of a tenant that has been taken away is found by nobody any more.
-    let taken_away = taken_away(cx, &name);
+    let taken_away = taken_away(&tenants);
     let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
     let source =
         ingestion::source(status, &id, approved, cx.schedule(&pool.ingestion, &uid)).filter(|_| whole);
@@ -48,7 +50,7 @@ pub(super) async fn pool_documents(
         pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
         merges: pool.sidecars == Sidecars::Merge,
         some_were_told: some_were_told(cx, &name),
-        leaving: leaving_of(cx, &name),
+        leaving: leaving(&tenants),
         limit: cx.settings.job_size,
         ..source
     });
@@ -92,9 +94,11 @@ async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
         (tenant_id.as_str(), METADATA_LOST, note)
     });
     let notes: Vec<_> = losses.chain(set_aside).chain(lost).collect();
-    let tenants: Vec<_> = if notes.is_empty() { Vec::new() } else { pool_tenants(cx, stack).collect() };
+    let tenants = if notes.is_empty() { Vec::new() } else { pool_tenants(cx, stack) };
     for (tenant_id, reason, note) in notes {
-        if let Some(tenant) = tenants.iter().find(|tenant| tenant.spec.tenant_id == tenant_id) {
+        if let Some(tenant) = tenants.iter().find(|tenant| tenant.tenant_id() == Some(tenant_id))
+            && let Ok(tenant) = &tenant.whole().0
+        {
             let subject = conditions_writer::subject(tenant);
             cx.event(&subject, EventType::Warning, reason, "Sync", note).await;
         }
@@ -103,42 +107,36 @@ async fn tell_each(cx: &Context, stack: &str, findings: &Findings) {
 
 /// The Pool tenants that have their tenantId in this stack, from the cache. Anybody can write an object that names the
 /// stack, another's tenantId and our finalizer; the records know whose it is.
-fn pool_tenants(cx: &Context, stack: &str) -> impl Iterator<Item = Tenant> {
-    let has_id =
-        |tenant: &Tenant| cx.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default());
-    cx.tenants.of_pool(stack).filter(has_id)
+fn pool_tenants(cx: &Context, stack: &str) -> Vec<Arc<Kept>> {
+    let mut tenants = cx.tenants.of_pool(stack);
+    tenants.retain(|tenant| {
+        let uid = tenant.meta().uid.as_deref().unwrap_or_default();
+        cx.ids.is_holder(tenant.tenant_id().unwrap_or_default(), uid)
+    });
+    tenants
 }
 
 /// Whether the status of one of its tenants speaks of documents that are not indexed.
 fn some_were_told(cx: &Context, stack: &str) -> bool {
-    let told =
-        |tenant: &Tenant| tenant.status.as_ref().is_some_and(|it| Documents::were_in_trouble(&it.conditions));
-    !cx.failures.lock().contains_key(stack) && cx.tenants.of_pool(stack).any(|tenant| told(&tenant))
-}
-
-/// The tenantIds of those that leave it.
-pub(super) fn leaving_of(cx: &Context, stack: &str) -> BTreeSet<String> {
-    let leaving = pool_tenants(cx, stack).filter(|tenant| tenant.metadata.deletion_timestamp.is_some());
-    leaving.map(|tenant| tenant.spec.tenant_id).collect()
-}
-
-/// The tenantIds of those that leave it, and whose documents are deleted or moved.
-fn taken_away(cx: &Context, stack: &str) -> BTreeSet<String> {
-    let is_taken = |tenant: &Tenant| {
-        let deleted = tenant.metadata.deletion_timestamp.as_ref();
-        deleted.is_some_and(|deleted| moved(tenant).is_some_and(|moved| moved >= deleted.0))
+    let told = |tenant: &Kept| {
+        let status = tenant.common().and_then(|(_, status)| status);
+        status.is_some_and(|status| Documents::were_in_trouble(&status.conditions))
     };
-    let tenants = pool_tenants(cx, stack).filter(is_taken);
-    tenants.map(|tenant| tenant.spec.tenant_id).collect()
+    !cx.failures.lock().contains_key(stack) && cx.tenants.of_pool(stack).iter().any(|tenant| told(tenant))
 }
 
-/// Those that ask for a job.
-pub(super) fn tenants_of(cx: &Context, stack: &str) -> Vec<Tenant> {
-    let asks = |tenant: &Tenant| request(tenant).is_some() || moved(tenant).is_some();
-    pool_tenants(cx, stack).filter(asks).collect()
+/// The tenantIds of those that leave.
+fn leaving(tenants: &[Arc<Kept>]) -> BTreeSet<String> {
+    let leaving = tenants.iter().filter(|tenant| tenant.meta().deletion_timestamp.is_some());
+    leaving.filter_map(|tenant| tenant.tenant_id().map(str::to_owned)).collect()
 }
 
-/// When the operator last moved or deleted this tenant's documents.
-pub(super) fn moved(tenant: &Tenant) -> Option<jiff::Timestamp> {
-    tenant.status.as_ref()?.documents_moved_time.as_ref().map(|at| at.0)
+/// The tenantIds of those that leave, and whose documents are deleted or moved.
+fn taken_away(tenants: &[Arc<Kept>]) -> BTreeSet<String> {
+    let is_taken = |tenant: &&Arc<Kept>| {
+        let deleted = tenant.meta().deletion_timestamp.as_ref();
+        deleted.is_some_and(|deleted| tenant.moved().is_some_and(|moved| moved >= deleted.0))
+    };
+    let taken = tenants.iter().filter(is_taken);
+    taken.filter_map(|tenant| tenant.tenant_id().map(str::to_owned)).collect()
 }

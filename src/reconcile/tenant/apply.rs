@@ -1,7 +1,7 @@
 //! What a Tenant does beside its layers: it takes its tenantId, takes up what was left under it, and looks after its
 //! documents.
 
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{Equals, Pattern, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant};
 use crate::documents::schedule::Ask;
@@ -77,7 +77,7 @@ pub(super) async fn documents(
     pass: &Pass<'_>,
     memory: &mut Memory,
 ) -> LastStep {
-    let asks: Vec<_> = request(tenant).map(Ask::Request).into_iter().collect();
+    let asks: Vec<_> = request(&tenant.metadata).map(Ask::Request).into_iter().collect();
     let schedule = resolved.asks.ingestion().and_then(|it| cx.schedule(it, &resolved.id.uid));
     let approved = resolved.approved.as_deref();
     let source = ingestion::source(&pass.status, &resolved.id, approved, schedule);
@@ -96,7 +96,7 @@ fn pool(cx: &Context, tenant: &Tenant, offer: &Offer, status: &mut Status, memor
     status.retrieval_filter = Some(RetrievalFilter {
         equals: Equals { key: pool.tenant_id_key.clone(), value: tenant.spec.tenant_id.clone() },
     });
-    let request = request(tenant);
+    let request = request(&tenant.metadata);
     let stack = cx.stack(&offer.stack);
     let pools = stack.as_ref().and_then(|it| it.0.as_ref().ok()?.status.as_ref()?.ingestion.as_ref());
     status.ingestion = ingestion::of_the_pool(cx.clock, status.ingestion.as_ref(), pools, request.is_some());
@@ -106,8 +106,8 @@ fn pool(cx: &Context, tenant: &Tenant, offer: &Offer, status: &mut Status, memor
     memory.request = request;
 }
 
-/// The fingerprint of a Tenant's request for a job.
-pub fn request(tenant: &impl ResourceExt) -> Option<String> {
-    let value = tenant.annotations().get(SYNC_REQUESTED_AT)?;
-    Some(fingerprint(&format!("{} {value}", tenant.uid().unwrap_or_default())))
+/// The fingerprint of an object's request for a job.
+pub fn request(meta: &ObjectMeta) -> Option<String> {
+    let value = meta.annotations.as_ref()?.get(SYNC_REQUESTED_AT)?;
+    Some(fingerprint(&format!("{} {value}", meta.uid.as_deref().unwrap_or_default())))
 }

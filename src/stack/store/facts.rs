@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::handle::StoreHandle;
-use super::opensearch::collection::CollectionFacts;
+use super::opensearch::collection::{CollectionDetail, CollectionFacts};
 use crate::api::VectorStore;
 use crate::stack::foreign::Foreign;
 
@@ -60,7 +60,7 @@ impl StoreFacts {
     pub fn is_being_made(&self) -> bool {
         match self {
             Self::OpenSearchServerless(facts) => {
-                facts.collection.as_ref().is_some_and(|detail| detail.status == "CREATING")
+                facts.collection.as_ref().is_some_and(CollectionDetail::is_being_made)
             }
         }
     }

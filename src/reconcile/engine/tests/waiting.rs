@@ -136,3 +136,50 @@ async fn what_should_be_done_at_once_and_is_not_ends_the_pass() {
     assert_eq!(bridge.ensured(), [Role]);
     assert!(passed.look_again.is_some());
 }
+
+#[tokio::test]
+async fn what_aws_shows_late_is_asked_for_once_in_a_pass() {
+    let lost = |layer| {
+        let mut observed = Object::named("silo").sample.built();
+        match layer {
+            Bucket => ours(&mut observed.bucket).policy = None,
+            Role => ours(&mut observed.role).role.as_mut().unwrap().policies.clear(),
+            _ => ours(&mut observed.knowledge_base).data_source = None,
+        }
+        observed
+    };
+    for layer in [Bucket, Role, KnowledgeBase] {
+        let mut silo = Object::built("silo").await;
+        silo.aws(|aws| {
+            aws.observed = lost(layer);
+            aws.was = Some((layer, Box::new(lost(layer))));
+        });
+        for round in 1..3 {
+            silo.memory.looked_at_all = None;
+            let passed = silo.pass_on().await;
+            assert_eq!(silo.ensured(), [layer], "pass {round}");
+            assert!(passed.look_again.is_some());
+        }
+        silo.aws(|aws| aws.was = None);
+        silo.pass_on().await;
+        assert!(silo.is_ready());
+    }
+}
+
+/// It waits for the vector store, and is there all the same.
+#[tokio::test]
+async fn a_role_that_was_made_is_not_made_again_before_it_had_time_to_show() {
+    let mut silo = Object::named("silo");
+    silo.aws(|aws| {
+        aws.being_made.vector_store = true;
+        aws.was = Some((Role, Box::default()));
+    });
+    for _ in 0..4 {
+        silo.pass_on().await;
+    }
+    let ensured = silo.ensured();
+    assert_eq!(ensured.iter().filter(|layer| **layer == Role).count(), 1, "{ensured:?}");
+    silo.memory.attention.age(Duration::from_secs(31));
+    silo.pass_on().await;
+    assert!(silo.ensured().contains(&Role), "it was lost, or somebody has removed it");
+}

@@ -96,6 +96,11 @@ impl CollectionDetail {
     pub fn is_active(&self) -> bool {
         self.status == "ACTIVE"
     }
+
+    /// Whether AWS is making it.
+    pub fn is_being_made(&self) -> bool {
+        self.status == "CREATING"
+    }
 }
 
 /// Something of a collection that differs.
