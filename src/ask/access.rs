@@ -30,6 +30,9 @@ impl Subject {
     }
 }
 
+/// The status of a request whose caller went away before it was answered. Nobody is told it; other proxies log the same.
+const GONE: u16 = 499;
+
 /// What the gateway was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Operation {
@@ -186,6 +189,11 @@ impl Record {
         let code = code.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
         (self.outcome, self.status, self.code, self.reason) =
             ("refused", status, Some(code), Some(row.reason));
+    }
+
+    /// Who asked went away before there was an answer.
+    pub fn gone(&mut self) {
+        (self.outcome, self.status, self.code) = ("gone", GONE, Some("CallerGone".into()));
     }
 
     /// What it says of how it ended: the status, and the exception's name.

@@ -66,27 +66,44 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// The record of a request, which is written however the request ends: a caller that goes away drops what works on its answer.
+struct Noted<'a> {
+    server: &'a Server,
+    record: Record,
+    begun: Instant,
+    is_answered: bool,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.record.gone();
+        }
+        self.server.note(&mut self.record, self.begun.elapsed());
+    }
+}
+
 type Reply = Response<Full<Bytes>>;
 
 impl Answers for Server {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
-        let begun = Instant::now();
         let route = Route::of(request.method(), request.uri().path());
-        let mut record = Record::new(&request_id(), Timestamp::now(), route.wish.operation());
+        let record = Record::new(&request_id(), Timestamp::now(), route.wish.operation());
+        let mut noted = Noted { server: self, record, begun: Instant::now(), is_answered: false };
         let answered = match self.place() {
             None => Err(Refusal::Overloaded),
-            Some(_place) => self.answered(request, &route, &mut record).await,
+            Some(_place) => self.answered(request, &route, &mut noted.record).await,
         };
-        let reply = match answered {
+        noted.is_answered = true;
+        let record = &mut noted.record;
+        match answered {
             Ok(body) => reply(&route.wish, StatusCode::OK, body, &record.id),
             Err(refusal) => {
                 record.refused(&refusal);
                 self.metrics.refused(refusal.row().reason);
                 refused(&route.wish, &refusal, &record.id)
             }
-        };
-        self.note(record, begun.elapsed());
-        reply
+        }
     }
 }
 
@@ -178,7 +195,7 @@ impl Server {
         Ok(checked.body)
     }
 
-    fn note(&self, mut record: Record, took: Duration) {
+    fn note(&self, record: &mut Record, took: Duration) {
         let (_, code) = record.ended();
         self.metrics.answered(record.operation.as_str(), code.unwrap_or("OK"), took);
         record.total = Some(took);

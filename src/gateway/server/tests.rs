@@ -373,3 +373,26 @@ async fn while_the_api_server_is_away_nobody_new_comes_in() {
     assert_eq!((status, code.as_str()), (503, "ServiceUnavailableException"));
     assert_eq!(bed.exchange("another", "acme").await.0, 400, "IDPCommunicationError");
 }
+
+#[tokio::test]
+async fn who_goes_away_before_the_answer_is_written_down_too() {
+    let bed = Bed::new(10).await;
+    *bed.bedrock.takes.lock() = 60 * SECOND;
+    let asked = tokio::time::timeout(SECOND / 2, bed.ask("web", "acme", "TENANTRYKB")).await;
+    assert!(asked.is_err(), "there is no answer yet");
+    let line = loop {
+        let lines = std::fs::read_to_string(bed.log.path()).unwrap();
+        if let Some(line) = lines.lines().next() {
+            break serde_json::from_str::<Value>(line).unwrap();
+        }
+        tokio::time::sleep(SECOND / 100).await;
+    };
+    assert_eq!(
+        (&line["outcome"], &line["status"], &line["tenant"]),
+        (&json!("gone"), &json!(499), &json!("acme"))
+    );
+    let counted = bed.metrics.text().unwrap();
+    let row = r#"tenantry_gateway_requests_total{operation="Retrieve",code="CallerGone"} 1"#;
+    assert!(counted.contains(row), "{counted}");
+    assert_eq!(bed.metrics.in_flight.get(), 0, "its place is free again");
+}
