@@ -1,12 +1,13 @@
-"""In place of the scheduler and a kubelet: runs the operator as a Deployment says, and tells the Deployment how it fares.
+"""In place of the scheduler and a kubelet: runs the program as Deployments say, and tells the Deployments how it fares.
 
-A process has the arguments, the environment and a token of the service account that its container would have. Three things
-differ: it is the operator as built from this checkout; it finds the API server by a kubeconfig, because the paths at which a
-pod has its token are root's; and it listens on loopback, at ports that are free.
+A process has the arguments, the environment, the files and a token of the service account that its container would have. Three
+things differ: it is the program as built from this checkout; it finds the API server by a kubeconfig, and Secrets and ConfigMaps
+in folders of the bed, because the paths at which a pod has them are root's; and it listens on loopback, at ports that are free.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import json
@@ -24,7 +25,7 @@ from prepare import OPERATOR
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 # How often a pod is started again before that is taken for trouble.
 RESTARTS = 5
-LISTENS = re.compile(r"(--[a-z-]+-bind-address)=.*:(\d+)")
+LISTENS = re.compile(r"(--(?:[a-z-]+-)?bind-address)=.*:(\d+)")
 
 Manifest = dict[str, Any]
 
@@ -37,6 +38,7 @@ class Pod:
     template: str
     run: Callable[[str], Child]
     ready_at: str
+    ports: dict[str, int]
     restarts: int = 0
 
     def __post_init__(self) -> None:
@@ -62,9 +64,9 @@ class Pod:
 class Kubelet:
     """For the length of a `with` block, the Deployments of the bed have their pods."""
 
-    def __init__(self, bed: Bed, environment: dict[str, str] | None = None) -> None:
-        """`environment`: what the platform adds to a pod's own, as EKS adds the credentials of its role."""
-        self.bed, self.environment = bed, environment or {}
+    def __init__(self, bed: Bed, environments: dict[str, dict[str, str]] | None = None) -> None:
+        """`environments`: what the platform adds to the pods of a service account, as EKS adds the credentials of its role."""
+        self.bed, self.environments = bed, environments or {}
         self.pods: dict[str, list[Pod]] = {}
         self.lock = threading.Lock()  # the pods are the thread's, and others read them
         self.restarts = 0  # of pods that are gone, too
@@ -86,6 +88,11 @@ class Kubelet:
         """Of the pods that run, until they have ended."""
         with self.lock:
             return [pod.name for pods in self.pods.values() for pod in pods]
+
+    def ports(self, prefix: str, port: str) -> list[int]:
+        """At which ports on loopback pods whose names begin so listen, by the name of the container's port."""
+        with self.lock:
+            return [pod.ports[port] for pods in self.pods.values() for pod in pods if pod.name.startswith(prefix)]
 
     def kill(self, name: str) -> None:
         """As where memory ran out."""
@@ -139,14 +146,39 @@ class Kubelet:
 
         arguments = [LISTENS.sub(on_loopback, argument) for argument in container["args"]]
         variables = {variable["name"]: _value(variable, name, namespace) for variable in container["env"]}
-        environment = {**self.environment, **variables, "KUBECONFIG": str(kubeconfig)}
+        for path, folder in self._mounted(pod, name, namespace).items():
+            arguments = [argument.replace(path, folder) for argument in arguments]
+            variables = {variable: value.replace(path, folder) for variable, value in variables.items()}
+        added = self.environments.get(pod["serviceAccountName"], {})
+        environment = {**added, **variables, "KUBECONFIG": str(kubeconfig)}
         probe = container["readinessProbe"]["httpGet"]
-        port = next(port["containerPort"] for port in container["ports"] if port["name"] == probe["port"])
+        listens = {port["name"]: ports[port["containerPort"]] for port in container["ports"]}
 
         def run(log: str) -> Child:
             return Child(log, [str(OPERATOR), *arguments], self.bed.directory, env=environment)
 
-        return Pod(name, template, run, f"http://127.0.0.1:{ports[port]}{probe['path']}")
+        return Pod(name, template, run, f"http://127.0.0.1:{listens[probe['port']]}{probe['path']}", listens)
+
+    def _mounted(self, pod: Manifest, name: str, namespace: str) -> dict[str, str]:
+        """The folder in place of each path at which a Secret or a ConfigMap is mounted, with the files that the pod has there."""
+        folders = {}
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+        for mount in pod["containers"][0].get("volumeMounts", []):
+            volume = volumes[mount["name"]]
+            if source := volume.get("secret"):
+                path, items = f"secrets/{source['secretName']}", source["items"]
+            elif source := volume.get("configMap"):
+                path, items = f"configmaps/{source['name']}", source["items"]
+            else:
+                raise Trouble(f"no volume of this kind is known here: {volume}")
+            data = json.loads(self.bed.ask("GET", f"/api/v1/namespaces/{namespace}/{path}"))["data"]
+            folder = self.bed.directory / f"{name}.volumes" / mount["name"]
+            folder.mkdir(parents=True, mode=0o700)
+            for item in items:
+                content = data[item["key"]]
+                (folder / item["path"]).write_bytes(base64.b64decode(content) if "secret" in volume else content.encode())
+            folders[mount["mountPath"]] = str(folder)
+        return folders
 
     def _end(self, uid: str, pods: list[Pod]) -> None:
         """End pods side by side, and forget them when they have ended."""

@@ -35,21 +35,27 @@ def metrics() -> list[Metric]:
     return [Metric(name, kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows]
 
 
-def rules() -> list[Rule]:
-    groups = yaml.load((CHART / "files" / "alerts.yaml").read_text(), Strict)["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+def rules(*files: str) -> list[Rule]:
+    """The alerts, or those of some files alone."""
+    read = [yaml.load((CHART / "files" / file).read_text(), Strict) for file in files or ("alerts.yaml", "gateway-alerts.yaml")]
+    return [rule for page in read for group in page["groups"] for rule in group["rules"]]
 
 
 def dashboard() -> dict[str, Any]:
     return json.loads((CHART / "dashboards" / "tenantry.json").read_text())
 
 
+def panels() -> list[dict[str, Any]]:
+    """All that show something, those of rows that are folded up included."""
+    shown = dashboard()["panels"]
+    return [panel for one in shown for panel in (one, *one.get("panels", [])) if panel["type"] != "row"]
+
+
 def filled(expression: str, interval: str = "5m") -> str:
     """An expression of the dashboard, with what Grafana puts into it."""
-    return expression.replace("$__rate_interval", interval).replace('job=~"$job"', 'job=~".*"')
+    return expression.replace("$__rate_interval", interval).replace('job=~"$job"', 'job=~".*"').replace('job=~"$gateway"', 'job=~".*"')
 
 
 def targets() -> dict[str, str]:
     """The expressions of the dashboard, by their panels' titles."""
-    panels = [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
-    return {f"{panel['title']}, {target['refId']}": filled(target["expr"]) for panel in panels for target in panel["targets"]}
+    return {f"{panel['title']}, {target['refId']}": filled(target["expr"]) for panel in panels() for target in panel["targets"]}

@@ -134,6 +134,51 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "TenantryDocumentsUnclaimed": ({'tenantry_documents_unclaimed{name="standard"}': "4x90"}, {'tenantry_documents_unclaimed{name="standard"}': "0x90"}),
     "TenantryDocumentsQuarantined": ({"tenantry_documents_quarantined_total{}": "0x30 3x10"}, {"tenantry_documents_quarantined_total{}": "3x60"}),
     "TenantrySidecarsCorrected": ({"tenantry_documents_corrected_total{}": "0x30 1x10"}, {"tenantry_documents_corrected_total{}": "1x60"}),
+    "TenantryGatewayAbsent": ({}, {'tenantry_gateway_build_info{version="0.1.0"}': "1x60"}),
+    "TenantryGatewayForeignPassages": (
+        {'tenantry_gateway_foreign_passages_total{pattern="Pool"}': "0x30 1x10"},
+        {'tenantry_gateway_foreign_passages_total{pattern="Pool"}': "0x60", 'tenantry_gateway_foreign_passages_total{pattern="Silo"}': "3x60"},
+    ),
+    "TenantryGatewayFails": (
+        {
+            'tenantry_gateway_refused_total{reason="aws_away"}': "0+1x60", 'tenantry_gateway_refused_total{reason="overloaded"}': "0+1x60",
+            'tenantry_gateway_requests_total{operation="Retrieve",code="OK"}': "0+18x60",
+            'tenantry_gateway_requests_total{operation="Retrieve",code="ServiceUnavailableException"}': "0+2x60",
+        },
+        {
+            'tenantry_gateway_refused_total{reason="not_allowed"}': "0+20x60", 'tenantry_gateway_refused_total{reason="aws_away"}': "0x60",
+            'tenantry_gateway_requests_total{operation="Retrieve",code="AccessDeniedException"}': "0+20x60",
+        },
+    ),
+    "TenantryGatewayBlind": ({"tenantry_gateway_tenants_age_seconds{}": "2x10 60+60x3"}, {"tenantry_gateway_tenants_age_seconds{}": "40x60"}),
+    "TenantryGatewayDenied": (
+        {'tenantry_gateway_refused_total{reason="aws_denied"}': "0x5 1+1x30"},
+        {'tenantry_gateway_refused_total{reason="aws_denied"}': "4x60", 'tenantry_gateway_refused_total{reason="not_allowed"}': "0+5x60"},
+    ),
+    "TenantryGatewayThrottled": (
+        {
+            'tenantry_gateway_refused_total{reason="throttled"}': "0+100x60",
+            'tenantry_gateway_requests_total{operation="Retrieve",code="OK"}': "0+900x60",
+            'tenantry_gateway_requests_total{operation="Retrieve",code="ThrottlingException"}': "0+100x60",
+        },
+        {
+            'tenantry_gateway_refused_total{reason="throttled"}': "0+10x60",
+            'tenantry_gateway_requests_total{operation="Retrieve",code="OK"}': "0+900x60",
+        },
+    ),
+    "TenantryGatewayTenantTwice": (
+        {'tenantry_gateway_tenants{state="twice"}': "1x60"},
+        {'tenantry_gateway_tenants{state="twice"}': "0x60", 'tenantry_gateway_tenants{state="ready"}': "9x60"},
+    ),
+    "TenantryGatewayCertificateStale": ({"tenantry_gateway_certificate_stale{}": "1x60"}, {"tenantry_gateway_certificate_stale{}": "1x5 0x55"}),
+    "TenantryGatewayAccessLogLost": (
+        {"tenantry_gateway_access_log_dropped_total{}": "0x30 5+1x20"},
+        {"tenantry_gateway_access_log_dropped_total{}": "5x60"},
+    ),
+    "TenantryGatewayProbed": (
+        {'tenantry_gateway_refused_total{reason="knowledge_base"}': "0+3x90"},
+        {'tenantry_gateway_refused_total{reason="knowledge_base"}': "0+1x90", 'tenantry_gateway_refused_total{reason="throttled"}': "0+9x90"},
+    ),
 }  # fmt: skip
 
 
@@ -175,10 +220,10 @@ def test_each_alert_fires_when_it_should_and_not_otherwise(rule: Rule) -> None:
 
 
 def test_nothing_would_fire_in_a_run_but_what_was_done_to_it() -> None:
-    """At the end of the run that was recorded: one Tenant names a stack that is missing, another's id is taken."""
+    """At the end of the run that was recorded: one Tenant names a stack that is missing, another's id is taken, and there is no gateway."""
     of = recording.read()
     pending = {alert for alert, rule in RULES.items() if value(rule["expr"], of, of.times[-1])}
-    assert pending == {"TenantryNotReady", "TenantryStalled"}
+    assert pending == {"TenantryNotReady", "TenantryStalled", "TenantryGatewayAbsent"}
 
 
 @each_rule
@@ -192,7 +237,7 @@ def test_each_alert_says_how_bad_it_is_and_where_to_read_on(rule: Rule) -> None:
 def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
     page = (ROOT / "docs" / "alerts.md").read_text()
     sections = dict(re.findall(r"^### (\w+)\n\n((?:- .*\n)+)", page, re.MULTILINE))
-    assert list(sections) == list(RULES), "docs/alerts.md has the alerts of files/alerts.yaml, in their order"
+    assert list(sections) == list(RULES), "docs/alerts.md has the alerts of files/alerts.yaml and files/gateway-alerts.yaml, in their order"
     for alert, section in sections.items():
         assert re.findall(r"^- \*\*(\w+)\*\*: .", section, re.MULTILINE) == ["Symptom", "Meaning", "Look", "Do"], alert
 
@@ -203,11 +248,12 @@ def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
 def rendered(*cases: Any, **values: Any) -> list[Rule]:
     on_top = {"metrics.prometheusRule.enabled": True} | {f"metrics.prometheusRule.{key}": it for key, it in values.items()}
     (rule,) = of_kind(render(*cases, values=on_top), "PrometheusRule")
-    return rule["spec"]["groups"][0]["rules"]
+    return [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
 
 
-def test_without_values_the_chart_renders_the_file() -> None:
-    assert rendered(CHART / "ci" / "minimal.yaml") == monitoring.rules()
+def test_without_values_the_chart_renders_the_files() -> None:
+    assert rendered(CHART / "ci" / "minimal.yaml") == monitoring.rules("alerts.yaml")
+    assert rendered(CHART / "ci" / "gateway-secret.yaml") == monitoring.rules()
 
 
 @pytest.mark.parametrize(
@@ -216,6 +262,7 @@ def test_without_values_the_chart_renders_the_file() -> None:
         ("everything", {}, {"job": "rag-operator-metrics"}),
         ("eks-pod-identity", {}, {"job": f"{chart.NAMESPACE}/tenantry"}),
         ("minimal", {"matchers": 'job="other",cluster="eu"'}, {"job": "other", "cluster": "eu"}),
+        ("gateway-secret", {"matchers": 'job=~"tenantry-.*"'}, {"job": "tenantry-.*"}),
     ],
 )
 def test_every_selector_has_the_matchers_of_the_release(case: str, values: chart.Values, matchers: dict[str, str]) -> None:
@@ -223,14 +270,23 @@ def test_every_selector_has_the_matchers_of_the_release(case: str, values: chart
     for rule in rules:
         plain = selectors(RULES[rule["alert"]]["expr"])
         for before, after in zip(plain, selectors(rule["expr"]), strict=True):
-            wanted = sorted([*(str(it) for it in before.matchers.matchers), *(f'{name}="{it}"' for name, it in matchers.items())])
+            added = [f'{name}{"=~" if "*" in it else "="}"{it}"' for name, it in matchers.items()]
+            wanted = sorted([*(str(it) for it in before.matchers.matchers), *added])
             assert (after.name, sorted(str(it) for it in after.matchers.matchers)) == (before.name, wanted)
+
+
+def test_the_gateways_alerts_look_at_the_gateways_series() -> None:
+    jobs = {"operator": f"{chart.NAMESPACE}/tenantry", "gateway": f"{chart.NAMESPACE}/tenantry-gateway"}
+    for rule in rendered(CHART / "ci" / "gateway.yaml"):
+        whose = "gateway" if rule["alert"].startswith("TenantryGateway") else "operator"
+        for selector in selectors(rule["expr"]):
+            assert [it.value for it in selector.matchers.matchers if it.name == "job"] == [jobs[whose]], rule["alert"]
 
 
 def test_alerts_can_be_left_out_and_labelled_and_lead_to_a_page() -> None:
     url = "https://docs.example.com/alerts.md"
     rules = rendered(CHART / "ci" / "minimal.yaml", without=["TenantryModelEnds"], alertLabels={"team": "rag"}, runbookUrl=url)
-    assert [rule["alert"] for rule in rules] == [alert for alert in RULES if alert != "TenantryModelEnds"]
+    assert [rule["alert"] for rule in rules] == [it["alert"] for it in monitoring.rules("alerts.yaml") if it["alert"] != "TenantryModelEnds"]
     for rule in rules:
         assert rule["labels"] == {"team": "rag", **RULES[rule["alert"]]["labels"]}
         assert rule["annotations"]["runbook_url"] == f"{url}#{rule['alert'].lower()}"

@@ -12,10 +12,12 @@ import dashboard
 import monitoring
 import recording
 from chart import CHART, of_kind, render
-from promql import selectors, value
+from promql import grouped_by, selectors, value
 
 PANELS = [panel for panel in monitoring.dashboard()["panels"] if panel["type"] != "row"]
-ROWS = ["Health", "Objects", "Work queue and passes", "AWS calls", "Documents", "Quotas"]
+# Those of the row that is folded up: an installation may have no gateway, and the run that was recorded has none.
+FOLDED = [panel for panel in monitoring.panels() if panel not in PANELS]
+ROWS = ["Health", "Objects", "Work queue and passes", "AWS calls", "Documents", "Quotas", "Gateway"]
 # What an operator that is well has no series of, or not in a run as short as the one that was recorded.
 QUIET = {"Objects without room"}
 
@@ -40,15 +42,36 @@ def test_panels_fill_the_rows_and_do_not_overlap() -> None:
         for down in range(grid["y"], grid["y"] + grid["h"])
     ]
     assert len(cells) == len(set(cells)) and {across for across, _ in cells} == set(range(24))
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
-    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+    assert len({panel["id"] for panel in board["panels"] + FOLDED}) == len(board["panels"] + FOLDED)
+    assert len({panel["title"] for panel in PANELS + FOLDED}) == len(PANELS + FOLDED)
+
+
+def test_the_gateway_is_folded_up_below_the_rest() -> None:
+    *_, row = monitoring.dashboard()["panels"]
+    assert (row["title"], row["collapsed"], row["panels"]) == ("Gateway", True, FOLDED)
+    cells = [
+        (across, down)
+        for grid in (panel["gridPos"] for panel in FOLDED)
+        for across in range(grid["x"], grid["x"] + grid["w"])
+        for down in range(grid["y"], grid["y"] + grid["h"])
+    ]
+    assert len(cells) == len(set(cells)) and {across for across, _ in cells} == set(range(24))
+    assert min(down for _, down in cells) == row["gridPos"]["y"] + 1
+    for panel in FOLDED:
+        assert panel["description"].endswith(".")
+        for target in panel["targets"]:
+            found = selectors(target["expr"].replace("$__rate_interval", "1m"))
+            assert found and all(it.name.startswith("tenantry_gateway_") and 'job=~"$gateway"' in str(it) for it in found)
+            used = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            assert used | {"le"} == grouped_by(target["expr"].replace("$__rate_interval", "1m")) | {"le"}
 
 
 def test_the_data_source_and_the_job_are_chosen_by_whoever_looks() -> None:
     board = monitoring.dashboard()
-    source, job = board["templating"]["list"]
+    source, job, gateway = board["templating"]["list"]
     assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
     assert (job["name"], job["definition"]) == ("job", "label_values(tenantry_build_info, job)")
+    assert (gateway["name"], gateway["definition"]) == ("gateway", "label_values(tenantry_gateway_build_info, job)")
 
     def sources(node: Any) -> list[Any]:
         below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []

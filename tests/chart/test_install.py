@@ -4,11 +4,9 @@ and under an AWS role that may do what `tenantry iam-policy operator` and `destr
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import re
 import shutil
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -19,16 +17,12 @@ import boto3
 import pytest
 import yaml
 
+import account
+from account import ACCOUNT, BOUNDARY, program
 from bed import REGION
-from chart import CHART, NAMESPACE, RELEASE, Refused, of_kind, render
+from chart import CHART, NAMESPACE, RELEASE, Refused
 from cluster import Cluster, Denied
 from kubelet import Kubelet
-from prepare import OPERATOR
-
-ACCOUNT = "444455556666"
-BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/tenantry-boundary"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator"
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
 
 TENANTS = "tenants.tenantry.dev"
 ACME = ["tenant/acme", "--namespace=tenants"]
@@ -48,52 +42,21 @@ spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}}
 """
 
 
-def program(*arguments: str) -> str:
-    """What the program prints."""
-    return subprocess.run([OPERATOR, *arguments], capture_output=True, text=True, check=True).stdout
-
-
 @pytest.fixture
 def role(cluster: Cluster) -> dict[str, str]:
-    """The operator's role, as docs/install.md makes it, and what EKS would tell its pods."""
-    aws = {"endpoint_url": cluster.bed.aws_endpoint, "region_name": REGION}
-    administrator = boto3.Session(ACCOUNT, "not-a-secret", region_name=REGION)
-    iam = administrator.client("iam", **aws)
-    iam.create_policy(PolicyName="tenantry-boundary", PolicyDocument=program("iam-policy", "boundary", "--installation", "prod", "--account", ACCOUNT))
-    iam.create_role(RoleName="tenantry-operator", AssumeRolePolicyDocument=json.dumps(TRUST))
-    scope = ["--installation", "prod", "--account", ACCOUNT]
-    printed = program("iam-policy", "operator", *scope, "--role-arn", ROLE, "--permissions-boundary", BOUNDARY)
-    iam.put_role_policy(RoleName="tenantry-operator", PolicyName="operator", PolicyDocument=printed)
-    printed = program("iam-policy", "destructive", *scope)
-    destructive = iam.create_policy(PolicyName="tenantry-destructive", PolicyDocument=printed)["Policy"]["Arn"]
-    iam.attach_role_policy(RoleName="tenantry-operator", PolicyArn=destructive)
-    keys = administrator.client("sts", **aws).assume_role(RoleArn=ROLE, RoleSessionName="operator")["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": keys["SessionToken"],
-    }
+    return account.operator(cluster)
 
 
 @pytest.fixture
 def kubelet(cluster: Cluster, role: dict[str, str]) -> Iterator[Kubelet]:
-    with Kubelet(cluster.bed, role) as kubelet:
+    # Of a release of the chart's name, and of one of another.
+    with Kubelet(cluster.bed, {RELEASE: role, f"other-{RELEASE}": role}) as kubelet:
         yield kubelet
 
 
 @pytest.fixture
 def values(cluster: Cluster, tmp_path: Path) -> Path:
-    values = yaml.safe_load((CHART / "ci" / "minimal.yaml").read_text())
-    values |= {
-        "permissionsBoundary": BOUNDARY,
-        "aws": {"region": REGION, "endpointUrl": cluster.bed.aws_endpoint},
-        "leaderElection": {"leaseDurationSeconds": 6, "renewDeadlineSeconds": 4, "retryPeriodSeconds": 1},
-        "deletionGraceSeconds": 1,
-        "extraArgs": ["--clock=10"],  # the double is as much faster than AWS
-    }
-    file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
-    return file
+    return account.values(cluster, tmp_path / "values.yaml")
 
 
 def older(chart: Path) -> Path:
@@ -282,7 +245,7 @@ def test_install_upgrade_uninstall_and_install_again(cluster: Cluster, kubelet: 
     story.a_tenant_that_waits_for_a_person_ends_helms_waiting()
     story.everything_goes_where_people_say_so()
     story.it_takes_over_definitions_that_kubectl_brought()
-    assert rights_that_nobody_used(cluster) == set()
+    assert account.rights_that_nobody_used(cluster, RELEASE, f"other-{RELEASE}") == set()
     assert kubelet.restarts == 1
 
 
@@ -310,22 +273,3 @@ def knowledge_bases(cluster: Cluster) -> list[str]:
 def refused(cluster: Cluster) -> list[str]:
     """What the operator has asked of the API server without a right to it."""
     return [event["requestURI"] for event in cluster.bed.audited() if event["responseStatus"]["code"] == 403]
-
-
-def rights_that_nobody_used(cluster: Cluster) -> set[tuple[str, str, str, str]]:
-    """Of what the chart lets the operator do, by group, resource, verb and, where the rule has one, name, what it has not done."""
-    manifests = render(CHART / "ci" / "minimal.yaml")
-    (role,) = [role for role in of_kind(manifests, "ClusterRole") if role["metadata"]["name"] == RELEASE]
-    (leases,) = of_kind(manifests, "Role")
-    granted = {
-        right
-        for rule in role["rules"] + leases["rules"]
-        for right in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"], rule.get("resourceNames", [""]))
-    }
-    used = set()
-    for event in cluster.bed.audited():
-        if (about := event.get("objectRef")) and event["responseStatus"]["code"] != 403:
-            resource = "/".join(filter(None, [about["resource"], about.get("subresource")]))
-            done = (about.get("apiGroup", ""), resource, event["verb"])
-            used |= {(*done, ""), (*done, about.get("name", ""))}
-    return granted - used

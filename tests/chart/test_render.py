@@ -45,10 +45,15 @@ def test_the_definitions_are_those_of_the_code_with_labels_and_annotations() -> 
         assert crd == file
 
 
-def container(case: Path) -> Manifest:
-    (deployment,) = of_kind(render(case), "Deployment")
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return container
+VERBS = {"tenantry": "run", "gateway": "gateway"}  # the verb of each container
+
+
+def containers(case: Path) -> dict[str, Manifest]:
+    """The containers of a case's Deployments, by the verb that they run."""
+    deployments = of_kind(render(case), "Deployment")
+    all = [container for deployment in deployments for container in deployment["spec"]["template"]["spec"]["containers"]]
+    assert [container["args"][0] for container in all] == [VERBS[container["name"]] for container in all]
+    return {container["args"][0]: container for container in all}
 
 
 def program(*arguments: str) -> str:
@@ -67,46 +72,59 @@ def test_the_chart_brings_this_release_of_the_program() -> None:
 @each_case
 def test_the_program_takes_the_arguments(case: Path) -> None:
     # It reads arguments in order, and ends at the last: whatever is wrong with those before it is told first.
-    program(*container(case)["args"], "--help")
+    for container in containers(case).values():
+        program(*container["args"], "--help")
 
 
-def flags() -> dict[str, str | None]:
-    """The flags of `tenantry run`, with their defaults."""
-    blocks = re.split(r"\n +(?:-\w, )?--", program("run", "--help"))[1:]
+def flags(verb: str) -> dict[str, str | None]:
+    """The flags of a verb of the program, with their defaults."""
+    blocks = re.split(r"\n +(?:-\w, )?--", program(verb, "--help"))[1:]
     default = [re.search(r"\[default: (.*?)\]", block) for block in blocks]
     names = [re.match(r"[\w-]+", block)[0] for block in blocks]
     return {name: found and found[1] for name, found in zip(names, default)} | {"help": None}
 
 
-def given(case: Path) -> dict[str, str]:
-    """The flags that a case's Deployment gives."""
-    arguments = [argument.removeprefix("--").partition("=") for argument in container(case)["args"][1:]]
+def given(case: Path, verb: str) -> dict[str, str]:
+    """The flags that a case's Deployment gives, if it has one for the verb."""
+    container = containers(case).get(verb, {"args": [verb]})
+    arguments = [argument.removeprefix("--").partition("=") for argument in container["args"][1:]]
     return {name: value for name, _, value in arguments}
 
 
-def test_every_flag_of_the_program_can_be_given() -> None:
-    by_values = set().union(*(given(case) for case in CASES))
+@pytest.mark.parametrize("verb", VERBS.values())
+def test_every_flag_of_the_program_can_be_given(verb: str) -> None:
+    by_values = set().union(*(given(case, verb) for case in CASES))
     # A pod has no kubeconfig, and so no contexts.
-    assert flags().keys() - by_values == {"help", "version", "context"}
+    assert flags(verb).keys() - by_values == {"help", "version", "context"}
 
 
-def test_the_defaults_are_the_programs() -> None:
-    known = flags()
+@pytest.mark.parametrize(
+    "case, verb, expected",
+    [
+        ("minimal", "run", {"log-format": ("json", "text")}),
+        # Of both addresses: all of the node's.
+        ("gateway-secret", "gateway", {"log-format": ("json", "text"), "bind-address": ("[::]:8443", "0.0.0.0:8443")}),
+    ],
+)
+def test_the_defaults_are_the_programs(case: str, verb: str, expected: dict[str, tuple[str, str]]) -> None:
+    known = flags(verb)
     differ = {
         name: (value, known[name])
-        for name, value in given(CHART / "ci" / "minimal.yaml").items()
+        for name, value in given(CHART / "ci" / f"{case}.yaml", verb).items()
         if known[name] is not None and known[name] != value
     }
-    assert differ == {"log-format": ("json", "text")}
+    assert differ == expected
 
 
 @each_case
 def test_the_notes_name_commands_that_print_the_roles_policies(case: Path) -> None:
     said = chart.helm("install", RELEASE, CHART, "--namespace", NAMESPACE, "--values", case, "--dry-run=client")
     notes = said.split("\nNOTES:\n")[1]
-    operator, destructive = re.findall(r"^ +tenantry (iam-policy .*)$", notes, re.MULTILINE)
+    operator, destructive, *gateway = re.findall(r"^ +tenantry (iam-policy .*)$", notes, re.MULTILINE)
     policy, deletes = program(*operator.split()), program(*destructive.split())
     assert "DeleteKnowledgeBase" in deletes and "DeleteKnowledgeBase" not in policy
+    printed = [program(*command.replace(" ROLE", " arn:aws:iam::111122223333:role/tenantry-gateway").split()) for command in gateway]
+    assert ["sts:AssumeRole" in it for it in printed] == ([True, False, True] if "gateway" in containers(case) else [])
     values = yaml.safe_load(case.read_text())
     assert values.get("permissionsBoundary", "Statement") in policy
     assert ("create-pod-identity-association" in notes) == ("serviceAccount" not in values or not values["serviceAccount"].get("annotations"))

@@ -17,7 +17,8 @@ from chart import CHART, Refused, Values, text
 # What the schema has for charts that depend on this one, and this one does not read.
 FOR_PARENTS = {"global", "enabled"}
 # Where most of what depends on something else takes effect comes first.
-CASES = sorted(chart.CASES, key=lambda case: ["everything.yaml", "eks-pod-identity.yaml"].count(case.name), reverse=True)
+FIRST = ["everything.yaml", "gateway.yaml", "eks-pod-identity.yaml"]
+CASES = sorted(chart.CASES, key=lambda case: FIRST.count(case.name), reverse=True)
 
 Schema = dict[str, Any]
 

@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use tenantry::api;
 use tenantry::api::{Column, ConditionType, Layer, Ownership, Reason, Status, Tenant, metric, ownership};
+use tenantry::ask::refusal::REASONS;
 use tenantry::cli::Cli;
 use tenantry::stack::iam::permissions::{self, Audience};
 use tenantry::stack::iam::{ask, boundary, guard};
@@ -401,12 +402,35 @@ fn every_metric_is_explained() {
         let (kind, labels) = (metric.kind.as_str(), labels.join(", "));
         format!("| `{}` | {kind} | {labels} | {} |", metric.name, metric.meaning)
     };
-    let rows: Vec<String> = metric::ALL.iter().map(row).collect();
+    let rows: Vec<String> = metric::ALL.iter().chain(metric::GATEWAY).map(row).collect();
     has_lines("docs/metrics.md", rows.iter().cloned());
     let page = read("docs/metrics.md");
     let is_stray = |line: &&str| line.starts_with("| `") && !rows.iter().any(|row| row == line);
     let stray: Vec<_> = page.lines().filter(is_stray).collect();
     assert!(stray.is_empty(), "docs/metrics.md has rows that the code has not:\n{}", stray.join("\n"));
+}
+
+/// The rows of the table of errors, and the words by which the gateway's alerts tell refusals apart.
+#[test]
+fn every_refusal_of_the_gateway_is_explained_and_alerts_name_no_other() {
+    let row = Regex::new(r"(?m)^\| `(\w+)` \| (?:[45]\d\d `\w+`|as AWS has it) \| .+ \| .+ \|$").unwrap();
+    let page = read("docs/gateway.md");
+    let told: Vec<&str> =
+        row.captures_iter(&page).map(|row| row.get(1).map_or("", |it| it.as_str())).collect();
+    assert_eq!(told, REASONS, "the table of errors in docs/gateway.md");
+    let alerts = serde_saphyr::from_str(&read("charts/tenantry/files/gateway-alerts.yaml")).unwrap();
+    let reasons = Regex::new(r#"reason=~?"([^"]*)""#).unwrap();
+    let mut named = 0;
+    for expression in expressions(&alerts) {
+        for reason in reasons
+            .captures_iter(&expression)
+            .flat_map(|it| it[1].split('|').map(str::to_owned).collect::<Vec<_>>())
+        {
+            assert!(REASONS.contains(&reason.as_str()), "nothing is refused as {reason}: {expression}");
+            named += 1;
+        }
+    }
+    assert!(named >= 5, "only {named} are named");
 }
 
 /// The condition types, reasons and codes of AWS that the chart's alerts and its dashboard name. What they say of metrics and
@@ -424,7 +448,7 @@ fn alerts_and_dashboard_name_what_there_is() {
     let classes = source("src/stack", "");
     for expression in expressions.iter().flatten() {
         for found in selector.captures_iter(expression) {
-            let known = metric::ALL.iter().find(|metric| metric.name == &found[1]);
+            let known = metric::ALL.iter().chain(metric::GATEWAY).find(|metric| metric.name == &found[1]);
             let is_of_conditions = known.is_some_and(|metric| metric.labels.contains(&"type"));
             for pair in matcher.captures_iter(&found[2]) {
                 let is_known = |word: &str| match &pair[1] {

@@ -89,16 +89,133 @@ rollingUpdate:
 {{- dict "anywhere" (uniq $anywhere) "elsewhere" (uniq $elsewhere) | toJson }}
 {{- end }}
 
-{{/* The matcher of the series that Prometheus scrapes by way of this release; nothing where the chart does not say how. */}}
+{{/* What leads out, of the operator and of the gateway: rules of a NetworkPolicy. */}}
+{{- define "tenantry.egress" -}}
+# DNS
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- $ports := include "tenantry.egressPorts" . | fromJson }}
+{{- with $ports.anywhere }}
+# AWS and the API server
+- ports:
+    {{- range . }}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+{{- end }}
+{{- with $ports.elsewhere }}
+# The proxies before AWS. On port 80 the node would answer too, with its own credentials.
+- to:
+    - ipBlock: {cidr: 0.0.0.0/0, except: [169.254.0.0/16]}
+    - ipBlock: {cidr: "::/0", except: ["fd00:ec2::/32"]}
+  ports:
+    {{- range . }}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+{{- end }}
+# The EKS Pod Identity agent, on every node
+- to:
+    - ipBlock: {cidr: 169.254.170.23/32}
+    - ipBlock: {cidr: "fd00:ec2::23/128"}
+  ports:
+    - {port: 80, protocol: TCP}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The matcher of the series that Prometheus scrapes of something by this name, the operator or the gateway; nothing where the
+     chart does not say how. */}}
 {{- define "tenantry.job" -}}
-{{- $full := include "tenantry.fullname" . }}
-{{- with .Values.metrics -}}
+{{- with .root.Values.metrics -}}
 {{- if .serviceMonitor.enabled -}}
-job="{{ $full }}-metrics"
+job="{{ $.name }}-metrics"
 {{- else if .podMonitor.enabled -}}
-job="{{ $.Release.Namespace }}/{{ $full }}"
+job="{{ $.root.Release.Namespace }}/{{ $.name }}"
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The environment of the operator and of the gateway: what is logged, and where AWS is. */}}
+{{- define "tenantry.environment" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: RUST_LOG
+  value: {{ .Values.log | quote }}
+{{- with .Values.aws.region }}
+- name: AWS_REGION
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.aws.endpointUrl }}
+- name: AWS_ENDPOINT_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.aws.fipsEndpoints }}
+- name: AWS_USE_FIPS_ENDPOINT
+  value: "true"
+{{- end }}
+{{- if .Values.aws.dualStackEndpoints }}
+- name: AWS_USE_DUALSTACK_ENDPOINT
+  value: "true"
+{{- end }}
+{{- range $variable, $value := dict "HTTPS_PROXY" .Values.proxy.https "HTTP_PROXY" .Values.proxy.http "NO_PROXY" .Values.proxy.except }}
+{{- with $value }}
+- name: {{ $variable }}
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- if .Values.authorities.configMap }}
+- name: AWS_CA_BUNDLE
+  value: {{ printf "/etc/tenantry/authorities/%s" .Values.authorities.key | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The volume of the authorities that vouch for AWS, if there is one. */}}
+{{- define "tenantry.authoritiesVolume" -}}
+{{- with .Values.authorities.configMap -}}
+- name: authorities
+  configMap:
+    name: {{ . | quote }}
+    items:
+      - {key: {{ $.Values.authorities.key | quote }}, path: {{ $.Values.authorities.key | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.authoritiesMount" -}}
+{{- if .Values.authorities.configMap -}}
+- name: authorities
+  mountPath: /etc/tenantry/authorities
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{/* Which nodes the pods of the operator and of the gateway run on. */}}
+{{- define "tenantry.placement" -}}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* One of both, as a PodDisruptionBudget has it, and the rest of its spec but for the selector. */}}
+{{- define "tenantry.disruption" -}}
+{{- if not (kindIs "invalid" .maxUnavailable) -}}
+maxUnavailable: {{ .maxUnavailable }}
+{{- else -}}
+minAvailable: {{ .minAvailable }}
+{{- end }}
+# A pod that is not ready protects nobody, and must not hold up a node.
+unhealthyPodEvictionPolicy: AlwaysAllow
 {{- end }}
 
 {{/* The flags of `tenantry run`. */}}
