@@ -105,8 +105,9 @@ class Bed:
 
     With `controllers`, kube-controller-manager too, with nothing but those: without namespace-controller, a namespace
     that is being deleted stays for ever. With an `installation`, what the chart gives an operator of that name in the
-    cluster: a service account with its rights, under which whoever uses `operator_kubeconfig` acts. With `audit`, what
-    service accounts ask of the API server is written down; with `evidence`, which statements of IAM policies were needed."""
+    cluster, and a gateway: a service account each with its rights, under which whoever uses `operator_kubeconfig` or
+    `gateway_kubeconfig` acts. With `audit`, what service accounts ask of the API server is written down; with `evidence`, which
+    statements of IAM policies were needed."""
 
     def __init__(
         self, controllers: tuple[str, ...] = (), installation: str | None = None, audit: bool = False, evidence: str | None = None
@@ -130,7 +131,7 @@ class Bed:
             if manager:
                 self._controller_manager(manager)
             if helm:
-                self._service_account(helm)
+                self._service_accounts(helm)
             double.wait_until(lambda: b"\n" in double.out.read_bytes())
             self.aws_endpoint = json.loads(double.out.read_text().splitlines()[0])["endpoint"]
         except BaseException:
@@ -154,11 +155,16 @@ class Bed:
     def operator_kubeconfig(self) -> Path:
         return self.directory / "operator.kubeconfig"
 
+    @property
+    def gateway_kubeconfig(self) -> Path:
+        return self.directory / "gateway.kubeconfig"
+
     def facts(self) -> dict[str, str]:
         """What a client needs to know, as `bed.py up` prints it."""
         return {
             "kubeconfig": str(self.kubeconfig),
             "operator_kubeconfig": str(self.operator_kubeconfig) if self.installation else "",
+            "gateway_kubeconfig": str(self.gateway_kubeconfig) if self.installation else "",
             "server": self.server,
             "token": self.token,
             "kubectl": self.kubectl,
@@ -307,13 +313,16 @@ class Bed:
         """A token as a pod of the service account has it."""
         return self._kubectl("create", "token", service_account, "--namespace", namespace, "--duration=24h").strip()
 
-    def _service_account(self, helm: str) -> None:
-        parts = [f"--show-only=templates/{name}.yaml" for name in ("serviceaccount", "rbac")]
-        values = ["--values", str(CHART / "ci" / "minimal.yaml"), "--set", f"installation={self.installation}"]
+    def _service_accounts(self, helm: str) -> None:
+        names = ("serviceaccount", "rbac", "gateway/serviceaccount", "gateway/rbac", "aggregated-roles")
+        gateway = f"gateway.enabled=true,gateway.askRole=arn:aws:iam::{ACCOUNT}:role/{RELEASE}-ask,gateway.tls.plaintext=true"
+        values = ["--values", str(CHART / "ci" / "minimal.yaml"), "--set", f"installation={self.installation}", "--set", gateway]
+        parts = [f"--show-only=templates/{name}.yaml" for name in names]
         rendered = _output([helm, "template", RELEASE, str(CHART), "--namespace", NAMESPACE, *values, *parts])
         self._kubectl("create", "namespace", NAMESPACE)
         self._kubectl("apply", "--filename", "-", input=rendered)
-        self.write_kubeconfig(self.operator_kubeconfig, self.token_of(RELEASE, NAMESPACE), NAMESPACE)
+        for account, file in ((RELEASE, self.operator_kubeconfig), (f"{RELEASE}-gateway", self.gateway_kubeconfig)):
+            self.write_kubeconfig(file, self.token_of(account, NAMESPACE), NAMESPACE)
 
     def _kubectl(self, *arguments: str, **options: str) -> str:
         return _output([self.kubectl, "--kubeconfig", str(self.kubeconfig), *arguments], **options)

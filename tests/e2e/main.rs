@@ -5,6 +5,7 @@
 //! | `apply` | from an applied spec to a stack that answers, and what is changed of it later |
 //! | `isolation` | whose something is, and who is kept from what |
 //! | `documents` | from an uploaded document to one that is found, and what is told of those that are not |
+//! | `gateway` | a tenant's passages and nobody else's, whatever a program asks and a store answers |
 //! | `failures` | what goes wrong in AWS, in the cluster and in the process: it is told, and mended |
 //! | `teardown` | the way back, what stays, and who gets it |
 //! | `operating` | what people and machines read of a running operator, and what its work costs |
@@ -24,6 +25,7 @@ mod support;
 mod apply;
 mod documents;
 mod failures;
+mod gateway;
 mod isolation;
 mod operating;
 mod teardown;

@@ -24,6 +24,10 @@ pub struct Bed {
     pub kubeconfig: String,
     /// And as the operator: under the service account of the chart, with the rights that the chart gives it.
     pub operator_kubeconfig: String,
+    /// And as the gateway.
+    pub gateway_kubeconfig: String,
+    /// The administrator's own token.
+    pub token: String,
     /// A kubectl of the right version.
     pub kubectl: String,
     /// Where the AWS double answers.

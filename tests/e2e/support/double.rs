@@ -196,6 +196,13 @@ impl Double {
         answer["faults"].as_array().unwrap().iter().filter_map(|rule| rule["hit"].as_u64()).sum()
     }
 
+    /// How many questions sessions of roles of this name, a glob, have asked, and what is wrong with each that a gateway must not
+    /// ask: of a pool without the tenant's filter, or of another tenant's knowledge base.
+    pub async fn asked(&self, role: &str) -> (u64, Vec<String>) {
+        let answer = self.control(reqwest::Method::GET, &format!("asked?role={role}"), None).await;
+        (answer["asked"].as_u64().unwrap(), serde_json::from_value(answer["wrong"].clone()).unwrap())
+    }
+
     /// Forgets the journal.
     pub async fn forget(&self) {
         let mut read = self.read.lock().await;

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod double;
 pub mod fleet;
 pub mod forward;
+pub mod gateway;
 pub mod inventory;
 pub mod kubectl;
 pub mod objects;

@@ -33,9 +33,14 @@ pub struct Request {
 impl Proxy {
     /// For an operator: who goes through it acts with the operator's rights.
     pub fn before(bed: &Bed) -> Self {
+        Self::before_as(&bed.operator_kubeconfig)
+    }
+
+    /// For whoever has this kubeconfig.
+    pub fn before_as(theirs: &str) -> Self {
         let kubeconfig = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let mut process = Command::new(root().join(".cache/venv/bin/python"))
-            .args(["tests/bed/proxy.py", "--kubeconfig", &bed.operator_kubeconfig, "--write"])
+            .args(["tests/bed/proxy.py", "--kubeconfig", theirs, "--write"])
             .arg(&kubeconfig)
             .current_dir(root())
             .stdin(Stdio::piped())
@@ -68,6 +73,11 @@ impl Proxy {
     /// From now on requests go wrong: which and how is described in `proxy.py`.
     pub async fn rule(&self, rule: Value) {
         self.control(self.http.post(format!("{}/rules", self.control)).json(&rule)).await;
+    }
+
+    /// Nothing goes wrong any more.
+    pub async fn heal(&self) {
+        self.control(self.http.delete(format!("{}/rules", self.control))).await;
     }
 
     /// How many requests its rules have struck.

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::aws::{REGION, Role, Sdk, TESTS_GRANT, role_may, session};
 use crate::support::bed::{Bed, bed};
 use crate::support::double::{Call, Double, OPERATOR};
+use crate::support::gateway::roles::ASK;
 use crate::support::inventory::{self, Inventory};
 use crate::support::{one_owner, report};
 
@@ -117,6 +118,8 @@ pub async fn world_in<F: Future<Output = ()>>(
     let round = async {
         world.read_only_round().await;
         one_owner::assert(&world.double.journal(0).await);
+        let (_, wrong) = world.double.asked(ASK).await;
+        assert!(wrong.is_empty(), "no gateway may ask this:\n{}", wrong.join("\n"));
     };
     let round = AssertUnwindSafe(round).catch_unwind().await;
     if let Err(panic) = round {

@@ -1,0 +1,120 @@
+//! Replicas share what AWS grants to the account, and tenants share what a replica has.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::support::gateway::Gateway;
+use crate::support::gateway::tenants::QUESTION;
+use crate::support::world::{World, world};
+
+const POOL: &str = "
+    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+    ---
+    {kind: Tenant, metadata: {name: pool1}, spec: {tenantId: pool1, pattern: Pool, stackRef: {name: standard}}}
+    ---
+    {kind: Tenant, metadata: {name: pool2}, spec: {tenantId: pool2, pattern: Pool, stackRef: {name: standard}}}";
+
+/// How long the others may take to have the share of one that is gone.
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+/// The endpoints of a Service as Kubernetes writes them: so many pods, and how many of them are ready.
+async fn endpoints(w: &World, service: &str, pods: usize, ready: usize) {
+    let api: Api<EndpointSlice> = Api::namespaced(w.client.clone(), "tenantry");
+    let endpoint = |n: usize| {
+        json!({"addresses": [format!("10.0.0.{}", n + 1)], "conditions": {"ready": n < ready},
+            "targetRef": {"kind": "Pod", "name": format!("{service}-{n}"), "namespace": "tenantry", "uid": format!("{service}-{n}")}})
+    };
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": format!("{service}-abcde"), "labels": {"kubernetes.io/service-name": service}},
+        "endpoints": (0..pods).map(endpoint).collect::<Vec<_>>(), "ports": [{"port": 8443}],
+    });
+    let how = PatchParams::apply("e2e").force();
+    api.patch(&format!("{service}-abcde"), &how, &Patch::Apply(&slice)).await.unwrap();
+}
+
+/// How many questions a gateway has answered of very many that are asked at once for so long.
+async fn answered_in(gateway: &Gateway, token: &str, seconds: u64) -> usize {
+    let ends = Instant::now() + Duration::from_secs(seconds);
+    let asker = || async {
+        let mut answered = 0;
+        while Instant::now() < ends {
+            answered += usize::from(gateway.ask(token, "pool1", QUESTION).await.status == 200);
+        }
+        answered
+    };
+    join_all((0..24).map(|_| asker())).await.into_iter().sum()
+}
+
+#[tokio::test]
+async fn the_share_of_a_replica_that_is_gone_goes_to_the_others() {
+    world(|w| async move {
+        w.apply(POOL).await;
+        w.with_documents(&["pool1", "pool2"]).await;
+        let tokens = w.askers(&["pool1", "pool2"]).await;
+        let service = format!("gateway-{}", w.suffix);
+        endpoints(&w, &service, 2, 2).await;
+        let named = format!("tenantry/{service}");
+        let told = ["--clock", "1", "--retrieve-rate", "20", "--pace", "80", "--service", &named];
+        let (mut one, two) = (w.gateway(&told).await, w.gateway(&told).await);
+        for gateway in [&one, &two] {
+            gateway.reaches(&w, "tenantry_gateway_ready_replicas", "", 2.0).await;
+            assert_eq!(gateway.metric(RATE, "").await, 8.0);
+        }
+        let half = answered_in(&two, &tokens["pool1"], 3).await;
+        one.die().await;
+        let begun = Instant::now();
+        endpoints(&w, &service, 2, 1).await;
+        two.reaches(&w, RATE, "", 16.0).await;
+        assert!(begun.elapsed() < TEN_SECONDS, "its share was free after {:?}", begun.elapsed());
+        let all = answered_in(&two, &tokens["pool1"], 3).await;
+        // Eight and sixteen a second for three seconds, and what may come at once.
+        assert!((20..=42).contains(&half) && (42..=72).contains(&all), "{half} with two, {all} alone");
+        let slices: Api<EndpointSlice> = Api::namespaced(w.client.clone(), "tenantry");
+        slices.delete(&format!("{service}-abcde"), &DeleteParams::default()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_asks_much_waits_behind_itself() {
+    world(|w| async move {
+        w.apply(POOL).await;
+        w.with_documents(&["pool1", "pool2"]).await;
+        let tokens = w.askers(&["pool1", "pool2"]).await;
+        let gateway = w.gateway(&["--clock", "1", "--retrieve-rate", "20", "--pace", "50%"]).await;
+        let loud = async {
+            let one = |_| gateway.ask(&tokens["pool1"], "pool1", QUESTION);
+            join_all((0..120).map(one)).await
+        };
+        let quiet = async {
+            let mut waited = Vec::new();
+            for _ in 0..6 {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                let begun = Instant::now();
+                let answer = gateway.ask(&tokens["pool2"], "pool2", QUESTION).await;
+                assert_eq!(answer.status, 200, "who asks little loses nothing: {answer:?}");
+                waited.push(begun.elapsed());
+            }
+            waited
+        };
+        let (loud, waited) = tokio::join!(loud, quiet);
+        assert!(waited.iter().all(|it| *it < Duration::from_secs(1)), "{waited:?}");
+        let refused: Vec<_> = loud.iter().filter(|answer| answer.status != 200).collect();
+        assert!(refused.len() >= 60 && refused.len() < 120, "{} of 120 are refused", refused.len());
+        for answer in refused {
+            assert_eq!(answer.refusal(), (429, "ThrottlingException".into()));
+            assert!(answer.retry_after.is_some_and(|seconds| seconds >= 1), "{answer:?}");
+            assert!(!answer.message().contains("pool2"), "{answer:?}");
+        }
+    })
+    .await;
+}
+
+/// This replica's share.
+const RATE: &str = "tenantry_gateway_retrieve_rate";
