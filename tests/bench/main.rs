@@ -1,7 +1,7 @@
-//! How the operator performs, as ratios and counts with bounds: `make bench`, in a release build.
+//! How operator and gateway perform, as ratios and counts with bounds: `make bench`, in a release build.
 //!
 //! Times differ from machine to machine; what is judged is never a time, but what it is a multiple of: the same work done
-//! without the operator, in the same run, each side in turn. A bench is a file here, a name in [`BENCHES`] or [`LONG`] and a
+//! without them, in the same run, each side in turn. A bench is a file here, a name in [`BENCHES`] or [`LONG`] and a
 //! line in [`benches`].
 
 mod account;
@@ -9,6 +9,7 @@ mod bare;
 mod bed;
 mod bridges;
 mod fleet;
+mod gateway;
 mod kubernetes;
 mod memory;
 mod neighbours;
@@ -29,19 +30,22 @@ use std::time::Instant;
 use report::Report;
 
 /// The benches by name. Those that take long run only when they are named.
-const BENCHES: [&str; 5] = ["stamping", "neighbours", "onboarding", "bridges", "fleet"];
+const BENCHES: [&str; 6] = ["stamping", "neighbours", "onboarding", "bridges", "fleet", "gateway"];
 const LONG: [&str; 1] = ["fleet-30000"];
 
 fn main() -> anyhow::Result<ExitCode> {
+    // Whoever has done so before has done it well.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Cargo says --bench to every bench.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let [server @ (s3::SERVE | kubernetes::SERVE)] =
+    if let [server @ (s3::SERVE | kubernetes::SERVE | gateway::around::SERVE)] =
         named.iter().map(String::as_str).collect::<Vec<_>>()[..]
     {
         // One thread: it is the surroundings, and must not take the whole machine.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         match server {
             s3::SERVE => runtime.block_on(s3::serve())?,
+            gateway::around::SERVE => runtime.block_on(gateway::around::serve())?,
             _ => runtime.block_on(kubernetes::serve())?,
         }
         return Ok(ExitCode::SUCCESS);
@@ -71,6 +75,7 @@ async fn benches(names: &[String], report: &mut Report) -> anyhow::Result<()> {
             "onboarding" => onboarding::run(report).await?,
             "bridges" => bridges::run(report).await?,
             "fleet" => fleet::run(report, 10_000).await?,
+            "gateway" => gateway::run(report).await?,
             "fleet-30000" => fleet::run(report, 30_000).await?,
             other => anyhow::bail!("{other} is in the list of benches and is none"),
         }

@@ -14,6 +14,7 @@ pub struct Report {
 /// What a figure may be.
 pub enum Bound {
     AtMost(f64),
+    AtLeast(f64),
     Exactly(usize),
 }
 
@@ -21,6 +22,7 @@ impl Bound {
     fn holds(&self, measured: f64) -> bool {
         match self {
             Self::AtMost(most) => measured <= *most,
+            Self::AtLeast(least) => measured >= *least,
             Self::Exactly(count) => measured == *count as f64,
         }
     }
@@ -30,6 +32,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtMost(most) => write!(f, "<={most:.2}"),
+            Self::AtLeast(least) => write!(f, ">={least:.2}"),
             Self::Exactly(count) => write!(f, "={count}"),
         }
     }
@@ -45,7 +48,7 @@ impl Report {
         let word = if bound.holds(measured) { "ok" } else { "short" };
         self.short += usize::from(word == "short");
         let value = match bound {
-            Bound::AtMost(_) => format!("{measured:.2}"),
+            Bound::AtMost(_) | Bound::AtLeast(_) => format!("{measured:.2}"),
             Bound::Exactly(_) => format!("{measured:.0}"),
         };
         println!("{name:56} {value:>9} {:>10} {word}", bound.to_string());
