@@ -20,7 +20,7 @@ mod process;
 mod report;
 mod s3;
 mod stamping;
-#[allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#[allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 #[path = "../e2e/support/mod.rs"]
 mod support;
 

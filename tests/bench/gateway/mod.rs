@@ -3,9 +3,6 @@
 //! questions put to that server itself, in turn.
 
 pub mod around;
-#[allow(dead_code, clippy::unwrap_used)]
-#[path = "../../e2e/support/gateway/authority.rs"]
-mod authority;
 mod load;
 mod program;
 

@@ -10,10 +10,10 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::around::Around;
-use super::authority::Authority;
 use crate::account::ACCOUNT;
 use crate::memory;
 use crate::operator::{INSTALLATION, REGION};
+use crate::support::gateway::authority::Authority;
 
 /// How long it may take until it is ready.
 const DEADLINE: Duration = Duration::from_secs(60);
