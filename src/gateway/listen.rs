@@ -167,6 +167,7 @@ mod tests {
     use tokio_util::task::AbortOnDropHandle;
 
     use super::*;
+    use crate::gateway::mocked::program;
     use crate::gateway::tls::tests::{PAIRS, put};
 
     /// Says over which version of HTTP it was asked.
@@ -220,8 +221,8 @@ mod tests {
     #[tokio::test]
     async fn without_tls_both_protocols_are_understood_at_once() {
         let (address, _served) = served(None).await;
-        let client = |builder: reqwest::ClientBuilder| builder.no_proxy().build().unwrap();
-        let one = client(reqwest::Client::builder().http1_only());
+        let client = |builder: reqwest::ClientBuilder| builder.build().unwrap();
+        let one = client(program().http1_only());
         let answer = one.post(format!("http://{address}/")).send().await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "HTTP/1.1");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -246,7 +247,7 @@ mod tests {
             let mut rest = Vec::new();
             let _ = tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut rest)).await;
         }
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = program().build().unwrap();
         assert!(http.post(format!("http://{address}/")).send().await.is_ok());
     }
 }

@@ -50,3 +50,9 @@ impl ApiServer {
         self.asked.load(Ordering::SeqCst)
     }
 }
+
+/// What a program asks the gateway with. The client wants a provider of TLS even where it uses none.
+pub fn program() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}

@@ -13,7 +13,7 @@ use crate::gateway::callers::{Callers, Reviewer};
 use crate::gateway::freshness::Freshness;
 use crate::gateway::kept::Life;
 use crate::gateway::listen::Listener;
-use crate::gateway::mocked::ApiServer;
+use crate::gateway::mocked::{ApiServer, program};
 use crate::gateway::records::Recorded;
 use crate::gateway::rights::Rights;
 use crate::gateway::sessions::tests::sessions;
@@ -145,7 +145,7 @@ impl Bed {
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
         let served =
             tokio::spawn(listener.serve(Arc::new(server), stop.clone(), over.clone().cancelled_owned()));
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = program().build().unwrap();
         let _turns = AbortOnDropHandle::new(tokio::spawn(turns.follow()));
         Self { url, api_server, bedrock, metrics, log, events, stop, over, served, http, _turns }
     }
