@@ -25,7 +25,8 @@ use crate::records::Records;
 use crate::records::in_memory::InMemory;
 
 const SECOND: Duration = Duration::from_secs(1);
-const LIFE: Life = Life { young: SECOND, fresh: SECOND, usable: Duration::from_secs(2) };
+const LIFE: Life =
+    Life { young: Duration::from_secs(60), fresh: Duration::from_secs(60), usable: Duration::from_secs(120) };
 
 type Asked = (String, Value);
 
