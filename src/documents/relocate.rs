@@ -9,7 +9,7 @@ use super::sidecar::{MAX_KEY, SUFFIX, is_sidecar};
 use super::{beside, quarantine};
 use crate::api::Reason;
 use crate::aws::{Aws, Object};
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::model::progress::{Cadence, Progress};
 
 /// How many pages of a thousand objects one call moves, so that other work goes on in between.
@@ -18,7 +18,7 @@ const PAGES_A_CALL: usize = 10;
 const CONCURRENCY: usize = 16;
 /// How often a page is gone over again after a failure that passes. What fails after that is stuck: it holds up no other.
 const AGAIN: u32 = 5;
-/// The same after another failure, which a person may have mended since it was told.
+/// The same after a missing right, which a person may have granted since it was told.
 const ONCE_MORE: u32 = 1;
 
 /// What happens where an object already has the key to which another is moved.
@@ -74,8 +74,8 @@ pub struct Moved {
 /// its key: its older versions stay as long as the bucket keeps them. An object that was written again after its copy is not
 /// deleted, and is moved again.
 ///
-/// A failure is an error first: who calls again goes over that page again, and what was moved of it is not there any more.
-/// An object that S3 still does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
+/// A failure that passes is an error, and a missing right is one at first: who calls again goes over that page again, and what was
+/// moved of it is not there any more. An object that S3 does not let us move stays, and holds up no other. If jobs read it, its metadata file is deleted, so that no
 /// filter finds it.
 pub async fn all(
     aws: &Aws,
@@ -92,7 +92,12 @@ pub async fn all(
         let Page { moved, mut faults } = self::page(aws, bucket, to_move, page.objects).await?;
         objects += moved;
         let may_go = |(_, fault): &(String, Fault)| {
-            !fault.is_overtaken() && stopped_at.failed < if fault.passes() { AGAIN } else { ONCE_MORE }
+            let times = match fault.class {
+                Class::Throttled | Class::Transient => AGAIN,
+                Class::Denied => ONCE_MORE,
+                _ => 0,
+            };
+            stopped_at.failed < times
         };
         if let Some(first) = faults.iter().position(may_go) {
             *stopped_at = StoppedAt { done: stopped_at.done, page: at, failed: stopped_at.failed + 1 };

@@ -134,15 +134,20 @@ impl Outcome {
     }
 }
 
-/// An object without what is new in every world: times, messages, ids. A Pool tenant notes its pool's jobs once an hour, so it is
-/// chance which it has noted.
+/// An object without what is new in every world: times, messages, ids; and without what is good news of something that is looked
+/// up now and then, so that it is chance whether it has been: a Pool tenant notes its pool's jobs once an hour, and whether a
+/// model stays is asked again with the next resync if AWS did not answer.
 fn described(object: &Object) -> String {
     let Object { meta, status, spec, .. } = object;
-    let is_note =
-        |it: &&Condition| spec["pattern"] == "Pool" && it.type_ == "DocumentsCurrent" && it.status == "True";
+    let is_pool_tenant = spec["pattern"] == "Pool";
+    let is_note = |it: &&Condition| match it.type_.as_str() {
+        "DocumentsCurrent" => is_pool_tenant && it.status == "True",
+        "ModelCurrent" => it.status == "True",
+        _ => false,
+    };
     let conditions = status.conditions.iter().filter(|it| !is_note(it));
     let conditions = conditions.map(|it| format!("{}={}/{}", it.type_, it.status, it.reason));
-    let ingestion = status.ingestion.as_ref().filter(|_| spec["pattern"] != "Pool");
+    let ingestion = status.ingestion.as_ref().filter(|_| !is_pool_tenant);
     let job = ingestion.and_then(|last| last.last_status.as_deref());
     format!(
         "{} finalizers {:?} leaving {} {} last job {job:?}",
