@@ -43,8 +43,9 @@ const RUN: [&str; 13] = [
 ];
 
 /// What a command has in it that cannot run here, and why not.
-const NOT_HERE: [(&str, &str); 5] = [
+const NOT_HERE: [(&str, &str); 6] = [
     ("$(aws", "there is no AWS CLI"),
+    ("-n shop", "the namespace of a program that asks the gateway: tests/chart has one"),
     ("--for=delete", "nothing is deleted here: the ways back are run in their order, below"),
     ("tenantry crds |", "the definitions are those of all worlds"),
     ("\"$", "only who reads it knows that value"),
