@@ -10,14 +10,15 @@ import chart  # noqa: F401  it says where the bed is
 from bed import Bed
 from cluster import Cluster
 
-# Kinds of the Prometheus operator, as far as an API server without it must know them.
-MONITORING = [
+# Kinds of the Prometheus operator and of cert-manager, as far as an API server without them must know them.
+FOREIGN = [(kind, "monitoring.coreos.com") for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule")] + [("Certificate", "cert-manager.io")]
+DEFINITIONS = [
     {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.lower()}s.monitoring.coreos.com"},
+        "metadata": {"name": f"{kind.lower()}s.{group}"},
         "spec": {
-            "group": "monitoring.coreos.com",
+            "group": group,
             "scope": "Namespaced",
             "names": {"kind": kind, "plural": f"{kind.lower()}s", "singular": kind.lower()},
             "versions": [{
@@ -26,7 +27,7 @@ MONITORING = [
             }],
         },
     }
-    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule")
+    for kind, group in FOREIGN
 ]  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def bed() -> Iterator[Bed]:
 @pytest.fixture(scope="module")
 def cluster(bed: Bed) -> Cluster:
     cluster = Cluster(bed)
-    cluster.kubectl("apply", manifests=MONITORING)
-    for crd in MONITORING:
+    cluster.kubectl("apply", manifests=DEFINITIONS)
+    for crd in DEFINITIONS:
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", crd["metadata"]["name"])
     return cluster

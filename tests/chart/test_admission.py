@@ -18,7 +18,7 @@ def prepared(cluster: Cluster) -> None:
     """The definitions as the chart has them, and namespaces for what is tried."""
     cluster.kubectl("apply", "--server-side", manifests=of_kind(render(CHART / "ci" / "minimal.yaml"), "CustomResourceDefinition"))
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
-    for name, labels in {NAMESPACE: {}, "leases": {}, "grafana": {}, "people": {}, "restricted": restricted}.items():
+    for name, labels in {NAMESPACE: {}, "leases": {}, "grafana": {}, "people": {}, "shop": {}, "web": {}, "restricted": restricted}.items():
         cluster.kubectl("apply", manifests=[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
 
 
@@ -37,30 +37,33 @@ def test_an_upgrade_may_change_how_pods_are_replaced(cluster: Cluster) -> None:
         assert now["spec"]["strategy"]["type"] == strategy
 
 
-def pod(manifests: list[Manifest]) -> Manifest:
-    """A pod as the Deployment would make it."""
-    (deployment,) = of_kind(manifests, "Deployment")
-    template = deployment["spec"]["template"]
-    metadata = {**template["metadata"], "name": "pod", "namespace": "restricted"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+def pods(manifests: list[Manifest]) -> list[Manifest]:
+    """A pod of each Deployment, as that would make it."""
+    found = []
+    for deployment in of_kind(manifests, "Deployment"):
+        template = deployment["spec"]["template"]
+        metadata = {**template["metadata"], "name": deployment["metadata"]["name"], "namespace": "restricted"}
+        found.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+    return found
 
 
 @each_case
 def test_its_pods_are_admitted_where_pod_security_is_restricted(cluster: Cluster, case: Path) -> None:
-    cluster.kubectl("create", "--dry-run=server", manifests=[pod(render(case))])
+    cluster.kubectl("create", "--dry-run=server", manifests=pods(render(case)))
 
 
 def test_restricted_refuses_other_pods(cluster: Cluster) -> None:
     loose = render(CHART / "ci" / "minimal.yaml", values={"podSecurityContext.runAsNonRoot": False})
     with pytest.raises(Denied, match='violates PodSecurity "restricted.*runAsNonRoot'):
-        cluster.kubectl("create", "--dry-run=server", manifests=[pod(loose)])
+        cluster.kubectl("create", "--dry-run=server", manifests=pods(loose))
 
 
 def test_the_pod_runs_without_a_file_system_of_its_own_and_without_rights() -> None:
-    (container,) = pod(render(CHART / "ci" / "minimal.yaml"))["spec"]["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
+    for pod in pods(render(CHART / "ci" / "gateway-secret.yaml")):
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+        }  # fmt: skip
 
 
 def test_people_may_do_what_view_edit_and_admin_are_for(cluster: Cluster) -> None:
