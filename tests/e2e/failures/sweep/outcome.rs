@@ -134,15 +134,15 @@ impl Outcome {
     }
 }
 
-/// An object without what is new in every world: times, messages, ids; and without what is good news of something that is looked
+/// An object without what is new in every world: times, messages, ids; and without what is no bad news of something that is looked
 /// up now and then, so that it is chance whether it has been: a Pool tenant notes its pool's jobs once an hour, and whether a
-/// model stays is asked again with the next resync if AWS did not answer.
+/// model stays is asked again with the next resync if AWS did not say.
 fn described(object: &Object) -> String {
     let Object { meta, status, spec, .. } = object;
     let is_pool_tenant = spec["pattern"] == "Pool";
     let is_note = |it: &&Condition| match it.type_.as_str() {
         "DocumentsCurrent" => is_pool_tenant && it.status == "True",
-        "ModelCurrent" => it.status == "True",
+        "ModelCurrent" => it.status != "False",
         _ => false,
     };
     let conditions = status.conditions.iter().filter(|it| !is_note(it));
