@@ -12,7 +12,8 @@ use crate::account::ACCOUNT;
 use crate::bare::Bare;
 use crate::kubernetes::{Kubernetes, Times};
 use crate::objects::STACK;
-use crate::operator::{INSTALLATION, Operator, REGION};
+use crate::operator::Operator;
+use crate::program::{INSTALLATION, REGION};
 use crate::report::{Bound, Report, median};
 use crate::s3::S3;
 

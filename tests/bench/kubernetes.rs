@@ -10,13 +10,9 @@ use std::time::Duration;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::objects::{Asked, Objects, Refused};
@@ -84,18 +80,7 @@ struct Server {
 
 /// Serves until the standard input ends.
 pub async fn serve() -> anyhow::Result<()> {
-    serve_process(accept).await
-}
-
-async fn accept(listener: TcpListener) -> anyhow::Result<()> {
-    let server = Arc::<Mutex<Server>>::default();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let server = server.clone();
-        let service = service_fn(move |request| answer(server.clone(), request));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-    }
+    serve_process(Server::default(), answer).await
 }
 
 async fn answer(

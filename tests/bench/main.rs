@@ -17,6 +17,7 @@ mod objects;
 mod onboarding;
 mod operator;
 mod process;
+mod program;
 mod report;
 mod s3;
 mod stamping;

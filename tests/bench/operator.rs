@@ -1,23 +1,18 @@
 //! The operator as the program that is installed: a process, and what Linux counts of it.
 
-use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::account::ACCOUNT;
 use crate::memory;
+use crate::program::{self, INSTALLATION};
 use crate::s3::BUCKET;
 
-/// The installation's name.
-pub const INSTALLATION: &str = "bench";
 /// Another program than the one that was just built, to compare the two.
 const PROGRAM: &str = "TENANTRY_BENCH_PROGRAM";
-/// The region.
-pub const REGION: &str = "us-east-1";
 /// Linux counts the time of processors in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 /// Who needs no more of a processor than this in between has nothing to do.
@@ -34,31 +29,17 @@ impl Operator {
     /// Starts it before these surroundings. What it logs is in a file beside the raw figures.
     pub fn start(kubernetes: &str, aws: &str) -> anyhow::Result<Self> {
         let files = tempfile::tempdir()?;
-        let kubeconfig = files.path().join("kubeconfig");
-        std::fs::write(
-            &kubeconfig,
-            format!(
-                "apiVersion: v1\nkind: Config\ncurrent-context: bench\n\
-             clusters: [{{name: bench, cluster: {{server: \"{kubernetes}\"}}}}]\n\
-             users: [{{name: bench, user: {{}}}}]\n\
-             contexts: [{{name: bench, context: {{cluster: bench, user: bench, namespace: tenantry}}}}]\n"
-            ),
-        )?;
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_tenantry").into());
-        let mut command = Command::new(program);
-        command
-            .args(["run", "--installation", INSTALLATION, "--installation-bucket", BUCKET, "--resync", "60"])
-            .env("KUBECONFIG", kubeconfig)
-            .env("AWS_ENDPOINT_URL", aws)
-            .envs([
-                ("AWS_REGION", REGION),
-                ("AWS_ACCESS_KEY_ID", ACCOUNT),
-                ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
-            ])
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(log())?);
+        let mut command = program::command(program, files.path(), kubernetes, aws, &log())?;
+        command.args([
+            "run",
+            "--installation",
+            INSTALLATION,
+            "--installation-bucket",
+            BUCKET,
+            "--resync",
+            "60",
+        ]);
         Ok(Self { process: command.spawn()?, begun: Instant::now(), _files: files })
     }
 

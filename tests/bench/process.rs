@@ -1,9 +1,18 @@
 //! What surrounds the operator, each part in a process of its own: what it needs is not counted as the operator's.
 
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::Context;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
 
 /// The path under which a bench speaks with its surroundings. Such calls are neither counted nor slow.
 pub const CONTROL: &str = "/_bench/";
@@ -46,15 +55,40 @@ impl Drop for Process {
     }
 }
 
-/// In the server: says where it is, and ends it when its standard input ends.
-pub async fn serve<F: Future<Output = anyhow::Result<()>>>(
-    serving: impl FnOnce(tokio::net::TcpListener) -> F,
-) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+/// In the server: says where it is, answers requests by what it knows, and ends when its standard input ends.
+pub async fn serve<S, B, F>(
+    knows: S,
+    answer: impl Fn(Arc<Mutex<S>>, Request<Incoming>) -> F + Copy + Send + 'static,
+) -> anyhow::Result<()>
+where
+    S: Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+{
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("http://{}", listener.local_addr()?);
     let input_ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     tokio::select! {
-        failed = serving(listener) => failed,
+        failed = accept(listener, Arc::new(Mutex::new(knows)), answer) => failed,
         _ = input_ends => Ok(()),
+    }
+}
+
+async fn accept<S, B, F>(
+    listener: TcpListener,
+    knows: Arc<Mutex<S>>,
+    answer: impl Fn(Arc<Mutex<S>>, Request<Incoming>) -> F + Copy + Send + 'static,
+) -> anyhow::Result<()>
+where
+    S: Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+{
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let knows = knows.clone();
+        let service = service_fn(move |request| answer(knows.clone(), request));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }

@@ -10,17 +10,13 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
-use tokio::net::TcpListener;
 
 use crate::account::Account;
-use crate::operator::INSTALLATION;
 use crate::process::{self, CONTROL, Process};
+use crate::program::INSTALLATION;
 
 /// What the process is started with.
 pub const SERVE: &str = "serve-s3";
@@ -67,18 +63,7 @@ impl S3 {
 
 /// Serves until the standard input ends.
 pub async fn serve() -> anyhow::Result<()> {
-    process::serve(accept).await
-}
-
-async fn accept(listener: TcpListener) -> anyhow::Result<()> {
-    let store = Arc::<Mutex<Store>>::default();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let store = store.clone();
-        let service = service_fn(move |request| answer(store.clone(), request));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-    }
+    process::serve(Store::default(), answer).await
 }
 
 async fn answer(

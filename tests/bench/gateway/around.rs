@@ -10,16 +10,12 @@ use std::time::Instant;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::operator::INSTALLATION;
 use crate::process::{CONTROL, Process, serve as serve_process};
+use crate::program::INSTALLATION;
 
 /// What the process is started with.
 pub const SERVE: &str = "serve-around-gateway";
@@ -75,19 +71,8 @@ struct Server {
 
 /// Serves until the standard input ends.
 pub async fn serve() -> anyhow::Result<()> {
-    serve_process(accept).await
-}
-
-async fn accept(listener: TcpListener) -> anyhow::Result<()> {
     let server = Server { tenants: 0, granted: None, left: 0.0, at: Instant::now(), served: BTreeMap::new() };
-    let server = Arc::new(Mutex::new(server));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let server = server.clone();
-        let service = service_fn(move |request| answer(server.clone(), request));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-    }
+    serve_process(server, answer).await
 }
 
 async fn answer(

@@ -1,18 +1,16 @@
 //! The gateway as the program that is installed: a process, and what Linux counts of it.
 
-use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tempfile::TempDir;
 
 use super::around::Around;
-use crate::account::ACCOUNT;
 use crate::memory;
-use crate::operator::{INSTALLATION, REGION};
+use crate::program::{self, INSTALLATION};
 use crate::support::gateway::authority::Authority;
 
 /// How long it may take until it is ready.
@@ -31,20 +29,11 @@ impl Gateway {
     /// Starts it, and waits until it is ready. It writes its access log to a file, as one that is watched does.
     pub async fn start(around: &Around, tls: bool, arguments: &[&str]) -> anyhow::Result<Self> {
         let files = tempfile::tempdir()?;
-        let kubeconfig = files.path().join("kubeconfig");
-        let kubernetes = around.endpoint();
-        std::fs::write(
-            &kubeconfig,
-            format!(
-                "apiVersion: v1\nkind: Config\ncurrent-context: bench\n\
-             clusters: [{{name: bench, cluster: {{server: \"{kubernetes}\"}}}}]\n\
-             users: [{{name: bench, user: {{}}}}]\n\
-             contexts: [{{name: bench, context: {{cluster: bench, user: bench, namespace: tenantry}}}}]\n"
-            ),
-        )?;
         let [address, probes] = free()?;
         let authority = tls.then(Authority::new);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        let around = around.endpoint();
+        let program = env!("CARGO_BIN_EXE_tenantry");
+        let mut command = program::command(program, files.path(), around, around, &log())?;
         command
             .args(["gateway", "--installation", INSTALLATION, "--installation-bucket", "bench"])
             .args([
@@ -56,18 +45,7 @@ impl Gateway {
             .args(["--health-probe-bind-address", &probes.to_string()])
             .arg("--access-log")
             .arg(files.path().join("access.jsonl"))
-            .args(arguments)
-            .env("KUBECONFIG", kubeconfig)
-            .env("AWS_ENDPOINT_URL", around.endpoint())
-            .envs([
-                ("AWS_REGION", REGION),
-                ("AWS_ACCESS_KEY_ID", ACCOUNT),
-                ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
-            ])
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(log())?);
+            .args(arguments);
         match &authority {
             Some(authority) => {
                 authority.serve_from(files.path());

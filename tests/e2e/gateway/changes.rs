@@ -5,15 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::gateway::process::until_answered;
-use crate::support::gateway::tenants::QUESTION;
+use crate::support::gateway::tenants::{POOL, QUESTION};
 use crate::support::world::world;
-
-const POOL: &str = "
-    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
-    ---
-    {kind: Tenant, metadata: {name: pool1}, spec: {tenantId: pool1, pattern: Pool, stackRef: {name: standard}}}
-    ---
-    {kind: Tenant, metadata: {name: pool2}, spec: {tenantId: pool2, pattern: Pool, stackRef: {name: standard}}}";
 
 const LATER: &str = "
     {kind: Tenant, metadata: {name: pool3}, spec: {tenantId: pool3, pattern: Pool, stackRef: {name: standard}}}";

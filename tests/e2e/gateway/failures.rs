@@ -11,17 +11,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::support::gateway::process::until_answered;
-use crate::support::gateway::tenants::{QUESTION, text_of};
+use crate::support::gateway::tenants::{POOL, QUESTION, text_of};
 use crate::support::gateway::{Answer, Gateway};
 use crate::support::proxy::Proxy;
 use crate::support::world::{World, world};
-
-const POOL: &str = "
-    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
-    ---
-    {kind: Tenant, metadata: {name: pool1}, spec: {tenantId: pool1, pattern: Pool, stackRef: {name: standard}}}
-    ---
-    {kind: Tenant, metadata: {name: pool2}, spec: {tenantId: pool2, pattern: Pool, stackRef: {name: standard}}}";
 
 /// How long what is known may be used without the API server: five minutes, as this world's clock has them.
 const USABLE: Duration = Duration::from_secs(30);

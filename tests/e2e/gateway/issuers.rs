@@ -6,15 +6,8 @@ use crate::support::gateway::Gateway;
 use crate::support::gateway::issuer::Issuer;
 use crate::support::gateway::jwt::{Key, hmac_signed, now, sha256, unsigned};
 use crate::support::gateway::process::until_answered;
-use crate::support::gateway::tenants::{QUESTION, text_of};
+use crate::support::gateway::tenants::{POOL, QUESTION, text_of};
 use crate::support::world::world;
-
-const POOL: &str = "
-    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
-    ---
-    {kind: Tenant, metadata: {name: pool1}, spec: {tenantId: pool1, pattern: Pool, stackRef: {name: standard}}}
-    ---
-    {kind: Tenant, metadata: {name: pool2}, spec: {tenantId: pool2, pattern: Pool, stackRef: {name: standard}}}";
 
 const DENIED: (u16, &str) = (403, "AccessDeniedException");
 const INVALID: (u16, &str) = (403, "UnrecognizedClientException");

@@ -9,15 +9,8 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::support::gateway::Gateway;
-use crate::support::gateway::tenants::QUESTION;
+use crate::support::gateway::tenants::{POOL, QUESTION};
 use crate::support::world::{World, world};
-
-const POOL: &str = "
-    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
-    ---
-    {kind: Tenant, metadata: {name: pool1}, spec: {tenantId: pool1, pattern: Pool, stackRef: {name: standard}}}
-    ---
-    {kind: Tenant, metadata: {name: pool2}, spec: {tenantId: pool2, pattern: Pool, stackRef: {name: standard}}}";
 
 /// How long the others may take to have the share of one that is gone.
 const TEN_SECONDS: Duration = Duration::from_secs(10);

@@ -6,6 +6,14 @@ use tenantry::api::SYNC_REQUESTED_AT;
 use crate::support::fleet::Fleet;
 use crate::support::world::World;
 
+/// A SharedStack with two tenants in its pool.
+pub const POOL: &str = "
+    {kind: SharedStack, metadata: {name: standard}, spec: {pool: {}}}
+    ---
+    {kind: Tenant, metadata: {name: pool1}, spec: {tenantId: pool1, pattern: Pool, stackRef: {name: standard}}}
+    ---
+    {kind: Tenant, metadata: {name: pool2}, spec: {tenantId: pool2, pattern: Pool, stackRef: {name: standard}}}";
+
 /// What is asked here.
 pub const QUESTION: &str = "How many days of annual leave do employees get?";
 /// Two tenants of each pattern.
