@@ -88,9 +88,27 @@ impl<Make: Fn() -> Result<String, std::fmt::Error>> Shared<Make> {
     }
 }
 
-/// Serves `/healthz` and `/readyz` until the answer is dropped. `is_ready` says how the process is when it is ready, or why
-/// it is not.
-pub async fn health(
+/// Answers probes and scrapes, each where an address is given, until the answer is dropped. `is_ready` says how the process is
+/// when it is ready, or why it is not; `text` makes the page of metrics.
+pub async fn probes_and_scrapes(
+    probes: Option<SocketAddr>,
+    scrapes: Option<SocketAddr>,
+    is_ready: impl Fn() -> Result<String, String> + Send + Sync + 'static,
+    text: impl Fn() -> Result<String, std::fmt::Error> + Send + Sync + 'static,
+) -> anyhow::Result<[Option<AbortOnDropHandle<()>>; 2]> {
+    let probes = match probes {
+        Some(address) => Some(health(address, is_ready).await?),
+        None => None,
+    };
+    let scrapes = match scrapes {
+        Some(address) => Some(metrics(address, text).await?),
+        None => None,
+    };
+    Ok([probes, scrapes])
+}
+
+/// Serves `/healthz` and `/readyz` until the answer is dropped.
+async fn health(
     address: SocketAddr,
     is_ready: impl Fn() -> Result<String, String> + Send + Sync + 'static,
 ) -> anyhow::Result<AbortOnDropHandle<()>> {
@@ -105,8 +123,8 @@ pub async fn health(
     listen("health probes", address, probes).await
 }
 
-/// Serves `/metrics` until the answer is dropped. `text` makes the page.
-pub async fn metrics(
+/// Serves `/metrics` until the answer is dropped.
+async fn metrics(
     address: SocketAddr,
     text: impl Fn() -> Result<String, std::fmt::Error> + Send + Sync + 'static,
 ) -> anyhow::Result<AbortOnDropHandle<()>> {

@@ -7,6 +7,24 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
 use super::way::{self, NoWay};
+use crate::stack::names;
+
+/// Why there is no region to work in.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NoRegion {
+    /// Nothing names one.
+    #[error("no AWS region is set; set AWS_REGION")]
+    Unset,
+    /// What names one names none.
+    #[error("the AWS region is '{0}', and a region is of the form eu-central-1; set AWS_REGION")]
+    Malformed(String),
+}
+
+/// The region of a configuration.
+pub fn region(config: &SdkConfig) -> Result<String, NoRegion> {
+    let region = config.region().ok_or(NoRegion::Unset)?.to_string();
+    if names::is_region(&region) { Ok(region) } else { Err(NoRegion::Malformed(region)) }
+}
 
 /// How long one call may take, its answer's body not counted.
 pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);

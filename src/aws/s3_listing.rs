@@ -4,10 +4,12 @@
 //! asks for keys in URL encoding.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode_str;
 
+use super::config::patient;
 use super::gate::Gate;
 use super::values::timestamp;
 use crate::stack::fault::Fault;
@@ -55,6 +57,11 @@ pub struct Object {
 impl Objects {
     pub(super) fn new(client: Client, account: &str, gate: &Gate) -> Self {
         Self { client, account: account.into(), gate: gate.clone() }
+    }
+
+    /// For whoever uses nothing else of AWS's.
+    pub fn of(config: &SdkConfig, account: &str, gate: &Gate) -> Self {
+        Self::new(super::s3::client(&patient(config)), account, gate)
     }
 
     /// One page of the objects under a prefix, from where the last page's `next` points. `limit` is at most 1,000, the

@@ -9,7 +9,7 @@ use clap::Args;
 use super::args::{bucket, installation, percent, role};
 use super::cluster::InCluster;
 use super::help;
-use super::process::{self, LogFormat};
+use super::process;
 use crate::api::annotations::yes_or_no;
 use crate::aws;
 use crate::gateway::{self, settings};
@@ -76,18 +76,8 @@ pub(super) struct Gateway {
     #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = bucket)]
     installation_bucket: Option<String>,
 
-    /// How logs are written.
-    #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-
-    /// Where /healthz and /readyz are served, such as 0.0.0.0:8081. Port 0 takes a free one, and the log says which.
-    /// Default: nowhere.
-    #[arg(long, env = "TENANTRY_HEALTH_PROBE_BIND_ADDRESS", value_name = "IP:PORT")]
-    health_probe_bind_address: Option<SocketAddr>,
-
-    /// Where /metrics is served, such as 0.0.0.0:8080. Default: nowhere.
-    #[arg(long, env = "TENANTRY_METRICS_BIND_ADDRESS", value_name = "IP:PORT")]
-    metrics_bind_address: Option<SocketAddr>,
+    #[command(flatten)]
+    watched: process::Watched,
 
     /// Divides all waits but those of questions; for tests.
     #[arg(long, env = "TENANTRY_CLOCK", value_name = "N", default_value_t = 1, hide = true)]
@@ -148,7 +138,7 @@ fn lines(text: &str) -> Result<settings::Lines, String> {
 
 impl Gateway {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        process::log(self.log_format);
+        process::log(self.watched.log_format);
         ensure!(
             self.plaintext != self.tls_cert_dir.is_some(),
             "either --tls-cert-dir says where the certificate is, or --plaintext says that there is none"
@@ -166,8 +156,8 @@ impl Gateway {
             service: self.service,
             access_log: self.access_log,
             installation_bucket: self.installation_bucket,
-            health_probe_bind_address: self.health_probe_bind_address,
-            metrics_bind_address: self.metrics_bind_address,
+            health_probe_bind_address: self.watched.health_probe_bind_address,
+            metrics_bind_address: self.watched.metrics_bind_address,
             clock: self.clock,
             ..gateway::Settings::new(&self.installation, &self.ask_role)
         };

@@ -1,6 +1,7 @@
 //! What verbs have in common that go on until they are told to stop.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use kube::Config;
@@ -19,6 +20,23 @@ const LOGGED: &str = "info,kube_client::client::builder=off,aws_config=error";
 pub(super) enum LogFormat {
     Text,
     Json,
+}
+
+/// How such a process is watched.
+#[derive(Debug, clap::Args)]
+pub(super) struct Watched {
+    /// How logs are written.
+    #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(super) log_format: LogFormat,
+
+    /// Where /healthz and /readyz are served, such as 0.0.0.0:8081. Port 0 takes a free one, and the log says which.
+    /// Default: nowhere.
+    #[arg(long, env = "TENANTRY_HEALTH_PROBE_BIND_ADDRESS", value_name = "IP:PORT")]
+    pub(super) health_probe_bind_address: Option<SocketAddr>,
+
+    /// Where /metrics is served, such as 0.0.0.0:8080. Default: nowhere.
+    #[arg(long, env = "TENANTRY_METRICS_BIND_ADDRESS", value_name = "IP:PORT")]
+    pub(super) metrics_bind_address: Option<SocketAddr>,
 }
 
 /// Begins the log.

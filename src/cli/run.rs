@@ -1,6 +1,5 @@
 //! `tenantry run`
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -10,7 +9,7 @@ use kube::core::Selector;
 use super::args::{bounding, bucket, installation, percent, registry};
 use super::cluster::InCluster;
 use super::help;
-use super::process::{self, LogFormat};
+use super::process;
 use crate::api::annotations::yes_or_no;
 use crate::aws;
 use crate::operator;
@@ -108,18 +107,8 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_REGISTRY", value_name = "REGISTRY", value_parser = registry)]
     registry: Option<Table>,
 
-    /// How logs are written.
-    #[arg(long, env = "TENANTRY_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-
-    /// Where /healthz and /readyz are served, such as 0.0.0.0:8081. Port 0 takes a free one, and the log says which.
-    /// Default: nowhere.
-    #[arg(long, env = "TENANTRY_HEALTH_PROBE_BIND_ADDRESS", value_name = "IP:PORT")]
-    health_probe_bind_address: Option<SocketAddr>,
-
-    /// Where /metrics is served, such as 0.0.0.0:8080. Default: nowhere.
-    #[arg(long, env = "TENANTRY_METRICS_BIND_ADDRESS", value_name = "IP:PORT")]
-    metrics_bind_address: Option<SocketAddr>,
+    #[command(flatten)]
+    watched: process::Watched,
 
     /// How many Tenants at most have metrics of their own, with namespace and name, those first that are not Ready. 0: none is
     /// named, to whoever may scrape. All are counted, and SharedStacks are always named.
@@ -222,7 +211,7 @@ fn labels(text: &str) -> Result<Selector, String> {
 
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        process::log(self.log_format);
+        process::log(self.watched.log_format);
         let config = process::patient(self.within.config().await?);
         let api_server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config)?;
@@ -251,8 +240,8 @@ impl Run {
             look_for_documents: Duration::from_secs(self.look_for_documents),
             concurrency: self.concurrency,
             leader_election: self.election.terms(client.default_namespace())?,
-            health_probe_bind_address: self.health_probe_bind_address,
-            metrics_bind_address: self.metrics_bind_address,
+            health_probe_bind_address: self.watched.health_probe_bind_address,
+            metrics_bind_address: self.watched.metrics_bind_address,
             metrics_per_object: self.metrics_per_object,
             ..Settings::new(&self.installation)
         };

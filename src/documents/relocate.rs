@@ -93,7 +93,7 @@ pub async fn all(
         objects += moved;
         let may_go = |(_, fault): &(String, Fault)| {
             let times = match fault.class {
-                Class::Throttled | Class::Transient => AGAIN,
+                _ if fault.passes() => AGAIN,
                 Class::Denied => ONCE_MORE,
                 _ => 0,
             };

@@ -22,6 +22,16 @@ pub struct Life {
     pub usable: Duration,
 }
 
+impl Life {
+    /// Of what the cluster says of callers and rights. A right that is withdrawn is withdrawn within a minute, and who is known
+    /// goes on for five minutes while the API server is away.
+    pub const OF_THE_CLUSTERS_WORD: Self = Self {
+        young: Duration::from_secs(30),
+        fresh: Duration::from_secs(45),
+        usable: Duration::from_secs(300),
+    };
+}
+
 /// Why there is no answer that one could go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Not<R> {
@@ -235,11 +245,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LIFE: Life = Life {
-        young: Duration::from_secs(30),
-        fresh: Duration::from_secs(45),
-        usable: Duration::from_secs(300),
-    };
+    const LIFE: Life = Life::OF_THE_CLUSTERS_WORD;
 
     type Said = Answer<usize, &'static str>;
     type Says = fn(usize) -> Said;

@@ -103,11 +103,7 @@ mod tests {
     use crate::gateway::tenants::{Tenants, tests};
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LIFE: Life = Life {
-        young: Duration::from_secs(30),
-        fresh: Duration::from_secs(45),
-        usable: Duration::from_secs(300),
-    };
+    const LIFE: Life = Life::OF_THE_CLUSTERS_WORD;
 
     fn user(name: &str) -> User {
         User { name: name.into(), groups: vec!["system:serviceaccounts".into()], ..User::default() }

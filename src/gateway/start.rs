@@ -33,17 +33,13 @@ use super::upstream::Upstream;
 use super::watches::{self, Readiness};
 use crate::api_server;
 use crate::ask::fair;
-use crate::aws::{AskRole, Aws, Fence, Gate, Pace, Questions, Web};
+use crate::aws::{self, AskRole, Fence, Gate, Objects, Pace, Questions, Web};
 use crate::clock::Clock;
 use crate::records::bucket::InstallationBucket;
 use crate::records::{Records, S3};
 use crate::serve;
 use crate::stack::identity::Scope;
-use crate::stack::names;
 
-/// How long what the cluster says of callers and rights counts. A right that is withdrawn is withdrawn within a minute.
-const LIFE: Life =
-    Life { young: Duration::from_secs(30), fresh: Duration::from_secs(45), usable: Duration::from_secs(300) };
 /// How long a refusal counts, and how long somebody is left alone who does not answer.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How often the namespace of a tenant is told that passages came back which are not the tenant's.
@@ -134,30 +130,14 @@ async fn answer(
     metrics: &Arc<Metrics>,
     readiness: &Arc<Readiness>,
 ) -> anyhow::Result<impl Sized + use<>> {
-    let probes = match settings.health_probe_bind_address {
-        Some(address) => {
-            let readiness = readiness.clone();
-            Some(serve::health(address, move || readiness.is_ready()).await?)
-        }
-        None => None,
-    };
-    let scrapes = match settings.metrics_bind_address {
-        Some(address) => {
-            let metrics = metrics.clone();
-            Some(serve::metrics(address, move || metrics.text()).await?)
-        }
-        None => None,
-    };
-    Ok((probes, scrapes))
+    let Settings { health_probe_bind_address: probes, metrics_bind_address: scrapes, .. } = settings;
+    let (metrics, readiness) = (metrics.clone(), readiness.clone());
+    serve::probes_and_scrapes(*probes, *scrapes, move || readiness.is_ready(), move || metrics.text()).await
 }
 
 /// Where the installation is: in the account of the role in whose sessions AWS is asked.
 fn scope(settings: &Settings, sdk: &SdkConfig) -> anyhow::Result<Scope> {
-    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    anyhow::ensure!(
-        names::is_region(&region),
-        "the AWS region is '{region}', and a region is of the form eu-central-1; set AWS_REGION"
-    );
+    let region = aws::region(sdk)?;
     let account = settings.ask_role.split(':').nth(4).unwrap_or_default();
     let scope = Scope::new(&settings.installation, account, &region);
     scope.in_partition_of(&settings.ask_role).context("the gateway does not start")
@@ -205,7 +185,7 @@ impl Start<'_> {
 
     fn door(&self, tenants: Arc<Tenants>, freshness: Freshness) -> anyhow::Result<Door> {
         let Settings { audience, issuers, installation_bucket, .. } = self.settings;
-        let (life, pause) = (self.life(LIFE), self.clock.outside(PAUSE));
+        let (life, pause) = (self.life(Life::OF_THE_CLUSTERS_WORD), self.clock.outside(PAUSE));
         let issuers = issuers.iter().map(|issuer| {
             let web = Web::new(self.sdk, issuer.ca.as_deref());
             let web = web.with_context(|| format!("the issuer {}", issuer.url))?;
@@ -214,8 +194,8 @@ impl Start<'_> {
         let issuers = issuers.collect::<anyhow::Result<Vec<_>>>()?;
         let reviewer = Reviewer::new(self.client.clone(), audience);
         let bucket = InstallationBucket::of(self.scope, installation_bucket.as_deref());
-        let aws = Aws::new(self.sdk, &self.scope.account, &self.gate());
-        let records = Records::new(Arc::new(S3::new(&aws, &bucket.name)));
+        let objects = Objects::of(self.sdk, &self.scope.account, &self.gate());
+        let records = Records::new(Arc::new(S3::new(&objects, &bucket.name)));
         Ok(Door {
             callers: Callers::new(reviewer, audience, issuers, life, pause),
             tenants,

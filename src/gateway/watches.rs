@@ -4,7 +4,7 @@ use std::future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::SetOnce;
@@ -60,37 +60,43 @@ pub fn watch(
     readiness: &Arc<Readiness>,
     freshness: &Freshness,
 ) -> [AbortOnDropHandle<()>; 2] {
-    let filter =
-        || watcher::Config { label_selector: selector.map(Into::into), ..watcher::Config::default() };
-    let (known, ready, fresh) = (tenants.clone(), readiness.clone(), freshness.clone());
-    let each = watcher(Api::<Guarded<Tenant>>::all(client.clone()), filter()).default_backoff();
-    let follow_tenants = each.for_each(move |event| {
-        if let Some(event) = heard("Tenants", event, &fresh) {
-            let is_done = matches!(event, watcher::Event::InitDone);
-            known.take(event);
-            if is_done {
-                // Each new listing fills it again.
-                let _ = ready.tenants.set(());
-            }
+    let of = || watcher::Config { label_selector: selector.map(Into::into), ..watcher::Config::default() };
+    let (known, ready) = (tenants.clone(), readiness.clone());
+    let of_tenants = watcher(Api::<Guarded<Tenant>>::all(client.clone()), of());
+    let of_tenants = follow("Tenants", of_tenants, freshness, move |event, is_listed| {
+        known.take(event);
+        if is_listed {
+            // Each new listing fills it again.
+            let _ = ready.tenants.set(());
+        }
+    });
+    let (known, ready) = (tenants.clone(), readiness.clone());
+    let of_stacks = watcher(Api::<Guarded<SharedStack>>::all(client.clone()), of());
+    let of_stacks = follow("SharedStacks", of_stacks, freshness, move |event, is_listed| {
+        known.take_stack(event);
+        if is_listed {
+            let _ = ready.stacks.set(());
+        }
+    });
+    [of_tenants, of_stacks]
+}
+
+/// Hands over what a watch shows, and whether a listing ends with it.
+fn follow<K: Send + 'static>(
+    kind: &'static str,
+    watch: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+    freshness: &Freshness,
+    take: impl Fn(watcher::Event<K>, bool) + Send + 'static,
+) -> AbortOnDropHandle<()> {
+    let fresh = freshness.clone();
+    let follows = watch.default_backoff().for_each(move |event| {
+        if let Some(event) = heard(kind, event, &fresh) {
+            let is_listed = matches!(event, watcher::Event::InitDone);
+            take(event, is_listed);
         }
         future::ready(())
     });
-    let (known, ready, fresh) = (tenants.clone(), readiness.clone(), freshness.clone());
-    let each = watcher(Api::<Guarded<SharedStack>>::all(client.clone()), filter()).default_backoff();
-    let follow_stacks = each.for_each(move |event| {
-        if let Some(event) = heard("SharedStacks", event, &fresh) {
-            let is_done = matches!(event, watcher::Event::InitDone);
-            known.take_stack(event);
-            if is_done {
-                let _ = ready.stacks.set(());
-            }
-        }
-        future::ready(())
-    });
-    [
-        AbortOnDropHandle::new(tokio::spawn(follow_tenants)),
-        AbortOnDropHandle::new(tokio::spawn(follow_stacks)),
-    ]
+    AbortOnDropHandle::new(tokio::spawn(follows))
 }
 
 /// What a watch shows, if it shows something.

@@ -65,7 +65,7 @@ impl Installation {
             cluster: grant.cluster.clone(),
             lease_namespace: election.map(|election| election.namespace.clone()),
         };
-        let records = Records::new(Arc::new(S3::new(aws, &bucket.name)));
+        let records = Records::new(Arc::new(S3::new(&aws.objects, &bucket.name)));
         Self { grant, bucket, place, records }
     }
 

@@ -25,7 +25,6 @@ use crate::records::bucket::InstallationBucket;
 use crate::serve;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
-use crate::stack::names;
 use crate::stack::store::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
 /// Runs the operator until `stop`. `sdk` is where AWS and its credentials are; it decides account and region.
@@ -90,21 +89,9 @@ async fn answer(
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
 ) -> anyhow::Result<impl Sized + use<>> {
-    let probes = match settings.health_probe_bind_address {
-        Some(address) => {
-            let health = health.clone();
-            Some(serve::health(address, move || health.is_ready()).await?)
-        }
-        None => None,
-    };
-    let scrapes = match settings.metrics_bind_address {
-        Some(address) => {
-            let metrics = metrics.clone();
-            Some(serve::metrics(address, move || metrics.text()).await?)
-        }
-        None => None,
-    };
-    Ok((probes, scrapes))
+    let Settings { health_probe_bind_address: probes, metrics_bind_address: scrapes, .. } = settings;
+    let (metrics, health) = (metrics.clone(), health.clone());
+    serve::probes_and_scrapes(*probes, *scrapes, move || health.is_ready(), move || metrics.text()).await
 }
 
 /// Works as long as the lease is held, and gives it back after that if nothing is under way. If something may be, the
@@ -142,11 +129,7 @@ async fn identify(
     fence: &Fence,
     metrics: &Metrics,
 ) -> anyhow::Result<(Aws, Aws, Installation)> {
-    let region = sdk.region().context("no AWS region is set; set AWS_REGION")?.to_string();
-    anyhow::ensure!(
-        names::is_region(&region),
-        "the AWS region is '{region}', and a region is of the form eu-central-1; set AWS_REGION"
-    );
+    let region = aws::region(sdk)?;
     let caller = aws::caller(sdk).await?;
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
     let guarded = |fence: &Fence| gate.clone().guarded(fence.clone(), metrics.aws.clone());

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::aws::{Aws, Content, Over, Put};
+use crate::aws::{Content, Objects, Over, Put};
 use crate::stack::fault::Fault;
 
 /// What a shelf answers, later.
@@ -24,31 +24,31 @@ pub trait Shelf: Send + Sync {
 
 /// A bucket in S3.
 pub struct S3 {
-    aws: Aws,
+    objects: Objects,
     bucket: String,
 }
 
 impl S3 {
     /// This one.
-    pub fn new(aws: &Aws, bucket: &str) -> Self {
-        Self { aws: aws.clone(), bucket: bucket.into() }
+    pub fn new(objects: &Objects, bucket: &str) -> Self {
+        Self { objects: objects.clone(), bucket: bucket.into() }
     }
 }
 
 impl Shelf for S3 {
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Content>> {
-        self.aws.objects.read_from(&self.bucket, key, MAX_RECORD).boxed()
+        self.objects.read_from(&self.bucket, key, MAX_RECORD).boxed()
     }
 
     fn put<'a>(&'a self, key: &'a str, content: Vec<u8>, over: Over<'a>) -> Answer<'a, Put> {
-        self.aws.objects.put_over(&self.bucket, key, content, over).boxed()
+        self.objects.put_over(&self.bucket, key, content, over).boxed()
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Vec<(String, String)>> {
         async move {
             let (mut all, mut next) = (Vec::new(), None::<String>);
             loop {
-                let page = self.aws.objects.list(&self.bucket, prefix, next.as_deref(), None).await?;
+                let page = self.objects.list(&self.bucket, prefix, next.as_deref(), None).await?;
                 all.extend(page.objects.into_iter().map(|object| (object.key, object.etag)));
                 next = page.next;
                 if next.is_none() {

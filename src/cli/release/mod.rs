@@ -103,7 +103,7 @@ impl Release {
             scope.account,
             scope.region
         );
-        let records = Records::new(Arc::new(S3::new(&aws, &bucket.name)));
+        let records = Records::new(Arc::new(S3::new(&aws.objects, &bucket.name)));
         let lock = lock(&records, &scope, &bucket.name).await?;
         let cluster = self.within.connect().await?;
         let client = cluster.client.clone();

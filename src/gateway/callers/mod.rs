@@ -106,11 +106,7 @@ mod tests {
     use crate::gateway::mocked::ApiServer;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const LIFE: Life = Life {
-        young: Duration::from_secs(30),
-        fresh: Duration::from_secs(45),
-        usable: Duration::from_secs(300),
-    };
+    const LIFE: Life = Life::OF_THE_CLUSTERS_WORD;
 
     /// A token as the cluster makes them; whose signature is `c2ln` is good.
     fn account(audience: &Value, ends_in: i64) -> String {
