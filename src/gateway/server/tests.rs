@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use data_encoding::BASE64URL_NOPAD;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -89,11 +91,13 @@ struct Bed {
     _turns: AbortOnDropHandle<()>,
 }
 
+/// When all tokens of this run end: the same account always has the same token.
+static ENDS: LazyLock<i64> = LazyLock::new(|| Timestamp::now().as_second() + 3600);
+
 /// A token of one of the cluster's accounts, in the clear.
 fn token(account: &str) -> String {
     let part = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    let ends = Timestamp::now().as_second() + 3600;
-    let claims = json!({"aud": ["tenantry-gateway"], "exp": ends, "sub": account});
+    let claims = json!({"aud": ["tenantry-gateway"], "exp": *ENDS, "sub": account});
     format!(
         "{}.{}.{}",
         part(json!({"alg": "RS256"})),
