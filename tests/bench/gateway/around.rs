@@ -97,6 +97,7 @@ async fn answer(
         }
         (&Method::GET, _) if query.contains("watch=") => ("watch", watch()),
         (&Method::GET, path) if path.ends_with("/tenants") => ("list", told(server.list(query))),
+        (&Method::GET, path) if path.ends_with("/sharedstacks") => ("list", told(stacks())),
         (&Method::GET, path) if path.starts_with("/apis/") => ("list", told(nothing(path))),
         (&Method::GET, path) => ("GetObject", record(path)),
         _ => ("other", whole(StatusCode::NOT_FOUND, "text/plain", "")),
@@ -128,13 +129,12 @@ fn watch() -> Response<Body> {
     response
 }
 
-/// Whoever has a token is called by it.
+/// Whoever has a token is who asks.
 fn token_review(body: &[u8]) -> Value {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-    let who = asked["spec"]["token"].as_str().unwrap_or_default();
     json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": asked["spec"], "status": {
         "authenticated": true, "audiences": asked["spec"]["audiences"],
-        "user": {"username": format!("system:serviceaccount:bench:{who}"), "uid": "u", "groups": ["system:authenticated"]},
+        "user": {"username": "system:serviceaccount:bench:loader", "uid": "u", "groups": ["system:authenticated"]},
     }})
 }
 
@@ -143,6 +143,18 @@ fn access_review(body: &[u8]) -> Value {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": asked["spec"],
         "status": {"allowed": true}})
+}
+
+/// The pool of all tenants.
+fn stacks() -> Value {
+    let stack = json!({
+        "metadata": {"name": STACK, "uid": STACK, "generation": 1, "resourceVersion": "1",
+            "finalizers": [format!("tenantry.dev/{INSTALLATION}")]},
+        "spec": {"pool": {"tenantIdKey": "tenantId"}},
+        "status": {"knowledgeBaseId": "KB12345678", "bucket": BUCKET},
+    });
+    json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "SharedStackList", "metadata": {"resourceVersion": "1"},
+        "items": [stack]})
 }
 
 fn nothing(path: &str) -> Value {
