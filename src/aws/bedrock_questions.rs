@@ -126,7 +126,8 @@ async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).map(str::to_owned);
     let (request_id, code) = (header("x-amzn-requestid"), header("x-amzn-errortype"));
-    let mut body = Vec::new();
+    let announced = header("content-length").and_then(|length| length.parse().ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or(0).min(MOST));
     let mut stream = ByteStream::new(response.into_body());
     while let Some(part) = stream.next().await {
         let part = part.map_err(|error| NoAnswer::Connection(causes(&error)))?;

@@ -5,18 +5,23 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus_client::metrics::counter::Counter;
 
 use super::settings::Lines;
+use crate::ask::access::Record;
 
 /// How many lines may wait.
 const WAITING: usize = 8192;
 
+/// How long what writes them rests after it has written all there are.
+const REST: Duration = Duration::from_millis(20);
+
 /// Where lines go.
 pub struct AccessLog {
-    sender: Option<SyncSender<Vec<u8>>>,
+    sender: Option<SyncSender<Box<Record>>>,
     writer: Option<thread::JoinHandle<()>>,
     dropped: Counter,
 }
@@ -35,17 +40,17 @@ impl AccessLog {
     }
 
     fn to(target: impl Write + Send + 'static, dropped: Counter) -> anyhow::Result<Self> {
-        let (sender, lines) = sync_channel(WAITING);
+        let (sender, records) = sync_channel(WAITING);
         let lost = dropped.clone();
         let writer =
-            thread::Builder::new().name("access-log".into()).spawn(move || write(&lines, target, &lost));
+            thread::Builder::new().name("access-log".into()).spawn(move || write(&records, target, &lost));
         Ok(Self { sender: Some(sender), writer: Some(writer?), dropped })
     }
 
-    /// Writes one line, without its end.
-    pub fn line(&self, line: impl FnOnce() -> Vec<u8>) {
+    /// Writes what a record says, if it is wanted.
+    pub fn line(&self, record: impl FnOnce() -> Record) {
         if let Some(sender) = &self.sender
-            && sender.try_send(line()).is_err()
+            && sender.try_send(Box::new(record())).is_err()
         {
             self.dropped.inc();
         }
@@ -62,20 +67,22 @@ impl Drop for AccessLog {
     }
 }
 
-/// Writes what comes, and hands it on whenever nothing waits.
-fn write(lines: &Receiver<Vec<u8>>, target: impl Write, lost: &Counter) {
+/// Writes what comes, and hands it on whenever nothing waits; then it rests, so that under load it is woken a few times a second
+/// and not for each line.
+fn write(records: &Receiver<Box<Record>>, target: impl Write, lost: &Counter) {
     let mut target = BufWriter::new(target);
-    while let Ok(first) = lines.recv() {
+    while let Ok(first) = records.recv() {
         let mut next = Some(first);
-        while let Some(line) = next {
-            if target.write_all(&line).and_then(|()| target.write_all(b"\n")).is_err() {
+        while let Some(record) = next {
+            if target.write_all(record.line().as_bytes()).is_err() {
                 lost.inc();
             }
-            next = lines.try_recv().ok();
+            next = records.try_recv().ok();
         }
         if target.flush().is_err() {
             lost.inc();
         }
+        thread::sleep(REST);
     }
 }
 
@@ -84,7 +91,10 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::ask::access::Operation;
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>, Arc<Mutex<()>>);
@@ -100,17 +110,23 @@ mod tests {
         }
     }
 
+    fn record(number: usize) -> Record {
+        Record::new(&number.to_string(), Timestamp::UNIX_EPOCH, Operation::Retrieve)
+    }
+
     #[test]
     fn what_waits_is_written_before_the_end() {
         let (page, dropped) = (Page::default(), Counter::default());
         let log = AccessLog::to(page.clone(), dropped.clone()).unwrap();
         for line in 0..100 {
-            log.line(|| line.to_string().into_bytes());
+            log.line(|| record(line));
         }
         drop(log);
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count() + dropped.get() as usize, 100);
-        assert!(text.starts_with("0\n1\n2\n") && text.ends_with('\n'));
+        assert_eq!((text.lines().count(), dropped.get(), text.ends_with('\n')), (100, 0, true));
+        for (number, line) in text.lines().enumerate() {
+            assert_eq!(line, record(number).line().trim_end());
+        }
     }
 
     #[test]
@@ -121,7 +137,7 @@ mod tests {
         let log = AccessLog::to(page.clone(), dropped.clone()).unwrap();
         let begun = std::time::Instant::now();
         for _ in 0..WAITING + 8192 {
-            log.line(|| b"x".repeat(64));
+            log.line(|| record(0));
         }
         assert!(begun.elapsed() < Duration::from_secs(5));
         assert!(dropped.get() > 0);
@@ -134,8 +150,8 @@ mod tests {
         let path = folder.path().join("access.log");
         for _ in 0..2 {
             let log = AccessLog::open(&Lines::File(path.clone()), Counter::default()).unwrap();
-            log.line(|| b"{}".to_vec());
+            log.line(|| record(1));
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap(), "{}\n{}\n");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), record(1).line().repeat(2));
     }
 }

@@ -73,19 +73,20 @@ impl<K, V, R> Clone for Kept<K, V, R> {
 struct Slot<V, R> {
     known: Mutex<Known<V, R>>,
     /// Whoever has it asks.
-    turn: Arc<Turn<()>>,
+    turn: Turn<()>,
 }
 
 struct Known<V, R> {
     said: Option<(V, Life, Instant)>,
-    refused: Option<(R, Instant)>,
-    away: Option<(R, Instant)>,
+    // Of most there is neither, and a refusal is large.
+    refused: Option<Box<(R, Instant)>>,
+    away: Option<Box<(R, Instant)>>,
 }
 
 impl<V, R> Default for Slot<V, R> {
     fn default() -> Self {
         let known = Known { said: None, refused: None, away: None };
-        Self { known: Mutex::new(known), turn: Arc::default() }
+        Self { known: Mutex::new(known), turn: Turn::default() }
     }
 }
 
@@ -100,7 +101,7 @@ enum Now<V, R> {
 impl<V: Clone, R: Clone> Slot<V, R> {
     fn now(&self, refused_for: Duration, pause: Duration) -> Now<V, R> {
         let known = self.known.lock();
-        let away = known.away.as_ref().filter(|(_, since)| since.elapsed() < pause);
+        let away = known.away.as_deref().filter(|(_, since)| since.elapsed() < pause);
         if let Some((value, life, since)) = &known.said {
             let age = since.elapsed();
             if age < life.young || (age < life.fresh && away.is_some()) {
@@ -116,7 +117,7 @@ impl<V: Clone, R: Clone> Slot<V, R> {
         if let Some((why, _)) = away {
             return Now::Refuse(why.clone());
         }
-        match &known.refused {
+        match known.refused.as_deref() {
             Some((why, since)) if since.elapsed() < refused_for => Now::Refuse(why.clone()),
             _ => Now::Ask,
         }
@@ -131,11 +132,11 @@ impl<V: Clone, R: Clone> Slot<V, R> {
                 Ok(value)
             }
             Err(Not::Refused(why)) => {
-                *known = Known { said: None, refused: Some((why.clone(), now)), away: None };
+                *known = Known { said: None, refused: Some(Box::new((why.clone(), now))), away: None };
                 Err(why)
             }
             Err(Not::Away(why)) => {
-                known.away = Some((why.clone(), now));
+                known.away = Some(Box::new((why.clone(), now)));
                 match &known.said {
                     Some((value, life, since)) if since.elapsed() < life.usable => Ok(value.clone()),
                     _ => Err(why),
@@ -180,11 +181,13 @@ where
             Now::Use(value) => return Ok(value),
             Now::Refuse(why) => return Err(why),
             Now::UseAndAsk(value) => {
-                if let Ok(turn) = slot.turn.clone().try_lock_owned() {
+                if slot.turn.try_lock().is_ok() {
                     let asked = ask();
                     tokio::spawn(async move {
-                        let _ = slot.note(asked.await);
-                        drop(turn);
+                        // Somebody else may have asked meanwhile.
+                        if let Ok(_turn) = slot.turn.try_lock() {
+                            let _ = slot.note(asked.await);
+                        }
                     });
                 }
                 return Ok(value);

@@ -203,7 +203,7 @@ impl Server {
         self.log.line(|| {
             (record.installation, record.region, record.replica) =
                 (installation.clone(), region.clone(), replica.clone());
-            record.line().trim_end().as_bytes().to_vec()
+            record.clone()
         });
     }
 }
@@ -223,8 +223,15 @@ async fn read(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
 
 /// Of the form that AWS's ids have.
 fn request_id() -> String {
-    let id = format!("{:032x}", fastrand::u128(..));
-    format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
+    let part = fastrand::u16;
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        fastrand::u32(..),
+        part(..),
+        part(..),
+        part(..),
+        fastrand::u64(..1 << 48)
+    )
 }
 
 fn reply(wish: &Wish, status: StatusCode, body: Vec<u8>, id: &str) -> Reply {

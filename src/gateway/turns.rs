@@ -61,16 +61,18 @@ impl Turns {
     pub async fn wait(&self, tenant_id: &str, at_most: Duration) -> Result<Duration, Refusal> {
         let shared = &self.0;
         let (sender, receiver) = oneshot::channel();
-        let (ticket, deadline) = {
+        let (ticket, deadline, next) = {
             let now = shared.now();
             let deadline = now + at_most;
             let mut queue = shared.queue.lock();
             let ticket = queue.push(tenant_id, WEIGHT, sender, deadline, now);
             let ticket = ticket.map_err(|full| throttled(&queue, full.wait))?;
-            shared.go(&mut queue);
-            (ticket, deadline)
+            (ticket, deadline, shared.go(&mut queue))
         };
-        shared.changed.notify_one();
+        // Whoever went at once leaves nobody behind who must be woken later.
+        if next.is_some() {
+            shared.changed.notify_one();
+        }
         let place = Place { shared, ticket, deadline, left: false };
         let waited = receiver.await;
         place.leave();

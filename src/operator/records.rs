@@ -14,7 +14,7 @@ use kube::api::ListParams;
 use kube::{Client, ResourceExt};
 
 use self::holders::{Holder, lost};
-use self::listing::{PAGE, page};
+use self::listing::page;
 use self::recognise::Recognition;
 use super::installation_owner::Grant;
 use super::wait_for_aws::answered;
@@ -35,6 +35,9 @@ use crate::stack::record::Terms;
 
 /// How long the watch of Tenants may take until it has listed all. It tries for ever if the API server refuses it.
 const LISTED: Duration = Duration::from_secs(120);
+
+/// How many objects of a kind tell where an installation is.
+const FEW: u32 = 50;
 
 /// What is there of the records.
 struct Found {
@@ -70,12 +73,12 @@ impl Installation {
     }
 
     /// Before anything is asked of AWS: whether the cluster's objects are of this account and region. What our selector shows
-    /// us is ours alone: an operator elsewhere that works on it would build it twice. One page of Tenants tells.
+    /// us is ours alone: an operator elsewhere that works on it would build it twice. A few objects tell, for all would.
     pub async fn is_here(&self, client: &Client, settings: &Settings) -> anyhow::Result<()> {
         let scope = &self.grant.scope;
         let finalizer = finalizer_name(&scope.installation);
         let params = ListParams { label_selector: settings.selector.clone(), ..ListParams::default() };
-        let params = params.limit(PAGE);
+        let params = params.limit(FEW);
         let mut seen = page::<SharedStack>(client, &params).await?.items;
         seen.extend(page::<Tenant>(client, &params).await?.items);
         for object in seen.iter().filter(|object| finalizer::has_finalizer(*object, &finalizer)) {

@@ -23,6 +23,9 @@ use crate::reconcile::{Guarded, offer_status};
 use crate::stack::causes::causes;
 use crate::stack::identity::Identity;
 
+/// How many Tenants are read before they are put into the cache: a page of a list.
+const AHEAD: usize = 500;
+
 /// What SharedStacks offered when their borrowers were last woken, by name.
 pub(super) type Offers = Mutex<HashMap<String, String>>;
 
@@ -53,7 +56,7 @@ pub(crate) struct TenantWatch {
     pub tenants: Arc<Tenants>,
     listed: Arc<SetOnce<()>>,
     shown: mpsc::UnboundedReceiver<Shown>,
-    _watch: AbortOnDropHandle<()>,
+    _tasks: [AbortOnDropHandle<()>; 2],
 }
 
 /// What a watch of Tenants shows.
@@ -71,26 +74,23 @@ impl TenantWatch {
     pub fn begin(client: Client, label_selector: Option<String>) -> Self {
         let (tenants, listed) = (Arc::<Tenants>::default(), Arc::<SetOnce<()>>::default());
         let (sender, shown) = mpsc::unbounded_channel();
-        let (seen, all) = (tenants.clone(), listed.clone());
+        // What is read is put into the cache beside the reading: so the next page is asked for while this one is.
+        let (read, events) = mpsc::channel(AHEAD);
         let filter = watcher::Config { label_selector, ..watcher::Config::default() };
         let watch = watcher(Api::all(client), filter).default_backoff();
         let watch = watch.for_each(move |event| {
-            match event {
-                Ok(event) => {
-                    let is_done = matches!(event, watcher::Event::InitDone);
-                    if let Some(shown) = taken(&seen, event) {
-                        // Who ends does not listen any more.
-                        let _ = sender.send(shown);
-                    }
-                    if is_done {
-                        fill(&all);
-                    }
+            let read = read.clone();
+            async move {
+                match event {
+                    // Who ends does not listen any more.
+                    Ok(event) => drop(read.send(event).await),
+                    Err(error) => failed::<Tenant>(&error),
                 }
-                Err(error) => failed::<Tenant>(&error),
             }
-            future::ready(())
         });
-        Self { tenants, listed, shown, _watch: AbortOnDropHandle::new(tokio::spawn(watch)) }
+        let take = take(tenants.clone(), listed.clone(), events, sender);
+        let tasks = [tokio::spawn(watch), tokio::spawn(take)].map(AbortOnDropHandle::new);
+        Self { tenants, listed, shown, _tasks: tasks }
     }
 
     /// Waits until all that are there have been listed.
@@ -100,12 +100,31 @@ impl TenantWatch {
 
     /// What it shows, from the beginning on. Answers those of which something is news.
     pub fn news(self, cx: Arc<Context>) -> impl Stream<Item = ObjectRef<Guarded<Tenant>>> {
-        let Self { mut shown, _watch: watch, .. } = self;
+        let Self { mut shown, _tasks: tasks, .. } = self;
         let shown = stream::poll_fn(move |context| {
-            let _ = &watch;
+            let _ = &tasks;
             shown.poll_recv(context)
         });
         shown.filter_map(move |shown| future::ready(tenant_seen(&cx, shown)))
+    }
+}
+
+/// Puts into the cache what the watch has read, and hands on what follows.
+async fn take(
+    tenants: Arc<Tenants>,
+    listed: Arc<SetOnce<()>>,
+    mut events: mpsc::Receiver<watcher::Event<Guarded<Tenant>>>,
+    shown: mpsc::UnboundedSender<Shown>,
+) {
+    while let Some(event) = events.recv().await {
+        let is_done = matches!(event, watcher::Event::InitDone);
+        if let Some(news) = taken(&tenants, event) {
+            // Who ends does not listen any more.
+            let _ = shown.send(news);
+        }
+        if is_done {
+            fill(&listed);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use kube::{Api, Client, ResourceExt};
 use crate::reconcile::retry;
 
 /// How many objects a page of a list has.
-pub const PAGE: u32 = 500;
+const PAGE: u32 = 500;
 /// How often a list is asked for again while the API server refuses it: about a minute.
 const TRIES: u32 = 6;
 
