@@ -185,6 +185,8 @@ metrics! {
         "Lines of the access log that were not written, because whatever takes them was too slow.";
     GATEWAY_CERTIFICATE_STALE: Gauge "tenantry_gateway_certificate_stale" []
         "1 while the files with certificate and key cannot be used and those read before go on; else 0.";
+    GATEWAY_CERTIFICATE_ENDS: Gauge "tenantry_gateway_certificate_end_timestamp_seconds" []
+        "When the certificate that callers are shown ends, in seconds since 1970; 0 without TLS.";
 }
 
 #[cfg(test)]

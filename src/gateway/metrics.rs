@@ -29,6 +29,15 @@ const QUEUE: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 /// What AWS is asked.
 const UPSTREAM: [(&str, &str); 3] = [("bedrock", "Retrieve"), ("s3", "GetObject"), ("sts", "AssumeRole")];
 
+/// What is told of the certificate.
+#[derive(Clone, Default)]
+pub struct CertificateMetrics {
+    /// 1 while its files cannot be used.
+    pub stale: Gauge,
+    /// When it ends, in seconds since 1970.
+    pub ends: Gauge,
+}
+
 /// See the [module](self).
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -56,8 +65,8 @@ pub struct Metrics {
     pub rate: Gauge<f64, AtomicU64>,
     /// Lines of the access log that are lost.
     pub lines_dropped: Counter,
-    /// Whether the certificate's files cannot be used.
-    pub certificate_stale: Gauge,
+    /// Of the certificate that callers are shown.
+    pub certificate: CertificateMetrics,
     requests: Family<Labels<2>, Counter>,
     seconds: Family<Labels<1>, Histogram>,
     queue_seconds: Histogram,
@@ -82,7 +91,7 @@ impl Default for Metrics {
             replicas: Gauge::default(),
             rate: Gauge::default(),
             lines_dropped: Counter::default(),
-            certificate_stale: Gauge::default(),
+            certificate: CertificateMetrics::default(),
             requests: Family::default(),
             seconds,
             queue_seconds: Histogram::new(QUEUE),
@@ -136,7 +145,8 @@ impl Metrics {
         register(registry, GATEWAY_REPLICAS, self.replicas.clone());
         register(registry, GATEWAY_RATE, self.rate.clone());
         register(registry, GATEWAY_LINES_DROPPED, self.lines_dropped.clone());
-        register(registry, GATEWAY_CERTIFICATE_STALE, self.certificate_stale.clone());
+        register(registry, GATEWAY_CERTIFICATE_STALE, self.certificate.stale.clone());
+        register(registry, GATEWAY_CERTIFICATE_ENDS, self.certificate.ends.clone());
     }
 
     /// All of it, as a scrape wants it.

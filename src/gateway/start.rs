@@ -68,7 +68,7 @@ pub async fn run(
     let (tenants, freshness) = (Arc::new(Tenants::new(&settings.installation)), Freshness::default());
     let _watches = watches::watch(&client, settings.selector.as_deref(), &tenants, &readiness, &freshness);
     let certificate = settings.tls_cert_dir.as_deref();
-    let certificate = certificate.map(|folder| Certificate::read(folder, metrics.certificate_stale.clone()));
+    let certificate = certificate.map(|folder| Certificate::read(folder, metrics.certificate.clone()));
     let certificate = certificate.transpose()?;
     let listener = Listener::bind(settings.bind_address, certificate.clone(), metrics.connections.clone());
     let listener = listener.await?;

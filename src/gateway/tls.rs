@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use prometheus_client::metrics::gauge::Gauge;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::parse_x509_certificate;
+
+use super::metrics::CertificateMetrics;
 
 /// What is spoken, the first best.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -20,17 +22,18 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub struct Certificate {
     folder: Arc<Path>,
     config: Arc<ArcSwap<ServerConfig>>,
-    stale: Gauge,
+    metrics: CertificateMetrics,
 }
 
 /// What tells files from what they were: links are followed, as a Secret's are replaced.
 type Version = [Option<(SystemTime, u64)>; 2];
 
 impl Certificate {
-    /// Reads `tls.crt` and `tls.key` in a folder. `stale` is 1 while they cannot be used any more.
-    pub fn read(folder: &Path, stale: Gauge) -> anyhow::Result<Self> {
-        let config = Arc::new(ArcSwap::from_pointee(load(folder)?));
-        Ok(Self { folder: folder.into(), config, stale })
+    /// Reads `tls.crt` and `tls.key` in a folder. The metrics say when it ends, and whether the files can be used.
+    pub fn read(folder: &Path, metrics: CertificateMetrics) -> anyhow::Result<Self> {
+        let (config, ends) = load(folder)?;
+        metrics.ends.set(ends);
+        Ok(Self { folder: folder.into(), config: Arc::new(ArcSwap::from_pointee(config)), metrics })
     }
 
     /// How a new connection is served.
@@ -54,14 +57,15 @@ impl Certificate {
             return;
         }
         match load(&self.folder) {
-            Ok(config) => {
+            Ok((config, ends)) => {
                 self.config.store(Arc::new(config));
-                self.stale.set(0);
+                self.metrics.stale.set(0);
+                self.metrics.ends.set(ends);
                 *used = now;
                 tracing::info!("the certificate was read again");
             }
             Err(error) => {
-                self.stale.set(1);
+                self.metrics.stale.set(1);
                 tracing::warn!(
                     error = format!("{error:#}"),
                     "the certificate cannot be read again; the one before goes on"
@@ -82,12 +86,16 @@ fn version(folder: &Path) -> Version {
     })
 }
 
-fn load(folder: &Path) -> anyhow::Result<ServerConfig> {
+/// How connections are served by the files, and when the certificate ends, in seconds since 1970.
+fn load(folder: &Path) -> anyhow::Result<(ServerConfig, i64)> {
     let [certificate, key] = files(folder);
     let chain = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("{} has no certificate that can be read", certificate.display()))?;
-    anyhow::ensure!(!chain.is_empty(), "{} has no certificate", certificate.display());
+    let own = chain.first().with_context(|| format!("{} has no certificate", certificate.display()))?;
+    let (_, parsed) = parse_x509_certificate(own)
+        .with_context(|| format!("{} has no certificate that can be read", certificate.display()))?;
+    let ends = parsed.validity().not_after.timestamp();
     let secret = PrivateKeyDer::from_pem_file(&key)
         .with_context(|| format!("{} has no key that can be read", key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -97,7 +105,7 @@ fn load(folder: &Path) -> anyhow::Result<ServerConfig> {
         .with_single_cert(chain, secret)
         .with_context(|| format!("{} and {} do not fit together", certificate.display(), key.display()))?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    Ok(config)
+    Ok((config, ends))
 }
 
 #[cfg(test)]
@@ -118,6 +126,9 @@ pub(super) mod tests {
         ],
     ];
 
+    /// When both end, as `openssl x509 -enddate` says: 2126-11-05 07:15:03.
+    const ENDS: i64 = 4_949_536_503;
+
     /// Puts a certificate and a key into a folder, as of a moment.
     pub fn put(folder: &Path, certificate: &str, key: &str, moment: u64) {
         for (file, text) in files(folder).iter().zip([certificate, key]) {
@@ -129,21 +140,26 @@ pub(super) mod tests {
 
     #[test]
     fn files_that_change_are_read_again_and_bad_ones_change_nothing() {
-        let (folder, stale) = (tempfile::tempdir().unwrap(), Gauge::default());
+        let (folder, metrics) = (tempfile::tempdir().unwrap(), CertificateMetrics::default());
         let [[certificate, key], [other, others]] = PAIRS;
         put(folder.path(), certificate, key, 1);
-        let read = Certificate::read(folder.path(), stale.clone()).unwrap();
+        let read = Certificate::read(folder.path(), metrics.clone()).unwrap();
+        let ends = metrics.ends.get();
+        assert_eq!(ends, ENDS);
         let (first, mut used) = (read.now(), version(folder.path()));
         read.look(&mut used);
         assert!(Arc::ptr_eq(&first, &read.now()), "nothing has changed");
         for (bad, its_key) in [("", key), (certificate, ""), (other, key), ("junk", "junk")] {
             put(folder.path(), bad, its_key, 2);
             read.look(&mut used);
-            assert!(Arc::ptr_eq(&first, &read.now()) && stale.get() == 1, "{bad:.9}");
+            assert!(Arc::ptr_eq(&first, &read.now()) && metrics.stale.get() == 1, "{bad:.9}");
+            assert_eq!(metrics.ends.get(), ends, "the one before goes on");
         }
+        metrics.ends.set(0);
         put(folder.path(), other, others, 3);
         read.look(&mut used);
-        assert!(!Arc::ptr_eq(&first, &read.now()) && stale.get() == 0);
+        assert!(!Arc::ptr_eq(&first, &read.now()) && metrics.stale.get() == 0);
+        assert_eq!(metrics.ends.get(), ENDS);
     }
 
     #[test]
@@ -151,8 +167,8 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (certificate, key) in [("", ""), (PAIRS[0][0], PAIRS[1][1])] {
             put(folder.path(), certificate, key, 1);
-            assert!(Certificate::read(folder.path(), Gauge::default()).is_err());
+            assert!(Certificate::read(folder.path(), CertificateMetrics::default()).is_err());
         }
-        assert!(Certificate::read(&folder.path().join("absent"), Gauge::default()).is_err());
+        assert!(Certificate::read(&folder.path().join("absent"), CertificateMetrics::default()).is_err());
     }
 }

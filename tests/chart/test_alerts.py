@@ -171,6 +171,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {'tenantry_gateway_tenants{state="twice"}': "0x60", 'tenantry_gateway_tenants{state="ready"}': "9x60"},
     ),
     "TenantryGatewayCertificateStale": ({"tenantry_gateway_certificate_stale{}": "1x60"}, {"tenantry_gateway_certificate_stale{}": "1x5 0x55"}),
+    "TenantryGatewayCertificateEnds": (
+        {"tenantry_gateway_certificate_end_timestamp_seconds{}": "1209599x200"},
+        # It ends later, it was renewed in time, and without TLS there is none.
+        {
+            'tenantry_gateway_certificate_end_timestamp_seconds{pod="a"}': "9999999x200",
+            'tenantry_gateway_certificate_end_timestamp_seconds{pod="b"}': "0x200",
+        },
+    ),
     "TenantryGatewayAccessLogLost": (
         {"tenantry_gateway_access_log_dropped_total{}": "0x30 5+1x20"},
         {"tenantry_gateway_access_log_dropped_total{}": "5x60"},

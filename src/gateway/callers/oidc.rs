@@ -266,6 +266,41 @@ pub(super) mod tests {
         assert_eq!(verify(&super::tests::oidc(&site), &forged).await, invalid, "a key that both have");
     }
 
+    /// A new pair of keys: the one that signs, and the public one as an issuer shows it.
+    fn pair(algorithm: Algorithm) -> (EncodingKey, Value) {
+        use Algorithm::{ES256, ES384, EdDSA};
+        let (kind, read): (_, fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>) = match algorithm {
+            ES256 => (&rcgen::PKCS_ECDSA_P256_SHA256, EncodingKey::from_ec_pem),
+            ES384 => (&rcgen::PKCS_ECDSA_P384_SHA384, EncodingKey::from_ec_pem),
+            EdDSA => (&rcgen::PKCS_ED25519, EncodingKey::from_ed_pem),
+            _ => (&rcgen::PKCS_RSA_SHA256, EncodingKey::from_rsa_pem),
+        };
+        let key = read(rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem().as_bytes()).unwrap();
+        let public = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap();
+        (key, public)
+    }
+
+    /// Each algorithm that an issuer may sign by, and none with another's key.
+    #[tokio::test]
+    async fn signatures_of_each_algorithm_are_verified() {
+        for name in ALGORITHMS {
+            let algorithm: Algorithm = name.parse().unwrap();
+            let [(key, public), (other, _)] = [pair(algorithm), pair(algorithm)];
+            let site = Site::new(&[0]);
+            site.keys.lock().push(public);
+            let oidc = oidc(&site);
+            let signed = |key| encode(&Header::new(algorithm), &claims(&json!({})), key).unwrap();
+            assert!(verify(&oidc, &signed(&key)).await.is_ok(), "{name}");
+            let refused = verify(&oidc, &signed(&other)).await;
+            assert_eq!(refused, Err(Not::Refused(Refusal::TokenInvalid)), "{name}: another's key");
+            let good = signed(&key);
+            let [head, signature] = [0, 2].map(|at| good.split('.').nth(at).unwrap());
+            let body = BASE64URL_NOPAD.encode(claims(&json!({"tenant": "globex"})).to_string().as_bytes());
+            let refused = verify(&oidc, &format!("{head}.{body}.{signature}")).await;
+            assert_eq!(refused, Err(Not::Refused(Refusal::TokenInvalid)), "{name}: other claims");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn keys_are_rotated_without_anybody_being_refused() {
         let site = Site::new(&[0]);
