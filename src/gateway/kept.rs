@@ -52,6 +52,8 @@ const REFUSALS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8_191);
 pub struct Kept<K, V, R> {
     slots: Slots<K, V, R>,
     refusals: Refusals<K, R>,
+    /// How many answers are kept.
+    most: NonZeroUsize,
     /// How long a refusal counts.
     refused: Duration,
     /// How long it is until somebody is asked again who did not answer.
@@ -66,7 +68,7 @@ type Refusals<K, R> = Arc<Mutex<LruCache<K, (R, Instant)>>>;
 impl<K, V, R> Clone for Kept<K, V, R> {
     fn clone(&self) -> Self {
         let (slots, refusals) = (self.slots.clone(), self.refusals.clone());
-        Self { slots, refusals, refused: self.refused, pause: self.pause }
+        Self { slots, refusals, most: self.most, refused: self.refused, pause: self.pause }
     }
 }
 
@@ -154,8 +156,9 @@ where
 {
     /// Keeps so many at most. A refusal counts for a while, and who does not answer is left alone for a while.
     pub fn new(most: NonZeroUsize, refused: Duration, pause: Duration) -> Self {
-        let slots = Arc::new(Mutex::new(LruCache::new(most)));
-        Self { slots, refusals: Arc::new(Mutex::new(LruCache::new(REFUSALS))), refused, pause }
+        // Bounded by `put`: a cache with a bound of its own takes memory for all that it may ever keep.
+        let (slots, refusals) = (Mutex::new(LruCache::unbounded()), Mutex::new(LruCache::unbounded()));
+        Self { slots: Arc::new(slots), refusals: Arc::new(refusals), most, refused, pause }
     }
 
     /// How many are kept.
@@ -202,7 +205,7 @@ where
             Now::Ask => {
                 let answer = ask().await;
                 if let Err(Not::Refused(why)) = &answer {
-                    self.refusals.lock().put(key.clone(), (why.clone(), Instant::now()));
+                    put(&mut self.refusals.lock(), REFUSALS, key, (why.clone(), Instant::now()));
                     self.slots.lock().pop(key);
                 }
                 slot.note(answer)
@@ -236,8 +239,16 @@ where
             return slot.clone();
         }
         let slot = Arc::<Slot<V, R>>::default();
-        slots.put(key.clone(), slot.clone());
+        put(&mut slots, self.most, key, slot.clone());
         slot
+    }
+}
+
+/// Puts something into a cache of so many at most; what nobody has used for longest makes room.
+fn put<K: Hash + Eq + Clone, V>(cache: &mut LruCache<K, V>, most: NonZeroUsize, key: &K, value: V) {
+    cache.put(key.clone(), value);
+    if cache.len() > most.get() {
+        cache.pop_lru();
     }
 }
 
