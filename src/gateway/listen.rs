@@ -167,6 +167,7 @@ mod tests {
     use tokio_util::task::AbortOnDropHandle;
 
     use super::*;
+    use crate::gateway::metrics::CertificateMetrics;
     use crate::gateway::mocked::program;
     use crate::gateway::tls::tests::{PAIRS, put};
 
@@ -207,7 +208,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [[certificate, key], _] = PAIRS;
         put(folder.path(), certificate, key, 1);
-        let read = Certificate::read(folder.path(), Gauge::default()).unwrap();
+        let read = Certificate::read(folder.path(), CertificateMetrics::default()).unwrap();
         let (address, _served) = served(Some(read)).await;
         for (knows, is_chosen) in
             [(&["h2", "http/1.1"][..], Some("h2")), (&["http/1.1"], Some("http/1.1")), (&[], None)]

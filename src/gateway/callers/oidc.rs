@@ -105,6 +105,12 @@ fn claims(token: &str, key: &Jwk, validation: &Validation) -> Result<Map<String,
 pub(super) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    };
     use data_encoding::{BASE64, BASE64URL_NOPAD};
     use futures::FutureExt;
     use futures::future::BoxFuture;
@@ -268,14 +274,25 @@ pub(super) mod tests {
 
     /// A new pair of keys: the one that signs, and the public one as an issuer shows it.
     fn pair(algorithm: Algorithm) -> (EncodingKey, Value) {
-        use Algorithm::{ES256, ES384, EdDSA};
-        let (kind, read): (_, fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>) = match algorithm {
-            ES256 => (&rcgen::PKCS_ECDSA_P256_SHA256, EncodingKey::from_ec_pem),
-            ES384 => (&rcgen::PKCS_ECDSA_P384_SHA384, EncodingKey::from_ec_pem),
-            EdDSA => (&rcgen::PKCS_ED25519, EncodingKey::from_ed_pem),
-            _ => (&rcgen::PKCS_RSA_SHA256, EncodingKey::from_rsa_pem),
+        let ec = |kind| {
+            let key = EcdsaKeyPair::generate_pkcs8(kind, &SystemRandom::new()).unwrap();
+            EncodingKey::from_ec_der(key.as_ref())
         };
-        let key = read(rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem().as_bytes()).unwrap();
+        let key = match algorithm {
+            Algorithm::ES256 => ec(&ECDSA_P256_SHA256_FIXED_SIGNING),
+            Algorithm::ES384 => ec(&ECDSA_P384_SHA384_FIXED_SIGNING),
+            Algorithm::EdDSA => {
+                // Any 32 bytes are a key, behind what PKCS #8 says of it.
+                let head = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+                EncodingKey::from_ed_der(&[&head[..], &fastrand::u128(..).to_be_bytes().repeat(2)].concat())
+            }
+            _ => {
+                let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
+                let key: Pkcs8V1Der<'_> = key.as_der().unwrap();
+                // What is wanted is PKCS #1, which stands in PKCS #8 behind 26 bytes.
+                EncodingKey::from_rsa_der(&key.as_ref()[26..])
+            }
+        };
         let public = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap();
         (key, public)
     }
