@@ -2,9 +2,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match tenantry::cli::Cli::parse().run().await {
+fn main() -> ExitCode {
+    let cli = tenantry::cli::Cli::parse();
+    let done = match cli.runtime() {
+        Ok(runtime) => runtime.block_on(cli.run()),
+        Err(error) => Err(format!("the threads of this program cannot be started: {error}")),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");

@@ -21,6 +21,7 @@ mod sentence;
 mod terminal;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use self::sentence::Reader;
 
@@ -66,6 +67,16 @@ enum Command {
 }
 
 impl Cli {
+    /// What it runs on. The gateway has one thread: that carries some hundred times what AWS grants to an account, and a question
+    /// for which no other thread must be woken is answered sooner.
+    pub fn runtime(&self) -> std::io::Result<Runtime> {
+        let mut runtime = match self.command {
+            Command::Gateway(_) => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        runtime.enable_all().build()
+    }
+
     /// Does what the command line says. An error is one sentence.
     pub async fn run(self) -> Result<(), String> {
         // Both kube and the AWS SDK may bring a TLS provider; whoever comes second finds ours.
