@@ -19,8 +19,6 @@ use crate::stack::iam::operation::bedrock;
 
 /// How long a connection may take to stand.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long an answer may take to begin, or to go on.
-const READ: Duration = Duration::from_secs(10);
 /// The most that an answer can have: a hundred passages are some hundred kilobytes.
 const MOST: usize = 16 << 20;
 
@@ -76,7 +74,8 @@ impl Questions {
     /// By the environment's way to AWS. They are counted with the other calls that pass the gate, and do not wait at it: who
     /// asks has a queue of its own.
     pub fn new(config: &SdkConfig, gate: &Gate) -> Result<Self, NoWay> {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(READ).build();
+        // How long an answer may take is said with each question.
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
         Ok(Self {
             connector: way::connector(&settings, config.sleep_impl())?,
             endpoint: endpoint(config, "Bedrock Agent Runtime", "bedrock-agent-runtime"),
@@ -124,9 +123,11 @@ fn code(answer: &Result<Answer, NoAnswer>) -> Option<&str> {
 /// All of an answer; one that breaks off is none.
 async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
     let status = response.status().as_u16();
-    let header = |name| response.headers().get(name).map(str::to_owned);
+    let headers = response.headers();
+    let announced = headers.get("content-length").and_then(|length| length.parse().ok());
+    let is_answer = (200..300).contains(&status);
+    let header = |name| headers.get(name).filter(|_| !is_answer).map(str::to_owned);
     let (request_id, code) = (header("x-amzn-requestid"), header("x-amzn-errortype"));
-    let announced = header("content-length").and_then(|length| length.parse().ok());
     let mut body = Vec::with_capacity(announced.unwrap_or(0).min(MOST));
     let mut stream = ByteStream::new(response.into_body());
     while let Some(part) = stream.next().await {
@@ -136,7 +137,7 @@ async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
         }
         body.extend_from_slice(&part);
     }
-    if (200..300).contains(&status) {
+    if is_answer {
         return Ok(Answer::Passages(body));
     }
     Ok(Answer::Refused(refusal(status, code, request_id, &body)))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -223,15 +224,11 @@ async fn read(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
 
 /// Of the form that AWS's ids have.
 fn request_id() -> String {
-    let part = fastrand::u16;
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        fastrand::u32(..),
-        part(..),
-        part(..),
-        part(..),
-        fastrand::u64(..1 << 48)
-    )
+    let mut id = HEXLOWER.encode(&fastrand::u128(..).to_be_bytes());
+    for at in [20, 16, 12, 8] {
+        id.insert(at, '-');
+    }
+    id
 }
 
 fn reply(wish: &Wish, status: StatusCode, body: Vec<u8>, id: &str) -> Reply {

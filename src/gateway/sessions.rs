@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use prometheus_client::metrics::gauge::Gauge;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::kept::{Answer, Kept, Life, Not};
@@ -52,7 +53,7 @@ impl Makes for AskRole {
 pub struct Sessions {
     role: Arc<dyn Makes>,
     places: Arc<Semaphore>,
-    kept: Kept<String, Session, Refusal>,
+    kept: Kept<Key, Session, Refusal>,
     count: Gauge,
 }
 
@@ -65,16 +66,14 @@ impl Sessions {
 
     /// The session in which is asked for a tenant.
     pub async fn get(&self, asked: &Arc<Asked>) -> Result<Session, Refusal> {
-        // Whatever its tags say is in it: who moves gets another.
-        let key = format!("{}\n{}\n{}", asked.uid, asked.tenant_id, asked.owner);
-        let session = self.kept.get(&key, || self.clone().make(asked.clone())).await;
+        let session = self.kept.get(&key(asked), || self.clone().make(asked.clone())).await;
         self.count.set(i64::try_from(self.kept.len()).unwrap_or(i64::MAX));
         session
     }
 
     /// AWS does not take the tenant's session any more.
     pub fn forget(&self, asked: &Asked) {
-        self.kept.forget(&format!("{}\n{}\n{}", asked.uid, asked.tenant_id, asked.owner));
+        self.kept.forget(&key(asked));
     }
 
     async fn make(self, asked: Arc<Asked>) -> Answer<Session, Refusal> {
@@ -92,6 +91,18 @@ impl Sessions {
             }
         }
     }
+}
+
+/// What tells sessions apart: whatever its tags say is in it, so that who moves gets another.
+type Key = [u8; 32];
+
+fn key(asked: &Asked) -> Key {
+    let mut sum = Sha256::new();
+    for part in [&asked.uid, &asked.tenant_id, &asked.owner] {
+        sum.update(part);
+        sum.update([0]);
+    }
+    sum.finalize().into()
 }
 
 /// How long a session counts that lasts so long.
