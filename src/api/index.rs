@@ -11,12 +11,12 @@ use super::rules::rule;
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
-    /// How near two vectors are: 'Euclidean' or 'InnerProduct'. Default: 'Euclidean'. May be set at creation
-    /// only.
+    /// How near two vectors are: 'Euclidean', 'InnerProduct' (OpenSearch Serverless) or 'Cosine' (S3 Vectors; the default
+    /// with `vectorStore` 'S3Vectors'). Default: 'Euclidean'. May be set at creation only.
     pub distance: Option<Distance>,
 
-    /// The graph (HNSW) that is searched. Default: what Amazon Bedrock's console uses. May be set at creation
-    /// only.
+    /// The graph (HNSW) that is searched. OpenSearch Serverless. Default: what Amazon Bedrock's console uses. May be set
+    /// at creation only.
     pub hnsw: Option<Hnsw>,
 
     /// Attributes of documents, from their `.metadata.json` files, that queries of one's own may filter by.
@@ -28,11 +28,11 @@ pub struct Index {
     pub attributes: Vec<Attribute>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Distance {
-    #[default]
     Euclidean,
     InnerProduct,
+    Cosine,
 }
 
 /// The graph (HNSW) that is searched for near vectors.
@@ -62,7 +62,7 @@ pub struct Attribute {
     #[x_kube(validation = not_reserved("an attribute's `name`"))]
     pub name: String,
 
-    /// The type of its values: 'String', 'Number', 'Boolean' or 'StringList'.
+    /// The type of its values: 'String', 'Number', 'Boolean' or, in OpenSearch Serverless, 'StringList'.
     #[serde(rename = "type")]
     pub type_: AttributeType,
 }
@@ -112,11 +112,12 @@ pub struct HnswSettings {
 }
 
 impl Index {
-    pub fn resolve(written: Option<&Self>) -> IndexSettings {
+    /// `usual` is the distance where none is asked for.
+    pub fn resolve(written: Option<&Self>, usual: Distance) -> IndexSettings {
         let Index { distance, hnsw, attributes } = written.cloned().unwrap_or_default();
         let Hnsw { m, ef_construction, ef_search } = hnsw.unwrap_or_default();
         IndexSettings {
-            distance: distance.unwrap_or_default(),
+            distance: distance.unwrap_or(usual),
             hnsw: HnswSettings {
                 m: m.unwrap_or(16),
                 ef_construction: ef_construction.unwrap_or(512),

@@ -34,6 +34,11 @@ pub const PLACEMENTS: &[Placement] = &[
         instead: "the bucket is shared in the 'Bridge' and 'Pool' patterns; set `documents` on the SharedStack",
     },
     Placement {
+        field: "vectorStore",
+        patterns: &[Silo],
+        instead: "the vector store is shared in the 'Bridge' and 'Pool' patterns; set `vectorStore` on the SharedStack",
+    },
+    Placement {
         field: "collection",
         patterns: &[Silo],
         instead: "the collection is shared in the 'Bridge' and 'Pool' patterns; set `collection` on the SharedStack",

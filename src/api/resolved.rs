@@ -9,8 +9,8 @@
 use super::placement::{PLACEMENTS, STACK_REF_REQUIRED};
 use super::tags::Tags;
 use super::{
-    Column, DataDeletionPolicy, Documents, DocumentsSettings, Encryption, EncryptionSettings, Index,
-    IndexSettings, Ingestion, IngestionSettings, Invalid, KnowledgeBase, KnowledgeBaseSettings,
+    Column, DataDeletionPolicy, Distance, Documents, DocumentsSettings, Encryption, EncryptionSettings,
+    Index, IndexSettings, Ingestion, IngestionSettings, Invalid, KnowledgeBase, KnowledgeBaseSettings,
     NamespaceSelector, Pattern, PoolSpec, SharedStackSpec, Sidecars, StoreSettings, Tenant, TenantSpec,
 };
 
@@ -162,7 +162,9 @@ impl TenantSpec {
             None => Err(Invalid::new("stackRef", STACK_REF_REQUIRED)),
         };
         let knowledge_base = || KnowledgeBase::resolve(self.knowledge_base.as_ref());
-        let index = Index::resolve(self.index.as_ref());
+        // Which store a Bridge tenant borrows is not said here; both have what is usual in one.
+        let usual = self.vector_store.unwrap_or_default().usual_distance();
+        let index = Index::resolve(self.index.as_ref(), usual);
         let data_deletion_policy = self.data_deletion_policy.unwrap_or_default();
         let ingestion = Ingestion::resolve(self.ingestion.as_ref());
         let tags = self.tags.clone();
@@ -170,7 +172,7 @@ impl TenantSpec {
             Pattern::Silo => Isolation::Silo(Silo {
                 encryption: Encryption::resolve(self.encryption.as_ref())?,
                 documents: Documents::resolve(self.documents.as_ref()),
-                vector_store: StoreSettings::resolve(self.collection.as_ref())?,
+                vector_store: self.own_store()?,
                 knowledge_base: knowledge_base()?,
                 index,
                 data_deletion_policy,
@@ -189,6 +191,13 @@ impl TenantSpec {
         })
     }
 
+    /// A Silo's vector store, if that can do what is asked of it.
+    fn own_store(&self) -> Result<StoreSettings, Invalid> {
+        let store = StoreSettings::resolve(self.vector_store, self.collection.as_ref())?;
+        store.kind().serves(self.index.as_ref(), self.knowledge_base.as_ref())?;
+        Ok(store)
+    }
+
     /// Whether a field of the placement table is set. Taken apart without `..`, so that a new field is
     /// given a place.
     fn sets(&self, field: &str) -> bool {
@@ -202,6 +211,7 @@ impl TenantSpec {
             ingestion,
             encryption,
             documents,
+            vector_store,
             collection,
             answers: _,
             tags,
@@ -215,6 +225,7 @@ impl TenantSpec {
             "ingestion" => ingestion.is_some(),
             "encryption" => encryption.is_some(),
             "documents" => documents.is_some(),
+            "vectorStore" => vector_store.is_some(),
             "collection" => collection.is_some(),
             "tags" => !tags.is_empty(),
             _ => false,
@@ -225,23 +236,34 @@ impl TenantSpec {
 impl SharedStackSpec {
     /// What this spec asks for.
     pub fn shared(&self) -> Result<Shared, Invalid> {
+        let vector_store = StoreSettings::resolve(self.vector_store, self.collection.as_ref())?;
+        let usual = vector_store.kind().usual_distance();
+        if let Some(PoolSpec { index, knowledge_base, .. }) = &self.pool {
+            let served = vector_store.kind().serves(index.as_ref(), knowledge_base.as_ref());
+            served.map_err(|e| e.within("pool"))?;
+        }
         Ok(Shared {
             allowed_namespaces: self.allowed_namespaces.clone(),
             encryption: Encryption::resolve(self.encryption.as_ref())?,
             documents: Documents::resolve(self.documents.as_ref()),
-            vector_store: StoreSettings::resolve(self.collection.as_ref())?,
-            pool: self.pool.as_ref().map(PoolSpec::resolve).transpose().map_err(|e| e.within("pool"))?,
+            vector_store,
+            pool: self
+                .pool
+                .as_ref()
+                .map(|pool| pool.resolve(usual))
+                .transpose()
+                .map_err(|e| e.within("pool"))?,
             tags: self.tags.clone(),
         })
     }
 }
 
 impl PoolSpec {
-    fn resolve(&self) -> Result<PoolSettings, Invalid> {
+    fn resolve(&self, usual: Distance) -> Result<PoolSettings, Invalid> {
         Ok(PoolSettings {
             tenant_id_key: self.tenant_id_key.clone(),
             knowledge_base: KnowledgeBase::resolve(self.knowledge_base.as_ref())?,
-            index: Index::resolve(self.index.as_ref()),
+            index: Index::resolve(self.index.as_ref(), usual),
             ingestion: Ingestion::resolve(self.ingestion.as_ref()),
             sidecars: self.sidecars,
         })

@@ -7,7 +7,7 @@ use super::rules::{SECOND_STACK, fixed, fixed_as_it_is, rule, unchanging};
 use super::tags::{self, Tags};
 use super::{
     Collection, DeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector,
-    Sidecars, Status, index, knowledge_base, models,
+    Sidecars, Status, VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// What the stack is, whom it serves, and what survives its deletion.
@@ -32,13 +32,22 @@ use super::{
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.ingestion.finishedTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket", priority = 1),
-    printcolumn(name = "Store", type_ = "string", json_path = ".status.storeArn", priority = 1),
+    printcolumn(name = "Store", type_ = "string", json_path = ".status.vectorStore", priority = 1),
+    printcolumn(name = "Store ARN", type_ = "string", json_path = ".status.storeArn", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_STACK))]
 #[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_STACK))]
+#[x_kube(validation = fixed("vectorStore", "'OpenSearchServerless'", SECOND_STACK))]
 #[x_kube(validation = fixed("collection.standbyReplicas", "'Enabled'", SECOND_STACK))]
+#[x_kube(validation = vector_store::pools_distance_stays(SECOND_STACK))]
+#[x_kube(validation = vector_store::no_collection())]
+#[x_kube(validation = vector_store::pool_lacks(&vector_store::GRAPH))]
+#[x_kube(validation = vector_store::pool_lacks(&vector_store::INNER_PRODUCT))]
+#[x_kube(validation = vector_store::pool_lacks(&vector_store::COSINE))]
+#[x_kube(validation = vector_store::pool_lacks(&vector_store::LISTS))]
+#[x_kube(validation = vector_store::pool_lacks(&vector_store::LARGE_PARENTS))]
 #[x_kube(validation = pool_stays())]
 pub struct SharedStackSpec {
     /// The namespaces whose Tenants may borrow from this stack. Default: all of them. When it is narrowed
@@ -52,7 +61,13 @@ pub struct SharedStackSpec {
     /// How the bucket keeps the documents of all tenants of this stack. Default: each field's own.
     pub documents: Option<Documents>,
 
-    /// The vector store of all tenants of this stack. Default: each field's own.
+    /// Where the vectors of all tenants of this stack are kept. 'OpenSearchServerless': a collection, billed by the hour,
+    /// idle or not. 'S3Vectors': a vector bucket, billed by what is in it and by the question; it finds by meaning alone,
+    /// not by words. Default: 'OpenSearchServerless'. May be set at creation only.
+    pub vector_store: Option<VectorStore>,
+
+    /// How the collection of all tenants of this stack is, if `vectorStore` is 'OpenSearchServerless'. Default: each
+    /// field's own.
     pub collection: Option<Collection>,
 
     /// The index, role and knowledge base that Pool tenants share. Without it the stack serves Bridge tenants
@@ -60,7 +75,7 @@ pub struct SharedStackSpec {
     pub pool: Option<PoolSpec>,
 
     /// Tags of your own on everything in AWS that the stack owns, for example for cost allocation; 40 at most.
-    /// Keys must not begin with 'aws:' or 'tenantry.dev/', and must differ in more than case. One that is removed here
+    /// Keys must not begin with 'aws:' or 'tenantry', and must differ in more than case. One that is removed here
     /// stays in AWS. Default: none.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     #[schemars(schema_with = "tags::schema")]
@@ -84,7 +99,6 @@ pub struct SharedStackSpec {
 #[x_kube(validation = models::model_stays(SECOND_STACK))]
 #[x_kube(validation = models::dimensions_stay(SECOND_STACK))]
 #[x_kube(validation = knowledge_base::chunking_stays(SECOND_STACK))]
-#[x_kube(validation = fixed("index.distance", "'Euclidean'", SECOND_STACK))]
 #[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_STACK))]
 #[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_STACK))]
 #[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_STACK))]

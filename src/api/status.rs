@@ -41,10 +41,13 @@ pub struct Status {
     /// The vector index.
     pub index_name: Option<String>,
 
+    /// The ARN of the vector index. Of S3 Vectors.
+    pub index_arn: Option<String>,
+
     /// The kind of store that holds the index.
     pub vector_store: Option<VectorStore>,
 
-    /// The vector store that holds the index: of OpenSearch Serverless, the collection.
+    /// The vector store that holds the index: of OpenSearch Serverless the collection, of S3 Vectors the vector bucket.
     pub store_arn: Option<String>,
 
     /// Deprecated: 'storeArn' has it. What an earlier release wrote here is read until the operator's first pass.
@@ -123,6 +126,7 @@ impl Status {
         let arns = [
             self.knowledge_base_arn.as_ref(),
             self.store_arn(),
+            self.index_arn.as_ref(),
             self.role_arn.as_ref(),
             self.kms_key_arn.as_ref(),
         ];

@@ -1,10 +1,11 @@
-//! Where things are kept: the bucket's documents, the collection, and the key that encrypts both.
+//! Where things are kept: the bucket's documents, the vector store, and the key that encrypts both.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::rule;
+use super::vector_store::NO_COLLECTION;
 use super::{Invalid, VectorStore};
 
 /// How the bucket keeps documents.
@@ -33,7 +34,7 @@ pub enum Versioning {
     Suspended,
 }
 
-/// The vector store: an Amazon OpenSearch Serverless collection. It costs money by the hour, idle or not.
+/// The collection of Amazon OpenSearch Serverless, where that is the vector store. It costs money by the hour, idle or not.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Collection {
@@ -149,18 +150,26 @@ pub struct CollectionSettings {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StoreSettings {
     OpenSearchServerless(CollectionSettings),
+    S3Vectors,
 }
 
 impl StoreSettings {
     /// What a spec asks for.
-    pub fn resolve(collection: Option<&Collection>) -> Result<Self, Invalid> {
-        Collection::resolve(collection).map(Self::OpenSearchServerless)
+    pub fn resolve(kind: Option<VectorStore>, collection: Option<&Collection>) -> Result<Self, Invalid> {
+        match (kind.unwrap_or_default(), collection) {
+            (VectorStore::OpenSearchServerless, collection) => {
+                Collection::resolve(collection).map(Self::OpenSearchServerless)
+            }
+            (VectorStore::S3Vectors, None) => Ok(Self::S3Vectors),
+            (VectorStore::S3Vectors, Some(_)) => Err(Invalid::new("collection", NO_COLLECTION)),
+        }
     }
 
     /// Which store.
     pub const fn kind(&self) -> VectorStore {
         match self {
             Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
+            Self::S3Vectors => VectorStore::S3Vectors,
         }
     }
 }

@@ -19,13 +19,14 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// AWS keeps `aws:` for itself in any case; `tenantry.dev/` says whose a thing is and must not be forged, nor seem to be.
+/// AWS keeps `aws:` for itself in any case; what begins with `tenantry` says whose a thing is, or who may read it, and must not be
+/// forged, nor seem to be.
 pub(super) fn keys_are_free() -> Rule {
     rule(
         "self.all(key, size(key) <= 128 && key.matches('^[a-zA-Z0-9 _.:/=+@-]+$') \
-         && !key.lowerAscii().startsWith('aws:') && !key.lowerAscii().startsWith('tenantry.dev/'))",
+         && !key.lowerAscii().startsWith('aws:') && !key.lowerAscii().startsWith('tenantry'))",
         "keys of `tags` must have 1 to 128 letters, digits, spaces or _.:/=+@- and must not begin with 'aws:' or \
-         'tenantry.dev/', in whatever case",
+         'tenantry', in whatever case",
     )
 }
 

@@ -11,7 +11,7 @@ use super::rules::{ANOTHER_STACK, SECOND_TENANT, fixed, fixed_as_it_is, unchangi
 use super::tags::{self, Tags};
 use super::{
     Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
-    index, knowledge_base, models,
+    VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.
@@ -40,6 +40,7 @@ use super::{
     printcolumn(name = "Tenant Id", type_ = "string", json_path = ".spec.tenantId", priority = 1),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket", priority = 1),
     printcolumn(name = "Prefix", type_ = "string", json_path = ".status.prefix", priority = 1),
+    printcolumn(name = "Store", type_ = "string", json_path = ".status.vectorStore", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
@@ -48,23 +49,32 @@ use super::{
 #[x_kube(validation = placed("stackRef"))]
 #[x_kube(validation = placed("encryption"))]
 #[x_kube(validation = placed("documents"))]
+#[x_kube(validation = placed("vectorStore"))]
 #[x_kube(validation = placed("collection"))]
 #[x_kube(validation = placed("knowledgeBase"))]
 #[x_kube(validation = placed("index"))]
 #[x_kube(validation = placed("ingestion"))]
 #[x_kube(validation = placed("dataDeletionPolicy"))]
 #[x_kube(validation = placed("tags"))]
+// What one vector store has and another lacks.
+#[x_kube(validation = vector_store::no_collection())]
+#[x_kube(validation = vector_store::lacks(&vector_store::GRAPH))]
+#[x_kube(validation = vector_store::lacks(&vector_store::INNER_PRODUCT))]
+#[x_kube(validation = vector_store::lacks(&vector_store::COSINE))]
+#[x_kube(validation = vector_store::lacks(&vector_store::LISTS))]
+#[x_kube(validation = vector_store::lacks(&vector_store::LARGE_PARENTS))]
 // What is decided at creation, and the way to migrate.
 #[x_kube(validation = unchanging("tenantId", SECOND_TENANT))]
 #[x_kube(validation = unchanging("pattern", SECOND_TENANT))]
 #[x_kube(validation = fixed_as_it_is("stackRef", ANOTHER_STACK))]
 #[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_TENANT))]
 #[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_TENANT))]
+#[x_kube(validation = fixed("vectorStore", "'OpenSearchServerless'", SECOND_TENANT))]
 #[x_kube(validation = fixed("collection.standbyReplicas", "'Enabled'", SECOND_TENANT))]
 #[x_kube(validation = models::model_stays(SECOND_TENANT))]
 #[x_kube(validation = models::dimensions_stay(SECOND_TENANT))]
 #[x_kube(validation = knowledge_base::chunking_stays(SECOND_TENANT))]
-#[x_kube(validation = fixed("index.distance", "'Euclidean'", SECOND_TENANT))]
+#[x_kube(validation = vector_store::distance_stays(SECOND_TENANT))]
 #[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_TENANT))]
 #[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_TENANT))]
 #[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_TENANT))]
@@ -76,8 +86,8 @@ pub struct TenantSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
     pub tenant_id: String,
 
-    /// How isolated the tenant is. 'Silo' owns everything: key, bucket, collection, index, role and knowledge
-    /// base. 'Bridge' owns index, role and knowledge base in a SharedStack's collection and bucket. 'Pool' owns
+    /// How isolated the tenant is. 'Silo' owns everything: key, bucket, vector store, index, role and knowledge
+    /// base. 'Bridge' owns index, role and knowledge base in a SharedStack's vector store and bucket. 'Pool' owns
     /// nothing: its documents are told from others' by a filter that every query must carry. Cannot be changed.
     pub pattern: Pattern,
 
@@ -110,8 +120,14 @@ pub struct TenantSpec {
     /// Default: each field's own.
     pub documents: Option<Documents>,
 
-    /// The tenant's vector store. Silo; the others share their SharedStack's `collection`. Default: each
-    /// field's own.
+    /// Where the tenant's vectors are kept. 'OpenSearchServerless': a collection, billed by the hour, idle or not.
+    /// 'S3Vectors': a vector bucket, billed by what is in it and by the question; it finds by meaning alone, not by words.
+    /// Silo; the others share their SharedStack's `vectorStore`. Default: 'OpenSearchServerless'. May be set at creation
+    /// only.
+    pub vector_store: Option<VectorStore>,
+
+    /// How the collection is, if `vectorStore` is 'OpenSearchServerless'. Silo; the others share their SharedStack's
+    /// `collection`. Default: each field's own.
     pub collection: Option<Collection>,
 
     /// Which model answers the tenant's questions. It is for clients to read, here or in the registry, and changes
@@ -120,7 +136,7 @@ pub struct TenantSpec {
     pub answers: Option<Answers>,
 
     /// Tags of your own on everything in AWS that the tenant owns, for example for cost allocation; 40 at most.
-    /// Keys must not begin with 'aws:' or 'tenantry.dev/', and must differ in more than case. One that is removed here
+    /// Keys must not begin with 'aws:' or 'tenantry', and must differ in more than case. One that is removed here
     /// stays in AWS. Silo and Bridge; a Pool tenant owns nothing.
     /// Default: none.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]

@@ -5,8 +5,8 @@ use aws_sdk_bedrockagent::error::BuildError;
 use aws_sdk_bedrockagent::types::{
     BedrockEmbeddingModelConfiguration, EmbeddingModelConfiguration, KnowledgeBase,
     KnowledgeBaseConfiguration, KnowledgeBaseStorageType, KnowledgeBaseSummary, KnowledgeBaseType,
-    OpenSearchServerlessConfiguration, OpenSearchServerlessFieldMapping, StorageConfiguration,
-    VectorKnowledgeBaseConfiguration,
+    OpenSearchServerlessConfiguration, OpenSearchServerlessFieldMapping, S3VectorsConfiguration,
+    StorageConfiguration, VectorKnowledgeBaseConfiguration,
 };
 
 use super::fault::{found, gone};
@@ -21,6 +21,7 @@ use crate::stack::model::desired::DesiredKnowledgeBase;
 use crate::stack::model::observed::KnowledgeBaseFacts;
 use crate::stack::store::StoreHandle;
 use crate::stack::store::opensearch::{CollectionHandle, METADATA_FIELD, TEXT_FIELD, VECTOR_FIELD};
+use crate::stack::store::s3_vectors::VectorBucketHandle;
 
 /// Knowledge bases.
 #[derive(Clone, Debug)]
@@ -196,11 +197,16 @@ fn configuration(want: &DesiredKnowledgeBase) -> Result<KnowledgeBaseConfigurati
 
 /// Where vectors are, if in a store that we know.
 fn stored(configuration: StorageConfiguration) -> Option<StoreHandle> {
-    let arn = configuration.opensearch_serverless_configuration?.collection_arn;
-    Some(CollectionHandle { arn, endpoint: None }.into())
+    if let Some(collection) = configuration.opensearch_serverless_configuration {
+        return Some(CollectionHandle { arn: collection.collection_arn, endpoint: None }.into());
+    }
+    let S3VectorsConfiguration { vector_bucket_arn, index_arn, .. } =
+        configuration.s3_vectors_configuration?;
+    let of_index = || VectorBucketHandle::of_index(&index_arn?);
+    vector_bucket_arn.map(|arn| VectorBucketHandle { arn }).or_else(of_index).map(Into::into)
 }
 
-/// Where vectors go. A second vector store is one more arm here.
+/// Where vectors go.
 fn storage(store: Option<&StoreHandle>, index: &str) -> Result<StorageConfiguration, BuildError> {
     let Some(store) = store else {
         return Err(BuildError::missing_field("storage_configuration", "the vector store is not known yet"));
@@ -220,6 +226,14 @@ fn storage(store: Option<&StoreHandle>, index: &str) -> Result<StorageConfigurat
             StorageConfiguration::builder()
                 .r#type(KnowledgeBaseStorageType::OpensearchServerless)
                 .opensearch_serverless_configuration(store)
+                .build()
+        }
+        // By its ARN alone: both ways of naming it together are refused.
+        StoreHandle::S3Vectors(bucket) => {
+            let store = S3VectorsConfiguration::builder().index_arn(bucket.index_arn(index)).build();
+            StorageConfiguration::builder()
+                .r#type(KnowledgeBaseStorageType::S3Vectors)
+                .s3_vectors_configuration(store)
                 .build()
         }
     }

@@ -78,7 +78,7 @@ impl Call<'_> {
     pub(super) fn refused(self, code: &str, message: &str) -> Fault {
         let Self { operation, resource, .. } = self;
         Fault {
-            class: classify(operation.name(), code, message),
+            class: classify(operation.service(), operation.name(), code, message),
             service: operation.service(),
             operation: operation.name(),
             resource: resource.into(),

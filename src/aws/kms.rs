@@ -92,6 +92,13 @@ impl Keys {
         Ok(None)
     }
 
+    /// The policy of a key. None: it has none that can be read.
+    pub async fn policy(&self, arn: &str) -> Result<Option<Value>, Fault> {
+        let call = self.gate.call(kms::GetKeyPolicy, arn);
+        let answer = found(call.send(self.client.get_key_policy().key_id(arn).send()).await)?;
+        Ok(answer.and_then(|answer| serde_json::from_str(&answer.policy?).ok()))
+    }
+
     /// Makes a symmetric key and answers with its ARN. Also needs kms:TagResource. `description` has at most 8,192
     /// characters, `policy` 32,768 bytes.
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>

@@ -39,6 +39,8 @@ mod s3_facts;
 mod s3_lifecycle;
 mod s3_listing;
 mod s3_objects;
+mod s3_vectors;
+mod s3_vectors_indexes;
 mod s3_versions;
 mod signature;
 mod signed;
@@ -72,6 +74,8 @@ pub(crate) use s3::Buckets;
 pub(crate) use s3_conditional::{Over, Protection, Put};
 pub(crate) use s3_listing::{Object, Objects, Page};
 pub(crate) use s3_objects::Content;
+pub(crate) use s3_vectors::VectorBuckets;
+pub(crate) use s3_vectors_indexes::VectorIndexes;
 pub(crate) use s3_versions::Version;
 pub(crate) use sts::caller;
 pub(crate) use sts_ask::{AskRole, Session};
@@ -97,6 +101,10 @@ pub struct Aws {
     pub indexes: Indexes,
     /// The same, by the endpoints of their collections.
     pub(crate) index_endpoints: IndexEndpoints,
+    /// S3 Vectors: vector buckets.
+    pub(crate) vector_buckets: VectorBuckets,
+    /// The indexes in them.
+    pub(crate) vector_indexes: VectorIndexes,
     /// Bedrock knowledge bases.
     pub(crate) knowledge_bases: KnowledgeBases,
     /// Their data sources.
@@ -121,6 +129,7 @@ impl Aws {
         let s3 = s3::client(config);
         let aoss = aws_sdk_opensearchserverless::Client::new(config);
         let fips = config.use_fips() == Some(true);
+        let s3_vectors = aws_sdk_s3vectors::Client::new(config);
         let bedrock = aws_sdk_bedrockagent::Client::new(config);
         Self {
             keys: Keys::new(aws_sdk_kms::Client::new(config), gate),
@@ -131,6 +140,8 @@ impl Aws {
             collections: Collections::new(aoss.clone(), fips, gate),
             indexes: Indexes::new(aoss, gate),
             index_endpoints: IndexEndpoints::new(config, gate),
+            vector_buckets: VectorBuckets::new(s3_vectors.clone(), gate),
+            vector_indexes: VectorIndexes::new(s3_vectors, gate),
             knowledge_bases: KnowledgeBases::new(bedrock.clone(), gate),
             data_sources: DataSources::new(bedrock.clone(), gate),
             jobs: Jobs::new(bedrock.clone(), gate),

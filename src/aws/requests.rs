@@ -30,12 +30,13 @@ impl Default for Requests {
 }
 
 /// The failures that alerts look for, in each service's own words: it refuses, asks for fewer calls, or fails.
-const FAILURES: [(&str, [&str; 3]); 8] = [
+const FAILURES: [(&str, [&str; 3]); 9] = [
     ("s3", ["AccessDenied", "SlowDown", "InternalError"]),
     ("kms", ["AccessDeniedException", "ThrottlingException", "KMSInternalException"]),
     ("iam", ["AccessDenied", "Throttling", "ServiceFailure"]),
     ("aoss", ["AccessDeniedException", "ThrottlingException", "InternalServerException"]),
     ("aoss_endpoint", ["403", "429", "503"]),
+    ("s3vectors", ["AccessDeniedException", "TooManyRequestsException", "InternalServerException"]),
     ("bedrock", ["AccessDeniedException", "ThrottlingException", "InternalServerException"]),
     ("dynamodb", ["AccessDeniedException", "ThrottlingException", "InternalServerError"]),
     ("sts", ["AccessDenied", "Throttling", "InternalFailure"]),
@@ -94,7 +95,7 @@ mod tests {
                 codes.iter().chain(&UNANSWERED).zip(classes.iter().chain(&[Class::Transient; 2]))
             {
                 // What an index refuses for now is refused in the same words.
-                assert_eq!(classify("GetRole", code, ""), *class, "{code}");
+                assert_eq!(classify("iam", "GetRole", code, ""), *class, "{code}");
                 let is_number = code.starts_with('5') && alerts.contains("5..");
                 assert!(
                     is_number
@@ -104,7 +105,8 @@ mod tests {
                 );
                 let series =
                     requests.answered.get(&AWS_REQUESTS.of([service, name, code])).map(|it| it.get());
-                let is_the_operators = !["ListBuckets", "ListCollections", "Retrieve"].contains(&name);
+                let is_the_operators =
+                    !["ListBuckets", "ListCollections", "ListVectorBuckets", "Retrieve"].contains(&name);
                 assert_eq!(series, is_the_operators.then_some(0), "{service}:{name} {code}");
             }
         }

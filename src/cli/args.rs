@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::cluster::InCluster;
-use crate::api::Tenant;
+use crate::api::{Tenant, VectorStore};
 use crate::records::bucket::InstallationBucket;
 use crate::stack::identity::{Scope, known_partition, partition_of};
 use crate::stack::names;
@@ -49,6 +49,21 @@ impl OfInstallation {
     /// The bucket with its records.
     pub(super) fn bucket(&self, scope: &Scope) -> InstallationBucket {
         InstallationBucket::of(scope, self.installation_bucket.as_deref())
+    }
+}
+
+/// The vector stores of an installation, as a command line names them.
+#[derive(Args, Clone, Debug)]
+pub(super) struct OfStores {
+    /// A vector store that the installation's stacks have, OpenSearchServerless or S3Vectors; may be repeated. Others need no
+    /// right, and are not looked at. Default: both.
+    #[arg(long = "store", value_name = "STORE", value_parser = store)]
+    stores: Vec<VectorStore>,
+}
+
+impl OfStores {
+    pub(super) fn stores(self) -> Vec<VectorStore> {
+        if self.stores.is_empty() { VectorStore::ALL.to_vec() } else { self.stores }
     }
 }
 
@@ -111,6 +126,11 @@ pub(super) fn bucket(name: &str) -> Result<String, String> {
 
 pub(super) fn registry(text: &str) -> Result<Table, String> {
     text.parse().map_err(Into::into)
+}
+
+fn store(name: &str) -> Result<VectorStore, String> {
+    let found = VectorStore::ALL.into_iter().find(|store| store.to_string() == name);
+    found.ok_or_else(|| "a store is OpenSearchServerless or S3Vectors".into())
 }
 
 pub(super) fn account(id: &str) -> Result<String, String> {

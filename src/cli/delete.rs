@@ -51,7 +51,7 @@ impl Delete {
             _ => None,
         };
         let hints = Hints {
-            store_kind: status.vector_store.unwrap_or_default(),
+            store_kind: status.vector_store.or(tenant.spec.vector_store).unwrap_or_default(),
             knowledge_base_id: status.knowledge_base_id,
             data_source_id: status.data_source_id,
             bucket: status.bucket,

@@ -5,12 +5,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::args::{
-    OfTenant, account, bounding, bucket, installation, model, partition, region, registry, role,
+    OfStores, OfTenant, account, bounding, bucket, installation, model, partition, region, registry, role,
 };
 use super::help;
 use super::inspect;
 use super::place::Place;
-use crate::api::{Pattern, Tenant};
+use crate::api::{Pattern, Tenant, VectorStore};
 use crate::stack::iam::guard::{self, MAX_GUARD_CHARS};
 use crate::stack::iam::permissions::{self, Audience, MAX_INLINE_CHARS, MAX_MANAGED_CHARS};
 use crate::stack::iam::{ask, boundary, client_policy};
@@ -32,7 +32,7 @@ enum Who {
     /// What the operator's role needs beside that to delete. Without it nothing that was built is deleted: a Tenant or
     /// SharedStack that must go waits, and its conditions name the action that is missing.
     #[command(after_help = help::after("tenantry iam-policy destructive --installation prod", &[]))]
-    Destructive(Installed),
+    Destructive(Destructive),
     /// The permissions boundary for the roles that the operator makes: all that a knowledge base of this installation needs, and
     /// nothing of anybody else's.
     Boundary(Boundary),
@@ -83,6 +83,15 @@ struct Installed {
 }
 
 #[derive(Debug, Args)]
+struct Destructive {
+    #[command(flatten)]
+    installed: Installed,
+
+    #[command(flatten)]
+    of: OfStores,
+}
+
+#[derive(Debug, Args)]
 struct Operator {
     #[command(flatten)]
     installed: Installed,
@@ -103,6 +112,9 @@ struct Operator {
     #[arg(long, env = "TENANTRY_INSTALLATION_BUCKET", value_name = "BUCKET", value_parser = bucket)]
     installation_bucket: Option<String>,
 
+    #[command(flatten)]
+    of: OfStores,
+
     /// Print one part only. All in one document fits a role's inline policies (10,240 characters), and not a managed
     /// policy (6,144): for managed policies, attach both parts.
     #[arg(long, value_enum, value_name = "PART")]
@@ -118,6 +130,9 @@ struct Boundary {
     /// the region. One that is an account's own must be named, by its ARN.
     #[arg(long = "embedding-model", value_name = "MODEL", value_parser = model)]
     embedding_models: Vec<String>,
+
+    #[command(flatten)]
+    of: OfStores,
 }
 
 #[derive(Debug, Args)]
@@ -198,7 +213,7 @@ struct Reader {
 enum Part {
     /// Buckets, documents and keys, and the registry.
     Storage,
-    /// Roles, collections, indexes and knowledge bases.
+    /// Roles, vector stores and what they may do with keys, indexes and knowledge bases.
     Retrieval,
 }
 
@@ -206,12 +221,14 @@ impl IamPolicy {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let policy = match self.who {
             Who::Operator(operator) => operator.policy()?,
-            Who::Destructive(installed) => permissions::destructive(&installed.audience()?),
-            Who::Boundary(Boundary { installed, embedding_models }) => {
+            Who::Destructive(Destructive { installed, of }) => {
+                permissions::destructive(&installed.audience(of.stores())?)
+            }
+            Who::Boundary(Boundary { installed, embedding_models, of }) => {
                 let arns = embedding_models.iter().filter(|model| model.starts_with("arn:"));
                 let arns: Vec<_> = arns.map(|arn| ("--embedding-model", arn.as_str())).collect();
                 let scope = installed.scope(&arns)?;
-                within(boundary::boundary(&scope, &embedding_models), MAX_MANAGED_CHARS)?
+                within(boundary::boundary(&scope, &embedding_models, &of.stores()), MAX_MANAGED_CHARS)?
             }
             Who::Guard(Guard { installed, role_arn, kind }) => {
                 let scope = installed.scope(&[("--role-arn", &role_arn)])?;
@@ -296,9 +313,15 @@ impl Installed {
         Ok(Scope { partition, ..scope })
     }
 
-    fn audience(&self) -> anyhow::Result<Audience> {
-        let scope = self.scope(&[])?;
-        Ok(Audience { scope, role_arn: None, boundary_arn: None, registry: None, installation_bucket: None })
+    fn audience(&self, stores: Vec<VectorStore>) -> anyhow::Result<Audience> {
+        Ok(Audience {
+            scope: self.scope(&[])?,
+            role_arn: None,
+            boundary_arn: None,
+            registry: None,
+            installation_bucket: None,
+            stores,
+        })
     }
 }
 
@@ -352,6 +375,7 @@ impl Operator {
             boundary_arn: self.permissions_boundary,
             registry: self.registry,
             installation_bucket: self.installation_bucket,
+            stores: self.of.stores(),
         };
         let (part, limit) = match self.part {
             None => (None, MAX_INLINE_CHARS),
@@ -359,6 +383,7 @@ impl Operator {
             Some(Part::Retrieval) => (Some(permissions::Part::Retrieval), MAX_MANAGED_CHARS),
         };
         within(permissions::operator(&audience, part), limit)
+            .context("print one --part after the other, or only what one vector --store needs")
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) async fn look_as_far_as_possible(
     }
     if owned().any(|layer| layer == Layer::Index) {
         let store = match lender {
-            Some(lender) => store::find(aws, &lender.name(Layer::VectorStore))
+            Some(lender) => store::find(aws, &lender.name(Layer::VectorStore), hints.store_kind)
                 .await
                 .map(|found| found.filter(|it| it.is_active).map(|it| it.handle)),
             None => Ok(observed.store().filter(|_| observed.has_active_store())),
@@ -168,7 +168,12 @@ pub(super) async fn look_as_far_as_possible(
         // without it.
         let policy = observed.role.ours().and_then(|facts| facts.data_access.as_ref());
         if hidden && policy.is_some() && observed.knowledge_base.ours().is_some() {
-            observed.index = Observed::Ours(IndexFacts { schema: Default::default(), by_endpoint: false });
+            observed.index = Observed::Ours(IndexFacts {
+                schema: Default::default(),
+                tags: Tags::new(),
+                arn: None,
+                by_endpoint: false,
+            });
         }
     }
     (observed, faults)

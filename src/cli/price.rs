@@ -18,12 +18,25 @@ pub(super) struct Priced {
     /// US dollars for a customer key, a month.
     #[arg(long, value_name = "USD", default_value_t = Prices::LIST.key_month)]
     price_key_month: f64,
+
+    /// US dollars for a gigabyte in S3 Vectors, a month.
+    #[arg(long, value_name = "USD", default_value_t = Prices::LIST.vector_gb_month)]
+    price_vector_gb_month: f64,
+
+    /// US dollars for a gigabyte that is put into S3 Vectors.
+    #[arg(long, value_name = "USD", default_value_t = Prices::LIST.vector_gb_put)]
+    price_vector_gb_put: f64,
 }
 
 impl From<Priced> for Prices {
     fn from(priced: Priced) -> Self {
-        let Priced { price_ocu_hour: ocu_hour, price_gb_month: gb_month, price_key_month: key_month } =
-            priced;
-        Prices { ocu_hour, gb_month, key_month }
+        let Priced {
+            price_ocu_hour: ocu_hour,
+            price_gb_month: gb_month,
+            price_key_month: key_month,
+            price_vector_gb_month: vector_gb_month,
+            price_vector_gb_put: vector_gb_put,
+        } = priced;
+        Prices { ocu_hour, gb_month, key_month, vector_gb_month, vector_gb_put }
     }
 }

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::aws::in_memory::{BUCKET, S3};
     use crate::documents::job_size::Size;
-    use crate::documents::sidecar::{Pool, Rules};
+    use crate::documents::sidecar::{self, Pool, Rules};
     use crate::stack::identity::Owner;
     use crate::stack::job::Statistics;
 
@@ -206,8 +206,13 @@ mod tests {
     async fn asks_that_keep_coming_do_not_begin_a_review_anew() {
         let s3 = S3::new(5);
         (0..40).for_each(|n| s3.put(&format!("pool/acme/{n:02}.md"), "A text."));
-        let rules = Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() };
+        let rules = Rules {
+            tenant_id_key: "tenantId".into(),
+            attributes: Vec::new(),
+            max_bytes: sidecar::MAX_SIDECAR,
+        };
         let source = Source {
+            metadata: None,
             knowledge_base_id: "KB".into(),
             data_source_id: "DS".into(),
             bucket: BUCKET.into(),

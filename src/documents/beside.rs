@@ -173,7 +173,11 @@ mod tests {
     /// as in the last ledger.
     async fn unreached(document: bool, file: Option<bool>, is_somebodys: bool) -> Result<Done, Fault> {
         let aws = Aws::new(&SdkConfig::builder().build(), "123456789012", &Gate::default());
-        let rules = Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() };
+        let rules = Rules {
+            tenant_id_key: "tenantId".into(),
+            attributes: Vec::new(),
+            max_bytes: sidecar::MAX_SIDECAR,
+        };
         let knows = |id: &str| is_somebodys && id == "acme";
         let pool = Pool { rules: &rules, is_somebodys: &knows };
         let pair = Pair {

@@ -7,9 +7,10 @@
 use serde_json::{Map, Value, json};
 
 use super::unequivocal;
-use crate::api::{Attribute, AttributeType};
+use crate::api::{Attribute, AttributeType, VectorStore};
 pub(crate) use crate::stack::layout::{POOL, SUFFIX};
 use crate::stack::names;
+use crate::stack::store::features;
 
 /// Bedrock does not read a longer metadata file.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/s3-data-source-connector.html>
@@ -66,6 +67,13 @@ pub struct Rules {
     pub tenant_id_key: String,
     /// `pool.index.attributes`, which the index declares.
     pub attributes: Vec<Attribute>,
+    /// How many bytes a metadata file may have. The vector store may take less than Bedrock reads.
+    pub max_bytes: usize,
+}
+
+/// How many bytes a metadata file may have whose attributes go into such a store.
+pub(crate) fn max_bytes(store: VectorStore) -> usize {
+    features(store).metadata.map_or(MAX_SIDECAR, |it| it.bytes.min(MAX_SIDECAR))
 }
 
 /// A metadata file as it must be, compared with the one that is there.
@@ -108,7 +116,7 @@ impl Rules {
         let mut content = self.written(tenant, &kept, structure.as_ref());
         // If it is too long, attributes go first. The text column is named last: without it, all columns would be text.
         for shorter in [structure.clone(), Some(fields(NO_COLUMN, &[])).filter(|_| structure.is_some())] {
-            if content.len() > MAX_SIDECAR {
+            if content.len() > self.max_bytes {
                 dropped += kept.len();
                 kept.clear();
                 structure = shorter;
@@ -296,7 +304,7 @@ mod tests {
             ("topics", AttributeType::StringList),
         ];
         let attributes = declared.map(|(name, type_)| Attribute { name: name.into(), type_ }).to_vec();
-        Rules { tenant_id_key: "tenantId".into(), attributes }
+        Rules { tenant_id_key: "tenantId".into(), attributes, max_bytes: MAX_SIDECAR }
     }
 
     fn of(there: &str) -> (String, Option<String>, usize) {

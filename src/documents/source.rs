@@ -7,6 +7,7 @@ use super::scope::Scope;
 use super::sidecar::Pool;
 use crate::stack::cron::Schedule;
 use crate::stack::identity::Owner;
+use crate::stack::store::MetadataLimits;
 
 /// A knowledge base's documents.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Source<'a> {
     pub ledger: String,
     /// What stands beside the documents and whose they may be, if this is a pool.
     pub pool: Option<Pool<'a>>,
+    /// What its vector store takes of the metadata file beside a document, if less than Bedrock reads.
+    pub metadata: Option<MetadataLimits>,
     /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
     pub merges: bool,
     /// Whether some tenants were told of documents that are not indexed.

@@ -1,6 +1,6 @@
 //! A key that is somebody's own: whether a stack may be encrypted with it, and whether it still can be.
 
-use crate::api::Reason;
+use crate::api::{Reason, VectorStore};
 use crate::aws::Keys;
 use crate::stack::accept::{key_is_here, not_allowed, refused};
 use crate::stack::fault::{Class, Fault};
@@ -8,7 +8,8 @@ use crate::stack::identity::Scope;
 use crate::stack::lent;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::diff;
-use crate::stack::store::NO_SUCH_KEY;
+use crate::stack::model::policy::lets_in;
+use crate::stack::store::{NO_SUCH_KEY, features};
 
 /// A tag that the next release will not read any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub async fn may_be_used(
     scope: &Scope,
     arn: &str,
     namespace: Option<&str>,
+    store: VectorStore,
 ) -> Result<(), Unusable> {
     key_is_here(scope, arn)?;
     let not_lent = |why: &str| {
@@ -79,9 +81,26 @@ pub async fn may_be_used(
     } else if key.state != "Enabled" {
         format!("it is {}, not Enabled", key.state)
     } else {
-        return Ok(());
+        return lets_store_in(keys, arn, store).await;
     };
     Ok(not_allowed(arn, &why)?)
+}
+
+/// A vector store may have a service of its own that decrypts by itself: only the key's policy can let it in. Where that cannot be
+/// read, the store is asked.
+async fn lets_store_in(keys: &Keys, arn: &str, store: VectorStore) -> Result<(), Unusable> {
+    let Some(service) = features(store).decrypts else { return Ok(()) };
+    let policy = match keys.policy(arn).await {
+        Err(fault) if fault.class == Class::Denied => return Ok(()),
+        policy => policy?,
+    };
+    if policy.is_none_or(|policy| lets_in(&policy, service)) {
+        return Ok(());
+    }
+    Ok(not_allowed(
+        arn,
+        &format!("its policy does not let {service} do kms:Decrypt, without which no index is made under it"),
+    )?)
 }
 
 /// Can this existing key still be used? Whoever owns it may switch it off at any time. Answers with its tag, if that is one of

@@ -38,7 +38,7 @@ pub async fn ensure(
     seen: &Observed<KeyFacts>,
 ) -> Result<Progress, Fault> {
     let Some(facts) = seen.ours() else {
-        let arn = aws.keys.create(&policy::key(&id.scope), &id.owner_tag(), &want.tags).await?;
+        let arn = aws.keys.create(&policy::key(&id.scope, want.store), &id.owner_tag(), &want.tags).await?;
         aws.keys.put_alias(&want.name, &arn).await?;
         return Ok(Progress::waiting(Reason::Creating, format!("KMS key {arn} was created")));
     };

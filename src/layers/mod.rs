@@ -9,6 +9,7 @@ pub(crate) mod key;
 pub(crate) mod knowledge_base;
 pub(crate) mod opensearch;
 pub(crate) mod role;
+pub(crate) mod s3_vectors;
 pub(crate) mod store;
 
 pub use crate::stack::model::observed::LayerObservation;
@@ -194,8 +195,10 @@ impl Layers for Aws {
                     Some(facts) => store::tag(self, id, facts, tags).await,
                     None => Ok(()),
                 },
-                // It belongs to the data access policy of its name, which is the role's.
-                Layer::Index => Ok(()),
+                Layer::Index => match observed.index.ours() {
+                    Some(facts) => store::tag_index(self, facts, tags).await,
+                    None => Ok(()),
+                },
                 Layer::Role => match observed.role.ours() {
                     Some(facts) => role::tag(self, id, facts, tags).await,
                     None => Ok(()),

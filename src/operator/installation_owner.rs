@@ -15,6 +15,15 @@ use crate::stack::model::observed::PolicyFacts;
 use crate::stack::model::policy;
 use crate::stack::store;
 
+/// Whether the operator may make indexes in collections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The grant says so.
+    Yes,
+    /// Its role has no right to policies of collections, so that no stack can have one. Other vector stores need none.
+    Denied,
+}
+
 /// The grant, as it should be.
 pub struct Grant {
     /// The installation.
@@ -33,9 +42,12 @@ impl Grant {
         format!("installation={},owner=operator,cluster={cluster},records={records}", scope.installation)
     }
 
-    /// What the grant says, if it is there.
+    /// What the grant says, if it is there. An installation without collections may have no right to see it, and has none.
     async fn said(&self, aws: &Aws) -> Result<BTreeMap<String, String>, Fault> {
-        let found = find(aws, &self.scope.grant_name()).await?;
+        let found = match find(aws, &self.scope.grant_name()).await {
+            Err(fault) if fault.class == Class::Denied => None,
+            found => found?,
+        };
         Ok(found.map(|found| Identity::parse_description(&found.description)).unwrap_or_default())
     }
 
@@ -62,8 +74,21 @@ impl Grant {
     }
 
     /// Makes the grant, or corrects it if the operator now runs as another role. Refuses to start if it is another
-    /// cluster's, unless that is to be taken over.
-    pub async fn take(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
+    /// cluster's, unless that is to be taken over. Without a right to it there is none.
+    pub async fn take(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<Taken> {
+        match self.put(aws, take_over).await {
+            Ok(()) => Ok(Taken::Yes),
+            Err(error) => match error.downcast_ref::<Fault>() {
+                Some(fault) if fault.class == Class::Denied => {
+                    tracing::warn!(%fault, "no stack can have a collection: it is tried again now and then");
+                    Ok(Taken::Denied)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn put(&self, aws: &Aws, take_over: Option<&str>) -> anyhow::Result<()> {
         let name = self.scope.grant_name();
         let wanted = store::operator_grant(&self.scope, &self.operator);
         let found = match find(aws, &name).await? {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::{self, Parts};
 use super::controllers::Controllers;
 use super::health::{Health, Phase};
+use super::installation_owner::Taken;
 use super::metrics::Metrics;
 use super::records::Installation;
 use super::wait_for_aws;
@@ -22,6 +23,7 @@ use crate::records::Kept;
 use crate::records::lock::Lock;
 use crate::settings::Settings;
 use crate::stack::identity::Scope;
+use crate::stack::model::progress::STALLED;
 
 /// How long passes under way may take to finish; Kubernetes kills after 30 s.
 const SHUTDOWN: Duration = Duration::from_secs(25);
@@ -53,6 +55,9 @@ impl Leader<'_> {
         let Some((ids, unrecorded)) = self.open(&watch).await.context("the operator does not start")? else {
             return Ok(Ended::CutOff);
         };
+        let Some(taken) = self.take().await.context("the operator does not start")? else {
+            return Ok(Ended::CutOff);
+        };
         let Self { settings, client, aws, installation, metrics, health, stop } = self;
         let (scope, operator) = (installation.grant.scope.clone(), &installation.grant.operator);
         {
@@ -76,26 +81,38 @@ impl Leader<'_> {
             // A process that only reads has nothing to lose.
             lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
             never = record(&installation, &cx, unrecorded) => match never {},
+            never = take_later(&installation, &cx, taken) => match never {},
             ended = patience(&cx, &stop) => ended,
         })
     }
 
-    /// Opens the records, and takes the right to indexes. None if the process is to stop before AWS has answered.
+    /// Opens the records. None if the process is to stop before AWS has answered.
     async fn open(&self, watch: &TenantWatch) -> anyhow::Result<Option<(Ids, Option<Kept<Lock>>)>> {
         let Self { settings, client, aws, installation, health, stop, .. } = self;
         let clock = Clock::new(settings.clock);
         let open = || installation.open(aws, client, settings, watch);
-        let Some(opened) = wait_for_aws::wait(clock, stop, health, Phase::AsksAws, open).await? else {
-            return Ok(None);
-        };
-        if !settings.read_only {
-            let take = || installation.grant.take(aws, settings.take_over.as_deref());
-            if wait_for_aws::wait(clock, stop, health, Phase::AsksAws, take).await?.is_none() {
-                return Ok(None);
-            }
-        }
-        Ok(Some(opened))
+        wait_for_aws::wait(clock, stop, health, Phase::AsksAws, open).await
     }
+
+    /// Takes the right to indexes in collections. None likewise.
+    async fn take(&self) -> anyhow::Result<Option<Taken>> {
+        let Self { settings, aws, installation, health, stop, .. } = self;
+        if settings.read_only {
+            return Ok(Some(Taken::Yes));
+        }
+        let take = || installation.grant.take(aws, settings.take_over.as_deref());
+        wait_for_aws::wait(Clock::new(settings.clock), stop, health, Phase::AsksAws, take).await
+    }
+}
+
+/// Takes the right to indexes in collections once somebody has allowed it. It never ends.
+async fn take_later(installation: &Installation, cx: &Context, mut taken: Taken) -> std::convert::Infallible {
+    while taken == Taken::Denied {
+        tokio::time::sleep(cx.clock.outside(STALLED)).await;
+        let again = installation.grant.take(&cx.aws, cx.settings.take_over.as_deref()).await;
+        taken = again.unwrap_or(Taken::Denied);
+    }
+    std::future::pending().await
 }
 
 /// Records what has no record yet. It never ends, so that the other work goes on.

@@ -385,7 +385,7 @@ mod tests {
                     "observedGeneration": 3, "lastTransitionTime": "1970-01-01T00:00:00Z",
                 }],
                 "knowledgeBaseId": "KB1",
-                "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "vectorStore": null, "storeArn": null, "collectionArn": null,
+                "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "indexArn": null, "vectorStore": null, "storeArn": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
                 "reindexing": null, "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::api::VectorStore;
 use crate::records::{Kept, Records, Trouble, Wrote};
 use crate::stack::hash::fingerprint;
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -231,13 +232,18 @@ impl Ids {
 
     /// Gives an id to whoever was told that it may have it, over the record that was read then; `false` if somebody else
     /// has written one meanwhile, and all is to be decided anew.
-    pub async fn give(&self, claimant: &Claimant<'_>, over: Option<&str>) -> Result<bool, Trouble> {
+    pub async fn give(
+        &self,
+        claimant: &Claimant<'_>,
+        store: VectorStore,
+        over: Option<&str>,
+    ) -> Result<bool, Trouble> {
         let (id, cluster) = (claimant.id, &self.terms.cluster);
         let namespace = Some(claimant.namespace_uid.to_owned());
         let Some(record) = Record::of(id, cluster, namespace, State::Held, (self.now)()) else {
             return Ok(false);
         };
-        self.write(record, over).await
+        self.write(record.in_store(store), over).await
     }
 
     async fn write(&self, record: Record, over: Option<&str>) -> Result<bool, Trouble> {
@@ -298,6 +304,7 @@ impl Ids {
     pub async fn leave(
         &self,
         id: &Identity,
+        store: VectorStore,
         state: State,
         empty: bool,
         namespace: Option<String>,
@@ -323,7 +330,9 @@ impl Ids {
                 },
             };
             let record = Record::of(id, &self.terms.cluster, namespace, state, (self.now)());
-            let Some(record) = record.map(|record| Record { empty, ..record }) else { return Ok(false) };
+            let Some(record) = record.map(|record| Record { empty, store, ..record }) else {
+                return Ok(false);
+            };
             if self.write(record, Some(&etag)).await? {
                 return Ok(true);
             }

@@ -21,6 +21,7 @@ use crate::stack::job::JobSummary;
 use crate::stack::layout::ledger_key;
 use crate::stack::model::outcome::Documents;
 use crate::stack::model::progress::STALLED;
+use crate::stack::store::features;
 
 /// How long the look after documents may fail before a person should look.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -55,6 +56,7 @@ pub fn source<'a>(
     Some(Source {
         ledger: ledger_key(owner),
         pool: None,
+        metadata: features(status.vector_store.unwrap_or_default()).metadata,
         merges: false,
         some_were_told: false,
         limit: Size::OF_A_JOB,

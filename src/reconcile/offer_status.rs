@@ -80,6 +80,7 @@ pub fn owned(
     }
     if let (true, Some(index)) = (whole(Layer::Index), &desired.index) {
         status.index_name = Some(index.name.clone());
+        status.index_arn = observed.index.ours().and_then(|facts| facts.arn.clone());
     }
     if let (true, Some(role)) =
         (whole(Layer::Role), observed.role.ours().and_then(|facts| facts.role.as_ref()))

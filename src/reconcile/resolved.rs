@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine::Stack;
-use crate::api::{Column, EncryptionSettings, IngestionSettings, Isolation, Shared, Status};
+use crate::api::{Column, EncryptionSettings, IngestionSettings, Isolation, Shared, Status, VectorStore};
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
@@ -98,8 +98,15 @@ impl Resolved {
             creates_key: self.asks.creates_key(),
             approved: self.approved.as_deref(),
             no_room: self.no_room.as_ref(),
+            store: None,
             blueprint: self.asks.blueprint(),
         })
+    }
+
+    /// Where its vectors are: in its own store, or in what it borrows.
+    pub fn store_kind(&self) -> VectorStore {
+        let lent = self.offer.as_ref().map(|offer| offer.store.kind());
+        lent.or_else(|| self.asks.blueprint().store_kind()).unwrap_or_default()
     }
 
     /// Where in the bucket its documents are, if it has any of its own.

@@ -116,8 +116,12 @@ pub fn namespace(
     }
 }
 
-/// Does this SharedStack serve that pattern?
-pub fn stack_serves(isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
+/// Does this SharedStack serve that pattern, and its vector store what a Bridge tenant asks of it?
+pub fn stack_serves(tenant: &Tenant, isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
+    if let Isolation::Bridge(_) = isolation {
+        let store = stack.spec.vector_store.unwrap_or_default();
+        store.serves(tenant.spec.index.as_ref(), tenant.spec.knowledge_base.as_ref())?;
+    }
     if matches!(isolation, Isolation::Pool(_)) && stack.spec.pool.is_none() {
         return refused(
             Reason::StackHasNoPool,

@@ -2,11 +2,13 @@
 
 use super::fault::{
     CREDENTIALS, Class, ELSEWHERE, INDEX_API, MARKETPLACE, MAY_BE_MARKETPLACE, NO_INDEX_API, NOT_ENABLED,
-    NOT_SIGNED_UP,
+    NOT_SIGNED_UP, OPENSEARCH,
 };
 
 /// The failures of one class. An empty list fits every failure.
 pub struct Row {
+    /// The services. Some operations of two services have one name.
+    pub services: &'static [&'static str],
     /// The calls.
     pub operations: &'static [&'static str],
     /// AWS's codes. A `*` at the beginning or the end stands for anything.
@@ -18,7 +20,7 @@ pub struct Row {
 }
 
 const fn row(codes: &'static [&'static str], class: Class) -> Row {
-    Row { operations: &[], codes, words: &[], class }
+    Row { services: &[], operations: &[], codes, words: &[], class }
 }
 
 impl Row {
@@ -27,16 +29,22 @@ impl Row {
         Self { operations, ..self }
     }
 
+    /// Only of these services.
+    const fn by(self, services: &'static [&'static str]) -> Self {
+        Self { services, ..self }
+    }
+
     /// Only if the message contains one of these.
     const fn saying(self, words: &'static [&'static str]) -> Self {
         Self { words, ..self }
     }
 
-    fn is_about(&self, operation: &str, code: &str, message: &str) -> bool {
+    fn is_about(&self, service: &str, operation: &str, code: &str, message: &str) -> bool {
         let is_of = |all: &[&str], matches: &dyn Fn(&str) -> bool| {
             all.is_empty() || all.iter().any(|one| matches(one))
         };
-        is_of(self.operations, &|one| one == operation)
+        is_of(self.services, &|one| one == service)
+            && is_of(self.operations, &|one| one == operation)
             && is_of(self.codes, &|one| match (one.strip_prefix('*'), one.strip_suffix('*')) {
                 (Some(end), _) => code.ends_with(end),
                 (_, Some(beginning)) => code.starts_with(beginning),
@@ -68,18 +76,22 @@ pub const TABLE: &[Row] = &[
         "DeleteDataSource",
         "DeleteKnowledgeBase",
         "DeleteCollection",
+        "DeleteVectorBucket",
     ]),
     // With these words the API is missing. Otherwise the data access policy may not have propagated.
     row(&["AccessDeniedException", "AuthorizationException"], Class::Unreachable)
+        .by(OPENSEARCH)
         .of(INDEX_API)
         .saying(&[NO_INDEX_API]),
-    row(&["AccessDeniedException", "AuthorizationException"], Class::NotYet).of(INDEX_API),
+    row(&["AccessDeniedException", "AuthorizationException"], Class::NotYet).by(OPENSEARCH).of(INDEX_API),
     row(&["ValidationException"], Class::Denied).of(OF_BEDROCK).saying(MARKETPLACE),
     row(&["ValidationException"], Class::NotYet).of(OF_BEDROCK).saying(MAY_BE_MARKETPLACE),
     // An index of another engine never becomes right by itself.
-    row(&["ValidationException"], Class::Invalid)
-        .of(OF_BEDROCK)
-        .saying(&["engine type", "invalid dimension"]),
+    row(&["ValidationException"], Class::Invalid).of(OF_BEDROCK).saying(&[
+        "engine type",
+        "invalid dimension",
+        "must have length",
+    ]),
     row(&["ValidationException"], Class::NotYet).of(OF_BEDROCK).saying(&[
         // IAM has not propagated the role or its trust.
         "cannot assume role",
@@ -278,9 +290,9 @@ pub const TABLE: &[Row] = &[
 ];
 
 /// The class of a failure. `code` is AWS's error code, or the HTTP status if there is none.
-pub fn classify(operation: &str, code: &str, message: &str) -> Class {
+pub fn classify(service: &str, operation: &str, code: &str, message: &str) -> Class {
     let message = message.to_lowercase();
-    let found = TABLE.iter().find(|row| row.is_about(operation, code, &message));
+    let found = TABLE.iter().find(|row| row.is_about(service, operation, code, &message));
     found.map_or(Class::Unnamed, |row| row.class)
 }
 

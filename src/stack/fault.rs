@@ -183,7 +183,8 @@ impl Fault {
 
     /// Whether the control plane of this region has no API for indexes. Only a collection's endpoint has one then.
     pub fn lacks_index_api(&self) -> bool {
-        INDEX_API.contains(&self.operation) && self.message.to_lowercase().contains(NO_INDEX_API)
+        let is_asked = OPENSEARCH.contains(&self.service) && INDEX_API.contains(&self.operation);
+        is_asked && self.message.to_lowercase().contains(NO_INDEX_API)
     }
 
     /// Whether AWS refuses without a reason: it names neither the caller nor a policy.
@@ -194,6 +195,9 @@ impl Fault {
 
     /// What a person can do, whoever reads it. `caller` is who made the call.
     fn advice(&self, caller: &str) -> Option<String> {
+        if self.service == "s3vectors" && self.code == "Connection" {
+            return Some(NO_S3_VECTORS.into());
+        }
         let by_code = BY_CODE.iter().find(|(codes, _)| codes.contains(&self.code.as_str()));
         if let Some((_, advice)) = by_code.filter(|_| self.class != Class::Unreachable) {
             return Some((*advice).into());
@@ -256,9 +260,16 @@ impl Fault {
     }
 }
 
+/// What to do where nobody answers for S3 Vectors. Of a service that a region does not have, no name resolves there.
+const NO_S3_VECTORS: &str = "If it stays so, this region may not have S3 Vectors: choose another vectorStore; else check the way to \
+                             AWS: names, proxy, firewall, a VPC endpoint for the service";
+
 /// What to do where the control plane has no API for indexes.
 const ENDPOINT: &str = "Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where it \
                         leads, or set collection.network.access to Public";
+
+/// OpenSearch Serverless, by its control plane and by the endpoints of collections.
+pub const OPENSEARCH: &[&str] = &["aoss", "aoss_endpoint"];
 
 /// The control plane's operations on indexes.
 pub const INDEX_API: &[&str] = &["CreateIndex", "GetIndex", "UpdateIndex", "DeleteIndex"];
@@ -350,6 +361,7 @@ const BY_POLICY: &[(&str, &str)] = &[
         "explicit deny in a resource-based policy",
         "Take what denies {action} out of the policy of the resource",
     ),
+    ("asynchronous indexing", "Let indexing.s3vectors.amazonaws.com do kms:Decrypt in the policy of the key"),
     ("no resource-based policy allows", "Allow {action} for {caller} in the policy of the resource"),
 ];
 
@@ -529,7 +541,7 @@ mod tests {
             ("ValidationException", unable, Class::NotYet, marketplace),
         ] {
             for operation in ["CreateKnowledgeBase", "StartIngestionJob"] {
-                let class_of = crate::stack::classify::classify(operation, code, message);
+                let class_of = crate::stack::classify::classify("bedrock", operation, code, message);
                 assert_eq!(class_of, class, "{operation}: {message}");
                 let fault = Fault {
                     class,
@@ -555,7 +567,12 @@ mod tests {
                 ("User: u is not authorized to perform: aoss:CreateIndex", Class::NotYet),
             ] {
                 let fault = Fault {
-                    class: crate::stack::classify::classify(operation, "AccessDeniedException", message),
+                    class: crate::stack::classify::classify(
+                        "aoss",
+                        operation,
+                        "AccessDeniedException",
+                        message,
+                    ),
                     service: "aoss",
                     operation,
                     resource: "x".into(),
@@ -573,6 +590,7 @@ mod tests {
         }
         assert_eq!(
             crate::stack::classify::classify(
+                "aoss",
                 "CreateCollection",
                 "AccessDeniedException",
                 "API is not supported"

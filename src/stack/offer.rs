@@ -80,8 +80,10 @@ mod tests {
             offer.pool.as_mut().unwrap()
         }
         fn collection(offer: &mut Offer) -> &mut CollectionHandle {
-            let StoreHandle::OpenSearchServerless(collection) = &mut offer.store;
-            collection
+            match &mut offer.store {
+                StoreHandle::OpenSearchServerless(collection) => collection,
+                other => panic!("no collection: {other:?}"),
+            }
         }
         let changes: [(&str, Change); 15] = [
             ("nothing", |_| ()),

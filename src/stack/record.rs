@@ -84,7 +84,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Of an object, as it is named in AWS; `cluster` and `namespace_uid` say where it lives.
+    /// Of an object, as it is named in AWS, whose vectors are in the usual store; `cluster` and `namespace_uid` say where it lives.
     pub fn of(
         id: &Identity,
         cluster: &str,
@@ -115,6 +115,11 @@ impl Record {
 }
 
 impl Record {
+    /// The same of one whose vectors are in this store.
+    pub fn in_store(self, store: VectorStore) -> Self {
+        Self { store, ..self }
+    }
+
     /// Whether a Tenant ever had the id.
     pub fn was_held(&self) -> bool {
         !self.holder.uid.is_empty()

@@ -1,5 +1,6 @@
 """The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question by plain boto3, through
-the gateway; a dishonest program tries to get at another's. Then one of each pattern leaves.
+the gateway; a dishonest program tries to get at another's, and the root of the account at the vectors of one. Then one of each
+pattern leaves.
 
 A real API server, operator and gateway as built from this checkout, and a double in place of AWS. It succeeds if every tenant becomes
 Ready and answers from its own documents only, and if of those who leave nothing stays, while the others answer as before.
@@ -22,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 import prepare
 from bed import ACCOUNT, REGION, Bed, Trouble, free_port
 from prepare import OPERATOR, ROOT
 
 QUESTION = "How many days of annual leave do employees get, and who approves them?"
-EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "bridge", "pool", "leaving")]
+EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "silo-s3-vectors", "bridge", "pool", "leaving")]
 LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
 PROGRAM, DISHONEST = ROOT / "examples" / "gateway" / "ask.py", ROOT / "tests" / "bed" / "dishonest.py"
@@ -62,6 +64,7 @@ class Demo:
         os.environ.update(bed.exports())
         self.s3, self.bedrock = boto3.client("s3"), boto3.client("bedrock-agent-runtime")
         self.knowledge_bases, self.iam = boto3.client("bedrock-agent"), boto3.client("iam")
+        self.vectors = boto3.client("s3vectors")
         self.pods: dict[str, dict[str, str]] = {}
         self.uploaded: dict[str, datetime.datetime] = {}
         self.said: set[str] = set()
@@ -90,6 +93,9 @@ class Demo:
 
         print("\n== A dishonest program tries to get at another tenant's documents")
         self.be_dishonest(tenants)
+
+        print("\n== The root of the account, which may do anything, asks the index of a tenant on S3 Vectors itself")
+        self.be_root(tenants)
 
         print("\n== One of each pattern leaves: tenantry delete --dry-run says what goes, then kubectl delete -f examples/leaving.yaml")
         gone = self.offboard(tenants)
@@ -161,6 +167,23 @@ class Demo:
                 raise Trouble(f"a program of {name(me)} that {trick} was shown {', '.join(strangers)}")
             own = f", all of {name(me)}'s own" if places else ""
             print(f"  {name(me)}'s program {trick}: {told}{own}")
+
+    def be_root(self, tenants: list[Resource]) -> None:
+        """Whatever IAM allows: the policy of a vector bucket opens each index to the role of its knowledge base alone."""
+        guarded = [tenant for tenant in tenants if tenant["status"].get("vectorStore") == "S3Vectors"]
+        if not guarded:
+            raise Trouble("no tenant is on S3 Vectors")
+        for tenant in guarded:
+            index = tenant["status"]["indexArn"]
+            try:
+                self.vectors.get_index(indexArn=index)
+                self.vectors.list_vectors(indexArn=index, returnMetadata=True)
+            except ClientError as error:
+                if error.operation_name != "ListVectors" or error.response["Error"]["Code"] != "AccessDeniedException":
+                    raise
+                print(f"  {name(tenant)}'s index is there, and ListVectors is refused: {error.response['Error']['Message']}")
+            else:
+                raise Trouble(f"the root of the account was shown the vectors of {name(tenant)}")
 
     def offboard(self, tenants: list[Resource]) -> list[Resource]:
         """Delete those who leave, and wait until they are gone; returns them as they were."""
@@ -286,7 +309,7 @@ class Demo:
         if quiet:
             print(f"  {name(tenant)} ({tenant['spec']['pattern']}) answers as before, best from {place}")
             return found
-        print(f"\n{name(tenant)} ({tenant['spec']['pattern']}), best of {len(found)} passages")
+        print(f"\n{name(tenant)} ({tenant['spec']['pattern']}, {tenant['status']['vectorStore']}), best of {len(found)} passages")
         print(textwrap.fill(excerpt(text), 100, initial_indent="  | ", subsequent_indent="  | "))
         print(f"  {place}")
         return found

@@ -136,7 +136,7 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
 }
 
 pub fn rules() -> Rules {
-    Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() }
+    Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new(), max_bytes: 10 * 1024 }
 }
 
 pub async fn aws(endpoint: &str) -> Aws {

@@ -75,7 +75,7 @@ fn every_row_is_called() {
 /// A service's own action comes first where it has one, and every action says whose it is.
 #[test]
 fn actions_are_well_formed() {
-    let action = Regex::new("^(s3|kms|iam|aoss|bedrock|dynamodb):[A-Z][A-Za-z]+$").unwrap();
+    let action = Regex::new("^(s3|kms|iam|aoss|s3vectors|bedrock|dynamodb):[A-Z][A-Za-z]+$").unwrap();
     for row in Operation::all() {
         for (needed, _) in row.needs() {
             assert!(action.is_match(needed), "{row:?}");

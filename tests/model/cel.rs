@@ -77,7 +77,9 @@ fn the_operator_reads_specs_as_the_api_server_does() {
 
 #[test]
 fn every_example_is_admitted() {
-    for name in ["shared-stack", "silo", "bridge", "pool", "leaving"] {
+    for name in
+        ["shared-stack", "silo", "bridge", "pool", "leaving", "silo-s3-vectors", "shared-stack-s3-vectors"]
+    {
         let path = format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap();
         let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();

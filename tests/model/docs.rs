@@ -9,7 +9,9 @@ use kube::CustomResourceExt;
 use regex::Regex;
 use serde_json::{Value, json};
 use tenantry::api;
-use tenantry::api::{Column, ConditionType, Layer, Ownership, Reason, Status, Tenant, metric, ownership};
+use tenantry::api::{
+    Column, ConditionType, Layer, Ownership, Reason, Status, Tenant, VectorStore, metric, ownership,
+};
 use tenantry::ask::refusal::REASONS;
 use tenantry::cli::Cli;
 use tenantry::stack::iam::permissions::{self, Audience};
@@ -495,6 +497,7 @@ fn the_policies_of_the_pages_are_what_is_printed() {
         boundary_arn: None,
         registry: None,
         installation_bucket: None,
+        stores: VectorStore::ALL.to_vec(),
     };
     let role = "--role-arn arn:aws:iam::111122223333:role/tenantry-operator ";
     let [asking, gateway] =
@@ -504,7 +507,7 @@ fn the_policies_of_the_pages_are_what_is_printed() {
     for (who, printed, options) in [
         ("operator", permissions::operator(&audience, None), role),
         ("destructive", permissions::destructive(&audience), ""),
-        ("boundary", boundary::boundary(&audience.scope, &[]), ""),
+        ("boundary", boundary::boundary(&audience.scope, &[], &VectorStore::ALL), ""),
         ("guard", guard::guard(&audience.scope, audience.role_arn.as_deref().unwrap()), role),
         ("guard --kind resource", guard::resource_guard(&audience.scope), role),
         ("gateway", ask::gateway(&audience.scope, asking, None), by),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tenantry::api::VectorStore;
 use tenantry::stack::iam::boundary::boundary;
 use tenantry::stack::iam::grant::{Grant, Need};
 use tenantry::stack::iam::guard::{MAX_GUARD_CHARS, guard, resource_guard};
@@ -19,6 +20,7 @@ fn audience() -> Audience {
         boundary_arn: Some("arn:aws:iam::123456789012:policy/edge".into()),
         registry: "dynamodb:tenants".parse().ok(),
         installation_bucket: None,
+        stores: VectorStore::ALL.to_vec(),
     }
 }
 
@@ -48,11 +50,14 @@ const PATHLESS: &str = "arn:aws:iam::123456789012:role/prod-ta-acme-2bx6vvlzwt";
 const ELSEWHERE: &str = "arn:aws:iam::123456789012:role/somebody/prod-ta-acme-2bx6vvlzwt";
 const OPERATOR: &str = "arn:aws:iam::123456789012:role/ops/tenantry";
 const COLLECTION: &str = "arn:aws:aoss:eu-central-1:123456789012:collection/1";
+const VECTOR_BUCKET: &str = "arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-ta-acme-2bx6vvlzwt";
+const VECTOR_INDEX: &str = "arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-sa-stand-2bx6vvlzwt/index/prod-ta-acme-f43zkbv6n7";
 const KNOWLEDGE_BASE: &str = "arn:aws:bedrock:eu-central-1:123456789012:knowledge-base/1";
 const MODEL: &str = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0";
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/tenants";
 const LINKED: &str = "arn:aws:iam::123456789012:role/aws-service-role/observability.aoss.amazonaws.com/Any";
 const BY_S3: (&str, &str) = ("kms:ViaService", "s3.eu-central-1.amazonaws.com");
+const BY_S3_VECTORS: (&str, &str) = ("kms:ViaService", "s3vectors.eu-central-1.amazonaws.com");
 const BY_AOSS: (&str, &str) = ("kms:ViaService", "aoss.eu-central-1.amazonaws.com");
 const FOR_AWS: (&str, &str) = ("kms:GrantIsForAWSResource", "true");
 const GRANTED: (&str, &str) = ("kms:GrantOperations", "Decrypt");
@@ -83,6 +88,14 @@ fn ours(grant: Grant) -> &'static [Sample] {
             (KEY, &[LENT_TO_NAMESPACE, BY_AOSS, FOR_AWS, GRANTED]),
             (KEY, &[LENT_OF_OLD, BY_AOSS, FOR_AWS, GRANTED]),
         ],
+        KeysOfVectors => &[
+            (KEY, &[OUR_TAG, BY_S3_VECTORS]),
+            (KEY, &[LENT, BY_S3_VECTORS]),
+            (KEY, &[LENT_TO_NAMESPACE, BY_S3_VECTORS]),
+        ],
+        NewVectors => &[(VECTOR_BUCKET, &[MADE_WITH_OUR_TAG]), (VECTOR_INDEX, &[MADE_WITH_OUR_TAG])],
+        Vectors => &[(VECTOR_BUCKET, &[]), (VECTOR_INDEX, &[])],
+        OwnVectors => &[(VECTOR_BUCKET, &[OUR_TAG]), (VECTOR_INDEX, &[OUR_TAG])],
         KeysOfDocuments => &[(KEY, &[BY_S3, OF_OUR_OBJECT])],
         Lists | Collections | Indexes => &[("*", &[])],
         NewRoles => &[(ROLE, &[("iam:PermissionsBoundary", "arn:aws:iam::123456789012:policy/edge")])],
@@ -146,6 +159,26 @@ fn anothers(grant: Grant) -> &'static [Sample] {
         KeysOfCollections => {
             &[(KEY, &[BY_AOSS, FOR_AWS]), (KEY, &[OUR_TAG, BY_AOSS]), (KEY, &[LENT, FOR_AWS])]
         }
+        KeysOfVectors => &[(KEY, &[OUR_TAG]), (KEY, &[BY_S3_VECTORS]), (KEY, &[LENT, BY_S3])],
+        NewVectors => &[
+            (VECTOR_BUCKET, &[]),
+            ("arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-media", &[MADE_WITH_OUR_TAG]),
+            (
+                "arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod2-ta-acme-2bx6vvlzwt",
+                &[MADE_WITH_OUR_TAG],
+            ),
+        ],
+        Vectors => &[
+            ("arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-media", &[]),
+            ("arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-media/index/prod", &[]),
+            ("arn:aws:s3vectors:eu-west-1:123456789012:bucket/prod-ta-acme-2bx6vvlzwt", &[]),
+        ],
+        // Somebody has put our tag on it.
+        OwnVectors => &[
+            (VECTOR_BUCKET, &[]),
+            (VECTOR_INDEX, &[]),
+            ("arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-media", &[OUR_TAG]),
+        ],
         KeysOfDocuments => &[
             (KEY, &[OF_OUR_OBJECT]),
             (KEY, &[LENT, BY_AOSS, OF_OUR_OBJECT]),
@@ -308,6 +341,29 @@ fn what_is_anothers_is_out_of_reach() {
     assert!(!policy.to_string().contains("bedrock:Retrieve"), "the operator asks no tenant's questions");
 }
 
+/// Whoever has one kind of vector store alone needs no right of the other.
+#[test]
+fn an_installation_with_one_vector_store_is_allowed_nothing_in_the_other() {
+    let of = |store: VectorStore| {
+        let audience = Audience { stores: vec![store], ..audience() };
+        let boundary = boundary(&audience.scope, &[], &audience.stores);
+        format!("{}{}{boundary}", permissions::operator(&audience, None), permissions::destructive(&audience))
+    };
+    let (opensearch, s3_vectors) = (of(VectorStore::OpenSearchServerless), of(VectorStore::S3Vectors));
+    assert!(opensearch.contains("aoss:") && !opensearch.contains("s3vectors"), "{opensearch}");
+    assert!(s3_vectors.contains("s3vectors:") && !s3_vectors.contains("aoss"), "{s3_vectors}");
+}
+
+/// No right to read or write a vector: what makes an index never reads one.
+#[test]
+fn the_operator_is_allowed_no_vector() {
+    let printed = operator().to_string();
+    for action in ["PutVectors", "GetVectors", "ListVectors", "QueryVectors", "DeleteVectors", "s3vectors:*"]
+    {
+        assert!(!printed.contains(action), "{action}");
+    }
+}
+
 #[test]
 fn it_is_a_policy_that_iam_takes() {
     let longest = |partition: &str, region: &str| Audience {
@@ -316,6 +372,7 @@ fn it_is_a_policy_that_iam_takes() {
         boundary_arn: Some(format!("arn:{partition}:iam::123456789012:policy/{}", "b".repeat(128))),
         registry: format!("dynamodb:{}", "t".repeat(255)).parse().ok(),
         installation_bucket: Some("b".repeat(63)),
+        stores: VectorStore::ALL.to_vec(),
     };
     let [longest, longest_of_government] =
         [("aws", "ap-northeast-1"), ("aws-us-gov", "us-gov-west-1")].map(|(it, region)| longest(it, region));
@@ -325,11 +382,20 @@ fn it_is_a_policy_that_iam_takes() {
         boundary_arn: None,
         registry: None,
         installation_bucket: None,
+        stores: VectorStore::ALL.to_vec(),
     };
+    // With the longest names in it, all that both vector stores need has no room in one document.
+    let fits = |audience: &Audience| {
+        let length = length(&permissions::operator(audience, None));
+        assert!(length <= MAX_INLINE_CHARS, "{length} characters");
+    };
+    fits(&audience());
     for audience in [longest, longest_of_government, anywhere] {
         let policy = permissions::operator(&audience, None);
         // A role's inline policies are counted together: what deletes may have to be a managed one.
-        assert!(length(&policy) <= MAX_INLINE_CHARS, "{} characters", length(&policy));
+        for store in VectorStore::ALL {
+            fits(&Audience { stores: vec![store], ..audience.clone() });
+        }
         assert!(length(&permissions::destructive(&audience)) <= MAX_MANAGED_CHARS);
         let parts = [Part::Storage, Part::Retrieval].map(|part| permissions::operator(&audience, Some(part)));
         for part in &parts {
@@ -563,8 +629,13 @@ fn under_the_guard_of_resources_nobody_but_a_service_uses_a_role_of_the_operator
 /// S14: a role within the boundary that `docs/install.md` had read the whole account.
 #[test]
 fn a_role_within_the_boundary_reaches_nothing_of_anybody_elses() {
-    let boundary = boundary(&audience().scope, &[]);
-    let out_of_reach: [(&str, Sample); 13] = [
+    let boundary = boundary(&audience().scope, &[], &VectorStore::ALL);
+    let out_of_reach: [(&str, Sample); 15] = [
+        (
+            "s3vectors:QueryVectors",
+            ("arn:aws:s3vectors:eu-central-1:123456789012:bucket/prod-media/index/x", &[]),
+        ),
+        ("s3vectors:ListVectors", (VECTOR_INDEX, &[])),
         ("s3:GetObject", ("arn:aws:s3:::other-bucket/payroll/x.csv", &[OUR_ACCOUNT])),
         ("s3:GetObject", ("arn:aws:s3:::prod-customer-data/documents/x.csv", &[OUR_ACCOUNT])),
         // A customer's own, whose names begin like ours.
@@ -586,7 +657,8 @@ fn a_role_within_the_boundary_reaches_nothing_of_anybody_elses() {
     for (action, (resource, context)) in out_of_reach {
         assert!(!allows(&boundary, Request { action, resource, context }), "{action} on {resource}");
     }
-    let within: [(&str, Sample); 4] = [
+    let within: [(&str, Sample); 5] = [
+        ("s3vectors:QueryVectors", (VECTOR_INDEX, &[])),
         ("s3:GetObject", (OBJECT, &[OUR_ACCOUNT])),
         ("s3:GetObject", ("arn:aws:s3:::prod-sa-a-b-2bx6vvlzwt/bridge/acme/a/b.md", &[OUR_ACCOUNT])),
         ("s3:ListBucket", (BUCKET, &[OUR_ACCOUNT, ("s3:prefix", "documents/")])),
@@ -605,17 +677,22 @@ fn a_role_within_the_boundary_reaches_nothing_of_anybody_elses() {
         "kms:GenerateDataKey",
         "s3:GetObject",
         "s3:ListBucket",
+        "s3vectors:DeleteVectors",
+        "s3vectors:GetIndex",
+        "s3vectors:GetVectors",
+        "s3vectors:PutVectors",
+        "s3vectors:QueryVectors",
     ];
     assert_eq!(actions, needed);
     let widest = boundary_of_anywhere();
     assert!(length(&widest) <= MAX_MANAGED_CHARS, "{}", length(&widest));
     let titan = ["amazon.titan-embed-text-v2:0".to_string()];
-    let narrow = tenantry::stack::iam::boundary::boundary(&audience().scope, &titan);
+    let narrow = tenantry::stack::iam::boundary::boundary(&audience().scope, &titan, &VectorStore::ALL);
     let invoke = |resource| Request { action: "bedrock:InvokeModel", resource, context: &[] };
     assert!(allows(&narrow, invoke(MODEL)));
     assert!(!allows(&narrow, invoke("arn:aws:bedrock:eu-central-1::foundation-model/another")));
 }
 
 fn boundary_of_anywhere() -> Value {
-    boundary(&Scope::new("prod1234", "*", "*"), &[])
+    boundary(&Scope::new("prod1234", "*", "*"), &[], &VectorStore::ALL)
 }

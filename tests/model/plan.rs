@@ -212,18 +212,34 @@ fn bad_input_is_told_all_at_once_with_file_and_remedy() {
     );
 }
 
-/// Every line of the page's example is one that is printed.
+/// Every line of the page's examples is one that is printed.
 #[test]
 fn the_page_shows_what_is_printed() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/preview.md")).unwrap();
-    let example = page.split("$ tenantry plan ").nth(1).unwrap().split("```").next().unwrap();
-    let (command, shown) = example.split_once("-o json: all of it\n").unwrap();
-    let command = command.replace("\\\n", " ").replace("examples/", "");
-    let args: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
-    let printed = told(&args, "").replace("(shared-stack.yaml)", "(examples/shared-stack.yaml)");
-    for line in shown.lines().filter(|line| !line.contains('…')) {
-        assert!(printed.lines().any(|printed| printed == line), "'{line}' is not in\n{printed}");
+    let page = page.replace("\\\n", " ");
+    let examples: Vec<_> = page.split("$ tenantry plan ").skip(1).collect();
+    assert_eq!(examples.len(), 2, "one for each vector store");
+    for example in examples {
+        let (command, shown) = example.split("```").next().unwrap().split_once('\n').unwrap();
+        let command = command.replace("examples/", "");
+        let args: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
+        let printed = told(&args, "").replace(" (s", " (examples/s");
+        for line in shown.lines().filter(|line| !line.contains('…')) {
+            assert!(printed.lines().any(|printed| printed == line), "'{line}' is not in\n{printed}");
+        }
     }
+}
+
+/// What `docs/vector-stores.md` says of prices: nothing by the hour, and for what is kept and put.
+#[test]
+fn a_tenant_on_s3_vectors_costs_what_the_page_says() {
+    let args = ["-f", "silo-s3-vectors.yaml", "--documents", "100", "--chunks-per-document", "220"];
+    let text = told(&args, "");
+    assert!(!text.contains("CreateCollection") && text.contains("CreateVectorBucket"), "{text}");
+    let plan = json_of(&args, "");
+    let tenant = &plan["objects"][0];
+    let costs: Vec<_> = tenant["costs"].as_array().unwrap().iter().collect();
+    assert_eq!(tenant["firstIngestionUSD"], json!(0.537109375), "{costs:#?}");
 }
 
 /// What a program without a cluster and without AWS is told, and whether that is an error.

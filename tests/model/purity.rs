@@ -355,9 +355,13 @@ fn named_in(is_so: impl Fn(&str) -> bool) -> BTreeSet<std::path::PathBuf> {
 
 /// Files outside `src/aws` that may name OpenSearch Serverless, tests apart, and why. A folder with all that is in it.
 const NAMES_OPENSEARCH: &[(&str, &str)] = &[
+    ("api/index.rs", "what it can find by"),
+    ("api/shared_stack.rs", "that it is the usual store"),
     ("api/status.rs", "what a field says of a collection"),
     ("api/storage.rs", "the settings of a collection"),
+    ("api/tenant.rs", "that it is the usual store"),
     ("api/vector_store.rs", "its own word"),
+    ("cli/args.rs", "how a command line names it"),
     ("cli/price.rs", "what it costs"),
     ("layers/mod.rs", "the name of the folder"),
     ("layers/opensearch", "its effects"),

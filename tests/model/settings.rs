@@ -60,7 +60,9 @@ fn a_silo_that_says_nothing_gets_the_defaults() {
         (documents.versioning, documents.noncurrent_expiration_days, documents.expiration_days),
         (Versioning::Enabled, 30, 0)
     );
-    let StoreSettings::OpenSearchServerless(collection) = silo.vector_store;
+    let StoreSettings::OpenSearchServerless(collection) = silo.vector_store else {
+        panic!("it is the usual one")
+    };
     assert_eq!(collection.standby_replicas, StandbyReplicas::Enabled);
     assert_eq!(collection.network, NetworkSettings::Private { vpc_endpoint_ids: Vec::new() });
     let knowledge_base = silo.knowledge_base;

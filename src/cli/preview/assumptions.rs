@@ -88,8 +88,8 @@ fn of_the_account(plan: &Plan) -> [String; 3] {
 /// Who makes indexes, and what each ingestion calls.
 fn of_indexes(plan: &Plan) -> Vec<String> {
     let mut assumed = vec![
-        "AWS takes the index by CreateIndex; if it refuses the schema, a TagRole and a PUT to the collection's endpoint \
-         take its place. After the onboarding, each ingestion is one StartIngestionJob more, and in a pool the operator \
+        "AWS takes the index by CreateIndex; if it refuses the schema in a collection, a TagRole and a PUT to the collection's \
+         endpoint take its place. After the onboarding, each ingestion is one StartIngestionJob more, and in a pool the operator \
          first writes a .metadata.json beside each new document."
             .into(),
     ];

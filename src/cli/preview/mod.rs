@@ -25,7 +25,7 @@ use crate::stack::forecast::onboarding;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
 use crate::stack::identity::{Identity, Owner, Scope};
-use crate::stack::store::{SCHEMA, WITHOUT_INDEX_API};
+use crate::stack::store::{SCHEMA, WITHOUT_INDEX_API, features};
 
 /// Indexes whose schema may be refused: they are made all the same where the endpoint can be reached.
 fn large_schemas(objects: &[Outlook], prospects: &[Prospect]) -> Vec<String> {
@@ -158,6 +158,19 @@ impl Plan {
                 monthly_usd,
             });
         }
+        let ingestion = prospect.knowledge_base.as_ref().map(|it| self.ingestion(it, tenants, rates));
+        let bills = prospect.store.is_some_and(|kind| features(kind).bills_vectors);
+        let mut first_ingestion_usd = None;
+        if let (true, Some(it), Some(base)) = (bills, &ingestion, &prospect.knowledge_base) {
+            let vectors = it.takes.estimate.load.requests;
+            first_ingestion_usd = Some(prices.puts(vectors));
+            costs.push(Cost {
+                layer: crate::api::Layer::Index,
+                what: "vectors",
+                name: prospect.id.name(crate::api::Layer::Index),
+                monthly_usd: prices.vectors(vectors.saturating_mul(vector_bytes(base.dimensions))),
+            });
+        }
         Outlook {
             object,
             file: file.into(),
@@ -166,7 +179,8 @@ impl Plan {
             documents,
             layers: prospect.layers.clone(),
             calls: prospect.calls.clone(),
-            ingestion: prospect.knowledge_base.as_ref().map(|it| self.ingestion(it, tenants, rates)),
+            ingestion,
+            first_ingestion_usd,
             monthly_usd: sum(costs.iter().map(|cost| cost.monthly_usd)),
             costs,
         }
@@ -183,6 +197,12 @@ impl Plan {
         let model = knowledge_base.embedding_model.clone();
         Ingestion { model, tenants, documents_per_tenant: self.documents, cut, takes }
     }
+}
+
+/// What a vector takes in S3 Vectors: four bytes a dimension, and its text and metadata, some 2 KB.
+fn vector_bytes(dimensions: i32) -> u64 {
+    const BESIDE: u64 = 2_048;
+    u64::try_from(dimensions).unwrap_or_default() * 4 + BESIDE
 }
 
 fn documents(ingestion: &Ingestion) -> u64 {

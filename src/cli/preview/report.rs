@@ -45,6 +45,9 @@ pub(super) struct Outlook {
     pub(super) layers: Vec<Line>,
     pub(super) calls: Vec<Call>,
     pub(super) ingestion: Option<Ingestion>,
+    /// What the whole ingestion costs at the most in a store that bills what is put there.
+    #[serde(rename = "firstIngestionUSD", skip_serializing_if = "Option::is_none")]
+    pub(super) first_ingestion_usd: Option<f64>,
     pub(super) costs: Vec<Cost>,
     #[serde(rename = "monthlyUSD")]
     pub(super) monthly_usd: f64,

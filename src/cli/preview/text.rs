@@ -56,6 +56,11 @@ fn of_object(object: &Outlook, rates: Rates) -> String {
     if let Some(it) = &object.ingestion {
         text += &ingestion(it, rates);
     }
+    if let Some(usd) = object.first_ingestion_usd {
+        text += &format!(
+            "    it costs ${usd:.2} in S3 Vectors at the most, if each vector comes in a call of its own\n"
+        );
+    }
     let costs = object.costs.iter().map(|cost| format!("{} ${:.2}", cost.what, cost.monthly_usd));
     let costs = costs.collect::<Vec<_>>().join(", ");
     let costs = if costs.is_empty() { "nothing of its own is billed by the hour".into() } else { costs };

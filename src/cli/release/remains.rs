@@ -52,7 +52,7 @@ async fn layers(aws: &Aws, id: &Identity) -> Result<Vec<Left>, Fault> {
     let [base, index, role, store_name] =
         [Layer::KnowledgeBase, Layer::Index, Layer::Role, Layer::VectorStore].map(|layer| id.name(layer));
     let access = aws.policies.find(PolicyKind::DataAccess, &index).await?;
-    let store = store::find(aws, &store_name).await?;
+    let store = store::find_any(aws, &store_name).await?;
     let store_words = store.as_ref().map_or("", |it| features(it.handle.kind()).words);
     let tags = [
         ("knowledge base", aws.knowledge_bases.find(&base, None).await?.map(|it| it.tags), base),

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::leavers::Leaver;
 use super::unseen::{Unseen, said};
-use crate::api::{Column, GROUP, Layer, Pattern, VERSION};
+use crate::api::{Column, GROUP, Layer, Pattern, VERSION, VectorStore};
 use crate::aws::Aws;
 use crate::cli::inspect;
 use crate::documents::marker::{Left, Marker};
-use crate::layers::Hints;
+use crate::layers::{Hints, store};
 use crate::stack::fault::Class;
 use crate::stack::forecast::deletion_preview::{self, Outcome};
 use crate::stack::forecast::price::Prices;
@@ -21,6 +21,7 @@ use crate::stack::layout::retained_prefix;
 use crate::stack::model::observed::Observation;
 use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::model::written::{self, Written};
+use crate::stack::store::features;
 
 /// All that one owner left behind.
 #[derive(Debug, Serialize)]
@@ -44,6 +45,30 @@ pub(super) struct Estate {
     pub(super) manifest: String,
 }
 
+/// Where it is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) aws: &'a Aws,
+    pub(super) scope: &'a Arc<Scope>,
+    /// The vector stores that are looked at.
+    pub(super) stores: &'a [VectorStore],
+}
+
+impl Place<'_> {
+    /// Which vector store an owner has. One that is gone is as good as any.
+    async fn store_kind(self, owner: &Identity, unseen: &mut Unseen) -> VectorStore {
+        let name = owner.name(Layer::VectorStore);
+        for kind in self.stores.iter().copied() {
+            let found = store::find(self.aws, &name, kind).await;
+            let what = format!("{} {name}", features(kind).words);
+            if unseen.or_note(what, found).is_some() {
+                return kind;
+            }
+        }
+        self.stores.first().copied().unwrap_or_default()
+    }
+}
+
 /// One thing that is left.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,12 +81,12 @@ pub(super) struct Thing {
 
 /// What is there of an owner; `None` for tags that nobody here wrote.
 pub(super) async fn estate(
-    aws: &Aws,
-    scope: &Arc<Scope>,
+    place: Place<'_>,
     prices: &Prices,
     leaver: Leaver,
     unseen: &mut Unseen,
 ) -> Option<Estate> {
+    let Place { aws, scope, .. } = place;
     let Leaver { tags, marker } = leaver;
     let owner = Owner::of_tags(&tags)?;
     let uid = tags.get(&format!("{GROUP}/owner-uid")).cloned().unwrap_or_default();
@@ -72,7 +97,8 @@ pub(super) async fn estate(
     };
     let column = pattern.map_or(Column::SharedStackWithPool, Column::from);
     let lender = stack.map(|stack| Identity::of_stack(scope.clone(), stack, ""));
-    let hints = Hints { creates_key: true, ..Hints::default() };
+    let store_kind = place.store_kind(lender.as_ref().unwrap_or(&id), unseen).await;
+    let hints = Hints { creates_key: true, store_kind, ..Hints::default() };
     let (observed, faults) = inspect::look_as_far_as_possible(aws, &id, lender.as_ref(), column, hints).await;
     let mut notes = Vec::new();
     for (layer, fault) in &faults {

@@ -26,7 +26,12 @@ pub(super) struct Leaver {
 
 /// Everybody who left something, by owner and uid. Buckets are looked into only if they are this installation's: anybody of
 /// the account may call one like ours.
-pub(super) async fn leavers(aws: &Aws, scope: &Arc<Scope>, unseen: &mut Unseen) -> Vec<Leaver> {
+pub(super) async fn leavers(
+    aws: &Aws,
+    scope: &Arc<Scope>,
+    stores: &[VectorStore],
+    unseen: &mut Unseen,
+) -> Vec<Leaver> {
     let prefix = format!("{}-", scope.installation);
     let mut search = Search { scope, unseen, found: BTreeMap::new() };
     let named = |name: &String| scope.may_have_named(name);
@@ -34,12 +39,12 @@ pub(super) async fn leavers(aws: &Aws, scope: &Arc<Scope>, unseen: &mut Unseen) 
     for bucket in buckets.into_iter().filter(named) {
         search.bucket(aws, &bucket).await;
     }
-    for kind in VectorStore::ALL {
+    for kind in stores.iter().copied() {
         let words = features(kind).words;
         let stores = store::names(aws, kind, &prefix).await;
         let stores = search.unseen.or_note(format!("the list of all {words}s"), stores);
         for name in stores.into_iter().filter(named) {
-            let found = store::find(aws, &name).await.map(|found| found.map(|it| it.tags));
+            let found = store::find(aws, &name, kind).await.map(|found| found.map(|it| it.tags));
             search.note_retained(format!("{words} {name}"), found);
         }
     }

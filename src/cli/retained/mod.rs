@@ -10,9 +10,9 @@ mod unseen;
 use anyhow::{bail, ensure};
 use clap::Args;
 
-use self::estate::{Estate, Thing};
+use self::estate::{Estate, Place, Thing};
 use self::unseen::Unseen;
-use super::args::{OfInstallation, Output};
+use super::args::{OfInstallation, OfStores, Output};
 use super::help;
 use super::inspect;
 use super::price::Priced;
@@ -29,6 +29,9 @@ pub(super) struct Retained {
     of: OfInstallation,
 
     #[command(flatten)]
+    stores: OfStores,
+
+    #[command(flatten)]
     output: Output,
 
     #[command(flatten)]
@@ -41,8 +44,10 @@ impl Retained {
         let prices = Prices::from(self.prices);
         let mut unseen = Unseen::default();
         let mut estates = Vec::new();
-        for leaver in leavers::leavers(&aws, &scope, &mut unseen).await {
-            estates.extend(estate::estate(&aws, &scope, &prices, leaver, &mut unseen).await);
+        let stores = self.stores.stores();
+        for leaver in leavers::leavers(&aws, &scope, &stores, &mut unseen).await {
+            let place = Place { aws: &aws, scope: &scope, stores: &stores };
+            estates.extend(estate::estate(place, &prices, leaver, &mut unseen).await);
         }
         if estates.is_empty() {
             let bucket = self.of.bucket(&scope);

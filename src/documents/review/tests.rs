@@ -41,7 +41,11 @@ impl Test {
         Self {
             aws: s3.aws(),
             s3,
-            rules: Rules { tenant_id_key: "tenantId".into(), attributes: Vec::new() },
+            rules: Rules {
+                tenant_id_key: "tenantId".into(),
+                attributes: Vec::new(),
+                max_bytes: sidecar::MAX_SIDECAR,
+            },
             owner: Owner::Stack { name: "standard".into() },
             leaving: BTreeSet::new(),
             limit: Size::OF_A_JOB,

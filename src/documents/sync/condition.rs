@@ -10,6 +10,7 @@ use crate::documents::findings::Names;
 use crate::documents::source::Source;
 use crate::stack::job::JobSummary;
 use crate::stack::model::outcome::Documents;
+use crate::stack::store::MetadataLimits;
 
 /// What it is worked out from.
 pub(super) struct Facts<'a> {
@@ -85,9 +86,28 @@ impl Facts<'_> {
                 );
                 (Some(false), Reason::DocumentsFailed, message)
             }
-            Some(job) => (Some(true), Reason::Synced, self.indexed_by(job)),
+            Some(job) => match self.left_aside(job) {
+                Some(message) => (Some(false), Reason::DocumentsFailed, message),
+                None => (Some(true), Reason::Synced, self.indexed_by(job)),
+            },
         };
         Documents { current, reason, message }
+    }
+
+    /// What a job says of documents that it left aside without counting them as failed: the vector store takes less of a metadata
+    /// file than Bedrock reads. In a pool the operator writes these files, and none is too long.
+    fn left_aside(&self, job: &JobSummary) -> Option<String> {
+        let MetadataLimits { bytes, attributes } =
+            self.source.metadata.filter(|_| self.source.pool.is_none())?;
+        let its = self.last.filter(|last| last.last_job_id.as_deref() == Some(&job.id))?;
+        (!its.failure_reasons.is_empty()).then(|| {
+            format!(
+                "Job {} left documents aside, and no query finds them: {}. The vector store takes metadata files of {bytes} bytes \
+                 and {attributes} attributes at the most; shorten them, and the next job reads the documents",
+                job.id,
+                self.why()
+            )
+        })
     }
 
     /// Why the last job failed, in the words of Bedrock.

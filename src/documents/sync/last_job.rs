@@ -24,7 +24,9 @@ pub(super) async fn describe(
     }
     let ended = !last.is_running();
     let failed = ended && (last.status == "FAILED" || last.statistics.failed > 0);
-    let job: Option<Job> = if failed {
+    // A metadata file that the store does not take is told in the reasons of a job that has failed at nothing.
+    let may_lack = ended && source.metadata.is_some() && last.statistics.metadata_scanned > 0;
+    let job: Option<Job> = if failed || may_lack {
         aws.jobs.get(&source.knowledge_base_id, &source.data_source_id, &last.id).await?
     } else {
         None

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::policies::foreign_policy;
 use crate::api::{Layer, Reason};
-use crate::aws::{Aws, PolicyKind};
+use crate::aws::{Aws, PolicyKind, Tags};
 use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, OwnershipClaim};
@@ -40,7 +40,7 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<In
         seen => seen?,
     };
     let facts = match seen {
-        Some(schema) => IndexFacts { schema, by_endpoint: false },
+        Some(schema) => IndexFacts { schema, tags: Tags::new(), arn: None, by_endpoint: false },
         None => match find_by_endpoint(aws, &name, collection, hints).await? {
             Some(facts) => facts,
             None => return Ok(Observed::Absent),
@@ -73,7 +73,9 @@ async fn find_by_endpoint(
         return Ok(None);
     };
     match endpoints.find(endpoint, name).await {
-        Ok(schema) => Ok(schema.map(|schema| IndexFacts { schema, by_endpoint: true })),
+        Ok(schema) => {
+            Ok(schema.map(|schema| IndexFacts { schema, tags: Tags::new(), arn: None, by_endpoint: true }))
+        }
         // As far as we know, nothing is made where we cannot go.
         Err(fault) if fault.class == Class::Unreachable && !made_there => Ok(None),
         Err(fault) => Err(match endpoints.instead_of_api() {
@@ -111,8 +113,10 @@ pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>)
 
 /// The collection that holds the index, and its id.
 fn collection(store: Option<&StoreHandle>) -> Option<(&CollectionHandle, &str)> {
-    let StoreHandle::OpenSearchServerless(collection) = store?;
-    Some((collection, collection.id()?))
+    match store? {
+        StoreHandle::OpenSearchServerless(collection) => Some((collection, collection.id()?)),
+        StoreHandle::S3Vectors(_) => None,
+    }
 }
 
 /// Whether it is for the endpoint to say the last word: the control plane has no such API, or refuses the schema.

@@ -9,7 +9,7 @@ use kube::Client;
 use kube::api::DynamicObject;
 
 use super::listing::each;
-use crate::api::{Layer, Pattern, Tenant, finalizer_name};
+use crate::api::{Layer, Pattern, Tenant, VectorStore, finalizer_name};
 use crate::operator::watches::TenantWatch;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
@@ -27,6 +27,8 @@ pub struct Holder {
     pub id: Identity,
     /// The record that its status names.
     pub id_record: Option<String>,
+    /// Where its vectors are.
+    pub store: VectorStore,
 }
 
 /// What of a Tenant says whether it is a holder.
@@ -37,6 +39,7 @@ struct Said {
     id_record: Option<String>,
     prefix: Option<String>,
     bucket: Option<String>,
+    store: Option<VectorStore>,
 }
 
 impl Said {
@@ -49,6 +52,7 @@ impl Said {
             id_record: text("/status/idRecord"),
             prefix: text("/status/prefix"),
             bucket: text("/status/bucket"),
+            store: field(object, "/status/vectorStore"),
         })
     }
 
@@ -62,6 +66,7 @@ impl Said {
             id_record: text(tenant.id_record()),
             prefix: text(tenant.prefix()),
             bucket: status.and_then(|status| status.bucket.clone()),
+            store: status.and_then(|status| status.vector_store),
         })
     }
 }
@@ -69,7 +74,7 @@ impl Said {
 impl Holder {
     /// None if nothing was built for it, or if it is in another account or region.
     fn of(scope: &Arc<Scope>, meta: &ObjectMeta, said: Said) -> Option<Self> {
-        let Said { tenant_id, pattern, stack, id_record, prefix, bucket } = said;
+        let Said { tenant_id, pattern, stack, id_record, prefix, bucket, store } = said;
         let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
         let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
         let owner = Owner::Tenant { namespace, name, tenant_id, pattern, stack };
@@ -85,7 +90,7 @@ impl Holder {
             return None;
         }
         let born = meta.creation_timestamp.as_ref().map(|time| time.0);
-        Some(Self { age: (born, uid), id, id_record })
+        Some(Self { age: (born, uid), id, id_record, store: store.unwrap_or_default() })
     }
 }
 

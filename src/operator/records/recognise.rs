@@ -88,7 +88,7 @@ impl Recognition<'_> {
             let uid = uids.get(namespace).cloned();
             let record = Record::of(&holder.id, self.cluster, uid, State::Held, Timestamp::now());
             if let Some(record) = record {
-                answered(self.ids.record(record).await)?;
+                answered(self.ids.record(record.in_store(holder.store)).await)?;
             }
         }
         Ok(missing)

@@ -9,7 +9,7 @@ use super::passed::Passed;
 use super::stack::Stack;
 use super::unready::{in_time, is_passing, of_unseen};
 use super::world::World;
-use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity};
+use crate::api::{ConditionType, Layer, PerLayer, Reason, Severity, VectorStore};
 use crate::clock::{self, Clock};
 use crate::reconcile::attention::is_made;
 use crate::reconcile::memory::{self, Memory};
@@ -21,6 +21,7 @@ use crate::stack::model::diff;
 use crate::stack::model::outcome::{LayerStatus, Outcome};
 use crate::stack::model::plan::Step;
 use crate::stack::model::progress::{Cadence, Progress, STALLED, made_in};
+use crate::stack::store::features;
 
 /// All that can move moves, side by side. What AWS refused in a way that needs a person is left alone for a while, even
 /// if other layers bring on the next pass before. What AWS was asked for in this pass is not asked for again.
@@ -47,9 +48,11 @@ pub(super) async fn act(
 }
 
 /// Whether AWS has done at once what some step asked for, so that the next can follow without waiting. `observed` is what was
-/// seen before, and `memory` what is remembered then. `is_new` says whether a layer was not asked for the same before.
+/// seen before, and `memory` what is remembered then. `is_new` says whether a layer was not asked for the same before, and
+/// `store` which store it is that is made.
 pub(super) fn is_done_at_once(
     clock: Clock,
+    store: VectorStore,
     memory: &Memory,
     results: &[(Layer, Result<Progress, Fault>)],
     is_new: impl Fn(Layer) -> bool,
@@ -63,7 +66,7 @@ pub(super) fn is_done_at_once(
         let at_once = match layer {
             Layer::Key | Layer::Bucket | Layer::Role => true,
             Layer::KnowledgeBase => observed.knowledge_base.ours().is_some_and(|it| it.status == "ACTIVE"),
-            Layer::VectorStore | Layer::Index => false,
+            Layer::VectorStore | Layer::Index => features(store).made_at_once,
         };
         is_asked && is_told && at_once
     })

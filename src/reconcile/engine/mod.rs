@@ -83,7 +83,7 @@ async fn carry_out(
     let drift = put_right(&steps, &results, memory);
     note_asked(&desired, &results, &mut memory.observed);
     let is_new = |layer| asked.answer(&desired, &memory.observed, layer).is_none();
-    let at_once = is_done_at_once(world.clock, memory, &results, is_new);
+    let at_once = is_done_at_once(world.clock, stack.store_kind(), memory, &results, is_new);
     asked.note(&desired, &memory.observed, &results);
     let mut passed = collect(world, stack, &desired, steps, results, index_unseen, memory);
     // Whoever was refused is not asked again at once.

@@ -28,6 +28,8 @@ pub struct Stack<'a> {
     pub approved: Option<&'a str>,
     /// Why there is no room for its knowledge base, if there is none: it is not made, and the rest is.
     pub no_room: Option<&'a Blocked>,
+    /// Which vector store it has or borrows, where nothing is wanted any more that would say it.
+    pub store: Option<VectorStore>,
     /// What the owned layers should be.
     pub blueprint: Blueprint<'a>,
 }
@@ -41,7 +43,8 @@ impl Stack<'_> {
     /// Which kind of vector store it has or borrows: as its lender says, its spec, or else what it was built with.
     pub fn store_kind(&self) -> VectorStore {
         let lent = self.offer.map(|offer| offer.store.kind());
-        lent.or_else(|| self.blueprint.store_kind()).or(self.status.vector_store).unwrap_or_default()
+        let said = lent.or_else(|| self.blueprint.store_kind()).or(self.store);
+        said.or(self.status.vector_store).unwrap_or_default()
     }
 
     /// Where to look first.

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 use super::observe::observe;
 use super::stack::Stack;
 use super::world::World;
-use crate::api::{Column, Layer, Ownership, PerLayer, Reason, Status, ownership};
+use crate::api::{Column, Layer, Ownership, PerLayer, Reason, Status, VectorStore, ownership};
 use crate::layers::Hints;
 use crate::reconcile::attention::Look;
 use crate::reconcile::memory::Memory;
@@ -18,17 +18,19 @@ use crate::stack::model::plan;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::{ORDER, OnDelete, is_built_on};
 use crate::stack::offer::Offer;
+use crate::stack::store::features;
 
-/// A stack of which nothing is wanted any more.
+/// A stack of which nothing is wanted any more; `store` is which vector store it has, where that is known.
 pub fn nothing_wanted<'a>(
     id: &'a Identity,
     column: Column,
     offer: Option<&'a Offer>,
     status: &'a Status,
     creates_key: bool,
+    store: Option<VectorStore>,
 ) -> Stack<'a> {
     let blueprint = Blueprint::Nothing;
-    Stack { id, column, offer, status, creates_key, approved: None, no_room: None, blueprint }
+    Stack { id, column, offer, status, creates_key, approved: None, no_room: None, store, blueprint }
 }
 
 /// Marks what stays: it still says whose it was, and that nobody looks after it.
@@ -39,9 +41,10 @@ pub async fn retain(
     memory: &mut Memory,
 ) -> Result<(), Fault> {
     let stays = |layer: &Layer| on_delete.keeps(*layer);
-    // An index has no tags, and whether anybody can see it does not matter.
-    let tagged =
-        |_: &Memory, layer| if layer != Layer::Index && stays(&layer) { Look::All } else { Look::None };
+    // Where an index has no tags, whether anybody can see it does not matter.
+    let index_has_tags = features(case.store_kind()).index_has_tags;
+    let has_tags = |layer: Layer| layer != Layer::Index || index_has_tags;
+    let tagged = |_: &Memory, layer| if has_tags(layer) && stays(&layer) { Look::All } else { Look::None };
     if let Some((_, fault)) = observe(world, case, memory, tagged).await.into_iter().next() {
         return Err(fault);
     }

@@ -86,8 +86,10 @@ impl Layers for InMemory {
                 Layer::Bucket => LayerObservation::Bucket(judged(id, &observed.bucket, |it| Some(&it.tags))),
                 Layer::VectorStore => {
                     LayerObservation::VectorStore(judged(id, &observed.vector_store, |it| {
-                        let StoreFacts::OpenSearchServerless(it) = it;
-                        Some(&it.collection.as_ref()?.tags)
+                        Some(match it {
+                            StoreFacts::OpenSearchServerless(it) => &it.collection.as_ref()?.tags,
+                            StoreFacts::S3Vectors(it) => &it.detail.as_ref()?.tags,
+                        })
                     }))
                 }
                 Layer::Index if hints.store.is_none() => LayerObservation::Index(Observed::Absent),
@@ -294,6 +296,7 @@ impl Object {
             creates_key: self.sample.creates_key(),
             approved: self.approved.as_deref(),
             no_room: self.no_room.as_ref(),
+            store: None,
             blueprint: self.sample.blueprint(),
         }
     }

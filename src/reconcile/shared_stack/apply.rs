@@ -10,7 +10,7 @@ use crate::api::{Reason, Shared, SharedStack, Sidecars, Status, annotations};
 use crate::documents::findings::{Findings, Losses};
 use crate::documents::quarantine::{NO_ROOM, QUARANTINE};
 use crate::documents::schedule::Ask;
-use crate::documents::sidecar::{Pool, Rules};
+use crate::documents::sidecar::{self, Pool, Rules};
 use crate::documents::source::Source;
 use crate::reconcile::context::Context;
 use crate::reconcile::memory::Memory;
@@ -39,8 +39,11 @@ pub(super) async fn pool_documents(
     // One job for all whose documents moved before it.
     asks.extend(tenants.iter().filter_map(|tenant| tenant.moved()).max().map(Ask::Moved));
     let approved = annotations::approved(&stack.metadata);
-    let rules =
-        Rules { tenant_id_key: pool.tenant_id_key.clone(), attributes: pool.index.attributes.clone() };
+    let rules = Rules {
+        tenant_id_key: pool.tenant_id_key.clone(),
+        attributes: pool.index.attributes.clone(),
+        max_bytes: sidecar::max_bytes(shared.vector_store.kind()),
+    };
     // What stays of a tenant that has been taken away is found by nobody any more.
     let taken_away = taken_away(&tenants);
     let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);

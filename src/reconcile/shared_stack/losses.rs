@@ -7,7 +7,7 @@ use kube::api::DynamicObject;
 use kube::runtime::events::EventType;
 
 use super::retained::{self, Besides};
-use crate::api::{Layer, Reason, annotations};
+use crate::api::{Layer, Reason, VectorStore, annotations};
 use crate::documents::marker::{self, Left, Marker};
 use crate::documents::purge;
 use crate::layers;
@@ -27,6 +27,7 @@ use crate::stack::offer::Offer;
 pub(super) struct Losses<'a> {
     cx: &'a Context,
     stack: &'a Identity,
+    store: VectorStore,
     on_delete: OnDelete,
     tenants: Vec<Loss>,
 }
@@ -47,7 +48,8 @@ impl<'a> Losses<'a> {
         tenants: &[DynamicObject],
     ) -> Result<Self, Fault> {
         let cx = deletion.cx;
-        let mut losses = Self { cx, stack, on_delete, tenants: Vec::new() };
+        let store = deletion.last.vector_store.unwrap_or_default();
+        let mut losses = Self { cx, stack, store, on_delete, tenants: Vec::new() };
         let bucket = layers::bucket::look(&cx.aws, stack, deletion.before.bucket.as_deref()).await?;
         if !matches!(bucket, Observed::Ours(_)) {
             return Ok(losses);
@@ -113,7 +115,7 @@ impl<'a> Losses<'a> {
         }
         let Self { cx, stack, on_delete, .. } = *self;
         // A store that is not active cannot be asked for an index; it takes it along.
-        let store = layers::store::find(&cx.aws, &stack.name(Layer::VectorStore)).await?;
+        let store = layers::store::find(&cx.aws, &stack.name(Layer::VectorStore), self.store).await?;
         let offer = store.filter(|it| it.is_active).map(|it| Offer::of_store(stack, it.handle));
         let documents = |tenant: &Identity| {
             let (bucket, ledger) = (stack.name(Layer::Bucket), ledger_key(tenant));
@@ -128,7 +130,8 @@ impl<'a> Losses<'a> {
         };
         let world = cx.world();
         let gone =
-            retained::take_along(&world, offer.as_ref(), &leavers, on_delete, memory, documents).await?;
+            retained::take_along(&world, self.store, offer.as_ref(), &leavers, on_delete, memory, documents)
+                .await?;
         done(gone)?;
         let left_alone = retained::left_alone(memory);
         if !left_alone.is_empty() {

@@ -61,7 +61,7 @@ async fn room(
         return PassStop::if_let_in(cx.reserve(applicant, None).await);
     }
     if let Some(key) = Blueprint::Stack(shared).existing_key() {
-        existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, None).await?;
+        existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, None, shared.vector_store.kind()).await?;
     }
     if shared.pool.is_some() {
         cx.reserve(applicant, None).await?;

@@ -1,5 +1,5 @@
 //! What tenants have retained in a SharedStack, if somebody has approved that it goes too. What lies in the bucket and in the
-//! collection goes with them. A Bridge tenant has left more: a knowledge base, an index, a role. Its marker says whose they
+//! vector store goes with them. A Bridge tenant has left more: a knowledge base, an index, a role. Its marker says whose they
 //! are, and is gone with the bucket; so they go first.
 
 use std::cmp::Reverse;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
-use crate::api::{Column, Pattern, Status};
+use crate::api::{Column, Pattern, Status, VectorStore};
 use crate::documents::marker::{Left, Marker};
 use crate::reconcile::engine::{self, World};
 use crate::reconcile::memory::{Memory, TakenAlong};
@@ -23,7 +23,7 @@ const LISTED: usize = 10;
 /// How many tenants are taken apart side by side: an account may have a hundred, and AWS counts calls by the second.
 const SIDE_BY_SIDE: usize = 5;
 
-/// What a tenant has left besides what lies in the SharedStack's bucket and collection.
+/// What a tenant has left besides what lies in the SharedStack's bucket and vector store.
 #[derive(Debug, PartialEq)]
 pub(super) enum Besides {
     /// Nothing.
@@ -61,9 +61,11 @@ pub(super) fn besides(
 }
 
 /// Takes apart what these tenants have left besides, a step further and several side by side: one that is stuck holds up
-/// none of the others, but the SharedStack. `documents` are what goes of each in the bucket if that stays.
+/// none of the others, but the SharedStack. `store` is which vector store they borrow, and `documents` are what goes of each in
+/// the bucket if that stays.
 pub(super) async fn take_along<'a>(
     world: &World<'_>,
+    store: VectorStore,
     offer: Option<&Offer>,
     leavers: &[(&str, &Besides)],
     on_delete: OnDelete,
@@ -87,7 +89,7 @@ pub(super) async fn take_along<'a>(
                 memory.taken_along.insert(tenant_id.to_string(), TakenAlong::Gone(vec![left]));
             }
             Besides::Layers(id) => {
-                let step = step(world, offer, tenant_id, id, on_delete, before, documents(id));
+                let step = step(world, store, offer, tenant_id, id, on_delete, before, documents(id));
                 steps.push(step.boxed());
             }
         }
@@ -119,8 +121,10 @@ pub(super) async fn take_along<'a>(
 }
 
 /// One tenant's step back, with what is remembered of it.
+#[allow(clippy::too_many_arguments)] // It is `take_along` of one.
 async fn step<'a>(
     world: &World<'_>,
+    store: VectorStore,
     offer: Option<&Offer>,
     tenant_id: &'a str,
     id: &Identity,
@@ -129,7 +133,7 @@ async fn step<'a>(
     documents: BoxFuture<'_, Result<Progress, Fault>>,
 ) -> (&'a str, Memory, Result<Progress, Fault>) {
     let status = Status::default();
-    let case = engine::nothing_wanted(id, Column::Bridge, offer, &status, false);
+    let case = engine::nothing_wanted(id, Column::Bridge, offer, &status, false, Some(store));
     let progress = engine::teardown(world, &case, on_delete, &mut memory, documents).await;
     (tenant_id, memory, progress)
 }

@@ -6,7 +6,7 @@ use kube::api::DynamicObject;
 use kube::{Api, ResourceExt};
 
 use super::last_spec::LastSpec;
-use crate::api::{Column, Status};
+use crate::api::{Column, Layer, Ownership, Status, ownership};
 use crate::reconcile::context::Context;
 use crate::reconcile::engine;
 use crate::reconcile::engine::Stack;
@@ -64,6 +64,8 @@ impl<'a> Deletion<'a> {
 
     /// Its stack, as the engine takes it apart.
     pub fn stack<'b>(&'b self, id: &'b Identity, column: Column, offer: Option<&'b Offer>) -> Stack<'b> {
-        engine::nothing_wanted(id, column, offer, &self.before, self.last.creates_key)
+        let own = || self.last.vector_store.unwrap_or_default();
+        let store = (ownership(column, Layer::VectorStore) == Ownership::Owns).then(own);
+        engine::nothing_wanted(id, column, offer, &self.before, self.last.creates_key, store)
     }
 }

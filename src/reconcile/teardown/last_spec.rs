@@ -2,7 +2,7 @@
 
 use kube::api::DynamicObject;
 
-use crate::api::{DeletionPolicy, Pattern};
+use crate::api::{DeletionPolicy, Pattern, VectorStore};
 use crate::reconcile::unparsed::field;
 
 /// The spec as it was last written. A value that is missing, or that this release does not know, is absent.
@@ -15,6 +15,8 @@ pub struct LastSpec {
     pub stack: Option<String>,
     /// Whether a SharedStack has a pool.
     pub has_pool: bool,
+    /// Which vector store it has of its own; absent also where it has the usual one.
+    pub vector_store: Option<VectorStore>,
     /// Whether it had a key made for it.
     pub creates_key: bool,
     /// What is to become of the stack.
@@ -30,6 +32,7 @@ impl LastSpec {
             tenant_id: field(object, "/spec/tenantId"),
             pattern: field(object, "/spec/pattern"),
             stack: field(object, "/spec/stackRef/name"),
+            vector_store: field(object, "/spec/vectorStore"),
             has_pool: object.data.pointer("/spec/pool").is_some(),
             creates_key: key.is_some_and(|key| key == "Create"),
             policy: field(object, "/spec/deletionPolicy"),
@@ -52,14 +55,17 @@ mod tests {
     fn each_value_is_read_whatever_the_others_are() {
         let whole = of(json!({
             "tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": "standard"}, "deletionPolicy": "Delete",
-            "encryption": {"key": "Create"}, "pool": {},
+            "encryption": {"key": "Create"}, "pool": {}, "vectorStore": "S3Vectors",
         }));
+        assert_eq!(whole.vector_store, Some(VectorStore::S3Vectors));
         assert_eq!((whole.tenant_id.as_deref(), whole.pattern), (Some("acme"), Some(Pattern::Bridge)));
         assert_eq!((whole.stack.as_deref(), whole.policy), (Some("standard"), Some(DeletionPolicy::Delete)));
         assert!(whole.creates_key && whole.has_pool);
         let odd = of(json!({
             "tenantId": "acme", "pattern": "Newer", "stackRef": [], "deletionPolicy": 5, "encryption": "none",
+            "vectorStore": "Newer",
         }));
+        assert_eq!(odd.vector_store, None);
         assert_eq!((odd.tenant_id.as_deref(), odd.pattern), (Some("acme"), None));
         assert_eq!((odd.stack.as_deref(), odd.policy), (None, None));
         assert!(!odd.creates_key && !odd.has_pool);

@@ -62,7 +62,7 @@ async fn take_id(ids: &Ids, resolved: &Resolved, grant: &Grant) -> Result<(), Pa
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = resolved.approved.as_deref();
     let claimant = Claimant { id: &resolved.id, namespace_uid, named: *named, approved };
-    if ids.give(&claimant, over.as_deref()).await? {
+    if ids.give(&claimant, resolved.store_kind(), over.as_deref()).await? {
         return Ok(());
     }
     // It is read again.

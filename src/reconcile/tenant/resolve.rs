@@ -44,7 +44,7 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
         may_come(cx, tenant, &applicant, &isolation, stack).await?;
     }
     if let Some(stack) = stack {
-        accept::stack_serves(&isolation, stack)?;
+        accept::stack_serves(tenant, &isolation, stack)?;
     }
     if !has_id && !cx.claims.ask(&tenant_id, &claimant(tenant)) {
         return Err(record::taken(&tenant_id).into());

@@ -59,7 +59,8 @@ pub(super) async fn ask(
     let limit = limit(&live_namespace(cx.client.clone(), tenant).await?.metadata)?;
     let blueprint = Blueprint::Tenant { isolation, tags: &tenant.spec.tags };
     if let Some(key) = blueprint.existing_key() {
-        existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, tenant.namespace().as_deref()).await?;
+        let (namespace, store) = (tenant.namespace(), blueprint.store_kind().unwrap_or_default());
+        existing_key::may_be_used(&cx.aws.keys, &cx.scope, key, namespace.as_deref(), store).await?;
     }
     cx.reserve(applicant, limit).await?;
     Ok(None)

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use kube::{Resource, ResourceExt};
 
 use super::pool::{self, PoolTenant};
-use crate::api::{Column, Layer, Pattern, Reason, Status, Tenant};
+use crate::api::{Column, Layer, Pattern, Reason, Status, Tenant, VectorStore};
 use crate::clock;
 use crate::documents::marker::{self, Marker};
 use crate::documents::purge;
@@ -28,8 +28,10 @@ use crate::stack::record::State;
 pub struct DeletedTenant {
     id: Identity,
     pattern: Pattern,
-    /// The SharedStack that it borrows from.
+    /// The SharedStack that it borrows from,
     lender: Option<Identity>,
+    /// and where its vectors are, if that is known.
+    store: Option<VectorStore>,
     /// Whether the tenantId is its own, and with it what lies under that in a SharedStack. Our finalizer does not prove it:
     /// whoever makes an object can write it, and name another's tenantId.
     claimed: Claimed,
@@ -51,6 +53,7 @@ impl Deletable for DeletedTenant {
             id: cx.tenant_identity(object, tenant_id, pattern, stack),
             pattern,
             lender: stack.map(|stack| stack_identity(cx, stack)),
+            store: deletion.before.vector_store.or(last.vector_store).or_else(|| stacks_store(cx, stack?)),
             claimed: Claimed::NotOurs,
         })
     }
@@ -130,7 +133,7 @@ impl Deletable for DeletedTenant {
             Left::Something => (State::Retained, false),
             Left::Nothing => (State::Gone, status.had_documents != Some(true)),
         };
-        cx.ids.leave(&self.id, state, empty, namespace).await?;
+        cx.ids.leave(&self.id, self.store.unwrap_or_default(), state, empty, namespace).await?;
         Ok(())
     }
 
@@ -164,7 +167,11 @@ impl DeletedTenant {
     /// What it borrows, if that is there.
     async fn offer(&self, cx: &Context) -> Result<Option<Offer>, Fault> {
         let Some(lender) = &self.lender else { return Ok(None) };
-        let store = layers::store::find(&cx.aws, &lender.name(Layer::VectorStore)).await?;
+        let (aws, name) = (&cx.aws, lender.name(Layer::VectorStore));
+        let store = match self.store {
+            Some(kind) => layers::store::find(aws, &name, kind).await?,
+            None => layers::store::find_any(aws, &name).await?,
+        };
         Ok(store.map(|store| Offer::of_store(lender, store.handle)))
     }
 
@@ -274,6 +281,13 @@ impl DeletedTenant {
 fn stack_identity(cx: &Context, stack: &str) -> Identity {
     let uid = cx.stack(stack).and_then(|stack| stack.meta().uid.clone()).unwrap_or_default();
     Identity::of_stack(cx.scope.clone(), stack, &uid)
+}
+
+/// The vector store of a SharedStack, as the cache has it.
+fn stacks_store(cx: &Context, stack: &str) -> Option<VectorStore> {
+    let stack = cx.stack(stack)?;
+    let stack = stack.0.as_ref().ok()?;
+    Some(stack.spec.vector_store.unwrap_or_default())
 }
 
 /// Whether what was seen is that SharedStack's, be it of today or of an earlier object of its name: a tenant's

@@ -299,7 +299,7 @@ fn summary(
 fn no_code_that_aws_is_known_to_give_is_without_its_class_its_conditions_and_its_severity() {
     for (class, codes) in CODES {
         for code in *codes {
-            assert_eq!(classify("PutRolePolicy", code, ""), *class, "{code}");
+            assert_eq!(classify("iam", "PutRolePolicy", code, ""), *class, "{code}");
             assert_is_told(*class, code);
         }
     }
@@ -315,7 +315,7 @@ fn no_code_that_botocore_names_for_what_we_call_is_unnamed_and_none_goes_untold(
         let mut words = line.split(' ');
         let (service, code) = (words.next().unwrap(), words.next().unwrap());
         services.insert(service);
-        let class = classify("PutRolePolicy", code, "");
+        let class = classify("iam", "PutRolePolicy", code, "");
         if words.next() == Some("called") {
             assert_eq!(named(code), Some(class), "{line}");
         }
@@ -396,13 +396,13 @@ fn every_row_has_its_codes_among_those_that_are_known() {
 #[test]
 fn what_s3_says_of_a_key_is_waited_for() {
     for code in ["KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"] {
-        assert_eq!(classify("PutObject", code, ""), Class::NotYet, "{code}");
+        assert_eq!(classify("s3", "PutObject", code, ""), Class::NotYet, "{code}");
     }
 }
 
 #[test]
 fn bedrock_races_are_told_from_mistakes_by_their_message() {
-    let create = |message| classify("CreateKnowledgeBase", "ValidationException", message);
+    let create = |message| classify("bedrock", "CreateKnowledgeBase", "ValidationException", message);
     for race in [
         "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: bedrock:InvokeModel",
         "Bedrock cannot assume role arn:aws:iam::1:role/x",
@@ -423,25 +423,33 @@ fn bedrock_races_are_told_from_mistakes_by_their_message() {
 
 #[test]
 fn codes_fall_into_their_classes() {
-    for (operation, code, class) in [
-        ("StartIngestionJob", "ServiceQuotaExceededException", Class::NotYet),
-        ("CreateKnowledgeBase", "ServiceQuotaExceededException", Class::Quota),
-        ("CreateCollection", "OcuLimitExceededException", Class::Quota),
-        ("CreateIndex", "AccessDeniedException", Class::NotYet),
-        ("CreateRole", "AccessDenied", Class::Denied),
-        ("CreateBucket", "BucketAlreadyOwnedByYou", Class::Conflict),
-        ("CreateBucket", "OperationAborted", Class::NotYet),
-        ("GetRole", "NoSuchEntity", Class::NotFound),
-        ("GetDataSource", "ResourceNotFoundException", Class::NotFound),
-        ("GetBucketPolicy", "NoSuchBucketPolicy", Class::NotFound),
-        ("HeadBucket", "NotFound", Class::NotFound),
-        ("UpdateItem", "ConditionalCheckFailedException", Class::Conflict),
-        ("UpdateItem", "ProvisionedThroughputExceededException", Class::Throttled),
-        ("UpdateItem", "ResourceNotFoundException", Class::NotFound),
-        ("ListAliases", "ThrottlingException", Class::Throttled),
-        ("ListAliases", "InternalServerException", Class::Transient),
+    for (service, operation, code, class) in [
+        ("bedrock", "StartIngestionJob", "ServiceQuotaExceededException", Class::NotYet),
+        ("bedrock", "CreateKnowledgeBase", "ServiceQuotaExceededException", Class::Quota),
+        ("aoss", "CreateCollection", "OcuLimitExceededException", Class::Quota),
+        ("aoss", "CreateIndex", "AccessDeniedException", Class::NotYet),
+        ("iam", "CreateRole", "AccessDenied", Class::Denied),
+        ("s3", "CreateBucket", "BucketAlreadyOwnedByYou", Class::Conflict),
+        ("s3", "CreateBucket", "OperationAborted", Class::NotYet),
+        ("iam", "GetRole", "NoSuchEntity", Class::NotFound),
+        ("bedrock", "GetDataSource", "ResourceNotFoundException", Class::NotFound),
+        ("s3", "GetBucketPolicy", "NoSuchBucketPolicy", Class::NotFound),
+        ("s3", "HeadBucket", "NotFound", Class::NotFound),
+        ("dynamodb", "UpdateItem", "ConditionalCheckFailedException", Class::Conflict),
+        ("dynamodb", "UpdateItem", "ProvisionedThroughputExceededException", Class::Throttled),
+        ("dynamodb", "UpdateItem", "ResourceNotFoundException", Class::NotFound),
+        ("kms", "ListAliases", "ThrottlingException", Class::Throttled),
+        ("kms", "ListAliases", "InternalServerException", Class::Transient),
+        // Two services have an operation of this name.
+        ("s3vectors", "CreateIndex", "AccessDeniedException", Class::Denied),
+        ("s3vectors", "GetIndex", "AccessDeniedException", Class::Denied),
+        ("s3vectors", "GetIndex", "NotFoundException", Class::NotFound),
+        ("s3vectors", "CreateIndex", "ConflictException", Class::Conflict),
+        ("s3vectors", "DeleteVectorBucket", "ConflictException", Class::NotYet),
+        ("s3vectors", "CreateVectorBucket", "TooManyRequestsException", Class::Throttled),
+        ("s3vectors", "CreateIndex", "ServiceQuotaExceededException", Class::Quota),
     ] {
-        assert_eq!(classify(operation, code, ""), class, "{operation} {code}");
+        assert_eq!(classify(service, operation, code, ""), class, "{service} {operation} {code}");
     }
 }
 
@@ -452,7 +460,7 @@ fn whichever_action_is_missing_is_named() {
             let message = format!("User: u is not authorized to perform: {action} on resource: r");
             let code = "AccessDeniedException";
             let fault = Fault {
-                class: classify(operation.name(), code, &message),
+                class: classify(operation.service(), operation.name(), code, &message),
                 service: operation.service(),
                 operation: operation.name(),
                 resource: "x".into(),

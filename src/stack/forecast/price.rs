@@ -8,6 +8,9 @@ const HOURS: f64 = 730.0;
 /// Bytes of a gigabyte, as S3 counts them.
 const GIGABYTE: f64 = (1_u64 << 30) as f64;
 
+/// The least that a call is billed for that puts vectors.
+const PUT: f64 = 128.0 * 1024.0;
+
 /// Prices in US dollars.
 #[derive(Clone, Copy, Debug)]
 pub struct Prices {
@@ -17,11 +20,21 @@ pub struct Prices {
     pub gb_month: f64,
     /// A customer key, a month. <https://aws.amazon.com/kms/pricing/>
     pub key_month: f64,
+    /// A gigabyte in S3 Vectors, a month. <https://aws.amazon.com/s3/pricing/>
+    pub vector_gb_month: f64,
+    /// A gigabyte that is put there. <https://aws.amazon.com/s3/pricing/>
+    pub vector_gb_put: f64,
 }
 
 impl Prices {
     /// The list prices of us-east-1 in 2026.
-    pub const LIST: Prices = Prices { ocu_hour: 0.24, gb_month: 0.023, key_month: 1.0 };
+    pub const LIST: Prices = Prices {
+        ocu_hour: 0.24,
+        gb_month: 0.023,
+        key_month: 1.0,
+        vector_gb_month: 0.06,
+        vector_gb_put: 0.20,
+    };
 
     /// A month of so many compute units.
     pub fn units(&self, units: f64) -> f64 {
@@ -43,10 +56,23 @@ impl Prices {
         bytes as f64 / GIGABYTE * self.gb_month
     }
 
+    /// A month of so many bytes of vectors, in a store that bills what is in it.
+    pub fn vectors(&self, bytes: u64) -> f64 {
+        bytes as f64 / GIGABYTE * self.vector_gb_month
+    }
+
+    /// So many vectors put into such a store, if each comes in a call of its own: at the most.
+    pub fn puts(&self, vectors: u64) -> f64 {
+        vectors as f64 * PUT / GIGABYTE * self.vector_gb_put
+    }
+
     /// What was assumed, in words.
     pub fn words(&self) -> String {
-        let Self { ocu_hour, gb_month, key_month } = self;
-        format!("${ocu_hour} an OCU-hour, ${gb_month} a GB-month, ${key_month} a key-month")
+        let Self { ocu_hour, gb_month, key_month, vector_gb_month, .. } = self;
+        format!(
+            "${ocu_hour} an OCU-hour, ${gb_month} a GB-month, ${vector_gb_month} a GB-month of vectors in S3 Vectors, \
+             ${key_month} a key-month"
+        )
     }
 }
 

@@ -7,7 +7,8 @@ use super::limits::{Capacity, Counts};
 use super::onboarding::{self, Call};
 use super::price::Prices;
 use crate::api::{
-    Column, EncryptionSettings, Isolation, KnowledgeBaseSettings, Layer, Ownership, Shared, ownership,
+    Column, EncryptionSettings, Isolation, KnowledgeBaseSettings, Layer, Ownership, Shared, VectorStore,
+    ownership,
 };
 use crate::stack::identity::{Identity, Owner};
 use crate::stack::model::desired::{Blueprint, Desired, Handles};
@@ -74,6 +75,8 @@ pub struct Prospect {
     pub calls: Vec<Call>,
     /// What of it costs money while nobody uses it.
     pub costs: Vec<Cost>,
+    /// Where its vectors are, if it has an index.
+    pub store: Option<VectorStore>,
     /// What its own vector store runs on.
     pub capacity: Option<Capacity>,
     /// How documents become vectors in the knowledge base that it owns.
@@ -146,7 +149,12 @@ impl Prospect {
         Self {
             calls: onboarding::calls(&id, &want),
             costs: key.into_iter().chain(units).collect(),
-            schema: want.index.as_ref().map(|index| index.schema().to_string().chars().count()),
+            schema: want
+                .index
+                .as_ref()
+                .filter(|index| features(index.store.kind).declares)
+                .map(|index| index.schema().to_string().chars().count()),
+            store: want.index.as_ref().map(|index| index.store.kind),
             counts: Counts::of(&want),
             id,
             column,
@@ -186,7 +194,12 @@ fn offer(lender: &Identity, shared: &Shared) -> Offer {
         uid: lender.uid.clone(),
         bucket: lender.name(Layer::Bucket),
         store_name: lender.name(Layer::VectorStore),
-        store: StoreHandle::named(shared.vector_store.kind(), &lender.scope, LATER),
+        store: StoreHandle::named(
+            shared.vector_store.kind(),
+            &lender.scope,
+            &lender.name(Layer::VectorStore),
+            LATER,
+        ),
         kms_key_arn: key_arn(lender, &shared.encryption),
         pool: None,
     }

@@ -5,14 +5,25 @@
 use serde_json::{Value, json};
 
 use super::permissions::{INSTALLATION, all, named, resource_tag};
+use crate::api::VectorStore;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{BRIDGE, DOCUMENTS, POOL};
 use crate::stack::lent;
 
+/// What a role does with an index of S3 Vectors.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/kb-permissions.html>
+pub const FILLS_AND_FINDS: [&str; 5] = [
+    "s3vectors:DeleteVectors",
+    "s3vectors:GetIndex",
+    "s3vectors:GetVectors",
+    "s3vectors:PutVectors",
+    "s3vectors:QueryVectors",
+];
+
 /// The boundary; `models` are the embedding models that may be invoked, by id or ARN. None: all that Bedrock itself offers in
-/// the region.
+/// the region. `stores` are the vector stores that the installation has.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>
-pub fn boundary(scope: &Scope, models: &[String]) -> Value {
+pub fn boundary(scope: &Scope, models: &[String], stores: &[VectorStore]) -> Value {
     let Scope { account, partition, .. } = scope;
     let models: Vec<_> = match models {
         [] => vec![scope.model_arn("*")],
@@ -35,18 +46,29 @@ pub fn boundary(scope: &Scope, models: &[String]) -> Value {
             "Condition": all([in_account.clone(), listed])}),
         json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
             "Resource": objects.collect::<Vec<_>>()}),
-        json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll",
-            "Resource": scope.arn("aoss", "collection/*"),
-            "Condition": {"StringLike": {"aoss:collection": named(scope)}}}),
     ];
     if account != "*" {
         statements[2]["Condition"] = in_account;
     }
+    statements.extend(stores.iter().map(|store| vectors(scope, *store)));
     statements.extend(usable_keys(scope).into_iter().enumerate().map(|(n, key)| {
         json!({"Sid": format!("Keys{}", n + 1), "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": scope.arn("kms", "key/*"), "Condition": key})
     }));
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// The vectors of a store that is the installation's.
+fn vectors(scope: &Scope, store: VectorStore) -> Value {
+    match store {
+        VectorStore::OpenSearchServerless => {
+            json!({"Sid": "Vectors", "Effect": "Allow", "Action": "aoss:APIAccessAll",
+            "Resource": scope.arn("aoss", "collection/*"),
+            "Condition": {"StringLike": {"aoss:collection": named(scope)}}})
+        }
+        VectorStore::S3Vectors => json!({"Sid": "VectorsInS3", "Effect": "Allow", "Action": FILLS_AND_FINDS,
+            "Resource": named(scope).map(|name| scope.arn("s3vectors", &format!("bucket/{name}")))}),
+    }
 }
 
 /// Keys that the stacks of an installation may be under: its own, those lent to it, and those lent to one of its namespaces. The

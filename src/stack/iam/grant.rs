@@ -62,6 +62,14 @@ pub enum Grant {
     Indexes,
     /// Whatever the data access policy says, in collections of our names.
     InsideCollections,
+    /// Keys of ours, or that somebody lends, for vector buckets and their indexes, by way of S3 Vectors.
+    KeysOfVectors,
+    /// Vector buckets and indexes of our names, made or tagged with our tag.
+    NewVectors,
+    /// Looking at vector buckets and indexes of our names.
+    Vectors,
+    /// Vector buckets and indexes of our names and with our tag.
+    OwnVectors,
     /// Any knowledge base: one of our name may be somebody else's.
     KnowledgeBases,
     /// Knowledge bases with our tag.

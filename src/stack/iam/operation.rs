@@ -7,6 +7,7 @@
 
 use super::grant::Grant::*;
 use super::grant::Need;
+use crate::api::VectorStore;
 
 /// One operation of one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,15 @@ impl Operation {
     /// The IAM prefix of its service, such as `aoss`, or `aoss_endpoint`.
     pub const fn service(&self) -> &'static str {
         self.service
+    }
+
+    /// The vector store for which it is called, if it is for one alone.
+    pub fn store(&self) -> Option<VectorStore> {
+        match (self.service, self.name) {
+            ("aoss" | "aoss_endpoint", _) => Some(VectorStore::OpenSearchServerless),
+            ("s3vectors", _) | ("kms", "GetKeyPolicy") => Some(VectorStore::S3Vectors),
+            _ => None,
+        }
     }
 
     /// Its name in AWS's API, such as `CreateCollection`.
@@ -153,6 +163,8 @@ operations! {
         DescribeKey: Reads [("kms:DescribeKey", Keys)],
         ListResourceTags: Reads [("kms:ListResourceTags", Keys)],
         ListKeys: Reads [("kms:ListKeys", Lists)],
+        // Whether a key of somebody's own lets S3 Vectors index.
+        GetKeyPolicy: Reads [("kms:GetKeyPolicy", Keys)],
     }
     /// IAM.
     iam {
@@ -202,6 +214,28 @@ operations! {
         GetIndex: Reads [("aoss:APIAccessAll", InsideCollections)],
         PutMapping: Changes [("aoss:APIAccessAll", InsideCollections)],
         DeleteIndex: Changes [("aoss:APIAccessAll", InsideCollections)],
+    }
+    /// S3 Vectors. No row has a call that reads or writes a vector.
+    s3vectors {
+        CreateVectorBucket: Changes [
+            ("s3vectors:CreateVectorBucket", NewVectors), ("s3vectors:TagResource", NewVectors),
+            ("kms:GenerateDataKey", KeysOfVectors),
+        ],
+        GetVectorBucket: Reads [("s3vectors:GetVectorBucket", Vectors)],
+        ListVectorBuckets: Reads [("s3vectors:ListVectorBuckets", NotTheOperators)],
+        PutVectorBucketDefaultIndexMode: Changes [("s3vectors:PutVectorBucketDefaultIndexMode", OwnVectors)],
+        GetVectorBucketPolicy: Reads [("s3vectors:GetVectorBucketPolicy", Vectors)],
+        PutVectorBucketPolicy: Changes [("s3vectors:PutVectorBucketPolicy", OwnVectors)],
+        DeleteVectorBucket: Changes [("s3vectors:DeleteVectorBucket", OwnVectors)],
+        CreateIndex: Changes [
+            ("s3vectors:CreateIndex", NewVectors), ("s3vectors:TagResource", NewVectors),
+            ("kms:GenerateDataKey", KeysOfVectors),
+        ],
+        GetIndex: Reads [("s3vectors:GetIndex", Vectors)],
+        UpdateIndexMode: Changes [("s3vectors:UpdateIndexMode", OwnVectors)],
+        DeleteIndex: Changes [("s3vectors:DeleteIndex", OwnVectors)],
+        ListTagsForResource: Reads [("s3vectors:ListTagsForResource", Vectors)],
+        TagResource: Changes [("s3vectors:TagResource", NewVectors)],
     }
     /// Bedrock.
     bedrock {

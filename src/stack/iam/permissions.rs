@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::grant::{DELETION_WINDOW_DAYS, Grant, Need};
 use super::operation::Operation;
+use crate::api::VectorStore;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{LOCK, OPERATORS_OWN, POOL, RECORDS};
 use crate::stack::lent;
@@ -27,7 +28,7 @@ pub const MAX_MANAGED_CHARS: usize = 6_144;
 pub enum Part {
     /// Buckets, documents and keys, and the registry.
     Storage,
-    /// Roles, collections, indexes and knowledge bases.
+    /// Roles, vector stores and what they may do with keys, indexes and knowledge bases.
     Retrieval,
 }
 
@@ -44,6 +45,8 @@ pub struct Audience {
     pub registry: Option<Table>,
     /// The bucket for records that an administrator has made, if the operator does not make it.
     pub installation_bucket: Option<String>,
+    /// The vector stores that its stacks have. Of others the operator needs no right.
+    pub stores: Vec<VectorStore>,
 }
 
 /// What the operator's role needs to build, look and repair, or one part of it.
@@ -110,7 +113,9 @@ pub fn is_destructive(action: &str) -> bool {
 /// One statement for each place, by its name; `verb` tells those of two policies apart that are attached together.
 fn policy(audience: &Audience, verb: &str, holds: impl Fn(&Need) -> bool) -> Value {
     let mut grants: BTreeMap<Grant, BTreeSet<&str>> = BTreeMap::new();
-    for (action, grant) in Operation::all().flat_map(Operation::needs).filter(|need| holds(need)) {
+    let operations =
+        Operation::all().filter(|it| it.store().is_none_or(|store| audience.stores.contains(&store)));
+    for (action, grant) in operations.flat_map(Operation::needs).filter(|need| holds(need)) {
         grants.entry(*grant).or_default().insert(action);
     }
     let statements = grants.iter().flat_map(|(grant, actions)| {
@@ -141,12 +146,11 @@ impl Grant {
         use Grant::*;
         match self {
             NewBuckets | Buckets | InstallationBucket | Records | Objects | OwnObjects | NewKeys
-            | NewTags | OwnKeys | Keys | Aliases | KeysOfCollections | KeysOfDocuments | Registry => {
-                Part::Storage
-            }
-            Lists | NewRoles | Roles | RolesSeen | OperatorRole | RolesPassed | ServiceLinkedRole
-            | NewThings | Collections | OwnCollections | Policies | Indexes | InsideCollections
-            | KnowledgeBases | OwnKnowledgeBases | FoundationModels | NotTheOperators => Part::Retrieval,
+            | NewTags | OwnKeys | Keys | Aliases | KeysOfDocuments | Registry => Part::Storage,
+            KeysOfCollections | KeysOfVectors | Lists | NewRoles | Roles | RolesSeen | OperatorRole
+            | RolesPassed | ServiceLinkedRole | NewThings | Collections | OwnCollections | Policies
+            | Indexes | InsideCollections | NewVectors | Vectors | OwnVectors | KnowledgeBases
+            | OwnKnowledgeBases | FoundationModels | NotTheOperators => Part::Retrieval,
         }
     }
 
@@ -182,7 +186,17 @@ impl Grant {
                 .map(|(name, prefix)| format!("{}/{prefix}*", bucket(name)))
                 .to_vec(),
             NewTags => vec![scope.arn("kms", "key/*"), scope.arn("bedrock", "knowledge-base/*")],
-            OwnKeys | Keys | KeysOfCollections | KeysOfDocuments => vec![scope.arn("kms", "key/*")],
+            OwnKeys | Keys | KeysOfCollections | KeysOfVectors | KeysOfDocuments => {
+                vec![scope.arn("kms", "key/*")]
+            }
+            // The `*` goes over the slashes of an index's ARN, too.
+            NewVectors | OwnVectors if deletes || self == NewVectors => {
+                named.iter().map(|name| scope.arn("s3vectors", &format!("bucket/{name}"))).collect()
+            }
+            // To look, or to change what bears our tag: with fewer letters.
+            NewVectors | Vectors | OwnVectors => {
+                vec![scope.arn("s3vectors", &format!("bucket/{}", scope.either()))]
+            }
             Aliases => named.iter().map(|name| scope.arn("kms", &format!("alias/{name}"))).collect(),
             NewRoles | Roles | RolesPassed => vec![ours()],
             // To look, and no more: with fewer letters.
@@ -215,8 +229,8 @@ impl Grant {
                 "Null": {"aoss:collection": "false"}})
         };
         match self {
-            NewBuckets | NewKeys | NewTags | NewThings => vec![Some(made_with_our_tag)],
-            OwnKnowledgeBases => vec![Some(our_tag())],
+            NewBuckets | NewKeys | NewTags | NewThings | NewVectors => vec![Some(made_with_our_tag)],
+            OwnKnowledgeBases | OwnVectors => vec![Some(our_tag())],
             // A tag can be put on what is another's; a name stays what it was.
             OwnCollections => vec![Some(all([our_tag(), our_names]))],
             OwnKeys if !deletes => vec![Some(our_tag())],
@@ -237,6 +251,12 @@ impl Grant {
                 let lent = json!({"Null": {resource_tag(lent::TAG): "false"}});
                 [our_tag(), lent].map(|key| Some(all([key, grant.clone()]))).to_vec()
             }
+            KeysOfVectors => {
+                let via =
+                    json!({"StringLike": {"kms:ViaService": format!("s3vectors.{region}.amazonaws.com")}});
+                let lent = json!({"Null": {resource_tag(lent::TAG): "false"}});
+                [our_tag(), lent].map(|key| Some(all([key, via.clone()]))).to_vec()
+            }
             // Whatever key that is: under it nothing can be read but what lies in our buckets.
             KeysOfDocuments => vec![Some(json!({"StringLike": {
                 "kms:ViaService": format!("s3.{region}.amazonaws.com"),
@@ -255,7 +275,7 @@ impl Grant {
             Registry => audience.registry.iter().map(|_| None).collect(),
             NotTheOperators => Vec::new(),
             Buckets | InstallationBucket | Records | Objects | OwnObjects | Keys | Aliases | Lists
-            | Roles | RolesSeen | OperatorRole | Collections | Indexes | KnowledgeBases
+            | Roles | RolesSeen | OperatorRole | Collections | Indexes | Vectors | KnowledgeBases
             | FoundationModels => vec![None],
         }
     }

@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::offer::Offer;
-use crate::stack::store::{DesiredStore, StoreHandle, StoreRef};
+use crate::stack::store::{DesiredStore, StoreHandle, StoreRef, features};
 
 /// The wanted layers of one owner. `None`: borrowed, or nothing to own.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +37,8 @@ pub struct DesiredKey {
     pub name: String,
     /// The owner's tags.
     pub tags: BTreeMap<String, String>,
+    /// What it encrypts beside documents.
+    pub store: VectorStore,
 }
 
 /// A bucket and all its settings.
@@ -84,8 +86,12 @@ pub struct DesiredRole {
 pub struct DesiredIndex {
     /// The index's name.
     pub name: String,
+    /// The owner's tags, in a store where an index has some.
+    pub tags: BTreeMap<String, String>,
     /// The vector store: it can be asked once it is there.
     pub store: StoreRef,
+    /// The key that encrypts it, in a store where an index may have another than its store.
+    pub key_arn: Option<String>,
     /// The role that fills it.
     pub role: String,
     /// Vector length.
@@ -114,7 +120,7 @@ impl DesiredRole {
 }
 
 impl DesiredIndex {
-    /// The index's settings and mappings.
+    /// What it is made from: its settings, and mappings where it has some.
     pub fn schema(&self) -> Value {
         self.store.index_schema(self.dimensions, &self.settings, self.tenant_id_key.as_deref())
     }
@@ -317,8 +323,11 @@ impl<'a> Base<'a> {
     ) -> Desired {
         let key_arn = self.handles.key_arn.clone();
         Desired {
-            key: matches!(encryption, EncryptionSettings::Create)
-                .then(|| DesiredKey { name: self.id.name(Layer::Key), tags: self.tags() }),
+            key: matches!(encryption, EncryptionSettings::Create).then(|| DesiredKey {
+                name: self.id.name(Layer::Key),
+                tags: self.tags(),
+                store: self.store.kind,
+            }),
             bucket: Some(DesiredBucket {
                 name: self.bucket.clone(),
                 tags: self.tags(),
@@ -327,7 +336,13 @@ impl<'a> Base<'a> {
                 key_arn: key_arn.clone(),
                 only_writer_of_sidecars: None,
             }),
-            vector_store: Some(DesiredStore::new(self.store.name.clone(), self.tags(), store, key_arn)),
+            vector_store: Some(DesiredStore::new(
+                &self.id.scope,
+                self.store.name.clone(),
+                self.tags(),
+                store,
+                key_arn,
+            )),
             ..Desired::default()
         }
     }
@@ -344,9 +359,11 @@ impl<'a> Base<'a> {
         let role = id.name(Layer::Role);
         let index_name = id.name(Layer::Index);
         let model = id.scope.model_arn(&kb.embedding_model);
+        // What may be read, and who may read it, bear the same of them.
+        let tags: BTreeMap<_, _> = self.tags().into_iter().chain(self.store.fence_tags(id)).collect();
         want.role = Some(DesiredRole {
             name: role.clone(),
-            tags: self.tags(),
+            tags: tags.clone(),
             bucket: self.bucket.clone(),
             prefix: id.prefix(),
             store: self.store.clone(),
@@ -357,7 +374,9 @@ impl<'a> Base<'a> {
         });
         want.index = Some(DesiredIndex {
             name: index_name.clone(),
+            tags: if features(self.store.kind).index_has_tags { tags } else { BTreeMap::new() },
             store: self.store.clone(),
+            key_arn: handles.key_arn.clone(),
             role: role.clone(),
             dimensions: kb.dimensions,
             settings: index.clone(),
@@ -390,7 +409,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{Collection, Column, Documents, Index, Ownership, ownership};
+    use crate::api::{Collection, Column, Distance, Documents, Index, Ownership, ownership};
     use crate::stack::identity::Scope;
     use crate::stack::model::ideal::{self, Sample};
     use crate::stack::store::opensearch::collection::DesiredCollection;
@@ -410,7 +429,10 @@ mod tests {
 
     /// The collection that a store is.
     fn collection_of(store: Option<DesiredStore>) -> Option<DesiredCollection> {
-        store.map(|DesiredStore::OpenSearchServerless(collection)| collection)
+        store.map(|store| match store {
+            DesiredStore::OpenSearchServerless(collection) => collection,
+            other => panic!("no collection: {other:?}"),
+        })
     }
 
     fn want(sample: &Sample, handles: &Handles) -> Desired {
@@ -688,7 +710,8 @@ mod tests {
             assert_eq!(want.bucket.unwrap().documents, resolved);
             let resolved = Collection::resolve(Some(&serde_json::from_value(collection.clone()).unwrap()));
             assert_eq!(collection_of(want.vector_store).unwrap().settings, resolved.unwrap());
-            let resolved = Index::resolve(Some(&serde_json::from_value(index.clone()).unwrap()));
+            let resolved =
+                Index::resolve(Some(&serde_json::from_value(index.clone()).unwrap()), Distance::Euclidean);
             assert_eq!(index_of.settings, resolved);
             assert_eq!(index_of.tenant_id_key.as_deref(), key);
             assert_eq!(base.chunking, ChunkingSettings::None);

@@ -153,6 +153,26 @@ pub fn mappings_to_add(
     missing_mappings(want, facts).into_iter().filter(|(field, _)| !asked.contains(field)).collect()
 }
 
+/// Something of an index that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexChange {
+    /// It lacks the fields of attributes that were declared later.
+    Fields,
+    /// It is asked in another mode.
+    Mode,
+    /// A tag of ours or of the user's is missing or differs.
+    Tags,
+}
+
+/// What differs between an index and the wanted one, but for what AWS was `asked` to add and does not show.
+pub fn index(want: &DesiredIndex, facts: &IndexFacts, asked: &BTreeSet<String>) -> Vec<IndexChange> {
+    differing([
+        (IndexChange::Fields, mappings_to_add(want, facts, asked).is_empty()),
+        (IndexChange::Mode, want.store.has_mode(&facts.schema)),
+        (IndexChange::Tags, carries(&facts.tags, &want.tags)),
+    ])
+}
+
 /// Something of a knowledge base that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnowledgeBaseChange {
@@ -262,9 +282,8 @@ pub fn is_whole(scope: &Scope, want: &Desired, observed: &Observation, layer: La
             whole(&want.vector_store, &observed.vector_store, |w, f| w.changes(f).is_empty())
         }
         Layer::Index => {
-            let added =
-                |w: &DesiredIndex, f: &IndexFacts| mappings_to_add(w, f, &observed.index_asked).is_empty();
-            whole(&want.index, &observed.index, |w, f| !w.rebuild && added(w, f))
+            let same = |w: &DesiredIndex, f: &IndexFacts| index(w, f, &observed.index_asked).is_empty();
+            whole(&want.index, &observed.index, |w, f| !w.rebuild && same(w, f))
         }
         Layer::Role => whole(&want.role, &observed.role, |w, f| role(scope, w, f).is_empty()),
         Layer::KnowledgeBase => whole(&want.knowledge_base, &observed.knowledge_base, |w, f| {

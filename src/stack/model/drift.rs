@@ -1,7 +1,7 @@
 //! What somebody else has changed of a layer that was as it should be, in words for whoever wonders where it went.
 
 use super::desired::Desired;
-use super::diff::{self, BucketChange, KeyChange, KnowledgeBaseChange, RoleChange};
+use super::diff::{self, BucketChange, IndexChange, KeyChange, KnowledgeBaseChange, RoleChange};
 use super::observed::{Observation, Observed};
 use super::policy;
 use crate::api::{Layer, VectorStore};
@@ -65,10 +65,10 @@ fn differs(scope: &Scope, want: &Desired, observed: &Observation, layer: Layer) 
             all(want.changes(facts).into_iter().map(|change| change.words))
         }),
         Layer::Index => of(&want.index, &observed.index, |want, facts| {
-            diff::missing_mappings(want, facts)
-                .into_iter()
-                .map(|(field, _)| format!("field {field}"))
-                .collect()
+            let fields =
+                diff::missing_mappings(want, facts).into_iter().map(|(field, _)| format!("field {field}"));
+            let changes = diff::index(want, facts, &observed.index_asked).into_iter();
+            fields.chain(all(changes.map(IndexChange::words))).collect()
         }),
         Layer::Role => of(&want.role, &observed.role, |want, facts| {
             all(diff::role(scope, want, facts).into_iter().map(RoleChange::words).map(Some))
@@ -114,6 +114,17 @@ impl RoleChange {
             RoleChange::Permissions => "its permissions",
             RoleChange::DataAccess => "the data access policy of its index",
             RoleChange::Tags => "its tags",
+        }
+    }
+}
+
+impl IndexChange {
+    /// `None` for what is told field by field.
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            IndexChange::Fields => None,
+            IndexChange::Mode => Some("its index mode"),
+            IndexChange::Tags => Some("its tags"),
         }
     }
 }

@@ -24,6 +24,10 @@ use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::offer::{Offer, PoolOffer};
 use crate::stack::store::opensearch::collection::{CollectionDetail, CollectionFacts, DesiredCollection};
 use crate::stack::store::opensearch::{self, CollectionHandle};
+use crate::stack::store::s3_vectors::VectorBucketHandle;
+use crate::stack::store::s3_vectors::vector_bucket::{
+    DesiredVectorBucket, VectorBucketDetail, VectorBucketFacts,
+};
 use crate::stack::store::{DesiredStore, StoreFacts, StoreHandle};
 
 /// The uid of every sample's owner.
@@ -187,6 +191,25 @@ pub fn samples() -> Vec<Sample> {
     ]
 }
 
+/// The same on S3 Vectors: a Silo with a key, a Bridge tenant, and a SharedStack with a pool.
+pub fn on_s3_vectors() -> Vec<Sample> {
+    const S3_VECTORS: &str = "S3Vectors";
+    let stacks = json!({"name": "standard"});
+    let mut bridge =
+        tenant("bridge on S3 Vectors", json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": stacks}));
+    if let Some(offer) = &mut bridge.offer {
+        offer.store = VectorBucketHandle::named(&bridge.id.scope, &offer.store_name).into();
+    }
+    let silo = json!({"tenantId": "acme", "pattern": "Silo", "vectorStore": S3_VECTORS,
+        "encryption": {"key": "Create"}, "tags": {"costCenter": "42"}});
+    let with_pool = json!({"vectorStore": S3_VECTORS, "pool": {}});
+    vec![
+        tenant("silo on S3 Vectors", silo),
+        bridge,
+        stack("shared stack with a pool on S3 Vectors", with_pool),
+    ]
+}
+
 /// The facts of what is ours.
 pub fn ours<T>(seen: &mut Observed<T>) -> &mut T {
     match seen {
@@ -197,14 +220,18 @@ pub fn ours<T>(seen: &mut Observed<T>) -> &mut T {
 
 /// The collection that is there and ours, for tests that know which store it is.
 pub fn found_collection(observed: &mut Observation) -> &mut CollectionFacts {
-    let StoreFacts::OpenSearchServerless(facts) = ours(&mut observed.vector_store);
-    facts
+    match ours(&mut observed.vector_store) {
+        StoreFacts::OpenSearchServerless(facts) => facts,
+        other => panic!("no collection: {other:?}"),
+    }
 }
 
 /// The collection that is wanted, for tests that know which store it is.
 pub fn wanted_collection(want: &mut Desired) -> &mut DesiredCollection {
-    let DesiredStore::OpenSearchServerless(want) = want.vector_store.as_mut().unwrap();
-    want
+    match want.vector_store.as_mut().unwrap() {
+        DesiredStore::OpenSearchServerless(want) => want,
+        other => panic!("no collection: {other:?}"),
+    }
 }
 
 /// What AWS answers about a key that is as wanted.
@@ -256,9 +283,31 @@ pub fn collection(scope: &Scope, want: &DesiredCollection) -> CollectionFacts {
     }
 }
 
+/// What AWS answers about a vector bucket that is as wanted.
+pub fn vector_bucket(scope: &Scope, want: &DesiredVectorBucket) -> VectorBucketFacts {
+    let VectorBucketHandle { arn } = VectorBucketHandle::named(scope, &want.name);
+    let detail = VectorBucketDetail {
+        arn,
+        key_arn: want.key_arn.clone(),
+        mode: Some("ENHANCED".into()),
+        policy: Some(want.policy.clone()),
+        tags: want.tags.clone(),
+    };
+    VectorBucketFacts { detail: Some(detail) }
+}
+
+/// What AWS answers about a vector store that is as wanted.
+pub fn store_facts(scope: &Scope, want: &DesiredStore) -> StoreFacts {
+    match want {
+        DesiredStore::OpenSearchServerless(want) => collection(scope, want).into(),
+        DesiredStore::S3Vectors(want) => vector_bucket(scope, want).into(),
+    }
+}
+
 /// What AWS answers about an index that is as wanted.
 pub fn index(want: &DesiredIndex) -> IndexFacts {
-    IndexFacts { schema: want.schema(), by_endpoint: false }
+    let arn = want.store.handle.as_ref().and_then(|store| store.index_arn(&want.name));
+    IndexFacts { schema: want.schema(), tags: want.tags.clone(), arn, by_endpoint: false }
 }
 
 /// What AWS answers about a role that is as wanted, with the data access policy of its index. Before the collection has
@@ -292,7 +341,10 @@ fn bare_knowledge_base(scope: &Scope, want: &DesiredKnowledgeBase) -> KnowledgeB
         failure_reasons: Vec::new(),
         embedding_model_arn: Some(want.embedding_model_arn.clone()),
         dimensions: want.dimensions,
-        store: want.store.as_ref().map(|it| store(it.arn(), None)),
+        store: want.store.as_ref().map(|it| match it {
+            StoreHandle::OpenSearchServerless(it) => store(&it.arn, None),
+            bucket @ StoreHandle::S3Vectors(_) => bucket.clone(),
+        }),
         tags: want.tags.clone(),
         data_source: None,
         id,
@@ -320,8 +372,8 @@ pub fn ensure(id: &Identity, layer: Layer, want: &Desired, observed: &mut Observ
         Layer::Key => observed.key = Observed::Ours(key(id, want.key.as_ref().unwrap())),
         Layer::Bucket => observed.bucket = Observed::Ours(bucket(scope, want.bucket.as_ref().unwrap())),
         Layer::VectorStore => {
-            let DesiredStore::OpenSearchServerless(want) = want.vector_store.as_ref().unwrap();
-            observed.vector_store = Observed::Ours(collection(scope, want).into());
+            let want = want.vector_store.as_ref().unwrap();
+            observed.vector_store = Observed::Ours(store_facts(scope, want));
         }
         Layer::Index => {
             let want = want.index.as_ref().unwrap();
@@ -419,7 +471,7 @@ mod tests {
 
     #[test]
     fn what_is_built_is_whole() {
-        for sample in samples() {
+        for sample in samples().into_iter().chain(on_s3_vectors()) {
             let observed = sample.built();
             let want = sample.want(&observed);
             let steps = plan::plan(&sample.id, &want, &observed).unwrap();

@@ -34,7 +34,7 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
         }
     }
     if let (Some(want), Some(found)) = (&want.index, observed.index.ours()) {
-        let found = read_back::index(&found.schema);
+        let found = read_back(want.store.kind, &found.schema);
         let text = |number: Option<i32>| number.map(|it| it.to_string());
         let hnsw = want.settings.hnsw;
         let distance = |distance: Distance| in_yaml(&distance);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::api::{ChunkingSettings, Layer};
+use crate::api::{ChunkingSettings, Layer, VectorStore};
 use crate::stack::fault::Fault;
 pub use crate::stack::foreign::Foreign;
 use crate::stack::identity::{Identity, OwnershipClaim};
@@ -136,9 +136,10 @@ impl Observation {
 
     /// Whether anything of it still bears the uid of an earlier owner, who left it behind.
     pub fn is_adopted(&self, id: &Identity) -> bool {
-        let Self { key, bucket, vector_store, role, knowledge_base, .. } = self;
+        let Self { key, bucket, vector_store, index, role, knowledge_base, .. } = self;
         let role = role.ours();
         let tags = [
+            index.ours().map(|facts| facts.tags.clone()),
             key.ours().map(|facts| facts.tags.clone()),
             bucket.ours().map(|facts| facts.tags.clone()),
             role.and_then(|facts| facts.data_access.as_ref()).map(PolicyFacts::tags),
@@ -162,6 +163,13 @@ impl Observation {
     /// lost.
     pub fn stays(&self, layer: Layer) -> bool {
         layer == Layer::Key && (self.bucket.foreign().is_some() || self.vector_store.foreign().is_some())
+    }
+
+    /// Which store it is, if that can be seen: its own, or the one that its knowledge base uses.
+    pub fn store_kind(&self) -> Option<VectorStore> {
+        let used =
+            || self.knowledge_base.ours().and_then(|facts| facts.store.as_ref()).map(StoreHandle::kind);
+        self.vector_store.ours().map(StoreFacts::kind).or_else(used)
     }
 
     /// How one gets at the vector store, if it is there and ours.
@@ -282,8 +290,12 @@ impl LifecycleRule {
 /// An index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexFacts {
-    /// Its settings and mappings, as AWS has them.
+    /// Its settings, and mappings where it has some, as AWS has them.
     pub schema: Value,
+    /// All tags, where it has some.
+    pub tags: BTreeMap<String, String>,
+    /// Its ARN, where it has one.
+    pub arn: Option<String>,
     /// Whether only the store's own endpoint sees it, so that it must be changed and deleted there.
     pub by_endpoint: bool,
 }

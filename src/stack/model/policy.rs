@@ -5,9 +5,11 @@
 use serde_json::{Value, json};
 
 use super::desired::{DesiredBucket, DesiredRole};
+use crate::api::VectorStore;
 pub use crate::stack::compare::same;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{POOL, SUFFIX};
+use crate::stack::store::features;
 
 /// The statements of a policy that another has not, by their names.
 pub fn others(found: &Value, wanted: &Value) -> Vec<String> {
@@ -62,7 +64,7 @@ pub fn permissions(scope: &Scope, want: &DesiredRole) -> Option<Value> {
         json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject",
             "Resource": format!("arn:{partition}:s3:::{bucket}/{prefix}*"),
             "Condition": {"StringEquals": in_account}}),
-        store.permission(),
+        store.permission(&want.index),
     ];
     if let Some(key) = &want.key_arn {
         statements.push(
@@ -127,13 +129,38 @@ pub fn bucket(scope: &Scope, want: &DesiredBucket) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// A created key's policy: the account's own IAM policies decide, as AWS's default key policy has it.
-pub fn key(scope: &Scope) -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{
+/// A created key's policy: the account's own IAM policies decide, as AWS's default key policy has it; beside them a vector
+/// store may have a service that decrypts by itself.
+pub fn key(scope: &Scope, store: VectorStore) -> Value {
+    let account = json!({
         "Sid": "AccountDecides", "Effect": "Allow",
         "Principal": {"AWS": format!("arn:{}:iam::{}:root", scope.partition, scope.account)},
         "Action": "kms:*", "Resource": "*",
-    }]})
+    });
+    let of_store = features(store).key_statement.map(|statement| statement(scope));
+    let statements: Vec<_> = [account].into_iter().chain(of_store).collect();
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// Whether some statement of a key's policy lets a service decrypt, under whatever conditions.
+pub fn lets_in(policy: &Value, service: &str) -> bool {
+    let all = |value: &Value| match value {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        one => one.as_str().map(str::to_owned).into_iter().collect::<Vec<_>>(),
+    };
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.clone(),
+        one => vec![one.clone()],
+    };
+    statements.iter().any(|it| {
+        let is_named = all(&it["Principal"]["Service"]).iter().any(|name| name == service);
+        let is_anybody =
+            it["Principal"] == "*" || all(&it["Principal"]["AWS"]).iter().any(|name| name == "*");
+        let decrypts = all(&it["Action"])
+            .iter()
+            .any(|it| ["kms:Decrypt", "kms:Decrypt*", "kms:*", "*"].contains(&it.as_str()));
+        it["Effect"] == "Allow" && (is_named || is_anybody) && decrypts
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +168,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::api::VectorStore;
     use crate::stack::model::ideal;
     use crate::stack::store::StoreRef;
 
@@ -253,7 +279,7 @@ mod tests {
     #[test]
     fn the_boundary_cuts_off_nothing_that_a_role_needs() {
         let scope = scope();
-        let boundary = crate::stack::iam::boundary::boundary(&scope, &[]);
+        let boundary = crate::stack::iam::boundary::boundary(&scope, &[], &VectorStore::ALL);
         let list = |value: &Value| -> Vec<String> {
             let one = || vec![value.clone()];
             let all = value.as_array().cloned().unwrap_or_else(one);
@@ -347,7 +373,50 @@ mod tests {
                 "Action": "kms:*", "Resource": "*",
             }]})
         };
-        assert_eq!(key(&scope()), expected("aws"));
-        assert_eq!(key(&in_china()), expected("aws-cn"));
+        let store = VectorStore::OpenSearchServerless;
+        assert_eq!(key(&scope(), store), expected("aws"));
+        assert_eq!(key(&in_china(), store), expected("aws-cn"));
+    }
+
+    #[test]
+    fn a_service_is_let_in_by_a_statement_that_names_it() {
+        const SERVICE: &str = "indexing.s3vectors.amazonaws.com";
+        let of = |principal: Value, action: Value| json!({"Statement": [{"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}]});
+        let service = json!({"Service": SERVICE});
+        for (policy, is_in) in [
+            (key(&scope(), VectorStore::S3Vectors), true),
+            (key(&scope(), VectorStore::OpenSearchServerless), false),
+            (of(service.clone(), json!("kms:Decrypt")), true),
+            (of(json!({"Service": ["s3.amazonaws.com", SERVICE]}), json!(["kms:*"])), true),
+            (of(json!("*"), json!("kms:*")), true),
+            (of(service.clone(), json!("kms:GenerateDataKey")), false),
+            (of(json!({"AWS": "arn:aws:iam::123456789012:root"}), json!("kms:*")), false),
+            (json!({"Statement": {"Effect": "Deny", "Principal": service, "Action": "kms:*"}}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(lets_in(&policy, SERVICE), is_in, "{policy}");
+        }
+    }
+
+    /// Without it no index is made under the key.
+    #[test]
+    fn s3_vectors_indexes_under_a_key_by_itself() {
+        let policy = key(&scope(), VectorStore::S3Vectors);
+        let statements = policy["Statement"].as_array().unwrap();
+        assert_eq!(statements[0], key(&scope(), VectorStore::OpenSearchServerless)["Statement"][0]);
+        assert_eq!(
+            statements[1..],
+            [json!({
+                "Sid": "VectorsAreIndexed", "Effect": "Allow",
+                "Principal": {"Service": "indexing.s3vectors.amazonaws.com"},
+                "Action": "kms:Decrypt", "Resource": "*",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": "123456789012"},
+                    "ArnLike": {"aws:SourceArn": "arn:aws:s3vectors:eu-central-1:123456789012:bucket/*"},
+                    "ForAnyValue:StringEquals": {
+                        "kms:EncryptionContextKeys": ["aws:s3vectors:arn", "aws:s3vectors:resource-id"]},
+                },
+            })]
+        );
     }
 }

@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::observed::{LifecycleRule, Observation};
 use super::policy::SIDECARS_BY_OPERATOR_ONLY;
 use crate::api::{
-    AttributeType, ChunkingSettings, Collection, DataDeletionPolicy, DeletionPolicy, Documents, Encryption,
-    EncryptionKey, Hnsw, Index, KnowledgeBase, Layer, PoolSpec, SharedStackSpec, Sidecars, StackRef,
-    TenantSpec, Versioning, models,
+    AttributeType, ChunkingSettings, Collection, DataDeletionPolicy, DeletionPolicy, Distance, Documents,
+    Encryption, EncryptionKey, Hnsw, Index, KnowledgeBase, Layer, PoolSpec, SharedStackSpec, Sidecars,
+    StackRef, TenantSpec, VectorStore, Versioning, models,
 };
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::layout::{BRIDGE, POOL};
-use crate::stack::store::read_back;
+use crate::stack::store::read_back::{attribute, collection as read_collection};
+use crate::stack::store::{StoreFacts, features, read_back};
 
 /// A spec, and what of it nobody could read.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +32,11 @@ pub fn spec(id: &Identity, observed: &Observation) -> Written {
     let mut unsure = Vec::new();
     let spec = match &id.owner {
         Owner::Tenant { tenant_id, pattern, stack, .. } => {
-            let settings = retrieval(&id.scope, observed, &mut unsure);
+            let usual = vector_store(observed).unwrap_or_default().usual_distance();
+            let settings = retrieval(&id.scope, observed, usual, &mut unsure);
             let mut index = settings.index;
             // A text is a text to queries, whether it came alone or in a list.
-            let texts = settings.texts.iter().map(|name| read_back::attribute(name, AttributeType::String));
+            let texts = settings.texts.iter().map(|name| attribute(name, AttributeType::String));
             index.attributes.extend(texts);
             serde_json::to_value(TenantSpec {
                 tenant_id: tenant_id.clone(),
@@ -46,6 +48,7 @@ pub fn spec(id: &Identity, observed: &Observation) -> Written {
                 ingestion: None,
                 encryption: encryption(observed),
                 documents: documents(observed, &[id.prefix()]),
+                vector_store: vector_store(observed),
                 collection: store(observed),
                 answers: None,
                 tags: Default::default(),
@@ -56,6 +59,7 @@ pub fn spec(id: &Identity, observed: &Observation) -> Written {
             allowed_namespaces: None,
             encryption: encryption(observed),
             documents: documents(observed, &[BRIDGE.into(), POOL.into()]),
+            vector_store: vector_store(observed),
             collection: store(observed),
             pool: pool(&id.scope, observed, &mut unsure),
             tags: Default::default(),
@@ -74,12 +78,15 @@ struct Retrieval {
     texts: Vec<String>,
 }
 
-fn retrieval(scope: &Scope, observed: &Observation, unsure: &mut Vec<String>) -> Retrieval {
+fn retrieval(scope: &Scope, observed: &Observation, usual: Distance, unsure: &mut Vec<String>) -> Retrieval {
     let facts = observed.knowledge_base.ours();
     let model = facts.and_then(|facts| facts.embedding_model_arn.as_deref()).map(|arn| scope.model_of(arn));
     let index = observed.index.ours();
-    let found = index.map(|facts| read_back::index(&facts.schema)).unwrap_or_default();
-    if index.is_some() && found == Default::default() {
+    let kind = observed.store_kind().unwrap_or_default();
+    let found = index.map(|facts| read_back(kind, &facts.schema)).unwrap_or_default();
+    if index.is_some() && !features(kind).declares {
+        unsure.push(format!("index.attributes: no {} says which were declared", features(kind).words));
+    } else if index.is_some() && found == Default::default() {
         unsure.push(
             "index.distance, index.hnsw and index.attributes: only whom a data access policy lets in, such as the \
              operator's role, may look into the index"
@@ -96,7 +103,7 @@ fn retrieval(scope: &Scope, observed: &Observation, unsure: &mut Vec<String>) ->
         unsure.push("knowledgeBase.chunking: documents are cut in a way that no spec can ask for".into());
     }
     let chunking = source.and_then(|source| source.chunking);
-    let usual = Index::resolve(None);
+    let usual = Index::resolve(None, usual);
     Retrieval {
         knowledge_base: KnowledgeBase {
             embedding_model: model.filter(|model| *model != models::DEFAULT_MODEL).map(Into::into),
@@ -121,9 +128,17 @@ fn pool(scope: &Scope, observed: &Observation, unsure: &mut Vec<String>) -> Opti
     if !Layer::ALL.iter().any(|layer| is_pools(*layer) && observed.is_ours(*layer)) {
         return None;
     }
+    let kind = observed.store_kind().unwrap_or_default();
     let mut of_pool = Vec::new();
-    let Retrieval { knowledge_base, mut index, mut texts } = retrieval(scope, observed, &mut of_pool);
+    let Retrieval { knowledge_base, mut index, mut texts } =
+        retrieval(scope, observed, kind.usual_distance(), &mut of_pool);
     unsure.extend(of_pool.into_iter().map(|what| format!("pool.{what}")));
+    if observed.index.ours().is_some() && !features(kind).declares {
+        unsure.push(format!(
+            "pool.tenantIdKey: no {} says it; '{TENANT_ID}' is the usual one",
+            features(kind).words
+        ));
+    }
     let key = match &texts[..] {
         texts if texts.iter().any(|name| name == TENANT_ID) => TENANT_ID.to_owned(),
         [only] => only.clone(),
@@ -138,7 +153,7 @@ fn pool(scope: &Scope, observed: &Observation, unsure: &mut Vec<String>) -> Opti
         let names = texts.join(", ");
         unsure.push(format!("pool.index.attributes: whether {names} are 'String' or 'StringList'"));
     }
-    index.attributes.extend(texts.iter().map(|name| read_back::attribute(name, AttributeType::String)));
+    index.attributes.extend(texts.iter().map(|name| attribute(name, AttributeType::String)));
     let policy = observed.bucket.ours().and_then(|facts| facts.policy.as_ref());
     if policy.is_some_and(|policy| !policy.to_string().contains(SIDECARS_BY_OPERATOR_ONLY)) {
         // What lets more people in is for a person to say.
@@ -196,9 +211,15 @@ fn documents(observed: &Observation, prefixes: &[String]) -> Option<Documents> {
     })
 }
 
+/// Which store its own is, unless it is the usual one.
+fn vector_store(observed: &Observation) -> Option<VectorStore> {
+    let kind = observed.vector_store.ours().map(StoreFacts::kind);
+    kind.filter(|kind| *kind != VectorStore::default())
+}
+
 /// The settings of a collection, of a store that has such.
 fn store(observed: &Observation) -> Option<Collection> {
-    set(read_back::collection(observed.vector_store.ours()?)?)
+    set(read_collection(observed.vector_store.ours()?)?)
 }
 
 /// Something that says anything at all.

@@ -4,14 +4,25 @@ use std::collections::BTreeMap;
 
 use super::handle::StoreHandle;
 use super::opensearch::collection::{CollectionDetail, CollectionFacts};
+use super::s3_vectors::vector_bucket::VectorBucketFacts;
 use crate::api::VectorStore;
 use crate::stack::foreign::Foreign;
 
 /// What AWS says of a vector store, and of what stands beside it under its name.
+// There is one for each object; a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreFacts {
     /// A collection of OpenSearch Serverless, with its policies.
     OpenSearchServerless(CollectionFacts),
+    /// A vector bucket of S3 Vectors, with its policy.
+    S3Vectors(VectorBucketFacts),
+}
+
+impl From<VectorBucketFacts> for StoreFacts {
+    fn from(facts: VectorBucketFacts) -> Self {
+        Self::S3Vectors(facts)
+    }
 }
 
 impl From<CollectionFacts> for StoreFacts {
@@ -25,6 +36,15 @@ impl StoreFacts {
     pub fn nothing(kind: VectorStore) -> Self {
         match kind {
             VectorStore::OpenSearchServerless => CollectionFacts::default().into(),
+            VectorStore::S3Vectors => VectorBucketFacts::default().into(),
+        }
+    }
+
+    /// Which store.
+    pub const fn kind(&self) -> VectorStore {
+        match self {
+            Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
+            Self::S3Vectors(_) => VectorStore::S3Vectors,
         }
     }
 
@@ -32,6 +52,7 @@ impl StoreFacts {
     pub fn has_any(&self) -> bool {
         match self {
             Self::OpenSearchServerless(facts) => facts.has_any(),
+            Self::S3Vectors(facts) => facts.detail.is_some(),
         }
     }
 
@@ -39,6 +60,7 @@ impl StoreFacts {
     pub fn foreign(&self) -> Option<&Foreign> {
         match self {
             Self::OpenSearchServerless(facts) => facts.foreign.as_ref(),
+            Self::S3Vectors(_) => None,
         }
     }
 
@@ -46,6 +68,7 @@ impl StoreFacts {
     pub fn handle(&self) -> Option<StoreHandle> {
         match self {
             Self::OpenSearchServerless(facts) => Some(facts.collection.as_ref()?.handle().into()),
+            Self::S3Vectors(facts) => Some(facts.detail.as_ref()?.handle().into()),
         }
     }
 
@@ -53,6 +76,7 @@ impl StoreFacts {
     pub fn is_active(&self) -> bool {
         match self {
             Self::OpenSearchServerless(facts) => facts.collection.as_ref().is_some_and(|it| it.is_active()),
+            Self::S3Vectors(facts) => facts.detail.is_some(),
         }
     }
 
@@ -62,6 +86,7 @@ impl StoreFacts {
             Self::OpenSearchServerless(facts) => {
                 facts.collection.as_ref().is_some_and(CollectionDetail::is_being_made)
             }
+            Self::S3Vectors(_) => false,
         }
     }
 
@@ -69,6 +94,7 @@ impl StoreFacts {
     pub fn tags(&self) -> Vec<BTreeMap<String, String>> {
         match self {
             Self::OpenSearchServerless(facts) => facts.tags(),
+            Self::S3Vectors(facts) => facts.detail.iter().map(|it| it.tags.clone()).collect(),
         }
     }
 
@@ -76,6 +102,7 @@ impl StoreFacts {
     pub fn key_arn(&self) -> Option<&str> {
         match self {
             Self::OpenSearchServerless(facts) => facts.collection.as_ref()?.kms_key_arn.as_deref(),
+            Self::S3Vectors(facts) => facts.detail.as_ref()?.key_arn.as_deref(),
         }
     }
 
@@ -83,6 +110,7 @@ impl StoreFacts {
     pub fn things(&self, name: &str) -> Vec<(&'static str, String)> {
         match self {
             Self::OpenSearchServerless(facts) => facts.things(name),
+            Self::S3Vectors(facts) => facts.things(name),
         }
     }
 
@@ -90,6 +118,7 @@ impl StoreFacts {
     pub fn idle_units(&self) -> f64 {
         match self {
             Self::OpenSearchServerless(facts) => facts.idle_units(),
+            Self::S3Vectors(_) => 0.0,
         }
     }
 }

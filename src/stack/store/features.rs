@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::capacity::Capacity;
+use super::metadata::MetadataLimits;
 use crate::api::Layer;
 use crate::stack::iam::operation::Operation;
+use crate::stack::identity::Scope;
 use crate::stack::quota::Quota;
 
 /// What is known of a kind of vector store without looking at one.
@@ -20,8 +24,22 @@ pub struct Features {
     /// The call that makes the policy which stands beside a role and opens an index to it. None: IAM alone says who may
     /// read vectors.
     pub create_data_access: Option<Operation>,
+    /// Whether an index declares the attributes that one may filter by.
+    pub declares: bool,
+    /// Whether an index has tags of its own, which say whose it is.
+    pub index_has_tags: bool,
+    /// Whether it bills the vectors that are in it, and nothing by the hour.
+    pub bills_vectors: bool,
+    /// Whether a store and an index are there when AWS answers that it makes them.
+    pub made_at_once: bool,
     /// The operators of a question's filter that it does not know, in AWS's words: it fails, or leaves them out.
     pub no_operators: &'static [&'static str],
+    /// What goes of a document's metadata file into an index, if AWS says less than for all.
+    pub metadata: Option<MetadataLimits>,
+    /// The service of its own that decrypts by itself, if it has one.
+    pub decrypts: Option<&'static str>,
+    /// What the policy of a customer key must say for it, beside what the account's own policies do.
+    pub key_statement: Option<fn(&Scope) -> Value>,
     /// AWS's limits that bind it, and what is taken of them.
     pub quotas: fn(&StoreCounts, &BTreeSet<Capacity>) -> Vec<Quota>,
 }

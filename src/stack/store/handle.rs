@@ -1,17 +1,28 @@
 //! How one gets at a vector store that is there, and what is asked for in it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::opensearch::{self, CollectionHandle};
+use super::s3_vectors::{self, VectorBucketHandle};
 use crate::api::{IndexSettings, Status, VectorStore};
-use crate::stack::identity::Scope;
+use crate::stack::identity::{Identity, Scope};
 
 /// A vector store that is there, and how one gets at it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum StoreHandle {
     /// A collection of OpenSearch Serverless.
     OpenSearchServerless(CollectionHandle),
+    /// A vector bucket of S3 Vectors.
+    S3Vectors(VectorBucketHandle),
+}
+
+impl From<VectorBucketHandle> for StoreHandle {
+    fn from(bucket: VectorBucketHandle) -> Self {
+        Self::S3Vectors(bucket)
+    }
 }
 
 impl From<CollectionHandle> for StoreHandle {
@@ -21,10 +32,11 @@ impl From<CollectionHandle> for StoreHandle {
 }
 
 impl StoreHandle {
-    /// One that has this id, and does not answer yet.
-    pub(crate) fn named(kind: VectorStore, scope: &Scope, id: &str) -> Self {
+    /// One of this name, which has this id where AWS gives it one, and does not answer yet.
+    pub(crate) fn named(kind: VectorStore, scope: &Scope, name: &str, id: &str) -> Self {
         match kind {
             VectorStore::OpenSearchServerless => CollectionHandle::named(scope, id).into(),
+            VectorStore::S3Vectors => VectorBucketHandle::named(scope, name).into(),
         }
     }
 
@@ -36,6 +48,7 @@ impl StoreHandle {
                 arn,
                 endpoint: status.collection_endpoint.clone(),
             }),
+            VectorStore::S3Vectors => Self::S3Vectors(VectorBucketHandle { arn }),
         })
     }
 
@@ -46,12 +59,14 @@ impl StoreHandle {
         status.collection_arn.take_if(|before| before != self.arn());
         status.collection_endpoint = match self {
             Self::OpenSearchServerless(collection) => collection.endpoint.clone(),
+            Self::S3Vectors(_) => None,
         };
     }
 
     /// Says in a status no more where the store is.
     pub fn forget(status: &mut Status) {
         (status.vector_store, status.store_arn, status.collection_endpoint) = (None, None, None);
+        status.index_arn = None;
         status.collection_arn = None;
     }
 
@@ -59,6 +74,7 @@ impl StoreHandle {
     pub const fn kind(&self) -> VectorStore {
         match self {
             Self::OpenSearchServerless(_) => VectorStore::OpenSearchServerless,
+            Self::S3Vectors(_) => VectorStore::S3Vectors,
         }
     }
 
@@ -66,6 +82,7 @@ impl StoreHandle {
     pub fn arn(&self) -> &str {
         match self {
             Self::OpenSearchServerless(collection) => &collection.arn,
+            Self::S3Vectors(bucket) => &bucket.arn,
         }
     }
 
@@ -74,10 +91,19 @@ impl StoreHandle {
         self.arn() == other.arn()
     }
 
-    /// What a role may do that reads and writes its vectors: a statement of its policy.
-    pub fn permission(&self) -> Value {
+    /// The ARN of an index in it, where indexes have one.
+    pub fn index_arn(&self, index: &str) -> Option<String> {
+        match self {
+            Self::OpenSearchServerless(_) => None,
+            Self::S3Vectors(bucket) => Some(bucket.index_arn(index)),
+        }
+    }
+
+    /// What a role may do that reads and writes the vectors of an index: a statement of its policy.
+    pub fn permission(&self, index: &str) -> Value {
         match self {
             Self::OpenSearchServerless(collection) => opensearch::permission(&collection.arn),
+            Self::S3Vectors(bucket) => s3_vectors::permission(&bucket.index_arn(index)),
         }
     }
 }
@@ -105,6 +131,7 @@ impl StoreRef {
             VectorStore::OpenSearchServerless => {
                 opensearch::index_schema(dimensions, settings, tenant_id_key)
             }
+            VectorStore::S3Vectors => s3_vectors::schema(dimensions, settings),
         }
     }
 
@@ -112,6 +139,8 @@ impl StoreRef {
     pub(crate) fn missing_fields(&self, schema: &Value, found: &Value) -> Map<String, Value> {
         match self.kind {
             VectorStore::OpenSearchServerless => opensearch::missing_mappings(schema, found),
+            // It declares none.
+            VectorStore::S3Vectors => Map::new(),
         }
     }
 
@@ -121,6 +150,23 @@ impl StoreRef {
             VectorStore::OpenSearchServerless => {
                 Some(opensearch::data_access(&self.name, index, &scope.role_arn(role)))
             }
+            VectorStore::S3Vectors => None,
+        }
+    }
+
+    /// Whether an index is asked in the mode in which it should be, in a store that has such.
+    pub(crate) fn has_mode(&self, found: &Value) -> bool {
+        match self.kind {
+            VectorStore::OpenSearchServerless => true,
+            VectorStore::S3Vectors => s3_vectors::has_mode(found),
+        }
+    }
+
+    /// The tags by which the store tells which role may read which index: both bear them.
+    pub(crate) fn fence_tags(&self, id: &Identity) -> BTreeMap<String, String> {
+        match self.kind {
+            VectorStore::OpenSearchServerless => BTreeMap::new(),
+            VectorStore::S3Vectors => s3_vectors::fence_tag(id),
         }
     }
 }

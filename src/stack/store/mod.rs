@@ -6,18 +6,25 @@ mod change;
 mod desired;
 mod facts;
 mod features;
+mod found_index;
 mod handle;
+mod metadata;
 pub mod opensearch;
 pub(crate) mod read_back;
+pub mod s3_vectors;
 
 use std::time::Duration;
+
+use serde_json::Value;
 
 pub use self::capacity::Capacity;
 pub use self::change::{Fixed, StoreChange};
 pub use self::desired::DesiredStore;
 pub use self::facts::StoreFacts;
 pub use self::features::{Features, StoreCounts};
+use self::found_index::FoundIndex;
 pub use self::handle::{StoreHandle, StoreRef};
+pub use self::metadata::MetadataLimits;
 pub use self::opensearch::PolicyFacts;
 pub(crate) use self::opensearch::{
     INDEX_API_REGIONS, NO_SUCH_KEY, SCHEMA, WITHOUT_INDEX_API, index_by_endpoint, operator_grant,
@@ -28,6 +35,15 @@ use crate::api::{Layer, VectorStore};
 pub(crate) const fn features(kind: VectorStore) -> &'static Features {
     match kind {
         VectorStore::OpenSearchServerless => &opensearch::FEATURES,
+        VectorStore::S3Vectors => &s3_vectors::FEATURES,
+    }
+}
+
+/// What the schema of an index says.
+pub(crate) fn read_back(kind: VectorStore, schema: &Value) -> FoundIndex {
+    match kind {
+        VectorStore::OpenSearchServerless => read_back::index(schema),
+        VectorStore::S3Vectors => s3_vectors::read_back(schema),
     }
 }
 

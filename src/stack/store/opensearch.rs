@@ -47,7 +47,14 @@ pub(crate) const FEATURES: Features = Features {
     index_needs: &[Layer::VectorStore, Layer::Role],
     create_index: aoss::CreateIndex,
     create_data_access: Some(aoss::CreateAccessPolicy),
+    declares: true,
+    index_has_tags: false,
+    bills_vectors: false,
+    made_at_once: false,
     no_operators: &[],
+    metadata: None,
+    decrypts: None,
+    key_statement: None,
     quotas,
 };
 
@@ -241,6 +248,7 @@ pub(crate) fn space_type(distance: Distance) -> &'static str {
     match distance {
         Distance::Euclidean => "l2",
         Distance::InnerProduct => "innerproduct",
+        Distance::Cosine => "cosinesimil",
     }
 }
 

@@ -5,26 +5,11 @@
 use serde_json::Value;
 
 use super::facts::StoreFacts;
+use super::found_index::FoundIndex;
 use super::opensearch::{VECTOR_FIELD, space_type};
 use crate::api::{
     Access, Attribute, AttributeType, Collection, Distance, Network, NetworkSettings, StandbyReplicas,
 };
-
-/// What the schema of an index says; `None` where it does not say it, or in no way that we write.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct FoundIndex {
-    pub(crate) dimensions: Option<i32>,
-    pub(crate) distance: Option<Distance>,
-    /// The distance, where it is none that we write.
-    pub(crate) other_distance: Option<String>,
-    pub(crate) m: Option<i32>,
-    pub(crate) ef_construction: Option<i32>,
-    pub(crate) ef_search: Option<i32>,
-    /// Declared numbers and booleans.
-    pub(crate) attributes: Vec<Attribute>,
-    /// Declared text: attributes that are strings or lists of them, and a pool's tenant key.
-    pub(crate) texts: Vec<String>,
-}
 
 /// The schema of an index, whether it comes alone or under the index's name, as OpenSearch has it.
 pub(crate) fn unwrapped(mut answer: Value) -> Value {
@@ -71,7 +56,7 @@ pub(crate) fn index(schema: &Value) -> FoundIndex {
 
 /// What a spec says of a collection that is there, where that is not the default.
 pub(crate) fn collection(facts: &StoreFacts) -> Option<Collection> {
-    let StoreFacts::OpenSearchServerless(facts) = facts;
+    let StoreFacts::OpenSearchServerless(facts) = facts else { return None };
     let replicas = facts.collection.as_ref().and_then(|it| StandbyReplicas::of_aws(&it.standby_replicas));
     let network = facts.network.as_ref().and_then(|policy| network(&policy.document));
     let is_usual = |network: &Network| {

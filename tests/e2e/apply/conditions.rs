@@ -100,9 +100,9 @@ async fn kubectl_shows_the_columns() {
         let acme = w.ready("acme").await;
         let rows = table(&w, &["get", "tenants", "-n", &w.namespace_name(""), "-o", "wide"]).await;
         let columns =
-            "NAME READY REASON PATTERN KNOWLEDGE BASE INDEX LAST SYNC AGE TENANT ID BUCKET PREFIX MESSAGE";
+            "NAME READY REASON PATTERN KNOWLEDGE BASE INDEX LAST SYNC AGE TENANT ID BUCKET PREFIX STORE MESSAGE";
         assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>().join(" "), columns);
-        for cell in ["acme", "True", "Ready", "Pool", "pool/acme/"] {
+        for cell in ["acme", "True", "Ready", "Pool", "pool/acme/", "OpenSearchServerless"] {
             assert!(rows[1].contains(cell), "{cell} is not in: {}", rows[1]);
         }
         assert!(rows[1].contains(acme.status.knowledge_base_id.as_ref().unwrap()), "{}", rows[1]);

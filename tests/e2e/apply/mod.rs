@@ -12,5 +12,6 @@ pub mod overlap;
 pub mod plan;
 pub mod quota;
 pub mod refusals;
+pub mod s3_vectors;
 pub mod tenant_ids;
 pub mod writes;

@@ -11,7 +11,7 @@ use crate::support::bed::root;
 use crate::support::world::{INSTALLATION, World, world};
 
 /// The pages for those who use tenants. Those for administrators, such as docs/disaster-recovery.md, have tests of their own.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/concepts.md",
     "docs/deletion.md",
@@ -23,6 +23,7 @@ const PAGES: [&str; 11] = [
     "docs/status.md",
     "docs/tenant-ids.md",
     "docs/troubleshooting.md",
+    "docs/vector-stores.md",
 ];
 
 /// What begins a command that can run here.

@@ -6,6 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sts::config::Credentials;
 use serde_json::{Value, json};
+use tenantry::api::VectorStore;
 use tenantry::settings::Settings;
 use tenantry::stack::iam::permissions::{self, Audience};
 use tenantry::stack::identity::Scope;
@@ -25,6 +26,7 @@ pub struct Sdk {
     pub iam: aws_sdk_iam::Client,
     pub kms: aws_sdk_kms::Client,
     pub aoss: aws_sdk_opensearchserverless::Client,
+    pub s3vectors: aws_sdk_s3vectors::Client,
     pub bedrock: aws_sdk_bedrockagent::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
 }
@@ -37,6 +39,7 @@ impl Sdk {
             iam: aws_sdk_iam::Client::new(config),
             kms: aws_sdk_kms::Client::new(config),
             aoss: aws_sdk_opensearchserverless::Client::new(config),
+            s3vectors: aws_sdk_s3vectors::Client::new(config),
             bedrock: aws_sdk_bedrockagent::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
         }
@@ -74,6 +77,11 @@ impl Role<'_> {
 
     /// The operator's role, which may do what `tenantry iam-policy operator` and `destructive` print, and nothing else.
     pub fn of_operator(settings: &Settings, account: &str) -> Self {
+        Self::of_operator_on(settings, account, &VectorStore::ALL)
+    }
+
+    /// The same of an installation that has these vector stores alone.
+    pub fn of_operator_on(settings: &Settings, account: &str, stores: &[VectorStore]) -> Self {
         let name = "tenantry-operator";
         let audience = Audience {
             scope: Scope::new(&settings.installation, account, REGION),
@@ -81,6 +89,7 @@ impl Role<'_> {
             boundary_arn: settings.permissions_boundary.clone(),
             registry: settings.registry.clone(),
             installation_bucket: settings.installation_bucket.clone(),
+            stores: stores.to_vec(),
         };
         let mut policy = permissions::operator(&audience, None);
         let destructive = permissions::destructive(&audience)["Statement"].as_array().unwrap().clone();

@@ -46,6 +46,18 @@ pub fn owned(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<Strin
     expected
 }
 
+/// The same of one whose vectors are in S3 Vectors.
+pub fn owned_on_s3_vectors(id: &Identity, column: Column, creates_key: bool) -> BTreeSet<String> {
+    let policies = ["encryption policy", "network policy", "data policy"];
+    let of_collections = |name: &String| policies.iter().any(|kind| name.starts_with(kind));
+    let all = owned(id, column, creates_key).into_iter().filter(|name| !of_collections(name));
+    all.map(|name| match name.strip_prefix("collection ") {
+        Some(name) => format!("vector bucket {name}"),
+        None => name,
+    })
+    .collect()
+}
+
 /// Lists everything but the records of tenantIds, which outlive all. No service lists indexes: `journal` says which were made, and GetIndex which of them are there.
 pub async fn take(sdk: &Sdk, journal: &Journal) -> Inventory {
     let mut found = Inventory::new();
@@ -54,6 +66,7 @@ pub async fn take(sdk: &Sdk, journal: &Journal) -> Inventory {
     keys(sdk, &mut found).await;
     collections(sdk, &mut found).await;
     policies(sdk, &mut found).await;
+    vector_buckets(sdk, &mut found).await;
     indexes(sdk, journal, &mut found).await;
     knowledge_bases(sdk, &mut found).await;
     found
@@ -157,6 +170,30 @@ async fn collections(sdk: &Sdk, found: &mut Inventory) {
     }
 }
 
+async fn vector_buckets(sdk: &Sdk, found: &mut Inventory) {
+    let s3vectors = &sdk.s3vectors;
+    let tags = |arn: String| async move {
+        s3vectors.list_tags_for_resource().resource_arn(arn).send().await.map(|it| it.tags)
+    };
+    let mut pages = s3vectors.list_vector_buckets().into_paginator().send();
+    while let Some(page) = pages.try_next().await.unwrap() {
+        for bucket in page.vector_buckets {
+            // It may have gone since it was listed.
+            let Ok(tagged) = tags(bucket.vector_bucket_arn.clone()).await else { continue };
+            found
+                .insert(format!("vector bucket {}", bucket.vector_bucket_name), tagged.into_iter().collect());
+            let mut indexes =
+                s3vectors.list_indexes().vector_bucket_arn(bucket.vector_bucket_arn).into_paginator().send();
+            while let Some(Ok(page)) = indexes.next().await {
+                for index in page.indexes {
+                    let Ok(tagged) = tags(index.index_arn).await else { continue };
+                    found.insert(format!("index {}", index.index_name), tagged.into_iter().collect());
+                }
+            }
+        }
+    }
+}
+
 async fn policies(sdk: &Sdk, found: &mut Inventory) {
     let said = |description: Option<String>| Identity::parse_description(&description.unwrap_or_default());
     for kind in [SecurityPolicyType::Encryption, SecurityPolicyType::Network] {
@@ -182,6 +219,9 @@ async fn indexes(sdk: &Sdk, journal: &Journal, found: &mut Inventory) {
     for call in journal.of("CreateIndex").only(Call::took_effect).iter() {
         let text = |name: &str| call.params[name].as_str().unwrap_or_default().to_owned();
         let (id, index) = (text("id"), text("indexName"));
+        if call.service != "aoss" {
+            continue;
+        }
         if sdk.aoss.get_index().id(&id).index_name(&index).send().await.is_ok() {
             found.insert(format!("index {index}"), Tags::new());
         }

@@ -98,6 +98,15 @@ impl Owners {
                 }
                 (owner, vec![call.resource.clone(), text("name")])
             }
+            "CreateVectorBucket" => (owner(&tags(call)), vec![text("vectorBucketName")]),
+            "CreateIndex" if call.service == "s3vectors" => {
+                let tags = tags(call);
+                let owner = owner(&tags);
+                if let (Some(owner), Some(stack)) = (&owner, tags.get("tenantry.dev/stack")) {
+                    self.lenders.entry(owner.clone()).or_default().insert(format!("SharedStack/{stack}"));
+                }
+                (owner, vec![text("indexName")])
+            }
             "CreateAlias" => {
                 let alias = text("AliasName").replacen("alias/", "", 1);
                 let target = text("TargetKeyId");

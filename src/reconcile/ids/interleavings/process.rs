@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::super::{Claimed, Ids, Phase};
 use super::cluster::{Cluster, Document, Object, scope};
-use crate::api::{APPROVE, Pattern, Reason};
+use crate::api::{APPROVE, Pattern, Reason, VectorStore};
 use crate::aws::{Content, Over, Put};
 use crate::reconcile::claims::{self, TenantIdClaims};
 use crate::records::in_memory::InMemory;
@@ -196,7 +196,7 @@ impl Process {
         if let Some((over, namespace_uid)) = grant {
             self.survey(&seen).await?;
             let claimant = self.claimant(&id, &seen, &namespace_uid);
-            let given = self.ids.give(&claimant, over.as_deref()).await?;
+            let given = self.ids.give(&claimant, VectorStore::default(), over.as_deref()).await?;
             if !given {
                 return Err(Stop);
             }
@@ -302,8 +302,16 @@ impl Process {
             }
             let (state, empty) = if stays { (State::Retained, false) } else { (State::Gone, unused) };
             let is_seen = self.world.luck.borrow_mut().bool();
-            let left =
-                self.ids.leave(&id, state, empty, is_seen.then(|| object.namespace_uid.clone())).await?;
+            let left = self
+                .ids
+                .leave(
+                    &id,
+                    VectorStore::default(),
+                    state,
+                    empty,
+                    is_seen.then(|| object.namespace_uid.clone()),
+                )
+                .await?;
             let mut cluster = self.world.cluster.borrow_mut();
             cluster.tell(format!(
                 "{} has left {}: {state:?}, empty: {empty}, {left}",

@@ -122,7 +122,8 @@ impl Tenants {
             async { documents }.boxed()
         };
         let offer = ideal::lent_by("standard");
-        take_along(&world, Some(&offer), &leavers, OnDelete::Delete, memory, documents).await
+        take_along(&world, offer.store.kind(), Some(&offer), &leavers, OnDelete::Delete, memory, documents)
+            .await
     }
 }
 

@@ -105,12 +105,18 @@ impl Stack {
                     (DesiredStore::OpenSearchServerless(want), StoreFacts::OpenSearchServerless(facts)) => {
                         said(want.changes(facts))
                     }
+                    (DesiredStore::S3Vectors(want), StoreFacts::S3Vectors(facts)) => {
+                        said(want.changes(facts))
+                    }
+                    _ => vec!["another store".into()],
                 })
             }
             Layer::Index => of(&want.index, &observed.index, |want, facts| {
                 let missing = missing_mappings(want, facts);
                 let missing = missing.keys().map(|field| format!("lacks {field}"));
-                missing.chain(want.rebuild.then(|| "must go first".into())).collect()
+                let mut changes = index(want, facts, &BTreeSet::new());
+                changes.retain(|change| *change != IndexChange::Fields);
+                missing.chain(said(changes)).chain(want.rebuild.then(|| "must go first".into())).collect()
             }),
             Layer::Role => of(&want.role, &observed.role, |want, facts| said(role(scope, want, facts))),
             Layer::KnowledgeBase => of(&want.knowledge_base, &observed.knowledge_base, |want, facts| {
@@ -168,7 +174,7 @@ fn somebody() -> Foreign {
 
 #[test]
 fn what_is_as_wanted_differs_in_nothing() {
-    for sample in ideal::samples() {
+    for sample in ideal::samples().into_iter().chain(ideal::on_s3_vectors()) {
         let name = sample.name;
         let observed = sample.built();
         let want = sample.want(&observed);
@@ -183,9 +189,9 @@ fn what_is_as_wanted_differs_in_nothing() {
             owned += 1;
             assert_eq!(super::bucket(scope, want, &ideal::bucket(scope, want)), [], "{name}");
         }
-        if let Some(DesiredStore::OpenSearchServerless(want)) = vector_store {
+        if let Some(want) = vector_store {
             owned += 1;
-            assert_eq!(want.changes(&ideal::collection(scope, want)), [], "{name}");
+            assert_eq!(want.changes(&ideal::store_facts(scope, want)), [], "{name}");
         }
         if let Some(want) = role {
             owned += 1;

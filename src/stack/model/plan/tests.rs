@@ -119,7 +119,10 @@ fn bucket(observed: &mut Observation, by: fn(&mut BucketFacts)) {
 }
 
 fn collection(observed: &mut Observation, by: impl FnOnce(&mut CollectionFacts)) {
-    change(&mut observed.vector_store, |StoreFacts::OpenSearchServerless(facts)| by(facts));
+    change(&mut observed.vector_store, |facts| match facts {
+        StoreFacts::OpenSearchServerless(facts) => by(facts),
+        other => panic!("no collection: {other:?}"),
+    });
 }
 
 fn index(observed: &mut Observation, by: fn(&mut IndexFacts)) {

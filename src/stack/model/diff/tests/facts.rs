@@ -311,9 +311,11 @@ fn policies_that_carry_tags_in_their_description() {
 #[test]
 fn an_index() {
     check(
-        fields!(IndexFacts { schema, by_endpoint }),
+        fields!(IndexFacts { schema, tags, arn, by_endpoint }),
         |it| ours(&mut it.observed.index),
         &[
+            ("tags", "others' own", |it| tag(&mut it.tags, "theirs"), &[]),
+            ("arn", "one", |it| it.arn = Some("arn".into()), &[]),
             (
                 "schema",
                 "a field of AWS's own",

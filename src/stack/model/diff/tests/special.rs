@@ -272,12 +272,13 @@ fn missing_mappings_are_given_as_they_are_wanted() {
     let wanted = want.schema();
     let wanted = wanted["mappings"]["properties"].as_object().unwrap();
     assert_eq!(wanted.len(), 5);
-    let empty = IndexFacts { schema: json!({"mappings": {"properties": {}}}), by_endpoint: false };
+    let of = |schema| IndexFacts { schema, tags: BTreeMap::new(), arn: None, by_endpoint: false };
+    let empty = of(json!({"mappings": {"properties": {}}}));
     assert_eq!(&missing_mappings(&want, &empty), wanted);
     for unknown in
         [json!({}), json!(null), json!({"mappings": {}}), json!({"mappings": {"properties": null}})]
     {
-        let facts = IndexFacts { schema: unknown, by_endpoint: false };
+        let facts = of(unknown);
         assert!(missing_mappings(&want, &facts).is_empty(), "{facts:?}");
     }
     let mut facts = ideal::index(&want);

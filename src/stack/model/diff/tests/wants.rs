@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::{
     Attribute, AttributeType, CollectionSettings, DataDeletionPolicy, Distance, DocumentsSettings,
-    HnswSettings, IndexSettings, NetworkSettings, StandbyReplicas,
+    HnswSettings, IndexSettings, NetworkSettings, StandbyReplicas, VectorStore,
 };
 
 /// A policy's description tells of our own tags alone.
@@ -12,13 +12,14 @@ const OUR_TAG: &[&str] = &["VectorStore: Encryption", "VectorStore: Network", "V
 #[test]
 fn a_key() {
     check(
-        fields!(DesiredKey { name, tags }),
+        fields!(DesiredKey { name, tags, store }),
         |it| it.want.key.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &[]),
             ("tags", "another value", |it| tag(&mut it.tags, USERS), &["Key: Tags"]),
             ("tags", "one more", |it| tag(&mut it.tags, "more"), &["Key: Tags"]),
             ("tags", "one fewer", |it| drop(it.tags.remove(USERS)), &[]),
+            ("store", "another", |it| it.store = VectorStore::S3Vectors, &[]),
         ],
     );
 }
@@ -142,10 +143,22 @@ fn endpoints(settings: &mut CollectionSettings, ids: &[&str]) {
 #[test]
 fn an_index() {
     check(
-        fields!(DesiredIndex { name, store, role, dimensions, settings, tenant_id_key, rebuild }),
+        fields!(DesiredIndex {
+            name,
+            tags,
+            store,
+            key_arn,
+            role,
+            dimensions,
+            settings,
+            tenant_id_key,
+            rebuild
+        }),
         |it| it.want.index.as_mut().unwrap(),
         &[
             ("name", "another", |it| it.name.push('x'), &[]),
+            ("tags", "one, in a store where it has some", |it| tag(&mut it.tags, "one"), &["Index: Tags"]),
+            ("key_arn", "another", |it| it.key_arn = Some(KEY.into()), &[]),
             ("store", "another's name", |it| it.store.name.push('x'), &[]),
             ("store", "not there yet", |it| it.store.handle = None, &[]),
             ("role", "another", |it| it.role.push('x'), &[]),
