@@ -168,12 +168,7 @@ pub(super) async fn look_as_far_as_possible(
         // without it.
         let policy = observed.role.ours().and_then(|facts| facts.data_access.as_ref());
         if hidden && policy.is_some() && observed.knowledge_base.ours().is_some() {
-            observed.index = Observed::Ours(IndexFacts {
-                schema: Default::default(),
-                tags: Tags::new(),
-                arn: None,
-                by_endpoint: false,
-            });
+            observed.index = Observed::Ours(IndexFacts::default());
         }
     }
     (observed, faults)

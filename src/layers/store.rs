@@ -134,6 +134,12 @@ pub async fn ensure_index(
     want: &DesiredIndex,
     seen: &Observed<IndexFacts>,
 ) -> Result<Progress, Fault> {
+    if want.rebuild && seen.ours().is_some() {
+        tracing::warn!(
+            index = want.name,
+            "the index holds vectors of a knowledge base that is gone: it is created again"
+        );
+    }
     match want.store.kind {
         VectorStore::OpenSearchServerless => index::ensure(aws, want, seen).await,
         VectorStore::S3Vectors => s3_vectors::index::ensure(aws, want, seen).await,

@@ -67,28 +67,19 @@ where
 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("http://{}", listener.local_addr()?);
+    let knows = Arc::new(Mutex::new(knows));
+    let accepts = async {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let knows = knows.clone();
+            let service = service_fn(move |request| answer(knows.clone(), request));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    };
     let input_ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     tokio::select! {
-        failed = accept(listener, Arc::new(Mutex::new(knows)), answer) => failed,
+        failed = accepts => failed,
         _ = input_ends => Ok(()),
-    }
-}
-
-async fn accept<S, B, F>(
-    listener: TcpListener,
-    knows: Arc<Mutex<S>>,
-    answer: impl Fn(Arc<Mutex<S>>, Request<Incoming>) -> F + Copy + Send + 'static,
-) -> anyhow::Result<()>
-where
-    S: Send + 'static,
-    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
-    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
-{
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let knows = knows.clone();
-        let service = service_fn(move |request| answer(knows.clone(), request));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }

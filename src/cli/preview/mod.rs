@@ -16,7 +16,7 @@ use self::args::EXAMPLE_ACCOUNT;
 pub(super) use self::args::Plan;
 use super::preview::manifests::{Found, Manifests, title};
 use super::preview::report::{Ingestion, Outlook, Report, by_model, floor, sum, warnings};
-use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Pattern, Shared, Tenant};
+use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Layer, Pattern, Shared, Tenant};
 use crate::stack::accept;
 use crate::stack::forecast::estimate::{self, Load, Rates, Sizes};
 use crate::stack::forecast::limits::Capacity;
@@ -165,9 +165,9 @@ impl Plan {
             let vectors = it.takes.estimate.load.requests;
             first_ingestion_usd = Some(prices.puts(vectors));
             costs.push(Cost {
-                layer: crate::api::Layer::Index,
+                layer: Layer::Index,
                 what: "vectors",
-                name: prospect.id.name(crate::api::Layer::Index),
+                name: prospect.id.name(Layer::Index),
                 monthly_usd: prices.vectors(vectors.saturating_mul(vector_bytes(base.dimensions))),
             });
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::policies::foreign_policy;
 use crate::api::{Layer, Reason};
-use crate::aws::{Aws, PolicyKind, Tags};
+use crate::aws::{Aws, PolicyKind};
 use crate::layers::Hints;
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, OwnershipClaim};
@@ -40,7 +40,7 @@ pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<In
         seen => seen?,
     };
     let facts = match seen {
-        Some(schema) => IndexFacts { schema, tags: Tags::new(), arn: None, by_endpoint: false },
+        Some(schema) => IndexFacts { schema, ..IndexFacts::default() },
         None => match find_by_endpoint(aws, &name, collection, hints).await? {
             Some(facts) => facts,
             None => return Ok(Observed::Absent),
@@ -74,7 +74,7 @@ async fn find_by_endpoint(
     };
     match endpoints.find(endpoint, name).await {
         Ok(schema) => {
-            Ok(schema.map(|schema| IndexFacts { schema, tags: Tags::new(), arn: None, by_endpoint: true }))
+            Ok(schema.map(|schema| IndexFacts { schema, by_endpoint: true, ..IndexFacts::default() }))
         }
         // As far as we know, nothing is made where we cannot go.
         Err(fault) if fault.class == Class::Unreachable && !made_there => Ok(None),
@@ -93,10 +93,6 @@ pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>)
     let endpoint = collection.endpoint.as_deref();
     match seen.ours() {
         Some(facts) if want.rebuild => {
-            tracing::warn!(
-                index = want.name,
-                "the index holds vectors of a knowledge base that is gone: it is created again"
-            );
             delete(aws, &want.name, id, endpoint, facts).await?;
         }
         None => create(aws, want, id, endpoint).await?,

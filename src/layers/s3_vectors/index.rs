@@ -39,10 +39,6 @@ pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>)
     let arn = bucket.index_arn(&want.name);
     match seen.ours() {
         Some(_) if want.rebuild => {
-            tracing::warn!(
-                index = want.name,
-                "the index holds vectors of a knowledge base that is gone: it is created again"
-            );
             aws.vector_indexes.delete(&arn).await?;
         }
         None => aws.vector_indexes.create(bucket, want).await?,

@@ -223,6 +223,11 @@ impl Grant {
             json!({"StringEquals": {format!("aws:RequestTag/{INSTALLATION}"): installation}});
         let our_tag = || json!({"StringEquals": {resource_tag(INSTALLATION): installation}});
         let our_names = json!({"StringLike": {"aoss:collection": named(&audience.scope)}});
+        // Keys of ours, or that somebody lends. The operator itself sees to whom a key is lent.
+        let keys = |used: Value| {
+            let lent = json!({"Null": {resource_tag(lent::TAG): "false"}});
+            [our_tag(), lent].map(|key| Some(all([key, used.clone()]))).to_vec()
+        };
         // A policy may be about many: none of them may be another's, and it must be about some.
         let all_ours = || {
             json!({"ForAllValues:StringLike": {"aoss:collection": collections(&audience.scope)},
@@ -243,19 +248,11 @@ impl Grant {
             Buckets | InstallationBucket | Records | Objects | OwnObjects if account != "*" => {
                 vec![Some(json!({"StringEquals": {"aws:ResourceAccount": account}}))]
             }
-            KeysOfCollections => {
-                let grant = json!({"Bool": {"kms:GrantIsForAWSResource": "true"},
-                    "StringLike": {"kms:ViaService": format!("aoss.{region}.amazonaws.com")},
-                    "ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt", "GenerateDataKey"]}});
-                // The operator itself sees to whom a key is lent.
-                let lent = json!({"Null": {resource_tag(lent::TAG): "false"}});
-                [our_tag(), lent].map(|key| Some(all([key, grant.clone()]))).to_vec()
-            }
+            KeysOfCollections => keys(json!({"Bool": {"kms:GrantIsForAWSResource": "true"},
+                "StringLike": {"kms:ViaService": format!("aoss.{region}.amazonaws.com")},
+                "ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt", "GenerateDataKey"]}})),
             KeysOfVectors => {
-                let via =
-                    json!({"StringLike": {"kms:ViaService": format!("s3vectors.{region}.amazonaws.com")}});
-                let lent = json!({"Null": {resource_tag(lent::TAG): "false"}});
-                [our_tag(), lent].map(|key| Some(all([key, via.clone()]))).to_vec()
+                keys(json!({"StringLike": {"kms:ViaService": format!("s3vectors.{region}.amazonaws.com")}}))
             }
             // Whatever key that is: under it nothing can be read but what lies in our buckets.
             KeysOfDocuments => vec![Some(json!({"StringLike": {

@@ -288,7 +288,7 @@ impl LifecycleRule {
 }
 
 /// An index.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IndexFacts {
     /// Its settings, and mappings where it has some, as AWS has them.
     pub schema: Value,

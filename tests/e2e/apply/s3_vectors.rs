@@ -87,12 +87,19 @@ async fn a_silo_owns_all_six_layers_and_answers() {
     .await;
 }
 
+/// A tenant of every pattern on S3 Vectors, all of them Ready.
+async fn of_every_pattern(w: &World) {
+    w.apply(ALL).await;
+    for tenant in TENANTS {
+        w.ready(tenant).await;
+    }
+}
+
 #[tokio::test]
 async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
     world(|w| async move {
-        w.apply(ALL).await;
+        of_every_pattern(&w).await;
         for tenant in TENANTS {
-            w.ready(tenant).await;
             let text = format!("The secret of {tenant} is in this file alone.");
             w.upload(tenant, &[("secret.md", &text)]).await;
         }
@@ -132,10 +139,7 @@ async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
 #[tokio::test]
 async fn nobody_else_reads_an_index_whatever_iam_allows_them() {
     world(|w| async move {
-        w.apply(ALL).await;
-        for tenant in TENANTS {
-            w.ready(tenant).await;
-        }
+        of_every_pattern(&w).await;
         let globex = w.get("globex").await;
         let index = globex.status.index_arn.clone().unwrap();
         let all = json!({"Version": "2012-10-17", "Statement": [
@@ -329,10 +333,7 @@ async fn an_installation_on_s3_vectors_alone_needs_no_right_to_anything_else() {
             w.operator_session().await;
             w.role_may("tenantry-operator", policy).await;
             w.start_operator().await;
-            w.apply(ALL).await;
-            for tenant in TENANTS {
-                w.ready(tenant).await;
-            }
+            of_every_pattern(&w).await;
             for tenant in TENANTS {
                 w.delete(tenant).await;
             }

@@ -272,7 +272,7 @@ fn missing_mappings_are_given_as_they_are_wanted() {
     let wanted = want.schema();
     let wanted = wanted["mappings"]["properties"].as_object().unwrap();
     assert_eq!(wanted.len(), 5);
-    let of = |schema| IndexFacts { schema, tags: BTreeMap::new(), arn: None, by_endpoint: false };
+    let of = |schema| IndexFacts { schema, ..IndexFacts::default() };
     let empty = of(json!({"mappings": {"properties": {}}}));
     assert_eq!(&missing_mappings(&want, &empty), wanted);
     for unknown in
