@@ -318,6 +318,25 @@ mod tests {
 
     const BARE: &str = r#"{"metadataAttributes":{"tenantId":"acme"}}"#;
 
+    /// A longer one would be left aside in silence there, and its document with it.
+    #[test]
+    fn where_the_vector_store_takes_less_attributes_are_dropped_sooner() {
+        let of = |store, text: usize| {
+            let there = format!(r#"{{"metadataAttributes":{{"kind":"{}"}}}}"#, "x".repeat(text));
+            let rules = Rules { max_bytes: max_bytes(store), ..rules() };
+            let Sidecar { content, dropped, is_lost, .. } = rules.sidecar("acme", Some(there.as_bytes()));
+            assert!(content.len() <= rules.max_bytes, "{store}: {} bytes", content.len());
+            (dropped, is_lost)
+        };
+        assert_eq!(
+            (max_bytes(VectorStore::OpenSearchServerless), max_bytes(VectorStore::S3Vectors)),
+            (MAX_SIDECAR, 1_024)
+        );
+        assert_eq!(of(VectorStore::OpenSearchServerless, 1_500), (0, false));
+        assert_eq!(of(VectorStore::S3Vectors, 900), (0, false));
+        assert_eq!(of(VectorStore::S3Vectors, 1_500), (1, true));
+    }
+
     #[test]
     fn the_key_alone_says_whose_a_document_is() {
         for (key, tenant) in [

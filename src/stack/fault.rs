@@ -557,6 +557,19 @@ mod tests {
         }
     }
 
+    /// The operator may do all that it needs; the key's own policy lacks a statement.
+    #[test]
+    fn what_a_key_lacks_is_not_asked_of_the_operators_role() {
+        let message = "Insufficient access to perform asynchronous indexing";
+        let (service, operation, code) = ("s3vectors", "CreateIndex", "AccessDeniedException");
+        let class = crate::stack::classify::classify(service, operation, code, message);
+        let fault = said(class, (service, operation), code, message);
+        assert_eq!(fault.class, Class::Denied);
+        assert!(fault.to_string().ends_with("do kms:Decrypt in the policy of the key"), "{fault}");
+        let nobody = said(Class::Transient, (service, operation), "Connection", "dns error");
+        assert!(nobody.to_string().contains("this region may not have S3 Vectors"), "{nobody}");
+    }
+
     /// It is no right that is missing, nor a policy that has not propagated.
     #[test]
     fn a_region_without_an_api_for_indexes_is_not_waited_for() {

@@ -424,3 +424,42 @@ fn no_schema_that_may_be_too_long_is_planned_without_a_word() {
     };
     assert!(warned(30) && !warned(10));
 }
+
+/// Nothing of S3 Vectors is billed by the hour.
+#[test]
+fn a_tenant_on_s3_vectors_costs_what_is_in_it() {
+    let silo = tenant("acme", "pattern: Silo, vectorStore: S3Vectors");
+    let args = ["-f", "-", "--chunks-per-document", "220", "--tokens-per-chunk", "1000"];
+    let plan = json_of(&args, &silo);
+    let acme = &plan["objects"][0];
+    let vectors = acme["costs"].as_array().unwrap();
+    assert_eq!(vectors.len(), 1, "{vectors:?}");
+    assert_eq!(vectors[0]["what"], "vectors");
+    // 22,000 vectors of 4,096 + 2,048 bytes.
+    let usd = |value: &Value| value.as_f64().unwrap();
+    assert!((usd(&acme["monthlyUSD"]) - 0.00755).abs() < 1e-4, "{acme:#}");
+    assert!((usd(&acme["firstIngestionUSD"]) - 0.537).abs() < 1e-2, "{acme:#}");
+    assert!(usd(&plan["floor"]["sharedMonthlyUSD"]) < 0.01, "{:#}", plan["floor"]);
+    let calls: Vec<_> =
+        acme["calls"].as_array().unwrap().iter().map(|call| call["operation"].clone()).collect();
+    for call in ["CreateVectorBucket", "PutVectorBucketPolicy", "CreateIndex", "CreateRole"] {
+        assert!(calls.contains(&json!(call)), "{calls:?}");
+    }
+    assert!(!calls.iter().any(|call| call.as_str().unwrap().contains("AccessPolicy")), "{calls:?}");
+    let limits = plan["quotas"].as_array().unwrap().iter();
+    let buckets = limits.clone().find(|it| it["what"] == "vector buckets in the account and region").unwrap();
+    assert_eq!((&buckets["used"], &buckets["limit"]), (&json!(1), &json!(10_000)));
+    let text = told(&args, &silo);
+    assert!(text.contains("it costs $0.54 in S3 Vectors at the most"), "{text}");
+    assert!(!text.contains("collection "), "{text}");
+}
+
+#[test]
+fn what_a_store_lacks_is_refused_of_whoever_borrows_it() {
+    let stack = "{apiVersion: tenantry.dev/v1alpha1, kind: SharedStack, metadata: {name: s}, spec: {vectorStore: S3Vectors}}\n";
+    let bridge =
+        |index: &str| tenant("acme", &format!("pattern: Bridge, stackRef: {{name: s}}, index: {index}"));
+    let graph = refused(&(stack.to_owned() + &bridge("{hnsw: {m: 8}}")));
+    assert!(graph.contains("`index.hnsw` must not be set with `vectorStore` 'S3Vectors'"), "{graph}");
+    told(&["-f", "-"], &(stack.to_owned() + &bridge("{distance: Cosine}")));
+}

@@ -375,6 +375,42 @@ const NAMES_OPENSEARCH: &[(&str, &str)] = &[
     ("stack/store", "all else"),
 ];
 
+/// Likewise those that may name S3 Vectors.
+const NAMES_S3_VECTORS: &[(&str, &str)] = &[
+    ("api/index.rs", "what it can find by"),
+    ("api/shared_stack.rs", "that it can be chosen"),
+    ("api/status.rs", "what a field says of a vector bucket"),
+    ("api/storage.rs", "that it has no settings"),
+    ("api/tenant.rs", "that it can be chosen"),
+    ("api/vector_store.rs", "its own word, and what it lacks"),
+    ("cli/args.rs", "how a command line names it"),
+    ("cli/preview", "what it costs"),
+    ("cli/price.rs", "what it costs"),
+    ("layers/mod.rs", "the name of the folder"),
+    ("layers/s3_vectors", "its effects"),
+    ("layers/store.rs", "that its effects are in that folder"),
+    ("stack/classify.rs", "how it refuses"),
+    ("stack/fault.rs", "where it is told what to allow"),
+    ("stack/forecast", "what it costs"),
+    ("stack/iam", "its actions"),
+    ("stack/model/ideal.rs", "what it answers, for tests"),
+    ("stack/store", "all else"),
+];
+
+#[test]
+fn one_file_of_each_folder_knows_s3_vectors() {
+    let word = Regex::new("(?i)s3.?vectors").unwrap();
+    let found = named_in(|code| word.is_match(&code.replace("s3_vectors::", "")));
+    let may = |file: &Path| NAMES_S3_VECTORS.iter().any(|(named, _)| file.starts_with(named));
+    let strange: Vec<_> = found.iter().filter(|file| !may(file)).collect();
+    assert!(
+        strange.is_empty(),
+        "only src/stack/store and src/layers/s3_vectors know S3 Vectors: {strange:#?}"
+    );
+    let idle = NAMES_S3_VECTORS.iter().filter(|(named, _)| !found.iter().any(|file| file.starts_with(named)));
+    assert_eq!(idle.map(|(named, _)| named).collect::<Vec<_>>(), Vec::<&&str>::new(), "they need no leave");
+}
+
 #[test]
 fn one_file_of_each_folder_knows_opensearch() {
     let word = Regex::new("(?i)aoss|opensearch").unwrap();

@@ -109,10 +109,8 @@ pub async fn ensure(aws: &Aws, want: &DesiredIndex, seen: &Observed<IndexFacts>)
 
 /// The collection that holds the index, and its id.
 fn collection(store: Option<&StoreHandle>) -> Option<(&CollectionHandle, &str)> {
-    match store? {
-        StoreHandle::OpenSearchServerless(collection) => Some((collection, collection.id()?)),
-        StoreHandle::S3Vectors(_) => None,
-    }
+    let StoreHandle::OpenSearchServerless(collection) = store? else { return None };
+    Some((collection, collection.id()?))
 }
 
 /// Whether it is for the endpoint to say the last word: the control plane has no such API, or refuses the schema.

@@ -274,7 +274,8 @@ impl Object {
 
     /// One of the samples, by its name.
     fn named(name: &str) -> Self {
-        Self::new(ideal::samples().into_iter().find(|sample| sample.name == name).unwrap())
+        let mut samples = ideal::samples().into_iter().chain(ideal::on_s3_vectors());
+        Self::new(samples.find(|sample| sample.name == name).unwrap())
     }
 
     /// One of which everything is built, seen and told.

@@ -365,3 +365,104 @@ async fn a_metadata_file_that_is_too_long_is_told() {
     })
     .await;
 }
+
+/// Whatever nobody has said of AWS: each of these both ways, and all of them at their worst.
+#[tokio::test]
+async fn what_nobody_knows_of_the_service_may_be_either_way() {
+    world_without_operator(|_| {}, |w| async move {
+        w.double
+            .settings(json!({
+                "switches": {
+                    "policy_variables": "slashless", "vector_bucket_mode": "CLASSIC", "vector_policy_shown": "normalised",
+                    "vector_indexing_source": "bucket", "s3_vectors_check": "all", "s3_vectors_shown": "all",
+                    "s3_vectors_keys": "checked",
+                },
+                "lag": {"vector_index_visible": 5, "vector_list": 5},
+                "dwell": {"vector_index_name": 5, "vector_bucket_empty": 5, "vector_bucket_name": 5},
+            }))
+            .await;
+        w.start_operator().await;
+        w.apply(SILO).await;
+        let acme = w.ready("acme").await;
+        let index = acme.status.index_arn.clone().unwrap();
+        let found = w.sdk.s3vectors.get_index().index_arn(&index).send().await.unwrap().index.unwrap();
+        assert_eq!(found.index_mode.unwrap().as_str(), "ENHANCED");
+        w.upload("acme", &[("leave.md", "Everybody has thirty days of annual leave.")]).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        assert!(!w.retrieve("acme", "How many days of annual leave?").await.is_empty());
+        w.delete("acme").await;
+        w.gone("acme").await;
+        let left = inventory::resources(&w.inventory().await);
+        assert!(!left.iter().any(|name| name.starts_with("vector bucket ") || name.starts_with("index ")), "{left:?}");
+    })
+    .await;
+}
+
+/// A key of somebody's own that does not let the service index is refused before anything is made.
+#[tokio::test]
+async fn a_key_must_let_the_service_index() {
+    use aws_sdk_kms::types::Tag;
+    world(|w| async move {
+        let lent = format!("namespace/{}", w.namespace_name(""));
+        let tag = Tag::builder().tag_key("tenantry.dev/allow").tag_value(lent).build().unwrap();
+        let key = w.sdk.kms.create_key().tags(tag).send().await.unwrap().key_metadata.unwrap().arn.unwrap();
+        let spec = format!(
+            "{{kind: Tenant, metadata: {{name: acme}}, spec: {{tenantId: acme, pattern: Silo, vectorStore: S3Vectors,
+              encryption: {{key: Existing, kmsKeyArn: '{key}'}}}}}}"
+        );
+        w.apply(&spec).await;
+        let told = w.condition("acme", "Accepted=False/KeyNotAllowed").await;
+        let message = told.message("Accepted");
+        assert!(message.contains("does not let indexing.s3vectors.amazonaws.com do kms:Decrypt"), "{message}");
+        let root = format!("arn:aws:iam::{}:root", w.account);
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"},
+            {"Effect": "Allow", "Principal": {"Service": "indexing.s3vectors.amazonaws.com"},
+                "Action": "kms:Decrypt", "Resource": "*"},
+        ]});
+        let put = w.sdk.kms.put_key_policy().key_id(&key).policy_name("default");
+        put.policy(policy.to_string()).send().await.unwrap();
+        w.annotate("acme", "tenantry.dev/retry-requested-at", Some("now")).await;
+        w.ready("acme").await;
+    })
+    .await;
+}
+
+/// A vector bucket does not take along the index that a Bridge tenant has retained in it: it goes first, if somebody has said so.
+#[tokio::test]
+async fn a_stack_goes_after_what_its_tenants_have_retained_in_it() {
+    world(|w| async move {
+        w.apply(
+            "
+            kind: SharedStack
+            metadata: {name: vectors}
+            spec: {vectorStore: S3Vectors, deletionPolicy: Delete}
+            ---
+            kind: Tenant
+            metadata: {name: globex}
+            spec: {tenantId: globex, pattern: Bridge, stackRef: {name: vectors}}",
+        )
+        .await;
+        w.ready("globex").await;
+        w.delete("globex").await;
+        w.gone("globex").await;
+        let found = w.inventory().await;
+        let index = found.iter().find(|(name, _)| name.starts_with("index ")).expect("it stays").1;
+        assert_eq!(index["tenantry.dev/state"], "retained");
+        w.delete("SharedStack/vectors").await;
+        let asks = |it: &Object| it.message("DeletionBlocked").contains(APPROVE);
+        let told = w.until("SharedStack/vectors", "asks for approval", asks).await;
+        let message = told.message("DeletionBlocked").to_owned();
+        let code = message
+            .split(&format!("{APPROVE}="))
+            .nth(1)
+            .unwrap()
+            .split([':', '\'', ' ', ','])
+            .next()
+            .unwrap();
+        w.annotate("SharedStack/vectors", APPROVE, Some(code)).await;
+        w.gone("SharedStack/vectors").await;
+        assert_eq!(inventory::names(&w.inventory().await), BTreeSet::from([w.grant()]));
+    })
+    .await;
+}

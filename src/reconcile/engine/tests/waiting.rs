@@ -128,6 +128,15 @@ async fn what_is_done_at_once_is_followed_by_the_next_step() {
     assert!(bridge.is_ready());
 }
 
+/// Nothing of it takes time but the knowledge base.
+#[tokio::test]
+async fn a_store_that_is_there_at_once_is_followed_by_all_that_stands_on_it() {
+    let mut silo = Object::named("silo on S3 Vectors");
+    silo.pass_on().await;
+    assert_eq!(silo.ensured(), [Layer::Key, Bucket, VectorStore, Role, Index, Role, KnowledgeBase]);
+    silo.until_ready().await;
+}
+
 #[tokio::test]
 async fn what_should_be_done_at_once_and_is_not_ends_the_pass() {
     let mut bridge = Object::named("bridge");
