@@ -389,7 +389,6 @@ const NAMES_S3_VECTORS: &[(&str, &str)] = &[
     ("layers/mod.rs", "the name of the folder"),
     ("layers/s3_vectors", "its effects"),
     ("layers/store.rs", "that its effects are in that folder"),
-    ("stack/classify.rs", "how it refuses"),
     ("stack/fault.rs", "where it is told what to allow"),
     ("stack/forecast", "what it costs"),
     ("stack/iam", "its actions"),
