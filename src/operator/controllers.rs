@@ -5,14 +5,14 @@ use std::sync::Arc;
 use futures::{FutureExt, stream};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::build::Feed;
 use super::metrics::Metrics;
-use super::watches::{Offers, TenantWatch, changed, stack_seen, watch};
+use super::watches::{self, Begun, Offers, TenantWatch, changed, stack_seen};
 use super::work::{Pass, Work, received};
 use crate::api::{SharedStack, Tenant};
 use crate::reconcile::context::Context;
@@ -40,11 +40,10 @@ impl Controllers<'_> {
     }
 
     /// Works on SharedStacks until it is to stop.
-    pub async fn stacks(&self, feed: Feed<Guarded<SharedStack>>) {
+    pub async fn stacks(&self, watch: Begun<Guarded<SharedStack>>, feed: Feed<Guarded<SharedStack>>) {
         let (cx, offers) = (self.cx.clone(), Offers::default());
         let seen = move |event: &watcher::Event<Guarded<SharedStack>>| stack_seen(&cx, &offers, event);
-        let watch = watch(Api::all(self.cx.client.clone()), self.filter(), feed.writer, seen);
-        let due = stream::select(changed(watch), received(feed.woken));
+        let due = stream::select(changed(watches::stacks(watch, feed.writer, seen)), received(feed.woken));
         let stacks = self.cx.stacks.clone();
         let passes = passes(
             shared_stack::NAME,
@@ -54,12 +53,6 @@ impl Controllers<'_> {
             shared_stack::reconcile,
         );
         self.work(shared_stack::NAME).run(due, self.cx.caches(), passes).await;
-    }
-
-    /// Which objects are this installation's to see.
-    fn filter(&self) -> watcher::Config {
-        let label_selector = self.cx.settings.selector.clone();
-        watcher::Config { label_selector, ..watcher::Config::default() }
     }
 
     fn work(&self, controller: &'static str) -> Work {

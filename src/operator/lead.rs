@@ -12,13 +12,12 @@ use super::controllers::Controllers;
 use super::health::{Health, Phase};
 use super::installation_owner::Taken;
 use super::metrics::Metrics;
-use super::records::Installation;
+use super::records::{Installation, Opened};
 use super::wait_for_aws;
-use super::watches::{self, TenantWatch};
+use super::watches::{self, TenantWatch, Watches};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::reconcile::context::Context;
-use crate::reconcile::ids::Ids;
 use crate::records::Kept;
 use crate::records::lock::Lock;
 use crate::settings::Settings;
@@ -51,13 +50,12 @@ pub(super) struct Leader<'a> {
 impl Leader<'_> {
     /// Does the work, until it is to stop.
     pub async fn lead(self) -> anyhow::Result<Ended> {
-        let watch = TenantWatch::begin(self.client.clone(), self.settings.selector.clone());
-        let Some((ids, unrecorded)) = self.open(&watch).await.context("the operator does not start")? else {
+        let watches = Watches::begin(&self.client, self.settings.selector.as_ref());
+        let opened = self.open(&watches.tenants).await.context("the operator does not start")?;
+        let Some(Opened { ids, unrecorded, taken }) = opened else {
             return Ok(Ended::CutOff);
         };
-        let Some(taken) = self.take().await.context("the operator does not start")? else {
-            return Ok(Ended::CutOff);
-        };
+        let Watches { tenants: watch, stacks, namespaces } = watches;
         let Self { settings, client, aws, installation, metrics, health, stop } = self;
         let (scope, operator) = (installation.grant.scope.clone(), &installation.grant.operator);
         {
@@ -73,10 +71,13 @@ impl Leader<'_> {
         health.is(Phase::Works(cx.clone()));
         let controllers = Controllers { cx: &cx, metrics, stop: &stop };
         let work = async {
-            tokio::join!(controllers.tenants(watch, feeds.tenants_woken), controllers.stacks(feeds.stacks));
+            tokio::join!(
+                controllers.tenants(watch, feeds.tenants_woken),
+                controllers.stacks(stacks, feeds.stacks)
+            );
         };
         Ok(tokio::select! {
-            () = watches::namespaces(&cx, feeds.namespaces) => Ended::CutOff,
+            () = watches::namespaces(&cx, namespaces, feeds.namespaces) => Ended::CutOff,
             () = work => Ended::Drained,
             // A process that only reads has nothing to lose.
             lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
@@ -87,21 +88,11 @@ impl Leader<'_> {
     }
 
     /// Opens the records. None if the process is to stop before AWS has answered.
-    async fn open(&self, watch: &TenantWatch) -> anyhow::Result<Option<(Ids, Option<Kept<Lock>>)>> {
+    async fn open(&self, watch: &TenantWatch) -> anyhow::Result<Option<Opened>> {
         let Self { settings, client, aws, installation, health, stop, .. } = self;
         let clock = Clock::new(settings.clock);
         let open = || installation.open(aws, client, settings, watch);
         wait_for_aws::wait(clock, stop, health, Phase::AsksAws, open).await
-    }
-
-    /// Takes the right to indexes in collections. None likewise.
-    async fn take(&self) -> anyhow::Result<Option<Taken>> {
-        let Self { settings, aws, installation, health, stop, .. } = self;
-        if settings.read_only {
-            return Ok(Some(Taken::Yes));
-        }
-        let take = || installation.grant.take(aws, settings.take_over.as_deref());
-        wait_for_aws::wait(Clock::new(settings.clock), stop, health, Phase::AsksAws, take).await
     }
 }
 

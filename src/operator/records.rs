@@ -16,7 +16,7 @@ use kube::{Client, ResourceExt};
 use self::holders::{Holder, lost};
 use self::listing::page;
 use self::recognise::Recognition;
-use super::installation_owner::Grant;
+use super::installation_owner::{Grant, Taken};
 use super::wait_for_aws::answered;
 use super::watches::TenantWatch;
 use crate::api::{SharedStack, Status, Tenant, finalizer_name};
@@ -37,7 +37,7 @@ use crate::stack::record::Terms;
 const LISTED: Duration = Duration::from_secs(120);
 
 /// How many objects of a kind tell where an installation is.
-const FEW: u32 = 50;
+const FEW: u32 = 10;
 
 /// What is there of the records.
 struct Found {
@@ -45,6 +45,18 @@ struct Found {
     lock: Result<Option<Kept<Lock>>, Trouble>,
     /// All tenantIds that have a record, with its ETag, if that is known.
     listed: Option<Vec<(String, String)>>,
+    /// Whether the right to indexes in collections was taken, if that was tried.
+    taken: Option<Taken>,
+}
+
+/// The records, open.
+pub struct Opened {
+    /// What is known of all ids.
+    pub ids: Ids,
+    /// The lock, if something is still to be recorded.
+    pub unrecorded: Option<Kept<Lock>>,
+    /// The operator's own right to indexes in collections.
+    pub taken: Taken,
 }
 
 /// What an installation works with, and where.
@@ -79,9 +91,10 @@ impl Installation {
         let finalizer = finalizer_name(&scope.installation);
         let params = ListParams { label_selector: settings.selector.clone(), ..ListParams::default() };
         let params = params.limit(FEW);
-        let mut seen = page::<SharedStack>(client, &params).await?.items;
-        seen.extend(page::<Tenant>(client, &params).await?.items);
-        for object in seen.iter().filter(|object| finalizer::has_finalizer(*object, &finalizer)) {
+        let (stacks, tenants) =
+            futures::try_join!(page::<SharedStack>(client, &params), page::<Tenant>(client, &params))?;
+        let seen = stacks.items.iter().chain(&tenants.items);
+        for object in seen.filter(|object| finalizer::has_finalizer(*object, &finalizer)) {
             let status: Status = field(object, "/status").unwrap_or_default();
             if let Some(elsewhere) = elsewhere(scope, &status) {
                 let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
@@ -110,8 +123,10 @@ impl Installation {
         settings: &Settings,
     ) -> anyhow::Result<()> {
         let (scope, take_over) = (&self.grant.scope, settings.take_over.as_deref());
-        if self.bucket.look(aws, scope).await?.is_some() {
-            return match self.records.lock().await {
+        // Most often there are both.
+        let (bucket, lock) = tokio::join!(self.bucket.look(aws, scope), self.records.lock());
+        if bucket?.is_some() {
+            return match lock {
                 // What follows from a lock that is lost is found out with the lease.
                 Ok(None) | Err(Trouble::Unreadable { .. } | Trouble::Lost(_)) => {
                     self.grant.may_be_taken(aws, take_over).await
@@ -145,27 +160,52 @@ impl Installation {
                 || self.grant.had_records(aws).await?))
     }
 
-    /// With the lease: the bucket, the lock, and what is known of all ids. Answers whether something is still to be
-    /// recorded, with the lock as it is then.
+    /// With the lease: the bucket, the lock, what is known of all ids, and the operator's own right.
     pub async fn open(
         &self,
         aws: &Aws,
         client: &Client,
         settings: &Settings,
         watch: &TenantWatch,
+    ) -> anyhow::Result<Opened> {
+        let (holders, found) =
+            futures::try_join!(self.holders(client, settings, watch), self.found(aws, settings))?;
+        let taken = found.taken;
+        let (ids, unrecorded) = self.known(aws, client, settings, &holders, found).await?;
+        let taken = match taken {
+            Some(taken) => taken,
+            None => self.take(aws, settings).await?,
+        };
+        Ok(Opened { ids, unrecorded, taken })
+    }
+
+    /// Takes the right to indexes in collections, which a process that only reads does not need.
+    async fn take(&self, aws: &Aws, settings: &Settings) -> anyhow::Result<Taken> {
+        if settings.read_only {
+            return Ok(Taken::Yes);
+        }
+        self.grant.take(aws, settings.take_over.as_deref()).await
+    }
+
+    /// What is known of all ids. Answers whether something is still to be recorded, with the lock as it is then.
+    async fn known(
+        &self,
+        aws: &Aws,
+        client: &Client,
+        settings: &Settings,
+        holders: &[Holder],
+        found: Found,
     ) -> anyhow::Result<(Ids, Option<Kept<Lock>>)> {
         let scope = &self.grant.scope;
         let ids = |took_over| {
             let terms = Terms { cluster: self.place.cluster.clone(), took_over, policy: settings.id_policy };
             Ids::new(self.records.clone(), terms, scope, settings.read_only)
         };
-        let (holders, found) =
-            futures::try_join!(self.holders(client, settings, watch), self.found(aws, settings))?;
-        let Found { bucket, lock, listed } = found;
-        let had_records = self.had_records(aws, &holders, settings).await?;
+        let Found { bucket, lock, listed, .. } = found;
+        let had_records = self.had_records(aws, holders, settings).await?;
         let without = |trouble: &Trouble| {
             let ids = ids(Vec::new());
-            lost(&ids, &holders, trouble);
+            lost(&ids, holders, trouble);
             Ok((ids, None))
         };
         if bucket.is_none() && had_records {
@@ -195,7 +235,7 @@ impl Installation {
             ids.listed(tenant_id, etag);
         }
         let cluster = &self.place.cluster;
-        Recognition { ids: &ids, client, settings, cluster }.of(&holders).await?;
+        Recognition { ids: &ids, client, settings, cluster }.of(holders).await?;
         // A process that only reads records nothing, so it has nothing to wait for.
         let unrecorded = lock.filter(|lock| !lock.says.complete && !settings.read_only);
         if unrecorded.is_none() {
@@ -223,16 +263,17 @@ impl Installation {
     }
 
     /// What is there of the records. The ids are listed under a lock that is ours and stays as it is: nobody else writes
-    /// records then.
+    /// records then. Nor is the operator's right anybody else's then.
     async fn found(&self, aws: &Aws, settings: &Settings) -> anyhow::Result<Found> {
+        let (mut listed, mut taken) = (None, None);
         let bucket = self.bucket.look(aws, &self.grant.scope).await?;
-        if bucket.is_none() {
-            return Ok(Found { bucket, lock: Ok(None), listed: None });
+        let lock = if bucket.is_some() { self.records.lock().await } else { Ok(None) };
+        if matches!(&lock, Ok(Some(lock)) if self.stays(lock, settings)) {
+            let list = async { answered(self.records.list().await) };
+            let (ids, right) = futures::try_join!(list, self.take(aws, settings))?;
+            (listed, taken) = (Some(ids), Some(right));
         }
-        let (lock, listed) = tokio::join!(self.records.lock(), self.records.list());
-        let stays = matches!(&lock, Ok(Some(lock)) if self.stays(lock, settings));
-        let listed = if stays { Some(answered(listed)?) } else { None };
-        Ok(Found { bucket, lock, listed })
+        Ok(Found { bucket, lock, listed, taken })
     }
 
     /// Whether a lock is ours, and need not be written anew.

@@ -134,22 +134,11 @@ async fn identify(
     let gate = Gate::new(Pace { percent: settings.pace, clock: settings.clock });
     let guarded = |fence: &Fence| gate.clone().guarded(fence.clone(), metrics.aws.clone());
     let aws = Aws::new(sdk, &caller.account, &guarded(fence));
-    match aws.indexes.missing_api().await {
-        Some(refusal) => {
-            tracing::warn!(region, "the control plane has no API for indexes here, so {WITHOUT_INDEX_API}");
-            aws.index_endpoints.note_needed(&refusal);
-        }
-        None if !INDEX_API_REGIONS.contains(&region.as_str()) => {
-            tracing::warn!(
-                region,
-                "AWS lists no API for indexes here; if there is none, {WITHOUT_INDEX_API}"
-            );
-        }
-        None => {}
-    }
     let scope = Scope::new(&settings.installation, &caller.account, &region);
     let scope = scope.in_partition_of(&caller.arn).context("the operator does not start")?;
-    let operator = caller.principal_arn(&aws.roles).await?;
+    let (operator, ()) =
+        futures::future::join(caller.principal_arn(&aws.roles), learn_index_api(&aws, &region)).await;
+    let operator = operator?;
     let scope = Arc::new(Scope {
         permissions_boundary: settings.permissions_boundary.clone(),
         operator: Some(operator.clone()),
@@ -161,6 +150,23 @@ async fn identify(
     // No lease stands before the making of the bucket.
     let maker = Aws::new(sdk, &caller.account, &guarded(&Fence::open()));
     Ok((aws, maker, installation))
+}
+
+/// Learns whether the region has an API for indexes.
+async fn learn_index_api(aws: &Aws, region: &str) {
+    match aws.indexes.missing_api().await {
+        Some(refusal) => {
+            tracing::warn!(region, "the control plane has no API for indexes here, so {WITHOUT_INDEX_API}");
+            aws.index_endpoints.note_needed(&refusal);
+        }
+        None if !INDEX_API_REGIONS.contains(&region) => {
+            tracing::warn!(
+                region,
+                "AWS lists no API for indexes here; if there is none, {WITHOUT_INDEX_API}"
+            );
+        }
+        None => {}
+    }
 }
 
 /// The uid of the kube-system namespace: what tells one cluster from another.

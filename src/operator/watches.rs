@@ -29,34 +29,83 @@ const AHEAD: usize = 500;
 /// What SharedStacks offered when their borrowers were last woken, by name.
 pub(super) type Offers = Mutex<HashMap<String, String>>;
 
-/// The one watch of a kind. It fills the store, and tells `seen` of everything. It triggers passes only by changes that
-/// may not be the operator's own.
-pub(super) fn watch<K>(
-    api: Api<Guarded<K>>,
-    filter: watcher::Config,
-    writer: Writer<Guarded<K>>,
-    seen: impl Fn(&watcher::Event<Guarded<K>>) + Send + 'static,
-) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>>
+/// What a watch tells.
+type Told<K> = Result<watcher::Event<K>, watcher::Error>;
+
+/// A watch that is begun, whoever listens to it later: its first list is asked for now, and a page of it waits to be taken in
+/// while the next is read.
+pub(super) struct Begun<K>(mpsc::Receiver<Told<K>>, AbortOnDropHandle<()>);
+
+impl<K> Begun<K>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    watcher(api, filter)
-        .default_backoff()
+    fn watch(client: Client, label_selector: Option<String>) -> Self {
+        let filter = watcher::Config { label_selector, ..watcher::Config::default() };
+        let (read, told) = mpsc::channel(AHEAD);
+        let watch = watcher(Api::<K>::all(client), filter).default_backoff().for_each(move |event| {
+            let read = read.clone();
+            // Who ends does not listen any more.
+            async move { drop(read.send(event).await) }
+        });
+        Self(told, AbortOnDropHandle::new(tokio::spawn(watch)))
+    }
+
+    /// What it tells, from the beginning on.
+    fn told(self) -> impl Stream<Item = Told<K>> {
+        let Self(mut told, task) = self;
+        stream::poll_fn(move |context| {
+            let _ = &task;
+            told.poll_recv(context)
+        })
+    }
+}
+
+/// The watches, each the only one of its kind. They begin before the controllers do: the lists are there when those begin, and
+/// whoever must know at the start which Tenants there are need not list them again.
+pub(super) struct Watches {
+    pub tenants: TenantWatch,
+    pub stacks: Begun<Guarded<SharedStack>>,
+    pub namespaces: Begun<PartialObjectMeta<Namespace>>,
+}
+
+impl Watches {
+    /// Begins to watch the objects of a selector, and all namespaces.
+    pub fn begin(client: &Client, selector: Option<&String>) -> Self {
+        Self {
+            tenants: TenantWatch::begin(client.clone(), selector.cloned()),
+            stacks: Begun::watch(client.clone(), selector.cloned()),
+            namespaces: Begun::watch(client.clone(), None),
+        }
+    }
+}
+
+/// The watch of SharedStacks fills the store, and tells `seen` of everything. It triggers passes only by changes that
+/// may not be the operator's own.
+pub(super) fn stacks(
+    watch: Begun<Guarded<SharedStack>>,
+    writer: Writer<Guarded<SharedStack>>,
+    seen: impl Fn(&watcher::Event<Guarded<SharedStack>>) + Send + 'static,
+) -> impl Stream<Item = Result<Guarded<SharedStack>, watcher::Error>> {
+    watch
+        .told()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect_ok(seen)
         .applied_objects()
-        .predicate_filter(|object: &Guarded<K>| Some(news(object.meta())), PredicateConfig::default())
+        .predicate_filter(
+            |object: &Guarded<SharedStack>| Some(news(object.meta())),
+            PredicateConfig::default(),
+        )
 }
 
-/// The one watch of Tenants. It begins before the controllers do, so that Tenants are listed once: whoever must know which
-/// there are at the start asks this one.
+/// The watch of Tenants.
 pub(crate) struct TenantWatch {
     /// What it has shown.
     pub tenants: Arc<Tenants>,
     listed: Arc<SetOnce<()>>,
     shown: mpsc::UnboundedReceiver<Shown>,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _task: AbortOnDropHandle<()>,
 }
 
 /// What a watch of Tenants shows.
@@ -74,23 +123,10 @@ impl TenantWatch {
     pub fn begin(client: Client, label_selector: Option<String>) -> Self {
         let (tenants, listed) = (Arc::<Tenants>::default(), Arc::<SetOnce<()>>::default());
         let (sender, shown) = mpsc::unbounded_channel();
-        // What is read is put into the cache beside the reading: so the next page is asked for while this one is.
-        let (read, events) = mpsc::channel(AHEAD);
-        let filter = watcher::Config { label_selector, ..watcher::Config::default() };
-        let watch = watcher(Api::all(client), filter).default_backoff();
-        let watch = watch.for_each(move |event| {
-            let read = read.clone();
-            async move {
-                match event {
-                    // Who ends does not listen any more.
-                    Ok(event) => drop(read.send(event).await),
-                    Err(error) => failed::<Tenant>(&error),
-                }
-            }
-        });
-        let take = take(tenants.clone(), listed.clone(), events, sender);
-        let tasks = [tokio::spawn(watch), tokio::spawn(take)].map(AbortOnDropHandle::new);
-        Self { tenants, listed, shown, _tasks: tasks }
+        // A task of its own, so that what is read is put into the cache beside the reading.
+        let watch = Begun::watch(client, label_selector);
+        let task = tokio::spawn(take(tenants.clone(), listed.clone(), watch, sender));
+        Self { tenants, listed, shown, _task: AbortOnDropHandle::new(task) }
     }
 
     /// Waits until all that are there have been listed.
@@ -100,9 +136,9 @@ impl TenantWatch {
 
     /// What it shows, from the beginning on. Answers those of which something is news.
     pub fn news(self, cx: Arc<Context>) -> impl Stream<Item = ObjectRef<Guarded<Tenant>>> {
-        let Self { mut shown, _tasks: tasks, .. } = self;
+        let Self { mut shown, _task: task, .. } = self;
         let shown = stream::poll_fn(move |context| {
-            let _ = &tasks;
+            let _ = &task;
             shown.poll_recv(context)
         });
         shown.filter_map(move |shown| future::ready(tenant_seen(&cx, shown)))
@@ -113,10 +149,18 @@ impl TenantWatch {
 async fn take(
     tenants: Arc<Tenants>,
     listed: Arc<SetOnce<()>>,
-    mut events: mpsc::Receiver<watcher::Event<Guarded<Tenant>>>,
+    watch: Begun<Guarded<Tenant>>,
     shown: mpsc::UnboundedSender<Shown>,
 ) {
-    while let Some(event) = events.recv().await {
+    let Begun(mut told, _task) = watch;
+    while let Some(told) = told.recv().await {
+        let event = match told {
+            Ok(event) => event,
+            Err(error) => {
+                failed::<Tenant>(&error);
+                continue;
+            }
+        };
         let is_done = matches!(event, watcher::Event::InitDone);
         if let Some(news) = taken(&tenants, event) {
             // Who ends does not listen any more.
@@ -165,10 +209,13 @@ fn failed<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
 }
 
 /// Watches namespaces, for their labels. A change wakes all Tenants in the namespace.
-pub(super) async fn namespaces(cx: &Context, writer: Writer<PartialObjectMeta<Namespace>>) {
-    let api = Api::<PartialObjectMeta<Namespace>>::all(cx.client.clone());
-    watcher(api, watcher::Config::default())
-        .default_backoff()
+pub(super) async fn namespaces(
+    cx: &Context,
+    watch: Begun<PartialObjectMeta<Namespace>>,
+    writer: Writer<PartialObjectMeta<Namespace>>,
+) {
+    watch
+        .told()
         .modify(|namespace| namespace.managed_fields_mut().clear())
         .reflect(writer)
         .for_each(|event| {
