@@ -238,8 +238,31 @@ fn a_tenant_on_s3_vectors_costs_what_the_page_says() {
     assert!(!text.contains("CreateCollection") && text.contains("CreateVectorBucket"), "{text}");
     let plan = json_of(&args, "");
     let tenant = &plan["objects"][0];
-    let costs: Vec<_> = tenant["costs"].as_array().unwrap().iter().collect();
-    assert_eq!(tenant["firstIngestionUSD"], json!(0.537109375), "{costs:#?}");
+    assert_eq!(tenant["firstIngestionUSD"], json!(0.537109375), "{:#?}", tenant["costs"]);
+}
+
+/// Whatever borrows from whom, and whatever else is planned beside it.
+#[test]
+fn nothing_on_s3_vectors_is_billed_by_the_hour() {
+    let stack = "{apiVersion: tenantry.dev/v1alpha1, kind: SharedStack, metadata: {name: s}, \
+                 spec: {vectorStore: S3Vectors, pool: {}}}\n";
+    let tenants = [
+        tenant("silo", "pattern: Silo, vectorStore: S3Vectors"),
+        tenant("bridge", "pattern: Bridge, stackRef: {name: s}"),
+        tenant("pool", "pattern: Pool, stackRef: {name: s}"),
+    ];
+    let all = stack.to_owned() + &tenants.concat();
+    let plan = json_of(&["-f", "-", "--price-vector-gb-month", "0"], &all);
+    for object in plan["objects"].as_array().unwrap() {
+        assert_eq!(object["monthlyUSD"], json!(0.0), "{object:#}");
+    }
+    let floor = &plan["floor"];
+    assert_eq!((&floor["sharedMonthlyUSD"], &floor["atMostMonthlyUSD"]), (&json!(0.0), &json!(0.0)));
+    assert_eq!(floor["capacities"], json!([]), "nothing of it runs by the hour");
+    // A collection beside them is billed as ever.
+    let beside = json_of(&["-f", "-"], &(all + &tenant("other", "pattern: Silo")));
+    assert!(beside["objects"][4]["monthlyUSD"].as_f64().unwrap() > 350.0);
+    assert_eq!(beside["floor"]["capacities"].as_array().unwrap().len(), 1);
 }
 
 /// What a program without a cluster and without AWS is told, and whether that is an error.
