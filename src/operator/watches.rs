@@ -262,7 +262,7 @@ fn tenant_gone(cx: &Context, gone: &Guarded<Tenant>) {
     }
 }
 
-/// A SharedStack wakes its borrowers when its offer has changed.
+/// A SharedStack wakes its borrowers when its offer has changed. At the start all are due anyway.
 pub(super) fn stack_seen(cx: &Context, offers: &Offers, event: &watcher::Event<Guarded<SharedStack>>) {
     let (stack, offer) = match event {
         watcher::Event::Apply(stack) | watcher::Event::InitApply(stack) => {
@@ -283,7 +283,9 @@ pub(super) fn stack_seen(cx: &Context, offers: &Offers, event: &watcher::Event<G
     let offer = offer.unwrap_or_default();
     if offers.get(&stack) != Some(&offer) {
         offers.insert(stack.clone(), offer);
-        cx.wake_borrowers(&stack);
+        if cx.filled.stacks.initialized() {
+            cx.wake_borrowers(&stack);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tells one kind of object from another in a pass: what it asks for, and the steps that only it takes.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -100,7 +101,10 @@ pub trait Managed:
     }
 
     /// What it asks for, and whether it may be acted upon. Ends with our finalizer on it.
-    fn resolve(&mut self, cx: &Context) -> impl Future<Output = Result<Resolved, PassStop>> + Send;
+    fn resolve(
+        object: &mut Cow<'_, Self>,
+        cx: &Context,
+    ) -> impl Future<Output = Result<Resolved, PassStop>> + Send;
 
     /// It does not go on: gives back what others may wait for. `why` is the reason for which it was refused, if it was.
     fn step_back(&self, _cx: &Context, _why: Option<Reason>) {}

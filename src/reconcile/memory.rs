@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -111,7 +111,7 @@ impl Memory {
         let Self { generation, observed, whole, attention, desired, old_tag, looked_at_all, .. } = self;
         let Self { began_to_look, .. } = self;
         let looked = generation.is_some() || looked_at_all.is_some() || began_to_look.is_some();
-        let nothing_seen = *observed == Observation::default() && desired.is_none() && old_tag.is_none();
+        let nothing_seen = *observed == BLANK.observed && desired.is_none() && old_tag.is_none();
         let Self { waiting_since, late, drift, refused, goes, .. } = self;
         let no_layer = *whole == PerLayer::default()
             && *attention == Attention::default()
@@ -231,41 +231,47 @@ pub struct Registered {
     pub refused: Option<(String, Instant)>,
 }
 
+/// What there is nothing to remember of is remembered like this. A memory is large: of the many objects at rest none has one.
+static BLANK: LazyLock<Arc<Memory>> = LazyLock::new(Arc::default);
+
 /// The memories of all objects. A pass borrows one and works on it; two passes of one object never run at once.
 #[derive(Default)]
 pub struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
 
 impl Memories {
+    fn of(&self, uid: &str) -> Arc<Memory> {
+        self.0.lock().get(uid).unwrap_or(&BLANK).clone()
+    }
+
     /// A copy, to look at.
     pub fn get(&self, uid: &str) -> Memory {
-        self.0.lock().get(uid).map(|memory| Memory::clone(memory)).unwrap_or_default()
+        Memory::clone(&self.of(uid))
     }
 
     /// One to work on. Whatever becomes of the pass, what it has learned is put back.
     pub fn lend(&self, uid: &str) -> Lent<'_> {
-        Lent { memories: self, uid: uid.into(), memory: self.get(uid) }
+        Lent { memories: self, uid: uid.into(), memory: self.of(uid) }
     }
 
     /// One of them, to look at where it is.
     pub fn look<T>(&self, uid: &str, at: impl FnOnce(&Memory) -> T) -> T {
-        let memory = self.0.lock().get(uid).cloned();
-        at(&memory.unwrap_or_default())
+        at(&self.of(uid))
     }
 
     /// What there is nothing to remember of takes no room: a Pool tenant at rest.
-    fn put(&self, uid: &str, memory: Memory) {
+    fn put(&self, uid: &str, memory: Arc<Memory>) {
         let mut all = self.0.lock();
         if memory.is_blank() {
             all.remove(uid);
         } else {
-            all.insert(uid.into(), Arc::new(memory));
+            all.insert(uid.into(), memory);
         }
     }
 
     /// Something that must not be forgotten with a pass that fails after it.
     pub fn note(&self, uid: &str, note: impl FnOnce(&mut Memory)) {
-        let mut memory = self.get(uid);
-        note(&mut memory);
+        let mut memory = self.of(uid);
+        note(Arc::make_mut(&mut memory));
         self.put(uid, memory);
     }
 
@@ -285,11 +291,11 @@ impl Memories {
     }
 }
 
-/// A memory that a pass works on: while it does, nobody else notes anything.
+/// A memory that a pass works on: while it does, nobody else notes anything. It is copied when it first changes.
 pub struct Lent<'a> {
     memories: &'a Memories,
     uid: String,
-    memory: Memory,
+    memory: Arc<Memory>,
 }
 
 impl Deref for Lent<'_> {
@@ -302,13 +308,13 @@ impl Deref for Lent<'_> {
 
 impl DerefMut for Lent<'_> {
     fn deref_mut(&mut self) -> &mut Memory {
-        &mut self.memory
+        Arc::make_mut(&mut self.memory)
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.memories.put(&self.uid, std::mem::take(&mut self.memory));
+        self.memories.put(&self.uid, std::mem::replace(&mut self.memory, BLANK.clone()));
     }
 }
 
@@ -498,8 +504,8 @@ mod tests {
         let memories = Memories::default();
         let made_for = |uid: &str| memories.get(uid).generation;
         assert_eq!(made_for("a"), None);
-        memories.put("a", Memory { generation: Some(1), rounds: 5, ..Memory::default() });
-        memories.put("b", Memory { generation: Some(2), ..Memory::default() });
+        memories.put("a", Memory { generation: Some(1), rounds: 5, ..Memory::default() }.into());
+        memories.put("b", Memory { generation: Some(2), ..Memory::default() }.into());
         assert_eq!((made_for("a"), made_for("b")), (Some(1), Some(2)));
 
         let mut copy = memories.get("a");
@@ -518,11 +524,11 @@ mod tests {
     #[test]
     fn failed_passes_are_counted_for_each_object() {
         let memories = Memories::default();
-        memories.put("a", Memory { rounds: 5, ..Memory::default() });
+        memories.put("a", Memory { rounds: 5, ..Memory::default() }.into());
         assert_eq!([memories.failed("a"), memories.failed("a"), memories.failed("b")], [1, 2, 1]);
         let memory = memories.get("a");
         assert_eq!((memory.failures, memory.rounds), (2, 5));
-        memories.put("a", Memory { failures: u32::MAX, ..memory });
+        memories.put("a", Memory { failures: u32::MAX, ..memory }.into());
         assert_eq!(memories.failed("a"), u32::MAX, "it has no end, and panics nowhere");
     }
 }

@@ -1,5 +1,6 @@
 //! One pass over an object, the same for all kinds.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,21 +53,24 @@ async fn in_time(pass: BoxFuture<'_, Result<Action, Error>>) -> Result<Action, E
 
 /// One pass over an object that lives: resolve → observe → plan → act → report.
 pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, Error> {
-    let before = seen.status().cloned().unwrap_or_default();
-    if let Some(action) = preflight(cx, seen, &before).await? {
+    let nothing = Status::default();
+    let before = seen.status().unwrap_or(&nothing);
+    if let Some(action) = preflight(cx, seen, before).await? {
         return Ok(action);
     }
-    let (mut object, mut pass) = (seen.clone(), Pass::begins(seen, &before));
+    // An object that has our finalizer already is not copied: there may be very many.
+    let (mut object, mut pass) = (Cow::Borrowed(seen), Pass::begins(seen, before));
     // It is written back however the pass ends.
     let mut memory = cx.memories.lend(&seen.uid().unwrap_or_default());
     let world = cx.world();
     let mut id = None;
     let end = async {
         // Resolve: what it asks for, and whether it may, by the API server, caches, records and quotas.
-        let resolved = object.resolve(cx).await.inspect_err(|stop| stand_back(cx, &object, stop))?;
+        let resolved = M::resolve(&mut object, cx).await;
+        let resolved = resolved.inspect_err(|stop| stand_back(cx, &*object, stop))?;
         id = Some(resolved.id.clone());
         // Observe and plan: what AWS has, and what is to be done about it.
-        let stack = resolved.stack(&before);
+        let stack = resolved.stack(before);
         let plan = observe(cx, &resolved, stack.as_ref(), pass.generation, &mut memory).await?;
         object.begin(cx, &resolved, &mut pass, &mut memory).await?;
         pass.status.region = Some(cx.scope.region.clone());
@@ -77,10 +81,10 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
             Plan::Ends(stack, passed) => (stack, *passed),
             Plan::Steps(stack, survey) => {
                 let carried = engine::carry_on(&world, stack, &mut memory, pass.generation, *survey);
-                (stack, carried.await)
+                (stack, carried.boxed().await)
             }
         };
-        tell(cx, &object, &passed.news, &mut memory).await;
+        tell(cx, &*object, &passed.news, &mut memory).await;
         object.inspect(cx, &resolved, &pass, &mut passed).await;
         note(cx, stack, &passed, &mut pass, &memory).await;
         pass.built(passed);
@@ -95,7 +99,7 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
         memory.failing_since = None;
     }
     object.register(cx, id.as_ref(), &mut pass, &mut memory).await;
-    report(cx, &object, pass, &mut memory).await
+    report(cx, &*object, pass, &mut memory).await
 }
 
 /// What follows at once, before anything is asked: nothing is done for an object that another installation holds, that is
@@ -111,7 +115,7 @@ async fn preflight<M: Managed>(cx: &Context, object: &M, before: &Status) -> Res
     if annotations::pause(object.meta()).is_some() {
         object.step_back(cx, None);
         cx.no_further(&uid, before);
-        return teardown::paused(cx, &api, &subject, object.meta(), before).await.map(Some);
+        return teardown::paused(cx, &api, &subject, object.meta(), before).boxed().await.map(Some);
     }
     Ok(cx.too_early(object.meta()).map(|wait| Action::requeue(cx.clock.outside(wait))))
 }

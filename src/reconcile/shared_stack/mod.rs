@@ -7,6 +7,7 @@ mod resolve;
 mod retained;
 mod teardown;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -52,8 +53,8 @@ impl Managed for SharedStack {
         false
     }
 
-    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, PassStop> {
-        resolve::resolve(cx, self).await
+    async fn resolve(object: &mut Cow<'_, Self>, cx: &Context) -> Result<Resolved, PassStop> {
+        resolve::resolve(cx, object).await
     }
 
     /// What lies in a bucket that it takes over has its records before anybody new borrows.

@@ -1,5 +1,7 @@
 //! Everything about a SharedStack that is decided before anything of it is looked at.
 
+use std::borrow::Cow;
+
 use kube::ResourceExt;
 
 use crate::api::{ConditionType, Shared, SharedStack, annotations};
@@ -16,14 +18,14 @@ use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
 
 /// Everything that is decided without looking at the stack.
-pub(super) async fn resolve(cx: &Context, stack: &mut SharedStack) -> Result<Resolved, PassStop> {
+pub(super) async fn resolve(cx: &Context, stack: &mut Cow<'_, SharedStack>) -> Result<Resolved, PassStop> {
     let shared = accept::shared_stack(&stack.spec)?;
     let id = Identity::of_stack(cx.scope.clone(), &stack.name_any(), &stack.uid().unwrap_or_default());
     let applicant = cx.applying(id, &stack.metadata, stack.status.as_ref());
     let no_room = room(cx, stack, &shared, &applicant).await?;
-    if !finalizer::has_finalizer(stack, &cx.finalizer()) && !cx.settings.read_only {
+    if !finalizer::has_finalizer(&**stack, &cx.finalizer()) && !cx.settings.read_only {
         let api = SharedStack::api(cx.client.clone(), "");
-        *stack = finalizer::take(&api, stack, &cx.finalizer()).await?;
+        *stack = Cow::Owned(finalizer::take(&api, &**stack, &cx.finalizer()).await?);
     }
     let approved = annotations::approved(&stack.metadata).map(str::to_owned);
     Ok(Resolved {

@@ -8,6 +8,7 @@ mod teardown;
 
 pub use apply::request;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -56,8 +57,8 @@ impl Managed for Tenant {
         self.spec.pattern == Pattern::Pool
     }
 
-    async fn resolve(&mut self, cx: &Context) -> Result<Resolved, PassStop> {
-        resolve::resolve(cx, self).await
+    async fn resolve(object: &mut Cow<'_, Self>, cx: &Context) -> Result<Resolved, PassStop> {
+        resolve::resolve(cx, object).await
     }
 
     fn step_back(&self, cx: &Context, why: Option<Reason>) {

@@ -1,6 +1,7 @@
 //! Everything about a Tenant that is decided before anything of it is looked at: is it allowed, may it have its tenantId,
 //! and who lends to it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -26,12 +27,12 @@ use crate::stack::record::{self, Claimant, Record, Ruling};
 use crate::stack::tenant_ids::TENANT_IDS;
 
 /// Everything that is decided without looking at the stack.
-pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolved, PassStop> {
+pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Result<Resolved, PassStop> {
     let isolation = accept::tenant(tenant)?;
     let applicant = cx.applicant(tenant);
     let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), applicant.id.uid.clone());
     // Whoever makes an object can write our finalizer into it; a record only we write.
-    let held = finalizer::has_finalizer(tenant, &cx.finalizer());
+    let held = finalizer::has_finalizer(&**tenant, &cx.finalizer());
     let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
     if has_id {
         cx.is_in(&applicant.id)
@@ -111,10 +112,15 @@ async fn may_come(
 
 /// Puts our finalizer on, and then looks at the SharedStack live: either its teardown sees our finalizer, or we see that it is
 /// being deleted.
-async fn hold(cx: &Context, tenant: &mut Tenant, held: bool, stack: Option<&str>) -> Result<(), PassStop> {
+async fn hold(
+    cx: &Context,
+    tenant: &mut Cow<'_, Tenant>,
+    held: bool,
+    stack: Option<&str>,
+) -> Result<(), PassStop> {
     let api = Tenant::api(cx.client.clone(), &tenant.namespace().unwrap_or_default());
     if !held && !cx.settings.read_only {
-        *tenant = finalizer::take(&api, tenant, &cx.finalizer()).await?;
+        *tenant = Cow::Owned(finalizer::take(&api, &**tenant, &cx.finalizer()).await?);
     }
     let accepted =
         held && tenant.status.as_ref().is_some_and(|status| status.is_true(ConditionType::Accepted));
@@ -124,8 +130,8 @@ async fn hold(cx: &Context, tenant: &mut Tenant, held: bool, stack: Option<&str>
         other => return other,
     };
     // Nothing was built under it yet, and the SharedStack waits for it to go.
-    if !held && let Some(released) = finalizer::release(&api, tenant, &cx.finalizer()).await? {
-        *tenant = released;
+    if !held && let Some(released) = finalizer::release(&api, &**tenant, &cx.finalizer()).await? {
+        *tenant = Cow::Owned(released);
     }
     Err(waits)
 }
@@ -281,9 +287,9 @@ mod tests {
         let mut cx = context(server.client());
         let not_web = Expression::NotIn("team".into(), ["web".to_owned()].into());
         cx.settings.silo_namespaces = Some(not_web.into());
-        let mut silo = read::<Tenant>(tenant(json!({})));
+        let silo = read::<Tenant>(tenant(json!({})));
         assert_eq!(silo.spec.pattern, Pattern::Silo);
-        match resolve(&cx, &mut silo).await {
+        match resolve(&cx, &mut Cow::Borrowed(&silo)).await {
             Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
             _ => panic!("it was let in"),
         }
@@ -301,8 +307,8 @@ mod tests {
         let server = api_server([asked(), asked()]);
         let mut cx = context(server.client());
         cx.namespaces = store([namespace(json!({}))]);
-        let mut silo = read::<Tenant>(tenant(json!({})));
-        match resolve(&cx, &mut silo).await {
+        let silo = read::<Tenant>(tenant(json!({})));
+        match resolve(&cx, &mut Cow::Borrowed(&silo)).await {
             Err(PassStop::Refused(refused)) => {
                 assert_eq!(refused.reason, Reason::QuotaReserved);
                 assert!(refused.message.contains("'none' is no whole number"), "{}", refused.message);
@@ -318,8 +324,8 @@ mod tests {
         let first = tenant(json!({"name": "first", "uid": "uid-first"}));
         cx.tenants = tenants([first.clone()]);
         cx.reservations.is_in(&cx.applicant(&read(first)).id);
-        let mut second = read::<Tenant>(tenant(json!({})));
-        match resolve(&cx, &mut second).await {
+        let second = read::<Tenant>(tenant(json!({})));
+        match resolve(&cx, &mut Cow::Borrowed(&second)).await {
             Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),
             _ => panic!("it was let in"),
         }
@@ -340,8 +346,8 @@ mod tests {
         cx.stacks = store([stack("standard", "rag"), stack("others", "web"), unreadable]);
         for (name, reason) in [("standart", Reason::StackNotFound), ("newer", Reason::StackNotReady)] {
             let spec = json!({"tenantId": "acme", "pattern": "Bridge", "stackRef": {"name": name}});
-            let mut bridge = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec})));
-            match resolve(&cx, &mut bridge).await {
+            let bridge = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec})));
+            match resolve(&cx, &mut Cow::Borrowed(&bridge)).await {
                 Err(PassStop::WaitsForStack(LayerStatus::Waiting(told, message))) => {
                     assert!(told == reason && message.contains(name), "{message}");
                     assert_eq!(message.contains("standard"), name == "standart", "{message}");
