@@ -81,11 +81,12 @@ impl Buckets {
 
     /// How a bucket is protected; `None` if there is no such bucket.
     pub async fn protection(&self, name: &str) -> Result<Option<Protection>, Fault> {
-        if found(self.head(name).await)?.is_none() {
+        // Side by side: most often it is there, and a process that starts waits for this.
+        let (there, tags, policy, versioned) =
+            tokio::join!(self.head(name), self.tags(name), self.policy(name), self.versioned(name));
+        if found(there)?.is_none() {
             return Ok(None);
         }
-        let (tags, policy, versioned) =
-            futures::try_join!(self.tags(name), self.policy(name), self.versioned(name))?;
-        Ok(Some(Protection { tags, policy, versioned }))
+        Ok(Some(Protection { tags: tags?, policy: policy?, versioned: versioned? }))
     }
 }

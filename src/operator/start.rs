@@ -60,7 +60,10 @@ pub async fn run(
     let unready = |why: Option<String>| why.map_or(Phase::AsksAws(None), Phase::Waits);
     let maker = (!settings.read_only).then_some(&maker);
     let may = || installation.may_lead(&aws, maker, &reader, &settings);
-    let may = wait_for_aws::wait(clock, &stop, &health, unready, may).await;
+    let (may, ()) = tokio::join!(
+        wait_for_aws::wait(clock, &stop, &health, unready, may),
+        learn_index_api(&aws, &installation.grant.scope.region)
+    );
     if may.context("the operator does not start")?.is_none() {
         return Ok(());
     }
@@ -136,9 +139,7 @@ async fn identify(
     let aws = Aws::new(sdk, &caller.account, &guarded(fence));
     let scope = Scope::new(&settings.installation, &caller.account, &region);
     let scope = scope.in_partition_of(&caller.arn).context("the operator does not start")?;
-    let (operator, ()) =
-        futures::future::join(caller.principal_arn(&aws.roles), learn_index_api(&aws, &region)).await;
-    let operator = operator?;
+    let operator = caller.principal_arn(&aws.roles).await?;
     let scope = Arc::new(Scope {
         permissions_boundary: settings.permissions_boundary.clone(),
         operator: Some(operator.clone()),
