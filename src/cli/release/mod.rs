@@ -16,7 +16,7 @@ use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 
 use self::decision::{Decision, Holder, Left, out_of_sight};
-use super::args::{OfInstallation, Output, tenant_id};
+use super::args::{OfInstallation, OfStores, Output, tenant_id};
 use super::cluster::{Cluster, InCluster};
 use super::help;
 use super::inspect;
@@ -46,6 +46,9 @@ pub(super) struct Release {
     /// Say what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    stores: OfStores,
 
     #[command(flatten)]
     within: InCluster,
@@ -128,7 +131,7 @@ impl Release {
             }
             None => {
                 if record.as_ref().is_some_and(|record| record.state != State::Free) {
-                    left = remains::of(&aws, &scope, &self.tenant_id).await?;
+                    left = remains::of(&aws, &scope, &self.tenant_id, &self.stores.stores()).await?;
                 }
                 decision::release(&self.tenant_id, record.as_ref(), &holder, &left, Timestamp::now())
             }
