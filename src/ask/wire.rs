@@ -71,7 +71,9 @@ impl Question {
     fn body(self, tenant_id: &str, own: Option<&Condition>, store: VectorStore) -> Result<Vec<u8>, Refusal> {
         // Such a store's knowledge base fails, or searches by vectors alone and says nothing.
         if self.search == Some(SearchType::Hybrid) && !finds_words(store) {
-            let why = format!("must not be HYBRID: {store} finds by meaning alone. Leave it out, or make it SEMANTIC");
+            let why = format!(
+                "must not be HYBRID: {store} finds by meaning alone. Leave it out, or make it SEMANTIC"
+            );
             return Err(Refusal::invalid(format!("{SEARCH}.overrideSearchType"), why));
         }
         let path = format!("{SEARCH}.filter");
@@ -285,7 +287,8 @@ mod tests {
         };
         for pattern in [Pattern::Silo, Pattern::Bridge, Pattern::Pool] {
             let asked = |store| Asked { store, ..asked(pattern) };
-            let (collection, bucket) = (asked(VectorStore::OpenSearchServerless), asked(VectorStore::S3Vectors));
+            let (collection, bucket) =
+                (asked(VectorStore::OpenSearchServerless), asked(VectorStore::S3Vectors));
             assert!(sent_to(&search("HYBRID"), &collection).is_ok(), "{pattern}");
             assert!(sent_to(&search("SEMANTIC"), &bucket).is_ok(), "{pattern}");
             let refused = sent_to(&search("HYBRID"), &bucket).unwrap_err();

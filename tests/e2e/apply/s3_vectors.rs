@@ -348,7 +348,7 @@ async fn an_installation_on_s3_vectors_alone_needs_no_right_to_anything_else() {
     .await;
 }
 
-/// What of a metadata file Bedrock leaves aside in silence is told, and not taken for current.
+/// What of a metadata file Bedrock leaves aside in silence is told before a job does so, and after it is not taken for current.
 #[tokio::test]
 async fn a_metadata_file_that_is_too_long_is_told() {
     world(|w| async move {
@@ -360,8 +360,18 @@ async fn a_metadata_file_that_is_too_long_is_told() {
             &[("short.md", "a short one"), ("long.md", "a long one"), ("long.md.metadata.json", &long)],
         )
         .await;
-        let told = w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
-        assert!(told.message("DocumentsCurrent").contains("1024 bytes"), "{}", told.describe());
+        w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
+        let names =
+            |it: &Object| it.message("DocumentsCurrent").contains("documents/long.md.metadata.json: 11");
+        let before = |it: &Object| it.is("DocumentsCurrent=False/SyncRequested") && names(it);
+        w.until("acme", "is told before the job has ended", before).await;
+        let after = |it: &Object| it.is("DocumentsCurrent=False/DocumentsFailed") && names(it);
+        let told = w.until("acme", "is told after the job", after).await;
+        let aside = "left documents aside, and no query finds them";
+        assert!(told.message("DocumentsCurrent").contains(aside), "{}", told.describe());
+        w.upload("acme", &[("long.md.metadata.json", r#"{"metadataAttributes": {"note": "x"}}"#)]).await;
+        w.annotate("acme", "tenantry.dev/sync-requested-at", Some("again")).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
     })
     .await;
 }
