@@ -95,6 +95,18 @@ async fn of_every_pattern(w: &World) {
     }
 }
 
+/// And how all of that goes again: tenants first.
+async fn all_leave(w: &World) {
+    for tenant in TENANTS {
+        w.delete(tenant).await;
+    }
+    for tenant in TENANTS {
+        w.gone(tenant).await;
+    }
+    w.delete("SharedStack/vectors").await;
+    w.gone("SharedStack/vectors").await;
+}
+
 #[tokio::test]
 async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
     world(|w| async move {
@@ -122,14 +134,7 @@ async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
         let lent = owned_on_s3_vectors(&lender, Column::SharedStackWithPool, false);
         let found = inventory::names(&w.inventory().await);
         assert!(lent.is_subset(&found), "{:?}", lent.difference(&found).collect::<Vec<_>>());
-        for tenant in TENANTS {
-            w.delete(tenant).await;
-        }
-        for tenant in TENANTS {
-            w.gone(tenant).await;
-        }
-        w.delete("SharedStack/vectors").await;
-        w.gone("SharedStack/vectors").await;
+        all_leave(&w).await;
         assert_eq!(inventory::names(&w.inventory().await), BTreeSet::from([w.grant()]));
     })
     .await;
@@ -334,14 +339,7 @@ async fn an_installation_on_s3_vectors_alone_needs_no_right_to_anything_else() {
             w.role_may("tenantry-operator", policy).await;
             w.start_operator().await;
             of_every_pattern(&w).await;
-            for tenant in TENANTS {
-                w.delete(tenant).await;
-            }
-            for tenant in TENANTS {
-                w.gone(tenant).await;
-            }
-            w.delete("SharedStack/vectors").await;
-            w.gone("SharedStack/vectors").await;
+            all_leave(&w).await;
             assert!(inventory::names(&w.inventory().await).is_empty());
         },
     )
