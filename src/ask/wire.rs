@@ -286,7 +286,11 @@ mod tests {
                 "retrievalConfiguration": {"vectorSearchConfiguration": {"overrideSearchType": kind}}})
         };
         for pattern in [Pattern::Silo, Pattern::Bridge, Pattern::Pool] {
-            let asked = |store| Asked { store, ..asked(pattern) };
+            let asked = |store| {
+                let mut asked = asked(pattern);
+                asked.store = store;
+                asked
+            };
             let (collection, bucket) =
                 (asked(VectorStore::OpenSearchServerless), asked(VectorStore::S3Vectors));
             assert!(sent_to(&search("HYBRID"), &collection).is_ok(), "{pattern}");
