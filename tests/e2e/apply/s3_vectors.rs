@@ -87,9 +87,9 @@ async fn a_silo_owns_all_six_layers_and_answers() {
     .await;
 }
 
-/// A tenant of every pattern on S3 Vectors, all of them Ready.
-async fn of_every_pattern(w: &World) {
-    w.apply(ALL).await;
+/// A tenant of every pattern in such a store, all of them Ready.
+async fn of_every_pattern(w: &World, store: VectorStore) {
+    w.apply(&ALL.replace("S3Vectors", &store.to_string())).await;
     for tenant in TENANTS {
         w.ready(tenant).await;
     }
@@ -110,7 +110,7 @@ async fn all_leave(w: &World) {
 #[tokio::test]
 async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
     world(|w| async move {
-        of_every_pattern(&w).await;
+        of_every_pattern(&w, VectorStore::S3Vectors).await;
         for tenant in TENANTS {
             let text = format!("The secret of {tenant} is in this file alone.");
             w.upload(tenant, &[("secret.md", &text)]).await;
@@ -144,7 +144,7 @@ async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
 #[tokio::test]
 async fn nobody_else_reads_an_index_whatever_iam_allows_them() {
     world(|w| async move {
-        of_every_pattern(&w).await;
+        of_every_pattern(&w, VectorStore::S3Vectors).await;
         let globex = w.get("globex").await;
         let index = globex.status.index_arn.clone().unwrap();
         let all = json!({"Version": "2012-10-17", "Statement": [
@@ -327,23 +327,33 @@ async fn what_was_retained_is_taken_over_if_nothing_differs_that_cannot_change()
     .await;
 }
 
-/// Nothing of OpenSearch Serverless is allowed, and nothing of it is needed.
-#[tokio::test]
-async fn an_installation_on_s3_vectors_alone_needs_no_right_to_anything_else() {
+/// Nothing of the other store is allowed, and nothing of it is needed.
+async fn one_store_alone(store: VectorStore, actions_of_the_other: &str) {
     world_without_operator(
         |_| {},
         |w| async move {
-            let policy = Role::of_operator_on(&w.settings, &w.account, &[VectorStore::S3Vectors]).policy;
-            assert!(!policy.to_string().contains("\"aoss:"), "{policy:#}");
+            let policy = Role::of_operator_on(&w.settings, &w.account, &[store]).policy;
+            assert!(!policy.to_string().contains(actions_of_the_other), "{policy:#}");
             w.operator_session().await;
             w.role_may("tenantry-operator", policy).await;
             w.start_operator().await;
-            of_every_pattern(&w).await;
+            of_every_pattern(&w, store).await;
             all_leave(&w).await;
-            assert!(inventory::names(&w.inventory().await).is_empty());
+            let left = inventory::names(&w.inventory().await);
+            assert!(left.iter().all(|name| *name == w.grant()), "{left:?}");
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn an_installation_on_s3_vectors_alone_needs_no_right_to_collections() {
+    one_store_alone(VectorStore::S3Vectors, "\"aoss:").await;
+}
+
+#[tokio::test]
+async fn an_installation_on_collections_alone_needs_no_right_to_s3_vectors() {
+    one_store_alone(VectorStore::OpenSearchServerless, "\"s3vectors:").await;
 }
 
 /// What of a metadata file Bedrock leaves aside in silence is told before a job does so, and after it is not taken for current.
