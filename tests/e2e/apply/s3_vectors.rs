@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_s3vectors::types::VectorData;
+use aws_sdk_s3vectors::types::{IndexMode, VectorData};
 use serde_json::{Value, json};
 use tenantry::api::{APPROVE, Column, Layer, Pattern, VectorStore};
 
@@ -404,7 +404,32 @@ async fn what_nobody_knows_of_the_service_may_be_either_way() {
         let acme = w.ready("acme").await;
         let index = acme.status.index_arn.clone().unwrap();
         let found = w.sdk.s3vectors.get_index().index_arn(&index).send().await.unwrap().index.unwrap();
-        assert_eq!(found.index_mode.unwrap().as_str(), "ENHANCED");
+        assert_eq!(found.index_mode.as_ref().unwrap().as_str(), "ENHANCED");
+
+        // One that was made before buckets were in that mode, with all else as it is.
+        w.stop_operator().await;
+        let s3vectors = &w.sdk.s3vectors;
+        let tags = s3vectors.list_tags_for_resource().resource_arn(&index).send().await.unwrap().tags;
+        s3vectors.delete_index().index_arn(&index).send().await.unwrap();
+        let bucket = acme.status.store_arn.as_ref().unwrap();
+        let before = s3vectors.put_vector_bucket_default_index_mode().vector_bucket_arn(bucket);
+        before.default_index_mode(IndexMode::Classic).send().await.unwrap();
+        w.eventually("its name is free", || async {
+            let anew = w.sdk.s3vectors.create_index().vector_bucket_arn(bucket).index_name(&found.index_name);
+            let anew = anew.data_type(found.data_type.clone()).dimension(found.dimension);
+            let anew = anew.distance_metric(found.distance_metric.clone()).set_tags(Some(tags.clone()));
+            let anew = anew.set_metadata_configuration(found.metadata_configuration.clone());
+            anew.set_encryption_configuration(found.encryption_configuration.clone()).send().await.ok()
+        })
+        .await;
+        w.start_operator().await;
+        w.eventually("it filters before it searches", || async {
+            let found = w.sdk.s3vectors.get_index().index_arn(&index).send().await.unwrap().index.unwrap();
+            (found.index_mode.unwrap() == IndexMode::Enhanced).then_some(())
+        })
+        .await;
+        w.ready("acme").await;
+
         w.upload("acme", &[("leave.md", "Everybody has thirty days of annual leave.")]).await;
         w.condition("acme", "DocumentsCurrent=True/Synced").await;
         assert!(!w.retrieve("acme", "How many days of annual leave?").await.is_empty());
