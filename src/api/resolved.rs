@@ -12,6 +12,7 @@ use super::{
     Column, DataDeletionPolicy, Distance, Documents, DocumentsSettings, Encryption, EncryptionSettings,
     Index, IndexSettings, Ingestion, IngestionSettings, Invalid, KnowledgeBase, KnowledgeBaseSettings,
     NamespaceSelector, Pattern, PoolSpec, SharedStackSpec, Sidecars, StoreSettings, Tenant, TenantSpec,
+    VectorStore,
 };
 
 /// What a Tenant asks for.
@@ -104,6 +105,14 @@ impl Isolation {
     pub fn encryption(&self) -> Option<&EncryptionSettings> {
         match self {
             Isolation::Silo(silo) => Some(&silo.encryption),
+            Isolation::Bridge(_) | Isolation::Pool(_) => None,
+        }
+    }
+
+    /// Which vector store it owns, if it owns one.
+    pub fn vector_store(&self) -> Option<VectorStore> {
+        match self {
+            Isolation::Silo(silo) => Some(silo.vector_store.kind()),
             Isolation::Bridge(_) | Isolation::Pool(_) => None,
         }
     }

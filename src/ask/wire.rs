@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::strict::{self, Members, Node};
 use super::whose::Asked;
 use crate::api::VectorStore;
+use crate::stack::store::finds_words;
 
 /// How many bytes a request may have.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -68,6 +69,13 @@ impl Question {
     }
 
     fn body(self, tenant_id: &str, own: Option<&Condition>, store: VectorStore) -> Result<Vec<u8>, Refusal> {
+        // Such a store's knowledge base fails, or searches by vectors alone and says nothing.
+        if self.search == Some(SearchType::Hybrid) && !finds_words(store) {
+            let why = format!(
+                "must not be HYBRID: {store} finds by meaning alone. Leave it out, or make it SEMANTIC"
+            );
+            return Err(Refusal::invalid(format!("{SEARCH}.overrideSearchType"), why));
+        }
         let path = format!("{SEARCH}.filter");
         let filter = self.filter.map(|node| Filter::read(node, &path, store)).transpose()?;
         let filter = narrowed(own, filter, &path)?;
@@ -164,8 +172,12 @@ mod tests {
     use crate::ask::whose::tests::asked;
 
     fn sent(body: &Value, pattern: Pattern) -> Result<Value, String> {
+        sent_to(body, &asked(pattern))
+    }
+
+    fn sent_to(body: &Value, asked: &Asked) -> Result<Value, String> {
         let question = Question::parse(body.to_string().as_bytes());
-        let body = question.and_then(|question| question.body_for(&asked(pattern)));
+        let body = question.and_then(|question| question.body_for(asked));
         body.map(|body| serde_json::from_slice(&body).unwrap()).map_err(|refusal| refusal.message())
     }
 
@@ -264,6 +276,29 @@ mod tests {
             ),
         ] {
             assert_eq!(of(path, value), why);
+        }
+    }
+
+    #[test]
+    fn no_words_are_looked_for_where_there_are_none() {
+        let search = |kind: &str| {
+            json!({"retrievalQuery": {"text": "q"},
+                "retrievalConfiguration": {"vectorSearchConfiguration": {"overrideSearchType": kind}}})
+        };
+        for pattern in [Pattern::Silo, Pattern::Bridge, Pattern::Pool] {
+            let asked = |store| {
+                let mut asked = asked(pattern);
+                asked.store = store;
+                asked
+            };
+            let (collection, bucket) =
+                (asked(VectorStore::OpenSearchServerless), asked(VectorStore::S3Vectors));
+            assert!(sent_to(&search("HYBRID"), &collection).is_ok(), "{pattern}");
+            assert!(sent_to(&search("SEMANTIC"), &bucket).is_ok(), "{pattern}");
+            let refused = sent_to(&search("HYBRID"), &bucket).unwrap_err();
+            let wanted = "retrievalConfiguration.vectorSearchConfiguration.overrideSearchType: must not be HYBRID: S3Vectors \
+                          finds by meaning alone";
+            assert!(refused.starts_with(wanted), "{refused}");
         }
     }
 

@@ -72,8 +72,8 @@ impl KnowledgeBases {
         Ok(self.summaries().await?.into_iter().map(|summary| summary.name).collect())
     }
 
-    /// The tags of those that tenants of this installation have left behind.
-    pub async fn retained(&self, scope: &Scope) -> Result<Vec<Tags>, Fault> {
+    /// Those that tenants of this installation have left behind, without their data sources.
+    pub async fn retained(&self, scope: &Scope) -> Result<Vec<KnowledgeBaseFacts>, Fault> {
         let ours = format!("{}-t", scope.installation);
         let mut retained = Vec::new();
         for summary in self.summaries().await?.into_iter().filter(|it| it.name.starts_with(&ours)) {
@@ -82,8 +82,11 @@ impl KnowledgeBases {
             let Some(tags) = found(self.tags(&arn).await)? else { continue };
             let says =
                 |key: &str, value: &str| tags.get(&format!("{GROUP}/{key}")).is_some_and(|it| it == value);
-            if says("installation", &scope.installation) && says("state", RETAINED) {
-                retained.push(tags);
+            if says("installation", &scope.installation)
+                && says("state", RETAINED)
+                && let Some(facts) = self.detail(&summary.knowledge_base_id).await?
+            {
+                retained.push(KnowledgeBaseFacts { tags, ..facts });
             }
         }
         Ok(retained)

@@ -62,8 +62,8 @@ pub(super) struct OfStores {
 }
 
 impl OfStores {
-    pub(super) fn stores(self) -> Vec<VectorStore> {
-        if self.stores.is_empty() { VectorStore::ALL.to_vec() } else { self.stores }
+    pub(super) fn stores(&self) -> Vec<VectorStore> {
+        if self.stores.is_empty() { VectorStore::ALL.to_vec() } else { self.stores.clone() }
     }
 }
 

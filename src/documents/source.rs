@@ -28,7 +28,7 @@ pub struct Source<'a> {
     pub metadata: Option<MetadataLimits>,
     /// Whether tenants may write metadata files of their own: then they are looked at again after each job.
     pub merges: bool,
-    /// Whether some tenants were told of documents that are not indexed.
+    /// Whether some tenants were told of documents that are not indexed, or the owner was.
     pub some_were_told: bool,
     /// What one job takes.
     pub limit: Size,
@@ -53,6 +53,7 @@ impl Source<'_> {
             prefix: &self.prefix,
             ledger: &self.ledger,
             pool: self.pool,
+            metadata: self.metadata,
             all_first: self.merges,
             limit: self.limit,
             leaving: &self.leaving,

@@ -7,6 +7,7 @@ use super::scope::Scope;
 use super::sidecar;
 use crate::aws::{Aws, Object};
 use crate::stack::fault::Fault;
+use crate::stack::store::MetadataLimits;
 
 /// What is to be done with an object.
 pub(super) enum Task {
@@ -79,7 +80,8 @@ pub(super) fn sort(
 ) {
     let key = listed.entry.key.clone();
     if scope.pool.is_none() {
-        return tasks.push(Task::Keep(listed.entry));
+        let skipped = scope.metadata.and_then(|limits| too_long(limits, &object, &listed, pairing));
+        return tasks.push(Task::Keep(Entry { skipped, ..listed.entry }));
     }
     if sidecar::is_document(&key) && (sidecar::tenant_of(&key).is_none() || sidecar::key_of(&key).is_none()) {
         tasks.extend(pairing.before(&key).into_iter().map(Task::Check));
@@ -95,6 +97,23 @@ pub(super) fn sort(
         // Nothing reads it while it has no document.
         tasks.push(Task::Keep(entry.unread()));
     }
+}
+
+/// How long a metadata file is that the vector store does not take: Bedrock leaves it aside, and the document beside it. The
+/// listing says it, and more is not to be known. The operator may not read what a Silo or a Bridge tenant has; so nobody counts
+/// the attributes.
+fn too_long(
+    limits: MetadataLimits,
+    object: &Object,
+    listed: &Listed,
+    pairing: &mut Pairing,
+) -> Option<String> {
+    let key = &listed.entry.key;
+    let known = pairing.next(listed.clone());
+    // Nothing reads a file without a document.
+    let is_paired = known.iter().any(|pair| pair.sidecar.as_ref().is_some_and(|it| it.entry.key == *key));
+    let bytes = object.bytes();
+    (is_paired && bytes > limits.bytes as u64).then(|| format!("{bytes} bytes"))
 }
 
 /// What the ledger says of an object with which nothing can be done.

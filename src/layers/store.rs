@@ -6,7 +6,7 @@ use super::s3_vectors;
 use crate::api::{Layer, VectorStore};
 use crate::aws::{Aws, Tags};
 use crate::stack::fault::{Class, Fault};
-use crate::stack::identity::Identity;
+use crate::stack::identity::{Identity, Scope};
 use crate::stack::model::desired::DesiredIndex;
 use crate::stack::model::observed::{IndexFacts, Observed};
 use crate::stack::model::progress::Progress;
@@ -61,6 +61,18 @@ pub async fn find_any(aws: &Aws, name: &str) -> Result<Option<Found>, Fault> {
         Some(fault) if !answered => Err(fault),
         _ => Ok(None),
     }
+}
+
+/// The tags of an index in the store of this name, whosever it is, if there is one and indexes of such a store have tags.
+pub async fn index_tags(
+    aws: &Aws,
+    scope: &Scope,
+    kind: VectorStore,
+    store: &str,
+    index: &str,
+) -> Result<Option<Tags>, Fault> {
+    let Some(arn) = StoreHandle::named(kind, scope, store, "").index_arn(index) else { return Ok(None) };
+    Ok(aws.vector_indexes.find(&arn).await?.map(|it| it.tags))
 }
 
 pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<StoreFacts>, Fault> {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::api::VectorStore;
 use crate::records::{Kept, Records, Trouble, Wrote};
 use crate::stack::hash::fingerprint;
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -232,18 +231,16 @@ impl Ids {
 
     /// Gives an id to whoever was told that it may have it, over the record that was read then; `false` if somebody else
     /// has written one meanwhile, and all is to be decided anew.
-    pub async fn give(
-        &self,
-        claimant: &Claimant<'_>,
-        store: VectorStore,
-        over: Option<&str>,
-    ) -> Result<bool, Trouble> {
-        let (id, cluster) = (claimant.id, &self.terms.cluster);
+    pub async fn give(&self, claimant: &Claimant<'_>, over: Option<&str>) -> Result<bool, Trouble> {
         let namespace = Some(claimant.namespace_uid.to_owned());
-        let Some(record) = Record::of(id, cluster, namespace, State::Held, (self.now)()) else {
-            return Ok(false);
-        };
-        self.write(record.in_store(store), over).await
+        let Some(record) = self.of(claimant, namespace, State::Held) else { return Ok(false) };
+        self.write(record, over).await
+    }
+
+    /// What a record says of a Tenant from now on.
+    fn of(&self, claimant: &Claimant<'_>, namespace: Option<String>, state: State) -> Option<Record> {
+        let record = Record::of(claimant.id, &self.terms.cluster, namespace, state, (self.now)());
+        record.map(|record| record.in_store(claimant.store))
     }
 
     async fn write(&self, record: Record, over: Option<&str>) -> Result<bool, Trouble> {
@@ -301,15 +298,10 @@ impl Ids {
     }
 
     /// Says what became of the id of a Tenant that leaves, once all else is done; `false` if it was not its own any more.
-    pub async fn leave(
-        &self,
-        id: &Identity,
-        store: VectorStore,
-        state: State,
-        empty: bool,
-        namespace: Option<String>,
-    ) -> Result<bool, Trouble> {
+    pub async fn leave(&self, claimant: &Claimant<'_>, state: State, empty: bool) -> Result<bool, Trouble> {
+        let id = claimant.id;
         let tenant_id = id.tenant_id().unwrap_or_default();
+        let namespace = Some(claimant.namespace_uid).filter(|uid| !uid.is_empty());
         for _ in 0..TRIES {
             let known = self.known.lock().get(tenant_id).cloned();
             let settled = known.filter(|known| {
@@ -318,7 +310,7 @@ impl Ids {
                     && namespace.is_some()
             });
             let (etag, namespace) = match settled {
-                Some(known) => (known.etag, namespace.clone()),
+                Some(known) => (known.etag, namespace.map(str::to_owned)),
                 None => match self.read(tenant_id).await? {
                     Some(kept) if kept.says.holder.uid == id.uid => {
                         if kept.says.state == state {
@@ -329,11 +321,8 @@ impl Ids {
                     _ => return Ok(false),
                 },
             };
-            let record = Record::of(id, &self.terms.cluster, namespace, state, (self.now)());
-            let Some(record) = record.map(|record| Record { empty, store, ..record }) else {
-                return Ok(false);
-            };
-            if self.write(record, Some(&etag)).await? {
+            let Some(record) = self.of(claimant, namespace, state) else { return Ok(false) };
+            if self.write(Record { empty, ..record }, Some(&etag)).await? {
                 return Ok(true);
             }
         }

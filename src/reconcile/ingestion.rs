@@ -58,7 +58,7 @@ pub fn source<'a>(
         pool: None,
         metadata: features(status.vector_store.unwrap_or_default()).metadata,
         merges: false,
-        some_were_told: false,
+        some_were_told: Documents::were_in_trouble(&status.conditions),
         limit: Size::OF_A_JOB,
         leaving: BTreeSet::new(),
         owner: owner.owner.clone(),

@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Error;
 use super::context::Context;
-use crate::api::Layer;
+use crate::api::{Layer, VectorStore};
 use crate::aws::Objects;
 use crate::documents::marker::{self, Marker};
 use crate::stack::fault::{Class, Fault};
@@ -24,8 +24,14 @@ pub enum Search {
     Everything,
 }
 
-/// Records what has no record; how many there were. A bucket that is gone has nothing.
-pub async fn record(cx: &Context, stack: &Identity, search: Search) -> Result<usize, Error> {
+/// Records what has no record; how many there were. `store` is where vectors are in this SharedStack. A bucket that is gone has
+/// nothing.
+pub async fn record(
+    cx: &Context,
+    stack: &Identity,
+    store: VectorStore,
+    search: Search,
+) -> Result<usize, Error> {
     let bucket = &stack.name(Layer::Bucket);
     let (markers, mut folders) = match listed(&cx.aws.objects, bucket, MARKERS).await {
         Err(fault) if fault.class == Class::NotFound => return Ok(0),
@@ -51,7 +57,7 @@ pub async fn record(cx: &Context, stack: &Identity, search: Search) -> Result<us
         left.iter().filter_map(|(tenant_id, marker)| marker.record(stack, tenant_id)).collect();
     let mut recorded = 0;
     for record in records {
-        recorded += usize::from(cx.ids.record(record).await?);
+        recorded += usize::from(cx.ids.record(record.in_store(store)).await?);
     }
     Ok(recorded)
 }

@@ -195,11 +195,10 @@ impl Fault {
 
     /// What a person can do, whoever reads it. `caller` is who made the call.
     fn advice(&self, caller: &str) -> Option<String> {
-        if self.service == "s3vectors" && self.code == "Connection" {
-            return Some(NO_S3_VECTORS.into());
-        }
-        let by_code = BY_CODE.iter().find(|(codes, _)| codes.contains(&self.code.as_str()));
-        if let Some((_, advice)) = by_code.filter(|_| self.class != Class::Unreachable) {
+        let is_of = |of: &Option<&str>| of.is_none_or(|service| service == self.service);
+        let by_code =
+            BY_CODE.iter().find(|(service, codes, _)| is_of(service) && codes.contains(&self.code.as_str()));
+        if let Some((.., advice)) = by_code.filter(|_| self.class != Class::Unreachable) {
             return Some((*advice).into());
         }
         let text = self.message.to_lowercase();
@@ -259,10 +258,6 @@ impl Fault {
         }
     }
 }
-
-/// What to do where nobody answers for S3 Vectors. Of a service that a region does not have, no name resolves there.
-const NO_S3_VECTORS: &str = "If it stays so, this region may not have S3 Vectors: choose another vectorStore; else check the way to \
-                             AWS: names, proxy, firewall, a VPC endpoint for the service";
 
 /// What to do where the control plane has no API for indexes.
 const ENDPOINT: &str = "Give the collection a VPC endpoint (collection.network.vpcEndpointIds) and run the operator where it \
@@ -324,19 +319,29 @@ pub const NOT_SIGNED_UP: &[&str] = &[
 pub const ELSEWHERE: &[&str] =
     &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"];
 
-/// What to do about a code, whatever the call.
-const BY_CODE: &[(&[&str], &str)] = &[
+/// What to do about a code, of one service or of whatever call. The first row that fits decides.
+const BY_CODE: &[(Option<&str>, &[&str], &str)] = &[
+    // Of a service that a region does not have, no name resolves there.
     (
+        Some("s3vectors"),
+        &["Connection"],
+        "If it stays so, this region may not have S3 Vectors: choose another vectorStore; else check the way to AWS: names, proxy, \
+         firewall, a VPC endpoint for the service",
+    ),
+    (
+        None,
         CREDENTIALS,
         "Renew the credentials, and check the clock of the machine and whether the account has enabled the region",
     ),
-    (NOT_ENABLED, "Enable the region for the account, and the service in it"),
+    (None, NOT_ENABLED, "Enable the region for the account, and the service in it"),
     (
+        None,
         NOT_SIGNED_UP,
         "Whoever owns the account must sign it up for the service, or ask AWS why it is suspended",
     ),
-    (ELSEWHERE, "A bucket of this name is in another region: check which region this is"),
+    (None, ELSEWHERE, "A bucket of this name is in another region: check which region this is"),
     (
+        None,
         &["Connection", "Timeout"],
         "If it stays so, check the way to AWS: names, proxy, firewall, a VPC endpoint for the service",
     ),

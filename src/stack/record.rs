@@ -147,12 +147,14 @@ pub struct Terms {
     pub policy: IdPolicy,
 }
 
-/// Who asks for an id.
+/// Who asks for an id, or leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimant<'a> {
     /// What it would be called in AWS, whose uid it has, and what somebody has approved.
     pub id: &'a Identity,
-    /// The uid of its namespace.
+    /// Where its vectors are.
+    pub store: VectorStore,
+    /// The uid of its namespace. Empty if nobody knows it, as of one that is gone.
     pub namespace_uid: &'a str,
     /// Whether its namespace names the id, which is an administrator's word: what an earlier namespace of its name had is
     /// its own.

@@ -123,6 +123,7 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
         prefix: "pool/",
         ledger: "tenantry/ledger/bench",
         pool: Some(Pool { rules, is_somebodys: &is_somebodys }),
+        metadata: None,
         all_first: false,
         limit: Size::OF_A_JOB,
         leaving: &BTreeSet::new(),

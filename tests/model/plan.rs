@@ -259,10 +259,13 @@ fn nothing_on_s3_vectors_is_billed_by_the_hour() {
     let floor = &plan["floor"];
     assert_eq!((&floor["sharedMonthlyUSD"], &floor["atMostMonthlyUSD"]), (&json!(0.0), &json!(0.0)));
     assert_eq!(floor["capacities"], json!([]), "nothing of it runs by the hour");
+    // Nor is anything told that only collections are about.
+    assert!(plan["operatorCalls"] == json!([]) && !plan["assumptions"].to_string().contains("CreateIndex"));
     // A collection beside them is billed as ever.
     let beside = json_of(&["-f", "-"], &(all + &tenant("other", "pattern: Silo")));
     assert!(beside["objects"][4]["monthlyUSD"].as_f64().unwrap() > 350.0);
     assert_eq!(beside["floor"]["capacities"].as_array().unwrap().len(), 1);
+    assert_eq!(beside["operatorCalls"][0]["operation"], "CreateAccessPolicy");
 }
 
 /// What a program without a cluster and without AWS is told, and whether that is an error.

@@ -396,31 +396,20 @@ const NAMES_S3_VECTORS: &[(&str, &str)] = &[
     ("stack/store", "all else"),
 ];
 
+/// Words of a vector store, tests apart: what each is, the path that leads to it, which is no knowledge, and who may name it.
 #[test]
-fn one_file_of_each_folder_knows_s3_vectors() {
-    let word = Regex::new("(?i)s3.?vectors").unwrap();
-    let found = named_in(|code| word.is_match(&code.replace("s3_vectors::", "")));
-    let may = |file: &Path| NAMES_S3_VECTORS.iter().any(|(named, _)| file.starts_with(named));
-    let strange: Vec<_> = found.iter().filter(|file| !may(file)).collect();
-    assert!(
-        strange.is_empty(),
-        "only src/stack/store and src/layers/s3_vectors know S3 Vectors: {strange:#?}"
-    );
-    let idle = NAMES_S3_VECTORS.iter().filter(|(named, _)| !found.iter().any(|file| file.starts_with(named)));
-    assert_eq!(idle.map(|(named, _)| named).collect::<Vec<_>>(), Vec::<&&str>::new(), "they need no leave");
-}
-
-#[test]
-fn one_file_of_each_folder_knows_opensearch() {
-    let word = Regex::new("(?i)aoss|opensearch").unwrap();
-    // That a path leads there is no knowledge.
-    let found = named_in(|code| word.is_match(&code.replace("opensearch::", "")));
-    let may = |file: &Path| NAMES_OPENSEARCH.iter().any(|(named, _)| file.starts_with(named));
-    let strange: Vec<_> = found.iter().filter(|file| !may(file)).collect();
-    assert!(
-        strange.is_empty(),
-        "only src/stack/store and src/layers/opensearch know OpenSearch: {strange:#?}"
-    );
-    let idle = NAMES_OPENSEARCH.iter().filter(|(named, _)| !found.iter().any(|file| file.starts_with(named)));
-    assert_eq!(idle.count(), 0, "a file that does not name it needs no leave");
+fn one_file_of_each_folder_knows_a_vector_store() {
+    for (word, path, leave) in [
+        ("(?i)aoss|opensearch", "opensearch::", NAMES_OPENSEARCH),
+        ("(?i)s3.?vectors", "s3_vectors::", NAMES_S3_VECTORS),
+    ] {
+        let words = Regex::new(word).unwrap();
+        let found = named_in(|code| words.is_match(&code.replace(path, "")));
+        let may = |file: &Path| leave.iter().any(|(named, _)| file.starts_with(named));
+        let strange: Vec<_> = found.iter().filter(|file| !may(file)).collect();
+        assert!(strange.is_empty(), "only src/stack/store and src/layers/{path} know {word}: {strange:#?}");
+        let idle = leave.iter().filter(|(named, _)| !found.iter().any(|file| file.starts_with(named)));
+        let idle: Vec<_> = idle.map(|(named, _)| named).collect();
+        assert!(idle.is_empty(), "they do not name {word}, and need no leave: {idle:?}");
+    }
 }

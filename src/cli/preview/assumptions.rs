@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use super::args::{EXAMPLE_ACCOUNT, Plan};
 use super::manifests::{Manifests, title};
-use crate::api::models;
+use crate::api::{VectorStore, models};
 use crate::stack::names;
+use crate::stack::store::features;
 use crate::stack::store::opensearch::{INDEX_API_REGIONS, WITHOUT_INDEX_API};
 
-/// All of it, a sentence or two each.
-pub(super) fn of(plan: &Plan, manifests: &Manifests) -> Vec<String> {
+/// All of it, a sentence or two each; `stores` are those that are planned.
+pub(super) fn of(
+    plan: &Plan,
+    manifests: &Manifests,
+    stores: impl IntoIterator<Item = VectorStore>,
+) -> Vec<String> {
     let mut assumed = of_the_place(plan);
     assumed.extend(of_models(plan, manifests));
     assumed.extend(manifests.unnamed.iter().map(|object| {
@@ -19,7 +24,9 @@ pub(super) fn of(plan: &Plan, manifests: &Manifests) -> Vec<String> {
         )
     }));
     assumed.extend(of_the_account(plan));
-    assumed.extend(of_indexes(plan));
+    if stores.into_iter().any(|kind| features(kind).declares) {
+        assumed.extend(of_schemas(plan));
+    }
     let narrowed = manifests.stacks.iter().filter(|stack| stack.asks.allowed_namespaces.is_some());
     assumed.extend(narrowed.map(|stack| {
         format!(
@@ -67,7 +74,7 @@ fn of_models(plan: &Plan, manifests: &Manifests) -> impl Iterator<Item = String>
 }
 
 /// What the account may do, and what is in it already.
-fn of_the_account(plan: &Plan) -> [String; 3] {
+fn of_the_account(plan: &Plan) -> [String; 4] {
     [
         format!(
             "Each Tenant brings {} documents of {} tokens (--documents, --tokens-per-document), all of them new; a later \
@@ -82,15 +89,17 @@ fn of_the_account(plan: &Plan) -> [String; 3] {
         "The account is empty: what is in it already comes on top of the quotas, and collections in it under the same \
          keys share their capacity with these."
             .into(),
+        "After the onboarding, each ingestion is one StartIngestionJob more, and in a pool the operator first writes a \
+         .metadata.json beside each new document."
+            .into(),
     ]
 }
 
-/// Who makes indexes, and what each ingestion calls.
-fn of_indexes(plan: &Plan) -> Vec<String> {
+/// Who makes indexes that have a schema.
+fn of_schemas(plan: &Plan) -> Vec<String> {
     let mut assumed = vec![
         "AWS takes the index by CreateIndex; if it refuses the schema in a collection, a TagRole and a PUT to the collection's \
-         endpoint take its place. After the onboarding, each ingestion is one StartIngestionJob more, and in a pool the operator \
-         first writes a .metadata.json beside each new document."
+         endpoint take its place."
             .into(),
     ];
     if !INDEX_API_REGIONS.contains(&plan.region.as_str()) {

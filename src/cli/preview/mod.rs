@@ -111,16 +111,14 @@ impl Plan {
                 .unwrap_or_default(),
             bytes: self.bytes_per_document,
         };
-        let quotas = Counts::sum(prospects.iter().map(|it| &it.counts)).quotas(
-            self.max_knowledge_bases,
-            &capacities,
-            documents,
-        );
+        let counts = Counts::sum(prospects.iter().map(|it| &it.counts));
+        let stores = || counts.stores.keys().copied();
+        let quotas = counts.quotas(self.max_knowledge_bases, &capacities, documents);
         Report {
             installation: self.installation.clone(),
             account: self.account.clone(),
             region: self.region.clone(),
-            operator_calls: vec![onboarding::of_operator(scope)],
+            operator_calls: onboarding::of_operator(scope, stores()).into_iter().collect(),
             ingestion: by_model(&objects, rates),
             rates,
             floor: floor(&objects, capacities, &prices),
@@ -128,7 +126,7 @@ impl Plan {
                 .into_iter()
                 .chain(large_schemas(&objects, &prospects))
                 .collect(),
-            assumptions: assumptions::of(self, manifests),
+            assumptions: assumptions::of(self, manifests, stores()),
             skipped: manifests.skipped.clone(),
             objects,
             quotas,

@@ -11,8 +11,10 @@ pub(super) fn of(report: &Report) -> String {
     let mut text = format!(
         "Installation {installation}, account {account}, region {region}. Nothing was asked of a cluster or of AWS.\n"
     );
-    text += "\nthe operator, when it first starts:\n";
-    text += &calls(&report.operator_calls);
+    if !report.operator_calls.is_empty() {
+        text += "\nthe operator, when it first starts:\n";
+        text += &calls(&report.operator_calls);
+    }
     for object in &report.objects {
         text += &of_object(object, *rates);
     }

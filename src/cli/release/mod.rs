@@ -16,7 +16,7 @@ use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 
 use self::decision::{Decision, Holder, Left, out_of_sight};
-use super::args::{OfInstallation, Output, tenant_id};
+use super::args::{OfInstallation, OfStores, Output, tenant_id};
 use super::cluster::{Cluster, InCluster};
 use super::help;
 use super::inspect;
@@ -46,6 +46,9 @@ pub(super) struct Release {
     /// Say what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    stores: OfStores,
 
     #[command(flatten)]
     within: InCluster,
@@ -128,7 +131,7 @@ impl Release {
             }
             None => {
                 if record.as_ref().is_some_and(|record| record.state != State::Free) {
-                    left = remains::of(&aws, &scope, &self.tenant_id).await?;
+                    left = remains::of(&aws, &scope, &self.tenant_id, &self.stores.stores()).await?;
                 }
                 decision::release(&self.tenant_id, record.as_ref(), &holder, &left, Timestamp::now())
             }
@@ -182,7 +185,8 @@ impl Release {
         let uid = uid(&cluster.client, namespace).await?;
         let record =
             Record::of(&inspect::identity(scope, &tenant), here, Some(uid), State::Held, Timestamp::now());
-        let store = tenant.status.as_ref().and_then(|status| status.vector_store).unwrap_or_default();
+        let store = tenant.status.as_ref().and_then(|status| status.vector_store);
+        let store = store.or(tenant.spec.vector_store).unwrap_or_default();
         Ok(record.context("a Tenant has a record")?.in_store(store))
     }
 

@@ -4,23 +4,31 @@
 use std::sync::Arc;
 
 use super::decision::Left;
-use crate::api::{GROUP, Layer, Pattern};
-use crate::aws::{Aws, PolicyKind, Tags};
+use crate::api::{GROUP, Layer, Pattern, VectorStore};
+use crate::aws::{Aws, Tags};
 use crate::cli::inspect;
 use crate::documents::quarantine::QUARANTINE;
-use crate::layers::store;
+use crate::layers::{data_access, store};
 use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::{Identity, Owner, Scope};
 use crate::stack::layout::{marker_key, retained_prefix};
 use crate::stack::store::features;
 
-/// All that is left. What cannot be looked at is an error: it may hide something.
-pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result<Vec<Left>, Fault> {
+/// All that is left, in these vector stores. What cannot be looked at is an error: it may hide something.
+pub(super) async fn of(
+    aws: &Aws,
+    scope: &Arc<Scope>,
+    tenant_id: &str,
+    stores: &[VectorStore],
+) -> Result<Vec<Left>, Fault> {
     let [silo, bridge, pool] = [Pattern::Silo, Pattern::Bridge, Pattern::Pool]
         .map(|pattern| Identity::new(scope.clone(), Owner::nobody(tenant_id, pattern, None), ""));
     let mut left = Vec::new();
     for id in [&silo, &bridge] {
         left.extend(layers(aws, id).await?);
+        for kind in stores {
+            left.extend(in_store(aws, id, *kind).await?);
+        }
     }
     let folders = [
         ("documents", pool.prefix()),
@@ -37,7 +45,12 @@ pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result
         };
         let Some(bucket) = inspect::owner_of_bucket(scope, &name, &tags) else { continue };
         match &bucket.owner {
-            Owner::Stack { .. } => left.extend(lent(aws, &name, &pool, &folders).await?),
+            Owner::Stack { .. } => {
+                left.extend(lent(aws, &name, &pool, &folders).await?);
+                for kind in stores {
+                    left.extend(lent_index(aws, &bucket, &bridge, *kind).await?);
+                }
+            }
             Owner::Tenant { tenant_id: said, .. } if said == tenant_id => {
                 left.push(Left { what: "bucket", name });
             }
@@ -47,22 +60,44 @@ pub(super) async fn of(aws: &Aws, scope: &Arc<Scope>, tenant_id: &str) -> Result
     Ok(left)
 }
 
-/// What a Silo or Bridge tenant has for itself, beside a bucket.
+/// What a Silo or Bridge tenant has for itself, whatever its vector store, beside a bucket.
 async fn layers(aws: &Aws, id: &Identity) -> Result<Vec<Left>, Fault> {
-    let [base, index, role, store_name] =
-        [Layer::KnowledgeBase, Layer::Index, Layer::Role, Layer::VectorStore].map(|layer| id.name(layer));
-    let access = aws.policies.find(PolicyKind::DataAccess, &index).await?;
-    let store = store::find_any(aws, &store_name).await?;
-    let store_words = store.as_ref().map_or("", |it| features(it.handle.kind()).words);
-    let tags = [
+    let [base, role] = [Layer::KnowledgeBase, Layer::Role].map(|layer| id.name(layer));
+    let found = [
         ("knowledge base", aws.knowledge_bases.find(&base, None).await?.map(|it| it.tags), base),
-        ("data access policy", access.map(|it| Identity::parse_description(&it.description)), index),
         ("role", aws.roles.find(&role).await?.map(|it| it.tags), role),
-        (store_words, store.map(|it| it.tags), store_name),
     ];
-    let found =
-        tags.into_iter().filter(|(_, tags, _)| tags.as_ref().is_some_and(|tags| is_the_ids(id, tags)));
-    Ok(found.map(|(what, _, name)| Left { what, name }).collect())
+    Ok(found.into_iter().filter_map(|(what, tags, name)| of_the_id(id, what, tags, name)).collect())
+}
+
+/// What it has in a vector store of this kind.
+async fn in_store(aws: &Aws, id: &Identity, kind: VectorStore) -> Result<Vec<Left>, Fault> {
+    let (features, name) = (features(kind), id.name(Layer::VectorStore));
+    let mut left = Vec::new();
+    if features.create_data_access.is_some() {
+        let said = data_access::find(aws, id).await?.map(|it| Identity::parse_description(&it.description));
+        left.extend(of_the_id(id, "data access policy", said, id.name(Layer::Index)));
+    }
+    let store = store::find(aws, &name, kind).await?;
+    left.extend(of_the_id(id, features.words, store.map(|it| it.tags), name));
+    Ok(left)
+}
+
+/// The index that a Bridge tenant has in the store of a SharedStack, where an index says whose it is.
+async fn lent_index(
+    aws: &Aws,
+    stack: &Identity,
+    id: &Identity,
+    kind: VectorStore,
+) -> Result<Option<Left>, Fault> {
+    let (store, index) = (stack.name(Layer::VectorStore), id.name(Layer::Index));
+    let tags = store::index_tags(aws, &id.scope, kind, &store, &index).await?;
+    Ok(of_the_id(id, "index", tags, format!("{index} in {} {store}", features(kind).words)))
+}
+
+/// Something that was found, if it bears this tenantId.
+fn of_the_id(id: &Identity, what: &'static str, tags: Option<Tags>, name: String) -> Option<Left> {
+    tags.filter(|tags| is_the_ids(id, tags)).map(|_| Left { what, name })
 }
 
 /// Whether something bears this tenantId of this installation.

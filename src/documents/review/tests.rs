@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use super::*;
 use crate::api::{Attribute, AttributeType};
 use crate::aws::in_memory::{BUCKET, S3};
+use crate::documents::failures::NOBODYS;
 use crate::documents::job_size::Size;
 use crate::documents::kept::Kept;
 use crate::documents::relocate::{self, Move, OnConflict, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
 use crate::stack::identity::Owner;
+use crate::stack::store::MetadataLimits;
 
 const LEDGER: &str = "tenantry/ledger/test";
 const TENANTS: [&str; 3] = ["acme", "globex", "umbrella"];
@@ -60,6 +62,7 @@ impl Test {
             prefix: "pool/",
             ledger: LEDGER,
             pool: Some(Pool { rules: &self.rules, is_somebodys: &is_somebodys }),
+            metadata: None,
             all_first: false,
             limit: self.limit,
             leaving: &self.leaving,
@@ -88,15 +91,7 @@ impl Test {
     async fn job(&mut self, review: &mut Review) {
         let description = format!("job {}", self.jobs.len());
         review.claim(&self.aws, &self.scope(), &description, &self.jobs).await.unwrap();
-        let job = JobSummary {
-            id: description.clone(),
-            status: "COMPLETE".into(),
-            description,
-            started: Timestamp::UNIX_EPOCH,
-            updated: Timestamp::UNIX_EPOCH,
-            statistics: Default::default(),
-        };
-        self.jobs.insert(0, job);
+        self.jobs.insert(0, complete(description));
     }
 
     fn assert_all_is_right(&self) {
@@ -115,6 +110,18 @@ impl Test {
                 call.strip_prefix("PUT ").filter(|key| key.starts_with("pool/")).map(Into::into)
             })
             .collect()
+    }
+}
+
+/// A job that has gone through everything.
+fn complete(description: String) -> JobSummary {
+    JobSummary {
+        id: description.clone(),
+        status: "COMPLETE".into(),
+        description,
+        started: Timestamp::UNIX_EPOCH,
+        updated: Timestamp::UNIX_EPOCH,
+        statistics: Default::default(),
     }
 }
 
@@ -785,5 +792,53 @@ async fn a_file_that_was_there_before_its_document_is_never_trusted() {
         if !is_cut {
             return;
         }
+    }
+}
+
+/// A Silo's metadata files are its own, and the operator may not read them. How long they are is in the listing.
+#[tokio::test]
+async fn what_the_vector_store_does_not_take_of_others_files_is_known_without_reading_them() {
+    for page in [1, 2, 100] {
+        let s3 = S3::new(page);
+        let (fits, too_long) = ("x".repeat(1_024), "x".repeat(1_025));
+        let put = |key: &str, content: &str| s3.put(&format!("documents/{key}"), content);
+        put("a.md", "A text.");
+        put("a.md.metadata.json", &too_long);
+        put("b.md", &too_long);
+        put("b.md.metadata.json", &fits);
+        put("nothing.md.metadata.json", &too_long);
+        let (aws, leaving, mut jobs) = (s3.aws(), BTreeSet::new(), Vec::new());
+        let owner = Owner::nobody("acme", crate::api::Pattern::Silo, None);
+        // What a review says, before the job that follows it.
+        let mut told = async |metadata| {
+            let scope = Scope {
+                owner: &owner,
+                bucket: BUCKET,
+                prefix: "documents/",
+                ledger: LEDGER,
+                pool: None,
+                metadata,
+                all_first: false,
+                limit: Size::OF_A_JOB,
+                leaving: &leaving,
+            };
+            let (mut review, _) = Review::anew(&aws, &scope, Vec::new(), None).await.unwrap();
+            while !review.go(&aws, &scope, &jobs, Haste::None, &Reviews::default(), SLICE).await.unwrap() {}
+            let description = format!("job {}", jobs.len());
+            review.claim(&aws, &scope, &description, &jobs).await.unwrap();
+            jobs.insert(0, complete(description));
+            let skipped = &review.findings.skipped.by_tenant;
+            (skipped.get(NOBODYS).map(ToString::to_string), review.findings.changed)
+        };
+        let limits = Some(MetadataLimits { bytes: 1_024, attributes: 35 });
+        let one = Some("documents/a.md.metadata.json: 1025 bytes".to_owned());
+        assert_eq!(told(None).await, (None, 5), "another store takes all");
+        // It stays so, and is no reason for a job again and again.
+        assert_eq!(told(limits).await, (one.clone(), 0));
+        assert_eq!(told(limits).await, (one, 0));
+        put("a.md.metadata.json", &fits);
+        assert_eq!(told(limits).await, (None, 1));
+        let read = s3.calls().into_iter().find(|call| call.starts_with("GET documents/"));
+        assert_eq!(read, None);
     }
 }

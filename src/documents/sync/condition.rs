@@ -23,7 +23,7 @@ pub(super) struct Facts<'a> {
     pub jobs: &'a [JobSummary],
     /// What the status says of the last one.
     pub last: Option<&'a IngestionStatus>,
-    /// What the last review of a pool skipped.
+    /// What the last review skipped.
     pub skipped: Option<&'a ByTenant>,
     /// Tenants whose documents have not all been looked at.
     pub behind: &'a BTreeSet<String>,
@@ -34,6 +34,9 @@ impl Facts<'_> {
     pub fn documents(&self) -> Documents {
         let mut documents = if self.asked { self.of_request() } else { self.of_last_job() };
         let message = &mut documents.message;
+        if let Some(too_long) = self.too_long() {
+            message.push_str(&too_long);
+        }
         if self.waits {
             let what = if self.asked { "; it" } else { ". The job that the schedule asks for" };
             message.push_str(&format!(
@@ -88,6 +91,9 @@ impl Facts<'_> {
             }
             Some(job) => match self.left_aside(job) {
                 Some(message) => (Some(false), Reason::DocumentsFailed, message),
+                None if self.too_long().is_some() => {
+                    (Some(false), Reason::DocumentsFailed, format!("Job {} has ended", job.id))
+                }
                 None => (Some(true), Reason::Synced, self.indexed_by(job)),
             },
         };
@@ -108,6 +114,20 @@ impl Facts<'_> {
                 self.why()
             )
         })
+    }
+
+    /// What the last review says of metadata files that the vector store does not take, before a job leaves them aside and after
+    /// it. In a pool each tenant is told of its own documents.
+    fn too_long(&self) -> Option<String> {
+        let MetadataLimits { bytes, .. } = self.source.metadata.filter(|_| self.source.pool.is_none())?;
+        let its = self.skipped?.get(NOBODYS)?;
+        let (files, documents) =
+            if its.count == 1 { ("file is", "its document") } else { ("files are", "their documents") };
+        Some(format!(
+            ". {} metadata {files} longer than the {bytes} bytes that the vector store takes; so {documents} will not be found: \
+             {its}. Shorten what is too long, and the next job reads it",
+            its.count
+        ))
     }
 
     /// Why the last job failed, in the words of Bedrock.

@@ -1,4 +1,4 @@
-//! Which of a pool's documents are not indexed, as far as a process knows.
+//! Which documents are not indexed, as far as a process knows.
 
 use std::collections::BTreeSet;
 
@@ -31,9 +31,9 @@ impl Unindexed {
         }
     }
 
-    /// Which documents are not indexed, if that is news: those that the last complete job or one after it could not
+    /// Which of a pool's documents are not indexed, if that is news: those that the last complete job or one after it could not
     /// index, and those that the last review skipped. A job does not wait for this answer. What cannot be read now is
-    /// read at the next look. A process that has just begun reads all again.
+    /// read at the next look. A process that has just begun reads all again. Of others it is only noted what the review skipped.
     pub async fn news(
         &mut self,
         inputs: Inputs<'_>,
@@ -41,7 +41,9 @@ impl Unindexed {
         findings: Option<&Findings>,
     ) -> Option<ByTenant> {
         let Inputs { aws, source, .. } = inputs;
-        source.pool?;
+        if source.pool.is_none() && source.metadata.is_none() {
+            return None;
+        }
         let skipped = match (findings, &self.skipped) {
             (Some(findings), _) => Some(findings.skipped.clone()),
             // What an earlier process skipped is in the ledger.
@@ -51,6 +53,7 @@ impl Unindexed {
         };
         let is_news = skipped.is_some() && skipped != self.skipped;
         self.skipped = skipped.or(self.skipped.take());
+        source.pool?;
         let has_failed = self.look_up(inputs, jobs).await;
         let skipped = self.skipped.as_ref()?;
         (is_news || has_failed).then(|| failures::together(&self.failed, &skipped.by_tenant))

@@ -45,7 +45,8 @@ async fn record_all(records: &Records, cx: &Context, lock: &Kept<Lock>) -> anyho
         {
             continue;
         }
-        match leftovers::record(cx, &id, Search::Everything).await {
+        let store = status.vector_store.unwrap_or_default();
+        match leftovers::record(cx, &id, store, Search::Everything).await {
             Ok(more) => recorded += more,
             // The others are recorded first. Then the operator says which one holds this up.
             Err(error) => {
@@ -74,14 +75,16 @@ async fn record_all(records: &Records, cx: &Context, lock: &Kept<Lock>) -> anyho
     Ok(())
 }
 
-/// The records of tenants that left a knowledge base behind, in the words of its tags.
+/// The records of tenants that left a knowledge base behind, in the words of its tags. Where its vectors are it says itself.
 async fn retained_knowledge_bases(aws: &Aws, scope: &Arc<Scope>) -> anyhow::Result<Vec<Record>> {
     let mut records = Vec::new();
-    for tags in aws.knowledge_bases.retained(scope).await? {
-        let Some(owner @ Owner::Tenant { .. }) = Owner::of_tags(&tags) else { continue };
-        let uid = tags.get(&format!("{}/owner-uid", GROUP)).cloned().unwrap_or_default();
+    for left in aws.knowledge_bases.retained(scope).await? {
+        let Some(owner @ Owner::Tenant { .. }) = Owner::of_tags(&left.tags) else { continue };
+        let uid = left.tags.get(&format!("{}/owner-uid", GROUP)).cloned().unwrap_or_default();
         let id = Identity::new(scope.clone(), owner, &uid);
-        records.extend(Record::of(&id, "", None, State::Retained, clock::now().0));
+        let store = left.store.map(|store| store.kind()).unwrap_or_default();
+        let record = Record::of(&id, "", None, State::Retained, clock::now().0);
+        records.extend(record.map(|record| record.in_store(store)));
     }
     Ok(records)
 }

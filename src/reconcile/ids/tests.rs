@@ -31,7 +31,12 @@ fn ours() -> Identity {
 }
 
 fn claimant(id: &Identity) -> Claimant<'_> {
-    Claimant { id, namespace_uid: "n-1", named: false, approved: None }
+    Claimant { id, store: VectorStore::default(), namespace_uid: "n-1", named: false, approved: None }
+}
+
+/// One whose namespace nobody knows any more.
+fn leaver(id: &Identity) -> Claimant<'_> {
+    Claimant { namespace_uid: "", ..claimant(id) }
 }
 
 /// A process that knows nothing yet.
@@ -55,7 +60,7 @@ async fn started(shelf: &Arc<InMemory>) -> Ids {
 async fn given() -> (Arc<InMemory>, String) {
     let shelf = Arc::new(InMemory::default());
     let ids = started(&shelf).await;
-    assert_eq!(ids.give(&claimant(&ours()), VectorStore::default(), None).await, Ok(true));
+    assert_eq!(ids.give(&claimant(&ours()), None).await, Ok(true));
     let word = ids.word("acme", "u-1").unwrap();
     shelf.calls();
     (shelf, word)
@@ -73,7 +78,7 @@ async fn whoever_is_new_costs_one_write_and_no_look() {
     let kept = ids.read("acme").await.unwrap();
     assert_eq!(ids.rule(None, &claimant(&ours()), false), Ruling::Granted { inherits: false });
     assert_eq!(kept, None);
-    assert_eq!(ids.give(&claimant(&ours()), VectorStore::default(), None).await, Ok(true));
+    assert_eq!(ids.give(&claimant(&ours()), None).await, Ok(true));
     assert_eq!(shelf.calls(), [PUT]);
     assert!(ids.is_holder("acme", "u-1") && ids.has_record("acme") && !ids.is_holder("acme", "u-2"));
 }
@@ -104,7 +109,7 @@ async fn a_status_is_believed_only_of_its_own_object_and_the_record_as_it_is() {
         assert!(!ids.recognises(tenant_id, uid, said), "{tenant_id} {uid} {said:?}");
         assert!(ids.holders().is_empty());
     }
-    started(&shelf).await.leave(&ours(), VectorStore::default(), State::Retained, false, None).await.unwrap();
+    started(&shelf).await.leave(&leaver(&ours()), State::Retained, false).await.unwrap();
     assert!(!started(&shelf).await.recognises("acme", "u-1", Some(&word)), "the record is another since");
 }
 
@@ -113,21 +118,14 @@ async fn leaving_costs_one_write() {
     let (shelf, word) = given().await;
     let ids = started(&shelf).await;
     assert!(ids.recognises("acme", "u-1", Some(&word)));
-    assert_eq!(
-        ids.leave(&ours(), VectorStore::default(), State::Gone, true, Some("n-1".into())).await,
-        Ok(true)
-    );
+    assert_eq!(ids.leave(&claimant(&ours()), State::Gone, true).await, Ok(true));
     assert_eq!(shelf.calls(), [PUT]);
     let said = shelf.says("tenants/acme.json").unwrap();
     assert_eq!((&said["state"], &said["empty"]), (&"gone".into(), &true.into()));
     assert_eq!(said["holder"]["namespaceUid"], "n-1");
     assert!(!ids.is_holder("acme", "u-1"));
     assert_eq!(ids.word("acme", "u-1"), None);
-    assert_eq!(
-        ids.leave(&ours(), VectorStore::default(), State::Gone, true, None).await,
-        Ok(true),
-        "once more is once"
-    );
+    assert_eq!(ids.leave(&leaver(&ours()), State::Gone, true).await, Ok(true), "once more is once");
     assert_eq!(shelf.calls(), [GET]);
 }
 
@@ -135,7 +133,7 @@ async fn leaving_costs_one_write() {
 async fn whose_namespace_is_out_of_sight_leaves_it_as_its_record_has_it() {
     let (shelf, _) = given().await;
     let ids = started(&shelf).await;
-    assert_eq!(ids.leave(&ours(), VectorStore::default(), State::Retained, false, None).await, Ok(true));
+    assert_eq!(ids.leave(&leaver(&ours()), State::Retained, false).await, Ok(true));
     assert_eq!(shelf.calls(), [GET, PUT]);
     assert_eq!(shelf.says("tenants/acme.json").unwrap()["holder"]["namespaceUid"], "n-1");
 }
@@ -149,7 +147,7 @@ async fn whoever_has_left_is_known_by_the_record_when_it_asks_again() {
         (State::Free, Claimed::Over),
     ] {
         let (shelf, _) = given().await;
-        started(&shelf).await.leave(&ours(), VectorStore::default(), state, false, None).await.unwrap();
+        started(&shelf).await.leave(&leaver(&ours()), state, false).await.unwrap();
         let ids = started(&shelf).await;
         assert_eq!(ids.claimed(&ours()).await, Ok(claimed), "{state:?}");
         assert_eq!(ids.claimed(&tenant("others", "u-2")).await, Ok(Claimed::NotOurs), "{state:?}");
@@ -163,11 +161,7 @@ async fn one_that_was_never_given_its_id_bars_the_way_to_an_earlier_leaders_writ
     assert_eq!(later.claimed(&ours()).await, Ok(Claimed::NotOurs));
     assert_eq!(shelf.calls(), [PUT]);
     assert_eq!(state(&shelf).as_deref(), Some("free"));
-    assert_eq!(
-        earlier.give(&claimant(&ours()), VectorStore::default(), None).await,
-        Ok(false),
-        "it arrives late"
-    );
+    assert_eq!(earlier.give(&claimant(&ours()), None).await, Ok(false), "it arrives late");
     assert_eq!(state(&shelf).as_deref(), Some("free"));
     assert_eq!(later.claimed(&ours()).await, Ok(Claimed::NotOurs), "asked again after a crash");
     assert!(
@@ -182,7 +176,7 @@ async fn a_stranger_that_leaves_writes_nobodys_record() {
     for left in [State::Held, State::Gone, State::Retained] {
         let (shelf, _) = given().await;
         if left != State::Held {
-            started(&shelf).await.leave(&ours(), VectorStore::default(), left, false, None).await.unwrap();
+            started(&shelf).await.leave(&leaver(&ours()), left, false).await.unwrap();
         }
         let before = shelf.says("tenants/acme.json");
         let ids = started(&shelf).await;
@@ -196,14 +190,14 @@ async fn a_stranger_that_leaves_writes_nobodys_record() {
 async fn one_that_was_never_given_an_id_that_others_had_bars_the_way_too() {
     for left in [State::Gone, State::Free, State::Retained] {
         let (shelf, _) = given().await;
-        started(&shelf).await.leave(&ours(), VectorStore::default(), left, false, None).await.unwrap();
+        started(&shelf).await.leave(&leaver(&ours()), left, false).await.unwrap();
         let before = shelf.says("tenants/acme.json").unwrap();
         let (earlier, later) = (started(&shelf).await, started(&shelf).await);
         let read = earlier.read("acme").await.unwrap().unwrap();
         let successor = tenant("tenants", "u-2");
         assert_eq!(later.claimed(&successor).await, Ok(Claimed::NotOurs));
         assert_eq!(
-            earlier.give(&claimant(&successor), VectorStore::default(), Some(&read.etag)).await,
+            earlier.give(&claimant(&successor), Some(&read.etag)).await,
             Ok(false),
             "{left:?}: it arrives late"
         );
@@ -220,7 +214,7 @@ async fn a_tenant_that_leaves_does_not_touch_what_another_has() {
     let stranger = tenant("others", "u-2");
     assert_eq!(ids.claimed(&stranger).await, Ok(Claimed::NotOurs));
     assert_eq!(
-        ids.leave(&stranger, VectorStore::default(), State::Gone, true, Some("n-9".into())).await,
+        ids.leave(&Claimant { namespace_uid: "n-9", ..claimant(&stranger) }, State::Gone, true).await,
         Ok(false)
     );
     assert!(!shelf.calls().contains(&PUT.to_owned()));
@@ -231,10 +225,10 @@ async fn a_tenant_that_leaves_does_not_touch_what_another_has() {
 async fn whoever_is_overtaken_is_told_so_and_gets_the_right_answer_next() {
     let shelf = Arc::new(InMemory::default());
     let (one, other) = (started(&shelf).await, started(&shelf).await);
-    assert_eq!(one.give(&claimant(&ours()), VectorStore::default(), None).await, Ok(true));
+    assert_eq!(one.give(&claimant(&ours()), None).await, Ok(true));
     let second = tenant("others", "u-2");
     assert_eq!(other.read("acme").await, Ok(None), "it has no reason to look");
-    assert_eq!(other.give(&claimant(&second), VectorStore::default(), None).await, Ok(false));
+    assert_eq!(other.give(&claimant(&second), None).await, Ok(false));
     assert!(other.is_holder("acme", "u-1") && !other.is_holder("acme", "u-2"));
     let kept = other.read("acme").await.unwrap().unwrap();
     let told = other.rule(Some(&kept.says), &claimant(&second), false);
@@ -303,7 +297,7 @@ async fn what_was_retained_is_gone_with_the_bucket_and_nothing_else_is() {
     ] {
         let (shelf, _) = given().await;
         let ids = started(&shelf).await;
-        ids.leave(&ours(), VectorStore::default(), before, false, None).await.unwrap();
+        ids.leave(&leaver(&ours()), before, false).await.unwrap();
         assert_eq!(ids.gone_with_bucket("acme", uid).await, Ok(()));
         assert_eq!(state(&shelf).as_deref(), Some(after), "{before:?} {uid}");
     }
@@ -330,14 +324,10 @@ async fn where_the_records_do_not_answer_nobody_gets_or_leaves_and_later_all_is_
     let ids = reading(&shelf);
     ids.are_complete();
     let waits = |trouble: &Trouble| matches!(trouble, Trouble::Away(_));
-    assert!(
-        ids.give(&claimant(&ours()), VectorStore::default(), None)
-            .await
-            .is_err_and(|trouble| waits(&trouble))
-    );
+    assert!(ids.give(&claimant(&ours()), None).await.is_err_and(|trouble| waits(&trouble)));
     assert!(ids.claimed(&ours()).await.is_err_and(|trouble| waits(&trouble)));
     assert!(!ids.is_holder("acme", "u-1"));
     away.store(false, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(ids.phase(), Phase::Complete);
-    assert_eq!(ids.give(&claimant(&ours()), VectorStore::default(), None).await, Ok(true));
+    assert_eq!(ids.give(&claimant(&ours()), None).await, Ok(true));
 }

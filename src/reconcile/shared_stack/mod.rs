@@ -23,7 +23,7 @@ use super::memory::Memory;
 use super::resolved::{Asks, Resolved};
 use super::stop::PassStop;
 use super::{Action, Error, Guarded, conditions_writer, ids, pass, untouched};
-use crate::api::{PerLayer, Reason, SharedStack, Status};
+use crate::api::{PerLayer, Reason, SharedStack, Status, VectorStore};
 use crate::clock;
 use crate::stack::identity::Identity;
 use crate::stack::model::outcome::LayerStatus;
@@ -61,7 +61,7 @@ impl Managed for SharedStack {
     async fn inspect(&self, cx: &Context, resolved: &Resolved, pass: &Pass<'_>, passed: &mut Passed) {
         if matches!(passed.layers.bucket, Some(LayerStatus::Ready))
             && pass.before.bucket.is_none()
-            && let Err(unread) = record_markers(cx, &resolved.id).await
+            && let Err(unread) = record_markers(cx, &resolved.id, resolved.store_kind()).await
         {
             passed.look_again = clock::earliest(passed.look_again, Some(ids::LOOK_AGAIN));
             passed.layers.bucket = Some(unread);
@@ -88,12 +88,12 @@ impl Managed for SharedStack {
 }
 
 /// Records the tenants that left something in the bucket, as far as they have no record.
-async fn record_markers(cx: &Context, id: &Identity) -> Result<(), LayerStatus> {
+async fn record_markers(cx: &Context, id: &Identity, store: VectorStore) -> Result<(), LayerStatus> {
     if cx.settings.read_only {
         return Ok(());
     }
     let waits = |why: String| LayerStatus::Waiting(Reason::WaitingForRecords, why);
-    match leftovers::record(cx, id, Search::Markers).await {
+    match leftovers::record(cx, id, store, Search::Markers).await {
         Ok(_) => Ok(()),
         Err(Error::Aws(fault)) => Err(match LayerStatus::from(&*fault) {
             stalled @ LayerStatus::Stalled(..) => stalled,

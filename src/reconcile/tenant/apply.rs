@@ -61,8 +61,9 @@ pub(super) async fn begin(
 async fn take_id(ids: &Ids, resolved: &Resolved, grant: &Grant) -> Result<(), PassStop> {
     let Grant { namespace_uid, named, over, .. } = grant;
     let approved = resolved.approved.as_deref();
-    let claimant = Claimant { id: &resolved.id, namespace_uid, named: *named, approved };
-    if ids.give(&claimant, resolved.store_kind(), over.as_deref()).await? {
+    let store = resolved.store_kind();
+    let claimant = Claimant { id: &resolved.id, store, namespace_uid, named: *named, approved };
+    if ids.give(&claimant, over.as_deref()).await? {
         return Ok(());
     }
     // It is read again.

@@ -196,7 +196,9 @@ async fn ask(
     let named = admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
     let namespace_uid = namespace.uid().unwrap_or_default();
     let approved = annotations::approved(&tenant.metadata);
-    let claimant = Claimant { id, namespace_uid: &namespace_uid, named, approved };
+    let lent = offer.map(|offer| offer.store.kind());
+    let store = lent.or_else(|| isolation.vector_store()).unwrap_or_default();
+    let claimant = Claimant { id, store, namespace_uid: &namespace_uid, named, approved };
     let kept = cx.ids.read(&tenant.spec.tenant_id).await?;
     let record = kept.as_ref().map(|kept| &kept.says);
     let lives = match record.filter(|record| cx.ids.may_live(record, &claimant)) {

@@ -22,7 +22,7 @@ use crate::stack::model::observed::Observed;
 use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::model::teardown_order::OnDelete;
 use crate::stack::offer::Offer;
-use crate::stack::record::State;
+use crate::stack::record::{Claimant, State};
 
 /// A Tenant that is being deleted.
 pub struct DeletedTenant {
@@ -128,12 +128,14 @@ impl Deletable for DeletedTenant {
             return Ok(());
         }
         let (cx, namespace) = (deletion.cx, deletion.object.namespace().unwrap_or_default());
-        let namespace = cx.namespace(&namespace).and_then(|it| it.uid());
+        let namespace_uid = cx.namespace(&namespace).and_then(|it| it.uid()).unwrap_or_default();
         let (state, empty) = match left {
             Left::Something => (State::Retained, false),
             Left::Nothing => (State::Gone, status.had_documents != Some(true)),
         };
-        cx.ids.leave(&self.id, self.store.unwrap_or_default(), state, empty, namespace).await?;
+        let (id, store) = (&self.id, self.store.unwrap_or_default());
+        let leaver = Claimant { id, store, namespace_uid: &namespace_uid, named: false, approved: None };
+        cx.ids.leave(&leaver, state, empty).await?;
         Ok(())
     }
 

@@ -6,8 +6,8 @@
 
 use serde::Serialize;
 
-use crate::api::Layer;
-use crate::stack::iam::operation::{Operation, aoss, bedrock, iam, kms, s3};
+use crate::api::{Layer, VectorStore};
+use crate::stack::iam::operation::{Operation, bedrock, iam, kms, s3};
 use crate::stack::identity::{Identity, Scope};
 use crate::stack::model::desired::{Desired, DesiredBucket, DesiredKnowledgeBase, DesiredRole};
 use crate::stack::model::diff::{self, BucketChange, KnowledgeBaseChange, RoleChange};
@@ -32,9 +32,11 @@ pub struct Call {
     pub name: String,
 }
 
-/// What an operator makes for itself when it first starts, before any tenant.
-pub fn of_operator(scope: &Scope) -> Call {
-    call(0, "operator", aoss::CreateAccessPolicy, "data access policy", scope.grant_name())
+/// What an operator makes for itself when it first starts, before any tenant: the policy that lets it see indexes, where a store
+/// has such policies.
+pub fn of_operator(scope: &Scope, stores: impl IntoIterator<Item = VectorStore>) -> Option<Call> {
+    let operation = stores.into_iter().find_map(|kind| features(kind).create_data_access)?;
+    Some(call(0, "operator", operation, "data access policy", scope.grant_name()))
 }
 
 /// All that an owner's onboarding changes in AWS, in the order in which that is done.

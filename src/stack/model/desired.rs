@@ -219,9 +219,9 @@ impl Blueprint<'_> {
     /// Which vector store the spec asks for, if it says so: a borrower has its lender's.
     pub fn store_kind(&self) -> Option<VectorStore> {
         match self {
-            Blueprint::Tenant { isolation: Isolation::Silo(silo), .. } => Some(silo.vector_store.kind()),
+            Blueprint::Tenant { isolation, .. } => isolation.vector_store(),
             Blueprint::Stack(shared) => Some(shared.vector_store.kind()),
-            Blueprint::Tenant { .. } | Blueprint::Nothing => None,
+            Blueprint::Nothing => None,
         }
     }
 

@@ -99,7 +99,8 @@ pub(crate) fn plan(id: &Identity, want: &Desired, observed: &Observation) -> Res
             }
             (Rebuild::Index, Layer::Role | Layer::KnowledgeBase) => return Step::WaitFor(Layer::Index),
             (Rebuild::DataSource, Layer::Index) => return Step::WaitFor(Layer::KnowledgeBase),
-            (_, Layer::Role) if orphaned(observed) && !observed.index_known => {
+            // Nobody can say whether there is one that must go.
+            (_, Layer::Index | Layer::Role) if orphaned(observed) && !observed.index_known => {
                 return Step::WaitFor(Layer::VectorStore);
             }
             _ => {}

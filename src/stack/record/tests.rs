@@ -149,8 +149,13 @@ impl Row {
         approved: Option<&str>,
     ) -> Ruling {
         let terms = Terms { cluster: "here".into(), took_over: vec!["the-old-one".into()], policy };
-        let claimant =
-            Claimant { id: &self.id, namespace_uid: self.namespace_uid, named: self.named, approved };
+        let claimant = Claimant {
+            id: &self.id,
+            store: VectorStore::default(),
+            namespace_uid: self.namespace_uid,
+            named: self.named,
+            approved,
+        };
         let record = state.map(|state| self.record(state));
         let lives = state.is_some_and(|(.., lives)| lives)
             && record.as_ref().is_some_and(|record| may_live(record, &claimant, &terms));
@@ -286,8 +291,13 @@ fn only_one_of_ones_own_that_this_cluster_could_know_is_looked_for() {
                 took_over: vec!["the-old-one".into()],
                 policy: IdPolicy::PerNamespace,
             };
-            let claimant =
-                Claimant { id: &row.id, namespace_uid: row.namespace_uid, named: row.named, approved: None };
+            let claimant = Claimant {
+                id: &row.id,
+                store: VectorStore::default(),
+                namespace_uid: row.namespace_uid,
+                named: row.named,
+                approved: None,
+            };
             held.is_some_and(|held| may_live(&row.record(held), &claimant, &terms))
         })
         .collect();

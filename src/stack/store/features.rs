@@ -32,6 +32,8 @@ pub struct Features {
     pub bills_vectors: bool,
     /// Whether a store and an index are there when AWS answers that it makes them.
     pub made_at_once: bool,
+    /// Whether a question can be looked for by its words, too, and not by its meaning alone.
+    pub finds_words: bool,
     /// The operators of a question's filter that it does not know, in AWS's words: it fails, or leaves them out.
     pub no_operators: &'static [&'static str],
     /// What goes of a document's metadata file into an index, if AWS says less than for all.

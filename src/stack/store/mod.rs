@@ -47,6 +47,11 @@ pub(crate) fn read_back(kind: VectorStore, schema: &Value) -> FoundIndex {
     }
 }
 
+/// Whether a store can be searched by words, beside vectors.
+pub const fn finds_words(kind: VectorStore) -> bool {
+    features(kind).finds_words
+}
+
 /// The operators of a question's filter that a store does not know.
 pub const fn without_operators(kind: VectorStore) -> &'static [&'static str] {
     features(kind).no_operators

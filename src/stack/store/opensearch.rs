@@ -51,6 +51,7 @@ pub(crate) const FEATURES: Features = Features {
     index_has_tags: false,
     bills_vectors: false,
     made_at_once: false,
+    finds_words: true,
     no_operators: &[],
     metadata: None,
     decrypts: None,

@@ -60,6 +60,7 @@ pub(crate) const FEATURES: Features = Features {
     index_has_tags: true,
     bills_vectors: true,
     made_at_once: true,
+    finds_words: false,
     no_operators: &["startsWith", "stringContains"],
     metadata: Some(METADATA),
     decrypts: Some(INDEXING),

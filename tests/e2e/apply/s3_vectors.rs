@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_s3vectors::types::VectorData;
+use aws_sdk_s3vectors::types::{IndexMode, VectorData};
 use serde_json::{Value, json};
 use tenantry::api::{APPROVE, Column, Layer, Pattern, VectorStore};
 
@@ -87,18 +87,30 @@ async fn a_silo_owns_all_six_layers_and_answers() {
     .await;
 }
 
-/// A tenant of every pattern on S3 Vectors, all of them Ready.
-async fn of_every_pattern(w: &World) {
-    w.apply(ALL).await;
+/// A tenant of every pattern in such a store, all of them Ready.
+async fn of_every_pattern(w: &World, store: VectorStore) {
+    w.apply(&ALL.replace("S3Vectors", &store.to_string())).await;
     for tenant in TENANTS {
         w.ready(tenant).await;
     }
 }
 
+/// And how all of that goes again: tenants first.
+async fn all_leave(w: &World) {
+    for tenant in TENANTS {
+        w.delete(tenant).await;
+    }
+    for tenant in TENANTS {
+        w.gone(tenant).await;
+    }
+    w.delete("SharedStack/vectors").await;
+    w.gone("SharedStack/vectors").await;
+}
+
 #[tokio::test]
 async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
     world(|w| async move {
-        of_every_pattern(&w).await;
+        of_every_pattern(&w, VectorStore::S3Vectors).await;
         for tenant in TENANTS {
             let text = format!("The secret of {tenant} is in this file alone.");
             w.upload(tenant, &[("secret.md", &text)]).await;
@@ -122,14 +134,7 @@ async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
         let lent = owned_on_s3_vectors(&lender, Column::SharedStackWithPool, false);
         let found = inventory::names(&w.inventory().await);
         assert!(lent.is_subset(&found), "{:?}", lent.difference(&found).collect::<Vec<_>>());
-        for tenant in TENANTS {
-            w.delete(tenant).await;
-        }
-        for tenant in TENANTS {
-            w.gone(tenant).await;
-        }
-        w.delete("SharedStack/vectors").await;
-        w.gone("SharedStack/vectors").await;
+        all_leave(&w).await;
         assert_eq!(inventory::names(&w.inventory().await), BTreeSet::from([w.grant()]));
     })
     .await;
@@ -139,7 +144,7 @@ async fn every_pattern_answers_from_its_own_documents_and_leaves_nothing() {
 #[tokio::test]
 async fn nobody_else_reads_an_index_whatever_iam_allows_them() {
     world(|w| async move {
-        of_every_pattern(&w).await;
+        of_every_pattern(&w, VectorStore::S3Vectors).await;
         let globex = w.get("globex").await;
         let index = globex.status.index_arn.clone().unwrap();
         let all = json!({"Version": "2012-10-17", "Statement": [
@@ -322,33 +327,36 @@ async fn what_was_retained_is_taken_over_if_nothing_differs_that_cannot_change()
     .await;
 }
 
-/// Nothing of OpenSearch Serverless is allowed, and nothing of it is needed.
-#[tokio::test]
-async fn an_installation_on_s3_vectors_alone_needs_no_right_to_anything_else() {
+/// Nothing of the other store is allowed, and nothing of it is needed.
+async fn one_store_alone(store: VectorStore, actions_of_the_other: &str) {
     world_without_operator(
         |_| {},
         |w| async move {
-            let policy = Role::of_operator_on(&w.settings, &w.account, &[VectorStore::S3Vectors]).policy;
-            assert!(!policy.to_string().contains("\"aoss:"), "{policy:#}");
+            let policy = Role::of_operator_on(&w.settings, &w.account, &[store]).policy;
+            assert!(!policy.to_string().contains(actions_of_the_other), "{policy:#}");
             w.operator_session().await;
             w.role_may("tenantry-operator", policy).await;
             w.start_operator().await;
-            of_every_pattern(&w).await;
-            for tenant in TENANTS {
-                w.delete(tenant).await;
-            }
-            for tenant in TENANTS {
-                w.gone(tenant).await;
-            }
-            w.delete("SharedStack/vectors").await;
-            w.gone("SharedStack/vectors").await;
-            assert!(inventory::names(&w.inventory().await).is_empty());
+            of_every_pattern(&w, store).await;
+            all_leave(&w).await;
+            let left = inventory::names(&w.inventory().await);
+            assert!(left.iter().all(|name| *name == w.grant()), "{left:?}");
         },
     )
     .await;
 }
 
-/// What of a metadata file Bedrock leaves aside in silence is told, and not taken for current.
+#[tokio::test]
+async fn an_installation_on_s3_vectors_alone_needs_no_right_to_collections() {
+    one_store_alone(VectorStore::S3Vectors, "\"aoss:").await;
+}
+
+#[tokio::test]
+async fn an_installation_on_collections_alone_needs_no_right_to_s3_vectors() {
+    one_store_alone(VectorStore::OpenSearchServerless, "\"s3vectors:").await;
+}
+
+/// What of a metadata file Bedrock leaves aside in silence is told before a job does so, and after it is not taken for current.
 #[tokio::test]
 async fn a_metadata_file_that_is_too_long_is_told() {
     world(|w| async move {
@@ -360,8 +368,18 @@ async fn a_metadata_file_that_is_too_long_is_told() {
             &[("short.md", "a short one"), ("long.md", "a long one"), ("long.md.metadata.json", &long)],
         )
         .await;
-        let told = w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
-        assert!(told.message("DocumentsCurrent").contains("1024 bytes"), "{}", told.describe());
+        w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
+        let names =
+            |it: &Object| it.message("DocumentsCurrent").contains("documents/long.md.metadata.json: 11");
+        let before = |it: &Object| it.is("DocumentsCurrent=False/SyncRequested") && names(it);
+        w.until("acme", "is told before the job has ended", before).await;
+        let after = |it: &Object| it.is("DocumentsCurrent=False/DocumentsFailed") && names(it);
+        let told = w.until("acme", "is told after the job", after).await;
+        let aside = "left documents aside, and no query finds them";
+        assert!(told.message("DocumentsCurrent").contains(aside), "{}", told.describe());
+        w.upload("acme", &[("long.md.metadata.json", r#"{"metadataAttributes": {"note": "x"}}"#)]).await;
+        w.annotate("acme", "tenantry.dev/sync-requested-at", Some("again")).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
     })
     .await;
 }
@@ -386,7 +404,32 @@ async fn what_nobody_knows_of_the_service_may_be_either_way() {
         let acme = w.ready("acme").await;
         let index = acme.status.index_arn.clone().unwrap();
         let found = w.sdk.s3vectors.get_index().index_arn(&index).send().await.unwrap().index.unwrap();
-        assert_eq!(found.index_mode.unwrap().as_str(), "ENHANCED");
+        assert_eq!(found.index_mode.as_ref().unwrap().as_str(), "ENHANCED");
+
+        // One that was made before buckets were in that mode, with all else as it is.
+        w.stop_operator().await;
+        let s3vectors = &w.sdk.s3vectors;
+        let tags = s3vectors.list_tags_for_resource().resource_arn(&index).send().await.unwrap().tags;
+        s3vectors.delete_index().index_arn(&index).send().await.unwrap();
+        let bucket = acme.status.store_arn.as_ref().unwrap();
+        let before = s3vectors.put_vector_bucket_default_index_mode().vector_bucket_arn(bucket);
+        before.default_index_mode(IndexMode::Classic).send().await.unwrap();
+        w.eventually("its name is free", || async {
+            let anew = w.sdk.s3vectors.create_index().vector_bucket_arn(bucket).index_name(&found.index_name);
+            let anew = anew.data_type(found.data_type.clone()).dimension(found.dimension);
+            let anew = anew.distance_metric(found.distance_metric.clone()).set_tags(Some(tags.clone()));
+            let anew = anew.set_metadata_configuration(found.metadata_configuration.clone());
+            anew.set_encryption_configuration(found.encryption_configuration.clone()).send().await.ok()
+        })
+        .await;
+        w.start_operator().await;
+        w.eventually("it filters before it searches", || async {
+            let found = w.sdk.s3vectors.get_index().index_arn(&index).send().await.unwrap().index.unwrap();
+            (found.index_mode.unwrap() == IndexMode::Enhanced).then_some(())
+        })
+        .await;
+        w.ready("acme").await;
+
         w.upload("acme", &[("leave.md", "Everybody has thirty days of annual leave.")]).await;
         w.condition("acme", "DocumentsCurrent=True/Synced").await;
         assert!(!w.retrieve("acme", "How many days of annual leave?").await.is_empty());

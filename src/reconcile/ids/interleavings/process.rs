@@ -196,7 +196,7 @@ impl Process {
         if let Some((over, namespace_uid)) = grant {
             self.survey(&seen).await?;
             let claimant = self.claimant(&id, &seen, &namespace_uid);
-            let given = self.ids.give(&claimant, VectorStore::default(), over.as_deref()).await?;
+            let given = self.ids.give(&claimant, over.as_deref()).await?;
             if !given {
                 return Err(Stop);
             }
@@ -219,7 +219,8 @@ impl Process {
         seen: &'a Object,
         namespace_uid: &'a str,
     ) -> Claimant<'a> {
-        Claimant { id, namespace_uid, named: seen.named, approved: seen.approved.as_deref() }
+        let (store, approved) = (VectorStore::default(), seen.approved.as_deref());
+        Claimant { id, store, namespace_uid, named: seen.named, approved }
     }
 
     /// Asks for the id: over which record it may be given, if it is not its own already.
@@ -302,16 +303,9 @@ impl Process {
             }
             let (state, empty) = if stays { (State::Retained, false) } else { (State::Gone, unused) };
             let is_seen = self.world.luck.borrow_mut().bool();
-            let left = self
-                .ids
-                .leave(
-                    &id,
-                    VectorStore::default(),
-                    state,
-                    empty,
-                    is_seen.then(|| object.namespace_uid.clone()),
-                )
-                .await?;
+            let namespace_uid = if is_seen { object.namespace_uid.as_str() } else { "" };
+            let leaver = self.claimant(&id, &object, namespace_uid);
+            let left = self.ids.leave(&leaver, state, empty).await?;
             let mut cluster = self.world.cluster.borrow_mut();
             cluster.tell(format!(
                 "{} has left {}: {state:?}, empty: {empty}, {left}",

@@ -2,6 +2,7 @@
 //! what is wanted, with exactly the differences that follow, in all layers.
 
 mod facts;
+mod s3_vectors;
 mod special;
 mod wants;
 
@@ -37,21 +38,20 @@ struct Stack {
 
 /// Everything is built and as wanted.
 fn whole() -> Stack {
-    static WHOLE: LazyLock<Stack> = LazyLock::new(build);
-    WHOLE.clone()
-}
-
-fn build() -> Stack {
-    let mut sample = ideal::stack(
-        "everything",
-        json!({
+    static WHOLE: LazyLock<Stack> = LazyLock::new(|| {
+        build(json!({
             "encryption": {"key": "Create"},
             "tags": {USERS: "42"},
             "documents": {"expirationDays": 400},
             "collection": {"network": {"access": "Private", "vpcEndpointIds": ["vpce-1", "vpce-2"]}},
             "pool": {"index": {"attributes": [{"name": "year", "type": "Number"}]}},
-        }),
-    );
+        }))
+    });
+    WHOLE.clone()
+}
+
+fn build(spec: Value) -> Stack {
+    let mut sample = ideal::stack("everything", spec);
     let scope = Scope {
         permissions_boundary: Some("arn:aws:iam::123456789012:policy/boundary".into()),
         ..Scope::clone(&sample.id.scope)
@@ -145,11 +145,21 @@ macro_rules! fields {
 use fields;
 
 /// Holds a part of a stack to its table, in which every field has a row.
-fn check<T>(Fields(fields, _): Fields<T>, part: fn(&mut Stack) -> &mut T, rows: &[Row<T>]) {
+fn check<T>(fields: Fields<T>, part: fn(&mut Stack) -> &mut T, rows: &[Row<T>]) {
+    check_from(whole, fields, part, rows);
+}
+
+/// The same of another stack that is as wanted.
+fn check_from<T>(
+    right: fn() -> Stack,
+    Fields(fields, _): Fields<T>,
+    part: fn(&mut Stack) -> &mut T,
+    rows: &[Row<T>],
+) {
     for field in fields {
         assert!(rows.iter().any(|(of, ..)| of == field), "{field} has no row");
     }
-    let right = whole();
+    let right = right();
     for (field, what, mutate, differences) in rows {
         assert!(fields.contains(field), "{field} is no field");
         let mut it = right.clone();

@@ -17,21 +17,44 @@ use crate::stack::model::observed::{
     RoleFacts,
 };
 use crate::stack::store::opensearch::collection::CollectionFacts;
+use crate::stack::store::s3_vectors::vector_bucket::VectorBucketDetail;
 use crate::stack::store::{StoreFacts, StoreHandle, opensearch};
 
-/// Every sample with its stack as it is once it is built.
-static BUILT: LazyLock<Vec<(Sample, Observation)>> =
-    LazyLock::new(|| ideal::samples().into_iter().map(|sample| (sample.clone(), sample.built())).collect());
+/// Every sample with its stack as it is once it is built, those on S3 Vectors last.
+static BUILT: LazyLock<Vec<(Sample, Observation)>> = LazyLock::new(|| {
+    let samples = ideal::samples().into_iter().chain(ideal::on_s3_vectors());
+    samples.map(|sample| (sample.clone(), sample.built())).collect()
+});
 
 /// What each layer was built on, told once more.
-const BUILT_ON: [(Layer, &[Layer]); 6] = [
-    (Layer::Key, &[]),
-    (Layer::Bucket, &[Layer::Key]),
-    (Layer::VectorStore, &[Layer::Key]),
-    (Layer::Index, &[Layer::VectorStore, Layer::Role]),
-    (Layer::Role, &[Layer::Key]),
-    (Layer::KnowledgeBase, &[Layer::Bucket, Layer::Index, Layer::Role]),
-];
+const fn built_on(store: VectorStore) -> [(Layer, &'static [Layer]); 6] {
+    let of_index: &[Layer] = match store {
+        VectorStore::OpenSearchServerless => &[Layer::VectorStore, Layer::Role],
+        // No policy beside the role must stand before it.
+        VectorStore::S3Vectors => &[Layer::VectorStore],
+    };
+    [
+        (Layer::Key, &[]),
+        (Layer::Bucket, &[Layer::Key]),
+        (Layer::VectorStore, &[Layer::Key]),
+        (Layer::Index, of_index),
+        (Layer::Role, &[Layer::Key]),
+        (Layer::KnowledgeBase, &[Layer::Bucket, Layer::Index, Layer::Role]),
+    ]
+}
+
+/// Which store a sample has, or borrows.
+fn store(sample: &Sample) -> VectorStore {
+    sample.want(&Observation::default()).store_kind().unwrap()
+}
+
+/// One of two rows: in a collection an index waits for the role, beside which its data access policy stands.
+fn row_in<'a>(sample: &Sample, collection: &'a str, vector_bucket: &'a str) -> &'a str {
+    match store(sample) {
+        VectorStore::OpenSearchServerless => collection,
+        VectorStore::S3Vectors => vector_bucket,
+    }
+}
 
 /// The uid of an object that is gone.
 const BEFORE: &str = "6f1e0c1e-0000-4000-8000-000000000000";
@@ -83,6 +106,8 @@ fn look(sample: &Sample, world: &Observation) -> Observation {
 /// A way in which a layer can differ from what is wanted, and the plan that follows for one that owns all layers.
 struct Way {
     layer: Layer,
+    /// The only store in which it can be so.
+    store: Option<VectorStore>,
     name: &'static str,
     change: fn(&mut Observation),
     row: &'static str,
@@ -94,8 +119,33 @@ impl fmt::Debug for Way {
     }
 }
 
+impl Way {
+    /// Whether a sample's layer can differ so.
+    fn is_of(&self, sample: &Sample) -> bool {
+        owns(sample, self.layer) && self.store.is_none_or(|it| it == store(sample))
+    }
+}
+
 const fn way(layer: Layer, name: &'static str, row: &'static str, change: fn(&mut Observation)) -> Way {
-    Way { layer, name, change, row }
+    Way { layer, store: None, name, change, row }
+}
+
+const fn way_of_collections(
+    layer: Layer,
+    name: &'static str,
+    row: &'static str,
+    change: fn(&mut Observation),
+) -> Way {
+    Way { store: Some(VectorStore::OpenSearchServerless), ..way(layer, name, row, change) }
+}
+
+const fn way_of_vector_buckets(
+    layer: Layer,
+    name: &'static str,
+    row: &'static str,
+    change: fn(&mut Observation),
+) -> Way {
+    Way { store: Some(VectorStore::S3Vectors), ..way(layer, name, row, change) }
 }
 
 fn change<T>(seen: &mut Observed<T>, change: impl FnOnce(&mut T)) {
@@ -122,6 +172,13 @@ fn collection(observed: &mut Observation, by: impl FnOnce(&mut CollectionFacts))
     change(&mut observed.vector_store, |facts| match facts {
         StoreFacts::OpenSearchServerless(facts) => by(facts),
         other => panic!("no collection: {other:?}"),
+    });
+}
+
+fn vector_bucket(observed: &mut Observation, by: impl FnOnce(&mut VectorBucketDetail)) {
+    change(&mut observed.vector_store, |facts| match facts {
+        StoreFacts::S3Vectors(facts) => change_some(&mut facts.detail, by),
+        other => panic!("no vector bucket: {other:?}"),
     });
 }
 
@@ -180,42 +237,57 @@ static WAYS: &[Way] = &[
     way(Layer::Bucket, "it keeps no versions", ".E....", |it| bucket(it, |it| it.versioned = false)),
     way(Layer::Bucket, "nothing expires", ".E....", |it| bucket(it, |it| it.lifecycle.clear())),
     way(Layer::Bucket, "it lost a tag", ".E....", |it| bucket(it, |it| forget_a_tag(&mut it.tags))),
-    way(Layer::VectorStore, "it has no encryption policy", "..E...", |it| {
+    way_of_collections(Layer::VectorStore, "it has no encryption policy", "..E...", |it| {
         collection(it, |it| it.encryption = None)
     }),
-    way(Layer::VectorStore, "its encryption policy is nobody's", "..E...", |it| {
+    way_of_collections(Layer::VectorStore, "its encryption policy is nobody's", "..E...", |it| {
         collection(it, |it| say_nothing(&mut it.encryption))
     }),
-    way(Layer::VectorStore, "it has no network policy", "..E...", |it| {
+    way_of_collections(Layer::VectorStore, "it has no network policy", "..E...", |it| {
         collection(it, |it| it.network = None)
     }),
-    way(Layer::VectorStore, "its network policy is nobody's", "..E...", |it| {
+    way_of_collections(Layer::VectorStore, "its network policy is nobody's", "..E...", |it| {
         collection(it, |it| say_nothing(&mut it.network))
     }),
-    way(Layer::VectorStore, "only its policies stand", "..EcE.", |it| {
+    way_of_collections(Layer::VectorStore, "only its policies stand", "..EcE.", |it| {
         collection(it, |it| it.collection = None)
     }),
-    way(Layer::VectorStore, "it is being created", "..Ec..", |it| {
+    way_of_collections(Layer::VectorStore, "it is being created", "..Ec..", |it| {
         collection(it, |it| {
             change_some(&mut it.collection, |it| (it.status, it.endpoint) = ("CREATING".into(), None))
         })
     }),
-    way(Layer::VectorStore, "it lost a tag", "..E...", |it| {
+    way_of_collections(Layer::VectorStore, "it lost a tag", "..E...", |it| {
         collection(it, |it| change_some(&mut it.collection, |it| forget_a_tag(&mut it.tags)))
     }),
-    way(Layer::Index, WITHOUT_A_MAPPING, "...E..", |it| {
+    way_of_vector_buckets(Layer::VectorStore, "it lets others in", "..E...", |it| {
+        vector_bucket(it, |it| it.policy = None)
+    }),
+    way_of_vector_buckets(Layer::VectorStore, "it searches before it filters", "..E...", |it| {
+        vector_bucket(it, |it| it.mode = Some("CLASSIC".into()))
+    }),
+    way_of_vector_buckets(Layer::VectorStore, "the vector bucket lost a tag", "..E...", |it| {
+        vector_bucket(it, |it| forget_a_tag(&mut it.tags))
+    }),
+    way_of_vector_buckets(Layer::Index, "its index searches before it filters", "...E..", |it| {
+        index(it, |it| it.schema["indexMode"] = "CLASSIC".into())
+    }),
+    way_of_vector_buckets(Layer::Index, "the index lost a tag", "...E..", |it| {
+        index(it, |it| forget_a_tag(&mut it.tags))
+    }),
+    way_of_collections(Layer::Index, WITHOUT_A_MAPPING, "...E..", |it| {
         index(it, |it| {
             let fields = it.schema.pointer_mut("/mappings/properties").unwrap().as_object_mut().unwrap();
             fields.remove(opensearch::TEXT_FIELD);
         })
     }),
-    way(Layer::Role, "only its data access policy stands", "....Er", |it| {
+    way_of_collections(Layer::Role, "only its data access policy stands", "....Er", |it| {
         role_with_access(it, |it| it.role = None)
     }),
-    way(Layer::Role, "it has no data access policy", "....E.", |it| {
+    way_of_collections(Layer::Role, "it has no data access policy", "....E.", |it| {
         role_with_access(it, |it| it.data_access = None)
     }),
-    way(Layer::Role, "its data access policy is nobody's", "....E.", |it| {
+    way_of_collections(Layer::Role, "its data access policy is nobody's", "....E.", |it| {
         role_with_access(it, |it| say_nothing(&mut it.data_access))
     }),
     way(Layer::Role, "it has no permissions", "....E.", |it| role_itself(it, |it| it.policies.clear())),
@@ -280,17 +352,25 @@ fn take(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) -> Str
 
 /// Puts something of somebody else's beside a layer of ours, where that can be: an alias, one of two policies, the data
 /// access policy.
-fn put_beside(observed: &mut Observation, layer: Layer, claim: &OwnershipClaim) -> Option<String> {
+fn put_beside(
+    sample: &Sample,
+    observed: &mut Observation,
+    layer: Layer,
+    claim: &OwnershipClaim,
+) -> Option<String> {
     let resource = format!("what is beside the {layer}");
     let foreign = Some(Foreign { resource: resource.clone(), claim: claim.clone() });
+    // A vector bucket and its role stand alone.
+    let has_policies = store(sample) == VectorStore::OpenSearchServerless;
     match layer {
         Layer::Key => change(&mut observed.key, |facts| facts.foreign = foreign),
-        Layer::VectorStore => collection(observed, |facts| {
+        Layer::VectorStore if has_policies => collection(observed, |facts| {
             (facts.network, facts.foreign) = (None, foreign);
         }),
-        Layer::Role => {
+        Layer::Role if has_policies => {
             change(&mut observed.role, |facts| (facts.data_access, facts.foreign) = (None, foreign))
         }
+        Layer::VectorStore | Layer::Role => {}
         Layer::Bucket | Layer::Index | Layer::KnowledgeBase => {}
     }
     observed.foreign_of(layer).is_some().then_some(resource)
@@ -309,24 +389,26 @@ fn what_is_whole_is_left_alone() {
 #[test]
 fn what_is_absent_is_made_and_what_was_made_with_it_waits() {
     let table = [
-        (Layer::Key, "Ek..kb", "Ekkckb"),
-        (Layer::Bucket, ".E....", ".E.Eii"),
+        (Layer::Key, "Ek..kb", ["Ekkckb"; 2]),
+        (Layer::Bucket, ".E....", [".E.Eii"; 2]),
         // Nobody can say whether there still is an index, and the role is the record that it must go.
-        (Layer::VectorStore, "..EcE.", "..Ecci"),
-        (Layer::Index, "...K.E", "...rEi"),
-        (Layer::Role, "....Er", "...rEi"),
+        (Layer::VectorStore, "..EcE.", ["..Ecci"; 2]),
+        (Layer::Index, "...K.E", ["...rEi", "...EEi"]),
+        // On S3 Vectors the index does not stand on it.
+        (Layer::Role, "....Er", ["...rEi", "....Er"]),
         // The role trusts it, so that what is in the index was its.
-        (Layer::KnowledgeBase, "...Eii", "...Eii"),
+        (Layer::KnowledgeBase, "...Eii", ["...Eii"; 2]),
     ];
-    for (layer, alone, with_all_above) in table {
+    for (layer, alone, [in_a_collection, on_s3_vectors]) in table {
         for (sample, built) in BUILT.iter().filter(|(sample, _)| owns(sample, layer)) {
             let mut world = built.clone();
             ideal::teardown(layer, &mut world);
             let alone_row = row_of(sample, &look(sample, &world));
             assert_eq!(alone_row, masked(alone, sample), "{}: no {layer}", sample.name);
-            for above in Layer::ALL.into_iter().filter(|above| stands_on(*above, layer)) {
+            for above in Layer::ALL.into_iter().filter(|above| stands_on(store(sample), *above, layer)) {
                 ideal::teardown(above, &mut world);
             }
+            let with_all_above = row_in(sample, in_a_collection, on_s3_vectors);
             let with_all_above = masked(with_all_above, sample);
             let row = row_of(sample, &look(sample, &world));
             assert_eq!(row, with_all_above, "{}: no {layer}, and nothing on it", sample.name);
@@ -334,15 +416,15 @@ fn what_is_absent_is_made_and_what_was_made_with_it_waits() {
     }
 }
 
-fn stands_on(above: Layer, below: Layer) -> bool {
-    let (_, on) = BUILT_ON.into_iter().find(|(layer, _)| *layer == above).unwrap();
-    on.iter().any(|it| *it == below || stands_on(*it, below))
+fn stands_on(store: VectorStore, above: Layer, below: Layer) -> bool {
+    let (_, on) = built_on(store).into_iter().find(|(layer, _)| *layer == above).unwrap();
+    on.iter().any(|it| *it == below || stands_on(store, *it, below))
 }
 
 #[test]
 fn what_differs_is_put_right_and_nothing_else_is_touched() {
     for way in WAYS {
-        for (sample, built) in BUILT.iter().filter(|(sample, _)| owns(sample, way.layer)) {
+        for (sample, built) in BUILT.iter().filter(|(sample, _)| way.is_of(sample)) {
             let mut world = built.clone();
             (way.change)(&mut world);
             let row = row_of(sample, &look(sample, &world));
@@ -352,12 +434,15 @@ fn what_differs_is_put_right_and_nothing_else_is_touched() {
 }
 
 /// From nothing to whole, pass by pass.
-const WAY_UP: [(&str, &[&str]); 5] = [
+const WAY_UP: [(&str, &[&str]); 8] = [
     ("silo", &["-EEcEb", "-..rEi", "-..E.i", "-....E", "-....E", "-....."]),
     ("silo with a key", &["Ekkckb", ".EEcEb", "...rEi", "...E.i", ".....E", ".....E", "......"]),
     ("bridge", &["---rEi", "---E.i", "---..E", "---..E", "---..."]),
     ("shared stack", &["Ekk---", ".EE---", "...---"]),
     ("shared stack with a pool", &["-EEcEb", "-..rEi", "-..E.i", "-....E", "-....E", "-....."]),
+    ("silo on S3 Vectors", &["Ekkckb", ".EEcEb", "...EEi", ".....E", ".....E", "......"]),
+    ("bridge on S3 Vectors", &["---EEi", "---..E", "---..E", "---..."]),
+    ("shared stack with a pool on S3 Vectors", &["-EEcEb", "-..EEi", "-....E", "-....E", "-....."]),
 ];
 
 #[test]
@@ -396,8 +481,13 @@ fn an_index_that_could_not_be_looked_for_takes_one_pass_more() {
     for (sample, built) in BUILT.iter().filter(|(sample, _)| owns(sample, Layer::Role)) {
         let mut world = Observation { knowledge_base: Observed::Absent, ..built.clone() };
         let unlooked = Observation { index_known: false, index: Observed::Absent, ..world.clone() };
-        let rows = ["...rci", "...Eii", "...rEi", "...E.i", ".....E", ".....E", "......"];
-        let rows = rows.map(|row| masked(row, sample));
+        let rows: &[&str] = match store(sample) {
+            VectorStore::OpenSearchServerless => {
+                &["...cci", "...Eii", "...rEi", "...E.i", ".....E", ".....E", "......"]
+            }
+            VectorStore::S3Vectors => &["...cci", "...Eii", "...EEi", ".....E", ".....E", "......"],
+        };
+        let rows: Vec<_> = rows.iter().map(|row| masked(row, sample)).collect();
         assert_eq!(passes(sample, unlooked, &mut world, |_, _| ()), rows, "{}", sample.name);
     }
 }
@@ -438,7 +528,7 @@ fn anything_of_somebody_elses_stops_everything() {
             let mut observed = built.clone();
             refused(take(&mut observed, layer, claim), &observed);
             let mut observed = built.clone();
-            if let Some(resource) = put_beside(&mut observed, layer, claim) {
+            if let Some(resource) = put_beside(sample, &mut observed, layer, claim) {
                 assert!(owns(sample, layer));
                 refused(resource, &observed);
             }
@@ -470,7 +560,7 @@ fn everything_foreign_is_named_and_the_first_layer_gives_the_reason() {
         let names = Layer::ALL.map(|layer| {
             let claim = if layer == Layer::Key { first } else { others };
             if parts.contains(&layer) {
-                put_beside(&mut observed, layer, claim).unwrap()
+                put_beside(sample, &mut observed, layer, claim).unwrap()
             } else {
                 take(&mut observed, layer, claim)
             }
@@ -532,7 +622,9 @@ fn what_a_neighbour_left_is_told_with_its_code_wherever_it_is_told() {
 
 #[test]
 fn each_layer_needs_what_it_was_built_on() {
-    assert_eq!(Layer::ALL.map(|layer| (layer, needs(VectorStore::OpenSearchServerless, layer))), BUILT_ON);
+    for store in VectorStore::ALL {
+        assert_eq!(Layer::ALL.map(|layer| (layer, needs(store, layer))), built_on(store), "{store}");
+    }
 }
 
 #[test]
@@ -698,9 +790,9 @@ fn only_what_lost_its_other_half_is_made_anew() {
         (None, None, true, true, Index, "-..Eii"),
         (None, None, true, false, Nothing, "-..rEi"),
         (None, None, false, true, Index, "-..Eii"),
-        (None, None, false, false, Nothing, "-..rci"),
+        (None, None, false, false, Nothing, "-..cci"),
         (None, Some(TRUSTS_ONE_THAT_IS_GONE), true, true, Index, "-..Eii"),
-        (None, Some(TRUSTS_ONE_THAT_IS_GONE), false, false, Nothing, "-..rci"),
+        (None, Some(TRUSTS_ONE_THAT_IS_GONE), false, false, Nothing, "-..cci"),
         (None, Some(TRUSTS_ANY), true, true, Nothing, "-....E"),
         (None, Some(TRUSTS_ANY), true, false, Nothing, "-..E.i"),
         (None, Some(TRUSTS_ANY), false, false, Nothing, "-..E.i"),
@@ -742,14 +834,14 @@ fn what_must_be_made_anew_comes_before_all_else() {
 
 /// A hidden index is one that was not looked for; why, changes nothing.
 #[test]
-fn a_role_that_remembers_is_not_touched_before_the_index_was_looked_for() {
+fn a_role_that_remembers_and_its_index_are_not_touched_before_that_was_looked_for() {
     for (sample, built) in BUILT.iter().filter(|(sample, _)| owns(sample, Layer::Role)) {
         for index_hidden in [None, Some(fault(Class::Unreachable))] {
             let hidden =
                 Observation { index_hidden, index_known: false, index: Observed::Absent, ..built.clone() };
             assert_eq!(row_of(sample, &hidden), masked("...E..", sample), "{}", sample.name);
             let orphaned = Observation { knowledge_base: Observed::Absent, ..hidden };
-            assert_eq!(row_of(sample, &orphaned), masked("...rci", sample), "{}", sample.name);
+            assert_eq!(row_of(sample, &orphaned), masked("...cci", sample), "{}", sample.name);
         }
     }
 }
@@ -895,7 +987,9 @@ impl Recipe {
         let mut observed =
             ideal::put_together(PerLayer::from_fn(|layer| if is_absent(layer) { &nothing } else { built }));
         for (_, found) in found() {
-            if let Found::Different(way) = found {
+            if let Found::Different(way) = found
+                && way.store.is_none_or(|it| it == store(self.sample()))
+            {
                 (way.change)(&mut observed);
             }
         }
@@ -1025,7 +1119,7 @@ proptest! {
         let want = sample.want(&observed);
         let steps = plan(&sample.id, &want, &observed).unwrap();
         let whole = |layer: Layer| !owns(sample, layer) || is_whole(&sample.id.scope, &want, &observed, layer);
-        for ((layer, step), (_, needed)) in steps.iter().zip(BUILT_ON) {
+        for ((layer, step), (_, needed)) in steps.iter().zip(built_on(store(sample))) {
             if comes_first(&observed) == Some(layer) && owns(sample, layer) {
                 prop_assert_eq!(*step, Step::Apply, "{} must be made anew", layer);
             } else if *step == Step::Apply {
@@ -1035,8 +1129,8 @@ proptest! {
         }
     }
 
-    /// One thing alone waits for something else: a role that remembers a knowledge base waits until somebody has looked
-    /// for its index, though the collection be whole, or lent.
+    /// One thing alone waits for something else: a role that remembers a knowledge base, and its index, wait until somebody has
+    /// looked for that, though the vector store be whole, or lent.
     #[test]
     fn what_waits_waits_for_a_layer_of_ones_own_that_is_not_whole(recipe in recipe()) {
         let (sample, observed) = (recipe.sample(), recipe.observed());
@@ -1045,7 +1139,7 @@ proptest! {
         let waits_for_a_look = remembers(&observed) && !observed.index_known && observed.index.is_absent();
         for (layer, step) in steps.iter() {
             prop_assert_eq!(*step == Step::None, !owns(sample, layer), "{}: {}", layer, row(&steps));
-            if waits_for_a_look && layer == Layer::Role {
+            if waits_for_a_look && matches!(layer, Layer::Index | Layer::Role) && owns(sample, layer) {
                 prop_assert_eq!(*step, Step::WaitFor(Layer::VectorStore), "{}", row(&steps));
             } else if let Step::WaitFor(next) = *step {
                 prop_assert_ne!(next, layer, "{}", row(&steps));
@@ -1068,7 +1162,7 @@ proptest! {
             }
             let waits_for_a_look = remembers(&observed)
                 && !observed.index_known
-                && way.ends_with(&[Layer::Role, Layer::VectorStore]);
+                && matches!(way[..], [.., Layer::Index | Layer::Role, Layer::VectorStore]);
             let end = steps.get(way[way.len() - 1]);
             prop_assert!(way.len() == 1 || waits_for_a_look || *end == Step::Apply, "{}", row(&steps));
         }
@@ -1083,7 +1177,7 @@ proptest! {
         let sample = recipe.sample();
         let layer = *which.get(&recipe.owned());
         let mut observed = recipe.observed();
-        let part = if beside { put_beside(&mut observed, layer, &claim) } else { None };
+        let part = if beside { put_beside(sample, &mut observed, layer, &claim) } else { None };
         let resource = part.unwrap_or_else(|| take(&mut observed, layer, &claim));
         for id in [sample.id.clone(), sample.id.clone().adopting(None)] {
             let blocked = plan(&id, &sample.want(&observed), &observed).unwrap_err();

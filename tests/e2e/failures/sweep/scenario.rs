@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::json;
-use tenantry::api::{Column, Layer, Pattern, SYNC_REQUESTED_AT};
+use tenantry::api::{Column, Layer, Pattern, SYNC_REQUESTED_AT, VectorStore};
 use tenantry::stack::identity::Identity;
 use tenantry::stack::layout::marker_key;
 
-use crate::support::inventory::{self, owned};
+use crate::support::inventory::{self, owned, owned_on_s3_vectors};
 use crate::support::objects::Object;
 use crate::support::world::World;
 
@@ -45,6 +45,8 @@ pub enum Act {
 pub struct Scenario {
     pub subject: Subject,
     pub act: Act,
+    /// Where all vectors are that there are in it.
+    pub store: VectorStore,
 }
 
 impl fmt::Display for Scenario {
@@ -53,26 +55,33 @@ impl fmt::Display for Scenario {
             Subject::Tenant(pattern) => format!("{pattern:?}").to_lowercase(),
             Subject::Stack => "stack".into(),
         };
+        let store = match self.store {
+            VectorStore::OpenSearchServerless => "opensearch",
+            VectorStore::S3Vectors => "s3-vectors",
+        };
         match self.act {
             Act::Arrive => write!(f, "operator-arrive"),
-            Act::Create => write!(f, "{subject}-create"),
-            Act::Delete(policy) => write!(f, "{subject}-delete-{}", policy.to_lowercase()),
-            Act::Adopt(policy) => write!(f, "{subject}-adopt-{}", policy.to_lowercase()),
+            Act::Create => write!(f, "{store}-{subject}-create"),
+            Act::Delete(policy) => write!(f, "{store}-{subject}-delete-{}", policy.to_lowercase()),
+            Act::Adopt(policy) => write!(f, "{store}-{subject}-adopt-{}", policy.to_lowercase()),
         }
     }
 }
 
 impl Scenario {
-    /// All of them.
+    /// All of them, each on every store but the arrival: no object is there then, and so no store.
     pub fn all() -> Vec<Scenario> {
         let patterns = [Pattern::Silo, Pattern::Bridge, Pattern::Pool].map(Subject::Tenant);
         let deletes = POLICIES.map(Act::Delete);
         let adopts = POLICIES.map(Act::Adopt).into_iter().take(RETAINING);
-        let acts = [Act::Create].into_iter().chain(deletes).chain(adopts);
-        let lives = acts.flat_map(|act| {
-            patterns.into_iter().chain([Subject::Stack]).map(move |subject| Scenario { subject, act })
-        });
-        [Scenario { subject: Subject::Stack, act: Act::Arrive }].into_iter().chain(lives).collect()
+        let arrival = Scenario { subject: Subject::Stack, act: Act::Arrive, store: VectorStore::default() };
+        let mut all = vec![arrival];
+        for act in [Act::Create].into_iter().chain(deletes).chain(adopts) {
+            for subject in patterns.into_iter().chain([Subject::Stack]) {
+                all.extend(VectorStore::ALL.map(|store| Scenario { subject, act, store }));
+            }
+        }
+        all
     }
 
     /// What tests call the subject.
@@ -137,11 +146,16 @@ impl Scenario {
     }
 
     fn tenant(self, name: &str, policy: &str) -> String {
+        let store = self.store;
         let spec = match (self.pattern(), name) {
-            (Pattern::Silo, TENANT) => "pattern: Silo, encryption: {key: Create}, tags: {team: red}",
-            (Pattern::Silo, _) => "pattern: Silo",
-            (Pattern::Bridge, _) => "pattern: Bridge, stackRef: {name: standard}",
-            (Pattern::Pool, _) => "pattern: Pool, stackRef: {name: standard}",
+            (Pattern::Silo, TENANT) => {
+                format!(
+                    "pattern: Silo, vectorStore: {store}, encryption: {{key: Create}}, tags: {{team: red}}"
+                )
+            }
+            (Pattern::Silo, _) => format!("pattern: Silo, vectorStore: {store}"),
+            (Pattern::Bridge, _) => "pattern: Bridge, stackRef: {name: standard}".into(),
+            (Pattern::Pool, _) => "pattern: Pool, stackRef: {name: standard}".into(),
         };
         format!(
             "{{kind: Tenant, metadata: {{name: {name}}}, spec: {{tenantId: {name}, {spec}, deletionPolicy: {policy}}}}}"
@@ -149,8 +163,10 @@ impl Scenario {
     }
 
     fn stack(self, policy: &str) -> String {
+        let store = self.store;
         format!(
-            "{{kind: SharedStack, metadata: {{name: standard}}, spec: {{pool: {{}}, encryption: {{key: Create}}, deletionPolicy: {policy}}}}}"
+            "{{kind: SharedStack, metadata: {{name: standard}}, \
+             spec: {{vectorStore: {store}, pool: {{}}, encryption: {{key: Create}}, deletionPolicy: {policy}}}}}"
         )
     }
 
@@ -269,6 +285,10 @@ impl Scenario {
         let has = |part: String| names.iter().any(|name| name.starts_with(&part));
         let documents = has(format!("object {bucket}/{}", id.prefix()));
         let marker = names.contains(&format!("object {bucket}/{}", marker_key(&id)));
+        let owned = match self.store {
+            VectorStore::OpenSearchServerless => owned,
+            VectorStore::S3Vectors => owned_on_s3_vectors,
+        };
         let parts = owned(&id, column, !self.borrows());
         let left: BTreeSet<_> = parts.intersection(&names).cloned().collect();
         let place = |part: &String| ["bucket ", "key ", "alias "].iter().any(|kind| part.starts_with(kind));
@@ -327,7 +347,7 @@ impl World {
             "collection_create": 4, "collection_delete": 4, "kb_create": 3, "kb_delete": 3, "data_source_delete": 3,
             "job_starting": 1, "job_running": 3, "job_stopping": 1,
         });
-        let lag = json!({"index_visible": 2});
+        let lag = json!({"index_visible": 2, "vector_index_visible": 2});
         self.double.settings(json!({"speedup": speed, "dwell": dwell, "lag": lag})).await;
     }
 }

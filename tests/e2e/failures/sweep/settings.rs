@@ -18,6 +18,7 @@ pub async fn of(w: &World, inventory: &Inventory) -> Vec<String> {
         match kind {
             "bucket" => bucket(w, name, &mut lines).await,
             "role" => role(w, name, &mut lines).await,
+            "vector bucket" => vector_bucket(w, name, &mut lines).await,
             "key behind" => {
                 let policy = w.sdk.kms.get_key_policy().policy_name("default");
                 let key = w.sdk.kms.describe_key().key_id(name).send().await.unwrap().key_metadata.unwrap();
@@ -69,6 +70,32 @@ async fn bucket(w: &World, name: &str, lines: &mut Vec<String>) {
     holds.iter().for_each(|key| say("holds", format!("{key:?}")));
     let uploads = s3.list_multipart_uploads().bucket(name).send().await.unwrap().uploads.unwrap_or_default();
     uploads.iter().for_each(|upload| say("unfinished", format!("{:?}", upload.key)));
+}
+
+/// And the indexes in it.
+async fn vector_bucket(w: &World, name: &str, lines: &mut Vec<String>) {
+    let s3vectors = &w.sdk.s3vectors;
+    let found = s3vectors.get_vector_bucket().vector_bucket_name(name).send().await.unwrap();
+    let found = found.vector_bucket.unwrap();
+    let (encryption, mode) = (found.encryption_configuration, found.default_index_mode);
+    lines.push(format!("vector bucket {name}: {encryption:?} {mode:?}"));
+    let policy = s3vectors.get_vector_bucket_policy().vector_bucket_name(name).send().await;
+    lines.push(format!("vector bucket {name} policy: {:?}", policy.ok().and_then(|it| it.policy)));
+    let mut indexes = s3vectors.list_indexes().vector_bucket_name(name).into_paginator().items().send();
+    while let Some(index) = indexes.try_next().await.unwrap() {
+        let get = s3vectors.get_index().index_arn(index.index_arn).send().await.unwrap();
+        let found = get.index.unwrap();
+        lines.push(format!(
+            "index {}: {:?} {} {:?} {:?} {:?} {:?}",
+            found.index_name,
+            found.data_type,
+            found.dimension,
+            found.distance_metric,
+            found.metadata_configuration,
+            found.encryption_configuration,
+            found.index_mode,
+        ));
+    }
 }
 
 async fn role(w: &World, name: &str, lines: &mut Vec<String>) {

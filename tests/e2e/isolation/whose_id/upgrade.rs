@@ -148,3 +148,42 @@ async fn a_shared_stack_that_leaves_waits_for_all_that_the_records_know() {
     })
     .await;
 }
+
+/// A record says in which store it is, and with no right to another an id is kept or given away as well.
+#[tokio::test]
+async fn what_is_retained_on_s3_vectors_is_recorded_so_and_its_id_is_looked_after_there_alone() {
+    world(|w| async move {
+        w.apply(
+            "
+            {kind: SharedStack, metadata: {name: vectors}, spec: {vectorStore: S3Vectors}}
+            ---
+            {kind: Tenant, metadata: {name: silo}, spec: {tenantId: silo, pattern: Silo, vectorStore: S3Vectors}}
+            ---
+            {kind: Tenant, metadata: {name: bridge}, spec: {tenantId: bridge, pattern: Bridge, stackRef: {name: vectors}}}",
+        )
+        .await;
+        for tenant in ["silo", "bridge"] {
+            w.ready(tenant).await;
+            w.delete(tenant).await;
+            w.gone(tenant).await;
+        }
+        w.stop_operator().await;
+        w.becomes_what_an_earlier_release_left(&[]).await;
+        w.start_operator().await;
+        w.granted().await;
+        for tenant in ["silo", "bridge"] {
+            let record = w.record_of(tenant).await.unwrap();
+            assert_eq!((&record["state"], &record["store"]), (&"retained".into(), &"S3Vectors".into()), "{record}");
+        }
+
+        w.double.fault(json!({"service": "aoss", "caller": "*:root", "fault": "denied"})).await;
+        let release = ["release", "bridge", "--installation", &w.settings.installation];
+        let (_, _, denied) = w.tenantry_tried(&release).await;
+        assert!(denied.contains("aoss:"), "both are looked at unless it is said that there is one: {denied}");
+        let on_s3_vectors = [&release[..], &["--store", "S3Vectors"]].concat();
+        let (succeeds, _, left) = w.tenantry_tried(&on_s3_vectors).await;
+        assert!(!succeeds && left.contains("\n  index ") && left.contains("\n  knowledge base "), "{left}");
+        w.double.heal().await;
+    })
+    .await;
+}

@@ -6,6 +6,7 @@ mod halfway;
 mod locked;
 mod matrix;
 mod namespaces;
+mod on_s3_vectors;
 mod orphans;
 mod pool;
 mod retain;
