@@ -1,4 +1,4 @@
-//! The two definitions as the API server gets them.
+//! The definitions as the API server gets them.
 
 use std::{fs, io, path::Path};
 
@@ -8,11 +8,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::{SharedStack, Tenant};
+use super::{SharedStack, Tenant, TenantClass};
 
-/// Both definitions. Use these rather than `Tenant::crd()`, whose schema keeps traces of Rust's types.
+/// All definitions. Use these rather than `Tenant::crd()`, whose schema keeps traces of Rust's types.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![Tenant::crd(), SharedStack::crd()];
+    let mut crds = vec![Tenant::crd(), SharedStack::crd(), TenantClass::crd()];
     for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
@@ -21,7 +21,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     crds
 }
 
-/// Both definitions as one YAML stream.
+/// All definitions as one YAML stream.
 pub fn yaml() -> String {
     crds().iter().map(document).collect::<Vec<_>>().join("---\n")
 }

@@ -28,6 +28,7 @@ pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod tags;
 pub(crate) mod tenant;
+pub(crate) mod tenant_class;
 pub(crate) mod vector_store;
 
 pub use condition::{ConditionType, Reason};
@@ -43,12 +44,16 @@ pub use resolved::{Bridge, Isolation, Pool, PoolSettings, Shared, Silo};
 pub use selector::NamespaceSelector;
 pub use severity::Severity;
 pub use shared_stack::{PoolSpec, SharedStack, SharedStackSpec};
-pub use status::{Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};
+pub use status::{DocumentsStatus, Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};
 pub use storage::{
     Access, Collection, CollectionSettings, Documents, DocumentsSettings, Encryption, EncryptionKey,
     EncryptionSettings, Network, NetworkSettings, StandbyReplicas, StoreSettings, Versioning,
 };
 pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
+pub use tenant_class::{
+    AnswersLimit, ClassDefaults, ClassRef, CollectionDefaults, Enforcement, GatewayShare, Limits, Overridable,
+    Placement, TenantClass, TenantClassSpec,
+};
 pub use vector_store::VectorStore;
 
 /// The API group of both kinds, and the prefix of everything this project names in a cluster or in AWS.
