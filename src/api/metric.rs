@@ -161,6 +161,12 @@ metrics! {
         "Connections of callers.";
     GATEWAY_REFUSED: Counter "tenantry_gateway_refused_total" ["reason"]
         "Requests that were refused, by why.";
+    GATEWAY_CLASS_REQUESTS: Counter "tenantry_gateway_class_requests_total" ["class", "outcome"]
+        "Questions of tenants that have a TenantClass, by how they ended: `ok`, `refused`, or `gone` where the caller went away before.";
+    GATEWAY_CLASS_REFUSED: Counter "tenantry_gateway_class_refused_total" ["class", "reason", "enforcement"]
+        "Questions that a limit of the tenant's class has refused (`Enforce`), or would have refused (`Shadow`): `requests_per_minute`, `concurrent`, or `throttled`, which waited too long for their turn.";
+    GATEWAY_CLASS_QUEUE_SECONDS: Histogram "tenantry_gateway_class_queue_seconds" ["class"]
+        "How long questions of tenants that have a TenantClass waited for their turn, if they had it.";
     GATEWAY_FOREIGN: Counter "tenantry_gateway_foreign_passages_total" ["pattern"]
         "Passages that AWS returned to a tenant's question and that are not the tenant's; they were dropped. Anything but 0 means that a filter was not applied, that a metadata file lies, or that a knowledge base was mixed up.";
     GATEWAY_MEMBERS_DROPPED: Counter "tenantry_gateway_members_dropped_total" []
