@@ -75,6 +75,11 @@ impl InCluster {
 }
 
 impl Cluster {
+    /// Where it is asked.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A Tenant.
     pub(super) async fn tenant(&self, name: &str, namespace: &str) -> anyhow::Result<Tenant> {
         let api: Api<Tenant> = Api::namespaced(self.client.clone(), namespace);
