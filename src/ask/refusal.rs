@@ -255,9 +255,7 @@ impl Refusal {
         match self {
             Self::Throttled { wait, .. }
             | Self::AwsThrottled { wait, .. }
-            | Self::Limit(Beyond { wait, .. }) => {
-                Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
-            }
+            | Self::Limit(Beyond { wait, .. }) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
             Self::Overloaded | Self::NoSession | Self::IssuerAway => Some(1),
             _ => None,
         }

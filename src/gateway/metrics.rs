@@ -106,7 +106,9 @@ impl Default for Metrics {
             refused: Family::default(),
             class_requests: Family::default(),
             class_refused: Family::default(),
-            class_queue_seconds: Family::new_with_constructor((|| Histogram::new(QUEUE)) as fn() -> Histogram),
+            class_queue_seconds: Family::new_with_constructor(
+                (|| Histogram::new(QUEUE)) as fn() -> Histogram,
+            ),
             foreign: Family::default(),
         };
         metrics.register();

@@ -229,7 +229,8 @@ mod tests {
         let all = tokio::time::timeout(Duration::from_millis(1), join_all(waiting)).await;
         assert!(all.is_err(), "they wait");
         assert_eq!(turns.0.queue.lock().len(), 0, "whoever goes away waits no longer");
-        let mut waiting: Vec<_> = (0..WAITING + 2).map(|_| Box::pin(turns.wait("acme", Turn::default()))).collect();
+        let mut waiting: Vec<_> =
+            (0..WAITING + 2).map(|_| Box::pin(turns.wait("acme", Turn::default()))).collect();
         let mut refused = 0;
         for turn in &mut waiting {
             if let Some(Err(Refusal::Throttled { .. })) = futures::FutureExt::now_or_never(turn) {
@@ -261,14 +262,18 @@ mod tests {
             (json!({"maxWait": "2s", "enforcement": "Shadow"}), 21..=23, 2 * MAX_WAIT),
         ] {
             let (had, took) = of_many(Turn::from(&terms(gateway.clone()))).await;
-            assert!(gone.contains(&had) && took.abs_diff(lasted) < Duration::from_millis(5), "{gateway}: {had}, {took:?}");
+            assert!(
+                gone.contains(&had) && took.abs_diff(lasted) < Duration::from_millis(5),
+                "{gateway}: {had}, {took:?}"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_both_insist_one_of_weight_four_has_four_times_the_turns() {
         let (turns, _follows) = turns(16.0);
-        let [four, one] = [terms(json!({"weight": 4})), terms(json!({"weight": 1}))].map(|terms| Turn::from(&terms));
+        let [four, one] =
+            [terms(json!({"weight": 4})), terms(json!({"weight": 1}))].map(|terms| Turn::from(&terms));
         let ends = Instant::now() + Duration::from_secs(120);
         let insists = async |tenant: &'static str, turn| {
             let one = async || {

@@ -65,12 +65,21 @@ fn is_within(let_in: usize, allowed: f64) -> bool {
 fn a_class_says_what_its_tenants_may_ask() {
     let all = json!({"weight": 4, "requestsPerMinute": 60, "concurrent": 3, "maxWait": "500ms", "enforcement": "Shadow"});
     let (class, max_wait) = ("basic".into(), Some(Duration::from_millis(500)));
-    let said = Terms { class, weight: 4, per_minute: Some(60), concurrent: Some(3), max_wait, is_shadow: true };
+    let said =
+        Terms { class, weight: 4, per_minute: Some(60), concurrent: Some(3), max_wait, is_shadow: true };
     assert_eq!(terms(all), said);
-    let nothing =
-        Terms { class: "basic".into(), weight: 1, per_minute: None, concurrent: None, max_wait: None, is_shadow: false };
+    let nothing = Terms {
+        class: "basic".into(),
+        weight: 1,
+        per_minute: None,
+        concurrent: None,
+        max_wait: None,
+        is_shadow: false,
+    };
     assert_eq!(Terms::of("basic", &TenantClassSpec::default()), nothing);
-    assert!(!nothing.has_limits() && terms(json!({"concurrent": 1})).has_limits() && per_minute(1).has_limits());
+    assert!(
+        !nothing.has_limits() && terms(json!({"concurrent": 1})).has_limits() && per_minute(1).has_limits()
+    );
 }
 
 #[test]
@@ -147,7 +156,8 @@ fn a_refusal_says_the_limit_what_is_used_and_the_wait() {
 fn another_limit_counts_at_once_and_gives_no_new_minute() {
     let mut limits = Limits::new(MINUTE);
     let now = 10 * MINUTE;
-    let mut enters = |terms: &Terms, now| (0..1000).filter(|_| limits.enter("acme", terms, now).is_ok()).count();
+    let mut enters =
+        |terms: &Terms, now| (0..1000).filter(|_| limits.enter("acme", terms, now).is_ok()).count();
     assert_eq!(enters(&per_minute(60), now), 60);
     assert_eq!(enters(&per_minute(600), now), 0, "what is used up stays used up");
     assert_eq!(enters(&per_minute(600), now + SECOND), 10, "and fills as the new limit says");
@@ -157,7 +167,8 @@ fn another_limit_counts_at_once_and_gives_no_new_minute() {
 
 #[test]
 fn no_more_are_under_way_than_may_be_and_who_leaves_makes_room() {
-    let (mut limits, terms) = (Limits::new(MINUTE), terms(json!({"concurrent": 2, "requestsPerMinute": 100})));
+    let (mut limits, terms) =
+        (Limits::new(MINUTE), terms(json!({"concurrent": 2, "requestsPerMinute": 100})));
     let now = 2 * MINUTE;
     assert!(limits.enter("acme", &terms, now).is_ok() && limits.enter("acme", &terms, now).is_ok());
     for _ in 0..1000 {
@@ -198,7 +209,8 @@ fn a_limit_that_is_smaller_than_the_number_of_replicas_is_kept_in_the_long_run()
 
 #[test]
 fn tenants_that_are_quiet_are_not_kept() {
-    let (mut limits, terms) = (Limits::new(MINUTE), terms(json!({"requestsPerMinute": 600, "concurrent": 5})));
+    let (mut limits, terms) =
+        (Limits::new(MINUTE), terms(json!({"requestsPerMinute": 600, "concurrent": 5})));
     limits.enter("always", &terms, Duration::ZERO).unwrap();
     for n in 0..20_000_u32 {
         let tenant = format!("t{n}");

@@ -62,11 +62,14 @@ impl Tenants {
     async fn tenants(&self, cluster: &Cluster) -> anyhow::Result<Vec<Tenant>> {
         let (client, address) = (cluster.client.clone(), cluster.address());
         let (api, whose) = match &self.namespace {
-            Some(namespace) => (Api::namespaced(client, namespace), format!("Tenants of namespace '{namespace}'")),
+            Some(namespace) => {
+                (Api::namespaced(client, namespace), format!("Tenants of namespace '{namespace}'"))
+            }
             None => (Api::all(client), "Tenants of all namespaces".into()),
         };
         let listed = list(&api, self.selector.as_deref()).await.with_context(|| {
-            let other = if self.namespace.is_none() { "; --namespace names one that you may read" } else { "" };
+            let other =
+                if self.namespace.is_none() { "; --namespace names one that you may read" } else { "" };
             format!("the {whose} cannot be listed by the API server {address}{other}")
         })?;
         Ok(readable(listed, "Tenant"))
@@ -96,7 +99,8 @@ async fn list<K>(api: &Api<Guarded<K>>, selector: Option<&str>) -> kube::Result<
 where
     K: Clone + std::fmt::Debug + DeserializeOwned + Resource<DynamicType = ()>,
 {
-    let mut page = ListParams { label_selector: selector.map(Into::into), ..ListParams::default().limit(PAGE) };
+    let mut page =
+        ListParams { label_selector: selector.map(Into::into), ..ListParams::default().limit(PAGE) };
     let mut all = Vec::new();
     loop {
         let listed = api.list(&page).await?;
@@ -116,7 +120,9 @@ fn readable<K: Resource<DynamicType = ()>>(listed: Vec<Guarded<K>>, kind: &str) 
             let meta = &unreadable.metadata;
             let namespace = meta.namespace.as_ref().map(|it| format!("{it}/")).unwrap_or_default();
             let name = meta.name.as_deref().unwrap_or_default();
-            terminal::note(&format!("{kind} {namespace}{name} is left out, because it cannot be read: {unreadable}"));
+            terminal::note(&format!(
+                "{kind} {namespace}{name} is left out, because it cannot be read: {unreadable}"
+            ));
             None
         }
     });

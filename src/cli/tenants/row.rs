@@ -7,7 +7,9 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::table;
-use crate::api::{ConditionType, DocumentsStatus, Enforcement, Pattern, Tenant, TenantClassSpec, VectorStore};
+use crate::api::{
+    ConditionType, DocumentsStatus, Enforcement, Pattern, Tenant, TenantClassSpec, VectorStore,
+};
 
 /// How many bytes a gigabyte of a limit has.
 const GIGABYTE: i64 = 1_000_000_000;
@@ -158,8 +160,10 @@ pub(super) fn by_class(rows: Vec<Row>, classes: &Classes) -> Vec<Group> {
 impl Group {
     fn of(class: Option<String>, tenants: Vec<Row>, classes: &Classes) -> Self {
         let each = || tenants.iter().filter_map(|row| row.documents);
-        let documents =
-            DocumentsStatus { count: each().map(|it| it.count).sum(), bytes: each().map(|it| it.bytes).sum() };
+        let documents = DocumentsStatus {
+            count: each().map(|it| it.count).sum(),
+            bytes: each().map(|it| it.bytes).sum(),
+        };
         let says = class.as_deref().and_then(|class| classes.get(class)).map(says);
         Self { ready: tenants.iter().filter(|row| row.is_ready()).count(), says, class, documents, tenants }
     }
@@ -249,7 +253,8 @@ pub(super) mod tests {
             tenant("free", Some("premium"), json!({"count": 5, "bytes": 5})),
         ];
         let rows = rows(&tenants, &classes());
-        let near: Vec<_> = rows.iter().map(|row| (&*row.name, row.nearest().map(|it| (it.limit, it.percent)))).collect();
+        let near: Vec<_> =
+            rows.iter().map(|row| (&*row.name, row.nearest().map(|it| (it.limit, it.percent)))).collect();
         assert_eq!(
             near,
             [
@@ -280,12 +285,18 @@ pub(super) mod tests {
         );
         acme.status = None;
         let row = Row::of(&acme, &classes());
-        assert_eq!((row.ready.as_str(), row.pattern, row.wants.as_deref()), ("Unknown", None, Some("premium")));
+        assert_eq!(
+            (row.ready.as_str(), row.pattern, row.wants.as_deref()),
+            ("Unknown", None, Some("premium"))
+        );
     }
 
     #[test]
     fn limits_that_nobody_may_read_are_not_taken_for_none() {
-        let tenants = [tenant("acme", Some("basic"), json!({"count": 7, "bytes": 70})), tenant("other", None, json!(null))];
+        let tenants = [
+            tenant("acme", Some("basic"), json!({"count": 7, "bytes": 70})),
+            tenant("other", None, json!(null)),
+        ];
         let rows = rows(&tenants, &Classes::Unknown);
         assert_eq!([&rows[0].usage, &rows[1].usage], [&None, &Some(Vec::new())]);
     }
@@ -294,10 +305,15 @@ pub(super) mod tests {
     fn every_class_has_its_group_and_whoever_has_none_comes_last() {
         let mut tired = tenant("tired", Some("basic"), json!({"count": 5, "bytes": 500}));
         tired.status.as_mut().unwrap().conditions[0].status = "False".into();
-        let tenants = [tired, tenant("acme", Some("basic"), json!({"count": 10, "bytes": 1000})), tenant("own", None, json!(null))];
+        let tenants = [
+            tired,
+            tenant("acme", Some("basic"), json!({"count": 10, "bytes": 1000})),
+            tenant("own", None, json!(null)),
+        ];
         let classes = classes();
         let groups = by_class(rows(&tenants, &classes), &classes);
-        let told: Vec<_> = groups.iter().map(|it| (it.class.as_deref(), it.tenants.len(), it.ready)).collect();
+        let told: Vec<_> =
+            groups.iter().map(|it| (it.class.as_deref(), it.tenants.len(), it.ready)).collect();
         assert_eq!(told, [(Some("basic"), 2, 1), (Some("premium"), 0, 0), (None, 1, 1)]);
         assert_eq!(groups[0].documents, DocumentsStatus { count: 15, bytes: 1500 });
         let basic = groups[0].text();

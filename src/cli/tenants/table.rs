@@ -2,8 +2,18 @@
 
 use super::row::{Row, Usage};
 
-const HEAD: [&str; 10] =
-    ["NAMESPACE", "NAME", "TENANT ID", "PATTERN", "STORE", "CLASS", "READY", "DOCUMENTS", "SIZE", "NEAREST LIMIT"];
+const HEAD: [&str; 10] = [
+    "NAMESPACE",
+    "NAME",
+    "TENANT ID",
+    "PATTERN",
+    "STORE",
+    "CLASS",
+    "READY",
+    "DOCUMENTS",
+    "SIZE",
+    "NEAREST LIMIT",
+];
 
 /// A line for each, under a head.
 pub(super) fn of(rows: &[Row]) -> String {

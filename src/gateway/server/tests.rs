@@ -159,7 +159,21 @@ impl Bed {
             tokio::spawn(listener.serve(Arc::new(server), stop.clone(), over.clone().cancelled_owned()));
         let http = program().build().unwrap();
         let _turns = AbortOnDropHandle::new(tokio::spawn(turns.follow()));
-        Self { url, api_server, bedrock, tenants, classes, metrics, log, events, stop, over, served, http, _turns }
+        Self {
+            url,
+            api_server,
+            bedrock,
+            tenants,
+            classes,
+            metrics,
+            log,
+            events,
+            stop,
+            over,
+            served,
+            http,
+            _turns,
+        }
     }
 
     /// The class `basic` says this of questions, and `acme` is of it.
@@ -464,7 +478,8 @@ async fn one_question_at_a_time_is_one_at_a_time() {
     bed.answers(&[]);
     bed.is_basic(&json!({"concurrent": 1}));
     *bed.bedrock.takes.lock() = SECOND / 2;
-    let both = || futures::future::join(bed.ask("web", "acme", "TENANTRYKB"), bed.ask("web", "acme", "TENANTRYKB"));
+    let both =
+        || futures::future::join(bed.ask("web", "acme", "TENANTRYKB"), bed.ask("web", "acme", "TENANTRYKB"));
     let (one, other) = both().await;
     let mut statuses = [one.0, other.0];
     statuses.sort_unstable();
@@ -484,8 +499,7 @@ async fn a_shadow_refuses_nothing_and_says_what_it_would_have_refused() {
         assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
     }
     let text = bed.metrics.text().unwrap();
-    let series =
-        r#"tenantry_gateway_class_refused_total{class="basic",reason="requests_per_minute",enforcement="Shadow"} 2"#;
+    let series = r#"tenantry_gateway_class_refused_total{class="basic",reason="requests_per_minute",enforcement="Shadow"} 2"#;
     assert!(text.contains(series), "{text}");
     assert!(text.contains(r#"tenantry_gateway_refused_total{reason="requests_per_minute"} 0"#), "{text}");
     let would: Vec<_> = bed.lines().await.iter().map(|line| line["wouldRefuse"].clone()).collect();

@@ -166,7 +166,9 @@ async fn limited(gateways: &[Gateway], tenant: (&str, &str), count: usize) {
     assert!(seen.throttled > 2 * seen.answered, "{seen:?}");
     let says = match count {
         1 => "lets a tenant ask 600 questions a minute, and 600 are used up; try again in ",
-        _ => "lets a tenant ask 600 questions a minute, 200 of them of this replica, and 200 are used up; try again in ",
+        _ => {
+            "lets a tenant ask 600 questions a minute, 200 of them of this replica, and 200 are used up; try again in "
+        }
     };
     assert!(seen.message.contains(says), "{seen:?}");
 }
@@ -192,7 +194,10 @@ async fn no_more_are_under_way_than_a_class_allows() {
                 for n in 0..count {
                     let answer = ask(n).await;
                     assert_eq!(answer.refusal(), (429, "ThrottlingException".into()));
-                    assert!(answer.retry_after == Some(1) && answer.message().contains("3 questions under way at once"));
+                    assert!(
+                        answer.retry_after == Some(1)
+                            && answer.message().contains("3 questions under way at once")
+                    );
                 }
                 held.release().await;
             };
@@ -222,7 +227,11 @@ async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
         classes.say("basic", json!({"gateway": {"requestsPerMinute": 1}})).await;
         let taken = until_answered("a limit counts", &ask, |it| it.status == 429).await;
         assert!(taken < AT_ONCE, "after {taken:?}");
-        assert_eq!(gateway.ask(&tokens["pool2"], "pool2", QUESTION).await.status, 200, "who has no class has no limit");
+        assert_eq!(
+            gateway.ask(&tokens["pool2"], "pool2", QUESTION).await.status,
+            200,
+            "who has no class has no limit"
+        );
 
         // A shadow refuses nothing, and says what it would have refused.
         classes.say("basic", json!({"gateway": {"requestsPerMinute": 1, "enforcement": "Shadow"}})).await;
@@ -230,13 +239,18 @@ async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
         for _ in 0..20 {
             assert_eq!(ask().await.status, 200);
         }
-        let shadow = format!("class=\"{}\",reason=\"requests_per_minute\",enforcement=\"Shadow\"", classes.name("basic"));
+        let shadow = format!(
+            "class=\"{}\",reason=\"requests_per_minute\",enforcement=\"Shadow\"",
+            classes.name("basic")
+        );
         assert!(gateway.metric("tenantry_gateway_class_refused_total", &shadow).await >= 20.0);
         w.eventually("records say so", || async {
             let lines = gateway.access_log();
             let of = |member: &str, value: &str| lines.iter().filter(|line| line[member] == value).count();
             let class = of("class", &classes.name("basic"));
-            (of("wouldRefuse", "requests_per_minute") >= 20 && of("reason", "requests_per_minute") >= 1 && class > 40)
+            (of("wouldRefuse", "requests_per_minute") >= 20
+                && of("reason", "requests_per_minute") >= 1
+                && class > 40)
                 .then_some(())
         })
         .await;
