@@ -78,6 +78,11 @@ pub const PLACEMENTS: &[Row] = &[
     },
 ];
 
+/// Whether a pattern has this field.
+pub(super) fn has_place(field: &str, pattern: Pattern) -> bool {
+    PLACEMENTS.iter().find(|row| row.field == field).is_none_or(|row| row.patterns.contains(&pattern))
+}
+
 /// The placement of `field` as a rule for the API server.
 pub(super) fn placed(field: &str) -> Rule {
     // A field without a placement would be a programming error; the rule then refuses everything.

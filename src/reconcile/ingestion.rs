@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::memory::{Memory, lasts};
-use crate::api::{IngestionStatus, Layer, Pattern, Reason, Status};
+use crate::api::{IngestionStatus, Layer, Pattern, Reason, Standing, Status};
 use crate::clock::{Clock, earliest};
 use crate::documents::failures::{ByTenant, Failures};
 use crate::documents::findings::Findings;
@@ -103,7 +103,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
     let failures = Arc::new(failures);
     let before = cx.failures.lock().insert(stack.into(), failures.clone());
     cx.wake_tenants(|tenant| {
-        let (Some(id), Some((spec, status))) = (tenant.tenant_id(), tenant.common()) else { return false };
+        let (Some(id), Some((_, status))) = (tenant.tenant_id(), tenant.common()) else { return false };
         let is_news = match &before {
             Some(before) => before.get(id) != failures.get(id),
             // After a restart, what was known is what its status says.
@@ -112,7 +112,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
                     || status.is_some_and(|it| Documents::were_in_trouble(&it.conditions))
             }
         };
-        spec.pattern == Pattern::Pool && spec.borrows_from(stack) && is_news
+        tenant.standing() == Some(Standing { pattern: Pattern::Pool, stack: Some(stack) }) && is_news
     });
 }
 

@@ -51,7 +51,7 @@ impl<'a> Deletion<'a> {
             api: api.clone(),
             uid: object.uid().unwrap_or_default(),
             since,
-            last: LastSpec::of(&object),
+            last: LastSpec::of(&object, &|class| cx.placed_by(class)),
             before: unparsed::field(&object, "/status").unwrap_or_default(),
             object,
         }))

@@ -24,15 +24,28 @@ pub struct LastSpec {
 }
 
 impl LastSpec {
-    /// The only place where a teardown reads a spec. All but the policy may never change. The policy may change until
-    /// the end, so it is always the one that stands in the spec now.
-    pub fn of(object: &DynamicObject) -> Self {
-        let key: Option<String> = field(object, "/spec/encryption/key");
+    /// The only place where a teardown reads a spec. All but the policy may never change: what the object was accepted with
+    /// stands in its status, and goes before what the spec says. The policy may change until the end, so it is always the one
+    /// that stands in the spec now. `placed_by` says where a class places its tenants: a Tenant may be deleted before it was
+    /// accepted.
+    pub fn of(object: &DynamicObject, placed_by: &dyn Fn(&str) -> Option<(Pattern, Option<String>)>) -> Self {
+        let placed = object.data.pointer("/status/placement").is_some();
+        let within = if placed { "/status/placement" } else { "/spec" };
+        let key: Option<String> = field(object, &format!("{within}/encryption/key"));
+        let mut pattern = field(object, &format!("{within}/pattern"));
+        let mut stack = field(object, &format!("{within}/stackRef/name"));
+        let is_unplaced = object.data.pointer(&format!("{within}/pattern")).is_none();
+        if is_unplaced
+            && let Some(class) = field::<String>(object, "/spec/classRef/name")
+            && let Some(its) = placed_by(&class)
+        {
+            (pattern, stack) = (Some(its.0), its.1);
+        }
         Self {
             tenant_id: field(object, "/spec/tenantId"),
-            pattern: field(object, "/spec/pattern"),
-            stack: field(object, "/spec/stackRef/name"),
-            vector_store: field(object, "/spec/vectorStore"),
+            pattern,
+            stack,
+            vector_store: field(object, &format!("{within}/vectorStore")),
             has_pool: object.data.pointer("/spec/pool").is_some(),
             creates_key: key.is_some_and(|key| key == "Create"),
             policy: field(object, "/spec/deletionPolicy"),
@@ -48,7 +61,7 @@ mod tests {
     use crate::reconcile::mocked::{read, tenant, with};
 
     fn of(spec: Value) -> LastSpec {
-        LastSpec::of(&read(with(tenant(json!({})), json!({"spec": spec}))))
+        LastSpec::of(&read(with(tenant(json!({})), json!({"spec": spec}))), &|_| None)
     }
 
     #[test]
@@ -58,6 +71,18 @@ mod tests {
             "encryption": {"key": "Create"}, "pool": {}, "vectorStore": "S3Vectors",
         }));
         assert_eq!(whole.vector_store, Some(VectorStore::S3Vectors));
+        let accepted = with(tenant(json!({})), json!({
+            "spec": {"tenantId": "acme", "pattern": "Silo", "classRef": {"name": "premium"}, "vectorStore": "S3Vectors"},
+            "status": {"placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}},
+        }));
+        let accepted = LastSpec::of(&read(accepted), &|_| None);
+        assert_eq!((accepted.pattern, accepted.stack.as_deref()), (Some(Pattern::Pool), Some("standard")));
+        assert_eq!(accepted.vector_store, None);
+        let by_class = with(tenant(json!({})), json!({"spec": null}));
+        let by_class = with(by_class, json!({"spec": {"tenantId": "acme", "classRef": {"name": "basic"}}}));
+        let placed_by = |class: &str| (class == "basic").then(|| (Pattern::Pool, Some("standard".to_owned())));
+        let by_class = LastSpec::of(&read(by_class), &placed_by);
+        assert_eq!((by_class.pattern, by_class.stack.as_deref()), (Some(Pattern::Pool), Some("standard")));
         assert_eq!((whole.tenant_id.as_deref(), whole.pattern), (Some("acme"), Some(Pattern::Bridge)));
         assert_eq!((whole.stack.as_deref(), whole.policy), (Some("standard"), Some(DeletionPolicy::Delete)));
         assert!(whole.creates_key && whole.has_pool);

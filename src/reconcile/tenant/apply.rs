@@ -10,7 +10,7 @@ use crate::reconcile::ids::Ids;
 use crate::reconcile::ingestion::LastStep;
 use crate::reconcile::managed::Pass;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::resolved::{Grant, Resolved};
+use crate::reconcile::resolved::{Grant, Resolved, Stands};
 use crate::reconcile::stop::PassStop;
 use crate::reconcile::{ingestion, offer_status, restore_documents};
 use crate::records::Trouble;
@@ -43,18 +43,33 @@ pub(super) async fn begin(
     if let Some(offer) = resolved.offer.as_ref().filter(|_| inherits) {
         restore_documents::documents(cx, tenant, id, offer, &mut pass.status, memory).await?;
     }
+    if let Some(stands) = &resolved.stands {
+        note_standing(cx, tenant, resolved, stands, pass);
+    }
     let word = cx.ids.word(tenant_id, &id.uid).filter(|_| !cx.settings.read_only);
     pass.status.id_record = word.or(pass.status.id_record.take());
     if let Some(offer) = &resolved.offer {
         offer_status::borrowed(&mut pass.status, offer);
         pass.report.borrowed = Some(LayerStatus::Ready);
-        if tenant.spec.pattern == Pattern::Pool {
+        if tenant.pattern() == Some(Pattern::Pool) {
             pool(cx, tenant, offer, &mut pass.status, memory);
             let failures = cx.failures.get(&offer.stack);
             pass.report.documents = ingestion::of_pool_tenant(failures.as_deref(), tenant_id, &pass.status);
         }
     }
     Ok(())
+}
+
+/// Notes where the Tenant stands from now on, and under which class. Who only would be let in is let in nowhere.
+fn note_standing(cx: &Context, tenant: &Tenant, resolved: &Resolved, stands: &Stands, pass: &mut Pass<'_>) {
+    let Stands { placement, class, refused } = stands;
+    pass.report.change.clone_from(refused);
+    if cx.settings.read_only && resolved.grant.is_some() {
+        return;
+    }
+    pass.status.placement = Some(placement.clone());
+    pass.status.class = class.as_ref().map(|class| class.name.clone());
+    pass.status.answers.clone_from(&tenant.spec.answers);
 }
 
 /// Writes the record that gives a Tenant its id.
