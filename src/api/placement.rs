@@ -41,7 +41,7 @@ pub const PLACEMENTS: &[Row] = &[
     Row {
         field: "standbyReplicas",
         patterns: &[Silo],
-        instead: "the collection is shared in the 'Bridge' and 'Pool' patterns; set `collection.standbyReplicas` on the SharedStack",
+        instead: "the collection is shared in the 'Bridge' and 'Pool' patterns; set `collection` on the SharedStack",
     },
     Row {
         field: "collection",

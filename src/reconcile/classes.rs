@@ -1,7 +1,7 @@
 //! TenantClasses: which there are, who stands under them, and our finalizer on those that are used. A class is several
 //! installations', and an administrator's: nothing but the finalizer is written to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kube::runtime::reflector::ObjectRef;
@@ -10,8 +10,10 @@ use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Notify};
 
 use super::context::Context;
+use super::tenants::Kept;
 use super::{Guarded, finalizer};
 use crate::api::{Limits, Named, Reason, TenantClass, TenantClassSpec};
+use crate::documents::tally::Bound;
 use crate::stack::hash::fingerprint;
 use crate::stack::model::blocked::Blocked;
 
@@ -150,20 +152,20 @@ impl Context {
         Api::all(self.client.clone())
     }
 
-    /// What a pool's tenants may have at most, by tenantId; only those of a class that says so.
-    pub fn document_limits(&self, stack: &str) -> std::collections::HashMap<String, (String, Limits)> {
-        let mut by_class: BTreeMap<String, Option<Limits>> = BTreeMap::new();
-        let mut limits = std::collections::HashMap::new();
-        for tenant in self.tenants.of_pool(stack) {
-            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.clone()) else { continue };
-            let its = by_class.entry(class.clone()).or_insert_with(|| {
-                let limits = self.class(&class).ok().map(|it| it.limits());
-                limits.filter(|it| it.documents.is_some() || it.gigabytes.is_some())
+    /// How many documents these tenants of a pool may have, by tenantId; only those whose class says so.
+    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> HashMap<String, Bound> {
+        let mut by_class: BTreeMap<&str, Option<Bound>> = BTreeMap::new();
+        let mut bounds = HashMap::new();
+        for tenant in tenants {
+            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else { continue };
+            let its = by_class.entry(class).or_insert_with(|| {
+                let limits = self.class(class).ok()?.limits();
+                Bound::of(class, &limits)
             });
             if let (Some(its), Some(id)) = (its, tenant.tenant_id()) {
-                limits.insert(id.to_owned(), (class, its.clone()));
+                bounds.insert(id.to_owned(), its.clone());
             }
         }
-        limits
+        bounds
     }
 }

@@ -184,6 +184,9 @@ fn look_after(pass: &mut Pass<'_>, step: Option<LastStep>) {
     if let Some(unclaimed) = step.unclaimed {
         pass.status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
     }
+    if let Some(tally) = step.tally {
+        pass.status.documents = Some(tally.into());
+    }
     pass.look_again(step.look_again);
     pass.fails(step.fault);
     pass.report.documents = Some(step.documents);

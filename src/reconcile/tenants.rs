@@ -212,6 +212,14 @@ impl Kept {
         }
     }
 
+    /// How many documents its status says that it has.
+    pub fn documents(&self) -> Option<DocumentsStatus> {
+        match self {
+            Kept::Whole(_) => self.common()?.1?.documents,
+            Kept::OfPool(apart) => apart.own.documents,
+        }
+    }
+
     /// When the operator last moved or deleted its documents.
     pub fn moved(&self) -> Option<Timestamp> {
         let moved = match self {

@@ -10,12 +10,19 @@ use super::max_knowledge_bases::{self, MAX_KNOWLEDGE_BASES};
 use super::model::blocked::Blocked;
 use super::tenant_ids::{Allowed, TENANT_IDS};
 use crate::api::{
-    IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant, TenantClassSpec,
+    Conflict, IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant, TenantClassSpec,
 };
 
 impl From<Invalid> for Blocked {
     fn from(invalid: Invalid) -> Self {
         Blocked { reason: Reason::SpecInvalid, message: invalid.to_string() }
+    }
+}
+
+impl From<Conflict> for Blocked {
+    fn from(conflict: Conflict) -> Self {
+        let Conflict { reason, message } = conflict;
+        Blocked { reason, message }
     }
 }
 

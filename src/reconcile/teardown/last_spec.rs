@@ -3,6 +3,7 @@
 use kube::api::DynamicObject;
 
 use crate::api::{DeletionPolicy, Pattern, VectorStore};
+use crate::reconcile::ids::Ids;
 use crate::reconcile::unparsed::field;
 
 /// The spec as it was last written. A value that is missing, or that this release does not know, is absent.
@@ -19,6 +20,8 @@ pub struct LastSpec {
     pub vector_store: Option<VectorStore>,
     /// Whether it had a key made for it.
     pub creates_key: bool,
+    /// Whether it says no pattern, and was never accepted: its class says where it would have been.
+    pub leaves_it_to_a_class: bool,
     /// What is to become of the stack.
     pub policy: Option<DeletionPolicy>,
 }
@@ -34,11 +37,9 @@ impl LastSpec {
         let key: Option<String> = field(object, &format!("{within}/encryption/key"));
         let mut pattern = field(object, &format!("{within}/pattern"));
         let mut stack = field(object, &format!("{within}/stackRef/name"));
-        let is_unplaced = object.data.pointer(&format!("{within}/pattern")).is_none();
-        if is_unplaced
-            && let Some(class) = field::<String>(object, "/spec/classRef/name")
-            && let Some(its) = placed_by(&class)
-        {
+        let class: Option<String> = field(object, "/spec/classRef/name");
+        let class = class.filter(|_| object.data.pointer(&format!("{within}/pattern")).is_none());
+        if let Some(its) = class.as_deref().and_then(placed_by) {
             (pattern, stack) = (Some(its.0), its.1);
         }
         Self {
@@ -48,8 +49,22 @@ impl LastSpec {
             vector_store: field(object, &format!("{within}/vectorStore")),
             has_pool: object.data.pointer("/spec/pool").is_some(),
             creates_key: key.is_some_and(|key| key == "Create"),
+            leaves_it_to_a_class: class.is_some(),
             policy: field(object, "/spec/deletionPolicy"),
         }
+    }
+}
+
+impl LastSpec {
+    /// Where the record says that the Tenant is, if nothing else does any more. What has no record of its own was never built.
+    pub async fn as_recorded(&mut self, ids: &Ids, uid: &str) {
+        let Some(tenant_id) = &self.tenant_id else { return };
+        // While the records do not answer nothing is known.
+        let Ok(kept) = ids.read(tenant_id).await else { return };
+        (self.pattern, self.stack) = match kept.map(|kept| kept.says).filter(|says| says.holder.uid == uid) {
+            Some(says) => (Some(says.pattern), says.stack),
+            None => (Some(Pattern::Pool), None),
+        };
     }
 }
 

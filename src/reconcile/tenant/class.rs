@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::room::{live_namespace, namespace};
-use crate::api::{Conflict, Layer, Pattern, Placement, Reason, Status, Tenant, TenantSpec, long_form, standing_form};
+use crate::api::{Layer, Pattern, Placement, Reason, Status, Tenant, TenantSpec, long_form, standing_form};
 use crate::reconcile::classes::Class;
 use crate::reconcile::context::Context;
 use crate::reconcile::resolved::Stands;
@@ -167,11 +167,4 @@ fn stands(cx: &Context, tenant: &Tenant, refused: Blocked) -> Result<Ruled, Pass
     }
     let spec = TenantSpec { class_ref: tenant.spec.class_ref.clone(), ..spec };
     Ok(Ruled { spec, stands: Stands { placement, class, refused: Some(refused) } })
-}
-
-impl From<Conflict> for Blocked {
-    fn from(conflict: Conflict) -> Self {
-        let Conflict { reason, message } = conflict;
-        Blocked { reason, message }
-    }
 }
