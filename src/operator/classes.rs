@@ -70,8 +70,10 @@ fn seen(cx: &Context, told: &mut HashMap<String, String>, event: &Event<Guarded<
     if before != says {
         cx.wake_class(&name);
     }
-    // One that is being deleted waits for nobody but its Tenants.
-    cx.classes.unused.notify_one();
+    match event {
+        Event::Apply(class) | Event::InitApply(class) => cx.class_seen(class),
+        _ => cx.classes.unused.notify_one(),
+    }
 }
 
 /// Takes our finalizer off classes that nobody uses any more. It never ends.

@@ -3,28 +3,38 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Notify};
 
 use super::context::Context;
 use super::tenants::Kept;
+use super::unparsed::field;
 use super::{Guarded, finalizer};
-use crate::api::{Limits, Named, Reason, TenantClass, TenantClassSpec};
+use crate::api::{Limits, Named, Reason, Tenant, TenantClass, TenantClassSpec};
 use crate::documents::tally::Bound;
 use crate::stack::hash::fingerprint;
 use crate::stack::model::blocked::Blocked;
 
+/// How long a class that somebody else's Tenants use is left alone, before that is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
 /// What a process knows of the classes that its Tenants use.
 #[derive(Default)]
 pub struct Classes {
-    /// Which classes carry our finalizer, as far as this process has seen or written it. Whoever holds the lock decides
-    /// whether one is put on or taken off.
-    held: Mutex<BTreeSet<String>>,
+    /// Whoever holds it puts our finalizer on a class, or takes it off.
+    turn: Mutex<()>,
+    /// Which classes carry our finalizer, as far as this process has seen or written it.
+    held: Lock<BTreeSet<String>>,
     /// By a Tenant's uid: the class that it is coming to, before its status says so.
     coming: Lock<BTreeMap<String, String>>,
+    /// When a class was last found to be used by Tenants that this process does not see.
+    others: Lock<BTreeMap<String, Instant>>,
     /// Notified when a class may not be used any more.
     pub unused: Notify,
 }
@@ -84,27 +94,34 @@ impl Context {
         self.wake_tenants(|tenant| tenant.is_of_class(class));
     }
 
-    /// A Tenant comes to a class: our finalizer is on it before the Tenant's status names it. Whether the class is there is
-    /// decided by whoever writes.
-    pub async fn hold_class(&self, class: &str, uid: &str) -> Result<Result<(), Blocked>, kube::Error> {
-        let mut held = self.classes.held.lock().await;
-        self.classes.coming.lock().insert(uid.into(), class.into());
-        if held.contains(class) || self.settings.read_only {
-            return Ok(Ok(()));
+    /// A Tenant comes to a class, or stands under it: our finalizer is on it before the Tenant's status names it. One that is
+    /// being deleted takes no finalizer any more, and nobody new.
+    pub async fn hold_class(&self, class: &Class, uid: &str) -> Result<(), kube::Error> {
+        self.classes.coming.lock().insert(uid.into(), class.name.clone());
+        let is_held = || self.classes.held.lock().contains(&class.name);
+        if is_held() || class.leaves || self.settings.read_only {
+            return Ok(());
         }
-        let found = self.class(class).and_then(|_| {
-            let cached = self.tenant_classes.get(&ObjectRef::new(class));
-            cached.ok_or_else(|| Blocked { reason: Reason::ClassNotFound, message: format!("There is no TenantClass '{class}'") })
-        });
-        let cached = match found {
-            Ok(cached) => cached,
-            Err(blocked) => return Ok(Err(blocked)),
-        };
-        if !finalizer::has_finalizer(&*cached, &self.finalizer()) {
+        let _turn = self.classes.turn.lock().await;
+        if is_held() {
+            return Ok(());
+        }
+        if let Some(cached) = self.tenant_classes.get(&ObjectRef::new(&class.name))
+            && !finalizer::has_finalizer(&*cached, &self.finalizer())
+        {
             finalizer::take::<Guarded<TenantClass>>(&self.class_api(), &*cached, &self.finalizer()).await?;
         }
-        held.insert(class.into());
-        Ok(Ok(()))
+        self.classes.held.lock().insert(class.name.clone());
+        Ok(())
+    }
+
+    /// A class as the watch shows it. Somebody may have taken our finalizer off: who stands under it puts it on again.
+    pub fn class_seen(&self, class: &Guarded<TenantClass>) {
+        if !finalizer::has_finalizer(class, &self.finalizer()) && self.classes.held.lock().remove(&class.name_any()) {
+            self.wake_class(&class.name_any());
+        }
+        // One that is being deleted waits for nobody but its Tenants.
+        self.classes.unused.notify_one();
     }
 
     /// A Tenant does not come to a class after all, or is gone.
@@ -114,28 +131,50 @@ impl Context {
         }
     }
 
-    /// Takes our finalizer off the classes that nobody uses. Answers whether one could not be released yet.
-    pub async fn release_classes(&self) -> Result<bool, kube::Error> {
+    /// Takes our finalizer off the classes that nobody uses. Another operator of this installation may see other Tenants:
+    /// before that, all there are are asked for.
+    pub async fn release_classes(&self) -> Result<(), kube::Error> {
         if self.settings.read_only {
-            return Ok(false);
+            return Ok(());
         }
-        let mut held = self.classes.held.lock().await;
+        let _turn = self.classes.turn.lock().await;
         let used = self.used_classes();
-        let mut waits = false;
+        let mut others = None;
         for class in self.tenant_classes.state() {
-            let (name, has_it) = (class.name_any(), finalizer::has_finalizer(&*class, &self.finalizer()));
-            if !has_it {
+            let name = class.name_any();
+            let leaves = class.meta().deletion_timestamp.is_some();
+            let is_ours = finalizer::has_finalizer(&*class, &self.finalizer());
+            if !is_ours || used.contains(&name) || (self.was_others(&name) && !leaves) {
                 continue;
             }
-            if used.contains(&name) {
-                waits |= class.metadata().deletion_timestamp.is_some();
+            if others.is_none() {
+                others = Some(self.listed_classes().await?);
+            }
+            if others.as_ref().is_some_and(|others: &BTreeSet<String>| others.contains(&name)) {
+                self.classes.others.lock().insert(name, Instant::now());
                 continue;
             }
-            held.remove(&name);
+            self.classes.held.lock().remove(&name);
             finalizer::release::<Guarded<TenantClass>>(&self.class_api(), &*class, &self.finalizer()).await?;
-            tracing::info!(class = name, "no Tenant uses the TenantClass any more");
+            tracing::info!(class = name, "no Tenant stands under the TenantClass any more");
         }
-        Ok(waits)
+        Ok(())
+    }
+
+    /// Whether a class was found to be somebody else's a moment ago.
+    fn was_others(&self, class: &str) -> bool {
+        self.classes.others.lock().get(class).is_some_and(|at| self.clock.since(*at) < LOOK_AGAIN)
+    }
+
+    /// The classes of all Tenants that carry our finalizer, whoever sees them.
+    async fn listed_classes(&self) -> Result<BTreeSet<String>, kube::Error> {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Tenant>(&()));
+        let tenants = api.list(&ListParams::default()).await?;
+        let ours = tenants.items.iter().filter(|tenant| finalizer::has_finalizer(*tenant, &self.finalizer()));
+        let class = |tenant: &DynamicObject| {
+            field(tenant, "/status/class").or_else(|| field(tenant, "/spec/classRef/name"))
+        };
+        Ok(ours.filter_map(class).collect())
     }
 
     /// The classes under which somebody stands, or is about to. Who only names one, and was not let in, does not keep it.

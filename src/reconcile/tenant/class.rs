@@ -139,7 +139,7 @@ async fn come_to(cx: &Context, tenant: &Tenant, class: &Class, status: &Status, 
         admits(class, &labels)?;
     }
     let uid = tenant.uid().unwrap_or_default();
-    Ok(cx.hold_class(&class.name, &uid).await??)
+    Ok(cx.hold_class(class, &uid).await?)
 }
 
 /// Whether a class admits the Tenants of a namespace.
