@@ -270,6 +270,15 @@ pub fn sort(conditions: &mut [Condition]) {
 }
 
 impl Reason {
+    /// Whether it refuses a Tenant because of its class, or of a move. Who was accepted before goes on as it was.
+    pub const fn is_of_a_class(self) -> bool {
+        use Reason::{ClassConflict, ClassNotAllowed, ClassNotFound, Immutable, LimitExceeded, OverrideForbidden};
+        matches!(
+            self,
+            ClassNotFound | ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable
+        )
+    }
+
     /// The reason of what cannot begin before `layer` is done.
     pub const fn waiting_for(layer: Layer) -> Self {
         match layer {

@@ -16,6 +16,10 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
+            // What the operator reports is no wish, and is not held to the rules of wishes.
+            if let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
+                without_rules(status);
+            }
         }
     }
     crds
@@ -64,6 +68,14 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         tidy(values);
+    }
+}
+
+fn without_rules(schema: &mut JSONSchemaProps) {
+    schema.x_kubernetes_validations = None;
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(without_rules);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        without_rules(items);
     }
 }
 

@@ -8,12 +8,14 @@ pub mod admission;
 pub mod annotations;
 pub(crate) mod condition;
 pub mod crds;
+pub(crate) mod frozen;
 pub(crate) mod guarded;
 pub(crate) mod index;
 pub(crate) mod ingestion;
 pub(crate) mod invalid;
 pub(crate) mod isolation;
 pub(crate) mod knowledge_base;
+pub(crate) mod long_form;
 pub mod metric;
 pub(crate) mod models;
 mod names_tenants;
@@ -24,6 +26,7 @@ mod rules;
 pub(crate) mod selector;
 pub(crate) mod severity;
 pub(crate) mod shared_stack;
+pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod tags;
@@ -36,14 +39,17 @@ pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, I
 pub use ingestion::{DataDeletionPolicy, Ingestion, IngestionSettings, Sidecars};
 pub use invalid::Invalid;
 pub use isolation::{Column, Layer, Ownership, Pattern, PerLayer, ownership};
+pub use frozen::Move;
 pub use knowledge_base::{
     Chunking, ChunkingSettings, ChunkingStrategy, KnowledgeBase, KnowledgeBaseSettings,
 };
+pub use long_form::{Conflict, Named, long_form, standing_form};
 pub use models::{DEFAULT_MODEL, MODELS, Model};
 pub use resolved::{Bridge, Isolation, Pool, PoolSettings, Shared, Silo};
 pub use selector::NamespaceSelector;
 pub use severity::Severity;
 pub use shared_stack::{PoolSpec, SharedStack, SharedStackSpec};
+pub use standing::{Standing, standing};
 pub use status::{DocumentsStatus, Equals, IngestionStatistics, IngestionStatus, RetrievalFilter, Status};
 pub use storage::{
     Access, Collection, CollectionSettings, Documents, DocumentsSettings, Encryption, EncryptionKey,

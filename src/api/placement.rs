@@ -41,7 +41,7 @@ pub const PLACEMENTS: &[Row] = &[
     Row {
         field: "standbyReplicas",
         patterns: &[Silo],
-        instead: "the collection is shared in the 'Bridge' and 'Pool' patterns; set `collection.standbyReplicas` on the SharedStack",
+        instead: "the collection is shared in the 'Bridge' and 'Pool' patterns; set `collection` on the SharedStack",
     },
     Row {
         field: "collection",
@@ -77,6 +77,11 @@ pub const PLACEMENTS: &[Row] = &[
         instead: "a tenant in the 'Pool' pattern owns nothing that could be tagged; set `tags` on the SharedStack",
     },
 ];
+
+/// Whether a pattern has this field.
+pub(super) fn has_place(field: &str, pattern: Pattern) -> bool {
+    PLACEMENTS.iter().find(|row| row.field == field).is_none_or(|row| row.patterns.contains(&pattern))
+}
 
 /// The placement of `field` as a rule for the API server.
 pub(super) fn placed(field: &str) -> Rule {

@@ -148,6 +148,16 @@ impl Status {
         arns.into_iter().flatten()
     }
 
+    /// Whether the object was accepted, and is acted upon: also if a change that was made since was refused, and what stood
+    /// before goes on.
+    pub fn is_accepted(&self) -> bool {
+        let refused_change = || {
+            let said = self.condition(ConditionType::Accepted)?;
+            Some(self.placement.is_some() && Reason::parse(&said.reason)?.is_of_a_class())
+        };
+        self.is_true(ConditionType::Accepted) || refused_change().unwrap_or_default()
+    }
+
     /// Whether a condition is True.
     pub fn is_true(&self, kind: ConditionType) -> bool {
         condition::is_true(&self.conditions, kind)

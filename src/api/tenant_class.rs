@@ -62,8 +62,8 @@ pub struct TenantClassSpec {
     /// May be changed at any time, and is then changed for all of them. Default: each field's own.
     pub defaults: Option<ClassDefaults>,
 
-    /// Which of these a Tenant of the class may set itself: 'documents', 'collection', 'ingestion', 'answers', 'tags'. What
-    /// it leaves out of them is as in `defaults`. Default: none of them.
+    /// Which of these a Tenant of the class may set itself: 'Documents', 'Collection' (its network), 'Ingestion', 'Answers',
+    /// 'Tags'. What it leaves out of them is as in `defaults`. Default: none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -169,7 +169,6 @@ pub struct CollectionDefaults {
 
 /// A part of `defaults` that a Tenant may set itself.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub enum Overridable {
     Documents,
     Collection,

@@ -48,14 +48,15 @@ impl Known {
     fn of(installation: &str, tenant: &Tenant) -> Option<Self> {
         let tenant_id = &tenant.spec.tenant_id;
         whose::holder(installation, tenant_id, [tenant])?;
+        let standing = tenant.standing()?;
         let ObjectMeta { namespace, name, uid, .. } = &tenant.metadata;
         Some(Self {
             tenant_id: tenant_id.as_str().into(),
             namespace: namespace.as_deref().unwrap_or_default().into(),
             name: name.as_deref().unwrap_or_default().into(),
             uid: uid.as_deref().unwrap_or_default().into(),
-            pattern: tenant.spec.pattern,
-            stack: tenant.spec.stack_ref.as_ref().map(|stack| stack.name.as_str().into()),
+            pattern: standing.pattern,
+            stack: standing.stack.map(Into::into),
             class: tenant.status.as_ref().and_then(|status| status.class.as_deref()).map(Into::into),
             asked: Asked::of(installation, tenant).map(Arc::new),
         })

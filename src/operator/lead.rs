@@ -80,6 +80,8 @@ impl Leader<'_> {
             () = work => Ended::Drained,
             // A process that only reads has nothing to lose.
             lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
+            () = classes::watch(&cx, feeds.classes) => Ended::CutOff,
+            never = classes::release(&cx) => match never {},
             never = record(&installation, &cx, unrecorded) => match never {},
             never = take_later(&installation, &cx, taken) => match never {},
             ended = patience(&cx, &stop) => ended,

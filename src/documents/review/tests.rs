@@ -1,5 +1,6 @@
 //! Reviews over an S3 in memory, cut short anywhere.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use crate::documents::job_size::Size;
 use crate::documents::kept::Kept;
 use crate::documents::relocate::{self, Move, OnConflict, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
+use crate::documents::tally::Bound;
 use crate::stack::identity::Owner;
 
 const LEDGER: &str = "tenantry/ledger/test";
@@ -24,6 +26,7 @@ struct Test {
     owner: Owner,
     leaving: BTreeSet<String>,
     limit: Size,
+    bounds: HashMap<String, Bound>,
     jobs: Vec<JobSummary>,
 }
 
@@ -49,6 +52,7 @@ impl Test {
             owner: Owner::Stack { name: "standard".into() },
             leaving: BTreeSet::new(),
             limit: Size::OF_A_JOB,
+            bounds: HashMap::new(),
             jobs: Vec::new(),
         }
     }
@@ -59,7 +63,7 @@ impl Test {
             bucket: BUCKET,
             prefix: "pool/",
             ledger: LEDGER,
-            pool: Some(Pool { rules: &self.rules, is_somebodys: &is_somebodys }),
+            pool: Some(Pool { rules: &self.rules, is_somebodys: &is_somebodys, bounds: &self.bounds }),
             all_first: false,
             limit: self.limit,
             leaving: &self.leaving,

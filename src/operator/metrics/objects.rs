@@ -97,8 +97,7 @@ impl Collector for Objects {
         let stacks: Vec<_> = stacks.collect();
         unclaimed(&mut encoder, &stacks)?;
         let tenants: Vec<_> = tenants.collect();
-        let specs = tenants.iter().map(|(_, (spec, _))| *spec);
-        self.models(&mut encoder, specs, &stacks)?;
+        self.models(&mut encoder, tenants.iter().map(|(_, common)| *common), &stacks)?;
         let tenants = tenants.iter().map(|(meta, (_, status))| Object::new(&tenant, meta, *status));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let objects: Vec<_> = stacks.chain(tenants).collect();
@@ -116,11 +115,10 @@ impl Objects {
     fn models<'a>(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
-        tenants: impl Iterator<Item = &'a TenantSpec>,
+        tenants: impl Iterator<Item = (&'a TenantSpec, Option<&'a Status>)>,
         stacks: &[&'a SharedStack],
     ) -> fmt::Result {
-        let of_tenants = tenants.filter(|spec| spec.pattern != Pattern::Pool);
-        let of_tenants = of_tenants.map(|spec| spec.knowledge_base.as_ref());
+        let of_tenants = tenants.filter_map(|(spec, status)| own_base(spec, status));
         let of_pools = stacks.iter().filter_map(|stack| stack.spec.pool.as_ref());
         let all = of_tenants.chain(of_pools.map(|pool| pool.knowledge_base.as_ref()));
         let used: BTreeSet<_> = all.map(KnowledgeBase::model_of).collect();
@@ -130,6 +128,15 @@ impl Objects {
         });
         write(encoder, &MODEL_END, ends)
     }
+}
+
+/// The knowledge base that a Tenant has for itself, as it was accepted or as it asks for it.
+fn own_base<'a>(spec: &'a TenantSpec, status: Option<&'a Status>) -> Option<Option<&'a KnowledgeBase>> {
+    let (pattern, base) = match status.and_then(|status| status.placement.as_ref()) {
+        Some(placement) => (placement.pattern, placement.knowledge_base.as_ref()),
+        None => (spec.pattern?, spec.knowledge_base.as_ref()),
+    };
+    (pattern != Pattern::Pool).then_some(base)
 }
 
 fn jobs(encoder: &mut DescriptorEncoder<'_>, load: Load) -> fmt::Result {

@@ -23,9 +23,12 @@ impl Context {
         }
     }
 
-    /// Wakes all Tenants that name a SharedStack.
+    /// Wakes all Tenants that name a SharedStack, or whose class does.
     pub fn wake_borrowers(&self, stack: &str) {
-        self.wake_tenants(|tenant| tenant.common().is_some_and(|(spec, _)| spec.borrows_from(stack)));
+        self.wake_tenants(|tenant| {
+            let stands = tenant.common().and_then(|(spec, status)| self.would_stand_by(spec, status));
+            stands.is_some_and(|(_, lender)| lender.as_deref() == Some(stack))
+        });
     }
 
     /// Wakes the Tenants of a namespace that do not have our finalizer, or wait for a knowledge base: its labels and

@@ -1,6 +1,7 @@
 //! A pass over a Tenant: its tenantId, its place, what it borrows, and its item in the registry.
 
 mod apply;
+mod class;
 mod pool;
 mod resolve;
 mod room;
@@ -48,12 +49,12 @@ impl Managed for Tenant {
     }
 
     fn borrows(&self) -> bool {
-        self.spec.stack_ref.is_some()
+        self.stack().is_some()
     }
 
     /// All tenants of a pool follow it at once.
     fn is_quiet(&self) -> bool {
-        self.spec.pattern == Pattern::Pool
+        self.pattern() == Some(Pattern::Pool)
     }
 
     async fn resolve(&mut self, cx: &Context) -> Result<Resolved, PassStop> {
@@ -62,6 +63,9 @@ impl Managed for Tenant {
 
     fn step_back(&self, cx: &Context, why: Option<Reason>) {
         give_places_back(cx, self);
+        if !has_id(&cx.ids, self) {
+            cx.comes_to_no_class(&self.uid().unwrap_or_default());
+        }
         // Who waits for its id, and for nothing else, goes on asking for it.
         if why != Some(Reason::TenantIdTaken) && !has_id(&cx.ids, self) {
             cx.release_claim(&self.spec.tenant_id, &self.uid().unwrap_or_default());
