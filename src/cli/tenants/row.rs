@@ -74,7 +74,7 @@ impl Usage {
 impl Row {
     pub(super) fn of(tenant: &Tenant, classes: &Classes) -> Self {
         let status = tenant.status.clone().unwrap_or_default();
-        let ready = status.condition(ConditionType::Ready);
+        let ready = status.condition(ConditionType::Ready).cloned();
         let wants = tenant.spec.class_ref.as_ref().map(|class| class.name.clone());
         let usage = match &status.class {
             None => Some(Vec::new()),
@@ -89,8 +89,8 @@ impl Row {
             vector_store: status.vector_store,
             wants: wants.filter(|wanted| status.class.as_ref() != Some(wanted)),
             class: status.class,
-            ready: ready.map_or_else(|| "Unknown".into(), |it| it.status.clone()),
-            reason: ready.map(|it| it.reason.clone()),
+            reason: ready.as_ref().map(|it| it.reason.clone()),
+            ready: ready.map_or_else(|| "Unknown".into(), |it| it.status),
             documents: status.documents,
             usage,
         }
