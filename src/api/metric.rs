@@ -110,6 +110,12 @@ metrics! {
         "How many objects have a condition that stands so. Of all objects.";
     UNREADABLE: Gauge "tenantry_objects_unreadable" ["kind"]
         "How many objects this release cannot read, such as those that a newer definition let in. Nothing is done for them, and no other metric counts them.";
+    CLASS_TENANTS: Gauge "tenantry_class_tenants" ["class", "ready"]
+        "How many Tenants stand under a TenantClass that is there, by whether they are Ready: `true` or `false`.";
+    CLASS_DOCUMENTS: Gauge "tenantry_class_documents" ["class"]
+        "How many documents the tenants of a TenantClass that is there have together, as they were last counted.";
+    CLASS_BYTES: Gauge "tenantry_class_documents_bytes" ["class"]
+        "How many bytes these documents have.";
     MODEL_END: Gauge "tenantry_model_end_of_life_timestamp_seconds" ["model"]
         "When an embedding model that is in use ends; there once AWS has said so.";
     RECORDS_LOST: Gauge "tenantry_records_lost" []

@@ -37,7 +37,7 @@ LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
 PROGRAM, DISHONEST = ROOT / "examples" / "gateway" / "ask.py", ROOT / "tests" / "bed" / "dishonest.py"
 INSTALLATION, NAMESPACE = "demo", "tenants"
-WIDTHS = [9, 8, 5, 18, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
+WIDTHS = [9, 9, 5, 18, 7, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
 PATIENCE = 300  # seconds, until everything is Ready and indexed
 
 Resource = dict[str, Any]
@@ -100,7 +100,7 @@ class Demo:
 
         print("\n== Who is where, of which class, and near which limit: tenantry tenants --by-class")
         print(self.command([str(OPERATOR), "tenants", "--by-class"]), end="")
-        print("\n== A noisy tenant asks ten times as much as its class lets it, while the others ask what they need")
+        print("\n== A noisy tenant asks three times as much as its class lets it in a minute, while the others ask what they need")
         self.be_noisy(tenants)
 
         print("\n== A dishonest program tries to get at another tenant's documents")
@@ -171,9 +171,9 @@ class Demo:
         limits = {name(tenant): allowed.get(tenant["status"].get("class"), {}).get("requestsPerMinute") for tenant in tenants}
         noisy = min((tenant for tenant in tenants if limits[name(tenant)]), key=lambda tenant: limits[name(tenant)])
         others = [tenant for tenant in tenants if tenant is not noisy]
-        with ThreadPoolExecutor(max_workers=8) as crowd:
+        with ThreadPoolExecutor(max_workers=4) as crowd:
             loud, whose = self.client(noisy), name(noisy)
-            told = [crowd.submit(attempt, loud) for _ in range(10 * limits[whose])]
+            told = [crowd.submit(attempt, loud) for _ in range(3 * limits[whose])]
             quiet = {name(tenant): [attempt(client) for _ in range(3)] for tenant in others for client in [self.client(tenant)]}
             refusals = [refusal for refusal in (each.result() for each in told) if refusal]
         if not refusals or any("ThrottlingException" not in refusal for refusal in refusals):
