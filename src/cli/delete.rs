@@ -10,7 +10,7 @@ use super::args::{OfTenant, Output};
 use super::help;
 use super::inspect;
 use super::place::Place;
-use crate::api::{Column, ConditionType, Layer, PAUSED, Reason, Tenant, annotations};
+use crate::api::{Column, ConditionType, Layer, PAUSED, Pattern, Reason, Tenant, annotations};
 use crate::aws::Aws;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;

@@ -12,7 +12,7 @@ use super::args::{OfTenant, Output};
 use super::help;
 use super::inspect;
 use super::place::Place;
-use crate::api::{ConditionType, Pattern, Tenant};
+use crate::api::{ConditionType, Pattern, Standing, Tenant};
 use crate::aws::Aws;
 use crate::documents::failures;
 use crate::documents::index::Span;

@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use kube::ResourceExt;
 
 use super::terminal;
-use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Tenant};
+use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Standing, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
 use crate::documents::sidecar::{is_document, is_sidecar};

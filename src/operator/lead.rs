@@ -8,6 +8,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Parts};
+use super::classes;
 use super::controllers::Controllers;
 use super::health::{Health, Phase};
 use super::installation_owner::Taken;

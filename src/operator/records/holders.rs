@@ -9,7 +9,7 @@ use kube::Client;
 use kube::api::DynamicObject;
 
 use super::listing::each;
-use crate::api::{Layer, Pattern, Tenant, VectorStore, finalizer_name};
+use crate::api::{Layer, Pattern, Tenant, VectorStore, finalizer_name, standing};
 use crate::operator::watches::TenantWatch;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;

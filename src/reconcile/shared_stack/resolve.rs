@@ -33,6 +33,7 @@ pub(super) async fn resolve(cx: &Context, stack: &mut SharedStack) -> Result<Res
         grant: None,
         no_room,
         approved,
+        stands: None,
     })
 }
 
