@@ -106,7 +106,7 @@ class Demo:
         print("\n== A dishonest program tries to get at another tenant's documents")
         self.be_dishonest(tenants)
 
-        print("\n== The root of the account, which may do anything, asks the index of a tenant on S3 Vectors itself")
+        print("\n== The root of the account, which may do anything, asks the index of each tenant on S3 Vectors itself")
         self.be_root(tenants)
 
         print("\n== One of each pattern leaves: tenantry delete --dry-run says what goes, then kubectl delete -f examples/leaving.yaml")
@@ -460,7 +460,7 @@ def main() -> int:
             try:
                 tenants, gone = demo.run()
                 outcome = f"demo: ok: {tenants} tenants Ready, {tenants} answers from their own documents, 0 from another's"
-                outcome += f"; {gone} left, {tenants - gone} answer as before"
+                outcome += f"; 1 throttled alone; {gone} left, {tenants - gone} answer as before"
             except Trouble as trouble:
                 tenants, outcome = 0, f"demo: failed: {trouble}"
             if keep:
