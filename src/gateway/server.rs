@@ -177,11 +177,12 @@ impl Server {
         record.names(&guest.tenant.tenant_id);
         let asked = self.door.asked(&guest)?;
         record.is_for(&asked);
+        let terms = guest.tenant.class.as_deref().and_then(|class| self.classes.get(class));
+        record.class = terms.as_ref().map(|terms| terms.class.to_string());
         if !asked.is_called(knowledge_base) {
             return Err(Refusal::KnowledgeBase);
         }
         let question = Question::parse(&read(body, wire::MAX_BYTES).await?)?.body_for(&asked)?;
-        let terms = guest.tenant.class.as_deref().and_then(|class| self.classes.get(class));
         let mut way = Way::default();
         let answered = match terms {
             None => self.upstream.ask(&asked, &question, Turn::default(), &mut way).await,
@@ -200,7 +201,6 @@ impl Server {
         way: &mut Way,
         record: &mut Record,
     ) -> Result<Vec<u8>, Refusal> {
-        record.class = Some(terms.class.to_string());
         let entered = self.classes.enter(&asked.tenant_id, terms);
         let _under_way = match entered {
             Ok(under_way) => under_way,
