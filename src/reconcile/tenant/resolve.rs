@@ -345,7 +345,7 @@ mod tests {
         cx.settings.max_tenants_per_namespace = 1;
         let first = tenant(json!({"name": "first", "uid": "uid-first"}));
         cx.tenants = tenants([first.clone()]);
-        cx.reservations.is_in(&cx.applicant(&read(first)).id);
+        cx.reservations.is_in(&cx.applicant(&read(first)).unwrap().id);
         let mut second = read::<Tenant>(tenant(json!({})));
         match resolve(&cx, &mut second).await {
             Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),
