@@ -146,8 +146,11 @@ async fn come_to(cx: &Context, tenant: &Tenant, class: &Class, status: &Status, 
         };
         admits(class, &labels)?;
     }
-    let uid = tenant.uid().unwrap_or_default();
-    Ok(cx.hold_class(class, &uid).await?)
+    // Who is new holds the class together with its own finalizer, once nothing else is in its way.
+    if has_id {
+        cx.hold_class(class, &tenant.uid().unwrap_or_default()).await?;
+    }
+    Ok(())
 }
 
 /// Whether a class admits the Tenants of a namespace.
@@ -278,8 +281,12 @@ mod tests {
                 {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
             ]),
         );
-        let (answer, _server) = ruled(by_class("new"), json!({}), false, [patch.answered(patched)]).await;
+        let asked = get("/api/v1/namespaces/tenants").answered(labelled(json!({})));
+        let expected = [asked, patch.answered(patched)];
+        let (answer, _server) = ruled(by_class("new"), accepted_under("cheap"), true, expected).await;
         assert!(answer.is_ok());
+        let (answer, _server) = ruled(by_class("new"), json!({}), false, []).await;
+        assert!(answer.is_ok(), "who is new holds nothing before all else is decided");
     }
 
     /// What would need another stack, or may not be, changes nothing of what stands.

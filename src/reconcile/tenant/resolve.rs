@@ -65,6 +65,9 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
         })?;
     }
     let no_room = room::ask(cx, tenant, &applicant, &isolation).await?;
+    if let Some(class) = stands.class.as_ref().filter(|_| !has_id) {
+        cx.hold_class(class, &uid).await?;
+    }
     hold(cx, tenant, held, isolation.stack()).await?;
     let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
     Ok(Resolved {
