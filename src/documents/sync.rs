@@ -420,6 +420,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn two_jobs_lie_as_far_apart_as_the_class_says() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(Duration::ZERO, Duration::ZERO), None, "no class says anything");
+        assert_eq!(left(10 * minute, 3 * minute), Some(7 * minute));
+        assert_eq!(left(10 * minute, 10 * minute), None);
+        assert_eq!(left(10 * minute, 11 * minute), None);
+    }
+
+    #[test]
     fn a_job_that_failed_is_left_alone_but_for_who_has_asked_since() {
         let job = |status: &str| JobSummary {
             id: "J".into(),

@@ -103,27 +103,35 @@ fn stays(
 
 /// Where a Tenant was placed when it was accepted. An earlier release did not write it down: then the spec says it, if that
 /// agrees with where the documents are.
+fn accepted(cx: &Context, tenant: &Tenant, status: &Status) -> Option<Placement> {
+    let own = || Placement::of(&tenant.spec).filter(|own| is_at(cx, tenant, status, own));
+    status.placement.clone().or_else(own)
+}
+
+/// The same, or else as far as it follows from where the documents are: the pattern.
 fn frozen(cx: &Context, tenant: &Tenant, status: &Status, wanted: &Placement) -> Option<Placement> {
-    if let Some(frozen) = &status.placement {
-        return Some(frozen.clone());
-    }
-    let (prefix, bucket) = (status.prefix.as_deref()?, status.bucket.as_deref());
-    let has_prefix = |pattern: Pattern| {
-        cx.tenant_identity(tenant, &tenant.spec.tenant_id, pattern, None).prefix() == prefix
-    };
+    accepted(cx, tenant, status).or_else(|| {
+        status.prefix.as_ref()?;
+        if is_at(cx, tenant, status, wanted) {
+            return None;
+        }
+        let all = Pattern::ALL.map(|pattern| Placement { pattern, ..Placement::nowhere() });
+        all.into_iter().find(|it| has_prefix(cx, tenant, status, it.pattern))
+    })
+}
+
+/// Whether the documents are where such a placement has them.
+fn is_at(cx: &Context, tenant: &Tenant, status: &Status, placement: &Placement) -> bool {
     let lends = |stack: &str| {
         let its = Identity::of_stack(cx.scope.clone(), stack, "").name(Layer::Bucket);
-        bucket.is_none_or(|bucket| bucket == its)
+        status.bucket.as_ref().is_none_or(|bucket| *bucket == its)
     };
-    let is_at = |it: &Placement| has_prefix(it.pattern) && it.stack().is_none_or(lends);
-    match Placement::of(&tenant.spec) {
-        Some(own) if is_at(&own) => Some(own),
-        _ if is_at(wanted) => None,
-        _ => {
-            let pattern = Pattern::ALL.into_iter().find(|pattern| has_prefix(*pattern))?;
-            Some(Placement { pattern, ..Placement::nowhere() })
-        }
-    }
+    has_prefix(cx, tenant, status, placement.pattern) && placement.stack().is_none_or(lends)
+}
+
+fn has_prefix(cx: &Context, tenant: &Tenant, status: &Status, pattern: Pattern) -> bool {
+    let id = cx.tenant_identity(tenant, &tenant.spec.tenant_id, pattern, None);
+    status.prefix.as_deref() == Some(id.prefix().as_str())
 }
 
 /// A Tenant comes to a class: is its namespace admitted, and is the class held? Asked at every change, by the namespace as
@@ -138,8 +146,11 @@ async fn come_to(cx: &Context, tenant: &Tenant, class: &Class, status: &Status, 
         };
         admits(class, &labels)?;
     }
-    let uid = tenant.uid().unwrap_or_default();
-    Ok(cx.hold_class(class, &uid).await?)
+    // Who is new holds the class together with its own finalizer, once nothing else is in its way.
+    if has_id {
+        cx.hold_class(class, &tenant.uid().unwrap_or_default()).await?;
+    }
+    Ok(())
 }
 
 /// Whether a class admits the Tenants of a namespace.
@@ -153,7 +164,7 @@ fn stands(cx: &Context, tenant: &Tenant, refused: Blocked) -> Result<Ruled, Pass
     cx.comes_to_no_class(&tenant.uid().unwrap_or_default());
     let none = Status::default();
     let status = tenant.status.as_ref().unwrap_or(&none);
-    let Some(placement) = status.placement.clone() else { return Err(refused.into()) };
+    let Some(placement) = accepted(cx, tenant, status) else { return Err(refused.into()) };
     let class = match &status.class {
         // Without its class nobody knows what it had: all is left as it is.
         Some(name) => Some(cx.class(name).map_err(|_| PassStop::Stands(refused.clone()))?),
@@ -167,4 +178,192 @@ fn stands(cx: &Context, tenant: &Tenant, refused: Blocked) -> Result<Ruled, Pass
     }
     let spec = TenantSpec { class_ref: tenant.spec.class_ref.clone(), ..spec };
     Ok(Ruled { spec, stands: Stands { placement, class, refused: Some(refused) } })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::mocked::{
+        ApiServer, Exchange, FINALIZER, api_server, context, get, json_patch, read, store, tenant, with,
+    };
+
+    fn class(name: &str, metadata: Value, spec: Value) -> Value {
+        let meta = json!({"name": name, "uid": format!("uid-{name}"), "resourceVersion": "3"});
+        json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantClass", "metadata": with(meta, metadata), "spec": spec})
+    }
+
+    fn held() -> Value {
+        json!({"finalizers": [FINALIZER]})
+    }
+
+    fn in_pool() -> Value {
+        json!({"placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}})
+    }
+
+    fn labelled(labels: Value) -> Value {
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": "tenants", "uid": "ns-1", "labels": labels}})
+    }
+
+    /// Classes as a cluster may have them.
+    fn classes() -> Vec<Value> {
+        let paid = json!({"matchLabels": {"plan": "paid"}});
+        vec![
+            class("basic", held(), in_pool()),
+            class("cheap", held(), with(in_pool(), json!({"defaults": {"answers": {"model": "small"}}}))),
+            class("premium", held(), json!({"placement": {"pattern": "Silo", "vectorStore": "S3Vectors"}})),
+            class("paid", held(), with(in_pool(), json!({"allowedNamespaces": paid}))),
+            class("old", with(held(), json!({"deletionTimestamp": "2026-01-01T00:00:00Z"})), in_pool()),
+            class("new", json!({}), in_pool()),
+            class("broken", held(), json!({"defaults": {"ingestion": {"schedule": "often"}}})),
+            class("unreadable", held(), json!({"placement": 5})),
+        ]
+    }
+
+    /// What becomes of a Tenant with this spec and status; `expected` is what the API server is asked.
+    async fn ruled(
+        spec: Value,
+        status: Value,
+        has_id: bool,
+        expected: impl IntoIterator<Item = Exchange>,
+    ) -> (Result<Ruled, PassStop>, ApiServer) {
+        let server = api_server(expected);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store(classes());
+        cx.namespaces = store([labelled(json!({}))]);
+        let spec = with(json!({"tenantId": "acme"}), spec);
+        let tenant = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec, "status": status})));
+        (rule(&cx, &tenant, has_id).await, server)
+    }
+
+    fn by_class(name: &str) -> Value {
+        json!({"classRef": {"name": name}})
+    }
+
+    /// The status of one that was accepted in the pool, under this class.
+    fn accepted_under(class: &str) -> Value {
+        json!({"class": class, "prefix": "pool/acme/", "placement": in_pool()["placement"]})
+    }
+
+    #[tokio::test]
+    async fn who_is_new_is_refused_for_what_is_wrong_with_its_class() {
+        for (class, reason) in [
+            ("missing", Reason::ClassNotFound),
+            ("unreadable", Reason::ClassNotFound),
+            ("old", Reason::ClassNotFound),
+            ("paid", Reason::ClassNotAllowed),
+            ("broken", Reason::ClassConflict),
+        ] {
+            let (answer, _server) = ruled(by_class(class), json!({}), false, []).await;
+            match answer {
+                Err(PassStop::Refused(refused)) => {
+                    assert!(refused.reason == reason && refused.message.contains(class), "{}", refused.message);
+                }
+                _ => panic!("{class}: it goes on"),
+            }
+        }
+        let (answer, _server) = ruled(by_class("basic"), json!({}), false, []).await;
+        let Ok(Ruled { spec, stands }) = answer else { panic!("it is refused") };
+        assert_eq!((spec.pattern, stands.refused), (Some(Pattern::Pool), None));
+        assert_eq!(stands.class.unwrap().name, "basic");
+    }
+
+    #[tokio::test]
+    async fn a_class_carries_our_finalizer_before_anybody_stands_under_it() {
+        let patched = class("new", held(), in_pool());
+        let patch = json_patch(
+            "/apis/tenantry.dev/v1alpha1/tenantclasses/new",
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "uid-new"},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "3"},
+                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
+            ]),
+        );
+        let asked = get("/api/v1/namespaces/tenants").answered(labelled(json!({})));
+        let expected = [asked, patch.answered(patched)];
+        let (answer, _server) = ruled(by_class("new"), accepted_under("cheap"), true, expected).await;
+        assert!(answer.is_ok());
+        let (answer, _server) = ruled(by_class("new"), json!({}), false, []).await;
+        assert!(answer.is_ok(), "who is new holds nothing before all else is decided");
+    }
+
+    /// What would need another stack, or may not be, changes nothing of what stands.
+    #[tokio::test]
+    async fn who_was_accepted_goes_on_under_its_last_class_whatever_it_asks_for() {
+        let asked = || get("/api/v1/namespaces/tenants").answered(labelled(json!({})));
+        let silo = json!({"pattern": "Silo"});
+        let other = json!({"pattern": "Pool", "stackRef": {"name": "other"}});
+        let both = with(by_class("basic"), json!({"pattern": "Pool", "stackRef": {"name": "standard"}}));
+        let own = with(by_class("basic"), json!({"answers": {"model": "large"}}));
+        for (spec, reason, live) in [
+            (by_class("missing"), Reason::ClassNotFound, vec![]),
+            (by_class("old"), Reason::ClassNotFound, vec![]),
+            (by_class("paid"), Reason::ClassNotAllowed, vec![asked()]),
+            (by_class("premium"), Reason::Immutable, vec![]),
+            (silo, Reason::Immutable, vec![]),
+            (other, Reason::Immutable, vec![]),
+            (both, Reason::ClassConflict, vec![]),
+            (own, Reason::OverrideForbidden, vec![]),
+        ] {
+            let (answer, _server) = ruled(spec.clone(), accepted_under("cheap"), true, live).await;
+            let Ok(Ruled { spec: long, stands }) = answer else { panic!("{spec}: it does not go on") };
+            let refused = stands.refused.unwrap();
+            assert_eq!(refused.reason, reason, "{spec}: {}", refused.message);
+            assert_eq!(stands.class.unwrap().name, "cheap");
+            assert_eq!((long.pattern, long.stack()), (Some(Pattern::Pool), Some("standard")), "{spec}");
+        }
+        let (answer, _server) = ruled(by_class("premium"), accepted_under("cheap"), true, []).await;
+        let message = answer.ok().unwrap().stands.refused.unwrap().message;
+        for part in [
+            "Pool of SharedStack 'standard' (TenantClass 'cheap')",
+            "Silo on S3Vectors (TenantClass 'premium')",
+            "`pattern` from Pool to Silo",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_moves_nobody_is_changed_at_once() {
+        let asked = || get("/api/v1/namespaces/tenants").answered(labelled(json!({})));
+        let pool = json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        for (spec, class, live) in [
+            (by_class("basic"), Some("basic"), vec![asked()]),
+            (by_class("cheap"), Some("cheap"), vec![]),
+            (pool, None, vec![]),
+        ] {
+            let (answer, _server) = ruled(spec.clone(), accepted_under("cheap"), true, live).await;
+            let Ok(Ruled { stands, .. }) = answer else { panic!("{spec}: it does not go on") };
+            assert_eq!(stands.class.as_ref().map(|it| it.name.as_str()), class);
+            assert!(stands.refused.is_none());
+        }
+        let (answer, _server) = ruled(by_class("old"), accepted_under("old"), true, []).await;
+        assert!(answer.ok().unwrap().stands.refused.is_none(), "who is of a class that leaves stays");
+    }
+
+    /// Nobody knows any more what it had by its class.
+    #[tokio::test]
+    async fn who_has_lost_its_class_is_left_as_it_is() {
+        let (answer, _server) = ruled(by_class("missing"), accepted_under("missing"), true, []).await;
+        assert!(matches!(answer, Err(PassStop::Stands(why)) if why.reason == Reason::ClassNotFound));
+    }
+
+    /// The release before wrote down no placement.
+    #[tokio::test]
+    async fn who_was_accepted_by_an_earlier_release_is_placed_by_its_spec_or_its_documents() {
+        let asked = || get("/api/v1/namespaces/tenants").answered(labelled(json!({})));
+        let before = json!({"prefix": "pool/acme/"});
+        let pool = json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        let (answer, _server) = ruled(pool.clone(), before.clone(), true, []).await;
+        assert_eq!(answer.ok().unwrap().stands.placement.stack(), Some("standard"));
+        let (answer, _server) = ruled(by_class("basic"), before.clone(), true, [asked()]).await;
+        assert!(answer.ok().unwrap().stands.refused.is_none());
+        let (answer, _server) = ruled(by_class("premium"), before.clone(), true, []).await;
+        assert!(matches!(answer, Err(PassStop::Refused(why)) if why.reason == Reason::Immutable));
+        let (answer, _server) = ruled(with(pool, by_class("missing")), before, true, []).await;
+        let stands = answer.ok().unwrap().stands;
+        assert_eq!((stands.placement.stack(), stands.class.is_none()), (Some("standard"), true));
+    }
 }

@@ -152,7 +152,7 @@ mod tests {
         let mut status = Status::default();
         says(&tenant, &mut status);
         tenant.status = Some(status);
-        cx.reservations.promise(&cx.applicant(&tenant).id);
+        cx.reservations.promise(&cx.applicant(&tenant).unwrap().id);
         pass::pass(&cx, &tenant).await.unwrap();
         cx.reservations.promised()
     }
@@ -168,7 +168,7 @@ mod tests {
         built.set(ConditionType::Accepted, "True", Reason::Accepted, "", Some(3), clock::now());
         tenant.status = Some(built);
         cx.ids.trusted("acme", "uid-acme");
-        cx.reservations.promise(&cx.applicant(&tenant).id);
+        cx.reservations.promise(&cx.applicant(&tenant).unwrap().id);
         let error = pass::pass(&cx, &tenant).await.unwrap_err();
         assert!(error.is_stale(), "{error}");
         let memory = cx.memories.get("uid-acme");
@@ -200,13 +200,13 @@ mod tests {
             let server = api_server(events);
             let mut cx = context(server.client());
             cx.settings.max_tenants_per_namespace = 1;
-            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces, &cx.filled.classes] {
                 filled.set(()).unwrap();
             }
-            cx.reservations.waited(&cx.applicant(&read(tenant(json!({})))));
+            cx.reservations.waited(&cx.applicant(&read(tenant(json!({})))).unwrap());
             let young = tenant(json!({"name": "young", "uid": "young",
                 "creationTimestamp": "2026-01-01T00:00:00Z"}));
-            let young = cx.applicant(&read(young));
+            let young = cx.applicant(&read(young)).unwrap();
             cx.reservations.enter(&young, 1, false).unwrap_err();
             let cx = Arc::new(cx);
             reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();

@@ -65,6 +65,9 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Tenant) -> Result<Resolve
         })?;
     }
     let no_room = room::ask(cx, tenant, &applicant, &isolation).await?;
+    if let Some(class) = stands.class.as_ref().filter(|_| !has_id) {
+        cx.hold_class(class, &uid).await?;
+    }
     hold(cx, tenant, held, isolation.stack()).await?;
     let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
     Ok(Resolved {
@@ -345,7 +348,7 @@ mod tests {
         cx.settings.max_tenants_per_namespace = 1;
         let first = tenant(json!({"name": "first", "uid": "uid-first"}));
         cx.tenants = tenants([first.clone()]);
-        cx.reservations.is_in(&cx.applicant(&read(first)).id);
+        cx.reservations.is_in(&cx.applicant(&read(first)).unwrap().id);
         let mut second = read::<Tenant>(tenant(json!({})));
         match resolve(&cx, &mut second).await {
             Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),
