@@ -148,8 +148,8 @@ mod tests {
         assert_eq!(slices.part_of("a"), Part { replicas: 2, before: 0 });
         let six = json!([pod("a", "fd00::1", Some(true)), {"addresses": ["fd00::9"]}]);
         assert!(slices.take(watcher::Event::Apply(slice("six", "IPv6", six))));
-        assert_eq!(slices.part_of("a"), Part { replicas: 3, before: 1 }, "an address is before it");
-        assert_eq!(slices.part_of("b"), Part { replicas: 3, before: 2 });
+        assert_eq!(slices.part_of("a"), Part { replicas: 3, before: 0 });
+        assert_eq!(slices.part_of("z"), Part { replicas: 3, before: 3 }, "it is not shown yet");
         assert!(slices.take(watcher::Event::Delete(slice("six", "IPv6", json!([])))));
         assert_eq!(slices.part_of("a"), Part { replicas: 2, before: 0 });
     }
