@@ -3,62 +3,36 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use tenantry::api::TenantClass;
 
 use super::replicas::endpoints;
 use crate::support::gateway::Gateway;
 use crate::support::gateway::process::until_answered;
 use crate::support::gateway::tenants::{POOL, QUESTION};
+use crate::support::objects::Object;
 use crate::support::world::{World, world};
 
 /// What is told by a watch: milliseconds, and what two busy processors take beside.
 const AT_ONCE: Duration = Duration::from_secs(2);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The classes of a world, by what tests call them.
-struct Classes<'a>(&'a World);
-
-impl Classes<'_> {
-    fn name(&self, class: &str) -> String {
-        format!("{class}-{}", self.0.suffix)
-    }
-
-    fn api(&self) -> Api<TenantClass> {
-        Api::all(self.0.client.clone())
-    }
-
+impl World {
     /// What a class says, from now on.
-    async fn say(&self, class: &str, spec: Value) {
-        let object = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantClass", "spec": spec});
-        let how = PatchParams::apply("e2e").force();
-        self.api().patch(&self.name(class), &how, &Patch::Apply(&object)).await.unwrap();
-    }
-
-    /// Names a class in a Tenant.
-    async fn named(&self, tenant: &str, class: &str) {
-        self.0.patch(tenant, json!({"spec": {"classRef": {"name": self.name(class)}}})).await;
-    }
-
-    /// The same, and waits until it is accepted there.
-    async fn are_of(&self, tenant: &str, class: &str) {
-        self.named(tenant, class).await;
-        let name = self.name(class);
-        self.0
-            .until(tenant, "is of its class", |it| it.status.class.as_deref() == Some(&*name) && it.is_done())
+    async fn class_says(&self, class: &str, spec: Value) {
+        self.apply(&json!({"kind": "TenantClass", "metadata": {"name": class}, "spec": spec}).to_string())
             .await;
     }
 
-    /// Nobody's any more.
-    async fn end(&self, classes: &[&str]) {
-        for tenant in ["pool1", "pool2"] {
-            self.0.patch(tenant, json!({"spec": {"classRef": null}})).await;
-        }
-        for class in classes {
-            self.api().delete(&self.name(class), &DeleteParams::default()).await.unwrap();
-        }
+    /// Names a class in a Tenant.
+    async fn names_class(&self, tenant: &str, class: &str) {
+        self.patch(tenant, json!({"spec": {"classRef": {"name": self.stack_name(class)}}})).await;
+    }
+
+    /// Waits until a Tenant is accepted in a class.
+    async fn is_of_class(&self, tenant: &str, class: &str) {
+        let name = self.stack_name(class);
+        let is_its = |it: &Object| it.status.class.as_deref() == Some(&*name) && it.is_done();
+        self.until(tenant, "is of its class", is_its).await;
     }
 }
 
@@ -123,26 +97,25 @@ async fn insist(
 async fn by_one_replica_and_by_three_a_weight_is_a_share_and_a_limit_is_one() {
     world(|w| async move {
         w.apply(POOL).await;
-        let classes = Classes(&w);
-        classes.say("basic", json!({"gateway": {"weight": 1}})).await;
-        classes.say("premium", json!({"gateway": {"weight": 4}})).await;
+        w.class_says("basic", json!({"gateway": {"weight": 1}})).await;
+        w.class_says("premium", json!({"gateway": {"weight": 4}})).await;
         for (tenant, class) in [("pool1", "premium"), ("pool2", "basic")] {
-            classes.are_of(tenant, class).await;
+            w.names_class(tenant, class).await;
+            w.is_of_class(tenant, class).await;
         }
         let tokens = w.askers(&["pool1", "pool2"]).await;
         for count in [1, 3] {
             let gateways = replicas(&w, count, &["--retrieve-rate", "90"]).await;
             shares(&gateways, [("pool1", &tokens["pool1"]), ("pool2", &tokens["pool2"])]).await;
             for gateway in &gateways {
-                let premium = format!("class=\"{}\",outcome=\"ok\"", classes.name("premium"));
+                let premium = format!("class=\"{}\",outcome=\"ok\"", w.stack_name("premium"));
                 assert!(gateway.metric("tenantry_gateway_class_requests_total", &premium).await > 0.0);
             }
             // 600 a minute, of which each replica has its part.
-            classes.say("basic", json!({"gateway": {"requestsPerMinute": 600}})).await;
+            w.class_says("basic", json!({"gateway": {"requestsPerMinute": 600}})).await;
             limited(&gateways, ("pool2", &tokens["pool2"]), count).await;
-            classes.say("basic", json!({"gateway": {"weight": 1}})).await;
+            w.class_says("basic", json!({"gateway": {"weight": 1}})).await;
         }
-        classes.end(&["basic", "premium"]).await;
     })
     .await;
 }
@@ -177,9 +150,9 @@ async fn limited(gateways: &[Gateway], tenant: (&str, &str), count: usize) {
 async fn no_more_are_under_way_than_a_class_allows() {
     world(|w| async move {
         w.apply(POOL).await;
-        let classes = Classes(&w);
-        classes.say("basic", json!({"gateway": {"concurrent": 3}})).await;
-        classes.are_of("pool1", "basic").await;
+        w.class_says("basic", json!({"gateway": {"concurrent": 3}})).await;
+        w.names_class("pool1", "basic").await;
+        w.is_of_class("pool1", "basic").await;
         let tokens = w.askers(&["pool1", "pool2"]).await;
         for count in [1, 3] {
             let gateways = replicas(&w, count, &["--retrieve-rate", "1000"]).await;
@@ -205,7 +178,6 @@ async fn no_more_are_under_way_than_a_class_allows() {
             assert!(three.iter().all(|answer| answer.status == 200), "{three:?}");
             assert_eq!(ask(0).await.status, 200, "there is room again");
         }
-        classes.end(&["basic"]).await;
     })
     .await;
 }
@@ -214,9 +186,9 @@ async fn no_more_are_under_way_than_a_class_allows() {
 async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
     world(|w| async move {
         w.apply(POOL).await;
-        let classes = Classes(&w);
-        classes.say("basic", json!({"gateway": {"weight": 1}})).await;
-        classes.are_of("pool1", "basic").await;
+        w.class_says("basic", json!({"gateway": {"weight": 1}})).await;
+        w.names_class("pool1", "basic").await;
+        w.is_of_class("pool1", "basic").await;
         let tokens = w.askers(&["pool1", "pool2"]).await;
         let gateway = w.gateway(&["--clock", "1", "--retrieve-rate", "1000", "--pace", "100%"]).await;
         let ask = || gateway.ask(&tokens["pool1"], "pool1", QUESTION);
@@ -224,7 +196,7 @@ async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
             assert_eq!(ask().await.status, 200);
         }
         let before = [w.get("pool1").await, w.get("pool2").await];
-        classes.say("basic", json!({"gateway": {"requestsPerMinute": 1}})).await;
+        w.class_says("basic", json!({"gateway": {"requestsPerMinute": 1}})).await;
         let taken = until_answered("a limit counts", &ask, |it| it.status == 429).await;
         assert!(taken < AT_ONCE, "after {taken:?}");
         assert_eq!(
@@ -234,20 +206,20 @@ async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
         );
 
         // A shadow refuses nothing, and says what it would have refused.
-        classes.say("basic", json!({"gateway": {"requestsPerMinute": 1, "enforcement": "Shadow"}})).await;
+        w.class_says("basic", json!({"gateway": {"requestsPerMinute": 1, "enforcement": "Shadow"}})).await;
         until_answered("a shadow refuses nothing", &ask, |it| it.status == 200).await;
         for _ in 0..20 {
             assert_eq!(ask().await.status, 200);
         }
         let shadow = format!(
             "class=\"{}\",reason=\"requests_per_minute\",enforcement=\"Shadow\"",
-            classes.name("basic")
+            w.stack_name("basic")
         );
         assert!(gateway.metric("tenantry_gateway_class_refused_total", &shadow).await >= 20.0);
         w.eventually("records say so", || async {
             let lines = gateway.access_log();
             let of = |member: &str, value: &str| lines.iter().filter(|line| line[member] == value).count();
-            let class = of("class", &classes.name("basic"));
+            let class = of("class", &w.stack_name("basic"));
             (of("wouldRefuse", "requests_per_minute") >= 20
                 && of("reason", "requests_per_minute") >= 1
                 && class > 40)
@@ -256,7 +228,6 @@ async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
         .await;
         let after = [w.get("pool1").await, w.get("pool2").await];
         assert_eq!(before.map(|it| it.version().to_owned()), after.map(|it| it.version().to_owned()));
-        classes.end(&["basic"]).await;
     })
     .await;
 }
@@ -265,30 +236,28 @@ async fn an_edit_of_a_class_counts_at_once_and_writes_to_nobody() {
 async fn a_tenant_that_names_a_class_it_is_not_admitted_to_gains_nothing() {
     world(|w| async move {
         w.apply(POOL).await;
-        let classes = Classes(&w);
-        classes.say("basic", json!({"gateway": {"requestsPerMinute": 1}})).await;
+        w.class_says("basic", json!({"gateway": {"requestsPerMinute": 1}})).await;
         let paid = json!({"allowedNamespaces": {"matchLabels": {"paid": "yes"}}, "gateway": {"weight": 4}});
-        classes.say("premium", paid).await;
-        classes.are_of("pool1", "basic").await;
+        w.class_says("premium", paid).await;
+        w.names_class("pool1", "basic").await;
+        w.is_of_class("pool1", "basic").await;
         let tokens = w.askers(&["pool1"]).await;
         let gateway = w.gateway(&["--clock", "1", "--retrieve-rate", "1000", "--pace", "100%"]).await;
         let ask = || gateway.ask(&tokens["pool1"], "pool1", QUESTION);
         assert_eq!(ask().await.status, 200);
         until_answered("the limit counts", &ask, |it| it.status == 429).await;
-        classes.named("pool1", "premium").await;
+        w.names_class("pool1", "premium").await;
         w.condition("pool1", "Accepted=False/ClassNotAllowed").await;
         let refused = ask().await;
         assert_eq!(refused.refusal(), (429, "ThrottlingException".into()));
-        assert!(refused.message().contains(&classes.name("basic")), "{refused:?}");
+        assert!(refused.message().contains(&w.stack_name("basic")), "{refused:?}");
         // What it has goes on: it is found, and its own class counts.
-        classes.say("basic", json!({"gateway": {"weight": 1}})).await;
+        w.class_says("basic", json!({"gateway": {"weight": 1}})).await;
         let taken = until_answered("it is answered under its class", &ask, |it| it.status == 200).await;
         assert!(taken < AT_ONCE, "after {taken:?}");
         w.relabel("", "paid", "yes").await;
-        let premium = classes.name("premium");
-        w.until("pool1", "is admitted", |it| it.status.class.as_deref() == Some(&*premium)).await;
+        w.is_of_class("pool1", "premium").await;
         assert_eq!(ask().await.status, 200);
-        classes.end(&["basic", "premium"]).await;
     })
     .await;
 }
