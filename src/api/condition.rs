@@ -272,7 +272,9 @@ pub fn sort(conditions: &mut [Condition]) {
 impl Reason {
     /// Whether it refuses a Tenant because of its class, or of a move. Who was accepted before goes on as it was.
     pub const fn is_of_a_class(self) -> bool {
-        use Reason::{ClassConflict, ClassNotAllowed, ClassNotFound, Immutable, LimitExceeded, OverrideForbidden};
+        use Reason::{
+            ClassConflict, ClassNotAllowed, ClassNotFound, Immutable, LimitExceeded, OverrideForbidden,
+        };
         matches!(
             self,
             ClassNotFound | ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable

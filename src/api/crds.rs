@@ -17,7 +17,9 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
             // What the operator reports is no wish, and is not held to the rules of wishes.
-            if let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
+            if let Some(status) =
+                schema.properties.as_mut().and_then(|properties| properties.get_mut("status"))
+            {
                 without_rules(status);
             }
         }

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Pattern, Placement, StandbyReplicas,
-    TenantSpec, VectorStore,
+    Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Pattern, Placement,
+    StandbyReplicas, TenantSpec, VectorStore,
 };
 
 /// A part of a placement that would change.
@@ -29,7 +29,16 @@ impl fmt::Display for Move {
 impl Placement {
     /// The placement that a spec in its long form asks for, as it is written. None: it has no pattern.
     pub fn of(long: &TenantSpec) -> Option<Self> {
-        let TenantSpec { pattern, stack_ref, vector_store, encryption, collection, knowledge_base, index, .. } = long;
+        let TenantSpec {
+            pattern,
+            stack_ref,
+            vector_store,
+            encryption,
+            collection,
+            knowledge_base,
+            index,
+            ..
+        } = long;
         Some(Self {
             pattern: (*pattern)?,
             stack_ref: stack_ref.clone(),
@@ -56,7 +65,8 @@ impl Placement {
 
     /// Writes all of it into a spec, and nothing else of a placement stays there.
     pub fn write_into(&self, spec: &mut TenantSpec) {
-        let Self { pattern, stack_ref, vector_store, encryption, standby_replicas, knowledge_base, index } = self;
+        let Self { pattern, stack_ref, vector_store, encryption, standby_replicas, knowledge_base, index } =
+            self;
         spec.pattern = Some(*pattern);
         spec.stack_ref.clone_from(stack_ref);
         spec.vector_store = *vector_store;
@@ -223,9 +233,17 @@ mod tests {
         for (from, to, fields) in [
             (silo(), bridge("standard"), &["pattern", "stackRef"][..]),
             (bridge("standard"), bridge("other"), &["stackRef"]),
-            (silo(), json!({"pattern": "Silo", "vectorStore": "S3Vectors"}), &["vectorStore", "index.distance"]),
+            (
+                silo(),
+                json!({"pattern": "Silo", "vectorStore": "S3Vectors"}),
+                &["vectorStore", "index.distance"],
+            ),
             (silo(), json!({"pattern": "Silo", "encryption": {"key": "Create"}}), &["encryption"]),
-            (silo(), json!({"pattern": "Silo", "standbyReplicas": "Disabled"}), &["collection.standbyReplicas"]),
+            (
+                silo(),
+                json!({"pattern": "Silo", "standbyReplicas": "Disabled"}),
+                &["collection.standbyReplicas"],
+            ),
             (
                 silo(),
                 json!({"pattern": "Silo", "knowledgeBase": {"embeddingModel": "amazon.titan-embed-text-v1"}}),
@@ -260,10 +278,13 @@ mod tests {
 
     #[test]
     fn a_placement_is_what_is_written_into_a_spec_and_read_from_it() {
-        let whole = placement(json!({"pattern": "Silo", "standbyReplicas": "Disabled", "encryption": {"key": "Create"},
-            "index": {"distance": "InnerProduct"}}));
+        let whole = placement(
+            json!({"pattern": "Silo", "standbyReplicas": "Disabled", "encryption": {"key": "Create"},
+            "index": {"distance": "InnerProduct"}}),
+        );
         let mut spec: TenantSpec = serde_json::from_value(json!({"tenantId": "acme", "pattern": "Pool",
-            "stackRef": {"name": "standard"}})).unwrap();
+            "stackRef": {"name": "standard"}}))
+        .unwrap();
         whole.write_into(&mut spec);
         assert_eq!(Placement::of(&spec), Some(whole));
         assert_eq!(spec.stack_ref, None);

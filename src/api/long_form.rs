@@ -4,8 +4,8 @@
 use super::placement::has_place;
 use super::tags::Tags;
 use super::{
-    Answers, ClassDefaults, Collection, Documents, Ingestion, Overridable, Pattern, Placement, Reason, TenantClassSpec,
-    TenantSpec, VectorStore,
+    Answers, ClassDefaults, Collection, Documents, Ingestion, Overridable, Pattern, Placement, Reason,
+    TenantClassSpec, TenantSpec, VectorStore,
 };
 
 /// Why a Tenant and its class do not go together.
@@ -95,9 +95,17 @@ fn forbid(spec: &TenantSpec, class: Named<'_>) -> Result<(), Conflict> {
     let TenantSpec { documents, collection, ingestion, answers, tags, .. } = spec;
     let network = collection.as_ref().is_some_and(|it| it.network.is_some());
     let said = [
-        (Overridable::Documents, "documents", documents.as_ref().is_some_and(|it| *it != Documents::default())),
+        (
+            Overridable::Documents,
+            "documents",
+            documents.as_ref().is_some_and(|it| *it != Documents::default()),
+        ),
         (Overridable::Collection, "collection.network", network),
-        (Overridable::Ingestion, "ingestion", ingestion.as_ref().is_some_and(|it| *it != Ingestion::default())),
+        (
+            Overridable::Ingestion,
+            "ingestion",
+            ingestion.as_ref().is_some_and(|it| *it != Ingestion::default()),
+        ),
         (Overridable::Answers, "answers", answers.is_some()),
         (Overridable::Tags, "tags", !tags.is_empty()),
     ];
@@ -212,7 +220,12 @@ fn bound(long: &TenantSpec, class: Named<'_>) -> Result<(), Conflict> {
 }
 
 /// The spec that goes on where a change was refused: where the Tenant stands, and of the rest what its class lets it set.
-pub fn standing_form(spec: &TenantSpec, frozen: &Placement, class: Option<Named<'_>>, answers: Option<&Answers>) -> TenantSpec {
+pub fn standing_form(
+    spec: &TenantSpec,
+    frozen: &Placement,
+    class: Option<Named<'_>>,
+    answers: Option<&Answers>,
+) -> TenantSpec {
     let mut own = TenantSpec { class_ref: None, answers: None, ..spec.clone() };
     frozen.write_into(&mut own);
     let Some(class) = class else {

@@ -35,11 +35,11 @@ pub(crate) mod tenant_class;
 pub(crate) mod vector_store;
 
 pub use condition::{ConditionType, Reason};
+pub use frozen::Move;
 pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, IndexSettings};
 pub use ingestion::{DataDeletionPolicy, Ingestion, IngestionSettings, Sidecars};
 pub use invalid::Invalid;
 pub use isolation::{Column, Layer, Ownership, Pattern, PerLayer, ownership};
-pub use frozen::Move;
 pub use knowledge_base::{
     Chunking, ChunkingSettings, ChunkingStrategy, KnowledgeBase, KnowledgeBaseSettings,
 };
@@ -57,8 +57,8 @@ pub use storage::{
 };
 pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
 pub use tenant_class::{
-    AnswersLimit, ClassDefaults, ClassRef, CollectionDefaults, Enforcement, GatewayShare, Limits, Overridable,
-    Placement, TenantClass, TenantClassSpec,
+    AnswersLimit, ClassDefaults, ClassRef, CollectionDefaults, Enforcement, GatewayShare, Limits,
+    Overridable, Placement, TenantClass, TenantClassSpec,
 };
 pub use vector_store::VectorStore;
 

@@ -96,7 +96,10 @@ pub(super) fn placed(field: &str) -> Rule {
         _ => format!("!has(self.{field})"),
     };
     // A Tenant may leave its pattern to its class; then the operator sees to it.
-    rule(format!("{absent} || !has(self.pattern) || self.pattern in [{}]", patterns.join(", ")), placement.instead)
+    rule(
+        format!("{absent} || !has(self.pattern) || self.pattern in [{}]", patterns.join(", ")),
+        placement.instead,
+    )
 }
 
 /// The placement of a field of a class's `defaults`, where the class places its tenants.

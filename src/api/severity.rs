@@ -33,7 +33,9 @@ impl Reason {
             AnnotationInvalid => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
             TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
-            ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable => Severity::Stalled,
+            ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable => {
+                Severity::Stalled
+            }
             // The account, or whoever looks after it.
             QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
             Failed | DeadlineExceeded | OwnedByAnother | ModelLegacy => Severity::Stalled,

@@ -13,8 +13,8 @@ use super::rules::{
 };
 use super::tags::{self, Tags};
 use super::{
-    ClassRef, Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
-    VectorStore, index, knowledge_base, models, vector_store,
+    ClassRef, Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase,
+    Pattern, Status, VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.

@@ -12,8 +12,8 @@ use super::placement::{placed, placed_default, stack_is_named};
 use super::rules::{SECOND_CLASS, fixed, fixed_as_it_is, rule, unchanging};
 use super::tags::{self, Tags};
 use super::{
-    Answers, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector, Network, Pattern, StackRef,
-    StandbyReplicas, VectorStore, index, knowledge_base, models, vector_store,
+    Answers, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector, Network, Pattern,
+    StackRef, StandbyReplicas, VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// Where tenants of the class are, what they have where they say nothing, and how much they may have.
@@ -205,7 +205,10 @@ pub struct Limits {
 #[serde(rename_all = "camelCase")]
 pub struct AnswersLimit {
     /// The models that `answers.model` may name, each written as there.
-    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$")))]
+    #[schemars(
+        length(min = 1, max = 50),
+        inner(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub models: Vec<String>,
 }
@@ -289,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_wait_is_read_in_seconds_and_milliseconds() {
-        let wait = |text: &str| GatewayShare { max_wait: Some(text.into()), ..GatewayShare::default() }.max_wait();
+        let wait =
+            |text: &str| GatewayShare { max_wait: Some(text.into()), ..GatewayShare::default() }.max_wait();
         assert_eq!(wait("2s"), Some(Duration::from_secs(2)));
         assert_eq!(wait("500ms"), Some(Duration::from_millis(500)));
         for text in ["", "s", "2", "2m", "-2s"] {

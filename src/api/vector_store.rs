@@ -124,7 +124,8 @@ const LACKING: [Lack; 5] = [GRAPH, INNER_PRODUCT, COSINE, LISTS, LARGE_PARENTS];
 pub(super) const NO_COLLECTION: &str = "`collection` must not be set with `vectorStore` 'S3Vectors': a vector bucket has no \
                                         standby replicas and no network of its own";
 
-const NO_STANDBY_REPLICAS: &str = "`standbyReplicas` must not be set with `vectorStore` 'S3Vectors': a vector bucket has none";
+const NO_STANDBY_REPLICAS: &str =
+    "`standbyReplicas` must not be set with `vectorStore` 'S3Vectors': a vector bucket has none";
 
 const IS_S3_VECTORS: &str = "has(self.vectorStore) && self.vectorStore == 'S3Vectors'";
 
@@ -142,7 +143,9 @@ pub(super) fn no_standby_replicas() -> Rule {
 pub(super) fn no_default_collection() -> Rule {
     let is_s3_vectors = IS_S3_VECTORS.replace("self", "self.placement");
     rule(
-        format!("!has(self.defaults) || !has(self.defaults.collection) || !has(self.placement) || !({is_s3_vectors})"),
+        format!(
+            "!has(self.defaults) || !has(self.defaults.collection) || !has(self.placement) || !({is_s3_vectors})"
+        ),
         NO_COLLECTION,
     )
 }

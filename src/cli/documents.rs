@@ -219,7 +219,9 @@ fn allowed<T>(answer: Result<T, Fault>, what: &str, unknown: &mut Vec<String>) -
 /// Who runs the jobs for a tenant's documents: itself, or the SharedStack of its pool.
 fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result<Identity> {
     match tenant.standing() {
-        Some(Standing { pattern: Pattern::Pool, stack: Some(stack) }) => Ok(Identity::of_stack(scope, stack, "")),
+        Some(Standing { pattern: Pattern::Pool, stack: Some(stack) }) => {
+            Ok(Identity::of_stack(scope, stack, ""))
+        }
         _ => inspect::identity(scope, tenant),
     }
 }

@@ -88,7 +88,8 @@ pub async fn look(
     let slice = if has_turn { WITH_TURN } else { SLICE };
     let (mut review, is_ready) = kept.go(review, aws, &scope, jobs, (haste, slice), reviews).await?;
     let found = is_ready.then(|| kept.news(&mut review)).flatten();
-    let large = large_deletion(source, &review.findings, jobs).map(|message| (Reason::LargeDeletion, message));
+    let large =
+        large_deletion(source, &review.findings, jobs).map(|message| (Reason::LargeDeletion, message));
     let beyond = tally::beyond(source.bound.as_ref(), review.findings.total(), scanned(jobs));
     let outlook = match large.or(beyond.map(|message| (Reason::LimitExceeded, message))) {
         _ if !is_ready => Outlook::GoesOn,

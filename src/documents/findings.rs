@@ -193,7 +193,16 @@ impl Findings {
         let Self { documents, unclaimed, skipped, mut by_tenant, losses, tallies, held, .. } = self;
         let forget = |it: Losses| Losses { known: it.known - it.gone, gone: 0 };
         by_tenant.values_mut().for_each(|it| *it = forget(*it));
-        Self { documents, unclaimed, skipped, by_tenant, losses: forget(losses), tallies, held, ..Self::default() }
+        Self {
+            documents,
+            unclaimed,
+            skipped,
+            by_tenant,
+            losses: forget(losses),
+            tallies,
+            held,
+            ..Self::default()
+        }
     }
 
     /// Counts a document of the listing with its bytes.

@@ -319,19 +319,29 @@ impl<'a, 'r> Step<'a, 'r> {
         let (jobs, findings) = (self.jobs, self.findings);
         let failures = self.remembered.unindexed.news(self.inputs, &jobs, findings.as_ref()).await;
         let documents = match state {
-            State::WaitsForPerson(reason, message) => {
-                Documents { current: Some(false), reason, message }
-            }
+            State::WaitsForPerson(reason, message) => Documents { current: Some(false), reason, message },
             _ => {
                 let waits = matches!(state, State::WaitsForTurn(_));
                 let spaced = waits_by_class;
                 let (last, skipped) = (ingestion.as_ref(), self.remembered.unindexed.skipped());
-                Facts { source, asked, waits, spaced, jobs: &jobs, last, skipped, behind: &behind }.documents()
+                Facts { source, asked, waits, spaced, jobs: &jobs, last, skipped, behind: &behind }
+                    .documents()
             }
         };
         let due_in = source.schedule.as_ref().and_then(|it| schedule::due_in(it, self.now, job_slots.now()));
         let unclaimed = self.remembered.unclaimed;
-        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, tally, tallies, failures })
+        Ok(Synced {
+            documents,
+            ingestion,
+            cadence,
+            due_in,
+            jobs,
+            findings,
+            unclaimed,
+            tally,
+            tallies,
+            failures,
+        })
     }
 
     /// Whether a job was asked for and has not ended. Neither a job of the schedule counts, nor one for what another job

@@ -74,13 +74,15 @@ impl Bound {
 
     /// Whether so many are within it.
     pub fn admits(&self, tally: Tally) -> bool {
-        self.documents.is_none_or(|most| tally.documents <= most) && self.bytes.is_none_or(|most| tally.bytes <= most)
+        self.documents.is_none_or(|most| tally.documents <= most)
+            && self.bytes.is_none_or(|most| tally.bytes <= most)
     }
 }
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let documents = self.documents.map(|it| if it == 1 { "1 document".into() } else { format!("{it} documents") });
+        let documents =
+            self.documents.map(|it| if it == 1 { "1 document".into() } else { format!("{it} documents") });
         let bytes = self.bytes.map(|it| format!("{} GB", it / GIGABYTE));
         let said: Vec<String> = documents.into_iter().chain(bytes).collect();
         write!(f, "{} by TenantClass '{}'", said.join(" and "), self.class)
@@ -177,7 +179,11 @@ mod tests {
         for (there, before, holds) in
             [(3, 0, false), (4, 0, true), (4, 3, true), (4, 4, false), (9, 10, false), (11, 10, true)]
         {
-            assert_eq!(beyond(Some(&three), tally(there, 0), before).is_some(), holds, "{there} after {before}");
+            assert_eq!(
+                beyond(Some(&three), tally(there, 0), before).is_some(),
+                holds,
+                "{there} after {before}"
+            );
         }
         assert_eq!(beyond(None, tally(99, 99), 0), None);
     }

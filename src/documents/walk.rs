@@ -161,7 +161,8 @@ impl Walk<'_, '_> {
 
     /// Counts what was done with an object. Answers what the next ledger says of it.
     fn count(&mut self, done: Done) -> Option<Entry> {
-        let Done { line, written, set_aside, unclaimed, dropped, corrected, lost, quarantined, held, waits } = done;
+        let Done { line, written, set_aside, unclaimed, dropped, corrected, lost, quarantined, held, waits } =
+            done;
         let (findings, is_first_look) = (&mut *self.findings, self.cuts.is_none());
         if let Some(Entry { key, skipped: Some(why), .. }) = &line
             && is_first_look

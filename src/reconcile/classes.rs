@@ -117,7 +117,9 @@ impl Context {
 
     /// A class as the watch shows it. Somebody may have taken our finalizer off: who stands under it puts it on again.
     pub fn class_seen(&self, class: &Guarded<TenantClass>) {
-        if !finalizer::has_finalizer(class, &self.finalizer()) && self.classes.held.lock().remove(&class.name_any()) {
+        if !finalizer::has_finalizer(class, &self.finalizer())
+            && self.classes.held.lock().remove(&class.name_any())
+        {
             self.wake_class(&class.name_any());
         }
         // One that is being deleted waits for nobody but its Tenants.
@@ -196,7 +198,9 @@ impl Context {
         let mut by_class: BTreeMap<&str, Option<Bound>> = BTreeMap::new();
         let mut bounds = HashMap::new();
         for tenant in tenants {
-            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else { continue };
+            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else {
+                continue;
+            };
             let its = by_class.entry(class).or_insert_with(|| {
                 let limits = self.class(class).ok()?.limits();
                 Bound::of(class, &limits)

@@ -21,8 +21,8 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
-use super::classes::Classes;
 use super::claims::{Age, Claimant, TenantIdClaims};
+use super::classes::Classes;
 use super::engine::World;
 use super::events::Events;
 use super::ids::Ids;
@@ -31,13 +31,15 @@ use super::models::Models;
 use super::quota::Reservations;
 use super::tenants::Tenants;
 use super::written::Written;
-use crate::api::{IngestionSettings, Pattern, RETRY_REQUESTED_AT, SharedStack, Tenant, TenantClass, finalizer_name};
+use crate::api::{
+    IngestionSettings, Pattern, RETRY_REQUESTED_AT, SharedStack, Tenant, TenantClass, finalizer_name,
+};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
-use crate::documents::tally::Tallies;
 use crate::documents::job_slots::JobSlots;
 use crate::documents::reviews::Reviews;
+use crate::documents::tally::Tallies;
 use crate::settings::Settings;
 use crate::stack::cron::Schedule;
 use crate::stack::identity::{Identity, Owner, Scope};

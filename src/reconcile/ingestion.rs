@@ -13,8 +13,8 @@ use crate::documents::findings::Findings;
 use crate::documents::job_size::Size;
 use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
-use crate::documents::tally::{Tallies, Tally};
 use crate::documents::sync::{self, Inputs, Synced};
+use crate::documents::tally::{Tallies, Tally};
 use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -132,7 +132,8 @@ pub fn tell_counts(cx: &Context, stack: &str, tallies: Tallies) {
         let Some(id) = tenant.tenant_id().filter(|_| tenant.standing() == in_pool) else { return false };
         let (was, is) = (before.as_ref().and_then(|before| before.get(id)), tallies.get(id));
         let counted = is.map(|it| DocumentsStatus::from(it.tally));
-        was.map(|it| &it.held) != is.map(|it| &it.held) || counted.unwrap_or_default() != tenant.documents().unwrap_or_default()
+        was.map(|it| &it.held) != is.map(|it| &it.held)
+            || counted.unwrap_or_default() != tenant.documents().unwrap_or_default()
     });
 }
 
@@ -239,13 +240,35 @@ pub async fn last_step(
     let (aws, job_slots, reviews) = (&cx.aws, &cx.job_slots, &cx.reviews);
     let inputs = Inputs { aws, source, asks, reported, job_slots, reviews };
     match sync::step(inputs, &mut memory.documents).await {
-        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, tally, tallies, failures }) => {
+        Ok(Synced {
+            documents,
+            ingestion,
+            cadence,
+            due_in,
+            jobs,
+            findings,
+            unclaimed,
+            tally,
+            tallies,
+            failures,
+        }) => {
             memory.documents_failing_since = None;
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
             let fault = None;
-            LastStep { documents, ingestion, look_again, fault, jobs, findings, unclaimed, tally, tallies, failures }
+            LastStep {
+                documents,
+                ingestion,
+                look_again,
+                fault,
+                jobs,
+                findings,
+                unclaimed,
+                tally,
+                tallies,
+                failures,
+            }
         }
         Err(fault) => {
             let needs_person = fault.class.needs_person().is_some();

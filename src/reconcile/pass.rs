@@ -208,7 +208,8 @@ fn stop(pass: &mut Pass<'_>, end: Result<(), PassStop>) -> Result<(), Error> {
         }
         PassStop::Stands(why) => {
             pass.report.change = Some(why);
-            pass.report.borrowed = pass.before.condition(ConditionType::StackReady).map(|_| LayerStatus::Unchanged);
+            pass.report.borrowed =
+                pass.before.condition(ConditionType::StackReady).map(|_| LayerStatus::Unchanged);
             pass.look_again = Some(STALLED);
         }
         PassStop::WaitsForStack(stack) => {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::Stack;
 use super::classes::Class;
+use super::engine::Stack;
 use crate::api::{
     Column, EncryptionSettings, IngestionSettings, Isolation, Placement, Shared, Status, VectorStore,
 };

@@ -10,7 +10,8 @@ use super::max_knowledge_bases::{self, MAX_KNOWLEDGE_BASES};
 use super::model::blocked::Blocked;
 use super::tenant_ids::{Allowed, TENANT_IDS};
 use crate::api::{
-    Conflict, IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant, TenantClassSpec,
+    Conflict, IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
+    TenantClassSpec,
 };
 
 impl From<Invalid> for Blocked {

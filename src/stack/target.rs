@@ -129,7 +129,8 @@ impl Target {
         let place = Place { bucket: status.bucket.clone(), prefix: status.prefix.clone() };
         let filter = status.retrieval_filter.as_ref();
         let pattern = tenant.pattern().ok_or(NotQueryable::NoFilter)?;
-        Self::new(&tenant.spec.tenant_id, pattern, knowledge_base, filter, place).ok_or(NotQueryable::NoFilter)
+        Self::new(&tenant.spec.tenant_id, pattern, knowledge_base, filter, place)
+            .ok_or(NotQueryable::NoFilter)
     }
 
     /// The same by an item of the registry, in which a release may have written no place yet. It must be the tenant's own.

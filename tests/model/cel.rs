@@ -70,8 +70,9 @@ fn the_operator_reads_specs_as_the_api_server_does() {
         }
         // An empty map of tags is the one thing that only the API server can tell from none.
         let is_default = !case.object["spec"]["defaults"].is_null();
-        if let Some(part) =
-            case.refused.filter(|part| !is_default && PLACEMENTS.iter().any(|placement| placement.instead.contains(part)))
+        if let Some(part) = case
+            .refused
+            .filter(|part| !is_default && PLACEMENTS.iter().any(|placement| placement.instead.contains(part)))
         {
             let said = understood.expect_err(&case.name);
             assert!(said.contains(&part), "{}: {said}", case.name);

@@ -40,7 +40,10 @@ fn who_has_no_class_is_its_own_long_form() {
 fn either_the_class_or_the_tenant_says_where_it_is() {
     let pool = || json!({"placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}});
     let placed = long(json!({}), pool()).unwrap();
-    assert_eq!((placed.pattern, placed.stack_ref), (Some(Pattern::Pool), Some(StackRef { name: "standard".into() })));
+    assert_eq!(
+        (placed.pattern, placed.stack_ref),
+        (Some(Pattern::Pool), Some(StackRef { name: "standard".into() }))
+    );
     let (reason, message) = refused(json!({"pattern": "Silo", "vectorStore": "S3Vectors"}), pool());
     assert_eq!(reason, Reason::ClassConflict);
     assert!(message.contains("remove `pattern` and `vectorStore`"), "{message}");
@@ -90,8 +93,10 @@ fn what_the_pattern_does_not_have_is_left_out() {
 
 #[test]
 fn a_model_that_the_class_does_not_allow_is_beyond_a_limit() {
-    let limited = |default: Value| json!({"placement": {"pattern": "Silo"}, "mayOverride": ["Answers"],
-        "defaults": default, "limits": {"answers": {"models": ["small", "large"]}}});
+    let limited = |default: Value| {
+        json!({"placement": {"pattern": "Silo"}, "mayOverride": ["Answers"],
+        "defaults": default, "limits": {"answers": {"models": ["small", "large"]}}})
+    };
     let asks = |model: &str| json!({"answers": {"model": model}});
     assert!(long(asks("large"), limited(json!({}))).is_ok());
     assert!(long(json!({}), limited(json!({}))).is_ok(), "clients choose");
@@ -104,7 +109,10 @@ fn a_model_that_the_class_does_not_allow_is_beyond_a_limit() {
 #[test]
 fn tags_of_both_are_one_set() {
     let tier = |tags: Value| json!({"placement": {"pattern": "Silo"}, "mayOverride": ["Tags"], "defaults": {"tags": tags}});
-    let both = long(json!({"tags": {"costCenter": "42", "tier": "own"}}), tier(json!({"tier": "premium", "x": "y"})));
+    let both = long(
+        json!({"tags": {"costCenter": "42", "tier": "own"}}),
+        tier(json!({"tier": "premium", "x": "y"})),
+    );
     let both: Vec<_> = both.unwrap().tags.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(both, ["costCenter=42", "tier=own", "x=y"]);
     let (reason, message) = refused(json!({"tags": {"TIER": "own"}}), tier(json!({"tier": "premium"})));
@@ -117,10 +125,13 @@ fn tags_of_both_are_one_set() {
 /// A change that is refused leaves a Tenant with what it had, as far as that can be known.
 #[test]
 fn who_stands_has_its_placement_and_of_the_rest_what_its_class_lets_it_have() {
-    let frozen: Placement = serde_json::from_value(json!({"pattern": "Silo", "vectorStore": "S3Vectors"})).unwrap();
+    let frozen: Placement =
+        serde_json::from_value(json!({"pattern": "Silo", "vectorStore": "S3Vectors"})).unwrap();
     let moves = tenant(json!({"pattern": "Pool", "stackRef": {"name": "standard"}, "tags": {"own": "1"},
         "ingestion": {"suspend": true}, "answers": {"model": "huge"}, "deletionPolicy": "Delete"}));
-    let spec = class(json!({"mayOverride": ["Tags"], "defaults": {"ingestion": {"schedule": "0 4 * * *"}, "tags": {"tier": "p"}}}));
+    let spec = class(
+        json!({"mayOverride": ["Tags"], "defaults": {"ingestion": {"schedule": "0 4 * * *"}, "tags": {"tier": "p"}}}),
+    );
     let answers = Answers { model: "small".into() };
     let stands = standing_form(&moves, &frozen, Some(Named { name: CLASS, spec: &spec }), Some(&answers));
     assert_eq!(Placement::of(&stands), Some(frozen.clone()));

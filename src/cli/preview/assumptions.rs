@@ -29,7 +29,10 @@ pub(super) fn of(plan: &Plan, manifests: &Manifests) -> Vec<String> {
     }));
     let narrowed = manifests.classes.iter().filter(|class| class.asks.allowed_namespaces.is_some());
     assumed.extend(narrowed.map(|class| {
-        format!("{} admits only namespaces with certain labels, which are not known here.", title(&class.object))
+        format!(
+            "{} admits only namespaces with certain labels, which are not known here.",
+            title(&class.object)
+        )
     }));
     assumed
 }

@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::{
-    GROUP, Isolation, Named, Shared, SharedStack, Tenant, TenantClass, TenantClassSpec, VERSION, admission, long_form,
+    GROUP, Isolation, Named, Shared, SharedStack, Tenant, TenantClass, TenantClassSpec, VERSION, admission,
+    long_form,
 };
 use crate::stack::accept;
 use crate::stack::model::blocked::Blocked;
@@ -124,10 +125,11 @@ impl Manifests {
         let document = admission::without_nulls(&document);
         let put = match kind.as_str() {
             // What it asks for is known once all classes are.
-            "Tenant" => parse(file, document, |_: &Tenant| Ok(who.clone())).map(|found| self.written.push(found)),
-            "TenantClass" => {
-                parse(file, document, |it: &TenantClass| Ok(it.spec.clone())).map(|found| self.classes.push(found))
+            "Tenant" => {
+                parse(file, document, |_: &Tenant| Ok(who.clone())).map(|found| self.written.push(found))
             }
+            "TenantClass" => parse(file, document, |it: &TenantClass| Ok(it.spec.clone()))
+                .map(|found| self.classes.push(found)),
             _ => parse(file, document, |it: &SharedStack| accept::shared_stack(&it.spec))
                 .map(|found| self.stacks.push(found)),
         };

@@ -798,7 +798,8 @@ fn bound(documents: Option<u64>, bytes: Option<u64>) -> HashMap<String, Bound> {
 
 /// The documents of acme's that somebody finds, by their numbers.
 fn found(test: &Test) -> Vec<usize> {
-    let has_file = |n: &usize| test.s3.content(&format!("{}{}", document("acme", *n), sidecar::SUFFIX)).is_some();
+    let has_file =
+        |n: &usize| test.s3.content(&format!("{}{}", document("acme", *n), sidecar::SUFFIX)).is_some();
     (0..100).filter(has_file).collect()
 }
 
@@ -891,8 +892,8 @@ async fn nobody_gets_in_by_a_file_of_its_own() {
     test.s3.put(&file, r#"{"metadataAttributes":{"tenantId":"acme"}}"#);
     let scope = Scope { all_first: true, ..test.scope() };
     let (mut review, _) = Review::anew(&test.aws, &scope, Vec::new(), None).await.unwrap();
-    let go = review.go(&test.aws, &scope, &test.jobs, Haste::None, &Reviews::default(), SLICE);
-    assert!(go.await.unwrap());
+    let reviews = Reviews::default();
+    assert!(review.go(&test.aws, &scope, &test.jobs, Haste::None, &reviews, SLICE).await.unwrap());
     assert_eq!((found(&test), held(&review)), (vec![0, 1], Some(1)));
     assert_eq!(test.s3.keys("tenantry/quarantine/"), [format!("tenantry/quarantine/{file}")]);
     assert!(review.findings.changed > 0, "a job forgets what the file said");
@@ -907,11 +908,9 @@ async fn in_many_turns_there_is_no_more_room_than_in_one() {
         let mut review = test.begin().await.unwrap();
         let (aws, reviews) = (test.aws.clone(), Reviews::default());
         // Each turn is over after one page.
-        while !review
-            .go_until(&aws, &test.scope(), &test.jobs, Haste::None, &reviews, &once())
-            .await
-            .unwrap()
-        {}
+        while !review.go_until(&aws, &test.scope(), &test.jobs, Haste::None, &reviews, &once()).await.unwrap()
+        {
+        }
         assert_eq!((found(&test).len(), held(&review)), (50, Some(10)), "pages of {page}");
         test.job(&mut review).await;
     }

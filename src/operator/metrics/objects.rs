@@ -11,8 +11,9 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
 use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
-    CLASS_BYTES, CLASS_DOCUMENTS, CLASS_TENANTS, CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, MODEL_END,
-    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED, UNREADABLE,
+    CLASS_BYTES, CLASS_DOCUMENTS, CLASS_TENANTS, CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING,
+    LAST_JOB, LONGEST_WAIT, Labels, MODEL_END, Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
+    UNREADABLE,
 };
 use crate::api::{
     ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, TenantSpec,
@@ -153,7 +154,8 @@ struct OfClass {
 
 /// Of the classes that are there, and of no other name that somebody may have written.
 fn classes(encoder: &mut DescriptorEncoder<'_>, names: &[String], tenants: &[Arc<Kept>]) -> fmt::Result {
-    let mut classes: BTreeMap<&str, OfClass> = names.iter().map(|name| (name.as_str(), OfClass::default())).collect();
+    let mut classes: BTreeMap<&str, OfClass> =
+        names.iter().map(|name| (name.as_str(), OfClass::default())).collect();
     for tenant in tenants {
         let Some(status) = tenant.common().and_then(|(_, status)| status) else { continue };
         let Some(its) = status.class.as_deref().and_then(|class| classes.get_mut(class)) else { continue };
@@ -166,7 +168,11 @@ fn classes(encoder: &mut DescriptorEncoder<'_>, names: &[String], tenants: &[Arc
         [(CLASS_TENANTS.of([name, "true"]), its.ready), (CLASS_TENANTS.of([name, "false"]), its.unready)]
     });
     write(encoder, &CLASS_TENANTS, counts)?;
-    write(encoder, &CLASS_DOCUMENTS, classes.iter().map(|(name, its)| (CLASS_DOCUMENTS.of([name]), its.documents)))?;
+    write(
+        encoder,
+        &CLASS_DOCUMENTS,
+        classes.iter().map(|(name, its)| (CLASS_DOCUMENTS.of([name]), its.documents)),
+    )?;
     write(encoder, &CLASS_BYTES, classes.iter().map(|(name, its)| (CLASS_BYTES.of([name]), its.bytes)))
 }
 

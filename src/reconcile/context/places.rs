@@ -26,7 +26,11 @@ impl Context {
     }
 
     /// The same by its spec and its status.
-    pub fn would_stand_by(&self, spec: &TenantSpec, status: Option<&Status>) -> Option<(Pattern, Option<String>)> {
+    pub fn would_stand_by(
+        &self,
+        spec: &TenantSpec,
+        status: Option<&Status>,
+    ) -> Option<(Pattern, Option<String>)> {
         if let Some(Standing { pattern, stack }) = standing(spec, status) {
             return Some((pattern, stack.map(str::to_owned)));
         }

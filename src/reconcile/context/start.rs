@@ -61,7 +61,9 @@ impl Context {
             })
         };
         for tenant in self.tenants.with_knowledge_bases() {
-            if let Some(applicant) = self.applicant(&tenant).filter(|_| kept(&tenant.metadata, &tenant.status)) {
+            if let Some(applicant) =
+                self.applicant(&tenant).filter(|_| kept(&tenant.metadata, &tenant.status))
+            {
                 self.reservations.promise(&applicant.id);
             }
         }

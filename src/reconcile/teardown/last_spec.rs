@@ -86,16 +86,20 @@ mod tests {
             "encryption": {"key": "Create"}, "pool": {}, "vectorStore": "S3Vectors",
         }));
         assert_eq!(whole.vector_store, Some(VectorStore::S3Vectors));
-        let accepted = with(tenant(json!({})), json!({
-            "spec": {"tenantId": "acme", "pattern": "Silo", "classRef": {"name": "premium"}, "vectorStore": "S3Vectors"},
-            "status": {"placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}},
-        }));
+        let accepted = with(
+            tenant(json!({})),
+            json!({
+                "spec": {"tenantId": "acme", "pattern": "Silo", "classRef": {"name": "premium"}, "vectorStore": "S3Vectors"},
+                "status": {"placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}},
+            }),
+        );
         let accepted = LastSpec::of(&read(accepted), &|_| None);
         assert_eq!((accepted.pattern, accepted.stack.as_deref()), (Some(Pattern::Pool), Some("standard")));
         assert_eq!(accepted.vector_store, None);
         let by_class = with(tenant(json!({})), json!({"spec": null}));
         let by_class = with(by_class, json!({"spec": {"tenantId": "acme", "classRef": {"name": "basic"}}}));
-        let placed_by = |class: &str| (class == "basic").then(|| (Pattern::Pool, Some("standard".to_owned())));
+        let placed_by =
+            |class: &str| (class == "basic").then(|| (Pattern::Pool, Some("standard".to_owned())));
         let by_class = LastSpec::of(&read(by_class), &placed_by);
         assert_eq!((by_class.pattern, by_class.stack.as_deref()), (Some(Pattern::Pool), Some("standard")));
         assert_eq!((whole.tenant_id.as_deref(), whole.pattern), (Some("acme"), Some(Pattern::Bridge)));

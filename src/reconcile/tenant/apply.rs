@@ -61,7 +61,8 @@ pub(super) async fn begin(
             let failures = cx.failures.get(&offer.stack);
             let tallies = cx.tallies.get(&offer.stack);
             let tallies = tallies.as_deref();
-            pass.status.documents = ingestion::count_of_pool_tenant(tallies, tenant_id, pass.before.documents);
+            pass.status.documents =
+                ingestion::count_of_pool_tenant(tallies, tenant_id, pass.before.documents);
             pass.report.documents =
                 ingestion::of_pool_tenant(failures.as_deref(), tallies, tenant_id, &pass.status);
         }

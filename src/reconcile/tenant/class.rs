@@ -25,7 +25,9 @@ pub(super) struct Ruled {
 /// as it stands.
 pub(super) async fn rule(cx: &Context, tenant: &Tenant, has_id: bool) -> Result<Ruled, PassStop> {
     match asks(cx, tenant, has_id).await {
-        Err(PassStop::Refused(refused)) if has_id && refused.reason.is_of_a_class() => stands(cx, tenant, refused),
+        Err(PassStop::Refused(refused)) if has_id && refused.reason.is_of_a_class() => {
+            stands(cx, tenant, refused)
+        }
         other => other,
     }
 }
@@ -59,7 +61,8 @@ async fn asks(cx: &Context, tenant: &Tenant, has_id: bool) -> Result<Ruled, Pass
 fn find(cx: &Context, name: &str, status: &Status) -> Result<Class, Blocked> {
     let class = cx.class(name)?;
     if class.leaves && status.class.as_deref() != Some(name) {
-        let message = format!("TenantClass '{name}' is being deleted and takes nobody new: name another in `classRef`");
+        let message =
+            format!("TenantClass '{name}' is being deleted and takes nobody new: name another in `classRef`");
         return Err(Blocked { reason: Reason::ClassNotFound, message });
     }
     Ok(class)
@@ -71,7 +74,10 @@ fn readable(tenant: &Tenant, spec: &TenantSpec, class: Option<&Class>) -> Result
     let long = Tenant { spec: spec.clone(), ..tenant.clone() };
     accept::tenant(&long).map(drop).map_err(|invalid| Blocked {
         reason: Reason::ClassConflict,
-        message: format!("With what TenantClass '{}' says, the Tenant is invalid: {}", class.name, invalid.message),
+        message: format!(
+            "With what TenantClass '{}' says, the Tenant is invalid: {}",
+            class.name, invalid.message
+        ),
     })
 }
 
@@ -88,7 +94,8 @@ fn stays(
     if moves.is_empty() {
         return Ok(());
     }
-    let named = |class: Option<&str>| class.map_or_else(String::new, |name| format!(" (TenantClass '{name}')"));
+    let named =
+        |class: Option<&str>| class.map_or_else(String::new, |name| format!(" (TenantClass '{name}')"));
     let (before, after) = (named(status.class.as_deref()), named(class.map(|it| it.name.as_str())));
     Err(Blocked {
         reason: Reason::Immutable,
@@ -136,7 +143,13 @@ fn has_prefix(cx: &Context, tenant: &Tenant, status: &Status, pattern: Pattern) 
 
 /// A Tenant comes to a class: is its namespace admitted, and is the class held? Asked at every change, by the namespace as
 /// it is now; what is narrowed later leaves who is there in peace.
-async fn come_to(cx: &Context, tenant: &Tenant, class: &Class, status: &Status, has_id: bool) -> Result<(), PassStop> {
+async fn come_to(
+    cx: &Context,
+    tenant: &Tenant,
+    class: &Class,
+    status: &Status,
+    has_id: bool,
+) -> Result<(), PassStop> {
     let is_there = has_id && status.class.as_deref() == Some(class.name.as_str());
     if !is_there {
         let labels = if has_id {
@@ -259,7 +272,11 @@ mod tests {
             let (answer, _server) = ruled(by_class(class), json!({}), false, []).await;
             match answer {
                 Err(PassStop::Refused(refused)) => {
-                    assert!(refused.reason == reason && refused.message.contains(class), "{}", refused.message);
+                    assert!(
+                        refused.reason == reason && refused.message.contains(class),
+                        "{}",
+                        refused.message
+                    );
                 }
                 _ => panic!("{class}: it goes on"),
             }

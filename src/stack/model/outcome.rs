@@ -123,7 +123,9 @@ pub struct Documents {
 impl Blocked {
     /// The change that was refused, as the conditions last said it of an object that goes on.
     pub fn of_change(before: &Status) -> Option<Self> {
-        let said = before.condition(ConditionType::Accepted).filter(|said| said.status != TRUE && before.is_accepted())?;
+        let said = before
+            .condition(ConditionType::Accepted)
+            .filter(|said| said.status != TRUE && before.is_accepted())?;
         Some(Self { reason: Reason::parse(&said.reason)?, message: said.message.clone() })
     }
 }

@@ -34,7 +34,8 @@ impl World {
     async fn stands_under(&self, tenant: &str, class: Option<&str>) -> Object {
         let class = class.map(|class| self.stack_name(class));
         let what = format!("stands under {class:?}");
-        self.until(tenant, &what, |it| it.is("Accepted=True") && it.status.class == class && it.is_done()).await
+        self.until(tenant, &what, |it| it.is("Accepted=True") && it.status.class == class && it.is_done())
+            .await
     }
 
     /// A Tenant whose wish is refused, and which goes on as it is.
@@ -65,7 +66,8 @@ async fn a_class_may_come_after_its_tenants_and_where_nothing_moves_another_foll
         assert_eq!(w.finalizers("TenantClass/basic").await, ["tenantry.dev/e2e"]);
 
         // The same placement: at once, and AWS is told nothing.
-        w.apply("
+        w.apply(
+            "
             kind: TenantClass
             metadata: {name: cheap}
             spec:
@@ -74,7 +76,9 @@ async fn a_class_may_come_after_its_tenants_and_where_nothing_moves_another_foll
             ---
             kind: TenantClass
             metadata: {name: premium}
-            spec: {placement: {pattern: Silo, vectorStore: S3Vectors}}").await;
+            spec: {placement: {pattern: Silo, vectorStore: S3Vectors}}",
+        )
+        .await;
         let mark = w.double.mark().await;
         w.change_class("acme", "cheap").await;
         let cheap = w.stands_under("acme", Some("cheap")).await;
@@ -104,12 +108,14 @@ async fn a_class_may_come_after_its_tenants_and_where_nothing_moves_another_foll
         let pool = json!({"pattern": null});
         w.patch("acme", json!({"spec": pool})).await;
         w.stands_under("acme", Some("cheap")).await;
-        let own = json!({"classRef": null, "pattern": "Pool", "stackRef": {"name": w.stack_name("standard")}});
+        let own =
+            json!({"classRef": null, "pattern": "Pool", "stackRef": {"name": w.stack_name("standard")}});
         w.patch("acme", json!({"spec": own})).await;
         let alone = w.stands_under("acme", None).await;
         assert_eq!(alone.status.placement, Some(placement));
         let writes = w.double.journal(mark).await.mutating();
-        let writes = writes.only(|call| call.text().contains("acme") && !call.operation.contains("AccessPolicy"));
+        let writes =
+            writes.only(|call| call.text().contains("acme") && !call.operation.contains("AccessPolicy"));
         assert!(writes.is_empty(), "nothing was to be changed:\n{writes}");
     })
     .await;
@@ -120,13 +126,16 @@ async fn nobody_gives_itself_a_class_that_does_not_admit_it() {
     world(|w| async move {
         w.apply(STACK).await;
         w.apply(BASIC).await;
-        w.apply("
+        w.apply(
+            "
             kind: TenantClass
             metadata: {name: paid}
             spec:
               allowedNamespaces: {matchLabels: {plan: paid}}
               placement: {pattern: Pool, stackRef: {name: standard}}
-              limits: {answers: {models: [amazon.nova-pro-v1:0]}}").await;
+              limits: {answers: {models: [amazon.nova-pro-v1:0]}}",
+        )
+        .await;
         w.apply(&of_class("acme", "basic")).await;
         w.stands_under("acme", Some("basic")).await;
         w.apply(&of_class("new", "paid")).await;
@@ -289,12 +298,15 @@ async fn in_a_pool_documents_beyond_the_limit_are_found_by_nobody_until_there_is
 #[tokio::test]
 async fn of_a_silo_no_job_reads_more_than_its_limit() {
     world(|w| async move {
-        w.apply("
+        w.apply(
+            "
             kind: TenantClass
             metadata: {name: small}
             spec:
               placement: {pattern: Silo, vectorStore: S3Vectors}
-              limits: {documents: 2}").await;
+              limits: {documents: 2}",
+        )
+        .await;
         w.apply(&of_class("acme", "small")).await;
         let knowledge_base = w.stands_under("acme", Some("small")).await.status.knowledge_base_id.unwrap();
         w.upload("acme", &[("a.md", "The office opens at nine.")]).await;
@@ -306,7 +318,11 @@ async fn of_a_silo_no_job_reads_more_than_its_limit() {
         for part in ["There are 3 documents", "2 documents by TenantClass", "the 1 that the last job found"] {
             assert!(told.message("DocumentsCurrent").contains(part), "{}", told.describe());
         }
-        assert!(told.is("Ready=True") && told.status.documents.is_some_and(|it| it.count == 3), "{}", told.describe());
+        assert!(
+            told.is("Ready=True") && told.status.documents.is_some_and(|it| it.count == 3),
+            "{}",
+            told.describe()
+        );
         assert_eq!(w.jobs(&knowledge_base).await, jobs, "no job for what is beyond");
         assert_eq!(names(&w.retrieve("acme", "office").await), ["a.md"]);
         // There is room again.
@@ -354,7 +370,8 @@ async fn an_edit_of_a_class_moves_nobody_and_one_of_its_gateway_wakes_nobody() {
         .await;
         assert_eq!(w.versions_of(&pool).await, before, "an edit of `gateway` writes to nobody");
         let writes = w.double.journal(mark).await.mutating();
-        let others = writes.only(|call| call.operation.starts_with("Create") || call.operation.starts_with("Delete"));
+        let others =
+            writes.only(|call| call.operation.starts_with("Create") || call.operation.starts_with("Delete"));
         assert!(others.is_empty(), "nothing is built or deleted:\n{others}");
         let after = w.ready("silo").await.status;
         assert_eq!((after.placement, after.bucket), (silo.status.placement, silo.status.bucket));

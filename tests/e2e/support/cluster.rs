@@ -67,7 +67,9 @@ impl World {
         let client = self.client.clone();
         let api: Api<DynamicObject> = match namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &ApiResource::erase::<Tenant>(&())),
-            None if kind == &json!("TenantClass") => Api::all_with(client, &ApiResource::erase::<TenantClass>(&())),
+            None if kind == &json!("TenantClass") => {
+                Api::all_with(client, &ApiResource::erase::<TenantClass>(&()))
+            }
             None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
         };
         let kinds = [json!("Tenant"), json!("SharedStack"), json!("TenantClass")];
@@ -182,7 +184,8 @@ impl World {
     /// Removes all objects of this world, whatever holds them. Their operator must have ended, and AWS keeps what they have.
     pub async fn remove_all(&self) {
         let classes = self.listed(&ApiResource::erase::<TenantClass>(&())).await;
-        let is_class = |object: &DynamicObject| object.types.as_ref().is_some_and(|it| it.kind == "TenantClass");
+        let is_class =
+            |object: &DynamicObject| object.types.as_ref().is_some_and(|it| it.kind == "TenantClass");
         let all = self.all_as_they_are().await.into_iter().chain(classes);
         let removed = all.map(|object| async move {
             let (name, client) = (object.name_any(), self.client.clone());
@@ -283,7 +286,10 @@ impl World {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), kind);
         match api.list(&ours).await {
             Ok(listed) => {
-                let named = |object| DynamicObject { types: Some(TypeMeta { api_version: kind.api_version.clone(), kind: kind.kind.clone() }), ..object };
+                let named = |object| DynamicObject {
+                    types: Some(TypeMeta { api_version: kind.api_version.clone(), kind: kind.kind.clone() }),
+                    ..object
+                };
                 listed.items.into_iter().map(named).collect()
             }
             // A kind that is not defined any more has no objects.

@@ -544,9 +544,15 @@ fn a_change_that_is_refused_leaves_ready_alone() {
         assert!(before.is_accepted());
         assert_eq!(Blocked::of_change(&before), change(reason));
         let never = Status { placement: None, ..before };
-        assert!(!never.is_accepted() && Blocked::of_change(&never).is_none(), "who never was let in is refused");
+        assert!(
+            !never.is_accepted() && Blocked::of_change(&never).is_none(),
+            "who never was let in is refused"
+        );
     }
-    let waiting = PerLayer { index: Some(LayerStatus::Waiting(Reason::Creating, "soon".into())), ..PerLayer::default() };
+    let waiting = PerLayer {
+        index: Some(LayerStatus::Waiting(Reason::Creating, "soon".into())),
+        ..PerLayer::default()
+    };
     let report = Report { change: change(Reason::Immutable), layers: waiting, ..Report::default() };
     let conditions = report.conditions(&[], 4, &at(1));
     assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Creating"));
