@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Pattern, Placement,
-    StandbyReplicas, TenantSpec, VectorStore,
+    Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Placement, StandbyReplicas,
+    TenantSpec,
 };
 
 /// A part of a placement that would change.

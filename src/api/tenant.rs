@@ -14,7 +14,7 @@ use super::rules::{
 use super::tags::{self, Tags};
 use super::{
     Answers, ClassRef, Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion,
-    KnowledgeBase, Pattern, Status, VectorStore, index, knowledge_base, models, vector_store,
+    KnowledgeBase, Pattern, StackRef, Status, VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.

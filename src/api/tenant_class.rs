@@ -8,13 +8,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::placement::{placed, placed_default, stack_is_named};
-use super::rules::{SECOND_CLASS, fixed, fixed_as_it_is, rule, unchanging};
+use super::placement::placed_default;
+use super::rules::{SECOND_CLASS, rule};
 use super::tags::{self, Tags};
-use super::{
-    Answers, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector, Network, Pattern,
-    StackRef, StandbyReplicas, VectorStore, index, knowledge_base, models, vector_store,
-};
+use super::{Answers, Documents, Ingestion, NamespaceSelector, Network, Placement, vector_store};
 
 /// Where tenants of the class are, what they have where they say nothing, and how much they may have.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
