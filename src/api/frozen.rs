@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Pattern, Placement,
-    StandbyReplicas, TenantSpec, VectorStore,
+    Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Placement, StandbyReplicas,
+    TenantSpec,
 };
 
 /// A part of a placement that would change.
@@ -50,19 +50,6 @@ impl Placement {
         })
     }
 
-    /// A Silo of which nothing is written, to fill in.
-    pub const fn nowhere() -> Self {
-        Self {
-            pattern: Pattern::Silo,
-            stack_ref: None,
-            vector_store: None,
-            encryption: None,
-            standby_replicas: None,
-            knowledge_base: None,
-            index: None,
-        }
-    }
-
     /// Writes all of it into a spec, and nothing else of a placement stays there.
     pub fn write_into(&self, spec: &mut TenantSpec) {
         let Self { pattern, stack_ref, vector_store, encryption, standby_replicas, knowledge_base, index } =
@@ -80,11 +67,6 @@ impl Placement {
                 *none = Some(Collection { standby_replicas: *replicas, network: None });
             }
         }
-    }
-
-    /// The SharedStack that it borrows from.
-    pub fn stack(&self) -> Option<&str> {
-        self.stack_ref.as_ref().map(|stack| stack.name.as_str())
     }
 
     /// What would have to be built anew to come from this one to another. A field that is left out is its default, on both
@@ -183,20 +165,6 @@ fn base(placement: &Placement) -> (String, String, String) {
             let KnowledgeBase { dimensions, chunking, .. } = written.cloned().unwrap_or_default();
             (KnowledgeBase::model_of(written).into(), format!("{dimensions:?}"), format!("{chunking:?}"))
         }
-    }
-}
-
-/// In a sentence: the pattern, and what tells it from the usual one.
-impl fmt::Display for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.pattern)?;
-        if let Some(stack) = self.stack() {
-            write!(f, " of SharedStack '{stack}'")?;
-        }
-        if self.pattern == Pattern::Silo {
-            write!(f, " on {}", self.vector_store.unwrap_or(VectorStore::OpenSearchServerless))?;
-        }
-        Ok(())
     }
 }
 

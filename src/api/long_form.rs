@@ -159,7 +159,7 @@ fn fill_in(long: &mut TenantSpec, class: Named<'_>) -> Result<(), Conflict> {
 }
 
 fn has_collection(pattern: Pattern, store: Option<VectorStore>) -> bool {
-    has_place("collection", pattern) && store.unwrap_or_default() == VectorStore::OpenSearchServerless
+    has_place("collection", pattern) && store.unwrap_or_default().has_network()
 }
 
 fn documents_over(own: Option<Documents>, class: &Documents) -> Documents {

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod annotations;
+pub(crate) mod class_placement;
 pub(crate) mod condition;
 pub mod crds;
 pub(crate) mod frozen;
@@ -20,6 +21,7 @@ pub mod metric;
 pub(crate) mod models;
 mod names_tenants;
 pub mod placement;
+pub(crate) mod references;
 pub(crate) mod remedy;
 pub(crate) mod resolved;
 mod rules;
@@ -34,6 +36,7 @@ pub(crate) mod tenant;
 pub(crate) mod tenant_class;
 pub(crate) mod vector_store;
 
+pub use class_placement::Placement;
 pub use condition::{ConditionType, Reason};
 pub use frozen::Move;
 pub use index::{Attribute, AttributeType, Distance, Hnsw, HnswSettings, Index, IndexSettings};
@@ -45,6 +48,7 @@ pub use knowledge_base::{
 };
 pub use long_form::{Conflict, Named, long_form, standing_form};
 pub use models::{DEFAULT_MODEL, MODELS, Model};
+pub use references::{Answers, ClassRef, StackRef};
 pub use resolved::{Bridge, Isolation, Pool, PoolSettings, Shared, Silo};
 pub use selector::NamespaceSelector;
 pub use severity::Severity;
@@ -55,10 +59,10 @@ pub use storage::{
     Access, Collection, CollectionSettings, Documents, DocumentsSettings, Encryption, EncryptionKey,
     EncryptionSettings, Network, NetworkSettings, StandbyReplicas, StoreSettings, Versioning,
 };
-pub use tenant::{Answers, DeletionPolicy, StackRef, Tenant, TenantSpec};
+pub use tenant::{DeletionPolicy, Tenant, TenantSpec};
 pub use tenant_class::{
-    AnswersLimit, ClassDefaults, ClassRef, CollectionDefaults, Enforcement, GatewayShare, Limits,
-    Overridable, Placement, TenantClass, TenantClassSpec,
+    AnswersLimit, ClassDefaults, CollectionDefaults, Enforcement, GatewayShare, Limits, Overridable,
+    TenantClass, TenantClassSpec,
 };
 pub use vector_store::VectorStore;
 

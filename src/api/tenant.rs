@@ -13,8 +13,8 @@ use super::rules::{
 };
 use super::tags::{self, Tags};
 use super::{
-    ClassRef, Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase,
-    Pattern, Status, VectorStore, index, knowledge_base, models, vector_store,
+    Answers, ClassRef, Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion,
+    KnowledgeBase, Pattern, StackRef, Status, VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.
@@ -188,24 +188,6 @@ fn is_placed() -> Rule {
         "has(self.pattern) || has(self.classRef)",
         "`pattern` is required, or a `classRef` that names a TenantClass which places its tenants",
     )
-}
-
-/// Names a SharedStack.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StackRef {
-    /// The name of the SharedStack. It must admit this Tenant's namespace in `allowedNamespaces`.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
-    pub name: String,
-}
-
-/// Which model answers.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answers {
-    /// The model, by id, inference profile or ARN (also a custom model's), for example 'amazon.nova-pro-v1:0'.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))]
-    pub model: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]

@@ -8,13 +8,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::placement::{placed, placed_default, stack_is_named};
-use super::rules::{SECOND_CLASS, fixed, fixed_as_it_is, rule, unchanging};
+use super::placement::placed_default;
+use super::rules::{SECOND_CLASS, rule};
 use super::tags::{self, Tags};
-use super::{
-    Answers, Documents, Encryption, Index, Ingestion, KnowledgeBase, NamespaceSelector, Network, Pattern,
-    StackRef, StandbyReplicas, VectorStore, index, knowledge_base, models, vector_store,
-};
+use super::{Answers, Documents, Ingestion, NamespaceSelector, Network, Placement, vector_store};
 
 /// Where tenants of the class are, what they have where they say nothing, and how much they may have.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -78,62 +75,6 @@ pub struct TenantClassSpec {
     pub gateway: Option<GatewayShare>,
 }
 
-/// What decides what is built, and may never change: the pattern, what is borrowed, and how vectors are made, kept and found.
-#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = stack_is_named())]
-#[x_kube(validation = placed("stackRef"))]
-#[x_kube(validation = placed("encryption"))]
-#[x_kube(validation = placed("vectorStore"))]
-#[x_kube(validation = placed("standbyReplicas"))]
-#[x_kube(validation = placed("knowledgeBase"))]
-#[x_kube(validation = placed("index"))]
-#[x_kube(validation = vector_store::no_standby_replicas())]
-#[x_kube(validation = vector_store::lacks(&vector_store::GRAPH))]
-#[x_kube(validation = vector_store::lacks(&vector_store::INNER_PRODUCT))]
-#[x_kube(validation = vector_store::lacks(&vector_store::COSINE))]
-#[x_kube(validation = vector_store::lacks(&vector_store::LISTS))]
-#[x_kube(validation = vector_store::lacks(&vector_store::LARGE_PARENTS))]
-#[x_kube(validation = unchanging("pattern", SECOND_CLASS))]
-#[x_kube(validation = fixed_as_it_is("stackRef", SECOND_CLASS))]
-#[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_CLASS))]
-#[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_CLASS))]
-#[x_kube(validation = fixed("vectorStore", "'OpenSearchServerless'", SECOND_CLASS))]
-#[x_kube(validation = fixed("standbyReplicas", "'Enabled'", SECOND_CLASS))]
-#[x_kube(validation = models::model_stays(SECOND_CLASS))]
-#[x_kube(validation = models::dimensions_stay(SECOND_CLASS))]
-#[x_kube(validation = knowledge_base::chunking_stays(SECOND_CLASS))]
-#[x_kube(validation = vector_store::distance_stays(SECOND_CLASS))]
-#[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_CLASS))]
-#[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_CLASS))]
-#[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_CLASS))]
-#[x_kube(validation = index::attributes_only_grow(SECOND_CLASS))]
-pub struct Placement {
-    /// How isolated a tenant is: 'Silo', 'Bridge' or 'Pool', as in a Tenant.
-    pub pattern: Pattern,
-
-    /// The SharedStack that lends what a tenant does not own. Required for Bridge and Pool, forbidden for Silo.
-    pub stack_ref: Option<StackRef>,
-
-    /// Where the vectors of each tenant are kept, 'OpenSearchServerless' or 'S3Vectors'. Silo; the others share their
-    /// SharedStack's. Default: 'OpenSearchServerless'.
-    pub vector_store: Option<VectorStore>,
-
-    /// The key that encrypts a tenant's data. Silo; the others share their SharedStack's. Default: key 'AWSOwned'.
-    pub encryption: Option<Encryption>,
-
-    /// Whether the collection of each tenant has a copy in other availability zones, if `vectorStore` is
-    /// 'OpenSearchServerless': 'Enabled' or 'Disabled'. Silo; the others share their SharedStack's. Default: 'Enabled'.
-    pub standby_replicas: Option<StandbyReplicas>,
-
-    /// How documents become vectors. Silo and Bridge; a Pool tenant shares its SharedStack's. Default: each field's own.
-    pub knowledge_base: Option<KnowledgeBase>,
-
-    /// How vectors are found. Silo and Bridge; a Pool tenant shares its SharedStack's. Attributes may be added. Default:
-    /// each field's own.
-    pub index: Option<Index>,
-}
-
 /// What tenants of a class have where they say nothing. Each field is that of a Tenant.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -141,7 +82,7 @@ pub struct ClassDefaults {
     /// How a tenant's bucket keeps documents. Silo.
     pub documents: Option<Documents>,
 
-    /// Who reaches a tenant's collection. Silo, if its `vectorStore` is 'OpenSearchServerless'.
+    /// Who reaches a tenant's collection. Silo, where its vectors are in a collection.
     pub collection: Option<CollectionDefaults>,
 
     /// When documents are read. Silo and Bridge.
@@ -247,15 +188,6 @@ pub enum Enforcement {
     #[default]
     Enforce,
     Shadow,
-}
-
-/// Names a TenantClass.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClassRef {
-    /// The name of the TenantClass. It must admit this Tenant's namespace in `allowedNamespaces`.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
-    pub name: String,
 }
 
 impl GatewayShare {

@@ -36,6 +36,14 @@ impl VectorStore {
         }
     }
 
+    /// Whether it is a collection, with a network of its own.
+    pub const fn has_network(self) -> bool {
+        match self {
+            VectorStore::OpenSearchServerless => true,
+            VectorStore::S3Vectors => false,
+        }
+    }
+
     /// Whether it can do what is asked of an index, and of what goes into it. Who borrows a store may learn only now which it
     /// is.
     pub fn serves(self, index: Option<&Index>, base: Option<&KnowledgeBase>) -> Result<(), Invalid> {

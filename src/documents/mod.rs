@@ -18,6 +18,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod ledger_index;
 pub(crate) mod marker;
+pub(crate) mod names;
 pub(crate) mod purge;
 pub(crate) mod quarantine;
 pub(crate) mod range;

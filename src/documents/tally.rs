@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::findings::Names;
+use super::names::Names;
 use crate::api::{DocumentsStatus, Limits, Reason};
 use crate::stack::model::outcome::Documents;
 

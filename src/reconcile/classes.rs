@@ -1,40 +1,26 @@
-//! TenantClasses: which there are, who stands under them, and our finalizer on those that are used. A class is several
-//! installations', and an administrator's: nothing but the finalizer is written to it.
+//! A TenantClass, as far as a pass needs it, and what a process knows of those that are used.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use kube::api::{DynamicObject, ListParams};
-use kube::core::ApiResource;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource, ResourceExt};
 use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Notify};
 
-use super::context::Context;
-use super::tenants::Kept;
-use super::unparsed::field;
-use super::{Guarded, finalizer};
-use crate::api::{Limits, Named, Reason, Tenant, TenantClass, TenantClassSpec};
-use crate::documents::tally::Bound;
+use crate::api::{Limits, Named, TenantClass, TenantClassSpec};
 use crate::stack::hash::fingerprint;
-use crate::stack::model::blocked::Blocked;
-
-/// How long a class that somebody else's Tenants use is left alone, before that is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 /// What a process knows of the classes that its Tenants use.
 #[derive(Default)]
 pub struct Classes {
     /// Whoever holds it puts our finalizer on a class, or takes it off.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     /// Which classes carry our finalizer, as far as this process has seen or written it.
-    held: Lock<BTreeSet<String>>,
+    pub(super) held: Lock<BTreeSet<String>>,
     /// By a Tenant's uid: the class that it is coming to, before its status says so.
-    coming: Lock<BTreeMap<String, String>>,
+    pub(super) coming: Lock<BTreeMap<String, String>>,
     /// When a class was last found to be used by Tenants that this process does not see.
-    others: Lock<BTreeMap<String, Instant>>,
+    pub(super) others: Lock<BTreeMap<String, Instant>>,
     /// Notified when a class may not be used any more.
     pub unused: Notify,
 }
@@ -68,147 +54,4 @@ pub fn concerns(class: &TenantClass) -> String {
     let spec = TenantClassSpec { gateway: None, ..spec.clone() };
     let leaves = metadata.deletion_timestamp.is_some();
     fingerprint(&serde_json::to_string(&(&metadata.uid, leaves, spec)).unwrap_or_default())
-}
-
-impl Context {
-    /// A class, from the cache; or why it cannot be used.
-    pub fn class(&self, name: &str) -> Result<Class, Blocked> {
-        let not_found = |message: String| Blocked { reason: Reason::ClassNotFound, message };
-        let Some(found) = self.tenant_classes.get(&ObjectRef::new(name)) else {
-            return Err(not_found(format!(
-                "There is no TenantClass '{name}': name another in `classRef`, or ask an administrator to create it"
-            )));
-        };
-        match &found.0 {
-            Ok(class) => Ok(Class {
-                name: name.into(),
-                spec: Arc::new(class.spec.clone()),
-                leaves: class.metadata.deletion_timestamp.is_some(),
-            }),
-            Err(_) => Err(not_found(format!("This release cannot read TenantClass '{name}'"))),
-        }
-    }
-
-    /// Wakes all Tenants that name a class, or stand under it.
-    pub fn wake_class(&self, class: &str) {
-        self.wake_tenants(|tenant| tenant.is_of_class(class));
-    }
-
-    /// A Tenant comes to a class, or stands under it: our finalizer is on it before the Tenant's status names it. One that is
-    /// being deleted takes no finalizer any more, and nobody new.
-    pub async fn hold_class(&self, class: &Class, uid: &str) -> Result<(), kube::Error> {
-        self.classes.coming.lock().insert(uid.into(), class.name.clone());
-        let is_held = || self.classes.held.lock().contains(&class.name);
-        if is_held() || class.leaves || self.settings.read_only {
-            return Ok(());
-        }
-        let _turn = self.classes.turn.lock().await;
-        if is_held() {
-            return Ok(());
-        }
-        if let Some(cached) = self.tenant_classes.get(&ObjectRef::new(&class.name))
-            && !finalizer::has_finalizer(&*cached, &self.finalizer())
-        {
-            finalizer::take::<Guarded<TenantClass>>(&self.class_api(), &*cached, &self.finalizer()).await?;
-        }
-        self.classes.held.lock().insert(class.name.clone());
-        Ok(())
-    }
-
-    /// A class as the watch shows it. Somebody may have taken our finalizer off: who stands under it puts it on again.
-    pub fn class_seen(&self, class: &Guarded<TenantClass>) {
-        if !finalizer::has_finalizer(class, &self.finalizer())
-            && self.classes.held.lock().remove(&class.name_any())
-        {
-            self.wake_class(&class.name_any());
-        }
-        // One that is being deleted waits for nobody but its Tenants.
-        self.classes.unused.notify_one();
-    }
-
-    /// A Tenant does not come to a class after all, or is gone.
-    pub fn comes_to_no_class(&self, uid: &str) {
-        if self.classes.coming.lock().remove(uid).is_some() {
-            self.classes.unused.notify_one();
-        }
-    }
-
-    /// Takes our finalizer off the classes that nobody uses. Another operator of this installation may see other Tenants:
-    /// before that, all there are are asked for.
-    pub async fn release_classes(&self) -> Result<(), kube::Error> {
-        if self.settings.read_only {
-            return Ok(());
-        }
-        let _turn = self.classes.turn.lock().await;
-        let used = self.used_classes();
-        let mut others = None;
-        for class in self.tenant_classes.state() {
-            let name = class.name_any();
-            let leaves = class.meta().deletion_timestamp.is_some();
-            let is_ours = finalizer::has_finalizer(&*class, &self.finalizer());
-            if !is_ours || used.contains(&name) || (self.was_others(&name) && !leaves) {
-                continue;
-            }
-            if others.is_none() {
-                others = Some(self.listed_classes().await?);
-            }
-            if others.as_ref().is_some_and(|others: &BTreeSet<String>| others.contains(&name)) {
-                self.classes.others.lock().insert(name, Instant::now());
-                continue;
-            }
-            self.classes.held.lock().remove(&name);
-            finalizer::release::<Guarded<TenantClass>>(&self.class_api(), &*class, &self.finalizer()).await?;
-            tracing::info!(class = name, "no Tenant stands under the TenantClass any more");
-        }
-        Ok(())
-    }
-
-    /// Whether a class was found to be somebody else's a moment ago.
-    fn was_others(&self, class: &str) -> bool {
-        self.classes.others.lock().get(class).is_some_and(|at| self.clock.since(*at) < LOOK_AGAIN)
-    }
-
-    /// The classes of all Tenants that carry our finalizer, whoever sees them.
-    async fn listed_classes(&self) -> Result<BTreeSet<String>, kube::Error> {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Tenant>(&()));
-        let tenants = api.list(&ListParams::default()).await?;
-        let ours = tenants.items.iter().filter(|tenant| finalizer::has_finalizer(*tenant, &self.finalizer()));
-        let class = |tenant: &DynamicObject| {
-            field(tenant, "/status/class").or_else(|| field(tenant, "/spec/classRef/name"))
-        };
-        Ok(ours.filter_map(class).collect())
-    }
-
-    /// The classes under which somebody stands, or is about to. Who only names one, and was not let in, does not keep it.
-    fn used_classes(&self) -> BTreeSet<String> {
-        let tenants = self.tenants.kept();
-        let stands = tenants.iter().filter_map(|tenant| tenant.common()?.1?.class.clone());
-        let coming = self.classes.coming.lock();
-        let alive: BTreeSet<&str> = tenants.iter().filter_map(|it| it.meta().uid.as_deref()).collect();
-        let coming = coming.iter().filter(|(uid, _)| alive.contains(uid.as_str()));
-        stands.chain(coming.map(|(_, class)| class.clone())).collect()
-    }
-
-    fn class_api(&self) -> Api<Guarded<TenantClass>> {
-        Api::all(self.client.clone())
-    }
-
-    /// How many documents these tenants of a pool may have, by tenantId; only those whose class says so.
-    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> HashMap<String, Bound> {
-        let mut by_class: BTreeMap<&str, Option<Bound>> = BTreeMap::new();
-        let mut bounds = HashMap::new();
-        for tenant in tenants {
-            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else {
-                continue;
-            };
-            let its = by_class.entry(class).or_insert_with(|| {
-                let limits = self.class(class).ok()?.limits();
-                Bound::of(class, &limits)
-            });
-            if let (Some(its), Some(id)) = (its, tenant.tenant_id()) {
-                bounds.insert(id.to_owned(), its.clone());
-            }
-        }
-        bounds
-    }
 }

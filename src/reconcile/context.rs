@@ -1,5 +1,6 @@
 //! What every pass needs: clients, stores, and the few things that a process remembers.
 
+mod classes;
 mod per_stack;
 mod places;
 mod start;
