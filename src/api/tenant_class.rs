@@ -173,8 +173,8 @@ pub struct GatewayShare {
     #[schemars(range(min = 1, max = 10_000))]
     pub concurrent: Option<i32>,
 
-    /// How long a question may wait for its turn before it is refused, in seconds or milliseconds, for example '2s' or '500ms'. Default: as
-    /// the gateway is set.
+    /// How long a question may wait for its turn before it is refused, in seconds or milliseconds, for example '2s' or '500ms'. Default:
+    /// '1s'.
     #[schemars(length(min = 2, max = 7), regex(pattern = r"^([1-9][0-9]{0,4}ms|[1-9][0-9]?s)$"))]
     pub max_wait: Option<String>,
 
