@@ -55,3 +55,38 @@ pub fn concerns(class: &TenantClass) -> String {
     let leaves = metadata.deletion_timestamp.is_some();
     fingerprint(&serde_json::to_string(&(&metadata.uid, leaves, spec)).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::mocked::read;
+
+    fn says(metadata: Value, spec: Value) -> String {
+        let mut meta = json!({"name": "basic", "uid": "u-1"});
+        meta.as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
+        concerns(&read(
+            json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantClass", "metadata": meta, "spec": spec}),
+        ))
+    }
+
+    /// Ten thousand Tenants are not woken because the gateway is to let them ask more.
+    #[test]
+    fn an_edit_of_what_only_the_gateway_looks_at_concerns_no_tenant() {
+        let class = |weight: i32, documents: i64| json!({"gateway": {"weight": weight}, "limits": {"documents": documents}});
+        let before = says(json!({}), class(1, 9));
+        assert_eq!(says(json!({}), class(4, 9)), before);
+        assert_eq!(
+            says(json!({"labels": {"a": "b"}, "finalizers": ["c/d"], "resourceVersion": "8"}), class(1, 9)),
+            before
+        );
+        for other in [
+            says(json!({}), class(1, 10)),
+            says(json!({"uid": "u-2"}), class(1, 9)),
+            says(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), class(1, 9)),
+        ] {
+            assert_ne!(other, before);
+        }
+    }
+}

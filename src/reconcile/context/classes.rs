@@ -164,3 +164,90 @@ impl Context {
         bounds
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::mocked::{
+        Exchange, FINALIZER, api_server, context, get_object, json_patch, store, tenant, tenants, with,
+    };
+
+    const CLASS: &str = "/apis/tenantry.dev/v1alpha1/tenantclasses/basic";
+
+    fn basic() -> Value {
+        let metadata =
+            json!({"name": "basic", "uid": "u-1", "resourceVersion": "3", "finalizers": [FINALIZER]});
+        json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantClass", "metadata": metadata, "spec": {}})
+    }
+
+    /// A Tenant that stands under the class, or only names it.
+    fn of_basic(status: Value, metadata: Value) -> Value {
+        let spec = json!({"tenantId": "acme", "pattern": "Silo", "classRef": {"name": "basic"}});
+        with(tenant(metadata), json!({"spec": spec, "status": status}))
+    }
+
+    fn stands() -> Value {
+        json!({"class": "basic"})
+    }
+
+    fn held() -> Value {
+        json!({"finalizers": [FINALIZER]})
+    }
+
+    /// All Tenants that there are, as one asks who may not see them all.
+    fn listed(items: Vec<Value>) -> Exchange {
+        let list = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantList", "metadata": {}, "items": items});
+        get_object("/apis/tenantry.dev/v1alpha1/tenants").answered(list)
+    }
+
+    fn released() -> Exchange {
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+            {"op": "test", "path": "/metadata/finalizers/0", "value": FINALIZER},
+            {"op": "remove", "path": "/metadata/finalizers/0"},
+        ]);
+        json_patch(CLASS, patch).answered(with(basic(), json!({"metadata": {"name": "basic", "uid": "u-1"}})))
+    }
+
+    /// What is asked of the API server while these Tenants are seen.
+    async fn releases(seen: Vec<Value>, expected: Vec<Exchange>) {
+        let server = api_server(expected);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store([basic()]);
+        cx.tenants = tenants(seen);
+        cx.release_classes().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_class_is_released_when_nobody_stands_under_it() {
+        releases(vec![], vec![listed(vec![]), released()]).await;
+        releases(vec![of_basic(stands(), held())], vec![]).await;
+        // Who only names it, and was not let in, does not keep it from being deleted.
+        let refused = of_basic(json!({}), json!({}));
+        releases(vec![refused.clone()], vec![listed(vec![refused]), released()]).await;
+    }
+
+    /// Another operator of the installation sees Tenants that this one does not.
+    #[tokio::test]
+    async fn a_class_that_others_use_stays_held() {
+        for anothers in [of_basic(stands(), held()), of_basic(json!({}), held())] {
+            releases(vec![], vec![listed(vec![anothers])]).await;
+        }
+        let of_another_installation = of_basic(stands(), json!({"finalizers": ["tenantry.dev/other"]}));
+        releases(vec![], vec![listed(vec![of_another_installation]), released()]).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_about_to_stand_under_a_class_keeps_it() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store([basic()]);
+        cx.tenants = tenants([of_basic(json!({}), json!({}))]);
+        let class = cx.class("basic").unwrap();
+        cx.hold_class(&class, "uid-acme").await.unwrap();
+        cx.release_classes().await.unwrap();
+        assert!(cx.classes.held.lock().contains("basic"));
+    }
+}
