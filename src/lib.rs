@@ -20,7 +20,7 @@
 //! | [`reconcile`] | one pass over an object: resolve → observe → plan → act → report; and the way back |
 //! | [`operator`] | the process: start, leader election, watches, probes, metrics |
 //! | [`gateway`] | the other process: who asks for whom, questions in turn, answers that are the tenant's |
-//! | [`cli`] | `run`, `gateway`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents` |
+//! | [`cli`] | `run`, `gateway`, `crds`, `iam-policy`, `plan`, `retrieve`, `delete --dry-run`, `retained`, `release`, `documents`, `tenants` |
 //!
 //! `api ← stack ← ask`, `stack ← aws ← records ← documents ← layers ← reconcile ← operator`: a folder may use those before it.
 //! `gateway` may use those up to `records`, and `ask`. `cli` may use what comes before `reconcile`, and its verbs `run` and

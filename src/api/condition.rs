@@ -129,6 +129,18 @@ words! {
         ScheduleInvalid,
         /// The spec breaks a rule that is newer than the object, or this release cannot read it.
         SpecInvalid,
+        /// There is no TenantClass of that name.
+        ClassNotFound,
+        /// The TenantClass does not admit Tenants of this namespace.
+        ClassNotAllowed,
+        /// The Tenant and its class both say where it is, or neither does.
+        ClassConflict,
+        /// The Tenant sets what its class does not let it set.
+        OverrideForbidden,
+        /// The class does not allow as much: a model, or so many documents; what is beyond is held back.
+        LimitExceeded,
+        /// The Tenant would have to move; it stays where it is.
+        Immutable,
         /// The records of tenantIds cannot be read or written at the moment.
         WaitingForRecords,
         /// The bucket with the records of tenantIds, or one of them, is gone: nobody new gets an id.
@@ -258,6 +270,17 @@ pub fn sort(conditions: &mut [Condition]) {
 }
 
 impl Reason {
+    /// Whether it refuses a Tenant because of its class, or of a move. Who was accepted before goes on as it was.
+    pub const fn is_of_a_class(self) -> bool {
+        use Reason::{
+            ClassConflict, ClassNotAllowed, ClassNotFound, Immutable, LimitExceeded, OverrideForbidden,
+        };
+        matches!(
+            self,
+            ClassNotFound | ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable
+        )
+    }
+
     /// The reason of what cannot begin before `layer` is done.
     pub const fn waiting_for(layer: Layer) -> Self {
         match layer {

@@ -1,4 +1,4 @@
-//! The two definitions as the API server gets them.
+//! The definitions as the API server gets them.
 
 use std::{fs, io, path::Path};
 
@@ -8,20 +8,26 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::{SharedStack, Tenant};
+use super::{SharedStack, Tenant, TenantClass};
 
-/// Both definitions. Use these rather than `Tenant::crd()`, whose schema keeps traces of Rust's types.
+/// All definitions. Use these rather than `Tenant::crd()`, whose schema keeps traces of Rust's types.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![Tenant::crd(), SharedStack::crd()];
+    let mut crds = vec![Tenant::crd(), SharedStack::crd(), TenantClass::crd()];
     for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
+            // What the operator reports is no wish, and is not held to the rules of wishes.
+            if let Some(status) =
+                schema.properties.as_mut().and_then(|properties| properties.get_mut("status"))
+            {
+                without_rules(status);
+            }
         }
     }
     crds
 }
 
-/// Both definitions as one YAML stream.
+/// All definitions as one YAML stream.
 pub fn yaml() -> String {
     crds().iter().map(document).collect::<Vec<_>>().join("---\n")
 }
@@ -64,6 +70,14 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         tidy(values);
+    }
+}
+
+fn without_rules(schema: &mut JSONSchemaProps) {
+    schema.x_kubernetes_validations = None;
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(without_rules);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        without_rules(items);
     }
 }
 

@@ -110,6 +110,12 @@ metrics! {
         "How many objects have a condition that stands so. Of all objects.";
     UNREADABLE: Gauge "tenantry_objects_unreadable" ["kind"]
         "How many objects this release cannot read, such as those that a newer definition let in. Nothing is done for them, and no other metric counts them.";
+    CLASS_TENANTS: Gauge "tenantry_class_tenants" ["class", "ready"]
+        "How many Tenants stand under a TenantClass that is there, by whether they are Ready: `true` or `false`.";
+    CLASS_DOCUMENTS: Gauge "tenantry_class_documents" ["class"]
+        "How many documents the tenants of a TenantClass that is there have together, as they were last counted.";
+    CLASS_BYTES: Gauge "tenantry_class_documents_bytes" ["class"]
+        "How many bytes these documents have.";
     MODEL_END: Gauge "tenantry_model_end_of_life_timestamp_seconds" ["model"]
         "When an embedding model that is in use ends; there once AWS has said so.";
     RECORDS_LOST: Gauge "tenantry_records_lost" []
@@ -161,6 +167,12 @@ metrics! {
         "Connections of callers.";
     GATEWAY_REFUSED: Counter "tenantry_gateway_refused_total" ["reason"]
         "Requests that were refused, by why.";
+    GATEWAY_CLASS_REQUESTS: Counter "tenantry_gateway_class_requests_total" ["class", "outcome"]
+        "Questions of tenants that have a TenantClass, by how they ended: `ok`, `refused`, or `gone` where the caller went away before.";
+    GATEWAY_CLASS_REFUSED: Counter "tenantry_gateway_class_refused_total" ["class", "reason", "enforcement"]
+        "Questions that a limit of the tenant's class has refused (`Enforce`), or would have refused (`Shadow`): `requests_per_minute`, `concurrent`, or `throttled`, which waited too long for their turn.";
+    GATEWAY_CLASS_QUEUE_SECONDS: Histogram "tenantry_gateway_class_queue_seconds" ["class"]
+        "How long questions of tenants that have a TenantClass waited for their turn, if they had it.";
     GATEWAY_FOREIGN: Counter "tenantry_gateway_foreign_passages_total" ["pattern"]
         "Passages that AWS returned to a tenant's question and that are not the tenant's; they were dropped. Anything but 0 means that a filter was not applied, that a metadata file lies, or that a knowledge base was mixed up.";
     GATEWAY_MEMBERS_DROPPED: Counter "tenantry_gateway_members_dropped_total" []

@@ -8,16 +8,16 @@ impl Reason {
     #[deny(clippy::wildcard_enum_match_arm)]
     pub const fn names_tenants(self) -> bool {
         use Reason::{
-            Accepted, AnnotationInvalid, Borrowed, Creating, DataLost, DeadlineExceeded, Deleting, Denied,
-            DocumentsFailed, DocumentsRemain, DocumentsStuck, EndpointUnreachable, Failed, GracePeriod,
-            Invalid, KeyNotAllowed, LargeDeletion, Lent, ModelLegacy, ModelStays, NamespaceNotAllowed,
-            NoDocuments, NotYet, ObjectsLocked, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved,
-            ReadOnly, Ready, RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers,
-            RetainedTenants, ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving,
-            StackNotFound, StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed,
-            TenantIdRetained, TenantIdTaken, Throttled, TooManyTenants, Transient, Updating,
-            WaitingForBucket, WaitingForIndex, WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords,
-            WaitingForRole, WaitingForVectorStore,
+            Accepted, AnnotationInvalid, Borrowed, ClassConflict, ClassNotAllowed, ClassNotFound, Creating,
+            DataLost, DeadlineExceeded, Deleting, Denied, DocumentsFailed, DocumentsRemain, DocumentsStuck,
+            EndpointUnreachable, Failed, GracePeriod, Immutable, Invalid, KeyNotAllowed, LargeDeletion, Lent,
+            LimitExceeded, ModelLegacy, ModelStays, NamespaceNotAllowed, NoDocuments, NotYet, ObjectsLocked,
+            OverrideForbidden, OwnedByAnother, Paused, Progressing, Quota, QuotaReserved, ReadOnly, Ready,
+            RecordsLost, Registered, RegistryConflict, RegistryNotFound, RetainedDiffers, RetainedTenants,
+            ScheduleInvalid, SiloNotAllowed, SpecInvalid, StackHasNoPool, StackLeaving, StackNotFound,
+            StackNotReady, SyncFailed, SyncRequested, Synced, TenantIdNotAllowed, TenantIdRetained,
+            TenantIdTaken, Throttled, TooManyTenants, Transient, Updating, WaitingForBucket, WaitingForIndex,
+            WaitingForKey, WaitingForKnowledgeBase, WaitingForRecords, WaitingForRole, WaitingForVectorStore,
         };
         match self {
             // They list Tenants, with their namespaces.
@@ -33,6 +33,8 @@ impl Reason {
             // They speak of one Tenant, in its own namespace.
             TenantIdTaken | TenantIdRetained | TenantIdNotAllowed | TooManyTenants => false,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool => false,
+            ClassNotFound | ClassNotAllowed | ClassConflict | OverrideForbidden => false,
+            LimitExceeded | Immutable => false,
             StackNotFound | StackNotReady | StackLeaving | RegistryConflict => false,
             // They speak of the object's own spec and annotations.
             SpecInvalid | ScheduleInvalid | AnnotationInvalid | Paused | ReadOnly => false,

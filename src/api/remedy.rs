@@ -51,6 +51,26 @@ impl Reason {
             }
             ScheduleInvalid => "Correct `schedule` or `timeZone` as the message says.",
             SpecInvalid => "Correct the field that the message names, or run the release that knows it.",
+            ClassNotFound => {
+                "Wait until an administrator creates the TenantClass, or correct `classRef`: `kubectl get tenantclasses` lists those that \
+                 there are."
+            }
+            ClassNotAllowed => {
+                "Name a class that admits the namespace, or ask an administrator to let the namespace in: by its labels, or by \
+                 `allowedNamespaces` of the TenantClass."
+            }
+            ClassConflict => {
+                "Remove the fields that the message names, or name another class; if nobody places the Tenant, set `pattern`."
+            }
+            OverrideForbidden => {
+                "Remove the fields that the message names, or ask an administrator to add them to `mayOverride` of the class."
+            }
+            LimitExceeded => {
+                "Do with less than the limit that the message names, or name another class, or ask an administrator to raise the limit."
+            }
+            Immutable => {
+                "Set `classRef`, or `pattern` and the rest, back to what `status.placement` says; to move, do as the message says."
+            }
             WaitingForRecords => {
                 "Wait. If it lasts, see to it that the operator reaches the bucket of the records, and may read and write it."
             }

@@ -15,6 +15,9 @@ use super::{
     VectorStore,
 };
 
+/// Said of a spec that leaves its pattern to a class, which has not said it.
+const PATTERN_REQUIRED: &str = "`pattern` is required, or a class that places the Tenant";
+
 /// What a Tenant asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Isolation {
@@ -160,9 +163,10 @@ impl Tenant {
 impl TenantSpec {
     /// What this spec asks for.
     pub fn isolation(&self) -> Result<Isolation, Invalid> {
+        let pattern = self.pattern.ok_or_else(|| Invalid::new("pattern", PATTERN_REQUIRED))?;
         if let Some(placement) = PLACEMENTS
             .iter()
-            .find(|placement| self.sets(placement.field) && !placement.patterns.contains(&self.pattern))
+            .find(|placement| self.sets(placement.field) && !placement.patterns.contains(&pattern))
         {
             return Err(Invalid::new(placement.field, placement.instead));
         }
@@ -177,7 +181,7 @@ impl TenantSpec {
         let data_deletion_policy = self.data_deletion_policy.unwrap_or_default();
         let ingestion = Ingestion::resolve(self.ingestion.as_ref());
         let tags = self.tags.clone();
-        Ok(match self.pattern {
+        Ok(match pattern {
             Pattern::Silo => Isolation::Silo(Silo {
                 encryption: Encryption::resolve(self.encryption.as_ref())?,
                 documents: Documents::resolve(self.documents.as_ref()),
@@ -212,6 +216,7 @@ impl TenantSpec {
     fn sets(&self, field: &str) -> bool {
         let TenantSpec {
             tenant_id: _,
+            class_ref: _,
             pattern: _,
             stack_ref,
             knowledge_base,

@@ -41,6 +41,25 @@ pub fn fixed_where(path: &str, is_default: impl Fn(&str) -> String, default: &st
     )
 }
 
+/// The same rule of a Tenant, as long as it says its pattern itself before and after. Where its class comes to say it, or no
+/// longer does, the operator compares with what was accepted.
+pub fn while_placed(stays: Rule) -> Rule {
+    let same = "has(self.pattern) && has(oldSelf.pattern)";
+    Rule { rule: format!("!({same}) || ({})", stays.rule), ..stays }
+}
+
+/// A field of which the class says all, where it says the pattern.
+pub fn class_says(path: &str) -> Rule {
+    let field = path.split('.').next().unwrap_or(path);
+    rule(
+        format!("has(self.pattern) || !({})", present("self", path)),
+        format!(
+            "`{path}` must not be set without `pattern`: whoever leaves the pattern to its class leaves it this too; remove `{field}`, \
+             or set `pattern`"
+        ),
+    )
+}
+
 /// Whether `path` is there, parent by parent.
 pub fn present(root: &str, path: &str) -> String {
     let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
@@ -55,3 +74,6 @@ pub const ANOTHER_STACK: &str = "while nothing is built, delete this Tenant and 
                                  second Tenant with another `tenantId`, copy the documents to it and delete this one";
 /// How to migrate what all borrowers of a stack share.
 pub const SECOND_STACK: &str = "create a second SharedStack and move its tenants there one by one";
+/// How to come to another placement of a class.
+pub const SECOND_CLASS: &str =
+    "create a second TenantClass, and name it in the `classRef` of the Tenants that are to have it";

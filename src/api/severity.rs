@@ -25,7 +25,7 @@ impl Reason {
             WaitingForKey | WaitingForBucket | WaitingForVectorStore => Severity::UnderWay,
             WaitingForIndex | WaitingForRole | WaitingForKnowledgeBase => Severity::UnderWay,
             // Something else comes first, or AWS takes its time.
-            Borrowed | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
+            Borrowed | ClassNotFound | StackNotFound | StackNotReady | StackLeaving => Severity::Blocked,
             NotYet | Throttled | Transient | SyncFailed | WaitingForRecords => Severity::Blocked,
             DocumentsRemain | DocumentsStuck | ObjectsLocked | Paused | ReadOnly => Severity::Blocked,
             // The spec, or whoever wrote it.
@@ -33,6 +33,9 @@ impl Reason {
             AnnotationInvalid => Severity::Stalled,
             NamespaceNotAllowed | SiloNotAllowed | StackHasNoPool | KeyNotAllowed => Severity::Stalled,
             TenantIdNotAllowed | TooManyTenants => Severity::Stalled,
+            ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable => {
+                Severity::Stalled
+            }
             // The account, or whoever looks after it.
             QuotaReserved | Quota | Denied | EndpointUnreachable | Invalid => Severity::Stalled,
             Failed | DeadlineExceeded | OwnedByAnother | ModelLegacy => Severity::Stalled,
@@ -81,6 +84,7 @@ mod tests {
             "GracePeriod",
         ];
         let blocked = [
+            "ClassNotFound",
             "WaitingForRecords",
             "StackNotFound",
             "StackNotReady",
@@ -108,6 +112,11 @@ mod tests {
             "KeyNotAllowed",
             "ScheduleInvalid",
             "SpecInvalid",
+            "ClassNotAllowed",
+            "ClassConflict",
+            "OverrideForbidden",
+            "LimitExceeded",
+            "Immutable",
             "RecordsLost",
             "Denied",
             "Quota",

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::condition::{self, ConditionType, Reason};
 use super::vector_store::VectorStore;
+use super::{Answers, Placement};
 
 /// What the operator has built or found, and how it stands. Everything here is reported, nothing is read back
 /// as a wish.
@@ -28,6 +29,20 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+
+    /// Where the Tenant was placed when it was accepted, by its spec or by its class: what decides what is built, as it was
+    /// written. It stays so; a change that would move the Tenant is refused with the reason Immutable.
+    pub placement: Option<Placement>,
+
+    /// The TenantClass under which the Tenant stands: the last one that was accepted. Absent without one.
+    pub class: Option<String>,
+
+    /// Which model answers, by the Tenant's spec or its class. Absent where clients choose.
+    pub answers: Option<Answers>,
+
+    /// How many documents the tenant has, as the last look before a job found them, those that a limit of the class holds back
+    /// included. Absent until then.
+    pub documents: Option<DocumentsStatus>,
 
     /// The knowledge base to ask. A Pool tenant's is its SharedStack's.
     pub knowledge_base_id: Option<String>,
@@ -133,6 +148,16 @@ impl Status {
         arns.into_iter().flatten()
     }
 
+    /// Whether the object was accepted, and is acted upon: also if a change that was made since was refused, and what stood
+    /// before goes on.
+    pub fn is_accepted(&self) -> bool {
+        let refused_change = || {
+            let said = self.condition(ConditionType::Accepted)?;
+            Some(self.placement.is_some() && Reason::parse(&said.reason)?.is_of_a_class())
+        };
+        self.is_true(ConditionType::Accepted) || refused_change().unwrap_or_default()
+    }
+
     /// Whether a condition is True.
     pub fn is_true(&self, kind: ConditionType) -> bool {
         condition::is_true(&self.conditions, kind)
@@ -161,6 +186,19 @@ impl Status {
         self.conditions.push(said);
         condition::sort(&mut self.conditions);
     }
+}
+
+/// The documents of a tenant.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentsStatus {
+    /// How many there are.
+    #[serde(default)]
+    pub count: i64,
+
+    /// How many bytes they have together.
+    #[serde(default)]
+    pub bytes: i64,
 }
 
 /// A filter, as `Retrieve` and `RetrieveAndGenerate` take it in

@@ -2,16 +2,19 @@
 
 use std::fmt;
 
+use kube::core::Rule;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::{placed, stack_is_named};
-use super::rules::{ANOTHER_STACK, SECOND_TENANT, fixed, fixed_as_it_is, unchanging};
+use super::rules::{
+    ANOTHER_STACK, SECOND_TENANT, class_says, fixed, fixed_as_it_is, rule, unchanging, while_placed,
+};
 use super::tags::{self, Tags};
 use super::{
-    Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion, KnowledgeBase, Pattern, Status,
-    VectorStore, index, knowledge_base, models, vector_store,
+    Answers, ClassRef, Collection, DataDeletionPolicy, Documents, Encryption, Index, Ingestion,
+    KnowledgeBase, Pattern, StackRef, Status, VectorStore, index, knowledge_base, models, vector_store,
 };
 
 /// What a tenant's stack must be: how isolated, of what shape, and what survives its deletion.
@@ -32,7 +35,8 @@ use super::{
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
-    printcolumn(name = "Pattern", type_ = "string", json_path = ".spec.pattern"),
+    printcolumn(name = "Pattern", type_ = "string", json_path = ".status.placement.pattern"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".spec.classRef.name"),
     printcolumn(name = "Knowledge Base", type_ = "string", json_path = ".status.knowledgeBaseId"),
     printcolumn(name = "Index", type_ = "string", json_path = ".status.indexName"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.ingestion.finishedTime"),
@@ -63,22 +67,30 @@ use super::{
 #[x_kube(validation = vector_store::lacks(&vector_store::COSINE))]
 #[x_kube(validation = vector_store::lacks(&vector_store::LISTS))]
 #[x_kube(validation = vector_store::lacks(&vector_store::LARGE_PARENTS))]
-// What is decided at creation, and the way to migrate.
+// Who says where it is: the Tenant, all of it, or its class.
+#[x_kube(validation = is_placed())]
+#[x_kube(validation = class_says("stackRef"))]
+#[x_kube(validation = class_says("vectorStore"))]
+#[x_kube(validation = class_says("encryption"))]
+#[x_kube(validation = class_says("knowledgeBase"))]
+#[x_kube(validation = class_says("index"))]
+#[x_kube(validation = class_says("collection.standbyReplicas"))]
+// What is decided at creation, and the way to migrate. Between a pattern of its own and its class's the operator compares.
 #[x_kube(validation = unchanging("tenantId", SECOND_TENANT))]
-#[x_kube(validation = unchanging("pattern", SECOND_TENANT))]
-#[x_kube(validation = fixed_as_it_is("stackRef", ANOTHER_STACK))]
-#[x_kube(validation = fixed("encryption.key", "'AWSOwned'", SECOND_TENANT))]
-#[x_kube(validation = fixed_as_it_is("encryption.kmsKeyArn", SECOND_TENANT))]
-#[x_kube(validation = fixed("vectorStore", "'OpenSearchServerless'", SECOND_TENANT))]
-#[x_kube(validation = fixed("collection.standbyReplicas", "'Enabled'", SECOND_TENANT))]
-#[x_kube(validation = models::model_stays(SECOND_TENANT))]
-#[x_kube(validation = models::dimensions_stay(SECOND_TENANT))]
-#[x_kube(validation = knowledge_base::chunking_stays(SECOND_TENANT))]
-#[x_kube(validation = vector_store::distance_stays(SECOND_TENANT))]
-#[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_TENANT))]
-#[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_TENANT))]
-#[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_TENANT))]
-#[x_kube(validation = index::attributes_only_grow(SECOND_TENANT))]
+#[x_kube(validation = while_placed(unchanging("pattern", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed_as_it_is("stackRef", ANOTHER_STACK)))]
+#[x_kube(validation = while_placed(fixed("encryption.key", "'AWSOwned'", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed_as_it_is("encryption.kmsKeyArn", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed("vectorStore", "'OpenSearchServerless'", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed("collection.standbyReplicas", "'Enabled'", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(models::model_stays(SECOND_TENANT)))]
+#[x_kube(validation = while_placed(models::dimensions_stay(SECOND_TENANT)))]
+#[x_kube(validation = while_placed(knowledge_base::chunking_stays(SECOND_TENANT)))]
+#[x_kube(validation = while_placed(vector_store::distance_stays(SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed("index.hnsw.m", "16", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed("index.hnsw.efConstruction", "512", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(fixed("index.hnsw.efSearch", "512", SECOND_TENANT)))]
+#[x_kube(validation = while_placed(index::attributes_only_grow(SECOND_TENANT)))]
 pub struct TenantSpec {
     /// The tenant's identity in AWS, unique in an installation: it ends up in names, policies, prefixes and
     /// query filters. Lower-case letters, digits and single hyphens. Of two Tenants that ask for the same one,
@@ -86,10 +98,18 @@ pub struct TenantSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
     pub tenant_id: String,
 
+    /// The TenantClass that the tenant is of: its tier. The class may say where the tenant is, fills in what is left out
+    /// here, and bounds it. It may be changed: at once where nothing has to be rebuilt; where the tenant would have to move,
+    /// the change is refused with the reason Immutable, and all goes on as it was. Default: no class, and no limits but those of the AWS
+    /// account.
+    pub class_ref: Option<ClassRef>,
+
     /// How isolated the tenant is. 'Silo' owns everything: key, bucket, vector store, index, role and knowledge
     /// base. 'Bridge' owns index, role and knowledge base in a SharedStack's vector store and bucket. 'Pool' owns
-    /// nothing: its documents are told from others' by a filter that every query must carry. Cannot be changed.
-    pub pattern: Pattern,
+    /// nothing: its documents are told from others' by a filter that every query must carry. Required unless the
+    /// TenantClass of `classRef` places its tenants; then it must not be set, nor must `stackRef`, `vectorStore`, `encryption`,
+    /// `knowledgeBase`, `index` and `collection.standbyReplicas`. Cannot be changed.
+    pub pattern: Option<Pattern>,
 
     /// The SharedStack that lends what the tenant does not own. Required for Bridge and Pool, forbidden for
     /// Silo. Cannot be changed.
@@ -162,22 +182,12 @@ impl TenantSpec {
     }
 }
 
-/// Names a SharedStack.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StackRef {
-    /// The name of the SharedStack. It must admit this Tenant's namespace in `allowedNamespaces`.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
-    pub name: String,
-}
-
-/// Which model answers.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answers {
-    /// The model, by id, inference profile or ARN (also a custom model's), for example 'amazon.nova-pro-v1:0'.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$"))]
-    pub model: String,
+/// A Tenant that nobody places could not be built.
+fn is_placed() -> Rule {
+    rule(
+        "has(self.pattern) || has(self.classRef)",
+        "`pattern` is required, or a `classRef` that names a TenantClass which places its tenants",
+    )
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]

@@ -36,6 +36,14 @@ impl VectorStore {
         }
     }
 
+    /// Whether it is a collection, with a network of its own.
+    pub const fn has_network(self) -> bool {
+        match self {
+            VectorStore::OpenSearchServerless => true,
+            VectorStore::S3Vectors => false,
+        }
+    }
+
     /// Whether it can do what is asked of an index, and of what goes into it. Who borrows a store may learn only now which it
     /// is.
     pub fn serves(self, index: Option<&Index>, base: Option<&KnowledgeBase>) -> Result<(), Invalid> {
@@ -124,6 +132,9 @@ const LACKING: [Lack; 5] = [GRAPH, INNER_PRODUCT, COSINE, LISTS, LARGE_PARENTS];
 pub(super) const NO_COLLECTION: &str = "`collection` must not be set with `vectorStore` 'S3Vectors': a vector bucket has no \
                                         standby replicas and no network of its own";
 
+const NO_STANDBY_REPLICAS: &str =
+    "`standbyReplicas` must not be set with `vectorStore` 'S3Vectors': a vector bucket has none";
+
 const IS_S3_VECTORS: &str = "has(self.vectorStore) && self.vectorStore == 'S3Vectors'";
 
 /// No collection where there is none.
@@ -131,9 +142,25 @@ pub(super) fn no_collection() -> Rule {
     rule(format!("!has(self.collection) || !({IS_S3_VECTORS})"), NO_COLLECTION)
 }
 
+/// The same of a class's placement.
+pub(super) fn no_standby_replicas() -> Rule {
+    rule(format!("!has(self.standbyReplicas) || !({IS_S3_VECTORS})"), NO_STANDBY_REPLICAS)
+}
+
+/// The same of a class's defaults, where it places its tenants.
+pub(super) fn no_default_collection() -> Rule {
+    let is_s3_vectors = IS_S3_VECTORS.replace("self", "self.placement");
+    rule(
+        format!(
+            "!has(self.defaults) || !has(self.defaults.collection) || !has(self.placement) || !({is_s3_vectors})"
+        ),
+        NO_COLLECTION,
+    )
+}
+
 /// What a Tenant's own store lacks. Which store a borrower has, only the operator can see.
 pub(super) fn lacks(lack: &Lack) -> Rule {
-    lacking(lack, "", &format!("self.pattern != 'Silo' || ({IS_S3_VECTORS})"))
+    lacking(lack, "", &format!("!has(self.pattern) || self.pattern != 'Silo' || ({IS_S3_VECTORS})"))
 }
 
 /// What the store of a SharedStack's pool lacks.

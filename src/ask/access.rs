@@ -33,6 +33,9 @@ impl Subject {
 /// The status of a request whose caller went away before it was answered. Nobody is told it; other proxies log the same.
 const GONE: u16 = 499;
 
+/// How requests end.
+pub const OUTCOMES: [&str; 3] = ["ok", "refused", "gone"];
+
 /// What the gateway was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Operation {
@@ -80,6 +83,9 @@ pub struct Record {
     tenant: Option<String>,
     #[serde(flatten)]
     whose: Option<Whose>,
+    /// The class of the tenant, whose limits counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     #[serde(flatten)]
     subject: Option<Subject>,
     outcome: &'static str,
@@ -90,6 +96,9 @@ pub struct Record {
     /// Why it was refused, as it is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Why its class would have refused it, if it were enforced.
+    #[serde(rename = "wouldRefuse", skip_serializing_if = "Option::is_none")]
+    pub would_refuse: Option<&'static str>,
     #[serde(flatten)]
     answer: Option<Answered>,
     /// How long it waited for its turn,
@@ -140,11 +149,13 @@ impl Record {
             operation,
             tenant: None,
             whose: None,
+            class: None,
             subject: None,
             outcome: "ok",
             status: 200,
             code: None,
             reason: None,
+            would_refuse: None,
             answer: None,
             queued: None,
             retrieve: None,
@@ -201,6 +212,16 @@ impl Record {
         (self.status, self.code.as_deref())
     }
 
+    /// How it ended, in a word: `ok`, `refused` or `gone`.
+    pub const fn outcome(&self) -> &'static str {
+        self.outcome
+    }
+
+    /// Why it was refused, as it is counted.
+    pub const fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
     /// One line, with its break.
     pub fn line(&self) -> String {
         let mut line = serde_json::to_string(self).unwrap_or_default();
@@ -224,6 +245,8 @@ mod tests {
         record.is_for(&asked(Pattern::Pool));
         record.is_by(Subject::Subject("system:serviceaccount:shop:web".into()));
         record.answered(&Checked { body: b"secret".to_vec(), passages: 5, foreign: 1, unknown: 2 });
+        record.class = Some("basic".into());
+        record.would_refuse = Some("concurrent");
         record.queued = Some(Duration::from_micros(1_234));
         record.total = Some(Duration::from_millis(250));
         record.aws_request_ids.push("a-1".into());
@@ -233,8 +256,8 @@ mod tests {
             serde_json::from_str::<Value>(&line).unwrap(),
             json!({"v": 1, "id": "r-1", "time": "2026-11-29T07:00:00.123Z", "installation": "prod", "region": "eu-central-1",
                 "replica": "gw-1", "operation": "Retrieve", "tenant": "acme", "namespace": "tenants", "pattern": "Pool",
-                "stack": "standard", "kb": "KB12345678", "subject": "system:serviceaccount:shop:web", "outcome": "ok",
-                "status": 200, "passages": 5, "dropped": 1, "queuedMs": 1.234, "totalMs": 250.0, "awsRequestIds": ["a-1"]})
+                "stack": "standard", "kb": "KB12345678", "class": "basic", "subject": "system:serviceaccount:shop:web", "outcome": "ok",
+                "status": 200, "wouldRefuse": "concurrent", "passages": 5, "dropped": 1, "queuedMs": 1.234, "totalMs": 250.0, "awsRequestIds": ["a-1"]})
         );
     }
 
@@ -251,7 +274,8 @@ mod tests {
             (&line["status"], &line["code"], &line["reason"]),
             (&json!(400), &json!("ValidationException"), &json!("invalid"))
         );
-        assert!(!record.line().contains("secret"));
+        assert!(!record.line().contains("secret") && OUTCOMES.contains(&record.outcome()));
+        assert_eq!((record.outcome(), record.reason()), ("refused", Some("invalid")));
         let mut record = Record::new("r-1", now, Operation::AssumeRoleWithWebIdentity);
         record.names("no tenant's name");
         record.refused(&Refusal::NotAllowed);

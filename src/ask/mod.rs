@@ -3,12 +3,14 @@
 //!
 //! `strict` reads what a client sends, [`wire`] makes a question of it, [`filter`] joins its filter with the tenant's,
 //! [`whose`] knows what may be asked for a tenant, and [`answer`] holds what comes back against that. [`sts`], [`token`] and
-//! [`session`] are the way in and the way on; [`fair`] says whose turn it is; [`refusal`] and [`access`] are what is said.
+//! [`session`] are the way in and the way on; [`limits`] says how much a tenant's class lets it ask, and [`fair`] whose turn it is;
+//! [`refusal`] and [`access`] are what is said.
 
 pub mod access;
 pub mod answer;
 pub mod fair;
 pub mod filter;
+pub mod limits;
 pub mod page;
 pub mod refusal;
 pub mod session;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::limits::Beyond;
+
 /// What the name of a field may have at most in a message: it is the client's own.
 const NAME: usize = 120;
 
@@ -48,6 +50,8 @@ pub enum Refusal {
         /// How long to wait at least before the next try.
         wait: Duration,
     },
+    /// It is beyond a limit of its tenant's class.
+    Limit(Beyond),
     /// AWS asked to go slower, and did so again until the question had no time left.
     AwsThrottled {
         /// In AWS's words.
@@ -102,7 +106,7 @@ const fn row(
 }
 
 /// What every kind of refusal is counted as: a metric has a series of each from the start.
-pub const REASONS: [&str; 19] = [
+pub const REASONS: [&str; 21] = [
     "no_token",
     "token_invalid",
     "token_expired",
@@ -115,6 +119,8 @@ pub const REASONS: [&str; 19] = [
     "too_large",
     "unknown_operation",
     "throttled",
+    "requests_per_minute",
+    "concurrent",
     "aws_throttled",
     "overloaded",
     "no_session",
@@ -175,6 +181,9 @@ impl Refusal {
                 row(404, "UnknownOperationException", 400, "InvalidAction", "unknown_operation")
             }
             Self::Throttled { .. } => row(429, "ThrottlingException", 429, "Throttling", "throttled"),
+            Self::Limit(Beyond { limit, .. }) => {
+                row(429, "ThrottlingException", 429, "Throttling", limit.reason())
+            }
             Self::AwsThrottled { .. } => row(429, "ThrottlingException", 429, "Throttling", "aws_throttled"),
             Self::Overloaded => row(503, AWAY, 503, "ServiceUnavailable", "overloaded"),
             Self::NoSession => row(503, AWAY, 503, "ServiceUnavailable", "no_session"),
@@ -228,6 +237,7 @@ impl Refusal {
                 "This tenant's share of {per_second} questions a second is used up; try again in {:.1} s",
                 wait.as_secs_f64()
             ),
+            Self::Limit(beyond) => beyond.message(),
             Self::AwsThrottled { message, .. } | Self::Aws { message, .. } => message.clone(),
             Self::Overloaded => "The gateway has no room for this request; try again".into(),
             Self::NoSession => "The gateway gets no session from AWS for this tenant now; try again".into(),
@@ -243,9 +253,9 @@ impl Refusal {
     /// The seconds of the header `Retry-After`.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Throttled { wait, .. } | Self::AwsThrottled { wait, .. } => {
-                Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
-            }
+            Self::Throttled { wait, .. }
+            | Self::AwsThrottled { wait, .. }
+            | Self::Limit(Beyond { wait, .. }) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
             Self::Overloaded | Self::NoSession | Self::IssuerAway => Some(1),
             _ => None,
         }

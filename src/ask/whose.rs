@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::refusal::Refusal;
-use crate::api::{ConditionType, Pattern, Tenant, VectorStore, finalizer_name};
+use crate::api::{Pattern, Standing, Status, Tenant, VectorStore, finalizer_name};
 use crate::stack::identity::Owner;
 use crate::stack::record::{Record, State};
 use crate::stack::target::{NotQueryable, Target};
@@ -24,7 +24,7 @@ pub fn holder<'a>(
         let status = tenant.status.as_ref();
         tenant.spec.tenant_id == tenant_id
             && tenant.finalizers().contains(&hold)
-            && status.is_some_and(|status| status.is_true(ConditionType::Accepted))
+            && status.is_some_and(Status::is_accepted)
     };
     let mut found = tenants.into_iter().filter(is_its);
     let first = found.next()?;
@@ -38,8 +38,7 @@ pub fn is_recorded(tenant: &Tenant, record: &Record) -> bool {
     let holder = &record.holder;
     record.state == State::Held
         && record.tenant_id == tenant.spec.tenant_id
-        && record.pattern == tenant.spec.pattern
-        && record.stack.as_deref() == tenant.spec.stack_ref.as_ref().map(|stack| stack.name.as_str())
+        && tenant.standing() == Some(Standing { pattern: record.pattern, stack: record.stack.as_deref() })
         && Some(&holder.name) == name.as_ref()
         && Some(&holder.namespace) == namespace.as_ref()
         && Some(&holder.uid) == uid.as_ref()
@@ -103,17 +102,20 @@ impl Asked {
         let target = Target::of(tenant).map_err(|why| not_ready(&why))?;
         let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
         let spec = &tenant.spec;
-        let stack = spec.stack_ref.as_ref().map(|stack| stack.name.clone());
+        let Some(Standing { pattern, stack }) = tenant.standing() else {
+            return Err(Refusal::NotReady("its status does not say where its class has placed it".into()));
+        };
+        let stack = stack.map(str::to_owned);
         let owner = Owner::Tenant {
             namespace: namespace.clone(),
             name: name.clone(),
             tenant_id: spec.tenant_id.clone(),
-            pattern: spec.pattern,
+            pattern,
             stack: stack.clone(),
         };
         let place = place(&target, &owner)
             .ok_or_else(|| Refusal::NotReady("its status does not say where its documents are".into()))?;
-        let owner = match (spec.pattern, &stack) {
+        let owner = match (pattern, &stack) {
             (Pattern::Pool, Some(stack)) => Owner::Stack { name: stack.clone() },
             _ => owner,
         };
@@ -123,7 +125,7 @@ impl Asked {
             namespace,
             name,
             uid: tenant.uid().unwrap_or_default(),
-            pattern: spec.pattern,
+            pattern,
             stack,
             installation: installation.into(),
             owner: owner.tag(),

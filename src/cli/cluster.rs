@@ -10,7 +10,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
-use crate::api::Tenant;
+use crate::api::{Tenant, TenantClass};
 
 /// The port of a SOCKS proxy that names none, as curl has it.
 const SOCKS_PORT: u16 = 1080;
@@ -75,15 +75,34 @@ impl InCluster {
 }
 
 impl Cluster {
+    /// Where it is asked.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A Tenant.
     pub(super) async fn tenant(&self, name: &str, namespace: &str) -> anyhow::Result<Tenant> {
         let api: Api<Tenant> = Api::namespaced(self.client.clone(), namespace);
         let tenant = api.get_opt(name).await.with_context(|| {
             format!("Tenant {namespace}/{name} cannot be read from the API server {}", self.address)
         })?;
-        tenant.with_context(|| {
+        let tenant = tenant.with_context(|| {
             format!("there is no Tenant '{name}' in namespace '{namespace}': --namespace names another")
-        })
+        })?;
+        Ok(self.placed(tenant).await)
+    }
+
+    /// The same, with what its class says of where it is to be, if nothing else says it yet. Whoever may not read classes
+    /// learns less.
+    async fn placed(&self, mut tenant: Tenant) -> Tenant {
+        if tenant.standing().is_none()
+            && let Some(class) = tenant.spec.class_ref.clone()
+            && let Ok(class) = Api::<TenantClass>::all(self.client.clone()).get(&class.name).await
+            && let Some(placement) = class.spec.placement
+        {
+            placement.write_into(&mut tenant.spec);
+        }
+        tenant
     }
 }
 

@@ -10,7 +10,7 @@ use super::args::{OfTenant, Output};
 use super::help;
 use super::inspect;
 use super::place::Place;
-use crate::api::{Column, ConditionType, Layer, PAUSED, Reason, Tenant, annotations};
+use crate::api::{Column, ConditionType, Layer, PAUSED, Pattern, Reason, Tenant, annotations};
 use crate::aws::Aws;
 use crate::documents::sidecar::POOL;
 use crate::layers::Hints;
@@ -42,8 +42,7 @@ impl Delete {
         let (aws, scope) = inspect::aws(installation).await?;
         Place::must_be(&tenant, &scope)?;
         let here = format!("{} of account {}", scope.region, scope.account);
-        let (id, lender) = identities(scope, &tenant);
-        let column = Column::from(tenant.spec.pattern);
+        let (id, lender, column) = identities(scope, &tenant)?;
         let status = tenant.status.clone().unwrap_or_default();
         // Asked only where there is a key at all; one that was not created is nobody's layer.
         let lent_key = match (&lender, &status.kms_key_arn) {
@@ -51,7 +50,7 @@ impl Delete {
             _ => None,
         };
         let hints = Hints {
-            store_kind: status.vector_store.or(tenant.spec.vector_store).unwrap_or_default(),
+            store_kind: status.vector_store.or(tenant.own_store()).unwrap_or_default(),
             knowledge_base_id: status.knowledge_base_id,
             data_source_id: status.data_source_id,
             bucket: status.bucket,
@@ -68,11 +67,12 @@ impl Delete {
     }
 }
 
-/// The Tenant's own identity, and that of the SharedStack that it borrows from.
-fn identities(scope: Arc<Scope>, tenant: &Tenant) -> (Identity, Option<Identity>) {
-    let stack = tenant.spec.stack_ref.as_ref();
-    let lender = stack.map(|stack| Identity::of_stack(scope.clone(), &stack.name, ""));
-    (inspect::identity(scope, tenant), lender)
+/// The Tenant's own identity, that of the SharedStack that it borrows from, and which layers are its own.
+fn identities(scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result<(Identity, Option<Identity>, Column)> {
+    let lender = tenant.stack().map(|stack| Identity::of_stack(scope.clone(), stack, ""));
+    let id = inspect::identity(scope, tenant)?;
+    let column = Column::from(tenant.pattern().unwrap_or(Pattern::Silo));
+    Ok((id, lender, column))
 }
 
 /// The registry's item, if the operator has a registry: the Tenant's status says so, and whose the item is.
@@ -120,12 +120,13 @@ async fn documents(
 
 fn as_text(tenant: &Tenant, here: &str, lines: &[Line]) -> String {
     let spec = &tenant.spec;
+    let pattern = tenant.pattern().map(|it| it.to_string()).unwrap_or_default();
     let mut text = format!(
         "Tenant {}/{}, tenantId {}, {}, deletionPolicy {}, in {here}. Nothing was touched.\n",
         tenant.namespace().unwrap_or_default(),
         tenant.name_any(),
         spec.tenant_id,
-        spec.pattern,
+        pattern,
         spec.deletion_policy
     );
     if annotations::pause(&tenant.metadata).is_some() {

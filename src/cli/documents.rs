@@ -12,7 +12,7 @@ use super::args::{OfTenant, Output};
 use super::help;
 use super::inspect;
 use super::place::Place;
-use crate::api::{ConditionType, Pattern, Tenant};
+use crate::api::{ConditionType, Pattern, Standing, Tenant};
 use crate::aws::Aws;
 use crate::documents::failures;
 use crate::documents::index::Span;
@@ -120,7 +120,7 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
     let (Some(bucket), Some(prefix)) = (status.bucket, status.prefix) else {
         bail!("the Tenant has no place for documents yet; `kubectl get tenant` says what it waits for");
     };
-    let ledger = ledger_key(&owner_of_documents(scope, tenant));
+    let ledger = ledger_key(&owner_of_documents(scope, tenant)?);
     let mut unknown = Vec::new();
     let source = status.knowledge_base_id.as_deref().zip(status.data_source_id.as_deref());
     let jobs = match source {
@@ -156,7 +156,7 @@ async fn report(aws: &Aws, scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result
         && let Some(last) = jobs.first().cloned()
     {
         report.failed.extend(failed(aws, source, &jobs, &report.prefix, &mut report.unknown).await?);
-        report.last_job = Some(last_job(aws, source, last, tenant.spec.pattern, &mut report.unknown).await?);
+        report.last_job = Some(last_job(aws, source, last, tenant.pattern(), &mut report.unknown).await?);
     }
     Ok(report)
 }
@@ -189,11 +189,11 @@ async fn last_job(
     aws: &Aws,
     (kb, ds): (&str, &str),
     last: JobSummary,
-    pattern: Pattern,
+    pattern: Option<Pattern>,
     unknown: &mut Vec<String>,
 ) -> Result<LastJob, Fault> {
     let has_failures = last.status == "FAILED" || last.statistics.failed > 0;
-    let failure_reasons = if has_failures && pattern != Pattern::Pool {
+    let failure_reasons = if has_failures && pattern != Some(Pattern::Pool) {
         let job = allowed(aws.jobs.get(kb, ds, &last.id).await, "why it failed", unknown)?;
         job.flatten().map(|job| job.failure_reasons).unwrap_or_default()
     } else {
@@ -217,9 +217,11 @@ fn allowed<T>(answer: Result<T, Fault>, what: &str, unknown: &mut Vec<String>) -
 }
 
 /// Who runs the jobs for a tenant's documents: itself, or the SharedStack of its pool.
-fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
-    match (tenant.spec.pattern, &tenant.spec.stack_ref) {
-        (Pattern::Pool, Some(stack)) => Identity::of_stack(scope, &stack.name, ""),
+fn owner_of_documents(scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result<Identity> {
+    match tenant.standing() {
+        Some(Standing { pattern: Pattern::Pool, stack: Some(stack) }) => {
+            Ok(Identity::of_stack(scope, stack, ""))
+        }
         _ => inspect::identity(scope, tenant),
     }
 }

@@ -253,14 +253,14 @@ impl IamPolicy {
             }
             Who::Reader(Reader { of, registry }) => {
                 let (tenant, scope) = find(&of).await?;
-                if tenant.spec.pattern == Pattern::Pool {
+                if tenant.pattern() == Some(Pattern::Pool) {
                     eprintln!(
                         "warning: IAM cannot force a filter. Whoever has this policy and leaves the filter out is answered from \
                          the documents of every tenant of the pool: give it to trusted programs only, which always send \
                          status.retrievalFilter"
                     );
                 }
-                let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
+                let model = tenant.answers().map(|answers| answers.model.as_str());
                 let status = tenant.status.clone().unwrap_or_default();
                 client_policy::reader(&scope, &tenant.spec.tenant_id, &status, model, registry.as_ref())?
                     .context(NOT_YET)?

@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use kube::ResourceExt;
 
 use super::terminal;
-use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Tenant};
+use crate::api::{Column, FINALIZER_PREFIX, GROUP, Layer, Ownership, Standing, Tenant};
 use crate::aws;
 use crate::aws::{Aws, Gate, Pace, Tags};
 use crate::documents::sidecar::{is_document, is_sidecar};
@@ -81,15 +81,18 @@ fn nobody(fault: &Fault, region: &str) -> String {
 }
 
 /// What a Tenant's own parts are called.
-pub(super) fn identity(scope: Arc<Scope>, tenant: &Tenant) -> Identity {
+pub(super) fn identity(scope: Arc<Scope>, tenant: &Tenant) -> anyhow::Result<Identity> {
+    let Standing { pattern, stack } = tenant.standing().context(
+        "its class says where the Tenant is, and that cannot be read: the Tenant was not accepted yet; `kubectl get tenant` says why",
+    )?;
     let owner = Owner::Tenant {
         namespace: tenant.namespace().unwrap_or_default(),
         name: tenant.name_any(),
         tenant_id: tenant.spec.tenant_id.clone(),
-        pattern: tenant.spec.pattern,
-        stack: tenant.spec.stack_ref.as_ref().map(|reference| reference.name.clone()),
+        pattern,
+        stack: stack.map(str::to_owned),
     };
-    Identity::new(scope, owner, &tenant.uid().unwrap_or_default())
+    Ok(Identity::new(scope, owner, &tenant.uid().unwrap_or_default()))
 }
 
 /// Whose bucket it is, if its tags are this installation's and its name is what their owner's bucket is called.

@@ -18,6 +18,7 @@ mod retained;
 mod retrieve;
 mod run;
 mod sentence;
+mod tenants;
 mod terminal;
 
 use clap::{Parser, Subcommand};
@@ -62,6 +63,12 @@ enum Command {
     /// Reads the record of the id, and writes it over what it read, with your credentials for AWS and the cluster. Refused
     /// while the Tenant that has the id is there, and while anything of it is left in AWS; what is left is named.
     Release(release::Release),
+    /// List Tenants: where each is, of which class, and near which limit of the class.
+    ///
+    /// Reads the cluster alone: Tenants, and TenantClasses for their limits. Whoever is nearest to a limit comes first.
+    /// Documents are counted as the last look before an ingestion job found them. Who may not read TenantClasses sees the
+    /// Tenants without limits.
+    Tenants(tenants::Tenants),
     /// Ask a tenant's knowledge base a question, always with the tenant's filter.
     Retrieve(retrieve::Retrieve),
 }
@@ -104,6 +111,7 @@ impl Command {
             Command::Documents(documents) => documents.run().await,
             Command::Retained(retained) => retained.run().await,
             Command::Release(release) => release.run().await,
+            Command::Tenants(tenants) => tenants.run().await,
             Command::Retrieve(retrieve) => retrieve.run().await,
         }
     }
@@ -135,6 +143,7 @@ mod tests {
             ("documents", [cluster, aws].concat()),
             ("release", [cluster, aws].concat()),
             ("retrieve", [cluster, aws].concat()),
+            ("tenants", cluster.to_vec()),
             ("retained", [aws, &["TENANTRY_INSTALLATION"]].concat()),
         ] {
             let mut root = super::Cli::command();

@@ -13,6 +13,7 @@ use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
 use super::source::Source;
+use super::tally;
 use crate::api::Reason;
 use crate::aws::Aws;
 use crate::stack::approval;
@@ -39,8 +40,8 @@ pub enum Outlook {
     /// Nothing had changed since the last job when the review began, and that job left nothing undone. These asks need no
     /// job.
     Unchanged(Vec<Ask>, Timestamp),
-    /// A person must say yes first: what to tell.
-    Waits(String),
+    /// A person must act first: why, and what to tell.
+    Waits(Reason, String),
     /// A job is to be started, as soon as it may be.
     Ready,
 }
@@ -87,17 +88,20 @@ pub async fn look(
     let slice = if has_turn { WITH_TURN } else { SLICE };
     let (mut review, is_ready) = kept.go(review, aws, &scope, jobs, (haste, slice), reviews).await?;
     let found = is_ready.then(|| kept.news(&mut review)).flatten();
-    let outlook = match large_deletion(source, &review.findings, jobs) {
+    let large =
+        large_deletion(source, &review.findings, jobs).map(|message| (Reason::LargeDeletion, message));
+    let beyond = tally::beyond(source.bound.as_ref(), review.findings.total(), scanned(jobs));
+    let outlook = match large.or(beyond.map(|message| (Reason::LimitExceeded, message))) {
         _ if !is_ready => Outlook::GoesOn,
         _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => {
             let asks = review.asks(jobs).into_iter().cloned().collect();
             return Ok((Outlook::Unchanged(asks, review.began), found));
         }
-        Some(message) => Outlook::Waits(message),
+        Some((reason, message)) => Outlook::Waits(reason, message),
         None => Outlook::Ready,
     };
     kept.keep(match outlook {
-        Outlook::Waits(_) => review.waits_for_a_person(),
+        Outlook::Waits(..) => review.waits_for_a_person(),
         Outlook::Ready => review.waits_for_turn(),
         _ => review,
     });
@@ -135,6 +139,12 @@ pub async fn begin(
             Ok(Begun::NoSlot)
         }
     }
+}
+
+/// How many documents the last job found that went through all of them.
+fn scanned(newest_first: &[JobSummary]) -> u64 {
+    let whole = newest_first.iter().find(|job| job.status == "COMPLETE");
+    whole.and_then(|job| u64::try_from(job.statistics.scanned).ok()).unwrap_or(0)
 }
 
 /// Whether the last job has left nothing undone that another job would do. It failed in no document, or in as many as the job
@@ -218,7 +228,7 @@ mod tests {
             bucket: BUCKET.into(),
             prefix: "pool/".into(),
             ledger: "tenantry/ledger/test".into(),
-            pool: Some(Pool { rules: &rules, is_somebodys: &|_| true }),
+            pool: Some(Pool { rules: &rules, is_somebodys: &|_| true, bounds: &sidecar::NO_BOUNDS }),
             merges: false,
             limit: Size::OF_A_JOB,
             some_were_told: false,
@@ -227,6 +237,8 @@ mod tests {
             owner_uid: "uid".into(),
             approved: None,
             schedule: None,
+            bound: None,
+            between: Duration::ZERO,
         };
         let (aws, kept, reviews) = (s3.aws(), Kept::default(), Reviews::default());
         let (scope, ask) = (source.scope(), Ask::Request("0".into()));

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::ledger::{self, Entry, Listed, Pair};
 use super::quarantine;
+use super::room::Trust;
 use super::sidecar::{self, Pool};
 use crate::aws::Aws;
 use crate::stack::fault::Fault;
@@ -37,6 +38,8 @@ pub(super) struct Done {
     pub lost: Option<String>,
     /// The document that was put into quarantine.
     pub quarantined: Option<String>,
+    /// The document that is beyond the limit of its tenant's class, and its bytes.
+    pub held: Option<(String, u64)>,
     /// The document that was put there because the next job has no room for it, when it was written, and its bytes.
     pub waits: Option<(String, Timestamp, u64)>,
 }
@@ -141,6 +144,31 @@ async fn unclaimed(
     Ok(done)
 }
 
+/// A document beyond the limit of its tenant's class gets no file, so that no filter finds it. It stays where it is. One that
+/// has a file which was not listed has its place, if files are to be trusted.
+pub(super) async fn hold(
+    aws: &Aws,
+    bucket: &str,
+    pool: Pool<'_>,
+    pair: Pair,
+    trust: Trust,
+) -> Result<Done, Fault> {
+    let document = &pair.document.entry.key;
+    let Some(key) = sidecar::key_of(document) else { return Ok(Done::default()) };
+    let mut done = Done { held: Some((document.clone(), pair.document.bytes)), ..Done::default() };
+    if pair.sidecar.is_none() {
+        return Ok(done);
+    }
+    let Some(_) = read(aws, bucket, &key).await else { return Ok(done) };
+    if trust == Trust::Files {
+        return check(aws, bucket, pool, pair).await;
+    }
+    done.set_aside = true;
+    quarantine::keep(aws, bucket, &key).await;
+    untag(aws, bucket, &key).await?;
+    Ok(done)
+}
+
 /// A metadata file that is there, as far as it can be read.
 struct There {
     content: Option<Vec<u8>>,
@@ -163,10 +191,10 @@ async fn read(aws: &Aws, bucket: &str, key: &str) -> Option<There> {
 mod tests {
     use super::*;
     use crate::aws::{Gate, SdkConfig};
-    use crate::documents::sidecar::Rules;
+    use crate::documents::sidecar::{NO_BOUNDS, Rules};
 
     fn listed(key: &str, same: bool) -> Listed {
-        Listed { entry: Entry::new(key.into(), ledger::mark("e", 1)), same }
+        Listed { entry: Entry::new(key.into(), ledger::mark("e", 1)), same, bytes: 1 }
     }
 
     /// What becomes of a document and the file beside it, if there is one, where AWS cannot be reached: whether each is
@@ -179,7 +207,7 @@ mod tests {
             max_bytes: sidecar::MAX_SIDECAR,
         };
         let knows = |id: &str| is_somebodys && id == "acme";
-        let pool = Pool { rules: &rules, is_somebodys: &knows };
+        let pool = Pool { rules: &rules, is_somebodys: &knows, bounds: &NO_BOUNDS };
         let pair = Pair {
             document: listed("pool/acme/x.md", document),
             sidecar: file.map(|same| listed("pool/acme/x.md.metadata.json", same)),

@@ -5,49 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
-use super::failures::Skipped;
+use super::failures::{NOBODYS, Skipped};
 use super::job_size::Added;
 use super::ledger::{ABSENT, Entry};
+pub use super::names::Names;
 use super::sidecar;
-
-/// How many names are kept for messages.
-const NAMED: usize = 10;
-/// How many characters of a name are kept.
-const LENGTH: usize = 80;
-
-/// A few names, and how many there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    /// How many.
-    pub count: usize,
-    /// The first of them.
-    pub first: Vec<String>,
-}
-
-impl Names {
-    pub(super) fn add(&mut self, name: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.first.len() < NAMED {
-            let name = name();
-            let short: String = name.chars().take(LENGTH).collect();
-            self.first.push(if short.len() < name.len() { format!("{short}…") } else { name });
-        }
-    }
-
-    pub(super) fn extend(&mut self, others: Names) {
-        self.count += others.count;
-        self.first.extend(others.first);
-        self.first.truncate(NAMED);
-    }
-}
-
-impl std::fmt::Display for Names {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let more = self.count.saturating_sub(self.first.len());
-        write!(f, "{}", self.first.join(", "))?;
-        if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
-    }
-}
+use super::tally::{Bound, Held, OfTenant, Tallies, Tally};
 
 /// How many documents there were at the last job, and how many of them are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +78,10 @@ pub struct Findings {
     pub changed_files: usize,
     /// Metadata files that were written.
     pub written: usize,
+    /// How many documents there are of each tenant of a pool; of others all, under an empty tenantId.
+    pub tallies: BTreeMap<String, Tally>,
+    /// By tenant: documents that are beyond the limit of its class.
+    pub held: BTreeMap<String, Held>,
     /// Documents under a tenantId that no Tenant has.
     pub unclaimed: usize,
     /// Attributes that were not kept, because the pool does not declare them.
@@ -185,10 +152,57 @@ impl Findings {
 
     /// What is still true after a job has started: the job forgets what is gone.
     pub fn forgotten(self) -> Self {
-        let Self { documents, unclaimed, skipped, mut by_tenant, losses, .. } = self;
+        let Self { documents, unclaimed, skipped, mut by_tenant, losses, tallies, held, .. } = self;
         let forget = |it: Losses| Losses { known: it.known - it.gone, gone: 0 };
         by_tenant.values_mut().for_each(|it| *it = forget(*it));
-        Self { documents, unclaimed, skipped, by_tenant, losses: forget(losses), ..Self::default() }
+        Self {
+            documents,
+            unclaimed,
+            skipped,
+            by_tenant,
+            losses: forget(losses),
+            tallies,
+            held,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a document of the listing with its bytes.
+    pub(super) fn tally(&mut self, key: &str, bytes: u64) {
+        if !sidecar::is_document(key) {
+            return;
+        }
+        let tenant = sidecar::tenant_of(key).unwrap_or(NOBODYS);
+        // Most objects follow one of the same tenant, so this seldom makes a new string.
+        match self.tallies.get_mut(tenant) {
+            Some(tally) => tally.add(bytes),
+            None => drop(self.tallies.insert(tenant.into(), Tally::default().and(bytes))),
+        }
+    }
+
+    /// Counts a document that is beyond the limit of its tenant's class.
+    pub(super) fn hold(&mut self, tenant: String, key: String, bytes: u64, bound: &Bound) {
+        let held = self.held.entry(tenant).or_default();
+        held.bound.clone_from(bound);
+        held.tally.add(bytes);
+        held.names.add(|| key);
+    }
+
+    /// How many documents each tenant of a pool has, and how many are held back.
+    pub fn by_class(&self) -> Tallies {
+        let of = |(tenant, tally): (&String, &Tally)| {
+            (tenant.clone(), OfTenant { tally: *tally, held: self.held.get(tenant).cloned() })
+        };
+        self.tallies.iter().filter(|(tenant, _)| *tenant != NOBODYS).map(of).collect()
+    }
+
+    /// How many documents there are in all.
+    pub fn total(&self) -> Tally {
+        let each = self.tallies.values();
+        each.fold(Tally::default(), |sum, it| Tally {
+            documents: sum.documents + it.documents,
+            bytes: sum.bytes.saturating_add(it.bytes),
+        })
     }
 
     /// Counts an object that the ledger has and the listing has not.

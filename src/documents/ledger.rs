@@ -99,6 +99,8 @@ pub struct Listed {
     pub entry: Entry,
     /// Whether the ledger has the same object, and it was as it should be.
     pub same: bool,
+    /// How many bytes it has.
+    pub bytes: u64,
 }
 
 /// A document and its metadata file.
@@ -171,7 +173,7 @@ mod tests {
     use super::*;
 
     fn listed(key: &str, same: bool) -> Listed {
-        Listed { entry: Entry::new(key.into(), mark("e", 1)), same }
+        Listed { entry: Entry::new(key.into(), mark("e", 1)), same, bytes: 1 }
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Range {
         for pair in &mut pairs {
             let file = pair.document.file();
             if self.span.is_before(&file) {
-                pair.sidecar = Some(Listed { entry: Entry::new(file, ABSENT.into()), same: false });
+                pair.sidecar = Some(Listed { entry: Entry::new(file, ABSENT.into()), same: false, bytes: 0 });
             }
         }
         pairs

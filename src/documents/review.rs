@@ -16,6 +16,7 @@ use super::job_size::{self, Cuts};
 use super::ledger_index::LedgerIndex;
 use super::range::Range;
 use super::reviews::{Progress, Reviews};
+use super::room::Rooms;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
 use super::walk::{Left, Until, Walk};
@@ -80,6 +81,8 @@ pub struct Review {
     waits_for_turn: bool,
     /// Which documents must wait, because the job would be too large. `None`: not known yet.
     cuts: Option<Cuts>,
+    /// The tenants whom a limit binds and of whom there was something new.
+    rooms: Rooms,
     /// What it has found.
     pub findings: Findings,
     /// Whether the findings were told.
@@ -125,6 +128,7 @@ impl Review {
             after: None,
             waits_for_turn: false,
             cuts: None,
+            rooms: Rooms::default(),
             findings: Findings::default(),
             is_told: false,
         }
@@ -324,7 +328,8 @@ impl Review {
     ) -> Walk<'a, 'b> {
         let (cuts, since) = (self.cuts.as_ref().filter(|_| order == Order::Again), job_size::since(jobs));
         let store = self.ledger.store(aws, scope);
-        Walk { aws, scope, jobs, cuts, since, store, findings: &mut self.findings, progress }
+        let (findings, rooms) = (&mut self.findings, &mut self.rooms);
+        Walk { aws, scope, jobs, cuts, since, store, findings, rooms, progress }
     }
 
     /// Notes what a turn has left of a range. `has_changed` says whether something has changed in the part that was reviewed.

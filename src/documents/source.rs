@@ -1,10 +1,12 @@
 //! A knowledge base's documents: where they lie, and what is to be observed of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::job_size::Size;
 use super::scope::Scope;
 use super::sidecar::Pool;
+use super::tally::Bound;
 use crate::stack::cron::Schedule;
 use crate::stack::identity::Owner;
 use crate::stack::store::MetadataLimits;
@@ -42,6 +44,10 @@ pub struct Source<'a> {
     pub approved: Option<String>,
     /// When new documents are looked for, unless that rests.
     pub schedule: Option<Schedule>,
+    /// How many documents its tenant may have, if a limit binds it and it has the knowledge base for itself.
+    pub bound: Option<Bound>,
+    /// How long after the start of a job the next may start.
+    pub between: Duration,
 }
 
 impl Source<'_> {

@@ -26,6 +26,7 @@ use super::kept::Kept;
 use super::review::{Haste, SLICE};
 use super::schedule::{self, Ask, Seen};
 use super::source::Source;
+use super::tally::{Tallies, Tally};
 use crate::api::{IngestionStatus, Reason};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
@@ -56,14 +57,16 @@ pub struct Remembered {
     reviewed: Reviewed,
     /// Which of a pool's documents are not indexed.
     unindexed: Unindexed,
-    /// How many documents the last review found under tenantIds that no Tenant has.
+    /// How many documents the last review found under tenantIds that no Tenant has,
     unclaimed: Option<usize>,
+    /// and how many of each tenant.
+    tallies: Tallies,
 }
 
 impl Remembered {
     /// Whether it is as before the first look.
     pub fn is_blank(&self) -> bool {
-        let Self { since, settled, looked, review, reviewed, unindexed, unclaimed } = self;
+        let Self { since, settled, looked, review, reviewed, unindexed, unclaimed, tallies } = self;
         since.is_none()
             && settled.is_empty()
             && looked.is_none()
@@ -71,6 +74,7 @@ impl Remembered {
             && *reviewed == Reviewed::default()
             && *unindexed == Unindexed::default()
             && unclaimed.is_none()
+            && tallies.is_empty()
     }
 }
 
@@ -91,6 +95,10 @@ pub struct Synced {
     pub findings: Option<Findings>,
     /// How many documents the last review found under tenantIds that no Tenant has.
     pub unclaimed: Option<usize>,
+    /// How many documents the last review found, if that is news: of a knowledge base of a tenant's own,
+    pub tally: Option<Tally>,
+    /// or of each tenant of a pool.
+    pub tallies: Option<Tallies>,
     /// What of a pool's documents the last job could not index, if that is news.
     pub failures: Option<ByTenant>,
 }
@@ -111,7 +119,7 @@ enum State<'a> {
     /// The job waits for a slot. The slot is asked for again after this time.
     WaitsForTurn(Duration),
     /// The job waits for a person: what to tell.
-    WaitsForPerson(String),
+    WaitsForPerson(Reason, String),
 }
 
 /// Looks at the jobs, and starts the one that is due.
@@ -124,7 +132,7 @@ pub async fn step(inputs: Inputs<'_>, remembered: &mut Remembered) -> Result<Syn
             State::Review(permit) => step.review(permit).await?,
             State::Reviewed(permit) => step.reviewed(permit),
             State::Start(permit) => step.start(permit).await?,
-            end @ (State::Idle | State::WaitsForTurn(_) | State::WaitsForPerson(_)) => break end,
+            end @ (State::Idle | State::WaitsForTurn(_) | State::WaitsForPerson(..)) => break end,
         };
     };
     step.review_the_rest(&state).await?;
@@ -145,6 +153,8 @@ struct Step<'a, 'r> {
     asks: Vec<Ask>,
     /// Whether another job may follow the last.
     rested: bool,
+    /// How long the class of its tenant leaves the next job waiting.
+    spaced: Option<Duration>,
     /// Whether a review is to go on at once.
     goes_on: bool,
     /// What a review found.
@@ -172,7 +182,8 @@ impl<'a, 'r> Step<'a, 'r> {
         }
         let open = schedule::open(&asks, &jobs);
         let rested = jobs.first().is_none_or(|last| is_rested(last, &open, job_slots.since(last.updated)));
-        Ok(Self { inputs, remembered, now, jobs, running, asks, rested, goes_on, findings })
+        let spaced = jobs.first().and_then(|last| left(source.between, job_slots.since(last.started)));
+        Ok(Self { inputs, remembered, now, jobs, running, asks, rested, spaced, goes_on, findings })
     }
 
     /// What is asked for, and no job has served.
@@ -181,7 +192,7 @@ impl<'a, 'r> Step<'a, 'r> {
     }
 
     fn first(&self) -> State<'a> {
-        if self.open().is_empty() || !self.rested {
+        if self.open().is_empty() || !self.rested || self.spaced.is_some() {
             self.withdraw();
             State::Idle
         } else if self.running || self.goes_on {
@@ -222,9 +233,9 @@ impl<'a, 'r> Step<'a, 'r> {
                 self.asks.retain(|ask| !self.remembered.settled.contains(&ask.words()));
                 State::Idle
             }
-            Outlook::Waits(message) => {
+            Outlook::Waits(reason, message) => {
                 self.withdraw();
-                State::WaitsForPerson(message)
+                State::WaitsForPerson(reason, message)
             }
         })
     }
@@ -281,6 +292,7 @@ impl<'a, 'r> Step<'a, 'r> {
             }),
         };
         let (asked, cadence) = (self.is_asked(), self.cadence(&state));
+        let waits_by_class = self.spaced.is_some() && !self.running && !self.open().is_empty();
         let behind = self.remembered.review.behind();
         if let Some(findings) = &mut self.findings {
             // Of tenants that are behind, the last count stands.
@@ -288,21 +300,48 @@ impl<'a, 'r> Step<'a, 'r> {
             self.remembered.unclaimed = before.or(Some(findings.unclaimed));
             self.remembered.unindexed.keep_of(&behind, findings);
         }
+        let counted = self.findings.as_ref().map(|found| (found.total(), found.by_class()));
+        let (tally, tallies) = match counted {
+            Some((_, mut each)) if source.pool.is_some() => {
+                // Of tenants that are behind, the last count stands.
+                for tenant in &behind {
+                    match self.remembered.tallies.get(tenant) {
+                        Some(before) => drop(each.insert(tenant.clone(), before.clone())),
+                        None => drop(each.remove(tenant)),
+                    }
+                }
+                self.remembered.tallies.clone_from(&each);
+                (None, Some(each))
+            }
+            Some((total, _)) => (Some(total), None),
+            None => (None, None),
+        };
         let (jobs, findings) = (self.jobs, self.findings);
         let failures = self.remembered.unindexed.news(self.inputs, &jobs, findings.as_ref()).await;
         let documents = match state {
-            State::WaitsForPerson(message) => {
-                Documents { current: Some(false), reason: Reason::LargeDeletion, message }
-            }
+            State::WaitsForPerson(reason, message) => Documents { current: Some(false), reason, message },
             _ => {
                 let waits = matches!(state, State::WaitsForTurn(_));
+                let spaced = waits_by_class;
                 let (last, skipped) = (ingestion.as_ref(), self.remembered.unindexed.skipped());
-                Facts { source, asked, waits, jobs: &jobs, last, skipped, behind: &behind }.documents()
+                Facts { source, asked, waits, spaced, jobs: &jobs, last, skipped, behind: &behind }
+                    .documents()
             }
         };
         let due_in = source.schedule.as_ref().and_then(|it| schedule::due_in(it, self.now, job_slots.now()));
         let unclaimed = self.remembered.unclaimed;
-        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures })
+        Ok(Synced {
+            documents,
+            ingestion,
+            cadence,
+            due_in,
+            jobs,
+            findings,
+            unclaimed,
+            tally,
+            tallies,
+            failures,
+        })
     }
 
     /// Whether a job was asked for and has not ended. Neither a job of the schedule counts, nor one for what another job
@@ -319,7 +358,8 @@ impl<'a, 'r> Step<'a, 'r> {
             _ if self.goes_on => Duration::ZERO,
             _ if self.running => return Some(Cadence::Steady),
             State::WaitsForTurn(wait) => *wait,
-            State::WaitsForPerson(_) => WAITING,
+            State::WaitsForPerson(..) => WAITING,
+            _ if !self.open().is_empty() && self.spaced.is_some() => self.spaced.unwrap_or(SOON),
             _ if !self.open().is_empty() && self.rested => SOON,
             _ if !self.open().is_empty() => AFTER_FAILURE,
             _ if self.jobs.is_empty() => EMPTY_PREFIX,
@@ -373,6 +413,11 @@ fn asked(inputs: Inputs<'_>, jobs: &[JobSummary], remembered: &mut Remembered, n
     asks
 }
 
+/// How long is left of a distance.
+fn left(between: Duration, since: Duration) -> Option<Duration> {
+    between.checked_sub(since).filter(|left| !left.is_zero())
+}
+
 /// Whether another job may follow the last, which ended so long ago. A job that failed is left alone for a while, unless
 /// somebody has asked since: the cause may be mended.
 fn is_rested(last: &JobSummary, open: &[&Ask], ended: Duration) -> bool {
@@ -383,6 +428,15 @@ fn is_rested(last: &JobSummary, open: &[&Ask], ended: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_jobs_lie_as_far_apart_as_the_class_says() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(Duration::ZERO, Duration::ZERO), None, "no class says anything");
+        assert_eq!(left(10 * minute, 3 * minute), Some(7 * minute));
+        assert_eq!(left(10 * minute, 10 * minute), None);
+        assert_eq!(left(10 * minute, 11 * minute), None);
+    }
 
     #[test]
     fn a_job_that_failed_is_left_alone_but_for_who_has_asked_since() {

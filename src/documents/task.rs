@@ -3,6 +3,7 @@
 use super::beside::{self, Done};
 use super::ledger::{Entry, Listed, Pair, Pairing};
 use super::quarantine;
+use super::room::Trust;
 use super::scope::Scope;
 use super::sidecar;
 use crate::aws::{Aws, Object};
@@ -15,6 +16,8 @@ pub(super) enum Task {
     Keep(Entry),
     /// The file beside a document is looked at, unless both are as they were.
     Check(Pair),
+    /// It is beyond the limit of its tenant's class: nobody is to find it.
+    Hold(Pair, Trust),
     /// It goes where no job looks.
     Quarantine(Object, Because),
 }
@@ -35,6 +38,10 @@ impl Task {
             Task::Keep(entry) => Ok(Done { line: Some(entry), ..Done::default() }),
             Task::Check(pair) => match scope.pool {
                 Some(pool) => beside::check(aws, scope.bucket, pool, pair).await,
+                None => Ok(Done::default()),
+            },
+            Task::Hold(pair, trust) => match scope.pool {
+                Some(pool) => beside::hold(aws, scope.bucket, pool, pair, trust).await,
                 None => Ok(Done::default()),
             },
             Task::Quarantine(object, because) => put_away(aws, scope.bucket, object, because).await,

@@ -17,6 +17,7 @@ use super::ledger::{Entry, Listed};
 use super::quarantine::NO_ROOM;
 use super::range::{MUCH, Range};
 use super::reviews::Progress;
+use super::room::{self, Room, Rooms, Trust};
 use super::scope::Scope;
 use super::sidecar;
 use super::task::{Because, Task, sort};
@@ -70,6 +71,7 @@ pub struct Walk<'a, 'b> {
     pub since: Timestamp,
     pub store: Store<'a>,
     pub findings: &'a mut Findings,
+    pub rooms: &'a mut Rooms,
     pub progress: &'a mut Progress<'b>,
 }
 
@@ -144,6 +146,7 @@ impl Walk<'_, '_> {
         let its = if is_known { known.next().await? } else { None };
         if self.cuts.is_none() {
             self.findings.found(&entry, its.as_ref());
+            self.findings.tally(&entry.key, size);
             if let Some(tenant) = sidecar::tenant_of(&entry.key)
                 && sidecar::is_document(&entry.key)
                 && written >= self.since
@@ -153,12 +156,13 @@ impl Walk<'_, '_> {
         }
         let same = its.as_ref() == Some(&entry);
         its.into_iter().for_each(|its| draft.last(its));
-        Ok(Listed { same, entry })
+        Ok(Listed { same, entry, bytes: size })
     }
 
     /// Counts what was done with an object. Answers what the next ledger says of it.
     fn count(&mut self, done: Done) -> Option<Entry> {
-        let Done { line, written, set_aside, unclaimed, dropped, corrected, lost, quarantined, waits } = done;
+        let Done { line, written, set_aside, unclaimed, dropped, corrected, lost, quarantined, held, waits } =
+            done;
         let (findings, is_first_look) = (&mut *self.findings, self.cuts.is_none());
         if let Some(Entry { key, skipped: Some(why), .. }) = &line
             && is_first_look
@@ -175,6 +179,11 @@ impl Walk<'_, '_> {
         let tenant_of = |key: &str| sidecar::tenant_of(key).unwrap_or_default().to_owned();
         if let Some(key) = lost {
             findings.lost.entry(tenant_of(&key)).or_default().add(|| key);
+        }
+        if let Some((key, bytes)) = held.filter(|_| is_first_look)
+            && let Some(room) = self.rooms.get(&tenant_of(&key))
+        {
+            findings.hold(tenant_of(&key), key, bytes, room.bound());
         }
         if let Some((key, written, size)) = waits {
             findings.skipped.tell(&key, NO_ROOM);
@@ -342,9 +351,44 @@ impl<'a, 'b, 'c> Turn<'a, 'b, 'c> {
         Ok(())
     }
 
+    /// Of a tenant whom a limit binds, what is new and has no room gets no metadata file. Nothing is asked as long as nothing is new.
+    async fn hold_back(&mut self, tasks: Vec<Task>) -> Result<Vec<Task>, Fault> {
+        let (aws, scope, jobs) = (self.walk.aws, self.walk.scope, self.walk.jobs);
+        if scope.pool.is_none_or(|pool| pool.bounds.is_empty()) {
+            return Ok(tasks);
+        }
+        let mut sorted = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let Task::Check(pair) = task else {
+                sorted.push(task);
+                continue;
+            };
+            let Some((tenant, bound)) = room::bound(scope, &pair.document.entry.key) else {
+                sorted.push(Task::Check(pair));
+                continue;
+            };
+            let pieces = self.walk.store.index.over(&room::span(scope, &tenant));
+            let trust = Trust::of(scope, &pieces);
+            if trust.has_place(&pair) {
+                sorted.push(Task::Check(pair));
+                continue;
+            }
+            if !self.walk.rooms.contains_key(&tenant) {
+                let has = room::taken(aws, scope, jobs, &tenant, pieces).await?;
+                self.walk.rooms.insert(tenant.clone(), Room::new(bound.clone(), has));
+            }
+            let room = self.walk.rooms.get_mut(&tenant);
+            let has_room = room.is_none_or(|room| room.take(pair.document.bytes));
+            sorted.push(if has_room { Task::Check(pair) } else { Task::Hold(pair, trust) });
+        }
+        Ok(sorted)
+    }
+
     /// Does what is to be done, and writes the next ledger.
     async fn work(&mut self) -> Result<(), Fault> {
-        let (aws, scope, tasks) = (self.walk.aws, self.walk.scope, mem::take(&mut self.tasks));
+        let tasks = mem::take(&mut self.tasks);
+        let tasks = self.hold_back(tasks).await?;
+        let (aws, scope) = (self.walk.aws, self.walk.scope);
         // In their order, because the ledger has the listing's.
         let mut done = stream::iter(tasks).map(|task| task.run(aws, scope)).buffered(CONCURRENCY);
         while let Some(done) = done.try_next().await? {

@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use super::tenants::STATES;
 use crate::api::Pattern;
 use crate::api::metric::*;
-use crate::ask::access::Operation;
+use crate::ask::access::{OUTCOMES, Operation, Record};
 use crate::ask::refusal::REASONS;
 use crate::aws::Requests;
 use crate::serve::register;
@@ -23,11 +23,16 @@ use crate::serve::register;
 /// Upper bounds in seconds of how long a request takes: a millisecond with a refusal, some hundred with an answer.
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0];
-/// Upper bounds in seconds of how long a question waits for its turn: at most one.
+/// Upper bounds in seconds of how long a question waits for its turn: at most one, if its class does not say more.
 const QUEUE: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0];
 
 /// What AWS is asked.
 const UPSTREAM: [(&str, &str); 3] = [("bedrock", "Retrieve"), ("s3", "GetObject"), ("sts", "AssumeRole")];
+
+/// Why a class refuses a question: its own limits, or the end of its time to wait.
+const OF_CLASS: [&str; 3] = ["requests_per_minute", "concurrent", "throttled"];
+/// Whether it was refused, or would have been.
+const ENFORCEMENT: [&str; 2] = ["Enforce", "Shadow"];
 
 /// What is told of the certificate.
 #[derive(Clone, Default)]
@@ -71,6 +76,9 @@ pub struct Metrics {
     seconds: Family<Labels<1>, Histogram>,
     queue_seconds: Histogram,
     refused: Family<Labels<1>, Counter>,
+    class_requests: Family<Labels<2>, Counter>,
+    class_refused: Family<Labels<3>, Counter>,
+    class_queue_seconds: Family<Labels<1>, Histogram>,
     foreign: Family<Labels<1>, Counter>,
 }
 
@@ -96,6 +104,11 @@ impl Default for Metrics {
             seconds,
             queue_seconds: Histogram::new(QUEUE),
             refused: Family::default(),
+            class_requests: Family::default(),
+            class_refused: Family::default(),
+            class_queue_seconds: Family::new_with_constructor(
+                (|| Histogram::new(QUEUE)) as fn() -> Histogram,
+            ),
             foreign: Family::default(),
         };
         metrics.register();
@@ -134,6 +147,9 @@ impl Metrics {
         register(registry, GATEWAY_IN_FLIGHT, self.in_flight.clone());
         register(registry, GATEWAY_CONNECTIONS, self.connections.clone());
         register(registry, GATEWAY_REFUSED, self.refused.clone());
+        register(registry, GATEWAY_CLASS_REQUESTS, self.class_requests.clone());
+        register(registry, GATEWAY_CLASS_REFUSED, self.class_refused.clone());
+        register(registry, GATEWAY_CLASS_QUEUE_SECONDS, self.class_queue_seconds.clone());
         register(registry, GATEWAY_FOREIGN, self.foreign.clone());
         register(registry, GATEWAY_MEMBERS_DROPPED, self.members_dropped.clone());
         register(registry, GATEWAY_UPSTREAM, self.aws.answered.clone());
@@ -172,10 +188,55 @@ impl Metrics {
         self.queue_seconds.observe(waited.as_secs_f64());
     }
 
+    /// There is a class of this name: its series begin with 0.
+    pub fn class_is_there(&self, class: &str) {
+        for outcome in OUTCOMES {
+            drop(self.class_requests.get_or_create(&GATEWAY_CLASS_REQUESTS.of([class, outcome])));
+        }
+        for labels in refusals_of(class) {
+            drop(self.class_refused.get_or_create(&labels));
+        }
+        drop(self.class_queue_seconds.get_or_create(&GATEWAY_CLASS_QUEUE_SECONDS.of([class])));
+    }
+
+    /// There is no class of this name any more.
+    pub fn class_is_gone(&self, class: &str) {
+        for outcome in OUTCOMES {
+            self.class_requests.remove(&GATEWAY_CLASS_REQUESTS.of([class, outcome]));
+        }
+        for labels in refusals_of(class) {
+            self.class_refused.remove(&labels);
+        }
+        self.class_queue_seconds.remove(&GATEWAY_CLASS_QUEUE_SECONDS.of([class]));
+    }
+
+    /// A question of a tenant that has a class has ended.
+    pub fn of_class(&self, record: &Record) {
+        let Some(class) = &record.class else { return };
+        self.class_requests.get_or_create(&GATEWAY_CLASS_REQUESTS.of([class, record.outcome()])).inc();
+        if let Some(queued) = record.queued {
+            let seconds = self.class_queue_seconds.get_or_create(&GATEWAY_CLASS_QUEUE_SECONDS.of([class]));
+            seconds.observe(queued.as_secs_f64());
+        }
+        for (reason, enforcement) in [record.reason(), record.would_refuse].into_iter().zip(ENFORCEMENT) {
+            if let Some(reason) = reason.filter(|reason| OF_CLASS.contains(reason)) {
+                self.class_refused
+                    .get_or_create(&GATEWAY_CLASS_REFUSED.of([class, reason, enforcement]))
+                    .inc();
+            }
+        }
+    }
+
     /// So many passages were not the tenant's.
     pub fn foreign(&self, pattern: Pattern, count: u64) {
         self.foreign.get_or_create(&GATEWAY_FOREIGN.of([&pattern.to_string()])).inc_by(count);
     }
+}
+
+/// All series that there can be of why a class refuses.
+fn refusals_of(class: &str) -> impl Iterator<Item = Labels<3>> {
+    let each = move |reason| ENFORCEMENT.map(|how| GATEWAY_CLASS_REFUSED.of([class, reason, how]));
+    OF_CLASS.into_iter().flat_map(each)
 }
 
 #[cfg(test)]
@@ -198,7 +259,9 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_table_is_registered() {
-        let text = Metrics::default().text().unwrap();
+        let metrics = Metrics::default();
+        metrics.class_is_there("basic");
+        let text = metrics.text().unwrap();
         for metric in GATEWAY {
             let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
             assert!(text.contains(&format!("# TYPE {name} {}\n", metric.kind.as_str())), "{name}");

@@ -4,7 +4,7 @@
 //!
 //! | what | which verbs | where |
 //! |---|---|---|
-//! | `tenants`, `sharedstacks` (`tenantry.dev`) | get, list, watch | everywhere |
+//! | `tenants`, `sharedstacks`, `tenantclasses` (`tenantry.dev`) | list, watch | everywhere |
 //! | `tokenreviews` (`authentication.k8s.io`) | create | everywhere |
 //! | `subjectaccessreviews` (`authorization.k8s.io`) | create | everywhere |
 //! | `events` (`events.k8s.io`) | create | everywhere |
@@ -16,6 +16,7 @@ mod access_log;
 mod alarm;
 mod beginning;
 mod callers;
+mod classes;
 mod door;
 mod freshness;
 mod kept;

@@ -1,4 +1,4 @@
-//! How many replicas share the rate: the ready endpoints of the gateway's own Service.
+//! How many replicas share the rate and the limits of classes: the ready endpoints of the gateway's own Service.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,6 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::ask::limits::Part;
 use crate::stack::causes::causes;
 
 /// The label that says whose endpoints a slice has.
@@ -17,14 +18,14 @@ const SERVICE: &str = "kubernetes.io/service-name";
 
 /// Counts the ready replicas of a Service until it is dropped. While nobody answers, the last count stands.
 pub struct Replicas {
-    count: watch::Receiver<usize>,
+    part: watch::Receiver<Part>,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
 impl Replicas {
-    /// Those of a Service, by namespace and name; without one this replica is alone.
-    pub fn watch(client: &Client, service: Option<&(String, String)>) -> Self {
-        let (sender, count) = watch::channel(1);
+    /// Those of a Service, by namespace and name; without one this replica is alone. `own` is this pod's name.
+    pub fn watch(client: &Client, service: Option<&(String, String)>, own: String) -> Self {
+        let (sender, part) = watch::channel(Part::WHOLE);
         let watching = service.map(|(namespace, name)| {
             let api = Api::<EndpointSlice>::namespaced(client.clone(), namespace);
             let config = watcher::Config::default().labels(&format!("{SERVICE}={name}"));
@@ -34,9 +35,9 @@ impl Replicas {
                 match event {
                     Ok(event) => {
                         if slices.take(event) {
-                            sender.send_if_modified(|count| {
-                                let now = slices.ready();
-                                std::mem::replace(count, now) != now
+                            sender.send_if_modified(|part| {
+                                let now = slices.part_of(&own);
+                                std::mem::replace(part, now) != now
                             });
                         }
                     }
@@ -51,15 +52,15 @@ impl Replicas {
             });
             AbortOnDropHandle::new(tokio::spawn(each))
         });
-        Self { count, _watch: watching }
+        Self { part, _watch: watching }
     }
 
-    /// Tells how many there are, and again when that changes.
-    pub async fn follow(mut self, told: impl Fn(usize)) {
+    /// Tells this replica's part, and again when that changes.
+    pub async fn follow(mut self, told: impl Fn(Part)) {
         loop {
-            let now = *self.count.borrow_and_update();
+            let now = *self.part.borrow_and_update();
             told(now);
-            if self.count.changed().await.is_err() {
+            if self.part.changed().await.is_err() {
                 // Nobody counts: there will be no other.
                 return future::pending().await;
             }
@@ -97,19 +98,22 @@ impl Slices {
         false
     }
 
-    /// How many pods are ready, this one included, which may not be shown yet. A pod with addresses of two families is in
-    /// two slices.
-    fn ready(&self) -> usize {
+    /// How many pods are ready, the one of this name included, which may not be shown yet; and how many come before it by their
+    /// names. A pod with addresses of two families is in two slices.
+    fn part_of(&self, own: &str) -> Part {
         let endpoints = self.shown.values().flat_map(|slice| &slice.endpoints);
         let ready = endpoints.filter(|endpoint| {
             let said = endpoint.conditions.as_ref().and_then(|conditions| conditions.ready);
             said.unwrap_or(true)
         });
         let pods = ready.filter_map(|endpoint| {
-            let pod = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone());
-            pod.or_else(|| endpoint.addresses.first().cloned())
+            let pod = endpoint.target_ref.as_ref();
+            let named = pod.and_then(|pod| pod.name.as_deref().or(pod.uid.as_deref()));
+            named.or_else(|| endpoint.addresses.first().map(String::as_str))
         });
-        pods.collect::<HashSet<_>>().len().max(1)
+        let pods: HashSet<_> = pods.collect();
+        let before = pods.iter().filter(|pod| **pod < own).count();
+        Part { replicas: pods.len().max(1), before }
     }
 }
 
@@ -128,25 +132,26 @@ mod tests {
     }
 
     fn pod(uid: &str, address: &str, ready: Option<bool>) -> Value {
-        json!({"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "uid": uid}})
+        json!({"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": uid, "uid": uid}})
     }
 
     #[test]
     fn a_pod_counts_once_and_only_while_it_is_ready() {
         let mut slices = Slices::default();
-        assert_eq!(slices.ready(), 1, "this one is there, shown or not");
+        assert_eq!(slices.part_of("b"), Part::WHOLE, "this one is there, shown or not");
         let four = json!([
             pod("a", "10.0.0.1", Some(true)),
             pod("b", "10.0.0.2", None),
             pod("c", "10.0.0.3", Some(false)),
         ]);
         assert!(slices.take(watcher::Event::Apply(slice("four", "IPv4", four))));
-        assert_eq!(slices.ready(), 2);
+        assert_eq!(slices.part_of("a"), Part { replicas: 2, before: 0 });
         let six = json!([pod("a", "fd00::1", Some(true)), {"addresses": ["fd00::9"]}]);
         assert!(slices.take(watcher::Event::Apply(slice("six", "IPv6", six))));
-        assert_eq!(slices.ready(), 3);
+        assert_eq!(slices.part_of("a"), Part { replicas: 3, before: 0 });
+        assert_eq!(slices.part_of("z"), Part { replicas: 3, before: 3 }, "it is not shown yet");
         assert!(slices.take(watcher::Event::Delete(slice("six", "IPv6", json!([])))));
-        assert_eq!(slices.ready(), 2);
+        assert_eq!(slices.part_of("a"), Part { replicas: 2, before: 0 });
     }
 
     #[test]
@@ -157,8 +162,8 @@ mod tests {
         assert!(!slices.take(watcher::Event::Init));
         let one = json!([pod("a", "10.0.0.1", Some(true))]);
         assert!(!slices.take(watcher::Event::InitApply(slice("new", "IPv4", one))));
-        assert_eq!(slices.ready(), 2, "until the listing is complete");
+        assert_eq!(slices.part_of("a").replicas, 2, "until the listing is complete");
         assert!(slices.take(watcher::Event::InitDone));
-        assert_eq!(slices.ready(), 1);
+        assert_eq!(slices.part_of("a"), Part::WHOLE);
     }
 }

@@ -12,12 +12,15 @@ use jiff::Timestamp;
 
 use super::access_log::AccessLog;
 use super::alarm::Alarm;
+use super::classes::Classes;
 use super::door::Door;
 use super::listen::Answers;
 use super::metrics::Metrics;
 use super::route::{self, Route, Wish};
+use super::turns::Turn;
 use super::upstream::{Upstream, Way};
-use crate::ask::access::Record;
+use crate::ask::access::{Operation, Record};
+use crate::ask::limits::Terms;
 use crate::ask::refusal::Refusal;
 use crate::ask::sts::{self, Exchange};
 use crate::ask::wire::{self, Question};
@@ -43,6 +46,8 @@ pub struct Server {
     pub here: Here,
     /// Who comes in.
     pub door: Door,
+    /// What tenants may ask.
+    pub classes: Arc<Classes>,
     /// Who answers.
     pub upstream: Upstream,
     /// Who is told when a passage is another's.
@@ -172,14 +177,45 @@ impl Server {
         record.names(&guest.tenant.tenant_id);
         let asked = self.door.asked(&guest)?;
         record.is_for(&asked);
+        let terms = guest.tenant.class.as_deref().and_then(|class| self.classes.get(class));
+        record.class = terms.as_ref().map(|terms| terms.class.to_string());
         if !asked.is_called(knowledge_base) {
             return Err(Refusal::KnowledgeBase);
         }
         let question = Question::parse(&read(body, wire::MAX_BYTES).await?)?.body_for(&asked)?;
         let mut way = Way::default();
-        let answered = self.upstream.ask(&asked, &question, &mut way).await;
+        let answered = match terms {
+            None => self.upstream.ask(&asked, &question, Turn::default(), &mut way).await,
+            Some(terms) => self.ask_within(&terms, &asked, &question, &mut way, record).await,
+        };
         (record.queued, record.retrieve, record.aws_request_ids) = (way.queued, way.aws, way.request_ids);
         self.checked(&answered?, &asked, record)
+    }
+
+    /// Asks as the class of a tenant allows.
+    async fn ask_within(
+        &self,
+        terms: &Terms,
+        asked: &Arc<Asked>,
+        question: &[u8],
+        way: &mut Way,
+        record: &mut Record,
+    ) -> Result<Vec<u8>, Refusal> {
+        let entered = self.classes.enter(&asked.tenant_id, terms);
+        let _under_way = match entered {
+            Ok(under_way) => under_way,
+            Err(beyond) if terms.is_shadow => {
+                record.would_refuse = Some(beyond.limit.reason());
+                None
+            }
+            Err(beyond) => return Err(Refusal::Limit(beyond)),
+        };
+        let answered = self.upstream.ask(asked, question, Turn::from(terms), way).await;
+        let too_long = way.queued.zip(terms.max_wait).is_some_and(|(queued, most)| queued > most);
+        if terms.is_shadow && too_long {
+            record.would_refuse.get_or_insert("throttled");
+        }
+        answered
     }
 
     /// What of an answer is the tenant's.
@@ -200,6 +236,9 @@ impl Server {
         let (_, code) = record.ended();
         self.metrics.answered(record.operation.as_str(), code.unwrap_or("OK"), took);
         record.total = Some(took);
+        if record.operation == Operation::Retrieve {
+            self.metrics.of_class(record);
+        }
         let Here { installation, region, replica } = &self.here;
         self.log.line(|| {
             (record.installation, record.region, record.replica) =

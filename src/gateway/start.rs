@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::access_log::AccessLog;
 use super::alarm::Alarm;
 use super::callers::{Callers, Oidc, Reviewer};
+use super::classes::Classes;
 use super::door::Door;
 use super::freshness::Freshness;
 use super::kept::Life;
@@ -51,6 +52,8 @@ const SAY: Duration = Duration::from_secs(5);
 /// How often the API server is asked whether it is there, and the certificate's files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
+/// In which a class says how many questions.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Runs the gateway until `stop`. `sdk` is where AWS and its credentials are.
 pub async fn run(
@@ -66,7 +69,9 @@ pub async fn run(
     let clock = Clock::new(settings.clock);
     let start = Start { settings: &settings, client: &client, sdk, scope: &scope, clock, metrics: &metrics };
     let (tenants, freshness) = (Arc::new(Tenants::new(&settings.installation)), Freshness::default());
-    let _watches = watches::watch(&client, settings.selector.as_deref(), &tenants, &readiness, &freshness);
+    let classes = Arc::new(Classes::new(clock.outside(MINUTE), metrics.clone()));
+    let selector = settings.selector.as_deref();
+    let _watches = watches::watch(&client, selector, (&tenants, &classes), &readiness, &freshness);
     let certificate = settings.tls_cert_dir.as_deref();
     let certificate = certificate.map(|folder| Certificate::read(folder, metrics.certificate.clone()));
     let certificate = certificate.transpose()?;
@@ -74,18 +79,19 @@ pub async fn run(
     let listener = listener.await?;
     let turns = Turns::new(start.rate(1), metrics.clone());
     let door = start.door(tenants.clone(), freshness.clone())?;
-    let server = Arc::new(start.server(door, start.upstream(turns.clone())?)?);
+    let server = Arc::new(start.server(door, classes.clone(), start.upstream(turns.clone())?)?);
     let look = clock.outside(LOOK);
-    let replicas = Replicas::watch(&client, settings.service.as_ref());
+    let replicas = Replicas::watch(&client, settings.service.as_ref(), replica());
     let _follows = (
         spawn(turns.clone().follow()),
         spawn(certificate.map_or_else(|| pending().boxed(), |certificate| certificate.follow(look).boxed())),
         spawn(say(freshness.clone(), tenants, metrics.clone(), clock.outside(SAY))),
         spawn(freshness.follow(client.clone(), look)),
     );
-    let share = replicas.follow(|count| {
-        metrics.replicas.set(i64::try_from(count).unwrap_or(i64::MAX));
-        turns.set_rate(start.rate(count));
+    let share = replicas.follow(|part| {
+        metrics.replicas.set(i64::try_from(part.replicas).unwrap_or(i64::MAX));
+        turns.set_rate(start.rate(part.replicas));
+        classes.set_part(part);
     });
     tokio::select! {
         () = share => Ok(()),
@@ -216,7 +222,7 @@ impl Start<'_> {
         })
     }
 
-    fn server(&self, door: Door, upstream: Upstream) -> anyhow::Result<Server> {
+    fn server(&self, door: Door, classes: Arc<Classes>, upstream: Upstream) -> anyhow::Result<Server> {
         let Settings { installation, access_log, max_in_flight, .. } = self.settings;
         let replica = replica();
         let alarm = Alarm::new(self.client.clone(), &replica, self.clock.outside(ALARM));
@@ -224,6 +230,7 @@ impl Start<'_> {
         Ok(Server {
             here,
             door,
+            classes,
             upstream,
             alarm,
             metrics: self.metrics.clone(),

@@ -37,6 +37,8 @@ pub struct Known {
     pub pattern: Pattern,
     /// The SharedStack that it borrows from.
     pub stack: Option<Box<str>>,
+    /// The class that it was last accepted in, which is not always the one that its spec names.
+    pub class: Option<Box<str>>,
     /// What may be asked for it, or why nothing may.
     pub asked: Result<Arc<Asked>, Refusal>,
 }
@@ -46,14 +48,16 @@ impl Known {
     fn of(installation: &str, tenant: &Tenant) -> Option<Self> {
         let tenant_id = &tenant.spec.tenant_id;
         whose::holder(installation, tenant_id, [tenant])?;
+        let standing = tenant.standing()?;
         let ObjectMeta { namespace, name, uid, .. } = &tenant.metadata;
         Some(Self {
             tenant_id: tenant_id.as_str().into(),
             namespace: namespace.as_deref().unwrap_or_default().into(),
             name: name.as_deref().unwrap_or_default().into(),
             uid: uid.as_deref().unwrap_or_default().into(),
-            pattern: tenant.spec.pattern,
-            stack: tenant.spec.stack_ref.as_ref().map(|stack| stack.name.as_str().into()),
+            pattern: standing.pattern,
+            stack: standing.stack.map(Into::into),
+            class: tenant.status.as_ref().and_then(|status| status.class.as_deref()).map(Into::into),
             asked: Asked::of(installation, tenant).map(Arc::new),
         })
     }
@@ -343,6 +347,16 @@ pub(super) mod tests {
             tenants.take(Event::Apply(tenant("a", "acme", &change)));
             assert!(tenants.get("acme").is_none(), "{change}");
         }
+    }
+
+    #[test]
+    fn a_tenants_class_is_the_last_that_was_accepted() {
+        let tenants = Tenants::new("prod");
+        tenants.take(Event::Apply(tenant("a", "acme", &json!({}))));
+        assert_eq!(known(&tenants, "acme").class, None);
+        let accepted = json!({"spec": {"classRef": {"name": "premium"}}, "status": {"class": "basic"}});
+        tenants.take(Event::Apply(tenant("a", "acme", &accepted)));
+        assert_eq!(known(&tenants, "acme").class.as_deref(), Some("basic"));
     }
 
     #[test]

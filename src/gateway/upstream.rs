@@ -9,12 +9,12 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::sessions::Sessions;
-use super::turns::{MAX_WAIT, Turns};
+use super::turns::{Turn, Turns};
 use crate::ask::refusal::Refusal;
 use crate::ask::whose::Asked;
 use crate::aws::{self, Answer, NoAnswer, Questions, Session};
 
-/// How long a question has in all.
+/// How long a question has, after its first turn.
 const ALL: Duration = Duration::from_secs(10);
 /// How long it has to be put again: whoever asks has a patience of its own, and tries again by itself.
 const AGAIN: Duration = Duration::from_secs(4);
@@ -72,14 +72,26 @@ pub struct Way {
 
 impl Upstream {
     /// AWS's answer, as AWS wrote it.
-    pub async fn ask(&self, asked: &Arc<Asked>, body: &[u8], way: &mut Way) -> Result<Vec<u8>, Refusal> {
-        let begun = Instant::now();
+    pub async fn ask(
+        &self,
+        asked: &Arc<Asked>,
+        body: &[u8],
+        first: Turn,
+        way: &mut Way,
+    ) -> Result<Vec<u8>, Refusal> {
+        let mut begun = Instant::now();
         let (mut tries, mut renewed, mut last) = (0, false, None);
         loop {
-            let at_most = if tries == 0 { MAX_WAIT } else { AGAIN.saturating_sub(begun.elapsed()) };
-            let turn = self.turns.wait(&asked.tenant_id, at_most).await;
+            let turn = match way.queued {
+                None => first,
+                Some(_) => Turn { at_most: AGAIN.saturating_sub(begun.elapsed()), ..first },
+            };
+            let turn = self.turns.wait(&asked.tenant_id, turn).await;
             // What AWS has said already counts more than that there was no further turn.
             let waited = turn.map_err(|refusal| last.take().unwrap_or(refusal))?;
+            if way.queued.is_none() {
+                begun = Instant::now();
+            }
             way.queued = Some(way.queued.unwrap_or_default() + waited);
             let session = self.sessions.get(asked).await?;
             let put = Instant::now();
@@ -201,8 +213,12 @@ mod tests {
 
         async fn ask(&self) -> (Result<Vec<u8>, Refusal>, Way) {
             let mut way = Way::default();
-            let answer = self.upstream.ask(&Arc::new(asked(Pattern::Pool)), b"{}", &mut way).await;
+            let answer = self.ask_in(Turn::default(), &mut way).await;
             (answer, way)
+        }
+
+        async fn ask_in(&self, turn: Turn, way: &mut Way) -> Result<Vec<u8>, Refusal> {
+            self.upstream.ask(&Arc::new(asked(Pattern::Pool)), b"{}", turn, way).await
         }
 
         fn put(&self) -> usize {
@@ -222,6 +238,15 @@ mod tests {
         let Err(Refusal::AwsThrottled { message, .. }) = answer else { panic!("{answer:?}") };
         assert_eq!(message, "AWS says ThrottlingException");
         assert!(bed.put() > 2 && begun.elapsed() <= AGAIN, "{} in {:?}", bed.put(), begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_for_long_still_has_time_to_be_answered() {
+        let (bed, mut way) = (Bed::new(&[throttled, passages]), Way::default());
+        bed.upstream.turns.slow_down(3 * ALL);
+        let patient = Turn { at_most: 4 * ALL, ..Turn::default() };
+        assert_eq!(bed.ask_in(patient, &mut way).await, Ok(b"{}".to_vec()));
+        assert!(way.queued.unwrap() >= 3 * ALL, "{way:?}");
     }
 
     #[tokio::test(start_paused = true)]

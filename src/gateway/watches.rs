@@ -1,4 +1,4 @@
-//! The watches of Tenants and SharedStacks, and whether both have shown all that there is.
+//! The watches of Tenants, SharedStacks and TenantClasses, and whether all have shown what there is.
 
 use std::future;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use kube::{Api, Client};
 use tokio::sync::SetOnce;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::classes::Classes;
 use super::freshness::Freshness;
 use super::metrics::Metrics;
 use super::tenants::Tenants;
 use crate::api::guarded::Guarded;
 use crate::api::metric::GATEWAY_TENANTS;
-use crate::api::{SharedStack, Tenant};
+use crate::api::{SharedStack, Tenant, TenantClass};
 use crate::stack::causes::causes;
 
 /// How far the process is, as `/readyz` says it.
@@ -23,6 +24,7 @@ use crate::stack::causes::causes;
 pub struct Readiness {
     tenants: SetOnce<()>,
     stacks: SetOnce<()>,
+    classes: SetOnce<()>,
     ends: AtomicBool,
 }
 
@@ -37,7 +39,9 @@ impl Readiness {
         if self.ends.load(Ordering::Relaxed) {
             return Err("stopping".into());
         }
-        for (kind, listed) in [("Tenants", &self.tenants), ("SharedStacks", &self.stacks)] {
+        let kinds =
+            [("Tenants", &self.tenants), ("SharedStacks", &self.stacks), ("TenantClasses", &self.classes)];
+        for (kind, listed) in kinds {
             if listed.get().is_none() {
                 return Err(format!("the first list of {kind} is not complete"));
             }
@@ -49,17 +53,18 @@ impl Readiness {
     pub async fn listed(&self) {
         self.tenants.wait().await;
         self.stacks.wait().await;
+        self.classes.wait().await;
     }
 }
 
-/// Follows both kinds until the answer is dropped.
+/// Follows all kinds until the answer is dropped. Classes are for all installations, and have no selector.
 pub fn watch(
     client: &Client,
     selector: Option<&str>,
-    tenants: &Arc<Tenants>,
+    (tenants, classes): (&Arc<Tenants>, &Arc<Classes>),
     readiness: &Arc<Readiness>,
     freshness: &Freshness,
-) -> [AbortOnDropHandle<()>; 2] {
+) -> [AbortOnDropHandle<()>; 3] {
     let of = || watcher::Config { label_selector: selector.map(Into::into), ..watcher::Config::default() };
     let (known, ready) = (tenants.clone(), readiness.clone());
     let of_tenants = watcher(Api::<Guarded<Tenant>>::all(client.clone()), of());
@@ -78,7 +83,16 @@ pub fn watch(
             let _ = ready.stacks.set(());
         }
     });
-    [of_tenants, of_stacks]
+    let (known, ready) = (classes.clone(), readiness.clone());
+    let all = watcher::Config::default();
+    let of_classes = watcher(Api::<Guarded<TenantClass>>::all(client.clone()), all);
+    let of_classes = follow("TenantClasses", of_classes, freshness, move |event, is_listed| {
+        known.take(event);
+        if is_listed {
+            let _ = ready.classes.set(());
+        }
+    });
+    [of_tenants, of_stacks, of_classes]
 }
 
 /// Hands over what a watch shows, and whether a listing ends with it.

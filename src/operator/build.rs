@@ -13,7 +13,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup, ObjectRef};
 use tokio::sync::{OnceCell, mpsc};
 
-use crate::api::{SharedStack, Tenant};
+use crate::api::{SharedStack, Tenant, TenantClass};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::job_slots::JobSlots;
@@ -55,6 +55,7 @@ pub(super) struct Feeds {
     pub tenants_woken: mpsc::UnboundedReceiver<ObjectRef<Guarded<Tenant>>>,
     pub stacks: Feed<Guarded<SharedStack>>,
     pub namespaces: Writer<PartialObjectMeta<Namespace>>,
+    pub classes: Writer<Guarded<TenantClass>>,
 }
 
 /// A context, and what fills its stores.
@@ -62,12 +63,14 @@ pub(super) fn context(parts: Parts) -> (Context, Feeds) {
     let Parts { settings, client, aws, scope, ids, reviews, tenants } = parts;
     let (stacks, stack_writer) = reflector::store();
     let (namespaces, namespace_writer) = reflector::store();
+    let (tenant_classes, class_writer) = reflector::store();
     let (wake_tenant, tenants_woken) = mpsc::unbounded_channel();
     let (wake_stack, stacks_woken) = mpsc::unbounded_channel();
     let feeds = Feeds {
         tenants_woken,
         stacks: Feed { writer: stack_writer, woken: stacks_woken },
         namespaces: namespace_writer,
+        classes: class_writer,
     };
     let reporter = Reporter { controller: "tenantry".into(), instance: Some(settings.installation.clone()) };
     let cx = Context {
@@ -94,6 +97,8 @@ pub(super) fn context(parts: Parts) -> (Context, Feeds) {
         tenants,
         stacks,
         namespaces,
+        tenant_classes,
+        classes: Default::default(),
         filled: Default::default(),
         ids,
         claims: TenantIdClaims::default(),
@@ -101,6 +106,7 @@ pub(super) fn context(parts: Parts) -> (Context, Feeds) {
         wake_tenant,
         wake_stack,
         failures: Default::default(),
+        tallies: Default::default(),
         written: Default::default(),
         reservations: Default::default(),
         ready: OnceCell::new(),

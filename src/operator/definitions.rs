@@ -1,4 +1,4 @@
-//! The definitions of our two kinds: without them there is nothing to watch. An administrator may start the
+//! The definitions of our kinds: without them there is nothing to watch. An administrator may start the
 //! operator first, so they are waited for.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{SharedStack, Tenant};
+use crate::api::{SharedStack, Tenant, TenantClass};
 use crate::clock::Clock;
 use crate::stack::causes::causes;
 
@@ -20,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// What to do about a definition that is not there.
 pub const ADVICE: &str = "install the chart, or run `tenantry crds | kubectl apply -f -`";
 
-/// Waits until both kinds are served; false if it is stopped before. What is missing is `said`. `server` is where the API
+/// Waits until all kinds are served; false if it is stopped before. What is missing is `said`. `server` is where the API
 /// server is.
 pub async fn wait(
     client: &Client,
@@ -62,7 +62,7 @@ fn unread(server: &str, error: &kube::Error) -> String {
 /// Which of them are not served. One that we may not look at is taken to be there: its watch will say if it is not.
 async fn missing(definitions: &Api<CustomResourceDefinition>) -> Result<Vec<&'static str>, kube::Error> {
     let mut missing = Vec::new();
-    for name in [Tenant::crd_name(), SharedStack::crd_name()] {
+    for name in [Tenant::crd_name(), SharedStack::crd_name(), TenantClass::crd_name()] {
         let found = match definitions.get_opt(name).await {
             Err(kube::Error::Api(status)) if status.code == 403 => continue,
             found => found?,

@@ -8,6 +8,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Parts};
+use super::classes;
 use super::controllers::Controllers;
 use super::health::{Health, Phase};
 use super::installation_owner::Taken;
@@ -81,6 +82,8 @@ impl Leader<'_> {
             () = work => Ended::Drained,
             // A process that only reads has nothing to lose.
             lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
+            () = classes::watch(&cx, feeds.classes) => Ended::CutOff,
+            never = classes::release(&cx) => match never {},
             never = record(&installation, &cx, unrecorded) => match never {},
             never = take_later(&installation, &cx, taken) => match never {},
             ended = patience(&cx, &stop) => ended,

@@ -1,6 +1,7 @@
 //! The process: it starts, waits for what it needs, is elected, watches the cluster, and says how it is.
 
 mod build;
+mod classes;
 mod controllers;
 pub(crate) mod definitions;
 mod health;

@@ -199,7 +199,7 @@ pub(super) fn changed<K: Resource<DynamicType = ()>>(
 }
 
 /// A watch that fails is begun again, and the log says so.
-fn failed<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
+pub(super) fn failed<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
     if definitions::is_gone(error) {
         let kind = K::kind(&()).into_owned();
         tracing::warn!(kind, "its definition is gone; {}", definitions::ADVICE);
@@ -257,8 +257,8 @@ fn tenant_gone(cx: &Context, gone: &Guarded<Tenant>) {
     cx.forget(&uid);
     let Ok(gone) = &gone.0 else { return };
     cx.release_claim(&gone.spec.tenant_id, &uid);
-    if let Some(stack) = &gone.spec.stack_ref {
-        cx.wake_stack(&stack.name);
+    if let Some((_, Some(stack))) = cx.would_stand(gone) {
+        cx.wake_stack(&stack);
     }
 }
 

@@ -392,7 +392,7 @@ mod tests {
                 "knowledgeBaseArn": null, "dataSourceId": null, "indexName": null, "indexArn": null, "vectorStore": null, "storeArn": null, "collectionArn": null,
                 "collectionEndpoint": null, "bucket": null, "prefix": null, "roleArn": null, "kmsKeyArn": null,
                 "region": null, "retrievalFilter": null, "documentsMovedTime": null, "hadDocuments": null, "idRecord": null, "ingestion": null,
-                "reindexing": null, "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
+                "reindexing": null, "placement": null, "class": null, "answers": null, "documents": null, "unclaimedDocuments": null, "graceStartedTime": null, "deletionStartedTime": null,
             },
         });
         let patch = merge_patch(format!("{TENANT}/status"), patch);

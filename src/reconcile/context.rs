@@ -1,5 +1,6 @@
 //! What every pass needs: clients, stores, and the few things that a process remembers.
 
+mod classes;
 mod per_stack;
 mod places;
 mod start;
@@ -22,6 +23,7 @@ use tokio::sync::{OnceCell, SetOnce, mpsc};
 
 use super::Guarded;
 use super::claims::{Age, Claimant, TenantIdClaims};
+use super::classes::Classes;
 use super::engine::World;
 use super::events::Events;
 use super::ids::Ids;
@@ -30,12 +32,15 @@ use super::models::Models;
 use super::quota::Reservations;
 use super::tenants::Tenants;
 use super::written::Written;
-use crate::api::{IngestionSettings, Pattern, RETRY_REQUESTED_AT, SharedStack, Tenant, finalizer_name};
+use crate::api::{
+    IngestionSettings, Pattern, RETRY_REQUESTED_AT, SharedStack, Tenant, TenantClass, finalizer_name,
+};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::documents::failures::ByTenant;
 use crate::documents::job_slots::JobSlots;
 use crate::documents::reviews::Reviews;
+use crate::documents::tally::Tallies;
 use crate::settings::Settings;
 use crate::stack::cron::Schedule;
 use crate::stack::identity::{Identity, Owner, Scope};
@@ -63,6 +68,10 @@ pub struct Context {
     pub stacks: Store<Guarded<SharedStack>>,
     /// All namespaces, for their labels.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// All TenantClasses, whichever installation uses them.
+    pub tenant_classes: Store<Guarded<TenantClass>>,
+    /// Which of them carry our finalizer.
+    pub classes: Classes,
     /// Which of these stores have been filled.
     pub filled: Filled,
     /// Who has which tenantId, as the records say.
@@ -77,6 +86,9 @@ pub struct Context {
     pub wake_stack: mpsc::UnboundedSender<ObjectRef<Guarded<SharedStack>>>,
     /// By SharedStack: what of its pool's documents could not be indexed, by tenantId. Absent until that is known.
     pub failures: PerStack<Arc<ByTenant>>,
+    /// By SharedStack: how many documents each tenant of its pool has, and how many of them are held back, by tenantId. Absent
+    /// until that is known.
+    pub tallies: PerStack<Arc<Tallies>>,
     /// What our last words in statuses made that the caches do not have yet.
     pub written: Written,
     /// The slots in which ingestion jobs start.
@@ -103,12 +115,14 @@ pub struct Filled {
     pub stacks: SetOnce<()>,
     /// All namespaces are in.
     pub namespaces: SetOnce<()>,
+    /// All TenantClasses are in.
+    pub classes: SetOnce<()>,
 }
 
 impl Filled {
     /// Whether passes may run.
     pub fn all(&self) -> bool {
-        [&self.tenants, &self.stacks, &self.namespaces].iter().all(|store| store.initialized())
+        [&self.tenants, &self.stacks, &self.namespaces, &self.classes].iter().all(|store| store.initialized())
     }
 }
 
@@ -116,6 +130,7 @@ impl Context {
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.memories.forget(uid);
+        self.comes_to_no_class(uid);
         self.wake(self.reservations.forget(uid));
         self.job_slots.forget(uid);
         self.written.forget(uid);

@@ -36,7 +36,8 @@ fn report(
         (None, None) => return None,
     };
     Some(Report {
-        outcome: outcome.while_undecided(!before.is_true(ConditionType::Accepted)),
+        outcome: outcome.while_undecided(!before.is_accepted()),
+        change: Blocked::of_change(before),
         layers,
         borrowed: borrows.then_some(LayerStatus::Unchanged),
         documents: Documents::last(&before.conditions),

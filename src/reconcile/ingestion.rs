@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::memory::{Memory, lasts};
-use crate::api::{IngestionStatus, Layer, Pattern, Reason, Status};
+use crate::api::{DocumentsStatus, IngestionStatus, Layer, Pattern, Reason, Standing, Status};
 use crate::clock::{Clock, earliest};
 use crate::documents::failures::{ByTenant, Failures};
 use crate::documents::findings::Findings;
@@ -14,6 +14,7 @@ use crate::documents::job_size::Size;
 use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
 use crate::documents::sync::{self, Inputs, Synced};
+use crate::documents::tally::{Tallies, Tally};
 use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
@@ -42,6 +43,10 @@ pub struct LastStep {
     pub findings: Option<Findings>,
     /// How many documents the last review found under tenantIds that no Tenant has.
     pub unclaimed: Option<usize>,
+    /// How many documents there are, if that is news: of a knowledge base of a tenant's own,
+    pub tally: Option<Tally>,
+    /// or of each tenant of a pool.
+    pub tallies: Option<Tallies>,
     /// What of a pool's documents could not be indexed, if that is news.
     pub failures: Option<ByTenant>,
 }
@@ -69,6 +74,8 @@ pub fn source<'a>(
         bucket: status.bucket.clone()?,
         prefix: status.prefix.clone()?,
         schedule,
+        bound: None,
+        between: Duration::ZERO,
     })
 }
 
@@ -103,7 +110,7 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
     let failures = Arc::new(failures);
     let before = cx.failures.lock().insert(stack.into(), failures.clone());
     cx.wake_tenants(|tenant| {
-        let (Some(id), Some((spec, status))) = (tenant.tenant_id(), tenant.common()) else { return false };
+        let (Some(id), Some((_, status))) = (tenant.tenant_id(), tenant.common()) else { return false };
         let is_news = match &before {
             Some(before) => before.get(id) != failures.get(id),
             // After a restart, what was known is what its status says.
@@ -112,8 +119,34 @@ pub fn tell_tenants(cx: &Context, stack: &str, failures: ByTenant) {
                     || status.is_some_and(|it| Documents::were_in_trouble(&it.conditions))
             }
         };
-        spec.pattern == Pattern::Pool && spec.borrows_from(stack) && is_news
+        tenant.standing() == Some(Standing { pattern: Pattern::Pool, stack: Some(stack) }) && is_news
     });
+}
+
+/// Puts down how many documents each tenant of a pool has, and wakes those of whom that is news.
+pub fn tell_counts(cx: &Context, stack: &str, tallies: Tallies) {
+    let tallies = Arc::new(tallies);
+    let before = cx.tallies.lock().insert(stack.into(), tallies.clone());
+    let in_pool = Some(Standing { pattern: Pattern::Pool, stack: Some(stack) });
+    cx.wake_tenants(|tenant| {
+        let Some(id) = tenant.tenant_id().filter(|_| tenant.standing() == in_pool) else { return false };
+        let (was, is) = (before.as_ref().and_then(|before| before.get(id)), tallies.get(id));
+        let counted = is.map(|it| DocumentsStatus::from(it.tally));
+        was.map(|it| &it.held) != is.map(|it| &it.held)
+            || counted.unwrap_or_default() != tenant.documents().unwrap_or_default()
+    });
+}
+
+/// What a Pool tenant's status says of how many documents it has; the last word stands until that is known. Who never had one
+/// is told of none.
+pub fn count_of_pool_tenant(
+    tallies: Option<&Tallies>,
+    tenant_id: &str,
+    before: Option<DocumentsStatus>,
+) -> Option<DocumentsStatus> {
+    let Some(tallies) = tallies else { return before };
+    let counted = tallies.get(tenant_id).map(|it| DocumentsStatus::from(it.tally));
+    counted.or(before.map(|_| DocumentsStatus::default()))
 }
 
 /// How often a Pool tenant's status follows the jobs of its pool. They may be ten thousand.
@@ -151,7 +184,15 @@ pub fn of_the_pool(
 
 /// What of a Pool tenant's documents could not be indexed, or when new ones were last looked for, which its status has; its
 /// last word stands until that is known.
-pub fn of_pool_tenant(failures: Option<&ByTenant>, tenant_id: &str, status: &Status) -> Option<Documents> {
+pub fn of_pool_tenant(
+    failures: Option<&ByTenant>,
+    tallies: Option<&Tallies>,
+    tenant_id: &str,
+    status: &Status,
+) -> Option<Documents> {
+    if let Some(held) = tallies.and_then(|it| it.get(tenant_id)?.condition()) {
+        return Some(held);
+    }
     let Some(failures) = failures else { return Documents::last(&status.conditions) };
     let looked = || {
         let at = status.ingestion.as_ref()?.looked()?.0;
@@ -177,6 +218,8 @@ pub async fn last_step(
         jobs: Vec::new(),
         findings: None,
         unclaimed: None,
+        tally: None,
+        tallies: None,
         failures: None,
     };
     let last = Documents::last(&before.conditions);
@@ -197,12 +240,35 @@ pub async fn last_step(
     let (aws, job_slots, reviews) = (&cx.aws, &cx.job_slots, &cx.reviews);
     let inputs = Inputs { aws, source, asks, reported, job_slots, reviews };
     match sync::step(inputs, &mut memory.documents).await {
-        Ok(Synced { documents, ingestion, cadence, due_in, jobs, findings, unclaimed, failures }) => {
+        Ok(Synced {
+            documents,
+            ingestion,
+            cadence,
+            due_in,
+            jobs,
+            findings,
+            unclaimed,
+            tally,
+            tallies,
+            failures,
+        }) => {
             memory.documents_failing_since = None;
             let waited =
                 jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
             let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
-            LastStep { documents, ingestion, look_again, fault: None, jobs, findings, unclaimed, failures }
+            let fault = None;
+            LastStep {
+                documents,
+                ingestion,
+                look_again,
+                fault,
+                jobs,
+                findings,
+                unclaimed,
+                tally,
+                tallies,
+                failures,
+            }
         }
         Err(fault) => {
             let needs_person = fault.class.needs_person().is_some();
@@ -255,6 +321,8 @@ mod tests {
             jobs: jobs.iter().map(|status| JobSummary { status: (*status).into(), ..summary() }).collect(),
             findings: None,
             unclaimed: None,
+            tally: None,
+            tallies: None,
             failures: None,
         };
         let status = |source: &str, reindexing, last: &str| Status {

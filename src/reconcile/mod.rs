@@ -2,6 +2,7 @@
 
 mod attention;
 pub(crate) mod claims;
+pub(crate) mod classes;
 pub(crate) mod conditions_writer;
 pub(crate) mod context;
 pub(crate) mod engine;

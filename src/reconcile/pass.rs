@@ -20,7 +20,8 @@ use super::{
     teardown, unparsed, unreadable,
 };
 use crate::api::{ConditionType, Reason, Status, annotations};
-use crate::stack::model::outcome::Outcome;
+use crate::stack::model::blocked::Blocked;
+use crate::stack::model::outcome::{LayerStatus, Outcome};
 use crate::stack::model::progress::STALLED;
 
 /// One pass over an object, whatever has become of it.
@@ -187,6 +188,9 @@ fn look_after(pass: &mut Pass<'_>, step: Option<LastStep>) {
     if let Some(unclaimed) = step.unclaimed {
         pass.status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
     }
+    if let Some(tally) = step.tally {
+        pass.status.documents = Some(tally.into());
+    }
     pass.look_again(step.look_again);
     pass.fails(step.fault);
     pass.report.documents = Some(step.documents);
@@ -206,8 +210,15 @@ fn stop(pass: &mut Pass<'_>, end: Result<(), PassStop>) -> Result<(), Error> {
             pass.look_again = Some(if passes { ids::LOOK_AGAIN } else { STALLED });
             pass.report.outcome = Outcome::Withheld(why);
         }
+        PassStop::Stands(why) => {
+            pass.report.change = Some(why);
+            pass.report.borrowed =
+                pass.before.condition(ConditionType::StackReady).map(|_| LayerStatus::Unchanged);
+            pass.look_again = Some(STALLED);
+        }
         PassStop::WaitsForStack(stack) => {
-            let undecided = !pass.before.is_true(ConditionType::Accepted);
+            let undecided = !pass.before.is_accepted();
+            pass.report.change = Blocked::of_change(pass.before);
             pass.report.outcome = Outcome::default().while_undecided(undecided);
             pass.report.borrowed = Some(stack);
         }

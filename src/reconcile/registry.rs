@@ -49,7 +49,7 @@ pub async fn mirror(
 ) -> Mirrored {
     let Some(table) = &cx.settings.registry else { return Mirrored::default() };
     let model = tenant.spec.answers.as_ref().map(|answers| answers.model.as_str());
-    let entry = id.and_then(|id| Entry::ready(id, tenant.spec.pattern, now, model));
+    let entry = id.zip(tenant.pattern()).and_then(|(id, pattern)| Entry::ready(id, pattern, now, model));
     let Some(entry) = entry else { return Mirrored::stands(LayerStatus::Unchanged) };
     if cx.settings.read_only {
         return only_look(&cx.aws, &cx.scope, table, &entry).await;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::classes::Class;
 use super::engine::Stack;
-use crate::api::{Column, EncryptionSettings, IngestionSettings, Isolation, Shared, Status, VectorStore};
+use crate::api::{
+    Column, EncryptionSettings, IngestionSettings, Isolation, Placement, Shared, Status, VectorStore,
+};
 use crate::stack::identity::Identity;
 use crate::stack::model::blocked::Blocked;
 use crate::stack::model::desired::Blueprint;
@@ -23,6 +26,18 @@ pub struct Resolved {
     pub no_room: Option<Blocked>,
     /// The approval that somebody gave, if any.
     pub approved: Option<String>,
+    /// Where a Tenant stands, and under which class.
+    pub stands: Option<Stands>,
+}
+
+/// Where a Tenant stands.
+pub struct Stands {
+    /// What it was accepted with, and may never change.
+    pub placement: Placement,
+    /// The class that bounds it: the last that was accepted.
+    pub class: Option<Class>,
+    /// Why something else that it asks for is refused.
+    pub refused: Option<Blocked>,
 }
 
 /// A spec with all that it leaves out.

@@ -14,6 +14,8 @@ pub enum PassStop {
     Refused(Blocked),
     /// Nobody can say at the moment whether it may.
     Withheld(Blocked),
+    /// What it asks for is refused, and what stands is left as it is.
+    Stands(Blocked),
     /// It waits for its SharedStack.
     WaitsForStack(LayerStatus),
     /// What an earlier holder of its tenantId left is being brought back.

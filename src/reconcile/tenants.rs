@@ -15,7 +15,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::{Mutex, RwLock};
 
 use super::Guarded;
-use crate::api::{Pattern, Status, Tenant, TenantSpec};
+use crate::api::{DocumentsStatus, Pattern, Standing, Status, Tenant, TenantSpec, standing};
 
 /// How many different statuses, or specs, of a pool's Tenants are compared with a new one.
 const ALIKE: usize = 16;
@@ -60,6 +60,7 @@ struct Own {
     filter: Option<Box<str>>,
     id_record: Option<Box<str>>,
     moved: Option<MicroTime>,
+    documents: Option<DocumentsStatus>,
     /// When each of the conditions last changed.
     since: Box<[Timestamp]>,
 }
@@ -84,18 +85,18 @@ impl Tenants {
 
     /// Those of a SharedStack's pool, as they are kept.
     pub fn of_pool(&self, stack: &str) -> Vec<Arc<Kept>> {
-        self.by_spec(|spec| spec.pattern == Pattern::Pool && spec.borrows_from(stack))
+        self.standing(|it| *it == Standing { pattern: Pattern::Pool, stack: Some(stack) })
     }
 
     /// Those that have knowledge bases of their own.
     pub fn with_knowledge_bases(&self) -> impl Iterator<Item = Tenant> + use<> {
-        read(self.by_spec(|spec| spec.pattern != Pattern::Pool))
+        read(self.standing(|it| it.pattern != Pattern::Pool))
     }
 
-    /// Those that are asked for. The question is asked of a spec without its tenantId.
-    fn by_spec(&self, which: impl Fn(&TenantSpec) -> bool) -> Vec<Arc<Kept>> {
+    /// Those that stand where it is asked for. Who leaves that to its class stands nowhere until it was accepted.
+    fn standing(&self, which: impl Fn(&Standing<'_>) -> bool) -> Vec<Arc<Kept>> {
         let mut all = self.kept();
-        all.retain(|kept| kept.common().is_some_and(|(spec, _)| which(spec)));
+        all.retain(|kept| kept.standing().is_some_and(|it| which(&it)));
         all
     }
 
@@ -174,6 +175,19 @@ impl Kept {
         }
     }
 
+    /// Where it stands, if it can be read and stands anywhere yet.
+    pub fn standing(&self) -> Option<Standing<'_>> {
+        let (spec, status) = self.common()?;
+        standing(spec, status)
+    }
+
+    /// Whether it names a class, or stands under it.
+    pub fn is_of_class(&self, class: &str) -> bool {
+        let Some((spec, status)) = self.common() else { return false };
+        let names = spec.class_ref.as_ref().is_some_and(|it| it.name == class);
+        names || status.is_some_and(|it| it.class.as_deref() == Some(class))
+    }
+
     /// Its tenantId, if it can be read.
     pub fn tenant_id(&self) -> Option<&str> {
         match self {
@@ -195,6 +209,14 @@ impl Kept {
         match self {
             Kept::Whole(_) => self.common()?.1?.id_record.as_deref(),
             Kept::OfPool(apart) => apart.own.id_record.as_deref(),
+        }
+    }
+
+    /// How many documents its status says that it has.
+    pub fn documents(&self) -> Option<DocumentsStatus> {
+        match self {
+            Kept::Whole(_) => self.common()?.1?.documents,
+            Kept::OfPool(apart) => apart.own.documents,
         }
     }
 
@@ -240,6 +262,7 @@ impl Own {
             filter: status.retrieval_filter.as_mut().map(|it| std::mem::take(&mut it.equals.value).into()),
             id_record: taken(&mut status.id_record),
             moved: status.documents_moved_time.take(),
+            documents: status.documents.take(),
             since: since.map(|it| std::mem::replace(&mut it.last_transition_time, NEVER).0).collect(),
         }
     }
@@ -252,6 +275,7 @@ impl Own {
             filter.equals.value = own.to_string();
         }
         status.documents_moved_time = self.moved.clone();
+        status.documents = self.documents;
         for (condition, since) in status.conditions.iter_mut().zip(&self.since) {
             condition.last_transition_time = Time(*since);
         }
@@ -280,16 +304,17 @@ struct Pools(HashMap<String, Pool>);
 
 impl Pools {
     fn keep(&mut self, tenant: Guarded<Tenant>) -> Kept {
-        let Tenant { metadata: meta, mut spec, mut status } = match tenant.0 {
-            Ok(tenant) if tenant.spec.pattern == Pattern::Pool => tenant,
+        let tenant = match tenant.0 {
+            Ok(tenant) if tenant.pattern() == Some(Pattern::Pool) => tenant,
             tenant => return Kept::Whole(Box::new(Guarded(tenant))),
         };
+        let stack = tenant.stack().unwrap_or_default().to_owned();
+        let Tenant { metadata: meta, mut spec, mut status } = tenant;
         let own = Own::taken_out(&mut spec, status.as_mut());
         if self.0.len() >= POOLS {
             self.0.retain(|_, pool| !pool.is_empty());
         }
-        let stack = spec.stack_ref.as_ref().map(|stack| stack.name.clone());
-        let pool = self.0.entry(stack.unwrap_or_default()).or_default();
+        let pool = self.0.entry(stack).or_default();
         let status = status.map(|status| pool.statuses.one_of(status));
         Kept::OfPool(Box::new(Apart { meta, spec: pool.specs.one_of(spec), status, own }))
     }

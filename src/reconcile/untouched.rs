@@ -5,9 +5,9 @@ use crate::api::{
 };
 use crate::stack::model::outcome::LayerStatus;
 
-/// Those of a Tenant.
+/// Those of a Tenant. One that leaves its pattern to its class has none before it is accepted.
 pub fn of_tenant(tenant: &Tenant) -> PerLayer<Option<LayerStatus>> {
-    owned(tenant.spec.pattern.into(), tenant.spec.encryption.as_ref())
+    tenant.pattern().map_or_else(PerLayer::default, |pattern| owned(pattern.into(), tenant.encryption()))
 }
 
 /// Those of a SharedStack.

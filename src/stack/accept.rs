@@ -10,12 +10,20 @@ use super::max_knowledge_bases::{self, MAX_KNOWLEDGE_BASES};
 use super::model::blocked::Blocked;
 use super::tenant_ids::{Allowed, TENANT_IDS};
 use crate::api::{
-    IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
+    Conflict, IngestionSettings, Invalid, Isolation, Reason, Shared, SharedStack, SharedStackSpec, Tenant,
+    TenantClassSpec,
 };
 
 impl From<Invalid> for Blocked {
     fn from(invalid: Invalid) -> Self {
         Blocked { reason: Reason::SpecInvalid, message: invalid.to_string() }
+    }
+}
+
+impl From<Conflict> for Blocked {
+    fn from(conflict: Conflict) -> Self {
+        let Conflict { reason, message } = conflict;
+        Blocked { reason, message }
     }
 }
 
@@ -113,6 +121,20 @@ pub fn namespace(
             _ => Ok(()),
         },
         (_, None) => Ok(()),
+    }
+}
+
+/// May tenants of a namespace with these labels be of this class?
+pub fn class(name: &str, class: &TenantClassSpec, labels: &BTreeMap<String, String>) -> Result<(), Blocked> {
+    match &class.allowed_namespaces {
+        Some(allowed) if !allowed.matches(labels) => refused(
+            Reason::ClassNotAllowed,
+            format!(
+                "TenantClass '{name}' does not allow tenants of this namespace: the namespace's labels do not match its \
+                 `allowedNamespaces`. Ask an administrator, or name another class"
+            ),
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -118,7 +118,7 @@ impl Target {
         let none = Status::default();
         let status = tenant.status.as_ref().unwrap_or(&none);
         let said = |kind| status.condition(kind).map(|condition| condition.message.clone());
-        if !status.is_true(ConditionType::Accepted) {
+        if !status.is_accepted() {
             let why = said(ConditionType::Accepted);
             let why = why.unwrap_or_else(|| "the operator has not seen it yet".into());
             return Err(NotQueryable::NotAccepted(why));
@@ -128,7 +128,8 @@ impl Target {
         };
         let place = Place { bucket: status.bucket.clone(), prefix: status.prefix.clone() };
         let filter = status.retrieval_filter.as_ref();
-        Self::new(&tenant.spec.tenant_id, tenant.spec.pattern, knowledge_base, filter, place)
+        let pattern = tenant.pattern().ok_or(NotQueryable::NoFilter)?;
+        Self::new(&tenant.spec.tenant_id, pattern, knowledge_base, filter, place)
             .ok_or(NotQueryable::NoFilter)
     }
 

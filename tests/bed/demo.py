@@ -1,6 +1,6 @@
 """The demo: onboard the tenants of `examples/`, give each its own documents, and ask each the same question by plain boto3, through
-the gateway; a dishonest program tries to get at another's, and the root of the account at the vectors of one. Then one of each
-pattern leaves.
+the gateway; a tenant that asks far more than its class lets it is throttled, and the others are not; a dishonest program tries to
+get at another's documents, and the root of the account at the vectors of one. Then one of each pattern leaves.
 
 A real API server, operator and gateway as built from this checkout, and a double in place of AWS. It succeeds if every tenant becomes
 Ready and answers from its own documents only, and if of those who leave nothing stays, while the others answer as before.
@@ -19,10 +19,12 @@ import sys
 import textwrap
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import prepare
@@ -30,12 +32,12 @@ from bed import ACCOUNT, REGION, Bed, Trouble, free_port
 from prepare import OPERATOR, ROOT
 
 QUESTION = "How many days of annual leave do employees get, and who approves them?"
-EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "silo-s3-vectors", "bridge", "pool", "leaving")]
+EXAMPLES = [ROOT / "examples" / f"{name}.yaml" for name in ("shared-stack", "silo", "silo-s3-vectors", "bridge", "pool", "tiers", "leaving")]
 LEAVING = ROOT / "examples" / "leaving.yaml"
 DOCUMENTS = ROOT / "examples" / "documents"
 PROGRAM, DISHONEST = ROOT / "examples" / "gateway" / "ask.py", ROOT / "tests" / "bed" / "dishonest.py"
 INSTALLATION, NAMESPACE = "demo", "tenants"
-WIDTHS = [9, 8, 5, 18, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
+WIDTHS = [9, 9, 5, 18, 7, 7, 14, 30]  # of the columns of `kubectl get tenants` that are shown
 PATIENCE = 300  # seconds, until everything is Ready and indexed
 
 Resource = dict[str, Any]
@@ -49,6 +51,11 @@ def condition(thing: Resource, kind: str) -> str:
 
 def name(thing: Resource) -> str:
     return thing["metadata"]["name"]
+
+
+def pattern(tenant: Resource) -> str:
+    """How isolated it is: by its spec, or by its class."""
+    return tenant["status"]["placement"]["pattern"]
 
 
 def is_ready(thing: Resource) -> bool:
@@ -91,10 +98,15 @@ class Demo:
         answers = {name(tenant): self.ask(tenant) for tenant in tenants}
         self.compare(tenants, answers)
 
+        print("\n== Who is where, of which class, and near which limit: tenantry tenants --by-class")
+        print(self.command([str(OPERATOR), "tenants", "--by-class"]), end="")
+        print("\n== A noisy tenant asks three times as much as its class lets it in a minute, while the others ask what they need")
+        self.be_noisy(tenants)
+
         print("\n== A dishonest program tries to get at another tenant's documents")
         self.be_dishonest(tenants)
 
-        print("\n== The root of the account, which may do anything, asks the index of a tenant on S3 Vectors itself")
+        print("\n== The root of the account, which may do anything, asks the index of each tenant on S3 Vectors itself")
         self.be_root(tenants)
 
         print("\n== One of each pattern leaves: tenantry delete --dry-run says what goes, then kubectl delete -f examples/leaving.yaml")
@@ -153,10 +165,41 @@ class Demo:
         others = {variable: value for variable, value in self.environment.items() if not variable.startswith("AWS_")}
         return {**others, **known}
 
+    def be_noisy(self, tenants: list[Resource]) -> None:
+        """Whoever asks more than its class lets it is throttled, in AWS's own words, and nobody else is."""
+        allowed = {name(each): each["spec"].get("gateway", {}) for each in self.get("tenantclasses")}
+        limits = {name(tenant): allowed.get(tenant["status"].get("class"), {}).get("requestsPerMinute") for tenant in tenants}
+        noisy = min((tenant for tenant in tenants if limits[name(tenant)]), key=lambda tenant: limits[name(tenant)])
+        others = [tenant for tenant in tenants if tenant is not noisy]
+        with ThreadPoolExecutor(max_workers=4) as crowd:
+            loud, whose = self.client(noisy), name(noisy)
+            told = [crowd.submit(attempt, loud) for _ in range(3 * limits[whose])]
+            quiet = {name(tenant): [attempt(client) for _ in range(3)] for tenant in others for client in [self.client(tenant)]}
+            refusals = [refusal for refusal in (each.result() for each in told) if refusal]
+        if not refusals or any("ThrottlingException" not in refusal for refusal in refusals):
+            raise Trouble(f"{whose} asked {len(told)} times, and was not throttled as it should be: {refusals[:1]}")
+        if trouble := [f"{who}: {refusal}" for who, each in quiet.items() for refusal in each if refusal]:
+            raise Trouble(f"{whose} was noisy, and others were refused: {'; '.join(trouble)}")
+        print(f"  {whose} ({noisy['status']['class']}) asked {len(told)} times: {len(told) - len(refusals)} answered, {len(refusals)} throttled")
+        print(f"  {refusals[-1]}")
+        print(f"  the {len(others)} others asked {3 * len(others)} times meanwhile: all answered")
+
+    def client(self, tenant: Resource) -> Any:
+        """Plain boto3 with the token of a pod of this tenant, which says when it is throttled, and does not try again by itself."""
+        token = Path(self.pod(tenant)["AWS_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
+        return boto3.client(
+            "bedrock-agent-runtime",
+            endpoint_url=f"{self.gateway_url}/t/{tenant['spec']['tenantId']}",
+            aws_access_key_id="none",
+            aws_secret_access_key="none",
+            aws_session_token=token,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
     def be_dishonest(self, tenants: list[Resource]) -> None:
         """Whatever it tries, it is shown its own tenant's documents or nothing."""
-        me, other = [tenant for tenant in tenants if tenant["spec"]["pattern"] == "Pool"][:2]
-        silo = next(tenant for tenant in tenants if tenant["spec"]["pattern"] == "Silo")
+        me, other = [tenant for tenant in tenants if pattern(tenant) == "Pool"][:2]
+        silo = next(tenant for tenant in tenants if pattern(tenant) == "Silo")
         status, key = me["status"], me["status"]["retrievalFilter"]["equals"]["key"]
         others = [other["spec"]["tenantId"], silo["spec"]["tenantId"], silo["status"]["knowledgeBaseId"]]
         command = [sys.executable, str(DISHONEST), QUESTION, *others, status["knowledgeBaseId"], key]
@@ -188,7 +231,7 @@ class Demo:
     def offboard(self, tenants: list[Resource]) -> list[Resource]:
         """Delete those who leave, and wait until they are gone; returns them as they were."""
         leaving = {line.split("/")[-1] for line in self.kubectl("get", "-f", LEAVING, "-o", "name").split()}
-        silo = next(name(t) for t in tenants if name(t) in leaving and t["spec"]["pattern"] == "Silo")
+        silo = next(name(t) for t in tenants if name(t) in leaving and pattern(t) == "Silo")
         print(self.command([str(OPERATOR), "delete", "--dry-run", "-n", NAMESPACE, silo]))
         begun = time.monotonic()
         self.kubectl("delete", "--wait=false", "-f", LEAVING)
@@ -211,12 +254,12 @@ class Demo:
         pages = self.knowledge_bases.get_paginator("list_knowledge_bases").paginate()
         ids = {summary["knowledgeBaseId"] for page in pages for summary in page["knowledgeBaseSummaries"]}
         for tenant in gone:
-            status, pattern = tenant["status"], tenant["spec"]["pattern"]
-            if pattern == "Silo" and status["bucket"] in buckets or pattern != "Pool" and status["knowledgeBaseId"] in ids:
+            status, how = tenant["status"], pattern(tenant)
+            if how == "Silo" and status["bucket"] in buckets or how != "Pool" and status["knowledgeBaseId"] in ids:
                 raise Trouble(f"of {name(tenant)} there is still its bucket or its knowledge base")
-            if pattern != "Silo" and self.s3.list_object_versions(Bucket=status["bucket"], Prefix=status["prefix"]).get("Versions"):
+            if how != "Silo" and self.s3.list_object_versions(Bucket=status["bucket"], Prefix=status["prefix"]).get("Versions"):
                 raise Trouble(f"of {name(tenant)} there are still documents")
-            if pattern == "Pool":
+            if how == "Pool":
                 query, filter_ = {"text": QUESTION}, {"vectorSearchConfiguration": {"filter": status["retrievalFilter"]}}
                 found = self.bedrock.retrieve(
                     knowledgeBaseId=status["knowledgeBaseId"], retrievalQuery=query, retrievalConfiguration=filter_
@@ -251,8 +294,8 @@ class Demo:
         by_name = {name(stack): stack for stack in stacks}
         pending = {}
         for tenant in tenants:
-            pool = tenant["spec"]["pattern"] == "Pool"
-            owner = by_name[tenant["spec"]["stackRef"]["name"]] if pool else tenant
+            placement = tenant["status"].get("placement", {})
+            owner = by_name[placement["stackRef"]["name"]] if placement.get("pattern") == "Pool" else tenant
             job = owner["status"].get("ingestion") or {}
             if name(tenant) not in self.uploaded:
                 pending[name(tenant)] = "has no bucket for its documents"
@@ -307,9 +350,9 @@ class Demo:
             raise Trouble(f"{name(tenant)} was answered from documents that are not under {home}: {', '.join(strangers)}")
         place, text = found[0]
         if quiet:
-            print(f"  {name(tenant)} ({tenant['spec']['pattern']}) answers as before, best from {place}")
+            print(f"  {name(tenant)} ({pattern(tenant)}) answers as before, best from {place}")
             return found
-        print(f"\n{name(tenant)} ({tenant['spec']['pattern']}, {tenant['status']['vectorStore']}), best of {len(found)} passages")
+        print(f"\n{name(tenant)} ({pattern(tenant)}, {tenant['status']['vectorStore']}), best of {len(found)} passages")
         print(textwrap.fill(excerpt(text), 100, initial_indent="  | ", subsequent_indent="  | "))
         print(f"  {place}")
         return found
@@ -319,7 +362,7 @@ class Demo:
         texts = {found[0][1] for found in answers.values()}
         if len(texts) != len(answers):
             raise Trouble("two tenants were answered with the same text; their documents should contradict one another")
-        pooled = [tenant for tenant in tenants if tenant["spec"]["pattern"] == "Pool"]
+        pooled = [tenant for tenant in tenants if pattern(tenant) == "Pool"]
         found = self.bedrock.retrieve(knowledgeBaseId=pooled[0]["status"]["knowledgeBaseId"], retrievalQuery={"text": QUESTION})
         nearest = uri(found["retrievalResults"][0])
         others = [name(tenant) for tenant in pooled if tenant["status"]["prefix"] not in nearest]
@@ -346,6 +389,15 @@ class Demo:
             for c in [] if is_ready(thing) else thing["status"].get("conditions", []):
                 lines.append(f"\n  {thing['kind']} {name(thing)}: {c['type']}={c['status']} {c['reason']}: {c['message']}")
         return "".join(lines) + f"\nOf the operator, {self.operator.last_words()}"
+
+
+def attempt(client: Any) -> str:
+    """Ask once; returns the refusal, or nothing."""
+    try:
+        client.retrieve(knowledgeBaseId="TENANTRYKB", retrievalQuery={"text": QUESTION})
+    except ClientError as error:
+        return str(error)
+    return ""
 
 
 def moment(time_in_status: str | None) -> datetime.datetime:
@@ -408,7 +460,7 @@ def main() -> int:
             try:
                 tenants, gone = demo.run()
                 outcome = f"demo: ok: {tenants} tenants Ready, {tenants} answers from their own documents, 0 from another's"
-                outcome += f"; {gone} left, {tenants - gone} answer as before"
+                outcome += f"; 1 throttled alone; {gone} left, {tenants - gone} answer as before"
             except Trouble as trouble:
                 tenants, outcome = 0, f"demo: failed: {trouble}"
             if keep:

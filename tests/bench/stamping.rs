@@ -1,7 +1,7 @@
 //! A review of a pool's documents: what its metadata files cost beyond writing them, and what it costs where nothing has
 //! changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
@@ -122,7 +122,7 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
         bucket: BUCKET,
         prefix: "pool/",
         ledger: "tenantry/ledger/bench",
-        pool: Some(Pool { rules, is_somebodys: &is_somebodys }),
+        pool: Some(Pool { rules, is_somebodys: &is_somebodys, bounds: &HashMap::new() }),
         metadata: None,
         all_first: false,
         limit: Size::OF_A_JOB,

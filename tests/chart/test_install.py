@@ -196,7 +196,7 @@ class Story:
 
     def definitions_go(self) -> bool:
         with contextlib.suppress(Denied):
-            self.cluster.kubectl("delete", "crd", "--ignore-not-found", TENANTS, "sharedstacks.tenantry.dev")
+            self.cluster.kubectl("delete", "crd", "--ignore-not-found", TENANTS, "sharedstacks.tenantry.dev", "tenantclasses.tenantry.dev")
             return True
         return False
 

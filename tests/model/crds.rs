@@ -108,6 +108,7 @@ fn only_these_fields_have_a_default_in_the_schema() {
         ("SharedStack.status", unseen.clone()),
         ("Tenant.spec.deletionPolicy", json!("Retain")),
         ("Tenant.status", unseen),
+        ("TenantClass.spec.gateway.enforcement", json!("Enforce")),
     ];
     assert_eq!(defaults, expected.map(|(path, default)| (path.to_owned(), default)));
 }
@@ -118,7 +119,10 @@ fn the_kinds_are_named_as_the_constants_say() {
         assert_eq!(crd.spec.group, api::GROUP);
         assert_eq!(crd.spec.versions[0].name, api::VERSION);
         assert_eq!(crd.spec.names.categories, Some(vec!["tenantry".to_owned()]));
-        assert_eq!(crd.spec.names.short_names, None, "short names collide with other projects'");
-        assert!(crd.spec.versions[0].subresources.as_ref().is_some_and(|s| s.status.is_some()));
+        let is_class = crd.spec.names.kind == "TenantClass";
+        let short = is_class.then(|| vec!["tclass".to_owned()]);
+        assert_eq!(crd.spec.names.short_names, short, "short names collide with other projects'");
+        let has_status = crd.spec.versions[0].subresources.as_ref().is_some_and(|s| s.status.is_some());
+        assert_eq!(has_status, !is_class, "several installations would write the status of a class");
     }
 }

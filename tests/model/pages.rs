@@ -15,11 +15,12 @@ use crate::crds::{SCHEMAS, walk};
 use crate::docs::{read, root};
 
 /// The page, the name of the part, and what the code says.
-fn parts() -> [(&'static str, &'static str, String); 6] {
+fn parts() -> [(&'static str, &'static str, String); 7] {
     [
         ("docs/fields.md", "models", models()),
         ("docs/fields.md", "Tenant", fields("Tenant")),
         ("docs/fields.md", "SharedStack", fields("SharedStack")),
+        ("docs/fields.md", "TenantClass", fields("TenantClass")),
         ("docs/fields.md", "status", status()),
         ("docs/reference.md", "commands", commands()),
         ("docs/troubleshooting.md", "classes", classes()),

@@ -212,6 +212,77 @@ fn bad_input_is_told_all_at_once_with_file_and_remedy() {
     );
 }
 
+fn class(name: &str, spec: &str) -> String {
+    format!(
+        "---\n{{apiVersion: tenantry.dev/v1alpha1, kind: TenantClass, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n"
+    )
+}
+
+/// It makes no difference who says a thing, nor which of the two comes first in a file.
+#[test]
+fn a_tenant_of_a_class_is_planned_as_one_that_says_it_all_itself() {
+    let long = tenant(
+        "a",
+        "pattern: Silo, vectorStore: S3Vectors, encryption: {key: Create}, tags: {tier: premium, own: x}",
+    );
+    let short = tenant("a", "classRef: {name: premium}, tags: {own: x}");
+    let premium = class(
+        "premium",
+        "placement: {pattern: Silo, vectorStore: S3Vectors, encryption: {key: Create}}, defaults: {tags: {tier: premium}}, \
+         mayOverride: [Tags], allowedNamespaces: {}",
+    );
+    let objects = |input: &str| json_of(&["-f", "-"], input)["objects"].clone();
+    assert_eq!(objects(&(premium.clone() + &short)), objects(&long));
+    assert_eq!(objects(&(short + &premium)), objects(&long));
+    let narrowed = json_of(&["-f", "-"], &(premium + &tenant("a", "classRef: {name: premium}")));
+    assert!(narrowed["assumptions"].to_string().contains("TenantClass/premium admits only namespaces"));
+}
+
+#[test]
+fn a_tenant_and_its_class_that_do_not_go_together_are_refused_as_by_the_operator() {
+    let premium = |more: &str| class("premium", &format!("placement: {{pattern: Silo}}{more}"));
+    let of_it = |more: &str| tenant("a", &format!("classRef: {{name: premium}}{more}"));
+    for (input, part) in [
+        (
+            of_it(""),
+            "Tenant/default/a is of TenantClass 'premium', which is in none of the files: add the file",
+        ),
+        (
+            premium("") + &of_it(", pattern: Silo"),
+            "refused: ClassConflict: TenantClass 'premium' says where its tenants are",
+        ),
+        (
+            class("premium", "limits: {documents: 9}") + &of_it(""),
+            "refused: ClassConflict: TenantClass 'premium' places nobody",
+        ),
+        (
+            premium("") + &of_it(", tags: {a: b}"),
+            "refused: OverrideForbidden: TenantClass 'premium' does not let its tenants set `tags`",
+        ),
+        (
+            premium(", mayOverride: [Answers], limits: {answers: {models: [small]}}")
+                + &of_it(", answers: {model: large}"),
+            "refused: LimitExceeded: `answers.model` 'large' is not one that TenantClass 'premium' allows",
+        ),
+        (
+            premium(", defaults: {ingestion: {schedule: often}}") + &of_it(""),
+            "refused: ScheduleInvalid: `schedule` 'often' cannot be read",
+        ),
+        (
+            premium(", placements: {}") + &of_it(""),
+            "The TenantClass \"premium\" is invalid: unknown field \"spec.placements\"",
+        ),
+        (premium("") + &premium("") + &of_it(""), "TenantClass/premium is there twice"),
+    ] {
+        let said = refused(&input);
+        assert!(said.contains(part), "no '{part}' in\n{said}");
+        assert!(
+            !part.contains("invalid") || !said.contains("none of the files"),
+            "one thing is wrong:\n{said}"
+        );
+    }
+}
+
 /// Every line of the page's examples is one that is printed.
 #[test]
 fn the_page_shows_what_is_printed() {

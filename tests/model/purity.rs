@@ -355,6 +355,7 @@ fn named_in(is_so: impl Fn(&str) -> bool) -> BTreeSet<std::path::PathBuf> {
 
 /// Files outside `src/aws` that may name OpenSearch Serverless, tests apart, and why. A folder with all that is in it.
 const NAMES_OPENSEARCH: &[(&str, &str)] = &[
+    ("api/class_placement.rs", "that it is the usual store"),
     ("api/index.rs", "what it can find by"),
     ("api/shared_stack.rs", "that it is the usual store"),
     ("api/status.rs", "what a field says of a collection"),
@@ -377,6 +378,7 @@ const NAMES_OPENSEARCH: &[(&str, &str)] = &[
 
 /// Likewise those that may name S3 Vectors.
 const NAMES_S3_VECTORS: &[(&str, &str)] = &[
+    ("api/class_placement.rs", "that it can be chosen"),
     ("api/index.rs", "what it can find by"),
     ("api/shared_stack.rs", "that it can be chosen"),
     ("api/status.rs", "what a field says of a vector bucket"),

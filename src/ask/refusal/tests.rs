@@ -1,4 +1,10 @@
 use super::*;
+use crate::ask::limits::Limit;
+
+fn beyond(limit: Limit) -> Refusal {
+    let (here, wait) = (Some("20".into()), Duration::from_millis(2900));
+    Refusal::Limit(Beyond { class: "basic".into(), limit, allowed: 60, here, used: "20".into(), wait })
+}
 
 /// One of each kind. A kind that is added does not compile here until it stands among them.
 fn each() -> Vec<Refusal> {
@@ -16,6 +22,8 @@ fn each() -> Vec<Refusal> {
         Refusal::TooLarge { limit: 3 },
         Refusal::UnknownOperation,
         Refusal::Throttled { per_second: "16".into(), wait },
+        beyond(Limit::RequestsPerMinute),
+        beyond(Limit::Concurrent),
         Refusal::AwsThrottled { message: "slower".into(), wait },
         Refusal::Overloaded,
         Refusal::NoSession,
@@ -59,6 +67,19 @@ fn both_protocols_have_their_own_shape() {
         let body: serde_json::Value = serde_json::from_slice(&refusal.json()).unwrap();
         assert!(body["message"].as_str().is_some_and(|it| !it.is_empty()), "{refusal:?}");
     }
+}
+
+#[test]
+fn a_limit_is_told_with_what_is_used_of_it_and_the_wait_in_awss_shape() {
+    let refusal = beyond(Limit::RequestsPerMinute);
+    assert_eq!((refusal.status(), refusal.code()), (429, "ThrottlingException"));
+    assert_eq!(refusal.retry_after(), Some(3));
+    let message = "Class basic lets a tenant ask 60 questions a minute, 20 of them of this replica, and 20 are used up; try \
+                   again in 2.9 s";
+    assert_eq!(refusal.json(), serde_json::to_vec(&json!({"message": message})).unwrap());
+    let message = "Class basic lets a tenant have 60 questions under way at once, 20 of them at this replica, and 20 are; try \
+                   again in 2.9 s";
+    assert_eq!(beyond(Limit::Concurrent).message(), message);
 }
 
 #[test]

@@ -34,6 +34,13 @@ pub(super) fn of(
             title(&stack.object)
         )
     }));
+    let narrowed = manifests.classes.iter().filter(|class| class.asks.allowed_namespaces.is_some());
+    assumed.extend(narrowed.map(|class| {
+        format!(
+            "{} admits only namespaces with certain labels, which are not known here.",
+            title(&class.object)
+        )
+    }));
     assumed
 }
 

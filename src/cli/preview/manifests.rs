@@ -10,9 +10,15 @@ use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{GROUP, Isolation, Shared, SharedStack, Tenant, VERSION, admission};
+use crate::api::{
+    GROUP, Isolation, Named, Shared, SharedStack, Tenant, TenantClass, TenantClassSpec, VERSION, admission,
+    long_form,
+};
 use crate::stack::accept;
 use crate::stack::model::blocked::Blocked;
+
+/// What may be in a file.
+const KINDS: [&str; 3] = ["Tenant", "SharedStack", "TenantClass"];
 
 /// A value that is text, or nothing.
 fn word(value: &Value) -> String {
@@ -31,11 +37,14 @@ pub(super) struct Found<T, S> {
 pub(super) struct Manifests {
     pub(super) stacks: Vec<Found<SharedStack, Shared>>,
     pub(super) tenants: Vec<Found<Tenant, Isolation>>,
+    pub(super) classes: Vec<Found<TenantClass, TenantClassSpec>>,
+    /// Tenants as they are written, before it is known what their classes say.
+    written: Vec<Found<Tenant, String>>,
     /// What is of other kinds.
     pub(super) skipped: Vec<String>,
     /// Objects that the API server will name, by the names that stand for theirs here.
     pub(super) unnamed: Vec<String>,
-    /// SharedStacks of which something is wrong: whoever borrows from them need not be told that they are missing.
+    /// SharedStacks and classes of which something is wrong: whoever names them need not be told that they are missing.
     broken: Vec<String>,
 }
 
@@ -58,11 +67,17 @@ impl Manifests {
                 }
             }
         }
+        manifests.place(&mut wrong);
         manifests.agree(&mut wrong);
         if manifests.stacks.is_empty() && manifests.tenants.is_empty() && wrong.is_empty() {
             wrong.push(format!("there is no Tenant and no SharedStack of {GROUP} in {}", files.join(", ")));
         }
         if wrong.is_empty() { Ok(manifests) } else { Err(wrong) }
+    }
+
+    /// The TenantClass of that name.
+    fn class(&self, name: &str) -> Option<&Found<TenantClass, TenantClassSpec>> {
+        self.classes.iter().find(|class| class.object.name_any() == name)
     }
 
     /// The SharedStack of that name.
@@ -92,10 +107,10 @@ impl Manifests {
             let name = word(&document["metadata"]["name"]);
             return self.skipped.push(format!("{file}: {kind} '{name}' of {version} was skipped"));
         }
-        if version != format!("{GROUP}/{VERSION}") || !matches!(kind.as_str(), "Tenant" | "SharedStack") {
+        if version != format!("{GROUP}/{VERSION}") || !KINDS.contains(&kind.as_str()) {
             return wrong.push(format!(
-                "{file}: no matches for kind \"{kind}\" in version \"{version}\": there are Tenant and SharedStack in \
-                 {GROUP}/{VERSION}"
+                "{file}: no matches for kind \"{kind}\" in version \"{version}\": there are {} in {GROUP}/{VERSION}",
+                KINDS.join(", ")
             ));
         }
         self.fill_in(&mut document, &kind, namespace);
@@ -109,7 +124,12 @@ impl Manifests {
         }
         let document = admission::without_nulls(&document);
         let put = match kind.as_str() {
-            "Tenant" => parse(file, document, accept::tenant).map(|found| self.tenants.push(found)),
+            // What it asks for is known once all classes are.
+            "Tenant" => {
+                parse(file, document, |_: &Tenant| Ok(who.clone())).map(|found| self.written.push(found))
+            }
+            "TenantClass" => parse(file, document, |it: &TenantClass| Ok(it.spec.clone()))
+                .map(|found| self.classes.push(found)),
             _ => parse(file, document, |it: &SharedStack| accept::shared_stack(&it.spec))
                 .map(|found| self.stacks.push(found)),
         };
@@ -137,12 +157,45 @@ impl Manifests {
         }
     }
 
+    /// Each Tenant with what its class says.
+    fn place(&mut self, wrong: &mut Vec<String>) {
+        for Found { file, mut object, asks: who } in std::mem::take(&mut self.written) {
+            let name = object.spec.class_ref.as_ref().map(|it| it.name.clone());
+            let class = name.as_ref().and_then(|name| self.class(name));
+            if let (Some(name), None) = (&name, class) {
+                if !self.broken.contains(name) {
+                    wrong.push(format!(
+                        "{file}: {} is of TenantClass '{name}', which is in none of the files: add the file that has it with \
+                         another -f, or print it with: kubectl get tenantclass {name} -o yaml",
+                        title(&object)
+                    ));
+                }
+                continue;
+            }
+            let named = class.map(|it| (it.object.name_any(), &it.asks));
+            let named = named.as_ref().map(|(name, spec)| Named { name, spec });
+            let long = long_form(&object.spec, named).map_err(Blocked::from);
+            let asks = long.and_then(|long| {
+                object.spec = long;
+                accept::tenant(&object)
+            });
+            match asks {
+                Ok(asks) => self.tenants.push(Found { file, object, asks }),
+                Err(said) => {
+                    let said = format!("{}: {}", said.reason.as_str(), said.message);
+                    wrong.push(format!("{file}: The Tenant {who} is refused: {said}"));
+                }
+            }
+        }
+    }
+
     /// What objects ask of one another.
     fn agree(&self, wrong: &mut Vec<String>) {
         let mut objects: BTreeMap<String, &str> = BTreeMap::new();
         let stacks = self.stacks.iter().map(|it| (title(&it.object), &it.file));
         let tenants = self.tenants.iter().map(|it| (title(&it.object), &it.file));
-        for (title, file) in stacks.chain(tenants) {
+        let classes = self.classes.iter().map(|it| (title(&it.object), &it.file));
+        for (title, file) in classes.chain(stacks).chain(tenants) {
             if let Some(first) = objects.insert(title.clone(), file) {
                 wrong.push(format!("{file}: {title} is there twice, first in {first}"));
             }
@@ -175,7 +228,7 @@ impl Manifests {
     }
 }
 
-/// `Tenant/<namespace>/<name>` or `SharedStack/<name>`.
+/// `Tenant/<namespace>/<name>`, `SharedStack/<name>` or `TenantClass/<name>`.
 pub(super) fn title<T: kube::Resource<DynamicType = ()>>(object: &T) -> String {
     let kind = T::kind(&());
     match object.namespace() {

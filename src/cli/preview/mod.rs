@@ -221,7 +221,7 @@ fn tenant_id(scope: &Arc<Scope>, tenant: &Tenant) -> Identity {
         namespace: tenant.metadata.namespace.clone().unwrap_or_default(),
         name: tenant.metadata.name.clone().unwrap_or_default(),
         tenant_id: tenant.spec.tenant_id.clone(),
-        pattern: tenant.spec.pattern,
+        pattern: tenant.spec.pattern.unwrap_or(Pattern::Silo),
         stack: tenant.spec.stack_ref.as_ref().map(|stack| stack.name.clone()),
     };
     Identity::new(scope.clone(), owner, "")

@@ -184,7 +184,7 @@ impl Release {
         }
         let uid = uid(&cluster.client, namespace).await?;
         let record =
-            Record::of(&inspect::identity(scope, &tenant), here, Some(uid), State::Held, Timestamp::now());
+            Record::of(&inspect::identity(scope, &tenant)?, here, Some(uid), State::Held, Timestamp::now());
         let store = tenant.status.as_ref().and_then(|status| status.vector_store);
         let store = store.or(tenant.spec.vector_store).unwrap_or_default();
         Ok(record.context("a Tenant has a record")?.in_store(store))

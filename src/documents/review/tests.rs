@@ -1,5 +1,6 @@
 //! Reviews over an S3 in memory, cut short anywhere.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use crate::documents::job_size::Size;
 use crate::documents::kept::Kept;
 use crate::documents::relocate::{self, Move, OnConflict, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
+use crate::documents::tally::Bound;
 use crate::stack::identity::Owner;
 use crate::stack::store::MetadataLimits;
 
@@ -26,6 +28,7 @@ struct Test {
     owner: Owner,
     leaving: BTreeSet<String>,
     limit: Size,
+    bounds: HashMap<String, Bound>,
     jobs: Vec<JobSummary>,
 }
 
@@ -51,6 +54,7 @@ impl Test {
             owner: Owner::Stack { name: "standard".into() },
             leaving: BTreeSet::new(),
             limit: Size::OF_A_JOB,
+            bounds: HashMap::new(),
             jobs: Vec::new(),
         }
     }
@@ -61,7 +65,7 @@ impl Test {
             bucket: BUCKET,
             prefix: "pool/",
             ledger: LEDGER,
-            pool: Some(Pool { rules: &self.rules, is_somebodys: &is_somebodys }),
+            pool: Some(Pool { rules: &self.rules, is_somebodys: &is_somebodys, bounds: &self.bounds }),
             metadata: None,
             all_first: false,
             limit: self.limit,
@@ -841,4 +845,134 @@ async fn what_the_vector_store_does_not_take_of_others_files_is_known_without_re
         let read = s3.calls().into_iter().find(|call| call.starts_with("GET documents/"));
         assert_eq!(read, None);
     }
+}
+
+fn bound(documents: Option<u64>, bytes: Option<u64>) -> HashMap<String, Bound> {
+    HashMap::from([("acme".to_owned(), Bound { class: "basic".into(), documents, bytes })])
+}
+
+/// The documents of acme's that somebody finds, by their numbers.
+fn found(test: &Test) -> Vec<usize> {
+    let has_file =
+        |n: &usize| test.s3.content(&format!("{}{}", document("acme", *n), sidecar::SUFFIX)).is_some();
+    (0..100).filter(has_file).collect()
+}
+
+fn held(review: &Review) -> Option<u64> {
+    review.findings.held.get("acme").map(|held| held.tally.documents)
+}
+
+#[tokio::test]
+async fn what_is_beyond_a_limit_is_found_by_nobody_and_takes_the_room_that_comes() {
+    let mut test = Test::new(7, [5, 3, 0]);
+    test.bounds = bound(Some(3), None);
+    let mut review = test.whole().await;
+    assert_eq!((found(&test), held(&review)), (vec![0, 1, 2], Some(2)));
+    assert_eq!(review.findings.held["acme"].names.first, [document("acme", 3), document("acme", 4)]);
+    assert_eq!(review.findings.by_class()["acme"].tally.documents, 5, "all are counted");
+    assert_eq!(review.findings.by_class()["globex"].held, None);
+    test.job(&mut review).await;
+    // Again, by a process that knows of nothing: the same are held back, and nothing asks for a job.
+    test.s3.calls();
+    let again = test.whole().await;
+    assert_eq!((found(&test), held(&again), again.findings.changed), (vec![0, 1, 2], Some(2), 0));
+    assert_eq!(test.written(), [""; 0]);
+    // A new one before all others has no room either: who has a place keeps it.
+    test.s3.put("pool/acme/0000.a.md", "A text.");
+    let mut new = test.whole().await;
+    assert_eq!((found(&test), held(&new)), (vec![0, 1, 2], Some(3)));
+    test.job(&mut new).await;
+    // One goes, and the next in order comes.
+    test.s3.take(&document("acme", 1));
+    test.s3.take(&format!("{}{}", document("acme", 1), sidecar::SUFFIX));
+    let mut after = test.whole().await;
+    assert_eq!((found(&test), held(&after)), (vec![0, 2], Some(2)));
+    assert!(test.s3.content(&format!("pool/acme/0000.a.md{}", sidecar::SUFFIX)).is_some());
+    test.job(&mut after).await;
+    // The limit is raised.
+    test.bounds = bound(Some(9), None);
+    let raised = test.whole().await;
+    assert_eq!((found(&test), held(&raised)), (vec![0, 2, 3, 4], None));
+    assert!(raised.findings.changed > 0, "a job makes that true in the index");
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lowered_takes_nothing_away() {
+    let mut test = Test::new(50, [6, 0, 0]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    test.bounds = bound(Some(2), None);
+    let lowered = test.whole().await;
+    assert_eq!((found(&test), held(&lowered), lowered.findings.changed), ((0..6).collect(), None, 0));
+    // One that is replaced keeps its place; a new one has none.
+    test.s3.put(&document("acme", 5), "Another text.");
+    test.s3.put(&document("acme", 6), "A text.");
+    let changed = test.whole().await;
+    assert_eq!((found(&test), held(&changed)), ((0..6).collect(), Some(1)));
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_too_and_a_smaller_document_may_still_have_room() {
+    let mut test = Test::new(50, [0, 0, 0]);
+    for (n, bytes) in [40, 50, 20, 10].into_iter().enumerate() {
+        test.s3.put(&document("acme", n), &"x".repeat(bytes));
+    }
+    test.bounds = bound(None, Some(100));
+    let review = test.whole().await;
+    assert_eq!((found(&test), held(&review)), (vec![0, 1, 3], Some(1)));
+    assert_eq!(review.findings.by_class()["acme"].tally.bytes, 120);
+}
+
+/// In a ledger that was lost nobody has a place, but files that only the operator writes say who had one.
+#[tokio::test]
+async fn a_lost_ledger_takes_nobody_out_of_the_index() {
+    let mut test = Test::new(50, [5, 0, 0]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    test.s3.keys(LEDGER).iter().for_each(|key| test.s3.take(key));
+    test.bounds = bound(Some(2), None);
+    let review = test.whole().await;
+    assert_eq!((found(&test), held(&review)), ((0..5).collect(), None));
+}
+
+/// Where tenants write metadata files, one of their own gives a document no place.
+#[tokio::test]
+async fn nobody_gets_in_by_a_file_of_its_own() {
+    let mut test = Test::new(50, [2, 0, 0]);
+    test.bounds = bound(Some(2), None);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    test.s3.put(&document("acme", 2), "A text.");
+    let file = format!("{}{}", document("acme", 2), sidecar::SUFFIX);
+    test.s3.put(&file, r#"{"metadataAttributes":{"tenantId":"acme"}}"#);
+    let scope = Scope { all_first: true, ..test.scope() };
+    let (mut review, _) = Review::anew(&test.aws, &scope, Vec::new(), None).await.unwrap();
+    let reviews = Reviews::default();
+    assert!(review.go(&test.aws, &scope, &test.jobs, Haste::None, &reviews, SLICE).await.unwrap());
+    assert_eq!((found(&test), held(&review)), (vec![0, 1], Some(1)));
+    assert_eq!(test.s3.keys("tenantry/quarantine/"), [format!("tenantry/quarantine/{file}")]);
+    assert!(review.findings.changed > 0, "a job forgets what the file said");
+}
+
+/// A tenant of whom there is much is gone over in many turns, and has no more room because of that.
+#[tokio::test]
+async fn in_many_turns_there_is_no_more_room_than_in_one() {
+    for page in [3, 10, 1000] {
+        let mut test = Test::new(page, [60, 3, 40]);
+        test.bounds = bound(Some(50), None);
+        let mut review = test.begin().await.unwrap();
+        let (aws, reviews) = (test.aws.clone(), Reviews::default());
+        // Each turn is over after one page.
+        while !review.go_until(&aws, &test.scope(), &test.jobs, Haste::None, &reviews, &once()).await.unwrap()
+        {
+        }
+        assert_eq!((found(&test).len(), held(&review)), (50, Some(10)), "pages of {page}");
+        test.job(&mut review).await;
+    }
+}
+
+/// Says no once, and yes from then on.
+fn once() -> impl Fn() -> bool + Sync {
+    let asked = AtomicUsize::new(0);
+    move || asked.fetch_add(1, Ordering::Relaxed) > 0
 }

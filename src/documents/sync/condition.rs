@@ -19,6 +19,8 @@ pub(super) struct Facts<'a> {
     pub asked: bool,
     /// Whether a job waits for its turn.
     pub waits: bool,
+    /// Whether it waits because the class of its tenant leaves some time between jobs.
+    pub spaced: bool,
     /// All jobs, newest first.
     pub jobs: &'a [JobSummary],
     /// What the status says of the last one.
@@ -41,6 +43,13 @@ impl Facts<'_> {
             let what = if self.asked { "; it" } else { ". The job that the schedule asks for" };
             message.push_str(&format!(
                 "{what} waits for its turn: AWS runs five at a time in an account, and starts one each ten seconds"
+            ));
+        }
+        if self.spaced {
+            let what = if self.asked { "; it" } else { ". The job that the schedule asks for" };
+            let minutes = self.source.between.as_secs() / 60;
+            message.push_str(&format!(
+                "{what} waits: the class of the tenant leaves {minutes} minutes between the starts of two jobs"
             ));
         }
         if !self.behind.is_empty() {

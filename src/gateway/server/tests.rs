@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 use crate::aws::{self, NoAnswer, Session};
 use crate::gateway::callers::{Callers, Reviewer};
+use crate::gateway::classes::tests::class;
 use crate::gateway::freshness::Freshness;
 use crate::gateway::kept::Life;
 use crate::gateway::listen::Listener;
@@ -81,6 +82,8 @@ struct Bed {
     url: String,
     api_server: ApiServer,
     bedrock: Arc<Bedrock>,
+    tenants: Arc<Tenants>,
+    classes: Arc<Classes>,
     metrics: Arc<Metrics>,
     log: tempfile::NamedTempFile,
     events: Arc<Mutex<Vec<Value>>>,
@@ -134,9 +137,13 @@ impl Bed {
         let (metrics, bedrock) = (Arc::new(Metrics::default()), Arc::<Bedrock>::default());
         let log = tempfile::NamedTempFile::new().unwrap();
         let turns = Turns::new(10_000.0, metrics.clone());
+        let classes = Arc::new(Classes::new(60 * SECOND, metrics.clone()));
+        let door = door(&api_server);
+        let tenants = door.tenants.clone();
         let server = Server {
             here: Here { installation: "prod".into(), region: "eu-central-1".into(), replica: "gw-1".into() },
-            door: door(&api_server),
+            door,
+            classes: classes.clone(),
             upstream: Upstream { questions: bedrock.clone(), sessions: sessions().0, turns: turns.clone() },
             alarm: Alarm::new(api_server.client.clone(), "gw-1", Duration::from_secs(3600)),
             metrics: metrics.clone(),
@@ -152,7 +159,40 @@ impl Bed {
             tokio::spawn(listener.serve(Arc::new(server), stop.clone(), over.clone().cancelled_owned()));
         let http = program().build().unwrap();
         let _turns = AbortOnDropHandle::new(tokio::spawn(turns.follow()));
-        Self { url, api_server, bedrock, metrics, log, events, stop, over, served, http, _turns }
+        Self {
+            url,
+            api_server,
+            bedrock,
+            tenants,
+            classes,
+            metrics,
+            log,
+            events,
+            stop,
+            over,
+            served,
+            http,
+            _turns,
+        }
+    }
+
+    /// The class `basic` says this of questions, and `acme` is of it.
+    fn is_basic(&self, gateway: &Value) {
+        self.classes.take(Event::Apply(class("basic", gateway)));
+        self.is_shown(&json!({"status": {"class": "basic"}}));
+    }
+
+    fn is_shown(&self, change: &Value) {
+        self.tenants.take(Event::Apply(objects::tenant("a", "acme", change)));
+    }
+
+    /// Ends it, and reads its access log.
+    async fn lines(self) -> Vec<Value> {
+        self.stop.cancel();
+        let Self { served, log, .. } = self;
+        served.await.unwrap();
+        let text = std::fs::read_to_string(log.path()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     fn answers(&self, passages: &[Value]) {
@@ -400,4 +440,84 @@ async fn who_goes_away_before_the_answer_is_written_down_too() {
     let row = r#"tenantry_gateway_requests_total{operation="Retrieve",code="CallerGone"} 1"#;
     assert!(counted.contains(row), "{counted}");
     assert_eq!(bed.metrics.in_flight.get(), 0, "its place is free again");
+}
+
+#[tokio::test]
+async fn a_class_refuses_what_is_beyond_its_limits_in_awss_shape_and_an_edit_counts_at_once() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    bed.is_basic(&json!({"requestsPerMinute": 1}));
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    let (status, code, body) = bed.ask("web", "acme", "TENANTRYKB").await;
+    assert_eq!((status, code.as_str()), (429, "ThrottlingException"));
+    let message = body["message"].as_str().unwrap();
+    let says = "Class basic lets a tenant ask 1 questions a minute, and 1 are used up; try again in ";
+    assert!(message.starts_with(says), "{message}");
+    assert_eq!(bed.bedrock.asked.lock().len(), 1, "AWS hears nothing of it");
+    bed.is_basic(&json!({"weight": 2}));
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200, "the limit is gone");
+    let text = bed.metrics.text().unwrap();
+    for series in [
+        r#"tenantry_gateway_class_requests_total{class="basic",outcome="ok"} 2"#,
+        r#"tenantry_gateway_class_requests_total{class="basic",outcome="refused"} 1"#,
+        r#"tenantry_gateway_class_refused_total{class="basic",reason="requests_per_minute",enforcement="Enforce"} 1"#,
+        r#"tenantry_gateway_class_refused_total{class="basic",reason="requests_per_minute",enforcement="Shadow"} 0"#,
+        r#"tenantry_gateway_refused_total{reason="requests_per_minute"} 1"#,
+        r#"tenantry_gateway_class_queue_seconds_count{class="basic"} 2"#,
+    ] {
+        assert!(text.contains(series), "{series} is not in:\n{text}");
+    }
+    let lines = bed.lines().await;
+    assert!(lines.iter().all(|line| line["class"] == "basic"), "{lines:#?}");
+    assert_eq!(lines[1]["reason"], "requests_per_minute");
+}
+
+#[tokio::test]
+async fn one_question_at_a_time_is_one_at_a_time() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    bed.is_basic(&json!({"concurrent": 1}));
+    *bed.bedrock.takes.lock() = SECOND / 2;
+    let both =
+        || futures::future::join(bed.ask("web", "acme", "TENANTRYKB"), bed.ask("web", "acme", "TENANTRYKB"));
+    let (one, other) = both().await;
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 429], "{one:?} {other:?}");
+    let gone = tokio::time::timeout(SECOND / 10, bed.ask("web", "acme", "TENANTRYKB")).await;
+    assert!(gone.is_err(), "it is under way");
+    tokio::time::sleep(SECOND / 10).await;
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200, "who goes away makes room");
+}
+
+#[tokio::test]
+async fn a_shadow_refuses_nothing_and_says_what_it_would_have_refused() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    bed.is_basic(&json!({"requestsPerMinute": 1, "enforcement": "Shadow"}));
+    for _ in 0..3 {
+        assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    }
+    let text = bed.metrics.text().unwrap();
+    let series = r#"tenantry_gateway_class_refused_total{class="basic",reason="requests_per_minute",enforcement="Shadow"} 2"#;
+    assert!(text.contains(series), "{text}");
+    assert!(text.contains(r#"tenantry_gateway_refused_total{reason="requests_per_minute"} 0"#), "{text}");
+    let would: Vec<_> = bed.lines().await.iter().map(|line| line["wouldRefuse"].clone()).collect();
+    assert_eq!(would, [json!(null), json!("requests_per_minute"), json!("requests_per_minute")]);
+}
+
+/// Who may write a Tenant may write any class into its spec. Only the operator says in which it is accepted.
+#[tokio::test]
+async fn who_names_another_class_gains_nothing_before_it_is_accepted() {
+    let bed = Bed::new(10).await;
+    bed.answers(&[]);
+    bed.classes.take(Event::Apply(class("premium", &json!({"weight": 4}))));
+    bed.is_basic(&json!({"requestsPerMinute": 1}));
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    bed.is_shown(&json!({"spec": {"classRef": {"name": "premium"}}, "status": {"class": "basic"}}));
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 429);
+    bed.is_shown(&json!({"spec": {"classRef": {"name": "premium"}}, "status": {"class": "premium"}}));
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    bed.is_shown(&json!({"status": {"class": "gone"}}));
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200, "a class that nobody has says nothing");
 }

@@ -5,14 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
 use prometheus_client::metrics::MetricType;
 
 use crate::api::metric::{
-    CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING, LAST_JOB, LONGEST_WAIT, Labels, MODEL_END,
-    Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED, UNREADABLE,
+    CLASS_BYTES, CLASS_DOCUMENTS, CLASS_TENANTS, CONDITION, DELETION, JOB_SLOTS, JOBS_RUNNING, JOBS_WAITING,
+    LAST_JOB, LONGEST_WAIT, Labels, MODEL_END, Metric, OBJECTS, OLDEST_DELETION, RECORDS_LOST, UNCLAIMED,
+    UNREADABLE,
 };
 use crate::api::{
     ConditionType, IngestionStatus, KnowledgeBase, Pattern, SharedStack, Status, Tenant, TenantSpec,
@@ -22,6 +23,7 @@ use crate::documents::scheduler::Load;
 use crate::reconcile::context::Context;
 use crate::reconcile::ids::Phase;
 use crate::reconcile::models::of_bedrock;
+use crate::reconcile::tenants::Kept;
 
 /// See the [module](self).
 pub struct Objects(pub Arc<Context>);
@@ -92,13 +94,14 @@ impl Collector for Objects {
         ];
         let unreadable = unreadable.map(|(kind, count)| (UNREADABLE.of([kind]), count as u64));
         write(&mut encoder, &UNREADABLE, unreadable)?;
+        let names: Vec<_> = self.0.tenant_classes.state().iter().map(|class| class.name_any()).collect();
+        classes(&mut encoder, &names, &tenants)?;
         let tenants = tenants.iter().filter_map(|tenant| Some((tenant.meta(), tenant.common()?)));
         let stacks = stacks.iter().filter_map(|stack| stack.0.as_ref().ok());
         let stacks: Vec<_> = stacks.collect();
         unclaimed(&mut encoder, &stacks)?;
         let tenants: Vec<_> = tenants.collect();
-        let specs = tenants.iter().map(|(_, (spec, _))| *spec);
-        self.models(&mut encoder, specs, &stacks)?;
+        self.models(&mut encoder, tenants.iter().map(|(_, common)| *common), &stacks)?;
         let tenants = tenants.iter().map(|(meta, (_, status))| Object::new(&tenant, meta, *status));
         let stacks = stacks.into_iter().map(|it| Object::new(&stack, &it.metadata, it.status.as_ref()));
         let objects: Vec<_> = stacks.chain(tenants).collect();
@@ -116,11 +119,10 @@ impl Objects {
     fn models<'a>(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
-        tenants: impl Iterator<Item = &'a TenantSpec>,
+        tenants: impl Iterator<Item = (&'a TenantSpec, Option<&'a Status>)>,
         stacks: &[&'a SharedStack],
     ) -> fmt::Result {
-        let of_tenants = tenants.filter(|spec| spec.pattern != Pattern::Pool);
-        let of_tenants = of_tenants.map(|spec| spec.knowledge_base.as_ref());
+        let of_tenants = tenants.filter_map(|(spec, status)| own_base(spec, status));
         let of_pools = stacks.iter().filter_map(|stack| stack.spec.pool.as_ref());
         let all = of_tenants.chain(of_pools.map(|pool| pool.knowledge_base.as_ref()));
         let used: BTreeSet<_> = all.map(KnowledgeBase::model_of).collect();
@@ -130,6 +132,48 @@ impl Objects {
         });
         write(encoder, &MODEL_END, ends)
     }
+}
+
+/// The knowledge base that a Tenant has for itself, as it was accepted or as it asks for it.
+fn own_base<'a>(spec: &'a TenantSpec, status: Option<&'a Status>) -> Option<Option<&'a KnowledgeBase>> {
+    let (pattern, base) = match status.and_then(|status| status.placement.as_ref()) {
+        Some(placement) => (placement.pattern, placement.knowledge_base.as_ref()),
+        None => (spec.pattern?, spec.knowledge_base.as_ref()),
+    };
+    (pattern != Pattern::Pool).then_some(base)
+}
+
+/// What the Tenants of one class have.
+#[derive(Default)]
+struct OfClass {
+    ready: u64,
+    unready: u64,
+    documents: i64,
+    bytes: i64,
+}
+
+/// Of the classes that are there, and of no other name that somebody may have written.
+fn classes(encoder: &mut DescriptorEncoder<'_>, names: &[String], tenants: &[Arc<Kept>]) -> fmt::Result {
+    let mut classes: BTreeMap<&str, OfClass> =
+        names.iter().map(|name| (name.as_str(), OfClass::default())).collect();
+    for tenant in tenants {
+        let Some(status) = tenant.common().and_then(|(_, status)| status) else { continue };
+        let Some(its) = status.class.as_deref().and_then(|class| classes.get_mut(class)) else { continue };
+        let count = if status.is_true(ConditionType::Ready) { &mut its.ready } else { &mut its.unready };
+        *count += 1;
+        let documents = tenant.documents().unwrap_or_default();
+        (its.documents, its.bytes) = (its.documents + documents.count, its.bytes + documents.bytes);
+    }
+    let counts = classes.iter().flat_map(|(name, its)| {
+        [(CLASS_TENANTS.of([name, "true"]), its.ready), (CLASS_TENANTS.of([name, "false"]), its.unready)]
+    });
+    write(encoder, &CLASS_TENANTS, counts)?;
+    write(
+        encoder,
+        &CLASS_DOCUMENTS,
+        classes.iter().map(|(name, its)| (CLASS_DOCUMENTS.of([name]), its.documents)),
+    )?;
+    write(encoder, &CLASS_BYTES, classes.iter().map(|(name, its)| (CLASS_BYTES.of([name]), its.bytes)))
 }
 
 fn jobs(encoder: &mut DescriptorEncoder<'_>, load: Load) -> fmt::Result {

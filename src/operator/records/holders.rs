@@ -9,7 +9,7 @@ use kube::Client;
 use kube::api::DynamicObject;
 
 use super::listing::each;
-use crate::api::{Layer, Pattern, Tenant, VectorStore, finalizer_name};
+use crate::api::{Layer, Pattern, Tenant, VectorStore, finalizer_name, standing};
 use crate::operator::watches::TenantWatch;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids::Ids;
@@ -47,8 +47,11 @@ impl Said {
         let text = |pointer| field::<String>(object, pointer);
         Some(Self {
             tenant_id: text("/spec/tenantId")?,
-            pattern: field(object, "/spec/pattern")?,
-            stack: text("/spec/stackRef/name"),
+            pattern: field(object, "/status/placement/pattern").or_else(|| field(object, "/spec/pattern"))?,
+            stack: match object.data.pointer("/status/placement") {
+                Some(_) => text("/status/placement/stackRef/name"),
+                None => text("/spec/stackRef/name"),
+            },
             id_record: text("/status/idRecord"),
             prefix: text("/status/prefix"),
             bucket: text("/status/bucket"),
@@ -59,10 +62,11 @@ impl Said {
     fn of(tenant: &Kept) -> Option<Self> {
         let (spec, status) = tenant.common()?;
         let text = |text: Option<&str>| text.map(str::to_owned);
+        let standing = standing(spec, status)?;
         Some(Self {
             tenant_id: tenant.tenant_id()?.into(),
-            pattern: spec.pattern,
-            stack: spec.stack_ref.as_ref().map(|stack| stack.name.clone()),
+            pattern: standing.pattern,
+            stack: text(standing.stack),
             id_record: text(tenant.id_record()),
             prefix: text(tenant.prefix()),
             bucket: status.and_then(|status| status.bucket.clone()),

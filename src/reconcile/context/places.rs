@@ -5,7 +5,7 @@ use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Context;
-use crate::api::{ConditionType, Status, Tenant};
+use crate::api::{Pattern, Standing, Status, Tenant, TenantSpec, standing};
 use crate::reconcile::places::{Applicant, Limits};
 use crate::reconcile::quota;
 use crate::reconcile::stop::PassStop;
@@ -13,12 +13,35 @@ use crate::stack::identity::{Identity, Owner};
 use crate::stack::model::blocked::Blocked;
 
 impl Context {
-    /// A Tenant as one that asks for a place.
-    pub fn applicant(&self, tenant: &Tenant) -> Applicant {
-        let spec = &tenant.spec;
-        let stack = spec.stack_ref.as_ref().map(|stack| stack.name.as_str());
-        let id = self.tenant_identity(tenant, &spec.tenant_id, spec.pattern, stack);
-        self.applying(id, &tenant.metadata, tenant.status.as_ref())
+    /// A Tenant as one that asks for a place, if it is known where it would stand.
+    pub fn applicant(&self, tenant: &Tenant) -> Option<Applicant> {
+        let (pattern, stack) = self.would_stand(tenant)?;
+        let id = self.tenant_identity(tenant, &tenant.spec.tenant_id, pattern, stack.as_deref());
+        Some(self.applying(id, &tenant.metadata, tenant.status.as_ref()))
+    }
+
+    /// Where a Tenant stands, or would stand by its class.
+    pub fn would_stand(&self, tenant: &Tenant) -> Option<(Pattern, Option<String>)> {
+        self.would_stand_by(&tenant.spec, tenant.status.as_ref())
+    }
+
+    /// The same by its spec and its status.
+    pub fn would_stand_by(
+        &self,
+        spec: &TenantSpec,
+        status: Option<&Status>,
+    ) -> Option<(Pattern, Option<String>)> {
+        if let Some(Standing { pattern, stack }) = standing(spec, status) {
+            return Some((pattern, stack.map(str::to_owned)));
+        }
+        self.placed_by(&spec.class_ref.as_ref()?.name)
+    }
+
+    /// Where a class places its tenants, if it does.
+    pub fn placed_by(&self, class: &str) -> Option<(Pattern, Option<String>)> {
+        let class = self.class(class).ok()?;
+        let placement = class.spec.placement.as_ref()?;
+        Some((placement.pattern, placement.stack().map(str::to_owned)))
     }
 
     /// An object as one that asks for a place. Whoever makes an object can write our finalizer into it, and nobody but we
@@ -26,7 +49,7 @@ impl Context {
     pub fn applying(&self, id: Identity, meta: &ObjectMeta, status: Option<&Status>) -> Applicant {
         let finalizer = self.finalizer();
         let has_finalizer = meta.finalizers.iter().flatten().any(|it| *it == finalizer);
-        let begun = has_finalizer && status.is_some_and(|status| status.is_true(ConditionType::Accepted));
+        let begun = has_finalizer && status.is_some_and(Status::is_accepted);
         Applicant { id, born: meta.creation_timestamp.as_ref().map(|at| at.0), begun }
     }
 

@@ -17,6 +17,7 @@ impl Context {
                 self.filled.tenants.wait().await;
                 self.filled.stacks.wait().await;
                 self.filled.namespaces.wait().await;
+                self.filled.classes.wait().await;
                 self.take_up_claims();
                 self.take_up_places();
                 self.take_up_promises();
@@ -42,10 +43,11 @@ impl Context {
             let accepted =
                 tenant.status.as_ref().and_then(|status| status.condition(ConditionType::Accepted));
             let waited = accepted.is_some_and(|said| said.reason == Reason::TooManyTenants.as_str());
+            let Some(applicant) = self.applicant(&tenant) else { continue };
             if self.ids.is_holder(&tenant.spec.tenant_id, &tenant.uid().unwrap_or_default()) {
-                self.is_in(&self.applicant(&tenant).id);
+                self.is_in(&applicant.id);
             } else if waited && tenant.metadata.deletion_timestamp.is_none() {
-                self.reservations.waited(&self.applicant(&tenant));
+                self.reservations.waited(&applicant);
             }
         }
     }
@@ -55,12 +57,14 @@ impl Context {
         let kept = |meta: &ObjectMeta, status: &Option<Status>| {
             status.as_ref().is_some_and(|status| {
                 let leaves = meta.deletion_timestamp.is_some() && status.knowledge_base_id.is_none();
-                status.is_true(ConditionType::Accepted) && !leaves && quota::keeps_promise(status)
+                status.is_accepted() && !leaves && quota::keeps_promise(status)
             })
         };
         for tenant in self.tenants.with_knowledge_bases() {
-            if kept(&tenant.metadata, &tenant.status) {
-                self.reservations.promise(&self.applicant(&tenant).id);
+            if let Some(applicant) =
+                self.applicant(&tenant).filter(|_| kept(&tenant.metadata, &tenant.status))
+            {
+                self.reservations.promise(&applicant.id);
             }
         }
         for stack in self.stacks.state() {

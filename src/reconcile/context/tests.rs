@@ -180,10 +180,10 @@ async fn what_is_not_about_a_pass_is_derived_from_the_settings() {
 
 #[tokio::test]
 async fn passes_wait_until_all_stores_are_filled() {
-    for last in 0..3 {
+    for last in 0..4 {
         let cx = silent();
-        let stores = [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces];
-        for store in (0..3).filter(|store| *store != last) {
+        let stores = [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces, &cx.filled.classes];
+        for store in (0..4).filter(|store| *store != last) {
             assert!(!cx.filled.all() && cx.caches().now_or_never().is_none());
             stores[store].set(()).unwrap();
         }
@@ -196,7 +196,7 @@ async fn passes_wait_until_all_stores_are_filled() {
 /// One that trusts its caches.
 async fn trusting(mut cx: Context, tenants: Vec<Value>, stacks: Vec<Value>) -> Context {
     (cx.tenants, cx.stacks) = (self::tenants(tenants), store(stacks));
-    for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+    for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces, &cx.filled.classes] {
         filled.set(()).unwrap();
     }
     cx.caches().await;
@@ -280,7 +280,7 @@ async fn a_promise_lapses_with_the_word_that_a_person_is_needed_and_the_next_is_
     cx.settings.max_knowledge_bases = 0;
     let found = ["bogus", "built", "honest"].map(|name| named(name, json!({}), json!({}), Value::Null));
     cx.tenants = self::tenants(found.clone());
-    let [bogus, built, honest] = found.map(|it| cx.applicant(&read(it)));
+    let [bogus, built, honest] = found.map(|it| cx.applicant(&read(it)).unwrap());
     for promised in [&bogus, &built] {
         cx.reservations.promise(&promised.id);
     }
@@ -319,7 +319,7 @@ async fn tenants_are_counted_by_the_ids_that_they_have() {
     ];
     cx.ids.trusted("acme", "has-it");
     let cx = trusting(cx, tenants.clone(), vec![]).await;
-    let [has_it, forged, waits] = [0, 1, 2].map(|n| cx.applicant(&read(tenants[n].clone())));
+    let [has_it, forged, waits] = [0, 1, 2].map(|n| cx.applicant(&read(tenants[n].clone())).unwrap());
     assert_eq!(cx.enter(&has_it, true), Ok(()));
     for refused in [&waits, &forged] {
         assert_eq!(cx.enter(refused, false).unwrap_err().reason, Reason::TooManyTenants);
@@ -348,8 +348,8 @@ async fn a_restart_lets_nobody_in_before_an_older_one_that_waited() {
         let mut cx = silent();
         cx.settings.max_tenants_per_namespace = limit;
         let cx = trusting(cx, tenants.clone(), vec![]).await;
-        assert_eq!(cx.enter(&cx.applicant(&young), true).is_ok(), let_in, "{limit}");
-        assert_eq!(cx.enter(&cx.applicant(&old), true), Ok(()), "{limit}");
+        assert_eq!(cx.enter(&cx.applicant(&young).unwrap(), true).is_ok(), let_in, "{limit}");
+        assert_eq!(cx.enter(&cx.applicant(&old).unwrap(), true), Ok(()), "{limit}");
     }
 }
 

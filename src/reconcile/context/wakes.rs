@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Context;
-use crate::api::Tenant;
+use crate::api::{ConditionType, Tenant};
 use crate::reconcile::Guarded;
 use crate::reconcile::quota::Next;
 use crate::reconcile::tenants::Kept;
@@ -23,19 +23,27 @@ impl Context {
         }
     }
 
-    /// Wakes all Tenants that name a SharedStack.
+    /// Wakes all Tenants that name a SharedStack, or whose class does.
     pub fn wake_borrowers(&self, stack: &str) {
-        self.wake_tenants(|tenant| tenant.common().is_some_and(|(spec, _)| spec.borrows_from(stack)));
+        self.wake_tenants(|tenant| {
+            let stands = tenant.common().and_then(|(spec, status)| self.would_stand_by(spec, status));
+            stands.is_some_and(|(_, lender)| lender.as_deref() == Some(stack))
+        });
     }
 
-    /// Wakes the Tenants of a namespace that do not have our finalizer, or wait for a knowledge base: its labels and
-    /// annotations may now allow what they did not.
+    /// Wakes the Tenants of a namespace that do not have our finalizer, wait for a knowledge base, or ask for a class that they
+    /// may not have: its labels and annotations may now allow what they did not.
     pub fn wake_namespace(&self, namespace: &str) {
         let finalizer = self.finalizer();
         self.wake_tenants(|tenant| {
             let meta = tenant.meta();
+            let is_refused = || {
+                let status = tenant.common().and_then(|(_, status)| status);
+                status.is_some_and(|status| !status.is_true(ConditionType::Accepted))
+            };
             let waits = || {
-                !meta.finalizers.iter().flatten().any(|it| *it == finalizer)
+                is_refused()
+                    || !meta.finalizers.iter().flatten().any(|it| *it == finalizer)
                     || self.reservations.waits_for_knowledge_base(meta.uid.as_deref().unwrap_or_default())
             };
             meta.namespace.as_deref() == Some(namespace) && waits()

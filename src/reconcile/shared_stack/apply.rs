@@ -47,10 +47,11 @@ pub(super) async fn pool_documents(
     // What stays of a tenant that has been taken away is found by nobody any more.
     let taken_away = taken_away(&tenants);
     let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
+    let bounds = cx.document_bounds(&tenants);
     let source =
         ingestion::source(status, &id, approved, cx.schedule(&pool.ingestion, &uid)).filter(|_| whole);
     let source = source.map(|source| Source {
-        pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys }),
+        pool: Some(Pool { rules: &rules, is_somebodys: &is_somebodys, bounds: &bounds }),
         merges: pool.sidecars == Sidecars::Merge,
         some_were_told: some_were_told(cx, &name),
         leaving: leaving(&tenants),
@@ -61,6 +62,9 @@ pub(super) async fn pool_documents(
     if let Some(findings) = &step.findings {
         conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
         tell_each(cx, &name, findings).await;
+    }
+    if let Some(tallies) = step.tallies.take() {
+        ingestion::tell_counts(cx, &name, tallies);
     }
     if let Some(failures) = step.failures.take() {
         ingestion::tell_tenants(cx, &name, failures);

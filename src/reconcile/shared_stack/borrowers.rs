@@ -9,6 +9,7 @@ use crate::api::{Reason, Tenant};
 use crate::reconcile::context::Context;
 use crate::reconcile::finalizer;
 use crate::reconcile::ids;
+use crate::reconcile::teardown::LastSpec;
 use crate::reconcile::unparsed::field;
 use crate::records::Trouble;
 use crate::stack::model::progress::{Cadence, Progress};
@@ -50,7 +51,7 @@ pub(super) async fn wait_for(cx: &Context, tenants: &[DynamicObject], stack: &st
 /// SharedStack is being deleted before it does. Whose an id is that this process has not met is read.
 async fn borrowing(cx: &Context, tenants: &[DynamicObject], stack: &str) -> Result<Vec<String>, Trouble> {
     let names_it = |tenant: &&DynamicObject| {
-        tenant.data.pointer("/spec/stackRef/name").and_then(|name| name.as_str()) == Some(stack)
+        LastSpec::of(tenant, &|class| cx.placed_by(class)).stack.as_deref() == Some(stack)
             && finalizer::has_finalizer(*tenant, &cx.finalizer())
     };
     let mut borrowing = Vec::new();

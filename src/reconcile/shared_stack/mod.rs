@@ -126,7 +126,7 @@ mod tests {
         ] {
             let server = api_server([asked]);
             let cx = context(server.client());
-            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces, &cx.filled.classes] {
                 filled.set(()).unwrap();
             }
             let waiting = read::<SharedStack>(standard.clone());

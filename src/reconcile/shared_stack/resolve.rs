@@ -35,6 +35,7 @@ pub(super) async fn resolve(cx: &Context, stack: &mut Cow<'_, SharedStack>) -> R
         grant: None,
         no_room,
         approved,
+        stands: None,
     })
 }
 

@@ -46,12 +46,16 @@ impl<'a> Deletion<'a> {
         if !finalizer::has_finalizer(&object, &cx.finalizer()) {
             return Ok(None);
         }
+        let mut last = LastSpec::of(&object, &|class| cx.placed_by(class));
+        if last.pattern.is_none() && last.leaves_it_to_a_class {
+            last.as_recorded(&cx.ids, &object.uid().unwrap_or_default()).await;
+        }
         Ok(Some(Self {
             cx,
             api: api.clone(),
             uid: object.uid().unwrap_or_default(),
             since,
-            last: LastSpec::of(&object),
+            last,
             before: unparsed::field(&object, "/status").unwrap_or_default(),
             object,
         }))

@@ -17,6 +17,7 @@ mod stop;
 
 pub use self::deletion::Deletion;
 pub use self::grace::begin as begin_grace;
+pub use self::last_spec::LastSpec;
 pub use self::pause::paused;
 pub use self::report::{DEADLINE, report};
 pub use self::stop::{TeardownStop, done};

@@ -1,16 +1,21 @@
 //! What a Tenant does beside its layers: it takes its tenantId, takes up what was left under it, and looks after its
 //! documents.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{Equals, Pattern, RetrievalFilter, SYNC_REQUESTED_AT, Status, Tenant};
 use crate::documents::schedule::Ask;
+use crate::documents::source::Source;
+use crate::documents::tally::Bound;
+use crate::reconcile::classes::Class;
 use crate::reconcile::context::Context;
 use crate::reconcile::ids::Ids;
 use crate::reconcile::ingestion::LastStep;
 use crate::reconcile::managed::Pass;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::resolved::{Grant, Resolved};
+use crate::reconcile::resolved::{Grant, Resolved, Stands};
 use crate::reconcile::stop::PassStop;
 use crate::reconcile::{ingestion, offer_status, restore_documents};
 use crate::records::Trouble;
@@ -43,18 +48,38 @@ pub(super) async fn begin(
     if let Some(offer) = resolved.offer.as_ref().filter(|_| inherits) {
         restore_documents::documents(cx, tenant, id, offer, &mut pass.status, memory).await?;
     }
+    if let Some(stands) = &resolved.stands {
+        note_standing(cx, tenant, resolved, stands, pass);
+    }
     let word = cx.ids.word(tenant_id, &id.uid).filter(|_| !cx.settings.read_only);
     pass.status.id_record = word.or(pass.status.id_record.take());
     if let Some(offer) = &resolved.offer {
         offer_status::borrowed(&mut pass.status, offer);
         pass.report.borrowed = Some(LayerStatus::Ready);
-        if tenant.spec.pattern == Pattern::Pool {
+        if tenant.pattern() == Some(Pattern::Pool) {
             pool(cx, tenant, offer, &mut pass.status, memory);
             let failures = cx.failures.get(&offer.stack);
-            pass.report.documents = ingestion::of_pool_tenant(failures.as_deref(), tenant_id, &pass.status);
+            let tallies = cx.tallies.get(&offer.stack);
+            let tallies = tallies.as_deref();
+            pass.status.documents =
+                ingestion::count_of_pool_tenant(tallies, tenant_id, pass.before.documents);
+            pass.report.documents =
+                ingestion::of_pool_tenant(failures.as_deref(), tallies, tenant_id, &pass.status);
         }
     }
     Ok(())
+}
+
+/// Notes where the Tenant stands from now on, and under which class. Who only would be let in is let in nowhere.
+fn note_standing(cx: &Context, tenant: &Tenant, resolved: &Resolved, stands: &Stands, pass: &mut Pass<'_>) {
+    let Stands { placement, class, refused } = stands;
+    pass.report.change.clone_from(refused);
+    if cx.settings.read_only && resolved.grant.is_some() {
+        return;
+    }
+    pass.status.placement = Some(placement.clone());
+    pass.status.class = class.as_ref().map(|class| class.name.clone());
+    pass.status.answers.clone_from(&tenant.spec.answers);
 }
 
 /// Writes the record that gives a Tenant its id.
@@ -82,7 +107,14 @@ pub(super) async fn documents(
     let schedule = resolved.asks.ingestion().and_then(|it| cx.schedule(it, &resolved.id.uid));
     let approved = resolved.approved.as_deref();
     let source = ingestion::source(&pass.status, &resolved.id, approved, schedule);
-    let source = source.filter(|_| pass.is_whole());
+    let class = resolved.stands.as_ref().and_then(|stands| stands.class.as_ref());
+    let limits = class.map(Class::limits).unwrap_or_default();
+    let minutes = limits.minutes_between_jobs.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+    let source = source.filter(|_| pass.is_whole()).map(|source| Source {
+        bound: class.and_then(|class| Bound::of(&class.name, &limits)),
+        between: Duration::from_secs(minutes * 60),
+        ..source
+    });
     ingestion::last_step(cx, source.as_ref(), &asks, pass.before, memory).await
 }
 

@@ -1,6 +1,7 @@
 //! A pass over a Tenant: its tenantId, its place, what it borrows, and its item in the registry.
 
 mod apply;
+mod class;
 mod pool;
 mod resolve;
 mod room;
@@ -49,12 +50,12 @@ impl Managed for Tenant {
     }
 
     fn borrows(&self) -> bool {
-        self.spec.stack_ref.is_some()
+        self.stack().is_some()
     }
 
     /// All tenants of a pool follow it at once.
     fn is_quiet(&self) -> bool {
-        self.spec.pattern == Pattern::Pool
+        self.pattern() == Some(Pattern::Pool)
     }
 
     async fn resolve(object: &mut Cow<'_, Self>, cx: &Context) -> Result<Resolved, PassStop> {
@@ -63,6 +64,9 @@ impl Managed for Tenant {
 
     fn step_back(&self, cx: &Context, why: Option<Reason>) {
         give_places_back(cx, self);
+        if !has_id(&cx.ids, self) {
+            cx.comes_to_no_class(&self.uid().unwrap_or_default());
+        }
         // Who waits for its id, and for nothing else, goes on asking for it.
         if why != Some(Reason::TenantIdTaken) && !has_id(&cx.ids, self) {
             cx.release_claim(&self.spec.tenant_id, &self.uid().unwrap_or_default());
@@ -149,7 +153,7 @@ mod tests {
         let mut status = Status::default();
         says(&tenant, &mut status);
         tenant.status = Some(status);
-        cx.reservations.promise(&cx.applicant(&tenant).id);
+        cx.reservations.promise(&cx.applicant(&tenant).unwrap().id);
         pass::pass(&cx, &tenant).await.unwrap();
         cx.reservations.promised()
     }
@@ -165,7 +169,7 @@ mod tests {
         built.set(ConditionType::Accepted, "True", Reason::Accepted, "", Some(3), clock::now());
         tenant.status = Some(built);
         cx.ids.trusted("acme", "uid-acme");
-        cx.reservations.promise(&cx.applicant(&tenant).id);
+        cx.reservations.promise(&cx.applicant(&tenant).unwrap().id);
         let error = pass::pass(&cx, &tenant).await.unwrap_err();
         assert!(error.is_stale(), "{error}");
         let memory = cx.memories.get("uid-acme");
@@ -197,13 +201,13 @@ mod tests {
             let server = api_server(events);
             let mut cx = context(server.client());
             cx.settings.max_tenants_per_namespace = 1;
-            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces] {
+            for filled in [&cx.filled.tenants, &cx.filled.stacks, &cx.filled.namespaces, &cx.filled.classes] {
                 filled.set(()).unwrap();
             }
-            cx.reservations.waited(&cx.applicant(&read(tenant(json!({})))));
+            cx.reservations.waited(&cx.applicant(&read(tenant(json!({})))).unwrap());
             let young = tenant(json!({"name": "young", "uid": "young",
                 "creationTimestamp": "2026-01-01T00:00:00Z"}));
-            let young = cx.applicant(&read(young));
+            let young = cx.applicant(&read(young)).unwrap();
             cx.reservations.enter(&young, 1, false).unwrap_err();
             let cx = Arc::new(cx);
             reconcile(Arc::new(read(object)), cx.clone()).await.unwrap();

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, ResourceExt};
 
+use super::class::{self, Ruled};
 use super::room::{self, live_namespace, namespace};
-use crate::api::{ConditionType, Isolation, Pattern, Reason, SharedStack, Tenant, annotations};
+use crate::api::{Isolation, Pattern, Reason, SharedStack, Status, Tenant, annotations};
 use crate::aws::Objects;
+use crate::reconcile::classes::Class;
 use crate::reconcile::context::{Context, claimant};
 use crate::reconcile::managed::Managed;
 use crate::reconcile::places::Applicant;
-use crate::reconcile::resolved::{Asks, Grant, Resolved};
+use crate::reconcile::resolved::{Asks, Grant, Resolved, Stands};
 use crate::reconcile::stop::PassStop;
 use crate::reconcile::{Error, Guarded, finalizer, offer_status};
 use crate::stack::accept;
@@ -28,12 +30,13 @@ use crate::stack::tenant_ids::TENANT_IDS;
 
 /// Everything that is decided without looking at the stack.
 pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Result<Resolved, PassStop> {
-    let isolation = accept::tenant(tenant)?;
-    let applicant = cx.applicant(tenant);
-    let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), applicant.id.uid.clone());
+    let (tenant_id, uid) = (tenant.spec.tenant_id.clone(), tenant.uid().unwrap_or_default());
     // Whoever makes an object can write our finalizer into it; a record only we write.
     let held = finalizer::has_finalizer(&**tenant, &cx.finalizer());
     let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
+    let stands = become_long(cx, tenant, has_id).await?;
+    let isolation = accept::tenant(tenant)?;
+    let applicant = cx.applying(identity(cx, tenant, &isolation), &tenant.metadata, tenant.status.as_ref());
     if has_id {
         cx.is_in(&applicant.id)
     } else {
@@ -42,7 +45,7 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
     let lender = lender(cx, tenant, &isolation, has_id)?;
     let stack = lender.as_ref().and_then(|stack| stack.0.as_ref().ok());
     if !has_id {
-        may_come(cx, tenant, &applicant, &isolation, stack).await?;
+        may_come(cx, tenant, &applicant, &isolation, stack, stands.class.as_ref()).await?;
     }
     if let Some(stack) = stack {
         accept::stack_serves(tenant, &isolation, stack)?;
@@ -50,11 +53,12 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
     if !has_id && !cx.claims.ask(&tenant_id, &claimant(tenant)) {
         return Err(record::taken(&tenant_id).into());
     }
-    let offer = stack.map(|stack| offer_from(&cx.scope, tenant.spec.pattern, stack)).transpose()?;
+    let offer = stack.map(|stack| offer_from(&cx.scope, isolation.pattern(), stack)).transpose()?;
     let mut grant = None;
     if !has_id {
         cx.enter(&applicant, true)?;
-        let asked = ask(cx, tenant, &applicant.id, &isolation, stack, offer.as_ref()).await;
+        let lender = (stack, offer.as_ref());
+        let asked = ask(cx, tenant, &applicant.id, &isolation, lender, stands.class.as_ref()).await;
         grant = asked.inspect_err(|stop| {
             if matches!(stop, PassStop::Refused(_)) {
                 cx.release_claim(&tenant_id, &uid);
@@ -62,6 +66,9 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
         })?;
     }
     let no_room = room::ask(cx, tenant, &applicant, &isolation).await?;
+    if let Some(class) = stands.class.as_ref().filter(|_| !has_id) {
+        cx.hold_class(class, &uid).await?;
+    }
     hold(cx, tenant, held, isolation.stack()).await?;
     let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
     Ok(Resolved {
@@ -71,7 +78,26 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
         grant,
         no_room,
         approved,
+        stands: Some(stands),
     })
+}
+
+/// From here on the Tenant is its long form, and stands where that places it.
+async fn become_long(cx: &Context, tenant: &mut Cow<'_, Tenant>, has_id: bool) -> Result<Stands, PassStop> {
+    let Ruled { spec, stands } = class::rule(cx, tenant, has_id).await?;
+    // A Tenant at rest that is long already is not copied: there may be very many.
+    if tenant.spec != spec {
+        tenant.to_mut().spec = spec;
+    }
+    let said = tenant.status.as_ref().and_then(|status| status.placement.as_ref());
+    if said != Some(&stands.placement) {
+        tenant.to_mut().status.get_or_insert_default().placement = Some(stands.placement.clone());
+    }
+    Ok(stands)
+}
+
+fn identity(cx: &Context, tenant: &Tenant, isolation: &Isolation) -> Identity {
+    cx.tenant_identity(tenant, &tenant.spec.tenant_id, isolation.pattern(), isolation.stack())
 }
 
 /// The SharedStack that a Tenant names, if it names one. Who has not its id yet does not come to one that leaves.
@@ -104,9 +130,10 @@ async fn may_come(
     applicant: &Applicant,
     isolation: &Isolation,
     stack: Option<&SharedStack>,
+    class: Option<&Class>,
 ) -> Result<(), PassStop> {
     let namespace = namespace(cx, tenant).await?;
-    admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
+    admitted(cx, tenant, &namespace.metadata, isolation, stack, class)?;
     Ok(room::is_not_full(cx, applicant, &namespace.metadata, isolation)?)
 }
 
@@ -120,10 +147,10 @@ async fn hold(
 ) -> Result<(), PassStop> {
     let api = Tenant::api(cx.client.clone(), &tenant.namespace().unwrap_or_default());
     if !held && !cx.settings.read_only {
-        *tenant = Cow::Owned(finalizer::take(&api, &**tenant, &cx.finalizer()).await?);
+        let taken = finalizer::take(&api, &**tenant, &cx.finalizer()).await?;
+        as_patched(tenant, taken);
     }
-    let accepted =
-        held && tenant.status.as_ref().is_some_and(|status| status.is_true(ConditionType::Accepted));
+    let accepted = held && tenant.status.as_ref().is_some_and(Status::is_accepted);
     let Some(name) = stack.filter(|_| !accepted) else { return Ok(()) };
     let waits = match look_live(cx.client.clone(), name).await {
         Err(waits @ PassStop::WaitsForStack(_)) => waits,
@@ -131,9 +158,17 @@ async fn hold(
     };
     // Nothing was built under it yet, and the SharedStack waits for it to go.
     if !held && let Some(released) = finalizer::release(&api, &**tenant, &cx.finalizer()).await? {
-        *tenant = Cow::Owned(released);
+        as_patched(tenant, released);
     }
     Err(waits)
+}
+
+/// The object as the API server has it after a patch of ours; what this pass works with stays as it was worked out.
+fn as_patched(tenant: &mut Cow<'_, Tenant>, patched: Tenant) {
+    let tenant = tenant.to_mut();
+    let placement = tenant.status.as_mut().and_then(|status| status.placement.take());
+    tenant.metadata = patched.metadata;
+    tenant.status = Some(Status { placement, ..patched.status.unwrap_or_default() });
 }
 
 /// A SharedStack that is not there, perhaps misspelt. Those that would serve this Tenant are named; nobody learns here of
@@ -170,6 +205,7 @@ fn admitted(
     namespace: &ObjectMeta,
     isolation: &Isolation,
     stack: Option<&SharedStack>,
+    class: Option<&Class>,
 ) -> Result<bool, Blocked> {
     let name = tenant.namespace().unwrap_or_default();
     let annotation = namespace.annotations.as_ref().and_then(|all| all.get(TENANT_IDS)).map(String::as_str);
@@ -177,6 +213,7 @@ fn admitted(
     let allowed = accept::tenant_id(&name, annotation, cx.settings.require_tenant_ids, tenant_id)?;
     let labels = namespace.labels.clone().unwrap_or_default();
     accept::namespace(&name, &labels, cx.settings.silo_namespaces.as_ref(), isolation, stack)?;
+    class.map_or(Ok(()), |class| class::admits(class, namespace))?;
     Ok(allowed.names(tenant_id))
 }
 
@@ -186,14 +223,14 @@ async fn ask(
     tenant: &Tenant,
     id: &Identity,
     isolation: &Isolation,
-    stack: Option<&SharedStack>,
-    offer: Option<&Offer>,
+    (stack, offer): (Option<&SharedStack>, Option<&Offer>),
+    class: Option<&Class>,
 ) -> Result<Option<Grant>, PassStop> {
     if let Some(trouble) = cx.ids.closed() {
         return Err(trouble.into());
     }
     let namespace = live_namespace(cx.client.clone(), tenant).await?;
-    let named = admitted(cx, tenant, &namespace.metadata, isolation, stack)?;
+    let named = admitted(cx, tenant, &namespace.metadata, isolation, stack, class)?;
     let namespace_uid = namespace.uid().unwrap_or_default();
     let approved = annotations::approved(&tenant.metadata);
     let lent = offer.map(|offer| offer.store.kind());
@@ -290,7 +327,7 @@ mod tests {
         let not_web = Expression::NotIn("team".into(), ["web".to_owned()].into());
         cx.settings.silo_namespaces = Some(not_web.into());
         let silo = read::<Tenant>(tenant(json!({})));
-        assert_eq!(silo.spec.pattern, Pattern::Silo);
+        assert_eq!(silo.pattern(), Some(Pattern::Silo));
         match resolve(&cx, &mut Cow::Borrowed(&silo)).await {
             Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::SiloNotAllowed),
             _ => panic!("it was let in"),
@@ -325,7 +362,7 @@ mod tests {
         cx.settings.max_tenants_per_namespace = 1;
         let first = tenant(json!({"name": "first", "uid": "uid-first"}));
         cx.tenants = tenants([first.clone()]);
-        cx.reservations.is_in(&cx.applicant(&read(first)).id);
+        cx.reservations.is_in(&cx.applicant(&read(first)).unwrap().id);
         let second = read::<Tenant>(tenant(json!({})));
         match resolve(&cx, &mut Cow::Borrowed(&second)).await {
             Err(PassStop::Refused(refused)) => assert_eq!(refused.reason, Reason::TooManyTenants),

@@ -5,6 +5,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::blocked::Blocked;
 use super::layer_status::LayerStatus;
 use super::outcome::{Cause, Documents, FALSE, Leaving, Model, Outcome, Report, TRUE, UNKNOWN, status};
 use crate::api::{ConditionType, Reason, Severity, condition};
@@ -135,6 +136,7 @@ impl Report {
     fn summary(&self, previous: &[Condition]) -> Vec<Draft> {
         use ConditionType::{Accepted, Ready, Reconciling, Stalled};
         let mut drafts = match self.trouble(previous) {
+            None if self.change.is_some() => self.ready_but_for_a_change(),
             None => vec![
                 draft(Ready, TRUE, Reason::Ready, "The stack is ready to query"),
                 match self.outcome.transient().cloned().or_else(|| self.meanwhile(previous)) {
@@ -155,12 +157,28 @@ impl Report {
             Outcome::Blocked { undecided: true, .. } | Outcome::Layers { undecided: true, .. } => {
                 Some(draft(Accepted, UNKNOWN, Reason::Progressing, "Not decided yet"))
             }
+            Outcome::Blocked { .. } | Outcome::Layers { .. } if self.change.is_some() => {
+                self.change.as_ref().map(|why| draft(Accepted, FALSE, why.reason, why.message.clone()))
+            }
             Outcome::Blocked { .. } | Outcome::Layers { .. } => {
                 Some(draft(Accepted, TRUE, Reason::Accepted, "The spec is valid and is being applied"))
             }
             Outcome::Leaving(_) => None,
         });
         drafts
+    }
+
+    /// All stands as it was accepted, and something else that the spec asks for is refused.
+    fn ready_but_for_a_change(&self) -> Vec<Draft> {
+        use ConditionType::{Ready, Reconciling, Stalled};
+        let Some(Blocked { reason, message }) = &self.change else { return Vec::new() };
+        let needs_person = reason.severity() == Severity::Stalled;
+        let (reconciling, stalled) = if needs_person { (FALSE, TRUE) } else { (TRUE, FALSE) };
+        vec![
+            draft(Ready, TRUE, Reason::Ready, "The stack is ready to query, as it was accepted before"),
+            draft(Reconciling, reconciling, *reason, message.clone()),
+            draft(Stalled, stalled, *reason, message.clone()),
+        ]
     }
 
     fn details(&self, previous: &[Condition]) -> Vec<Draft> {

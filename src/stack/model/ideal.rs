@@ -123,12 +123,12 @@ pub fn tenant(name: &'static str, spec: Value) -> Sample {
         namespace: "tenants".into(),
         name: "acme".into(),
         tenant_id: spec.tenant_id.clone(),
-        pattern: spec.pattern,
+        pattern: isolation.pattern(),
         stack: isolation.stack().map(str::to_owned),
     };
     let id = Identity::new(scope(), owner, UID);
     let offer = isolation.stack().map(lent_by);
-    Sample { name, column: spec.pattern.into(), id, offer, asks: Asks::Tenant(Box::new(isolation)) }
+    Sample { name, column: isolation.pattern().into(), id, offer, asks: Asks::Tenant(Box::new(isolation)) }
 }
 
 /// A SharedStack with this spec, called `standard`.

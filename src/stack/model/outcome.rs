@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::blocked::Blocked;
-use crate::api::{ConditionType, PerLayer, Reason, condition};
+use crate::api::{ConditionType, PerLayer, Reason, Status, condition};
 
 pub use super::layer_status::LayerStatus;
 
@@ -120,6 +120,16 @@ pub struct Documents {
     pub message: String,
 }
 
+impl Blocked {
+    /// The change that was refused, as the conditions last said it of an object that goes on.
+    pub fn of_change(before: &Status) -> Option<Self> {
+        let said = before
+            .condition(ConditionType::Accepted)
+            .filter(|said| said.status != TRUE && before.is_accepted())?;
+        Some(Self { reason: Reason::parse(&said.reason)?, message: said.message.clone() })
+    }
+}
+
 impl Documents {
     /// The condition's status.
     pub fn status(&self) -> &'static str {
@@ -164,6 +174,8 @@ pub(super) fn status(known: Option<bool>) -> &'static str {
 pub struct Report {
     /// How far it got.
     pub outcome: Outcome,
+    /// Why a change that the spec asks for is refused, while what stood before goes on.
+    pub change: Option<Blocked>,
     /// Every owned layer.
     pub layers: PerLayer<Option<LayerStatus>>,
     /// All that is borrowed.

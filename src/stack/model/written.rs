@@ -40,7 +40,8 @@ pub fn spec(id: &Identity, observed: &Observation) -> Written {
             index.attributes.extend(texts);
             serde_json::to_value(TenantSpec {
                 tenant_id: tenant_id.clone(),
-                pattern: *pattern,
+                class_ref: None,
+                pattern: Some(*pattern),
                 stack_ref: stack.clone().map(|name| StackRef { name }),
                 knowledge_base: set(settings.knowledge_base),
                 index: set(index),

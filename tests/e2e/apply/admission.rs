@@ -4,7 +4,7 @@ use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::ApiResource;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use tenantry::api::{SharedStack, Tenant};
+use tenantry::api::{SharedStack, Tenant, TenantClass};
 
 use crate::support::bed::bed;
 
@@ -46,8 +46,11 @@ async fn what_is_said_without_an_api_server_is_what_it_says() {
 /// What the API server says of a case. No operator sees these objects: they have no world's label.
 async fn answer(client: &Client, case: &Case) -> Result<(), String> {
     let tenant = case.object["kind"] == "Tenant";
-    let kind =
-        if tenant { ApiResource::erase::<Tenant>(&()) } else { ApiResource::erase::<SharedStack>(&()) };
+    let kind = match case.object["kind"].as_str() {
+        Some("Tenant") => ApiResource::erase::<Tenant>(&()),
+        Some("TenantClass") => ApiResource::erase::<TenantClass>(&()),
+        _ => ApiResource::erase::<SharedStack>(&()),
+    };
     let api: Api<DynamicObject> = if tenant {
         Api::namespaced_with(client.clone(), "default", &kind)
     } else {

@@ -6,9 +6,17 @@ use crate::support::bed::root;
 use crate::support::objects::Object;
 use crate::support::world::{World, world};
 
-const EXAMPLES: [&str; 7] =
-    ["shared-stack", "silo", "bridge", "pool", "leaving", "silo-s3-vectors", "shared-stack-s3-vectors"];
-const TENANTS: [&str; 9] = [
+const EXAMPLES: [&str; 8] = [
+    "shared-stack",
+    "silo",
+    "bridge",
+    "pool",
+    "leaving",
+    "silo-s3-vectors",
+    "shared-stack-s3-vectors",
+    "tiers",
+];
+const TENANTS: [&str; 11] = [
     "tenants/globex",
     "tenants/initech",
     "tenants/acme",
@@ -18,6 +26,8 @@ const TENANTS: [&str; 9] = [
     "tenants/soylent",
     "tenants/wonka",
     "tenants/cyberdyne",
+    "tenants/oscorp",
+    "tenants/tyrell",
 ];
 
 #[tokio::test]
@@ -27,7 +37,7 @@ async fn every_example_becomes_ready_and_kubectl_has_nothing_to_add() {
         let file = examples(&w);
         let path = file.path().to_str().unwrap();
         let created = w.kubectl(&["apply", "-f", path]).await;
-        assert_eq!(created.lines().filter(|line| line.ends_with(" created")).count(), 11, "{created}");
+        assert_eq!(created.lines().filter(|line| line.ends_with(" created")).count(), 15, "{created}");
         for tenant in TENANTS {
             w.ready(tenant).await;
         }
@@ -36,7 +46,7 @@ async fn every_example_becomes_ready_and_kubectl_has_nothing_to_add() {
 
         let before = versions(&w).await;
         let again = w.kubectl(&["apply", "-f", path]).await;
-        assert_eq!(again.lines().filter(|line| line.ends_with(" unchanged")).count(), 11, "{again}");
+        assert_eq!(again.lines().filter(|line| line.ends_with(" unchanged")).count(), 15, "{again}");
         assert_eq!(versions(&w).await, before);
         let difference = w.kubectl(&["diff", "-f", path]).await;
         assert_eq!(difference, "");

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod again;
 pub mod changes;
+pub mod classes;
 pub mod conditions;
 pub mod edges;
 pub mod examples;

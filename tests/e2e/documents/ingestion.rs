@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::api::SYNC_REQUESTED_AT;
+use tenantry::api::{Pattern, SYNC_REQUESTED_AT};
 use tenantry::settings::Settings;
 
 use crate::support::double::Call;
@@ -35,9 +35,9 @@ impl World {
 
     /// Who runs the jobs for a tenant's documents.
     async fn owner_of_documents(&self, object: &str) -> String {
-        let spec = self.get(object).await.spec;
-        match (spec["pattern"].as_str(), spec.pointer("/stackRef/name").and_then(|name| name.as_str())) {
-            (Some("Pool"), Some(stack)) => {
+        let status = self.get(object).await.status;
+        match status.placement.as_ref().map(|it| (it.pattern, it.stack())) {
+            Some((Pattern::Pool, Some(stack))) => {
                 format!("SharedStack/{}", stack.strip_suffix(&format!("-{}", self.suffix)).unwrap())
             }
             _ => object.to_owned(),

@@ -14,7 +14,7 @@ async fn definitions_are_waited_for() {
     let test = async |w: World| {
         let mut operator = w.replica("first", &[]).await;
         operator
-            .says(&w, "waiting for the definitions tenants.tenantry.dev and sharedstacks.tenantry.dev")
+            .says(&w, "waiting for the definitions tenants.tenantry.dev and sharedstacks.tenantry.dev and tenantclasses.tenantry.dev")
             .await;
         assert!(operator.log().contains("tenantry crds"), "it says what to do");
         assert_eq!(operator.get("/healthz").await.0, 200);

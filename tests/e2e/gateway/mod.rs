@@ -3,6 +3,7 @@
 
 pub mod asking;
 pub mod changes;
+pub mod classes;
 pub mod failures;
 pub mod hostile;
 pub mod issuers;

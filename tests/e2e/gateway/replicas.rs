@@ -16,7 +16,7 @@ use crate::support::world::{World, world};
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
 /// The endpoints of a Service as Kubernetes writes them: so many pods, and how many of them are ready.
-async fn endpoints(w: &World, service: &str, pods: usize, ready: usize) {
+pub async fn endpoints(w: &World, service: &str, pods: usize, ready: usize) {
     let api: Api<EndpointSlice> = Api::namespaced(w.client.clone(), "tenantry");
     let endpoint = |n: usize| {
         json!({"addresses": [format!("10.0.0.{}", n + 1)], "conditions": {"ready": n < ready},

@@ -1,18 +1,19 @@
 //! A world's side in the cluster: objects are applied, waited for and deleted.
 //!
 //! Tests name objects as a user of a cluster of their own would: `acme` is a Tenant in the world's namespace,
-//! `other/acme` one in another, `SharedStack/standard` a SharedStack. What they are really called has the world's suffix.
+//! `other/acme` one in another, `SharedStack/standard` a SharedStack, `TenantClass/basic` a TenantClass. What they are really called
+//! has the world's suffix.
 
 use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective};
-use kube::core::{ApiResource, Resource};
+use kube::core::{ApiResource, Resource, TypeMeta};
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use tenantry::api::{SharedStack, Tenant};
+use tenantry::api::{SharedStack, Tenant, TenantClass};
 
 use crate::support::objects::Object;
 use crate::support::world::{LABEL, PATIENCE, World};
@@ -23,6 +24,10 @@ impl World {
         let client = self.client.clone();
         if let Some(name) = object.strip_prefix("SharedStack/") {
             let api = Api::all_with(client, &ApiResource::erase::<SharedStack>(&()));
+            return (api, self.stack_name(name));
+        }
+        if let Some(name) = object.strip_prefix("TenantClass/") {
+            let api = Api::all_with(client, &ApiResource::erase::<TenantClass>(&()));
             return (api, self.stack_name(name));
         }
         let (namespace, name) = object.split_once('/').unwrap_or(("", object));
@@ -62,9 +67,13 @@ impl World {
         let client = self.client.clone();
         let api: Api<DynamicObject> = match namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &ApiResource::erase::<Tenant>(&())),
+            None if kind == &json!("TenantClass") => {
+                Api::all_with(client, &ApiResource::erase::<TenantClass>(&()))
+            }
             None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
         };
-        assert!(kind == &json!("Tenant") || kind == &json!("SharedStack"), "{kind} is not applied here");
+        let kinds = [json!("Tenant"), json!("SharedStack"), json!("TenantClass")];
+        assert!(kinds.contains(kind), "{kind} is not applied here");
         let how = PatchParams {
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::apply("e2e").force()
@@ -83,11 +92,13 @@ impl World {
             if tenant {
                 let namespace = metadata["namespace"].as_str().unwrap_or_default();
                 metadata["namespace"] = self.namespace_name(namespace).into();
-                if let Some(stack) = object.pointer_mut("/spec/stackRef/name") {
-                    *stack = self.stack_name(stack.as_str().unwrap()).into();
-                }
             } else {
                 metadata["name"] = self.stack_name(metadata["name"].as_str().unwrap()).into();
+            }
+            for named in ["/spec/stackRef/name", "/spec/classRef/name", "/spec/placement/stackRef/name"] {
+                if let Some(name) = object.pointer_mut(named) {
+                    *name = self.stack_name(name.as_str().unwrap()).into();
+                }
             }
         }
         objects
@@ -172,12 +183,17 @@ impl World {
 
     /// Removes all objects of this world, whatever holds them. Their operator must have ended, and AWS keeps what they have.
     pub async fn remove_all(&self) {
-        let removed = self.all_as_they_are().await.into_iter().map(|object| async move {
+        let classes = self.listed(&ApiResource::erase::<TenantClass>(&())).await;
+        let is_class =
+            |object: &DynamicObject| object.types.as_ref().is_some_and(|it| it.kind == "TenantClass");
+        let all = self.all_as_they_are().await.into_iter().chain(classes);
+        let removed = all.map(|object| async move {
             let (name, client) = (object.name_any(), self.client.clone());
             let api: Api<DynamicObject> = match object.namespace() {
                 Some(namespace) => {
                     Api::namespaced_with(client, &namespace, &ApiResource::erase::<Tenant>(&()))
                 }
+                None if is_class(&object) => Api::all_with(client, &ApiResource::erase::<TenantClass>(&())),
                 None => Api::all_with(client, &ApiResource::erase::<SharedStack>(&())),
             };
             let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
@@ -256,19 +272,30 @@ impl World {
 
     /// The same with all that the API server says of them.
     pub async fn all_as_they_are(&self) -> Vec<DynamicObject> {
-        let ours = ListParams::default().labels(&format!("{LABEL}={}", self.suffix));
         let kinds = [ApiResource::erase::<SharedStack>(&()), ApiResource::erase::<Tenant>(&())];
         let mut found = Vec::new();
         for kind in kinds {
-            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
-            match api.list(&ours).await {
-                Ok(listed) => found.extend(listed.items),
-                // A kind that is not defined any more has no objects.
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => panic!("{error}"),
-            }
+            found.extend(self.listed(&kind).await);
         }
         found
+    }
+
+    /// All of a kind.
+    async fn listed(&self, kind: &ApiResource) -> Vec<DynamicObject> {
+        let ours = ListParams::default().labels(&format!("{LABEL}={}", self.suffix));
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), kind);
+        match api.list(&ours).await {
+            Ok(listed) => {
+                let named = |object| DynamicObject {
+                    types: Some(TypeMeta { api_version: kind.api_version.clone(), kind: kind.kind.clone() }),
+                    ..object
+                };
+                listed.items.into_iter().map(named).collect()
+            }
+            // A kind that is not defined any more has no objects.
+            Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

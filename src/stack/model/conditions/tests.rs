@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{Layer, PerLayer};
+use crate::api::{Layer, PerLayer, Placement, Status};
 use crate::stack::model::blocked::Blocked;
 
 fn at(second: i64) -> Time {
@@ -523,4 +523,38 @@ fn a_condition_keeps_its_time_with_its_status() {
     let conditions = Report { layers, ..Report::default() }.conditions(&[before], 1, &at(2));
     let expected = ("False", "Creating", "it comes");
     assert_eq!(told(&conditions, ConditionType::KeyReady), Some(expected));
+}
+
+/// What stands goes on; that something else is refused needs a person, or something that comes by itself.
+#[test]
+fn a_change_that_is_refused_leaves_ready_alone() {
+    let change = |reason| Some(Blocked { reason, message: "not that".into() });
+    for (reason, reconciling, stalled) in
+        [(Reason::Immutable, "False", "True"), (Reason::ClassNotFound, "True", "False")]
+    {
+        let report = Report { change: change(reason), ..Report::default() };
+        let conditions = report.conditions(&[], 4, &at(1));
+        assert_eq!(status(&conditions, ConditionType::Ready), ("True", "Ready"));
+        assert_eq!(status(&conditions, ConditionType::Accepted), ("False", reason.as_str()));
+        assert_eq!(status(&conditions, ConditionType::Reconciling), (reconciling, reason.as_str()));
+        assert_eq!(status(&conditions, ConditionType::Stalled), (stalled, reason.as_str()));
+        assert!(report.ready(&[]));
+        // It is told again while a pass fails, by what was said before.
+        let before = Status { placement: Some(Placement::nowhere()), conditions, ..Status::default() };
+        assert!(before.is_accepted());
+        assert_eq!(Blocked::of_change(&before), change(reason));
+        let never = Status { placement: None, ..before };
+        assert!(
+            !never.is_accepted() && Blocked::of_change(&never).is_none(),
+            "who never was let in is refused"
+        );
+    }
+    let waiting = PerLayer {
+        index: Some(LayerStatus::Waiting(Reason::Creating, "soon".into())),
+        ..PerLayer::default()
+    };
+    let report = Report { change: change(Reason::Immutable), layers: waiting, ..Report::default() };
+    let conditions = report.conditions(&[], 4, &at(1));
+    assert_eq!(status(&conditions, ConditionType::Ready), ("False", "Creating"));
+    assert_eq!(status(&conditions, ConditionType::Accepted), ("False", "Immutable"));
 }

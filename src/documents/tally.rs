@@ -1,0 +1,203 @@
+//! How many documents there are, how many there may be, and how many are held back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::names::Names;
+use crate::api::{DocumentsStatus, Limits, Reason};
+use crate::stack::model::outcome::Documents;
+
+/// A gigabyte, as limits count them.
+const GIGABYTE: u64 = 1_000_000_000;
+
+/// Documents, and the bytes that they have together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub documents: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// One more of so many bytes.
+    pub fn add(&mut self, bytes: u64) {
+        *self = self.and(bytes);
+    }
+
+    /// The same with one more.
+    #[must_use]
+    pub fn and(self, bytes: u64) -> Self {
+        Self { documents: self.documents + 1, bytes: self.bytes.saturating_add(bytes) }
+    }
+}
+
+impl From<Tally> for DocumentsStatus {
+    fn from(tally: Tally) -> Self {
+        let number = |it| i64::try_from(it).unwrap_or(i64::MAX);
+        Self { count: number(tally.documents), bytes: number(tally.bytes) }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = if self.documents == 1 { "" } else { "s" };
+        write!(f, "{} document{s} of {}", self.documents, gigabytes(self.bytes))
+    }
+}
+
+/// Bytes, in gigabytes with three decimals, rounded up: what is beyond a limit never looks as if it were within it.
+fn gigabytes(bytes: u64) -> String {
+    let thousandths = bytes.div_ceil(GIGABYTE / 1000);
+    format!("{}.{:03} GB", thousandths / 1000, thousandths % 1000)
+}
+
+/// How many documents a tenant may have, by its class.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// The class, for messages.
+    pub class: String,
+    /// How many,
+    pub documents: Option<u64>,
+    /// and how many bytes.
+    pub bytes: Option<u64>,
+}
+
+impl Bound {
+    /// What a class says of it, if anything.
+    pub fn of(class: &str, limits: &Limits) -> Option<Self> {
+        let documents = limits.documents.and_then(|it| u64::try_from(it).ok());
+        let gigabytes = limits.gigabytes.and_then(|it| u64::try_from(it).ok());
+        let bytes = gigabytes.map(|it| it.saturating_mul(GIGABYTE));
+        (documents.is_some() || bytes.is_some()).then(|| Self { class: class.into(), documents, bytes })
+    }
+
+    /// Whether so many are within it.
+    pub fn admits(&self, tally: Tally) -> bool {
+        self.documents.is_none_or(|most| tally.documents <= most)
+            && self.bytes.is_none_or(|most| tally.bytes <= most)
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let documents =
+            self.documents.map(|it| if it == 1 { "1 document".into() } else { format!("{it} documents") });
+        let bytes = self.bytes.map(|it| format!("{} GB", it / GIGABYTE));
+        let said: Vec<String> = documents.into_iter().chain(bytes).collect();
+        write!(f, "{} by TenantClass '{}'", said.join(" and "), self.class)
+    }
+}
+
+/// Documents of a pool's tenant that are beyond its limit: no metadata file is written beside them, so that nobody finds
+/// them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// How many.
+    pub tally: Tally,
+    /// The first of them.
+    pub names: Names,
+    /// What it may have.
+    pub bound: Bound,
+}
+
+/// The documents of one tenant of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfTenant {
+    /// All of them.
+    pub tally: Tally,
+    /// Those that are held back.
+    pub held: Option<Held>,
+}
+
+/// The documents of a pool, by tenantId.
+pub type Tallies = BTreeMap<String, OfTenant>;
+
+impl OfTenant {
+    /// What its tenant's condition says, if some are held back.
+    pub fn condition(&self) -> Option<Documents> {
+        let Held { tally, names, bound } = self.held.as_ref()?;
+        let message = format!(
+            "There are {}, and {bound} may be indexed: {} {} held back, and no query finds {}: {names}. Delete others, or ask for a \
+             higher limit or another class; the next job takes up what there is room for",
+            self.tally,
+            tally.documents,
+            if tally.documents == 1 { "is" } else { "are" },
+            if tally.documents == 1 { "it" } else { "them" },
+        );
+        Some(Documents { current: Some(false), reason: Reason::LimitExceeded, message })
+    }
+}
+
+/// What to tell of a knowledge base of a tenant's own, whose job would read more than the tenant may have. `before` is how many
+/// the last job found: what was there stays, and as many may go on.
+pub fn beyond(bound: Option<&Bound>, tally: Tally, before: u64) -> Option<String> {
+    let bound = bound.filter(|bound| !bound.admits(tally) && tally.documents > before)?;
+    Some(format!(
+        "There are {tally}, and {bound} may be indexed: what is new is held back, and no job runs until there are no more than that, \
+         or than the {before} that the last job found. Delete some, or ask for a higher limit or another class"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(documents: u64, bytes: u64) -> Tally {
+        Tally { documents, bytes }
+    }
+
+    fn bound(documents: Option<u64>, bytes: Option<u64>) -> Bound {
+        Bound { class: "basic".into(), documents, bytes }
+    }
+
+    #[test]
+    fn a_limit_admits_as_many_as_it_says_and_no_more() {
+        for (bound, given, admitted) in [
+            (bound(None, None), tally(9, 9), true),
+            (bound(Some(3), None), tally(3, 900), true),
+            (bound(Some(3), None), tally(4, 0), false),
+            (bound(None, Some(10)), tally(99, 10), true),
+            (bound(None, Some(10)), tally(1, 11), false),
+            (bound(Some(3), Some(10)), tally(3, 11), false),
+            (bound(Some(3), Some(10)), tally(4, 10), false),
+        ] {
+            assert_eq!(bound.admits(given), admitted, "{bound:?} {given:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_class_does_not_bound_has_no_bound() {
+        assert_eq!(Bound::of("basic", &Limits::default()), None);
+        let limits = Limits { gigabytes: Some(2), ..Limits::default() };
+        assert_eq!(Bound::of("basic", &limits), Some(bound(None, Some(2 * GIGABYTE))));
+    }
+
+    #[test]
+    fn a_job_that_reads_no_more_than_the_last_runs_beyond_the_limit() {
+        let three = bound(Some(3), None);
+        for (there, before, holds) in
+            [(3, 0, false), (4, 0, true), (4, 3, true), (4, 4, false), (9, 10, false), (11, 10, true)]
+        {
+            assert_eq!(
+                beyond(Some(&three), tally(there, 0), before).is_some(),
+                holds,
+                "{there} after {before}"
+            );
+        }
+        assert_eq!(beyond(None, tally(99, 99), 0), None);
+    }
+
+    #[test]
+    fn a_message_has_the_numbers() {
+        let mut names = Names::default();
+        names.add(|| "pool/acme/z.md".into());
+        let held = Held { tally: tally(1, 5), names, bound: bound(Some(3), Some(GIGABYTE)) };
+        let said = OfTenant { tally: tally(4, 1_500_000_001), held: Some(held) }.condition().unwrap();
+        assert_eq!((said.current, said.reason), (Some(false), Reason::LimitExceeded));
+        let begins = "There are 4 documents of 1.501 GB, and 3 documents and 1 GB by TenantClass 'basic' may be indexed: 1 is held \
+                      back, and no query finds it: pool/acme/z.md.";
+        assert!(said.message.starts_with(begins), "{}", said.message);
+        assert_eq!(OfTenant::default().condition(), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! The classes that the cluster has, who stands under them, and our finalizer on those that are used. A class is several
+//! installations', and an administrator's: nothing but the finalizer is written to it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource, ResourceExt};
+
+use super::Context;
+use crate::api::{Reason, Tenant, TenantClass};
+use crate::documents::tally::Bound;
+use crate::reconcile::classes::Class;
+use crate::reconcile::tenants::Kept;
+use crate::reconcile::unparsed::field;
+use crate::reconcile::{Guarded, finalizer};
+use crate::stack::model::blocked::Blocked;
+
+/// How long a class that somebody else's Tenants use is left alone, before that is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
+impl Context {
+    /// A class, from the cache; or why it cannot be used.
+    pub fn class(&self, name: &str) -> Result<Class, Blocked> {
+        let not_found = |message: String| Blocked { reason: Reason::ClassNotFound, message };
+        let Some(found) = self.tenant_classes.get(&ObjectRef::new(name)) else {
+            return Err(not_found(format!(
+                "There is no TenantClass '{name}': name another in `classRef`, or ask an administrator to create it"
+            )));
+        };
+        match &found.0 {
+            Ok(class) => Ok(Class {
+                name: name.into(),
+                spec: Arc::new(class.spec.clone()),
+                leaves: class.metadata.deletion_timestamp.is_some(),
+            }),
+            Err(_) => Err(not_found(format!("This release cannot read TenantClass '{name}'"))),
+        }
+    }
+
+    /// Wakes all Tenants that name a class, or stand under it.
+    pub fn wake_class(&self, class: &str) {
+        self.wake_tenants(|tenant| tenant.is_of_class(class));
+    }
+
+    /// A Tenant comes to a class, or stands under it: our finalizer is on it before the Tenant's status names it. One that is
+    /// being deleted takes no finalizer any more, and nobody new.
+    pub async fn hold_class(&self, class: &Class, uid: &str) -> Result<(), kube::Error> {
+        self.classes.coming.lock().insert(uid.into(), class.name.clone());
+        let is_held = || self.classes.held.lock().contains(&class.name);
+        if is_held() || class.leaves || self.settings.read_only {
+            return Ok(());
+        }
+        let _turn = self.classes.turn.lock().await;
+        if is_held() {
+            return Ok(());
+        }
+        if let Some(cached) = self.tenant_classes.get(&ObjectRef::new(&class.name))
+            && !finalizer::has_finalizer(&*cached, &self.finalizer())
+        {
+            finalizer::take::<Guarded<TenantClass>>(&self.class_api(), &*cached, &self.finalizer()).await?;
+        }
+        self.classes.held.lock().insert(class.name.clone());
+        Ok(())
+    }
+
+    /// A class as the watch shows it. Somebody may have taken our finalizer off: who stands under it puts it on again.
+    pub fn class_seen(&self, class: &Guarded<TenantClass>) {
+        if !finalizer::has_finalizer(class, &self.finalizer())
+            && self.classes.held.lock().remove(&class.name_any())
+        {
+            self.wake_class(&class.name_any());
+        }
+        // One that is being deleted waits for nobody but its Tenants.
+        self.classes.unused.notify_one();
+    }
+
+    /// A Tenant does not come to a class after all, or is gone.
+    pub fn comes_to_no_class(&self, uid: &str) {
+        if self.classes.coming.lock().remove(uid).is_some() {
+            self.classes.unused.notify_one();
+        }
+    }
+
+    /// Takes our finalizer off the classes that nobody uses. Another operator of this installation may see other Tenants:
+    /// before that, all there are are asked for.
+    pub async fn release_classes(&self) -> Result<(), kube::Error> {
+        if self.settings.read_only {
+            return Ok(());
+        }
+        let _turn = self.classes.turn.lock().await;
+        let used = self.used_classes();
+        let mut others = None;
+        for class in self.tenant_classes.state() {
+            let name = class.name_any();
+            let leaves = class.meta().deletion_timestamp.is_some();
+            let is_ours = finalizer::has_finalizer(&*class, &self.finalizer());
+            if !is_ours || used.contains(&name) || (self.was_others(&name) && !leaves) {
+                continue;
+            }
+            if others.is_none() {
+                others = Some(self.listed_classes().await?);
+            }
+            if others.as_ref().is_some_and(|others: &BTreeSet<String>| others.contains(&name)) {
+                self.classes.others.lock().insert(name, Instant::now());
+                continue;
+            }
+            self.classes.held.lock().remove(&name);
+            finalizer::release::<Guarded<TenantClass>>(&self.class_api(), &*class, &self.finalizer()).await?;
+            tracing::info!(class = name, "no Tenant stands under the TenantClass any more");
+        }
+        Ok(())
+    }
+
+    /// Whether a class was found to be somebody else's a moment ago.
+    fn was_others(&self, class: &str) -> bool {
+        self.classes.others.lock().get(class).is_some_and(|at| self.clock.since(*at) < LOOK_AGAIN)
+    }
+
+    /// The classes of all Tenants that carry our finalizer, whoever sees them.
+    async fn listed_classes(&self) -> Result<BTreeSet<String>, kube::Error> {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Tenant>(&()));
+        let tenants = api.list(&ListParams::default()).await?;
+        let ours = tenants.items.iter().filter(|tenant| finalizer::has_finalizer(*tenant, &self.finalizer()));
+        let class = |tenant: &DynamicObject| {
+            field(tenant, "/status/class").or_else(|| field(tenant, "/spec/classRef/name"))
+        };
+        Ok(ours.filter_map(class).collect())
+    }
+
+    /// The classes under which somebody stands, or is about to. Who only names one, and was not let in, does not keep it.
+    fn used_classes(&self) -> BTreeSet<String> {
+        let tenants = self.tenants.kept();
+        let stands = tenants.iter().filter_map(|tenant| tenant.common()?.1?.class.clone());
+        let coming = self.classes.coming.lock();
+        let alive: BTreeSet<&str> = tenants.iter().filter_map(|it| it.meta().uid.as_deref()).collect();
+        let coming = coming.iter().filter(|(uid, _)| alive.contains(uid.as_str()));
+        stands.chain(coming.map(|(_, class)| class.clone())).collect()
+    }
+
+    fn class_api(&self) -> Api<Guarded<TenantClass>> {
+        Api::all(self.client.clone())
+    }
+
+    /// How many documents these tenants of a pool may have, by tenantId; only those whose class says so.
+    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> HashMap<String, Bound> {
+        let mut by_class: BTreeMap<&str, Option<Bound>> = BTreeMap::new();
+        let mut bounds = HashMap::new();
+        for tenant in tenants {
+            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else {
+                continue;
+            };
+            let its = by_class.entry(class).or_insert_with(|| {
+                let limits = self.class(class).ok()?.limits();
+                Bound::of(class, &limits)
+            });
+            if let (Some(its), Some(id)) = (its, tenant.tenant_id()) {
+                bounds.insert(id.to_owned(), its.clone());
+            }
+        }
+        bounds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::reconcile::mocked::{
+        Exchange, FINALIZER, api_server, context, get_object, json_patch, store, tenant, tenants, with,
+    };
+
+    const CLASS: &str = "/apis/tenantry.dev/v1alpha1/tenantclasses/basic";
+
+    fn basic() -> Value {
+        let metadata =
+            json!({"name": "basic", "uid": "u-1", "resourceVersion": "3", "finalizers": [FINALIZER]});
+        json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantClass", "metadata": metadata, "spec": {}})
+    }
+
+    /// A Tenant that stands under the class, or only names it.
+    fn of_basic(status: Value, metadata: Value) -> Value {
+        let spec = json!({"tenantId": "acme", "pattern": "Silo", "classRef": {"name": "basic"}});
+        with(tenant(metadata), json!({"spec": spec, "status": status}))
+    }
+
+    fn stands() -> Value {
+        json!({"class": "basic"})
+    }
+
+    fn held() -> Value {
+        json!({"finalizers": [FINALIZER]})
+    }
+
+    /// All Tenants that there are, as one asks who may not see them all.
+    fn listed(items: Vec<Value>) -> Exchange {
+        let list = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantList", "metadata": {}, "items": items});
+        get_object("/apis/tenantry.dev/v1alpha1/tenants").answered(list)
+    }
+
+    fn released() -> Exchange {
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+            {"op": "test", "path": "/metadata/finalizers/0", "value": FINALIZER},
+            {"op": "remove", "path": "/metadata/finalizers/0"},
+        ]);
+        json_patch(CLASS, patch).answered(with(basic(), json!({"metadata": {"name": "basic", "uid": "u-1"}})))
+    }
+
+    /// What is asked of the API server while these Tenants are seen.
+    async fn releases(seen: Vec<Value>, expected: Vec<Exchange>) {
+        let server = api_server(expected);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store([basic()]);
+        cx.tenants = tenants(seen);
+        cx.release_classes().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_class_is_released_when_nobody_stands_under_it() {
+        releases(vec![], vec![listed(vec![]), released()]).await;
+        releases(vec![of_basic(stands(), held())], vec![]).await;
+        // Who only names it, and was not let in, does not keep it from being deleted.
+        let refused = of_basic(json!({}), json!({}));
+        releases(vec![refused.clone()], vec![listed(vec![refused]), released()]).await;
+    }
+
+    /// Another operator of the installation sees Tenants that this one does not.
+    #[tokio::test]
+    async fn a_class_that_others_use_stays_held() {
+        for anothers in [of_basic(stands(), held()), of_basic(json!({}), held())] {
+            releases(vec![], vec![listed(vec![anothers])]).await;
+        }
+        let of_another_installation = of_basic(stands(), json!({"finalizers": ["tenantry.dev/other"]}));
+        releases(vec![], vec![listed(vec![of_another_installation]), released()]).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_about_to_stand_under_a_class_keeps_it() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store([basic()]);
+        cx.tenants = tenants([of_basic(json!({}), json!({}))]);
+        let class = cx.class("basic").unwrap();
+        cx.hold_class(&class, "uid-acme").await.unwrap();
+        cx.release_classes().await.unwrap();
+        assert!(cx.classes.held.lock().contains("basic"));
+    }
+}
