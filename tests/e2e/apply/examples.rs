@@ -6,8 +6,16 @@ use crate::support::bed::root;
 use crate::support::objects::Object;
 use crate::support::world::{World, world};
 
-const EXAMPLES: [&str; 8] =
-    ["shared-stack", "silo", "bridge", "pool", "leaving", "silo-s3-vectors", "shared-stack-s3-vectors", "tiers"];
+const EXAMPLES: [&str; 8] = [
+    "shared-stack",
+    "silo",
+    "bridge",
+    "pool",
+    "leaving",
+    "silo-s3-vectors",
+    "shared-stack-s3-vectors",
+    "tiers",
+];
 const TENANTS: [&str; 11] = [
     "tenants/globex",
     "tenants/initech",
