@@ -169,7 +169,6 @@ impl Context {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::reconcile::mocked::{
         Exchange, FINALIZER, api_server, context, get_object, json_patch, store, tenant, tenants, with,
     };
