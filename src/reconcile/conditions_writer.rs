@@ -224,6 +224,7 @@ const TOLD: &[Told] = &[
     // Only a failure that lasts. While AWS asks to go slower, all objects of an account wait at once.
     Told::when(ConditionType::Reconciling, "True", "Reconcile", |reason| reason == Reason::Transient),
     Told::when(ConditionType::StackReady, "False", "Reconcile", |reason| reason == Reason::StackNotFound),
+    Told::when(ConditionType::Accepted, "False", "Reconcile", |reason| reason == Reason::ClassNotFound),
     Told::when(ConditionType::DeletionBlocked, "True", "Delete", |_| true),
     Told::when(ConditionType::Registered, "False", "Register", needs_person),
     Told::when(ConditionType::DocumentsCurrent, "False", "Sync", |reason| {

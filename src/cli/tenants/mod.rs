@@ -1,5 +1,6 @@
 //! `tenantry tenants`: who is where, and near which limit. From the cluster alone.
 
+mod group;
 mod row;
 mod table;
 
@@ -10,7 +11,8 @@ use kube::Resource;
 use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 
-use self::row::{Classes, Group, Row};
+use self::group::Group;
+use self::row::{Classes, Row};
 use super::args::Output;
 use super::cluster::{Cluster, InCluster};
 use super::{help, inspect, terminal};
@@ -51,7 +53,7 @@ impl Tenants {
         let classes = classes(&cluster).await;
         let rows = row::sorted(self.tenants(&cluster).await?.iter().map(|tenant| Row::of(tenant, &classes)));
         let told = if self.by_class {
-            let groups = row::by_class(rows, &classes);
+            let groups = group::by_class(rows, &classes);
             self.output.of(&groups, || groups.iter().map(Group::text).collect::<Vec<_>>().join("\n\n"))?
         } else {
             self.output.of(&rows, || table::of(&rows))?

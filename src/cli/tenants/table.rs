@@ -98,9 +98,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "NAMESPACE  NAME   TENANT ID  PATTERN  STORE      CLASS                READY             DOCUMENTS  SIZE    NEAREST LIMIT",
-                "tenants    acme   acme-id    Pool     S3Vectors  basic                True              950        1.5 MB  95% (950 of 1000 documents)",
-                "tenants    waits  waits-id   Pool     S3Vectors  - (not yet premium)  False (Creating)  -          -       -",
+                "NAMESPACE  NAME   TENANT ID  PATTERN  STORE                 CLASS                READY             DOCUMENTS  SIZE    NEAREST LIMIT",
+                "tenants    acme   acme-id    Pool     OpenSearchServerless  basic                True              950        1.5 MB  95% (950 of 1000 documents)",
+                "tenants    waits  waits-id   Pool     OpenSearchServerless  - (not yet premium)  False (Creating)  -          -       -",
             ]
         );
         assert_eq!(of(&[]), "There are no Tenants here.");

@@ -27,14 +27,14 @@ pub struct LastSpec {
 }
 
 /// Where a class places its tenants: their pattern, and the SharedStack that they borrow from.
-pub type Placed = (Pattern, Option<String>);
+type PlacedBy<'a> = &'a dyn Fn(&str) -> Option<(Pattern, Option<String>)>;
 
 impl LastSpec {
     /// The only place where a teardown reads a spec. All but the policy may never change: what the object was accepted with
     /// stands in its status, and goes before what the spec says. The policy may change until the end, so it is always the one
     /// that stands in the spec now. `placed_by` says where a class places its tenants: a Tenant may be deleted before it was
     /// accepted.
-    pub fn of(object: &DynamicObject, placed_by: &dyn Fn(&str) -> Option<Placed>) -> Self {
+    pub fn of(object: &DynamicObject, placed_by: PlacedBy<'_>) -> Self {
         let placed = object.data.pointer("/status/placement").is_some();
         let within = if placed { "/status/placement" } else { "/spec" };
         let key: Option<String> = field(object, &format!("{within}/encryption/key"));

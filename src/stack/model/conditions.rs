@@ -69,10 +69,8 @@ impl Report {
             Outcome::Leaving(Leaving { stalled, reason, message, .. }) => {
                 Some((*stalled, *reason, message.clone()))
             }
-            Outcome::Refused(why) | Outcome::Blocked { why, .. } => {
-                Some((true, why.reason, why.message.clone()))
-            }
-            Outcome::Withheld(why) => {
+            Outcome::Blocked { why, .. } => Some((true, why.reason, why.message.clone())),
+            Outcome::Refused(why) | Outcome::Withheld(why) => {
                 Some((why.reason.severity() == Severity::Stalled, why.reason, why.message.clone()))
             }
             Outcome::Layers { transient, reindexing, .. } => {

@@ -525,6 +525,17 @@ fn a_condition_keeps_its_time_with_its_status() {
     assert_eq!(told(&conditions, ConditionType::KeyReady), Some(expected));
 }
 
+/// A class may come after its tenants.
+#[test]
+fn who_waits_for_its_class_needs_no_person() {
+    let refused = Blocked { reason: Reason::ClassNotFound, message: "none yet".into() };
+    let report = Report { outcome: Outcome::Refused(refused), ..Report::default() };
+    let conditions = report.conditions(&[], 1, &at(1));
+    assert_eq!(status(&conditions, ConditionType::Accepted), ("False", "ClassNotFound"));
+    assert_eq!(status(&conditions, ConditionType::Reconciling), ("True", "ClassNotFound"));
+    assert_eq!(status(&conditions, ConditionType::Stalled), ("False", "ClassNotFound"));
+}
+
 /// What stands goes on; that something else is refused needs a person, or something that comes by itself.
 #[test]
 fn a_change_that_is_refused_leaves_ready_alone() {
