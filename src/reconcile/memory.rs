@@ -231,7 +231,7 @@ pub struct Registered {
     pub refused: Option<(String, Instant)>,
 }
 
-/// What there is nothing to remember of is remembered like this. A memory is large: of the many objects at rest none has one.
+/// What there is nothing to remember of is like this. It is only looked at: copies share what a review is at.
 static BLANK: LazyLock<Arc<Memory>> = LazyLock::new(Arc::default);
 
 /// The memories of all objects. A pass borrows one and works on it; two passes of one object never run at once.
@@ -239,23 +239,23 @@ static BLANK: LazyLock<Arc<Memory>> = LazyLock::new(Arc::default);
 pub struct Memories(Mutex<HashMap<String, Arc<Memory>>>);
 
 impl Memories {
-    fn of(&self, uid: &str) -> Arc<Memory> {
-        self.0.lock().get(uid).unwrap_or(&BLANK).clone()
+    fn of(&self, uid: &str) -> Option<Arc<Memory>> {
+        self.0.lock().get(uid).cloned()
     }
 
     /// A copy, to look at.
     pub fn get(&self, uid: &str) -> Memory {
-        Memory::clone(&self.of(uid))
+        self.of(uid).map(|memory| Memory::clone(&memory)).unwrap_or_default()
     }
 
     /// One to work on. Whatever becomes of the pass, what it has learned is put back.
     pub fn lend(&self, uid: &str) -> Lent<'_> {
-        Lent { memories: self, uid: uid.into(), memory: self.of(uid) }
+        Lent { memories: self, uid: uid.into(), memory: self.of(uid).unwrap_or_default() }
     }
 
     /// One of them, to look at where it is.
     pub fn look<T>(&self, uid: &str, at: impl FnOnce(&Memory) -> T) -> T {
-        at(&self.of(uid))
+        at(self.of(uid).as_ref().unwrap_or(&BLANK))
     }
 
     /// What there is nothing to remember of takes no room: a Pool tenant at rest.
@@ -270,7 +270,7 @@ impl Memories {
 
     /// Something that must not be forgotten with a pass that fails after it.
     pub fn note(&self, uid: &str, note: impl FnOnce(&mut Memory)) {
-        let mut memory = self.of(uid);
+        let mut memory = self.of(uid).unwrap_or_default();
         note(Arc::make_mut(&mut memory));
         self.put(uid, memory);
     }
