@@ -34,11 +34,17 @@ kind: SharedStack
 metadata: {name: standard}
 spec: {}
 """
+TENANT_CLASS = """
+apiVersion: tenantry.dev/v1alpha1
+kind: TenantClass
+metadata: {name: bounds}
+spec: {limits: {documents: 9}, mayOverride: [Answers]}
+"""
 TENANT = """
 apiVersion: tenantry.dev/v1alpha1
 kind: Tenant
 metadata: {name: acme, namespace: {{ .Release.Namespace }}}
-spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}}
+spec: {tenantId: acme, pattern: Bridge, stackRef: {name: standard}, classRef: {name: bounds}}
 """
 
 
@@ -96,7 +102,7 @@ class Story:
     def a_first_look_changes_nothing(self) -> None:
         said = self.cluster.helm("install", RELEASE, self.older, "--create-namespace", *self.told, "--set", "readOnly=true")
         assert "tenantry iam-policy operator --installation prod" in said and "It only reads" in said
-        self.cluster.kubectl("apply", manifests=[yaml.safe_load(SHARED_STACK)])
+        self.cluster.kubectl("apply", manifests=[yaml.safe_load(SHARED_STACK), yaml.safe_load(TENANT_CLASS)])
         reason = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}=ReadOnly'
         self.cluster.kubectl("wait", f"--for={reason}", "--timeout=90s", "sharedstack/standard")
         assert changes(self.cluster) == [] and refused(self.cluster) == []
@@ -177,6 +183,7 @@ class Story:
         self.cluster.helm("uninstall", "acme", "--namespace", "tenants", *WAITING)
         assert knowledge_bases(self.cluster) == []
         self.cluster.kubectl("delete", "sharedstack", "standard", "--timeout=90s")
+        self.cluster.kubectl("delete", "tenantclass", "bounds", "--timeout=90s")
         # Its policy is Retain.
         assert [change for change in changes(self.cluster) if change.startswith("DeleteCollection")] == []
         self.uninstall("other")
