@@ -147,7 +147,7 @@ pub(super) mod tests {
             "spec": {"tenantId": format!("{name}-id"), "classRef": class.map(|name| json!({"name": name}))},
             "status": {
                 "class": class, "placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}, "documents": documents,
-                "vectorStore": "OpenSearchServerless",
+                "vectorStore": VectorStore::default(),
                 "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "",
                     "lastTransitionTime": "2026-01-01T00:00:00Z"}],
             },
@@ -195,7 +195,7 @@ pub(super) mod tests {
         assert_eq!(
             serde_json::to_value(&row).unwrap(),
             json!({"namespace": "tenants", "name": "acme", "tenantId": "acme-id", "pattern": "Pool", "stack": "standard",
-                "vectorStore": "OpenSearchServerless", "class": "basic", "wants": "premium", "ready": "True", "reason": "Ready",
+                "vectorStore": VectorStore::default(), "class": "basic", "wants": "premium", "ready": "True", "reason": "Ready",
                 "documents": {"count": 7, "bytes": 70},
                 "usage": [{"limit": "documents", "used": 7, "allowed": 1000, "percent": 0.7},
                     {"limit": "bytes", "used": 70, "allowed": 2_000_000_000, "percent": 0.0}]})
