@@ -1,7 +1,7 @@
 //! A review of a pool's documents: what its metadata files cost beyond writing them, and what it costs where nothing has
 //! changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
@@ -116,13 +116,13 @@ impl Bench {
 
 /// As before a job that only changes ask for: what is found, and the ledger that says so.
 pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Result<Findings> {
-    let is_somebodys = |id: &str| tenants.contains(&id);
+    let (is_somebodys, bounds) = (|id: &str| tenants.contains(&id), HashMap::new());
     let scope = Scope {
         owner: &Owner::Stack { name: "bench".into() },
         bucket: BUCKET,
         prefix: "pool/",
         ledger: "tenantry/ledger/bench",
-        pool: Some(Pool { rules, is_somebodys: &is_somebodys }),
+        pool: Some(Pool { rules, is_somebodys: &is_somebodys, bounds: &bounds }),
         all_first: false,
         limit: Size::OF_A_JOB,
         leaving: &BTreeSet::new(),

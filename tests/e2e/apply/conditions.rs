@@ -100,18 +100,25 @@ async fn kubectl_shows_the_columns() {
         let acme = w.ready("acme").await;
         let rows = table(&w, &["get", "tenants", "-n", &w.namespace_name(""), "-o", "wide"]).await;
         let columns =
-            "NAME READY REASON PATTERN KNOWLEDGE BASE INDEX LAST SYNC AGE TENANT ID BUCKET PREFIX STORE MESSAGE";
+            "NAME READY REASON PATTERN CLASS KNOWLEDGE BASE INDEX LAST SYNC AGE TENANT ID BUCKET PREFIX STORE MESSAGE";
         assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>().join(" "), columns);
         for cell in ["acme", "True", "Ready", "Pool", "pool/acme/", "OpenSearchServerless"] {
             assert!(rows[1].contains(cell), "{cell} is not in: {}", rows[1]);
         }
         assert!(rows[1].contains(acme.status.knowledge_base_id.as_ref().unwrap()), "{}", rows[1]);
 
+        w.apply("{kind: TenantClass, metadata: {name: basic}, spec: {limits: {documents: 500}, gateway: {weight: 4}}}").await;
+        let class = w.stack_name("basic");
+        let rows = table(&w, &["get", "tclass", &class]).await;
+        let columns = "NAME PATTERN STACK DOCUMENTS GIGABYTES WEIGHT REQUESTS/MIN AGE";
+        assert_eq!(rows[0].split_whitespace().collect::<Vec<_>>().join(" "), columns);
+        assert!(rows[1].contains("500") && rows[1].contains('4'), "{}", rows[1]);
+
         let selector = w.settings.selector.as_deref().unwrap();
         let ours = w.kubectl(&["get", "tenantry", "-A", "-l", selector, "-o", "name"]).await;
         let expected =
-            format!("sharedstack.tenantry.dev/{}\ntenant.tenantry.dev/acme\n", w.stack_name("standard"));
-        assert_eq!(ours, expected, "both kinds are of the category tenantry");
+            format!("sharedstack.tenantry.dev/{}\ntenantclass.tenantry.dev/{class}\ntenant.tenantry.dev/acme\n", w.stack_name("standard"));
+        assert_eq!(ours, expected, "all kinds are of the category tenantry");
     })
     .await;
 }

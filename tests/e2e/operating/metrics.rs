@@ -7,6 +7,7 @@ use serde_json::json;
 use tenantry::api::metric::ALL;
 
 use crate::support::fleet::Fleet;
+use crate::support::objects::Object;
 use crate::support::replicas::Replica;
 use crate::support::world::{World, world_without_operator};
 
@@ -114,6 +115,11 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
         let mut operator = w.leader("first", &["--metrics-per-object", "1000"]).await;
         w.apply(&FLEET.yaml()).await;
         FLEET.ready(&w).await;
+        w.apply("{kind: TenantClass, metadata: {name: bounds}, spec: {limits: {documents: 9}}}").await;
+        let class = w.stack_name("bounds");
+        w.patch("pool1", json!({"spec": {"classRef": {"name": class}}})).await;
+        let stands = |it: &Object| it.is("Ready=True") && it.status.class.as_ref() == Some(&class);
+        w.until("pool1", "stands under its class", stands).await;
         // A review that takes its time is seen while it goes on.
         w.double.fault(json!({"operation": "PutObject", "caller": "*/operator-first", "delay": 2})).await;
         w.upload("pool1", &[("handbook.md", "Our office opens at nine."), ("notes.md", "Tea at four.")])
@@ -129,7 +135,9 @@ async fn metrics_say_how_things_stand_and_forget_what_is_gone() {
             let is = |name, labels| sum(&samples, name, labels);
             (is("tenantry_documents_sidecars_written_total", &[]) == 2.0
                 && is("tenantry_ingestion_finished_timestamp_seconds", &[("kind", "SharedStack")]) > 0.0
-                && is("tenantry_status_condition", &ready) == 1.0)
+                && is("tenantry_status_condition", &ready) == 1.0
+                && is("tenantry_class_tenants", &[("class", class.as_str()), ("ready", "true")]) == 1.0
+                && is("tenantry_class_documents", &[("class", class.as_str())]) == 2.0)
                 .then_some(samples)
         };
         let samples = w.eventually("documents are read, and all of that can be scraped", reviewed).await;
