@@ -110,9 +110,12 @@ def of_conditions(status: Status) -> Iterator[str]:
     if status.true("Paused"):
         return  # the others keep their last word
     if status.true("Stalled"):
-        if status.true("Reconciling") or status.true("Ready"):
+        # A change that is refused leaves what stands as it is: it is asked as before, and a person must act.
+        accepted = status.by_type.get("Accepted")
+        goes_on = status.true("Ready") and accepted is not None and accepted["status"] == "False"
+        if status.true("Reconciling") or (status.true("Ready") and not goes_on):
             yield "it is Stalled and something else at once"
-        if ready and stalled and (ready["reason"], ready["message"]) != (stalled["reason"], stalled["message"]):
+        if ready and stalled and not goes_on and (ready["reason"], ready["message"]) != (stalled["reason"], stalled["message"]):
             yield "Ready and Stalled do not say the same"
     elif not status.true("Ready") and not status.true("Reconciling"):
         yield "it is not Ready, and neither Reconciling nor Stalled says why"
