@@ -175,6 +175,10 @@ async fn a_class_that_is_deleted_stays_for_its_tenants_and_takes_nobody_new() {
         w.apply(BASIC).await;
         w.apply(&of_class("acme", "basic")).await;
         w.stands_under("acme", Some("basic")).await;
+        w.eventually("the class is held", || async {
+            (!w.finalizers("TenantClass/basic").await.is_empty()).then_some(())
+        })
+        .await;
         w.delete("TenantClass/basic").await;
         w.apply(&of_class("late", "basic")).await;
         let late = w.condition("late", "Accepted=False/ClassNotFound").await;
