@@ -55,6 +55,7 @@ fn seen(cx: &Context, told: &mut HashMap<String, String>, event: &Event<Guarded<
             told.retain(|name, _| {
                 let is_there = there.contains(name);
                 if !is_there {
+                    cx.class_gone(name);
                     cx.wake_class(name);
                 }
                 is_there
@@ -72,7 +73,7 @@ fn seen(cx: &Context, told: &mut HashMap<String, String>, event: &Event<Guarded<
     }
     match event {
         Event::Apply(class) | Event::InitApply(class) => cx.class_seen(class),
-        _ => cx.classes.unused.notify_one(),
+        _ => cx.class_gone(&name),
     }
 }
 

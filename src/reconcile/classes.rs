@@ -1,12 +1,13 @@
 //! A TenantClass, as far as a pass needs it, and what a process knows of those that are used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex as Lock;
 use tokio::sync::{Mutex, Notify};
 
+use super::Guarded;
 use crate::api::{Limits, Named, TenantClass, TenantClassSpec};
 use crate::stack::hash::fingerprint;
 
@@ -15,14 +16,23 @@ use crate::stack::hash::fingerprint;
 pub struct Classes {
     /// Whoever holds it puts our finalizer on a class, or takes it off.
     pub(super) turn: Mutex<()>,
-    /// Which classes carry our finalizer, as far as this process has seen or written it.
-    pub(super) held: Lock<BTreeSet<String>>,
+    /// What this process wrote last of our finalizer on a class, or saw of it. The cache may still show the class as it was
+    /// before.
+    pub(super) marks: Lock<BTreeMap<String, Mark>>,
     /// By a Tenant's uid: the class that it is coming to, before its status says so.
     pub(super) coming: Lock<BTreeMap<String, String>>,
     /// When a class was last found to be used by Tenants that this process does not see.
     pub(super) others: Lock<BTreeMap<String, Instant>>,
     /// Notified when a class may not be used any more.
     pub unused: Notify,
+}
+
+/// Our finalizer on a class.
+pub(super) enum Mark {
+    /// It is there.
+    Held,
+    /// It was taken off: the class as it was then, until the watch shows it.
+    Released(Box<Guarded<TenantClass>>),
 }
 
 /// A class as a Tenant stands, or would stand, under it.

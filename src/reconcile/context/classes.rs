@@ -13,7 +13,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::Context;
 use crate::api::{Reason, Tenant, TenantClass};
 use crate::documents::tally::Bound;
-use crate::reconcile::classes::Class;
+use crate::reconcile::classes::{Class, Mark};
 use crate::reconcile::tenants::Kept;
 use crate::reconcile::unparsed::field;
 use crate::reconcile::{Guarded, finalizer};
@@ -46,36 +46,55 @@ impl Context {
         self.wake_tenants(|tenant| tenant.is_of_class(class));
     }
 
-    /// A Tenant comes to a class, or stands under it: our finalizer is on it before the Tenant's status names it. One that is
-    /// being deleted takes no finalizer any more, and nobody new.
-    pub async fn hold_class(&self, class: &Class, uid: &str) -> Result<(), kube::Error> {
-        self.classes.coming.lock().insert(uid.into(), class.name.clone());
-        let is_held = || self.classes.held.lock().contains(&class.name);
-        if is_held() || class.leaves || self.settings.read_only {
+    /// Puts our finalizer on a class, before the status of a Tenant names it. One that is being deleted takes no finalizer any
+    /// more, and nobody new.
+    pub async fn hold_class(&self, class: &Class) -> Result<(), kube::Error> {
+        if class.leaves || self.settings.read_only || self.is_held(&class.name) {
             return Ok(());
         }
         let _turn = self.classes.turn.lock().await;
-        if is_held() {
-            return Ok(());
+        let released = match self.classes.marks.lock().remove(&class.name) {
+            Some(Mark::Released(released)) => Some(Arc::from(released)),
+            _ => None,
+        };
+        // What is gone is nobody's to hold; the next pass says so.
+        let cached = || self.tenant_classes.get(&ObjectRef::new(&class.name));
+        let Some(class) = released.or_else(cached) else { return Ok(()) };
+        if !finalizer::has_finalizer(&*class, &self.finalizer()) {
+            finalizer::take::<Guarded<TenantClass>>(&self.class_api(), &*class, &self.finalizer()).await?;
         }
-        if let Some(cached) = self.tenant_classes.get(&ObjectRef::new(&class.name))
-            && !finalizer::has_finalizer(&*cached, &self.finalizer())
-        {
-            finalizer::take::<Guarded<TenantClass>>(&self.class_api(), &*cached, &self.finalizer()).await?;
-        }
-        self.classes.held.lock().insert(class.name.clone());
+        self.classes.marks.lock().insert(class.name_any(), Mark::Held);
         Ok(())
+    }
+
+    fn is_held(&self, class: &str) -> bool {
+        matches!(self.classes.marks.lock().get(class), Some(Mark::Held))
     }
 
     /// A class as the watch shows it. Somebody may have taken our finalizer off: who stands under it puts it on again.
     pub fn class_seen(&self, class: &Guarded<TenantClass>) {
-        if !finalizer::has_finalizer(class, &self.finalizer())
-            && self.classes.held.lock().remove(&class.name_any())
-        {
-            self.wake_class(&class.name_any());
+        if !finalizer::has_finalizer(class, &self.finalizer()) {
+            self.class_gone(&class.name_any());
         }
         // One that is being deleted waits for nobody but its Tenants.
         self.classes.unused.notify_one();
+    }
+
+    /// A class, or our finalizer on it, is no more.
+    pub fn class_gone(&self, class: &str) {
+        if let Some(Mark::Held) = self.classes.marks.lock().remove(class) {
+            self.wake_class(class);
+        }
+    }
+
+    /// A Tenant comes to a class. From here on it keeps the class, before its status says so.
+    pub fn comes_to_class(&self, class: &str, uid: &str) {
+        self.classes.coming.lock().insert(uid.into(), class.into());
+    }
+
+    /// A Tenant's status says under which class it stands.
+    pub fn has_come_to_class(&self, uid: &str) {
+        self.classes.coming.lock().remove(uid);
     }
 
     /// A Tenant does not come to a class after all, or is gone.
@@ -92,27 +111,47 @@ impl Context {
             return Ok(());
         }
         let _turn = self.classes.turn.lock().await;
-        let used = self.used_classes();
-        let mut others = None;
-        for class in self.tenant_classes.state() {
+        let mut unused = self.marked_classes();
+        if !unused.is_empty() {
+            let used = self.used_classes();
+            unused.retain(|class| !used.contains(&class.name_any()));
+        }
+        if unused.is_empty() {
+            return Ok(());
+        }
+        let others = self.listed_classes().await?;
+        for class in unused {
             let name = class.name_any();
-            let leaves = class.meta().deletion_timestamp.is_some();
-            let is_ours = finalizer::has_finalizer(&*class, &self.finalizer());
-            if !is_ours || used.contains(&name) || (self.was_others(&name) && !leaves) {
-                continue;
-            }
-            if others.is_none() {
-                others = Some(self.listed_classes().await?);
-            }
-            if others.as_ref().is_some_and(|others: &BTreeSet<String>| others.contains(&name)) {
+            if others.contains(&name) {
                 self.classes.others.lock().insert(name, Instant::now());
                 continue;
             }
-            self.classes.held.lock().remove(&name);
-            finalizer::release::<Guarded<TenantClass>>(&self.class_api(), &*class, &self.finalizer()).await?;
+            // From here on whoever comes waits for the turn. Who came before, and found it held, is seen now.
+            self.classes.marks.lock().remove(&name);
+            if self.used_classes().contains(&name) {
+                continue;
+            }
+            let api = self.class_api();
+            if let Some(released) = finalizer::release(&api, &*class, &self.finalizer()).await? {
+                self.classes.marks.lock().insert(name.clone(), Mark::Released(Box::new(released)));
+            }
             tracing::info!(class = name, "no Tenant stands under the TenantClass any more");
         }
         Ok(())
+    }
+
+    /// The classes that carry our finalizer, but for those of which somebody else was found to need it.
+    fn marked_classes(&self) -> Vec<Arc<Guarded<TenantClass>>> {
+        let mut classes = self.tenant_classes.state();
+        let marks = self.classes.marks.lock();
+        classes.retain(|class| {
+            let is_released = matches!(marks.get(&class.name_any()), Some(Mark::Released(_)));
+            let leaves = class.meta().deletion_timestamp.is_some();
+            finalizer::has_finalizer(&**class, &self.finalizer())
+                && !is_released
+                && (leaves || !self.was_others(&class.name_any()))
+        });
+        classes
     }
 
     /// Whether a class was found to be somebody else's a moment ago.
@@ -133,12 +172,18 @@ impl Context {
 
     /// The classes under which somebody stands, or is about to. Who only names one, and was not let in, does not keep it.
     fn used_classes(&self) -> BTreeSet<String> {
-        let tenants = self.tenants.kept();
-        let stands = tenants.iter().filter_map(|tenant| tenant.common()?.1?.class.clone());
         let coming = self.classes.coming.lock();
-        let alive: BTreeSet<&str> = tenants.iter().filter_map(|it| it.meta().uid.as_deref()).collect();
-        let coming = coming.iter().filter(|(uid, _)| alive.contains(uid.as_str()));
-        stands.chain(coming.map(|(_, class)| class.clone())).collect()
+        let mut used = BTreeSet::new();
+        for tenant in self.tenants.kept() {
+            let stands = tenant.common().and_then(|(_, status)| status?.class.as_deref());
+            let comes = tenant.meta().uid.as_ref().and_then(|uid| coming.get(uid)).map(String::as_str);
+            for class in [stands, comes].into_iter().flatten() {
+                if !used.contains(class) {
+                    used.insert(class.to_owned());
+                }
+            }
+        }
+        used
     }
 
     fn class_api(&self) -> Api<Guarded<TenantClass>> {
@@ -170,7 +215,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::reconcile::mocked::{
-        Exchange, FINALIZER, api_server, context, get_object, json_patch, store, tenant, tenants, with,
+        Exchange, FINALIZER, api_server, context, get_object, json_patch, read, store, tenant, tenants, with,
     };
 
     const CLASS: &str = "/apis/tenantry.dev/v1alpha1/tenantclasses/basic";
@@ -207,7 +252,10 @@ mod tests {
             {"op": "test", "path": "/metadata/finalizers/0", "value": FINALIZER},
             {"op": "remove", "path": "/metadata/finalizers/0"},
         ]);
-        json_patch(CLASS, patch).answered(with(basic(), json!({"metadata": {"name": "basic", "uid": "u-1"}})))
+        json_patch(CLASS, patch).answered(with(
+            basic(),
+            json!({"metadata": {"name": "basic", "uid": "u-1", "resourceVersion": "4"}}),
+        ))
     }
 
     /// What is asked of the API server while these Tenants are seen.
@@ -244,9 +292,36 @@ mod tests {
         let mut cx = context(server.client());
         cx.tenant_classes = store([basic()]);
         cx.tenants = tenants([of_basic(json!({}), json!({}))]);
-        let class = cx.class("basic").unwrap();
-        cx.hold_class(&class, "uid-acme").await.unwrap();
+        cx.comes_to_class("basic", "uid-acme");
+        cx.hold_class(&cx.class("basic").unwrap()).await.unwrap();
         cx.release_classes().await.unwrap();
-        assert!(cx.classes.held.lock().contains("basic"));
+        assert!(cx.is_held("basic"));
+    }
+
+    /// The watch shows later what was written: until then the cache has the class as it was before.
+    #[tokio::test]
+    async fn a_class_that_was_released_is_held_anew_whatever_the_cache_shows() {
+        let held_anew = json_patch(
+            CLASS,
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "4"},
+                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
+            ]),
+        );
+        let server = api_server([listed(vec![]), released(), held_anew.answered(basic())]);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store([basic()]);
+        cx.tenants = tenants([of_basic(json!({}), json!({}))]);
+        let class = cx.class("basic").unwrap();
+        cx.hold_class(&class).await.unwrap();
+        cx.release_classes().await.unwrap();
+        cx.release_classes().await.unwrap();
+        assert!(!cx.is_held("basic"));
+        cx.class_seen(&read(basic()));
+        cx.comes_to_class("basic", "uid-acme");
+        cx.hold_class(&class).await.unwrap();
+        cx.release_classes().await.unwrap();
+        assert!(cx.is_held("basic"));
     }
 }

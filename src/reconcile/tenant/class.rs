@@ -159,9 +159,15 @@ async fn come_to(
         };
         admits(class, &labels)?;
     }
+    let uid = tenant.uid().unwrap_or_default();
+    if is_there {
+        cx.has_come_to_class(&uid);
+    } else if has_id {
+        cx.comes_to_class(&class.name, &uid);
+    }
     // Who is new holds the class together with its own finalizer, once nothing else is in its way.
     if has_id {
-        cx.hold_class(class, &tenant.uid().unwrap_or_default()).await?;
+        cx.hold_class(class).await?;
     }
     Ok(())
 }

@@ -67,7 +67,8 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
     }
     let no_room = room::ask(cx, tenant, &applicant, &isolation).await?;
     if let Some(class) = stands.class.as_ref().filter(|_| !has_id) {
-        cx.hold_class(class, &uid).await?;
+        cx.comes_to_class(&class.name, &uid);
+        cx.hold_class(class).await?;
     }
     hold(cx, tenant, held, isolation.stack()).await?;
     let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
