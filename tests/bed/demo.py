@@ -308,17 +308,23 @@ class Demo:
         return pending
 
     def upload(self, tenant: Resource) -> None:
-        """Put the tenant's handbook into its prefix, and ask for an ingestion job."""
+        """Put the tenant's handbook into its prefix, and ask for an ingestion job that reads all of it.
+
+        The first document of a data source starts a job by itself. If it is the only one, another job would read nothing
+        new; and a class may let its tenants wait long for another.
+        """
         where, home = tenant["status"], DOCUMENTS / tenant["spec"]["tenantId"]
         files = sorted(file for file in home.rglob("*") if file.is_file())
         if not files:
             raise Trouble(f"there are no documents for {name(tenant)} in {home.relative_to(ROOT)}")
+        now = this_second()
         for file in files:
             self.s3.upload_file(str(file), where["bucket"], where["prefix"] + file.relative_to(home).as_posix())
-        time.sleep(1 - time.time() % 1)  # times in status have whole seconds: what starts from the next one on started later
-        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        if len(files) > 1 or where["placement"]["pattern"] == "Pool":
+            time.sleep(1 - time.time() % 1)  # times in status have whole seconds: what starts from the next one on started later
+            now = this_second()
+            self.kubectl("annotate", "-n", NAMESPACE, "tenant", name(tenant), f"tenantry.dev/sync-requested-at={now.isoformat()}")
         self.uploaded[name(tenant)] = now
-        self.kubectl("annotate", "-n", NAMESPACE, "tenant", name(tenant), f"tenantry.dev/sync-requested-at={now.isoformat()}")
         print(f"         {len(files)} documents of {name(tenant)} uploaded to s3://{where['bucket']}/{where['prefix']}")
 
     def show_changes(self, seconds: float) -> None:
@@ -398,6 +404,10 @@ def attempt(client: Any) -> str:
     except ClientError as error:
         return str(error)
     return ""
+
+
+def this_second() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
 def moment(time_in_status: str | None) -> datetime.datetime:
