@@ -1,11 +1,13 @@
 //! An object that may be unreadable: one of them must not blind the watch for the others.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use serde::de::value::MapDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 /// As kube's `DeserializeGuard`, which keeps two copies of each object while it reads it.
 #[derive(Clone, Debug)]
@@ -21,24 +23,39 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
 }
 
-/// An object is read from its parts, and the parts are not copied: there may be very many objects. Who manages which field is
-/// often half of an object, and nobody reads it.
+/// An object is read from its parts as they were sent: there may be very many objects, and a tree of values takes longer than all
+/// else. Who manages which field is often half of an object, and nobody reads it.
 impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Map::<String, Value>::deserialize(deserializer)?;
-        let mut metadata = object.insert("metadata".into(), Map::new().into()).unwrap_or_default();
-        if let Some(fields) = metadata.as_object_mut() {
-            fields.remove("managedFields");
-        }
-        let metadata = ObjectMeta::deserialize(metadata).map_err(D::Error::custom)?;
-        Ok(Guarded(match K::deserialize(Value::Object(object)) {
+        let mut parts = BTreeMap::<String, Box<RawValue>>::deserialize(deserializer)?;
+        let blank = RawValue::from_string("{}".into()).map_err(D::Error::custom)?;
+        let metadata = parts.insert("metadata".into(), blank);
+        let metadata = metadata.ok_or_else(|| D::Error::missing_field("metadata"))?;
+        let metadata = unmanaged(&metadata).map_err(D::Error::custom)?;
+        // What is wrong is told without a place in a text that nobody sees.
+        let object = read(parts.iter().map(|(name, part)| (name.as_str(), &**part)))
+            .or_else(|_| K::deserialize(serde_json::to_value(&parts)?));
+        Ok(Guarded(match object {
             Ok(mut object) => {
-                *object.meta_mut() = metadata;
+                *K::meta_mut(&mut object) = metadata;
                 Ok(object)
             }
             Err(error) => Err(Unreadable { error: error.to_string(), metadata }),
         }))
     }
+}
+
+/// Metadata without who manages which field.
+fn unmanaged(metadata: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
+    let mut fields = BTreeMap::<String, &RawValue>::deserialize(metadata)?;
+    fields.remove("managedFields");
+    read(fields.iter().map(|(name, field)| (name.as_str(), *field)))
+}
+
+fn read<'de, T: Deserialize<'de>>(
+    parts: impl Iterator<Item = (&'de str, &'de RawValue)>,
+) -> Result<T, serde_json::Error> {
+    T::deserialize(MapDeserializer::new(parts))
 }
 
 impl<K: Resource> Resource for Guarded<K> {
