@@ -103,6 +103,24 @@ pub struct Synced {
     pub failures: Option<ByTenant>,
 }
 
+impl Synced {
+    /// Nothing was looked at: this is told of it.
+    pub fn unseen(documents: Documents) -> Self {
+        Self {
+            documents,
+            ingestion: None,
+            cadence: None,
+            due_in: None,
+            jobs: Vec::new(),
+            findings: None,
+            unclaimed: None,
+            tally: None,
+            tallies: None,
+            failures: None,
+        }
+    }
+}
+
 /// How far the next job has come. A step goes from state to state until it can go no farther now.
 enum State<'a> {
     /// No job is to be started now.

@@ -9,16 +9,14 @@ use super::memory::{Memory, lasts};
 use crate::api::{DocumentsStatus, IngestionStatus, Layer, Pattern, Reason, Standing, Status};
 use crate::clock::{Clock, earliest};
 use crate::documents::failures::{ByTenant, Failures};
-use crate::documents::findings::Findings;
 use crate::documents::job_size::Size;
 use crate::documents::schedule::Ask;
 use crate::documents::source::Source;
 use crate::documents::sync::{self, Inputs, Synced};
-use crate::documents::tally::{Tallies, Tally};
+use crate::documents::tally::Tallies;
 use crate::stack::cron::Schedule;
 use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
-use crate::stack::job::JobSummary;
 use crate::stack::layout::ledger_key;
 use crate::stack::model::outcome::Documents;
 use crate::stack::model::progress::STALLED;
@@ -29,26 +27,19 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// What the last step came to.
 pub struct LastStep {
-    /// The condition.
-    pub documents: Documents,
-    /// The last job, if it was looked at.
-    pub ingestion: Option<IngestionStatus>,
+    /// What was found and done.
+    pub synced: Synced,
     /// When to look again.
     pub look_again: Option<Duration>,
     /// A passing failure.
     pub fault: Option<Fault>,
-    /// All jobs, newest first, if they were looked at.
-    pub jobs: Vec<JobSummary>,
-    /// What a review found, if that is news.
-    pub findings: Option<Findings>,
-    /// How many documents the last review found under tenantIds that no Tenant has.
-    pub unclaimed: Option<usize>,
-    /// How many documents there are, if that is news: of a knowledge base of a tenant's own,
-    pub tally: Option<Tally>,
-    /// or of each tenant of a pool.
-    pub tallies: Option<Tallies>,
-    /// What of a pool's documents could not be indexed, if that is news.
-    pub failures: Option<ByTenant>,
+}
+
+impl LastStep {
+    /// Nothing was looked at.
+    fn unseen(documents: Documents) -> Self {
+        Self { synced: Synced::unseen(documents), look_again: None, fault: None }
+    }
 }
 
 /// Where a status says the documents are.
@@ -91,11 +82,11 @@ pub fn reindexing(before: &Status, status: &mut Status, step: &LastStep) -> Opti
     let renewed = before.data_source_id.is_some()
         && status.data_source_id.is_some()
         && status.data_source_id != before.data_source_id;
-    let filled = !renewed && step.jobs.iter().any(|job| job.status == "COMPLETE");
-    let goes_on = (renewed || noted) && !filled && step.documents.reason != Reason::NoDocuments;
+    let filled = !renewed && step.synced.jobs.iter().any(|job| job.status == "COMPLETE");
+    let goes_on = (renewed || noted) && !filled && step.synced.documents.reason != Reason::NoDocuments;
     status.reindexing = goes_on.then_some(true);
     if !goes_on {
-        status.ingestion = step.ingestion.clone().or(status.ingestion.take());
+        status.ingestion = step.synced.ingestion.clone().or(status.ingestion.take());
         return None;
     }
     // What the jobs of the data source before this one did says nothing of it.
@@ -210,21 +201,9 @@ pub async fn last_step(
     before: &Status,
     memory: &mut Memory,
 ) -> LastStep {
-    let nothing = |documents| LastStep {
-        documents,
-        ingestion: None,
-        look_again: None,
-        fault: None,
-        jobs: Vec::new(),
-        findings: None,
-        unclaimed: None,
-        tally: None,
-        tallies: None,
-        failures: None,
-    };
     let last = Documents::last(&before.conditions);
     let Some(source) = source.filter(|_| !cx.settings.read_only) else {
-        return nothing(last.unwrap_or(Documents {
+        return LastStep::unseen(last.unwrap_or(Documents {
             current: None,
             reason: Reason::waiting_for(Layer::KnowledgeBase),
             message: "Documents are read once the knowledge base is ready".into(),
@@ -233,51 +212,28 @@ pub async fn last_step(
     if let Some(wait) = cx.job_slots.too_early(&source.knowledge_base_id)
         && let Some(last) = &last
     {
-        return LastStep { look_again: Some(wait), ..nothing(last.clone()) };
+        return LastStep { look_again: Some(wait), ..LastStep::unseen(last.clone()) };
     }
     let reported = before.ingestion.as_ref();
     let started = Instant::now();
     let (aws, job_slots, reviews) = (&cx.aws, &cx.job_slots, &cx.reviews);
     let inputs = Inputs { aws, source, asks, reported, job_slots, reviews };
     match sync::step(inputs, &mut memory.documents).await {
-        Ok(Synced {
-            documents,
-            ingestion,
-            cadence,
-            due_in,
-            jobs,
-            findings,
-            unclaimed,
-            tally,
-            tallies,
-            failures,
-        }) => {
+        Ok(synced) => {
             memory.documents_failing_since = None;
-            let waited =
-                jobs.first().map_or_else(|| cx.clock.since(started), |job| cx.clock.since_stamp(job.started));
-            let look_again = earliest(cadence.and_then(|cadence| cadence.look_again(waited)), due_in);
-            let fault = None;
-            LastStep {
-                documents,
-                ingestion,
-                look_again,
-                fault,
-                jobs,
-                findings,
-                unclaimed,
-                tally,
-                tallies,
-                failures,
-            }
+            let began = synced.jobs.first().map(|job| job.started);
+            let waited = began.map_or_else(|| cx.clock.since(started), |began| cx.clock.since_stamp(began));
+            let cadence = synced.cadence.and_then(|cadence| cadence.look_again(waited));
+            LastStep { look_again: earliest(cadence, synced.due_in), synced, fault: None }
         }
         Err(fault) => {
             let needs_person = fault.class.needs_person().is_some();
             let lasts = lasts(&mut memory.documents_failing_since, cx.clock, !needs_person);
             let documents = failing(&fault, lasts, last);
             if needs_person {
-                LastStep { look_again: Some(STALLED), ..nothing(documents) }
+                LastStep { look_again: Some(STALLED), ..LastStep::unseen(documents) }
             } else {
-                LastStep { fault: Some(fault), ..nothing(documents) }
+                LastStep { fault: Some(fault), ..LastStep::unseen(documents) }
             }
         }
     }
@@ -309,21 +265,17 @@ mod tests {
 
     use super::*;
     use crate::stack::fault::Class;
+    use crate::stack::job::JobSummary;
 
     /// What is documented as Bedrock's word on a job is that, and nobody else's.
     #[test]
     fn an_index_that_is_made_anew_is_not_told_as_the_state_of_a_job() {
-        let step = |jobs: &[&str], reason| LastStep {
-            documents: Documents { current: None, reason, message: String::new() },
-            ingestion: Some(job("IN_PROGRESS", None, None)),
-            look_again: None,
-            fault: None,
-            jobs: jobs.iter().map(|status| JobSummary { status: (*status).into(), ..summary() }).collect(),
-            findings: None,
-            unclaimed: None,
-            tally: None,
-            tallies: None,
-            failures: None,
+        let step = |jobs: &[&str], reason| {
+            let mut step = LastStep::unseen(Documents { current: None, reason, message: String::new() });
+            step.synced.ingestion = Some(job("IN_PROGRESS", None, None));
+            let jobs = jobs.iter().map(|status| JobSummary { status: (*status).into(), ..summary() });
+            step.synced.jobs = jobs.collect();
+            step
         };
         let status = |source: &str, reindexing, last: &str| Status {
             data_source_id: Some(source.into()),
@@ -348,7 +300,7 @@ mod tests {
             let told = reindexing(&before, &mut after, &step);
             assert_eq!(told.map(|(reason, _)| reason), goes_on.then_some(Reason::Updating), "{before:?}");
             assert_eq!(after.reindexing, goes_on.then_some(true), "{before:?}");
-            assert_eq!(after.ingestion, step.ingestion.filter(|_| !goes_on), "{before:?}");
+            assert_eq!(after.ingestion, step.synced.ingestion.filter(|_| !goes_on), "{before:?}");
         }
     }
 

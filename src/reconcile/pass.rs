@@ -185,15 +185,15 @@ fn look_after(pass: &mut Pass<'_>, step: Option<LastStep>) {
     let Some(step) = step else { return };
     let reindexing = ingestion::reindexing(pass.before, &mut pass.status, &step);
     pass.report.outcome = std::mem::take(&mut pass.report.outcome).while_reindexing(reindexing);
-    if let Some(unclaimed) = step.unclaimed {
+    if let Some(unclaimed) = step.synced.unclaimed {
         pass.status.unclaimed_documents = i64::try_from(unclaimed).ok().filter(|count| *count > 0);
     }
-    if let Some(tally) = step.tally {
+    if let Some(tally) = step.synced.tally {
         pass.status.documents = Some(tally.into());
     }
     pass.look_again(step.look_again);
     pass.fails(step.fault);
-    pass.report.documents = Some(step.documents);
+    pass.report.documents = Some(step.synced.documents);
 }
 
 /// How a pass ended that did not take all of its steps.

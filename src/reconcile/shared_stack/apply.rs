@@ -59,14 +59,14 @@ pub(super) async fn pool_documents(
         ..source
     });
     let mut step = ingestion::last_step(cx, source.as_ref(), &asks, before, memory).await;
-    if let Some(findings) = &step.findings {
+    if let Some(findings) = &step.synced.findings {
         conditions_writer::reviewed(cx, &conditions_writer::subject(stack), findings).await;
         tell_each(cx, &name, findings).await;
     }
-    if let Some(tallies) = step.tallies.take() {
+    if let Some(tallies) = step.synced.tallies.take() {
         ingestion::tell_counts(cx, &name, tallies);
     }
-    if let Some(failures) = step.failures.take() {
+    if let Some(failures) = step.synced.failures.take() {
         ingestion::tell_tenants(cx, &name, failures);
     }
     Some(step)

@@ -123,8 +123,8 @@ impl DeletedStack {
         let Some(step) = pool_documents(cx, &stack, &shared, before, before, true, memory).await else {
             return Ok(());
         };
-        let Documents { reason, message, .. } = &step.documents;
-        let (kind, said) = (ConditionType::DocumentsCurrent, step.documents.status());
+        let Documents { reason, message, .. } = &step.synced.documents;
+        let (kind, said) = (ConditionType::DocumentsCurrent, step.synced.documents.status());
         status.set(kind, said, *reason, message, object.metadata.generation, clock::now());
         step.fault.map_or(Ok(()), Err)
     }
