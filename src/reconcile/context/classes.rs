@@ -12,7 +12,7 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::Context;
 use crate::api::{Reason, Tenant, TenantClass};
-use crate::documents::tally::Bound;
+use crate::documents::tally::{Bound, Bounds};
 use crate::reconcile::classes::{Class, Mark};
 use crate::reconcile::tenants::Kept;
 use crate::reconcile::unparsed::field;
@@ -190,23 +190,33 @@ impl Context {
         Api::all(self.client.clone())
     }
 
-    /// How many documents these tenants of a pool may have, by tenantId; only those whose class says so.
-    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> HashMap<String, Bound> {
-        let mut by_class: BTreeMap<&str, Option<Bound>> = BTreeMap::new();
-        let mut bounds = HashMap::new();
+    /// How many documents these tenants of a pool may have. Who was not seen to be accepted yet, or has lost its class, gets
+    /// nothing new into the index meanwhile: once a document is there, no limit takes it away.
+    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> Bounds {
+        let mut by_class: BTreeMap<&str, Option<Arc<Bound>>> = BTreeMap::new();
+        let mut known = HashMap::new();
         for tenant in tenants {
-            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else {
+            let Some((spec, status)) = tenant.common() else { continue };
+            let Some(id) = tenant.tenant_id() else { continue };
+            let class = status.and_then(|status| status.class.as_deref());
+            let is_accepted = status.is_some_and(|status| status.placement.is_some());
+            if class.is_none() && spec.class_ref.is_some() && !is_accepted {
                 continue;
-            };
-            let its = by_class.entry(class).or_insert_with(|| {
-                let limits = self.class(class).ok()?.limits();
-                Bound::of(class, &limits)
-            });
-            if let (Some(its), Some(id)) = (its, tenant.tenant_id()) {
-                bounds.insert(id.to_owned(), its.clone());
             }
+            let its = class.and_then(|class| {
+                let its = by_class.entry(class).or_insert_with(|| self.document_bound(class).map(Arc::new));
+                its.clone()
+            });
+            known.insert(id.to_owned(), its);
         }
-        bounds
+        Bounds { known, others: Some(Arc::new(Bound::closed(""))) }
+    }
+
+    fn document_bound(&self, class: &str) -> Option<Bound> {
+        match self.class(class) {
+            Ok(its) => Bound::of(class, &its.limits()),
+            Err(_) => Some(Bound::closed(class)),
+        }
     }
 }
 
@@ -323,5 +333,33 @@ mod tests {
         cx.hold_class(&class).await.unwrap();
         cx.release_classes().await.unwrap();
         assert!(cx.is_held("basic"));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_known_to_be_accepted_or_has_lost_its_class_gets_nothing_new_indexed() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        let limits = json!({"spec": {"limits": {"documents": 9}}});
+        cx.tenant_classes = store([with(basic(), limits)]);
+        let pool = json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        let of = |id: &str, class: Option<&str>, status: Value| {
+            let spec = with(json!({"tenantId": id}), pool.clone());
+            let spec = class.map_or(spec.clone(), |class| with(spec, json!({"classRef": {"name": class}})));
+            with(tenant(json!({"name": id, "uid": id})), json!({"spec": spec, "status": status}))
+        };
+        let accepted = |class: Value| json!({"placement": pool, "class": class});
+        let all = tenants([
+            of("acme", Some("basic"), accepted("basic".into())),
+            of("lost", Some("gone"), accepted("gone".into())),
+            of("moves", Some("gone"), accepted(Value::Null)),
+            of("free", None, json!({})),
+            of("new", Some("basic"), json!({})),
+        ]);
+        let bounds = cx.document_bounds(&all.of_pool("standard"));
+        let may = |id: &str| bounds.of(id).map(|it| (it.class.as_str(), it.documents));
+        assert_eq!(may("acme"), Some(("basic", Some(9))));
+        assert_eq!(may("lost"), Some(("gone", Some(0))));
+        assert_eq!((may("moves"), may("free")), (None, None));
+        assert_eq!((may("new"), may("who-comes-later")), (Some(("", Some(0))), Some(("", Some(0)))));
     }
 }

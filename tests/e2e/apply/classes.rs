@@ -319,7 +319,12 @@ async fn of_a_silo_no_job_reads_more_than_its_limit() {
         w.upload("acme", &[("b.md", "The office shuts at five."), ("c.md", "The office has a cat.")]).await;
         w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
         let told = w.condition("acme", "DocumentsCurrent=False/LimitExceeded").await;
-        for part in ["There are 3 documents", "2 documents by TenantClass", "the 1 that the last job found"] {
+        for part in [
+            "There are 3 documents",
+            "2 documents by TenantClass",
+            "than the 1 document of 0.001 GB before the last job",
+            "changed or deleted waits",
+        ] {
             assert!(told.message("DocumentsCurrent").contains(part), "{}", told.describe());
         }
         assert!(
