@@ -42,6 +42,9 @@ async fn asks(cx: &Context, tenant: &Tenant, has_id: bool) -> Result<Ruled, Pass
         Some(reference) => Some(find(cx, &reference.name, status)?),
         None => None,
     };
+    if class.is_none() && cx.settings.require_class {
+        accept::without_class(has_id, status.class.as_deref().filter(|_| has_id))?;
+    }
     let spec = long_form(&tenant.spec, class.as_ref().map(Class::named)).map_err(Blocked::from)?;
     let wanted = Placement::of(&spec).unwrap_or(Placement::nowhere());
     if has_id {
@@ -223,6 +226,7 @@ mod tests {
     use crate::reconcile::mocked::{
         ApiServer, Exchange, FINALIZER, api_server, context, get, json_patch, read, store, tenant, with,
     };
+    use crate::settings::Settings;
 
     fn class(name: &str, metadata: Value, spec: Value) -> Value {
         let meta = json!({"name": name, "uid": format!("uid-{name}"), "resourceVersion": "3"});
@@ -278,10 +282,22 @@ mod tests {
         has_id: bool,
         expected: impl IntoIterator<Item = Exchange>,
     ) -> (Result<Ruled, PassStop>, ApiServer) {
+        ruled_by(|_| {}, spec, status, has_id, expected).await
+    }
+
+    /// The same by an operator with other settings.
+    async fn ruled_by(
+        set: impl FnOnce(&mut Settings),
+        spec: Value,
+        status: Value,
+        has_id: bool,
+        expected: impl IntoIterator<Item = Exchange>,
+    ) -> (Result<Ruled, PassStop>, ApiServer) {
         let server = api_server(expected);
         let mut cx = context(server.client());
         cx.tenant_classes = store(classes());
         cx.namespaces = store([labelled(json!({}))]);
+        set(&mut cx.settings);
         let spec = with(json!({"tenantId": "acme"}), spec);
         let tenant = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec, "status": status})));
         (rule(&cx, &tenant, has_id).await, server)
@@ -433,6 +449,39 @@ mod tests {
     async fn who_has_lost_its_class_is_left_as_it_is() {
         let (answer, _server) = ruled(by_class("missing"), accepted_under("missing"), true, []).await;
         assert!(matches!(answer, Err(PassStop::Stands(why)) if why.reason == Reason::ClassNotFound));
+    }
+
+    /// Otherwise whoever may write Tenants leaves all limits of its class by removing its `classRef`.
+    #[tokio::test]
+    async fn where_a_class_is_required_nobody_comes_without_one_and_nobody_leaves_its_own_for_none() {
+        let pool = || json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        let required = async |spec: Value, status: Value, has_id: bool| {
+            ruled_by(|settings| settings.require_class = true, spec, status, has_id, []).await.0
+        };
+        for status in [json!({}), accepted_under("cheap")] {
+            let Err(PassStop::Refused(new)) = required(pool(), status, false).await else {
+                panic!("it came in")
+            };
+            assert_eq!(new.reason, Reason::ClassNotAllowed);
+            assert!(
+                new.message.contains("--require-class") && new.message.contains("`classRef`"),
+                "{}",
+                new.message
+            );
+        }
+        let stands = required(pool(), accepted_under("cheap"), true).await.ok().unwrap().stands;
+        let refused = stands.refused.unwrap();
+        assert_eq!((refused.reason, stands.class.unwrap().name.as_str()), (Reason::ClassNotAllowed, "cheap"));
+        assert!(refused.message.contains("leave TenantClass 'cheap' for none"), "{}", refused.message);
+        for (spec, status, has_id) in [
+            (by_class("basic"), json!({}), false),
+            (by_class("cheap"), accepted_under("cheap"), true),
+            (pool(), json!({"prefix": "pool/acme/", "placement": in_pool()["placement"]}), true),
+            (pool(), json!({"prefix": "pool/acme/"}), true),
+        ] {
+            let stands = required(spec.clone(), status, has_id).await.ok().unwrap().stands;
+            assert_eq!(stands.refused, None, "{spec}");
+        }
     }
 
     /// The release before wrote down no placement.
