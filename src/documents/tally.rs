@@ -95,7 +95,7 @@ impl fmt::Display for Bound {
         if self.is_closed() {
             let class = &self.class;
             return match class.as_str() {
-                "" => write!(f, "nothing new may be indexed until the Tenant is accepted"),
+                "" => write!(f, "nothing new may be indexed of a Tenant that was not seen to be accepted"),
                 _ => write!(f, "nothing new may be indexed while nobody can read TenantClass '{class}'"),
             };
         }
@@ -158,9 +158,10 @@ impl OfTenant {
             tally.documents,
             if tally.documents == 1 { "is" } else { "are" },
             if tally.documents == 1 { "it" } else { "them" },
-            match bound.is_closed() {
-                true => "Ask for the class, or for another",
-                false => "Delete others, or ask for a higher limit or another class",
+            match (bound.is_closed(), bound.class.as_str()) {
+                (false, _) => "Delete others, or ask for a higher limit or another class",
+                (true, "") => "Ask for another job",
+                (true, _) => "Ask for the class, or for another",
             },
         );
         Some(Documents { current: Some(false), reason: Reason::LimitExceeded, message })
@@ -300,7 +301,7 @@ mod tests {
         let known = HashMap::from([("free".into(), None), ("acme".into(), Some(closed.clone()))]);
         let bounds = Bounds { known, others: Some(Arc::new(Bound::closed(""))) };
         assert_eq!((bounds.of("free"), bounds.of("acme")), (None, Some(&*closed)));
-        assert!(bounds.of("new").unwrap().to_string().contains("until the Tenant is accepted"));
+        assert!(bounds.of("new").unwrap().to_string().contains("not seen to be accepted"));
         assert_eq!(Bounds::default().of("new"), None);
     }
 }
