@@ -45,6 +45,8 @@ pub struct Settings {
     pub id_policy: IdPolicy,
     /// Whether a namespace may have only the tenantIds that its annotation names.
     pub require_tenant_ids: bool,
+    /// Whether new Tenants must be of a class, and those that are of one must stay of one.
+    pub require_class: bool,
     /// Whether records that are lost are made anew of what is there.
     pub rebuild_records: bool,
     /// The policy that bounds what any role made here may ever do.
@@ -87,6 +89,7 @@ impl Settings {
             installation_bucket: None,
             id_policy: IdPolicy::PerNamespace,
             require_tenant_ids: false,
+            require_class: false,
             rebuild_records: false,
             permissions_boundary: None,
             registry: None,

@@ -131,7 +131,7 @@ words! {
         SpecInvalid,
         /// There is no TenantClass of that name.
         ClassNotFound,
-        /// The TenantClass does not admit Tenants of this namespace.
+        /// The TenantClass does not admit Tenants of this namespace, or the operator requires a class and the Tenant is of none.
         ClassNotAllowed,
         /// The Tenant and its class both say where it is, or neither does.
         ClassConflict,

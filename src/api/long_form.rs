@@ -233,7 +233,9 @@ pub fn standing_form(
         return TenantSpec { answers: answers.cloned(), ..own };
     };
     let may = |which| class.spec.may_override.contains(&which);
-    own.documents = own.documents.filter(|_| may(Overridable::Documents));
+    if !may(Overridable::Documents) {
+        own.documents = own.documents.map(|own| if_longer(own, class.spec));
+    }
     own.ingestion = own.ingestion.filter(|_| may(Overridable::Ingestion));
     if let Some(collection) = own.collection.as_mut().filter(|_| !may(Overridable::Collection)) {
         collection.network = None;
@@ -248,6 +250,18 @@ pub fn standing_form(
         own.tags = class.spec.defaults.as_ref().map(|it| it.tags.clone()).unwrap_or(tags);
     }
     TenantSpec { answers: answers.cloned(), ..own }
+}
+
+/// Of a Tenant's own word on its documents that its class does not let it have any more: where they are kept longer. Taking an
+/// override away deletes nobody's documents.
+fn if_longer(own: Documents, class: &TenantClassSpec) -> Documents {
+    let class = Documents::resolve(class.defaults.as_ref().and_then(|it| it.documents.as_ref()));
+    let longer = |own: Option<i32>, class: i32| own.filter(|own| class != 0 && (*own == 0 || *own > class));
+    Documents {
+        versioning: None,
+        noncurrent_expiration_days: longer(own.noncurrent_expiration_days, class.noncurrent_expiration_days),
+        expiration_days: longer(own.expiration_days, class.expiration_days),
+    }
 }
 
 /// What belongs to another pattern than the one that stands is left out.

@@ -36,7 +36,7 @@ use super::{
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Pattern", type_ = "string", json_path = ".status.placement.pattern"),
-    printcolumn(name = "Class", type_ = "string", json_path = ".spec.classRef.name"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".status.class"),
     printcolumn(name = "Knowledge Base", type_ = "string", json_path = ".status.knowledgeBaseId"),
     printcolumn(name = "Index", type_ = "string", json_path = ".status.indexName"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.ingestion.finishedTime"),
@@ -101,7 +101,7 @@ pub struct TenantSpec {
     /// The TenantClass that the tenant is of: its tier. The class may say where the tenant is, fills in what is left out
     /// here, and bounds it. It may be changed: at once where nothing has to be rebuilt; where the tenant would have to move,
     /// the change is refused with the reason Immutable, and all goes on as it was. Default: no class, and no limits but those of the AWS
-    /// account.
+    /// account; where the operator requires a class, it must be set.
     pub class_ref: Option<ClassRef>,
 
     /// How isolated the tenant is. 'Silo' owns everything: key, bucket, vector store, index, role and knowledge

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::placement::placed_default;
-use super::rules::{SECOND_CLASS, rule};
+use super::rules::{SECOND_CLASS, present, rule};
 use super::tags::{self, Tags};
 use super::{Answers, Documents, Ingestion, NamespaceSelector, Network, Placement, vector_store};
 
@@ -45,6 +45,8 @@ use super::{Answers, Documents, Ingestion, NamespaceSelector, Network, Placement
 #[x_kube(validation = placed_default("tags"))]
 #[x_kube(validation = vector_store::no_default_collection())]
 #[x_kube(validation = default_model_is_admitted())]
+#[x_kube(validation = kept_as_long("expirationDays", "0, for ever", days("expirationDays", 0)))]
+#[x_kube(validation = kept_as_long("noncurrentExpirationDays", "30; for ever where nothing is versioned", noncurrent_days))]
 pub struct TenantClassSpec {
     /// The namespaces whose Tenants may be of this class. It is asked when a Tenant comes, and when it changes its
     /// `classRef`. Default: all of them. When it is narrowed later, those who are of the class stay.
@@ -79,7 +81,8 @@ pub struct TenantClassSpec {
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassDefaults {
-    /// How a tenant's bucket keeps documents. Silo.
+    /// How a tenant's bucket keeps documents. Silo. `expirationDays` and `noncurrentExpirationDays` may only grow, or become 0: less would
+    /// delete documents of all tenants of the class. A Tenant that changes its `classRef` has the days of the new class at once.
     pub documents: Option<Documents>,
 
     /// Who reaches a tenant's collection. Silo, where its vectors are in a collection.
@@ -208,6 +211,33 @@ fn placement_stays() -> Rule {
         "has(self.placement) == has(oldSelf.placement)",
         format!("`placement` must be neither added nor removed after creation; {SECOND_CLASS}"),
     )
+}
+
+/// One edit of a class must not delete documents of all its tenants. `days` says after how many days something is deleted, 0 being
+/// never.
+fn kept_as_long(field: &str, default: &str, days: impl Fn(&str) -> String) -> Rule {
+    let (now, before) = (days("self"), days("oldSelf"));
+    rule(
+        format!("{now} == 0 || ({before} != 0 && {now} >= {before})"),
+        format!(
+            "`defaults.documents.{field}` may only grow (left out, it is {default}): less would delete documents of all tenants of the \
+             class; {SECOND_CLASS}"
+        ),
+    )
+}
+
+/// A number of days of a class's `defaults.documents`.
+fn days(field: &'static str, default: i32) -> impl Fn(&str) -> String {
+    move |root| {
+        let path = format!("defaults.documents.{field}");
+        format!("({} ? {root}.{path} : {default})", present(root, &path))
+    }
+}
+
+/// After how many days older versions go, where there are any.
+fn noncurrent_days(root: &str) -> String {
+    let (path, days) = ("defaults.documents.versioning", days("noncurrentExpirationDays", 30)(root));
+    format!("({} && {root}.{path} == 'Suspended' ? 0 : {days})", present(root, path))
 }
 
 fn default_model_is_admitted() -> Rule {

@@ -207,8 +207,13 @@ impl Use {
     fn used_up(&self, terms: &Terms, allowed: u32, part: Part, minute: Duration) -> Beyond {
         let share = part.of_rate(allowed);
         let wait = minute.mul_f64(f64::max(1.0 / share - self.left, 0.0)).max(MOMENT);
-        let here = (part.replicas > 1).then(|| decimal(share));
-        let used = decimal(((1.0 - self.left) * share).ceil().clamp(0.0, share));
+        // Of a replica that has less than one question a minute it is the one question that is used up.
+        let (here, used) = if share < 1.0 {
+            (format!("1 in {} minutes", decimal(1.0 / share)), "1".into())
+        } else {
+            (decimal(share), decimal(((1.0 - self.left) * share).ceil().clamp(0.0, share)))
+        };
+        let here = (part.replicas > 1).then_some(here);
         Beyond { class: terms.class.clone(), limit: Limit::RequestsPerMinute, allowed, here, used, wait }
     }
 }
@@ -229,18 +234,21 @@ impl Beyond {
         let Self { class, allowed, used, .. } = self;
         let here = self.here.as_ref();
         let wait = self.wait.as_secs_f64();
+        let s = |number| if number == 1 { "" } else { "s" };
         match self.limit {
             Limit::RequestsPerMinute => {
-                let here = here.map(|here| format!(", {here} of them of this replica")).unwrap_or_default();
+                let here = here.map(|here| format!(", of which this replica has {here}")).unwrap_or_default();
+                let (questions, are) = (s(*allowed), if used == "1" { "is" } else { "are" });
                 format!(
-                    "Class {class} lets a tenant ask {allowed} questions a minute{here}, and {used} are used up; \
+                    "Class {class} lets a tenant ask {allowed} question{questions} a minute{here}, and {used} {are} used up; \
                      try again in {wait:.1} s"
                 )
             }
             Limit::Concurrent => {
                 let here = here.map(|here| format!(", {here} of them at this replica")).unwrap_or_default();
+                let (questions, are) = (s(*allowed), if used == "1" { "is" } else { "are" });
                 format!(
-                    "Class {class} lets a tenant have {allowed} questions under way at once{here}, and {used} are; \
+                    "Class {class} lets a tenant have {allowed} question{questions} under way at once{here}, and {used} {are}; \
                      try again in {wait:.1} s"
                 )
             }

@@ -87,6 +87,11 @@ pub(super) struct Run {
     #[arg(long, env = "TENANTRY_REQUIRE_TENANT_IDS", value_parser = yes_or_no)]
     require_tenant_ids: bool,
 
+    /// A new Tenant must name a TenantClass, and one that has a class may not leave it for none. Those that stand without a class
+    /// go on. Default: a Tenant may be without a class, and then has no limits but those of the AWS account.
+    #[arg(long, env = "TENANTRY_REQUIRE_CLASS", value_parser = yes_or_no)]
+    require_class: bool,
+
     /// Make records of tenantIds that were lost anew, of what the cluster and AWS have. Ids of which nothing is left there are
     /// forgotten: anybody may have them. For one start.
     #[arg(long, env = "TENANTRY_REBUILD_RECORDS", value_parser = yes_or_no)]
@@ -232,6 +237,7 @@ impl Run {
                 IdPolicy::Reuse => record::IdPolicy::Reuse,
             },
             require_tenant_ids: self.require_tenant_ids,
+            require_class: self.require_class,
             rebuild_records: self.rebuild_records,
             permissions_boundary: self.permissions_boundary,
             registry: self.registry,

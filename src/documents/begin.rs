@@ -13,7 +13,7 @@ use super::reviews::Reviews;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
 use super::source::Source;
-use super::tally;
+use super::tally::{self, Before};
 use crate::api::Reason;
 use crate::aws::Aws;
 use crate::stack::approval;
@@ -90,7 +90,7 @@ pub async fn look(
     let found = is_ready.then(|| kept.news(&mut review)).flatten();
     let large =
         large_deletion(source, &review.findings, jobs).map(|message| (Reason::LargeDeletion, message));
-    let beyond = tally::beyond(source.bound.as_ref(), review.findings.total(), scanned(jobs));
+    let beyond = tally::beyond(source.bound.as_ref(), review.findings.total(), before(&review, jobs));
     let outlook = match large.or(beyond.map(|message| (Reason::LimitExceeded, message))) {
         _ if !is_ready => Outlook::GoesOn,
         _ if !is_needed && !review.has_news(jobs) && is_settled(jobs) => {
@@ -139,6 +139,13 @@ pub async fn begin(
             Ok(Begun::NoSlot)
         }
     }
+}
+
+/// How much there was before the last job. It may have found documents that came after the review.
+fn before(review: &Review, jobs: &[JobSummary]) -> Before {
+    let counted = review.counted(jobs);
+    let documents = counted.map_or(0, |it| it.documents).max(scanned(jobs));
+    Before { documents, bytes: counted.map(|it| it.bytes) }
 }
 
 /// How many documents the last job found that went through all of them.

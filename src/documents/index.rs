@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::tally::Tally;
 use crate::stack::job::JobSummary;
 
 /// The first line of an index. An index with another first line does not count, and everything is reviewed again.
@@ -90,10 +91,23 @@ impl Piece {
     }
 }
 
+/// What there was when a job was to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The description of the job.
+    job: String,
+    /// How many documents,
+    documents: u64,
+    /// and how many bytes.
+    bytes: u64,
+}
+
 /// See the [module](self). The pieces are in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     pieces: Vec<Piece>,
+    /// What there was before the last job that came to an end, and before the one that was to follow.
+    counted: Vec<Counted>,
     /// The number of the next part.
     next: u64,
     /// Whether tenants could write metadata files themselves when the last job began, and not everything was reviewed since.
@@ -106,6 +120,8 @@ pub struct Index {
 struct Head {
     next: u64,
     may_name_others: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    counted: Vec<Counted>,
 }
 
 impl Index {
@@ -114,9 +130,9 @@ impl Index {
         let index = || {
             let mut lines = text.lines();
             lines.next().filter(|header| *header == HEADER)?;
-            let Head { next, may_name_others } = serde_json::from_str(lines.next()?).ok()?;
+            let Head { next, may_name_others, counted } = serde_json::from_str(lines.next()?).ok()?;
             let pieces = lines.map(serde_json::from_str).collect::<Result<_, _>>().ok()?;
-            Some(Self { pieces, next, may_name_others })
+            Some(Self { pieces, counted, next, may_name_others })
         };
         index().unwrap_or_default()
     }
@@ -124,7 +140,8 @@ impl Index {
     /// The index as text.
     pub fn text(&self) -> String {
         let line = |piece: &Piece| serde_json::json!(piece).to_string() + "\n";
-        let head = serde_json::json!(Head { next: self.next, may_name_others: self.may_name_others });
+        let Self { next, may_name_others, .. } = *self;
+        let head = serde_json::json!(Head { next, may_name_others, counted: self.counted.clone() });
         format!("{HEADER}\n{head}\n{}", self.pieces.iter().map(line).collect::<String>())
     }
 
@@ -167,6 +184,25 @@ impl Index {
         open.iter_mut().for_each(|piece| piece.job = Some(description.into()));
         !open.is_empty()
     }
+
+    /// Notes how much there is before a job that is to start.
+    pub fn count(&mut self, description: &str, tally: Tally, newest_first: &[JobSummary]) {
+        let last = self.last_counted(newest_first).cloned();
+        let Tally { documents, bytes } = tally;
+        let next = Counted { job: description.into(), documents, bytes };
+        self.counted = last.into_iter().filter(|last| last.job != next.job).chain([next.clone()]).collect();
+    }
+
+    /// How much there was before the last job that came to an end, as far as that was noted.
+    pub fn counted(&self, newest_first: &[JobSummary]) -> Option<Tally> {
+        let Counted { documents, bytes, .. } = self.last_counted(newest_first)?;
+        Some(Tally { documents: *documents, bytes: *bytes })
+    }
+
+    fn last_counted(&self, newest_first: &[JobSummary]) -> Option<&Counted> {
+        let last = newest_first.iter().find(|job| job.status == "COMPLETE")?;
+        self.counted.iter().find(|counted| counted.job == last.description)
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +231,7 @@ mod tests {
         index.replace(&span("", "pool/a\n\"ü\""), 0);
         index.replace(&span("pool/a\n\"ü\"", ""), 1);
         index.claim("first", &[]);
+        index.count("first", Tally { documents: 3, bytes: 7 }, &[]);
         assert_eq!(Index::parse(&index.text()), index);
         for none in
             ["", "tenantry ledger 1\n\"first\"\n", "tenantry ledger 2\n", "tenantry ledger 2\n7\nwhat?\n"]
@@ -203,16 +240,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_no_job_has_made_true_is_open_and_the_next_one_is_for_it() {
-        let job = |description: &str, status: &str| JobSummary {
+    fn job(description: &str, status: &str) -> JobSummary {
+        JobSummary {
             id: "J".into(),
             status: status.into(),
             description: description.into(),
             started: Timestamp::UNIX_EPOCH,
             updated: Timestamp::UNIX_EPOCH,
             statistics: Default::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn how_much_there_was_is_that_of_the_last_job_that_came_to_an_end() {
+        let (mut index, some) = (Index::default(), |bytes| Tally { documents: 1, bytes });
+        index.count("one", some(1), &[]);
+        assert_eq!(index.counted(&[]), None, "it never started");
+        let mut jobs = vec![job("one", "COMPLETE")];
+        assert_eq!(index.counted(&jobs), Some(some(1)));
+        for (n, status) in [(2, "FAILED"), (3, "IN_PROGRESS")] {
+            let description = n.to_string();
+            index.count(&description, some(n), &jobs);
+            jobs.insert(0, job(&description, status));
+            assert_eq!((index.counted(&jobs), index.counted.len()), (Some(some(1)), 2), "{status}");
+        }
+        jobs[0].status = "COMPLETE".into();
+        assert_eq!(Index::parse(&index.text()).counted(&jobs), Some(some(3)));
+    }
+
+    #[test]
+    fn what_no_job_has_made_true_is_open_and_the_next_one_is_for_it() {
         let mut index = Index::default();
         assert!(!index.is_open(&[]));
         index.replace(&span("", "m"), 0);

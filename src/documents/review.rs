@@ -19,6 +19,7 @@ use super::reviews::{Progress, Reviews};
 use super::room::Rooms;
 use super::schedule::{self, Ask};
 use super::scope::Scope;
+use super::tally::Tally;
 use super::walk::{Left, Until, Walk};
 use crate::aws::{Away, Aws};
 use crate::stack::fault::Fault;
@@ -385,7 +386,15 @@ impl Review {
         self.ledger.index.may_name_others =
             scope.all_first || (self.ledger.index.may_name_others && !self.is_whole());
         self.ledger.index.claim(description, jobs);
+        if scope.pool.is_none() {
+            self.ledger.index.count(description, self.findings.total(), jobs);
+        }
         self.ledger.save(aws, scope).await
+    }
+
+    /// How much there was before the last job of a knowledge base of a tenant's own that came to an end, if that is known.
+    pub fn counted(&self, jobs: &[JobSummary]) -> Option<Tally> {
+        self.ledger.index.counted(jobs)
     }
 
     /// The job has started. What was left for later is reviewed on, and is the reason for the next job.

@@ -110,6 +110,7 @@ pub fn span(scope: &Scope<'_>, tenant: &str) -> Span {
 /// The tenant of a pool whose document this is, if a limit binds it.
 pub fn bound<'a>(scope: &Scope<'a>, document: &str) -> Option<(String, &'a Bound)> {
     let pool = scope.pool?;
-    let tenant = sidecar::tenant_of(document).filter(|tenant| (pool.is_somebodys)(tenant))?;
-    Some((tenant.to_owned(), pool.bounds.get(tenant)?))
+    let tenant = sidecar::tenant_of(document)?;
+    let bound = pool.bounds.of(tenant)?;
+    (pool.is_somebodys)(tenant).then(|| (tenant.to_owned(), bound))
 }

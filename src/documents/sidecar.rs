@@ -4,13 +4,12 @@
 //! a list in place of a string, or another encoding are read differently by different programs, and one reading may name
 //! another tenant. White space and the order of keys do not count. So uploading the same files again changes nothing.
 
-use std::collections::HashMap;
 #[cfg(test)]
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::tally::Bound;
+use super::tally::Bounds;
 use super::unequivocal;
 use crate::api::{Attribute, AttributeType, VectorStore};
 pub(crate) use crate::stack::layout::{POOL, SUFFIX};
@@ -61,15 +60,15 @@ pub(crate) fn tenant_of(key: &str) -> Option<&str> {
 pub struct Pool<'a> {
     /// What its metadata files may say.
     pub rules: &'a Rules,
-    /// How many documents tenants may have, by tenantId; only those whom a limit binds.
-    pub bounds: &'a HashMap<String, Bound>,
+    /// How many documents tenants may have.
+    pub bounds: &'a Bounds,
     /// Whether a tenant has this tenantId. It is called for each document, so it must be fast.
     pub is_somebodys: &'a (dyn Fn(&str) -> bool + Send + Sync),
 }
 
 /// No limit binds anybody.
 #[cfg(test)]
-pub static NO_BOUNDS: LazyLock<HashMap<String, Bound>> = LazyLock::new(HashMap::new);
+pub static NO_BOUNDS: LazyLock<Bounds> = LazyLock::new(Bounds::default);
 
 /// What a pool's metadata files may say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -200,7 +200,8 @@ impl<'a, 'r> Step<'a, 'r> {
         }
         let open = schedule::open(&asks, &jobs);
         let rested = jobs.first().is_none_or(|last| is_rested(last, &open, job_slots.since(last.updated)));
-        let spaced = jobs.first().and_then(|last| left(source.between, job_slots.since(last.started)));
+        let last = spacing(&jobs);
+        let spaced = last.and_then(|last| left(source.between, job_slots.since(last.started)));
         Ok(Self { inputs, remembered, now, jobs, running, asks, rested, spaced, goes_on, findings })
     }
 
@@ -431,6 +432,11 @@ fn asked(inputs: Inputs<'_>, jobs: &[JobSummary], remembered: &mut Remembered, n
     asks
 }
 
+/// The job from whose start the class of a tenant counts. One that failed has indexed nothing, and holds up nobody.
+fn spacing(newest_first: &[JobSummary]) -> Option<&JobSummary> {
+    newest_first.iter().find(|job| job.status != "FAILED")
+}
+
 /// How long is left of a distance.
 fn left(between: Duration, since: Duration) -> Option<Duration> {
     between.checked_sub(since).filter(|left| !left.is_zero())
@@ -457,15 +463,33 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_failed_is_left_alone_but_for_who_has_asked_since() {
-        let job = |status: &str| JobSummary {
+    fn a_job_that_failed_keeps_no_other_at_a_distance() {
+        let statuses = |of: &[&str]| of.iter().map(|status| job(status)).collect::<Vec<_>>();
+        for (newest_first, expected) in [
+            (&[][..], None),
+            (&["FAILED"], None),
+            (&["COMPLETE", "FAILED"], Some("COMPLETE")),
+            (&["FAILED", "FAILED", "COMPLETE"], Some("COMPLETE")),
+            (&["IN_PROGRESS", "COMPLETE"], Some("IN_PROGRESS")),
+        ] {
+            let jobs = statuses(newest_first);
+            assert_eq!(spacing(&jobs).map(|it| it.status.as_str()), expected, "{newest_first:?}");
+        }
+    }
+
+    fn job(status: &str) -> JobSummary {
+        JobSummary {
             id: "J".into(),
             status: status.into(),
             description: "first; request before".into(),
             started: jiff::Timestamp::UNIX_EPOCH,
             updated: jiff::Timestamp::UNIX_EPOCH,
             statistics: Default::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_job_that_failed_is_left_alone_but_for_who_has_asked_since() {
         let [first, before, after] =
             [Ask::First, Ask::Request("before".into()), Ask::Request("after".into())];
         let soon = Duration::from_secs(1);

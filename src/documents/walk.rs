@@ -354,9 +354,6 @@ impl<'a, 'b, 'c> Turn<'a, 'b, 'c> {
     /// Of a tenant whom a limit binds, what is new and has no room gets no metadata file. Nothing is asked as long as nothing is new.
     async fn hold_back(&mut self, tasks: Vec<Task>) -> Result<Vec<Task>, Fault> {
         let (aws, scope, jobs) = (self.walk.aws, self.walk.scope, self.walk.jobs);
-        if scope.pool.is_none_or(|pool| pool.bounds.is_empty()) {
-            return Ok(tasks);
-        }
         let mut sorted = Vec::with_capacity(tasks.len());
         for task in tasks {
             let Task::Check(pair) = task else {

@@ -98,8 +98,9 @@ impl Slices {
         false
     }
 
-    /// How many pods are ready, the one of this name included, which may not be shown yet; and how many come before it by their
-    /// names. A pod with addresses of two families is in two slices.
+    /// How many pods are ready, as far as they are shown, and how many of those come before the one of this name. A pod with
+    /// addresses of two families is in two slices. This one is among them as soon as it is asked: a Service sends nothing to a pod
+    /// that is not ready.
     fn part_of(&self, own: &str) -> Part {
         let endpoints = self.shown.values().flat_map(|slice| &slice.endpoints);
         let ready = endpoints.filter(|endpoint| {

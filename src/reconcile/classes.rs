@@ -58,12 +58,58 @@ impl Class {
     }
 }
 
-/// What of a class concerns its Tenants. The gateway looks at its own part itself.
-pub fn concerns(class: &TenantClass) -> String {
-    let TenantClass { metadata, spec } = class;
-    let spec = TenantClassSpec { gateway: None, ..spec.clone() };
-    let leaves = metadata.deletion_timestamp.is_some();
-    fingerprint(&serde_json::to_string(&(&metadata.uid, leaves, spec)).unwrap_or_default())
+/// What a class says to whom, each as a fingerprint. The gateway looks at its own part itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Says {
+    /// To all its Tenants.
+    tenants: String,
+    /// How much may be indexed, and how often: in a pool that is its SharedStack's to see.
+    limits: String,
+    /// Whose Tenants may come. Who is there stays.
+    namespaces: String,
+}
+
+/// What is another than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What concerns all its Tenants.
+    pub tenants: bool,
+    /// How much may be indexed, and how often.
+    pub limits: bool,
+    /// Whose Tenants may come.
+    pub namespaces: bool,
+}
+
+impl Says {
+    /// As a class is written.
+    pub fn of(class: &Guarded<TenantClass>) -> Self {
+        let TenantClass { metadata, spec } = match &class.0 {
+            Ok(class) => class,
+            Err(unreadable) => {
+                let (tenants, none) = (unreadable.error.clone(), String::new());
+                return Self { tenants, limits: none.clone(), namespaces: none };
+            }
+        };
+        let leaves = metadata.deletion_timestamp.is_some();
+        let of = |json: serde_json::Result<String>| fingerprint(&json.unwrap_or_default());
+        let limits = spec.limits.clone().unwrap_or_default();
+        let models = limits.answers.clone();
+        let all = TenantClassSpec { gateway: None, limits: None, allowed_namespaces: None, ..spec.clone() };
+        Self {
+            tenants: of(serde_json::to_string(&(&metadata.uid, leaves, all, models))),
+            limits: of(serde_json::to_string(&Limits { answers: None, ..limits })),
+            namespaces: of(serde_json::to_string(&spec.allowed_namespaces)),
+        }
+    }
+
+    /// What is another than before.
+    pub fn since(&self, before: &Self) -> Change {
+        Change {
+            tenants: self.tenants != before.tenants,
+            limits: self.limits != before.limits,
+            namespaces: self.namespaces != before.namespaces,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,30 +119,42 @@ mod tests {
     use super::*;
     use crate::reconcile::mocked::read;
 
-    fn says(metadata: Value, spec: Value) -> String {
+    fn says(metadata: Value, spec: Value) -> Says {
         let mut meta = json!({"name": "basic", "uid": "u-1"});
         meta.as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
-        concerns(&read(
+        Says::of(&read(
             json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantClass", "metadata": meta, "spec": spec}),
         ))
     }
 
-    /// Ten thousand Tenants are not woken because the gateway is to let them ask more.
     #[test]
-    fn an_edit_of_what_only_the_gateway_looks_at_concerns_no_tenant() {
-        let class = |weight: i32, documents: i64| json!({"gateway": {"weight": weight}, "limits": {"documents": documents}});
-        let before = says(json!({}), class(1, 9));
-        assert_eq!(says(json!({}), class(4, 9)), before);
-        assert_eq!(
-            says(json!({"labels": {"a": "b"}, "finalizers": ["c/d"], "resourceVersion": "8"}), class(1, 9)),
-            before
-        );
-        for other in [
-            says(json!({}), class(1, 10)),
-            says(json!({"uid": "u-2"}), class(1, 9)),
-            says(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), class(1, 9)),
+    fn each_part_of_a_class_concerns_somebody_else() {
+        let before = says(json!({}), json!({"limits": {"documents": 9}}));
+        let none = Change { tenants: false, limits: false, namespaces: false };
+        let tenants = Change { tenants: true, ..none };
+        let leaves = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let same = json!({"limits": {"documents": 9}});
+        for (metadata, spec, change) in [
+            (json!({}), json!({"limits": {"documents": 9}, "gateway": {"weight": 4}}), none),
+            (
+                json!({"labels": {"a": "b"}, "finalizers": ["c/d"], "resourceVersion": "8"}),
+                same.clone(),
+                none,
+            ),
+            (json!({}), json!({"limits": {"documents": 10}}), Change { limits: true, ..none }),
+            (json!({}), json!({"limits": {"documents": 9, "gigabytes": 1}}), Change { limits: true, ..none }),
+            (
+                json!({}),
+                json!({"limits": {"documents": 9}, "allowedNamespaces": {"matchLabels": {"plan": "paid"}}}),
+                Change { namespaces: true, ..none },
+            ),
+            (json!({}), json!({"limits": {"documents": 9, "answers": {"models": ["small"]}}}), tenants),
+            (json!({}), json!({"limits": {"documents": 9}, "mayOverride": ["Tags"]}), tenants),
+            (json!({"uid": "u-2"}), same.clone(), tenants),
+            (leaves, same, tenants),
+            (json!({}), json!({"placement": 5}), Change { tenants: true, limits: true, namespaces: true }),
         ] {
-            assert_ne!(other, before);
+            assert_eq!(says(metadata, spec.clone()).since(&before), change, "{spec}");
         }
     }
 }

@@ -138,6 +138,25 @@ pub fn class(name: &str, class: &TenantClassSpec, labels: &BTreeMap<String, Stri
     }
 }
 
+/// May a Tenant be of no class, where the operator requires one? `left` is the class that it was accepted under. Who was accepted
+/// under none goes on.
+pub fn without_class(is_accepted: bool, left: Option<&str>) -> Result<(), Blocked> {
+    const REQUIRED: &str = "the operator requires a class (--require-class)";
+    match left {
+        None if is_accepted => Ok(()),
+        None => refused(
+            Reason::ClassNotAllowed,
+            format!("The Tenant is of no class, and {REQUIRED}: name a TenantClass in `classRef`"),
+        ),
+        Some(left) => refused(
+            Reason::ClassNotAllowed,
+            format!(
+                "The Tenant may not leave TenantClass '{left}' for none: {REQUIRED}. Name that class in `classRef`, or another"
+            ),
+        ),
+    }
+}
+
 /// Does this SharedStack serve that pattern, and its vector store what a Bridge tenant asks of it?
 pub fn stack_serves(tenant: &Tenant, isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
     if let Isolation::Bridge(_) = isolation {

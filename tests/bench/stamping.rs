@@ -1,7 +1,7 @@
 //! A review of a pool's documents: what its metadata files cost beyond writing them, and what it costs where nothing has
 //! changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
@@ -14,6 +14,7 @@ use tenantry::documents::review::{Haste, Review, SLICE};
 use tenantry::documents::reviews::Reviews;
 use tenantry::documents::scope::Scope;
 use tenantry::documents::sidecar::{Pool, Rules};
+use tenantry::documents::tally::Bounds;
 use tenantry::stack::identity::Owner;
 
 use crate::memory::Growth;
@@ -122,7 +123,7 @@ pub async fn review(aws: &Aws, rules: &Rules, tenants: &[&str]) -> anyhow::Resul
         bucket: BUCKET,
         prefix: "pool/",
         ledger: "tenantry/ledger/bench",
-        pool: Some(Pool { rules, is_somebodys: &is_somebodys, bounds: &HashMap::new() }),
+        pool: Some(Pool { rules, is_somebodys: &is_somebodys, bounds: &Bounds::default() }),
         metadata: None,
         all_first: false,
         limit: Size::OF_A_JOB,

@@ -107,7 +107,7 @@ fn a_repository_is_a_source_in_its_project_only() {
 
 /// S34: a file of one tenant, with a second document in it, changed the SharedStack of all.
 #[test]
-fn no_file_of_the_tenants_changes_a_shared_stack() {
+fn no_file_of_the_tenants_changes_a_shared_stack_or_a_class() {
     let made_by = |project: &str| -> Vec<Value> {
         let projects = projects();
         let spec = &projects.iter().find(|it| it["metadata"]["name"] == project).unwrap()["spec"];
@@ -121,7 +121,8 @@ fn no_file_of_the_tenants_changes_a_shared_stack() {
         [list("clusterResourceWhitelist").unwrap_or_default(), namespaced].concat()
     };
     assert_eq!(made_by("tenants"), [json!({"group": "tenantry.dev", "kind": "Tenant"})]);
-    assert_eq!(made_by("shared-stacks"), [json!({"group": "tenantry.dev", "kind": "SharedStack"})]);
+    let shared = ["SharedStack", "TenantClass"].map(|kind| json!({"group": "tenantry.dev", "kind": kind}));
+    assert_eq!(made_by("shared-stacks"), shared);
     let sources = projects().into_iter().flat_map(|it| it["spec"]["sourceRepos"].as_array().unwrap().clone());
     let sources: Vec<_> = sources.map(|it| it.to_string()).collect();
     let unique: std::collections::BTreeSet<_> = sources.iter().collect();

@@ -157,7 +157,7 @@ fn is_a_status(status: &Value) -> Status {
 }
 
 /// The flags of `tenantry run` that must be told in words, beside the list of all.
-const TOLD_FLAGS: [&str; 14] = [
+const TOLD_FLAGS: [&str; 15] = [
     "leader-elect",
     "health-probe-bind-address",
     "metrics-bind-address",
@@ -167,6 +167,7 @@ const TOLD_FLAGS: [&str; 14] = [
     "installation-bucket",
     "id-policy",
     "require-tenant-ids",
+    "require-class",
     "permissions-boundary",
     "max-knowledge-bases",
     "max-tenants-per-namespace",

@@ -57,6 +57,42 @@ fn refused(input: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// Also a class of which there is no Tenant yet.
+#[test]
+fn a_class_that_no_tenant_could_be_of_is_refused() {
+    let class = |spec: &str| {
+        let stack = "{apiVersion: tenantry.dev/v1alpha1, kind: SharedStack, metadata: {name: s}, spec: {}}";
+        format!(
+            "{stack}\n---\n{{apiVersion: tenantry.dev/v1alpha1, kind: TenantClass, metadata: {{name: gold}}, spec: {{{spec}}}}}\n"
+        )
+    };
+    for (spec, says) in [
+        (
+            "defaults: {ingestion: {schedule: 0 25 * * *}}",
+            "ClassConflict: no Tenant could be of it: ScheduleInvalid",
+        ),
+        ("placement: {pattern: Silo}, defaults: {ingestion: {timeZone: Vienna}}", "ScheduleInvalid"),
+    ] {
+        let said = refused(&class(spec));
+        assert!(said.contains("The TenantClass \"gold\" is refused") && said.contains(says), "{said}");
+        let with_tenant = class(spec) + &tenant("acme", "pattern: Silo, classRef: {name: gold}");
+        assert_eq!(refused(&with_tenant).matches("refused").count(), 1, "its tenants are not blamed");
+    }
+    told(&["-f", "-"], &class("placement: {pattern: Pool, stackRef: {name: s}}"));
+}
+
+#[test]
+fn where_the_operator_requires_a_class_a_tenant_without_one_is_refused() {
+    let input = ten_tenants();
+    told(&["-f", "-"], &input);
+    let output = run(&["-f", "-", "--require-class"], &input);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("ClassNotAllowed"), "{said}");
+    let class = "---\n{apiVersion: tenantry.dev/v1alpha1, kind: TenantClass, metadata: {name: gold}, spec: {placement: {pattern: Silo}}}\n";
+    let input = class.to_owned() + &tenant("acme", "classRef: {name: gold}");
+    told(&["-f", "-", "--require-class"], &input);
+}
+
 #[test]
 fn the_examples_are_told_to_people() {
     let text = told(&EXAMPLES, "");
@@ -266,7 +302,7 @@ fn a_tenant_and_its_class_that_do_not_go_together_are_refused_as_by_the_operator
         ),
         (
             premium(", defaults: {ingestion: {schedule: often}}") + &of_it(""),
-            "refused: ScheduleInvalid: `schedule` 'often' cannot be read",
+            "refused: ClassConflict: no Tenant could be of it: ScheduleInvalid: `schedule` 'often' cannot be read",
         ),
         (
             premium(", placements: {}") + &of_it(""),

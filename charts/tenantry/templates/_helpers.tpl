@@ -252,6 +252,9 @@ unhealthyPodEvictionPolicy: AlwaysAllow
 {{- if $v.requireTenantIds }}
 - --require-tenant-ids
 {{- end }}
+{{- if $v.requireClass }}
+- --require-class
+{{- end }}
 {{- if $v.rebuildRecords }}
 - --rebuild-records
 {{- end }}

@@ -28,6 +28,28 @@ fn refused(tenant_spec: Value, class_spec: Value) -> (Reason, String) {
     (reason, message)
 }
 
+/// An override that is taken away would shorten what a Tenant had said itself, and S3 would delete what is older.
+#[test]
+fn where_a_change_is_refused_documents_are_kept_as_long_as_before_at_least() {
+    let place: Placement = serde_json::from_value(json!({"pattern": "Silo"})).unwrap();
+    for (own, class, expected) in [
+        (json!({"expirationDays": 3650}), json!({"expirationDays": 30}), (Some(3650), None)),
+        (json!({"expirationDays": 0}), json!({"expirationDays": 30}), (Some(0), None)),
+        (json!({"expirationDays": 9}), json!({"expirationDays": 30}), (Some(30), None)),
+        (json!({"expirationDays": 9}), json!({}), (None, None)),
+        (json!({"noncurrentExpirationDays": 90}), json!({}), (None, Some(90))),
+        (json!({"noncurrentExpirationDays": 20}), json!({}), (None, None)),
+        (json!({"noncurrentExpirationDays": 90}), json!({"noncurrentExpirationDays": 0}), (None, Some(0))),
+    ] {
+        let spec: TenantClassSpec =
+            serde_json::from_value(json!({"defaults": {"documents": class}})).unwrap();
+        let own = tenant(json!({"pattern": "Silo", "classRef": {"name": CLASS}, "documents": own}));
+        let stands = standing_form(&own, &place, Some(Named { name: CLASS, spec: &spec }), None);
+        let documents = stands.documents.unwrap();
+        assert_eq!((documents.expiration_days, documents.noncurrent_expiration_days), expected, "{own:?}");
+    }
+}
+
 #[test]
 fn who_has_no_class_is_its_own_long_form() {
     let own = TenantSpec { class_ref: None, ..tenant(json!({"pattern": "Silo", "tags": {"a": "b"}})) };

@@ -109,6 +109,24 @@ fn a_weight_is_a_share() {
     assert!((3.8..=4.2).contains(&ratio), "{ratio}");
 }
 
+/// As three replicas share the rate, each with a third of the questions of every tenant.
+#[test]
+fn a_weight_is_a_share_of_what_three_queues_grant_together() {
+    // Their questions come at different moments and in different order.
+    let replicas = [
+        [("four", 4, 17.0), ("one", 1, 16.0)],
+        [("one", 1, 17.0), ("four", 4, 15.0)],
+        [("four", 4, 18.0), ("one", 1, 17.0)],
+    ];
+    let seen = replicas.map(|tenants| run(16.0 / 3.0, 120, &tenants));
+    let served = |name: &str| seen.iter().map(|replica| replica[name].served).sum::<usize>();
+    let (four, one) = (served("four"), served("one"));
+    let ratio = four as f64 / one as f64;
+    assert!((3.8..=4.2).contains(&ratio), "{four} to {one}");
+    let all = 16 * 120;
+    assert!((all - all / 20..=all + 3 * (4 + 17)).contains(&(four + one)), "{} of {all}", four + one);
+}
+
 #[test]
 fn what_nobody_else_wants_is_anybodys() {
     let seen = run(16.0, 60, &[("alone", 1, 15.0)]);

@@ -153,6 +153,16 @@ fn a_refusal_says_the_limit_what_is_used_and_the_wait() {
 }
 
 #[test]
+fn of_a_limit_that_is_smaller_than_the_number_of_replicas_one_question_is_told_and_not_a_part_of_one() {
+    let (mut limits, terms) = (Limits::new(MINUTE), per_minute(1));
+    limits.set_part(Part { replicas: 3, before: 0 });
+    limits.enter("acme", &terms, Duration::ZERO).unwrap();
+    let message = limits.enter("acme", &terms, SECOND).unwrap_err().message();
+    let says = "Class basic lets a tenant ask 1 question a minute, of which this replica has 1 in 3 minutes, and 1 is used up; try";
+    assert!(message.starts_with(says), "{message}");
+}
+
+#[test]
 fn another_limit_counts_at_once_and_gives_no_new_minute() {
     let mut limits = Limits::new(MINUTE);
     let now = 10 * MINUTE;

@@ -74,7 +74,7 @@ fn a_limit_is_told_with_what_is_used_of_it_and_the_wait_in_awss_shape() {
     let refusal = beyond(Limit::RequestsPerMinute);
     assert_eq!((refusal.status(), refusal.code()), (429, "ThrottlingException"));
     assert_eq!(refusal.retry_after(), Some(3));
-    let message = "Class basic lets a tenant ask 60 questions a minute, 20 of them of this replica, and 20 are used up; try \
+    let message = "Class basic lets a tenant ask 60 questions a minute, of which this replica has 20, and 20 are used up; try \
                    again in 2.9 s";
     assert_eq!(refusal.json(), serde_json::to_vec(&json!({"message": message})).unwrap());
     let message = "Class basic lets a tenant have 60 questions under way at once, 20 of them at this replica, and 20 are; try \

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::api::annotations::yes_or_no;
 use crate::cli::args::{Output, account, installation, region};
 use crate::cli::price::Priced;
 
@@ -14,8 +15,8 @@ pub(super) const EXAMPLE_ACCOUNT: &str = "111122223333";
                         --region eu-central-1 --documents 1000 --tokens-per-document 8000"
 )]
 pub(in crate::cli) struct Plan {
-    /// Files with Tenants and the SharedStacks that they borrow from, or folders of them; '-' is the standard input. A file
-    /// may hold several documents; those of other kinds are skipped.
+    /// Files with Tenants, the SharedStacks that they borrow from and the TenantClasses that they name, or folders of them; '-' is
+    /// the standard input. A file may hold several documents; those of other kinds are skipped.
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
     pub(super) files: Vec<String>,
 
@@ -75,6 +76,10 @@ pub(in crate::cli) struct Plan {
     /// The operator's --max-knowledge-bases.
     #[arg(long, env = "TENANTRY_MAX_KNOWLEDGE_BASES", value_name = "N", default_value_t = 90)]
     pub(super) max_knowledge_bases: u64,
+
+    /// The operator's --require-class: a Tenant without a class is refused.
+    #[arg(long, env = "TENANTRY_REQUIRE_CLASS", value_parser = yes_or_no)]
+    pub(super) require_class: bool,
 
     #[command(flatten)]
     pub(super) output: Output,

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::{
-    GROUP, Isolation, Named, Shared, SharedStack, Tenant, TenantClass, TenantClassSpec, VERSION, admission,
-    long_form,
+    GROUP, Isolation, Named, Reason, Shared, SharedStack, Tenant, TenantClass, TenantClassSpec, VERSION,
+    admission, long_form,
 };
 use crate::stack::accept;
 use crate::stack::model::blocked::Blocked;
@@ -51,7 +51,7 @@ pub(super) struct Manifests {
 impl Manifests {
     /// Reads the files, `-` being the standard input; or says everything that is wrong with them. What names no namespace
     /// is in this one.
-    pub(super) fn read(files: &[String], namespace: &str) -> Result<Self, Vec<String>> {
+    pub(super) fn read(files: &[String], namespace: &str, require_class: bool) -> Result<Self, Vec<String>> {
         let (mut manifests, mut wrong) = (Self::default(), Vec::new());
         for file in files.iter().flat_map(|file| with_those_inside(file)) {
             let read = file.and_then(|file| match documents(&file) {
@@ -67,7 +67,7 @@ impl Manifests {
                 }
             }
         }
-        manifests.place(&mut wrong);
+        manifests.place(require_class, &mut wrong);
         manifests.agree(&mut wrong);
         if manifests.stacks.is_empty() && manifests.tenants.is_empty() && wrong.is_empty() {
             wrong.push(format!("there is no Tenant and no SharedStack of {GROUP} in {}", files.join(", ")));
@@ -128,8 +128,7 @@ impl Manifests {
             "Tenant" => {
                 parse(file, document, |_: &Tenant| Ok(who.clone())).map(|found| self.written.push(found))
             }
-            "TenantClass" => parse(file, document, |it: &TenantClass| Ok(it.spec.clone()))
-                .map(|found| self.classes.push(found)),
+            "TenantClass" => parse(file, document, may_have_tenants).map(|found| self.classes.push(found)),
             _ => parse(file, document, |it: &SharedStack| accept::shared_stack(&it.spec))
                 .map(|found| self.stacks.push(found)),
         };
@@ -158,7 +157,7 @@ impl Manifests {
     }
 
     /// Each Tenant with what its class says.
-    fn place(&mut self, wrong: &mut Vec<String>) {
+    fn place(&mut self, require_class: bool, wrong: &mut Vec<String>) {
         for Found { file, mut object, asks: who } in std::mem::take(&mut self.written) {
             let name = object.spec.class_ref.as_ref().map(|it| it.name.clone());
             let class = name.as_ref().and_then(|name| self.class(name));
@@ -174,7 +173,9 @@ impl Manifests {
             }
             let named = class.map(|it| (it.object.name_any(), &it.asks));
             let named = named.as_ref().map(|(name, spec)| Named { name, spec });
-            let long = long_form(&object.spec, named).map_err(Blocked::from);
+            let may =
+                if require_class && named.is_none() { accept::without_class(false, None) } else { Ok(()) };
+            let long = may.and_then(|()| long_form(&object.spec, named).map_err(Blocked::from));
             let asks = long.and_then(|long| {
                 object.spec = long;
                 accept::tenant(&object)
@@ -235,6 +236,26 @@ pub(super) fn title<T: kube::Resource<DynamicType = ()>>(object: &T) -> String {
         Some(namespace) => format!("{kind}/{namespace}/{}", object.name_any()),
         None => format!("{kind}/{}", object.name_any()),
     }
+}
+
+/// What a class says, if a Tenant could be of it that says nothing itself.
+fn may_have_tenants(class: &TenantClass) -> Result<TenantClassSpec, Blocked> {
+    let name = class.name_any();
+    let mut spec = json!({"tenantId": "any", "classRef": {"name": name}});
+    if class.spec.placement.is_none() {
+        // Whatever a class says, a Silo may have.
+        spec["pattern"] = json!("Silo");
+    }
+    let refused = |why: String| Blocked {
+        reason: Reason::ClassConflict,
+        message: format!("no Tenant could be of it: {why}"),
+    };
+    let spec = serde_json::from_value(spec).map_err(|error| refused(error.to_string()))?;
+    let long = long_form(&spec, Some(Named { name: &name, spec: &class.spec }));
+    let long = long.map_err(|conflict| refused(conflict.message))?;
+    let tenant = accept::tenant(&Tenant::new("any", long));
+    tenant.map_err(|said| refused(format!("{}: {}", said.reason.as_str(), said.message)))?;
+    Ok(class.spec.clone())
 }
 
 /// The object, and what it asks for, or why the operator would not act upon it.

@@ -44,7 +44,7 @@ fn large_schemas(objects: &[Outlook], prospects: &[Prospect]) -> Vec<String> {
 
 impl Plan {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let manifests = match Manifests::read(&self.files, &self.namespace) {
+        let manifests = match Manifests::read(&self.files, &self.namespace, self.require_class) {
             Ok(manifests) => manifests,
             Err(wrong) => bail!("nothing can be planned:\n  {}", wrong.join("\n  ")),
         };

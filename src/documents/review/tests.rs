@@ -1,6 +1,7 @@
 //! Reviews over an S3 in memory, cut short anywhere.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use crate::documents::job_size::Size;
 use crate::documents::kept::Kept;
 use crate::documents::relocate::{self, Move, OnConflict, StoppedAt};
 use crate::documents::sidecar::{self, Pool, Rules};
-use crate::documents::tally::Bound;
+use crate::documents::tally::{Bound, Bounds};
 use crate::stack::identity::Owner;
 use crate::stack::store::MetadataLimits;
 
@@ -28,7 +29,7 @@ struct Test {
     owner: Owner,
     leaving: BTreeSet<String>,
     limit: Size,
-    bounds: HashMap<String, Bound>,
+    bounds: Bounds,
     jobs: Vec<JobSummary>,
 }
 
@@ -54,7 +55,7 @@ impl Test {
             owner: Owner::Stack { name: "standard".into() },
             leaving: BTreeSet::new(),
             limit: Size::OF_A_JOB,
-            bounds: HashMap::new(),
+            bounds: Bounds::default(),
             jobs: Vec::new(),
         }
     }
@@ -847,8 +848,9 @@ async fn what_the_vector_store_does_not_take_of_others_files_is_known_without_re
     }
 }
 
-fn bound(documents: Option<u64>, bytes: Option<u64>) -> HashMap<String, Bound> {
-    HashMap::from([("acme".to_owned(), Bound { class: "basic".into(), documents, bytes })])
+fn bound(documents: Option<u64>, bytes: Option<u64>) -> Bounds {
+    let bound = Bound { class: "basic".into(), documents, bytes };
+    Bounds { known: HashMap::from([("acme".to_owned(), Some(Arc::new(bound)))]), others: None }
 }
 
 /// The documents of acme's that somebody finds, by their numbers.
@@ -921,6 +923,24 @@ async fn bytes_are_bounded_too_and_a_smaller_document_may_still_have_room() {
     let review = test.whole().await;
     assert_eq!((found(&test), held(&review)), (vec![0, 1, 3], Some(1)));
     assert_eq!(review.findings.by_class()["acme"].tally.bytes, 120);
+}
+
+/// Its class is gone, or it came while the review was under way: what it had stays, and nothing new is found by anybody.
+#[tokio::test]
+async fn of_whom_nobody_knows_what_it_may_have_nothing_new_is_found() {
+    let mut test = Test::new(50, [2, 0, 0]);
+    let mut review = test.whole().await;
+    test.job(&mut review).await;
+    test.s3.put(&document("acme", 2), "A text.");
+    test.s3.put(&document("globex", 0), "A text.");
+    let known = HashMap::from([("globex".to_owned(), None)]);
+    test.bounds = Bounds { known, others: Some(Arc::new(Bound::closed(""))) };
+    let review = test.whole().await;
+    assert_eq!((found(&test), held(&review)), (vec![0, 1], Some(1)));
+    assert_eq!(review.findings.held.len(), 1, "who is known to be bound by nothing is not");
+    test.bounds = Bounds::default();
+    let known = test.whole().await;
+    assert_eq!((found(&test), held(&known)), (vec![0, 1, 2], None));
 }
 
 /// In a ledger that was lost nobody has a place, but files that only the operator writes say who had one.

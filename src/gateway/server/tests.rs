@@ -451,7 +451,7 @@ async fn a_class_refuses_what_is_beyond_its_limits_in_awss_shape_and_an_edit_cou
     let (status, code, body) = bed.ask("web", "acme", "TENANTRYKB").await;
     assert_eq!((status, code.as_str()), (429, "ThrottlingException"));
     let message = body["message"].as_str().unwrap();
-    let says = "Class basic lets a tenant ask 1 questions a minute, and 1 are used up; try again in ";
+    let says = "Class basic lets a tenant ask 1 question a minute, and 1 is used up; try again in ";
     assert!(message.starts_with(says), "{message}");
     assert_eq!(bed.bedrock.asked.lock().len(), 1, "AWS hears nothing of it");
     bed.is_basic(&json!({"weight": 2}));

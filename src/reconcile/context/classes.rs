@@ -11,16 +11,20 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource, ResourceExt};
 
 use super::Context;
-use crate::api::{Reason, Tenant, TenantClass};
-use crate::documents::tally::Bound;
-use crate::reconcile::classes::{Class, Mark};
+use crate::api::{ConditionType, Pattern, Reason, Tenant, TenantClass};
+use crate::documents::tally::{Bound, Bounds};
+use crate::reconcile::classes::{Change, Class, Mark};
 use crate::reconcile::tenants::Kept;
 use crate::reconcile::unparsed::field;
 use crate::reconcile::{Guarded, finalizer};
 use crate::stack::model::blocked::Blocked;
 
-/// How long a class that somebody else's Tenants use is left alone, before that is looked at again.
+/// How long a class that somebody else's Tenants use is left alone, before that is looked at again;
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// and how long one that is to go.
+const LEAVES: Duration = Duration::from_secs(60);
+/// How many Tenants a page of a list has.
+const PAGE: u32 = 500;
 
 impl Context {
     /// A class, from the cache; or why it cannot be used.
@@ -44,6 +48,31 @@ impl Context {
     /// Wakes all Tenants that name a class, or stand under it.
     pub fn wake_class(&self, class: &str) {
         self.wake_tenants(|tenant| tenant.is_of_class(class));
+    }
+
+    /// A class says something else: wakes those for whom something follows. What the class lets tenants of a pool have is looked
+    /// at with the pool's documents.
+    pub fn class_changed(&self, class: &str, change: Change) {
+        let is_in_pool = |tenant: &Kept| tenant.standing().is_some_and(|it| it.pattern == Pattern::Pool);
+        let is_accepted = |tenant: &Kept| {
+            let status = tenant.common().and_then(|(_, status)| status);
+            status.is_some_and(|status| status.is_true(ConditionType::Accepted))
+        };
+        self.wake_tenants(|tenant| {
+            let follows = || {
+                change.tenants
+                    || change.limits && !is_in_pool(tenant)
+                    || change.namespaces && !is_accepted(tenant)
+            };
+            tenant.is_of_class(class) && follows()
+        });
+        if change.limits {
+            let of_class: Vec<_> =
+                self.tenants.kept().into_iter().filter(|it| it.is_of_class(class)).collect();
+            let pools = of_class.iter().filter(|tenant| is_in_pool(tenant));
+            let stacks: BTreeSet<_> = pools.filter_map(|tenant| tenant.standing()?.stack).collect();
+            stacks.into_iter().for_each(|stack| self.wake_stack(stack));
+        }
     }
 
     /// Puts our finalizer on a class, before the status of a Tenant names it. One that is being deleted takes no finalizer any
@@ -119,7 +148,7 @@ impl Context {
         if unused.is_empty() {
             return Ok(());
         }
-        let others = self.listed_classes().await?;
+        let others = self.listed_classes(&unused).await?;
         for class in unused {
             let name = class.name_any();
             if others.contains(&name) {
@@ -149,25 +178,57 @@ impl Context {
             let leaves = class.meta().deletion_timestamp.is_some();
             finalizer::has_finalizer(&**class, &self.finalizer())
                 && !is_released
-                && (leaves || !self.was_others(&class.name_any()))
+                && !self.was_others(&class.name_any(), if leaves { LEAVES } else { LOOK_AGAIN })
         });
         classes
     }
 
     /// Whether a class was found to be somebody else's a moment ago.
-    fn was_others(&self, class: &str) -> bool {
-        self.classes.others.lock().get(class).is_some_and(|at| self.clock.since(*at) < LOOK_AGAIN)
+    fn was_others(&self, class: &str, moment: Duration) -> bool {
+        self.classes.others.lock().get(class).is_some_and(|at| self.clock.since(*at) < moment)
     }
 
-    /// The classes of all Tenants that carry our finalizer, whoever sees them.
-    async fn listed_classes(&self) -> Result<BTreeSet<String>, kube::Error> {
+    /// Those of these classes that Tenants of the installation use, whoever sees them. Whoever makes a Tenant can write our
+    /// finalizer into it, and name any class; the records say whose a tenantId is. While they do not, it counts.
+    async fn listed_classes(
+        &self,
+        unused: &[Arc<Guarded<TenantClass>>],
+    ) -> Result<BTreeSet<String>, kube::Error> {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Tenant>(&()));
-        let tenants = api.list(&ListParams::default()).await?;
-        let ours = tenants.items.iter().filter(|tenant| finalizer::has_finalizer(*tenant, &self.finalizer()));
-        let class = |tenant: &DynamicObject| {
-            field(tenant, "/status/class").or_else(|| field(tenant, "/spec/classRef/name"))
-        };
-        Ok(ours.filter_map(class).collect())
+        let (mut used, mut params) = (BTreeSet::new(), ListParams::default().limit(PAGE));
+        loop {
+            let page = api.list(&params).await?;
+            for tenant in &page.items {
+                let class = field(tenant, "/status/class").or_else(|| field(tenant, "/spec/classRef/name"));
+                let class = class.filter(|class: &String| unused.iter().any(|it| it.name_any() == *class));
+                if let Some(class) = class.filter(|class| !used.contains(class))
+                    && finalizer::has_finalizer(tenant, &self.finalizer())
+                    && self.may_have_its_id(tenant).await
+                {
+                    used.insert(class);
+                }
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(used);
+            }
+        }
+    }
+
+    /// Whether a Tenant has its tenantId, as far as the records say. Whose an id is that this process has not met is read. Of one
+    /// that another operator looks after, ours say nothing: it counts.
+    async fn may_have_its_id(&self, tenant: &DynamicObject) -> bool {
+        let object = ObjectRef::new(&tenant.name_any()).within(&tenant.namespace().unwrap_or_default());
+        if self.tenants.get(&object).is_none() {
+            return true;
+        }
+        let tenant_id: String = field(tenant, "/spec/tenantId").unwrap_or_default();
+        let uid = tenant.uid().unwrap_or_default();
+        self.has_id(&tenant_id, &uid)
+            || match self.ids.read(&tenant_id).await {
+                Ok(kept) => kept.is_some() && self.has_id(&tenant_id, &uid),
+                Err(_) => true,
+            }
     }
 
     /// The classes under which somebody stands, or is about to. Who only names one, and was not let in, does not keep it.
@@ -190,33 +251,51 @@ impl Context {
         Api::all(self.client.clone())
     }
 
-    /// How many documents these tenants of a pool may have, by tenantId; only those whose class says so.
-    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> HashMap<String, Bound> {
-        let mut by_class: BTreeMap<&str, Option<Bound>> = BTreeMap::new();
-        let mut bounds = HashMap::new();
+    /// How many documents these tenants of a pool may have. Who was not seen to be accepted yet, or has lost its class, gets
+    /// nothing new into the index meanwhile: once a document is there, no limit takes it away.
+    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> Bounds {
+        let mut by_class: BTreeMap<&str, Option<Arc<Bound>>> = BTreeMap::new();
+        let mut known = HashMap::new();
         for tenant in tenants {
-            let Some(class) = tenant.common().and_then(|(_, status)| status?.class.as_deref()) else {
+            let Some((spec, status)) = tenant.common() else { continue };
+            let Some(id) = tenant.tenant_id() else { continue };
+            let class = status.and_then(|status| status.class.as_deref());
+            let is_accepted = status.is_some_and(|status| status.placement.is_some());
+            if class.is_none() && spec.class_ref.is_some() && !is_accepted {
                 continue;
-            };
-            let its = by_class.entry(class).or_insert_with(|| {
-                let limits = self.class(class).ok()?.limits();
-                Bound::of(class, &limits)
-            });
-            if let (Some(its), Some(id)) = (its, tenant.tenant_id()) {
-                bounds.insert(id.to_owned(), its.clone());
             }
+            let its = class.and_then(|class| {
+                let its = by_class.entry(class).or_insert_with(|| self.document_bound(class).map(Arc::new));
+                its.clone()
+            });
+            known.insert(id.to_owned(), its);
         }
-        bounds
+        Bounds { known, others: Some(Arc::new(Bound::closed(""))) }
+    }
+
+    fn document_bound(&self, class: &str) -> Option<Bound> {
+        match self.class(class) {
+            Ok(its) => Bound::of(class, &its.limits()),
+            Err(_) => Some(Bound::closed(class)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
+    use crate::api::{Pattern, VectorStore};
+    use crate::reconcile::ids::Ids;
     use crate::reconcile::mocked::{
-        Exchange, FINALIZER, api_server, context, get_object, json_patch, read, store, tenant, tenants, with,
+        Exchange, FINALIZER, api_server, context, get_object, ids, json_patch, read, store, tenant, tenants,
+        with,
     };
+    use crate::records::in_memory::InMemory;
+    use crate::stack::identity::{Identity, Owner, Scope};
+    use crate::stack::record::Claimant;
 
     const CLASS: &str = "/apis/tenantry.dev/v1alpha1/tenantclasses/basic";
 
@@ -242,8 +321,13 @@ mod tests {
 
     /// All Tenants that there are, as one asks who may not see them all.
     fn listed(items: Vec<Value>) -> Exchange {
-        let list = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantList", "metadata": {}, "items": items});
-        get_object("/apis/tenantry.dev/v1alpha1/tenants").answered(list)
+        page("", items, "")
+    }
+
+    fn page(token: &str, items: Vec<Value>, next: &str) -> Exchange {
+        let metadata = json!({"continue": next});
+        let list = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "TenantList", "metadata": metadata, "items": items});
+        get_object(format!("/apis/tenantry.dev/v1alpha1/tenants?&limit=500{token}")).answered(list)
     }
 
     fn released() -> Exchange {
@@ -262,9 +346,24 @@ mod tests {
     async fn releases(seen: Vec<Value>, expected: Vec<Exchange>) {
         let server = api_server(expected);
         let mut cx = context(server.client());
+        cx.ids = records().await;
         cx.tenant_classes = store([basic()]);
         cx.tenants = tenants(seen);
         cx.release_classes().await.unwrap();
+    }
+
+    /// As they are where acme is the Tenant with the uid `uid-acme`.
+    async fn records() -> Ids {
+        let ids = ids(InMemory::default());
+        let (namespace, name) = ("tenants".into(), "acme".into());
+        let pattern = Pattern::Silo;
+        let owner = Owner::Tenant { namespace, name, tenant_id: "acme".into(), pattern, stack: None };
+        let id =
+            Identity::new(Arc::new(Scope::new("prod", "111122223333", "eu-central-1")), owner, "uid-acme");
+        let store = VectorStore::default();
+        let claimant = Claimant { id: &id, store, namespace_uid: "n-1", named: false, approved: None };
+        assert_eq!(ids.give(&claimant, None).await, Ok(true));
+        ids
     }
 
     #[tokio::test]
@@ -282,6 +381,19 @@ mod tests {
         for anothers in [of_basic(stands(), held()), of_basic(json!({}), held())] {
             releases(vec![], vec![listed(vec![anothers])]).await;
         }
+        // It is on the second page.
+        let others =
+            vec![page("", vec![], "more"), page("&continue=more", vec![of_basic(stands(), held())], "")];
+        releases(vec![], others).await;
+        // Anybody can write our finalizer into a Tenant, and name the class and another's tenantId, or one that is nobody's.
+        let anothers_id = of_basic(json!({}), with(held(), json!({"uid": "uid-other"})));
+        let mut nobodys_id = of_basic(json!({}), held());
+        nobodys_id["spec"]["tenantId"] = json!("nobodys");
+        for made_up in [anothers_id, nobodys_id] {
+            releases(vec![made_up.clone()], vec![listed(vec![made_up]), released()]).await;
+        }
+        let its_own = of_basic(json!({}), held());
+        releases(vec![its_own.clone()], vec![listed(vec![its_own])]).await;
         let of_another_installation = of_basic(stands(), json!({"finalizers": ["tenantry.dev/other"]}));
         releases(vec![], vec![listed(vec![of_another_installation]), released()]).await;
     }
@@ -323,5 +435,33 @@ mod tests {
         cx.hold_class(&class).await.unwrap();
         cx.release_classes().await.unwrap();
         assert!(cx.is_held("basic"));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_known_to_be_accepted_or_has_lost_its_class_gets_nothing_new_indexed() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        let limits = json!({"spec": {"limits": {"documents": 9}}});
+        cx.tenant_classes = store([with(basic(), limits)]);
+        let pool = json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        let of = |id: &str, class: Option<&str>, status: Value| {
+            let spec = with(json!({"tenantId": id}), pool.clone());
+            let spec = class.map_or(spec.clone(), |class| with(spec, json!({"classRef": {"name": class}})));
+            with(tenant(json!({"name": id, "uid": id})), json!({"spec": spec, "status": status}))
+        };
+        let accepted = |class: Value| json!({"placement": pool, "class": class});
+        let all = tenants([
+            of("acme", Some("basic"), accepted("basic".into())),
+            of("lost", Some("gone"), accepted("gone".into())),
+            of("moves", Some("gone"), accepted(Value::Null)),
+            of("free", None, json!({})),
+            of("new", Some("basic"), json!({})),
+        ]);
+        let bounds = cx.document_bounds(&all.of_pool("standard"));
+        let may = |id: &str| bounds.of(id).map(|it| (it.class.as_str(), it.documents));
+        assert_eq!(may("acme"), Some(("basic", Some(9))));
+        assert_eq!(may("lost"), Some(("gone", Some(0))));
+        assert_eq!((may("moves"), may("free")), (None, None));
+        assert_eq!((may("new"), may("who-comes-later")), (Some(("", Some(0))), Some(("", Some(0)))));
     }
 }

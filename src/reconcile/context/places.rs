@@ -5,7 +5,7 @@ use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Context;
-use crate::api::{Pattern, Standing, Status, Tenant, TenantSpec, standing};
+use crate::api::{Pattern, Placement, Standing, Status, Tenant, TenantSpec, standing};
 use crate::reconcile::places::{Applicant, Limits};
 use crate::reconcile::quota;
 use crate::reconcile::stop::PassStop;
@@ -34,14 +34,13 @@ impl Context {
         if let Some(Standing { pattern, stack }) = standing(spec, status) {
             return Some((pattern, stack.map(str::to_owned)));
         }
-        self.placed_by(&spec.class_ref.as_ref()?.name)
+        let Placement { pattern, stack_ref, .. } = self.placed_by(&spec.class_ref.as_ref()?.name)?;
+        Some((pattern, stack_ref.map(|it| it.name)))
     }
 
     /// Where a class places its tenants, if it does.
-    pub fn placed_by(&self, class: &str) -> Option<(Pattern, Option<String>)> {
-        let class = self.class(class).ok()?;
-        let placement = class.spec.placement.as_ref()?;
-        Some((placement.pattern, placement.stack().map(str::to_owned)))
+    pub fn placed_by(&self, class: &str) -> Option<Placement> {
+        self.class(class).ok()?.spec.placement.clone()
     }
 
     /// An object as one that asks for a place. Whoever makes an object can write our finalizer into it, and nobody but we

@@ -6,7 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use super::room::{live_namespace, namespace};
-use crate::api::{Layer, Pattern, Placement, Reason, Status, Tenant, TenantSpec, long_form, standing_form};
+use crate::api::{
+    Ingestion, Layer, Pattern, Placement, Reason, Status, Tenant, TenantSpec, long_form, standing_form,
+};
 use crate::reconcile::classes::Class;
 use crate::reconcile::context::Context;
 use crate::reconcile::resolved::Stands;
@@ -26,7 +28,7 @@ pub(super) struct Ruled {
 pub(super) async fn rule(cx: &Context, tenant: &Tenant, has_id: bool) -> Result<Ruled, PassStop> {
     match asks(cx, tenant, has_id).await {
         Err(PassStop::Refused(refused)) if has_id && refused.reason.is_of_a_class() => {
-            stands(cx, tenant, refused)
+            stands(cx, tenant, refused).await
         }
         other => other,
     }
@@ -40,6 +42,9 @@ async fn asks(cx: &Context, tenant: &Tenant, has_id: bool) -> Result<Ruled, Pass
         Some(reference) => Some(find(cx, &reference.name, status)?),
         None => None,
     };
+    if class.is_none() && cx.settings.require_class {
+        accept::without_class(has_id, status.class.as_deref().filter(|_| has_id))?;
+    }
     let spec = long_form(&tenant.spec, class.as_ref().map(Class::named)).map_err(Blocked::from)?;
     let wanted = Placement::of(&spec).unwrap_or(Placement::nowhere());
     if has_id {
@@ -178,8 +183,8 @@ pub(super) fn admits(class: &Class, namespace: &ObjectMeta) -> Result<(), Blocke
     accept::class(&class.name, &class.spec, namespace.labels.as_ref().unwrap_or(&NONE))
 }
 
-/// It goes on as it stands, under the class that was accepted last.
-fn stands(cx: &Context, tenant: &Tenant, refused: Blocked) -> Result<Ruled, PassStop> {
+/// It goes on as it stands, under the class that was accepted last, which it holds.
+async fn stands(cx: &Context, tenant: &Tenant, refused: Blocked) -> Result<Ruled, PassStop> {
     cx.comes_to_no_class(&tenant.uid().unwrap_or_default());
     let none = Status::default();
     let status = tenant.status.as_ref().unwrap_or(&none);
@@ -189,14 +194,28 @@ fn stands(cx: &Context, tenant: &Tenant, refused: Blocked) -> Result<Ruled, Pass
         Some(name) => Some(cx.class(name).map_err(|_| PassStop::Stands(refused.clone()))?),
         None => None,
     };
-    let answers = status.answers.as_ref();
-    let spec = standing_form(&tenant.spec, &placement, class.as_ref().map(Class::named), answers);
-    let long = Tenant { spec: spec.clone(), ..tenant.clone() };
-    if accept::tenant(&long).is_err() {
-        return Err(PassStop::Stands(refused));
+    if let Some(class) = &class {
+        cx.hold_class(class).await?;
     }
-    let spec = TenantSpec { class_ref: tenant.spec.class_ref.clone(), ..spec };
+    let answers = status.answers.as_ref();
+    let long = standing_form(&tenant.spec, &placement, class.as_ref().map(Class::named), answers);
+    let Some(long) = [long.clone(), without_times(long)].into_iter().find(|long| is_valid(tenant, long))
+    else {
+        return Err(PassStop::Stands(refused));
+    };
+    let spec = TenantSpec { class_ref: tenant.spec.class_ref.clone(), ..long };
     Ok(Ruled { spec, stands: Stands { placement, class, refused: Some(refused) } })
+}
+
+/// The same without times that nobody may be able to read: one typo in a class keeps none of its tenants from being looked
+/// after. Documents are then read when they are found, as without a schedule.
+fn without_times(long: TenantSpec) -> TenantSpec {
+    let ingestion = long.ingestion.map(|it| Ingestion { schedule: None, time_zone: None, ..it });
+    TenantSpec { ingestion, ..long }
+}
+
+fn is_valid(tenant: &Tenant, long: &TenantSpec) -> bool {
+    accept::tenant(&Tenant { spec: long.clone(), ..tenant.clone() }).is_ok()
 }
 
 #[cfg(test)]
@@ -207,6 +226,7 @@ mod tests {
     use crate::reconcile::mocked::{
         ApiServer, Exchange, FINALIZER, api_server, context, get, json_patch, read, store, tenant, with,
     };
+    use crate::settings::Settings;
 
     fn class(name: &str, metadata: Value, spec: Value) -> Value {
         let meta = json!({"name": name, "uid": format!("uid-{name}"), "resourceVersion": "3"});
@@ -221,6 +241,10 @@ mod tests {
         json!({"placement": {"pattern": "Pool", "stackRef": {"name": "standard"}}})
     }
 
+    fn silo() -> Value {
+        json!({"placement": {"pattern": "Silo", "vectorStore": "S3Vectors"}})
+    }
+
     fn labelled(labels: Value) -> Value {
         json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
             "metadata": {"name": "tenants", "uid": "ns-1", "labels": labels}})
@@ -232,11 +256,21 @@ mod tests {
         vec![
             class("basic", held(), in_pool()),
             class("cheap", held(), with(in_pool(), json!({"defaults": {"answers": {"model": "small"}}}))),
-            class("premium", held(), json!({"placement": {"pattern": "Silo", "vectorStore": "S3Vectors"}})),
+            class("premium", held(), silo()),
             class("paid", held(), with(in_pool(), json!({"allowedNamespaces": paid}))),
             class("old", with(held(), json!({"deletionTimestamp": "2026-01-01T00:00:00Z"})), in_pool()),
             class("new", json!({}), in_pool()),
             class("broken", held(), json!({"defaults": {"ingestion": {"schedule": "often"}}})),
+            class(
+                "late",
+                held(),
+                with(silo(), json!({"defaults": {"ingestion": {"schedule": "0 25 * * *"}}})),
+            ),
+            class(
+                "nowhere",
+                held(),
+                with(silo(), json!({"defaults": {"ingestion": {"timeZone": "Vienna", "suspend": true}}})),
+            ),
             class("unreadable", held(), json!({"placement": 5})),
         ]
     }
@@ -248,10 +282,22 @@ mod tests {
         has_id: bool,
         expected: impl IntoIterator<Item = Exchange>,
     ) -> (Result<Ruled, PassStop>, ApiServer) {
+        ruled_by(|_| {}, spec, status, has_id, expected).await
+    }
+
+    /// The same by an operator with other settings.
+    async fn ruled_by(
+        set: impl FnOnce(&mut Settings),
+        spec: Value,
+        status: Value,
+        has_id: bool,
+        expected: impl IntoIterator<Item = Exchange>,
+    ) -> (Result<Ruled, PassStop>, ApiServer) {
         let server = api_server(expected);
         let mut cx = context(server.client());
         cx.tenant_classes = store(classes());
         cx.namespaces = store([labelled(json!({}))]);
+        set(&mut cx.settings);
         let spec = with(json!({"tenantId": "acme"}), spec);
         let tenant = read::<Tenant>(with(tenant(json!({})), json!({"spec": spec, "status": status})));
         (rule(&cx, &tenant, has_id).await, server)
@@ -366,11 +412,76 @@ mod tests {
         assert!(answer.ok().unwrap().stands.refused.is_none(), "who is of a class that leaves stays");
     }
 
+    /// A typo in a class stops nobody's repairs and nobody's documents.
+    #[tokio::test]
+    async fn times_of_a_class_that_cannot_be_read_leave_its_tenants_ready_and_without_a_schedule() {
+        for (name, suspended) in [("late", None), ("nowhere", Some(true))] {
+            let status = json!({"class": name, "prefix": "", "placement": silo()["placement"]});
+            let (answer, _server) = ruled(by_class(name), status, true, []).await;
+            let Ok(Ruled { spec, stands }) = answer else { panic!("{name}: it is left as it is") };
+            let refused = stands.refused.unwrap();
+            assert_eq!(refused.reason, Reason::ClassConflict, "{}", refused.message);
+            assert!(refused.message.contains(name), "{}", refused.message);
+            let ingestion = spec.ingestion.unwrap();
+            assert_eq!((ingestion.schedule, ingestion.time_zone, ingestion.suspend), (None, None, suspended));
+            assert_eq!(stands.class.unwrap().name, name);
+        }
+    }
+
+    /// Whoever takes our finalizer off a class by force takes it from those too who stand under it with a refused wish.
+    #[tokio::test]
+    async fn who_stands_under_a_class_with_a_refused_wish_holds_it_too() {
+        let patch = json_patch(
+            "/apis/tenantry.dev/v1alpha1/tenantclasses/new",
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "uid-new"},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "3"},
+                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
+            ]),
+        );
+        let expected = [patch.answered(class("new", held(), in_pool()))];
+        let (answer, _server) = ruled(by_class("premium"), accepted_under("new"), true, expected).await;
+        assert_eq!(answer.ok().unwrap().stands.refused.unwrap().reason, Reason::Immutable);
+    }
+
     /// Nobody knows any more what it had by its class.
     #[tokio::test]
     async fn who_has_lost_its_class_is_left_as_it_is() {
         let (answer, _server) = ruled(by_class("missing"), accepted_under("missing"), true, []).await;
         assert!(matches!(answer, Err(PassStop::Stands(why)) if why.reason == Reason::ClassNotFound));
+    }
+
+    /// Otherwise whoever may write Tenants leaves all limits of its class by removing its `classRef`.
+    #[tokio::test]
+    async fn where_a_class_is_required_nobody_comes_without_one_and_nobody_leaves_its_own_for_none() {
+        let pool = || json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        let required = async |spec: Value, status: Value, has_id: bool| {
+            ruled_by(|settings| settings.require_class = true, spec, status, has_id, []).await.0
+        };
+        for status in [json!({}), accepted_under("cheap")] {
+            let Err(PassStop::Refused(new)) = required(pool(), status, false).await else {
+                panic!("it came in")
+            };
+            assert_eq!(new.reason, Reason::ClassNotAllowed);
+            assert!(
+                new.message.contains("--require-class") && new.message.contains("`classRef`"),
+                "{}",
+                new.message
+            );
+        }
+        let stands = required(pool(), accepted_under("cheap"), true).await.ok().unwrap().stands;
+        let refused = stands.refused.unwrap();
+        assert_eq!((refused.reason, stands.class.unwrap().name.as_str()), (Reason::ClassNotAllowed, "cheap"));
+        assert!(refused.message.contains("leave TenantClass 'cheap' for none"), "{}", refused.message);
+        for (spec, status, has_id) in [
+            (by_class("basic"), json!({}), false),
+            (by_class("cheap"), accepted_under("cheap"), true),
+            (pool(), json!({"prefix": "pool/acme/", "placement": in_pool()["placement"]}), true),
+            (pool(), json!({"prefix": "pool/acme/"}), true),
+        ] {
+            let stands = required(spec.clone(), status, has_id).await.ok().unwrap().stands;
+            assert_eq!(stands.refused, None, "{spec}");
+        }
     }
 
     /// The release before wrote down no placement.

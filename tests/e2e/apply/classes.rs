@@ -168,6 +168,30 @@ async fn nobody_gives_itself_a_class_that_does_not_admit_it() {
     .await;
 }
 
+/// Otherwise whoever may write Tenants leaves all limits of its class by removing its `classRef`.
+#[tokio::test]
+async fn where_a_class_is_required_nobody_leaves_its_own_for_none() {
+    let test = async |w: World| {
+        w.apply(STACK).await;
+        w.apply(BASIC).await;
+        w.apply(&of_class("acme", "basic")).await;
+        w.stands_under("acme", Some("basic")).await;
+        let own =
+            json!({"classRef": null, "pattern": "Pool", "stackRef": {"name": w.stack_name("standard")}});
+        w.patch("acme", json!({"spec": own})).await;
+        w.goes_on("acme", Reason::ClassNotAllowed, "basic").await;
+        let back = json!({"classRef": {"name": w.stack_name("basic")}, "pattern": null, "stackRef": null});
+        w.patch("acme", json!({"spec": back})).await;
+        w.stands_under("acme", Some("basic")).await;
+        let new = "{kind: Tenant, metadata: {name: new}, spec: {tenantId: new, pattern: Pool, stackRef: {name: standard}}}";
+        w.apply(new).await;
+        let refused = w.condition("new", "Accepted=False/ClassNotAllowed").await;
+        assert!(refused.message("Accepted").contains("--require-class"), "{}", refused.describe());
+        assert!(refused.meta.finalizers.is_none() && refused.is("Ready=False"), "{}", refused.describe());
+    };
+    world_with(|settings| settings.require_class = true, test).await;
+}
+
 #[tokio::test]
 async fn a_class_that_is_deleted_stays_for_its_tenants_and_takes_nobody_new() {
     world(|w| async move {
@@ -319,7 +343,12 @@ async fn of_a_silo_no_job_reads_more_than_its_limit() {
         w.upload("acme", &[("b.md", "The office shuts at five."), ("c.md", "The office has a cat.")]).await;
         w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
         let told = w.condition("acme", "DocumentsCurrent=False/LimitExceeded").await;
-        for part in ["There are 3 documents", "2 documents by TenantClass", "the 1 that the last job found"] {
+        for part in [
+            "There are 3 documents",
+            "2 documents by TenantClass",
+            "than the 1 document of 0.001 GB before the last job",
+            "changed or deleted waits",
+        ] {
             assert!(told.message("DocumentsCurrent").contains(part), "{}", told.describe());
         }
         assert!(
@@ -334,6 +363,41 @@ async fn of_a_silo_no_job_reads_more_than_its_limit() {
         let key = format!("{}c.md", status.prefix.unwrap());
         w.sdk.s3.delete_object().bucket(status.bucket.unwrap()).key(key).send().await.unwrap();
         w.touch_label("acme").await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        assert_eq!(names(&w.retrieve("acme", "office").await), ["a.md", "b.md"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn between_two_jobs_of_a_silo_lie_as_many_minutes_as_its_class_says() {
+    world(|w| async move {
+        w.apply(
+            "
+            kind: TenantClass
+            metadata: {name: small}
+            spec:
+              placement: {pattern: Silo, vectorStore: S3Vectors}
+              limits: {minutesBetweenJobs: 525600}",
+        )
+        .await;
+        w.apply(&of_class("acme", "small")).await;
+        let knowledge_base = w.stands_under("acme", Some("small")).await.status.knowledge_base_id.unwrap();
+        w.upload("acme", &[("a.md", "The office opens at nine.")]).await;
+        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        let jobs = w.jobs(&knowledge_base).await;
+        w.upload("acme", &[("b.md", "The office shuts at five.")]).await;
+        w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
+        let waits = |it: &Object| {
+            it.is("DocumentsCurrent=False/SyncRequested")
+                && it
+                    .message("DocumentsCurrent")
+                    .contains("leaves 525600 minutes between the starts of two jobs")
+        };
+        let told = w.until("acme", "waits as its class says", waits).await;
+        assert!(told.is("Ready=True"), "{}", told.describe());
+        assert_eq!(w.jobs(&knowledge_base).await, jobs, "no job before its time");
+        w.patch("TenantClass/small", json!({"spec": {"limits": {"minutesBetweenJobs": 1}}})).await;
         w.condition("acme", "DocumentsCurrent=True/Synced").await;
         assert_eq!(names(&w.retrieve("acme", "office").await), ["a.md", "b.md"]);
     })

@@ -142,7 +142,7 @@ async fn limited(gateways: &[Gateway], tenant: (&str, &str), count: usize) {
     let says = match count {
         1 => "lets a tenant ask 600 questions a minute, and 600 are used up; try again in ",
         _ => {
-            "lets a tenant ask 600 questions a minute, 200 of them of this replica, and 200 are used up; try again in "
+            "lets a tenant ask 600 questions a minute, of which this replica has 200, and 200 are used up; try again in "
         }
     };
     assert!(seen.message.contains(says), "{seen:?}");

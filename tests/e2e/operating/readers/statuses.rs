@@ -143,6 +143,22 @@ async fn of_those_that_cannot_be_built() {
 }
 
 #[tokio::test]
+async fn of_one_that_may_not_change_as_it_asks() {
+    world(|w| async move {
+        w.apply(
+            "{kind: TenantClass, metadata: {name: paid}, spec: {allowedNamespaces: {matchLabels: {plan: paid}}}}",
+        )
+        .await;
+        w.apply(SILO).await;
+        w.ready("acme").await;
+        w.patch("acme", json!({"spec": {"classRef": {"name": w.stack_name("paid")}}})).await;
+        let refused = w.condition("acme", "Accepted=False/ClassNotAllowed").await;
+        assert_is(&w, "change-refused", &refused).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn of_one_whose_document_cannot_be_indexed() {
     world(|w| async move {
         w.double.settings(json!({"switches": {"malformed_sidecar": "failed"}})).await;
