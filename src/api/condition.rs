@@ -281,6 +281,12 @@ impl Reason {
         )
     }
 
+    /// Whether it refuses a change, and who was accepted before goes on as it was: because of a class or of a move, or because
+    /// the vector store of its SharedStack lacks what a Bridge tenant asks for.
+    pub const fn refuses_a_change(self) -> bool {
+        self.is_of_a_class() || matches!(self, Reason::Invalid)
+    }
+
     /// The reason of what cannot begin before `layer` is done.
     pub const fn waiting_for(layer: Layer) -> Self {
         match layer {
