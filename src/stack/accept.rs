@@ -146,7 +146,7 @@ pub fn store_serves(tenant: &Tenant, isolation: &Isolation, stack: &SharedStack)
     let served = store.serves(tenant.spec.index.as_ref(), tenant.spec.knowledge_base.as_ref());
     served.map_err(|lacks| Blocked {
         reason: Reason::Invalid,
-        message: format!("{lacks}. The store is that of SharedStack '{}'", stack.name_any()),
+        message: format!("{}. The store is that of SharedStack '{}'", lacks.message, stack.name_any()),
     })
 }
 

@@ -57,13 +57,13 @@ pub async fn teardown(aws: &Aws, id: &Identity, facts: &VectorBucketFacts) -> Re
         );
         let name = id.name(Layer::VectorStore);
         match aws.vector_buckets.delete(&name).await {
-            Err(fault) if fault.class == Class::Conflict => {
+            Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict) => {
                 let message = format!(
                     "{fault}. If it stays so, the vector bucket has an index of somebody else's, and is not deleted while it \
                      has one: list it with `aws s3vectors list-indexes --vector-bucket-name {name}`, and remove it, if it is \
                      yours to remove"
                 );
-                return Ok(Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Race });
+                return Ok(Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Probe });
             }
             deleted => deleted?,
         }

@@ -185,7 +185,7 @@ async fn what_the_store_of_its_stack_lacks_is_refused_and_later_as_a_change_only
             w.apply(&bridge(name, index)).await;
             let told = assert_refused(&w, mark, name, "Invalid").await;
             let message = told.message("Accepted");
-            assert!(message.contains(why) && message.contains("SharedStack 'vectors'"), "{}", told.describe());
+            assert!(message.contains(why) && message.contains("SharedStack 'vectors"), "{}", told.describe());
         }
 
         // Whoever takes it out comes, and whoever adds it later goes on as before.

@@ -155,8 +155,7 @@ async fn a_vector_bucket_waits_for_an_index_and_says_for_which() {
         let another = another.data_type("float32".into()).dimension(4).distance_metric("cosine".into());
         another.send().await.unwrap();
         let asks = |it: &crate::support::objects::Object| {
-            it.is("Reconciling=True/NotYet")
-                && it.message("Reconciling").contains("aws s3vectors list-indexes")
+            it.message("Reconciling").contains("aws s3vectors list-indexes --vector-bucket-name")
         };
         w.until("acme", "is told how to find it", asks).await;
         s3vectors
