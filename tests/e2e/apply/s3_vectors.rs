@@ -414,8 +414,7 @@ async fn an_index_of_our_name_that_is_somebody_elses_is_left_alone() {
     world(|w| async move {
         w.apply("{kind: SharedStack, metadata: {name: vectors}, spec: {vectorStore: S3Vectors}}").await;
         let stack = w.ready("SharedStack/vectors").await;
-        let stack_name = w.stack_name("vectors");
-        let name = w.tenant_identity("acme", Pattern::Bridge, Some(&stack_name), "").name(Layer::Index);
+        let name = w.tenant_identity("acme", Pattern::Bridge, Some("vectors"), "").name(Layer::Index);
         let bucket = stack.status.store_arn.clone().unwrap();
         let theirs = w.sdk.s3vectors.create_index().vector_bucket_arn(&bucket).index_name(&name);
         let theirs = theirs.data_type("float32".into()).dimension(4).distance_metric("cosine".into());
