@@ -41,7 +41,7 @@ use super::{
 #[x_kube(validation = fixed("index.hnsw.m", "16", SECOND_CLASS))]
 #[x_kube(validation = fixed("index.hnsw.efConstruction", "512", SECOND_CLASS))]
 #[x_kube(validation = fixed("index.hnsw.efSearch", "512", SECOND_CLASS))]
-#[x_kube(validation = index::attributes_only_grow(SECOND_CLASS))]
+#[x_kube(validation = index::attributes_only_grow_but_lists(SECOND_CLASS))]
 pub struct Placement {
     /// How isolated a tenant is: 'Silo', 'Bridge' or 'Pool', as in a Tenant.
     pub pattern: Pattern,

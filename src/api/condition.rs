@@ -123,7 +123,7 @@ words! {
         QuotaReserved,
         /// The namespace has as many Tenants as the operator lets it have.
         TooManyTenants,
-        /// The KMS key may not be used: it is not tagged for it, not of the right kind, or switched off.
+        /// The KMS key may not be used: it is not tagged for it, not of the right kind, switched off, or its policy lacks a statement.
         KeyNotAllowed,
         /// The schedule or its time zone cannot be read.
         ScheduleInvalid,
@@ -165,7 +165,7 @@ words! {
         Denied,
         /// A quota of the AWS account is used up.
         Quota,
-        /// AWS refuses what was asked for.
+        /// AWS refuses what was asked for, or the vector store of the SharedStack does not have it.
         Invalid,
         /// It was not ready, or not gone, in time; the message has what AWS said last.
         DeadlineExceeded,
@@ -279,6 +279,12 @@ impl Reason {
             self,
             ClassNotFound | ClassNotAllowed | ClassConflict | OverrideForbidden | LimitExceeded | Immutable
         )
+    }
+
+    /// Whether it refuses a change, and who was accepted before goes on as it was: because of a class or of a move, or because
+    /// the vector store of its SharedStack lacks what a Bridge tenant asks for.
+    pub const fn refuses_a_change(self) -> bool {
+        self.is_of_a_class() || matches!(self, Reason::Invalid)
     }
 
     /// The reason of what cannot begin before `layer` is done.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{
     Collection, Encryption, Hnsw, Index, KnowledgeBase, KnowledgeBaseSettings, Placement, StandbyReplicas,
-    TenantSpec,
+    TenantSpec, VectorStore,
 };
 
 /// A part of a placement that would change.
@@ -107,6 +107,15 @@ impl Placement {
         if added.len() > self.index.as_ref().map_or(0, |it| it.attributes.len()) {
             let index = Index { attributes: added, ..self.index.unwrap_or_default() };
             return Self { index: Some(index), ..self };
+        }
+        self
+    }
+
+    /// The same without the attributes that the store which is borrowed cannot have: they were refused, and may be taken out
+    /// again.
+    pub fn lent_by(mut self, store: VectorStore) -> Self {
+        if let Some(index) = &mut self.index {
+            index.attributes = store.attributes(&index.attributes);
         }
         self
     }

@@ -21,7 +21,7 @@ pub struct Index {
 
     /// Attributes of documents, from their `.metadata.json` files, that queries of one's own may filter by.
     /// They are given a type in the index before the first document could give them another. May be added to;
-    /// what is there must stay as it is.
+    /// what is there must stay as it is, but for a 'StringList' of a Bridge tenant, which may be taken out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 30))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -83,12 +83,28 @@ pub(super) fn not_reserved(what: &str) -> kube::core::Rule {
     )
 }
 
+/// Whether an attribute is still there: the beginning of an expression, within the parentheses that it opens last.
+const STILL_THERE: &str =
+    "has(self.index) && has(self.index.attributes) && self.index.attributes.exists(new, new.name == old.name";
+
 /// Attributes may be added; one that is there stays, with its type.
 pub(super) fn attributes_only_grow(instead: &str) -> kube::core::Rule {
+    only_grow("", instead)
+}
+
+/// The same of what may borrow a vector store. Which store that is the API server cannot see, and so it lets a list be added
+/// where the store has none. The operator refuses it, and so it may be taken out again.
+pub(super) fn attributes_only_grow_but_lists(instead: &str) -> kube::core::Rule {
+    let may_go = format!(" || (self.pattern == 'Bridge' && old.type == 'StringList' && !({STILL_THERE})))");
+    only_grow(&may_go, instead)
+}
+
+fn only_grow(may_go: &str, instead: &str) -> kube::core::Rule {
     rule(
-        "!has(oldSelf.index) || !has(oldSelf.index.attributes) || oldSelf.index.attributes.all(old, \
-         has(self.index) && has(self.index.attributes) && self.index.attributes.exists(new, \
-         new.name == old.name && new.type == old.type))",
+        format!(
+            "!has(oldSelf.index) || !has(oldSelf.index.attributes) || oldSelf.index.attributes.all(old, {STILL_THERE} && \
+             new.type == old.type){may_go})"
+        ),
         format!(
             "`index.attributes` may be added to, but what is there must not be changed or removed; {instead}"
         ),

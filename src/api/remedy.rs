@@ -47,7 +47,7 @@ impl Reason {
                  by itself."
             }
             KeyNotAllowed => {
-                "Do with the key what the message says: tag it, enable it, or cancel its deletion. It continues by itself."
+                "Do with the key what the message says: tag it, enable it, cancel its deletion, or add to its policy. It continues by itself."
             }
             ScheduleInvalid => "Correct `schedule` or `timeZone` as the message says.",
             SpecInvalid => "Correct the field that the message names, or run the release that knows it.",
@@ -94,7 +94,9 @@ impl Reason {
                  `tenantry.dev/retry-requested-at` to go on at once."
             }
             Quota => "Raise the quota that the message names in Service Quotas, or free some of it.",
-            Invalid => "Change what the message says that AWS refuses.",
+            Invalid => {
+                "Change what the message says that AWS refuses, or take out what the SharedStack's vector store does not have."
+            }
             DeadlineExceeded => {
                 "Mend what the message has of AWS. Then set `tenantry.dev/retry-requested-at`. It continues by itself once AWS answers."
             }

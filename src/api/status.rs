@@ -153,7 +153,7 @@ impl Status {
     pub fn is_accepted(&self) -> bool {
         let refused_change = || {
             let said = self.condition(ConditionType::Accepted)?;
-            Some(self.placement.is_some() && Reason::parse(&said.reason)?.is_of_a_class())
+            Some(self.placement.is_some() && Reason::parse(&said.reason)?.refuses_a_change())
         };
         self.is_true(ConditionType::Accepted) || refused_change().unwrap_or_default()
     }

@@ -90,7 +90,7 @@ use super::{
 #[x_kube(validation = while_placed(fixed("index.hnsw.m", "16", SECOND_TENANT)))]
 #[x_kube(validation = while_placed(fixed("index.hnsw.efConstruction", "512", SECOND_TENANT)))]
 #[x_kube(validation = while_placed(fixed("index.hnsw.efSearch", "512", SECOND_TENANT)))]
-#[x_kube(validation = while_placed(index::attributes_only_grow(SECOND_TENANT)))]
+#[x_kube(validation = while_placed(index::attributes_only_grow_but_lists(SECOND_TENANT)))]
 pub struct TenantSpec {
     /// The tenant's identity in AWS, unique in an installation: it ends up in names, policies, prefixes and
     /// query filters. Lower-case letters, digits and single hyphens. Of two Tenants that ask for the same one,

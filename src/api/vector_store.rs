@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{fixed_where, present, rule};
-use super::{AttributeType, Distance, Index, Invalid, KnowledgeBase};
+use super::{Attribute, AttributeType, Distance, Index, Invalid, KnowledgeBase};
 
 /// The kind of store that holds the index.
 // It stands in records, which outlive a release: no word may change.
@@ -50,6 +50,12 @@ impl VectorStore {
         let (index, base) = (index.cloned().unwrap_or_default(), base.cloned().unwrap_or_default());
         let lacking = LACKING.into_iter().find(|it| it.store == self && (it.is_asked)(&index, &base));
         lacking.map_or(Ok(()), |it| Err(Invalid::new(it.field, it.message)))
+    }
+
+    /// The attributes that an index in it can have, of those that are asked for.
+    pub(super) fn attributes(self, asked: &[Attribute]) -> Vec<Attribute> {
+        let lists = |it: &Attribute| it.type_ == AttributeType::StringList;
+        asked.iter().filter(|it| self != LISTS.store || !lists(it)).cloned().collect()
     }
 }
 

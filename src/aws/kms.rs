@@ -57,6 +57,7 @@ impl Keys {
             state: key.state,
             tags,
             foreign: None,
+            lets_store_in: true,
         }))
     }
 
@@ -86,6 +87,7 @@ impl Keys {
                     state: key.state,
                     tags,
                     foreign: None,
+                    lets_store_in: true,
                 }));
             }
         }

@@ -81,26 +81,27 @@ pub async fn may_be_used(
     } else if key.state != "Enabled" {
         format!("it is {}, not Enabled", key.state)
     } else {
-        return lets_store_in(keys, arn, store).await;
+        match features(store).decrypts {
+            Some(service) if !lets_store_in(keys, arn, store).await? => {
+                format!(
+                    "its policy does not let {service} do kms:Decrypt, without which no index is made under it"
+                )
+            }
+            _ => return Ok(()),
+        }
     };
     Ok(not_allowed(arn, &why)?)
 }
 
 /// A vector store may have a service of its own that decrypts by itself: only the key's policy can let it in. Where that cannot be
 /// read, the store is asked.
-async fn lets_store_in(keys: &Keys, arn: &str, store: VectorStore) -> Result<(), Unusable> {
-    let Some(service) = features(store).decrypts else { return Ok(()) };
+pub async fn lets_store_in(keys: &Keys, arn: &str, store: VectorStore) -> Result<bool, Fault> {
+    let Some(service) = features(store).decrypts else { return Ok(true) };
     let policy = match keys.policy(arn).await {
-        Err(fault) if fault.class == Class::Denied => return Ok(()),
+        Err(fault) if fault.class == Class::Denied => return Ok(true),
         policy => policy?,
     };
-    if policy.is_none_or(|policy| lets_in(&policy, service)) {
-        return Ok(());
-    }
-    Ok(not_allowed(
-        arn,
-        &format!("its policy does not let {service} do kms:Decrypt, without which no index is made under it"),
-    )?)
+    Ok(policy.is_none_or(|policy| lets_in(&policy, service)))
 }
 
 /// Can this existing key still be used? Whoever owns it may switch it off at any time. Answers with its tag, if that is one of

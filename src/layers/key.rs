@@ -2,6 +2,7 @@
 
 use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
+use crate::layers::{Hints, existing_key};
 use crate::stack::fault::Fault;
 use crate::stack::iam::grant::DELETION_WINDOW_DAYS;
 use crate::stack::identity::Identity;
@@ -12,8 +13,17 @@ use crate::stack::model::policy;
 use crate::stack::model::progress::Progress;
 
 /// Finds the key by its alias, or, if one is to be created, by its tags: a process may have died between creating the
-/// two, or somebody may have pointed the alias elsewhere.
-pub async fn look(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Observed<KeyFacts>, Fault> {
+/// two, or somebody may have pointed the alias elsewhere. Of one to be created, what its policy says to the vector store, too.
+pub async fn look(aws: &Aws, id: &Identity, hints: &Hints) -> Result<Observed<KeyFacts>, Fault> {
+    let mut seen = find(aws, id, hints.creates_key).await?;
+    if let (true, Observed::Ours(facts)) = (hints.creates_key, &mut seen) {
+        // An earlier object may have had it made for another store, and somebody may have changed it since.
+        facts.lets_store_in = existing_key::lets_store_in(&aws.keys, &facts.arn, hints.store_kind).await?;
+    }
+    Ok(seen)
+}
+
+async fn find(aws: &Aws, id: &Identity, creates_key: bool) -> Result<Observed<KeyFacts>, Fault> {
     let name = id.name(Layer::Key);
     let behind_alias = match aws.keys.find(&name).await? {
         Some(facts) => Observed::by_tags(id, || format!("KMS key {}", facts.arn), &facts.tags, facts.clone()),
@@ -57,6 +67,9 @@ pub async fn ensure(
             Progress::waiting(Reason::Updating, format!("KMS key {arn} got its alias"))
         }
         Some(KeyChange::NotEnabled) => Progress::waiting(Reason::NotYet, format!("KMS key {arn} is {state}")),
+        Some(KeyChange::ShutsStoreOut) => {
+            diff::shuts_store_out(&id.scope, want, arn).map_or(Progress::Done, Progress::unusable)
+        }
     })
 }
 

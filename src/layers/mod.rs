@@ -84,7 +84,7 @@ impl Layers for Aws {
     fn look<'a>(&'a self, id: &'a Identity, layer: Layer, hints: &'a Hints) -> Answer<'a, LayerObservation> {
         async move {
             Ok(match layer {
-                Layer::Key => LayerObservation::Key(key::look(self, id, hints.creates_key).await?),
+                Layer::Key => LayerObservation::Key(key::look(self, id, hints).await?),
                 Layer::Bucket => {
                     LayerObservation::Bucket(bucket::look(self, id, hints.bucket.as_deref()).await?)
                 }

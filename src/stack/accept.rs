@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kube::ResourceExt;
 use kube::core::{Selector, SelectorExt};
 
 use super::cron::Schedule;
@@ -157,12 +158,19 @@ pub fn without_class(is_accepted: bool, left: Option<&str>) -> Result<(), Blocke
     }
 }
 
-/// Does this SharedStack serve that pattern, and its vector store what a Bridge tenant asks of it?
-pub fn stack_serves(tenant: &Tenant, isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
-    if let Isolation::Bridge(_) = isolation {
-        let store = stack.spec.vector_store.unwrap_or_default();
-        store.serves(tenant.spec.index.as_ref(), tenant.spec.knowledge_base.as_ref())?;
-    }
+/// Does the vector store of this SharedStack have what a Bridge tenant asks of it? The API server cannot know.
+pub fn store_serves(tenant: &Tenant, isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
+    let Isolation::Bridge(_) = isolation else { return Ok(()) };
+    let store = stack.spec.vector_store.unwrap_or_default();
+    let served = store.serves(tenant.spec.index.as_ref(), tenant.spec.knowledge_base.as_ref());
+    served.map_err(|lacks| Blocked {
+        reason: Reason::Invalid,
+        message: format!("{}. The store is that of SharedStack '{}'", lacks.message, stack.name_any()),
+    })
+}
+
+/// Does this SharedStack serve that pattern?
+pub fn stack_serves(isolation: &Isolation, stack: &SharedStack) -> Result<(), Blocked> {
     if matches!(isolation, Isolation::Pool(_)) && stack.spec.pool.is_none() {
         return refused(
             Reason::StackHasNoPool,
@@ -188,7 +196,41 @@ pub fn not_allowed(arn: &str, why: &str) -> Result<(), Blocked> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_the_store_of_its_stack_lacks_is_told_a_bridge_tenant_as_what_it_is() {
+        let read = |value| serde_json::from_value::<Tenant>(value).unwrap();
+        let of = |pattern: &str, index: serde_json::Value| {
+            read(json!({"metadata": {"name": "acme"},
+                "spec": {"tenantId": "acme", "pattern": pattern, "stackRef": {"name": "standard"}, "index": index}}))
+        };
+        let lists = json!({"attributes": [{"name": "topics", "type": "StringList"}]});
+        for (index, on_collections, on_s3_vectors) in [
+            (json!({}), None, None),
+            (json!({"hnsw": {"m": 8}}), None, Some("index.hnsw")),
+            (lists, None, Some("StringList")),
+            (json!({"distance": "Cosine"}), Some("Cosine"), None),
+        ] {
+            for (store, told) in [("OpenSearchServerless", on_collections), ("S3Vectors", on_s3_vectors)] {
+                let stack = json!({"metadata": {"name": "standard"}, "spec": {"vectorStore": store}});
+                let stack: SharedStack = serde_json::from_value(stack).unwrap();
+                let bridge = of("Bridge", index.clone());
+                let refused = store_serves(&bridge, &bridge.isolation().unwrap(), &stack).err();
+                assert_eq!(
+                    refused.as_ref().map(|it| it.reason),
+                    told.map(|_| Reason::Invalid),
+                    "{store}: {index}"
+                );
+                let says = |word: &str| {
+                    refused.is_some_and(|it| it.message.contains(word) && it.message.contains("'standard'"))
+                };
+                assert!(told.is_none_or(says), "{store}: {index}");
+            }
+        }
+    }
 
     #[test]
     fn only_a_schedule_of_five_fields_in_a_real_time_zone_is_accepted() {

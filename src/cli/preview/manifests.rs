@@ -220,7 +220,8 @@ impl Manifests {
                      another -f, or print it with: kubectl get sharedstack {name} -o yaml"
                 )),
                 Some(stack) => {
-                    let served = accept::stack_serves(&tenant.object, &tenant.asks, &stack.object);
+                    let served = accept::stack_serves(&tenant.asks, &stack.object)
+                        .and_then(|()| accept::store_serves(&tenant.object, &tenant.asks, &stack.object));
                     served.err().map(|said| format!("is refused: {}: {}", said.reason.as_str(), said.message))
                 }
             };

@@ -1,12 +1,12 @@
 //! The vector bucket with its policy. All of it is there when AWS answers.
 
-use crate::api::Layer;
+use crate::api::{Layer, Reason};
 use crate::aws::{Aws, Tags};
 use crate::stack::compare::carries;
-use crate::stack::fault::Fault;
+use crate::stack::fault::{Class, Fault};
 use crate::stack::identity::Identity;
 use crate::stack::model::observed::Observed;
-use crate::stack::model::progress::Progress;
+use crate::stack::model::progress::{Cadence, Progress};
 use crate::stack::store::s3_vectors::vector_bucket::{
     DesiredVectorBucket, VectorBucketChange, VectorBucketFacts,
 };
@@ -46,7 +46,7 @@ pub async fn tag(aws: &Aws, facts: &VectorBucketFacts, tags: &Tags) -> Result<()
     }
 }
 
-/// Deletes it. One that still has an index of somebody's is refused, and waits.
+/// Deletes it. One that still has an index, which is somebody else's, is refused, and waits.
 pub async fn teardown(aws: &Aws, id: &Identity, facts: &VectorBucketFacts) -> Result<Progress, Fault> {
     if let Some(detail) = &facts.detail {
         tracing::info!(
@@ -55,7 +55,18 @@ pub async fn teardown(aws: &Aws, id: &Identity, facts: &VectorBucketFacts) -> Re
             uid = id.uid,
             "deleting the vector bucket"
         );
-        aws.vector_buckets.delete(&id.name(Layer::VectorStore)).await?;
+        let name = id.name(Layer::VectorStore);
+        match aws.vector_buckets.delete(&name).await {
+            Err(fault) if matches!(fault.class, Class::NotYet | Class::Conflict) => {
+                let message = format!(
+                    "{fault}. If it stays so, the vector bucket has an index of somebody else's, and is not deleted while it \
+                     has one: list it with `aws s3vectors list-indexes --vector-bucket-name {name}`, and remove it, if it is \
+                     yours to remove"
+                );
+                return Ok(Progress::Waiting { reason: Reason::NotYet, message, cadence: Cadence::Probe });
+            }
+            deleted => deleted?,
+        }
     }
     Ok(Progress::Done)
 }

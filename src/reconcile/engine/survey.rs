@@ -8,8 +8,9 @@ use super::passed::Passed;
 use super::stack::Stack;
 use super::unready::is_passing;
 use super::world::World;
-use crate::api::{Layer, PerLayer};
+use crate::api::{Layer, Ownership, PerLayer, VectorStore, ownership};
 use crate::layers::existing_key::Unusable;
+use crate::layers::{Hints, LayerObservation};
 use crate::reconcile::attention::{Attention, Look};
 use crate::reconcile::memory::Memory;
 use crate::stack::fault::Fault;
@@ -21,6 +22,7 @@ use crate::stack::model::observed::Observation;
 use crate::stack::model::outcome::{Cause, LayerStatus, Outcome};
 use crate::stack::model::plan::{self, Step};
 use crate::stack::model::progress::STALLED;
+use crate::stack::store::StoreFacts;
 
 /// What a look at a stack came to: what is to be done next.
 pub struct Survey {
@@ -140,10 +142,41 @@ async fn look(
     let unseen_layers = observe(world, stack, memory, |_, layer| *how.get(layer)).await;
     let (index, mut others): (Vec<_>, Vec<_>) =
         unseen_layers.into_iter().partition(|(layer, _)| *layer == Layer::Index);
-    match others.pop() {
-        Some((layer, fault)) => Err(unseen(world, stack, memory, layer, fault)),
-        None => Ok(index.into_iter().map(|(_, fault)| fault).next()),
+    if let Some((layer, fault)) = others.pop() {
+        return Err(unseen(world, stack, memory, layer, fault));
     }
+    if *how.get(Layer::VectorStore) == Look::All
+        && let Err(fault) = look_for_another_store(world, stack, memory).await
+    {
+        return Err(unseen(world, stack, memory, Layer::VectorStore, fault));
+    }
+    Ok(index.into_iter().map(|(_, fault)| fault).next())
+}
+
+/// Where something was left behind and no store of the wanted kind was, one of another kind may have been. It has the same
+/// name, and whoever took over the rest would leave it to nobody. A kind that cannot be asked for lack of a right, or that
+/// the region does not have, has none.
+async fn look_for_another_store(
+    world: &World<'_>,
+    stack: &Stack<'_>,
+    memory: &mut Memory,
+) -> Result<(), Fault> {
+    let owns = ownership(stack.column, Layer::VectorStore) == Ownership::Owns;
+    if !owns || !memory.observed.lacks(Layer::VectorStore) || !memory.observed.is_adopted(stack.id) {
+        return Ok(());
+    }
+    let wanted = stack.store_kind();
+    for store_kind in VectorStore::ALL.into_iter().filter(|kind| *kind != wanted) {
+        let hints = Hints { store_kind, ..stack.hints(&memory.observed) };
+        match world.layers.look(stack.id, Layer::VectorStore, &hints).await {
+            Ok(LayerObservation::VectorStore(seen)) if seen.ours().is_some_and(StoreFacts::has_any) => {
+                memory.observed.vector_store = seen;
+            }
+            Err(fault) if fault.class.needs_person().is_none() => return Err(fault),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// What is lost waits for nobody but a person, and all that builds on it waits for that.

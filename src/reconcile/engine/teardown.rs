@@ -15,7 +15,7 @@ use crate::stack::fault::Fault;
 use crate::stack::identity::Identity;
 use crate::stack::model::desired::Blueprint;
 use crate::stack::model::plan;
-use crate::stack::model::progress::{Cadence, Progress};
+use crate::stack::model::progress::{Cadence, Progress, STALLED};
 use crate::stack::model::teardown_order::{ORDER, OnDelete, is_built_on};
 use crate::stack::offer::Offer;
 use crate::stack::store::features;
@@ -66,9 +66,10 @@ pub async fn teardown(
 ) -> Result<Progress, Fault> {
     memory.leaves();
     let mut stuck = observe(world, case, memory, |_, _| Look::All).await;
-    // One's own vector store takes its indexes along; in a borrowed one an unseen index would stay, with all its vectors.
+    // In a borrowed vector store an unseen index would stay, with all its vectors, and so it may in one's own.
     stuck.extend(memory.observed.index_hidden.clone().map(|hidden| (Layer::Index, hidden)));
-    stuck.retain(|(layer, _)| *layer != Layer::Index || case.offer.is_some());
+    let takes_along = case.offer.is_none() && features(case.store_kind()).takes_indexes_along;
+    stuck.retain(|(layer, _)| *layer != Layer::Index || !takes_along);
     let store = plan::handles(&memory.observed, case.offer).store;
     let hints = Hints { store, ..case.hints(&memory.observed) };
     // What cannot be seen may well stand. A key that has encrypted what is left alone stays too.
@@ -98,12 +99,28 @@ async fn teardown_layer(
     memory: &Memory,
     hints: &Hints,
 ) -> (Layer, Result<Progress, Fault>) {
-    let result = match memory.refusal(world.clock, layer) {
-        Some(fault) => Err(fault.clone()),
-        None => world.layers.teardown(case.id, layer, &memory.observed, hints).await,
+    let result = match (holds_anothers(case, layer, memory), memory.refusal(world.clock, layer)) {
+        (Some(waits), _) => Ok(waits),
+        (None, Some(fault)) => Err(fault.clone()),
+        (None, None) => world.layers.teardown(case.id, layer, &memory.observed, hints).await,
     };
     let looks = || format!("The {layer} was deleted; looking whether anything is left");
     (layer, result.map(|progress| progress.or(|| Progress::waiting(Reason::Deleting, looks()))))
+}
+
+/// Why a vector store of one's own stays for now: it is not deleted while it has an index, and the one in it is not ours.
+fn holds_anothers(case: &Stack<'_>, layer: Layer, memory: &Memory) -> Option<Progress> {
+    let store = features(case.store_kind());
+    let stays = layer == Layer::VectorStore && !store.takes_indexes_along;
+    let foreign = memory.observed.index.foreign().filter(|_| stays)?;
+    let message = format!(
+        "{} {} is not deleted while {} is in it, which does not carry our tags, so it belongs to somebody else. Remove it, if it \
+         is yours to remove",
+        store.title,
+        case.id.name(layer),
+        foreign.resource
+    );
+    Some(Progress::Waiting { reason: Reason::OwnedByAnother, message, cadence: Cadence::After(STALLED) })
 }
 
 /// What is left to wait for, of all that goes on side by side. A failure that passes is told once it has lasted.

@@ -84,6 +84,11 @@ impl Layers for InMemory {
             Ok(match layer {
                 Layer::Key => LayerObservation::Key(judged(id, &observed.key, |it| Some(&it.tags))),
                 Layer::Bucket => LayerObservation::Bucket(judged(id, &observed.bucket, |it| Some(&it.tags))),
+                Layer::VectorStore
+                    if observed.vector_store.ours().is_some_and(|facts| facts.kind() != hints.store_kind) =>
+                {
+                    LayerObservation::VectorStore(Observed::Absent)
+                }
                 Layer::VectorStore => {
                     LayerObservation::VectorStore(judged(id, &observed.vector_store, |it| {
                         Some(match it {

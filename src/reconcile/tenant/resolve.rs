@@ -34,7 +34,7 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
     // Whoever makes an object can write our finalizer into it; a record only we write.
     let held = finalizer::has_finalizer(&**tenant, &cx.finalizer());
     let has_id = held && cx.ids.is_holder(&tenant_id, &uid);
-    let stands = become_long(cx, tenant, has_id).await?;
+    let mut stands = become_long(cx, tenant, has_id).await?;
     let isolation = accept::tenant(tenant)?;
     let applicant = cx.applying(identity(cx, tenant, &isolation), &tenant.metadata, tenant.status.as_ref());
     if has_id {
@@ -48,7 +48,11 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
         may_come(cx, tenant, &applicant, &isolation, stack, stands.class.as_ref()).await?;
     }
     if let Some(stack) = stack {
-        accept::stack_serves(tenant, &isolation, stack)?;
+        accept::stack_serves(&isolation, stack)?;
+        match accept::store_serves(tenant, &isolation, stack) {
+            Err(lacks) if has_id => stands = goes_on_without(tenant, stands, lacks, stack),
+            served => served?,
+        }
     }
     if !has_id && !cx.claims.ask(&tenant_id, &claimant(tenant)) {
         return Err(record::taken(&tenant_id).into());
@@ -95,6 +99,20 @@ async fn become_long(cx: &Context, tenant: &mut Cow<'_, Tenant>, has_id: bool) -
         tenant.to_mut().status.get_or_insert_default().placement = Some(stands.placement.clone());
     }
     Ok(stands)
+}
+
+/// What the store lacks is refused as a change, and would change nothing of an index that is there: all goes on as it stands.
+fn goes_on_without(
+    tenant: &mut Cow<'_, Tenant>,
+    stands: Stands,
+    lacks: Blocked,
+    stack: &SharedStack,
+) -> Stands {
+    let placement = stands.placement.lent_by(stack.spec.vector_store.unwrap_or_default());
+    if let Some(status) = &mut tenant.to_mut().status {
+        status.placement = Some(placement.clone());
+    }
+    Stands { placement, refused: stands.refused.or(Some(lacks)), ..stands }
 }
 
 fn identity(cx: &Context, tenant: &Tenant, isolation: &Isolation) -> Identity {

@@ -11,6 +11,9 @@ const GIGABYTE: f64 = (1_u64 << 30) as f64;
 /// The least that a call is billed for that puts vectors.
 const PUT: f64 = 128.0 * 1024.0;
 
+/// A million questions to S3 Vectors, beside the data that they go through. <https://aws.amazon.com/s3/pricing/>
+const MILLION_QUESTIONS: f64 = 2.5;
+
 /// Prices in US dollars.
 #[derive(Clone, Copy, Debug)]
 pub struct Prices {
@@ -68,10 +71,11 @@ impl Prices {
 
     /// What was assumed, in words.
     pub fn words(&self) -> String {
-        let Self { ocu_hour, gb_month, key_month, vector_gb_month, .. } = self;
+        let Self { ocu_hour, gb_month, key_month, vector_gb_month, vector_gb_put } = self;
         format!(
-            "${ocu_hour} an OCU-hour, ${gb_month} a GB-month, ${vector_gb_month} a GB-month of vectors in S3 Vectors, \
-             ${key_month} a key-month"
+            "${ocu_hour} an OCU-hour, ${gb_month} a GB-month, ${vector_gb_month} a GB-month of vectors in S3 Vectors and \
+             ${vector_gb_put} a GB put there, ${key_month} a key-month; questions are not counted, of which a million to S3 \
+             Vectors costs ${MILLION_QUESTIONS} and the data that they go through"
         )
     }
 }
@@ -89,6 +93,8 @@ mod tests {
         assert!((prices.units(idle(false)) - 175.2).abs() < 1e-9);
         assert!((prices.bytes(10 << 30) - 0.23).abs() < 1e-9);
         assert!(prices.store_of(&Observation::default()).abs() < f64::EPSILON, "nothing is there");
-        assert!(prices.words().contains("$0.24 an OCU-hour"));
+        for said in ["$0.24 an OCU-hour", "$0.2 a GB put there", "a million to S3 Vectors costs $2.5 "] {
+            assert!(prices.words().contains(said), "{}", prices.words());
+        }
     }
 }

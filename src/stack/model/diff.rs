@@ -15,6 +15,7 @@ pub use crate::stack::compare::carries;
 use crate::stack::compare::differing;
 use crate::stack::identity::Scope;
 use crate::stack::layout::{OPERATORS_OWN, QUARANTINE};
+use crate::stack::store::features;
 
 /// Whether a policy is there, grants what it should and is described as it should be.
 fn says(found: Option<&PolicyFacts>, document: &Value, tags: &BTreeMap<String, String>) -> bool {
@@ -245,15 +246,19 @@ pub enum KeyChange {
     Alias,
     /// It is not enabled. A person must do that, or AWS is about to.
     NotEnabled,
+    /// Its policy does not let in the service of the vector store that decrypts by itself. A person must do that: the operator
+    /// may change no policy of a key.
+    ShutsStoreOut,
 }
 
 /// What differs between a key and the wanted one.
 pub fn key(want: &DesiredKey, facts: &KeyFacts) -> Vec<KeyChange> {
-    use KeyChange::{Alias, NotEnabled, Tags};
+    use KeyChange::{Alias, NotEnabled, ShutsStoreOut, Tags};
     differing([
         (Tags, carries(&facts.tags, &want.tags)),
         (Alias, facts.has_alias),
         (NotEnabled, facts.state == "Enabled"),
+        (ShutsStoreOut, facts.lets_store_in),
     ])
 }
 
@@ -265,6 +270,16 @@ pub fn unusable(arn: &str, state: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("KMS key {arn} is {state}, so that nothing that it has encrypted can be read: {remedy}"))
+}
+
+/// Why no vectors can be kept under a key, and what must be added to its policy.
+pub fn shuts_store_out(scope: &Scope, want: &DesiredKey, arn: &str) -> Option<String> {
+    let features = features(want.store);
+    let (service, statement) = (features.decrypts?, features.key_statement?(scope));
+    Some(format!(
+        "The policy of KMS key {arn} does not let {service} do kms:Decrypt, without which no index is made under it and none is \
+         kept up. Add this statement to the policy: {statement}"
+    ))
 }
 
 /// Whether a layer that is owned is as it should be.

@@ -86,7 +86,7 @@ impl KeyChange {
         match self {
             KeyChange::Tags => Some("its tags"),
             KeyChange::Alias => Some("its alias"),
-            KeyChange::NotEnabled => None,
+            KeyChange::NotEnabled | KeyChange::ShutsStoreOut => None,
         }
     }
 }

@@ -242,6 +242,7 @@ pub fn key(id: &Identity, want: &DesiredKey) -> KeyFacts {
         state: "Enabled".into(),
         tags: want.tags.clone(),
         foreign: None,
+        lets_store_in: true,
     }
 }
 

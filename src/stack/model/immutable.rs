@@ -5,10 +5,10 @@ use serde_saphyr::FlowMap;
 
 use super::desired::Desired;
 use super::observed::Observation;
-use crate::api::{Chunking, ChunkingSettings, Distance};
+use crate::api::{Chunking, ChunkingSettings, Distance, VectorStore};
 use crate::stack::compare::in_yaml;
 use crate::stack::identity::Scope;
-use crate::stack::store::{Fixed, read_back};
+use crate::stack::store::{Fixed, StoreFacts, StoreHandle, read_back};
 
 /// What can never be changed and is not as wanted: the setting, what AWS has, what is wanted.
 pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<String> {
@@ -19,6 +19,12 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
             differences.push(format!("{setting} is {has} and should be {wanted}"));
         }
     };
+    // Of a store of another kind nothing else can be compared.
+    if let (Some(wanted), Some(has)) = (want.store_kind(), store_left(observed)) {
+        let setting =
+            if want.vector_store.is_some() { "vectorStore" } else { "`vectorStore` of the SharedStack" };
+        compare(setting, Some(has.to_string()), wanted.to_string());
+    }
     if let (Some(want), Some(facts)) = (&want.vector_store, observed.vector_store.ours()) {
         for Fixed { setting, has, wanted } in want.fixed(facts) {
             compare(setting, has, wanted);
@@ -55,6 +61,12 @@ pub fn immutable(scope: &Scope, want: &Desired, observed: &Observation) -> Vec<S
         }
     }
     differences
+}
+
+/// Which kind of store was left behind: the one that the knowledge base uses, or that has our name.
+fn store_left(observed: &Observation) -> Option<VectorStore> {
+    let used = observed.knowledge_base.ours().and_then(|facts| facts.store.as_ref());
+    used.map(StoreHandle::kind).or_else(|| observed.vector_store.ours().map(StoreFacts::kind))
 }
 
 #[cfg(test)]

@@ -245,6 +245,9 @@ pub struct KeyFacts {
     pub tags: BTreeMap<String, String>,
     /// Somebody else's key, if our alias points at it.
     pub foreign: Option<Foreign>,
+    /// Whether its policy lets in the service of the vector store that decrypts by itself. Also where the store has none, and
+    /// where nobody can say.
+    pub lets_store_in: bool,
 }
 
 /// A bucket's settings, each `None` where AWS has none.

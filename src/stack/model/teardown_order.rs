@@ -78,6 +78,15 @@ mod tests {
         assert_eq!(before(Layer::VectorStore), [Layer::KnowledgeBase, Layer::Index]);
         assert_eq!(before(Layer::Role), [Layer::KnowledgeBase, Layer::Index]);
         assert_eq!(before(Layer::Key), ORDER[..5]);
+        // No policy beside the role opens an index of S3 Vectors, and so the role does not outlive it.
+        let on_s3_vectors = |below| {
+            let built_on = |above: &Layer| is_built_on(VectorStore::S3Vectors, *above, below);
+            ORDER.into_iter().filter(built_on).collect::<Vec<_>>()
+        };
+        assert_eq!(on_s3_vectors(Layer::Role), [Layer::KnowledgeBase]);
+        for layer in [Layer::KnowledgeBase, Layer::Index, Layer::Bucket, Layer::VectorStore, Layer::Key] {
+            assert_eq!(on_s3_vectors(layer), before(layer), "{layer}");
+        }
     }
 
     #[test]

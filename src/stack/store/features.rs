@@ -28,6 +28,8 @@ pub struct Features {
     pub declares: bool,
     /// Whether an index has tags of its own, which say whose it is.
     pub index_has_tags: bool,
+    /// Whether its deletion takes its indexes along. Another is not deleted while it has one.
+    pub takes_indexes_along: bool,
     /// Whether it bills the vectors that are in it, and nothing by the hour.
     pub bills_vectors: bool,
     /// Whether a store and an index are there when AWS answers that it makes them.

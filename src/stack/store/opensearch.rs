@@ -49,6 +49,7 @@ pub(crate) const FEATURES: Features = Features {
     create_data_access: Some(aoss::CreateAccessPolicy),
     declares: true,
     index_has_tags: false,
+    takes_indexes_along: true,
     bills_vectors: false,
     made_at_once: false,
     finds_words: true,

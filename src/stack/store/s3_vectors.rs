@@ -58,6 +58,7 @@ pub(crate) const FEATURES: Features = Features {
     create_data_access: None,
     declares: false,
     index_has_tags: true,
+    takes_indexes_along: false,
     bills_vectors: true,
     made_at_once: true,
     finds_words: false,

@@ -160,3 +160,49 @@ async fn a_stack_that_is_not_there_yet_is_waited_for() {
     })
     .await;
 }
+
+/// Only the operator can see which store a Bridge tenant borrows.
+#[tokio::test]
+async fn what_the_store_of_its_stack_lacks_is_refused_and_later_as_a_change_only() {
+    world(|w| async move {
+        w.apply("{kind: SharedStack, metadata: {name: vectors}, spec: {vectorStore: S3Vectors}}").await;
+        w.ready("SharedStack/vectors").await;
+        let bridge = |name: &str, index: &str| {
+            format!(
+                "{{kind: Tenant, metadata: {{name: {name}}},
+                  spec: {{tenantId: {name}, pattern: Bridge, stackRef: {{name: vectors}}, index: {{{index}}}}}}}"
+            )
+        };
+        const YEAR: &str = "{name: year, type: Number}";
+        let (without, with) = (
+            format!("attributes: [{YEAR}]"),
+            format!("attributes: [{YEAR}, {{name: topics, type: StringList}}]"),
+        );
+        let mark = w.double.mark().await;
+        for (name, index, why) in
+            [("graph", "hnsw: {m: 8}", "index.hnsw"), ("lists", with.as_str(), "'StringList'")]
+        {
+            w.apply(&bridge(name, index)).await;
+            let told = assert_refused(&w, mark, name, "Invalid").await;
+            let message = told.message("Accepted");
+            assert!(message.contains(why) && message.contains("SharedStack 'vectors"), "{}", told.describe());
+        }
+
+        // Whoever takes it out comes, and whoever adds it later goes on as before.
+        w.apply(&bridge("lists", &without)).await;
+        let before = w.ready("lists").await;
+        w.apply(&bridge("lists", &with)).await;
+        let told = w.condition("lists", "Accepted=False/Invalid").await;
+        for wanted in ["Ready=True", "Stalled=True/Invalid", "Reconciling=False/Invalid"] {
+            assert!(told.is(wanted), "{}", told.describe());
+        }
+        w.upload("lists", &[("leave.md", "Everybody has thirty days of annual leave.")]).await;
+        w.condition("lists", "DocumentsCurrent=True/Synced").await;
+        assert!(!w.retrieve("lists", "How many days of annual leave?").await.is_empty());
+        w.apply(&bridge("lists", &without)).await;
+        let after = w.condition("lists", "Accepted=True").await;
+        assert!(after.is("Ready=True") && after.is("Stalled=False"), "{}", after.describe());
+        assert_eq!(after.status.knowledge_base_id, before.status.knowledge_base_id);
+    })
+    .await;
+}

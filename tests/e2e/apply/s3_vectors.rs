@@ -384,6 +384,59 @@ async fn a_metadata_file_that_is_too_long_is_told() {
     .await;
 }
 
+/// Bedrock's guide says that the job throws, and not whether it does so for one document or for all.
+#[tokio::test]
+async fn a_document_with_too_many_attributes_is_told_whatever_fails_of_it() {
+    world(|w| async move {
+        w.apply(SILO).await;
+        w.ready("acme").await;
+        let attributes: serde_json::Map<_, _> =
+            (0..36).map(|n| (format!("attribute{n}"), json!("x"))).collect();
+        let many = json!({"metadataAttributes": attributes}).to_string();
+        for (how, reason) in [("document", "DocumentsFailed"), ("job", "SyncFailed")] {
+            w.double.settings(json!({"switches": {"s3_vectors_refusal": how}})).await;
+            w.upload("acme", &[("many.md", how), ("many.md.metadata.json", &many)]).await;
+            w.annotate("acme", "tenantry.dev/sync-requested-at", Some(how)).await;
+            let told = w.condition("acme", &format!("DocumentsCurrent=False/{reason}")).await;
+            assert!(
+                told.message("DocumentsCurrent").contains("35 metadata attributes"),
+                "{}",
+                told.describe()
+            );
+        }
+    })
+    .await;
+}
+
+/// In the vector bucket of a SharedStack somebody may have made an index of a tenant's name.
+#[tokio::test]
+async fn an_index_of_our_name_that_is_somebody_elses_is_left_alone() {
+    world(|w| async move {
+        w.apply("{kind: SharedStack, metadata: {name: vectors}, spec: {vectorStore: S3Vectors}}").await;
+        let stack = w.ready("SharedStack/vectors").await;
+        let name = w.tenant_identity("acme", Pattern::Bridge, Some("vectors"), "").name(Layer::Index);
+        let bucket = stack.status.store_arn.clone().unwrap();
+        let theirs = w.sdk.s3vectors.create_index().vector_bucket_arn(&bucket).index_name(&name);
+        let theirs = theirs.data_type("float32".into()).dimension(4).distance_metric("cosine".into());
+        theirs.send().await.unwrap();
+        let mark = w.double.mark().await;
+        w.apply(
+            "{kind: Tenant, metadata: {name: acme}, spec: {tenantId: acme, pattern: Bridge, stackRef: {name: vectors}}}",
+        )
+        .await;
+        let told = w.condition("acme", "Stalled=True/OwnedByAnother").await;
+        assert!(told.message("Ready").contains(&name), "{}", told.describe());
+        let writes = w.double.journal(mark).await.mutating();
+        assert!(writes.is_empty(), "{writes}");
+        let index = format!("{bucket}/index/{name}");
+        w.sdk.s3vectors.delete_index().index_arn(&index).send().await.unwrap();
+        w.annotate("acme", "tenantry.dev/retry-requested-at", Some("it is free")).await;
+        let acme = w.ready("acme").await;
+        assert_eq!(acme.status.index_arn.as_deref(), Some(index.as_str()));
+    })
+    .await;
+}
+
 /// Whatever nobody has said of AWS: each of these both ways, and all of them at their worst.
 #[tokio::test]
 async fn what_nobody_knows_of_the_service_may_be_either_way() {
@@ -393,7 +446,7 @@ async fn what_nobody_knows_of_the_service_may_be_either_way() {
                 "switches": {
                     "policy_variables": "slashless", "vector_bucket_mode": "CLASSIC", "vector_policy_shown": "normalised",
                     "vector_indexing_source": "bucket", "s3_vectors_check": "all", "s3_vectors_shown": "all",
-                    "s3_vectors_keys": "checked",
+                    "s3_vectors_keys": "checked", "s3_vectors_query": "CLASSIC", "vector_bucket_key": "unchecked",
                 },
                 "lag": {"vector_index_visible": 5, "vector_list": 5},
                 "dwell": {"vector_index_name": 5, "vector_bucket_empty": 5, "vector_bucket_name": 5},

@@ -5,3 +5,4 @@ pub mod dry_run;
 pub mod leaving;
 pub mod release;
 pub mod retained;
+pub mod stores;

@@ -130,6 +130,32 @@ async fn what_cannot_be_seen_may_well_stand() {
     assert!(!bridge.layers_of("teardown").contains(&Role), "it alone says whose the index is");
 }
 
+/// AWS deletes no vector bucket that has an index, and says of none which it is.
+#[tokio::test]
+async fn a_store_that_does_not_take_its_index_along_waits_for_it() {
+    let mut silo = Object::built("silo on S3 Vectors").await;
+    silo.aws(|aws| aws.blind.index = Some(fault(Class::Denied)));
+    for _ in 0..6 {
+        assert!(waits_for(&silo.goes().await).is_some());
+    }
+    assert_eq!(waits_for(&silo.goes().await), Some(Reason::Denied), "whoever can give the right is told");
+    let torn = silo.layers_of("teardown");
+    assert!(!torn.contains(&VectorStore) && torn.contains(&Bucket) && torn.contains(&Role), "{torn:?}");
+    silo.aws(|aws| {
+        aws.blind.index = None;
+        aws.observed.index = Observed::Foreign(Foreign { resource: "index i".into(), ..foreign() });
+    });
+    match silo.goes().await {
+        Ok(Progress::Waiting { reason: Reason::OwnedByAnother, message, .. }) => {
+            assert!(message.contains("index i") && message.starts_with("Vector bucket prod-"), "{message}");
+        }
+        other => panic!("it goes on over somebody's index: {other:?}"),
+    }
+    assert_eq!(silo.layers_of("teardown"), []);
+    silo.aws(|aws| aws.observed.index = Observed::Absent);
+    assert_eq!(silo.until_gone(OnDelete::Delete).await, [[VectorStore], [Key]]);
+}
+
 #[tokio::test]
 async fn what_is_not_ours_is_left_alone_with_the_key_that_may_have_encrypted_it() {
     let mut silo = Object::built("silo with a key").await;

@@ -863,6 +863,35 @@ async fn what_an_earlier_object_left_is_taken_over_or_refused_with_both_values()
     assert_eq!(other.ensured(), []);
 }
 
+/// Its store would stay behind, with nobody to look after it, and cost money.
+#[tokio::test]
+async fn what_was_left_in_another_store_is_found_and_not_taken_over() {
+    let stack = |spec| Object::new(ideal::stack("a stack", spec));
+    let s3_vectors = json!({"vectorStore": "S3Vectors"});
+    for (left, comes) in [(json!({}), s3_vectors.clone()), (s3_vectors.clone(), json!({}))] {
+        let earlier = stack(left).sample.built();
+        let mut other = stack(comes.clone());
+        other.sample.id.uid = "another".into();
+        other.sample.id.adopts = Adopts::Left { approved: None };
+        other.aws(|aws| aws.observed = earlier.clone());
+        let Outcome::Blocked { why, .. } = other.pass().await.outcome else { panic!("it is taken over") };
+        assert_eq!(why.reason, Reason::RetainedDiffers);
+        assert!(why.message.contains("vectorStore is "), "{}", why.message);
+        assert_eq!(other.ensured(), []);
+
+        // Where only documents were left, any store may hold what is made of them.
+        other.aws(|aws| aws.observed.vector_store = Observed::Absent);
+        other.pass().await;
+        assert!(other.ensured().contains(&VectorStore), "{comes}");
+        other.until_ready().await;
+    }
+    let mut new = stack(s3_vectors);
+    new.sample.id.adopts = Adopts::Left { approved: None };
+    new.pass().await;
+    let looks = new.layers_of("look").into_iter().filter(|layer| *layer == VectorStore).count();
+    assert_eq!(looks, 1, "whoever finds nothing of an earlier one asks for no other store");
+}
+
 #[tokio::test]
 async fn trust_that_is_narrowed_while_the_knowledge_base_is_made_is_looked_at_again() {
     let mut silo = Object::built("silo").await;

@@ -108,7 +108,7 @@ fn nothing_that_somebody_may_change_is_put_right_without_a_word() {
 #[test]
 fn no_difference_is_without_its_row() {
     let told: Vec<_> = ROWS.iter().map(|(_, _, words)| *words).collect();
-    let key = [KeyChange::Tags, KeyChange::Alias, KeyChange::NotEnabled];
+    let key = [KeyChange::Tags, KeyChange::Alias, KeyChange::NotEnabled, KeyChange::ShutsStoreOut];
     let bucket = [
         BucketChange::PublicAccess,
         BucketChange::Ownership,

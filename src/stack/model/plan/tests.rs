@@ -227,6 +227,7 @@ const IN_ANOTHER_COLLECTION: &str = "its vectors are in a collection that is gon
 static WAYS: &[Way] = &[
     way(Layer::Key, "its alias is gone", "E.....", |it| key(it, |key| key.has_alias = false)),
     way(Layer::Key, "it is switched off", "E.....", |it| key(it, |key| key.state = "Disabled".into())),
+    way(Layer::Key, "it shuts the store out", "E.....", |it| key(it, |key| key.lets_store_in = false)),
     way(Layer::Key, "it lost a tag", "E.....", |it| key(it, |key| forget_a_tag(&mut key.tags))),
     way(Layer::Bucket, "it is open", ".E....", |it| bucket(it, |it| it.blocks_public_access = false)),
     way(Layer::Bucket, "it has ACLs", ".E....", |it| bucket(it, |it| it.object_ownership = None)),
@@ -947,6 +948,36 @@ fn what_was_left_is_taken_over_only_with_the_settings_that_it_has() {
     }
     let (id, want, observed) = retained(other_settings);
     assert_eq!(row(&plan(&id, &want, &observed).unwrap()), "......", "what is one's own stays as it is");
+}
+
+/// The knowledge base says which store it has, also where nobody may look for a store of another kind.
+#[test]
+fn what_was_left_in_another_store_is_not_taken_over() {
+    let of = |name: &str| BUILT.iter().find(|(sample, _)| sample.name == name).unwrap();
+    let stack_of = "`vectorStore` of the SharedStack";
+    for (left, comes, setting) in [
+        ("silo with a key", "silo on S3 Vectors", "vectorStore"),
+        ("silo on S3 Vectors", "silo with a key", "vectorStore"),
+        ("bridge", "bridge on S3 Vectors", stack_of),
+        ("bridge on S3 Vectors", "bridge", stack_of),
+        ("shared stack with a pool", "shared stack with a pool on S3 Vectors", "vectorStore"),
+        ("shared stack with a pool on S3 Vectors", "shared stack with a pool", "vectorStore"),
+    ] {
+        let ((before, built), (sample, _)) = (of(left), of(comes));
+        let id = Identity { uid: BEFORE.into(), ..sample.id.clone() }.adopting(None);
+        // Neither a store of its own kind is found under the name, nor an index.
+        let mut seen = built.clone();
+        (seen.vector_store, seen.index) = (Observed::Absent, Observed::Absent);
+        let refused = plan(&id, &sample.want(&seen), &seen).unwrap_err();
+        assert_eq!(refused.reason, Reason::RetainedDiffers, "{left}");
+        let says = format!("{setting} is {} and should be {}", store(before), store(sample));
+        assert!(refused.message.contains(&says), "{}", refused.message);
+        // The documents alone may be taken over.
+        seen.knowledge_base = Observed::Absent;
+        seen.role = Observed::Absent;
+        let goes_on = plan(&id, &sample.want(&seen), &seen);
+        assert!(goes_on.is_ok(), "{left}: {goes_on:?}");
+    }
 }
 
 // What is true of every sight.

@@ -34,7 +34,7 @@ fn vector(facts: &mut IndexFacts) -> &mut Value {
 #[test]
 fn a_key() {
     check(
-        fields!(KeyFacts { arn, has_alias, state, tags, foreign }),
+        fields!(KeyFacts { arn, has_alias, state, tags, foreign, lets_store_in }),
         |it| ours(&mut it.observed.key),
         &[
             ("arn", "it is another one of ours", |it| it.arn = KEY.into(), &[]),
@@ -47,6 +47,12 @@ fn a_key() {
             ("tags", "the user's was removed", |it| drop(it.tags.remove(USERS)), &["Key: Tags"]),
             ("tags", "others' beside ours", |it| tag(&mut it.tags, "others"), &[]),
             ("foreign", "somebody's is behind our alias", |it| it.foreign = Some(somebody()), &[]),
+            (
+                "lets_store_in",
+                "its policy was narrowed",
+                |it| it.lets_store_in = false,
+                &["Key: ShutsStoreOut"],
+            ),
         ],
     );
 }
