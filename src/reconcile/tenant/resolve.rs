@@ -70,11 +70,15 @@ pub(super) async fn resolve(cx: &Context, tenant: &mut Cow<'_, Tenant>) -> Resul
         })?;
     }
     let no_room = room::ask(cx, tenant, &applicant, &isolation).await?;
-    if let Some(class) = stands.class.as_ref().filter(|_| !has_id) {
+    let class = stands.class.as_ref().filter(|_| !has_id);
+    if let Some(class) = class {
         cx.comes_to_class(&class.name, &uid);
-        cx.hold_class(class).await?;
     }
     hold(cx, tenant, held, isolation.stack()).await?;
+    // Only now: another operator of the installation sees by our finalizer on the Tenant who needs the class.
+    if let Some(class) = class {
+        cx.hold_class(class).await?;
+    }
     let approved = annotations::approved(&tenant.metadata).map(str::to_owned);
     Ok(Resolved {
         id: applicant.id.adopting(approved.as_deref()),
