@@ -162,6 +162,15 @@ impl Ids {
             || self.known.lock().get(tenant_id).is_some_and(|known| !known.is_free)
     }
 
+    /// All ids that have a record. `None`: all might.
+    pub fn recorded(&self) -> Option<Vec<String>> {
+        if self.phase() != Phase::Complete {
+            return None;
+        }
+        let known = self.known.lock();
+        Some(known.iter().filter(|(_, known)| !known.is_free).map(|(id, _)| id.to_string()).collect())
+    }
+
     /// Whether a listing, or what was read since, showed a record of this id.
     pub fn is_listed(&self, tenant_id: &str) -> bool {
         self.known.lock().contains_key(tenant_id)

@@ -251,26 +251,37 @@ impl Context {
         Api::all(self.client.clone())
     }
 
-    /// How many documents these tenants of a pool may have. Who was not seen to be accepted yet, or has lost its class, gets
-    /// nothing new into the index meanwhile: once a document is there, no limit takes it away.
-    pub fn document_bounds(&self, tenants: &[Arc<Kept>]) -> Bounds {
+    /// How many documents these tenants of a pool may have. `recorded` are the ids that had a record before the tenants were looked
+    /// for: who gets one while the documents are looked at, was not seen to be accepted yet, or has lost its class, gets nothing
+    /// new into the index meanwhile. Once a document is there, no limit takes it away. An id without a Tenant is bound by nothing.
+    pub fn document_bounds(&self, recorded: Option<Vec<String>>, tenants: &[Arc<Kept>]) -> Bounds {
+        let unseen = Some(Arc::new(Bound::closed("")));
+        let others = unseen.clone().filter(|_| recorded.is_some());
+        let mut known: HashMap<_, _> = recorded.into_iter().flatten().map(|id| (id, None)).collect();
         let mut by_class: BTreeMap<&str, Option<Arc<Bound>>> = BTreeMap::new();
-        let mut known = HashMap::new();
+        for tenant in self.tenants.kept().iter().filter(|tenant| tenant.standing().is_none()) {
+            if let Some(id) = tenant.tenant_id()
+                && self.ids.is_holder(id, tenant.meta().uid.as_deref().unwrap_or_default())
+            {
+                known.insert(id.to_owned(), unseen.clone());
+            }
+        }
         for tenant in tenants {
             let Some((spec, status)) = tenant.common() else { continue };
             let Some(id) = tenant.tenant_id() else { continue };
             let class = status.and_then(|status| status.class.as_deref());
             let is_accepted = status.is_some_and(|status| status.placement.is_some());
-            if class.is_none() && spec.class_ref.is_some() && !is_accepted {
-                continue;
-            }
-            let its = class.and_then(|class| {
-                let its = by_class.entry(class).or_insert_with(|| self.document_bound(class).map(Arc::new));
-                its.clone()
-            });
+            let its = match class {
+                None if spec.class_ref.is_some() && !is_accepted => unseen.clone(),
+                None => None,
+                Some(class) => {
+                    let its = by_class.entry(class);
+                    its.or_insert_with(|| self.document_bound(class).map(Arc::new)).clone()
+                }
+            };
             known.insert(id.to_owned(), its);
         }
-        Bounds { known, others: Some(Arc::new(Bound::closed(""))) }
+        Bounds { known, others }
     }
 
     fn document_bound(&self, class: &str) -> Option<Bound> {
@@ -457,11 +468,42 @@ mod tests {
             of("free", None, json!({})),
             of("new", Some("basic"), json!({})),
         ]);
-        let bounds = cx.document_bounds(&all.of_pool("standard"));
+        let recorded = Some(vec!["acme".to_owned(), "left".to_owned()]);
+        let unknown = cx.document_bounds(None, &[]);
+        let bounds = cx.document_bounds(recorded, &all.of_pool("standard"));
         let may = |id: &str| bounds.of(id).map(|it| (it.class.as_str(), it.documents));
         assert_eq!(may("acme"), Some(("basic", Some(9))));
         assert_eq!(may("lost"), Some(("gone", Some(0))));
         assert_eq!((may("moves"), may("free")), (None, None));
         assert_eq!((may("new"), may("who-comes-later")), (Some(("", Some(0))), Some(("", Some(0)))));
+        assert_eq!(
+            (may("left"), unknown.of("anybody")),
+            (None, None),
+            "there is no Tenant that a class could bind"
+        );
+    }
+
+    /// Its record is there, and its status is not seen yet.
+    #[tokio::test]
+    async fn who_leaves_its_place_to_a_class_gets_nothing_indexed_before_its_status_is_seen() {
+        let server = api_server([]);
+        let mut cx = context(server.client());
+        cx.ids = records().await;
+        let object = tenant(json!({}));
+        let of = |status: Value| {
+            let mut object = object.clone();
+            object["spec"] = json!({"tenantId": "acme", "classRef": {"name": "basic"}});
+            object["status"] = status;
+            tenants([object])
+        };
+        cx.tenants = of(json!({}));
+        let may = |cx: &crate::reconcile::context::Context| {
+            let bounds = cx.document_bounds(cx.ids.recorded(), &cx.tenants.of_pool("standard"));
+            bounds.of("acme").map(|it| it.documents)
+        };
+        assert_eq!(may(&cx), Some(Some(0)));
+        let placement = json!({"pattern": "Pool", "stackRef": {"name": "standard"}});
+        cx.tenants = of(json!({"placement": placement}));
+        assert_eq!(may(&cx), None);
     }
 }

@@ -34,6 +34,8 @@ pub(super) async fn pool_documents(
     let (name, uid) = (stack.name_any(), stack.uid().unwrap_or_default());
     let id = Identity::of_stack(cx.scope.clone(), &name, &uid);
     let mut asks: Vec<Ask> = request(&stack.metadata).map(Ask::Request).into_iter().collect();
+    // Before the tenants: whoever has a record now is among them, or has no Tenant.
+    let recorded = cx.ids.recorded();
     let tenants = pool_tenants(cx, &name);
     asks.extend(tenants.iter().filter_map(|tenant| request(tenant.meta())).map(Ask::Request));
     // One job for all whose documents moved before it.
@@ -47,7 +49,7 @@ pub(super) async fn pool_documents(
     // What stays of a tenant that has been taken away is found by nobody any more.
     let taken_away = taken_away(&tenants);
     let is_somebodys = |tenant_id: &str| cx.ids.has_record(tenant_id) && !taken_away.contains(tenant_id);
-    let bounds = cx.document_bounds(&tenants);
+    let bounds = cx.document_bounds(recorded, &tenants);
     let source =
         ingestion::source(status, &id, approved, cx.schedule(&pool.ingestion, &uid)).filter(|_| whole);
     let source = source.map(|source| Source {
