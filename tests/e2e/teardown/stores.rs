@@ -106,6 +106,7 @@ async fn documents_come_back_to_another_store_once_their_key_serves_it() {
         w.annotate("acme", RETRY, Some("once it is gone")).await;
         let told = w.condition("acme", "KeyReady=False/KeyNotAllowed").await;
         assert!(told.message("KeyReady").contains("indexing.s3vectors.amazonaws.com"), "{}", told.describe());
+        assert!(told.is("Ready=False/KeyNotAllowed"), "a person must act: {}", told.describe());
         put_policy(&w, &key, &after).await;
         w.annotate("acme", RETRY, Some("once it is back")).await;
         w.condition("acme", "KeyReady=True").await;
