@@ -364,8 +364,11 @@ impl<'a, 'r> Step<'a, 'r> {
     }
 
     /// Whether a job was asked for and has not ended. Neither a job of the schedule counts, nor one for what another job
-    /// left: they do not change the condition.
+    /// left: they do not change the condition. Nor does what rests after a job that failed: why it failed is told meanwhile.
     fn is_asked(&self) -> bool {
+        if !self.rested {
+            return false;
+        }
         let counts = |ask: &Ask| !matches!(ask, Ask::Due(_) | Ask::Rest(_));
         let serves = |job: &JobSummary| self.asks.iter().any(|ask| counts(ask) && ask.is_served_by(job));
         self.open().into_iter().any(counts) || self.jobs.iter().any(|job| job.is_running() && serves(job))

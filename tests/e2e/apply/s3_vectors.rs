@@ -386,18 +386,22 @@ async fn a_metadata_file_that_is_too_long_is_told() {
 
 /// The operator may not read these files, and so counts no attributes: AWS does, and its words are told.
 #[tokio::test]
-async fn a_document_with_too_many_attributes_is_told_after_the_job() {
-    world(|w| async move {
-        w.apply(SILO).await;
-        w.ready("acme").await;
-        let attributes: serde_json::Map<_, _> =
-            (0..36).map(|n| (format!("attribute{n}"), json!("x"))).collect();
-        let many = json!({"metadataAttributes": attributes}).to_string();
-        w.upload("acme", &[("many.md.metadata.json", &many), ("many.md", "a document")]).await;
-        let told = w.condition("acme", "DocumentsCurrent=False/DocumentsFailed").await;
-        assert!(told.message("DocumentsCurrent").contains("35 metadata attributes"), "{}", told.describe());
-    })
-    .await;
+async fn a_document_with_too_many_attributes_is_told_after_the_job_whatever_fails() {
+    for (fails, reason) in [("document", "DocumentsFailed"), ("job", "SyncFailed")] {
+        world(|w| async move {
+            w.double.settings(json!({"switches": {"s3_vectors_refusal": fails}})).await;
+            w.apply(SILO).await;
+            w.ready("acme").await;
+            let attributes: serde_json::Map<_, _> =
+                (0..36).map(|n| (format!("attribute{n}"), json!("x"))).collect();
+            let many = json!({"metadataAttributes": attributes}).to_string();
+            w.upload("acme", &[("many.md.metadata.json", &many), ("many.md", "a document")]).await;
+            let told = w.condition("acme", &format!("DocumentsCurrent=False/{reason}")).await;
+            let message = told.message("DocumentsCurrent");
+            assert!(message.contains("35 metadata attributes"), "{}", told.describe());
+        })
+        .await;
+    }
 }
 
 /// In the vector bucket of a SharedStack somebody may have made an index of a tenant's name.

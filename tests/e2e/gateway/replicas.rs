@@ -81,6 +81,8 @@ async fn one_that_asks_much_waits_behind_itself() {
         w.with_documents(&["pool1", "pool2"]).await;
         let tokens = w.askers(&["pool1", "pool2"]).await;
         let gateway = w.gateway(&["--clock", "1", "--retrieve-rate", "20", "--pace", "50%"]).await;
+        // The first question of a tenant waits for its session, too.
+        assert_eq!(gateway.ask(&tokens["pool2"], "pool2", QUESTION).await.status, 200);
         let loud = async {
             let one = |_| gateway.ask(&tokens["pool1"], "pool1", QUESTION);
             join_all((0..120).map(one)).await
