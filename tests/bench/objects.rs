@@ -121,7 +121,7 @@ impl Default for Objects {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             objects.add("/api/v1/namespaces", namespace);
         }
-        for plural in ["tenants", "sharedstacks"] {
+        for plural in tenantry::api::crds::crds().into_iter().map(|it| it.spec.names.plural) {
             let definition = json!({
                 "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": format!("{plural}.tenantry.dev")},
