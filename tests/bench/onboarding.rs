@@ -84,15 +84,15 @@ const SILO: Kind = Kind {
     writes: 7.0,
     changes: &[&OF_AN_INDEX, &IN_A_COLLECTION, &COLLECTION_OF_ITS_OWN, &BUCKET_OF_ITS_OWN],
 };
-/// Beside its one wait are some 0.3 s of our own and the double's, as many as a Silo on a collection has beside its path.
+/// Beside its one wait are some 0.13 s of our own and the double's, as many as a Silo on a collection has beside its path.
 const SILO_ON_S3_VECTORS: Kind = Kind {
     name: "silo-on-s3-vectors",
     spec: "pattern: Silo, vectorStore: S3Vectors",
     path: &[KNOWLEDGE_BASE],
     faster: LESS_FAST,
-    most: 1.2,
-    calls: 78.0,
-    writes: 7.0,
+    most: 1.1,
+    calls: 60.0,
+    writes: 4.0,
     changes: &[&OF_AN_INDEX, &VECTOR_BUCKET_OF_ITS_OWN, &BUCKET_OF_ITS_OWN],
 };
 const BRIDGE: Kind = Kind {

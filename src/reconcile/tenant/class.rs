@@ -94,6 +94,10 @@ fn stays(
     wanted: &Placement,
     class: Option<&Class>,
 ) -> Result<(), Blocked> {
+    // Most often nothing has changed, and there may be very many.
+    if status.placement.as_ref() == Some(wanted) {
+        return Ok(());
+    }
     let Some(frozen) = frozen(cx, tenant, status, wanted) else { return Ok(()) };
     let moves: Vec<_> = frozen.moves(wanted).iter().map(ToString::to_string).collect();
     if moves.is_empty() {
