@@ -69,7 +69,7 @@ fn seen(cx: &Context, told: &mut HashMap<String, Says>, event: &Event<Guarded<Te
     }
     match event {
         Event::Apply(class) | Event::InitApply(class) => cx.class_seen(class),
-        _ => cx.class_gone(&name),
+        _ => drop(cx.class_gone(&name)),
     }
 }
 

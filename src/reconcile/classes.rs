@@ -32,7 +32,7 @@ pub(super) enum Mark {
     /// It is there.
     Held,
     /// It was taken off: the class as it was then, until the watch shows it.
-    Released(Box<Guarded<TenantClass>>),
+    Released(Arc<Guarded<TenantClass>>),
 }
 
 /// A class as a Tenant stands, or would stand, under it.

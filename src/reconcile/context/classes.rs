@@ -82,9 +82,11 @@ impl Context {
             return Ok(());
         }
         let _turn = self.classes.turn.lock().await;
-        let released = match self.classes.marks.lock().remove(&class.name) {
-            Some(Mark::Released(released)) => Some(Arc::from(released)),
-            _ => None,
+        let released = match self.classes.marks.lock().get(&class.name) {
+            // Somebody else had the turn for the same class.
+            Some(Mark::Held) => return Ok(()),
+            Some(Mark::Released(released)) => Some(released.clone()),
+            None => None,
         };
         // What is gone is nobody's to hold; the next pass says so.
         let cached = || self.tenant_classes.get(&ObjectRef::new(&class.name));
@@ -102,18 +104,17 @@ impl Context {
 
     /// A class as the watch shows it. Somebody may have taken our finalizer off: who stands under it puts it on again.
     pub fn class_seen(&self, class: &Guarded<TenantClass>) {
-        if !finalizer::has_finalizer(class, &self.finalizer()) {
-            self.class_gone(&class.name_any());
+        let name = class.name_any();
+        if !finalizer::has_finalizer(class, &self.finalizer()) && self.class_gone(&name) {
+            self.wake_class(&name);
         }
         // One that is being deleted waits for nobody but its Tenants.
         self.classes.unused.notify_one();
     }
 
-    /// A class, or our finalizer on it, is no more.
-    pub fn class_gone(&self, class: &str) {
-        if let Some(Mark::Held) = self.classes.marks.lock().remove(class) {
-            self.wake_class(class);
-        }
+    /// A class, or our finalizer on it, is no more. Whether it was there.
+    pub fn class_gone(&self, class: &str) -> bool {
+        matches!(self.classes.marks.lock().remove(class), Some(Mark::Held))
     }
 
     /// A Tenant comes to a class. From here on it keeps the class, before its status says so.
@@ -162,7 +163,7 @@ impl Context {
             }
             let api = self.class_api();
             if let Some(released) = finalizer::release(&api, &*class, &self.finalizer()).await? {
-                self.classes.marks.lock().insert(name.clone(), Mark::Released(Box::new(released)));
+                self.classes.marks.lock().insert(name.clone(), Mark::Released(Arc::new(released)));
             }
             tracing::info!(class = name, "no Tenant stands under the TenantClass any more");
         }
@@ -341,6 +342,18 @@ mod tests {
         get_object(format!("/apis/tenantry.dev/v1alpha1/tenants?&limit=500{token}")).answered(list)
     }
 
+    /// Our finalizer is put on the class as it was in this version.
+    fn takes(version: &str) -> Exchange {
+        json_patch(
+            CLASS,
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
+            ]),
+        )
+    }
+
     fn released() -> Exchange {
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": "u-1"},
@@ -424,15 +437,8 @@ mod tests {
     /// The watch shows later what was written: until then the cache has the class as it was before.
     #[tokio::test]
     async fn a_class_that_was_released_is_held_anew_whatever_the_cache_shows() {
-        let held_anew = json_patch(
-            CLASS,
-            json!([
-                {"op": "test", "path": "/metadata/uid", "value": "u-1"},
-                {"op": "test", "path": "/metadata/resourceVersion", "value": "4"},
-                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
-            ]),
-        );
-        let server = api_server([listed(vec![]), released(), held_anew.answered(basic())]);
+        let refused = takes("4").refused(422);
+        let server = api_server([listed(vec![]), released(), refused, takes("4").answered(basic())]);
         let mut cx = context(server.client());
         cx.tenant_classes = store([basic()]);
         cx.tenants = tenants([of_basic(json!({}), json!({}))]);
@@ -443,8 +449,23 @@ mod tests {
         assert!(!cx.is_held("basic"));
         cx.class_seen(&read(basic()));
         cx.comes_to_class("basic", "uid-acme");
+        assert!(cx.hold_class(&class).await.is_err(), "somebody has edited it since");
         cx.hold_class(&class).await.unwrap();
         cx.release_classes().await.unwrap();
+        assert!(cx.is_held("basic"));
+    }
+
+    #[tokio::test]
+    async fn of_many_who_come_to_a_class_at_once_one_holds_it() {
+        let server = api_server([takes("3").answered(basic())]);
+        let mut cx = context(server.client());
+        cx.tenant_classes = store([with(
+            basic(),
+            json!({"metadata": {"name": "basic", "uid": "u-1",
+            "resourceVersion": "3"}}),
+        )]);
+        let class = cx.class("basic").unwrap();
+        futures::future::try_join_all((0..9).map(|_| cx.hold_class(&class))).await.unwrap();
         assert!(cx.is_held("basic"));
     }
 

@@ -249,6 +249,17 @@ mod tests {
         json!({"placement": {"pattern": "Silo", "vectorStore": "S3Vectors"}})
     }
 
+    /// Our finalizer is put on the class `new`.
+    fn new_is_held() -> Exchange {
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": "uid-new"},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "3"},
+            {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
+        ]);
+        let patched = class("new", held(), in_pool());
+        json_patch("/apis/tenantry.dev/v1alpha1/tenantclasses/new", patch).answered(patched)
+    }
+
     fn labelled(labels: Value) -> Value {
         json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
             "metadata": {"name": "tenants", "uid": "ns-1", "labels": labels}})
@@ -345,17 +356,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_class_carries_our_finalizer_before_anybody_stands_under_it() {
-        let patched = class("new", held(), in_pool());
-        let patch = json_patch(
-            "/apis/tenantry.dev/v1alpha1/tenantclasses/new",
-            json!([
-                {"op": "test", "path": "/metadata/uid", "value": "uid-new"},
-                {"op": "test", "path": "/metadata/resourceVersion", "value": "3"},
-                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
-            ]),
-        );
         let asked = get("/api/v1/namespaces/tenants").answered(labelled(json!({})));
-        let expected = [asked, patch.answered(patched)];
+        let expected = [asked, new_is_held()];
         let (answer, _server) = ruled(by_class("new"), accepted_under("cheap"), true, expected).await;
         assert!(answer.is_ok());
         let (answer, _server) = ruled(by_class("new"), json!({}), false, []).await;
@@ -435,15 +437,7 @@ mod tests {
     /// Whoever takes our finalizer off a class by force takes it from those too who stand under it with a refused wish.
     #[tokio::test]
     async fn who_stands_under_a_class_with_a_refused_wish_holds_it_too() {
-        let patch = json_patch(
-            "/apis/tenantry.dev/v1alpha1/tenantclasses/new",
-            json!([
-                {"op": "test", "path": "/metadata/uid", "value": "uid-new"},
-                {"op": "test", "path": "/metadata/resourceVersion", "value": "3"},
-                {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
-            ]),
-        );
-        let expected = [patch.answered(class("new", held(), in_pool()))];
+        let expected = [new_is_held()];
         let (answer, _server) = ruled(by_class("premium"), accepted_under("new"), true, expected).await;
         assert_eq!(answer.ok().unwrap().stands.refused.unwrap().reason, Reason::Immutable);
     }
