@@ -83,9 +83,12 @@ pub(super) fn not_reserved(what: &str) -> kube::core::Rule {
     )
 }
 
-/// Whether an attribute is still there: the beginning of an expression, within the parentheses that it opens last.
-const STILL_THERE: &str =
-    "has(self.index) && has(self.index.attributes) && self.index.attributes.exists(new, new.name == old.name";
+/// Whether the attribute `old` is still there, and this holds of it as it is now.
+fn still_there(and: &str) -> String {
+    format!(
+        "has(self.index) && has(self.index.attributes) && self.index.attributes.exists(new, new.name == old.name{and})"
+    )
+}
 
 /// Attributes may be added; one that is there stays, with its type.
 pub(super) fn attributes_only_grow(instead: &str) -> kube::core::Rule {
@@ -95,15 +98,16 @@ pub(super) fn attributes_only_grow(instead: &str) -> kube::core::Rule {
 /// The same of what may borrow a vector store. Which store that is the API server cannot see, and so it lets a list be added
 /// where the store has none. The operator refuses it, and so it may be taken out again.
 pub(super) fn attributes_only_grow_but_lists(instead: &str) -> kube::core::Rule {
-    let may_go = format!(" || (self.pattern == 'Bridge' && old.type == 'StringList' && !({STILL_THERE})))");
+    let may_go =
+        format!(" || (self.pattern == 'Bridge' && old.type == 'StringList' && !({}))", still_there(""));
     only_grow(&may_go, instead)
 }
 
 fn only_grow(may_go: &str, instead: &str) -> kube::core::Rule {
     rule(
         format!(
-            "!has(oldSelf.index) || !has(oldSelf.index.attributes) || oldSelf.index.attributes.all(old, {STILL_THERE} && \
-             new.type == old.type){may_go})"
+            "!has(oldSelf.index) || !has(oldSelf.index.attributes) || oldSelf.index.attributes.all(old, {}{may_go})",
+            still_there(" && new.type == old.type")
         ),
         format!(
             "`index.attributes` may be added to, but what is there must not be changed or removed; {instead}"

@@ -323,22 +323,28 @@ async fn in_a_pool_documents_beyond_the_limit_are_found_by_nobody_until_there_is
     .await;
 }
 
+/// A Silo of a class with these limits, whose first document is indexed. Answers its knowledge base.
+async fn a_silo_within(w: &World, limits: &str) -> String {
+    w.apply(&format!(
+        "
+        kind: TenantClass
+        metadata: {{name: small}}
+        spec:
+          placement: {{pattern: Silo, vectorStore: S3Vectors}}
+          limits: {{{limits}}}"
+    ))
+    .await;
+    w.apply(&of_class("acme", "small")).await;
+    let knowledge_base = w.stands_under("acme", Some("small")).await.status.knowledge_base_id.unwrap();
+    w.upload("acme", &[("a.md", "The office opens at nine.")]).await;
+    w.condition("acme", "DocumentsCurrent=True/Synced").await;
+    knowledge_base
+}
+
 #[tokio::test]
 async fn of_a_silo_no_job_reads_more_than_its_limit() {
     world(|w| async move {
-        w.apply(
-            "
-            kind: TenantClass
-            metadata: {name: small}
-            spec:
-              placement: {pattern: Silo, vectorStore: S3Vectors}
-              limits: {documents: 2}",
-        )
-        .await;
-        w.apply(&of_class("acme", "small")).await;
-        let knowledge_base = w.stands_under("acme", Some("small")).await.status.knowledge_base_id.unwrap();
-        w.upload("acme", &[("a.md", "The office opens at nine.")]).await;
-        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        let knowledge_base = a_silo_within(&w, "documents: 2").await;
         let jobs = w.jobs(&knowledge_base).await;
         w.upload("acme", &[("b.md", "The office shuts at five."), ("c.md", "The office has a cat.")]).await;
         w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
@@ -372,19 +378,7 @@ async fn of_a_silo_no_job_reads_more_than_its_limit() {
 #[tokio::test]
 async fn between_two_jobs_of_a_silo_lie_as_many_minutes_as_its_class_says() {
     world(|w| async move {
-        w.apply(
-            "
-            kind: TenantClass
-            metadata: {name: small}
-            spec:
-              placement: {pattern: Silo, vectorStore: S3Vectors}
-              limits: {minutesBetweenJobs: 525600}",
-        )
-        .await;
-        w.apply(&of_class("acme", "small")).await;
-        let knowledge_base = w.stands_under("acme", Some("small")).await.status.knowledge_base_id.unwrap();
-        w.upload("acme", &[("a.md", "The office opens at nine.")]).await;
-        w.condition("acme", "DocumentsCurrent=True/Synced").await;
+        let knowledge_base = a_silo_within(&w, "minutesBetweenJobs: 525600").await;
         let jobs = w.jobs(&knowledge_base).await;
         w.upload("acme", &[("b.md", "The office shuts at five.")]).await;
         w.annotate("acme", "tenantry.dev/sync-requested-at", Some("now")).await;
