@@ -2,9 +2,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// A pass makes thousands of small values and drops them again, and a question some hundreds. This allocator takes less of the
+/// processor for that than the one of the C library. Without huge pages it needs no more memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = tenantry::cli::Cli::parse();
-    let done = match cli.runtime() {
+    let done = match tenantry::cli::Cli::runtime() {
         Ok(runtime) => runtime.block_on(cli.run()),
         Err(error) => Err(format!("the threads of this program cannot be started: {error}")),
     };

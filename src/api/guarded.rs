@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -23,25 +24,47 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
 }
 
+/// An object of which only the metadata has been read: whoever asks for very many asks for the next of them, and reads these meanwhile.
+#[derive(Clone, Debug)]
+pub struct Unread<K> {
+    metadata: ObjectMeta,
+    rest: BTreeMap<String, Box<RawValue>>,
+    kind: PhantomData<K>,
+}
+
 /// An object is read from its parts as they were sent: there may be very many objects, and a tree of values takes longer than all
 /// else. Who manages which field is often half of an object, and nobody reads it.
-impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
+impl<'de, K> Deserialize<'de> for Unread<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut parts = BTreeMap::<String, Box<RawValue>>::deserialize(deserializer)?;
+        let mut rest = BTreeMap::<String, Box<RawValue>>::deserialize(deserializer)?;
         let blank = RawValue::from_string("{}".into()).map_err(D::Error::custom)?;
-        let metadata = parts.insert("metadata".into(), blank);
+        let metadata = rest.insert("metadata".into(), blank);
         let metadata = metadata.ok_or_else(|| D::Error::missing_field("metadata"))?;
         let metadata = unmanaged(&metadata).map_err(D::Error::custom)?;
+        Ok(Self { metadata, rest, kind: PhantomData })
+    }
+}
+
+impl<K: Resource + DeserializeOwned> Unread<K> {
+    /// Reads the rest of it.
+    pub fn read(self) -> Guarded<K> {
+        let Self { metadata, rest, .. } = self;
         // What is wrong is told without a place in a text that nobody sees.
-        let object = read(parts.iter().map(|(name, part)| (name.as_str(), &**part)))
-            .or_else(|_| K::deserialize(serde_json::to_value(&parts)?));
-        Ok(Guarded(match object {
+        let object = read(rest.iter().map(|(name, part)| (name.as_str(), &**part)))
+            .or_else(|_| K::deserialize(serde_json::to_value(&rest)?));
+        Guarded(match object {
             Ok(mut object) => {
                 *K::meta_mut(&mut object) = metadata;
                 Ok(object)
             }
             Err(error) => Err(Unreadable { error: error.to_string(), metadata }),
-        }))
+        })
+    }
+}
+
+impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Unread::deserialize(deserializer).map(Unread::read)
     }
 }
 
@@ -58,34 +81,47 @@ fn read<'de, T: Deserialize<'de>>(
     T::deserialize(MapDeserializer::new(parts))
 }
 
-impl<K: Resource> Resource for Guarded<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
+/// What stands for an object is of its kind.
+macro_rules! stands_for {
+    ($of:ident, $this:ident, $meta:expr, $meta_mut:expr) => {
+        impl<K: Resource> Resource for $of<K> {
+            type DynamicType = K::DynamicType;
+            type Scope = K::Scope;
 
-    fn kind(dynamic: &K::DynamicType) -> Cow<'_, str> {
-        K::kind(dynamic)
-    }
+            fn kind(dynamic: &K::DynamicType) -> Cow<'_, str> {
+                K::kind(dynamic)
+            }
 
-    fn group(dynamic: &K::DynamicType) -> Cow<'_, str> {
-        K::group(dynamic)
-    }
+            fn group(dynamic: &K::DynamicType) -> Cow<'_, str> {
+                K::group(dynamic)
+            }
 
-    fn version(dynamic: &K::DynamicType) -> Cow<'_, str> {
-        K::version(dynamic)
-    }
+            fn version(dynamic: &K::DynamicType) -> Cow<'_, str> {
+                K::version(dynamic)
+            }
 
-    fn plural(dynamic: &K::DynamicType) -> Cow<'_, str> {
-        K::plural(dynamic)
-    }
+            fn plural(dynamic: &K::DynamicType) -> Cow<'_, str> {
+                K::plural(dynamic)
+            }
 
-    fn meta(&self) -> &ObjectMeta {
-        self.0.as_ref().map_or_else(|unreadable| &unreadable.metadata, K::meta)
-    }
+            fn meta(&$this) -> &ObjectMeta {
+                $meta
+            }
 
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        self.0.as_mut().map_or_else(|unreadable| &mut unreadable.metadata, K::meta_mut)
-    }
+            fn meta_mut(&mut $this) -> &mut ObjectMeta {
+                $meta_mut
+            }
+        }
+    };
 }
+
+stands_for!(
+    Guarded,
+    self,
+    self.0.as_ref().map_or_else(|unreadable| &unreadable.metadata, K::meta),
+    self.0.as_mut().map_or_else(|unreadable| &mut unreadable.metadata, K::meta_mut)
+);
+stands_for!(Unread, self, &self.metadata, &mut self.metadata);
 
 #[cfg(test)]
 mod tests {

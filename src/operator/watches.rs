@@ -19,7 +19,7 @@ use super::definitions;
 use crate::api::{SharedStack, Tenant};
 use crate::reconcile::context::Context;
 use crate::reconcile::tenants::{Tenants, news};
-use crate::reconcile::{Guarded, offer_status};
+use crate::reconcile::{Guarded, Unread, offer_status};
 use crate::stack::causes::causes;
 use crate::stack::identity::Identity;
 
@@ -149,7 +149,7 @@ impl TenantWatch {
 async fn take(
     tenants: Arc<Tenants>,
     listed: Arc<SetOnce<()>>,
-    watch: Begun<Guarded<Tenant>>,
+    watch: Begun<Unread<Tenant>>,
     shown: mpsc::UnboundedSender<Shown>,
 ) {
     let Begun(mut told, _task) = watch;
@@ -173,9 +173,9 @@ async fn take(
 }
 
 /// Puts into the cache what the watch tells.
-fn taken(tenants: &Tenants, event: watcher::Event<Guarded<Tenant>>) -> Option<Shown> {
+fn taken(tenants: &Tenants, event: watcher::Event<Unread<Tenant>>) -> Option<Shown> {
     let shown = match &event {
-        watcher::Event::Delete(gone) => Some(Shown::Gone(Box::new(gone.clone()))),
+        watcher::Event::Delete(gone) => Some(Shown::Gone(Box::new(gone.clone().read()))),
         watcher::Event::InitDone => Some(Shown::Listed),
         _ => None,
     };

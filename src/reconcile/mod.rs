@@ -39,7 +39,7 @@ pub(crate) mod written;
 use std::time::Duration;
 
 use crate::api::Reason;
-pub use crate::api::guarded::Guarded;
+pub use crate::api::guarded::{Guarded, Unread};
 use crate::records::Trouble;
 use crate::stack::causes::causes;
 use crate::stack::fault::Fault;

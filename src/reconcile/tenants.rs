@@ -14,7 +14,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use parking_lot::{Mutex, RwLock};
 
-use super::Guarded;
+use super::{Guarded, Unread};
 use crate::api::{DocumentsStatus, Pattern, Standing, Status, Tenant, TenantSpec, standing};
 
 /// How many different statuses, or specs, of a pool's Tenants are compared with a new one.
@@ -102,7 +102,7 @@ impl Tenants {
 
     /// Takes in what a watch tells. Answers a Tenant of which that is news, which its status and its finalizer are not: the
     /// operator writes them.
-    pub fn take(&self, event: Event<Guarded<Tenant>>) -> Option<ObjectRef<Guarded<Tenant>>> {
+    pub fn take(&self, event: Event<Unread<Tenant>>) -> Option<ObjectRef<Guarded<Tenant>>> {
         let mut listing = self.listing.lock();
         match event {
             Event::Init => *listing = listing.wrapping_add(1),
@@ -113,9 +113,7 @@ impl Tenants {
         None
     }
 
-    fn put(&self, mut tenant: Guarded<Tenant>, listing: u32) -> Option<ObjectRef<Guarded<Tenant>>> {
-        // Nobody reads who manages which field.
-        tenant.meta_mut().managed_fields = None;
+    fn put(&self, tenant: Unread<Tenant>, listing: u32) -> Option<ObjectRef<Guarded<Tenant>>> {
         let meta = tenant.meta();
         let key = key_of(meta);
         let before = self.all.read().get(&key).map(|entry| entry.kept.clone());
@@ -127,7 +125,7 @@ impl Tenants {
         let version = |meta: &ObjectMeta| (meta.uid.clone(), meta.resource_version.clone());
         let kept = match before {
             Some(before) if version(before.meta()) == version(meta) => before,
-            _ => Arc::new(self.pools.lock().keep(tenant)),
+            _ => Arc::new(self.pools.lock().keep(tenant.read())),
         };
         self.all.write().insert(key, Entry { kept, listing });
         reference
