@@ -50,24 +50,9 @@ pub async fn status(around: &Surroundings) -> anyhow::Result<Value> {
     Ok(tenant["status"].clone())
 }
 
-/// What every process must read before it can work: all Tenants, and which records there are. Page by page, and nothing is read
-/// of them but where the next page begins.
-pub async fn list(around: &Surroundings) -> anyhow::Result<()> {
-    list_tenants(around).await?;
-    let mut next = String::new();
-    loop {
-        let path =
-            format!("{}/{BUCKET}?list-type=2&prefix=tenants/&start-after={next}", around.s3.endpoint());
-        let page = reqwest::get(path).await?.text().await?;
-        let (_, rest) = page.split_once("<NextContinuationToken>").unwrap_or_default();
-        next = rest.split('<').next().unwrap_or_default().to_owned();
-        if next.is_empty() {
-            return Ok(());
-        }
-    }
-}
-
-async fn list_tenants(around: &Surroundings) -> anyhow::Result<()> {
+/// What every process must read before it can work: all Tenants, page by page. Nothing is read of them but where the next page
+/// begins. What else a process reads it can read beside that.
+pub async fn list_tenants(around: &Surroundings) -> anyhow::Result<()> {
     let client = client(around)?;
     let mut next = String::new();
     loop {

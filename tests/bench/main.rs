@@ -2,7 +2,7 @@
 //!
 //! Times differ from machine to machine; what is judged is never a time, but what it is a multiple of: the same work done
 //! without them, in the same run, each side in turn. A bench is a file here, a name in [`BENCHES`] or [`LONG`] and a
-//! line in [`benches`].
+//! line in [`bench`].
 
 mod account;
 mod bare;
@@ -25,10 +25,13 @@ mod stamping;
 #[path = "../e2e/support/mod.rs"]
 mod support;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use futures::FutureExt;
 use report::Report;
+use tokio::runtime::{Builder, Runtime};
 
 /// The benches by name. Those that take long run only when they are named.
 const BENCHES: [&str; 6] = ["stamping", "neighbours", "onboarding", "bridges", "fleet", "gateway"];
@@ -43,7 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
         named.iter().map(String::as_str).collect::<Vec<_>>()[..]
     {
         // One thread: it is the surroundings, and must not take the whole machine.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         match server {
             s3::SERVE => runtime.block_on(s3::serve())?,
             gateway::around::SERVE => runtime.block_on(gateway::around::serve())?,
@@ -58,29 +61,42 @@ fn main() -> anyhow::Result<ExitCode> {
             LONG.join(", ")
         );
     }
-    let names = if named.is_empty() { BENCHES.map(String::from).to_vec() } else { named };
-    let mut report = Report::new();
-    let run = tokio::runtime::Runtime::new()?.block_on(benches(&names, &mut report));
-    let path = report.write()?;
-    println!("# raw figures: {}", path.display());
-    run?;
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn benches(names: &[String], report: &mut Report) -> anyhow::Result<()> {
-    for name in names {
+    let names = if named.is_empty() { BENCHES.map(String::from).to_vec() } else { named.clone() };
+    let mut report = Report::new(&named)?;
+    println!("# raw figures: {}", report.path().display());
+    for name in &names {
         let begun = Instant::now();
-        match name.as_str() {
-            "stamping" => stamping::run(report).await?,
-            "neighbours" => neighbours::run(report).await?,
-            "onboarding" => onboarding::run(report).await?,
-            "bridges" => bridges::run(report).await?,
-            "fleet" => fleet::run(report, 10_000).await?,
-            "gateway" => gateway::run(report).await?,
-            "fleet-30000" => fleet::run(report, 30_000).await?,
-            other => anyhow::bail!("{other} is in the list of benches and is none"),
+        // One that ends early must not take the others with it, however it ends.
+        let run = runtime(name)?.block_on(AssertUnwindSafe(bench(name, &mut report)).catch_unwind());
+        match run {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => report.failed(name, &format!("{error:#}")),
+            Err(_) => report.failed(name, "it panicked, as is said above"),
         }
         report.note(format!("{name} took {:.0?}", begun.elapsed()));
     }
-    Ok(())
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a bench runs on. Where it calls what is measured itself, it has one thread, as the program has.
+fn runtime(name: &str) -> std::io::Result<Runtime> {
+    let mut runtime = if ["stamping", "neighbours"].contains(&name) {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    runtime.enable_all().build()
+}
+
+async fn bench(name: &str, report: &mut Report) -> anyhow::Result<()> {
+    match name {
+        "stamping" => stamping::run(report).await,
+        "neighbours" => neighbours::run(report).await,
+        "onboarding" => onboarding::run(report).await,
+        "bridges" => bridges::run(report).await,
+        "fleet" => fleet::run(report, 10_000).await,
+        "gateway" => gateway::run(report).await,
+        "fleet-30000" => fleet::run(report, 30_000).await,
+        other => anyhow::bail!("{other} is in the list of benches and is none"),
+    }
 }

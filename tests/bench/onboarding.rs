@@ -67,8 +67,9 @@ struct Kind {
     faster: u32,
     /// How many times the path it may take.
     most: f64,
-    /// How many calls to AWS, all together.
+    /// How many calls to AWS, all together, and how many of them read. A look more or less is a matter of the moment.
     calls: f64,
+    reads: f64,
     /// To Kubernetes: the finalizer, and the status.
     writes: f64,
     changes: &'static [&'static [&'static str]],
@@ -80,7 +81,8 @@ const SILO: Kind = Kind {
     path: &[COLLECTION, INDEX, SEEN, KNOWLEDGE_BASE],
     faster: FASTER,
     most: 1.05,
-    calls: 80.0,
+    calls: 78.0,
+    reads: 60.0,
     writes: 7.0,
     changes: &[&OF_AN_INDEX, &IN_A_COLLECTION, &COLLECTION_OF_ITS_OWN, &BUCKET_OF_ITS_OWN],
 };
@@ -91,7 +93,8 @@ const SILO_ON_S3_VECTORS: Kind = Kind {
     path: &[KNOWLEDGE_BASE],
     faster: LESS_FAST,
     most: 1.1,
-    calls: 60.0,
+    calls: 57.0,
+    reads: 42.0,
     writes: 4.0,
     changes: &[&OF_AN_INDEX, &VECTOR_BUCKET_OF_ITS_OWN, &BUCKET_OF_ITS_OWN],
 };
@@ -101,7 +104,8 @@ const BRIDGE: Kind = Kind {
     path: &[INDEX, SEEN, KNOWLEDGE_BASE],
     faster: FASTER,
     most: 1.15,
-    calls: 75.0,
+    calls: 39.0,
+    reads: 30.0,
     writes: 5.0,
     changes: &[&OF_AN_INDEX, &IN_A_COLLECTION],
 };
@@ -231,7 +235,7 @@ fn judge(report: &mut Report, kind: &Kind, rounds: &[Round]) {
         round.journal.mutating().only(|call| !call.succeeded()).len()
     });
     line("aws-calls", Bound::AtMost(kind.calls), &|round| round.journal.len());
-    line("reads", Bound::AtMost(60.0), &|round| round.journal.only(|call| !call.mutating).len());
+    line("reads", Bound::AtMost(kind.reads), &|round| round.journal.only(|call| !call.mutating).len());
     line("list-knowledge-bases", Bound::AtMost(3.0), &|round| round.journal.of("ListKnowledgeBases").len());
     line("changes-not-as-in-the-table", Bound::Exactly(0), &|round| {
         let made = count(&round.journal.mutating().only(Call::succeeded));
@@ -291,6 +295,7 @@ async fn steady_state(report: &mut Report, bed: &'static Bed) {
     let journal = w.double.journal(mark).await;
     let changed = versions(&w).await.iter().filter(|version| !before.contains(version)).count();
     let resyncs = journal.of("HeadBucket").len() / 2;
+    assert!(resyncs >= 3, "there were {resyncs} resyncs");
     report.note(format!(
         "at steady state: {resyncs} resyncs of a Silo, a SharedStack and what borrows from it"
     ));

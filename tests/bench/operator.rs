@@ -1,5 +1,6 @@
 //! The operator as the program that is installed: a process, and what Linux counts of it.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ const IDLE: Duration = Duration::from_millis(1500);
 /// A running operator. It is killed if it is not stopped.
 pub struct Operator {
     process: Child,
+    metrics: String,
     begun: Instant,
     _files: TempDir,
 }
@@ -31,8 +33,11 @@ impl Operator {
         let files = tempfile::tempdir()?;
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_tenantry").into());
         let mut command = program::command(program, files.path(), kubernetes, aws, &log())?;
+        let metrics = free_address()?.to_string();
         command.args([
             "run",
+            "--metrics-bind-address",
+            &metrics,
             "--installation",
             INSTALLATION,
             "--installation-bucket",
@@ -40,7 +45,7 @@ impl Operator {
             "--resync",
             "60",
         ]);
-        Ok(Self { process: command.spawn()?, begun: Instant::now(), _files: files })
+        Ok(Self { process: command.spawn()?, metrics, begun: Instant::now(), _files: files })
     }
 
     fn proc(&self, file: &str) -> anyhow::Result<String> {
@@ -77,6 +82,15 @@ impl Operator {
         Ok(since.duration_since(self.begun))
     }
 
+    /// How many passes over Tenants it has made.
+    pub async fn passes(&self) -> anyhow::Result<usize> {
+        let page = reqwest::get(format!("http://{}/metrics", self.metrics)).await?.text().await?;
+        let of_tenants = page.lines().filter(|line| {
+            line.starts_with("controller_runtime_reconcile_total{") && line.contains(r#"controller="tenant""#)
+        });
+        Ok(of_tenants.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum())
+    }
+
     /// Ends it as Kubernetes does.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         Command::new("kill").arg(self.process.id().to_string()).status()?;
@@ -94,6 +108,11 @@ impl Drop for Operator {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// An address at which nobody listens.
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
 fn log() -> PathBuf {

@@ -1,14 +1,19 @@
 //! What was measured, beside what it may be: a line `name value bound ok|short` for each figure.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use anyhow::Context;
+use serde_json::{Value, json};
 
-/// All that was measured, and what explains it. A line is printed as soon as it is known.
+/// All that was measured, and what explains it. A line is printed, and written into the file of raw figures, as soon as it is
+/// known.
 pub struct Report {
     short: usize,
-    raw: Vec<serde_json::Value>,
+    path: PathBuf,
+    file: File,
 }
 
 /// What a figure may be.
@@ -39,8 +44,24 @@ impl fmt::Display for Bound {
 }
 
 impl Report {
-    pub fn new() -> Self {
-        Self { short: 0, raw: Vec::new() }
+    /// Of the benches that were named, each of which has its part in the name of the file; of all if none was.
+    pub fn new(named: &[String]) -> anyhow::Result<Self> {
+        let name: Vec<_> = std::iter::once("bench").chain(named.iter().map(String::as_str)).collect();
+        let path = target().join(name.join("-")).with_extension("jsonl");
+        let file = File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+        Ok(Self { short: 0, path, file })
+    }
+
+    /// Where the raw figures are, one JSON object a line.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&mut self, figure: &Value) {
+        // A disk that is full is no reason to lose what is printed.
+        if let Err(error) = writeln!(self.file, "{figure}") {
+            eprintln!("{} cannot be written: {error}", self.path.display());
+        }
     }
 
     /// A figure that must keep a bound. Its name is one word in kebab-case; the unit, if it has one, is in the name.
@@ -52,32 +73,31 @@ impl Report {
             Bound::Exactly(_) => format!("{measured:.0}"),
         };
         println!("{name:56} {value:>9} {:>10} {word}", bound.to_string());
-        self.raw.push(json!({ "name": name, "value": measured, "bound": bound.to_string(), "result": word }));
+        self.write(&json!({ "name": name, "value": measured, "bound": bound.to_string(), "result": word }));
+    }
+
+    /// A bench that did not come to its end is short.
+    pub fn failed(&mut self, bench: &str, why: &str) {
+        self.short += 1;
+        println!("{bench:56} {:>9} {:>10} short", "-", "its end");
+        self.note(format!("{bench} did not come to its end: {why}"));
     }
 
     /// What was seen and has no bound: every round of a ratio, and the seconds behind it. Goes to the file of raw figures.
     pub fn raw(&mut self, name: &str, seen: impl serde::Serialize) {
-        self.raw.push(json!({ "name": name, "raw": seen }));
+        self.write(&json!({ "name": name, "raw": seen }));
     }
 
     /// What explains a figure to whoever reads the output.
     pub fn note(&mut self, what: impl Into<String>) {
         let what = what.into();
         println!("# {what}");
-        self.raw.push(json!({ "note": what }));
+        self.write(&json!({ "note": what }));
     }
 
     /// Whether everything keeps its bound.
     pub fn holds(&self) -> bool {
         self.short == 0
-    }
-
-    /// Writes every figure, one JSON object a line.
-    pub fn write(&self) -> anyhow::Result<PathBuf> {
-        let path = target().join("bench.jsonl");
-        let lines: String = self.raw.iter().map(|figure| format!("{figure}\n")).collect();
-        std::fs::write(&path, lines)?;
-        Ok(path)
     }
 }
 

@@ -79,11 +79,10 @@ async fn answer(
     }
     if asked.path == "/" || asked.path.starts_with("/knowledgebases") {
         let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-        let (status, answer) = store.lock().account.answer(
-            &asked.path,
-            target,
-            &body.map(|it| it.to_bytes()).unwrap_or_default(),
-        );
+        let mut store = store.lock();
+        *store.served.entry("of other services").or_default() += 1;
+        let (status, answer) =
+            store.account.answer(&asked.path, target, &body.map(|it| it.to_bytes()).unwrap_or_default());
         let mut response = Response::new(Full::from(answer));
         *response.status_mut() = status;
         return Ok(response);
@@ -168,6 +167,7 @@ impl Store {
         if asked.key.is_empty()
             && let Some(answer) = self.bucket(asked, &body)
         {
+            *self.served.entry("of the bucket").or_default() += 1;
             return answer;
         }
         let (operation, answer) = match (&asked.method, asked.key.is_empty()) {
