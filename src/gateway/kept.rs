@@ -103,20 +103,21 @@ enum Now<V, R> {
 impl<V: Clone, R: Clone> Slot<V, R> {
     fn now(&self, refused_for: Duration, pause: Duration) -> Now<V, R> {
         let known = self.known.lock();
-        let away = known.away.as_deref().filter(|(_, since)| since.elapsed() < pause);
+        let away = known.away.as_deref().map(|(why, since)| (why, since.elapsed()));
+        let is_paused = away.is_some_and(|(_, since)| since < pause);
         if let Some((value, life, since)) = &known.said {
             let age = since.elapsed();
-            if age < life.young || (age < life.fresh && away.is_some()) {
+            // That nobody answered counts no longer than an answer would: by then it may be over, and what was said before
+            // withdrawn.
+            let is_away = away.is_some_and(|(_, since)| since < life.fresh);
+            if age < life.young {
                 return Now::Use(value.clone());
             }
-            if age < life.fresh {
-                return Now::UseAndAsk(value.clone());
-            }
-            if age < life.usable && away.is_some() {
-                return Now::Use(value.clone());
+            if age < life.fresh || (age < life.usable && is_away) {
+                return if is_paused { Now::Use(value.clone()) } else { Now::UseAndAsk(value.clone()) };
             }
         }
-        if let Some((why, _)) = away {
+        if let Some((why, _)) = away.filter(|_| is_paused) {
             return Now::Refuse(why.clone());
         }
         match known.refused.as_deref() {
@@ -269,6 +270,7 @@ mod tests {
         kept: Kept<u8, usize, &'static str>,
         asked: Arc<AtomicUsize>,
         says: Arc<Mutex<Says>>,
+        takes: Duration,
     }
 
     fn yes(count: usize) -> Said {
@@ -286,7 +288,8 @@ mod tests {
     impl Source {
         fn new() -> Self {
             let kept = Kept::new(NonZeroUsize::new(2).unwrap(), 5 * SECOND, 5 * SECOND);
-            Self { kept, asked: Arc::default(), says: Arc::new(Mutex::new(yes as Says)) }
+            let says = Arc::new(Mutex::new(yes as Says));
+            Self { kept, asked: Arc::default(), says, takes: SECOND / 10 }
         }
 
         fn now_says(&self, says: Says) {
@@ -294,10 +297,10 @@ mod tests {
         }
 
         async fn get(&self, key: u8) -> Result<usize, &'static str> {
-            let (asked, says) = (self.asked.clone(), self.says.clone());
+            let (asked, says, takes) = (self.asked.clone(), self.says.clone(), self.takes);
             let ask = || async move {
                 let count = asked.fetch_add(1, Ordering::SeqCst) + 1;
-                tokio::time::sleep(SECOND / 10).await;
+                tokio::time::sleep(takes).await;
                 let says = *says.lock();
                 says(count)
             };
@@ -346,6 +349,39 @@ mod tests {
         source.now_says(yes);
         tokio::time::advance(6 * SECOND).await;
         assert!(source.get(1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_somebody_who_does_not_answer_as_long_as_what_was_said_counts() {
+        let mut source = Source::new();
+        let begun = Instant::now();
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(away);
+        source.takes = 5 * SECOND;
+        while begun.elapsed() < 299 * SECOND {
+            let asked = Instant::now();
+            assert_eq!(source.get(1).await, Ok(1), "after {:?}", begun.elapsed());
+            assert_eq!(asked.elapsed(), Duration::ZERO, "after {:?}", begun.elapsed());
+            tokio::time::sleep(SECOND).await;
+        }
+        assert!(source.asked() > 20, "it is asked all the time, and was {} times", source.asked());
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(source.get(1).await, Err("away"));
+        source.now_says(yes);
+        tokio::time::sleep(6 * SECOND).await;
+        assert!(source.get(1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_nobody_answered_once_lets_nothing_old_be_used_for_long() {
+        let source = Source::new();
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(away);
+        tokio::time::advance(46 * SECOND).await;
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(no);
+        tokio::time::advance(46 * SECOND).await;
+        assert_eq!(source.get(1).await, Err("no"), "it was there again long ago");
     }
 
     #[tokio::test(start_paused = true)]

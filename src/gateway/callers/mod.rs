@@ -183,6 +183,28 @@ mod tests {
         assert_eq!(callers.identify(&token).await, Err(Refusal::IssuerAway));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn while_the_api_server_hangs_nobody_who_is_known_waits() {
+        let server = server();
+        let callers = callers(&server, Vec::new());
+        let known: Vec<_> = (0..300).map(|n| account(&json!("tenantry-gateway"), 3600 + n)).collect();
+        let ask_all = async || {
+            let begun = tokio::time::Instant::now();
+            let all = futures::future::join_all(known.iter().map(|token| callers.identify(token))).await;
+            (all.iter().filter(|said| said.is_ok()).count(), begun.elapsed())
+        };
+        assert_eq!(ask_all().await.0, known.len());
+        server.hangs();
+        for second in 1..290 {
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(ask_all().await, (known.len(), Duration::ZERO), "after {second} s");
+        }
+        let begun = tokio::time::Instant::now();
+        let new = account(&json!(["tenantry-gateway", "x"]), 3600);
+        assert_eq!(callers.identify(&new).await, Err(Refusal::IssuerAway), "nobody new");
+        assert!(begun.elapsed() <= 5 * SECOND, "after {:?}", begun.elapsed());
+    }
+
     #[tokio::test]
     async fn an_issuers_token_goes_to_no_api_server() {
         let server = server();
