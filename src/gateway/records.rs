@@ -35,7 +35,7 @@ pub struct Recorded {
 impl Recorded {
     /// By these records. A refusal counts as long as `pause`, after which also S3 is asked again if it did not answer.
     pub fn new(records: Records, life: Life, pause: Duration) -> Self {
-        Self { records, life, kept: Kept::new(MOST, pause, pause) }
+        Self { records, life, kept: Kept::new(MOST, pause) }
     }
 
     /// Refuses a Tenant that does not have its id by the records. It is told what everybody is told.

@@ -43,7 +43,7 @@ impl Rights {
     /// did not answer.
     pub fn new(client: Client, life: Life, pause: Duration) -> Self {
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        Self { client, life, places, kept: Kept::new(MOST, pause, pause) }
+        Self { client, life, places, kept: Kept::new(MOST, pause) }
     }
 
     /// Refuses whoever may not ask for this Tenant.

@@ -61,7 +61,7 @@ impl Sessions {
     /// Of this role; `count` says how many there are.
     pub fn new(role: Arc<dyn Makes>, count: Gauge) -> Self {
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        Self { role, places, kept: Kept::new(MOST, REFUSED, REFUSED), count }
+        Self { role, places, kept: Kept::new(MOST, REFUSED), count }
     }
 
     /// The session in which is asked for a tenant.

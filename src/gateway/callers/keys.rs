@@ -58,7 +58,7 @@ impl Keys {
         Self {
             issuer: issuer.into(),
             web,
-            kept: Kept::new(NonZeroUsize::MIN, PAUSE, PAUSE),
+            kept: Kept::new(NonZeroUsize::MIN, PAUSE),
             searched: Arc::default(),
         }
     }

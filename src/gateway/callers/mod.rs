@@ -44,7 +44,7 @@ impl Callers {
             reviewer,
             issuers: issuers.into(),
             life,
-            kept: Kept::new(MOST, pause, pause),
+            kept: Kept::new(MOST, pause),
         }
     }
 
