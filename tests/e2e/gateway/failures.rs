@@ -86,6 +86,14 @@ async fn without_sts_sessions_are_used_until_their_end() {
         let tokens = w.askers(&["pool1", "pool2"]).await;
         let gateway = w.gateway(&["--retrieve-rate", "1000"]).await;
         let ask = |tenant: &'static str| gateway.ask(&tokens[tenant], tenant, QUESTION);
+        // It takes requests, and does not answer: a program is told so long before it gives up.
+        let hangs = json!({"service": "sts", "operation": "AssumeRole", "delay": 15, "count": 100_000});
+        let hangs = w.double.fault(hangs).await;
+        let begun = Instant::now();
+        assert_eq!(ask("pool2").await.refusal(), (503, "ServiceUnavailableException".into()));
+        assert!(begun.elapsed() < Duration::from_secs(10), "told after {:?}", begun.elapsed());
+        assert!(!hangs.hits().await.is_empty());
+        w.double.heal().await;
         let lasts = Duration::from_secs(12);
         w.double.settings(json!({"session_seconds": lasts.as_secs_f64()})).await;
         let begun = Instant::now();
