@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
@@ -59,6 +60,45 @@ async fn without_the_api_server_who_is_known_is_answered_for_five_minutes_and_no
         for tenant in ["pool1", "pool2"] {
             until_answered("it is there again", || ask(tenant), |answer| answer.status == 200).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_server_that_hangs_holds_up_nobody_who_is_known() {
+    world(|w| async move {
+        pool_of_two(&w).await;
+        let tokens = w.askers(&["pool1", "pool2"]).await;
+        // As many pods of one account, each with a token of its own.
+        let pods = join_all((0..100).map(|_| w.token("pool1"))).await;
+        let proxy = Proxy::before_as(&w.bed.gateway_kubeconfig);
+        // Slower than elsewhere: how long it waits for the API server is not divided.
+        let options = ["--retrieve-rate", "10000", "--clock", "3"];
+        let gateway = w.gateway_by(proxy.kubeconfig(), &options).await;
+        let ask_all = async || {
+            let begun = Instant::now();
+            let all = pods.iter().map(|token| gateway.ask(token, "pool1", QUESTION));
+            let all = join_all(all).await;
+            let refused = all.iter().find(|answer| answer.status != 200);
+            assert!(refused.is_none(), "{refused:?}");
+            begun.elapsed()
+        };
+        ask_all().await;
+        proxy.rule(json!({"method": "*", "path": "*", "count": 1_000_000, "do": "hold"})).await;
+        let begun = Instant::now();
+        // What the API server has said is fresh for fifteen seconds here.
+        while begun.elapsed() < Duration::from_secs(35) {
+            let taken = ask_all().await;
+            assert!(taken < Duration::from_secs(4), "{taken:?}, after {:?}", begun.elapsed());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let begun = Instant::now();
+        let new = gateway.ask(&tokens["pool2"], "pool2", QUESTION).await;
+        assert_eq!(new.refusal(), (503, "ServiceUnavailableException".into()), "nobody new");
+        assert!(begun.elapsed() < Duration::from_secs(8), "told after {:?}", begun.elapsed());
+        proxy.heal().await;
+        let new = || gateway.ask(&tokens["pool2"], "pool2", QUESTION);
+        until_answered("it is there again", new, |answer| answer.status == 200).await;
     })
     .await;
 }
