@@ -44,8 +44,8 @@ pub enum Not<R> {
 /// What is said to one question.
 pub type Answer<V, R> = Result<(V, Life), Not<R>>;
 
-/// How many refusals are remembered. They have a place of their own: whoever asks for much that is refused, such as with made-up
-/// tokens, has nothing else forgotten.
+/// How many refusals are remembered, and questions that nobody answers. They have a place of their own: whoever asks for much
+/// that is refused, such as with made-up tokens, has nothing else forgotten.
 const REFUSALS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8_191);
 
 /// Answers, by what they are about; those that nobody has used for longest are forgotten. Clones are the same ones.
@@ -54,9 +54,7 @@ pub struct Kept<K, V, R> {
     refusals: Refusals<K, R>,
     /// How many answers are kept.
     most: NonZeroUsize,
-    /// How long a refusal counts.
-    refused: Duration,
-    /// How long it is until somebody is asked again who did not answer.
+    /// How long a refusal counts, and how long it is until somebody is asked again who did not answer.
     pause: Duration,
 }
 
@@ -68,7 +66,7 @@ type Refusals<K, R> = Arc<Mutex<LruCache<K, (R, Instant)>>>;
 impl<K, V, R> Clone for Kept<K, V, R> {
     fn clone(&self) -> Self {
         let (slots, refusals) = (self.slots.clone(), self.refusals.clone());
-        Self { slots, refusals, most: self.most, refused: self.refused, pause: self.pause }
+        Self { slots, refusals, most: self.most, pause: self.pause }
     }
 }
 
@@ -101,26 +99,27 @@ enum Now<V, R> {
 }
 
 impl<V: Clone, R: Clone> Slot<V, R> {
-    fn now(&self, refused_for: Duration, pause: Duration) -> Now<V, R> {
+    fn now(&self, pause: Duration) -> Now<V, R> {
         let known = self.known.lock();
-        let away = known.away.as_deref().filter(|(_, since)| since.elapsed() < pause);
+        let away = known.away.as_deref().map(|(why, since)| (why, since.elapsed()));
+        let is_paused = away.is_some_and(|(_, since)| since < pause);
         if let Some((value, life, since)) = &known.said {
             let age = since.elapsed();
-            if age < life.young || (age < life.fresh && away.is_some()) {
+            // That nobody answered counts no longer than an answer would: by then it may be over, and what was said before
+            // withdrawn.
+            let is_away = away.is_some_and(|(_, since)| since < life.fresh);
+            if age < life.young {
                 return Now::Use(value.clone());
             }
-            if age < life.fresh {
-                return Now::UseAndAsk(value.clone());
-            }
-            if age < life.usable && away.is_some() {
-                return Now::Use(value.clone());
+            if age < life.fresh || (age < life.usable && is_away) {
+                return if is_paused { Now::Use(value.clone()) } else { Now::UseAndAsk(value.clone()) };
             }
         }
-        if let Some((why, _)) = away {
+        if let Some((why, _)) = away.filter(|_| is_paused) {
             return Now::Refuse(why.clone());
         }
         match known.refused.as_deref() {
-            Some((why, since)) if since.elapsed() < refused_for => Now::Refuse(why.clone()),
+            Some((why, since)) if since.elapsed() < pause => Now::Refuse(why.clone()),
             _ => Now::Ask,
         }
     }
@@ -150,15 +149,15 @@ impl<V: Clone, R: Clone> Slot<V, R> {
 
 impl<K, V, R> Kept<K, V, R>
 where
-    K: Hash + Eq + Clone,
+    K: Hash + Eq + Clone + Send + 'static,
     V: Clone + Send + 'static,
     R: Clone + Send + 'static,
 {
-    /// Keeps so many at most. A refusal counts for a while, and who does not answer is left alone for a while.
-    pub fn new(most: NonZeroUsize, refused: Duration, pause: Duration) -> Self {
+    /// Keeps so many at most. A refusal counts as long as `pause`, and who does not answer is left alone for as long.
+    pub fn new(most: NonZeroUsize, pause: Duration) -> Self {
         // Bounded by `put`: a cache with a bound of its own takes memory for all that it may ever keep.
         let (slots, refusals) = (Mutex::new(LruCache::unbounded()), Mutex::new(LruCache::unbounded()));
-        Self { slots: Arc::new(slots), refusals: Arc::new(refusals), most, refused, pause }
+        Self { slots: Arc::new(slots), refusals: Arc::new(refusals), most, pause }
     }
 
     /// How many are kept.
@@ -180,16 +179,17 @@ where
             return Err(why);
         }
         let slot = self.slot(key);
-        match slot.now(self.refused, self.pause) {
+        match slot.now(self.pause) {
             Now::Use(value) => return Ok(value),
             Now::Refuse(why) => return Err(why),
             Now::UseAndAsk(value) => {
                 if slot.turn.try_lock().is_ok() {
-                    let asked = ask();
+                    let (kept, key, asked) = (self.clone(), key.clone(), ask());
                     tokio::spawn(async move {
                         // Somebody else may have asked meanwhile.
                         if let Ok(_turn) = slot.turn.try_lock() {
-                            let _ = slot.note(asked.await);
+                            let answer = asked.await;
+                            let _ = kept.note(&key, &slot, answer);
                         }
                     });
                 }
@@ -199,24 +199,27 @@ where
         }
         let _turn = slot.turn.lock().await;
         // Somebody else may have asked meanwhile.
-        match slot.now(self.refused, self.pause) {
+        match slot.now(self.pause) {
             Now::Use(value) | Now::UseAndAsk(value) => Ok(value),
             Now::Refuse(why) => Err(why),
-            Now::Ask => {
-                let answer = ask().await;
-                if let Err(Not::Refused(why)) = &answer {
-                    put(&mut self.refusals.lock(), REFUSALS, key, (why.clone(), Instant::now()));
-                    self.slots.lock().pop(key);
-                }
-                slot.note(answer)
-            }
+            Now::Ask => self.note(key, &slot, ask().await),
         }
+    }
+
+    /// Notes an answer. Where there is nothing that one could go by, it is why not that is kept.
+    fn note(&self, key: &K, slot: &Slot<V, R>, answer: Answer<V, R>) -> Result<V, R> {
+        let said = slot.note(answer);
+        if let Err(why) = &said {
+            put(&mut self.refusals.lock(), REFUSALS, key, (why.clone(), Instant::now()));
+            self.slots.lock().pop(key);
+        }
+        said
     }
 
     fn refusal(&self, key: &K) -> Option<R> {
         let mut refusals = self.refusals.lock();
         let (why, since) = refusals.get(key)?;
-        if since.elapsed() < self.refused {
+        if since.elapsed() < self.pause {
             return Some(why.clone());
         }
         refusals.pop(key);
@@ -230,7 +233,7 @@ where
     {
         let slot = self.slot(key);
         let _turn = slot.turn.lock().await;
-        slot.note(ask().await)
+        self.note(key, &slot, ask().await)
     }
 
     fn slot(&self, key: &K) -> Arc<Slot<V, R>> {
@@ -269,6 +272,7 @@ mod tests {
         kept: Kept<u8, usize, &'static str>,
         asked: Arc<AtomicUsize>,
         says: Arc<Mutex<Says>>,
+        takes: Duration,
     }
 
     fn yes(count: usize) -> Said {
@@ -285,8 +289,9 @@ mod tests {
 
     impl Source {
         fn new() -> Self {
-            let kept = Kept::new(NonZeroUsize::new(2).unwrap(), 5 * SECOND, 5 * SECOND);
-            Self { kept, asked: Arc::default(), says: Arc::new(Mutex::new(yes as Says)) }
+            let kept = Kept::new(NonZeroUsize::new(2).unwrap(), 5 * SECOND);
+            let says = Arc::new(Mutex::new(yes as Says));
+            Self { kept, asked: Arc::default(), says, takes: SECOND / 10 }
         }
 
         fn now_says(&self, says: Says) {
@@ -294,10 +299,10 @@ mod tests {
         }
 
         async fn get(&self, key: u8) -> Result<usize, &'static str> {
-            let (asked, says) = (self.asked.clone(), self.says.clone());
+            let (asked, says, takes) = (self.asked.clone(), self.says.clone(), self.takes);
             let ask = || async move {
                 let count = asked.fetch_add(1, Ordering::SeqCst) + 1;
-                tokio::time::sleep(SECOND / 10).await;
+                tokio::time::sleep(takes).await;
                 let says = *says.lock();
                 says(count)
             };
@@ -349,6 +354,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_somebody_who_does_not_answer_as_long_as_what_was_said_counts() {
+        let mut source = Source::new();
+        let begun = Instant::now();
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(away);
+        source.takes = 5 * SECOND;
+        while begun.elapsed() < 299 * SECOND {
+            let asked = Instant::now();
+            assert_eq!(source.get(1).await, Ok(1), "after {:?}", begun.elapsed());
+            assert_eq!(asked.elapsed(), Duration::ZERO, "after {:?}", begun.elapsed());
+            tokio::time::sleep(SECOND).await;
+        }
+        assert!(source.asked() > 20, "it is asked all the time, and was {} times", source.asked());
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(source.get(1).await, Err("away"));
+        source.now_says(yes);
+        tokio::time::sleep(6 * SECOND).await;
+        assert!(source.get(1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_nobody_answered_once_lets_nothing_old_be_used_for_long() {
+        let source = Source::new();
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(away);
+        tokio::time::advance(46 * SECOND).await;
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(no);
+        tokio::time::advance(46 * SECOND).await;
+        assert_eq!(source.get(1).await, Err("no"), "it was there again long ago");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_refusal_counts_at_once_and_for_a_short_while() {
         let source = Source::new();
         assert_eq!(source.get(1).await, Ok(1));
@@ -373,6 +411,20 @@ mod tests {
         assert_eq!(source.asked(), 2 + 97);
         assert_eq!(source.get(50).await, Err("no"));
         assert_eq!(source.asked(), 2 + 97, "refusals are remembered, too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_much_while_nobody_answers_has_nothing_else_forgotten() {
+        let source = Source::new();
+        assert_eq!(source.get(1).await, Ok(1));
+        source.now_says(away);
+        for key in 2..100 {
+            assert_eq!(source.get(key).await, Err("away"));
+        }
+        assert_eq!(source.get(1).await, Ok(1));
+        assert_eq!((source.asked(), source.kept.len()), (1 + 98, 1));
+        assert_eq!(source.get(50).await, Err("away"));
+        assert_eq!(source.asked(), 1 + 98, "nobody is asked about the same again at once");
     }
 
     #[tokio::test(start_paused = true)]

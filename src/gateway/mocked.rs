@@ -17,19 +17,25 @@ pub struct ApiServer {
     /// How many requests have come.
     pub asked: Arc<AtomicUsize>,
     is_away: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl ApiServer {
     /// Answers a request of this path and body.
     pub fn new(answer: impl Fn(&str, Value) -> Value + Send + Sync + 'static) -> Self {
         let (asked, is_away) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let hangs = Arc::<AtomicBool>::default();
         let (count, away, answer) = (asked.clone(), is_away.clone(), Arc::new(answer));
+        let hang = hangs.clone();
         let service = service_fn(move |request: Request<Body>| {
-            let (count, away, answer) = (count.clone(), away.clone(), answer.clone());
+            let (count, away, hang, answer) = (count.clone(), away.clone(), hang.clone(), answer.clone());
             async move {
                 count.fetch_add(1, Ordering::SeqCst);
                 if away.load(Ordering::SeqCst) {
                     return Err(BoxError::from("connection refused"));
+                }
+                if hang.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
                 }
                 let (head, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
@@ -38,12 +44,17 @@ impl ApiServer {
                 Ok(Response::builder().status(201).body(Body::from(said.into_bytes()))?)
             }
         });
-        Self { client: Client::new(service, "here"), asked, is_away }
+        Self { client: Client::new(service, "here"), asked, is_away, hangs }
     }
 
     /// From now on it does not answer, or does so again.
     pub fn is_away(&self, away: bool) {
         self.is_away.store(away, Ordering::SeqCst);
+    }
+
+    /// From now on it takes requests and says nothing.
+    pub fn hangs(&self) {
+        self.hangs.store(true, Ordering::SeqCst);
     }
 
     pub fn asked(&self) -> usize {

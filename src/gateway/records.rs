@@ -14,6 +14,9 @@ use crate::stack::record::Record;
 /// How many answers are kept.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a record counts: whoever has an id keeps it, and the cluster says at once who leaves.
 pub const LIFE: Life = Life {
     young: Duration::from_secs(240),
@@ -32,7 +35,7 @@ pub struct Recorded {
 impl Recorded {
     /// By these records. A refusal counts as long as `pause`, after which also S3 is asked again if it did not answer.
     pub fn new(records: Records, life: Life, pause: Duration) -> Self {
-        Self { records, life, kept: Kept::new(MOST, pause, pause) }
+        Self { records, life, kept: Kept::new(MOST, pause) }
     }
 
     /// Refuses a Tenant that does not have its id by the records. It is told what everybody is told.
@@ -42,7 +45,11 @@ impl Recorded {
 
     async fn ask(self, tenant: Arc<Known>) -> Answer<(), Refusal> {
         let tenant_id = &*tenant.tenant_id;
-        match self.records.get(tenant_id).await {
+        let Ok(answer) = tokio::time::timeout(PATIENCE, self.records.get(tenant_id)).await else {
+            tracing::warn!(tenant_id, "the record of a tenantId is not read in time");
+            return Err(Not::Away(Refusal::AwsAway));
+        };
+        match answer {
             Ok(Some(kept)) if is_its(&tenant, &kept.says) => Ok(((), self.life)),
             Ok(_) => {
                 tracing::warn!(tenant_id, "no record says that this tenantId is the Tenant's that has it");
@@ -132,5 +139,25 @@ mod tests {
         assert_eq!(recorded.must_name(&tenant("another")).await, Err(Refusal::AwsAway));
         tokio::time::sleep(301 * SECOND).await;
         assert_eq!(recorded.must_name(&tenant("uid-a")).await, Err(Refusal::AwsAway));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_s3_that_hangs_keeps_nobody_for_long() {
+        let hangs = Arc::new(AtomicBool::new(false));
+        let hang = hangs.clone();
+        let mishap = move |_: &str| if hang.load(Ordering::SeqCst) { Mishap::Hangs } else { Mishap::None };
+        let shelf = InMemory::with(mishap);
+        shelf.overwrite("tenants/acme.json", &record(&json!({})));
+        let (recorded, begun) = (recorded(shelf), tokio::time::Instant::now());
+        assert_eq!(recorded.must_name(&tenant("uid-a")).await, Ok(()));
+        hangs.store(true, Ordering::SeqCst);
+        assert_eq!(recorded.must_name(&tenant("new")).await, Err(Refusal::AwsAway));
+        assert_eq!(begun.elapsed(), PATIENCE);
+        tokio::time::sleep(600 * SECOND).await;
+        assert_eq!(recorded.must_name(&tenant("uid-a")).await, Ok(()));
+        assert_eq!(begun.elapsed(), 600 * SECOND + 2 * PATIENCE);
+        tokio::time::sleep(10 * SECOND).await;
+        assert_eq!(recorded.must_name(&tenant("uid-a")).await, Ok(()));
+        assert_eq!(begun.elapsed(), 610 * SECOND + 2 * PATIENCE, "it is known that nobody answers");
     }
 }

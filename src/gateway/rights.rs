@@ -23,7 +23,7 @@ use crate::stack::causes::causes;
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 /// How many questions to the API server are under way at a time.
 const AT_A_TIME: usize = 32;
-/// How long an answer may take.
+/// How long an answer may take, the wait for a place included.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The caller's sum, and the Tenant's uid.
@@ -43,7 +43,7 @@ impl Rights {
     /// did not answer.
     pub fn new(client: Client, life: Life, pause: Duration) -> Self {
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        Self { client, life, places, kept: Kept::new(MOST, pause, pause) }
+        Self { client, life, places, kept: Kept::new(MOST, pause) }
     }
 
     /// Refuses whoever may not ask for this Tenant.
@@ -53,10 +53,12 @@ impl Rights {
     }
 
     async fn ask(self, review: SubjectAccessReview) -> Answer<(), Refusal> {
-        let _place = self.places.acquire().await.map_err(|_| Not::Away(Refusal::IssuerAway))?;
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let post = PostParams::default();
-        match tokio::time::timeout(PATIENCE, api.create(&post, &review)).await {
+        let asked = async {
+            let _place = self.places.acquire().await;
+            api.create(&PostParams::default(), &review).await
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(answer)) => said(answer.status).map(|()| ((), self.life)),
             Ok(Err(error)) => {
                 tracing::warn!(error = causes(&error), "the cluster does not say who may ask");
@@ -182,6 +184,21 @@ mod tests {
         server.is_away(false);
         tokio::time::sleep(6 * SECOND).await;
         assert_eq!(rights.must_have(&user("web"), &acme).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_hangs_keeps_nobody_for_long() {
+        let (rights, server, _) = rights();
+        let acme = tenant("a", "acme", &json!({}));
+        assert_eq!(rights.must_have(&user("web"), &acme).await, Ok(()));
+        server.hangs();
+        let (many, begun) = (0..10 * AT_A_TIME, tokio::time::Instant::now());
+        let many: Vec<_> = many.map(|n| user(&format!("new{n}"))).collect();
+        let all = futures::future::join_all(many.iter().map(|user| rights.must_have(user, &acme))).await;
+        assert!(all.iter().all(|said| *said == Err(Refusal::IssuerAway)), "{all:?}");
+        assert_eq!(begun.elapsed(), PATIENCE, "whoever waits for a place too");
+        assert_eq!(rights.must_have(&user("web"), &acme).await, Ok(()));
+        assert_eq!(begun.elapsed(), PATIENCE, "who is known does not wait");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::stack::fault::Fault;
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(19_999);
 /// How many are made at a time.
 const AT_A_TIME: usize = 20;
+/// How long STS may take, the wait for a place included: programs are told that there is no session before they give up.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a refusal counts, and how long STS is left alone that does not answer.
 const REFUSED: Duration = Duration::from_secs(5);
 /// So long before its end, but no more than a tenth of it, nobody begins with a session any more: a question may be under way
@@ -61,7 +63,7 @@ impl Sessions {
     /// Of this role; `count` says how many there are.
     pub fn new(role: Arc<dyn Makes>, count: Gauge) -> Self {
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        Self { role, places, kept: Kept::new(MOST, REFUSED, REFUSED), count }
+        Self { role, places, kept: Kept::new(MOST, REFUSED), count }
     }
 
     /// The session in which is asked for a tenant.
@@ -77,19 +79,22 @@ impl Sessions {
     }
 
     async fn make(self, asked: Arc<Asked>) -> Answer<Session, Refusal> {
-        let _place = self.places.acquire().await.map_err(|_| Not::Away(Refusal::NoSession))?;
-        let name = session::name(&asked.tenant_id);
-        match self.role.make(&name, &session::tags(&asked)).await {
-            Ok(session) => {
+        let (name, tags) = (session::name(&asked.tenant_id), session::tags(&asked));
+        let made = async {
+            let _place = self.places.acquire().await;
+            self.role.make(&name, &tags).await
+        };
+        let tenant_id = &asked.tenant_id;
+        match tokio::time::timeout(PATIENCE, made).await {
+            Ok(Ok(session)) => {
                 let life = life(session.lasts());
-                Ok((session, life))
+                return Ok((session, life));
             }
-            Err(fault) => {
-                tracing::warn!(tenant_id = asked.tenant_id, %fault, "there is no session for a tenant");
-                // A session that is there is good to its end, whatever is said of new ones.
-                Err(Not::Away(Refusal::NoSession))
-            }
+            Ok(Err(fault)) => tracing::warn!(tenant_id, %fault, "there is no session for a tenant"),
+            Err(_) => tracing::warn!(tenant_id, "there is no session for a tenant in time"),
         }
+        // A session that is there is good to its end, whatever is said of new ones.
+        Err(Not::Away(Refusal::NoSession))
     }
 }
 
@@ -127,6 +132,7 @@ pub(super) mod tests {
     #[derive(Default)]
     pub struct Sts {
         pub is_away: AtomicBool,
+        pub hangs: AtomicBool,
         pub made: Mutex<Vec<String>>,
         under_way: AtomicUsize,
         most: AtomicUsize,
@@ -141,6 +147,9 @@ pub(super) mod tests {
             async move {
                 let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
                 self.most.fetch_max(now, Ordering::SeqCst);
+                if self.hangs.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 self.under_way.fetch_sub(1, Ordering::SeqCst);
                 if self.is_away.load(Ordering::SeqCst) {
@@ -219,6 +228,24 @@ pub(super) mod tests {
         sts.is_away.store(false, Ordering::SeqCst);
         tokio::time::advance(REFUSED).await;
         assert!(sessions.get(&acme).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_sts_that_hangs_keeps_nobody_for_long() {
+        let (sessions, sts) = sessions();
+        let acme = tenant("acme");
+        assert!(sessions.get(&acme).await.is_ok());
+        sts.hangs.store(true, Ordering::SeqCst);
+        let new: Vec<_> = (0..5 * AT_A_TIME).map(|n| tenant(&format!("new{n}"))).collect();
+        let begun = tokio::time::Instant::now();
+        let all = futures::future::join_all(new.iter().map(|tenant| sessions.get(tenant))).await;
+        assert!(all.iter().all(|said| matches!(said, Err(Refusal::NoSession))), "{all:?}");
+        assert_eq!(begun.elapsed(), PATIENCE, "whoever waits for a place too");
+        assert!(sessions.get(&acme).await.is_ok() && sessions.get(&new[0]).await.is_err());
+        assert_eq!(begun.elapsed(), PATIENCE);
+        sts.hangs.store(false, Ordering::SeqCst);
+        tokio::time::sleep(REFUSED).await;
+        assert!(sessions.get(&new[0]).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -82,6 +82,8 @@ impl Upstream {
         let mut begun = Instant::now();
         let (mut tries, mut renewed, mut last) = (0, false, None);
         loop {
+            // Before the turn: a question that cannot be put uses up none.
+            let session = self.sessions.get(asked).await?;
             let turn = match way.queued {
                 None => first,
                 Some(_) => Turn { at_most: AGAIN.saturating_sub(begun.elapsed()), ..first },
@@ -93,7 +95,6 @@ impl Upstream {
                 begun = Instant::now();
             }
             way.queued = Some(way.queued.unwrap_or_default() + waited);
-            let session = self.sessions.get(asked).await?;
             let put = Instant::now();
             let patience = ALL.saturating_sub(begun.elapsed());
             let answer = self.questions.put(&session, asked.knowledge_base(), body.to_vec(), patience).await;
@@ -160,6 +161,8 @@ fn unanswered_as(unanswered: &NoAnswer) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use parking_lot::Mutex;
     use tokio_util::task::AbortOnDropHandle;
 
@@ -272,6 +275,16 @@ mod tests {
         assert_eq!((code.as_str(), bed.put()), ("ValidationException", 1));
         let bed = Bed::new(&[|| refused(403, "AccessDeniedException")]);
         assert_eq!((bed.ask().await.0, bed.put()), (Err(Refusal::AwsDenied), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_without_a_session_uses_up_no_turn() {
+        let bed = Bed::new(&[passages]);
+        bed.sts.hangs.store(true, Ordering::SeqCst);
+        let begun = Instant::now();
+        let (answer, way) = bed.ask().await;
+        assert_eq!((answer, way.queued, bed.put()), (Err(Refusal::NoSession), None, 0));
+        assert!(begun.elapsed() < ALL, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,8 @@ pub enum Mishap {
     Before,
     /// It happens, and the answer is lost.
     After,
+    /// Nothing ever comes back.
+    Hangs,
 }
 
 /// The bucket.
@@ -99,6 +101,9 @@ impl InMemory {
             message: "as the test wants it".into(),
             request_id: None,
         };
+        if mishap == Mishap::Hangs {
+            return std::future::pending().await;
+        }
         if mishap == Mishap::Before {
             return Err(fault(Class::Transient, "SlowDown"));
         }

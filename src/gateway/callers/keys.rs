@@ -18,10 +18,11 @@ use crate::ask::refusal::Refusal;
 use crate::aws::{Unread, Web};
 use crate::gateway::kept::{Answer, Kept, Life, Not};
 
-/// How long keys count.
+/// How long keys count. One that is withdrawn is read no more in time for the minute in which its tokens are refused; while the
+/// issuer is away its users go on for an hour.
 const LIFE: Life = Life {
-    young: Duration::from_secs(240),
-    fresh: Duration::from_secs(300),
+    young: Duration::from_secs(30),
+    fresh: Duration::from_secs(45),
     usable: Duration::from_secs(3600),
 };
 /// How long an issuer is left alone that does not answer, or whose answer is none.
@@ -58,7 +59,7 @@ impl Keys {
         Self {
             issuer: issuer.into(),
             web,
-            kept: Kept::new(NonZeroUsize::MIN, PAUSE, PAUSE),
+            kept: Kept::new(NonZeroUsize::MIN, PAUSE),
             searched: Arc::default(),
         }
     }

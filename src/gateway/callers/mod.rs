@@ -22,6 +22,11 @@ use crate::ask::access::Subject;
 use crate::ask::refusal::Refusal;
 use crate::ask::token::{self, Judge, Unverified};
 
+/// How long it counts that an issuer's token is good. The keys by which that was found are up to 45 seconds old, and both together
+/// are the minute in which a key is withdrawn. While the issuer is away it is the keys that go on.
+const OF_AN_ISSUERS_KEY: Life =
+    Life { young: Duration::from_secs(10), fresh: Duration::from_secs(15), usable: Duration::from_secs(15) };
+
 /// How many tokens are known at a time.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 
@@ -36,7 +41,7 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Of the cluster, with tokens of an audience, and of these issuers. What is said counts so long, a refusal as long as
+    /// Of the cluster, with tokens of an audience, and of these issuers. What the cluster says counts so long, a refusal as long as
     /// `pause`, after which also somebody is asked again who did not answer.
     pub fn new(reviewer: Reviewer, audience: &str, issuers: Vec<Oidc>, life: Life, pause: Duration) -> Self {
         Self {
@@ -44,7 +49,7 @@ impl Callers {
             reviewer,
             issuers: issuers.into(),
             life,
-            kept: Kept::new(MOST, pause, pause),
+            kept: Kept::new(MOST, pause),
         }
     }
 
@@ -63,11 +68,11 @@ impl Callers {
         if ends <= SystemTime::now() {
             return Err(Not::Refused(Refusal::TokenExpired));
         }
-        let caller = match says.judge(self.issuers.iter().map(Oidc::url)) {
+        let (caller, life) = match says.judge(self.issuers.iter().map(Oidc::url)) {
             Judge::Issuer(url) => {
                 let issuer = self.issuers.iter().find(|issuer| issuer.url() == url);
                 let issuer = issuer.ok_or(Not::Refused(Refusal::TokenInvalid))?;
-                issuer.verify(&token, &says).await?
+                (issuer.verify(&token, &says).await?, OF_AN_ISSUERS_KEY)
             }
             Judge::Cluster => {
                 // The API server need not be asked about what says itself that it is for somebody else.
@@ -75,15 +80,16 @@ impl Callers {
                     return Err(Not::Refused(Refusal::TokenInvalid));
                 }
                 let user = self.reviewer.review(&token).await?;
-                Caller {
+                let caller = Caller {
                     subject: Subject::Subject(user.name.clone()),
                     name: user.name.clone(),
                     ends,
                     may: May::Cluster(user),
-                }
+                };
+                (caller, self.life)
             }
         };
-        Ok((Arc::new(caller), self.life))
+        Ok((Arc::new(caller), life))
     }
 }
 
@@ -169,6 +175,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_the_cluster_knows_no_more_is_refused_within_a_minute() {
+        let is_gone = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let gone = is_gone.clone();
+        let server = ApiServer::new(move |_, mut review| {
+            let is_there = !gone.load(std::sync::atomic::Ordering::SeqCst);
+            review["status"] = json!({"authenticated": is_there, "audiences": ["tenantry-gateway"],
+                "user": {"username": "system:serviceaccount:shop:web"}});
+            review
+        });
+        let callers = callers(&server, Vec::new());
+        // Whoever asks all the time, and whoever asks once and then again.
+        for quiet in [false, true] {
+            let token = account(&json!("tenantry-gateway"), 3600 + i64::from(quiet));
+            is_gone.store(false, std::sync::atomic::Ordering::SeqCst);
+            assert!(callers.identify(&token).await.is_ok());
+            is_gone.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert!(callers.identify(&token).await.is_ok(), "it is not asked at each question");
+            for _ in 0..60 {
+                tokio::time::sleep(SECOND).await;
+                if !quiet {
+                    let _ = callers.identify(&token).await;
+                }
+            }
+            assert_eq!(callers.identify(&token).await, Err(Refusal::TokenInvalid), "{quiet}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn while_the_api_server_is_away_whoever_is_known_is_for_five_minutes() {
         let server = server();
         let callers = callers(&server, Vec::new());
@@ -183,6 +217,28 @@ mod tests {
         assert_eq!(callers.identify(&token).await, Err(Refusal::IssuerAway));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn while_the_api_server_hangs_nobody_who_is_known_waits() {
+        let server = server();
+        let callers = callers(&server, Vec::new());
+        let known: Vec<_> = (0..300).map(|n| account(&json!("tenantry-gateway"), 3600 + n)).collect();
+        let ask_all = async || {
+            let begun = tokio::time::Instant::now();
+            let all = futures::future::join_all(known.iter().map(|token| callers.identify(token))).await;
+            (all.iter().filter(|said| said.is_ok()).count(), begun.elapsed())
+        };
+        assert_eq!(ask_all().await.0, known.len());
+        server.hangs();
+        for second in 1..290 {
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(ask_all().await, (known.len(), Duration::ZERO), "after {second} s");
+        }
+        let begun = tokio::time::Instant::now();
+        let new = account(&json!(["tenantry-gateway", "x"]), 3600);
+        assert_eq!(callers.identify(&new).await, Err(Refusal::IssuerAway), "nobody new");
+        assert!(begun.elapsed() <= 5 * SECOND, "after {:?}", begun.elapsed());
+    }
+
     #[tokio::test]
     async fn an_issuers_token_goes_to_no_api_server() {
         let server = server();
@@ -192,6 +248,61 @@ mod tests {
         let forged = token(1, Some("k0"), &json!({"aud": "tenantry-gateway"}));
         assert_eq!(callers.identify(&forged).await, Err(Refusal::TokenInvalid));
         assert_eq!(server.asked(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_an_issuer_withdraws_is_good_for_a_minute_at_most() {
+        let (site, server) = (Site::new(&[0, 1]), server());
+        let callers = callers(&server, vec![oidc(&site)]);
+        let [old, new] = [0, 1].map(|number| token(number, Some(&format!("k{number}")), &json!({})));
+        assert!(callers.identify(&old).await.is_ok());
+        // At the worst moment: keys are about to be read again.
+        tokio::time::sleep(29 * SECOND).await;
+        assert!(callers.identify(&old).await.is_ok());
+        site.keys.lock().remove(0);
+        for _ in 0..60 {
+            tokio::time::sleep(SECOND).await;
+            let _ = callers.identify(&old).await;
+            assert!(callers.identify(&new).await.is_ok());
+        }
+        assert_eq!(callers.identify(&old).await, Err(Refusal::TokenInvalid));
+        assert!(callers.identify(&new).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_withdrawn_unnoticed_is_not_good_for_longer() {
+        let (site, server) = (Site::new(&[0]), server());
+        let callers = callers(&server, vec![oidc(&site)]);
+        let (old, begun) = (token(0, Some("k0"), &json!({})), tokio::time::Instant::now());
+        assert!(callers.identify(&old).await.is_ok());
+        site.keys.lock().clear();
+        // Nobody asks until what is known is all but too old, in keys and then in tokens.
+        tokio::time::sleep(44 * SECOND).await;
+        assert!(callers.identify(&old).await.is_ok());
+        tokio::time::sleep(14 * SECOND).await;
+        let _ = callers.identify(&old).await;
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(begun.elapsed(), 60 * SECOND);
+        assert_eq!(callers.identify(&old).await, Err(Refusal::TokenInvalid));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_an_issuer_is_away_its_keys_count_for_an_hour() {
+        let (site, server) = (Site::new(&[0]), server());
+        let callers = callers(&server, vec![oidc(&site)]);
+        let token_of = |n: u64| token(0, Some("k0"), &json!({"exp": 9_999_999_999_u64, "jti": n}));
+        assert!(callers.identify(&token_of(0)).await.is_ok());
+        *site.is_away.lock() = true;
+        tokio::time::sleep(3590 * SECOND).await;
+        for n in [0, 1] {
+            assert!(callers.identify(&token_of(n)).await.is_ok(), "new tokens too");
+        }
+        let unknown = token(1, Some("k1"), &json!({}));
+        assert_eq!(callers.identify(&unknown).await, Err(Refusal::TokenInvalid));
+        tokio::time::sleep(30 * SECOND).await;
+        for n in [0, 1, 2] {
+            assert_eq!(callers.identify(&token_of(n)).await, Err(Refusal::IssuerAway));
+        }
     }
 
     #[tokio::test]

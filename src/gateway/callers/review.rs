@@ -15,7 +15,7 @@ use crate::stack::causes::causes;
 
 /// How many reviews are under way at a time: whoever sends many tokens does not keep the API server busy.
 const AT_A_TIME: usize = 32;
-/// How long an answer may take.
+/// How long an answer may take, the wait for a place included.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the API server. Clones are the same one.
@@ -34,14 +34,15 @@ impl Reviewer {
 
     /// Whose a token is.
     pub async fn review(&self, token: &str) -> Result<User, Not<Refusal>> {
-        let _place = self.places.acquire().await.map_err(|_| Not::Away(Refusal::IssuerAway))?;
         let spec =
             TokenReviewSpec { audiences: Some(vec![self.audience.to_string()]), token: Some(token.into()) };
         let review = TokenReview { spec, ..TokenReview::default() };
         let api: Api<TokenReview> = Api::all(self.client.clone());
-        let (post, review) = (PostParams::default(), review);
-        let asked = tokio::time::timeout(PATIENCE, api.create(&post, &review)).await;
-        match asked {
+        let asked = async {
+            let _place = self.places.acquire().await;
+            api.create(&PostParams::default(), &review).await
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(answer)) => user(&self.audience, answer.status).map_err(Not::Refused),
             Ok(Err(error)) => {
                 tracing::warn!(error = causes(&error), "a caller's token cannot be reviewed");

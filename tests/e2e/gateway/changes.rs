@@ -13,6 +13,8 @@ const LATER: &str = "
 
 /// A minute, as this world's clock has it, and what two busy processors take beside.
 const A_MINUTE: Duration = Duration::from_secs(6 + 3);
+/// For how long the API server itself goes on to know a token of an account that is gone.
+const ITS_OWN_CACHE: Duration = Duration::from_secs(10);
 /// What is told by a watch: milliseconds, and what two busy processors take beside.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
@@ -64,6 +66,12 @@ async fn who_comes_is_answered_at_once_and_who_leaves_or_may_no_more_is_not() {
         w.gone("pool2").await;
         assert_eq!(ask("pool2").await.refusal(), (403, "AccessDeniedException".into()));
         assert_eq!(ask("pool1").await.passages().len(), 1, "the others do not notice");
+
+        // Its token is good for an hour, and it still may ask: only whoever issued it knows that it is gone.
+        w.delete_account("pool1").await;
+        let taken = until_answered("who is gone is refused", || ask("pool1"), |it| it.status == 403).await;
+        assert!(taken < A_MINUTE + ITS_OWN_CACHE, "who is gone is refused after {taken:?}");
+        assert_eq!(ask("pool1").await.refusal(), (403, "UnrecognizedClientException".into()));
     })
     .await;
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
@@ -63,6 +64,45 @@ async fn without_the_api_server_who_is_known_is_answered_for_five_minutes_and_no
     .await;
 }
 
+#[tokio::test]
+async fn an_api_server_that_hangs_holds_up_nobody_who_is_known() {
+    world(|w| async move {
+        pool_of_two(&w).await;
+        let tokens = w.askers(&["pool1", "pool2"]).await;
+        // As many pods of one account, each with a token of its own.
+        let pods = join_all((0..100).map(|_| w.token("pool1"))).await;
+        let proxy = Proxy::before_as(&w.bed.gateway_kubeconfig);
+        // Slower than elsewhere: how long it waits for the API server is not divided.
+        let options = ["--retrieve-rate", "10000", "--clock", "3"];
+        let gateway = w.gateway_by(proxy.kubeconfig(), &options).await;
+        let ask_all = async || {
+            let begun = Instant::now();
+            let all = pods.iter().map(|token| gateway.ask(token, "pool1", QUESTION));
+            let all = join_all(all).await;
+            let refused = all.iter().find(|answer| answer.status != 200);
+            assert!(refused.is_none(), "{refused:?}");
+            begun.elapsed()
+        };
+        ask_all().await;
+        proxy.rule(json!({"method": "*", "path": "*", "count": 1_000_000, "do": "hold"})).await;
+        let begun = Instant::now();
+        // What the API server has said is fresh for fifteen seconds here.
+        while begun.elapsed() < Duration::from_secs(35) {
+            let taken = ask_all().await;
+            assert!(taken < Duration::from_secs(4), "{taken:?}, after {:?}", begun.elapsed());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let begun = Instant::now();
+        let new = gateway.ask(&tokens["pool2"], "pool2", QUESTION).await;
+        assert_eq!(new.refusal(), (503, "ServiceUnavailableException".into()), "nobody new");
+        assert!(begun.elapsed() < Duration::from_secs(8), "told after {:?}", begun.elapsed());
+        proxy.heal().await;
+        let new = || gateway.ask(&tokens["pool2"], "pool2", QUESTION);
+        until_answered("it is there again", new, |answer| answer.status == 200).await;
+    })
+    .await;
+}
+
 /// Asks until so much time is over since `begun`; each time it is answered. How often.
 async fn assert_answered_until<F: Future<Output = Answer>>(
     until: Duration,
@@ -86,6 +126,14 @@ async fn without_sts_sessions_are_used_until_their_end() {
         let tokens = w.askers(&["pool1", "pool2"]).await;
         let gateway = w.gateway(&["--retrieve-rate", "1000"]).await;
         let ask = |tenant: &'static str| gateway.ask(&tokens[tenant], tenant, QUESTION);
+        // It takes requests, and does not answer: a program is told so long before it gives up.
+        let hangs = json!({"service": "sts", "operation": "AssumeRole", "delay": 15, "count": 100_000});
+        let hangs = w.double.fault(hangs).await;
+        let begun = Instant::now();
+        assert_eq!(ask("pool2").await.refusal(), (503, "ServiceUnavailableException".into()));
+        assert!(begun.elapsed() < Duration::from_secs(10), "told after {:?}", begun.elapsed());
+        assert!(!hangs.hits().await.is_empty());
+        w.double.heal().await;
         let lasts = Duration::from_secs(12);
         w.double.settings(json!({"session_seconds": lasts.as_secs_f64()})).await;
         let begun = Instant::now();

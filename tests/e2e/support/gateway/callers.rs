@@ -73,6 +73,12 @@ impl World {
         bindings.delete(&format!("{account}-asks-{tenant}"), &DeleteParams::default()).await.unwrap();
     }
 
+    /// Deletes a ServiceAccount. What it may stays written down.
+    pub async fn delete_account(&self, account: &str) {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace_name(""));
+        api.delete(account, &DeleteParams::default()).await.unwrap();
+    }
+
     /// Tokens of ServiceAccounts that are called like the tenants for which they ask, each for one.
     pub async fn askers(&self, tenants: &[&str]) -> BTreeMap<String, String> {
         let mut tokens = BTreeMap::new();
