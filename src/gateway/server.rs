@@ -185,7 +185,11 @@ impl Server {
         if let Poll::Ready(found) = futures::poll!(finds_out.as_mut()) {
             return found;
         }
-        let _place = self.strangers.take(&peer).ok_or(Refusal::Strangers)?;
+        let place = self.strangers.take(&peer);
+        let _place = place.ok_or_else(|| {
+            tracing::debug!(%peer, "there is no place for another caller that is not known yet");
+            Refusal::Strangers
+        })?;
         finds_out.await
     }
 
