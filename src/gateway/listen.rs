@@ -182,14 +182,14 @@ impl Requests {
 
     /// Waits until there was none for a while: from one look to the next.
     async fn are_over(&self) {
-        let mut seen = self.begun.load(Ordering::Relaxed);
+        let mut seen = self.ended.load(Ordering::Relaxed);
         loop {
             tokio::time::sleep(LOOK).await;
-            let begun = self.begun.load(Ordering::Relaxed);
-            if begun == seen && begun == self.ended.load(Ordering::Relaxed) {
+            let ended = self.ended.load(Ordering::Relaxed);
+            if ended == seen && ended == self.begun.load(Ordering::Relaxed) {
                 return;
             }
-            seen = begun;
+            seen = ended;
         }
     }
 }
