@@ -165,6 +165,8 @@ metrics! {
         "Requests under way, those included that wait for their turn.";
     GATEWAY_CONNECTIONS: Gauge "tenantry_gateway_connections" []
         "Connections of callers.";
+    GATEWAY_CONNECTIONS_REFUSED: Counter "tenantry_gateway_connections_refused_total" []
+        "Connections that were closed at once: their address, or all addresses together, had as many as they may.";
     GATEWAY_REFUSED: Counter "tenantry_gateway_refused_total" ["reason"]
         "Requests that were refused, by why.";
     GATEWAY_CLASS_REQUESTS: Counter "tenantry_gateway_class_requests_total" ["class", "outcome"]

@@ -52,6 +52,11 @@ pub enum Refusal {
     },
     /// It is beyond a limit of its tenant's class.
     Limit(Beyond),
+    /// The tenant has as many requests under way in this process as one may.
+    InFlight {
+        /// How many.
+        allowed: usize,
+    },
     /// AWS asked to go slower, and did so again until the question had no time left.
     AwsThrottled {
         /// In AWS's words.
@@ -61,6 +66,8 @@ pub enum Refusal {
     },
     /// The process has all that it can carry, or is about to end.
     Overloaded,
+    /// It is still finding out about as many callers as it may, from everywhere or from this one's address.
+    Strangers,
     /// No session for the tenant can be had from AWS.
     NoSession,
     /// AWS does not let the tenant's session ask: what the administrator has to mend, and not the caller.
@@ -106,7 +113,7 @@ const fn row(
 }
 
 /// What every kind of refusal is counted as: a metric has a series of each from the start.
-pub const REASONS: [&str; 21] = [
+pub const REASONS: [&str; 23] = [
     "no_token",
     "token_invalid",
     "token_expired",
@@ -121,8 +128,10 @@ pub const REASONS: [&str; 21] = [
     "throttled",
     "requests_per_minute",
     "concurrent",
+    "in_flight",
     "aws_throttled",
     "overloaded",
+    "strangers",
     "no_session",
     "aws_denied",
     "aws_away",
@@ -184,8 +193,10 @@ impl Refusal {
             Self::Limit(Beyond { limit, .. }) => {
                 row(429, "ThrottlingException", 429, "Throttling", limit.reason())
             }
+            Self::InFlight { .. } => row(429, "ThrottlingException", 429, "Throttling", "in_flight"),
             Self::AwsThrottled { .. } => row(429, "ThrottlingException", 429, "Throttling", "aws_throttled"),
             Self::Overloaded => row(503, AWAY, 503, "ServiceUnavailable", "overloaded"),
+            Self::Strangers => row(503, AWAY, 503, "ServiceUnavailable", "strangers"),
             Self::NoSession => row(503, AWAY, 503, "ServiceUnavailable", "no_session"),
             Self::AwsDenied => row(403, "AccessDeniedException", 403, "AccessDenied", "aws_denied"),
             Self::AwsAway => row(503, AWAY, 503, "ServiceUnavailable", "aws_away"),
@@ -238,8 +249,15 @@ impl Refusal {
                 wait.as_secs_f64()
             ),
             Self::Limit(beyond) => beyond.message(),
+            Self::InFlight { allowed } => format!(
+                "This tenant has {allowed} requests under way at this replica, and may have no more; wait for one of the answers"
+            ),
             Self::AwsThrottled { message, .. } | Self::Aws { message, .. } => message.clone(),
             Self::Overloaded => "The gateway has no room for this request; try again".into(),
+            Self::Strangers => {
+                "The gateway is still finding out about too many callers that it does not know; try again"
+                    .into()
+            }
             Self::NoSession => "The gateway gets no session from AWS for this tenant now; try again".into(),
             Self::AwsDenied => {
                 "AWS does not let the gateway ask this knowledge base; an administrator must look at its role"
@@ -256,7 +274,11 @@ impl Refusal {
             Self::Throttled { wait, .. }
             | Self::AwsThrottled { wait, .. }
             | Self::Limit(Beyond { wait, .. }) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
-            Self::Overloaded | Self::NoSession | Self::IssuerAway => Some(1),
+            Self::InFlight { .. }
+            | Self::Overloaded
+            | Self::Strangers
+            | Self::NoSession
+            | Self::IssuerAway => Some(1),
             _ => None,
         }
     }

@@ -2,8 +2,10 @@
 //! little, and not for long.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,19 +15,27 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::beginning::Beginning;
+use super::metrics::ConnectionMetrics;
+use super::places::{Place, Places};
 use super::tls::Certificate;
 
-/// How many connections there are at most. Those that come later wait in the kernel.
+/// How many connections there are at most. Those that come later are closed at once: another replica may have room.
 const CONNECTIONS: usize = 8192;
+/// How many of them one address may have. A pod has an address of its own; behind a proxy, or a node that lends its own, many
+/// programs share one.
+const OF_AN_ADDRESS: usize = 1024;
+/// How often a connection is looked at. One that had no request under way between two looks is closed.
+const LOOK: Duration = Duration::from_secs(120);
+/// How often it is said that connections are refused.
+const SAY: Duration = Duration::from_secs(60);
 /// How long a caller may take for TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a caller may take to begin.
@@ -41,15 +51,20 @@ const HEAD_BYTES: usize = 64 * 1024;
 
 /// What answers a request.
 pub trait Answers: Send + Sync + 'static {
-    /// The answer, whatever comes.
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    /// The answer to whoever is at an address, whatever comes.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
 /// An address at which callers are answered.
 pub struct Listener {
     listener: TcpListener,
     certificate: Option<Certificate>,
-    connections: Gauge,
+    places: Arc<Places<IpAddr>>,
+    metrics: ConnectionMetrics,
 }
 
 impl Listener {
@@ -57,11 +72,12 @@ impl Listener {
     pub async fn bind(
         address: SocketAddr,
         certificate: Option<Certificate>,
-        connections: Gauge,
+        metrics: ConnectionMetrics,
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("questions: {address}"))?;
         let how = if certificate.is_some() { "TLS" } else { "no TLS" };
-        let bound = Self { listener, certificate, connections };
+        let places = Places::new(CONNECTIONS, OF_AN_ADDRESS);
+        let bound = Self { listener, certificate, places, metrics };
         tracing::info!(address = %bound.address()?, "serving questions, with {how}");
         Ok(bound)
     }
@@ -78,19 +94,17 @@ impl Listener {
         stop: CancellationToken,
         over: impl Future<Output = ()>,
     ) {
-        let (places, graceful) = (Arc::new(Semaphore::new(CONNECTIONS)), GracefulShutdown::new());
+        let (tasks, mut said) = (TaskTracker::new(), None);
         loop {
-            let place = tokio::select! {
-                () = stop.cancelled() => break,
-                place = places.clone().acquire_owned() => place,
-            };
-            let Ok(place) = place else { break };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => self.begin(stream, place, &graceful, answers.clone()),
+                Ok((stream, peer)) => match self.places.take(&peer.ip().to_canonical()) {
+                    Some(place) => self.begin(stream, place, &tasks, answers.clone(), stop.clone()),
+                    None => self.refuse(peer, &mut said),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     // Such as when there are too many open files: a loop would make it worse.
@@ -99,48 +113,102 @@ impl Listener {
             }
         }
         drop(self.listener);
+        tasks.close();
         tokio::select! {
-            () = graceful.shutdown() => tracing::info!("all that was under way is answered"),
+            () = tasks.wait() => tracing::info!("all that was under way is answered"),
             () = over => tracing::warn!("the time is over; what is under way is cut off"),
+        }
+    }
+
+    /// Counts a connection that is closed at once. Whoever opens very many is not to fill the log, too.
+    fn refuse(&self, peer: SocketAddr, said: &mut Option<Instant>) {
+        self.metrics.refused.inc();
+        if said.is_none_or(|said| said.elapsed() >= SAY) {
+            *said = Some(Instant::now());
+            tracing::warn!(%peer, "connections are refused: all together, or those of this address, are too many");
         }
     }
 
     fn begin(
         &self,
         stream: TcpStream,
-        place: OwnedSemaphorePermit,
-        graceful: &GracefulShutdown,
+        place: Place<IpAddr>,
+        tasks: &TaskTracker,
         answers: Arc<impl Answers>,
+        stop: CancellationToken,
     ) {
-        let (watcher, connections) = (graceful.watcher(), self.connections.clone());
+        let open = self.metrics.open.clone();
         let acceptor = self.certificate.as_ref().map(|certificate| TlsAcceptor::from(certificate.now()));
         // Small answers are not to wait for others.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(async move {
-            connections.inc();
+        tasks.spawn(async move {
+            open.inc();
+            let peer = *place.who();
             match acceptor {
-                None => converse(stream, watcher, answers).await,
+                None => converse(stream, peer, answers, stop).await,
                 Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(stream, watcher, answers).await,
+                    Ok(Ok(stream)) => converse(stream, peer, answers, stop).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a caller does not agree about TLS"),
                     Err(_) => tracing::debug!("a caller took too long for TLS"),
                 },
             }
-            connections.dec();
+            open.dec();
             drop(place);
         });
+    }
+}
+
+/// The requests of a connection.
+#[derive(Default)]
+struct Requests {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+/// A request that is under way, as long as this is kept.
+struct UnderWay<'a>(&'a Requests);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Requests {
+    fn begin(&self) -> UnderWay<'_> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
+    /// Waits until there was none for a while: from one look to the next.
+    async fn are_over(&self) {
+        let mut seen = self.ended.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let ended = self.ended.load(Ordering::Relaxed);
+            if ended == seen && ended == self.begun.load(Ordering::Relaxed) {
+                return;
+            }
+            seen = ended;
+        }
     }
 }
 
 /// All requests of a connection.
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    watcher: Watcher,
+    peer: IpAddr,
     answers: Arc<impl Answers>,
+    stop: CancellationToken,
 ) {
+    let requests = Arc::<Requests>::default();
+    let of_this = requests.clone();
     let service = service_fn(move |request| {
-        let answers = answers.clone();
-        async move { Ok::<_, Infallible>(answers.answer(request).await) }
+        let (answers, requests) = (answers.clone(), of_this.clone());
+        async move {
+            let _under_way = requests.begin();
+            Ok::<_, Infallible>(answers.answer(request, peer).await)
+        }
     });
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
@@ -151,8 +219,25 @@ async fn converse(
         .keep_alive_interval(STILL_THERE.0)
         .keep_alive_timeout(STILL_THERE.1);
     let stream = TokioIo::new(Beginning::within(BEGIN, stream));
-    let connection = http.serve_connection(stream, service);
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
+    let mut connection = pin!(http.serve_connection(stream, service));
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return told(ended),
+        () = stop.cancelled() => {}
+        () = requests.are_over() => {}
+    }
+    // A caller on HTTP/2 hears of it before the end. One that then neither ends nor asks is cut off.
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        ended = connection => told(ended),
+        () = requests.are_over() => tracing::debug!("a caller does not end its connection; it is cut off"),
+    }
+}
+
+/// Says why a connection has ended.
+fn told(ended: Result<(), impl std::fmt::Display>) {
+    if let Err(error) = ended {
         tracing::debug!(%error, "a caller went away, or said what is no request");
     }
 }
@@ -175,14 +260,14 @@ mod tests {
     struct Version;
 
     impl Answers for Version {
-        async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        async fn answer(&self, request: Request<Incoming>, _: IpAddr) -> Response<Full<Bytes>> {
             Response::new(Full::new(format!("{:?}", request.version()).into()))
         }
     }
 
     async fn served(certificate: Option<Certificate>) -> (SocketAddr, AbortOnDropHandle<()>) {
-        let listener =
-            Listener::bind(([127, 0, 0, 1], 0).into(), certificate, Gauge::default()).await.unwrap();
+        let metrics = ConnectionMetrics::default();
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), certificate, metrics).await.unwrap();
         let address = listener.address().unwrap();
         let served = listener.serve(Arc::new(Version), CancellationToken::new(), std::future::pending());
         (address, AbortOnDropHandle::new(tokio::spawn(served)))
@@ -250,5 +335,85 @@ mod tests {
         }
         let http = program().build().unwrap();
         assert!(http.post(format!("http://{address}/")).send().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_address_has_not_all_connections() {
+        let metrics = ConnectionMetrics::default();
+        let mut listener = Listener::bind(([127, 0, 0, 1], 0).into(), None, metrics.clone()).await.unwrap();
+        listener.places = Places::new(10, 2);
+        let address = listener.address().unwrap();
+        let served = listener.serve(Arc::new(Version), CancellationToken::new(), std::future::pending());
+        let _served = AbortOnDropHandle::new(tokio::spawn(served));
+        let from = async |ip: [u8; 4]| {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((ip, 0).into()).unwrap();
+            socket.connect(address).await.unwrap()
+        };
+        let is_answered = async |stream: &mut TcpStream| {
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            let mut begins = [0; 8];
+            stream.read_exact(&mut begins).await.is_ok() && begins == *b"HTTP/1.1"
+        };
+        let mut first = [from([127, 0, 0, 1]).await, from([127, 0, 0, 1]).await];
+        for stream in &mut first {
+            assert!(is_answered(stream).await);
+        }
+        assert!(!is_answered(&mut from([127, 0, 0, 1]).await).await, "it has all that it may have");
+        assert_eq!(metrics.refused.get(), 1);
+        assert!(is_answered(&mut from([127, 0, 0, 2]).await).await, "which is no harm to others");
+        drop(first);
+        while metrics.open.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(is_answered(&mut from([127, 0, 0, 1]).await).await, "who goes makes room");
+    }
+
+    const ANYBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A connection over HTTP/2, by a client that answers pings; and when it ends, for the client and here.
+    async fn by_http_2() -> (hyper::client::conn::http2::SendRequest<Full<Bytes>>, [AbortOnDropHandle<()>; 2])
+    {
+        let (client, stream) = tokio::io::duplex(1 << 16);
+        let here = tokio::spawn(converse(stream, ANYBODY, Arc::new(Version), CancellationToken::new()));
+        let (asks, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+        let there = tokio::spawn(async move { drop(connection.await) });
+        (asks, [AbortOnDropHandle::new(there), AbortOnDropHandle::new(here)])
+    }
+
+    fn question() -> Request<Full<Bytes>> {
+        Request::post("http://gateway/").body(Full::default()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_only_answers_pings_does_not_keep_its_connection() {
+        let (mut asks, ends) = by_http_2().await;
+        assert_eq!(asks.send_request(question()).await.unwrap().status(), 200);
+        let begun = Instant::now();
+        for end in ends {
+            tokio::time::timeout(10 * MINUTE, end).await.expect("it is closed").unwrap();
+        }
+        let took = begun.elapsed();
+        assert!(LOOK <= took && took <= 2 * LOOK + MINUTE, "after {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_now_and_then_keeps_its_connection() {
+        let (mut asks, ends) = by_http_2().await;
+        for _ in 0..20 {
+            tokio::time::sleep(MINUTE).await;
+            assert_eq!(asks.send_request(question()).await.unwrap().status(), 200);
+        }
+        assert!(ends.iter().all(|end| !end.is_finished()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_its_answer_is_cut_off() {
+        let (mut client, stream) = tokio::io::duplex(64);
+        let here = tokio::spawn(converse(stream, ANYBODY, Arc::new(Version), CancellationToken::new()));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        tokio::time::timeout(10 * MINUTE, here).await.expect("it is closed").unwrap();
     }
 }

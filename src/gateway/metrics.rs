@@ -43,6 +43,15 @@ pub struct CertificateMetrics {
     pub ends: Gauge,
 }
 
+/// What is told of connections.
+#[derive(Clone, Default)]
+pub struct ConnectionMetrics {
+    /// Those that there are.
+    pub open: Gauge,
+    /// Those that were closed at once.
+    pub refused: Counter,
+}
+
 /// See the [module](self).
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -55,7 +64,7 @@ pub struct Metrics {
     /// Requests under way.
     pub in_flight: Gauge,
     /// Connections of callers.
-    pub connections: Gauge,
+    pub connections: ConnectionMetrics,
     /// Members of AWS's answers that nobody knows.
     pub members_dropped: Counter,
     /// Sessions that are kept.
@@ -91,7 +100,7 @@ impl Default for Metrics {
             kubernetes: Family::default(),
             queued: Gauge::default(),
             in_flight: Gauge::default(),
-            connections: Gauge::default(),
+            connections: ConnectionMetrics::default(),
             members_dropped: Counter::default(),
             sessions: Gauge::default(),
             tenants: Family::default(),
@@ -145,7 +154,8 @@ impl Metrics {
         register(registry, GATEWAY_QUEUE_SECONDS, self.queue_seconds.clone());
         register(registry, GATEWAY_QUEUED, self.queued.clone());
         register(registry, GATEWAY_IN_FLIGHT, self.in_flight.clone());
-        register(registry, GATEWAY_CONNECTIONS, self.connections.clone());
+        register(registry, GATEWAY_CONNECTIONS, self.connections.open.clone());
+        register(registry, GATEWAY_CONNECTIONS_REFUSED, self.connections.refused.clone());
         register(registry, GATEWAY_REFUSED, self.refused.clone());
         register(registry, GATEWAY_CLASS_REQUESTS, self.class_requests.clone());
         register(registry, GATEWAY_CLASS_REFUSED, self.class_refused.clone());

@@ -1,7 +1,10 @@
 //! One request: what it means, who it is of, what is answered; and what is counted and written down of it.
 
+use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
@@ -13,9 +16,10 @@ use jiff::Timestamp;
 use super::access_log::AccessLog;
 use super::alarm::Alarm;
 use super::classes::Classes;
-use super::door::Door;
+use super::door::{Door, Guest};
 use super::listen::Answers;
 use super::metrics::Metrics;
+use super::places::Places;
 use super::route::{self, Route, Wish};
 use super::turns::Turn;
 use super::upstream::{Upstream, Way};
@@ -26,8 +30,15 @@ use crate::ask::sts::{self, Exchange};
 use crate::ask::wire::{self, Question};
 use crate::ask::{answer, whose::Asked};
 
-/// How long a caller may take for the body of a request.
+/// How long a caller may take for the body of a request,
 const BODY: Duration = Duration::from_secs(10);
+/// and one that is not known before the body is read.
+const BODY_OF_A_STRANGER: Duration = Duration::from_secs(2);
+/// One part in so many of all places is for callers that are not known yet, and as much is the most that one tenant has; of
+/// the former, an address has again one part in so many.
+const PARTS: usize = 8;
+/// The least that such a part is.
+const LEAST: usize = 8;
 
 /// What the records of all requests have in common.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +71,25 @@ pub struct Server {
     pub max_in_flight: usize,
     /// How many are.
     pub in_flight: AtomicUsize,
+    /// Those of callers that are not known yet, by their addresses.
+    pub strangers: Arc<Places<IpAddr>>,
+    /// Questions of tenants.
+    pub questions: Arc<Places<Arc<str>>>,
+}
+
+/// The most of so many places that is not everybody's.
+fn part(places: usize) -> usize {
+    (places / PARTS).max(LEAST)
+}
+
+/// What callers that are not known yet may have of so many places.
+pub fn of_strangers(places: usize) -> Arc<Places<IpAddr>> {
+    Places::new(part(places), part(part(places)))
+}
+
+/// What each tenant may have of so many places.
+pub fn of_tenants(places: usize) -> Arc<Places<Arc<str>>> {
+    Places::new(places, part(places))
 }
 
 /// A place among the requests under way.
@@ -92,13 +122,13 @@ impl Drop for Noted<'_> {
 type Reply = Response<Full<Bytes>>;
 
 impl Answers for Server {
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Reply {
         let route = Route::of(request.method(), request.uri().path());
         let record = Record::new(&request_id(), Timestamp::now(), route.wish.operation());
         let mut noted = Noted { server: self, record, begun: Instant::now(), is_answered: false };
         let answered = match self.place() {
             None => Err(Refusal::Overloaded),
-            Some(_place) => self.answered(request, &route, &mut noted.record).await,
+            Some(_place) => self.answered(request, peer, &route, &mut noted.record).await,
         };
         noted.is_answered = true;
         let record = &mut noted.record;
@@ -125,6 +155,7 @@ impl Server {
     async fn answered(
         &self,
         request: Request<Incoming>,
+        peer: IpAddr,
         route: &Route,
         record: &mut Record,
     ) -> Result<Vec<u8>, Refusal> {
@@ -133,17 +164,38 @@ impl Server {
             record.names(tenant);
         }
         match &route.wish {
-            Wish::Exchange => self.exchange(body, route, record).await,
+            Wish::Exchange => self.as_stranger(peer, self.exchange(body, route, record)).await,
             Wish::Retrieve(knowledge_base) => {
-                self.retrieve(&head.headers, body, route, knowledge_base, record).await
+                let guest = self.guest(&head.headers, route, record);
+                let guest = self.as_stranger(peer, guest).await?;
+                self.retrieve(&guest, body, knowledge_base, record).await
             }
             Wish::Unknown => Err(Refusal::UnknownOperation),
         }
     }
 
+    /// What is found out about a caller. It takes no place of a stranger's if it is known at once, as whoever asked a moment ago is:
+    /// so it is answered when strangers have taken all of those.
+    async fn as_stranger<T>(
+        &self,
+        peer: IpAddr,
+        finds_out: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let mut finds_out = pin!(finds_out);
+        if let Poll::Ready(found) = futures::poll!(finds_out.as_mut()) {
+            return found;
+        }
+        let place = self.strangers.take(&peer);
+        let _place = place.ok_or_else(|| {
+            tracing::debug!(%peer, "there is no place for another caller that is not known yet");
+            Refusal::Strangers
+        })?;
+        finds_out.await
+    }
+
     /// A token, for credentials that every SDK takes.
     async fn exchange(&self, body: Incoming, route: &Route, record: &mut Record) -> Result<Vec<u8>, Refusal> {
-        let exchange = Exchange::parse(&read(body, sts::MAX_BYTES).await?)?;
+        let exchange = Exchange::parse(&read(body, sts::MAX_BYTES, BODY_OF_A_STRANGER).await?)?;
         record.names(&exchange.tenant_id);
         let named = route::both(route.tenant.clone(), Some(exchange.tenant_id.clone()))?;
         let caller = self.door.identify(&exchange.token).await?;
@@ -157,15 +209,8 @@ impl Server {
         Ok(exchange.answer(expires, &guest.caller.name, &record.id))
     }
 
-    /// A question, for passages of the tenant's own.
-    async fn retrieve(
-        &self,
-        headers: &HeaderMap,
-        body: Incoming,
-        route: &Route,
-        knowledge_base: &str,
-        record: &mut Record,
-    ) -> Result<Vec<u8>, Refusal> {
+    /// Who asks a question, and for whom.
+    async fn guest(&self, headers: &HeaderMap, route: &Route, record: &mut Record) -> Result<Guest, Refusal> {
         let token = route::token(headers)?;
         let named = route::tenant(route, headers)?;
         if let Some(named) = &named {
@@ -173,16 +218,28 @@ impl Server {
         }
         let caller = self.door.identify(token).await?;
         record.is_by(caller.subject.clone());
-        let guest = self.door.admit(caller, named.as_deref()).await?;
+        self.door.admit(caller, named.as_deref()).await
+    }
+
+    /// A question, for passages of the tenant's own.
+    async fn retrieve(
+        &self,
+        guest: &Guest,
+        body: Incoming,
+        knowledge_base: &str,
+        record: &mut Record,
+    ) -> Result<Vec<u8>, Refusal> {
         record.names(&guest.tenant.tenant_id);
-        let asked = self.door.asked(&guest)?;
+        let asked = self.door.asked(guest)?;
         record.is_for(&asked);
         let terms = guest.tenant.class.as_deref().and_then(|class| self.classes.get(class));
         record.class = terms.as_ref().map(|terms| terms.class.to_string());
         if !asked.is_called(knowledge_base) {
             return Err(Refusal::KnowledgeBase);
         }
-        let question = Question::parse(&read(body, wire::MAX_BYTES).await?)?.body_for(&asked)?;
+        let place = self.questions.take(&guest.tenant.tenant_id);
+        let _place = place.ok_or_else(|| Refusal::InFlight { allowed: self.questions.each() })?;
+        let question = Question::parse(&read(body, wire::MAX_BYTES, BODY).await?)?.body_for(&asked)?;
         let mut way = Way::default();
         let answered = match terms {
             None => self.upstream.ask(&asked, &question, Turn::default(), &mut way).await,
@@ -248,9 +305,9 @@ impl Server {
     }
 }
 
-/// The whole body of a request, of so many bytes at most.
-async fn read(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
-    let whole = tokio::time::timeout(BODY, Limited::new(body, most).collect()).await;
+/// The whole body of a request, of so many bytes at most, and within so long.
+async fn read(body: Incoming, most: usize, within: Duration) -> Result<Bytes, Refusal> {
+    let whole = tokio::time::timeout(within, Limited::new(body, most).collect()).await;
     match whole {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {

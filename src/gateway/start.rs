@@ -24,7 +24,7 @@ use super::metrics::Metrics;
 use super::records::{self, Recorded};
 use super::replicas::Replicas;
 use super::rights::Rights;
-use super::server::{Here, Server};
+use super::server::{Here, Server, of_strangers, of_tenants};
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::tenants::Tenants;
@@ -237,6 +237,8 @@ impl Start<'_> {
             log: AccessLog::open(access_log, self.metrics.lines_dropped.clone())?,
             max_in_flight: *max_in_flight,
             in_flight: AtomicUsize::new(0),
+            strangers: of_strangers(*max_in_flight),
+            questions: of_tenants(*max_in_flight),
         })
     }
 }

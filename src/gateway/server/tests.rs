@@ -6,6 +6,8 @@ use futures::future::BoxFuture;
 use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -77,7 +79,7 @@ fn record(name: &str, tenant_id: &str) -> String {
     .to_string()
 }
 
-/// A gateway with the tenants `acme`, `leaving` and `squatted`, of which `web` may ask all, and `other` none.
+/// A gateway with the tenants `acme`, `globex`, `leaving` and `squatted`, of which `web` may ask all, and `other` none.
 struct Bed {
     url: String,
     api_server: ApiServer,
@@ -150,6 +152,8 @@ impl Bed {
             log: AccessLog::open(&Lines::File(log.path().into()), metrics.lines_dropped.clone()).unwrap(),
             max_in_flight,
             in_flight: AtomicUsize::new(0),
+            strangers: of_strangers(max_in_flight),
+            questions: of_tenants(max_in_flight),
         };
         let listener =
             Listener::bind(([127, 0, 0, 1], 0).into(), None, metrics.connections.clone()).await.unwrap();
@@ -214,6 +218,24 @@ impl Bed {
         (answer.status().as_u16(), code.unwrap_or_default(), answer.json().await.unwrap())
     }
 
+    /// Begins a request whose body does not come, over a connection of its own.
+    async fn begin(&self, path: &str, headers: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: gateway\r\n{headers}content-length: 100\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// Waits until so many requests are under way.
+    async fn until_under_way(&self, count: i64) {
+        let there = async {
+            while self.metrics.in_flight.get() != count {
+                tokio::time::sleep(SECOND / 200).await;
+            }
+        };
+        tokio::time::timeout(SECOND, there).await.expect("they are there within a second");
+    }
+
     async fn exchange(&self, account: &str, tenant: &str) -> (u16, String) {
         let form = format!(
             "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2F{tenant}\
@@ -229,7 +251,7 @@ fn door(api_server: &ApiServer) -> Door {
     let (client, tenants) = (api_server.client.clone(), Tenants::new("prod"));
     tenants.take_stack(Event::Apply(objects::stack(&json!({}))));
     let shelf = InMemory::default();
-    for (name, id) in [("a", "acme"), ("l", "leaving"), ("s", "squatted")] {
+    for (name, id) in [("a", "acme"), ("g", "globex"), ("l", "leaving"), ("s", "squatted")] {
         tenants.take(Event::Apply(objects::tenant(name, id, &json!({}))));
         shelf.overwrite(&format!("tenants/{id}.json"), &record(name, id));
     }
@@ -357,6 +379,65 @@ async fn more_than_there_is_room_for_are_refused_at_once() {
     let refused: Vec<_> = answers.iter().filter(|((status, ..), _)| *status == 503).collect();
     assert_eq!(refused.len(), 4, "{answers:?}");
     assert!(refused.iter().all(|(_, took)| *took < SECOND / 2), "{answers:?}");
+}
+
+/// What a connection is told, until the answer is whole.
+async fn told(stream: &mut TcpStream) -> String {
+    let mut said = [0; 4096];
+    let length = stream.read(&mut said).await.unwrap();
+    String::from_utf8_lossy(&said[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn whoever_sends_bodies_slowly_without_a_token_keeps_nobody_out() {
+    let mut bed = Bed::new(8 * 8 * LEAST).await;
+    bed.answers(&[]);
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    let begun = Instant::now();
+    let mut slow = Vec::new();
+    for _ in 0..LEAST {
+        slow.push(bed.begin("/", "").await);
+    }
+    bed.until_under_way(LEAST as i64).await;
+    let more = told(&mut bed.begin("/", "").await).await;
+    assert!(more.starts_with("HTTP/1.1 503 ") && begun.elapsed() < SECOND, "at once: {more}");
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200, "who is known is answered");
+    let (status, text) = bed.exchange("web", "acme").await;
+    assert!(status == 200 || text.contains("<Code>ServiceUnavailable</Code>"), "of the same address: {text}");
+    bed.http = program().local_address(IpAddr::from([127, 0, 0, 2])).build().unwrap();
+    assert_eq!(bed.exchange("web", "globex").await.0, 200, "so is who comes anew, from elsewhere");
+    assert!(begun.elapsed() < BODY_OF_A_STRANGER, "the slow ones are still there");
+    for stream in &mut slow {
+        let late = told(stream).await;
+        assert!(late.starts_with("HTTP/1.1 400 "), "{late}");
+    }
+    assert!(begun.elapsed() < BODY_OF_A_STRANGER * 2, "they have two seconds, and not ten");
+    let text = bed.metrics.text().unwrap();
+    assert!(text.contains(r#"tenantry_gateway_refused_total{reason="strangers"} "#), "{text}");
+    assert!(!text.contains(r#"tenantry_gateway_refused_total{reason="strangers"} 0"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_tenant_that_sends_bodies_slowly_keeps_out_no_other() {
+    let bed = Bed::new(4 * LEAST).await;
+    bed.answers(&[]);
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200);
+    let (path, bearer) =
+        ("/t/acme/knowledgebases/TENANTRYKB/retrieve", format!("authorization: Bearer {}\r\n", token("web")));
+    let mut slow = Vec::new();
+    for _ in 0..LEAST {
+        slow.push(bed.begin(path, &bearer).await);
+    }
+    bed.until_under_way(LEAST as i64).await;
+    let (status, code, body) = bed.ask("web", "acme", "TENANTRYKB").await;
+    assert_eq!((status, code.as_str()), (429, "ThrottlingException"));
+    assert!(body["message"].as_str().unwrap().starts_with("This tenant has 8 requests under way"), "{body}");
+    assert_eq!(bed.ask("web", "globex", "TENANTRYKB").await.0, 200, "another tenant does not notice");
+    let text = bed.metrics.text().unwrap();
+    assert!(text.contains(r#"tenantry_gateway_refused_total{reason="in_flight"} 1"#), "{text}");
+    drop(slow);
+    bed.until_under_way(0).await;
+    assert_eq!(bed.ask("web", "acme", "TENANTRYKB").await.0, 200, "who goes away makes room");
 }
 
 #[tokio::test]

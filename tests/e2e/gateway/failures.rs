@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use reqwest::Method;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::support::gateway::process::until_answered;
+use crate::support::gateway::process::{asking, signed, until_answered};
 use crate::support::gateway::tenants::{POOL, QUESTION, text_of};
 use crate::support::gateway::{Answer, Gateway};
 use crate::support::proxy::Proxy;
@@ -258,6 +261,63 @@ async fn who_comes_when_all_places_are_taken_is_told_so_at_once() {
     })
     .await;
 }
+
+/// Requests whose bodies do not come, so many at a time and over and over, until this is dropped.
+async fn slow_bodies(gateway: &Gateway, times: usize, path: &str, headers: &str) -> JoinSet<()> {
+    let address = gateway.url.strip_prefix("http://").unwrap().to_owned();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: gateway\r\n{headers}content-length: 100\r\n\r\n{{");
+    let mut slow = JoinSet::new();
+    for _ in 0..times {
+        let (address, head) = (address.clone(), head.clone());
+        slow.spawn(async move {
+            loop {
+                let mut stream = TcpStream::connect(&address).await.unwrap();
+                let _ = stream.write_all(head.as_bytes()).await;
+                // Until it is told something, or cut off.
+                let _ = stream.read(&mut [0; 1024]).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    slow
+}
+
+#[tokio::test]
+async fn who_sends_bodies_slowly_keeps_nobody_else_out() {
+    world(|w| async move {
+        pool_of_two(&w).await;
+        let tokens = w.askers(&["pool1", "pool2"]).await;
+        // Of 512 places one address has 8 while it is not known, and a tenant 64.
+        let gateway = w.gateway(&["--retrieve-rate", "1000", "--plaintext", "--max-in-flight", "512"]).await;
+        let ask = |tenant: &'static str| gateway.ask(&tokens[tenant], tenant, QUESTION);
+        assert_eq!(ask("pool1").await.passages()[0].1, text_of("pool1"));
+        let refused = |reason: &str| format!("reason=\"{reason}\"");
+
+        let nobody = slow_bodies(&gateway, 100, "/", "").await;
+        gateway.reaches(&w, REFUSED, &refused("strangers"), 1.0).await;
+        assert_answered_until(Duration::from_secs(3), Instant::now(), || ask("pool1")).await;
+        let elsewhere =
+            reqwest::Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
+        let url = format!("{}{}", gateway.url, asking("TENANTRYKB"));
+        let newcomer =
+            signed(elsewhere.build().unwrap().request(Method::POST, url), &tokens["pool2"], "pool2");
+        let newcomer = gateway.sent(newcomer.json(&json!({"retrievalQuery": {"text": QUESTION}}))).await;
+        assert_eq!(newcomer.passages()[0].1, text_of("pool2"), "who comes anew, from another address");
+        drop(nobody);
+
+        let bearer = format!("authorization: Bearer {}\r\n", tokens["pool1"]);
+        let path = format!("/t/pool1{}", asking("TENANTRYKB"));
+        let loud = slow_bodies(&gateway, 100, &path, &bearer).await;
+        gateway.reaches(&w, REFUSED, &refused("in_flight"), 1.0).await;
+        assert_eq!(ask("pool1").await.refusal(), (429, "ThrottlingException".into()));
+        assert_answered_until(Duration::from_secs(3), Instant::now(), || ask("pool2")).await;
+        drop(loud);
+        until_answered("its bodies are over", || ask("pool1"), |answer| answer.status == 200).await;
+    })
+    .await;
+}
+
+const REFUSED: &str = "tenantry_gateway_refused_total";
 
 #[tokio::test]
 async fn another_certificate_is_shown_without_an_answer_lost() {

@@ -275,54 +275,66 @@ async fn whatever_a_program_tries_it_is_refused_or_shown_its_own() {
     .await;
 }
 
-/// Requests that are none, byte by byte. What is answered to them is HTTP's business; that nobody is shown anything is ours.
+/// Requests that are none, byte by byte. What is answered to them is HTTP's business; that none of them is a question is ours.
+/// But for what is wrong with it each would be answered, and so would be what hides in its body: both are tried first.
 async fn bytes(w: &World, gateway: &Gateway, words: &Words) {
-    let body = json!({"retrievalQuery": {"text": QUESTION}}).to_string();
-    let (own, another) = (&words.0["token.pool1"], &words.0["token.pool2"]);
-    let head = |path: &str, more: &str| {
-        format!(
-            "POST {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: {}\r\nx-amz-security-token: {own}\r\n{more}\r\n",
-            authorization(&key_of("pool2"))
-        )
-    };
-    let (path, length) = (asking("TENANTRYKB"), body.len());
-    let smuggled = format!(
-        "POST /t/pool2{path} HTTP/1.1\r\nhost: gateway\r\nx-amz-security-token: {own}\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    let up = format!("/t/pool1/../pool2{path}");
-    let requests = [
-        head(&path, &format!("content-length: {length}\r\ncontent-length: 0\r\n")) + &body,
-        head(&path, &format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n"))
-            + "0\r\n\r\n"
-            + &smuggled,
-        head(&path, "transfer-encoding: chunked, identity\r\n") + "0\r\n\r\n" + &smuggled,
-        head(&path, "transfer-encoding: chunked\r\n") + "zz\r\n" + &body,
-        head(&path, "transfer-encoding: xchunked\r\n") + "0\r\n\r\n" + &smuggled,
-        head(&path, &format!("x-amz-security-token : {another}\r\ncontent-length: {length}\r\n")) + &body,
-        head(
-            &path,
-            &format!("x-folded: a\r\n x-amz-security-token: {another}\r\ncontent-length: {length}\r\n"),
-        ) + &body,
-        head(&path, &format!("x-null: a\0b\r\ncontent-length: {length}\r\n")) + &body,
-        head(&path, &format!("host: other\r\ncontent-length: {length}\r\n")) + &body,
-        head(&up, &format!("content-length: {length}\r\n")) + &body,
-        head("http://169.254.169.254/latest/meta-data", "content-length: 0\r\n"),
-        head("*", "content-length: 0\r\n"),
-        head(&format!("{path}\u{0}"), &format!("content-length: {length}\r\n")) + &body,
-        head(&path, &format!("x-long: {}\r\ncontent-length: {length}\r\n", "x".repeat(2 << 20))) + &body,
-        head(&path, &("x-many: y\r\n".repeat(5000) + &format!("content-length: {length}\r\n"))) + &body,
-        head(&path, "content-length: 99999999999999999999\r\n") + &body,
-        head(&path, "content-length: -1\r\n") + &body,
+    let asked = async || w.double.asked("tenantry-ask").await;
+    let (mut before, _) = asked().await;
+    let (path, body) = (asking("TENANTRYKB"), json!({"retrievalQuery": {"text": QUESTION}}).to_string());
+    let own = format!("x-amz-security-token: {}\r\n", words.0["token.pool1"]);
+    let length = format!("content-length: {}\r\n", body.len());
+    for request in [head(&path, &(own.clone() + &length)) + &body, hidden(&own, &length, &body)] {
+        let answer = gateway.raw(request.as_bytes()).await;
+        before += 1;
+        assert!(answer.contains(" 200 ") && answer.contains("retrievalResults"), "{answer}");
+        assert_eq!(asked().await, (before, Vec::new()));
+    }
+    for request in no_requests(&path, &own, &length, &body) {
+        let answer = gateway.raw(request.as_bytes()).await;
+        let shown: String = request.chars().take(300).collect();
+        assert!(!answer.contains(" 200 ") && !answer.contains("retrievalResults"), "{shown:?}: {answer}");
+        assert_eq!(asked().await, (before, Vec::new()), "AWS was asked: {shown:?}");
+    }
+}
+
+/// The beginning of a request that pool1's program signs.
+fn head(path: &str, more: &str) -> String {
+    let authorization = authorization(&key_of("pool1"));
+    format!("POST {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: {authorization}\r\n{more}\r\n")
+}
+
+/// A whole question, as it may stand in the body of a request.
+fn hidden(own: &str, length: &str, body: &str) -> String {
+    let path = asking("TENANTRYKB");
+    format!("POST /t/pool1{path} HTTP/1.1\r\nhost: gateway\r\n{own}{length}\r\n{body}")
+}
+
+fn no_requests(path: &str, own: &str, length: &str, body: &str) -> Vec<String> {
+    let after = |more: &str, rest: &str| head(path, &format!("{own}{more}")) + rest;
+    let chunked = format!("0\r\n\r\n{}", hidden(own, length, body));
+    let elsewhere = |path: &str, more: &str| head(path, &format!("{own}{more}"));
+    vec![
+        after(&format!("{length}content-length: 0\r\n"), body),
+        after(&format!("content-length: 0\r\n{length}"), &hidden(own, length, body)),
+        after(&format!("{length}transfer-encoding: chunked\r\n"), &chunked),
+        after(&format!("transfer-encoding: chunked\r\n{length}"), &chunked),
+        after("transfer-encoding: chunked, identity\r\n", &chunked),
+        after("transfer-encoding: chunked\r\n", &format!("zz\r\n{body}")),
+        after("transfer-encoding: xchunked\r\n", &chunked),
+        head(path, &format!("{}{length}", own.replace(':', " :"))) + body,
+        head(path, &format!("x-folded: a\r\n {own}{length}")) + body,
+        after(&format!("x-null: a\0b\r\n{length}"), body),
+        elsewhere(&format!("/t/pool2/../pool1{path}"), length) + body,
+        elsewhere("http://169.254.169.254/latest/meta-data", "content-length: 0\r\n"),
+        elsewhere("*", "content-length: 0\r\n"),
+        elsewhere(&format!("{path}\u{0}"), length) + body,
+        after(&format!("x-long: {}\r\n{length}", "x".repeat(2 << 20)), body),
+        after(&("x-many: y\r\n".repeat(5000) + length), body),
+        after("content-length: 99999999999999999999\r\n", body),
+        after("content-length: -1\r\n", body),
         format!("GET {path}\r\n\r\n"),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthis is no frame, and it is long enough to be one".into(),
         "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}".into(),
         "CONNECT 127.0.0.1:80 HTTP/1.1\r\nhost: 127.0.0.1:80\r\n\r\n".into(),
-    ];
-    for request in requests {
-        let answer = gateway.raw(request.as_bytes()).await;
-        let shown: String = request.chars().take(300).collect();
-        assert!(!answer.contains(" 200 ") && !answer.contains("retrievalResults"), "{shown:?}: {answer}");
-    }
-    let (_, wrong) = w.double.asked("tenantry-ask").await;
-    assert!(wrong.is_empty(), "{wrong:?}");
+    ]
 }
