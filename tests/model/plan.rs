@@ -182,6 +182,22 @@ fn what_does_not_fit_is_a_warning() {
     assert_eq!(plan["floor"]["atMostMonthlyUSD"], plan["floor"]["sharedMonthlyUSD"]);
 }
 
+/// Nobody can plan how much is asked: the limit is told, and what it leaves for each.
+#[test]
+fn the_limit_of_questions_is_told_with_what_it_leaves_for_each_tenant() {
+    let all = "AWS answers 20 a second, to all knowledge bases of the account and region together";
+    let text = told(&["-f", "-"], &ten_tenants());
+    assert!(
+        text.contains(all) && text.contains("; for 10 tenants 120 a minute each, if all ask alike."),
+        "{text}"
+    );
+    let plan = json_of(&["-f", "-"], &ten_tenants());
+    assert_eq!(plan["questions"]["perSecond"], json!(20));
+    assert_eq!(plan["questions"]["perTenantAndMinute"], json!(120.0));
+    let text = told(&["-f", "shared-stack.yaml"], "");
+    assert!(text.contains(all) && text.contains("raises it for nobody.\n"), "{text}");
+}
+
 #[test]
 fn others_kinds_and_lists_are_read_past() {
     let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
