@@ -9,6 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::watches;
 use crate::ask::limits::Part;
 use crate::stack::causes::causes;
 
@@ -28,7 +29,7 @@ impl Replicas {
         let (sender, part) = watch::channel(Part::WHOLE);
         let watching = service.map(|(namespace, name)| {
             let api = Api::<EndpointSlice>::namespaced(client.clone(), namespace);
-            let config = watcher::Config::default().labels(&format!("{SERVICE}={name}"));
+            let config = watches::config().labels(&format!("{SERVICE}={name}"));
             let events = watcher(api, config).default_backoff();
             let mut slices = Slices::default();
             let each = events.for_each(move |event| {

@@ -3,6 +3,7 @@
 use std::future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -18,6 +19,18 @@ use crate::api::guarded::Guarded;
 use crate::api::metric::GATEWAY_TENANTS;
 use crate::api::{SharedStack, Tenant, TenantClass};
 use crate::stack::causes::causes;
+
+/// After how many seconds the API server ends a watch, which then goes on where it was. A connection whose other end has gone
+/// without a word looks like that of a quiet cluster until then. kube waits five seconds longer before it gives a watch up.
+const RENEWED: u32 = 20;
+/// For how long a connection to the API server may be silent: a watch that is well never is, and kube has given up one that is
+/// not.
+pub const SILENCE: Duration = Duration::from_secs(RENEWED as u64 + 10);
+
+/// How a watch of the gateway's is made.
+pub fn config() -> watcher::Config {
+    watcher::Config::default().timeout(RENEWED)
+}
 
 /// How far the process is, as `/readyz` says it.
 #[derive(Default)]
@@ -65,7 +78,7 @@ pub fn watch(
     readiness: &Arc<Readiness>,
     freshness: &Freshness,
 ) -> [AbortOnDropHandle<()>; 3] {
-    let of = || watcher::Config { label_selector: selector.map(Into::into), ..watcher::Config::default() };
+    let of = || watcher::Config { label_selector: selector.map(Into::into), ..config() };
     let (known, ready) = (tenants.clone(), readiness.clone());
     let of_tenants = watcher(Api::<Guarded<Tenant>>::all(client.clone()), of());
     let of_tenants = follow("Tenants", of_tenants, freshness, move |event, is_listed| {
@@ -84,8 +97,7 @@ pub fn watch(
         }
     });
     let (known, ready) = (classes.clone(), readiness.clone());
-    let all = watcher::Config::default();
-    let of_classes = watcher(Api::<Guarded<TenantClass>>::all(client.clone()), all);
+    let of_classes = watcher(Api::<Guarded<TenantClass>>::all(client.clone()), config());
     let of_classes = follow("TenantClasses", of_classes, freshness, move |event, is_listed| {
         known.take(event);
         if is_listed {
@@ -136,5 +148,51 @@ pub fn count(tenants: &Tenants, metrics: &Metrics) {
     for (state, count) in tenants.count() {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         metrics.tenants.get_or_create(&GATEWAY_TENANTS.of([state])).set(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+    use parking_lot::Mutex;
+    use serde_json::json;
+
+    use super::super::mocked::{Said, watched};
+    use super::super::tenants::tests::tenant;
+    use super::*;
+
+    fn is_watch(uri: &Uri) -> bool {
+        uri.query().unwrap_or_default().contains("watch=true")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_dies_without_a_word_is_given_up() {
+        let acme = tenant("a", "acme", &json!({"metadata": {"resourceVersion": "2"}}));
+        let (asked, acme) = (Arc::<Mutex<Vec<Uri>>>::default(), json!(acme.0.unwrap()));
+        let seen = asked.clone();
+        let client = watched(move |uri| {
+            let mut seen = seen.lock();
+            let before = seen.iter().filter(|it| it.path() == uri.path() && is_watch(it)).count();
+            seen.push(uri.clone());
+            match (uri.path().ends_with("/tenants"), is_watch(uri)) {
+                (true, false) => Said::list(std::slice::from_ref(&acme)),
+                // The first watch never tells it.
+                (true, true) if before > 0 => Said::Events(vec![("DELETED", acme.clone())]),
+                (_, true) => Said::Events(Vec::new()),
+                (false, false) => Said::list(&[]),
+            }
+        });
+        let tenants = Arc::new(Tenants::new("prod"));
+        let classes = Arc::new(Classes::new(Duration::from_secs(60), Arc::default()));
+        let (readiness, freshness) = (Arc::<Readiness>::default(), Freshness::default());
+        let _watches = watch(&client, None, (&tenants, &classes), &readiness, &freshness);
+        readiness.listed().await;
+        assert!(tenants.get("acme").is_some());
+        tokio::time::sleep(SILENCE).await;
+        assert!(tenants.get("acme").is_none(), "{:?}", asked.lock());
+        let watches = asked.lock().iter().filter(|it| is_watch(it)).cloned().collect::<Vec<_>>();
+        let renewed = format!("timeoutSeconds={RENEWED}");
+        assert!(watches.iter().all(|it| it.query().unwrap().contains(&renewed)), "{watches:?}");
+        assert_eq!(watches.len(), 6, "each of the three once more: {watches:?}");
     }
 }
