@@ -133,7 +133,10 @@ fn heard<K>(
 ) -> Option<watcher::Event<K>> {
     match event {
         Ok(event) => {
-            freshness.heard();
+            // kube says this one by itself, before it has asked, and again after each list that fails.
+            if !matches!(event, watcher::Event::Init) {
+                freshness.heard();
+            }
             Some(event)
         }
         Err(error) => {
@@ -163,6 +166,27 @@ mod tests {
 
     fn is_watch(uri: &Uri) -> bool {
         uri.query().unwrap_or_default().contains("watch=true")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_api_server_has_not_said_is_no_news() {
+        let (freshness, hour) = (Freshness::default(), Duration::from_secs(3600));
+        let age_after = async |event| {
+            tokio::time::advance(hour).await;
+            let shown = heard::<()>("Tenants", event, &freshness).is_some();
+            (shown, freshness.age())
+        };
+        assert_eq!(age_after(Ok(watcher::Event::Init)).await, (true, hour), "nobody was asked yet");
+        assert_eq!(age_after(Err(watcher::Error::NoResourceVersion)).await, (false, 2 * hour));
+        assert_eq!(age_after(Ok(watcher::Event::Init)).await, (true, 3 * hour), "it tries again");
+        for event in [
+            watcher::Event::InitApply(()),
+            watcher::Event::InitDone,
+            watcher::Event::Apply(()),
+            watcher::Event::Delete(()),
+        ] {
+            assert_eq!(age_after(Ok(event)).await, (true, Duration::ZERO));
+        }
     }
 
     #[tokio::test(start_paused = true)]
