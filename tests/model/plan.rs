@@ -81,6 +81,24 @@ fn a_class_that_no_tenant_could_be_of_is_refused() {
     told(&["-f", "-"], &class("placement: {pattern: Pool, stackRef: {name: s}}"));
 }
 
+/// Nothing is wrong with them, and there is nothing to plan.
+#[test]
+fn classes_alone_are_told_as_good_and_as_not_enough() {
+    let (gold, basic) = (class("gold", "placement: {pattern: Silo}"), class("basic", ""));
+    let said = refused(&gold);
+    for part in [
+        "no Tenant and no SharedStack",
+        "TenantClass/gold is as it should be, and builds nothing without Tenants",
+        "with another -f",
+    ] {
+        assert!(said.contains(part), "no '{part}' in\n{said}");
+    }
+    let said = refused(&(gold + &basic));
+    assert!(said.contains("TenantClass/gold, TenantClass/basic are as they should be"), "{said}");
+    let said = refused(&class("gold", "placement: {pattern: Moat}"));
+    assert!(!said.contains("should be"), "{said}");
+}
+
 #[test]
 fn where_the_operator_requires_a_class_a_tenant_without_one_is_refused() {
     let input = ten_tenants();
