@@ -34,10 +34,19 @@ pub struct Questions {
 /// What AWS answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The body, as AWS wrote it.
-    Passages(Vec<u8>),
+    /// It answers.
+    Passages(Passages),
     /// It refuses.
     Refused(Refusal),
+}
+
+/// What AWS says when it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passages {
+    /// The body, as AWS wrote it.
+    pub body: Vec<u8>,
+    /// Its id of the request.
+    pub request_id: Option<String>,
 }
 
 /// What AWS says when it refuses.
@@ -126,8 +135,9 @@ async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
     let headers = response.headers();
     let announced = headers.get("content-length").and_then(|length| length.parse().ok());
     let is_answer = (200..300).contains(&status);
-    let header = |name| headers.get(name).filter(|_| !is_answer).map(str::to_owned);
-    let (request_id, code) = (header("x-amzn-requestid"), header("x-amzn-errortype"));
+    let header = |name| headers.get(name).map(str::to_owned);
+    let request_id = header("x-amzn-requestid");
+    let code = if is_answer { None } else { header("x-amzn-errortype") };
     let mut body = Vec::with_capacity(announced.unwrap_or(0).min(MOST));
     let mut stream = ByteStream::new(response.into_body());
     while let Some(part) = stream.next().await {
@@ -138,7 +148,7 @@ async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
         body.extend_from_slice(&part);
     }
     if is_answer {
-        return Ok(Answer::Passages(body));
+        return Ok(Answer::Passages(Passages { body, request_id }));
     }
     Ok(Answer::Refused(refusal(status, code, request_id, &body)))
 }
@@ -164,7 +174,27 @@ fn refusal(status: u16, code: Option<String>, request_id: Option<String>, body: 
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::body::SdkBody;
+
     use super::*;
+
+    /// CloudTrail names a request by it, answered or not.
+    #[tokio::test]
+    async fn aws_id_of_a_request_is_kept() {
+        let of = async |status: u16| {
+            let body = SdkBody::from(&b"{}"[..]);
+            let mut response = HttpResponse::new(status.try_into().unwrap(), body);
+            response.headers_mut().insert("x-amzn-requestid", "R1");
+            response.headers_mut().insert("x-amzn-errortype", "ThrottlingException");
+            read(response).await
+        };
+        let request_id = Some("R1".to_owned());
+        let passages = Passages { body: b"{}".to_vec(), request_id: request_id.clone() };
+        assert_eq!(of(200).await, Ok(Answer::Passages(passages)));
+        let code = "ThrottlingException".to_owned();
+        let refusal = Refusal { status: 429, code, message: String::new(), request_id };
+        assert_eq!(of(429).await, Ok(Answer::Refused(refusal)));
+    }
 
     #[test]
     fn a_refusal_says_what_aws_says() {

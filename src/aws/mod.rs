@@ -59,7 +59,7 @@ pub(crate) use bedrock_data_sources::DataSources;
 pub(crate) use bedrock_documents::KnowledgeBaseDocuments;
 pub(crate) use bedrock_jobs::Jobs;
 pub(crate) use bedrock_models::FoundationModels;
-pub(crate) use bedrock_questions::{Answer, NoAnswer, Questions, Refusal};
+pub(crate) use bedrock_questions::{Answer, NoAnswer, Passages, Questions, Refusal};
 pub use bedrock_retrieve::{Passage, Retrieval};
 pub(crate) use config::{load, region};
 pub(crate) use dynamodb::Registry;

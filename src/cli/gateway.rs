@@ -143,7 +143,7 @@ impl Gateway {
             self.plaintext != self.tls_cert_dir.is_some(),
             "either --tls-cert-dir says where the certificate is, or --plaintext says that there is none"
         );
-        let client = kube::Client::try_from(process::patient(self.within.config().await?))?;
+        let client = kube::Client::try_from(process::patient(self.within.config().await?, gateway::SILENCE))?;
         let settings = gateway::Settings {
             selector: self.selector,
             audience: self.audience,

@@ -52,12 +52,14 @@ pub(super) fn log(format: LogFormat) {
     }
 }
 
-/// The same way to the API server for whoever tries again by itself.
-pub(super) fn patient(mut config: Config) -> Config {
+/// The same way to the API server for whoever tries again by itself. Its watches are renewed before `silence` is over; whatever
+/// else is silent for so long is lost.
+pub(super) fn patient(mut config: Config, silence: Duration) -> Config {
     // Backoff is ours, by object and by class of failure.
     config.default_retry = false;
-    // A watch is renewed before that; whatever else is silent for so long is lost.
-    config.read_timeout = Some(Duration::from_secs(295));
+    config.read_timeout = Some(silence);
+    // A connection that was kept has all of that time again for its next request.
+    config.reset_reader_on_write = true;
     config
 }
 
@@ -79,4 +81,22 @@ async fn cancel_on_signal(stop: CancellationToken) {
     }
     tracing::info!("stopping");
     stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_api_server_that_says_nothing_is_given_up() {
+        // The client wants a provider of TLS even where it uses none.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = Config::new(format!("http://{}", silent.local_addr().unwrap()).parse().unwrap());
+        let client = kube::Client::try_from(patient(config, Duration::from_millis(50))).unwrap();
+        let asked = tokio::time::timeout(Duration::from_secs(20), client.apiserver_version()).await;
+        assert!(asked.expect("it is over").is_err());
+    }
 }

@@ -18,6 +18,9 @@ use crate::settings::Settings;
 use crate::stack::record;
 use crate::stack::registry::Table;
 
+/// For how long a connection to the API server may be silent: kube's watches are renewed before that.
+const SILENCE: Duration = Duration::from_secs(295);
+
 #[derive(Debug, Args)]
 #[command(after_help = help::after("tenantry run --installation prod --read-only", &[&[help::LOG][..], &help::both()].concat()))]
 pub(super) struct Run {
@@ -217,7 +220,7 @@ fn labels(text: &str) -> Result<Selector, String> {
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         process::log(self.watched.log_format);
-        let config = process::patient(self.within.config().await?);
+        let config = process::patient(self.within.config().await?, SILENCE);
         let api_server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config)?;
         let settings = Settings {

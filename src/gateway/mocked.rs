@@ -1,13 +1,16 @@
 //! For unit tests: an API server that answers as a test says at each moment, or not at all.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use http::{Request, Response};
-use http_body_util::BodyExt;
+use futures::{StreamExt, stream};
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Bytes, Frame};
 use kube::Client;
 use kube::client::Body;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::{BoxError, service_fn};
 
 /// See the [module](self).
@@ -60,6 +63,48 @@ impl ApiServer {
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+}
+
+/// What is said to somebody who lists or watches.
+pub enum Said {
+    /// An answer with its status.
+    All(u16, Value),
+    /// Events of a watch by type and object, which then is silent for good.
+    Events(Vec<(&'static str, Value)>),
+}
+
+impl Said {
+    /// All that there is of a kind.
+    pub fn list(items: &[Value]) -> Self {
+        Self::All(200, json!({"metadata": {"resourceVersion": "1"}, "items": items}))
+    }
+
+    /// Whoever asks has no right to.
+    pub fn forbidden(message: &str) -> Self {
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": message, "code": 403});
+        Self::All(403, status)
+    }
+}
+
+/// A line of a watch. The type comes first, as API servers write it.
+fn event((kind, object): &(&str, Value)) -> String {
+    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
+}
+
+/// An API server that is listed and watched.
+pub fn watched(answer: impl Fn(&Uri) -> Said + Send + Sync + 'static) -> Client {
+    let service = service_fn(move |request: Request<Body>| {
+        let (status, lines, goes_on) = match answer(request.uri()) {
+            Said::All(status, value) => (status, vec![value.to_string()], false),
+            Said::Events(events) => (200, events.iter().map(event).collect(), true),
+        };
+        let frame = |line| Ok::<_, Infallible>(Frame::data(Bytes::from(line)));
+        let lines = stream::iter(lines.into_iter().map(frame).collect::<Vec<_>>());
+        let body = if goes_on { lines.chain(stream::pending()).boxed() } else { lines.boxed() };
+        let answer = Response::builder().status(status).body(StreamBody::new(body));
+        std::future::ready(answer.map_err(BoxError::from))
+    });
+    Client::new(service, "here")
 }
 
 /// What a program asks the gateway with. The client wants a provider of TLS even where it uses none.

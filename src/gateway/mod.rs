@@ -41,3 +41,4 @@ mod watches;
 
 pub use self::settings::Settings;
 pub use self::start::run;
+pub use self::watches::SILENCE;

@@ -1,6 +1,7 @@
 //! How many replicas share the rate and the limits of classes: the ready endpoints of the gateway's own Service.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use futures::{StreamExt, future};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -9,6 +10,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::watches::{self, Kind, Readiness};
 use crate::ask::limits::Part;
 use crate::stack::causes::causes;
 
@@ -23,29 +25,44 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// Those of a Service, by namespace and name; without one this replica is alone. `own` is this pod's name.
-    pub fn watch(client: &Client, service: Option<&(String, String)>, own: String) -> Self {
+    /// Those of a Service, by namespace and name; without one this replica is alone. `own` is this pod's name. Nobody is let in
+    /// before they are counted once: each replica would take the whole rate.
+    pub fn watch(
+        client: &Client,
+        service: Option<&(String, String)>,
+        own: String,
+        readiness: &Arc<Readiness>,
+    ) -> Self {
         let (sender, part) = watch::channel(Part::WHOLE);
+        if service.is_none() {
+            readiness.is_listed(Kind::EndpointSlices);
+        }
         let watching = service.map(|(namespace, name)| {
             let api = Api::<EndpointSlice>::namespaced(client.clone(), namespace);
-            let config = watcher::Config::default().labels(&format!("{SERVICE}={name}"));
+            let config = watches::config().labels(&format!("{SERVICE}={name}"));
             let events = watcher(api, config).default_backoff();
-            let mut slices = Slices::default();
+            let (mut slices, readiness) = (Slices::default(), readiness.clone());
             let each = events.for_each(move |event| {
                 match event {
                     Ok(event) => {
+                        let is_listed = matches!(event, watcher::Event::InitDone);
                         if slices.take(event) {
                             sender.send_if_modified(|part| {
                                 let now = slices.part_of(&own);
                                 std::mem::replace(part, now) != now
                             });
                         }
+                        if is_listed {
+                            readiness.is_listed(Kind::EndpointSlices);
+                        }
                     }
                     Err(error) => {
+                        let why = causes(&error);
                         tracing::warn!(
-                            error = causes(&error),
-                            "replicas cannot be counted; the last count stands"
+                            error = why,
+                            "replicas cannot be counted; the last count stands, and without one the gateway is not ready"
                         );
+                        readiness.refused(Kind::EndpointSlices, &why);
                     }
                 }
                 future::ready(())
@@ -120,8 +137,12 @@ impl Slices {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
+    use super::super::mocked::{Said, watched};
     use super::*;
 
     fn slice(name: &str, family: &str, endpoints: Value) -> EndpointSlice {
@@ -134,6 +155,39 @@ mod tests {
 
     fn pod(uid: &str, address: &str, ready: Option<bool>) -> Value {
         json!({"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": uid, "uid": uid}})
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_let_in_before_replicas_were_counted() {
+        let may = Arc::new(AtomicBool::new(false));
+        let allowed = may.clone();
+        let two = json!({
+            "metadata": {"name": "two", "resourceVersion": "1"}, "addressType": "IPv4",
+            "endpoints": [pod("a", "10.0.0.1", Some(true)), pod("b", "10.0.0.2", Some(true))],
+        });
+        let client = watched(move |uri| match uri.query().unwrap_or_default().contains("watch=true") {
+            true => Said::Events(Vec::new()),
+            false if allowed.load(Ordering::SeqCst) => Said::list(std::slice::from_ref(&two)),
+            false => Said::forbidden("endpointslices.discovery.k8s.io is forbidden"),
+        });
+        let readiness = Arc::<Readiness>::default();
+        for kind in [Kind::Tenants, Kind::SharedStacks, Kind::TenantClasses] {
+            readiness.is_listed(kind);
+        }
+        let service = ("tenantry".to_owned(), "gateway".to_owned());
+        let replicas = Replicas::watch(&client, Some(&service), "a".into(), &readiness);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let said = readiness.is_ready().unwrap_err();
+        assert!(said.contains("EndpointSlices") && said.contains("is forbidden"), "{said}");
+        may.store(true, Ordering::SeqCst);
+        readiness.listed().await;
+        assert!(readiness.is_ready().is_ok());
+        assert_eq!(*replicas.part.borrow(), Part { replicas: 2, before: 0 });
+
+        let alone = Arc::<Readiness>::default();
+        let _replicas = Replicas::watch(&client, None, "a".into(), &alone);
+        let said = alone.is_ready().unwrap_err();
+        assert!(!said.contains("EndpointSlices"), "nobody else is there: {said}");
     }
 
     #[test]

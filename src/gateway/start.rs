@@ -81,7 +81,7 @@ pub async fn run(
     let door = start.door(tenants.clone(), freshness.clone())?;
     let server = Arc::new(start.server(door, classes.clone(), start.upstream(turns.clone())?)?);
     let look = clock.outside(LOOK);
-    let replicas = Replicas::watch(&client, settings.service.as_ref(), replica());
+    let replicas = Replicas::watch(&client, settings.service.as_ref(), replica(), &readiness);
     let _follows = (
         spawn(turns.clone().follow()),
         spawn(certificate.map_or_else(|| pending().boxed(), |certificate| certificate.follow(look).boxed())),

@@ -12,7 +12,7 @@ use super::sessions::Sessions;
 use super::turns::{Turn, Turns};
 use crate::ask::refusal::Refusal;
 use crate::ask::whose::Asked;
-use crate::aws::{self, Answer, NoAnswer, Questions, Session};
+use crate::aws::{self, Answer, NoAnswer, Passages, Questions, Session};
 
 /// How long a question has, after its first turn.
 const ALL: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ pub struct Way {
     pub queued: Option<Duration>,
     /// How long AWS took.
     pub aws: Option<Duration>,
-    /// AWS's ids of its requests, where it refused.
+    /// AWS's ids of its requests, where it said something.
     pub request_ids: Vec<String>,
 }
 
@@ -100,7 +100,10 @@ impl Upstream {
             let answer = self.questions.put(&session, asked.knowledge_base(), body.to_vec(), patience).await;
             way.aws = Some(way.aws.unwrap_or_default() + put.elapsed());
             let (refusal, again) = match answer {
-                Ok(Answer::Passages(answer)) => return Ok(answer),
+                Ok(Answer::Passages(Passages { body, request_id })) => {
+                    way.request_ids.extend(request_id);
+                    return Ok(body);
+                }
                 Ok(Answer::Refused(refused)) => {
                     way.request_ids.extend(refused.request_id.clone());
                     if is_expired(&refused) && !renewed {
@@ -186,7 +189,7 @@ mod tests {
     }
 
     fn passages() -> Said {
-        Ok(Answer::Passages(b"{}".to_vec()))
+        Ok(Answer::Passages(Passages { body: b"{}".to_vec(), request_id: Some("A1".into()) }))
     }
 
     fn refused(status: u16, code: &str) -> Said {
@@ -234,7 +237,7 @@ mod tests {
         let bed = Bed::new(&[throttled, throttled, passages]);
         let (answer, way) = bed.ask().await;
         assert_eq!((answer, bed.put()), (Ok(b"{}".to_vec()), 3));
-        assert_eq!(way.request_ids, ["R1", "R1"]);
+        assert_eq!(way.request_ids, ["R1", "R1", "A1"]);
         assert!(way.queued.unwrap() >= SLOWER / 2, "nobody goes while AWS asks to go slower: {way:?}");
         let (bed, begun) = (Bed::new(&[throttled]), Instant::now());
         let (answer, _) = bed.ask().await;

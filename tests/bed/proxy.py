@@ -7,15 +7,16 @@ Plain HTTP on loopback; everything is forwarded as it comes, watch streams inclu
 the client's. A request without credentials gets those of the kubeconfig (client-go sends none over plain HTTP). It prints
 {"endpoint": …, "control": …} and ends with its stdin. The control API, on a port of its own, speaks JSON:
 
-    POST /rules     {method, path, client, first, count, do, seconds, status}: the first-th to (first+count-1)-th request that
+    POST /rules     {method, path, query, client, first, count, do, seconds, status}: the first-th to (first+count-1)-th request that
                     matches is dropped ("drop-before" or "drop-after" it took effect), answered with a status ("refuse",
                     500 unless said), late ("delay"), held until its rule is deleted ("hold"), or the last thing that the
-                    client does ("last"): it takes effect, its answer never comes, and no later change arrives
+                    client does ("last"): it takes effect, its answer never comes, and no later change arrives. Of an answer
+                    that is frozen ("freeze") the head comes and nothing after it, as of a watch whose connection is forgotten
     GET /rules      what each has seen and hit          DELETE /rules    forget them, let go what they hold
     GET /requests   [{seq, method, path, client, status, outcome}], mutating ones, ?all=1 for all     DELETE /requests
     POST /cut       break every connection, open watches too
 
-`method` and `path` (without its query) and `client` (the User-Agent) are globs. Without a method a rule means what changes something.
+`method`, `path`, `query` and `client` (the User-Agent) are globs. Without a method a rule means what changes something.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Proxy:
                 raise Ended
             entry["status"] = answer.status
             rule = self.script.answered(entry) if 200 <= answer.status < 400 else None
-            if not rule:
+            if not rule or rule["do"] == "freeze":
                 client[1].write(answer.raw)
             if answer.status == 101:
                 entry["outcome"] = "upgraded"
@@ -134,6 +135,9 @@ class Proxy:
                 return False
             if answer.status >= 200:
                 break
+        if rule and rule["do"] == "freeze":
+            entry["outcome"] = "frozen"
+            return await _silence(client)
         pieces = body(there[0], answer, asked=head)
         if rule:
             async for _ in pieces:

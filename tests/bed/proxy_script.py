@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 from proxy_http import Head
 
 MUTATING = ("POST", "PUT", "PATCH", "DELETE")
-DEEDS = ("drop-before", "drop-after", "refuse", "delay", "hold", "last")
+DEEDS = ("drop-before", "drop-after", "refuse", "delay", "hold", "last", "freeze")
 # An answer can be lost only where a request has taken effect: it is counted then, and not when it arrives.
-ANSWERS = ("drop-after", "last")
-RULE = {"method": None, "path": "*", "client": "*", "first": 1, "count": 1, "do": None, "seconds": 0.0, "status": 500}
+ANSWERS = ("drop-after", "last", "freeze")
+RULE = {"method": None, "path": "*", "query": "*", "client": "*", "first": 1, "count": 1, "do": None, "seconds": 0.0, "status": 500}
 
 
 class Script:
@@ -82,4 +82,4 @@ class Script:
 def _matches(rule: dict, entry: dict) -> bool:
     if not (entry["method"] in MUTATING if rule["method"] is None else fnmatch.fnmatchcase(entry["method"], rule["method"])):
         return False
-    return fnmatch.fnmatchcase(entry["path"], rule["path"]) and fnmatch.fnmatchcase(entry["client"], rule["client"])
+    return all(fnmatch.fnmatchcase(entry[part], rule[part]) for part in ("path", "query", "client"))

@@ -177,6 +177,23 @@ def test_held_until_its_rule_goes(world: World) -> None:
     assert world.client.connection.getresponse().status == 200 and Stub.seen
 
 
+def test_a_watch_that_is_frozen_says_nothing_more(world: World) -> None:
+    world.rule(method="GET", query="*watch=true*", do="freeze")
+    world.client.connection.request("GET", "/watch?watch=false")
+    answer = world.client.connection.getresponse()
+    Stub.more.release(3)
+    assert answer.read().count(b"event") == 3
+    world.client.connection.request("GET", "/watch?watch=true")
+    answer = world.client.connection.getresponse()
+    Stub.more.release(3)
+    assert answer.status == 200
+    world.client.connection.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        answer.read()
+    world.client.connection.close()
+    assert world.client.send("GET", OBJECT)[0] == 200
+
+
 def test_all_connections_are_cut(world: World) -> None:
     world.client.connection.request("GET", "/watch")
     answer = world.client.connection.getresponse()

@@ -1,6 +1,6 @@
 //! `tenantry plan`, run as anybody would without a cluster and without AWS: nothing of either is in its environment.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -36,7 +36,11 @@ fn run(args: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    // Whoever refuses its arguments does not read, and may be gone already.
+    match child.stdin.take().unwrap().write_all(input.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.unwrap(),
+    }
     child.wait_with_output().unwrap()
 }
 
@@ -79,6 +83,24 @@ fn a_class_that_no_tenant_could_be_of_is_refused() {
         assert_eq!(refused(&with_tenant).matches("refused").count(), 1, "its tenants are not blamed");
     }
     told(&["-f", "-"], &class("placement: {pattern: Pool, stackRef: {name: s}}"));
+}
+
+/// Nothing is wrong with them, and there is nothing to plan.
+#[test]
+fn classes_alone_are_told_as_good_and_as_not_enough() {
+    let (gold, basic) = (class("gold", "placement: {pattern: Silo}"), class("basic", ""));
+    let said = refused(&gold);
+    for part in [
+        "no Tenant and no SharedStack",
+        "TenantClass/gold is as it should be, and builds nothing without Tenants",
+        "with another -f",
+    ] {
+        assert!(said.contains(part), "no '{part}' in\n{said}");
+    }
+    let said = refused(&(gold + &basic));
+    assert!(said.contains("TenantClass/gold, TenantClass/basic are as they should be"), "{said}");
+    let said = refused(&class("gold", "placement: {pattern: Moat}"));
+    assert!(!said.contains("should be"), "{said}");
 }
 
 #[test]
@@ -180,6 +202,22 @@ fn what_does_not_fit_is_a_warning() {
     assert_eq!((fits("knowledge bases in"), fits("encryption policies")), (json!(true), json!(true)));
     // Keys of their own share nothing.
     assert_eq!(plan["floor"]["atMostMonthlyUSD"], plan["floor"]["sharedMonthlyUSD"]);
+}
+
+/// Nobody can plan how much is asked: the limit is told, and what it leaves for each.
+#[test]
+fn the_limit_of_questions_is_told_with_what_it_leaves_for_each_tenant() {
+    let all = "AWS answers 20 a second, to all knowledge bases of the account and region together";
+    let text = told(&["-f", "-"], &ten_tenants());
+    assert!(
+        text.contains(all) && text.contains("; for 10 tenants 120 a minute each, if all ask alike."),
+        "{text}"
+    );
+    let plan = json_of(&["-f", "-"], &ten_tenants());
+    assert_eq!(plan["questions"]["perSecond"], json!(20));
+    assert_eq!(plan["questions"]["perTenantAndMinute"], json!(120.0));
+    let text = told(&["-f", "shared-stack.yaml"], "");
+    assert!(text.contains(all) && text.contains("raises it for nobody.\n"), "{text}");
 }
 
 #[test]

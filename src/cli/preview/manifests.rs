@@ -70,9 +70,27 @@ impl Manifests {
         manifests.place(require_class, &mut wrong);
         manifests.agree(&mut wrong);
         if manifests.stacks.is_empty() && manifests.tenants.is_empty() && wrong.is_empty() {
-            wrong.push(format!("there is no Tenant and no SharedStack of {GROUP} in {}", files.join(", ")));
+            wrong.push(manifests.nothing_in(files));
         }
         if wrong.is_empty() { Ok(manifests) } else { Err(wrong) }
+    }
+
+    /// That there is nothing to plan, and what to do about it.
+    fn nothing_in(&self, files: &[String]) -> String {
+        let nothing = format!("there is no Tenant and no SharedStack of {GROUP} in {}", files.join(", "));
+        let classes: Vec<_> = self.classes.iter().map(|class| title(&class.object)).collect();
+        if classes.is_empty() {
+            return nothing;
+        }
+        let are = if classes.len() == 1 {
+            "is as it should be, and builds"
+        } else {
+            "are as they should be, and build"
+        };
+        format!(
+            "{nothing}: {} {are} nothing without Tenants; name the files of the Tenants of it, too, with another -f",
+            classes.join(", ")
+        )
     }
 
     /// The TenantClass of that name.

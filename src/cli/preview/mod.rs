@@ -20,7 +20,7 @@ use crate::api::{EncryptionSettings, Isolation, KnowledgeBaseSettings, Layer, Pa
 use crate::stack::accept;
 use crate::stack::forecast::estimate::{self, Load, Rates, Sizes};
 use crate::stack::forecast::limits::Capacity;
-use crate::stack::forecast::limits::{Counts, Documents};
+use crate::stack::forecast::limits::{Counts, Documents, Questions};
 use crate::stack::forecast::onboarding;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Prospect};
@@ -128,6 +128,7 @@ impl Plan {
                 .collect(),
             assumptions: assumptions::of(self, manifests, stores()),
             skipped: manifests.skipped.clone(),
+            questions: Questions::of(manifests.tenants.len()),
             objects,
             quotas,
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::api::Layer;
 use crate::stack::forecast::estimate::{Cut, Estimate, Load, Rates, Schedule};
 use crate::stack::forecast::limits::Capacity;
-use crate::stack::forecast::limits::Quota;
+use crate::stack::forecast::limits::{Questions, Quota};
 use crate::stack::forecast::onboarding::Call;
 use crate::stack::forecast::price::Prices;
 use crate::stack::forecast::prospect::{Cost, Line};
@@ -26,6 +26,7 @@ pub(super) struct Report {
     pub(super) rates: Rates,
     pub(super) floor: Floor,
     pub(super) quotas: Vec<Quota>,
+    pub(super) questions: Questions,
     pub(super) warnings: Vec<String>,
     pub(super) assumptions: Vec<String>,
     pub(super) skipped: Vec<String>,

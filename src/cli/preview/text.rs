@@ -2,7 +2,7 @@
 
 use super::report::{Floor, Ingestion, Outlook, Report, Takes};
 use crate::stack::forecast::estimate::{Bound, Rates, Schedule};
-use crate::stack::forecast::limits::Quota;
+use crate::stack::forecast::limits::{Questions, Quota};
 use crate::stack::forecast::onboarding::Call;
 use crate::stack::forecast::prospect::{Holding, Line};
 
@@ -27,6 +27,7 @@ pub(super) fn of(report: &Report) -> String {
     }
     text += &floor(&report.floor);
     text += &quotas(&report.quotas);
+    text += &questions(&report.questions);
     for (title, lines) in [
         ("Warnings", &report.warnings),
         ("What was assumed", &report.assumptions),
@@ -189,6 +190,29 @@ fn quotas(quotas: &[Quota]) -> String {
     text
 }
 
+fn questions(questions: &Questions) -> String {
+    let Questions { per_second, tenants, per_tenant_and_minute, .. } = questions;
+    let each = per_tenant_and_minute.map(|each| {
+        let tenants = counted(*tenants as u64, "tenant");
+        format!("; for {tenants} {} a minute each, if all ask alike", decimal(each))
+    });
+    format!(
+        "Of questions (Retrieve) AWS answers {per_second} a second, to all knowledge bases of the account and region together, \
+         and raises it for nobody{}.\n",
+        each.unwrap_or_default()
+    )
+}
+
+/// Two digits that say something, at least.
+fn decimal(number: f64) -> String {
+    match number {
+        10.0.. => format!("{number:.0}"),
+        1.0.. => format!("{number:.1}"),
+        0.1.. => format!("{number:.2}"),
+        _ => format!("{number:.3}"),
+    }
+}
+
 /// Hours and minutes, or minutes and seconds.
 fn duration(seconds: u64) -> String {
     let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
@@ -227,6 +251,8 @@ mod tests {
         assert_eq!([0, 999, 1_000, 220_000_000].map(grouped), ["0", "999", "1,000", "220,000,000"]);
         let times = [0, 59, 60, 61, 3_600, 6_600, 44_000, 90_000_000].map(duration);
         assert_eq!(times, ["0s", "59s", "1m", "1m 1s", "1h", "1h 50m", "12h 13m", "25,000h"]);
+        let rates = [1200.0, 12.0, 1.2, 0.12, 0.04].map(decimal);
+        assert_eq!(rates, ["1200", "12", "1.2", "0.12", "0.040"]);
         assert_eq!((counted(1, "chunk"), counted(1_000, "chunk")), ("1 chunk".into(), "1,000 chunks".into()));
     }
 }

@@ -201,7 +201,8 @@ impl Bed {
 
     fn answers(&self, passages: &[Value]) {
         let body = json!({"retrievalResults": passages, "unheardOf": 1}).to_string().into_bytes();
-        *self.bedrock.answers.lock() = Some(aws::Answer::Passages(body));
+        *self.bedrock.answers.lock() =
+            Some(aws::Answer::Passages(aws::Passages { body, request_id: Some("A1".into()) }));
     }
 
     /// A question as an SDK puts it.

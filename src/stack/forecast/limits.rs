@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use crate::api::VectorStore;
 use crate::stack::model::desired::Desired;
 pub use crate::stack::quota::Quota;
@@ -20,6 +22,34 @@ const KMS: &str = "https://docs.aws.amazon.com/kms/latest/developerguide/resourc
 const JOB_BYTES: u64 = 100_000_000_000;
 /// Bytes that one document may have: 50 MB.
 const DOCUMENT_BYTES: u64 = 50_000_000;
+
+/// Questions that AWS answers in a second, to all knowledge bases of an account and region together. It raises that for nobody.
+const QUESTIONS_A_SECOND: u32 = 20;
+
+/// What is left for each tenant of the questions that AWS answers. No row of a table: nobody knows beforehand how many are
+/// asked.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Questions {
+    /// How many a second AWS answers, to all knowledge bases of the account and region together.
+    pub per_second: u32,
+    /// How many tenants are planned.
+    pub tenants: usize,
+    /// How many a minute each of them may ask, if all ask alike. None without tenants.
+    pub per_tenant_and_minute: Option<f64>,
+    /// Who says so.
+    pub source: &'static str,
+}
+
+impl Questions {
+    /// Those of so many tenants.
+    #[expect(clippy::cast_precision_loss, reason = "nobody has so many tenants")]
+    pub fn of(tenants: usize) -> Self {
+        let all = f64::from(QUESTIONS_A_SECOND) * 60.0;
+        let each = (tenants > 0).then(|| all / tenants as f64);
+        Self { per_second: QUESTIONS_A_SECOND, tenants, per_tenant_and_minute: each, source: BEDROCK }
+    }
+}
 
 /// What one owner, or all of them, take of AWS's limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

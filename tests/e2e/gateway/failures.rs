@@ -106,6 +106,33 @@ async fn an_api_server_that_hangs_holds_up_nobody_who_is_known() {
     .await;
 }
 
+/// What a load balancer does that forgets a connection: from the gateway, a quiet cluster looks the same.
+#[tokio::test]
+async fn a_watch_that_dies_without_a_word_hides_a_change_for_less_than_a_minute() {
+    world(|w| async move {
+        pool_of_two(&w).await;
+        let tokens = w.askers(&["pool1"]).await;
+        let proxy = Proxy::before_as(&w.bed.gateway_kubeconfig);
+        let gateway = w.gateway_by(proxy.kubeconfig(), &["--retrieve-rate", "1000"]).await;
+        let ask = || gateway.ask(&tokens["pool1"], "pool1", QUESTION);
+        assert_eq!(ask().await.status, 200);
+        proxy
+            .rule(json!({"method": "GET", "path": "*/tenants", "query": "*watch=true*", "do": "freeze"}))
+            .await;
+        proxy.cut().await;
+        w.eventually("the watch is dead", || async { (proxy.hits().await == 1).then_some(()) }).await;
+        let begun = Instant::now();
+        w.delete("pool1").await;
+        assert_eq!(ask().await.status, 200, "nobody has told it");
+        let over = until_answered("the watch is renewed", ask, |it| it.status != 200).await;
+        assert!(begun.elapsed() < Duration::from_secs(45), "{over:?}");
+        // Leaving, or gone already.
+        let status = gateway.ask(&tokens["pool1"], "pool1", QUESTION).await.status;
+        assert!([403, 404].contains(&status), "{status}");
+    })
+    .await;
+}
+
 /// Asks until so much time is over since `begun`; each time it is answered. How often.
 async fn assert_answered_until<F: Future<Output = Answer>>(
     until: Duration,
