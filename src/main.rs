@@ -8,12 +8,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = tenantry::cli::Cli::parse();
-    let done = match tenantry::cli::Cli::runtime() {
-        Ok(runtime) => runtime.block_on(cli.run()),
-        Err(error) => Err(format!("the threads of this program cannot be started: {error}")),
-    };
-    match done {
+    match tenantry::cli::Cli::parse().start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");

@@ -51,7 +51,10 @@ impl InCluster {
         Ok(Cluster { client: Client::try_from(config)?, address })
     }
 
-    async fn of_kubeconfig(&self, variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
+    async fn of_kubeconfig(
+        &self,
+        variable: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> anyhow::Result<Config> {
         const NONE: &str = "no cluster is known: set KUBECONFIG, or run in a pod";
         let kubeconfig = Kubeconfig::read().context(NONE)?;
         let named = self.proxy_url(&kubeconfig);
@@ -130,7 +133,7 @@ fn unusable(error: &KubeconfigError) -> &'static str {
 fn proxy(
     server: &Uri,
     named: Option<&str>,
-    variable: &dyn Fn(&str) -> Option<String>,
+    variable: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> anyhow::Result<Option<Uri>> {
     let is_said = |value: &String| !value.trim().is_empty();
     let set = |name: &str| {

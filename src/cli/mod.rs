@@ -74,15 +74,31 @@ enum Command {
 }
 
 impl Cli {
-    /// What it runs on: one thread. Whatever this program does, it waits for others, and a step for which no other thread must be
-    /// woken costs less and is done sooner. One thread onboards a thousand Tenants a second, and carries some hundred times the
-    /// questions that AWS grants to an account.
-    pub fn runtime() -> std::io::Result<Runtime> {
-        Builder::new_current_thread().enable_all().build()
+    /// Does what the command line says, on threads of its own. An error is one sentence.
+    pub fn start(self) -> Result<(), String> {
+        let runtime = self.runtime();
+        let runtime =
+            runtime.map_err(|error| format!("the threads of this program cannot be started: {error}"))?;
+        // A task, and not what the main thread waits for: each step of that would wake the main thread.
+        let done = runtime.block_on(runtime.spawn(self.run()));
+        done.unwrap_or_else(|end| match end.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(end) => Err(end.to_string()),
+        })
     }
 
-    /// Does what the command line says. An error is one sentence.
-    pub async fn run(self) -> Result<(), String> {
+    /// The gateway has one thread: that carries some hundred times what AWS grants to an account, and a question for which no
+    /// other thread must be woken is answered sooner. All else has two, so that what one Tenant's documents keep busy leaves the
+    /// other to the rest.
+    fn runtime(&self) -> std::io::Result<Runtime> {
+        let mut runtime = match self.command {
+            Command::Gateway(_) => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        runtime.worker_threads(2).enable_all().build()
+    }
+
+    async fn run(self) -> Result<(), String> {
         // Both kube and the AWS SDK may bring a TLS provider; whoever comes second finds ours.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let reader = match self.command {

@@ -105,7 +105,7 @@ async fn while_held(
     work: impl Future<Output = anyhow::Result<Ended>>,
 ) -> anyhow::Result<()> {
     let done = CancellationToken::new();
-    // A task of its own, so that the lease has its turn whatever this one waits for.
+    // A task of its own: what keeps this one busy must not cost us the lease.
     let mut kept = AbortOnDropHandle::new(tokio::spawn(election.keep(done.clone())));
     let outcome = tokio::select! {
         ended = &mut kept => {

@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for name in &names {
         let begun = Instant::now();
         // One that ends early must not take the others with it, however it ends.
-        let run = runtime(name)?.block_on(AssertUnwindSafe(bench(name, &mut report)).catch_unwind());
+        let run = Runtime::new()?.block_on(AssertUnwindSafe(bench(name, &mut report)).catch_unwind());
         match run {
             Ok(Ok(())) => {}
             Ok(Err(error)) => report.failed(name, &format!("{error:#}")),
@@ -76,16 +76,6 @@ fn main() -> anyhow::Result<ExitCode> {
         report.note(format!("{name} took {:.0?}", begun.elapsed()));
     }
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// What a bench runs on. Where it calls what is measured itself, it has one thread, as the program has.
-fn runtime(name: &str) -> std::io::Result<Runtime> {
-    let mut runtime = if ["stamping", "neighbours"].contains(&name) {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
-    runtime.enable_all().build()
 }
 
 async fn bench(name: &str, report: &mut Report) -> anyhow::Result<()> {

@@ -25,7 +25,7 @@ use crate::s3::{BUCKET, S3, document};
 const DOCUMENTS: usize = 100_000;
 const VARIABLE: &str = "TENANTRY_BENCH_DOCUMENTS";
 /// Both sides in turn so many times; the round in the middle counts, as each is compared with the moment before it.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// As many writes side by side as a review has.
 const CONCURRENCY: usize = 16;
 /// Objects of a page of S3's.

@@ -78,20 +78,22 @@ async fn an_api_server_that_hangs_holds_up_nobody_who_is_known() {
         // Slower than elsewhere: how long it waits for the API server is not divided.
         let options = ["--retrieve-rate", "10000", "--clock", "3"];
         let gateway = w.gateway_by(proxy.kubeconfig(), &options).await;
-        let ask_all = async || {
+        let ask = async |pods: &[String]| {
             let begun = Instant::now();
-            let all = pods.iter().map(|token| gateway.ask(token, "pool1", QUESTION));
-            let all = join_all(all).await;
+            let all = join_all(pods.iter().map(|token| gateway.ask(token, "pool1", QUESTION))).await;
             let refused = all.iter().find(|answer| answer.status != 200);
             assert!(refused.is_none(), "{refused:?}");
             begun.elapsed()
         };
-        ask_all().await;
+        // They come from one address, which may have fewer callers at a time that are not known yet.
+        for pods in pods.chunks(20) {
+            ask(pods).await;
+        }
         proxy.rule(json!({"method": "*", "path": "*", "count": 1_000_000, "do": "hold"})).await;
         let begun = Instant::now();
         // What the API server has said is fresh for fifteen seconds here.
         while begun.elapsed() < Duration::from_secs(35) {
-            let taken = ask_all().await;
+            let taken = ask(&pods).await;
             assert!(taken < Duration::from_secs(4), "{taken:?}, after {:?}", begun.elapsed());
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
