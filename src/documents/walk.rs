@@ -25,8 +25,9 @@ use crate::aws::{Aws, Object, Page};
 use crate::stack::fault::Fault;
 use crate::stack::job::JobSummary;
 
-/// Objects put right side by side.
-const CONCURRENCY: usize = 16;
+/// Objects put right side by side: as many as are read of a tenant before it is left for later, so that nobody behind it waits
+/// for them twice.
+const CONCURRENCY: usize = MUCH;
 /// So many tasks are gathered before they are done.
 const BATCH: usize = 1_000;
 

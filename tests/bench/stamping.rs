@@ -27,7 +27,7 @@ const VARIABLE: &str = "TENANTRY_BENCH_DOCUMENTS";
 /// Both sides in turn so many times; the round in the middle counts, as each is compared with the moment before it.
 const ROUNDS: usize = 3;
 /// As many writes side by side as a review has.
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 32;
 /// Objects of a page of S3's.
 const PAGE: usize = 1000;
 /// Lines of a part of the ledger.
