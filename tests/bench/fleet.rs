@@ -69,15 +69,17 @@ impl Surroundings {
 pub async fn run(report: &mut Report, size: usize) -> anyhow::Result<()> {
     let (mut seconds, mut cpus, mut template) = (Vec::new(), Vec::new(), None);
     for pair in 1..=PAIRS {
-        let few = onboarded(FEW).await?.each;
+        let before = onboarded(FEW).await?.each;
         let many = onboarded(size).await?;
         let (took, each) = (many.took, many.each);
-        cpus.push([each, few]);
         if pair == 1 {
             template = Some(afterwards(report, size, many).await?);
         } else {
             drop(many);
         }
+        // On both sides of the many: the machine may have been faster or slower just then.
+        let few = f64::midpoint(before, onboarded(FEW).await?.each);
+        cpus.push([each, few]);
         let around = Surroundings::start().await?;
         let bare = Bare::start(&around, template.clone().unwrap_or_default()).await?;
         let bares = around.onboard(size).await?;
