@@ -10,11 +10,9 @@ use kube::api::ListParams;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::patience::PATIENCE;
 use crate::api::Tenant;
 use crate::api::guarded::Guarded;
-
-/// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// When the API server last answered. Clones are the same one.
 #[derive(Clone)]

@@ -24,6 +24,7 @@ mod listen;
 mod metrics;
 #[cfg(test)]
 mod mocked;
+mod patience;
 mod places;
 mod records;
 mod replicas;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kept::{Answer, Kept, Life, Not};
+use super::patience::PATIENCE;
 use super::tenants::Known;
 use crate::ask::refusal::Refusal;
 use crate::ask::whose;
@@ -13,9 +14,6 @@ use crate::stack::record::Record;
 
 /// How many answers are kept.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a record counts: whoever has an id keeps it, and the cluster says at once who leaves.
 pub const LIFE: Life = Life {

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::callers::caller::User;
 use super::kept::{Answer, Kept, Life, Not};
+use super::patience::in_time;
 use super::tenants::Known;
 use crate::api::{GROUP, VERSION};
 use crate::ask::refusal::Refusal;
@@ -23,8 +24,6 @@ use crate::stack::causes::causes;
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
 /// How many questions to the API server are under way at a time.
 const AT_A_TIME: usize = 32;
-/// How long an answer may take, the wait for a place included.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The caller's sum, and the Tenant's uid.
 type Key = ([u8; 32], Arc<str>);
@@ -54,17 +53,13 @@ impl Rights {
 
     async fn ask(self, review: SubjectAccessReview) -> Answer<(), Refusal> {
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let asked = async {
-            let _place = self.places.acquire().await;
-            api.create(&PostParams::default(), &review).await
-        };
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) => said(answer.status).map(|()| ((), self.life)),
-            Ok(Err(error)) => {
+        match in_time(&self.places, api.create(&PostParams::default(), &review)).await {
+            Some(Ok(answer)) => said(answer.status).map(|()| ((), self.life)),
+            Some(Err(error)) => {
                 tracing::warn!(error = causes(&error), "the cluster does not say who may ask");
                 Err(Not::Away(Refusal::IssuerAway))
             }
-            Err(_) => Err(Not::Away(Refusal::IssuerAway)),
+            None => Err(Not::Away(Refusal::IssuerAway)),
         }
     }
 }
@@ -102,6 +97,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::mocked::ApiServer;
+    use crate::gateway::patience::PATIENCE;
     use crate::gateway::tenants::{Tenants, tests};
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::kept::{Answer, Kept, Life, Not};
+use super::patience::in_time;
 use crate::ask::refusal::Refusal;
 use crate::ask::session;
 use crate::ask::whose::Asked;
@@ -22,8 +23,6 @@ use crate::stack::fault::Fault;
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(19_999);
 /// How many are made at a time.
 const AT_A_TIME: usize = 20;
-/// How long STS may take, the wait for a place included: programs are told that there is no session before they give up.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a refusal counts, and how long STS is left alone that does not answer.
 const REFUSED: Duration = Duration::from_secs(5);
 /// So long before its end, but no more than a tenth of it, nobody begins with a session any more: a question may be under way
@@ -80,18 +79,14 @@ impl Sessions {
 
     async fn make(self, asked: Arc<Asked>) -> Answer<Session, Refusal> {
         let (name, tags) = (session::name(&asked.tenant_id), session::tags(&asked));
-        let made = async {
-            let _place = self.places.acquire().await;
-            self.role.make(&name, &tags).await
-        };
         let tenant_id = &asked.tenant_id;
-        match tokio::time::timeout(PATIENCE, made).await {
-            Ok(Ok(session)) => {
+        match in_time(&self.places, self.role.make(&name, &tags)).await {
+            Some(Ok(session)) => {
                 let life = life(session.lasts());
                 return Ok((session, life));
             }
-            Ok(Err(fault)) => tracing::warn!(tenant_id, %fault, "there is no session for a tenant"),
-            Err(_) => tracing::warn!(tenant_id, "there is no session for a tenant in time"),
+            Some(Err(fault)) => tracing::warn!(tenant_id, %fault, "there is no session for a tenant"),
+            None => tracing::warn!(tenant_id, "there is no session for a tenant in time"),
         }
         // A session that is there is good to its end, whatever is said of new ones.
         Err(Not::Away(Refusal::NoSession))
@@ -125,6 +120,7 @@ pub(super) mod tests {
     use super::*;
     use crate::api::Pattern;
     use crate::ask::whose::tests::asked;
+    use crate::gateway::patience::PATIENCE;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

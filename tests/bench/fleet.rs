@@ -14,7 +14,7 @@ use crate::kubernetes::{Kubernetes, Times};
 use crate::objects::STACK;
 use crate::operator::Operator;
 use crate::program::{INSTALLATION, REGION};
-use crate::report::{Bound, Report, median};
+use crate::report::{Bound, Report, median, median_ratio};
 use crate::s3::S3;
 
 /// Fewer, to see that the cost of one does not depend on how many there are.
@@ -92,11 +92,10 @@ pub async fn run(report: &mut Report, size: usize) -> anyhow::Result<()> {
     }
     report.raw(&format!("fleet-{size}.seconds: operator, bare client"), &seconds);
     report.raw(&format!("fleet-{size}.cpu-ms-per-tenant: of all, of {FEW}"), &cpus);
-    let ratios = |pairs: &[[f64; 2]]| median(pairs.iter().map(|[a, b]| a / b).collect());
-    report.judge(&format!("fleet-{size}/bare-client"), ratios(&seconds), Bound::AtMost(1.05));
+    report.judge(&format!("fleet-{size}/bare-client"), median_ratio(&seconds), Bound::AtMost(1.05));
     let each = cpus.iter().map(|[each, _]| *each).collect();
     report.judge(&name(size, "cpu-ms-per-tenant"), median(each), Bound::AtMost(1.0));
-    report.judge(&name(size, "cpu-per-tenant/of-2000"), ratios(&cpus), Bound::AtMost(1.1));
+    report.judge(&name(size, "cpu-per-tenant/of-2000"), median_ratio(&cpus), Bound::AtMost(1.1));
     Ok(())
 }
 
@@ -228,8 +227,7 @@ async fn restart(report: &mut Report, size: usize, around: &Surroundings) -> any
     }
     report.raw(&format!("fleet-{size}.restart-seconds: operator, LIST"), &seconds);
     report.raw(&format!("fleet-{size}.restart-memory-mib"), &memory);
-    let ratios = seconds.iter().map(|[took, list]| took / list).collect();
-    report.judge(&name(size, "restart/list"), median(ratios), Bound::AtMost(1.2));
+    report.judge(&name(size, "restart/list"), median_ratio(&seconds), Bound::AtMost(1.2));
     report.judge(&name(size, "restart-writes"), writes as f64, Bound::Exactly(0));
     report.judge(
         &name(size, "restart-memory-mib"),

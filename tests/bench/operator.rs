@@ -1,6 +1,5 @@
 //! The operator as the program that is installed: a process, and what Linux counts of it.
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 use crate::memory;
 use crate::program::{self, INSTALLATION};
 use crate::s3::BUCKET;
+use crate::support::gateway::process::free_addresses;
 
 /// Another program than the one that was just built, to compare the two.
 const PROGRAM: &str = "TENANTRY_BENCH_PROGRAM";
@@ -33,7 +33,7 @@ impl Operator {
         let files = tempfile::tempdir()?;
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_tenantry").into());
         let mut command = program::command(program, files.path(), kubernetes, aws, &log())?;
-        let metrics = free_address()?.to_string();
+        let [metrics] = free_addresses();
         command.args([
             "run",
             "--metrics-bind-address",
@@ -108,11 +108,6 @@ impl Drop for Operator {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// An address at which nobody listens.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
 fn log() -> PathBuf {

@@ -112,3 +112,8 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
+
+/// The one in the middle of what the first of each pair is of the second.
+pub fn median_ratio(pairs: &[[f64; 2]]) -> f64 {
+    median(pairs.iter().map(|[of, to]| of / to).collect())
+}

@@ -1,7 +1,6 @@
 //! Tokens of ServiceAccounts, which the API server reviews: it knows of deleted pods and accounts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::api::PostParams;
@@ -11,12 +10,11 @@ use tokio::sync::Semaphore;
 use super::caller::User;
 use crate::ask::refusal::Refusal;
 use crate::gateway::kept::Not;
+use crate::gateway::patience::in_time;
 use crate::stack::causes::causes;
 
 /// How many reviews are under way at a time: whoever sends many tokens does not keep the API server busy.
 const AT_A_TIME: usize = 32;
-/// How long an answer may take, the wait for a place included.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the API server. Clones are the same one.
 #[derive(Clone)]
@@ -38,17 +36,13 @@ impl Reviewer {
             TokenReviewSpec { audiences: Some(vec![self.audience.to_string()]), token: Some(token.into()) };
         let review = TokenReview { spec, ..TokenReview::default() };
         let api: Api<TokenReview> = Api::all(self.client.clone());
-        let asked = async {
-            let _place = self.places.acquire().await;
-            api.create(&PostParams::default(), &review).await
-        };
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) => user(&self.audience, answer.status).map_err(Not::Refused),
-            Ok(Err(error)) => {
+        match in_time(&self.places, api.create(&PostParams::default(), &review)).await {
+            Some(Ok(answer)) => user(&self.audience, answer.status).map_err(Not::Refused),
+            Some(Err(error)) => {
                 tracing::warn!(error = causes(&error), "a caller's token cannot be reviewed");
                 Err(Not::Away(Refusal::IssuerAway))
             }
-            Err(_) => Err(Not::Away(Refusal::IssuerAway)),
+            None => Err(Not::Away(Refusal::IssuerAway)),
         }
     }
 }

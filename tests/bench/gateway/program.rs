@@ -1,6 +1,6 @@
 //! The gateway as the program that is installed: a process, and what Linux counts of it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use super::around::Around;
 use crate::memory;
 use crate::program::{self, INSTALLATION};
 use crate::support::gateway::authority::Authority;
+use crate::support::gateway::process::free_addresses;
 
 /// How long it may take until it is ready.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -29,20 +30,15 @@ impl Gateway {
     /// Starts it, and waits until it is ready. It writes its access log to a file, as one that is watched does.
     pub async fn start(around: &Around, tls: bool, arguments: &[&str]) -> anyhow::Result<Self> {
         let files = tempfile::tempdir()?;
-        let [address, probes] = free()?;
+        let [address, probes] = free_addresses();
         let authority = tls.then(Authority::new);
         let around = around.endpoint();
         let program = env!("CARGO_BIN_EXE_tenantry");
         let mut command = program::command(program, files.path(), around, around, &log())?;
         command
             .args(["gateway", "--installation", INSTALLATION, "--installation-bucket", "bench"])
-            .args([
-                "--ask-role",
-                "arn:aws:iam::111122223333:role/ask",
-                "--bind-address",
-                &address.to_string(),
-            ])
-            .args(["--health-probe-bind-address", &probes.to_string()])
+            .args(["--ask-role", "arn:aws:iam::111122223333:role/ask", "--bind-address", &address])
+            .args(["--health-probe-bind-address", &probes])
             .arg("--access-log")
             .arg(files.path().join("access.jsonl"))
             .args(arguments);
@@ -55,7 +51,7 @@ impl Gateway {
                 command.arg("--plaintext");
             }
         }
-        let gateway = Self { process: command.spawn()?, address, authority, _files: files };
+        let gateway = Self { process: command.spawn()?, address: address.parse()?, authority, _files: files };
         let begun = Instant::now();
         let ready = format!("http://{probes}/readyz");
         while !reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()) {
@@ -79,12 +75,6 @@ impl Drop for Gateway {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Two addresses that were free a moment ago.
-fn free() -> anyhow::Result<[SocketAddr; 2]> {
-    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([first.local_addr()?, second.local_addr()?])
 }
 
 fn log() -> PathBuf {

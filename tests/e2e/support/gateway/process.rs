@@ -247,7 +247,7 @@ fn client(authority: &Authority, http: Http) -> Client {
 }
 
 /// Free addresses on loopback, from ports that systems do not give to outgoing connections.
-fn free_addresses<const N: usize>() -> [String; N] {
+pub fn free_addresses<const N: usize>() -> [String; N] {
     let mut held = Vec::new();
     while held.len() < N {
         if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", fastrand::u16(20_000..32_000))) {
