@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -32,9 +32,9 @@ pub struct Bed {
     pub kubectl: String,
     /// Where the AWS double answers.
     pub aws_endpoint: String,
-    /// Its standard input is the bed's life line: the system closes it when this process ends, however that happens.
+    /// The standard input of its process: the system closes it when this process ends, however that happens, and then the bed ends.
     #[serde(skip)]
-    _process: Option<Child>,
+    _life_line: Option<ChildStdin>,
 }
 
 /// Where the AWS double writes which statements of the operator's policies were needed, for `tests/bed/rights.py`.
@@ -102,7 +102,14 @@ fn up(options: &[&str]) -> Bed {
     let mut output = BufReader::new(process.stdout.take().unwrap());
     output.read_line(&mut line).unwrap();
     let bed: Bed = serde_json::from_str(&line).expect("the test bed did not come up; it said why above");
-    Bed { _process: Some(process), ..bed }
+    let life_line = process.stdin.take();
+    // Without a bed every test that is left would fail with a connection refused, and hide what the bed has said.
+    std::thread::spawn(move || {
+        let ended = process.wait();
+        eprintln!("error: the test bed has ended by itself ({ended:?}); it said why above, and no test can go on without it");
+        std::process::exit(1);
+    });
+    Bed { _life_line: life_line, ..bed }
 }
 
 /// Puts our definitions into a bed.
