@@ -244,7 +244,7 @@ mod tests {
             ("prod".into(), "eu-central-1".into(), "gw-1".into());
         record.is_for(&asked(Pattern::Pool));
         record.is_by(Subject::Subject("system:serviceaccount:shop:web".into()));
-        record.answered(&Checked { body: b"secret".to_vec(), passages: 5, foreign: 1, unknown: 2 });
+        record.answered(&Checked { body: "secret".into(), passages: 5, foreign: 1, unknown: 2 });
         record.class = Some("basic".into());
         record.would_refuse = Some("concurrent");
         record.queued = Some(Duration::from_micros(1_234));

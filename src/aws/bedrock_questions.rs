@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::byte_stream::ByteStream;
+use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
 use super::endpoint::endpoint;
@@ -44,7 +45,7 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passages {
     /// The body, as AWS wrote it.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Its id of the request.
     pub request_id: Option<String>,
 }
@@ -138,19 +139,30 @@ async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
     let header = |name| headers.get(name).map(str::to_owned);
     let request_id = header("x-amzn-requestid");
     let code = if is_answer { None } else { header("x-amzn-errortype") };
-    let mut body = Vec::with_capacity(announced.unwrap_or(0).min(MOST));
-    let mut stream = ByteStream::new(response.into_body());
-    while let Some(part) = stream.next().await {
-        let part = part.map_err(|error| NoAnswer::Connection(causes(&error)))?;
-        if body.len() + part.len() > MOST {
-            return Err(NoAnswer::TooLarge);
-        }
-        body.extend_from_slice(&part);
-    }
+    let body = whole(response.into_body().into(), announced.unwrap_or(0)).await?;
     if is_answer {
         return Ok(Answer::Passages(Passages { body, request_id }));
     }
     Ok(Answer::Refused(refusal(status, code, request_id, &body)))
+}
+
+/// A whole body, of about so many bytes. One that comes in one part, as most do, is not copied.
+async fn whole(mut stream: ByteStream, announced: usize) -> Result<Bytes, NoAnswer> {
+    let mut part =
+        async || stream.next().await.transpose().map_err(|error| NoAnswer::Connection(causes(&error)));
+    let first = part().await?.unwrap_or_default();
+    let Some(second) = part().await? else { return Ok(first) };
+    let mut body = BytesMut::with_capacity(announced.min(MOST));
+    body.extend_from_slice(&first);
+    let mut next = Some(second);
+    while let Some(more) = next {
+        if body.len() + more.len() > MOST {
+            return Err(NoAnswer::TooLarge);
+        }
+        body.extend_from_slice(&more);
+        next = part().await?;
+    }
+    Ok(body.freeze())
 }
 
 /// The members of a refusal, as services write them.
@@ -189,7 +201,7 @@ mod tests {
             read(response).await
         };
         let request_id = Some("R1".to_owned());
-        let passages = Passages { body: b"{}".to_vec(), request_id: request_id.clone() };
+        let passages = Passages { body: "{}".into(), request_id: request_id.clone() };
         assert_eq!(of(200).await, Ok(Answer::Passages(passages)));
         let code = "ThrottlingException".to_owned();
         let refusal = Refusal { status: 429, code, message: String::new(), request_id };

@@ -202,7 +202,8 @@ where
         match slot.now(self.pause) {
             Now::Use(value) | Now::UseAndAsk(value) => Ok(value),
             Now::Refuse(why) => Err(why),
-            Now::Ask => self.note(key, &slot, ask().await),
+            // What asks is large, and whoever is known at once carries its future along.
+            Now::Ask => self.note(key, &slot, Box::pin(ask()).await),
         }
     }
 
@@ -233,7 +234,7 @@ where
     {
         let slot = self.slot(key);
         let _turn = slot.turn.lock().await;
-        self.note(key, &slot, ask().await)
+        self.note(key, &slot, Box::pin(ask()).await)
     }
 
     fn slot(&self, key: &K) -> Arc<Slot<V, R>> {

@@ -158,7 +158,7 @@ impl Server {
         peer: IpAddr,
         route: &Route,
         record: &mut Record,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Bytes, Refusal> {
         let (head, body) = request.into_parts();
         if let Some(tenant) = &route.tenant {
             record.names(tenant);
@@ -194,7 +194,7 @@ impl Server {
     }
 
     /// A token, for credentials that every SDK takes.
-    async fn exchange(&self, body: Incoming, route: &Route, record: &mut Record) -> Result<Vec<u8>, Refusal> {
+    async fn exchange(&self, body: Incoming, route: &Route, record: &mut Record) -> Result<Bytes, Refusal> {
         let exchange = Exchange::parse(&read(body, sts::MAX_BYTES, BODY_OF_A_STRANGER).await?)?;
         record.names(&exchange.tenant_id);
         let named = route::both(route.tenant.clone(), Some(exchange.tenant_id.clone()))?;
@@ -206,7 +206,7 @@ impl Server {
         }
         let ends = Timestamp::try_from(guest.caller.ends).ok();
         let expires = exchange.expires(Timestamp::now(), ends);
-        Ok(exchange.answer(expires, &guest.caller.name, &record.id))
+        Ok(exchange.answer(expires, &guest.caller.name, &record.id).into())
     }
 
     /// Who asks a question, and for whom.
@@ -228,7 +228,7 @@ impl Server {
         body: Incoming,
         knowledge_base: &str,
         record: &mut Record,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Bytes, Refusal> {
         record.names(&guest.tenant.tenant_id);
         let asked = self.door.asked(guest)?;
         record.is_for(&asked);
@@ -246,7 +246,7 @@ impl Server {
             Some(terms) => self.ask_within(&terms, &asked, &question, &mut way, record).await,
         };
         (record.queued, record.retrieve, record.aws_request_ids) = (way.queued, way.aws, way.request_ids);
-        self.checked(&answered?, &asked, record)
+        self.checked(answered?, &asked, record)
     }
 
     /// Asks as the class of a tenant allows.
@@ -257,7 +257,7 @@ impl Server {
         question: &[u8],
         way: &mut Way,
         record: &mut Record,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Bytes, Refusal> {
         let entered = self.classes.enter(&asked.tenant_id, terms);
         let _under_way = match entered {
             Ok(under_way) => under_way,
@@ -276,7 +276,7 @@ impl Server {
     }
 
     /// What of an answer is the tenant's.
-    fn checked(&self, body: &[u8], asked: &Asked, record: &mut Record) -> Result<Vec<u8>, Refusal> {
+    fn checked(&self, body: Bytes, asked: &Asked, record: &mut Record) -> Result<Bytes, Refusal> {
         let checked = answer::check(body, asked).map_err(|_| Refusal::AwsUnreadable)?;
         record.answered(&checked);
         if checked.foreign > 0 {
@@ -327,12 +327,12 @@ fn request_id() -> String {
     id
 }
 
-fn reply(wish: &Wish, status: StatusCode, body: Vec<u8>, id: &str) -> Reply {
+fn reply(wish: &Wish, status: StatusCode, body: Bytes, id: &str) -> Reply {
     let kind = match wish {
         Wish::Exchange => "text/xml",
         Wish::Retrieve(_) | Wish::Unknown => "application/json",
     };
-    let mut reply = Response::new(Full::new(body.into()));
+    let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Ok(id) = HeaderValue::from_str(id) {
@@ -347,7 +347,7 @@ fn refused(wish: &Wish, refusal: &Refusal, id: &str) -> Reply {
         Wish::Retrieve(_) | Wish::Unknown => (refusal.status(), refusal.json()),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut reply = reply(wish, status, body, id);
+    let mut reply = reply(wish, status, body.into(), id);
     if let Ok(code) = HeaderValue::from_str(refusal.code())
         && !matches!(wish, Wish::Exchange)
     {

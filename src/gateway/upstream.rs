@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -78,7 +79,7 @@ impl Upstream {
         body: &[u8],
         first: Turn,
         way: &mut Way,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Bytes, Refusal> {
         let mut begun = Instant::now();
         let (mut tries, mut renewed, mut last) = (0, false, None);
         loop {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     fn passages() -> Said {
-        Ok(Answer::Passages(Passages { body: b"{}".to_vec(), request_id: Some("A1".into()) }))
+        Ok(Answer::Passages(Passages { body: "{}".into(), request_id: Some("A1".into()) }))
     }
 
     fn refused(status: u16, code: &str) -> Said {
@@ -217,13 +218,13 @@ mod tests {
             Self { upstream: Upstream { questions: aws.clone(), sessions, turns }, aws, sts, _follows }
         }
 
-        async fn ask(&self) -> (Result<Vec<u8>, Refusal>, Way) {
+        async fn ask(&self) -> (Result<Bytes, Refusal>, Way) {
             let mut way = Way::default();
             let answer = self.ask_in(Turn::default(), &mut way).await;
             (answer, way)
         }
 
-        async fn ask_in(&self, turn: Turn, way: &mut Way) -> Result<Vec<u8>, Refusal> {
+        async fn ask_in(&self, turn: Turn, way: &mut Way) -> Result<Bytes, Refusal> {
             self.upstream.ask(&Arc::new(asked(Pattern::Pool)), b"{}", turn, way).await
         }
 
@@ -236,7 +237,7 @@ mod tests {
     async fn what_aws_throttles_is_put_again_and_then_refused_in_its_words() {
         let bed = Bed::new(&[throttled, throttled, passages]);
         let (answer, way) = bed.ask().await;
-        assert_eq!((answer, bed.put()), (Ok(b"{}".to_vec()), 3));
+        assert_eq!((answer, bed.put()), (Ok("{}".into()), 3));
         assert_eq!(way.request_ids, ["R1", "R1", "A1"]);
         assert!(way.queued.unwrap() >= SLOWER / 2, "nobody goes while AWS asks to go slower: {way:?}");
         let (bed, begun) = (Bed::new(&[throttled]), Instant::now());
@@ -251,7 +252,7 @@ mod tests {
         let (bed, mut way) = (Bed::new(&[throttled, passages]), Way::default());
         bed.upstream.turns.slow_down(3 * ALL);
         let patient = Turn { at_most: 4 * ALL, ..Turn::default() };
-        assert_eq!(bed.ask_in(patient, &mut way).await, Ok(b"{}".to_vec()));
+        assert_eq!(bed.ask_in(patient, &mut way).await, Ok("{}".into()));
         assert!(way.queued.unwrap() >= 3 * ALL, "{way:?}");
     }
 
@@ -259,9 +260,9 @@ mod tests {
     async fn what_was_not_answered_is_put_again_a_few_times() {
         let lost = || Err(NoAnswer::Connection("reset".into()));
         for (script, expected, put) in [
-            (vec![lost as fn() -> Said, passages], Ok(b"{}".to_vec()), 2),
+            (vec![lost as fn() -> Said, passages], Ok("{}".into()), 2),
             (vec![lost], Err(Refusal::AwsAway), 3),
-            (vec![|| refused(503, "ServiceUnavailableException"), passages], Ok(b"{}".to_vec()), 2),
+            (vec![|| refused(503, "ServiceUnavailableException"), passages], Ok("{}".into()), 2),
             (vec![|| Err(NoAnswer::Timeout)], Err(Refusal::AwsAway), 1),
             (vec![|| Err(NoAnswer::TooLarge)], Err(Refusal::AwsUnreadable), 1),
         ] {
@@ -294,7 +295,7 @@ mod tests {
     async fn a_session_that_aws_does_not_take_any_more_is_made_anew_once() {
         let expired = || refused(403, "ExpiredTokenException");
         let bed = Bed::new(&[expired, passages]);
-        assert_eq!(bed.ask().await.0, Ok(b"{}".to_vec()));
+        assert_eq!(bed.ask().await.0, Ok("{}".into()));
         assert_eq!(bed.sts.made.lock().len(), 2);
         let bed = Bed::new(&[expired]);
         assert_eq!((bed.ask().await.0, bed.put()), (Err(Refusal::AwsDenied), 2));

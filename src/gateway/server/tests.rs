@@ -200,7 +200,7 @@ impl Bed {
     }
 
     fn answers(&self, passages: &[Value]) {
-        let body = json!({"retrievalResults": passages, "unheardOf": 1}).to_string().into_bytes();
+        let body = json!({"retrievalResults": passages, "unheardOf": 1}).to_string().into();
         *self.bedrock.answers.lock() =
             Some(aws::Answer::Passages(aws::Passages { body, request_id: Some("A1".into()) }));
     }

@@ -106,7 +106,9 @@ fn up(options: &[&str]) -> Bed {
     // Without a bed every test that is left would fail with a connection refused, and hide what the bed has said.
     std::thread::spawn(move || {
         let ended = process.wait();
-        eprintln!("error: the test bed has ended by itself ({ended:?}); it said why above, and no test can go on without it");
+        eprintln!(
+            "error: the test bed has ended by itself ({ended:?}); it said why above, and no test can go on without it"
+        );
         std::process::exit(1);
     });
     Bed { _life_line: life_line, ..bed }
