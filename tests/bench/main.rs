@@ -42,6 +42,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Cargo says --bench to every bench.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if named == [gateway::awake::SERVE] {
+        gateway::awake::serve()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let [server @ (s3::SERVE | kubernetes::SERVE | gateway::around::SERVE)] =
         named.iter().map(String::as_str).collect::<Vec<_>>()[..]
     {

@@ -3,12 +3,14 @@
 //! questions put to that server itself, in turn.
 
 pub mod around;
+pub mod awake;
 mod load;
 mod program;
 
 use std::time::Duration;
 
 use self::around::Around;
+use self::awake::Awake;
 use self::load::{Connection, Outcome, Whom};
 use self::program::Gateway;
 use crate::report::{Bound, Report, median};
@@ -67,6 +69,22 @@ fn quantile(times: &mut [Duration], part: f64) -> f64 {
 
 /// What it adds to a question that is alone, and to one among many.
 async fn added(report: &mut Report, bedrock: &Whom, through: &Whom) -> anyhow::Result<()> {
+    let (asleep, _) = compared(report, "gateway-times-ms-asleep", bedrock, through).await?;
+    report.note(format!("where processors fall asleep between two questions, {asleep:.3} ms are added"));
+    let _awake = Awake::keep()?;
+    let (alone, steady) = compared(report, "gateway-times-ms", bedrock, through).await?;
+    report.judge("gateway-added-p50-ms", alone, Bound::AtMost(0.20));
+    report.judge("gateway-added-p50-ms-at-500-a-second", steady, Bound::AtMost(0.30));
+    Ok(())
+}
+
+/// How much longer a question takes through the gateway: alone, and at a steady rate.
+async fn compared(
+    report: &mut Report,
+    name: &str,
+    bedrock: &Whom,
+    through: &Whom,
+) -> anyhow::Result<(f64, f64)> {
     let (rate, connections, lasting) = STEADY;
     let (mut alone, mut steady, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -82,10 +100,8 @@ async fn added(report: &mut Report, bedrock: &Whom, through: &Whom) -> anyhow::R
         steady.push(steady_with - steady_bare);
         rounds.push([bare, with, tails[0], tails[1], steady_bare, steady_with]);
     }
-    report.raw("gateway-times-ms: p50 bare, p50, p99 bare, p99, steady p50 bare, steady p50", &rounds);
-    report.judge("gateway-added-p50-ms", median(alone), Bound::AtMost(0.20));
-    report.judge("gateway-added-p50-ms-at-500-a-second", median(steady), Bound::AtMost(0.30));
-    Ok(())
+    report.raw(&format!("{name}: p50 bare, p50, p99 bare, p99, steady p50 bare, steady p50"), &rounds);
+    Ok((median(alone), median(steady)))
 }
 
 async fn carries(report: &mut Report, name: &str, through: &Whom, least: f64) -> anyhow::Result<()> {
