@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import prepare
 from bed import without_proxies
@@ -21,6 +22,9 @@ from prepare import ROOT, VENV, say
 class Failed(Exception):
     """A step failed; its own output has said why."""
 
+
+# What a first run takes of the disk, and what a further one takes at most, in GiB.
+FIRST, FURTHER = 9, 3
 
 PYTEST = [str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
@@ -81,6 +85,7 @@ def beside(started: Step | None) -> Iterator[None]:
 def test() -> list[str]:
     """Check all that can be checked here, and return what was left out."""
     prepare.need_rust()
+    need_room()
     say("Checking and testing everything. The first run also compiles Rust and Go programs, for some 15 minutes on two cores.")
     step("format", "cargo", "fmt", "--check")
     with prepare.everything_beside("--tests"):
@@ -98,6 +103,14 @@ def test() -> list[str]:
         step("readers of their statuses", sys.executable, "tests/bed/readers.py")
         step("rights that they needed", sys.executable, "tests/bed/rights.py")
     return left_out + without_image
+
+
+def need_room() -> None:
+    """Fail early where the disk is too full: later it would be some test, or whatever that test stands on, that fails."""
+    free = shutil.disk_usage(ROOT).free / 2**30
+    built = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").exists()
+    if free < (needed := FURTHER if built else FIRST):
+        raise Failed(f"{free:.1f} GiB are free on this disk, and up to {needed} are needed; `cargo clean` in other checkouts makes some")
 
 
 def dependencies() -> list[str]:
