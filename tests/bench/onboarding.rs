@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde_json::json;
@@ -176,7 +176,7 @@ async fn alone(bed: &'static Bed, kind: &Kind) -> Round {
 
 async fn onboard(w: &World, spec: &str) -> Round {
     let (witness, mark) = (w.witness(), w.double.mark().await);
-    let begun = Instant::now();
+    let (begun, applied) = (Instant::now(), SystemTime::now());
     w.apply(&format!("{{kind: Tenant, metadata: {{name: acme}}, spec: {{tenantId: acme, {spec}}}}}")).await;
     let acme = w.ready("acme").await;
     let took = begun.elapsed();
@@ -184,15 +184,16 @@ async fn onboard(w: &World, spec: &str) -> Round {
     let mut versions = witness.versions(w, &acme).await;
     versions.retain(|version| version.uid() == acme.uid());
     if std::env::var_os(TRACE).is_some() {
-        trace(&journal, &versions);
+        trace(applied, took, &journal, &versions);
     }
     // The first version is the user's.
     Round { took, journal, writes: versions.len() - 1 }
 }
 
-fn trace(journal: &Journal, versions: &[Object]) {
-    let first = journal.iter().next().map_or(0.0, |call| call.time);
-    journal.iter().for_each(|call| eprintln!("{:8.3} {call}", call.time - first));
+fn trace(applied: SystemTime, took: Duration, journal: &Journal, versions: &[Object]) {
+    let applied = applied.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    journal.iter().for_each(|call| eprintln!("{:8.3} {call}", call.time - applied));
+    eprintln!("{:8.3} Ready", took.as_secs_f64());
     versions.iter().for_each(|version| eprintln!("{}", version.describe()));
 }
 

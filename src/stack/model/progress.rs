@@ -156,20 +156,21 @@ const fn usually(layer: Layer) -> Duration {
     }
 }
 
-/// When to look again at a layer that AWS is making. Not before it can be there, but for one look in between where that is
-/// long; then every 2 % of the time that it takes, because each moment after it is there is lost; and once it takes twice as
-/// long, as for anything else.
+/// When to look again at a layer that AWS is making: when it is usually there, and not before, because what is tried too early
+/// is refused. Where that is long, once in between, and again when it can be there. Then every 2 % of the time that it takes,
+/// because each moment after it is there is lost; and once it takes twice as long, as for anything else.
 pub(crate) fn made_in(layer: Layer, waited: Duration) -> Duration {
     const SHORT: Duration = Duration::from_millis(500);
     const LONG: Duration = Duration::from_secs(20);
     let usually = usually(layer);
-    let first = if usually > LONG { usually / 2 } else { usually * 9 / 10 };
-    match waited {
-        _ if waited < first => first - waited,
-        _ if waited < usually * 9 / 10 => usually * 9 / 10 - waited,
-        _ if waited < usually * 2 => (usually / 50).max(SHORT),
-        _ => (waited / 20).clamp(SHORT, Duration::from_secs(10)),
+    let looks = if usually > LONG { [usually / 2, usually * 9 / 10] } else { [usually; 2] };
+    if let Some(look) = looks.into_iter().find(|look| waited < *look) {
+        return look - waited;
     }
+    if waited < usually * 2 {
+        return (usually / 50).max(SHORT);
+    }
+    (waited / 20).clamp(SHORT, Duration::from_secs(10))
 }
 
 impl Cadence {
@@ -243,9 +244,11 @@ mod tests {
             (Layer::VectorStore, secs(119), millis(1200)),
             (Layer::VectorStore, secs(120), secs(6)),
             (Layer::VectorStore, secs(3600), secs(10)),
-            (Layer::Index, secs(0), millis(5400)),
-            (Layer::KnowledgeBase, secs(0), millis(4500)),
+            (Layer::Index, secs(0), secs(6)),
+            (Layer::Index, secs(6), millis(500)),
+            (Layer::KnowledgeBase, secs(0), secs(5)),
             (Layer::KnowledgeBase, millis(4500), millis(500)),
+            (Layer::KnowledgeBase, secs(5), millis(500)),
             (Layer::KnowledgeBase, secs(9), millis(500)),
             (Layer::KnowledgeBase, secs(40), secs(2)),
             (Layer::Role, secs(0), millis(500)),
