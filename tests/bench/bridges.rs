@@ -92,6 +92,6 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
     let refused = journal.of("CreateKnowledgeBase").only(|call| !call.succeeded()).len();
     report.raw("bridges.refused-probes", refused);
     let reads = journal.only(|call| !call.mutating).len() as f64 / TENANTS as f64;
-    report.judge("bridges-reads-each", reads, Bound::AtMost(30.0));
+    report.judge("bridges-reads-each", reads, Bound::AtMost(27.0));
     Ok(())
 }

@@ -81,9 +81,9 @@ const SILO: Kind = Kind {
     path: &[COLLECTION, INDEX, SEEN, KNOWLEDGE_BASE],
     faster: FASTER,
     most: 1.05,
-    calls: 78.0,
-    reads: 60.0,
-    writes: 7.0,
+    calls: 75.0,
+    reads: 58.0,
+    writes: 6.0,
     changes: &[&OF_AN_INDEX, &IN_A_COLLECTION, &COLLECTION_OF_ITS_OWN, &BUCKET_OF_ITS_OWN],
 };
 /// Beside its one wait are some 0.13 s of our own and the double's, as many as a Silo on a collection has beside its path.
@@ -93,8 +93,8 @@ const SILO_ON_S3_VECTORS: Kind = Kind {
     path: &[KNOWLEDGE_BASE],
     faster: LESS_FAST,
     most: 1.1,
-    calls: 57.0,
-    reads: 42.0,
+    calls: 54.0,
+    reads: 39.0,
     writes: 4.0,
     changes: &[&OF_AN_INDEX, &VECTOR_BUCKET_OF_ITS_OWN, &BUCKET_OF_ITS_OWN],
 };
@@ -104,8 +104,8 @@ const BRIDGE: Kind = Kind {
     path: &[INDEX, SEEN, KNOWLEDGE_BASE],
     faster: FASTER,
     most: 1.15,
-    calls: 39.0,
-    reads: 30.0,
+    calls: 35.0,
+    reads: 27.0,
     writes: 5.0,
     changes: &[&OF_AN_INDEX, &IN_A_COLLECTION],
 };
