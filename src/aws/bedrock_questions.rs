@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::byte_stream::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::endpoint::endpoint;
@@ -134,35 +134,29 @@ fn code(answer: &Result<Answer, NoAnswer>) -> Option<&str> {
 async fn read(response: HttpResponse) -> Result<Answer, NoAnswer> {
     let status = response.status().as_u16();
     let headers = response.headers();
-    let announced = headers.get("content-length").and_then(|length| length.parse().ok());
     let is_answer = (200..300).contains(&status);
     let header = |name| headers.get(name).map(str::to_owned);
     let request_id = header("x-amzn-requestid");
     let code = if is_answer { None } else { header("x-amzn-errortype") };
-    let body = whole(response.into_body().into(), announced.unwrap_or(0)).await?;
+    let body = whole(ByteStream::new(response.into_body())).await?;
     if is_answer {
         return Ok(Answer::Passages(Passages { body, request_id }));
     }
     Ok(Answer::Refused(refusal(status, code, request_id, &body)))
 }
 
-/// A whole body, of about so many bytes. One that comes in one part, as most do, is not copied.
-async fn whole(mut stream: ByteStream, announced: usize) -> Result<Bytes, NoAnswer> {
-    let mut part =
-        async || stream.next().await.transpose().map_err(|error| NoAnswer::Connection(causes(&error)));
-    let first = part().await?.unwrap_or_default();
-    let Some(second) = part().await? else { return Ok(first) };
-    let mut body = BytesMut::with_capacity(announced.min(MOST));
-    body.extend_from_slice(&first);
-    let mut next = Some(second);
-    while let Some(more) = next {
-        if body.len() + more.len() > MOST {
+/// A whole body. One that comes in one part, as most do, is not copied.
+async fn whole(mut stream: ByteStream) -> Result<Bytes, NoAnswer> {
+    let (mut parts, mut length) = (Vec::new(), 0);
+    while let Some(part) = stream.next().await {
+        let part = part.map_err(|error| NoAnswer::Connection(causes(&error)))?;
+        length += part.len();
+        if length > MOST {
             return Err(NoAnswer::TooLarge);
         }
-        body.extend_from_slice(&more);
-        next = part().await?;
+        parts.push(part);
     }
-    Ok(body.freeze())
+    Ok(if parts.len() == 1 { parts.swap_remove(0) } else { parts.concat().into() })
 }
 
 /// The members of a refusal, as services write them.
@@ -206,6 +200,14 @@ mod tests {
         let code = "ThrottlingException".to_owned();
         let refusal = Refusal { status: 429, code, message: String::new(), request_id };
         assert_eq!(of(429).await, Ok(Answer::Refused(refusal)));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded_whichever_way_it_comes() {
+        let of = |size: usize| whole(ByteStream::from(vec![b'x'; size]));
+        assert_eq!(of(MOST).await.map(|body| body.len()), Ok(MOST));
+        assert_eq!(of(MOST + 1).await, Err(NoAnswer::TooLarge));
+        assert_eq!(of(0).await, Ok(Bytes::new()));
     }
 
     #[test]

@@ -110,7 +110,7 @@ def need_room() -> None:
     free = shutil.disk_usage(ROOT).free / 2**30
     built = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").exists()
     if free < (needed := FURTHER if built else FIRST):
-        raise Failed(f"{free:.1f} GiB are free on this disk, and up to {needed} are needed; `cargo clean` in other checkouts makes some")
+        raise prepare.Missing(f"{free:.1f} GiB are free on this disk, and up to {needed} are needed; `cargo clean` in other checkouts makes some")
 
 
 def dependencies() -> list[str]:
