@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kube::core::Selector;
+use tokio::runtime::Handle;
 
 use crate::documents::job_size::Size;
 use crate::stack::record::IdPolicy;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub clock: u32,
     /// How many objects of a kind are worked on at once: the places at which namespaces take turns.
     pub concurrency: u16,
+    /// On which threads SharedStacks are worked on; `None` = on those of all else.
+    pub stack_threads: Option<Handle>,
     /// How leaders are elected; `None` = this is the only process.
     pub leader_election: Option<LeaderElection>,
     /// Where `/healthz` and `/readyz` are served, if anywhere.
@@ -96,6 +99,7 @@ impl Settings {
             api_server: "of the cluster".into(),
             clock: 1,
             concurrency: 32,
+            stack_threads: None,
             leader_election: None,
             health_probe_bind_address: None,
             metrics_bind_address: None,

@@ -22,7 +22,7 @@ mod tenants;
 mod terminal;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 use self::sentence::Reader;
 
@@ -74,28 +74,18 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says, on threads of its own. An error is one sentence.
+    /// Does what the command line says, on a runtime of its own. An error is one sentence.
     pub fn start(self) -> Result<(), String> {
-        let runtime = self.runtime();
-        let runtime =
-            runtime.map_err(|error| format!("the threads of this program cannot be started: {error}"))?;
-        // A task, and not what the main thread waits for: each step of that would wake the main thread.
+        // One thread: a Tenant or a question waits for a handful of answers, and to wake another thread for each takes longer than
+        // what is to be done with it. What needs more brings its own (`run`, for the documents of pools).
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("this program cannot wait for anything: {error}"))?;
+        // A task, and not what the runtime is given to wait for: whatever wakes that costs a system call.
         let done = runtime.block_on(runtime.spawn(self.run()));
         done.unwrap_or_else(|end| match end.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(end) => Err(end.to_string()),
         })
-    }
-
-    /// The gateway has one thread: that carries some hundred times what AWS grants to an account, and a question for which no
-    /// other thread must be woken is answered sooner. All else has two, so that what one Tenant's documents keep busy leaves the
-    /// other to the rest.
-    fn runtime(&self) -> std::io::Result<Runtime> {
-        let mut runtime = match self.command {
-            Command::Gateway(_) => Builder::new_current_thread(),
-            _ => Builder::new_multi_thread(),
-        };
-        runtime.worker_threads(2).enable_all().build()
     }
 
     async fn run(self) -> Result<(), String> {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{ArgAction, Args};
 use kube::core::Selector;
+use tokio::runtime::{Builder, Handle};
 
 use super::args::{bounding, bucket, installation, percent, registry};
 use super::cluster::InCluster;
@@ -248,6 +249,7 @@ impl Run {
             clock: self.clock,
             look_for_documents: Duration::from_secs(self.look_for_documents),
             concurrency: self.concurrency,
+            stack_threads: Some(stack_threads()?),
             leader_election: self.election.terms(client.default_namespace())?,
             health_probe_bind_address: self.watched.health_probe_bind_address,
             metrics_bind_address: self.watched.metrics_bind_address,
@@ -260,6 +262,14 @@ impl Run {
         let stop = process::stop_on_signal();
         operator::run(settings, client, &aws::load().await?, stop).await
     }
+}
+
+/// Threads for SharedStacks: their passes carry the documents of pools, with requests for each, and are to keep no Tenant waiting.
+fn stack_threads() -> anyhow::Result<Handle> {
+    let threads = Builder::new_multi_thread().worker_threads(2).thread_name("stacks").enable_all().build();
+    let threads = threads.context("the threads for SharedStacks cannot be started")?;
+    // They end with the process: a runtime may not end within another.
+    Ok(Box::leak(Box::new(threads)).handle().clone())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use futures::{FutureExt, stream};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -36,7 +37,7 @@ impl Controllers<'_> {
         let cx = self.cx.clone();
         let get = move |object: &ObjectRef<_>| cx.tenants.get(object);
         let passes = passes(tenant::NAME, get, self.metrics, self.cx, tenant::reconcile);
-        self.work(tenant::NAME).run(due, self.cx.caches(), passes).await;
+        self.work(tenant::NAME, Handle::current()).run(due, self.cx.caches(), passes).await;
     }
 
     /// Works on SharedStacks until it is to stop.
@@ -52,12 +53,14 @@ impl Controllers<'_> {
             self.cx,
             shared_stack::reconcile,
         );
-        self.work(shared_stack::NAME).run(due, self.cx.caches(), passes).await;
+        let threads = self.cx.settings.stack_threads.clone().unwrap_or_else(Handle::current);
+        self.work(shared_stack::NAME, threads).run(due, self.cx.caches(), passes).await;
     }
 
-    fn work(&self, controller: &'static str) -> Work {
+    fn work(&self, controller: &'static str, threads: Handle) -> Work {
         Work {
             places: self.cx.settings.concurrency,
+            threads,
             depth: self.metrics.waiting(controller),
             stop: self.stop.clone(),
         }

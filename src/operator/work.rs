@@ -17,6 +17,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::scheduler::{ScheduleRequest, scheduler};
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -37,6 +38,8 @@ pub(super) type Pass = BoxFuture<'static, Option<Duration>>;
 pub(super) struct Work {
     /// How many passes may work at a time.
     pub(super) places: u16,
+    /// On which threads.
+    pub(super) threads: Handle,
     /// The metric of how many objects wait.
     pub(super) depth: Gauge,
     /// Once cancelled, no pass begins any more.
@@ -85,7 +88,7 @@ impl Work {
                     continue;
                 };
                 let place = Arc::new(Place { places: places.clone(), waits: Mutex::new(0) });
-                passes.spawn(async move { (object, with_place(place, pass).await) });
+                passes.spawn_on(async move { (object, with_place(place, pass).await) }, &self.threads);
             }
             self.depth.set(i64::try_from(places.queue.lock().waiting()).unwrap_or(i64::MAX));
         }
@@ -180,7 +183,7 @@ mod tests {
     }
 
     fn work(places: u16) -> Work {
-        Work { places, depth: Gauge::default(), stop: CancellationToken::new() }
+        Work { places, threads: Handle::current(), depth: Gauge::default(), stop: CancellationToken::new() }
     }
 
     /// What is due at once, and nothing after it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::{Resource, ResourceExt};
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::engine::{self, News, Passed, Stack, Survey};
@@ -250,13 +251,16 @@ async fn report<M: Managed>(
     cx.settle(&uid, &status, memory.observed.knowledge_base.ours().is_some());
     object.settle(cx);
     let (api, subject) = object.address(&cx.client);
+    // What is waited for goes on while the status is written.
+    let begun = Instant::now();
     conditions_writer::write(cx, &api, &subject, before, &status, object.is_quiet()).await?;
     if let Some(error) = error {
         return Err(Error::Told(Box::new(error)));
     }
     memory.failures = 0;
     let resync = cx.resync(&uid);
-    Ok(Action::requeue(cx.clock.outside(look_again.map_or(resync, |again| again.min(resync)))))
+    let after = cx.clock.outside(look_again.map_or(resync, |again| again.min(resync)));
+    Ok(Action::requeue(after.saturating_sub(begun.elapsed())))
 }
 
 #[cfg(test)]
