@@ -76,11 +76,12 @@ enum Command {
 impl Cli {
     /// Does what the command line says, on a runtime of its own. An error is one sentence.
     pub fn start(self) -> Result<(), String> {
-        // One thread: a Tenant or a question waits for a handful of answers, and to wake another thread for each takes longer than
-        // what is to be done with it. What needs more brings its own (`run`, for the documents of pools).
+        // One thread: a Tenant or a question waits for a few answers, and to wake another thread for each takes longer than the work
+        // on it. `tenantry run` has two more threads for the documents of pools.
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| format!("this program cannot wait for anything: {error}"))?;
-        // A task, and not what the runtime is given to wait for: whatever wakes that costs a system call.
+        let runtime =
+            runtime.map_err(|error| format!("the runtime of this program cannot be started: {error}"))?;
+        // A task of its own: each waking of the future that `block_on` is given costs a system call.
         let done = runtime.block_on(runtime.spawn(self.run()));
         done.unwrap_or_else(|end| match end.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

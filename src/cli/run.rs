@@ -264,7 +264,7 @@ impl Run {
     }
 }
 
-/// Threads for SharedStacks: their passes carry the documents of pools, with requests for each, and are to keep no Tenant waiting.
+/// Threads for SharedStacks. Their passes make requests for each document of a pool, which must not delay the Tenants.
 fn stack_threads() -> anyhow::Result<Handle> {
     let threads = Builder::new_multi_thread().worker_threads(2).thread_name("stacks").enable_all().build();
     let threads = threads.context("the threads for SharedStacks cannot be started")?;

@@ -168,10 +168,11 @@ fn broken<T>(error: tokio::task::JoinError) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::future;
+    use std::{future, thread};
 
     use futures::FutureExt;
     use k8s_openapi::api::core::v1::ConfigMap;
+    use tokio::runtime::Builder;
 
     use super::*;
     use crate::aws::Away;
@@ -243,6 +244,31 @@ mod tests {
         assert!(first <= 1, "{of_few:?}");
         assert_eq!(of_few, (0..few).map(|turn| first + 2 * turn).collect::<Vec<_>>());
         assert_eq!((begun.of("many").len(), depth.get()), (many, 0));
+    }
+
+    #[test]
+    fn passes_are_made_on_the_threads_that_they_are_given() {
+        let theirs = Builder::new_multi_thread().worker_threads(1).thread_name("theirs").build().unwrap();
+        let work = |threads: &Handle| Work { threads: threads.clone(), ..work(1) };
+        let ours = Builder::new_current_thread().enable_all().build().unwrap();
+        for (threads, is_theirs) in [(theirs.handle(), true), (ours.handle(), false)] {
+            let begun = Arc::new(Mutex::new(None));
+            ours.block_on(async {
+                let work = work(threads);
+                let (stop, begun) = (work.stop.clone(), begun.clone());
+                let pass = move |_: &Object| {
+                    let (stop, begun) = (stop.clone(), begun.clone());
+                    let pass = async move {
+                        *begun.lock() = Some(thread::current().name() == Some("theirs"));
+                        stop.cancel();
+                        None
+                    };
+                    Some(pass.boxed())
+                };
+                work.run(at_once([object("a", 0)]), future::ready(()), pass).await;
+            });
+            assert_eq!(*begun.lock(), Some(is_theirs));
+        }
     }
 
     #[tokio::test(start_paused = true)]

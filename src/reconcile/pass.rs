@@ -265,6 +265,11 @@ async fn report<M: Managed>(
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
     use serde_json::json;
 
     use super::*;
@@ -348,6 +353,23 @@ mod tests {
         assert_eq!(written["status"]["observedGeneration"], 3);
         let conditions = written["status"]["conditions"].as_array().unwrap();
         assert!(conditions.iter().all(|it| it["observedGeneration"] == 3), "{conditions:#?}");
+    }
+
+    /// What AWS makes does not wait for the API server.
+    #[tokio::test(start_paused = true)]
+    async fn a_status_that_is_written_slowly_puts_the_next_look_off_no_further() {
+        let slowly = tower::service_fn(|_: Request<Body>| async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok::<_, Infallible>(Response::new(Body::from(tenant(json!({})).to_string().into_bytes())))
+        });
+        let (cx, before) = (context(Client::new(slowly, "tenants")), Status::default());
+        let object = read::<Tenant>(tenant(json!({})));
+        for (look_again, after) in [(5, 3), (1, 0)] {
+            let mut pass = Pass::begins(&object, &before);
+            pass.look_again(Some(Duration::from_secs(look_again)));
+            let action = report(&cx, &object, pass, &mut Memory::default()).await.unwrap();
+            assert_eq!(action, Action::requeue(Duration::from_secs(after)), "of {look_again} seconds");
+        }
     }
 
     #[test]
