@@ -50,8 +50,7 @@ pub(super) struct Leader<'a> {
 
 impl Leader<'_> {
     /// Does the work, until it is to stop.
-    pub async fn lead(self) -> anyhow::Result<Ended> {
-        let watches = Watches::begin(&self.client, self.settings.selector.as_ref());
+    pub async fn lead(self, watches: Watches) -> anyhow::Result<Ended> {
         let opened = self.open(&watches.tenants).await.context("the operator does not start")?;
         let Some(Opened { ids, unrecorded, taken }) = opened else {
             return Ok(Ended::CutOff);

@@ -16,6 +16,7 @@ use super::lead::{Ended, Leader};
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
 use super::records::Installation;
+use super::watches::Watches;
 use super::{definitions, wait_for_aws};
 use crate::api_server;
 use crate::aws;
@@ -51,6 +52,9 @@ pub async fn run(
     if terms.is_some() {
         metrics.leads(&lease, false);
     }
+    // The lists are read while AWS and the lease are asked.
+    let watch = || Watches::begin(&client, settings.selector.as_ref());
+    let mut watches = Some(watch());
     let cluster = cluster_uid(&client).await?;
     let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
     let known = wait_for_aws::wait(clock, &stop, &health, Phase::AsksAws, who).await?;
@@ -67,6 +71,23 @@ pub async fn run(
     if may.context("the operator does not start")?.is_none() {
         return Ok(());
     }
+    let election = match terms {
+        None => None,
+        Some(terms) => {
+            let mut election = Election::new(reader, &lease, terms, fence);
+            let stands_by = |heard| {
+                // That may last for days, and then nobody would take in what the watches tell.
+                watches = None;
+                health.is(Phase::StandsBy(heard));
+            };
+            if !election.win(&stop, stands_by).await {
+                return Ok(());
+            }
+            metrics.leads(&lease, true);
+            Some(election)
+        }
+    };
+    let watches = watches.unwrap_or_else(watch);
     let leader = Leader {
         settings,
         client,
@@ -76,14 +97,11 @@ pub async fn run(
         health: &health,
         stop: stop.clone(),
     };
-    let work = leader.lead();
-    let Some(terms) = terms else { return work.await.map(drop) };
-    let mut election = Election::new(reader, &lease, terms, fence);
-    if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
-        return Ok(());
+    let work = leader.lead(watches);
+    match election {
+        None => work.await.map(drop),
+        Some(election) => while_held(election, work).await,
     }
-    metrics.leads(&lease, true);
-    while_held(election, work).await
 }
 
 /// Answers probes and scrapes, where the settings ask for that, until this is dropped.
