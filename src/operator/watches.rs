@@ -13,10 +13,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::sync::{SetOnce, mpsc};
+use tokio::task::coop::unconstrained;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::definitions;
-use crate::api::{SharedStack, Tenant};
+use crate::api::{SharedStack, Tenant, TenantClass};
 use crate::reconcile::context::Context;
 use crate::reconcile::tenants::{Tenants, news};
 use crate::reconcile::{Guarded, Unread, offer_status};
@@ -48,11 +49,12 @@ where
             // Who ends does not listen any more.
             async move { drop(read.send(event).await) }
         });
-        Self(told, AbortOnDropHandle::new(tokio::spawn(watch)))
+        // On one thread, the next page is asked for before this one is taken in. There is room for one page and no more.
+        Self(told, AbortOnDropHandle::new(tokio::spawn(unconstrained(watch))))
     }
 
     /// What it tells, from the beginning on.
-    fn told(self) -> impl Stream<Item = Told<K>> {
+    pub fn told(self) -> impl Stream<Item = Told<K>> {
         let Self(mut told, task) = self;
         stream::poll_fn(move |context| {
             let _ = &task;
@@ -67,15 +69,17 @@ pub(super) struct Watches {
     pub tenants: TenantWatch,
     pub stacks: Begun<Guarded<SharedStack>>,
     pub namespaces: Begun<PartialObjectMeta<Namespace>>,
+    pub classes: Begun<Guarded<TenantClass>>,
 }
 
 impl Watches {
-    /// Begins to watch the objects of a selector, and all namespaces.
+    /// Begins to watch the objects of a selector, and all namespaces and classes.
     pub fn begin(client: &Client, selector: Option<&String>) -> Self {
         Self {
             tenants: TenantWatch::begin(client.clone(), selector.cloned()),
             stacks: Begun::watch(client.clone(), selector.cloned()),
             namespaces: Begun::watch(client.clone(), None),
+            classes: Begun::watch(client.clone(), None),
         }
     }
 }
