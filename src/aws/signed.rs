@@ -1,7 +1,6 @@
 //! Requests that no SDK makes: signed, sent once, and answered in JSON.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -17,13 +16,10 @@ use super::signature::Signer;
 use super::way;
 use crate::stack::causes::causes;
 
-type Connector = Result<SharedHttpConnector, String>;
-
 /// A client of one service.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
-    /// Made when it is first needed: it reads the certificates of all authorities.
-    connector: Arc<LazyLock<Connector, Box<dyn FnOnce() -> Connector + Send>>>,
+    connector: Result<SharedHttpConnector, String>,
     credentials: Credentials,
     region: String,
     service: &'static str,
@@ -84,10 +80,8 @@ impl Signed {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(OPERATION_TIMEOUT)
             .build();
-        let sleep = config.sleep_impl();
-        let connector = move || way::connector(&settings, sleep).map_err(|error| error.to_string());
         Self {
-            connector: Arc::new(LazyLock::new(Box::new(connector))),
+            connector: way::connector(&settings, config.sleep_impl()).map_err(|error| error.to_string()),
             credentials: Credentials::new(config.credentials_provider()),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             service,
@@ -104,7 +98,7 @@ impl Signed {
     ) -> Result<Answer, Unanswered> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = self.signed(method, url, body).await.map_err(Unanswered::Unsigned)?;
-        let connector = (**self.connector).as_ref().map_err(|why| Unanswered::Connection(why.clone()))?;
+        let connector = self.connector.as_ref().map_err(|why| Unanswered::Connection(why.clone()))?;
         let exchange = async { read(connector.call(request).await.map_err(|error| causes(&error))?).await };
         match tokio::time::timeout(patience, exchange).await {
             Err(_) => Err(Unanswered::Timeout),

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource, ResourceExt};
 
-use super::watches::{Begun, failed};
+use super::watches::failed;
 use crate::api::TenantClass;
 use crate::reconcile::Guarded;
 use crate::reconcile::classes::Says;
@@ -20,14 +20,11 @@ use crate::reconcile::context::Context;
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Watches classes, and wakes the Tenants of one that has changed in what concerns them. It never ends.
-pub(super) async fn watch(
-    cx: &Context,
-    watch: Begun<Guarded<TenantClass>>,
-    writer: Writer<Guarded<TenantClass>>,
-) {
+pub(super) async fn watch(cx: &Context, writer: Writer<Guarded<TenantClass>>) {
+    let api = Api::<Guarded<TenantClass>>::all(cx.client.clone());
     let mut told = HashMap::new();
-    watch
-        .told()
+    watcher(api, watcher::Config::default())
+        .default_backoff()
         .modify(|class| class.meta_mut().managed_fields = None)
         .reflect(writer)
         .for_each(|event| {

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use futures::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::CustomResourceExt;
 use kube::runtime::wait::{Condition, conditions};
@@ -62,16 +61,17 @@ fn unread(server: &str, error: &kube::Error) -> String {
 
 /// Which of them are not served. One that we may not look at is taken to be there: its watch will say if it is not.
 async fn missing(definitions: &Api<CustomResourceDefinition>) -> Result<Vec<&'static str>, kube::Error> {
-    let names = [Tenant::crd_name(), SharedStack::crd_name(), TenantClass::crd_name()];
-    let is_missing = |name| async move {
+    let mut missing = Vec::new();
+    for name in [Tenant::crd_name(), SharedStack::crd_name(), TenantClass::crd_name()] {
         let found = match definitions.get_opt(name).await {
-            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 403 => continue,
             found => found?,
         };
-        let is_served = conditions::is_crd_established().matches_object(found.as_ref());
-        Ok::<_, kube::Error>((!is_served).then_some(name))
-    };
-    Ok(try_join_all(names.map(is_missing)).await?.into_iter().flatten().collect())
+        if !conditions::is_crd_established().matches_object(found.as_ref()) {
+            missing.push(name);
+        }
+    }
+    Ok(missing)
 }
 
 /// Whether a watch fails because the definition of its kind is gone.

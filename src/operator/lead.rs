@@ -50,12 +50,13 @@ pub(super) struct Leader<'a> {
 
 impl Leader<'_> {
     /// Does the work, until it is to stop.
-    pub async fn lead(self, watches: Watches) -> anyhow::Result<Ended> {
+    pub async fn lead(self) -> anyhow::Result<Ended> {
+        let watches = Watches::begin(&self.client, self.settings.selector.as_ref());
         let opened = self.open(&watches.tenants).await.context("the operator does not start")?;
         let Some(Opened { ids, unrecorded, taken }) = opened else {
             return Ok(Ended::CutOff);
         };
-        let Watches { tenants: watch, stacks, namespaces, classes: of_classes } = watches;
+        let Watches { tenants: watch, stacks, namespaces } = watches;
         let Self { settings, client, aws, installation, metrics, health, stop } = self;
         let (scope, operator) = (installation.grant.scope.clone(), &installation.grant.operator);
         {
@@ -81,7 +82,7 @@ impl Leader<'_> {
             () = work => Ended::Drained,
             // A process that only reads has nothing to lose.
             lost = installation.watch(&cx), if !cx.settings.read_only => return Err(lost),
-            () = classes::watch(&cx, of_classes, feeds.classes) => Ended::CutOff,
+            () = classes::watch(&cx, feeds.classes) => Ended::CutOff,
             never = classes::release(&cx) => match never {},
             never = record(&installation, &cx, unrecorded) => match never {},
             never = take_later(&installation, &cx, taken) => match never {},

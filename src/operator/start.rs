@@ -16,7 +16,6 @@ use super::lead::{Ended, Leader};
 use super::lease::{Election, lease_name};
 use super::metrics::Metrics;
 use super::records::Installation;
-use super::watches::Watches;
 use super::{definitions, wait_for_aws};
 use crate::api_server;
 use crate::aws;
@@ -52,9 +51,6 @@ pub async fn run(
     if terms.is_some() {
         metrics.leads(&lease, false);
     }
-    // The lists are read while AWS and the lease are asked.
-    let watch = || Watches::begin(&client, settings.selector.as_ref());
-    let watches = watch();
     let cluster = cluster_uid(&client).await?;
     let who = || identify(&settings, cluster.clone(), sdk, &fence, &metrics);
     let known = wait_for_aws::wait(clock, &stop, &health, Phase::AsksAws, who).await?;
@@ -71,18 +67,6 @@ pub async fn run(
     if may.context("the operator does not start")?.is_none() {
         return Ok(());
     }
-    let election = terms.map(|terms| Election::new(reader, &lease, terms, fence));
-    let (election, watches) = match election {
-        None => (None, watches),
-        Some(mut election) => {
-            let stands_by = |heard| health.is(Phase::StandsBy(heard));
-            let Some(watches) = win(&mut election, &stop, stands_by, watches, watch).await else {
-                return Ok(());
-            };
-            metrics.leads(&lease, true);
-            (Some(election), watches)
-        }
-    };
     let leader = Leader {
         settings,
         client,
@@ -92,11 +76,14 @@ pub async fn run(
         health: &health,
         stop: stop.clone(),
     };
-    let work = leader.lead(watches);
-    match election {
-        None => work.await.map(drop),
-        Some(election) => while_held(election, work).await,
+    let work = leader.lead();
+    let Some(terms) = terms else { return work.await.map(drop) };
+    let mut election = Election::new(reader, &lease, terms, fence);
+    if !election.win(&stop, |heard| health.is(Phase::StandsBy(heard))).await {
+        return Ok(());
     }
+    metrics.leads(&lease, true);
+    while_held(election, work).await
 }
 
 /// Answers probes and scrapes, where the settings ask for that, until this is dropped.
@@ -108,23 +95,6 @@ async fn answer(
     let Settings { health_probe_bind_address: probes, metrics_bind_address: scrapes, .. } = settings;
     let (metrics, health) = (metrics.clone(), health.clone());
     serve::probes_and_scrapes(*probes, *scrapes, move || health.is_ready(), move || metrics.text()).await
-}
-
-/// Waits for the lease. Answers what was begun before it, if the lease was to be had at once. A process that stands by gives that
-/// up, because it may do so for days, and begins anew when it leads. None if it is stopped before.
-async fn win<T>(
-    election: &mut Election,
-    stop: &CancellationToken,
-    stands_by: impl Fn(Result<(), String>),
-    begun: T,
-    anew: impl FnOnce() -> T,
-) -> Option<T> {
-    let mut begun = Some(begun);
-    let in_vain = |heard| {
-        begun = None;
-        stands_by(heard);
-    };
-    election.win(stop, in_vain).await.then(|| begun.unwrap_or_else(anew))
 }
 
 /// Works as long as the lease is held, and gives it back after that if nothing is under way. If something may be, the
@@ -207,58 +177,4 @@ async fn cluster_uid(client: &Client) -> anyhow::Result<String> {
         .context("the namespace kube-system cannot be read")?
         .uid()
         .context("the namespace kube-system has no uid")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    use http::{Method, Request, Response};
-    use kube::client::Body;
-    use serde_json::json;
-    use tower::service_fn;
-
-    use super::*;
-    use crate::settings::LeaderElection;
-
-    /// An API server with a lease that another process gives back after so many looks at it.
-    fn held_for(looks: usize) -> Client {
-        let looked = Arc::new(AtomicUsize::new(0));
-        let answer = move |request: Request<Body>| {
-            let look = looked.fetch_add(1, Ordering::SeqCst);
-            let is_held = request.method() == Method::GET && look < looks;
-            let spec = json!({"holderIdentity": is_held.then_some("other"), "leaseDurationSeconds": 15});
-            let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "metadata": {"name": "tenantry-prod", "resourceVersion": look.to_string()}, "spec": spec});
-            async move { Ok::<_, Infallible>(Response::new(Body::from(lease.to_string().into_bytes()))) }
-        };
-        Client::new(service_fn(answer), "here")
-    }
-
-    #[tokio::test]
-    async fn what_is_begun_before_the_lease_is_given_up_by_a_process_that_stands_by() {
-        for (looks, kept) in [(0, true), (3, false)] {
-            let terms = LeaderElection {
-                namespace: "here".into(),
-                identity: "me".into(),
-                duration: Duration::from_secs(15),
-                renew_deadline: Duration::from_secs(10),
-                retry_period: Duration::from_millis(1),
-            };
-            let mut election = Election::new(held_for(looks), "tenantry-prod", terms, Fence::closed());
-            let early = Arc::new("early");
-            let begun = Arc::downgrade(&early);
-            let stood_by = AtomicUsize::new(0);
-            let stands_by = |_| {
-                stood_by.fetch_add(1, Ordering::SeqCst);
-                assert!(begun.upgrade().is_none(), "it is given up while another leads");
-            };
-            let stop = CancellationToken::new();
-            let works_with = win(&mut election, &stop, stands_by, early, || Arc::new("anew")).await;
-            assert_eq!(works_with.as_deref(), Some(&if kept { "early" } else { "anew" }));
-            assert_eq!(stood_by.into_inner(), looks);
-        }
-    }
 }

@@ -13,11 +13,10 @@ use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::sync::{SetOnce, mpsc};
-use tokio::task::coop::unconstrained;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::definitions;
-use crate::api::{SharedStack, Tenant, TenantClass};
+use crate::api::{SharedStack, Tenant};
 use crate::reconcile::context::Context;
 use crate::reconcile::tenants::{Tenants, news};
 use crate::reconcile::{Guarded, Unread, offer_status};
@@ -49,12 +48,11 @@ where
             // Who ends does not listen any more.
             async move { drop(read.send(event).await) }
         });
-        // On one thread, the next page is asked for before this one is taken in. There is room for one page and no more.
-        Self(told, AbortOnDropHandle::new(tokio::spawn(unconstrained(watch))))
+        Self(told, AbortOnDropHandle::new(tokio::spawn(watch)))
     }
 
     /// What it tells, from the beginning on.
-    pub fn told(self) -> impl Stream<Item = Told<K>> {
+    fn told(self) -> impl Stream<Item = Told<K>> {
         let Self(mut told, task) = self;
         stream::poll_fn(move |context| {
             let _ = &task;
@@ -69,17 +67,15 @@ pub(super) struct Watches {
     pub tenants: TenantWatch,
     pub stacks: Begun<Guarded<SharedStack>>,
     pub namespaces: Begun<PartialObjectMeta<Namespace>>,
-    pub classes: Begun<Guarded<TenantClass>>,
 }
 
 impl Watches {
-    /// Begins to watch the objects of a selector, and all namespaces and classes.
+    /// Begins to watch the objects of a selector, and all namespaces.
     pub fn begin(client: &Client, selector: Option<&String>) -> Self {
         Self {
             tenants: TenantWatch::begin(client.clone(), selector.cloned()),
             stacks: Begun::watch(client.clone(), selector.cloned()),
             namespaces: Begun::watch(client.clone(), None),
-            classes: Begun::watch(client.clone(), None),
         }
     }
 }

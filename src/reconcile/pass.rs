@@ -107,16 +107,16 @@ pub(super) async fn pass<M: Managed>(cx: &Context, seen: &M) -> Result<Action, E
 /// What follows at once, before anything is asked: nothing is done for an object that another installation holds, that is
 /// paused, or that was looked at just now.
 async fn preflight<M: Managed>(cx: &Context, object: &M, before: &Status) -> Result<Option<Action>, Error> {
+    let (api, subject) = object.address(&cx.client);
     let uid = object.uid().unwrap_or_default();
     if let Some(holder) = finalizer::held_by_another(object, &cx.finalizer()) {
         cx.stops_waiting(&uid);
-        conditions_writer::held_by_another(cx, &conditions_writer::subject(object), &holder).await;
+        conditions_writer::held_by_another(cx, &subject, &holder).await;
         return Ok(Some(Action::await_change()));
     }
     if annotations::pause(object.meta()).is_some() {
         object.step_back(cx, None);
         cx.no_further(&uid, before);
-        let (api, subject) = object.address(&cx.client);
         return teardown::paused(cx, &api, &subject, object.meta(), before).boxed().await.map(Some);
     }
     Ok(cx.too_early(object.meta()).map(|wait| Action::requeue(cx.clock.outside(wait))))

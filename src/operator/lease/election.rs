@@ -44,13 +44,8 @@ impl Election {
         }
     }
 
-    /// Waits until this process leads; false if it is stopped before. After each try in vain it `stands_by`: another leads, or
-    /// there was no answer, and why.
-    pub async fn win(
-        &mut self,
-        stop: &CancellationToken,
-        mut stands_by: impl FnMut(Result<(), String>),
-    ) -> bool {
+    /// Waits until this process leads; false if it is stopped before. Each answer, or why there was none, is `heard`.
+    pub async fn win(&mut self, stop: &CancellationToken, heard: impl Fn(Result<(), String>)) -> bool {
         let identity = self.terms.identity.clone();
         tracing::info!(
             lease = self.name,
@@ -63,7 +58,7 @@ impl Election {
             let begun = Moment::now();
             let wait = match self.attempt_in_time().await {
                 Ok(Next::Wait(left)) => {
-                    stands_by(Ok(()));
+                    heard(Ok(()));
                     let is = self.seen.as_ref().and_then(|seen| seen.holder.clone());
                     if is != holder {
                         tracing::info!(lease = self.name, holder = is, "another process leads");
@@ -73,12 +68,13 @@ impl Election {
                 }
                 Ok(_) => {
                     self.holds_since(begun);
+                    heard(Ok(()));
                     tracing::info!(lease = self.name, identity, "this process leads");
                     return true;
                 }
                 Err(error) => {
                     tracing::warn!(error, lease = self.name, "the lease cannot be had; trying again");
-                    stands_by(Err(error));
+                    heard(Err(error));
                     self.terms.retry_period
                 }
             };

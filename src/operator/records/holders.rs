@@ -108,7 +108,7 @@ fn bucket_of(id: &Identity) -> String {
     }
 }
 
-/// The Tenants of this installation, account and region that have our finalizer.
+/// The Tenants of this installation, account and region that have our finalizer, oldest first.
 pub async fn listed(client: &Client, scope: &Arc<Scope>) -> anyhow::Result<Vec<Holder>> {
     let finalizer = finalizer_name(&scope.installation);
     let mut holders = Vec::new();
@@ -120,7 +120,7 @@ pub async fn listed(client: &Client, scope: &Arc<Scope>) -> anyhow::Result<Vec<H
         }
     })
     .await?;
-    Ok(holders)
+    Ok(oldest_first(holders))
 }
 
 /// The same, once a watch has listed them. If that takes longer, a list says why.
@@ -145,19 +145,18 @@ async fn kept(client: &Client, scope: &Arc<Scope>, tenants: &Tenants) -> anyhow:
     }
     let finalizer = finalizer_name(&scope.installation);
     let held = all.iter().filter(|kept| kept.meta().finalizers.iter().flatten().any(|it| *it == finalizer));
-    Ok(held.filter_map(|kept| Holder::of(scope, kept.meta(), Said::of(kept)?)).collect())
+    let holders = held.filter_map(|kept| Holder::of(scope, kept.meta(), Said::of(kept)?));
+    Ok(oldest_first(holders.collect()))
 }
 
-/// Of several with the same id the oldest has it.
-pub fn oldest_first<'a>(holders: impl IntoIterator<Item = &'a Holder>) -> Vec<&'a Holder> {
-    let mut holders: Vec<_> = holders.into_iter().collect();
+fn oldest_first(mut holders: Vec<Holder>) -> Vec<Holder> {
     holders.sort_by(|one, other| one.age.cmp(&other.age));
     holders
 }
 
 /// Records are lost. The Tenants that have an id keep it: nothing else knows who has one.
 pub fn lost(ids: &Ids, holders: &[Holder], trouble: &Trouble) {
-    for holder in oldest_first(holders) {
+    for holder in holders {
         ids.trusted(holder.id.tenant_id().unwrap_or_default(), &holder.id.uid);
     }
     ids.are_lost(trouble);

@@ -6,7 +6,7 @@ use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use kube::Client;
 
-use super::holders::{Holder, lost, oldest_first};
+use super::holders::{Holder, lost};
 use super::listing::namespace_uids;
 use crate::operator::wait_for_aws::answered;
 use crate::reconcile::ids::Ids;
@@ -42,7 +42,7 @@ impl Recognition<'_> {
             }
         }
         self.read(unread).await?;
-        let missing = self.record(oldest_first(unlisted)).await?;
+        let missing = self.record(unlisted).await?;
         if !missing.is_empty() {
             lost(self.ids, &missing, &Trouble::Lost(named(&missing)));
         }

@@ -33,15 +33,17 @@ pub(super) async fn begin(
     memory: &mut Memory,
 ) -> Result<(), PassStop> {
     let (id, tenant_id) = (&resolved.id, &tenant.spec.tenant_id);
-    let reads_only = cx.settings.read_only;
-    if let Some(grant) = resolved.grant.as_ref().filter(|_| !reads_only) {
-        take_id(&cx.ids, resolved, grant).await?;
-    }
-    let word = cx.ids.word(tenant_id, &id.uid);
     let inherits = match &resolved.grant {
-        Some(grant) => grant.inherits && !reads_only,
+        Some(_) if cx.settings.read_only => false,
+        Some(grant) => {
+            take_id(&cx.ids, resolved, grant).await?;
+            grant.inherits
+        }
         // Whether it has taken up everything is known once its status says that it has the id.
-        None => word.is_some() && pass.before.id_record != word,
+        None => {
+            let word = cx.ids.word(tenant_id, &id.uid);
+            word.is_some() && pass.before.id_record != word
+        }
     };
     if let Some(offer) = resolved.offer.as_ref().filter(|_| inherits) {
         restore_documents::documents(cx, tenant, id, offer, &mut pass.status, memory).await?;
@@ -49,7 +51,8 @@ pub(super) async fn begin(
     if let Some(stands) = &resolved.stands {
         note_standing(cx, tenant, resolved, stands, pass);
     }
-    pass.status.id_record = word.filter(|_| !reads_only).or(pass.status.id_record.take());
+    let word = cx.ids.word(tenant_id, &id.uid).filter(|_| !cx.settings.read_only);
+    pass.status.id_record = word.or(pass.status.id_record.take());
     if let Some(offer) = &resolved.offer {
         offer_status::borrowed(&mut pass.status, offer);
         pass.report.borrowed = Some(LayerStatus::Ready);

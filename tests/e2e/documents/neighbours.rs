@@ -47,9 +47,8 @@ async fn ten_documents_do_not_wait_for_three_thousand_slow_ones_of_another_tenan
             w.sdk.upload(&bucket, &format!("pool/globex/{n}.md"), "Globex grants 31 days of leave.").await;
         }
         let mark = w.double.mark().await;
-        // The first pass is to know it: one without a request looks at all in peace.
-        w.annotate(STACK, "tenantry.dev/sync-requested-at", Some("now")).await;
         w.start_operator().await;
+        w.annotate(STACK, "tenantry.dev/sync-requested-at", Some("now")).await;
         w.until(STACK, "says who is behind", |it| {
             it.message("DocumentsCurrent").contains("have been looked at yet: acme")
         })
