@@ -276,8 +276,7 @@ async fn who_comes_when_all_places_are_taken_is_told_so_at_once() {
                 let begun = Instant::now();
                 let third = gateway.ask(&tokens["pool1"], "pool1", QUESTION).await;
                 assert_eq!(third.refusal(), (503, "ServiceUnavailableException".into()));
-                let taken = begun.elapsed();
-                assert!(taken < Duration::from_secs(3), "at once, and not when others are done: {taken:?}");
+                assert!(begun.elapsed() < Duration::from_secs(1), "at once, not after {:?}", begun.elapsed());
                 // Told to end, it is not ready any more, and ends what it has begun.
                 gateway.signal("TERM").await;
                 w.eventually("it is not ready", || async { (!gateway.is_ready().await).then_some(()) }).await;

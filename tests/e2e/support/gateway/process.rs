@@ -119,7 +119,13 @@ impl Gateway {
 
     /// A question as an SDK signs it, after it has got the credentials of a tenant.
     pub async fn retrieve(&self, token: &str, tenant: &str, body: &Value) -> Answer {
-        self.sent(signed(self.request(Method::POST, &asking(PLACEHOLDER)), token, tenant).json(body)).await
+        self.retrieve_by(&self.http, token, tenant, body).await
+    }
+
+    /// The same by another client.
+    pub async fn retrieve_by(&self, client: &Client, token: &str, tenant: &str, body: &Value) -> Answer {
+        let request = client.post(format!("{}{}", self.url, asking(PLACEHOLDER)));
+        self.sent(signed(request, token, tenant).json(body)).await
     }
 
     /// The plainest question.
